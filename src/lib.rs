@@ -1,0 +1,6 @@
+//! listproof
+pub mod address;
+pub mod reason;
+pub mod route;
+pub mod smtp;
+pub mod verdict;

@@ -1,0 +1,78 @@
+//! The border to the name servers: what can be asked, and the four ways in which an answer can be missing.
+//!
+//! Decides: nothing. Must not: let "a server failed" look like "there is no record": [`Miss`] keeps them apart by
+//! type, and only its first two kinds may ever condemn.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+
+use crate::address::Domain;
+
+/// A question on its way.
+pub type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T, Miss>> + Send + 'a>>;
+
+/// One MX record. A target "." is [`MxTarget::Null`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower is asked first.
+    pub preference: u16,
+    /// Where it points.
+    pub target: MxTarget,
+}
+
+/// Where an MX record points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MxTarget {
+    /// A host name.
+    Host(Domain),
+    /// ".": the domain takes no mail (RFC 7505).
+    Null,
+    /// Something that can't be a host name (an underscore, an odd byte, a bare IP address); kept as text for
+    /// the evidence.
+    Malformed(String),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// NXDOMAIN: the name does not exist.
+    NoSuchDomain,
+    /// The name exists, but has no such record.
+    NoData,
+    /// Nobody answered the question.
+    Failed(DnsFault),
+}
+
+/// How a question failed. Never evidence against an address.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum DnsFault {
+    /// SERVFAIL from every name server asked.
+    #[error("SERVFAIL")]
+    ServFail,
+    /// REFUSED from every name server asked.
+    #[error("REFUSED")]
+    Refused,
+    /// No answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// Our resolver invents answers for names that can't exist, so none of its answers can condemn.
+    #[error("the resolver rewrites answers")]
+    Rewritten,
+    /// The mail hosts have private addresses: split-horizon DNS, or a mistake; not for us to judge.
+    #[error("the mail hosts have private addresses")]
+    PrivateAddress,
+    /// Anything else, in the resolver's own words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A name service. The real one is [`crate::route::hickory`], a scripted one is in [`crate::world`].
+pub trait Dns: Send + Sync {
+    /// The MX records of a domain, in any order; CNAMEs are followed.
+    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>>;
+
+    /// The A and AAAA records of a host, IPv4 first. [`Miss::NoData`] only when both are missing; a failure of
+    /// one family beside addresses of the other is no failure.
+    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>>;
+}

@@ -1,0 +1,15 @@
+//! The SMTP dialogue, as far as a question needs it: everything up to RCPT, nothing after.
+//!
+//! [`Stage`] names the steps, [`command`] is all that can be said (there is no DATA: sending mail is
+//! impossible by type), [`reply`] reads what comes back, [`session`] is the dialogue as a state machine without
+//! sockets and clocks, [`wire`] the only file that opens connections.
+
+pub mod command;
+pub mod egress;
+pub mod reply;
+pub mod session;
+mod stage;
+pub mod wire;
+
+pub use reply::{Enhanced, Reply};
+pub use stage::Stage;

@@ -1,0 +1,391 @@
+//! What a server says: bytes in; a [`Reply`], "more", or [`Malformed`] out.
+//!
+//! Decides: where a reply ends and what its code, enhanced code and text are (RFC 5321 4.2, RFC 2034, RFC 3463).
+//! Reads leniently (bare LF, a missing text, a tab after the code, bytes that are not UTF-8) because a real
+//! refusal must never become a network error, and within hard limits, because any stranger may run an exchanger.
+//! Must not: say what a reply means, or open anything. What it hands out holds no control or bidi characters.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// Longest line that is read, in bytes (RFC 5321 4.5.3.1.5 allows 512; real servers exceed it).
+pub const MAX_LINE_BYTES: usize = 4096;
+/// Most lines of one reply.
+pub const MAX_REPLY_LINES: usize = 200;
+/// Most bytes of one reply, all lines together.
+pub const MAX_REPLY_BYTES: usize = 64 * 1024;
+
+/// An enhanced status code, `class.subject.detail` (RFC 3463).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Enhanced {
+    /// 2, 4 or 5.
+    pub class: u8,
+    /// What kind of thing failed, 0 to 999.
+    pub subject: u16,
+    /// What exactly, 0 to 999.
+    pub detail: u16,
+}
+
+impl Enhanced {
+    /// Reads a code that is the whole of `text`: `5.1.1`. `None` for anything else.
+    pub fn parse(text: &str) -> Option<Enhanced> {
+        let mut parts = text.split('.');
+        let class = match parts.next()? {
+            "2" => 2,
+            "4" => 4,
+            "5" => 5,
+            _ => return None,
+        };
+        let mut number = || {
+            let digits = parts.next()?;
+            let plain = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            plain.then(|| digits.parse::<u16>().ok()).flatten()
+        };
+        let (subject, detail) = (number()?, number()?);
+        parts.next().is_none().then_some(Enhanced {
+            class,
+            subject,
+            detail,
+        })
+    }
+}
+
+impl fmt::Display for Enhanced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+/// One whole reply.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Reply {
+    /// The three digits, 200 to 599.
+    pub code: u16,
+    /// The enhanced code at the start of the text, if there is one.
+    pub enhanced: Option<Enhanced>,
+    /// The lines' texts without their codes; free of control and bidi characters.
+    pub lines: Vec<String>,
+}
+
+impl Reply {
+    /// Makes a reply of a code and texts, cleaned as if read from the wire.
+    pub fn new(code: u16, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Reply {
+        let lines: Vec<String> = lines.into_iter().map(|line| clean(line.as_ref())).collect();
+        let enhanced = lines
+            .first()
+            .and_then(|line| leading_enhanced(line))
+            .map(|(code, _)| code);
+        Reply {
+            code,
+            enhanced,
+            lines,
+        }
+    }
+
+    /// Reads one reply as people paste it: with or without line ends at its end, on one line or several.
+    /// Text that does not start with a code is [`Malformed::NotAReply`].
+    pub fn parse(text: &[u8]) -> Result<Reply, Malformed> {
+        let mut reader = ReplyReader::default();
+        reader.push(text);
+        reader.push(b"\n");
+        match reader.pull()? {
+            Some(reply) => Ok(reply),
+            None => Err(Malformed::Unfinished),
+        }
+    }
+
+    /// All lines as one text, joined by a space; the enhanced code stays in it where it was written.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self.lines.as_slice() {
+            [one] => Cow::Borrowed(one),
+            lines => Cow::Owned(lines.join(" ")),
+        }
+    }
+
+    /// 2xx.
+    pub fn is_positive(&self) -> bool {
+        (200..300).contains(&self.code)
+    }
+
+    /// 4xx: the server itself calls it temporary.
+    pub fn is_transient(&self) -> bool {
+        (400..500).contains(&self.code)
+    }
+
+    /// 5xx.
+    pub fn is_permanent(&self) -> bool {
+        self.code >= 500
+    }
+}
+
+impl fmt::Display for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.code)?;
+        let text = self.text();
+        if text.is_empty() {
+            Ok(())
+        } else {
+            write!(f, " {text}")
+        }
+    }
+}
+
+/// Why bytes from a server are not a reply. Never evidence about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Malformed {
+    /// A line without an end.
+    #[error("a reply line of more than {MAX_LINE_BYTES} bytes")]
+    LineTooLong,
+    /// A reply without an end.
+    #[error("a reply of more than {MAX_REPLY_LINES} lines or {MAX_REPLY_BYTES} bytes")]
+    ReplyTooLong,
+    /// No three-digit code from 200 to 599 at the start of a line.
+    #[error("a line that does not start with a reply code")]
+    NotAReply,
+    /// Lines of one reply with different codes (RFC 5321 4.2.1 forbids it, so none can be trusted).
+    #[error("a reply whose lines have different codes")]
+    MixedCodes,
+    /// The text ended in the middle of a multi-line reply.
+    #[error("a reply that ends before its last line")]
+    Unfinished,
+}
+
+/// Reads replies out of a stream of bytes, however the bytes are cut. After a fault it stays faulty: where one
+/// reply could not be read, the next can't be told from its rest.
+#[derive(Debug, Default)]
+pub struct ReplyReader {
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` already searched for a line end.
+    searched: usize,
+    code: Option<u16>,
+    lines: Vec<String>,
+    reply_bytes: usize,
+    fault: Option<Malformed>,
+}
+
+impl ReplyReader {
+    /// Takes the next bytes. Keeps nothing after a fault, so that a flood can't grow memory.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.fault.is_none() {
+            self.buffer.extend_from_slice(bytes);
+        }
+    }
+
+    /// The next whole reply; `None` when more bytes are needed.
+    pub fn pull(&mut self) -> Result<Option<Reply>, Malformed> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.read().inspect_err(|&fault| {
+            self.fault = Some(fault);
+            self.buffer = Vec::new();
+        })
+    }
+
+    /// True when bytes wait that no reply has used: before a TLS handshake that is an injection (RFC 3207 6).
+    pub fn has_rest(&self) -> bool {
+        !self.buffer.is_empty() || self.code.is_some()
+    }
+
+    fn read(&mut self) -> Result<Option<Reply>, Malformed> {
+        let mut start = 0;
+        let found = loop {
+            let from = start.max(self.searched);
+            let Some(at) = memchr::memchr(b'\n', &self.buffer[from..]) else {
+                self.searched = self.buffer.len();
+                if self.buffer.len() - start > MAX_LINE_BYTES {
+                    return Err(Malformed::LineTooLong);
+                }
+                break None;
+            };
+            let end = from + at;
+            if end - start > MAX_LINE_BYTES {
+                return Err(Malformed::LineTooLong);
+            }
+            let line = self.buffer[start..end]
+                .strip_suffix(b"\r")
+                .unwrap_or(&self.buffer[start..end]);
+            let (code, last, text) = split_line(line).ok_or(Malformed::NotAReply)?;
+            if *self.code.get_or_insert(code) != code {
+                return Err(Malformed::MixedCodes);
+            }
+            self.lines.push(clean(&decode(text)));
+            self.reply_bytes += end - start;
+            start = end + 1;
+            if self.lines.len() > MAX_REPLY_LINES || self.reply_bytes > MAX_REPLY_BYTES {
+                return Err(Malformed::ReplyTooLong);
+            }
+            if last {
+                break Some(code);
+            }
+        };
+        self.buffer.drain(..start);
+        self.searched = self.searched.saturating_sub(start);
+        let Some(code) = found else { return Ok(None) };
+        (self.code, self.reply_bytes) = (None, 0);
+        Ok(Some(Reply::new(code, std::mem::take(&mut self.lines))))
+    }
+}
+
+/// Code, "is it the last line", and text of a line.
+fn split_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
+    let (digits, rest) = line.split_at_checked(3)?;
+    let [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] = digits else {
+        return None;
+    };
+    let code = digits
+        .iter()
+        .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    match rest {
+        [] => Some((code, true, rest)),
+        [b'-', text @ ..] => Some((code, false, text)),
+        [b' ' | b'\t', text @ ..] => Some((code, true, text)),
+        _ => None,
+    }
+}
+
+/// UTF-8 where it is, else Windows-1252, which is Latin-1 as servers write it.
+fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,
+    }
+}
+
+/// The text without characters that could steer a terminal, a spreadsheet or a reader's eye.
+pub fn clean(text: &str) -> String {
+    let spaced = text
+        .chars()
+        .filter(|c| !is_bidi(*c))
+        .map(|c| if c.is_control() { ' ' } else { c });
+    spaced.collect::<String>().trim().to_owned()
+}
+
+/// Bidirectional controls, zero-width characters and the byte order mark: they show a text that is not there.
+fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{061c}' | '\u{feff}')
+}
+
+/// An enhanced code at the start of a text, and what follows it.
+fn leading_enhanced(text: &str) -> Option<(Enhanced, &str)> {
+    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
+    Enhanced::parse(first).map(|code| (code, rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(bytes: &[u8]) -> Result<Option<Reply>, Malformed> {
+        let mut reader = ReplyReader::default();
+        reader.push(bytes);
+        reader.pull()
+    }
+
+    #[test]
+    fn a_plain_reply_has_code_enhanced_code_and_text() {
+        let reply = read(b"550 5.1.1 No such user\r\n").unwrap().unwrap();
+        assert_eq!(reply.code, 550);
+        assert_eq!(
+            reply.enhanced,
+            Some(Enhanced {
+                class: 5,
+                subject: 1,
+                detail: 1
+            })
+        );
+        assert_eq!(reply.to_string(), "550 5.1.1 No such user");
+    }
+
+    #[test]
+    fn lenient_where_real_servers_are() {
+        for bytes in [
+            &b"550\r\n"[..],
+            b"550 \r\n",
+            b"550\tx\r\n",
+            b"571 x\n",
+            b"250-a\n250 b\n",
+        ] {
+            assert!(
+                matches!(read(bytes), Ok(Some(_))),
+                "{:?}",
+                String::from_utf8_lossy(bytes)
+            );
+        }
+        let latin = read(b"550 Empf\xe4nger unbekannt\r\n").unwrap().unwrap();
+        assert_eq!(latin.lines, ["Empfänger unbekannt"]);
+    }
+
+    #[test]
+    fn strict_where_an_answer_could_be_invented() {
+        assert_eq!(read(b"hello\r\n"), Err(Malformed::NotAReply));
+        assert_eq!(read(b"150 x\r\n"), Err(Malformed::NotAReply));
+        assert_eq!(read(b"5500 x\r\n"), Err(Malformed::NotAReply));
+        assert_eq!(read(b"250-a\r\n550 b\r\n"), Err(Malformed::MixedCodes));
+        assert_eq!(read(&[b'2'; MAX_LINE_BYTES + 2]), Err(Malformed::LineTooLong));
+        assert_eq!(
+            read(&b"250-x\r\n".repeat(MAX_REPLY_LINES + 1)),
+            Err(Malformed::ReplyTooLong)
+        );
+        let long_lines = [b"250-".as_slice(), &[b'x'; 4000], b"\r\n"].concat();
+        assert_eq!(read(&long_lines.repeat(20)), Err(Malformed::ReplyTooLong));
+    }
+
+    #[test]
+    fn what_could_steer_a_terminal_is_gone() {
+        let reply = read(b"550 \x1b[31mred\x07 \xe2\x80\xaetxt\xc2\x9b\r\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(reply.lines, ["[31mred  txt"]);
+    }
+
+    #[test]
+    fn a_fault_stays_and_keeps_no_bytes() {
+        let mut reader = ReplyReader::default();
+        reader.push(b"junk\r\n250 ok\r\n");
+        assert_eq!(reader.pull(), Err(Malformed::NotAReply));
+        reader.push(b"250 ok\r\n");
+        assert_eq!(reader.pull(), Err(Malformed::NotAReply));
+        assert!(reader.buffer.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_reply_split_anywhere_reads_the_same(
+            texts in prop::collection::vec("[ -~äöü]{0,40}", 1..6),
+            code in 200u16..600,
+            cuts in prop::collection::vec(0usize..300, 0..8),
+        ) {
+            let mut wire = Vec::new();
+            for (n, text) in texts.iter().enumerate() {
+                let dash = if n + 1 == texts.len() { ' ' } else { '-' };
+                wire.extend_from_slice(format!("{code}{dash}{text}\r\n").as_bytes());
+            }
+            let whole = read(&wire).unwrap().unwrap();
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % wire.len()).collect();
+            cuts.extend([0, wire.len()]);
+            cuts.sort_unstable();
+            let mut reader = ReplyReader::default();
+            let mut heard = None;
+            for pair in cuts.windows(2) {
+                prop_assert!(heard.is_none() || pair[0] == pair[1]);
+                reader.push(&wire[pair[0]..pair[1]]);
+                if let Some(reply) = reader.pull().unwrap() { heard = Some(reply); }
+            }
+            prop_assert_eq!(heard, Some(whole));
+        }
+
+        #[test]
+        fn no_bytes_panic_or_grow_memory(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let mut reader = ReplyReader::default();
+            for chunk in bytes.chunks(7) {
+                reader.push(chunk);
+                while let Ok(Some(reply)) = reader.pull() {
+                    prop_assert!(reply.lines.iter().all(|line| !line.chars().any(char::is_control)));
+                }
+            }
+            prop_assert!(reader.buffer.len() <= MAX_LINE_BYTES + 7);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What is told about one row: the judgement, what kind of address it is, and the evidence in short.
+//!
+//! Decides: nothing; these are the values behind the columns (VERDICTS: "Columns"). Empty means "not determined".
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::address::{Address, Domain};
+use crate::reason::Reason;
+use crate::smtp::Reply;
+
+/// How sure a judgement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Confidence {
+    /// This mailbox was refused in clear words, or accepted with a refused control; or our parser or
+    /// authoritative DNS decided.
+    Confirmed,
+    /// Everything else.
+    Inferred,
+}
+
+impl Confidence {
+    /// The word in the `confidence` column.
+    pub fn word(self) -> &'static str {
+        match self {
+            Confidence::Confirmed => "confirmed",
+            Confidence::Inferred => "inferred",
+        }
+    }
+}
+
+/// The judgement of one address. Verdict and fault follow from the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Why.
+    pub reason: Reason,
+    /// The id of the rule that decided: a reply rule's, or one of `decide`'s own.
+    pub rule: Cow<'static, str>,
+    /// How sure.
+    pub confidence: Confidence,
+    /// When to ask again; only where the verdict is unknown.
+    pub retry_after: Option<SystemTime>,
+}
+
+/// What kind of address it is; `None` is "not determined".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// A shared function (`info@`), RFC 2142 and like it.
+    pub role: Option<bool>,
+    /// A throw-away service.
+    pub disposable: Option<bool>,
+    /// A free-mail provider.
+    pub free: Option<bool>,
+    /// A tag in the local part (`name+tag@`).
+    pub tagged: Option<bool>,
+}
+
+/// Everything that is told about a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The judgement.
+    pub judgement: Judgement,
+    /// The whole address that was probably meant.
+    pub did_you_mean: Option<String>,
+    /// The address as it was or would be asked; `None` where there is none.
+    pub address: Option<Address>,
+    /// Its kind.
+    pub kinds: Kinds,
+    /// The operator's id, by its MX hosts.
+    pub provider: Option<Arc<str>>,
+    /// The exchanger whose answer decided.
+    pub mx_host: Option<Domain>,
+    /// Does the domain accept any name?
+    pub catch_all: Option<bool>,
+    /// The reply that decided.
+    pub reply: Option<Reply>,
+    /// How often a server answered a question about this address.
+    pub attempts: u32,
+    /// When the evidence was gathered; `None` where nothing was asked.
+    pub checked_at: Option<SystemTime>,
+    /// When the evidence is too old to be used again.
+    pub expires_at: Option<SystemTime>,
+}

@@ -67,6 +67,20 @@ pub enum DnsFault {
     Other(String),
 }
 
+impl DnsFault {
+    /// The word in the `rule` column.
+    pub fn word(&self) -> &'static str {
+        match self {
+            DnsFault::ServFail => "servfail",
+            DnsFault::Refused => "refused",
+            DnsFault::Timeout => "timeout",
+            DnsFault::Rewritten => "rewritten",
+            DnsFault::PrivateAddress => "private_address",
+            DnsFault::Other(_) => "other",
+        }
+    }
+}
+
 /// A name service. The real one is [`crate::route::hickory`], a scripted one is in [`crate::world`].
 pub trait Dns: Send + Sync {
     /// The MX records of a domain, in any order; CNAMEs are followed.

@@ -1,0 +1,518 @@
+//! The questions to one domain, from the first address to the last control, as a state machine.
+//!
+//! Decides: which address is asked next, when a made-up one is needed, when enough is known, and what each answer
+//! leaves open. Must not: know about connections, lanes or pace (the scheduler asks it for the next few questions), nor
+//! judge (it hands out [`Inquired`]). Can't know: whether a host tells the truth; that is what the controls are for.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use fastrand::Rng;
+
+use super::control;
+use super::patience::Patience;
+use crate::address::{Address, Domain};
+use crate::policy::replies::normalized_text;
+use crate::reason::{Cause, Fault, Verdict};
+use crate::verdict::Confidence;
+use crate::verdict::evidence::{
+    Attempt, CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed,
+};
+
+/// Names a listed address across the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target(pub u32);
+
+/// Whom a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Who {
+    /// A listed address, by its place in the inquiry.
+    Listed(u32),
+    /// The made-up one.
+    MadeUp,
+    /// `postmaster`, as the positive control.
+    Postmaster,
+}
+
+/// Now, on both clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Since the run began.
+    pub elapsed: Duration,
+    /// The time of day.
+    pub wall: SystemTime,
+}
+
+/// What an inquiry wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// [`Inquiry::asks`] has questions.
+    Ask,
+    /// Answers are on their way.
+    Hear,
+    /// Nothing before this time of the run.
+    Wait(Duration),
+    /// The next exchanger should be asked: [`Inquiry::advance`].
+    Move,
+    /// Everything is known that can be.
+    Done,
+}
+
+/// What the operator's data say about a domain's exchanger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// Ask a made-up name before the first listed one.
+    pub made_up_first: bool,
+    /// The operator has no catch-all domains: one refusal proves as much as two elsewhere.
+    pub never_catch_all: bool,
+}
+
+/// The questions to one domain.
+#[derive(Debug)]
+pub struct Inquiry {
+    domain: Domain,
+    /// Exchangers not asked yet, best first; the front one is being asked.
+    exchangers: VecDeque<Domain>,
+    expectation: Expectation,
+    patience: Patience,
+    questions: Vec<Question>,
+    /// Questions that may be asked now.
+    ready: VecDeque<u32>,
+    /// Questions that got a transient answer, by the time when they are due.
+    waiting: BTreeSet<(Duration, u32)>,
+    /// How many were refused in words that do not decide.
+    undecided: u32,
+    /// How many only another exchanger can answer.
+    elsewhere: u32,
+    here: Here,
+    postmaster_was_asked: bool,
+    flying: u32,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Debug)]
+struct Question {
+    target: Target,
+    address: Address,
+    state: State,
+    tries: usize,
+    first_try: Option<Duration>,
+    inquired: Inquired,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// May be asked, or is being asked.
+    Open,
+    /// Got a transient answer and is asked again.
+    Waiting,
+    /// Accepted here; worth something once the made-up name was refused.
+    Accepted,
+    /// Refused in words that do not decide.
+    Undecided,
+    /// This exchanger can't answer, another might.
+    Elsewhere,
+    /// Nothing more to ask.
+    Closed,
+}
+
+/// What is known about the exchanger that is being asked.
+#[derive(Debug, Default)]
+struct Here {
+    made_up: Option<Address>,
+    made_up_state: Control,
+    made_up_tries: usize,
+    made_up_first_try: Option<Duration>,
+    unclear_answers: u32,
+    /// A made-up name was refused in words that mean nothing until somebody is accepted.
+    refused_unclearly: bool,
+    catch_all: CatchAll,
+    positive: Positive,
+    clear_refusals: u32,
+    accepted: u32,
+    transient_answers: u32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Control {
+    #[default]
+    Unasked,
+    Flying,
+    Waiting(Duration),
+    Settled,
+}
+
+impl Inquiry {
+    /// An inquiry about a domain's listed addresses at its exchangers, best first.
+    pub fn new(
+        domain: Domain,
+        exchangers: impl IntoIterator<Item = Domain>,
+        listed: impl IntoIterator<Item = (Target, Address)>,
+        expectation: Expectation,
+        patience: Patience,
+    ) -> Inquiry {
+        let questions: Vec<Question> = listed
+            .into_iter()
+            .map(|(target, address)| Question {
+                target,
+                address,
+                state: State::Open,
+                tries: 0,
+                first_try: None,
+                inquired: Inquired::default(),
+            })
+            .collect();
+        let ready = (0..).take(questions.len()).collect();
+        Inquiry {
+            domain,
+            exchangers: exchangers.into_iter().collect(),
+            expectation,
+            patience,
+            questions,
+            ready,
+            waiting: BTreeSet::new(),
+            undecided: 0,
+            elsewhere: 0,
+            here: Here::default(),
+            postmaster_was_asked: false,
+            flying: 0,
+            trouble: None,
+        }
+    }
+
+    /// The domain asked about.
+    pub fn domain(&self) -> &Domain {
+        &self.domain
+    }
+
+    /// The exchanger that is being asked; `None` when none is left.
+    pub fn exchanger(&self) -> Option<&Domain> {
+        self.exchangers.front()
+    }
+
+    /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
+    /// [`Inquiry::heard`] or [`Inquiry::unanswered`].
+    pub fn asks(&mut self, now: Moment, at_most: u32, random: &mut Rng) -> Vec<(Who, Address)> {
+        let mut asks = Vec::new();
+        while asks.len() < at_most as usize {
+            let Some(ask) = self.next_ask(now, random) else { break };
+            self.flying += 1;
+            asks.push(ask);
+        }
+        asks
+    }
+
+    fn next_ask(&mut self, now: Moment, random: &mut Rng) -> Option<(Who, Address)> {
+        if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
+            return None;
+        }
+        if self.wants_made_up(now) {
+            if self.here.made_up.is_none() {
+                self.here.made_up = control::made_up(&self.domain, random);
+            }
+            if let Some(address) = self.here.made_up.clone() {
+                self.here.made_up_state = Control::Flying;
+                return Some((Who::MadeUp, address));
+            }
+            self.here.made_up_state = Control::Settled;
+        }
+        if self.explores() && self.flying > 0 {
+            return None;
+        }
+        if let Some(place) = self.ready.pop_front() {
+            return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
+        }
+        if self.wants_postmaster()
+            && let Some(address) = control::postmaster(&self.domain)
+        {
+            self.postmaster_was_asked = true;
+            return Some((Who::Postmaster, address));
+        }
+        None
+    }
+
+    /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
+    /// others need no question. Where answers are put off there is nothing to learn by waiting.
+    fn explores(&self) -> bool {
+        !self.is_proven() && self.here.made_up_state != Control::Settled && self.here.transient_answers == 0
+    }
+
+    fn is_proven(&self) -> bool {
+        let needed = if self.expectation.never_catch_all { 1 } else { 2 };
+        matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= needed
+    }
+
+    fn wants_made_up(&self, now: Moment) -> bool {
+        let wanted = self.here.accepted > 0 || self.expectation.made_up_first;
+        let may = match self.here.made_up_state {
+            Control::Unasked => true,
+            Control::Waiting(due) => due <= now.elapsed,
+            Control::Flying | Control::Settled => false,
+        };
+        wanted && may && !self.is_proven()
+    }
+
+    fn wants_postmaster(&self) -> bool {
+        !self.postmaster_was_asked
+            && self.flying == 0
+            && self.here.accepted == 0
+            && self.here.positive == Positive::NotAsked
+            && self.undecided > 0
+    }
+
+    /// An answer to a question that [`Inquiry::asks`] gave out.
+    pub fn heard(&mut self, who: Who, said: Said, now: Moment) {
+        self.flying -= 1;
+        match who {
+            Who::Listed(place) => self.heard_listed(place, said, now),
+            Who::MadeUp => self.heard_made_up(said, now),
+            Who::Postmaster => self.heard_postmaster(&said),
+        }
+    }
+
+    /// A question that was given out and never answered: it is as if it had not been asked.
+    pub fn unanswered(&mut self, who: Who) {
+        self.flying -= 1;
+        match who {
+            Who::Listed(place) => self.ready.push_front(place),
+            Who::MadeUp => self.here.made_up_state = Control::Unasked,
+            Who::Postmaster => self.postmaster_was_asked = false,
+        }
+    }
+
+    fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
+        let Some(exchanger) = self.exchangers.front().cloned() else { return };
+        let question = &mut self.questions[place as usize];
+        let cause = said.meaning.cause;
+        question.tries += 1;
+        let first_try = *question.first_try.get_or_insert(now.elapsed);
+        let again = self.patience.again_in(
+            cause,
+            question.tries,
+            said.meaning.retry_in,
+            now.elapsed.saturating_sub(first_try),
+        );
+        question.state = match cause {
+            Cause::Accepted => {
+                self.here.accepted += 1;
+                State::Accepted
+            }
+            Cause::Ambiguous if said.reply.is_permanent() && said.meaning.if_about_mailbox.is_some() => {
+                self.undecided += 1;
+                State::Undecided
+            }
+            Cause::RelayDenied | Cause::SenderBlocked | Cause::DomainNoMail => {
+                self.elsewhere += 1;
+                State::Elsewhere
+            }
+            Cause::MailboxUnknown if said.meaning.confidence == Confidence::Confirmed => {
+                self.here.clear_refusals += 1;
+                State::Closed
+            }
+            cause if cause.verdict() == Verdict::Unknown && !said.reply.is_permanent() => {
+                self.here.transient_answers += 1;
+                match again {
+                    Some(wait) => {
+                        self.waiting.insert((now.elapsed + wait, place));
+                        State::Waiting
+                    }
+                    None => State::Closed,
+                }
+            }
+            // Once more over TLS, which the scheduler switches on; a second such answer is the last.
+            Cause::TlsRequired if question.tries == 1 => {
+                self.ready.push_back(place);
+                State::Open
+            }
+            _ => State::Closed,
+        };
+        question.inquired.attempts.push(Attempt { exchanger, at: now.wall, said });
+        if self.here.accepted > 0 && self.here.refused_unclearly {
+            self.settle_made_up(CatchAll::No(Proof::UnclearControl));
+        }
+    }
+
+    fn heard_made_up(&mut self, said: Said, now: Moment) {
+        let Some(exchanger) = self.exchangers.front().cloned() else { return };
+        let Said { reply, meaning, .. } = &said;
+        self.here.made_up_tries += 1;
+        let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
+        if reply.is_positive() {
+            return self.settle_made_up(CatchAll::Yes(reply.clone()));
+        }
+        match meaning.cause {
+            Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => {
+                self.settle_made_up(CatchAll::No(Proof::Control));
+            }
+            // It tells the made-up name from the listed one, in whatever words; alone, that proves nothing.
+            cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
+                self.here.refused_unclearly = true;
+                self.here.made_up_state = Control::Settled;
+                if self.here.accepted > 0 {
+                    self.settle_made_up(CatchAll::No(Proof::UnclearControl));
+                }
+            }
+            Cause::Ambiguous => {
+                self.here.unclear_answers += 1;
+                if self.here.unclear_answers < 2 {
+                    self.here.made_up_state = Control::Unasked;
+                } else {
+                    self.settle_made_up(CatchAll::Unclear);
+                }
+            }
+            cause => {
+                let waited = now.elapsed.saturating_sub(first_try);
+                let tries = self.here.made_up_tries;
+                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
+                match again.filter(|_| !reply.is_permanent()) {
+                    Some(wait) => self.here.made_up_state = Control::Waiting(now.elapsed + wait),
+                    None if cause == Cause::TlsRequired && tries == 1 => self.here.made_up_state = Control::Unasked,
+                    None => {
+                        let what = Obstacle::Refused(Box::new(said));
+                        self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle_made_up(&mut self, outcome: CatchAll) {
+        self.here.made_up_state = Control::Settled;
+        if matches!(outcome, CatchAll::Yes(_)) {
+            let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
+            for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
+                self.questions[place as usize].state = State::Closed;
+            }
+        }
+        self.here.catch_all = outcome;
+    }
+
+    fn heard_postmaster(&mut self, said: &Said) {
+        self.here.positive = if said.reply.is_positive() {
+            Positive::Accepted
+        } else {
+            let words = normalized_text(&said.reply, "postmaster");
+            let same = self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
+                let refusal = question.inquired.attempts.last();
+                refusal.is_some_and(|attempt| normalized_text(&attempt.said.reply, question.address.local()) == words)
+            });
+            if same { Positive::SameWords } else { Positive::Silent }
+        };
+    }
+
+    /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
+    /// asked elsewhere.
+    pub fn blocked(&mut self, what: Obstacle, now: Moment) {
+        let Some(exchanger) = self.exchangers.front().cloned() else { return };
+        let trouble = Trouble { exchanger, at: now.wall, what };
+        self.ready.clear();
+        self.waiting.clear();
+        for question in &mut self.questions {
+            if matches!(question.state, State::Open | State::Waiting) {
+                question.state = State::Elsewhere;
+                self.elsewhere += 1;
+            }
+        }
+        if self.here.accepted > 0 && !self.is_proven() && self.here.made_up_state != Control::Settled {
+            self.here.catch_all = CatchAll::Failed(trouble.clone());
+        }
+        self.here.made_up_state = Control::Settled;
+        self.postmaster_was_asked = true;
+        self.trouble = Some(trouble);
+    }
+
+    /// What this inquiry wants now. Brings questions that are due back into the queue.
+    pub fn next(&mut self, now: Moment) -> Next {
+        while let Some(&(at, place)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {
+            self.waiting.remove(&(at, place));
+            self.questions[place as usize].state = State::Open;
+            self.ready.push_back(place);
+        }
+        let mut due = self.waiting.first().map(|(at, _)| *at);
+        if let Control::Waiting(at) = self.here.made_up_state
+            && at > now.elapsed
+            && !self.is_proven()
+        {
+            due = Some(due.map_or(at, |due| due.min(at)));
+        }
+        if self.has_ask(now) {
+            return Next::Ask;
+        }
+        if self.flying > 0 {
+            return Next::Hear;
+        }
+        if let Some(due) = due {
+            return Next::Wait(due);
+        }
+        if self.elsewhere > 0 && self.exchangers.len() > 1 { Next::Move } else { Next::Done }
+    }
+
+    fn has_ask(&self, now: Moment) -> bool {
+        if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
+            return false;
+        }
+        let listed = !self.ready.is_empty() && !(self.explores() && self.flying > 0);
+        self.wants_made_up(now) || listed || self.wants_postmaster()
+    }
+
+    /// Goes on to the next exchanger with the questions that this one did not answer.
+    pub fn advance(&mut self) {
+        self.freeze();
+        self.exchangers.pop_front();
+        self.here = Here::default();
+        (self.undecided, self.elsewhere) = (0, 0);
+        for (place, question) in (0..).zip(&mut self.questions) {
+            if question.state == State::Elsewhere {
+                question.state = State::Open;
+                question.tries = 0;
+                self.ready.push_back(place);
+            }
+        }
+    }
+
+    /// Writes what is known about this exchanger to the addresses that it answered.
+    fn freeze(&mut self) {
+        let proven = if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_)) {
+            CatchAll::No(Proof::Listed)
+        } else {
+            self.here.catch_all.clone()
+        };
+        let positive = if self.here.accepted > 0 { Positive::Accepted } else { self.here.positive.clone() };
+        for question in &mut self.questions {
+            match question.state {
+                State::Accepted => {
+                    question.inquired.catch_all = proven.clone();
+                    question.state = State::Closed;
+                }
+                State::Undecided => {
+                    question.inquired.positive = positive.clone();
+                    question.state = State::Closed;
+                }
+                State::Closed if matches!(proven, CatchAll::Yes(_)) && question.inquired.attempts.is_empty() => {
+                    question.inquired.catch_all = proven.clone();
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Ends the inquiry and hands out what was found. Whoever was not asked to the end gets `unprobed`.
+    pub fn settle(mut self, unprobed: Option<Unprobed>) -> impl Iterator<Item = (Target, Inquired)> {
+        self.freeze();
+        let trouble = self.trouble;
+        self.questions.into_iter().map(move |mut question| {
+            question.inquired.trouble.clone_from(&trouble);
+            let is_open = !matches!(question.state, State::Closed | State::Elsewhere);
+            let lacks_control =
+                question.inquired.catch_all == CatchAll::NotAsked && question.inquired.attempts.iter().any(is_acceptance);
+            if is_open || lacks_control {
+                question.inquired.unprobed = unprobed;
+            }
+            (question.target, question.inquired)
+        })
+    }
+}
+
+fn is_acceptance(attempt: &Attempt) -> bool {
+    attempt.said.meaning.cause == Cause::Accepted
+}

@@ -23,13 +23,30 @@ pub struct PolicyError {
 
 impl PolicyError {
     /// An error at a line of a file.
-    pub fn new(file: &str, line: Option<usize>, message: impl Into<String>, hint: impl Into<String>) -> PolicyError {
-        PolicyError { file: file.to_owned(), line, message: message.into(), hint: hint.into() }
+    pub fn new(
+        file: &str,
+        line: Option<usize>,
+        message: impl Into<String>,
+        hint: impl Into<String>,
+    ) -> PolicyError {
+        PolicyError {
+            file: file.to_owned(),
+            line,
+            message: message.into(),
+            hint: hint.into(),
+        }
     }
 
     /// An error of the TOML reader, with its line.
     pub fn toml(file: &str, text: &str, fault: &toml::de::Error) -> PolicyError {
-        let line = fault.span().map(|span| text[..span.start].matches('\n').count() + 1);
-        PolicyError::new(file, line, fault.message(), "see the head of the shipped file for the keys and what they mean")
+        let line = fault
+            .span()
+            .map(|span| text[..span.start].matches('\n').count() + 1);
+        PolicyError::new(
+            file,
+            line,
+            fault.message(),
+            "see the head of the shipped file for the keys and what they mean",
+        )
     }
 }

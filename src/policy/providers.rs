@@ -127,11 +127,12 @@ pub struct Providers {
 impl Providers {
     /// The shipped operators.
     pub fn built_in() -> &'static Providers {
-        static SHIPPED: LazyLock<Providers> = LazyLock::new(|| match Providers::parse("providers.toml", BUILT_IN) {
-            Ok(providers) => providers,
-            // A test reads the shipped file, so this can't happen in a build that passed it.
-            Err(fault) => unreachable!("the shipped policy is wrong: {fault}"),
-        });
+        static SHIPPED: LazyLock<Providers> =
+            LazyLock::new(|| match Providers::parse("providers.toml", BUILT_IN) {
+                Ok(providers) => providers,
+                // A test reads the shipped file, so this can't happen in a build that passed it.
+                Err(fault) => unreachable!("the shipped policy is wrong: {fault}"),
+            });
         &SHIPPED
     }
 
@@ -139,7 +140,10 @@ impl Providers {
     pub fn parse(file: &str, text: &str) -> Result<Providers, PolicyError> {
         let table: Table = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         let default = Arc::new(table.default.provider());
-        let mut providers = Providers { by_suffix: HashMap::new(), default };
+        let mut providers = Providers {
+            by_suffix: HashMap::new(),
+            default,
+        };
         providers.add(file, table.provider)?;
         Ok(providers)
     }
@@ -178,7 +182,12 @@ impl Providers {
             for suffix in suffixes {
                 if let Some(other) = self.by_suffix.insert(suffix.clone(), provider.clone()) {
                     let message = format!("`{suffix}` belongs to `{}` and to `{id}`", other.id);
-                    return Err(PolicyError::new(file, None, message, "give each MX suffix to one provider"));
+                    return Err(PolicyError::new(
+                        file,
+                        None,
+                        message,
+                        "give each MX suffix to one provider",
+                    ));
                 }
             }
         }
@@ -270,7 +279,10 @@ mod tests {
     use super::*;
 
     fn id(host: &str) -> String {
-        Providers::built_in().of(&Domain::parse(host).unwrap()).id.to_string()
+        Providers::built_in()
+            .of(&Domain::parse(host).unwrap())
+            .id
+            .to_string()
     }
 
     #[test]
@@ -286,9 +298,14 @@ mod tests {
     fn no_pace_is_above_the_next_faster_one() {
         let providers = Providers::built_in();
         for provider in providers.by_suffix.values().chain([&providers.default]) {
-            let [gentle, normal, fast] = [Pace::Gentle, Pace::Normal, Pace::Fast].map(|pace| provider.limits(pace));
+            let [gentle, normal, fast] =
+                [Pace::Gentle, Pace::Normal, Pace::Fast].map(|pace| provider.limits(pace));
             assert!(gentle.recipients <= normal.recipients && normal.recipients <= fast.recipients);
-            assert!(normal.open <= fast.open && normal.connections <= fast.connections, "{}", provider.id);
+            assert!(
+                normal.open <= fast.open && normal.connections <= fast.connections,
+                "{}",
+                provider.id
+            );
             assert_eq!(fast.unknown_per_day, None);
         }
     }
@@ -307,9 +324,18 @@ mod tests {
             fast = { open = 1, connections = 1, recipients = 1 }
         "#;
         providers.extend("mine.toml", entry).unwrap();
-        assert_eq!(providers.of(&Domain::parse("mx.ours.example").unwrap()).name, "Ours");
-        assert!(!providers.of(&Domain::parse("aspmx.l.google.com").unwrap()).is_known());
-        let fault = providers.extend("mine.toml", "\n[[provider]]\ncolour = 1\n").unwrap_err();
+        assert_eq!(
+            providers.of(&Domain::parse("mx.ours.example").unwrap()).name,
+            "Ours"
+        );
+        assert!(
+            !providers
+                .of(&Domain::parse("aspmx.l.google.com").unwrap())
+                .is_known()
+        );
+        let fault = providers
+            .extend("mine.toml", "\n[[provider]]\ncolour = 1\n")
+            .unwrap_err();
         assert!(fault.to_string().starts_with("mine.toml:3: "), "{fault}");
     }
 }

@@ -195,7 +195,9 @@ impl Inquiry {
     pub fn asks(&mut self, now: Moment, at_most: u32, random: &mut Rng) -> Vec<(Who, Address)> {
         let mut asks = Vec::new();
         while asks.len() < at_most as usize {
-            let Some(ask) = self.next_ask(now, random) else { break };
+            let Some(ask) = self.next_ask(now, random) else {
+                break;
+            };
             self.flying += 1;
             asks.push(ask);
         }
@@ -281,7 +283,9 @@ impl Inquiry {
     }
 
     fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
-        let Some(exchanger) = self.exchangers.front().cloned() else { return };
+        let Some(exchanger) = self.exchangers.front().cloned() else {
+            return;
+        };
         let question = &mut self.questions[place as usize];
         let cause = said.meaning.cause;
         question.tries += 1;
@@ -326,14 +330,20 @@ impl Inquiry {
             }
             _ => State::Closed,
         };
-        question.inquired.attempts.push(Attempt { exchanger, at: now.wall, said });
+        question.inquired.attempts.push(Attempt {
+            exchanger,
+            at: now.wall,
+            said,
+        });
         if self.here.accepted > 0 && self.here.refused_unclearly {
             self.settle_made_up(CatchAll::No(Proof::UnclearControl));
         }
     }
 
     fn heard_made_up(&mut self, said: Said, now: Moment) {
-        let Some(exchanger) = self.exchangers.front().cloned() else { return };
+        let Some(exchanger) = self.exchangers.front().cloned() else {
+            return;
+        };
         let Said { reply, meaning, .. } = &said;
         self.here.made_up_tries += 1;
         let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
@@ -345,7 +355,9 @@ impl Inquiry {
                 self.settle_made_up(CatchAll::No(Proof::Control));
             }
             // It tells the made-up name from the listed one, in whatever words; alone, that proves nothing.
-            cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
+            cause
+                if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) =>
+            {
                 self.here.refused_unclearly = true;
                 self.here.made_up_state = Control::Settled;
                 if self.here.accepted > 0 {
@@ -366,10 +378,16 @@ impl Inquiry {
                 let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
                 match again.filter(|_| !reply.is_permanent()) {
                     Some(wait) => self.here.made_up_state = Control::Waiting(now.elapsed + wait),
-                    None if cause == Cause::TlsRequired && tries == 1 => self.here.made_up_state = Control::Unasked,
+                    None if cause == Cause::TlsRequired && tries == 1 => {
+                        self.here.made_up_state = Control::Unasked
+                    }
                     None => {
                         let what = Obstacle::Refused(Box::new(said));
-                        self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
+                        self.settle_made_up(CatchAll::Failed(Trouble {
+                            exchanger,
+                            at: now.wall,
+                            what,
+                        }));
                     }
                 }
             }
@@ -379,7 +397,9 @@ impl Inquiry {
     fn settle_made_up(&mut self, outcome: CatchAll) {
         self.here.made_up_state = Control::Settled;
         if matches!(outcome, CatchAll::Yes(_)) {
-            let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
+            let put_off = std::mem::take(&mut self.waiting)
+                .into_iter()
+                .map(|(_, place)| place);
             for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
                 self.questions[place as usize].state = State::Closed;
             }
@@ -392,19 +412,73 @@ impl Inquiry {
             Positive::Accepted
         } else {
             let words = normalized_text(&said.reply, "postmaster");
-            let same = self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
-                let refusal = question.inquired.attempts.last();
-                refusal.is_some_and(|attempt| normalized_text(&attempt.said.reply, question.address.local()) == words)
-            });
-            if same { Positive::SameWords } else { Positive::Silent }
+            let same = self
+                .questions
+                .iter()
+                .filter(|question| question.state == State::Undecided)
+                .any(|question| {
+                    let refusal = question.inquired.attempts.last();
+                    refusal.is_some_and(|attempt| {
+                        normalized_text(&attempt.said.reply, question.address.local()) == words
+                    })
+                });
+            if same {
+                Positive::SameWords
+            } else {
+                Positive::Silent
+            }
         };
+    }
+
+    /// A question that this exchanger can't be asked at all.
+    pub fn unable(&mut self, who: Who, what: Obstacle, now: Moment) {
+        self.flying -= 1;
+        let (Who::Listed(place), Some(exchanger)) = (who, self.exchangers.front().cloned()) else {
+            return;
+        };
+        let question = &mut self.questions[place as usize];
+        question.state = State::Closed;
+        question.inquired.trouble = Some(Trouble {
+            exchanger,
+            at: now.wall,
+            what,
+        });
+    }
+
+    /// Leaves what was not asked yet to a later run.
+    pub fn give_up(&mut self, unprobed: Unprobed) {
+        let put_off = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .map(|(_, place)| place);
+        for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
+            let question = &mut self.questions[place as usize];
+            question.state = State::Closed;
+            question.inquired.unprobed = Some(unprobed);
+        }
+        self.here.made_up_state = Control::Settled;
+        self.postmaster_was_asked = true;
+    }
+
+    /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
+    pub fn demand(&self) -> u32 {
+        if self.explores() {
+            1
+        } else {
+            u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1)
+        }
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
     /// asked elsewhere.
     pub fn blocked(&mut self, what: Obstacle, now: Moment) {
-        let Some(exchanger) = self.exchangers.front().cloned() else { return };
-        let trouble = Trouble { exchanger, at: now.wall, what };
+        let Some(exchanger) = self.exchangers.front().cloned() else {
+            return;
+        };
+        let trouble = Trouble {
+            exchanger,
+            at: now.wall,
+            what,
+        };
         self.ready.clear();
         self.waiting.clear();
         for question in &mut self.questions {
@@ -435,7 +509,7 @@ impl Inquiry {
         {
             due = Some(due.map_or(at, |due| due.min(at)));
         }
-        if self.has_ask(now) {
+        if self.wants_ask(now) {
             return Next::Ask;
         }
         if self.flying > 0 {
@@ -444,10 +518,15 @@ impl Inquiry {
         if let Some(due) = due {
             return Next::Wait(due);
         }
-        if self.elsewhere > 0 && self.exchangers.len() > 1 { Next::Move } else { Next::Done }
+        if self.elsewhere > 0 && self.exchangers.len() > 1 {
+            Next::Move
+        } else {
+            Next::Done
+        }
     }
 
-    fn has_ask(&self, now: Moment) -> bool {
+    /// True when [`Inquiry::asks`] would give out a question now.
+    pub fn wants_ask(&self, now: Moment) -> bool {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
@@ -477,7 +556,11 @@ impl Inquiry {
         } else {
             self.here.catch_all.clone()
         };
-        let positive = if self.here.accepted > 0 { Positive::Accepted } else { self.here.positive.clone() };
+        let positive = if self.here.accepted > 0 {
+            Positive::Accepted
+        } else {
+            self.here.positive.clone()
+        };
         for question in &mut self.questions {
             match question.state {
                 State::Accepted => {
@@ -488,7 +571,9 @@ impl Inquiry {
                     question.inquired.positive = positive.clone();
                     question.state = State::Closed;
                 }
-                State::Closed if matches!(proven, CatchAll::Yes(_)) && question.inquired.attempts.is_empty() => {
+                State::Closed
+                    if matches!(proven, CatchAll::Yes(_)) && question.inquired.attempts.is_empty() =>
+                {
                     question.inquired.catch_all = proven.clone();
                 }
                 _ => {}
@@ -501,12 +586,14 @@ impl Inquiry {
         self.freeze();
         let trouble = self.trouble;
         self.questions.into_iter().map(move |mut question| {
-            question.inquired.trouble.clone_from(&trouble);
+            if question.inquired.trouble.is_none() {
+                question.inquired.trouble.clone_from(&trouble);
+            }
             let is_open = !matches!(question.state, State::Closed | State::Elsewhere);
-            let lacks_control =
-                question.inquired.catch_all == CatchAll::NotAsked && question.inquired.attempts.iter().any(is_acceptance);
+            let lacks_control = question.inquired.catch_all == CatchAll::NotAsked
+                && question.inquired.attempts.iter().any(is_acceptance);
             if is_open || lacks_control {
-                question.inquired.unprobed = unprobed;
+                question.inquired.unprobed = question.inquired.unprobed.or(unprobed);
             }
             (question.target, question.inquired)
         })

@@ -22,7 +22,8 @@ use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use super::evidence::{
-    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Trouble, Unprobed,
+    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Trouble,
+    Unprobed,
 };
 use super::record::{Confidence, Judgement};
 use crate::address::Address;
@@ -54,11 +55,20 @@ struct Ruling<'a> {
 
 impl<'a> Ruling<'a> {
     fn confirmed(reason: impl Into<Reason>, rule: impl Into<Cow<'a, str>>) -> Ruling<'a> {
-        Ruling { reason: reason.into(), rule: rule.into(), confidence: Confidence::Confirmed, at: None, wait: None }
+        Ruling {
+            reason: reason.into(),
+            rule: rule.into(),
+            confidence: Confidence::Confirmed,
+            at: None,
+            wait: None,
+        }
     }
 
     fn inferred(reason: impl Into<Reason>, rule: impl Into<Cow<'a, str>>) -> Ruling<'a> {
-        Ruling { confidence: Confidence::Inferred, ..Ruling::confirmed(reason, rule) }
+        Ruling {
+            confidence: Confidence::Inferred,
+            ..Ruling::confirmed(reason, rule)
+        }
     }
 
     /// About the mailbox or its domain, and for good or at least for days.
@@ -68,7 +78,10 @@ impl<'a> Ruling<'a> {
 
     fn judgement(self, now: SystemTime) -> Judgement {
         let unknown = self.reason.verdict() == Verdict::Unknown;
-        let wait = self.wait.or_else(|| usual_wait(self.reason.retry())).filter(|_| unknown);
+        let wait = self
+            .wait
+            .or_else(|| usual_wait(self.reason.retry()))
+            .filter(|_| unknown);
         Judgement {
             reason: self.reason,
             rule: self.rule.into_owned().into(),
@@ -94,7 +107,9 @@ fn by_form(form: &Form) -> Option<Ruling<'_>> {
     Some(match form {
         Form::Empty => Ruling::confirmed(Finding::Empty, "empty"),
         Form::Broken(fault) => Ruling::confirmed(Finding::Syntax, format!("syntax.{fault}")),
-        Form::NotAllowed(rule) => Ruling::confirmed(Finding::ProviderSyntax, format!("provider_syntax.{rule}")),
+        Form::NotAllowed(rule) => {
+            Ruling::confirmed(Finding::ProviderSyntax, format!("provider_syntax.{rule}"))
+        }
         Form::SpecialUse(_) => Ruling::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
         Form::Literal(_) => Ruling::inferred(Finding::AddressLiteral, "address_literal"),
         Form::Fine(_) => return None,
@@ -104,7 +119,9 @@ fn by_form(form: &Form) -> Option<Ruling<'_>> {
 fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
     Some(match route? {
         RouteFact::NullMx => Ruling::confirmed(Finding::NullMx, "dns.null_mx"),
-        RouteFact::Absent(Absence::NoSuchDomain) => Ruling::confirmed(Finding::DomainNotFound, "dns.no_such_domain"),
+        RouteFact::Absent(Absence::NoSuchDomain) => {
+            Ruling::confirmed(Finding::DomainNotFound, "dns.no_such_domain")
+        }
         RouteFact::Absent(Absence::NoMailHost) => Ruling::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
         RouteFact::Unroutable => Ruling::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
         RouteFact::Failed(fault) => Ruling::inferred(Finding::DnsFailure, format!("dns.{}", fault.word())),
@@ -115,9 +132,18 @@ fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
 /// The reply that weighs most: a definite one before an acceptance before anything unclear, the newest first.
 fn by_replies(evidence: &Evidence) -> Option<Ruling<'_>> {
     let inquiry = &evidence.inquiry;
-    let rulings = || inquiry.attempts.iter().rev().map(|attempt| by_reply(attempt, evidence));
+    let rulings = || {
+        inquiry
+            .attempts
+            .iter()
+            .rev()
+            .map(|attempt| by_reply(attempt, evidence))
+    };
     let accepted = |ruling: &Ruling<'_>| ruling.reason == Reason::Said(Cause::Accepted);
-    rulings().find(Ruling::is_definite).or_else(|| rulings().find(accepted)).or_else(|| rulings().next())
+    rulings()
+        .find(Ruling::is_definite)
+        .or_else(|| rulings().find(accepted))
+        .or_else(|| rulings().next())
 }
 
 fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
@@ -125,15 +151,23 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
     let inquiry = &evidence.inquiry;
     let (reason, rule, confidence): (Reason, Cow<'_, str>, Confidence) = match meaning.cause {
         Cause::Ambiguous => match (meaning.if_about_mailbox, &inquiry.positive) {
-            (Some(cause), Positive::Accepted) => (cause.into(), "control.positive".into(), Confidence::Inferred),
-            _ => (Cause::Ambiguous.into(), (&*meaning.rule).into(), Confidence::Inferred),
+            (Some(cause), Positive::Accepted) => {
+                (cause.into(), "control.positive".into(), Confidence::Inferred)
+            }
+            _ => (
+                Cause::Ambiguous.into(),
+                (&*meaning.rule).into(),
+                Confidence::Inferred,
+            ),
         },
         // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
         Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => unsupported(meaning),
         Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => unsupported(meaning),
-        Cause::RelayDenied if inquiry.unserved => {
-            (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
-        }
+        Cause::RelayDenied if inquiry.unserved => (
+            Finding::DomainNotServed.into(),
+            "control.unserved".into(),
+            Confidence::Inferred,
+        ),
         cause => (cause.into(), (&*meaning.rule).into(), meaning.confidence),
     };
     // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn.
@@ -144,23 +178,39 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         (true, true) if inquiry.anomaly => (Finding::OperatorAnomaly.into(), Confidence::Inferred),
         _ => (reason, confidence),
     };
-    Ruling { reason, rule, confidence, at: Some(attempt.at), wait: meaning.retry_in }
+    Ruling {
+        reason,
+        rule,
+        confidence,
+        at: Some(attempt.at),
+        wait: meaning.retry_in,
+    }
 }
 
 /// A cause that needs a second witness and has none.
 fn unsupported(meaning: &crate::policy::replies::Meaning) -> (Reason, Cow<'_, str>, Confidence) {
-    (Cause::Ambiguous.into(), (&*meaning.rule).into(), Confidence::Inferred)
+    (
+        Cause::Ambiguous.into(),
+        (&*meaning.rule).into(),
+        Confidence::Inferred,
+    )
 }
 
 /// Said by two different exchangers.
 fn is_said_twice(cause: Cause, attempts: &[Attempt]) -> bool {
-    let mut said = attempts.iter().filter(|a| a.said.meaning.cause == cause).map(|a| &a.exchanger);
+    let mut said = attempts
+        .iter()
+        .filter(|a| a.said.meaning.cause == cause)
+        .map(|a| &a.exchanger);
     said.next().is_some_and(|first| said.any(|other| other != first))
 }
 
 /// A local part that many servers would not expect: quoted, or with more than letters, digits and `.+-_`.
 fn is_unusual(address: &Address) -> bool {
-    !address.local().bytes().all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
+    !address
+        .local()
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
 }
 
 /// What stands in the way of a verdict about the mailbox.
@@ -184,14 +234,28 @@ fn by_trouble(evidence: &Evidence) -> Option<Ruling<'_>> {
 
 fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
     let (reason, rule, wait): (Reason, Cow<'_, str>, _) = match &trouble.what {
-        Obstacle::Refused(said) => (said.meaning.cause.into(), (&*said.meaning.rule).into(), said.meaning.retry_in),
+        Obstacle::Refused(said) => (
+            said.meaning.cause.into(),
+            (&*said.meaning.rule).into(),
+            said.meaning.retry_in,
+        ),
         Obstacle::Broken(finding) => ((*finding).into(), finding.word().into(), None),
     };
     // An obstacle is never about the mailbox, so a cause that says so was read where it can't be true.
     let is_obstacle = matches!(reason.fault(), Fault::Us | Fault::Host | Fault::None)
         && reason.verdict() == Verdict::Unknown;
-    let reason = if is_obstacle { reason } else { Cause::Ambiguous.into() };
-    Ruling { reason, rule, confidence: Confidence::Inferred, at: Some(trouble.at), wait }
+    let reason = if is_obstacle {
+        reason
+    } else {
+        Cause::Ambiguous.into()
+    };
+    Ruling {
+        reason,
+        rule,
+        confidence: Confidence::Inferred,
+        at: Some(trouble.at),
+        wait,
+    }
 }
 
 fn unprobed_ruling(unprobed: Unprobed) -> Ruling<'static> {
@@ -200,7 +264,10 @@ fn unprobed_ruling(unprobed: Unprobed) -> Ruling<'static> {
         Unprobed::Budget(wait) => Some(wait),
         Unprobed::OperatorPaused => None,
     };
-    Ruling { wait, ..Ruling::inferred(Finding::NotProbed, unprobed.word()) }
+    Ruling {
+        wait,
+        ..Ruling::inferred(Finding::NotProbed, unprobed.word())
+    }
 }
 
 fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
@@ -208,12 +275,20 @@ fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
         return Some(Ruling::inferred(Finding::Disposable, "list.disposable"));
     }
     let slip = evidence.slip.as_ref()?;
-    slip.probable.then(|| Ruling::inferred(Finding::ProbableTypo, "typo"))
+    slip.probable
+        .then(|| Ruling::inferred(Finding::ProbableTypo, "typo"))
 }
 
 fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
-    if let Some(RouteFact::Hosts { evidence: false, provider }) = &evidence.route {
-        return Some(Ruling::inferred(Finding::NotCheckable, format!("provider.{provider}")));
+    if let Some(RouteFact::Hosts {
+        evidence: false,
+        provider,
+    }) = &evidence.route
+    {
+        return Some(Ruling::inferred(
+            Finding::NotCheckable,
+            format!("provider.{provider}"),
+        ));
     }
     let confidence = match &evidence.inquiry.catch_all {
         CatchAll::Yes(_) => return Some(Ruling::inferred(Finding::CatchAll, "control.accepted")),
@@ -223,7 +298,10 @@ fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
         CatchAll::Failed(_) | CatchAll::NotAsked => return None,
     };
     let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted))?;
-    Some(Ruling { confidence, ..accepted })
+    Some(Ruling {
+        confidence,
+        ..accepted
+    })
 }
 
 /// Nothing was asked, so nothing is known.

@@ -1,0 +1,243 @@
+//! A lane: one operator as seen from one egress, with its pace, its doors and its temper.
+//!
+//! Decides: how fast the lane may go now, when it is left alone, and what its refusals mean for the others who wait
+//! there. A door is one address of the operator; connections are kept per door and used for all domains behind it.
+
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::pace::{Pacer, RunClock};
+use super::{CourseId, DoorId, SessionId};
+use crate::address::Domain;
+use crate::policy::{Limits, Pace, Provider};
+use crate::verdict::evidence::{Obstacle, Said};
+
+/// Sessions refused in a row after which a lane is left alone for the rest of the run.
+pub const REFUSALS_TO_PAUSE: u32 = 3;
+/// Clean answers after which a lane goes half as fast again.
+const ANSWERS_TO_CLIMB: u32 = 10;
+/// Where a lane starts: one question a second over one connection.
+const START_PER_MINUTE: u32 = 60;
+/// The largest flight that a lane may send, in recipients.
+pub const FLIGHT: u32 = 50;
+
+/// One operator.
+#[derive(Debug)]
+pub struct Lane {
+    /// Who it is.
+    pub provider: Arc<Provider>,
+    limits: Limits,
+    /// RCPT commands.
+    pub asks: Pacer,
+    /// New connections.
+    pub dials: Pacer,
+    /// Sessions now, opening ones included.
+    pub open: u32,
+    /// Of these, the ones that are saying QUIT.
+    pub leaving: u32,
+    /// Questions under way.
+    pub flying: u32,
+    allowed_open: u32,
+    clean_answers: u32,
+    /// The most recipients in one flight, lowered after a drop.
+    pub flight: u32,
+    /// Nothing is started before this time of the run.
+    pub hold_until: Duration,
+    refused_in_row: u32,
+    /// Why the lane is left alone.
+    pub paused: Option<Box<Said>>,
+    /// Its doors by address.
+    pub doors: HashMap<IpAddr, DoorId>,
+    /// Doors with questions to ask, in the order of arrival.
+    pub busy_doors: VecDeque<DoorId>,
+    /// What its answers were.
+    pub tally: Tally,
+    unknown: UnknownCount,
+}
+
+/// What an operator's answers about listed addresses were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Listed addresses that got an answer about the mailbox.
+    pub asked: u32,
+    /// Of these, refused as unknown.
+    pub unknown: u32,
+    /// Of these, accepted.
+    pub accepted: u32,
+    /// Sessions that came as far as a greeting.
+    pub sessions: u32,
+    /// A door of it could not be reached.
+    pub unreachable: bool,
+}
+
+impl Tally {
+    /// Too many vanished at once for it to be true: thresholds of an operator's own outage.
+    pub fn is_anomalous(&self) -> bool {
+        self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
+    }
+}
+
+/// Unknown recipients in the running hour and day.
+#[derive(Debug, Default)]
+struct UnknownCount {
+    hour: (Duration, u32),
+    day: (Duration, u32),
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Lane {
+    /// A lane that nobody has asked yet.
+    pub fn new(provider: Arc<Provider>, pace: Pace, clock: &RunClock) -> Lane {
+        let limits = provider.limits(pace);
+        let (rate, allowed_open) = match pace {
+            Pace::Fast => (limits.recipients, limits.open),
+            Pace::Gentle | Pace::Normal => (limits.recipients.min(START_PER_MINUTE), 1),
+        };
+        Lane {
+            asks: Pacer::new(rate, FLIGHT, clock),
+            dials: Pacer::new(limits.connections, 1, clock),
+            provider,
+            limits,
+            open: 0,
+            leaving: 0,
+            flying: 0,
+            allowed_open,
+            clean_answers: 0,
+            flight: FLIGHT,
+            hold_until: Duration::ZERO,
+            refused_in_row: 0,
+            paused: None,
+            doors: HashMap::new(),
+            busy_doors: VecDeque::new(),
+            tally: Tally::default(),
+            unknown: UnknownCount::default(),
+        }
+    }
+
+    /// May another connection be open now?
+    pub fn has_room(&self) -> bool {
+        self.open < self.allowed_open
+    }
+
+    /// An answer that shows no displeasure: the lane climbs.
+    pub fn pleased(&mut self) {
+        self.refused_in_row = 0;
+        self.clean_answers += 1;
+        if self.clean_answers.is_multiple_of(ANSWERS_TO_CLIMB) {
+            self.allowed_open = (self.allowed_open + 1).min(self.limits.open);
+            let rate = self.asks.per_minute().saturating_mul(3) / 2;
+            self.asks.change(rate.min(self.limits.recipients), FLIGHT);
+        }
+    }
+
+    /// "Too fast": half the rate, one connection, smaller flights, and a rest.
+    pub fn slow_down(&mut self, until: Duration) {
+        self.clean_answers = 0;
+        self.allowed_open = 1;
+        self.flight = (self.flight / 2).max(1);
+        self.asks.change(self.asks.per_minute() / 2, FLIGHT);
+        self.hold_until = self.hold_until.max(until);
+    }
+
+    /// A session was refused for what we are. After some in a row the lane is left alone.
+    pub fn refused(&mut self, said: &Said, at_once: bool) {
+        self.refused_in_row += 1;
+        if at_once || self.refused_in_row >= REFUSALS_TO_PAUSE {
+            self.paused.get_or_insert_with(|| Box::new(said.clone()));
+        }
+    }
+
+    /// Counts an unknown recipient, listed or made up, against the caps.
+    pub fn count_unknown(&mut self, now: Duration) {
+        for ((start, count), span) in [(&mut self.unknown.hour, HOUR), (&mut self.unknown.day, DAY)] {
+            if now >= *start + span {
+                (*start, *count) = (now, 0);
+            }
+            *count += 1;
+        }
+    }
+
+    /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
+    pub fn unknown_left(&self, now: Duration) -> u32 {
+        let caps = [
+            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
+            (self.unknown.day, DAY, self.limits.unknown_per_day),
+        ];
+        let left = |((start, count), span, cap): ((Duration, u32), Duration, Option<u32>)| {
+            let used = if now >= start + span { 0 } else { count };
+            cap.map_or(u32::MAX, |cap| {
+                cap.saturating_sub(used).saturating_sub(self.flying)
+            })
+        };
+        caps.into_iter().map(left).min().unwrap_or(u32::MAX)
+    }
+
+    /// When the caps leave room again, as a time of the run.
+    pub fn unknown_again(&self, now: Duration) -> Duration {
+        let caps = [
+            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
+            (self.unknown.day, DAY, self.limits.unknown_per_day),
+        ];
+        let full = |&((_, count), _, cap): &((Duration, u32), Duration, Option<u32>)| {
+            cap.is_some_and(|cap| count >= cap)
+        };
+        caps.into_iter()
+            .filter(full)
+            .map(|((start, _), span, _)| start + span)
+            .max()
+            .unwrap_or(now)
+    }
+}
+
+/// One address of an operator.
+#[derive(Debug)]
+pub struct Door {
+    /// The lane it belongs to.
+    pub lane: usize,
+    /// Where.
+    pub address: IpAddr,
+    /// A host name that led here.
+    pub host: Domain,
+    /// Say STARTTLS when it is offered.
+    pub tls: bool,
+    /// It stands in its lane's queue.
+    pub busy: bool,
+    /// Domains with questions that may be asked now.
+    pub courses: VecDeque<CourseId>,
+    /// Sessions waiting for a flight.
+    pub idle: Vec<SessionId>,
+    /// Sessions on their way or in flight.
+    pub working: u32,
+    /// Sessions that broke without one answer, in a row.
+    pub strikes: u32,
+    /// Sessions that were refused before any question, in a row, and when the first was.
+    pub refusals: u32,
+    /// Nothing is started here before this time of the run.
+    pub hold_until: Duration,
+    /// Why nobody needs to try again in this run.
+    pub dead: Option<Obstacle>,
+}
+
+impl Door {
+    /// A door that nobody has tried yet.
+    pub fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Door {
+        Door {
+            lane,
+            address,
+            host,
+            tls,
+            busy: false,
+            courses: VecDeque::new(),
+            idle: Vec::new(),
+            working: 0,
+            strikes: 0,
+            refusals: 0,
+            hold_until: Duration::ZERO,
+            dead: None,
+        }
+    }
+}

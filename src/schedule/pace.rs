@@ -1,0 +1,135 @@
+//! A lane's two rates as governor limiters under the run's own clock.
+//!
+//! Decides: whether something may start now, and if not, when. Must not: sleep. No window of a minute ever sees more
+//! than the rate: the burst that a flight needs is taken off the steady rate, and a new limiter starts empty.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::{Clock as _, Reference as _};
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota, RateLimiter};
+
+/// The run's clock as governor reads it; the scheduler sets it at each event.
+#[derive(Clone, Debug, Default)]
+pub struct RunClock(Arc<AtomicU64>);
+
+impl RunClock {
+    /// Sets the time since the run began.
+    pub fn set(&self, elapsed: Duration) {
+        self.0.store(
+            u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
+            Ordering::Relaxed,
+        );
+    }
+}
+
+impl governor::clock::Clock for RunClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.load(Ordering::Relaxed).into()
+    }
+}
+
+/// One rate.
+#[derive(Debug)]
+pub struct Pacer {
+    clock: RunClock,
+    limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
+    per_minute: u32,
+    burst: NonZeroU32,
+}
+
+impl Pacer {
+    /// At most `per_minute` in any minute, at most `burst` of them at once. A fresh one may be used at once.
+    pub fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
+        // A burst of more than a quarter of the rate would leave too little for the steady flow.
+        let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
+        let steady = per_minute.saturating_sub(burst.get()).max(1);
+        let quota = Quota::with_period(Duration::from_secs(60) / steady)
+            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
+            .allow_burst(burst);
+        let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+        Pacer {
+            clock: clock.clone(),
+            limiter,
+            per_minute,
+            burst,
+        }
+    }
+
+    /// The rate, per minute.
+    pub fn per_minute(&self) -> u32 {
+        self.per_minute
+    }
+
+    /// The most that can be taken at once.
+    pub fn burst(&self) -> u32 {
+        self.burst.get()
+    }
+
+    /// Changes the rate; what was taken lately still counts.
+    pub fn change(&mut self, per_minute: u32, burst: u32) {
+        if per_minute.max(1) != self.per_minute {
+            *self = Pacer::new(per_minute.max(1), burst, &self.clock);
+            // A fresh limiter is full; this one goes on from a busy lane, so it starts empty.
+            let _ = self.limiter.check_n(self.burst);
+        }
+    }
+
+    /// Takes `count` (at most [`Pacer::burst`]), or says after which time to ask again.
+    pub fn take(&mut self, count: u32) -> Result<(), Duration> {
+        let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
+        match self.limiter.check_n(count) {
+            Ok(Ok(())) | Err(_) => Ok(()),
+            Ok(Err(not_until)) => {
+                let now = self.clock.now();
+                Err(not_until.earliest_possible().duration_since(now).into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Takes `flight` cells as early as allowed for ten minutes; the times of all cells in seconds.
+    fn starts(per_minute: u32, flight: u32) -> Vec<f64> {
+        let clock = RunClock::default();
+        let mut pacer = Pacer::new(per_minute, flight, &clock);
+        let (mut now, mut starts) = (Duration::ZERO, Vec::new());
+        while now < Duration::from_secs(600) {
+            clock.set(now);
+            let count = flight.min(pacer.burst());
+            match pacer.take(count) {
+                Ok(()) => starts.extend((0..count).map(|_| now.as_secs_f64())),
+                Err(wait) => now += wait.max(Duration::from_nanos(1)),
+            }
+        }
+        starts
+    }
+
+    #[test]
+    fn a_steady_lane_uses_its_rate() {
+        assert!(starts(60, 1).len() >= 580, "{}", starts(60, 1).len());
+        assert!(starts(600, 10).len() >= 5800);
+    }
+
+    proptest! {
+        #[test]
+        fn no_minute_sees_more_than_the_rate(per_minute in 1u32..2000, flight in 1u32..60) {
+            let starts = starts(per_minute, flight);
+            let most = (0..starts.len())
+                .map(|from| starts[from..].iter().take_while(|at| **at < starts[from] + 60.0).count())
+                .max();
+            prop_assert!(most.unwrap_or(0) <= per_minute.max(2) as usize, "{most:?} of {per_minute}");
+        }
+    }
+}

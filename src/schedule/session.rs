@@ -1,0 +1,404 @@
+//! One session as the scheduler sees it: what flies on it, what it may still do, and what its end means for its door.
+
+use std::collections::HashMap;
+
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
+use crate::policy::Manners;
+use crate::probe::Who;
+use crate::reason::{Cause, Fault, Finding};
+use crate::smtp::session::{Answer, Ask, AskId, End, Ended, Event, Flight, Offer, Transaction};
+use crate::smtp::{Reply, Stage};
+use crate::verdict::evidence::{Obstacle, Said};
+
+/// What happened on a session, with its meaning.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Heard {
+    /// Ready for the first flight.
+    Ready(Offer),
+    /// A recipient's answer.
+    Answered(AskId, Said),
+    /// The recipient was not asked, because the server does not take such addresses.
+    Unable(AskId),
+    /// The flight is over.
+    Landed,
+    /// The session ended with a refusal.
+    Refused(Said),
+    /// The session ended otherwise; `None` after our QUIT.
+    Broken(Option<Finding>),
+    /// The TLS handshake failed; nothing else is wrong.
+    NoTls,
+}
+
+/// A session.
+#[derive(Debug)]
+pub(super) struct Session {
+    door: DoorId,
+    state: State,
+    manners: Manners,
+    offer: Offer,
+    flying: HashMap<AskId, (CourseId, Who)>,
+    transactions: u32,
+    refused: u32,
+    answers: u32,
+    /// What makes this session useless for more questions.
+    spoilt: Option<Said>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Opening, or in flight.
+    Working,
+    /// Ready for a flight.
+    Idle,
+    /// Saying QUIT.
+    Leaving,
+}
+
+impl Session {
+    pub(super) fn new(door: DoorId, manners: Manners) -> Session {
+        Session {
+            door,
+            state: State::Working,
+            manners,
+            offer: Offer::default(),
+            flying: HashMap::new(),
+            transactions: 0,
+            refused: 0,
+            answers: 0,
+            spoilt: None,
+        }
+    }
+
+    fn transactions_left(&self) -> u32 {
+        self.manners
+            .transactions
+            .min(self.offer.mail_max.unwrap_or(u32::MAX))
+            .saturating_sub(self.transactions)
+    }
+
+    fn refusals_left(&self) -> u32 {
+        self.manners.refused.saturating_sub(self.refused)
+    }
+
+    fn recipients(&self) -> u32 {
+        self.manners
+            .recipients
+            .min(self.offer.rcpt_max.unwrap_or(u32::MAX))
+            .max(1)
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.spoilt.is_some() || self.transactions_left() == 0 || self.refusals_left() == 0
+    }
+}
+
+/// Makes what the wire tells into what the scheduler hears; `said` adds what a reply means.
+pub fn meant(event: Event, mut said: impl FnMut(Stage, &Reply) -> Said) -> Heard {
+    match event {
+        Event::Ready(offer) => Heard::Ready(offer),
+        Event::Landed => Heard::Landed,
+        Event::Answered(ask, Answer::Rcpt(reply)) => Heard::Answered(ask, said(Stage::Rcpt, &reply)),
+        Event::Answered(ask, Answer::Mail(reply)) => Heard::Answered(ask, said(Stage::Mail, &reply)),
+        Event::Answered(ask, Answer::NoSmtputf8) => Heard::Unable(ask),
+        Event::Ended(Ended { stage, why }) => match why {
+            End::Quit => Heard::Broken(None),
+            End::Refused(reply) => Heard::Refused(said(stage, &reply)),
+            End::Closed => Heard::Broken(Some(Finding::Disconnected)),
+            End::TimedOut => Heard::Broken(Some(Finding::Timeout)),
+            End::Malformed(_) => Heard::Broken(Some(Finding::MalformedReply)),
+            End::Connect(_) => Heard::Broken(Some(Finding::ConnectFailed)),
+            End::Tls(_) => Heard::NoTls,
+        },
+    }
+}
+
+impl Scheduler {
+    pub(super) fn hear_session(&mut self, id: SessionId, heard: Heard) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        match heard {
+            Heard::Ready(offer) => {
+                session.offer = offer;
+                self.census.greeted = true;
+                let lane = self.doors[session.door].lane;
+                self.lanes[lane].tally.sessions += 1;
+                self.rest(id);
+            }
+            Heard::Answered(ask, said) => self.answered(id, ask, said),
+            Heard::Unable(ask) => {
+                if let Some((course_id, who)) = self.landed(id, ask)
+                    && let Some(course) = self.courses[course_id].as_mut()
+                {
+                    course
+                        .inquiry
+                        .unable(who, Obstacle::Broken(Finding::Smtputf8Unsupported), self.now);
+                    self.go_on(course_id);
+                }
+            }
+            Heard::Landed => self.rest(id),
+            Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls => self.ended(id, heard),
+        }
+    }
+
+    fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
+        let Some((course_id, who)) = self.landed(id, ask) else {
+            return;
+        };
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let door = &mut self.doors[session.door];
+        let lane = &mut self.lanes[door.lane];
+        let Some(course) = self.courses[course_id].as_mut() else {
+            return;
+        };
+        if said.stage != Stage::Rcpt {
+            // The recipient was never asked: the transaction was refused for what we are.
+            course.inquiry.unanswered(who);
+            session.spoilt.get_or_insert(said);
+            return self.go_on(course_id);
+        }
+        let cause = said.meaning.cause;
+        session.answers += 1;
+        session.refused += u32::from(!said.reply.is_positive());
+        if let Who::Listed(_) = who {
+            let about_mailbox = cause.fault() == Fault::Mailbox || cause == Cause::Accepted;
+            self.census.answered +=
+                usize::from(about_mailbox && lane.tally.asked == 0 && lane.paused.is_none());
+            lane.tally.asked += u32::from(about_mailbox);
+            lane.tally.unknown += u32::from(cause == Cause::MailboxUnknown);
+            lane.tally.accepted += u32::from(cause == Cause::Accepted);
+        }
+        if cause == Cause::MailboxUnknown {
+            lane.count_unknown(now.elapsed);
+        }
+        if cause.fault() == Fault::Us {
+            session.spoilt.get_or_insert_with(|| said.clone());
+        } else {
+            (door.strikes, door.refusals) = (0, 0);
+            lane.pleased();
+        }
+        course.inquiry.heard(who, said, now);
+        self.go_on(course_id);
+    }
+
+    /// Takes an ask off its session.
+    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<(CourseId, Who)> {
+        let session = self.sessions.get_mut(&id)?;
+        let flying = session.flying.remove(&ask)?;
+        let lane = self.doors[session.door].lane;
+        self.lanes[lane].flying -= 1;
+        Some(flying)
+    }
+
+    /// A session has nothing under way: it waits for a flight, or leaves.
+    fn rest(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let door = session.door;
+        self.set_state(id, State::Idle);
+        let used_up = self.sessions.get(&id).is_some_and(Session::is_used_up);
+        if used_up || self.stopping.is_some() {
+            self.quit(id);
+        } else {
+            self.timers.insert((self.now.elapsed + LINGER, Timer::Linger(id)));
+        }
+        self.wake_lane(self.doors[door].lane);
+    }
+
+    pub(super) fn stop_lingering(&mut self, id: SessionId) {
+        if self
+            .sessions
+            .get(&id)
+            .is_some_and(|session| session.state == State::Idle)
+        {
+            self.quit(id);
+        }
+    }
+
+    /// Says QUIT on an idle session, and draws the consequence of what spoilt it.
+    pub(super) fn quit(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.state == State::Leaving {
+            return;
+        }
+        let (door, spoilt) = (session.door, session.spoilt.take());
+        self.set_state(id, State::Leaving);
+        self.actions.push_back(Action::Quit(id));
+        if let Some(said) = spoilt {
+            self.displeased(door, &said);
+        }
+    }
+
+    /// A server refused us in the middle of a session.
+    fn displeased(&mut self, door_id: DoorId, said: &Said) {
+        match said.meaning.cause {
+            Cause::TlsRequired if !self.doors[door_id].tls => self.doors[door_id].tls = true,
+            Cause::RateLimited => {
+                let rest = said.meaning.retry_in.unwrap_or(REST * 2);
+                let lane = self.doors[door_id].lane;
+                self.lanes[lane].slow_down(self.now.elapsed + rest);
+                self.refused(door_id, said);
+            }
+            _ => self.refused(door_id, said),
+        }
+    }
+
+    fn ended(&mut self, id: SessionId, how: Heard) {
+        self.set_state(id, State::Leaving);
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        let door_id = session.door;
+        let lane_id = self.doors[door_id].lane;
+        let lane = &mut self.lanes[lane_id];
+        lane.open -= 1;
+        lane.leaving -= 1;
+        lane.flying -= u32::try_from(session.flying.len()).unwrap_or(0);
+        let broke_off = !session.flying.is_empty();
+        let mut courses = Vec::with_capacity(session.flying.len());
+        let mut unanswered: Vec<_> = session.flying.into_iter().collect();
+        unanswered.sort_unstable_by_key(|(ask, _)| std::cmp::Reverse(*ask));
+        for (_, (course_id, who)) in unanswered {
+            if let Some(course) = self.courses[course_id].as_mut() {
+                course.inquiry.unanswered(who);
+                courses.push(course_id);
+            }
+        }
+        if broke_off && session.answers > 0 {
+            // It bore some of the flight, so the next one is smaller.
+            lane.flight = (lane.flight / 2).max(1);
+        }
+        match how {
+            Heard::Refused(said) => {
+                self.census.greeted = true;
+                self.displeased(door_id, &said);
+            }
+            Heard::Broken(Some(finding)) if session.answers == 0 => {
+                let unreachable = finding == Finding::ConnectFailed && !lane.tally.unreachable;
+                lane.tally.unreachable |= unreachable;
+                self.census.unreachable += usize::from(unreachable);
+                self.broken(door_id, finding);
+            }
+            // Some old servers offer what they can't do. Where TLS is demanded, the refusal will say so.
+            Heard::NoTls if self.doors[door_id].tls => self.doors[door_id].tls = false,
+            Heard::NoTls => self.broken(door_id, Finding::Disconnected),
+            _ => {}
+        }
+        for course in courses {
+            self.go_on(course);
+        }
+        self.wake_lane(lane_id);
+        if let Some(starved) = self.starved.pop_front() {
+            self.wake_lane(starved);
+        }
+    }
+
+    fn wake_lane(&mut self, lane: LaneId) {
+        self.timers.insert((self.now.elapsed, Timer::Lane(lane)));
+    }
+
+    /// Moves a session between the counts of its door and lane.
+    fn set_state(&mut self, id: SessionId, state: State) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let door = &mut self.doors[session.door];
+        let lane = &mut self.lanes[door.lane];
+        match session.state {
+            State::Working => door.working -= 1,
+            State::Idle => door.idle.retain(|other| *other != id),
+            State::Leaving => lane.leaving -= 1,
+        }
+        match state {
+            State::Working => door.working += 1,
+            State::Idle => door.idle.push(id),
+            State::Leaving => lane.leaving += 1,
+        }
+        session.state = state;
+    }
+
+    /// Puts a flight on an idle session.
+    pub(super) fn fly(&mut self, door_id: DoorId, id: SessionId) -> Served {
+        let now = self.now;
+        let lane_id = self.doors[door_id].lane;
+        let Some(session) = self.sessions.get(&id) else {
+            return Served::Full;
+        };
+        let lane = &mut self.lanes[lane_id];
+        let unknown_left = lane.unknown_left(now.elapsed);
+        if unknown_left == 0 {
+            return self.hit_cap(door_id);
+        }
+        // Refusals are known only after the flight has left, so it holds no more than the session may still get.
+        let room = lane
+            .flight
+            .min(lane.asks.burst())
+            .min(session.refusals_left())
+            .min(unknown_left);
+        let (recipients, transactions_left) = (session.recipients(), session.transactions_left());
+        let waiting = self.doors[door_id]
+            .courses
+            .iter()
+            .filter_map(|&course| self.courses[course].as_ref());
+        let mut demand = 0;
+        for course in waiting {
+            demand += course.inquiry.demand();
+            if demand >= room {
+                break;
+            }
+        }
+        let size = room.min(demand).max(1);
+        if let Err(wait) = lane.asks.take(size) {
+            return Served::Until(now.elapsed + wait);
+        }
+        let mut flight = Flight::default();
+        let mut flying = Vec::new();
+        while (flying.len() as u32) < size && (flight.transactions.len() as u32) < transactions_left {
+            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
+                break;
+            };
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
+            let most = recipients.min(size - flying.len() as u32);
+            let asks = course.inquiry.asks(now, most, &mut self.random);
+            course.queued = course.inquiry.wants_ask(now);
+            if course.queued {
+                self.doors[door_id].courses.push_back(course_id);
+            }
+            if asks.is_empty() {
+                if !course.queued {
+                    self.go_on(course_id);
+                }
+                continue;
+            }
+            let mut transaction = Transaction {
+                recipients: Vec::with_capacity(asks.len()),
+            };
+            for (who, address) in asks {
+                let ask = AskId(self.next_ask);
+                self.next_ask += 1;
+                flying.push((ask, (course_id, who)));
+                transaction.recipients.push(Ask { id: ask, address });
+            }
+            flight.transactions.push(transaction);
+        }
+        if flying.is_empty() {
+            return Served::Nothing;
+        }
+        self.set_state(id, State::Working);
+        self.lanes[lane_id].flying += flying.len() as u32;
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.transactions += flight.transactions.len() as u32;
+            session.flying.extend(flying);
+        }
+        self.actions.push_back(Action::Fly(id, flight));
+        Served::Started
+    }
+}

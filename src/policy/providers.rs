@@ -16,7 +16,8 @@ use crate::address::Domain;
 const BUILT_IN: &str = include_str!("data/providers.toml");
 
 /// How hard a run presses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// A tenth of `normal`.
     Gentle,

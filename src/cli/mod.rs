@@ -1,0 +1,191 @@
+//! What was typed. Nothing is checked here beyond what a single word can show; meaning is made in [`crate::settings`].
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ipnet::IpNet;
+
+use crate::list::ColumnSet;
+use crate::policy::Pace;
+
+/// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
+#[derive(Debug, Parser)]
+#[command(name = "listproof", version, about, max_term_width = 110, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Verify a list: every row gets a verdict with its evidence, and a cleaned list is written.
+    Verify(Verify),
+    /// Verify one or a few addresses and show what was said.
+    Check(Check),
+    /// Serve a scripted world on loopback sockets, for trying and testing.
+    World(World),
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    Man,
+}
+
+/// `listproof verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst; `-` is stdin.
+    pub input: PathBuf,
+    /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
+    #[arg(short, long)]
+    pub output: Option<PathBuf>,
+    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
+    #[arg(long, value_name = "NAME|N")]
+    pub column: Option<String>,
+    /// How many of our columns are written.
+    #[arg(long, value_enum, default_value_t = ColumnSet::Standard)]
+    pub columns: ColumnSet,
+    /// Put before the names of our columns.
+    #[arg(long, value_name = "PREFIX")]
+    pub column_prefix: Option<String>,
+    /// Several addresses in one cell become rows of their own.
+    #[arg(long)]
+    pub split_cells: bool,
+    /// Exit with 3 when more rows than this stay unknown, as a number or a share.
+    #[arg(long, value_name = "N|N%")]
+    pub max_unknown: Option<String>,
+    /// Exit with 4 when this holds, for example `undeliverable>5%`; may be given again.
+    #[arg(long, value_name = "VERDICT>N%")]
+    pub fail_if: Vec<String>,
+    /// How to probe.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// `listproof check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Addresses; without any they are read from stdin, one per line.
+    pub addresses: Vec<String>,
+    /// One JSON object per address.
+    #[arg(long, conflicts_with_all = ["jsonl", "trace"])]
+    pub json: bool,
+    /// Stdin holds one JSON string, or object with `email`, per line; one object per line out, in order.
+    #[arg(long, conflicts_with_all = ["addresses", "trace"])]
+    pub jsonl: bool,
+    /// Show the dialogue with each server.
+    #[arg(long)]
+    pub trace: bool,
+    /// How to probe.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// `listproof world`.
+#[derive(Debug, Args)]
+pub struct World {
+    /// The world's file.
+    pub file: PathBuf,
+    /// Where its name server listens.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub dns: std::net::SocketAddr,
+    /// The port on which each of its hosts listens, on an address 127.x.y.z of its own.
+    #[arg(long, value_name = "N")]
+    pub smtp_port: u16,
+    /// One line per session and per query goes to this file.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// How to probe. Every value may also come from the environment or a settings file.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Probing")]
+pub struct Probing {
+    /// The name to say in EHLO: your host's own, with forward and reverse DNS.
+    #[arg(long, env = "LISTPROOF_HELO", value_name = "NAME")]
+    pub helo: Option<String>,
+    /// The envelope sender: an address of your own domain.
+    #[arg(long, env = "LISTPROOF_MAIL_FROM", value_name = "ADDR")]
+    pub mail_from: Option<String>,
+    /// No network at all: syntax, typos, lists and duplicates.
+    #[arg(long)]
+    pub offline: bool,
+    /// DNS, but no mail servers.
+    #[arg(long, conflicts_with = "offline")]
+    pub dns_only: bool,
+    /// Ask a scripted world instead of the Internet, in virtual time.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dns", "source_ip", "proxy"])]
+    pub world: Option<PathBuf>,
+    /// Ask this name server; may be given again [default: the system's].
+    #[arg(long, env = "LISTPROOF_DNS", value_name = "ADDR[:PORT]", value_delimiter = ',')]
+    pub dns: Vec<String>,
+    /// The port of the mail servers [default: 25].
+    #[arg(long, env = "LISTPROOF_SMTP_PORT", value_name = "N")]
+    pub smtp_port: Option<u16>,
+    /// Connect from this address of this machine.
+    #[arg(long, env = "LISTPROOF_SOURCE_IP", value_name = "ADDR")]
+    pub source_ip: Option<std::net::IpAddr>,
+    /// Connect through this proxy: `socks5://[USER:PASSWORD@]HOST:PORT`.
+    #[arg(long, env = "LISTPROOF_PROXY", value_name = "URL", conflicts_with = "source_ip")]
+    pub proxy: Option<String>,
+    /// Mail servers in this range may be connected to although it is not public; may be given again.
+    #[arg(long, env = "LISTPROOF_ALLOW_MX_NET", value_name = "CIDR", value_delimiter = ',')]
+    pub allow_mx_net: Vec<IpNet>,
+    /// How hard to press [default: normal].
+    #[arg(long, env = "LISTPROOF_PACE", value_enum)]
+    pub pace: Option<Pace>,
+    /// How long greylisting and other passing trouble is waited for [default: 30m for verify, 0 for check].
+    #[arg(long, env = "LISTPROOF_MAX_WAIT", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub max_wait: Option<Duration>,
+    /// Stop starting questions after this time, and write what is known.
+    #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub max_duration: Option<Duration>,
+    /// Role addresses (info@, sales@) are risky instead of just flagged.
+    #[arg(long)]
+    pub risky_roles: bool,
+    /// Your own policy files: they add to the shipped ones or replace entries.
+    #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+    pub policy: Option<PathBuf>,
+    /// A settings file [default: ./listproof.toml, then the user's].
+    #[arg(long, env = "LISTPROOF_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// What to tell.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Output")]
+pub struct Telling {
+    /// Errors only.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// More on stderr; twice for all.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// The form of the log on stderr.
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// No colour (also: `NO_COLOR`).
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// The form of the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}

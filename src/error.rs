@@ -1,0 +1,146 @@
+//! What can stop a run, and the exit codes.
+//!
+//! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
+
+use crate::list::ListError;
+use crate::policy::PolicyError;
+use crate::route::hickory::SetupFault;
+use crate::schedule::Shut;
+use crate::world::WorldError;
+
+/// How a run ended, as schedulers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Finished. Bad addresses in the list are not an error.
+    Finished,
+    /// Something is wrong inside.
+    Internal,
+    /// The command line is wrong.
+    Usage,
+    /// Finished, with more unknowns than allowed.
+    TooManyUnknown,
+    /// A quality gate failed.
+    GateFailed,
+    /// We can't get out, or are refused everywhere.
+    ShutOut,
+    /// The input can't be read.
+    Unreadable,
+    /// An output can't be written.
+    Unwritable,
+    /// Network or DNS are down for everything.
+    NetworkDown,
+    /// The configuration is wrong or incomplete.
+    Misconfigured,
+    /// Interrupted (SIGINT) after everything known was written.
+    Interrupted,
+    /// Terminated (SIGTERM) after everything known was written.
+    Terminated,
+}
+
+impl Exit {
+    /// The process's exit code.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Finished => 0,
+            Exit::Internal => 1,
+            Exit::Usage => 2,
+            Exit::TooManyUnknown => 3,
+            Exit::GateFailed => 4,
+            Exit::ShutOut => 12,
+            Exit::Unreadable => 65,
+            Exit::Unwritable => 74,
+            Exit::NetworkDown => 75,
+            Exit::Misconfigured => 78,
+            Exit::Interrupted => 130,
+            Exit::Terminated => 143,
+        }
+    }
+}
+
+/// What stops a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting is missing or wrong.
+    #[error("{message}")]
+    Setting {
+        /// What is wrong, with the setting's name.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A combination of flags that can't be meant.
+    #[error("{message}")]
+    Usage {
+        /// What is wrong.
+        message: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The list can't be read, or the outputs not written.
+    #[error(transparent)]
+    List(#[from] ListError),
+    /// A policy file is wrong.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A scripted world is wrong.
+    #[error(transparent)]
+    World(#[from] WorldError),
+    /// No name servers.
+    #[error(transparent)]
+    Resolver(#[from] SetupFault),
+    /// The operating system refused something that listproof needs to work at all.
+    #[error("cannot {what}: {source}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    /// What to do next.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
+            Error::List(fault) => Some(fault.hint()),
+            Error::Policy(fault) => Some(fault.hint.clone()),
+            Error::World(fault) => Some(fault.hint()),
+            Error::Resolver(_) => Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned()),
+            Error::System { .. } => None,
+        }
+    }
+
+    /// The exit code's name.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Error::Setting { .. } | Error::Policy(_) | Error::World(_) => Exit::Misconfigured,
+            Error::Usage { .. } => Exit::Usage,
+            Error::List(fault) => fault.exit(),
+            Error::Resolver(_) => Exit::NetworkDown,
+            Error::System { .. } => Exit::Internal,
+        }
+    }
+}
+
+impl Shut {
+    /// What happened, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Shut::PortClosed => "no mail server could be reached: port 25 is closed here, or the network is down",
+            Shut::RefusedEverywhere => "nearly every operator refuses us, so the trouble is ours and not the list's",
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Shut::PortClosed => {
+                "many hosts and clouds block port 25; run listproof where it is open, or use `--dns-only`"
+            }
+            Shut::RefusedEverywhere => {
+                "check the address's reputation, reverse DNS, HELO name and the sender's SPF before another run"
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The run's two clocks as one: how long it has run, and what time of day that is.
+//!
+//! The only place that reads the system's time of day. In a scripted world the day is the world's, and time passes as
+//! fast as nothing happens.
+#![expect(clippy::disallowed_methods, reason = "this file owns the time of day")]
+
+use std::time::SystemTime;
+
+use tokio::time::Instant;
+
+use crate::probe::inquiry::Moment;
+
+/// A clock that began with the run.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    began: Instant,
+    wall: SystemTime,
+}
+
+impl Clock {
+    /// A clock that shows the system's time of day.
+    pub fn system() -> Clock {
+        Clock::showing(SystemTime::now())
+    }
+
+    /// A clock that shows this time of day now.
+    pub fn showing(wall: SystemTime) -> Clock {
+        Clock { began: Instant::now(), wall }
+    }
+
+    /// Now.
+    pub fn now(&self) -> Moment {
+        let elapsed = self.began.elapsed();
+        Moment { elapsed, wall: self.wall + elapsed }
+    }
+
+    /// When the run will have lasted this long.
+    pub fn at(&self, elapsed: std::time::Duration) -> Instant {
+        self.began + elapsed
+    }
+}

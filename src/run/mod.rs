@@ -1,0 +1,13 @@
+//! Runs: from a list, or a few addresses, to verdicts.
+//!
+//! [`verify`] and [`check`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
+//! [`network`], [`stop`], [`progress`]; before it [`intake`] and [`roster`], after it [`found`].
+
+pub mod clock;
+pub mod found;
+pub mod intake;
+pub mod network;
+pub mod probing;
+pub mod progress;
+pub mod roster;
+pub mod stop;

@@ -1,0 +1,73 @@
+//! What a run talks to: name servers, mail servers and a clock, all real or all scripted.
+//!
+//! Decides: nothing but which of the two. Everything behind it sees only the traits.
+
+use std::sync::Arc;
+
+use super::clock::Clock;
+use crate::error::Error;
+use crate::route::Dns;
+use crate::route::cache::Cached;
+use crate::route::hickory::{NameServers, Patience};
+use crate::route::public::Allowed;
+use crate::settings::Place;
+use crate::smtp::egress::{Egress, Path};
+use crate::smtp::wire::{Dial, Internet};
+use crate::world::World;
+
+/// The other side.
+pub struct Network {
+    /// Names.
+    pub dns: Box<dyn Dns>,
+    /// Connections.
+    pub dial: Arc<dyn Dial>,
+    /// The port of the mail servers.
+    pub smtp_port: u16,
+    /// Addresses that may be connected to although they are not public.
+    pub allowed: Allowed,
+    /// Who we are; `None` where no mail server is asked.
+    pub egress: Option<Egress>,
+    /// The clock that runs there.
+    pub clock: Clock,
+}
+
+impl Network {
+    /// The network of a place. Must be called where a runtime runs, because its clock starts here.
+    pub fn of(place: &Place) -> Result<Network, Error> {
+        match place {
+            Place::World { file, sender } => {
+                let world = World::open(file)?;
+                let own = world.sender();
+                let egress = Egress {
+                    path: Path::Direct(None),
+                    helo: sender.0.clone().unwrap_or_else(|| own.helo.clone()),
+                    sender: sender.1.clone().unwrap_or_else(|| own.mail_from.clone()),
+                };
+                Ok(Network {
+                    smtp_port: 25,
+                    allowed: Allowed::new(world.nets()),
+                    egress: Some(egress),
+                    clock: Clock::showing(world.starts()),
+                    dns: Box::new(Cached::new(world.clone())),
+                    dial: world,
+                })
+            }
+            Place::Internet { dns, smtp_port, allowed, sender, way } => {
+                let servers = if dns.is_empty() {
+                    NameServers::of_system(Patience::default())?
+                } else {
+                    NameServers::at(dns, Patience::default())?
+                };
+                let egress = sender.clone().map(|(helo, sender)| Egress { path: way.clone(), helo, sender });
+                Ok(Network {
+                    smtp_port: *smtp_port,
+                    allowed: Allowed::new(allowed.iter().copied()),
+                    egress,
+                    clock: Clock::system(),
+                    dns: Box::new(Cached::new(servers)),
+                    dial: Arc::new(Internet),
+                })
+            }
+        }
+    }
+}

@@ -1,33 +1,69 @@
 //! A domain name as mail routing needs it: A-labels, lower case, LDH, no trailing dot.
 //!
-//! Decides: which text is a domain (UTS #46 strict, RFC 1035 lengths, RFC 5321 4.1.2 letters). Must not: ask the DNS.
+//! Decides: which text is a domain (UTS #46 strict with STD3 rules, RFC 1035 lengths, RFC 5321 4.1.2 letters, RFC 1123
+//! 2.1: the last label is never a number). Must not: ask the DNS. Can't know: whether a name is registered.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
+
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
+
+use super::fault::{DomainFault, FaultKind, SyntaxFault};
+
+/// Octets of a label (RFC 1035 2.3.4).
+const LABEL_MAX_BYTES: usize = 63;
+/// Octets of a name as text; its wire form has two more and holds 255 (RFC 1035 2.3.4).
+const NAME_MAX_BYTES: usize = 253;
 
 /// A checked domain name. Cheap to clone. Equality is equality of domains: the form is canonical.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(Arc<str>);
 
-/// Why a text is no domain, and at which byte of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct DomainFault {
-    /// Byte offset in the text given.
-    pub at: usize,
-}
-
 impl Domain {
-    /// Reads a domain as people write it: U-labels or A-labels, any case.
+    /// Reads a domain as people write it: U-labels or A-labels, any case. What UTS #46 maps is mapped, also full
+    /// stops of other scripts.
+    ///
+    /// ```
+    /// use listproof::address::Domain;
+    /// assert_eq!(Domain::parse("Bücher.example").unwrap().as_str(), "xn--bcher-kva.example");
+    /// assert!(Domain::parse("192.0.2.1").is_err());
+    /// ```
     pub fn parse(text: &str) -> Result<Domain, DomainFault> {
-        let ascii = idna::uts46::Uts46::new()
-            .to_ascii(
-                text.as_bytes(),
-                idna::AsciiDenyList::STD3,
-                idna::uts46::Hyphens::CheckFirstLast,
-                idna::uts46::DnsLength::Verify,
-            )
-            .map_err(|_| DomainFault { at: 0 })?;
-        Ok(Domain(ascii.into()))
+        match scan(text.as_bytes())? {
+            Form::Canonical => Ok(Domain(text.into())),
+            Form::UpperCase => Ok(Domain(text.to_ascii_lowercase().into())),
+            Form::International => international(text),
+        }
+    }
+
+    /// Takes a host name out of a DNS answer: ASCII, in any case, with or without the root's dot, and with the
+    /// underscores that the DNS allows and mail does not. Nothing is mapped.
+    pub fn from_dns(text: &str) -> Result<Domain, DomainFault> {
+        let name = text.strip_suffix('.').unwrap_or(text);
+        let fault = |kind, at| Err(SyntaxFault { kind, at });
+        if name.is_empty() {
+            return fault(FaultKind::NoDomain, 0);
+        }
+        if name.len() > NAME_MAX_BYTES {
+            return fault(FaultKind::DomainTooLong, NAME_MAX_BYTES);
+        }
+        let mut start = 0;
+        for label in name.split('.') {
+            if label.is_empty() {
+                return fault(FaultKind::DomainDoubleDot, start);
+            }
+            if label.len() > LABEL_MAX_BYTES {
+                return fault(FaultKind::LabelTooLong, start + LABEL_MAX_BYTES);
+            }
+            let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            if let Some(i) = label.bytes().position(|b| !allowed(b)) {
+                return fault(FaultKind::DomainCharacter, start + i);
+            }
+            start += label.len() + 1;
+        }
+        Ok(Domain(name.to_ascii_lowercase().into()))
     }
 
     /// The name: A-labels, lower case, no trailing dot.
@@ -35,11 +71,279 @@ impl Domain {
         &self.0
     }
 
+    /// The name as its owner writes it, for display only.
+    pub fn to_unicode(&self) -> String {
+        Uts46::new()
+            .to_unicode(self.0.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow)
+            .0
+            .into_owned()
+    }
+
     /// True when the name is `suffix` or ends in `.suffix`; `suffix` is lower-case without a leading dot.
     pub fn is_within(&self, suffix: &str) -> bool {
         self.0
             .strip_suffix(suffix)
             .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    }
+
+    /// The name, then each name above it, down to and without the top level: `a.b.example`, `b.example`.
+    pub fn and_parents(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self.as_str()), |name| {
+            name.split_once('.').map(|(_, rest)| rest)
+        })
+        .filter(|name| name.contains('.'))
+    }
+
+    /// The part that somebody registered, by the public suffix list; `None` when the name is itself a public suffix.
+    pub fn registrable(&self) -> Option<&str> {
+        psl::domain_str(&self.0)
+    }
+
+    /// The last label.
+    pub fn top_level(&self) -> &str {
+        self.0.rsplit('.').next().unwrap_or(&self.0)
+    }
+
+    /// True for a name without a dot, which nobody on the Internet can receive mail at (RFC 7085).
+    pub fn is_single_label(&self) -> bool {
+        !self.0.contains('.')
+    }
+
+    /// True when the public suffix list that is compiled in knows the top level. A younger one is not known: only the
+    /// DNS can say that it does not exist.
+    pub fn has_known_top_level(&self) -> bool {
+        psl::suffix(self.top_level().as_bytes()).is_some_and(|suffix| suffix.is_known())
+    }
+}
+
+/// A name that was set aside and can't receive mail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpecialUse {
+    /// The reserved name, which the domain is or ends in.
+    pub name: &'static str,
+    /// The document that reserves it.
+    pub source: &'static str,
+}
+
+/// Names set aside for something else than mail, sorted: the IANA registry "Special-Use Domain Names" and ICANN's
+/// `internal`. Without `example.com` and its sisters: they exist in the DNS, which says itself that they take no mail.
+const SPECIAL_USE: &[SpecialUse] = &[
+    SpecialUse {
+        name: "6tisch.arpa",
+        source: "RFC 9031",
+    },
+    SpecialUse {
+        name: "alt",
+        source: "RFC 9476",
+    },
+    SpecialUse {
+        name: "eap-noob.arpa",
+        source: "RFC 9140",
+    },
+    SpecialUse {
+        name: "eap.arpa",
+        source: "RFC 9965",
+    },
+    SpecialUse {
+        name: "example",
+        source: "RFC 6761",
+    },
+    SpecialUse {
+        name: "home.arpa",
+        source: "RFC 8375",
+    },
+    SpecialUse {
+        name: "in-addr.arpa",
+        source: "RFC 6761",
+    },
+    SpecialUse {
+        name: "internal",
+        source: "ICANN resolution 2024.07.29.06",
+    },
+    SpecialUse {
+        name: "invalid",
+        source: "RFC 6761",
+    },
+    SpecialUse {
+        name: "ip6.arpa",
+        source: "RFC 6761",
+    },
+    SpecialUse {
+        name: "ipv4only.arpa",
+        source: "RFC 8880",
+    },
+    SpecialUse {
+        name: "local",
+        source: "RFC 6762",
+    },
+    SpecialUse {
+        name: "localhost",
+        source: "RFC 6761",
+    },
+    SpecialUse {
+        name: "onion",
+        source: "RFC 7686",
+    },
+    SpecialUse {
+        name: "resolver.arpa",
+        source: "RFC 9462",
+    },
+    SpecialUse {
+        name: "service.arpa",
+        source: "RFC 9665",
+    },
+    SpecialUse {
+        name: "test",
+        source: "RFC 6761",
+    },
+];
+
+/// Is this a name that was set aside and can't receive mail? A scripted world gives such names routes: whether the
+/// answer counts is for the caller, who knows in which universe it asks.
+pub fn special_use(domain: &Domain) -> Option<&'static SpecialUse> {
+    SPECIAL_USE.iter().find(|special| domain.is_within(special.name))
+}
+
+/// What a text that may be a domain looks like.
+enum Form {
+    /// It is in the canonical form.
+    Canonical,
+    /// Only its capitals are not.
+    UpperCase,
+    /// It has letters beyond ASCII, or A-labels to be checked.
+    International,
+}
+
+/// Checks an ASCII domain; tells whether it needs UTS #46.
+fn scan(text: &[u8]) -> Result<Form, DomainFault> {
+    let fault = |kind, at| Err(SyntaxFault { kind, at });
+    let mut start = 0;
+    let mut upper = false;
+    let mut a_label = false;
+    let mut numeric = true;
+    for (at, &b) in text.iter().enumerate() {
+        match b {
+            b'a'..=b'z' => numeric = false,
+            b'0'..=b'9' => {}
+            b'A'..=b'Z' => (upper, numeric) = (true, false),
+            b'-' if at == start => return fault(FaultKind::DomainHyphen, at),
+            b'-' => {
+                numeric = false;
+                a_label |= at == start + 3 && text[start..at].eq_ignore_ascii_case(b"xn-");
+            }
+            b'.' => {
+                end_label(text, start, at)?;
+                start = at + 1;
+                numeric = true;
+            }
+            0x80.. => return Ok(Form::International),
+            _ => return fault(stranger(b, FaultKind::DomainCharacter), at),
+        }
+    }
+    end_label(text, start, text.len())?;
+    if numeric {
+        let dotted_quad = str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
+        return if dotted_quad {
+            fault(FaultKind::BareIp, 0)
+        } else {
+            fault(FaultKind::NumericTopLevel, start)
+        };
+    }
+    if a_label {
+        return Ok(Form::International);
+    }
+    if text.len() > NAME_MAX_BYTES {
+        return fault(FaultKind::DomainTooLong, NAME_MAX_BYTES);
+    }
+    Ok(if upper { Form::UpperCase } else { Form::Canonical })
+}
+
+fn end_label(text: &[u8], start: usize, end: usize) -> Result<(), DomainFault> {
+    let kind = match end - start {
+        0 if text.is_empty() => FaultKind::NoDomain,
+        0 if start == 0 => FaultKind::DomainLeadingDot,
+        0 if end == text.len() => FaultKind::DomainTrailingDot,
+        0 => FaultKind::DomainDoubleDot,
+        _ if text[end - 1] == b'-' => FaultKind::DomainHyphen,
+        length if length > LABEL_MAX_BYTES => FaultKind::LabelTooLong,
+        _ => return Ok(()),
+    };
+    let at = match kind {
+        FaultKind::DomainHyphen | FaultKind::DomainTrailingDot => end - 1,
+        FaultKind::LabelTooLong => start + LABEL_MAX_BYTES,
+        _ => start,
+    };
+    Err(SyntaxFault { kind, at })
+}
+
+/// The name of an ASCII character that can stand nowhere outside quotes; `other` where none fits.
+pub(super) fn stranger(b: u8, other: FaultKind) -> FaultKind {
+    match b {
+        b' ' => FaultKind::WhiteSpace,
+        0..=31 | 127 => FaultKind::ControlCharacter,
+        b'<' | b'>' => FaultKind::AngleBracket,
+        b'(' | b')' => FaultKind::Comment,
+        b'@' => FaultKind::SecondAt,
+        _ => other,
+    }
+}
+
+fn to_ascii(text: &str) -> Option<String> {
+    // Lengths and empty labels are told apart by `scan`.
+    Uts46::new()
+        .to_ascii(
+            text.as_bytes(),
+            AsciiDenyList::STD3,
+            Hyphens::CheckFirstLast,
+            DnsLength::Ignore,
+        )
+        .ok()
+        .map(std::borrow::Cow::into_owned)
+}
+
+fn international(text: &str) -> Result<Domain, DomainFault> {
+    let Some(ascii) = to_ascii(text) else {
+        return Err(blame(text));
+    };
+    // After a conversion offsets mean nothing to the reader of the original: the start of the domain is shown.
+    match scan(ascii.as_bytes()) {
+        Ok(_) if ascii.len() > NAME_MAX_BYTES => Err(SyntaxFault {
+            kind: FaultKind::DomainTooLong,
+            at: 0,
+        }),
+        Ok(_) => Ok(Domain(ascii.into())),
+        Err(fault) => Err(SyntaxFault { at: 0, ..fault }),
+    }
+}
+
+/// Finds the label that UTS #46 refuses; the bidi rule may refuse only all of them together.
+fn blame(text: &str) -> DomainFault {
+    let mut start = 0;
+    for label in text.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
+        if to_ascii(label).is_none() {
+            if label.is_ascii() {
+                return match scan(label.as_bytes()) {
+                    Err(fault) if fault.kind != FaultKind::NumericTopLevel => fault.shifted(start),
+                    _ => SyntaxFault {
+                        kind: FaultKind::Punycode,
+                        at: start,
+                    },
+                };
+            }
+            return SyntaxFault {
+                kind: FaultKind::InternationalDomain,
+                at: start,
+            };
+        }
+        let separator = text[start + label.len()..]
+            .chars()
+            .next()
+            .map_or(0, char::len_utf8);
+        start += label.len() + separator;
+    }
+    SyntaxFault {
+        kind: FaultKind::InternationalDomain,
+        at: 0,
     }
 }
 

@@ -1,11 +1,19 @@
 //! Addresses: what one is, where it was mistyped, what kind it is.
 //!
 //! [`syntax`] decides what is an address (RFC 5321 and 6531, the part that RCPT can carry), [`domain`] what is a
-//! domain (UTS #46, LDH, lengths), [`repair`] which slips of an export may be cleaned, each by its name, [`typo`] what
-//! was probably meant, [`kind`] whether it is a role, a throw-away, a free or a tagged one.
+//! domain (UTS #46, LDH, lengths), [`fault`] names what can be wrong, [`repair`] which slips of an export may be
+//! cleaned, each by its name, [`typo`] what was probably meant, [`kind`] whether it is a role, a throw-away, a free or
+//! a tagged one, [`provider_syntax`] what the big providers allow left of the @.
 
 pub mod domain;
+pub mod fault;
+pub mod kind;
+mod literal;
+pub mod provider_syntax;
+pub mod repair;
 pub mod syntax;
+pub mod typo;
 
-pub use domain::{Domain, DomainFault};
-pub use syntax::{Address, Host, SyntaxFault};
+pub use domain::Domain;
+pub use fault::{DomainFault, FaultKind, SyntaxFault};
+pub use syntax::{Address, Host};

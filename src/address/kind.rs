@@ -1,0 +1,56 @@
+//! What kind of address it is: a shared role, a throw-away, a free provider's, a tagged one.
+//!
+//! Decides: by lists alone, offline. Relays and forwarders (addresses that hide a real mailbox) are a class of their
+//! own and no throw-aways. Must not: judge; the verdict does. Can't know: throw-away services younger than the lists,
+//! unless their mail host is known ([`disposable_mx`]).
+
+use super::{Address, Domain};
+use crate::policy::lists::Lists;
+use crate::verdict::Kinds;
+
+/// The kinds of an address, each determined.
+pub fn of(address: &Address, lists: &Lists) -> Kinds {
+    let name = name(address);
+    let domain = address.domain();
+    Kinds {
+        role: Some(is_role(&name, lists)),
+        disposable: Some(domain.is_some_and(|domain| lists.is_disposable(domain))),
+        free: Some(domain.is_some_and(|domain| lists.is_free(domain))),
+        tagged: Some(name.len() < address.local().len()),
+    }
+}
+
+/// True for addresses that nobody reads (`noreply@`). They are roles too.
+pub fn is_no_reply(address: &Address, lists: &Lists) -> bool {
+    lists.is_no_reply(&name(address))
+}
+
+/// True for a relay or forwarder: a durable address that hides a real mailbox.
+pub fn is_relay(address: &Address, lists: &Lists) -> bool {
+    address.domain().is_some_and(|domain| lists.is_relay(domain))
+}
+
+/// True when mail for this exchanger ends at a throw-away service, whatever the domain is called.
+pub fn disposable_mx(host: &Domain, lists: &Lists) -> bool {
+    lists.is_disposable_mx(host)
+}
+
+fn is_role(name: &str, lists: &Lists) -> bool {
+    // Numbered roles: `info2`, `support-1`.
+    let base = name
+        .trim_end_matches(|c: char| c.is_ascii_digit())
+        .trim_end_matches(['-', '_', '.']);
+    [name, base]
+        .into_iter()
+        .any(|name| !name.is_empty() && (lists.is_role(name) || lists.is_no_reply(name)))
+}
+
+/// The local part without its tag, in lower case.
+fn name(address: &Address) -> String {
+    let local = address.local();
+    let name = match local.split_once('+') {
+        Some((name, _)) if !name.is_empty() && !local.starts_with('"') => name,
+        _ => local,
+    };
+    name.to_lowercase()
+}

@@ -1,0 +1,49 @@
+//! What the big providers allow left of the @, narrower than the RFCs.
+//!
+//! Decides: whether a provider can have a mailbox of that name at all, by the data in `policy/data/provider_syntax.csv`
+//! with their sources. Must not: know a provider by name. Can't know: names that a provider gave out under older rules,
+//! so the data hold only what was never allowed.
+
+use super::Address;
+use crate::policy::lists::Lists;
+
+/// What one provider allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameRule {
+    /// The id of the rule, as the `rule` column shows it.
+    pub id: String,
+    /// The fewest characters of a name, those in `ignored` not counted.
+    pub min_chars: usize,
+    /// The most characters of a name, those in `ignored` not counted.
+    pub max_chars: usize,
+    /// Characters beside ASCII letters and digits.
+    pub specials: String,
+    /// Characters that don't count: the provider reads the name as if they were not there.
+    pub ignored: String,
+    /// What separates a tag from the name; the tag is free.
+    pub tag: Option<char>,
+    /// Characters that can't end a name.
+    pub not_last: String,
+}
+
+impl NameRule {
+    /// True when the provider can have a mailbox of this local part.
+    pub fn allows(&self, local: &str) -> bool {
+        let name = match self.tag {
+            Some(tag) => local.split(tag).next().unwrap_or(local),
+            None => local,
+        };
+        let counted = name.chars().filter(|&c| !self.ignored.contains(c)).count();
+        (self.min_chars..=self.max_chars).contains(&counted)
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || self.specials.contains(c))
+            && !name.ends_with(|c| self.not_last.contains(c))
+    }
+}
+
+/// The id of the rule that forbids this address at its provider.
+pub fn check<'a>(address: &Address, lists: &'a Lists) -> Option<&'a str> {
+    let rule = lists.name_rule(address.domain()?)?;
+    (!rule.allows(address.local())).then_some(rule.id.as_str())
+}

@@ -1,0 +1,446 @@
+//! What was probably meant: the domain that somebody's fingers missed.
+//!
+//! Decides: which domain a mistyped one stands for, and how sure that is, by the letters alone. Real domains near big
+//! ones (neighbours) are never corrected. Must not: judge or change an address; a suggestion is a suggestion. Can't
+//! know: whether the typed domain works. Who knows that it has a working MX takes anything but a [`Certainty::Trap`]
+//! for a hint.
+
+use super::domain::Domain;
+use super::fault::{FaultKind, SyntaxFault};
+use super::syntax::Address;
+use crate::policy::lists::Table;
+
+/// How sure a suggestion is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Certainty {
+    /// Near enough to be mentioned.
+    Hint,
+    /// A slip of the keyboard explains it.
+    Likely,
+    /// A listed typo. Many of these are registered and accept everything: probable traps.
+    Trap,
+}
+
+/// What was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suggestion {
+    /// The domain.
+    pub domain: Domain,
+    /// How sure that is.
+    pub certainty: Certainty,
+}
+
+/// The domains people really have, and what must not be taken for a slip of them.
+#[derive(Clone, Debug)]
+pub struct Targets {
+    list: Vec<Target>,
+    targets: Table,
+    typos: Table,
+    neighbours: Table,
+}
+
+#[derive(Clone, Debug)]
+struct Target {
+    domain: Domain,
+    /// Length of the part before the first dot, in bytes.
+    name: usize,
+    letters: u64,
+    rank: Rank,
+}
+
+/// How many people have it, as `targets.csv` says; ties go to the bigger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// Its name under another top level is a slip too: the brand has no other domain.
+    Sole,
+    Big,
+    Common,
+}
+
+impl Target {
+    fn name(&self) -> &str {
+        &self.domain.as_str()[..self.name]
+    }
+
+    fn suffix(&self) -> &str {
+        &self.domain.as_str()[self.name + 1..]
+    }
+}
+
+impl Targets {
+    /// Makes the search ready. Entries of `targets` are `domain,rank` with rank `sole`, `big` or `common`; who isn't a
+    /// domain with a dot is left out, the loader has told about it.
+    pub fn new(targets: Table, typos: Table, neighbours: Table) -> Targets {
+        let target = |(domain, rank): (&str, &str)| {
+            let domain = Domain::parse(domain).ok()?;
+            let name = domain.as_str().find('.')?;
+            let rank = match rank {
+                "sole" => Rank::Sole,
+                "big" => Rank::Big,
+                _ => Rank::Common,
+            };
+            Some(Target {
+                letters: letters(&domain.as_str()[..name]),
+                name,
+                domain,
+                rank,
+            })
+        };
+        let list = targets.entries().into_iter().filter_map(target).collect();
+        Targets {
+            list,
+            targets,
+            typos,
+            neighbours,
+        }
+    }
+
+    /// True for a domain that is nobody's slip.
+    pub fn knows(&self, domain: &str) -> bool {
+        self.targets.contains(domain) || self.neighbours.contains(domain)
+    }
+
+    fn is_target(&self, domain: &str) -> bool {
+        self.targets.contains(domain)
+    }
+}
+
+/// The domain that was probably meant; `None` where nothing better is known.
+pub fn suggest(domain: &Domain, targets: &Targets) -> Option<Suggestion> {
+    let typed = domain.as_str();
+    let suggestion = |domain: Domain, certainty| Some(Suggestion { domain, certainty });
+    if let Some(meant) = targets.typos.get(typed) {
+        return suggestion(Domain::parse(meant).ok()?, Certainty::Trap);
+    }
+    if targets.knows(typed) {
+        return None;
+    }
+    if let Some(bare) = typed.strip_prefix("www.").filter(|bare| targets.is_target(bare)) {
+        return suggestion(Domain::parse(bare).ok()?, Certainty::Likely);
+    }
+    if let Some((target, certainty)) = nearest(typed, targets) {
+        return suggestion(target.domain.clone(), certainty);
+    }
+    let (head, tail) = typed.rsplit_once('.')?;
+    let meant = TOP_LEVEL_SLIPS.iter().find(|(slip, _)| *slip == tail)?.1;
+    suggestion(Domain::parse(&format!("{head}.{meant}")).ok()?, Certainty::Likely)
+}
+
+/// Slips of top levels that exist nowhere, so that they tell for any domain.
+const TOP_LEVEL_SLIPS: &[(&str, &str)] = &[
+    ("c0m", "com"),
+    ("ccom", "com"),
+    ("cim", "com"),
+    ("ckm", "com"),
+    ("clm", "com"),
+    ("cmo", "com"),
+    ("cmm", "com"),
+    ("coim", "com"),
+    ("coj", "com"),
+    ("cok", "com"),
+    ("comm", "com"),
+    ("comn", "com"),
+    ("con", "com"),
+    ("conm", "com"),
+    ("coml", "com"),
+    ("coom", "com"),
+    ("copm", "com"),
+    ("couk", "co.uk"),
+    ("cpm", "com"),
+    ("cvom", "com"),
+    ("dcom", "com"),
+    ("doom", "com"),
+    ("ent", "net"),
+    ("fom", "com"),
+    ("gcom", "com"),
+    ("ner", "net"),
+    ("nett", "net"),
+    ("nte", "net"),
+    ("ocm", "com"),
+    ("ogr", "org"),
+    ("oom", "com"),
+    ("orgg", "org"),
+    ("orh", "org"),
+    ("orq", "org"),
+    ("rog", "org"),
+    ("vom", "com"),
+    ("xcom", "com"),
+    ("xom", "com"),
+];
+
+fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
+    let Some((name, suffix)) = typed.split_once('.') else {
+        return missing_dot(typed, targets);
+    };
+    let letters = letters(name);
+    let mut best: Option<(
+        (Certainty, std::cmp::Reverse<u32>, std::cmp::Reverse<Rank>),
+        &Target,
+    )> = None;
+    let mut suffix_exists = None;
+    for target in &targets.list {
+        // A slip changes at most two letters: the sets of letters differ in four places at most.
+        if target.name.abs_diff(name.len()) > 2 || (letters ^ target.letters).count_ones() > 4 {
+            continue;
+        }
+        let Some(slip) = Slip::between(name, target.name()) else {
+            continue;
+        };
+        let exists = *suffix_exists.get_or_insert_with(|| is_public_suffix(suffix));
+        let Some(tail) = Tail::between(suffix, target.suffix(), exists) else {
+            continue;
+        };
+        let Some(certainty) = weigh(slip, tail, target) else {
+            continue;
+        };
+        let cost = slip.letters() * 2 + u32::from(tail != Tail::Same);
+        let key = (certainty, std::cmp::Reverse(cost), std::cmp::Reverse(target.rank));
+        if best.as_ref().is_none_or(|(other, _)| key > *other) {
+            best = Some((key, target));
+        }
+    }
+    best.map(|((certainty, ..), target)| (target, certainty))
+}
+
+/// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
+fn missing_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
+    let runs_together = |target: &&Target| {
+        let whole: String = target.domain.as_str().split('.').collect();
+        Slip::between(typed, &whole).is_some_and(|slip| slip.letters() <= usize::from(whole.len() > 5) as u32)
+    };
+    let found = targets
+        .list
+        .iter()
+        .filter(runs_together)
+        .min_by_key(|target| target.rank);
+    let certainty = if found.is_some() {
+        Certainty::Likely
+    } else {
+        Certainty::Hint
+    };
+    let named = || {
+        targets
+            .list
+            .iter()
+            .filter(|target| target.name() == typed)
+            .min_by_key(|target| target.rank)
+    };
+    Some((found.or_else(named)?, certainty))
+}
+
+/// How the typed end of the domain relates to the meant one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tail {
+    Same,
+    /// It exists nowhere and is a letter or so away.
+    Slip,
+    /// It exists, but is a well-known slip (`co`, `cm`, `om` for `com`).
+    KnownSlip,
+    /// It is another one that exists.
+    Other,
+}
+
+impl Tail {
+    fn between(typed: &str, meant: &str, exists: bool) -> Option<Tail> {
+        if typed == meant {
+            return Some(Tail::Same);
+        }
+        if exists {
+            let slip = matches!(
+                (typed, meant),
+                ("co" | "cm" | "om", "com") | ("ne", "net") | ("uk", "co.uk")
+            );
+            return Some(if slip { Tail::KnownSlip } else { Tail::Other });
+        }
+        // `com1`, `comcom`, `com.com`, `c` and one letter wrong.
+        let near = typed.starts_with(meant)
+            || meant.starts_with(typed)
+            || (Slip::between(typed, meant).is_some_and(|slip| slip.letters() == 1))
+            || typed.replace('.', "") == meant.replace('.', "");
+        near.then_some(Tail::Slip)
+    }
+}
+
+fn is_public_suffix(suffix: &str) -> bool {
+    psl::suffix(suffix.as_bytes()).is_some_and(|known| known.is_known())
+}
+
+fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
+    use Certainty::{Hint, Likely};
+    let letters = target.name;
+    let certainty = match (slip, tail) {
+        (Slip::None, Tail::Same) => return None,
+        (Slip::None, Tail::Slip) => Likely,
+        (Slip::None, Tail::KnownSlip) if letters > 3 => Likely,
+        (Slip::None, Tail::Other) if target.rank == Rank::Sole => Hint,
+        (_, Tail::Other | Tail::KnownSlip) => return None,
+        (Slip::Swapped | Slip::Doubled, _) if letters > 4 => Likely,
+        (Slip::Swapped | Slip::Doubled, _) if letters > 3 => Hint,
+        (Slip::Missing { first: false } | Slip::Extra | Slip::NextKey { .. }, _) if letters > 4 => Likely,
+        (Slip::Missing { first: true }, _) if letters > 5 => Likely,
+        (Slip::Missing { .. } | Slip::OtherKey { first: false }, _) if letters > 4 => Hint,
+        (Slip::Two { first: false }, Tail::Same) if letters > 7 => Likely,
+        (Slip::Two { first: false }, Tail::Same) if letters > 6 => Hint,
+        _ => return None,
+    };
+    Some(certainty)
+}
+
+/// What happened between the meant name and the typed one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Slip {
+    None,
+    /// Two letters changed places.
+    Swapped,
+    /// A letter was struck twice, or once instead of twice.
+    Doubled,
+    Missing {
+        first: bool,
+    },
+    Extra,
+    /// A neighbour on the keyboard was hit.
+    NextKey {
+        first: bool,
+    },
+    OtherKey {
+        first: bool,
+    },
+    /// Two of these; `first` when the first letter is another one.
+    Two {
+        first: bool,
+    },
+}
+
+impl Slip {
+    fn between(typed: &str, meant: &str) -> Option<Slip> {
+        let (typed, meant) = (typed.as_bytes(), meant.as_bytes());
+        let head = typed.iter().zip(meant).take_while(|(a, b)| a == b).count();
+        let (a, b) = (&typed[head..], &meant[head..]);
+        let tail = a
+            .iter()
+            .rev()
+            .zip(b.iter().rev())
+            .take_while(|(a, b)| a == b)
+            .count();
+        let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
+        let first = head == 0;
+        let slip = match (a, b) {
+            ([], []) => Slip::None,
+            ([x], []) if head > 0 && typed[head - 1] == *x => Slip::Doubled,
+            ([], [x]) if head > 0 && meant[head - 1] == *x => Slip::Doubled,
+            ([_], []) => Slip::Extra,
+            ([], [_]) => Slip::Missing { first },
+            ([x], [y]) if next_to(*x, *y) => Slip::NextKey { first },
+            ([_], [_]) => Slip::OtherKey { first },
+            ([x, y], [v, w]) if (x, y) == (w, v) => Slip::Swapped,
+            _ if distance(a, b) == 2 => Slip::Two {
+                first: first && typed.first() != meant.first(),
+            },
+            _ => return None,
+        };
+        Some(slip)
+    }
+
+    fn letters(self) -> u32 {
+        match self {
+            Slip::None => 0,
+            Slip::Two { .. } => 2,
+            _ => 1,
+        }
+    }
+}
+
+/// Edits between two short words, a swap of neighbours being one (optimal string alignment); anything above 2 is 3.
+fn distance(a: &[u8], b: &[u8]) -> usize {
+    const LONGEST: usize = 32;
+    if a.len().abs_diff(b.len()) > 2 || a.len().max(b.len()) >= LONGEST {
+        return 3;
+    }
+    let mut rows = [[0usize; LONGEST]; 3];
+    for (j, cell) in rows[0].iter_mut().enumerate() {
+        *cell = j;
+    }
+    for i in 1..=a.len() {
+        let (now, before, earlier) = (i % 3, (i + 2) % 3, (i + 1) % 3);
+        rows[now][0] = i;
+        for j in 1..=b.len() {
+            let substitution = rows[before][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut cost = substitution.min(rows[before][j] + 1).min(rows[now][j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                cost = cost.min(rows[earlier][j - 2] + 1);
+            }
+            rows[now][j] = cost;
+        }
+    }
+    rows[a.len() % 3][b.len()].min(3)
+}
+
+/// The letters of a name as a set.
+fn letters(name: &str) -> u64 {
+    name.bytes().fold(0, |set, b| set | 1 << (b & 63))
+}
+
+/// True for keys side by side on QWERTY, QWERTZ or AZERTY.
+fn next_to(a: u8, b: u8) -> bool {
+    const ROWS: &[&[u8]] = &[
+        b"1234567890-",
+        b"qwertyuiop",
+        b"asdfghjkl",
+        b"zxcvbnm",
+        b"qwertzuiop",
+        b"yxcvbnm",
+        b"azertyuiop",
+        b"qsdfghjklm",
+        b"wxcvbn",
+    ];
+    // Keys above each other on the common staggering.
+    const COLUMNS: &[&[u8]] = &[
+        b"1qaz", b"2wsx", b"3edc", b"4rfv", b"5tgb", b"6yhn", b"7ujm", b"8ik", b"9ol", b"0p", b"2qa",
+        b"3wsz", b"4edx", b"5rfc", b"6tgv", b"7yhb", b"8ujn", b"9ikm", b"0ol", b"pl-",
+    ];
+    let beside = |keys: &&[u8]| keys.windows(2).any(|pair| pair == [a, b] || pair == [b, a]);
+    ROWS.iter().chain(COLUMNS).any(|keys| beside(keys))
+}
+
+/// The whole address that was probably meant by a text that is none: with the dot or the @ that is missing.
+pub fn suggest_for_fault(text: &str, fault: &SyntaxFault, targets: &Targets) -> Option<Address> {
+    let candidates = match fault.kind {
+        FaultKind::NoAt => return missing_at(text, targets),
+        FaultKind::DomainCharacter
+        | FaultKind::WhiteSpace
+        | FaultKind::SecondAt
+        | FaultKind::DomainDoubleDot => {
+            let (head, tail) = text.split_at_checked(fault.at)?;
+            let rest = &tail[tail.chars().next()?.len_utf8()..];
+            [format!("{head}{rest}"), format!("{head}.{rest}")]
+        }
+        _ => return None,
+    };
+    candidates.iter().find_map(|candidate| {
+        let address = Address::parse(candidate).ok()?;
+        let domain = address.domain()?;
+        if targets.is_target(domain.as_str()) {
+            return Some(address);
+        }
+        let meant = suggest(domain, targets)?;
+        address.at_domain(meant.domain).ok()
+    })
+}
+
+/// `janegmail.com`, `jane.gmail.com`, `jane#gmail.com`, `jane at gmail.com`: only before a domain that people have.
+fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
+    let lower = text.to_ascii_lowercase();
+    let ends_in = |target: &&Target| lower.ends_with(target.domain.as_str());
+    let target = targets
+        .list
+        .iter()
+        .filter(ends_in)
+        .max_by_key(|target| target.domain.as_str().len())?;
+    let local = &text[..text.len() - target.domain.as_str().len()];
+    let stand_ins = ["(at)", "[at]", " at ", "_at_", "#", ".", "&", "*", " "];
+    let local = stand_ins
+        .iter()
+        .find_map(|stand_in| local.strip_suffix(stand_in))
+        .unwrap_or(local);
+    Address::parse(&format!("{local}@{}", target.domain)).ok()
+}

@@ -1,5 +1,6 @@
 //! listproof
 pub mod address;
+pub mod list;
 pub mod reason;
 pub mod route;
 pub mod smtp;

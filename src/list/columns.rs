@@ -1,0 +1,298 @@
+//! The columns that we add: their names, which of them are written, and what stands in each.
+//!
+//! Decides: names, order, sets and prefix (VERDICTS: "Columns"). Empty means "not determined". Must not: judge.
+//! No value of ours can be taken for a formula by a spreadsheet.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::SystemTime;
+
+use super::error::ListError;
+use crate::verdict::Record;
+
+macro_rules! columns {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
+        /// A column of ours, in the order in which they are written.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Column { $($(#[$doc])* $variant,)+ }
+
+        impl Column {
+            /// All columns, in order.
+            pub const ALL: &'static [Column] = &[$(Column::$variant,)+];
+
+            /// The name, without prefix.
+            pub fn name(self) -> &'static str { match self { $(Column::$variant => $name,)+ } }
+        }
+    };
+}
+
+columns! {
+    /// The verdict's word.
+    Verdict = "verdict";
+    /// The reason's word.
+    Reason = "reason";
+    /// Whose fault it is.
+    Fault = "fault";
+    /// What to do with the row.
+    Action = "action";
+    /// The address that was probably meant.
+    DidYouMean = "did_you_mean";
+    /// The address as it is asked.
+    EmailNormalized = "email_normalized";
+    /// Its domain.
+    Domain = "domain";
+    /// The operator's id.
+    Provider = "provider";
+    /// The exchanger whose answer decided.
+    MxHost = "mx_host";
+    /// Does the domain accept any name?
+    IsCatchAll = "is_catch_all";
+    /// A shared function?
+    IsRole = "is_role";
+    /// A throw-away?
+    IsDisposable = "is_disposable";
+    /// A free-mail provider's?
+    IsFree = "is_free";
+    /// With a tag?
+    IsTagged = "is_tagged";
+    /// The reply's code.
+    SmtpCode = "smtp_code";
+    /// The reply's enhanced code.
+    EnhancedCode = "enhanced_code";
+    /// The reply.
+    SmtpText = "smtp_text";
+    /// The rule that decided.
+    Rule = "rule";
+    /// How sure.
+    Confidence = "confidence";
+    /// How often a server answered.
+    Attempts = "attempts";
+    /// When the evidence was gathered.
+    CheckedAt = "checked_at";
+    /// When it is too old.
+    ExpiresAt = "expires_at";
+    /// When to ask again.
+    RetryAfter = "retry_after";
+    /// The number of the first row with this address.
+    DuplicateOf = "duplicate_of";
+}
+
+/// Which of our columns are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColumnSet {
+    /// The judgement and the address, seven columns.
+    Minimal,
+    /// Also kinds and the server's words, up to `smtp_text`, and `checked_at`.
+    #[default]
+    Standard,
+    /// All of them.
+    Full,
+}
+
+impl ColumnSet {
+    /// The columns, in order.
+    pub fn columns(self) -> Vec<Column> {
+        let up_to = match self {
+            ColumnSet::Minimal => Column::EmailNormalized,
+            ColumnSet::Standard => Column::SmtpText,
+            ColumnSet::Full => return Column::ALL.to_vec(),
+        };
+        let first = Column::ALL
+            .iter()
+            .copied()
+            .take_while(|&column| column as u8 <= up_to as u8);
+        first.chain([Column::CheckedAt]).collect()
+    }
+}
+
+/// The stretch of columns that an earlier run of ours added: with one prefix, and the minimal set at least.
+pub(super) fn earlier(names: &[String]) -> Option<Range<usize>> {
+    let minimal = ColumnSet::Minimal.columns();
+    (0..names.len()).find_map(|start| {
+        let prefix = names[start].strip_suffix(Column::Verdict.name())?;
+        let ours = names[start..].iter().map_while(|name| {
+            let name = name.strip_prefix(prefix)?;
+            Column::ALL.iter().copied().find(|column| column.name() == name)
+        });
+        let ours: Vec<Column> = ours.collect();
+        let complete = minimal.iter().all(|column| ours.contains(column));
+        complete.then_some(start..start + ours.len())
+    })
+}
+
+/// What stands in front of our names, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Prefix {
+    pub(super) text: String,
+    /// The column of the list that made a prefix necessary.
+    pub(super) because_of: Option<String>,
+}
+
+impl Prefix {
+    /// The prefix that was asked for, the one of our earlier columns, or the first that keeps ours apart.
+    pub(super) fn choose(
+        list: &str,
+        names: &[String],
+        own: Option<&Range<usize>>,
+        asked: Option<&str>,
+    ) -> Result<Prefix, ListError> {
+        let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
+        let taken = |prefix: &str| {
+            let same = |name: &str| {
+                Column::ALL.iter().any(|column| {
+                    name.trim()
+                        .eq_ignore_ascii_case(&format!("{prefix}{}", column.name()))
+                })
+            };
+            (0..names.len())
+                .filter(theirs)
+                .find(|&index| same(&names[index]))
+                .map(|index| names[index].clone())
+        };
+        if let Some(prefix) = asked {
+            let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+            if !(prefix.is_empty() || prefix.starts_with(char::is_alphabetic) && prefix.chars().all(plain)) {
+                return Err(ListError::BadPrefix {
+                    prefix: prefix.to_owned(),
+                });
+            }
+            return match taken(prefix) {
+                None => Ok(Prefix {
+                    text: prefix.to_owned(),
+                    because_of: None,
+                }),
+                Some(column) => Err(ListError::PrefixTaken {
+                    name: list.to_owned(),
+                    prefix: prefix.to_owned(),
+                    column,
+                }),
+            };
+        }
+        let earlier = own.and_then(|own| names[own.start].strip_suffix(Column::Verdict.name()));
+        let mut text = earlier.unwrap_or_default().to_owned();
+        let mut because_of = None;
+        for number in 1.. {
+            let Some(column) = taken(&text) else { break };
+            because_of.get_or_insert(column);
+            text = if number == 1 {
+                "verify_".to_owned()
+            } else {
+                format!("verify_{number}_")
+            };
+        }
+        Ok(Prefix { text, because_of })
+    }
+}
+
+/// What is told about one row.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Told<'a> {
+    pub(super) record: &'a Record,
+    pub(super) duplicate_of: Option<u64>,
+}
+
+/// What stands in one cell of ours.
+#[derive(Debug, PartialEq)]
+pub(super) enum Value<'a> {
+    /// Not determined.
+    None,
+    /// A word or id.
+    Word(&'a str),
+    /// In the scratch text that was given.
+    Scratch,
+    Flag(bool),
+    Number(u64),
+}
+
+/// `smtp_text` is cut to so many bytes.
+const MAX_SMTP_TEXT_BYTES: usize = 255;
+
+impl Column {
+    /// The value of this column; `scratch` is overwritten when the value has to be composed.
+    pub(super) fn value<'a>(self, told: Told<'a>, scratch: &mut String) -> Value<'a> {
+        let record = told.record;
+        let judgement = &record.judgement;
+        let mut compose = |compose: &dyn Fn(&mut String)| {
+            scratch.clear();
+            compose(scratch);
+            Value::Scratch
+        };
+        let word = |word: Option<&'a str>| word.map_or(Value::None, Value::Word);
+        let flag = |flag: Option<bool>| flag.map_or(Value::None, Value::Flag);
+        let mut time = |time: Option<SystemTime>| match time {
+            None => Value::None,
+            Some(time) => compose(&|text| {
+                let _ = write!(text, "{}", humantime::format_rfc3339_seconds(time));
+            }),
+        };
+        match self {
+            Column::Verdict => Value::Word(judgement.reason.verdict().word()),
+            Column::Reason => Value::Word(judgement.reason.word()),
+            Column::Fault => Value::Word(judgement.reason.fault().word()),
+            Column::Action => Value::Word(judgement.reason.verdict().action()),
+            Column::DidYouMean => match &record.did_you_mean {
+                None => Value::None,
+                Some(address) => compose(&|text| {
+                    text.push_str(address);
+                    never_a_formula(text);
+                }),
+            },
+            Column::EmailNormalized => match &record.address {
+                None => Value::None,
+                Some(address) => compose(&|text| {
+                    let _ = write!(text, "{address}");
+                    never_a_formula(text);
+                }),
+            },
+            Column::Domain => word(
+                record
+                    .address
+                    .as_ref()
+                    .and_then(|a| a.domain())
+                    .map(|d| d.as_str()),
+            ),
+            Column::Provider => word(record.provider.as_deref()),
+            Column::MxHost => word(record.mx_host.as_ref().map(|host| host.as_str())),
+            Column::IsCatchAll => flag(record.catch_all),
+            Column::IsRole => flag(record.kinds.role),
+            Column::IsDisposable => flag(record.kinds.disposable),
+            Column::IsFree => flag(record.kinds.free),
+            Column::IsTagged => flag(record.kinds.tagged),
+            Column::SmtpCode => record
+                .reply
+                .as_ref()
+                .map_or(Value::None, |reply| Value::Number(u64::from(reply.code))),
+            Column::EnhancedCode => match record.reply.as_ref().and_then(|reply| reply.enhanced) {
+                None => Value::None,
+                Some(code) => compose(&|text| {
+                    let _ = write!(text, "{code}");
+                }),
+            },
+            Column::SmtpText => match &record.reply {
+                None => Value::None,
+                Some(reply) => compose(&|text| {
+                    let _ = write!(text, "{reply}");
+                    text.truncate(text.floor_char_boundary(MAX_SMTP_TEXT_BYTES));
+                }),
+            },
+            Column::Rule => Value::Word(&judgement.rule),
+            Column::Confidence => Value::Word(judgement.confidence.word()),
+            Column::Attempts => Value::Number(u64::from(record.attempts)),
+            Column::CheckedAt => time(record.checked_at),
+            Column::ExpiresAt => time(record.expires_at),
+            Column::RetryAfter => time(judgement.retry_after),
+            Column::DuplicateOf => told.duplicate_of.map_or(Value::None, Value::Number),
+        }
+    }
+}
+
+/// An address may start with `=`, `+` or `-`, which a spreadsheet takes for a formula. The same address with its
+/// local part in quotes (RFC 5321 4.1.2) is harmless.
+fn never_a_formula(address: &mut String) {
+    if address.starts_with(['=', '+', '-', '@'])
+        && let Some(at) = address.rfind('@')
+    {
+        address.insert(at, '"');
+        address.insert(0, '"');
+    }
+}

@@ -1,0 +1,195 @@
+//! Which row repeats the address of an earlier one, in memory that does not grow with the list.
+//!
+//! Decides: equality of keys, by a 128-bit hash with a key of its own per run (2^-64 at a thousand million rows).
+//! Must not: know what a canonical address is. Fails: when the spill file can't be written.
+//!
+//! Pass one spills (hash, record) into parts by hash; each part alone fits in memory and tells which records repeat
+//! an earlier one. These (record, first) pairs are spilled into parts by record, so that pass two gets them in row
+//! order, again one part at a time.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+/// Parts of a spill; each of them is in memory once.
+const PARTS: usize = 64;
+/// A part's bytes that wait for the file; a small list never touches it.
+const WAITING_BYTES: usize = 64 << 10;
+
+/// Takes the keys of pass one.
+pub struct Finder {
+    hashers: [RandomState; 2],
+    spill: Spill,
+    last_record: u64,
+}
+
+impl Default for Finder {
+    fn default() -> Finder {
+        Finder::new()
+    }
+}
+
+impl Finder {
+    /// Starts without keys.
+    pub fn new() -> Finder {
+        Finder {
+            hashers: [RandomState::new(), RandomState::new()],
+            spill: Spill::default(),
+            last_record: 0,
+        }
+    }
+
+    /// Notes that `record` (rising from call to call) has the address that `key` stands for.
+    pub fn feed(&mut self, record: u64, key: &[u8]) -> io::Result<()> {
+        let [high, low] = [0, 1].map(|n| self.hashers[n].hash_one(key));
+        self.last_record = self.last_record.max(record);
+        let part = usize::from(high.to_be_bytes()[0]) % PARTS;
+        let mut entry = [0; 24];
+        entry[..8].copy_from_slice(&high.to_be_bytes());
+        entry[8..16].copy_from_slice(&low.to_be_bytes());
+        entry[16..].copy_from_slice(&record.to_be_bytes());
+        self.spill.push(part, &entry)
+    }
+
+    /// Finds the repeats.
+    pub fn finish(mut self) -> io::Result<Duplicates> {
+        let records_per_part = self.last_record / PARTS as u64 + 1;
+        let mut repeats = Spill::default();
+        let mut count = 0;
+        for part in 0..PARTS {
+            let mut entries: Vec<[u8; 24]> = self.spill.take(part)?;
+            // By hash, then by record, as the bytes are big-endian.
+            entries.sort_unstable();
+            for same in entries.chunk_by(|a, b| a[..16] == b[..16]) {
+                for repeat in &same[1..] {
+                    let record = number(&repeat[16..]);
+                    let mut entry = [0; 16];
+                    entry[..8].copy_from_slice(&repeat[16..]);
+                    entry[8..].copy_from_slice(&same[0][16..]);
+                    let part = usize::try_from(record / records_per_part).unwrap_or(PARTS - 1);
+                    repeats.push(part, &entry)?;
+                    count += 1;
+                }
+            }
+        }
+        Ok(Duplicates {
+            repeats,
+            next_part: 0,
+            current: Vec::new().into_iter(),
+            waiting: None,
+            count,
+        })
+    }
+}
+
+/// Tells in row order which records repeat an earlier one.
+pub struct Duplicates {
+    repeats: Spill,
+    next_part: usize,
+    current: std::vec::IntoIter<[u8; 16]>,
+    waiting: Option<(u64, u64)>,
+    count: u64,
+}
+
+impl Duplicates {
+    /// How many records repeat an earlier one.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The first record with the address of `record`; `None` when that is `record` itself. Ask in rising order.
+    pub fn first_of(&mut self, record: u64) -> io::Result<Option<u64>> {
+        loop {
+            match self.waiting {
+                Some((repeat, first)) if repeat == record => return Ok(Some(first)),
+                Some((repeat, _)) if repeat > record => return Ok(None),
+                _ => {}
+            }
+            self.waiting = self.pull()?;
+            if self.waiting.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn pull(&mut self) -> io::Result<Option<(u64, u64)>> {
+        loop {
+            if let Some(entry) = self.current.next() {
+                return Ok(Some((number(&entry[..8]), number(&entry[8..]))));
+            }
+            if self.next_part == PARTS {
+                return Ok(None);
+            }
+            let mut entries: Vec<[u8; 16]> = self.repeats.take(self.next_part)?;
+            entries.sort_unstable();
+            self.current = entries.into_iter();
+            self.next_part += 1;
+        }
+    }
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+/// Entries sorted into parts, in one file that has no name.
+struct Spill {
+    file: Option<File>,
+    file_bytes: u64,
+    parts: [Part; PARTS],
+}
+
+#[derive(Default)]
+struct Part {
+    waiting: Vec<u8>,
+    /// Where the stretches of [`WAITING_BYTES`] or less are that went to the file, and how long they are.
+    stretches: Vec<(u64, usize)>,
+}
+
+impl Default for Spill {
+    fn default() -> Spill {
+        Spill {
+            file: None,
+            file_bytes: 0,
+            parts: std::array::from_fn(|_| Part::default()),
+        }
+    }
+}
+
+impl Spill {
+    fn push(&mut self, part: usize, entry: &[u8]) -> io::Result<()> {
+        let part = &mut self.parts[part];
+        part.waiting.extend_from_slice(entry);
+        if part.waiting.len() + entry.len() <= WAITING_BYTES {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => none.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&part.waiting)?;
+        part.stretches.push((self.file_bytes, part.waiting.len()));
+        self.file_bytes += part.waiting.len() as u64;
+        part.waiting.clear();
+        Ok(())
+    }
+
+    /// All entries of a part, which is empty after that.
+    fn take<const BYTES: usize>(&mut self, part: usize) -> io::Result<Vec<[u8; BYTES]>> {
+        let Part { waiting, stretches } = std::mem::take(&mut self.parts[part]);
+        let spilled: usize = stretches.iter().map(|&(_, length)| length).sum();
+        let mut bytes = vec![0; spilled];
+        let mut filled = 0;
+        if let Some(file) = &mut self.file {
+            for (offset, length) in stretches {
+                file.seek(SeekFrom::Start(offset))?;
+                file.read_exact(&mut bytes[filled..filled + length])?;
+                filled += length;
+            }
+        }
+        let entries = bytes.as_chunks().0.iter().chain(waiting.as_chunks().0);
+        Ok(entries.copied().collect())
+    }
+}

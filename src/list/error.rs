@@ -1,0 +1,241 @@
+//! What can go wrong with a whole list, each with where and what to do next.
+//!
+//! A row that can't be read is not here: it is data ([`Rejected`](super::Rejected)) and costs nobody the run.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a list could not be read, or its results not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    /// The input could not be opened, or reading failed in the middle.
+    #[error("cannot read `{name}`: {source}")]
+    Read {
+        /// The input as it was named.
+        name: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The input is a folder.
+    #[error("cannot read `{name}`: it is a folder")]
+    Folder {
+        /// The input as it was named.
+        name: String,
+    },
+    /// No byte in it, or none that is not white space.
+    #[error("`{name}` is empty")]
+    Empty {
+        /// The input as it was named.
+        name: String,
+    },
+    /// A known format that holds no plain text.
+    #[error("`{name}` is {what}, not a text file")]
+    Binary {
+        /// The input as it was named.
+        name: String,
+        /// The format, with its article.
+        what: &'static str,
+        /// How to get a readable list out of it.
+        hint: &'static str,
+    },
+    /// The header or a usual row has more cells than any list has.
+    #[error("`{name}`, line {line}: {columns} columns, more than the {limit} that are read")]
+    TooManyColumns {
+        /// The input as it was named.
+        name: String,
+        /// 1-based.
+        line: u64,
+        /// As counted.
+        columns: usize,
+        /// As allowed.
+        limit: usize,
+    },
+    /// The first line is longer than any record may be.
+    #[error("`{name}`, line {line}: no line end within {limit} bytes")]
+    EndlessLine {
+        /// The input as it was named.
+        name: String,
+        /// 1-based.
+        line: u64,
+        /// In bytes.
+        limit: usize,
+    },
+    /// The header can't be told from the rows.
+    #[error("`{name}`, line {line}: a quote opens in the header and is not closed")]
+    BrokenHeader {
+        /// The input as it was named.
+        name: String,
+        /// 1-based.
+        line: u64,
+    },
+    /// Neither a header nor the cells tell which column holds the addresses.
+    #[error("`{name}`, line {line}: no column holds e-mail addresses")]
+    NoAddressColumn {
+        /// The input as it was named.
+        name: String,
+        /// Of the header, or of the first row.
+        line: u64,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// `--column` names a column that the list does not have.
+    #[error("`{name}`, line {line}: there is no column `{column}`")]
+    UnknownColumn {
+        /// The input as it was named.
+        name: String,
+        /// Of the header, or of the first row.
+        line: u64,
+        /// As asked for.
+        column: String,
+        /// The columns there are.
+        columns: Vec<String>,
+    },
+    /// `--column-prefix` makes names that the list already has.
+    #[error("`{name}`: the column prefix `{prefix}` does not keep ours apart from the column `{column}`")]
+    PrefixTaken {
+        /// The input as it was named.
+        name: String,
+        /// As asked for.
+        prefix: String,
+        /// The column of the input that has such a name.
+        column: String,
+    },
+    /// A text that can't be a column name's beginning.
+    #[error("`{prefix}` cannot be a column prefix")]
+    BadPrefix {
+        /// As asked for.
+        prefix: String,
+    },
+    /// An output could not be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Write {
+        /// The output.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file that we did not make stands where an output goes.
+    #[error("`{}` is there already and is not an earlier result", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A link stands where an output goes.
+    #[error("`{}` is a symbolic link, and results are not written through links", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// An output would replace the input.
+    #[error("`{}` is the list itself", path.display())]
+    Itself {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Who has to act on a [`ListError`]; `main` makes an exit code of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// What was typed can't be meant (exit code 2).
+    Usage,
+    /// The input can't be read (exit code 65).
+    Unreadable,
+    /// An output can't be written (exit code 74).
+    Unwritable,
+}
+
+impl Class {
+    /// The exit code (VERDICTS: "Exit codes").
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Class::Usage => 2,
+            Class::Unreadable => 65,
+            Class::Unwritable => 74,
+        }
+    }
+}
+
+impl ListError {
+    /// Who has to act.
+    pub fn class(&self) -> Class {
+        match self {
+            ListError::Read { .. }
+            | ListError::Folder { .. }
+            | ListError::Empty { .. }
+            | ListError::Binary { .. }
+            | ListError::TooManyColumns { .. }
+            | ListError::EndlessLine { .. }
+            | ListError::BrokenHeader { .. }
+            | ListError::NoAddressColumn { .. } => Class::Unreadable,
+            ListError::UnknownColumn { .. } | ListError::PrefixTaken { .. } | ListError::BadPrefix { .. } => {
+                Class::Usage
+            }
+            ListError::Write { .. }
+            | ListError::Foreign { .. }
+            | ListError::Link { .. }
+            | ListError::Itself { .. } => Class::Unwritable,
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            ListError::Read { source, .. } => match source.kind() {
+                io::ErrorKind::NotFound => "check the name; `-` reads the list from stdin".into(),
+                io::ErrorKind::PermissionDenied => {
+                    "ask the owner of the file for the right to read it".into()
+                }
+                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                    "fetch or export the file again; it is damaged or cut short".into()
+                }
+                _ => "copy the file to a local disk and try again".into(),
+            },
+            ListError::Folder { .. } => "name one file in it".into(),
+            ListError::Empty { .. } => "export the list again and look whether it has rows".into(),
+            ListError::Binary { hint, .. } => (*hint).into(),
+            ListError::TooManyColumns { .. } => {
+                "export only the columns that you need, among them the address".into()
+            }
+            ListError::EndlessLine { .. } => "export as CSV with one row per line".into(),
+            ListError::BrokenHeader { .. } => "repair the first line, or export the list again".into(),
+            ListError::NoAddressColumn { columns, .. } => {
+                format!("name it with `--column`; {}", there_are(columns))
+            }
+            ListError::UnknownColumn { columns, .. } => there_are(columns),
+            ListError::PrefixTaken { .. } => "choose another `--column-prefix`".into(),
+            ListError::BadPrefix { .. } => {
+                "use a letter first, then letters, digits, `_`, `-` and `.`".into()
+            }
+            ListError::Write { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => "choose another place with `-o`".into(),
+                io::ErrorKind::StorageFull => "make room, or choose another place with `-o`".into(),
+                _ => "choose another place with `-o`".into(),
+            },
+            ListError::Foreign { .. } => "move it away, or choose another place with `-o`".into(),
+            ListError::Link { .. } => "remove the link, or choose another place with `-o`".into(),
+            ListError::Itself { .. } => "choose another name with `-o`".into(),
+        }
+    }
+
+    pub(super) fn write(path: &Path, source: io::Error) -> ListError {
+        ListError::Write {
+            path: path.to_owned(),
+            source,
+        }
+    }
+}
+
+/// Names the columns a user can choose from; a wide list only in part.
+fn there_are(columns: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let mut names: Vec<String> = (1..)
+        .zip(columns)
+        .take(SHOWN)
+        .map(|(number, name)| format!("{number} `{name}`"))
+        .collect();
+    if columns.len() > SHOWN {
+        names.push(format!("and {} more", columns.len() - SHOWN));
+    }
+    format!("the columns are {}", names.join(", "))
+}

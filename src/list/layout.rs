@@ -1,0 +1,289 @@
+//! Where our cells go in a row, which otherwise stays as it was written.
+//!
+//! Decides: the bytes of a written row. Must not: open a file. A short row is padded, so that ours align; what an
+//! earlier run of ours wrote is replaced in place; where the user's own row is wanted, it is taken out.
+
+use std::io::Write as _;
+use std::ops::Range;
+
+use super::cell;
+use super::columns::{Column, Prefix, Told, Value};
+use super::dialect::Kind;
+use super::error::ListError;
+use super::json;
+use super::read::{Cause, Extent, Form, Rejected, Row};
+
+/// How rows of one list are written.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    kind: Kind,
+    delimiter: u8,
+    line_end: &'static str,
+    prefix: String,
+    because_of: Option<String>,
+    /// The names of the list's columns.
+    names: Vec<String>,
+    /// Where our earlier columns are among them.
+    own: Option<Range<usize>>,
+    /// The header as the user wrote it, with a name for each column, and where our earlier names are in it.
+    header: Vec<u8>,
+    header_own: Range<usize>,
+}
+
+impl Layout {
+    /// Works out how our columns fit into a list.
+    pub fn new(form: &Form, prefix: Option<&str>) -> Result<Layout, ListError> {
+        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), prefix)?;
+        let delimiter = form.delimiter();
+        let mut header = form.header.clone();
+        for (index, name) in form.columns.iter().enumerate().skip(form.header_cells) {
+            if index > 0 {
+                header.push(delimiter);
+            }
+            cell::write(&mut header, name, delimiter);
+        }
+        Ok(Layout {
+            kind: form.kind,
+            delimiter,
+            line_end: form.line_end,
+            prefix: prefix.text,
+            because_of: prefix.because_of,
+            names: form.columns.clone(),
+            own: form.own.clone(),
+            header,
+            header_own: form.header_own.clone(),
+        })
+    }
+
+    /// What to tell the user when our columns could not have their plain names.
+    pub fn warning(&self) -> Option<String> {
+        let column = self.because_of.as_ref()?;
+        Some(format!(
+            "the list has a column `{}` of its own, so ours are called `{}verdict` and so on",
+            column.trim(),
+            self.prefix
+        ))
+    }
+
+    pub(super) fn is_ndjson(&self) -> bool {
+        self.kind == Kind::Ndjson
+    }
+
+    /// The header over the user's own columns and `ours`; nothing for NDJSON.
+    pub(super) fn header(&self, ours: &[Column], out: &mut Vec<u8>) {
+        if self.is_ndjson() {
+            return;
+        }
+        let start = out.len();
+        out.extend_from_slice(&self.header);
+        self.put_ours(out, start, self.header_own.clone(), !ours.is_empty(), |out| {
+            for (n, column) in ours.iter().enumerate() {
+                if n > 0 {
+                    out.push(self.delimiter);
+                }
+                cell::write(out, &format!("{}{}", self.prefix, column.name()), self.delimiter);
+            }
+        });
+        out.extend_from_slice(self.line_end.as_bytes());
+    }
+
+    /// The user's own row; `address` replaces the text of its address cell.
+    pub(super) fn own_row(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) {
+        self.row(row, address, &[], None, out);
+    }
+
+    /// The user's row with `columns` of ours.
+    pub(super) fn told_row(&self, row: &Row<'_>, columns: &[Column], told: Told<'_>, out: &mut Vec<u8>) {
+        self.row(row, None, columns, Some(told), out);
+    }
+
+    fn row(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        columns: &[Column],
+        told: Option<Told<'_>>,
+        out: &mut Vec<u8>,
+    ) {
+        // A row made of a part of a cell always holds that part alone.
+        let address = address.or((row.extent == Extent::Part).then_some(&*row.address));
+        match self.kind {
+            Kind::Ndjson => self.object(row, address, columns, told, out),
+            Kind::Delimited(_) | Kind::Lines => {
+                let start = out.len();
+                let own = self.cells(row, address, out);
+                self.put_ours(out, start, own, told.is_some(), |out| {
+                    if let Some(told) = told {
+                        self.values(columns, told, out);
+                    }
+                });
+            }
+        }
+        if row.line_end.is_empty() {
+            out.extend_from_slice(self.line_end.as_bytes());
+        } else {
+            out.extend_from_slice(row.line_end);
+        }
+    }
+
+    /// Writes the user's cells, padded; returns where our earlier ones are among them, from `out`'s old end on.
+    fn cells(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) -> Range<usize> {
+        let start = out.len();
+        let mut own = row.own.clone();
+        if self.kind == Kind::Lines {
+            cell::write(
+                out,
+                address.unwrap_or(&String::from_utf8_lossy(row.raw)),
+                self.delimiter,
+            );
+            return 0..0;
+        }
+        if let Some(address) = address {
+            out.extend_from_slice(&row.raw[..row.cell.start]);
+            cell::write(out, address, self.delimiter);
+            let shift = out.len() - start;
+            if own.start >= row.cell.end {
+                own = own.start - row.cell.end + shift..own.end - row.cell.end + shift;
+            }
+            out.extend_from_slice(&row.raw[row.cell.end..]);
+        } else {
+            out.extend_from_slice(row.raw);
+        }
+        if row.missing_cells > 0 {
+            let cells = self.names.len() - row.missing_cells;
+            let end = out.len() - start;
+            if let Some(columns) = &self.own {
+                if cells <= columns.start {
+                    own.start = end + (columns.start - cells) + 1;
+                    own.end = own.start + columns.len() - 1;
+                } else if cells < columns.end {
+                    own.end = end + (columns.end - cells);
+                }
+            }
+            out.resize(out.len() + row.missing_cells, self.delimiter);
+        }
+        own
+    }
+
+    /// Puts ours behind the cells that begin at `start` of `out`, or in place of our earlier ones, or takes those out.
+    fn put_ours(
+        &self,
+        out: &mut Vec<u8>,
+        start: usize,
+        own: Range<usize>,
+        wanted: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let Some(columns) = &self.own else {
+            if wanted {
+                out.push(self.delimiter);
+                write(out);
+            }
+            return;
+        };
+        let mut ours = Vec::new();
+        let mut gap = start + own.start..start + own.end;
+        if wanted {
+            write(&mut ours);
+        } else if columns.start > 0 {
+            gap.start -= 1;
+        } else if gap.end < out.len() {
+            gap.end += 1;
+        }
+        out.splice(gap, ours);
+    }
+
+    fn values(&self, columns: &[Column], told: Told<'_>, out: &mut Vec<u8>) {
+        let mut scratch = String::new();
+        for (n, column) in columns.iter().enumerate() {
+            if n > 0 {
+                out.push(self.delimiter);
+            }
+            match column.value(told, &mut scratch) {
+                Value::None => {}
+                Value::Word(word) => cell::write(out, word, self.delimiter),
+                Value::Scratch => cell::write(out, &scratch, self.delimiter),
+                Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+                Value::Number(number) => {
+                    let _ = write!(out, "{number}");
+                }
+            }
+        }
+    }
+
+    fn object(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        columns: &[Column],
+        told: Option<Told<'_>>,
+        out: &mut Vec<u8>,
+    ) {
+        let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
+        let is_earlier = |key: &String| earlier.contains(key);
+        let raw = row.raw;
+        let mut filled = !row.fields.is_empty();
+        if address.is_none() && !row.fields.iter().any(|field| is_earlier(&field.key)) {
+            let end = memchr::memrchr(b'}', raw).unwrap_or(raw.len());
+            out.extend_from_slice(&raw[..end]);
+        } else {
+            out.push(b'{');
+            filled = false;
+            for field in row.fields.iter().filter(|field| !is_earlier(&field.key)) {
+                if filled {
+                    out.push(b',');
+                }
+                filled = true;
+                json_string(out, &field.key);
+                out.push(b':');
+                match address {
+                    Some(address) if field.value == row.cell => json_string(out, address),
+                    _ => out.extend_from_slice(&raw[field.value.clone()]),
+                }
+            }
+        }
+        if let Some(told) = told {
+            let mut scratch = String::new();
+            for column in columns {
+                if filled {
+                    out.push(b',');
+                }
+                filled = true;
+                json_string(out, &format!("{}{}", self.prefix, column.name()));
+                out.push(b':');
+                match column.value(told, &mut scratch) {
+                    Value::None => out.extend_from_slice(b"null"),
+                    Value::Word(word) => json_string(out, word),
+                    Value::Scratch => json_string(out, &scratch),
+                    Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+                    Value::Number(number) => {
+                        let _ = write!(out, "{number}");
+                    }
+                }
+            }
+        }
+        out.push(b'}');
+    }
+
+    /// A key of ours that stands in this object though it did not in the list's beginning.
+    pub(super) fn clash(&self, row: &Row<'_>) -> Option<Rejected> {
+        let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
+        let ours = |key: &str| {
+            key.strip_prefix(&self.prefix)
+                .is_some_and(|name| Column::ALL.iter().any(|column| column.name() == name))
+        };
+        let field = row
+            .fields
+            .iter()
+            .find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
+        Some(Rejected {
+            line: row.line,
+            cause: Cause::KeyTaken(field.key.clone()),
+            text: row.address.clone().into_owned(),
+        })
+    }
+}
+
+fn json_string(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(json::string(text).as_bytes());
+}

@@ -154,3 +154,124 @@ impl<K: Eq + Hash + Clone, V: Clone> Generations<K, V> {
         self.young.insert(key, value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+    use crate::route::dns::DnsFault;
+
+    /// Answers after a second, and counts.
+    struct Counting {
+        asked: AtomicUsize,
+        answer: Result<Vec<IpAddr>, Miss>,
+    }
+
+    impl Dns for Counting {
+        fn mx<'a>(&'a self, _: &'a Domain) -> Answering<'a, Vec<Mx>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Err(Miss::NoData) })
+        }
+
+        fn addresses<'a>(&'a self, _: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async {
+                sleep(Duration::from_secs(1)).await;
+                self.answer.clone()
+            })
+        }
+
+        fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            Box::pin(async { Invented::new([]) })
+        }
+    }
+
+    fn cached(answer: Result<Vec<IpAddr>, Miss>, capacity: usize) -> Cached<Counting> {
+        let asked = AtomicUsize::new(0);
+        Cached::with_capacity(Counting { asked, answer }, capacity)
+    }
+
+    fn asked(cache: &Cached<Counting>) -> usize {
+        cache.dns.asked.load(Ordering::Relaxed)
+    }
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    fn found() -> Result<Vec<IpAddr>, Miss> {
+        Ok(vec!["8.8.8.8".parse().unwrap()])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_ask_at_once_share_one_answer() {
+        let cache = cached(found(), 10);
+        let (a, b) = (domain("a.example"), domain("b.example"));
+        let answers = tokio::join!(cache.addresses(&a), cache.addresses(&a), cache.addresses(&b));
+        assert_eq!(answers, (found(), found(), found()));
+        assert_eq!(cache.addresses(&a).await, found());
+        assert_eq!(asked(&cache), 2);
+        assert_eq!(
+            (cache.mx(&a).await, cache.mx(&a).await),
+            (Err(Miss::NoData), Err(Miss::NoData))
+        );
+        assert_eq!(asked(&cache), 3);
+        assert_eq!(
+            (cache.invented().await, cache.invented().await),
+            (Invented::new([]), Invented::new([]))
+        );
+        assert_eq!(asked(&cache), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_believed_for_an_hour_and_a_failure_for_half_a_minute() {
+        let host = domain("a.example");
+        for (answer, kept) in [
+            (found(), KEPT),
+            (Err(Miss::NoSuchDomain), KEPT),
+            (Err(Miss::Failed(DnsFault::ServFail)), FAILURE_KEPT),
+        ] {
+            let cache = cached(answer.clone(), 10);
+            assert_eq!(cache.addresses(&host).await, answer);
+            advance(kept.checked_sub(Duration::from_millis(1)).unwrap()).await;
+            assert_eq!(cache.addresses(&host).await, answer);
+            assert_eq!(asked(&cache), 1);
+            advance(Duration::from_millis(1)).await;
+            assert_eq!(cache.addresses(&host).await, answer);
+            assert_eq!(asked(&cache), 2);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_served_though_who_asked_first_was_cancelled() {
+        let cache = cached(found(), 10);
+        let host = domain("a.example");
+        let first = async {
+            let half = Duration::from_millis(500);
+            assert!(tokio::time::timeout(half, cache.addresses(&host)).await.is_err());
+        };
+        let ((), answer) = tokio::join!(first, cache.addresses(&host));
+        assert_eq!(answer, found());
+        assert_eq!(asked(&cache), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_least_used_is_forgotten_first_and_memory_is_bounded() {
+        let cache = cached(found(), 10);
+        let often = domain("often.example");
+        for n in 0..1000 {
+            cache.addresses(&often).await.unwrap();
+            cache
+                .addresses(&domain(&format!("host{n}.example")))
+                .await
+                .unwrap();
+        }
+        assert_eq!(asked(&cache), 1001, "`often` was asked for once");
+        let slots = cache.addresses.slots.lock().unwrap();
+        assert!(slots.young.len() + slots.old.len() <= 10);
+    }
+}

@@ -239,3 +239,6 @@ impl<'a> Line<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,6 +81,28 @@ impl DnsFault {
     }
 }
 
+/// What a resolver answers for names that can't exist: nothing, if it is honest. Others lead to an advertiser, a
+/// login page, a proxy; what they call absent may exist, and what they call present may not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Invented(Option<Vec<IpAddr>>);
+
+impl Invented {
+    /// It answered, with these addresses or (without any) otherwise.
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Invented {
+        Invented(Some(addresses.into_iter().collect()))
+    }
+
+    /// Whether anything is invented.
+    pub fn any(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether this address was one of the inventions.
+    pub fn holds(&self, ip: IpAddr) -> bool {
+        self.0.as_ref().is_some_and(|addresses| addresses.contains(&ip))
+    }
+}
+
 /// A name service. The real one is [`crate::route::hickory`], a scripted one is in [`crate::world`].
 pub trait Dns: Send + Sync {
     /// The MX records of a domain, in any order; CNAMEs are followed.
@@ -89,4 +111,9 @@ pub trait Dns: Send + Sync {
     /// The A and AAAA records of a host, IPv4 first. [`Miss::NoData`] only when both are missing; a failure of
     /// one family beside addresses of the other is no failure.
     fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>>;
+
+    /// What this service answers for names that can't exist. Asked once for a run, before anything is believed.
+    fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+        Box::pin(async { Invented::default() })
+    }
 }

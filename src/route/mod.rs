@@ -1,11 +1,12 @@
 //! Where a domain's mail goes.
 //!
-//! [`plan`] decides (pure: MX order, null MX, implicit MX, public addresses only), [`dns`] is the border to the
-//! name servers, [`hickory`] its real other side, [`cache`] asks each question once, [`public`] knows which
-//! addresses may be connected to.
+//! [`find`] asks and [`plan`] decides (pure: MX order, null MX, implicit MX, public addresses only), [`dns`] is the
+//! border to the name servers, [`hickory`] its real other side, [`cache`] asks each question once, [`public`] knows
+//! which addresses may be connected to.
 
 pub mod cache;
 pub mod dns;
+mod find;
 pub mod hickory;
 pub mod plan;
 pub mod public;
@@ -14,6 +15,8 @@ use std::net::IpAddr;
 
 use crate::address::Domain;
 pub use dns::{Dns, DnsFault};
+pub use find::find;
+pub use public::Allowed;
 
 /// Where the mail of a domain goes. "No mail" is said only when the DNS said so: whatever failed is `Failed`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,1 +1,165 @@
-//! All that can be said.
+//! All that can be said. There is no DATA and no BDAT: sending mail is impossible by type.
+//!
+//! Decides: how a command is written (RFC 5321 4.1.1, RFC 3207, RFC 6531 3.4). async-smtp's command types encode
+//! whatever they can hold; what they refuse (letters beyond ASCII, quoted local parts with spaces or angle brackets)
+//! and what they don't know (HELO) is written here. Must not: decide what is said when.
+//! Fails: never. One command is one line, whatever it is made of.
+
+use std::fmt::{self, Write};
+
+use async_smtp::EmailAddress;
+use async_smtp::commands::{
+    EhloCommand, MailCommand, QuitCommand, RcptCommand, RsetCommand, StarttlsCommand,
+};
+use async_smtp::extension::{ClientId, MailParameter};
+
+use crate::address::{Address, Domain};
+
+/// One command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command<'a> {
+    /// Says who we are, and asks what the server offers.
+    Ehlo(&'a Domain),
+    /// Says who we are, to servers that don't know EHLO.
+    Helo(&'a Domain),
+    /// Asks for TLS.
+    StartTls,
+    /// Opens a transaction.
+    Mail {
+        /// The envelope sender.
+        sender: &'a Address,
+        /// Whether the transaction holds an address with letters beyond ASCII (RFC 6531 3.4).
+        smtputf8: bool,
+    },
+    /// Asks about one recipient.
+    Rcpt(&'a Address),
+    /// Gives up the transaction.
+    Rset,
+    /// Says goodbye.
+    Quit,
+}
+
+impl Command<'_> {
+    /// Appends the command's line, CR LF included, to `out`.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        // A `Line` takes any text, and so do the `Display`s that write to it.
+        let _ = write!(Line(out), "{self}");
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The command without its line end.
+impl fmt::Display for Command<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut f = WithoutLineEnd(f);
+        match *self {
+            Command::Ehlo(name) => write!(f, "{}", EhloCommand::new(ClientId::new(name.to_string()))),
+            Command::Helo(name) => write!(f, "HELO {name}"),
+            Command::StartTls => write!(f, "{StarttlsCommand}"),
+            Command::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
+                Ok(plain) => {
+                    let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
+                    write!(
+                        f,
+                        "{}",
+                        MailCommand::new(Some(plain), parameters.into_iter().collect())
+                    )
+                }
+                Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
+                Err(_) => write!(f, "MAIL FROM:<{sender}>"),
+            },
+            Command::Rcpt(address) => match EmailAddress::new(address.to_string()) {
+                Ok(plain) => write!(f, "{}", RcptCommand::new(plain, Vec::new())),
+                Err(_) => write!(f, "RCPT TO:<{address}>"),
+            },
+            Command::Rset => write!(f, "{RsetCommand}"),
+            Command::Quit => write!(f, "{QuitCommand}"),
+        }
+    }
+}
+
+/// Leaves out the line ends that async-smtp's commands bring along.
+struct WithoutLineEnd<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+impl Write for WithoutLineEnd<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(text.strip_suffix("\r\n").unwrap_or(text))
+    }
+}
+
+/// The last gate before the wire. `Address` and `Domain` hold no controls by construction; should one ever get
+/// through, it becomes a space: the command stays one command, and a server calls it malformed instead of obeying.
+struct Line<'a>(&'a mut Vec<u8>);
+
+impl Write for Line<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let harmless = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
+        self.0.extend(text.bytes().map(harmless));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap()
+    }
+
+    fn said(command: Command<'_>) -> String {
+        let mut out = Vec::new();
+        command.write_to(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn every_command_is_written_as_its_rfc_says() {
+        let name = Domain::parse("probe.example").unwrap();
+        let (plain, wide) = (address("ann@shop.example"), address("jürgen@shop.example"));
+        let quoted = address("\"ann lee>\"@shop.example");
+        let mail = |sender, smtputf8| said(Command::Mail { sender, smtputf8 });
+        for (line, expected) in [
+            (said(Command::Ehlo(&name)), "EHLO probe.example\r\n"),
+            (said(Command::Helo(&name)), "HELO probe.example\r\n"),
+            (said(Command::StartTls), "STARTTLS\r\n"),
+            (mail(&plain, false), "MAIL FROM:<ann@shop.example>\r\n"),
+            (mail(&plain, true), "MAIL FROM:<ann@shop.example> SMTPUTF8\r\n"),
+            (mail(&wide, true), "MAIL FROM:<jürgen@shop.example> SMTPUTF8\r\n"),
+            (mail(&quoted, false), "MAIL FROM:<\"ann lee>\"@shop.example>\r\n"),
+            (said(Command::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
+            (said(Command::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
+            (
+                said(Command::Rcpt(&quoted)),
+                "RCPT TO:<\"ann lee>\"@shop.example>\r\n",
+            ),
+            (said(Command::Rset), "RSET\r\n"),
+            (said(Command::Quit), "QUIT\r\n"),
+        ] {
+            assert_eq!(line, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_makes_two_lines_of_a_command(
+            local in "(?s).{1,64}|\"(?s).{1,40}\"|[a-z\r\n\0]{1,20}",
+            domain in "[a-z\r\n\0.]{1,20}|[a-z]{1,9}\\.example",
+        ) {
+            let Ok(address) = Address::parse(&format!("{local}@{domain}")) else { return Ok(()) };
+            let mut commands = vec![
+                Command::Mail { sender: &address, smtputf8: false },
+                Command::Mail { sender: &address, smtputf8: true },
+                Command::Rcpt(&address),
+            ];
+            commands.extend(address.domain().map(Command::Ehlo));
+            commands.extend(address.domain().map(Command::Helo));
+            for command in commands {
+                let line = said(command);
+                let body = line.strip_suffix("\r\n").unwrap();
+                prop_assert!(!body.contains(['\r', '\n', '\0']), "{line:?}");
+            }
+        }
+    }
+}

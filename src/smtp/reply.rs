@@ -148,6 +148,9 @@ pub enum Malformed {
     /// The text ended in the middle of a multi-line reply.
     #[error("a reply that ends before its last line")]
     Unfinished,
+    /// More replies than there were commands, or one before its command.
+    #[error("a reply that nothing asked for")]
+    Unasked,
 }
 
 /// Reads replies out of a stream of bytes, however the bytes are cut. After a fault it stays faulty: where one
@@ -245,7 +248,7 @@ fn split_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
 }
 
 /// UTF-8 where it is, else Windows-1252, which is Latin-1 as servers write it.
-fn decode(bytes: &[u8]) -> Cow<'_, str> {
+pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0,

@@ -2,10 +2,41 @@
 //!
 //! Decides: what is said next (EHLO, HELO after its refusal, STARTTLS when wished and offered, then flights of
 //! transactions, RSET between them, QUIT) and which reply answers which command. Must not: judge, wait, retry.
+//! Fails: as an [`Ended`], whatever the server does. Can't know: whether a reply that comes after a command was
+//! meant for it; one that comes before it, or more than there are commands, ends the session.
+//!
+//! This file holds the words that go in and come out, [`machine`] the machine, [`offer`] what EHLO answers.
+
+mod machine;
+mod offer;
+#[cfg(test)]
+mod tests;
 
 use super::reply::{Malformed, Reply};
 use super::stage::Stage;
-use crate::address::Address;
+use crate::address::{Address, Domain};
+pub use machine::Session;
+pub use offer::Offer;
+
+/// How a session presents itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manner {
+    /// The name said in EHLO and HELO.
+    pub helo: Domain,
+    /// The envelope sender.
+    pub sender: Address,
+    /// Whether TLS is wanted.
+    pub tls: Tls,
+}
+
+/// Whether TLS is wanted. It is opportunistic either way: nothing secret is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tls {
+    /// Never, even where it is offered.
+    No,
+    /// Where it is offered. A server that then refuses STARTTLS is talked to without (RFC 3207 4).
+    Try,
+}
 
 /// Names one question in one session; given by the scheduler, handed back with the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,7 +54,7 @@ pub struct Ask {
 /// MAIL FROM and its recipients. Recipients of one transaction belong to one domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// At least one.
+    /// At least one; a transaction without any is passed over.
     pub recipients: Vec<Ask>,
 }
 
@@ -34,19 +65,24 @@ pub struct Flight {
     pub transactions: Vec<Transaction>,
 }
 
-/// What the server said it can do (its EHLO reply); all false after HELO.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Offer {
-    /// RFC 2920.
-    pub pipelining: bool,
-    /// RFC 6531.
-    pub smtputf8: bool,
-    /// RFC 3207.
-    pub starttls: bool,
-    /// Most MAIL commands in one session (RFC 9422), where the server says so.
-    pub mail_max: Option<u32>,
-    /// Most RCPT commands in one transaction (RFC 9422), where the server says so.
-    pub rcpt_max: Option<u32>,
+/// What a session is told to do. Orders wait for their turn: each is begun when the one before is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Ask these.
+    Fly(Flight),
+    /// Say goodbye.
+    Quit,
+}
+
+/// What the machine wants done, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Send these bytes.
+    Say(Vec<u8>),
+    /// Shake hands; then [`Session::secured`] or [`Session::tls_failed`].
+    StartTls,
+    /// Tell the outside.
+    Tell(Event),
 }
 
 /// What a question led to.
@@ -56,7 +92,7 @@ pub enum Answer {
     Rcpt(Reply),
     /// The server refused the transaction's MAIL: about us, never about the recipient.
     Mail(Reply),
-    /// The recipient needs SMTPUTF8 and the server does not offer it; it was not asked.
+    /// The recipient (or the sender) needs SMTPUTF8 and the server does not offer it; it was not asked.
     NoSmtputf8,
 }
 
@@ -77,7 +113,7 @@ pub enum Event {
 /// How and where a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// The stage that it was in.
+    /// The stage that it was in. Between flights that is [`Stage::Rset`], before the first [`Stage::Helo`].
     pub stage: Stage,
     /// What ended it.
     pub why: End,
@@ -88,16 +124,18 @@ pub struct Ended {
 pub enum End {
     /// We said QUIT.
     Quit,
-    /// The server refused us before any recipient (greeting, HELO, STARTTLS), or said 421.
+    /// The server refused the session (greeting, HELO, RSET), or said 421. A 421 to RCPT or MAIL is also that
+    /// command's [`Answer`].
     Refused(Reply),
     /// It hung up without a word.
     Closed,
-    /// It said nothing within the stage's limit, or the session took too long.
+    /// It said nothing whole within the stage's limit, or the session took too long.
     TimedOut,
-    /// It said something that is not SMTP.
+    /// It said something that is not SMTP. After [`Malformed::Unasked`] the answers of the last flight are in
+    /// doubt too: nobody can tell since when its replies and our commands were out of step.
     Malformed(Malformed),
-    /// The TLS handshake failed; in the library's words.
+    /// The TLS handshake failed, in the library's words, or bytes came in clear text before it (RFC 3207 6).
     Tls(String),
-    /// No connection came about; in the system's words. Only [`super::wire`] knows this end.
+    /// No connection came about; in the system's words. Only [`super::hold`] knows this end.
     Connect(String),
 }

@@ -1,14 +1,18 @@
-//! The only file that opens connections: dials, wraps in TLS, keeps the time limits, moves bytes between a stream and
-//! a [`super::session::Session`].
+//! The only file that opens connections: straight, from a chosen source address, or through a SOCKS5 proxy.
 //!
-//! Decides: nothing about what is said or meant. Fails: as an [`super::session::Ended`], never otherwise.
+//! Decides: nothing about what is said or meant, and not where to: [`crate::route::public`] judged the address before.
+//! Fails: with the system's (or the proxy's) error; [`super::hold`] makes an [`super::session::Ended`] of it and
+//! keeps the time limit.
+#![expect(clippy::disallowed_methods, reason = "this file owns the sockets")]
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_socks::tcp::Socks5Stream;
 
 use super::egress::Path;
 
@@ -19,8 +23,55 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// A connection on its way.
 pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
 
-/// Opens connections. The real one is here, a scripted one in [`crate::world`].
+/// Opens connections. The real one is [`Internet`], a scripted one in [`crate::world`].
 pub trait Dial: Send + Sync {
     /// Connects to an exchanger's address. The address was checked by [`crate::route::public`] before.
     fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a>;
+}
+
+/// The real network.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Internet;
+
+impl Dial for Internet {
+    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
+        Box::pin(async move {
+            match path {
+                Path::Direct(source) => Ok(Box::new(connect(to, *source).await?) as Box<dyn Stream>),
+                Path::Socks5 { proxy, login } => {
+                    let stream = connect(*proxy, None).await?;
+                    let through = match login {
+                        None => Socks5Stream::connect_with_socket(stream, to).await,
+                        Some((user, password)) => {
+                            Socks5Stream::connect_with_password_and_socket(stream, to, user, password).await
+                        }
+                    };
+                    match through {
+                        Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                        Err(tokio_socks::Error::Io(fault)) => Err(fault),
+                        Err(fault) => Err(io::Error::other(format!("proxy `{proxy}`: {fault}"))),
+                    }
+                }
+            }
+        })
+    }
+}
+
+async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = match to {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    if let Some(source) = source {
+        if source.is_ipv4() != to.is_ipv4() {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("`{to}` can't be reached from source address `{source}`: the families differ"),
+            ));
+        }
+        socket.bind(SocketAddr::new(source, 0))?;
+    }
+    // A command is one small write, and its reply is waited for: nothing to collect.
+    socket.set_nodelay(true)?;
+    socket.connect(to).await
 }

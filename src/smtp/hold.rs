@@ -1,0 +1,244 @@
+//! Holds one session over one connection: dials, moves bytes, keeps the time limits, hands over orders and events.
+//!
+//! Decides: when a server has had its time. Must not: decide what is said, what it means, or whether to try again.
+//! Fails: as an [`Ended`], always the last event and always there. Memory stays bounded whatever the server sends:
+//! one read buffer, and the caps of [`super::reply`].
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+
+use super::egress::Path;
+use super::session::{End, Ended, Event, Manner, Order, Output, Session};
+use super::stage::Stage;
+use super::tls;
+use super::transcript::Transcript;
+use super::wire::{Dial, Stream};
+use crate::address::Domain;
+
+/// Bytes read at a time. An EHLO reply or a flight's replies fit; thousands of sessions must fit into memory too.
+const READ_BYTES: usize = 4096;
+
+/// How long a goodbye that nobody answers may take to leave.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Whom to call, and how.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// The exchanger's name, as TLS asks for it.
+    pub host: &'a Domain,
+    /// Its address, already judged by [`crate::route::public`]; it is not resolved again.
+    pub to: SocketAddr,
+    /// The way out.
+    pub path: &'a Path,
+    /// How to present oneself.
+    pub manner: Manner,
+    /// How long to wait.
+    pub limits: Limits,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For a connection.
+    pub connect: Duration,
+    /// For one whole reply, where it is shorter than the stage's own limit ([`Stage::time_limit`]).
+    pub reply: Duration,
+    /// For the whole session. A session that is between flights then takes its leave, any other is cut.
+    pub session: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connect: Duration::from_secs(30),
+            reply: Duration::from_secs(5 * 60),
+            session: Duration::from_secs(10 * 60),
+        }
+    }
+}
+
+/// Holds a session from dialing to its end. `orders` are taken one by one, whenever the session is idle; when all
+/// their senders are gone it says QUIT. `tell` hears each event as it happens.
+pub async fn hold(
+    dial: &dyn Dial,
+    call: Call<'_>,
+    mut orders: mpsc::Receiver<Order>,
+    mut tell: impl FnMut(Event),
+    transcript: Option<&mut Transcript>,
+) {
+    let mut line = match timeout(call.limits.connect, dial.dial(call.to, call.path)).await {
+        Ok(Ok(stream)) => Line::new(stream, transcript),
+        Ok(Err(fault)) => return tell(not_connected(fault.to_string())),
+        Err(_) => {
+            let limit_s = call.limits.connect.as_secs();
+            return tell(not_connected(format!("no connection within {limit_s} s")));
+        }
+    };
+    line.note(&format!("connected to {}", call.to));
+    let mut session = Session::new(call.manner);
+    let mut limit = Limit::new(call.limits);
+    loop {
+        while let Some(output) = session.poll() {
+            match output {
+                Output::Say(bytes) => line.say(&bytes),
+                Output::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await {
+                    Ok(Ok(())) => session.secured(),
+                    Ok(Err(fault)) => session.tls_failed(fault),
+                    Err(_) => session.timed_out(),
+                },
+                Output::Tell(event) => {
+                    if matches!(event, Event::Ended(_)) {
+                        // A goodbye to a server that refused us. Nobody waits long for it to leave.
+                        let _ = timeout(GOODBYE, line.send()).await;
+                    }
+                    tell(event);
+                }
+            }
+        }
+        if session.is_over() {
+            return;
+        }
+        tokio::select! {
+            biased;
+            () = sleep_until(limit.of(&session)) => match session.is_idle() {
+                true => session.order(Order::Quit),
+                false => session.timed_out(),
+            },
+            heard = line.exchange() => match heard {
+                Some(bytes) => session.heard(bytes),
+                None => session.closed(),
+            },
+            order = orders.recv(), if session.is_idle() => session.order(order.unwrap_or(Order::Quit)),
+        }
+    }
+}
+
+fn not_connected(why: String) -> Event {
+    Event::Ended(Ended {
+        stage: Stage::Connect,
+        why: End::Connect(why),
+    })
+}
+
+/// When the server has had its time: a limit runs from one whole reply to the next, and one over all.
+struct Limit {
+    limits: Limits,
+    session: Instant,
+    /// Stage and number of replies when the limit for a reply began to run.
+    of: (Stage, u64),
+    reply: Instant,
+}
+
+impl Limit {
+    fn new(limits: Limits) -> Limit {
+        let now = Instant::now();
+        Limit {
+            limits,
+            session: now + limits.session,
+            of: (Stage::Connect, 0),
+            reply: now + limits.reply.min(Stage::Connect.time_limit()),
+        }
+    }
+
+    fn of(&mut self, session: &Session) -> Instant {
+        let Some(stage) = session.stage() else {
+            return self.session;
+        };
+        let of = (stage, session.replies());
+        if self.of != of {
+            self.of = of;
+            self.reply = Instant::now() + self.limits.reply.min(stage.time_limit());
+        }
+        // A goodbye may be said after the session's time is over, and has its own short limit.
+        match stage {
+            Stage::Quit => self.reply,
+            _ => self.reply.min(self.session),
+        }
+    }
+}
+
+/// A stream with what waits to be sent on it, and a buffer for what comes.
+struct Line<'a> {
+    stream: Box<dyn Stream>,
+    unsent: Vec<u8>,
+    heard: Box<[u8]>,
+    transcript: Option<&'a mut Transcript>,
+}
+
+impl<'a> Line<'a> {
+    fn new(stream: Box<dyn Stream>, transcript: Option<&'a mut Transcript>) -> Line<'a> {
+        Line {
+            stream,
+            unsent: Vec::new(),
+            heard: vec![0; READ_BYTES].into(),
+            transcript,
+        }
+    }
+
+    fn note(&mut self, text: &str) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.note(text);
+        }
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.said(bytes);
+        }
+        self.unsent.extend_from_slice(bytes);
+    }
+
+    /// Sends what waits and hears what comes, at once: a server may answer the first commands of a flight before it
+    /// takes the last ones. `None` when the connection is closed or broken. Can be cancelled at any time.
+    async fn exchange(&mut self) -> Option<&[u8]> {
+        let count = poll_fn(|cx| {
+            // A server that refuses us may close its side with a last reply in the pipe: failing to send is no
+            // reason not to read.
+            if let Poll::Ready(Err(_)) = self.poll_send(cx) {
+                self.unsent.clear();
+            }
+            let mut buffer = ReadBuf::new(&mut self.heard);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
+            Poll::Ready(io::Result::Ok(buffer.filled().len()))
+        })
+        .await;
+        let bytes = &self.heard[..count.ok().filter(|&count| count > 0)?];
+        if let Some(transcript) = &mut self.transcript {
+            transcript.heard(bytes);
+        }
+        Some(bytes)
+    }
+
+    async fn send(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_send(cx)).await
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unsent.is_empty() {
+            match ready!(Pin::new(&mut self.stream).poll_write(cx, &self.unsent))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                count => drop(self.unsent.drain(..count)),
+            }
+        }
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    async fn secure(&mut self, host: &Domain) -> Result<(), String> {
+        self.send().await.map_err(|fault| fault.to_string())?;
+        let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        self.stream = tls::secure(plain, host).await?;
+        self.note("encrypted");
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

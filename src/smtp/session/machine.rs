@@ -1,0 +1,394 @@
+//! The machine: bytes and orders in, bytes and events out.
+//!
+//! Decides: the order of commands, and which reply belongs to which. The rule that keeps answers with their
+//! recipients: what a server sent before a command left can't be that command's answer. So new commands leave only
+//! when all that came has been read, and whatever then has no command to answer ends the session.
+//!
+//! RSET is said with the next flight, not after the last one: a session of n transactions needs n - 1 of them (some
+//! servers count RSETs as junk: Exim drops the client at the twelfth), and it costs no round trip of its own.
+
+use std::collections::VecDeque;
+
+use super::{Answer, Ask, End, Ended, Event, Flight, Manner, Offer, Order, Output, Tls};
+use crate::smtp::command::Command;
+use crate::smtp::reply::{Malformed, Reply, ReplyReader};
+use crate::smtp::stage::Stage;
+
+/// One session with one server, from its greeting to the end.
+#[derive(Debug)]
+pub struct Session {
+    manner: Manner,
+    phase: Phase,
+    offer: Offer,
+    encrypted: bool,
+    reader: ReplyReader,
+    replies: u64,
+    /// Said and not yet answered, oldest first.
+    awaited: VecDeque<Step>,
+    /// To be said next.
+    unsaid: VecDeque<Step>,
+    /// Whether the server will have a transaction open when all that was said has arrived.
+    open: bool,
+    orders: VecDeque<Order>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Up to the EHLO that counts.
+    Opening,
+    /// The stream is being wrapped in TLS.
+    Handshake,
+    /// No command on its way.
+    Idle {
+        flown: bool,
+    },
+    /// A flight is on its way.
+    Flying,
+    /// QUIT was said.
+    Leaving,
+    Ended,
+}
+
+/// A command with what is needed to make sense of its reply.
+#[derive(Debug)]
+enum Step {
+    Greeting,
+    Ehlo,
+    Helo,
+    StartTls,
+    Mail {
+        smtputf8: bool,
+    },
+    Rcpt(Ask),
+    /// A RCPT that left before its MAIL was refused: answered already, its reply says nothing.
+    MootRcpt,
+    Rset,
+    Quit,
+}
+
+impl Step {
+    fn stage(&self) -> Stage {
+        match self {
+            Step::Greeting => Stage::Connect,
+            Step::Ehlo | Step::Helo => Stage::Helo,
+            Step::StartTls => Stage::StartTls,
+            Step::Mail { .. } => Stage::Mail,
+            Step::Rcpt(_) | Step::MootRcpt => Stage::Rcpt,
+            Step::Rset => Stage::Rset,
+            Step::Quit => Stage::Quit,
+        }
+    }
+}
+
+impl Session {
+    /// A session on a fresh connection: the server speaks first.
+    pub fn new(manner: Manner) -> Session {
+        Session {
+            manner,
+            phase: Phase::Opening,
+            offer: Offer::default(),
+            encrypted: false,
+            reader: ReplyReader::default(),
+            replies: 0,
+            awaited: VecDeque::from([Step::Greeting]),
+            unsaid: VecDeque::new(),
+            open: false,
+            orders: VecDeque::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// The next thing to do; `None` when it is somebody else's turn.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The stage whose time limit runs now; `None` between flights and after the end.
+    pub fn stage(&self) -> Option<Stage> {
+        match self.phase {
+            Phase::Idle { .. } | Phase::Ended => None,
+            _ => Some(self.place()),
+        }
+    }
+
+    /// How many replies were heard. A time limit runs from one to the next: for the whole reply, not for a byte.
+    pub fn replies(&self) -> u64 {
+        self.replies
+    }
+
+    /// True when nothing is on its way and the next order would be begun at once.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle { .. })
+    }
+
+    /// True after [`Event::Ended`]; nothing that happens then changes anything.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Ended
+    }
+
+    /// Gives an order. It is begun when the session is ready and the orders before it are done.
+    pub fn order(&mut self, order: Order) {
+        if !self.is_over() {
+            self.orders.push_back(order);
+            self.proceed();
+        }
+    }
+
+    /// Bytes came.
+    pub fn heard(&mut self, bytes: &[u8]) {
+        if self.is_over() {
+            return;
+        }
+        self.reader.push(bytes);
+        loop {
+            match self.reader.pull() {
+                Ok(Some(reply)) => self.reply(reply),
+                Ok(None) => break,
+                Err(fault) => self.end(End::Malformed(fault)),
+            }
+            if self.is_over() {
+                return;
+            }
+        }
+        self.proceed();
+    }
+
+    /// The TLS handshake is done. What was offered before it is forgotten (RFC 3207 4.2).
+    pub fn secured(&mut self) {
+        if self.phase == Phase::Handshake {
+            self.phase = Phase::Opening;
+            self.encrypted = true;
+            self.offer = Offer::default();
+            self.unsaid.push_back(Step::Ehlo);
+            self.proceed();
+        }
+    }
+
+    /// The TLS handshake failed; `text` says how.
+    pub fn tls_failed(&mut self, text: String) {
+        if self.phase == Phase::Handshake {
+            self.end(End::Tls(text));
+        }
+    }
+
+    /// The server hung up, or the connection broke.
+    pub fn closed(&mut self) {
+        self.end(End::Closed);
+    }
+
+    /// The limit of [`Session::stage`] or of the whole session is over.
+    pub fn timed_out(&mut self) {
+        self.end(End::TimedOut);
+    }
+
+    /// Where the dialogue is.
+    fn place(&self) -> Stage {
+        match (self.phase, self.awaited.front().or(self.unsaid.front())) {
+            (Phase::Handshake, _) => Stage::StartTls,
+            (_, Some(step)) => step.stage(),
+            (Phase::Idle { flown: false }, None) => Stage::Helo,
+            (_, None) => Stage::Rset,
+        }
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        self.replies += 1;
+        let Some(step) = self.awaited.pop_front() else {
+            // The one thing that a server may say of its own accord (RFC 5321 3.8).
+            return self.end(match reply.code {
+                421 => End::Refused(reply),
+                _ => End::Malformed(Malformed::Unasked),
+            });
+        };
+        let stage = step.stage();
+        match step {
+            Step::Quit => return self.end_at(stage, End::Quit),
+            Step::Rcpt(ask) => self.tell(Event::Answered(ask.id, Answer::Rcpt(reply.clone()))),
+            Step::Mail { .. } => self.mail_answered(&reply),
+            Step::MootRcpt => {}
+            _ if reply.code == 421 => {}
+            Step::Greeting if reply.is_positive() => self.unsaid.push_back(Step::Ehlo),
+            // 50z: the command is not known or not implemented (RFC 5321 4.2.1). Any other refusal is about us,
+            // and saying HELO after it would only be refused again.
+            Step::Ehlo if (500..=504).contains(&reply.code) => self.unsaid.push_back(Step::Helo),
+            Step::Ehlo if reply.is_positive() => {
+                self.offer = Offer::read(&reply);
+                if self.offer.starttls && !self.encrypted && self.manner.tls == Tls::Try {
+                    self.unsaid.push_back(Step::StartTls);
+                }
+            }
+            Step::StartTls if reply.code == 220 => self.shake_hands(),
+            // Refused, but the session stands: go on without.
+            Step::StartTls if reply.code >= 400 => {}
+            Step::Helo | Step::Rset if reply.is_positive() => {}
+            Step::Greeting | Step::Ehlo | Step::Helo | Step::StartTls | Step::Rset => {
+                self.say_goodbye();
+                return self.end_at(stage, End::Refused(reply));
+            }
+        }
+        if reply.code == 421 {
+            self.end_at(stage, End::Refused(reply));
+        }
+    }
+
+    fn mail_answered(&mut self, reply: &Reply) {
+        if !self.awaited.iter().any(|step| matches!(step, Step::Mail { .. })) {
+            self.open = reply.is_positive();
+        }
+        if reply.is_positive() {
+            return;
+        }
+        let mut refused = Vec::new();
+        for step in &mut self.awaited {
+            let Step::Rcpt(ask) = step else { break };
+            refused.push(ask.id);
+            *step = Step::MootRcpt;
+        }
+        while let Some(Step::Rcpt(ask)) = self.unsaid.front() {
+            refused.push(ask.id);
+            self.unsaid.pop_front();
+        }
+        for id in refused {
+            self.tell(Event::Answered(id, Answer::Mail(reply.clone())));
+        }
+    }
+
+    fn shake_hands(&mut self) {
+        self.phase = Phase::Handshake;
+        if self.reader.has_rest() {
+            self.end(End::Tls("clear text after the reply to STARTTLS".to_owned()));
+        } else {
+            self.outputs.push_back(Output::StartTls);
+        }
+    }
+
+    /// Says what comes next, as soon as all that was said is answered.
+    fn proceed(&mut self) {
+        while self.awaited.is_empty() && !matches!(self.phase, Phase::Handshake | Phase::Ended) {
+            if self.unsaid.is_empty() && !self.begin_next_order() {
+                return;
+            }
+            if self.reader.has_rest() {
+                return self.end(End::Malformed(Malformed::Unasked));
+            }
+            self.say();
+        }
+    }
+
+    /// Lands, and takes up the next order. False when there is none, or nothing to say for it.
+    fn begin_next_order(&mut self) -> bool {
+        match self.phase {
+            Phase::Opening => {
+                self.phase = Phase::Idle { flown: false };
+                self.tell(Event::Ready(self.offer.clone()));
+            }
+            Phase::Flying => {
+                self.phase = Phase::Idle { flown: true };
+                self.tell(Event::Landed);
+            }
+            _ => {}
+        }
+        match self.orders.pop_front() {
+            None => return false,
+            Some(Order::Quit) => {
+                self.phase = Phase::Leaving;
+                self.unsaid.push_back(Step::Quit);
+            }
+            Some(Order::Fly(flight)) => {
+                self.phase = Phase::Flying;
+                self.load(flight);
+            }
+        }
+        true
+    }
+
+    fn load(&mut self, flight: Flight) {
+        let sender_is_wide = self.manner.sender.needs_smtputf8();
+        for transaction in flight.transactions {
+            let is_wide = |ask: &Ask| sender_is_wide || ask.address.needs_smtputf8();
+            let (unspeakable, asks): (Vec<Ask>, Vec<Ask>) = transaction
+                .recipients
+                .into_iter()
+                .partition(|ask| is_wide(ask) && !self.offer.smtputf8);
+            for ask in unspeakable {
+                self.tell(Event::Answered(ask.id, Answer::NoSmtputf8));
+            }
+            if !asks.is_empty() {
+                let smtputf8 = asks.iter().any(is_wide);
+                self.unsaid.push_back(Step::Mail { smtputf8 });
+                self.unsaid.extend(asks.into_iter().map(Step::Rcpt));
+            }
+        }
+    }
+
+    /// Says one command, or with PIPELINING all there are, in one write.
+    fn say(&mut self) {
+        let mut bytes = Vec::new();
+        while let Some(step) = self.unsaid.pop_front() {
+            let step = match step {
+                Step::Mail { .. } if self.open => {
+                    self.unsaid.push_front(step);
+                    Step::Rset
+                }
+                step => step,
+            };
+            let command = match &step {
+                Step::Ehlo => Command::Ehlo(&self.manner.helo),
+                Step::Helo => Command::Helo(&self.manner.helo),
+                Step::StartTls => Command::StartTls,
+                &Step::Mail { smtputf8 } => Command::Mail {
+                    sender: &self.manner.sender,
+                    smtputf8,
+                },
+                Step::Rcpt(ask) => Command::Rcpt(&ask.address),
+                Step::Rset => Command::Rset,
+                Step::Quit => Command::Quit,
+                // Nothing is said for these, and they are never unsaid.
+                Step::Greeting | Step::MootRcpt => continue,
+            };
+            command.write_to(&mut bytes);
+            match step {
+                Step::Mail { .. } => self.open = true,
+                Step::Rset => self.open = false,
+                _ => {}
+            }
+            self.awaited.push_back(step);
+            if !self.offer.pipelining {
+                break;
+            }
+        }
+        if !bytes.is_empty() {
+            self.outputs.push_back(Output::Say(bytes));
+        }
+    }
+
+    /// QUIT to a server that refused the session: polite, and its reply is not waited for.
+    fn say_goodbye(&mut self) {
+        let mut bytes = Vec::new();
+        Command::Quit.write_to(&mut bytes);
+        self.outputs.push_back(Output::Say(bytes));
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.outputs.push_back(Output::Tell(event));
+    }
+
+    fn end(&mut self, why: End) {
+        self.end_at(self.place(), why);
+    }
+
+    fn end_at(&mut self, stage: Stage, why: End) {
+        if self.is_over() {
+            return;
+        }
+        // Nothing depends on how a server takes our goodbye.
+        let why = if self.phase == Phase::Leaving {
+            End::Quit
+        } else {
+            why
+        };
+        self.phase = Phase::Ended;
+        self.tell(Event::Ended(Ended { stage, why }));
+    }
+}

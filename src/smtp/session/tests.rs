@@ -1,0 +1,629 @@
+//! The machine against servers of all kinds, without a socket or a clock.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::smtp::reply::MAX_REPLY_LINES;
+
+const EHLO: &str = "EHLO probe.example\r\n";
+const MAIL: &str = "MAIL FROM:<ann@probe.example>\r\n";
+
+fn manner(tls: Tls) -> Manner {
+    Manner {
+        helo: Domain::parse("probe.example").unwrap(),
+        sender: Address::parse("ann@probe.example").unwrap(),
+        tls,
+    }
+}
+
+/// A flight of transactions, each with so many recipients, numbered from 0 through the flight.
+fn flight(sizes: &[u64]) -> Flight {
+    let mut ids = 0..;
+    let transactions = sizes.iter().map(|&size| Transaction {
+        recipients: ids
+            .by_ref()
+            .take(usize::try_from(size).unwrap())
+            .map(ask)
+            .collect(),
+    });
+    Flight {
+        transactions: transactions.collect(),
+    }
+}
+
+fn ask(id: u64) -> Ask {
+    Ask {
+        id: AskId(id),
+        address: Address::parse(&format!("user{id}@shop.example")).unwrap(),
+    }
+}
+
+fn reply(text: &str) -> Reply {
+    Reply::parse(text.as_bytes()).unwrap()
+}
+
+fn rcpt(id: u64, text: &str) -> Event {
+    Event::Answered(AskId(id), Answer::Rcpt(reply(text)))
+}
+
+fn mail(id: u64, text: &str) -> Event {
+    Event::Answered(AskId(id), Answer::Mail(reply(text)))
+}
+
+fn ended(stage: Stage, why: End) -> Event {
+    Event::Ended(Ended { stage, why })
+}
+
+fn refused(stage: Stage, text: &str) -> Event {
+    ended(stage, End::Refused(reply(text)))
+}
+
+fn malformed(stage: Stage, fault: Malformed) -> Event {
+    ended(stage, End::Malformed(fault))
+}
+
+/// A session and what came out of it.
+struct Talk {
+    session: Session,
+    said: String,
+    events: Vec<Event>,
+}
+
+impl Talk {
+    fn new(tls: Tls) -> Talk {
+        Talk {
+            session: Session::new(manner(tls)),
+            said: String::new(),
+            events: Vec::new(),
+        }
+    }
+
+    /// Past EHLO, with these keywords offered.
+    fn ready(keywords: &str) -> Talk {
+        let mut talk = Talk::new(Tls::No);
+        talk.hear("220 hi\r\n");
+        talk.hear(&format!("250-mx\r\n250 {keywords}\r\n"));
+        assert_eq!(talk.said, EHLO);
+        assert!(matches!(talk.events[..], [Event::Ready(_)]));
+        talk.said.clear();
+        talk.events.clear();
+        talk
+    }
+
+    fn drain(&mut self) -> bool {
+        let mut handshake = false;
+        while let Some(output) = self.session.poll() {
+            match output {
+                Output::Say(bytes) => self.said.push_str(&String::from_utf8(bytes).unwrap()),
+                Output::StartTls => handshake = true,
+                Output::Tell(event) => self.events.push(event),
+            }
+        }
+        handshake
+    }
+
+    fn hear(&mut self, bytes: &str) -> bool {
+        self.session.heard(bytes.as_bytes());
+        self.drain()
+    }
+
+    fn fly(&mut self, sizes: &[u64]) {
+        self.order(Order::Fly(flight(sizes)));
+    }
+
+    fn order(&mut self, order: Order) {
+        self.session.order(order);
+        self.drain();
+    }
+
+    /// What was said since this was last asked.
+    fn said(&mut self) -> String {
+        std::mem::take(&mut self.said)
+    }
+
+    /// What was told since this was last asked.
+    fn told(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.events)
+    }
+}
+
+#[test]
+fn without_pipelining_each_command_waits_for_the_reply_before() {
+    let mut talk = Talk::ready("SIZE");
+    talk.fly(&[2, 1]);
+    for (said, heard) in [
+        (MAIL, "250 ok\r\n"),
+        ("RCPT TO:<user0@shop.example>\r\n", "250 yes\r\n"),
+        ("RCPT TO:<user1@shop.example>\r\n", "550 no\r\n"),
+        ("RSET\r\n", "250 ok\r\n"),
+        (MAIL, "250 ok\r\n"),
+        ("RCPT TO:<user2@shop.example>\r\n", "252 maybe\r\n"),
+    ] {
+        assert_eq!(talk.said(), said);
+        talk.hear(heard);
+    }
+    let expected = [
+        rcpt(0, "250 yes"),
+        rcpt(1, "550 no"),
+        rcpt(2, "252 maybe"),
+        Event::Landed,
+    ];
+    assert_eq!(talk.told(), expected);
+    assert_eq!((talk.said(), talk.session.stage()), (String::new(), None));
+}
+
+#[test]
+fn with_pipelining_a_flight_leaves_in_one_go_and_rset_leads_the_next() {
+    let mut talk = Talk::ready("PIPELINING");
+    talk.fly(&[1, 1]);
+    let expected =
+        format!("{MAIL}RCPT TO:<user0@shop.example>\r\nRSET\r\n{MAIL}RCPT TO:<user1@shop.example>\r\n");
+    assert_eq!(talk.said(), expected);
+    talk.hear("250 ok\r\n550 no\r\n250 ok\r\n250 ok\r\n250 yes\r\n");
+    assert_eq!(
+        talk.told(),
+        [rcpt(0, "550 no"), rcpt(1, "250 yes"), Event::Landed]
+    );
+    talk.fly(&[1]);
+    assert_eq!(
+        talk.said(),
+        format!("RSET\r\n{MAIL}RCPT TO:<user0@shop.example>\r\n")
+    );
+    talk.hear("250 ok\r\n250 ok\r\n250 yes\r\n");
+    talk.order(Order::Quit);
+    assert_eq!(talk.said(), "QUIT\r\n");
+    assert_eq!(talk.session.stage(), Some(Stage::Quit));
+    talk.hear("221 bye\r\n");
+    let expected = [rcpt(0, "250 yes"), Event::Landed, ended(Stage::Quit, End::Quit)];
+    assert_eq!(talk.told(), expected);
+}
+
+#[test]
+fn orders_wait_for_their_turn() {
+    let mut talk = Talk::new(Tls::No);
+    talk.fly(&[1]);
+    talk.order(Order::Quit);
+    assert_eq!(talk.said(), "");
+    talk.hear("220 hi\r\n");
+    talk.hear("250 mx\r\n");
+    talk.hear("250 ok\r\n");
+    talk.hear("250 yes\r\n");
+    assert_eq!(
+        talk.said(),
+        format!("{EHLO}{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n")
+    );
+    assert_eq!(
+        talk.told(),
+        [Event::Ready(Offer::default()), rcpt(0, "250 yes"), Event::Landed]
+    );
+}
+
+#[test]
+fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() {
+    for keyword in ["PIPELINING", "SIZE"] {
+        let mut talk = Talk::ready(keyword);
+        talk.fly(&[2, 1]);
+        if keyword == "PIPELINING" {
+            talk.hear("550 not you\r\n503 no mail\r\n250 odd\r\n250 ok\r\n250 ok\r\n550 no\r\n");
+        } else {
+            talk.hear("550 not you\r\n");
+            talk.said();
+            talk.hear("250 ok\r\n");
+            assert_eq!(
+                talk.said(),
+                "RCPT TO:<user2@shop.example>\r\n",
+                "nothing to reset"
+            );
+            talk.hear("550 no\r\n");
+        }
+        let expected = [
+            mail(0, "550 not you"),
+            mail(1, "550 not you"),
+            rcpt(2, "550 no"),
+            Event::Landed,
+        ];
+        assert_eq!(talk.told(), expected, "{keyword}");
+    }
+}
+
+#[test]
+fn after_a_refused_mail_nothing_is_open_that_needs_a_reset() {
+    let mut talk = Talk::ready("PIPELINING");
+    talk.fly(&[1]);
+    talk.hear("451 later\r\n503 no mail\r\n");
+    talk.said();
+    talk.fly(&[1]);
+    assert!(talk.said().starts_with(MAIL));
+}
+
+#[test]
+fn a_421_answers_its_command_and_leaves_the_rest_unanswered() {
+    let mut talk = Talk::ready("PIPELINING");
+    talk.fly(&[3, 2]);
+    talk.hear("250 ok\r\n550 no\r\n421 too many errors\r\n550 no\r\n250 ok\r\n");
+    let expected = [
+        rcpt(0, "550 no"),
+        rcpt(1, "421 too many errors"),
+        refused(Stage::Rcpt, "421 too many errors"),
+    ];
+    assert_eq!(talk.told(), expected);
+
+    let mut talk = Talk::ready("PIPELINING");
+    talk.fly(&[1, 1]);
+    talk.hear("421 busy\r\n");
+    assert_eq!(
+        talk.told(),
+        [mail(0, "421 busy"), refused(Stage::Mail, "421 busy")]
+    );
+}
+
+#[test]
+fn a_421_ends_the_session_at_every_stage() {
+    for (heard, stage) in [
+        (&[][..], Stage::Connect),
+        (&["220 hi\r\n"][..], Stage::Helo),
+        (&["220 hi\r\n", "502 what\r\n"][..], Stage::Helo),
+        (&["220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n"][..], Stage::StartTls),
+        (&["220 hi\r\n", "250 mx\r\n"][..], Stage::Mail),
+        (&["220 hi\r\n", "250 mx\r\n", "250 ok\r\n"][..], Stage::Rcpt),
+        (
+            &["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"][..],
+            Stage::Rset,
+        ),
+    ] {
+        let mut talk = Talk::new(Tls::Try);
+        talk.fly(&[1, 1]);
+        for line in heard {
+            talk.hear(line);
+        }
+        talk.hear("421 going down\r\n");
+        assert_eq!(talk.events.last(), Some(&refused(stage, "421 going down")));
+        assert!(!talk.said.contains("QUIT"), "it hangs up itself");
+    }
+}
+
+#[test]
+fn a_server_may_say_421_of_its_own_accord_and_nothing_else() {
+    let mut talk = Talk::ready("SIZE");
+    talk.hear("421 idle\r\n");
+    assert_eq!(talk.told(), [refused(Stage::Helo, "421 idle")]);
+
+    let mut talk = Talk::ready("SIZE");
+    talk.fly(&[1]);
+    talk.hear("250 ok\r\n");
+    talk.hear("550 no\r\n421 too many errors\r\n");
+    assert_eq!(
+        talk.told(),
+        [rcpt(0, "550 no"), refused(Stage::Rset, "421 too many errors")]
+    );
+
+    let mut talk = Talk::ready("SIZE");
+    talk.hear("250 ok\r\n");
+    assert_eq!(talk.told(), [malformed(Stage::Helo, Malformed::Unasked)]);
+}
+
+#[test]
+fn two_replies_at_once_never_shift_an_answer_to_the_next_recipient() {
+    let mut talk = Talk::ready("SIZE");
+    talk.fly(&[2]);
+    talk.hear("250 ok\r\n");
+    talk.said();
+    talk.hear("250 yes\r\n550 no\r\n");
+    assert_eq!(
+        talk.told(),
+        [rcpt(0, "250 yes"), malformed(Stage::Rcpt, Malformed::Unasked)]
+    );
+    assert_eq!(talk.said(), "");
+
+    let mut talk = Talk::new(Tls::No);
+    talk.hear("220 hi\r\n250 hi again\r\n");
+    assert_eq!(talk.told(), [malformed(Stage::Helo, Malformed::Unasked)]);
+    assert_eq!(talk.said(), "");
+}
+
+#[test]
+fn a_reply_before_its_command_ends_the_session_even_in_parts() {
+    let mut talk = Talk::ready("SIZE");
+    talk.hear("25");
+    assert_eq!(talk.told(), []);
+    talk.fly(&[1]);
+    assert_eq!(talk.told(), [malformed(Stage::Mail, Malformed::Unasked)]);
+    assert_eq!(talk.said(), "");
+}
+
+#[test]
+fn helo_follows_where_ehlo_is_not_known_and_only_there() {
+    for code in [500, 502, 504] {
+        let mut talk = Talk::new(Tls::Try);
+        talk.hear("220 hi\r\n");
+        talk.said();
+        talk.hear(&format!("{code} what\r\n"));
+        assert_eq!(talk.said(), "HELO probe.example\r\n");
+        talk.hear("250-mx\r\n250 PIPELINING\r\n");
+        assert_eq!(talk.told(), [Event::Ready(Offer::default())]);
+    }
+    for text in ["550 bad name", "554 blocked", "451 later"] {
+        let mut talk = Talk::new(Tls::Try);
+        talk.hear("220 hi\r\n");
+        talk.said();
+        talk.hear(&format!("{text}\r\n"));
+        assert_eq!(talk.said(), "QUIT\r\n");
+        assert_eq!(talk.told(), [refused(Stage::Helo, text)]);
+    }
+}
+
+#[test]
+fn a_refused_greeting_or_reset_ends_with_a_goodbye() {
+    let mut talk = Talk::new(Tls::Try);
+    talk.hear("554 blocked\r\n");
+    assert_eq!(talk.said(), "QUIT\r\n");
+    assert_eq!(talk.told(), [refused(Stage::Connect, "554 blocked")]);
+
+    let mut talk = Talk::ready("SIZE");
+    talk.fly(&[1, 1]);
+    talk.hear("250 ok\r\n");
+    talk.hear("250 yes\r\n");
+    talk.said();
+    talk.hear("554 too many nonmail commands\r\n");
+    assert_eq!(talk.said(), "QUIT\r\n");
+    let expected = [
+        rcpt(0, "250 yes"),
+        refused(Stage::Rset, "554 too many nonmail commands"),
+    ];
+    assert_eq!(talk.told(), expected);
+}
+
+#[test]
+fn tls_starts_where_wished_and_offered_and_forgets_what_was_offered_before() {
+    let mut talk = Talk::new(Tls::Try);
+    talk.hear("220 hi\r\n");
+    talk.hear("250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
+    assert_eq!(talk.said(), format!("{EHLO}STARTTLS\r\n"));
+    assert!(talk.hear("220 go\r\n"), "asks for a handshake");
+    assert_eq!(talk.session.stage(), Some(Stage::StartTls));
+    talk.session.secured();
+    talk.drain();
+    assert_eq!(talk.said(), EHLO);
+    talk.hear("250-mx\r\n250 STARTTLS\r\n");
+    let offer = Offer {
+        starttls: true,
+        ..Offer::default()
+    };
+    assert_eq!(
+        (talk.said(), talk.told()),
+        (String::new(), vec![Event::Ready(offer)])
+    );
+
+    for (tls, keyword) in [(Tls::No, "STARTTLS"), (Tls::Try, "SIZE")] {
+        let mut talk = Talk::new(tls);
+        talk.hear("220 hi\r\n");
+        talk.hear(&format!("250-mx\r\n250 {keyword}\r\n"));
+        assert_eq!(talk.said(), EHLO);
+        assert!(matches!(talk.told()[..], [Event::Ready(_)]));
+    }
+}
+
+#[test]
+fn tls_that_fails_ends_the_session_and_tls_that_is_refused_does_not() {
+    let asked = || {
+        let mut talk = Talk::new(Tls::Try);
+        talk.hear("220 hi\r\n");
+        talk.hear("250-mx\r\n250 STARTTLS\r\n");
+        talk
+    };
+    let mut talk = asked();
+    talk.hear("220 go\r\n");
+    talk.session.tls_failed("bad record".to_owned());
+    talk.drain();
+    assert_eq!(
+        talk.told(),
+        [ended(Stage::StartTls, End::Tls("bad record".to_owned()))]
+    );
+
+    let mut talk = asked();
+    talk.hear("454 not now\r\n");
+    assert!(matches!(talk.told()[..], [Event::Ready(_)]));
+
+    // RFC 3207 6: what came before the handshake must not count after it.
+    let injected = "clear text after the reply to STARTTLS".to_owned();
+    for injection in ["250 ok\r\n", "2"] {
+        let mut talk = asked();
+        assert!(!talk.hear(&format!("220 go\r\n{injection}")));
+        assert_eq!(talk.told(), [ended(Stage::StartTls, End::Tls(injected.clone()))]);
+    }
+}
+
+#[test]
+fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
+    let wide = || Transaction {
+        recipients: vec![
+            ask(0),
+            Ask {
+                id: AskId(1),
+                address: Address::parse("jürgen@shop.example").unwrap(),
+            },
+        ],
+    };
+    let flight = Flight {
+        transactions: vec![wide()],
+    };
+    let mut talk = Talk::ready("SMTPUTF8");
+    talk.order(Order::Fly(flight.clone()));
+    assert_eq!(talk.said(), "MAIL FROM:<ann@probe.example> SMTPUTF8\r\n");
+
+    let mut talk = Talk::ready("PIPELINING");
+    talk.order(Order::Fly(flight));
+    assert_eq!(talk.said(), format!("{MAIL}RCPT TO:<user0@shop.example>\r\n"));
+    assert_eq!(talk.told(), [Event::Answered(AskId(1), Answer::NoSmtputf8)]);
+
+    let mut talk = Talk::ready("PIPELINING");
+    let mut only = wide();
+    only.recipients.remove(0);
+    talk.order(Order::Fly(Flight {
+        transactions: vec![only],
+    }));
+    assert_eq!(talk.said(), "");
+    assert_eq!(
+        talk.told(),
+        [Event::Answered(AskId(1), Answer::NoSmtputf8), Event::Landed]
+    );
+}
+
+#[test]
+fn silence_and_hanging_up_end_the_session_where_it_was() {
+    let steps = ["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"];
+    let stages = [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Rset];
+    for (heard, stage) in stages.into_iter().enumerate() {
+        for (end, why) in [
+            (Session::closed as fn(&mut _), End::Closed),
+            (Session::timed_out, End::TimedOut),
+        ] {
+            let mut talk = Talk::new(Tls::No);
+            talk.fly(&[1, 1]);
+            for line in &steps[..heard] {
+                talk.hear(line);
+            }
+            assert_eq!(talk.session.stage(), Some(stage));
+            end(&mut talk.session);
+            talk.drain();
+            assert_eq!(talk.events.last(), Some(&ended(stage, why)));
+        }
+    }
+}
+
+#[test]
+fn nothing_depends_on_how_a_goodbye_is_taken() {
+    for take in [
+        (|session| session.heard(b"221 bye\r\n")) as fn(&mut Session),
+        |session| session.heard(b"500 what\r\n"),
+        |session| session.heard(b"junk\r\n"),
+        Session::closed,
+        Session::timed_out,
+    ] {
+        let mut talk = Talk::ready("SIZE");
+        talk.order(Order::Quit);
+        take(&mut talk.session);
+        talk.drain();
+        assert_eq!(talk.told(), [ended(Stage::Quit, End::Quit)]);
+    }
+}
+
+#[test]
+fn what_is_not_smtp_ends_the_session_where_it_came() {
+    for (heard, fault) in [
+        ("hello\r\n".to_owned(), Malformed::NotAReply),
+        ("250-a\r\n550 b\r\n".to_owned(), Malformed::MixedCodes),
+        ("2".repeat(5000), Malformed::LineTooLong),
+        ("250-x\r\n".repeat(MAX_REPLY_LINES + 1), Malformed::ReplyTooLong),
+    ] {
+        let mut talk = Talk::ready("PIPELINING");
+        talk.fly(&[1]);
+        talk.hear("250 ok\r\n");
+        talk.hear(&heard);
+        talk.hear("250 ok\r\n");
+        assert_eq!(talk.told(), [malformed(Stage::Rcpt, fault)]);
+    }
+}
+
+/// One thing that a server sends.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    let code = prop::sample::select(vec![
+        220, 250, 250, 250, 252, 354, 421, 450, 451, 500, 502, 550, 554,
+    ]);
+    let text = prop::sample::select(vec!["ok", "PIPELINING", "STARTTLS", "no"]);
+    prop_oneof![
+        20 => (code.clone(), text.clone()).prop_map(|(code, text)| format!("{code} {text}\r\n").into_bytes()),
+        4 => (code, text).prop_map(|(code, text)| format!("{code}-mx\r\n{code} {text}\r\n").into_bytes()),
+        1 => prop::collection::vec(any::<u8>(), 0..40),
+    ]
+}
+
+proptest! {
+    /// A server that answers each command as it likes, once: however its bytes are cut, the session is the same.
+    #[test]
+    fn any_cut_of_a_servers_bytes_gives_the_same_session(
+        codes in prop::collection::vec(prop::sample::select(vec![220, 250, 250, 250, 421, 450, 502, 550]), 0..30),
+        pipelining: bool,
+        sizes in prop::collection::vec(0u64..4, 0..5),
+        cut in 1usize..9,
+    ) {
+        let run = |cut: usize| {
+            let mut talk = Talk::new(Tls::Try);
+            talk.fly(&sizes);
+            talk.order(Order::Quit);
+            let mut codes = codes.iter();
+            let mut answer = |command: &str| {
+                let code = codes.next().unwrap_or(&250);
+                let keyword = if pipelining { "PIPELINING" } else { "SIZE" };
+                format!("{code}-{}\r\n{code} {keyword}\r\n", command.trim_end())
+            };
+            let mut answers = answer("greeting");
+            let mut lines = 0;
+            while !talk.session.is_over() {
+                for piece in answers.as_bytes().chunks(cut) {
+                    talk.session.heard(piece);
+                    talk.drain();
+                }
+                let new: Vec<String> = talk.said.lines().skip(lines).map(&mut answer).collect();
+                lines += new.len();
+                if new.is_empty() {
+                    break;
+                }
+                answers = new.concat();
+            }
+            talk.session.closed();
+            talk.drain();
+            (talk.said, talk.events)
+        };
+        prop_assert_eq!(run(cut), run(usize::MAX));
+    }
+
+    /// Whatever comes, whenever: one end, the last thing told, and no answer but by a reply that came after its own
+    /// command had left and after as many others as there were commands before it.
+    #[test]
+    fn no_answer_without_its_own_reply_and_always_one_end(
+        pieces in prop::collection::vec(prop::collection::vec(line(), 0..4), 0..14),
+        sizes in prop::collection::vec(0u64..4, 0..5),
+        tls: bool,
+    ) {
+        let mut talk = Talk::new(if tls { Tls::Try } else { Tls::No });
+        talk.fly(&sizes);
+        // For each reply heard: how many commands had left before it came, the greeting counted as one.
+        let mut left_before = Vec::new();
+        let mut reader = crate::smtp::reply::ReplyReader::default();
+        let mut answered = Vec::new();
+        for piece in pieces {
+            let piece = piece.concat();
+            let left = 1 + talk.said.lines().count();
+            reader.push(&piece);
+            while let Ok(Some(reply)) = reader.pull() {
+                left_before.push((left, reply));
+            }
+            talk.session.heard(&piece);
+            if talk.drain() {
+                talk.session.tls_failed("no TLS here".to_owned());
+                talk.drain();
+            }
+            for event in talk.told() {
+                answered.push(event);
+            }
+        }
+        talk.session.closed();
+        talk.session.timed_out();
+        talk.drain();
+        answered.append(&mut talk.events);
+
+        let ends = answered.iter().filter(|event| matches!(event, Event::Ended(_))).count();
+        prop_assert_eq!(ends, 1);
+        prop_assert!(matches!(answered.last(), Some(Event::Ended(_))));
+        let commands: Vec<&str> = talk.said.lines().collect();
+        for event in &answered {
+            let Event::Answered(AskId(id), Answer::Rcpt(reply)) = event else { continue };
+            let line = format!("RCPT TO:<user{id}@shop.example>");
+            let position = 1 + commands.iter().position(|command| *command == line).unwrap();
+            let (left, heard) = &left_before[position];
+            prop_assert_eq!(heard, reply);
+            prop_assert!(position < *left, "the reply came before the command had left");
+        }
+    }
+}

@@ -4,3 +4,4 @@ pub mod reason;
 pub mod route;
 pub mod smtp;
 pub mod verdict;
+pub mod world;

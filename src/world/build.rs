@@ -1,0 +1,313 @@
+//! From a world file to a world: patterns written out, hosts given addresses, names put together.
+//!
+//! Decides: which entries can stand beside each other. Fails with the file's name, the line and a hint.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::host::Host;
+use super::pattern::{Names, fill};
+use super::script::{DomainEntry, HostEntry, Script};
+use super::zone::{Entry, Mail, Zone, read_mx};
+use super::{EgressEntry, World};
+use crate::address::{Address, Domain};
+
+/// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
+const FIRST_FREE: u32 = 0xc612_0001;
+
+/// Why a world file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    /// It can't be read.
+    #[error(
+        "can't read the world `{path}`: {source}\nhint: a world is a TOML file; `samples/world.toml` is one"
+    )]
+    Unreadable {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// An entry is wrong.
+    #[error("{path}:{line}: {what}\nhint: {hint}")]
+    Wrong {
+        /// The file.
+        path: String,
+        /// The line, 1-based.
+        line: usize,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+    },
+}
+
+/// A fault with the byte at which it stands.
+struct Fault {
+    at: usize,
+    what: String,
+    hint: &'static str,
+}
+
+/// Reads a world out of a text; `path` is for messages.
+pub fn read(text: &str, path: &Path) -> Result<World, WorldError> {
+    let script: Result<Script, Fault> = toml::from_str(text).map_err(|fault: toml::de::Error| Fault {
+        at: fault.span().map_or(0, |span| span.start),
+        what: fault.message().replace('\n', " "),
+        hint: "the keys of a world file are described in `src/world/script.rs`; `samples/world.toml` shows them",
+    });
+    script.and_then(build).map_err(|fault| WorldError::Wrong {
+        path: path.display().to_string(),
+        line: 1 + text[..fault.at.min(text.len())].matches('\n').count(),
+        what: fault.what,
+        hint: fault.hint,
+    })
+}
+
+fn build(script: Script) -> Result<World, Fault> {
+    let egress = check_egress(script.egress)?;
+    let now = match script.now {
+        None => SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600),
+        Some(now) => humantime::parse_rfc3339(&now.to_string()).map_err(|_| Fault {
+            at: 0,
+            what: format!("`now = {now}` is not a time in UTC"),
+            hint: "write it as `now = 2026-01-05T09:00:00Z`",
+        })?,
+    };
+    let mut zone = Zone::default();
+    for entry in script.domains {
+        add_domain(&mut zone, entry)?;
+    }
+    let mut hosts = Vec::new();
+    let mut by_address = HashMap::new();
+    for entry in script.hosts {
+        for host in make_hosts(entry, &mut by_address, hosts.len())? {
+            zone.add_addresses(host.name.as_str(), &host.addresses);
+            hosts.push(Arc::new(host));
+        }
+    }
+    Ok(World::new(
+        now,
+        script.seed,
+        egress,
+        script.dns_delay,
+        zone,
+        hosts,
+        by_address,
+    ))
+}
+
+fn check_egress(egress: EgressEntry) -> Result<super::Sender, Fault> {
+    let wrong = |what: String| Fault {
+        at: 0,
+        what,
+        hint: "`[egress]` needs a host name as `helo` and an address as `mail_from`",
+    };
+    Ok(super::Sender {
+        helo: Domain::parse(&egress.helo)
+            .map_err(|_| wrong(format!("`{}` is not a host name", egress.helo)))?,
+        mail_from: Address::parse(&egress.mail_from)
+            .map_err(|_| wrong(format!("`{}` is not an address", egress.mail_from)))?,
+        ip: egress.ip,
+    })
+}
+
+fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
+    let at = entry.name.span().start;
+    let wrong = |what| Fault {
+        at,
+        what,
+        hint: "see the `[[domain]]` entries of `samples/world.toml`",
+    };
+    let mut answers = Vec::new();
+    for (names, answer) in entry.answers {
+        answers.push((Names::parse(&names).map_err(wrong)?, answer));
+    }
+    let mail = Arc::new(Mail {
+        mailboxes: entry.mailboxes,
+        answers,
+        catch_all: entry.catch_all,
+        unknown: entry.unknown,
+        greylist: entry.greylist,
+    });
+    let names = entry.name.into_inner();
+    for (n, name) in names.each().map_err(wrong)? {
+        let filled = |texts: &[String]| {
+            texts
+                .iter()
+                .map(|text| fill(text, n))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        let name = a_label(&name).map_err(wrong)?;
+        let mx = filled(&entry.mx).map_err(wrong)?;
+        let addresses = filled(&entry.address).map_err(wrong)?;
+        let address = |text: &String| {
+            text.parse::<IpAddr>()
+                .map_err(|_| format!("`{text}` is not an IP address"))
+        };
+        let cname = entry
+            .cname
+            .as_deref()
+            .map(|target| fill(target, n).and_then(|target| a_label(&target)));
+        let record = Entry {
+            mx: mx
+                .iter()
+                .map(|text| read_mx(text))
+                .collect::<Result<_, _>>()
+                .map_err(wrong)?,
+            addresses: addresses
+                .iter()
+                .map(address)
+                .collect::<Result<_, _>>()
+                .map_err(wrong)?,
+            cname: cname.transpose().map_err(wrong)?,
+            fault: entry.fault.map(|fault| (fault, entry.fault_on)),
+            delay: entry.delay,
+            mail: Some(Arc::clone(&mail)),
+        };
+        if !zone.add(&name, record) {
+            return Err(Fault {
+                at,
+                what: format!("the domain `{name}` stands twice"),
+                hint: "put all that is said about a name into one `[[domain]]`",
+            });
+        }
+    }
+    Ok(())
+}
+
+fn make_hosts(
+    entry: HostEntry,
+    taken: &mut HashMap<IpAddr, usize>,
+    first: usize,
+) -> Result<Vec<Host>, Fault> {
+    let at = entry.name.span().start;
+    let wrong = |what| Fault {
+        at,
+        what,
+        hint: "see the `[[host]]` entries of `samples/world.toml`",
+    };
+    let names: Vec<String> = entry
+        .name
+        .get_ref()
+        .each()
+        .map_err(wrong)?
+        .map(|(_, name)| name)
+        .collect();
+    if names.len() > 1 && !entry.address.is_empty() {
+        return Err(wrong(
+            "many hosts can't share one `address`; leave it out and each gets its own".to_owned(),
+        ));
+    }
+    let given: Vec<(usize, IpAddr)> = entry
+        .address
+        .iter()
+        .map(|address| (address.span().start, *address.get_ref()))
+        .collect();
+    let behaviour = Arc::new(entry);
+    let mut hosts = Vec::new();
+    for name in names {
+        let index = first + hosts.len();
+        let addresses = if given.is_empty() {
+            vec![(at, next_free(taken))]
+        } else {
+            given.clone()
+        };
+        for (at, address) in &addresses {
+            if taken.insert(*address, index).is_some() {
+                return Err(Fault {
+                    at: *at,
+                    what: format!("two hosts have the address {address}"),
+                    hint: "an address belongs to one `[[host]]`",
+                });
+            }
+        }
+        let name = Domain::parse(&name).map_err(|_| wrong(format!("`{name}` is not a host name")))?;
+        let addresses = addresses.into_iter().map(|(_, address)| address).collect();
+        hosts.push(Host::new(name, addresses, Arc::clone(&behaviour)));
+    }
+    Ok(hosts)
+}
+
+fn next_free(taken: &HashMap<IpAddr, usize>) -> IpAddr {
+    let mut number = FIRST_FREE + u32::try_from(taken.len()).unwrap_or(u32::MAX - FIRST_FREE);
+    while taken.contains_key(&IpAddr::from(Ipv4Addr::from(number))) {
+        number += 1;
+    }
+    Ipv4Addr::from(number).into()
+}
+
+fn a_label(name: &str) -> Result<String, String> {
+    match Domain::parse(name) {
+        Ok(domain) => Ok(domain.as_str().to_owned()),
+        Err(_) => Err(format!("`{name}` is not a domain name")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(text: &str) -> String {
+        let fault = read(text, Path::new("w.toml"))
+            .map(|_| ())
+            .unwrap_err()
+            .to_string();
+        fault.lines().next().unwrap().to_owned()
+    }
+
+    #[test]
+    fn mistakes_are_told_with_their_line() {
+        let table = [
+            (
+                "[[domain]]\nname = \"a.example\"\nmailbox = []",
+                "w.toml:3: unknown field `mailbox`",
+            ),
+            (
+                "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"A.example\"",
+                "w.toml:4: the domain `a.example` stands twice",
+            ),
+            (
+                "[[domain]]\nname = \"a.example\"\nmx = [\"mx.example\"]",
+                "w.toml:2: `mx.example` is not an MX record such as `10 mx1.example`",
+            ),
+            (
+                "[[host]]\nname = \"a.example\"\n[[host.rule]]\nat = \"rcpt\"\nsay = \"no\"",
+                "w.toml:5: `no` is not a reply such as `550 5.1.1 no such user`",
+            ),
+            (
+                "[[host]]\nname = \"a.example\"\nrtt = \"5 parsecs\"",
+                "w.toml:3: `5 parsecs` is not a time such as `500ms` or `5m`",
+            ),
+            (
+                "\n[[host]]\nname = \"a b.example\"",
+                "w.toml:3: `b.example` is not a share such as `88%`",
+            ),
+            (
+                "[[host]]\nname = \"a.example\"\naddress = [\"192.0.2.1\"]\n[[host]]\nname = \"b.example\"\naddress = [\"192.0.2.1\"]",
+                "w.toml:6: two hosts have the address 192.0.2.1",
+            ),
+        ];
+        for (text, expected) in table {
+            let said = fault(text);
+            assert!(said.starts_with(expected), "{said}\n   is not\n{expected}");
+        }
+    }
+
+    #[test]
+    fn a_few_lines_make_many_domains_on_few_hosts() {
+        let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
+        let world = read(text, Path::new("w.toml")).unwrap();
+        assert_eq!(
+            world.zone.mx("d47.example"),
+            Ok(vec![read_mx("10 mx2.op.example").unwrap()])
+        );
+        assert_eq!(
+            world.zone.addresses("mx2.op.example"),
+            Ok(vec!["198.18.0.3".parse().unwrap()])
+        );
+    }
+}

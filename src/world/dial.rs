@@ -1,0 +1,252 @@
+//! The world's mail servers in process, and the driver that moves bytes between a [`Session`] and any stream.
+//!
+//! Waits on tokio's clock only. Fails: as a connection does (refused, unreachable, timed out, reset).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
+use tokio::time::{Instant, sleep, sleep_until};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
+
+use super::World;
+use super::script::Connect;
+use super::session::{Act, Session};
+use crate::smtp::egress::Path;
+use crate::smtp::wire::{Dial, Dialing, Stream};
+
+/// What a connection holds before its writer has to wait, in bytes: about what a small TCP window does.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
+const CONNECT_TIMES_OUT: Duration = Duration::from_secs(127);
+
+/// A world that can be dialled; it shares the world with the conversations it begins.
+impl Dial for Arc<World> {
+    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
+        Box::pin(async move {
+            self.elapsed();
+            let Some(host) = self.host_at(to.ip()) else {
+                return Err(io::ErrorKind::HostUnreachable.into());
+            };
+            sleep(host.behaviour.rtt).await;
+            match host.behaviour.connect {
+                Connect::Accepted => {}
+                Connect::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
+                Connect::Unreachable => return Err(io::ErrorKind::HostUnreachable.into()),
+                Connect::Timeout => {
+                    sleep(CONNECT_TIMES_OUT).await;
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
+            let session = Session::new(Arc::clone(self), Arc::clone(host), client_of(path, self));
+            let reset = Arc::new(AtomicBool::new(false));
+            let end = ClientEnd {
+                stream: ours,
+                reset: Arc::clone(&reset),
+            };
+            tokio::spawn(async move {
+                if converse(&mut theirs, session).await == Ending::Reset {
+                    reset.store(true, Ordering::Release);
+                }
+            });
+            Ok(Box::new(end) as Box<dyn Stream>)
+        })
+    }
+}
+
+fn client_of(path: &Path, world: &World) -> IpAddr {
+    match path {
+        Path::Direct(source) => source.unwrap_or(world.sender.ip),
+        Path::Socks5 { proxy, .. } => proxy.ip(),
+    }
+}
+
+/// How a conversation ended, for who owns the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Hung up, by either side.
+    Closed,
+    /// To be reset.
+    Reset,
+}
+
+enum Phase {
+    Over(Ending),
+    Handshake,
+}
+
+/// Speaks for a host until the connection is over.
+pub async fn converse<S: Stream>(stream: &mut S, mut session: Session) -> Ending {
+    match speak(stream, &mut session).await {
+        Phase::Over(ending) => ending,
+        Phase::Handshake => match acceptor() {
+            Some(acceptor) => match acceptor.accept(stream).await {
+                Ok(mut stream) => {
+                    session.is_secured();
+                    match speak(&mut stream, &mut session).await {
+                        Phase::Over(ending) => ending,
+                        Phase::Handshake => Ending::Closed,
+                    }
+                }
+                Err(_) => Ending::Closed,
+            },
+            None => Ending::Closed,
+        },
+    }
+}
+
+/// Does what the session says, until it is over or TLS begins. Answers to one read leave as one write.
+async fn speak<S: Stream>(stream: &mut S, session: &mut Session) -> Phase {
+    let rtt = session.host().behaviour.rtt;
+    let world = session.world();
+    let mut unsent = Vec::new();
+    let mut buffer = vec![0; 4096];
+    if listen_for(rtt, stream, session, &mut buffer).await.is_err() {
+        return Phase::Over(Ending::Closed);
+    }
+    loop {
+        let act = session.next(world.elapsed());
+        if let Some(Act::Say(bytes)) = act {
+            unsent.extend_from_slice(&bytes);
+            continue;
+        }
+        if !unsent.is_empty() {
+            if stream.write_all(&unsent).await.is_err() || stream.flush().await.is_err() {
+                return Phase::Over(Ending::Closed);
+            }
+            unsent.clear();
+        }
+        let went_on = match act {
+            None => match read(stream, session, &mut buffer).await {
+                Ok(()) => listen_for(rtt, stream, session, &mut buffer).await,
+                gone => gone,
+            },
+            Some(Act::Say(_)) => Ok(()),
+            Some(Act::Wait(time)) => listen_for(time, stream, session, &mut buffer).await,
+            Some(Act::Drip(bytes)) => drip(stream, &bytes).await,
+            Some(Act::SayForEver(bytes)) => say_for_ever(stream, bytes).await,
+            Some(Act::Silence) => loop {
+                if let Err(gone) = read(stream, session, &mut buffer).await {
+                    break Err(gone);
+                }
+            },
+            Some(Act::StartTls) => return Phase::Handshake,
+            Some(Act::Close) => {
+                // The client may have hung up already.
+                let _ = stream.shutdown().await;
+                return Phase::Over(Ending::Closed);
+            }
+            Some(Act::Reset) => return Phase::Over(Ending::Reset),
+        };
+        if went_on.is_err() {
+            return Phase::Over(Ending::Closed);
+        }
+    }
+}
+
+/// Waits for the client to say something.
+async fn read<S: Stream>(stream: &mut S, session: &mut Session, buffer: &mut [u8]) -> io::Result<()> {
+    let count = stream.read(buffer).await?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    session.hear(&buffer[..count]);
+    Ok(())
+}
+
+/// Lets time pass, and takes what the client says meanwhile.
+async fn listen_for<S: Stream>(
+    time: Duration,
+    stream: &mut S,
+    session: &mut Session,
+    buffer: &mut [u8],
+) -> io::Result<()> {
+    if time.is_zero() {
+        return Ok(());
+    }
+    let end = Instant::now() + time;
+    loop {
+        tokio::select! {
+            () = sleep_until(end) => return Ok(()),
+            heard = read(stream, session, buffer) => heard?,
+        }
+    }
+}
+
+async fn drip<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    for byte in bytes {
+        stream.write_all(&[*byte]).await?;
+        stream.flush().await?;
+        sleep(Duration::from_secs(1)).await;
+    }
+    Ok(())
+}
+
+async fn say_for_ever<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+    loop {
+        stream.write_all(bytes).await?;
+    }
+}
+
+/// TLS with a certificate that nobody vouches for, made for this purpose: a verifier encrypts, and can't ask more of
+/// strangers. `None` only if the library refused its own ring provider.
+fn acceptor() -> Option<TlsAcceptor> {
+    static CONFIG: OnceLock<Option<Arc<ServerConfig>>> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| {
+        let certificate = CertificateDer::from(include_bytes!("test_cert.der").as_slice());
+        let key = PrivatePkcs8KeyDer::from(include_bytes!("test_key.der").as_slice());
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .ok()?
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key.into())
+            .ok()?;
+        Some(Arc::new(config))
+    });
+    config.clone().map(TlsAcceptor::from)
+}
+
+/// The client's end of a connection in process: a pipe that can also end in a reset.
+struct ClientEnd {
+    stream: DuplexStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl AsyncRead for ClientEnd {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let at_end = buffer.filled().len() == before && buffer.remaining() > 0;
+        if at_end && self.reset.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientEnd {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

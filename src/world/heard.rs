@@ -1,0 +1,156 @@
+//! What the servers of a world remember of their clients: counters for tests and benchmarks, lines for people.
+//!
+//! Decides: nothing. A log that can't be written is given up silently: the world goes on.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::IpAddr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use super::limits::Violation;
+
+/// What all servers heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// By host name; hosts of one name are added up.
+    pub hosts: BTreeMap<String, HostHeard>,
+    /// Questions by name and kind (`MX`, `A`).
+    pub queries: BTreeMap<(String, &'static str), u64>,
+}
+
+impl Heard {
+    /// How often this recipient was asked for, at all hosts together.
+    pub fn asked(&self, address: &str) -> u64 {
+        self.hosts
+            .values()
+            .filter_map(|host| host.asked.get(address))
+            .sum()
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> u64 {
+        self.hosts.values().map(|host| host.sessions).sum()
+    }
+
+    /// All RCPT commands.
+    pub fn rcpts(&self) -> u64 {
+        self.hosts.values().flat_map(|host| host.asked.values()).sum()
+    }
+
+    /// All violations, added up over the hosts.
+    pub fn violations(&self) -> BTreeMap<Violation, u64> {
+        let mut sum = BTreeMap::new();
+        for (violation, count) in self.hosts.values().flat_map(|host| &host.violations) {
+            *sum.entry(*violation).or_default() += count;
+        }
+        sum
+    }
+}
+
+/// What one host heard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostHeard {
+    /// Connections that came.
+    pub sessions: u64,
+    /// The most that one client had open at once.
+    pub most_at_once: u32,
+    /// Commands by verb, in upper case.
+    pub commands: BTreeMap<String, u64>,
+    /// How often each recipient was asked for, as written on the wire.
+    pub asked: BTreeMap<String, u64>,
+    /// Recipients that were unknown.
+    pub unknown: u64,
+    /// What clients should not have done.
+    pub violations: BTreeMap<Violation, u64>,
+}
+
+impl HostHeard {
+    pub(super) fn add(&mut self, other: &HostHeard) {
+        fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
+            for (key, count) in from {
+                *into.entry(key.clone()).or_default() += count;
+            }
+        }
+        self.sessions += other.sessions;
+        self.most_at_once = self.most_at_once.max(other.most_at_once);
+        self.unknown += other.unknown;
+        sum(&mut self.commands, &other.commands);
+        sum(&mut self.asked, &other.asked);
+        sum(&mut self.violations, &other.violations);
+    }
+}
+
+/// The questions that name servers were asked.
+#[derive(Default)]
+pub(super) struct Queries(Mutex<BTreeMap<(String, &'static str), u64>>);
+
+impl Queries {
+    pub(super) fn count(&self, name: &str, kind: &'static str) {
+        *lock(&self.0).entry((name.to_owned(), kind)).or_default() += 1;
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<(String, &'static str), u64> {
+        lock(&self.0).clone()
+    }
+}
+
+/// One line of the log.
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Line<'a> {
+    /// A question to the name servers.
+    Query {
+        name: &'a str,
+        kind: &'a str,
+        answer: &'a str,
+    },
+    /// A session, when it is over.
+    Session {
+        host: &'a str,
+        client: IpAddr,
+        seconds: f64,
+        /// The HELO name, if it came so far.
+        helo: Option<&'a str>,
+        /// Recipients in order, each with the code of its answer (0: none).
+        asked: &'a [(String, u16)],
+        violations: &'a [Violation],
+    },
+}
+
+/// Where the lines go, if anywhere.
+#[derive(Default)]
+pub(super) struct Log(Mutex<Option<Box<dyn Write + Send>>>);
+
+impl Log {
+    pub(super) fn open(&self, writer: Box<dyn Write + Send>) {
+        *lock(&self.0) = Some(writer);
+    }
+
+    pub(super) fn write(&self, at: SystemTime, line: &Line<'_>) {
+        #[derive(Serialize)]
+        struct At<'a> {
+            at: String,
+            #[serde(flatten)]
+            line: &'a Line<'a>,
+        }
+        let mut log = lock(&self.0);
+        let Some(writer) = log.as_mut() else { return };
+        let at = humantime::format_rfc3339_millis(at).to_string();
+        let written = serde_json::to_string(&At { at, line }).map_err(std::io::Error::from);
+        // One write per line: lines stay whole even where the process is killed between two.
+        if written
+            .and_then(|text| writer.write_all((text + "\n").as_bytes()))
+            .is_err()
+        {
+            *log = None;
+        }
+    }
+}
+
+/// A lock that a panic elsewhere does not close: counters are never half changed.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -81,6 +81,26 @@ impl Fault {
     }
 }
 
+/// How sure a judgement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Confidence {
+    /// This mailbox was refused in clear words, or accepted with a refused control; or our parser or
+    /// authoritative DNS decided.
+    Confirmed,
+    /// Everything else.
+    Inferred,
+}
+
+impl Confidence {
+    /// The word in the `confidence` column.
+    pub fn word(self) -> &'static str {
+        match self {
+            Confidence::Confirmed => "confirmed",
+            Confidence::Inferred => "inferred",
+        }
+    }
+}
+
 /// When, if ever, asking again can change the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {

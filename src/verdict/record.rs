@@ -8,27 +8,9 @@ use std::time::SystemTime;
 
 use crate::address::{Address, Domain};
 use crate::reason::Reason;
+
+pub use crate::reason::Confidence;
 use crate::smtp::Reply;
-
-/// How sure a judgement is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Confidence {
-    /// This mailbox was refused in clear words, or accepted with a refused control; or our parser or
-    /// authoritative DNS decided.
-    Confirmed,
-    /// Everything else.
-    Inferred,
-}
-
-impl Confidence {
-    /// The word in the `confidence` column.
-    pub fn word(self) -> &'static str {
-        match self {
-            Confidence::Confirmed => "confirmed",
-            Confidence::Inferred => "inferred",
-        }
-    }
-}
 
 /// The judgement of one address. Verdict and fault follow from the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,1 @@
+//! What an SMTP reply, a log line or a bounce means, in plain words.

@@ -1,0 +1,226 @@
+//! From TOML to rules.
+//!
+//! Decides: whether a rule can be understood. Refuses unknown keys, causes, stages and tiers, duplicate ids, patterns
+//! that can't be read, rules without an example or a source; each refusal names the file and the line.
+//! Must not: open files. That a rule wins on its own example is checked where all rules are together.
+
+use super::matching::Pattern;
+use super::{Codes, Rule, RuleId, Tier};
+use crate::policy::PolicyError;
+use crate::reason::{Cause, Confidence};
+use crate::smtp::Stage;
+use serde::Deserialize;
+use std::collections::{BTreeMap, HashMap};
+use toml::Spanned;
+
+/// The text of a rules file, and the name by which errors call it.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFile<'a> {
+    /// As the user knows it.
+    pub name: &'a str,
+    /// TOML.
+    pub text: &'a str,
+}
+
+/// One file as it is written: word families, then the tiers in reading order.
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawFile {
+    words: BTreeMap<String, Vec<String>>,
+    blocklists: BTreeMap<String, Vec<String>>,
+    us: Vec<Spanned<RawRule>>,
+    operator: Vec<Spanned<RawRule>>,
+    recipient: Vec<Spanned<RawRule>>,
+    system: Vec<Spanned<RawRule>>,
+    vague: Vec<Spanned<RawRule>>,
+    enhanced: Vec<Spanned<RawRule>>,
+    basic: Vec<Spanned<RawRule>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    id: String,
+    cause: String,
+    #[serde(default)]
+    stage: Vec<String>,
+    #[serde(default)]
+    provider: Vec<String>,
+    #[serde(default)]
+    code: Vec<String>,
+    #[serde(default)]
+    enhanced: Vec<String>,
+    #[serde(default)]
+    text: Vec<String>,
+    #[serde(default)]
+    unless: Vec<String>,
+    #[serde(default)]
+    confidence: Option<String>,
+    #[serde(default)]
+    about_mailbox: Option<String>,
+    example: Vec<String>,
+    #[serde(default)]
+    not: Vec<String>,
+    source: String,
+}
+
+/// Rules under way: what the files read so far hold.
+#[derive(Default)]
+pub(super) struct Draft {
+    words: BTreeMap<String, String>,
+    pub(super) blocklists: BTreeMap<String, Vec<String>>,
+    /// By tier, each in reading order.
+    pub(super) rules: BTreeMap<Tier, Vec<Rule>>,
+}
+
+impl Draft {
+    /// Adds a file. Its rules replace those of the same id in place; new ones are read before the older of their tier.
+    pub(super) fn add(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
+        let raw: RawFile = toml::from_str(file.text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
+        })?;
+        for (name, family) in raw.words {
+            self.words.insert(name, format!("(?:{})", family.join("|")));
+        }
+        self.blocklists.extend(raw.blocklists);
+        let mut seen = HashMap::new();
+        for (tier, rules) in [
+            (Tier::Us, raw.us),
+            (Tier::Operator, raw.operator),
+            (Tier::Recipient, raw.recipient),
+            (Tier::System, raw.system),
+            (Tier::Vague, raw.vague),
+            (Tier::Enhanced, raw.enhanced),
+            (Tier::Basic, raw.basic),
+        ] {
+            let mut new = Vec::new();
+            for raw in rules {
+                let at = raw.span().start;
+                let raw = raw.into_inner();
+                let line = line_of(file.text, at);
+                if let Some(before) = seen.insert(raw.id.clone(), line) {
+                    let what = format!("rule `{}` stands twice, first in line {before}", raw.id);
+                    return Err(fault(file, at, what, "give each rule an id of its own"));
+                }
+                let rule = self.rule(file, line, tier, raw).map_err(|(what, hint)| fault(file, at, what, hint))?;
+                let old = self.rules.values_mut().flatten().find(|old| old.id == rule.id);
+                match old {
+                    Some(old) if old.tier == tier => *old = rule,
+                    _ => {
+                        self.rules.values_mut().for_each(|tier| tier.retain(|old| old.id != rule.id));
+                        new.push(rule);
+                    }
+                }
+            }
+            self.rules.entry(tier).or_default().splice(0..0, new);
+        }
+        Ok(())
+    }
+
+    fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<Rule, Fault> {
+        let named = |what: &str| format!("{what} of rule `{}`", raw.id);
+        let cause = |word: &str| {
+            Cause::from_word(word).ok_or_else(|| {
+                (format!("`{word}` is no cause, in rule `{}`", raw.id), "the causes are the reasons that a reply can have, for example `mailbox_unknown`")
+            })
+        };
+        if raw.example.is_empty() {
+            return Err((named("no example"), "add `example = [\"550 ...\"]`, a reply on which the rule must win"));
+        }
+        let wants = match tier {
+            Tier::Enhanced => !raw.enhanced.is_empty(),
+            Tier::Basic => true,
+            Tier::Us | Tier::Operator | Tier::Recipient | Tier::System | Tier::Vague => {
+                !raw.text.is_empty() || !raw.enhanced.is_empty() && tier == Tier::Operator
+            }
+        };
+        if !wants {
+            return Err((named("no condition"), "a rule of words needs `text`, one of enhanced codes `enhanced`"));
+        }
+        if tier == Tier::Operator && raw.provider.is_empty() {
+            return Err((named("no `provider`"), "rules of words that hold everywhere belong to another tier"));
+        }
+        let stages = raw.stage.iter().map(|word| {
+            Stage::from_word(word).ok_or_else(|| (format!("`{word}` is no stage, in rule `{}`", raw.id), "stages: connect, helo, starttls, mail, rcpt, data, eod"))
+        });
+        let codes = raw.code.iter().map(|word| {
+            Codes::basic(word).ok_or_else(|| (format!("`{word}` is no reply code, in rule `{}`", raw.id), "write `550` or `5xx`"))
+        });
+        let enhanced = raw.enhanced.iter().map(|word| {
+            Codes::enhanced(word).ok_or_else(|| (format!("`{word}` is no enhanced code, in rule `{}`", raw.id), "write `5.1.1`, `x.1.1` or `5.7.606-649`"))
+        });
+        let confidence = match raw.confidence.as_deref() {
+            Some("confirmed") => Confidence::Confirmed,
+            Some("inferred") => Confidence::Inferred,
+            Some(word) => return Err((format!("`{word}` is no confidence, in rule `{}`", raw.id), "write `confirmed` or `inferred`")),
+            None if matches!(tier, Tier::Us | Tier::Operator | Tier::Recipient | Tier::System) => Confidence::Confirmed,
+            None => Confidence::Inferred,
+        };
+        let pattern = |part: &String| self.pattern(part, &raw.id);
+        let text = raw.text.iter().map(pattern).collect::<Result<_, _>>()?;
+        let unless = raw.unless.iter().map(pattern).collect::<Result<_, _>>()?;
+        Ok(Rule {
+            tier,
+            cause: cause(&raw.cause)?,
+            about_mailbox: raw.about_mailbox.as_deref().map(cause).transpose()?,
+            confidence,
+            stages: stages.collect::<Result<_, _>>()?,
+            codes: codes.collect::<Result<_, _>>()?,
+            enhanced: enhanced.collect::<Result<_, _>>()?,
+            id: RuleId(raw.id.as_str().into()),
+            providers: raw.provider,
+            text,
+            first_pattern: 0,
+            unless,
+            examples: raw.example,
+            not: raw.not,
+            source: raw.source,
+            file: file.name.into(),
+            line,
+        })
+    }
+
+    fn pattern(&self, part: &str, id: &str) -> Result<Pattern, Fault> {
+        let expanded = self.expand(part).map_err(|family| {
+            (format!("no word family `{{{family}}}`, in rule `{id}`"), "word families stand under `[words]`")
+        })?;
+        Pattern::new(expanded).map_err(|error| {
+            (
+                format!("the pattern `{part}` of rule `{id}` can't be read: {error}"),
+                "patterns are regular expressions over lower-case words; classes hold ASCII only",
+            )
+        })
+    }
+
+    /// Puts word families into a pattern; the name of an unknown family is the error.
+    fn expand(&self, pattern: &str) -> Result<String, String> {
+        let mut out = String::new();
+        let mut rest = pattern;
+        while let Some(open) = rest.find('{') {
+            let close = rest[open..].find('}').map_or(rest.len(), |at| open + at);
+            let name = &rest[open + 1..close];
+            let is_family = name.starts_with(|c: char| c.is_ascii_lowercase());
+            if is_family {
+                out.push_str(&rest[..open]);
+                out.push_str(self.words.get(name).ok_or_else(|| name.to_owned())?);
+            } else {
+                out.push_str(&rest[..rest.len().min(close + 1)]);
+            }
+            rest = rest.get(close + 1..).unwrap_or("");
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// What is wrong, and what to do.
+type Fault = (String, &'static str);
+
+fn fault(file: RuleFile<'_>, at: usize, what: String, hint: &str) -> PolicyError {
+    PolicyError { file: file.name.to_owned(), line: line_of(file.text, at), what, hint: hint.to_owned() }
+}
+
+fn line_of(text: &str, at: usize) -> usize {
+    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
+}

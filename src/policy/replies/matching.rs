@@ -1,0 +1,140 @@
+//! Finding the rules whose words a reply may hold, without trying them all.
+//!
+//! Decides: which literals a pattern cannot do without, and thereby which patterns are worth running on a text. A
+//! pattern is compiled when it is first run: a single check needs a handful of several hundred, so it should not pay
+//! for the rest. Must not: know rules, causes or tiers.
+
+use aho_corasick::AhoCorasick;
+use regex::bytes::{Regex, RegexBuilder};
+use regex_syntax::ParserBuilder;
+use regex_syntax::hir::{Hir, HirKind};
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+/// Shorter literals stand in nearly every reply and would single out nothing.
+const SHORTEST_LITERAL_BYTES: usize = 3;
+/// More alternatives than this cost more than they save.
+const MOST_LITERALS: usize = 96;
+
+/// A regular expression over [`super::form::Heard::words`]: ASCII classes, any UTF-8 as literals.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    source: String,
+    /// Every match holds at least one of these; empty where no literal is certain.
+    literals: Vec<Vec<u8>>,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    /// Checks a pattern; an error in the words of the regex parser.
+    pub(super) fn new(source: String) -> Result<Pattern, String> {
+        let hir = ParserBuilder::new()
+            .unicode(false)
+            .utf8(false)
+            .build()
+            .parse(&source)
+            .map_err(|error| match error {
+                regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                other => other.to_string(),
+            })?;
+        if hir.properties().minimum_len() == Some(0) {
+            return Err("the pattern matches an empty text".to_owned());
+        }
+        let literals = needed_literals(&hir).unwrap_or_default();
+        Ok(Pattern { source, literals, compiled: OnceLock::new() })
+    }
+
+    /// Does the text hold it? A pattern that grows too large to compile holds nowhere; the loader runs every rule of a
+    /// user on its own example, so such a rule is refused there.
+    pub(super) fn is_in(&self, text: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| {
+            let mut builder = RegexBuilder::new(&self.source);
+            builder.unicode(false).size_limit(4 << 20).dfa_size_limit(256 << 10).build().ok()
+        });
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text.as_bytes()))
+    }
+}
+
+/// The literals of which every match holds at least one; `None` where nothing useful is certain.
+fn needed_literals(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            (literal.0.len() >= SHORTEST_LITERAL_BYTES).then(|| vec![literal.0.to_vec()])
+        }
+        HirKind::Capture(capture) => needed_literals(&capture.sub),
+        HirKind::Repetition(repetition) if repetition.min > 0 => needed_literals(&repetition.sub),
+        HirKind::Concat(parts) => parts.iter().filter_map(needed_literals).max_by_key(|set| selectivity(set)),
+        HirKind::Alternation(parts) => {
+            let sets: Option<Vec<_>> = parts.iter().map(needed_literals).collect();
+            sets.map(|sets| sets.concat()).filter(|set| set.len() <= MOST_LITERALS)
+        }
+        _ => None,
+    }
+}
+
+/// Long literals are rare in texts; among equals, fewer are better.
+fn selectivity(set: &[Vec<u8>]) -> (usize, usize) {
+    let shortest = set.iter().map(Vec::len).min().unwrap_or(0);
+    (shortest, MOST_LITERALS.saturating_sub(set.len()))
+}
+
+/// Tells which of many patterns may be in a text, in one pass over it.
+#[derive(Debug)]
+pub(super) struct Index {
+    literals: Option<AhoCorasick>,
+    /// For each literal, the patterns that need it.
+    owners: Vec<Vec<usize>>,
+    /// Patterns without a needed literal.
+    always: Vec<usize>,
+    patterns: usize,
+}
+
+impl Index {
+    /// Numbers the patterns in the order in which they come.
+    pub(super) fn new<'a>(all: impl Iterator<Item = &'a Pattern>) -> Index {
+        let mut by_literal = BTreeMap::<&[u8], Vec<usize>>::new();
+        let mut always = Vec::new();
+        let mut patterns = 0;
+        for pattern in all {
+            if pattern.literals.is_empty() {
+                always.push(patterns);
+            }
+            for literal in &pattern.literals {
+                by_literal.entry(literal).or_default().push(patterns);
+            }
+            patterns += 1;
+        }
+        let literals = AhoCorasick::new(by_literal.keys()).ok();
+        if literals.is_none() {
+            // Only a policy of gigabytes gets here; then every pattern is tried on every text.
+            always = (0..patterns).collect();
+        }
+        let owners = by_literal.into_values().collect();
+        Index { literals, owners, always, patterns }
+    }
+
+    /// The patterns that may be in the text.
+    pub(super) fn candidates(&self, text: &str) -> Candidates {
+        let mut found = Candidates(vec![0; self.patterns.div_ceil(64)]);
+        self.always.iter().for_each(|&pattern| found.add(pattern));
+        for hit in self.literals.iter().flat_map(|literals| literals.find_overlapping_iter(text)) {
+            self.owners[hit.pattern().as_usize()].iter().for_each(|&pattern| found.add(pattern));
+        }
+        found
+    }
+}
+
+/// A set of patterns by their numbers.
+pub(super) struct Candidates(Vec<u64>);
+
+impl Candidates {
+    fn add(&mut self, pattern: usize) {
+        self.0[pattern / 64] |= 1 << (pattern % 64);
+    }
+
+    /// Is it worth running?
+    pub(super) fn contains(&self, pattern: usize) -> bool {
+        self.0[pattern / 64] & (1 << (pattern % 64)) != 0
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
 
-use crate::list::ListError;
+use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
 use crate::route::hickory::SetupFault;
 use crate::schedule::Shut;
@@ -21,6 +21,8 @@ pub enum Exit {
     TooManyUnknown,
     /// A quality gate failed.
     GateFailed,
+    /// Stopped at a deadline or a budget.
+    OutOfTime,
     /// We can't get out, or are refused everywhere.
     ShutOut,
     /// The input can't be read.
@@ -46,6 +48,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::TooManyUnknown => 3,
             Exit::GateFailed => 4,
+            Exit::OutOfTime => 10,
             Exit::ShutOut => 12,
             Exit::Unreadable => 65,
             Exit::Unwritable => 74,
@@ -105,7 +108,7 @@ impl Error {
             Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
-            Error::World(fault) => Some(fault.hint()),
+            Error::World(fault) => Some(fault.hint().to_owned()),
             Error::Resolver(_) => Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned()),
             Error::System { .. } => None,
         }
@@ -116,7 +119,11 @@ impl Error {
         match self {
             Error::Setting { .. } | Error::Policy(_) | Error::World(_) => Exit::Misconfigured,
             Error::Usage { .. } => Exit::Usage,
-            Error::List(fault) => fault.exit(),
+            Error::List(fault) => match fault.class() {
+                Class::Usage => Exit::Usage,
+                Class::Unreadable => Exit::Unreadable,
+                Class::Unwritable => Exit::Unwritable,
+            },
             Error::Resolver(_) => Exit::NetworkDown,
             Error::System { .. } => Exit::Internal,
         }
@@ -124,6 +131,14 @@ impl Error {
 }
 
 impl Shut {
+    /// The word in the summary.
+    pub fn word(self) -> &'static str {
+        match self {
+            Shut::PortClosed => "port_closed",
+            Shut::RefusedEverywhere => "refused_everywhere",
+        }
+    }
+
     /// What happened, for people.
     pub fn sentence(self) -> &'static str {
         match self {

@@ -7,6 +7,7 @@ pub mod list;
 pub mod policy;
 pub mod probe;
 pub mod reason;
+pub mod report;
 pub mod route;
 pub mod run;
 pub mod schedule;

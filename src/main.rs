@@ -1,1 +1,182 @@
-fn main() {}
+//! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser};
+use tokio::runtime::{Builder, Runtime};
+use tracing_subscriber::EnvFilter;
+
+use listproof::cli::{Check, Cli, Command, LogFormat, Telling, Verify, World};
+use listproof::error::{Error, Exit};
+use listproof::list::{ReadOptions, Source, Target, WriteOptions};
+use listproof::report::{Gates, card};
+use listproof::run;
+use listproof::settings::Settings;
+
+/// How long `verify` waits for greylisting and other passing trouble.
+const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
+
+fn main() -> ExitCode {
+    let exit = match Cli::parse().command {
+        Command::Verify(typed) => verify(typed),
+        Command::Check(typed) => check(&typed),
+        Command::World(typed) => world(&typed),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut std::io::stdout());
+            Ok(Exit::Finished)
+        }
+        Command::Man => man(),
+    };
+    let exit = exit.unwrap_or_else(|error| {
+        eprintln!("error: {error}");
+        if let Some(hint) = error.hint() {
+            let indent = if hint.starts_with(' ') { "\n" } else { " " };
+            eprintln!("hint:{indent}{hint}");
+        }
+        error.exit()
+    });
+    ExitCode::from(exit.code())
+}
+
+fn verify(typed: Verify) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let usage = |what: &str| {
+        let hint = format!("see `listproof verify --help` for {what}");
+        move |message: String| Error::Usage { message, hint }
+    };
+    let gates = Gates {
+        max_unknown: typed.max_unknown.map(|text| text.parse()).transpose().map_err(usage("--max-unknown"))?,
+        fail_if: typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(usage("--fail-if"))?,
+    };
+    let in_world = typed.probing.world.is_some();
+    let target = typed.output.as_deref().map(target);
+    let to_stdout = target == Some(Target::Stdout);
+    let verify = run::verify::Verify {
+        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
+        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        target,
+        writing: WriteOptions { columns: typed.columns, prefix: typed.column_prefix, unprobed: false },
+        gates,
+        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
+        quiet: typed.telling.quiet,
+    };
+    let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
+    if to_stdout {
+        eprint!("{}", summary.text());
+    } else if !typed.telling.quiet {
+        print!("{}", summary.text());
+    }
+    Ok(summary.exit)
+}
+
+/// `NAME.csv` and `-` are for the results alone, any other name is a folder.
+fn target(output: &Path) -> Target {
+    let is_file = output.extension().is_some_and(|ending| ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    match output {
+        output if output == Path::new("-") => Target::Stdout,
+        output if is_file && !output.is_dir() => Target::File(output.to_owned()),
+        output => Target::Folder(output.to_owned()),
+    }
+}
+
+fn check(typed: &Check) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
+    let texts = if typed.addresses.is_empty() { read_addresses(typed.jsonl)? } else { typed.addresses.clone() };
+    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let write = |out: &mut dyn Write| -> std::io::Result<()> {
+        for (host, transcript) in &checked.dialogues {
+            writeln!(out, "{}", card::dialogue(host.as_str(), transcript))?;
+        }
+        for (text, record) in texts.iter().zip(&checked.records) {
+            if typed.json || typed.jsonl {
+                writeln!(out, "{}", listproof::list::object(text, record))?;
+            } else {
+                writeln!(out, "{}", card::card(text, record))?;
+            }
+        }
+        out.flush()
+    };
+    match write(&mut out) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::System { what: "write to stdout", source: error })
+        }
+        _ => Ok(checked.exit),
+    }
+}
+
+/// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
+fn read_addresses(json: bool) -> Result<Vec<String>, Error> {
+    let stdin = std::io::stdin().lock();
+    if std::io::stdin().is_terminal() {
+        return Err(Error::Usage {
+            message: "no address given".to_owned(),
+            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line".to_owned(),
+        });
+    }
+    let mut texts = Vec::new();
+    for (number, line) in stdin.split(b'\n').enumerate() {
+        let line = line.map_err(|source| Error::System { what: "read stdin", source })?;
+        let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        if !json {
+            texts.push(String::from_utf8_lossy(line).into_owned());
+        } else if !line.trim_ascii().is_empty() {
+            texts.push(email_of(line).ok_or_else(|| Error::Usage {
+                message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
+                hint: "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line".to_owned(),
+            })?);
+        }
+    }
+    Ok(texts)
+}
+
+fn email_of(line: &[u8]) -> Option<String> {
+    match serde_json::from_slice(line).ok()? {
+        serde_json::Value::String(text) => Some(text),
+        serde_json::Value::Object(object) => object.get("email")?.as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+fn world(typed: &World) -> Result<Exit, Error> {
+    let _ = typed;
+    Ok(Exit::Finished)
+}
+
+fn man() -> Result<Exit, Error> {
+    let write = |source| Error::System { what: "write to stdout", source };
+    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(write)?;
+    Ok(Exit::Finished)
+}
+
+/// A scripted world runs in virtual time, on one thread; everything else on all cores.
+fn runtime(in_world: bool) -> Result<Runtime, Error> {
+    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().start_paused(in_world);
+    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
+}
+
+/// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.
+fn log(telling: &Telling) {
+    let level = match (telling.quiet, telling.verbose) {
+        (true, _) => "listproof=error",
+        (_, 0) => "listproof=warn",
+        (_, 1) => "listproof=debug",
+        _ => "listproof=trace",
+    };
+    let filter = EnvFilter::try_from_env("LISTPROOF_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    let plain = telling.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(!plain && std::io::stderr().is_terminal());
+    match telling.log_format {
+        LogFormat::Text => builder.without_time().with_target(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

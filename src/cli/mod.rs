@@ -109,7 +109,7 @@ pub struct World {
 }
 
 /// How to probe. Every value may also come from the environment or a settings file.
-#[derive(Debug, Args, Default)]
+#[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Probing")]
 pub struct Probing {
     /// The name to say in EHLO: your host's own, with forward and reverse DNS.
@@ -163,7 +163,7 @@ pub struct Probing {
 }
 
 /// What to tell.
-#[derive(Debug, Args, Default)]
+#[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Output")]
 pub struct Telling {
     /// Errors only.

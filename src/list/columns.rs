@@ -78,7 +78,7 @@ columns! {
 }
 
 /// Which of our columns are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ColumnSet {
     /// The judgement and the address, seven columns.
     Minimal,

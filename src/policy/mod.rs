@@ -8,7 +8,75 @@ pub mod lists;
 pub mod providers;
 pub mod replies;
 
+use std::io::ErrorKind;
+use std::path::Path;
+
+use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
+use replies::{ReplyRules, RuleFile};
+
+/// Everything that is known.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Who runs which hosts, and how gently they are asked.
+    pub providers: &'static Providers,
+    /// What replies mean.
+    pub replies: &'static ReplyRules,
+    /// Which words and domains are special.
+    pub lists: &'static Lists,
+}
+
+impl Policy {
+    /// What comes with the program.
+    pub fn built_in() -> Policy {
+        Policy { providers: Providers::built_in(), replies: ReplyRules::built_in(), lists: Lists::built_in() }
+    }
+
+    /// What comes with the program, changed by the files of a user's folder. It lives as long as the program: a run has
+    /// one policy.
+    pub fn with_folder(folder: &Path) -> Result<Policy, PolicyError> {
+        let mut policy = Policy { lists: Box::leak(Box::new(Lists::with_files(folder)?)), ..Policy::built_in() };
+        if let Some((name, text)) = read(folder, "providers.toml")? {
+            let mut providers = policy.providers.clone();
+            providers.extend(&name, &text)?;
+            policy.providers = Box::leak(Box::new(providers));
+        }
+        if let Some((name, text)) = read(folder, "replies.toml")? {
+            let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
+            policy.replies = Box::leak(Box::new(rules));
+        }
+        Ok(policy)
+    }
+}
+
+/// A user's file with its name; `None` where there is none.
+fn read(folder: &Path, name: &str) -> Result<Option<(String, String)>, PolicyError> {
+    let path = folder.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some((path.display().to_string(), text))),
+        Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => Ok(None),
+        Err(error) => Err(PolicyError {
+            file: path.display().to_string(),
+            line: 1,
+            what: error.to_string(),
+            hint: "`--policy` takes a folder that you may read".to_owned(),
+        }),
+    }
+}
+
+impl From<lists::ListError> for PolicyError {
+    fn from(fault: lists::ListError) -> PolicyError {
+        let hint = "a user's list has one entry a line; a `-` in front removes a shipped one".to_owned();
+        match fault {
+            lists::ListError::Unreadable { file, source } => {
+                PolicyError { file: file.display().to_string(), line: 1, what: source.to_string(), hint }
+            }
+            lists::ListError::Line { file, line, what } => {
+                PolicyError { file: file.display().to_string(), line, what, hint }
+            }
+        }
+    }
+}
 
 /// Why a policy file was refused: where, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

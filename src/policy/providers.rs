@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::PolicyError;
 use crate::address::Domain;
@@ -145,7 +146,7 @@ impl Providers {
             by_suffix: HashMap::new(),
             default,
         };
-        providers.add(file, table.provider)?;
+        providers.add(file, text, table.provider)?;
         Ok(providers)
     }
 
@@ -156,9 +157,9 @@ impl Providers {
             self.default = Arc::new(default.provider());
         }
         for named in &table.provider {
-            self.by_suffix.retain(|_, provider| *provider.id != *named.id);
+            self.by_suffix.retain(|_, provider| *provider.id != *named.get_ref().id);
         }
-        self.add(file, table.provider)
+        self.add(file, text, table.provider)
     }
 
     /// The operator of an MX host; the nameless default for a host that nobody knows.
@@ -175,20 +176,21 @@ impl Providers {
         }
     }
 
-    fn add(&mut self, file: &str, named: Vec<Named>) -> Result<(), PolicyError> {
+    fn add(&mut self, file: &str, text: &str, named: Vec<Spanned<Named>>) -> Result<(), PolicyError> {
         for entry in named {
+            let line = text[..entry.span().start].matches('\n').count() + 1;
+            let entry = entry.into_inner();
             let id = entry.id.clone();
             let suffixes = entry.mx.clone();
             let provider = Arc::new(entry.provider());
             for suffix in suffixes {
                 if let Some(other) = self.by_suffix.insert(suffix.clone(), provider.clone()) {
-                    let message = format!("`{suffix}` belongs to `{}` and to `{id}`", other.id);
-                    return Err(PolicyError::new(
-                        file,
-                        None,
-                        message,
-                        "give each MX suffix to one provider",
-                    ));
+                    return Err(PolicyError {
+                        file: file.to_owned(),
+                        line,
+                        what: format!("`{suffix}` belongs to `{}` and to `{id}`", other.id),
+                        hint: "give each MX suffix to one provider".to_owned(),
+                    });
                 }
             }
         }
@@ -200,7 +202,7 @@ impl Providers {
 #[serde(deny_unknown_fields)]
 struct Table {
     default: Nameless,
-    provider: Vec<Named>,
+    provider: Vec<Spanned<Named>>,
 }
 
 #[derive(Deserialize)]
@@ -208,7 +210,7 @@ struct Table {
 struct Extension {
     default: Option<Nameless>,
     #[serde(default)]
-    provider: Vec<Named>,
+    provider: Vec<Spanned<Named>>,
 }
 
 #[derive(Deserialize)]

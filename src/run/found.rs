@@ -43,6 +43,11 @@ struct DomainFacts {
 }
 
 impl Found {
+    /// Nothing yet. Whoever is left without a word of its own at the end was not asked for this reason.
+    pub fn nothing(unprobed: Unprobed) -> Found {
+        Found { unprobed: Some(unprobed), ..Found::default() }
+    }
+
     /// Notes where a domain's mail goes. The stops are there when its mailboxes are worth asking about.
     pub fn note_route(&mut self, domain: &Domain, route: Route, providers: &Providers, lists: &Lists) -> Vec<Stop> {
         let (route, stops) = match route {
@@ -102,7 +107,7 @@ impl Found {
 
     /// Puts together what is known about a row.
     pub fn evidence(&self, seen: Seen, roster: &Roster) -> Evidence {
-        let Seen { form, mut kinds, slip } = seen;
+        let Seen { form, mut kinds, slip, .. } = seen;
         let (mut route, mut inquiry) = (None, Inquired::default());
         if let Form::Fine(address) = &form {
             let facts = address.domain().and_then(|domain| self.domains.get(domain));

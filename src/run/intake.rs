@@ -1,7 +1,7 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
 use crate::address::typo::{self, Certainty};
-use crate::address::{Address, Host, domain, kind, provider_syntax, repair};
+use crate::address::{Address, Domain, Host, domain, kind, provider_syntax, repair};
 use crate::policy::lists::Lists;
 use crate::verdict::Kinds;
 use crate::verdict::evidence::Form;
@@ -13,6 +13,8 @@ pub struct Seen {
     pub form: Form,
     /// Of what kind?
     pub kinds: Kinds,
+    /// The address as it was cleaned, where the cell was not clean.
+    pub repaired: Option<String>,
     /// Does it look mistyped?
     pub slip: Option<Suspicion>,
 }
@@ -28,14 +30,16 @@ pub struct Suspicion {
 
 /// Looks at a cell.
 pub fn look(cell: &str, lists: &Lists) -> Seen {
-    let address = match repair::read(cell) {
-        (Ok(address), _) => address,
-        (Err(_), _) if cell.trim().is_empty() => return Seen { form: Form::Empty, kinds: Kinds::default(), slip: None },
-        (Err(fault), repaired) => {
-            let text = repaired.as_ref().map_or(cell, |repaired| &repaired.text);
+    let (read, repairs) = repair::read(cell);
+    let repaired = repairs.map(|repairs| repairs.text);
+    let address = match read {
+        Ok(address) => address,
+        Err(fault) => {
+            let text = repaired.as_deref().unwrap_or(cell);
+            let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
             let meant = typo::suggest_for_fault(text, &fault, lists.targets());
             let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
-            return Seen { form: Form::Broken(fault.kind.word()), kinds: Kinds::default(), slip };
+            return Seen { form, kinds: Kinds::default(), repaired: None, slip };
         }
     };
     let kinds = kind::of(&address, lists);
@@ -43,7 +47,7 @@ pub fn look(cell: &str, lists: &Lists) -> Seen {
         let meant = address.at_domain(suggestion.domain).ok()?;
         Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
     });
-    Seen { form: form(address, lists), kinds, slip }
+    Seen { form: form(address, lists), kinds, repaired, slip }
 }
 
 fn form(address: Address, lists: &Lists) -> Form {
@@ -52,7 +56,13 @@ fn form(address: Address, lists: &Lists) -> Form {
     }
     match address.host() {
         Host::Literal(_) => Form::Literal(address),
-        Host::Domain(domain) if domain::special_use(domain).is_some() => Form::SpecialUse(address),
+        Host::Domain(domain) if is_set_aside(domain) => Form::SpecialUse(address),
         Host::Domain(_) => Form::Fine(address),
     }
+}
+
+/// Names that can't receive mail. Not `test` and `example`: software should treat them as any other (RFC 6761 6.2 and
+/// 6.5), so the DNS is asked, which knows nothing of them on the Internet, and does in a lab.
+fn is_set_aside(domain: &Domain) -> bool {
+    domain::special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
 }

@@ -3,6 +3,7 @@
 //! [`verify`] and [`check`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
 //! [`network`], [`stop`], [`progress`]; before it [`intake`] and [`roster`], after it [`found`].
 
+pub mod check;
 pub mod clock;
 pub mod found;
 pub mod intake;
@@ -10,4 +11,7 @@ pub mod network;
 pub mod probing;
 pub mod progress;
 pub mod roster;
+pub mod sockets;
 pub mod stop;
+pub mod told;
+pub mod verify;

@@ -18,7 +18,7 @@ use crate::world::World;
 /// The other side.
 pub struct Network {
     /// Names.
-    pub dns: Box<dyn Dns>,
+    pub dns: Arc<dyn Dns>,
     /// Connections.
     pub dial: Arc<dyn Dial>,
     /// The port of the mail servers.
@@ -48,8 +48,8 @@ impl Network {
                     allowed: Allowed::new(world.nets()),
                     egress: Some(egress),
                     clock: Clock::showing(world.starts()),
-                    dns: Box::new(Cached::new(world.clone())),
-                    dial: world,
+                    dns: world.clone(),
+                    dial: Arc::new(world),
                 })
             }
             Place::Internet { dns, smtp_port, allowed, sender, way } => {
@@ -64,7 +64,7 @@ impl Network {
                     allowed: Allowed::new(allowed.iter().copied()),
                     egress,
                     clock: Clock::system(),
-                    dns: Box::new(Cached::new(servers)),
+                    dns: Arc::new(Cached::new(servers)),
                     dial: Arc::new(Internet),
                 })
             }

@@ -39,7 +39,7 @@ pub struct Job {
     /// The other side.
     pub network: Arc<Network>,
     /// What is known about the world.
-    pub policy: Arc<Policy>,
+    pub policy: Policy,
     /// Stop after the DNS.
     pub dns_only: bool,
     /// How hard to press.
@@ -168,11 +168,7 @@ impl Run<'_> {
             patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
         };
-        let found = Found {
-            // Whoever is left without a word of its own at the end was not reached in time.
-            unprobed: Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline }),
-            ..Found::default()
-        };
+        let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         Run {
             job,
             scheduler: Scheduler::new(limits, fastrand::Rng::new(), job.network.clock.now()),
@@ -247,8 +243,6 @@ impl Run<'_> {
             let context = Context {
                 stage,
                 provider: provider.is_known().then_some(&*provider.id),
-                mx_host: Some(host.as_str()),
-                recipient: None,
             };
             Said { stage, reply: reply.clone(), meaning: policy.replies.read(reply, &context) }
         });

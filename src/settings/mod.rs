@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use crate::address::{Address, Domain};
 use crate::cli::Probing;
 use crate::error::Error;
-use crate::policy::Pace;
+use crate::policy::{Pace, Policy};
 use crate::smtp::egress::Path as Way;
 use file::FileSettings;
 
@@ -109,6 +109,16 @@ impl Settings {
             risky_roles: typed.risky_roles || files.risky_roles.unwrap_or(false),
             policy: typed.policy.or(files.policy),
         })
+    }
+}
+
+impl Settings {
+    /// The policy, with the user's files if there are any.
+    pub fn policy(&self) -> Result<Policy, Error> {
+        match &self.policy {
+            Some(folder) => Ok(Policy::with_folder(folder)?),
+            None => Ok(Policy::built_in()),
+        }
     }
 }
 

@@ -26,12 +26,42 @@ use super::evidence::{
     Unprobed,
 };
 use super::record::{Confidence, Judgement};
-use crate::address::Address;
+use crate::address::{Address, Domain};
+use crate::policy::replies::Meaning;
 use crate::reason::{Cause, Fault, Finding, Reason, Retry, Verdict};
 use crate::route::Absence;
+use crate::smtp::Reply;
 
-/// Judges. `now` is the end of the run; it only dates the retry of what was never asked.
-pub fn decide(evidence: &Evidence, now: SystemTime) -> Judgement {
+/// The words that decided, and who said them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grounds<'a> {
+    /// Who.
+    pub exchanger: &'a Domain,
+    /// What; `None` where nothing was said.
+    pub reply: Option<&'a Reply>,
+    /// When.
+    pub at: SystemTime,
+}
+
+impl<'a> From<&'a Attempt> for Grounds<'a> {
+    fn from(attempt: &'a Attempt) -> Grounds<'a> {
+        Grounds { exchanger: &attempt.exchanger, reply: Some(&attempt.said.reply), at: attempt.at }
+    }
+}
+
+impl<'a> From<&'a Trouble> for Grounds<'a> {
+    fn from(trouble: &'a Trouble) -> Grounds<'a> {
+        let reply = match &trouble.what {
+            Obstacle::Refused(said) => Some(&said.reply),
+            Obstacle::Broken(_) => None,
+        };
+        Grounds { exchanger: &trouble.exchanger, reply, at: trouble.at }
+    }
+}
+
+/// Judges. `now` is the end of the run; it only dates the retry of what was never asked. With the judgement come its
+/// grounds, where a server gave them.
+pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgement, Option<Grounds<'_>>) {
     let ruling = by_form(&evidence.form)
         .or_else(|| by_route(evidence.route.as_ref()))
         .or_else(|| by_replies(evidence).filter(Ruling::is_definite))
@@ -39,7 +69,8 @@ pub fn decide(evidence: &Evidence, now: SystemTime) -> Judgement {
         .or_else(|| by_kind(evidence))
         .or_else(|| by_acceptance(evidence))
         .unwrap_or_else(|| by_silence(&evidence.inquiry));
-    ruling.judgement(now)
+    let grounds = ruling.grounds.clone();
+    (ruling.judgement(now), grounds)
 }
 
 /// A reason with its grounds.
@@ -47,8 +78,7 @@ struct Ruling<'a> {
     reason: Reason,
     rule: Cow<'a, str>,
     confidence: Confidence,
-    /// When the deciding evidence was heard.
-    at: Option<SystemTime>,
+    grounds: Option<Grounds<'a>>,
     /// How long to wait, where the evidence says it.
     wait: Option<Duration>,
 }
@@ -59,7 +89,7 @@ impl<'a> Ruling<'a> {
             reason: reason.into(),
             rule: rule.into(),
             confidence: Confidence::Confirmed,
-            at: None,
+            grounds: None,
             wait: None,
         }
     }
@@ -86,7 +116,7 @@ impl<'a> Ruling<'a> {
             reason: self.reason,
             rule: self.rule.into_owned().into(),
             confidence: self.confidence,
-            retry_after: wait.map(|wait| self.at.unwrap_or(now) + wait),
+            retry_after: wait.map(|wait| self.grounds.as_ref().map_or(now, |grounds| grounds.at) + wait),
         }
     }
 }
@@ -156,7 +186,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
             }
             _ => (
                 Cause::Ambiguous.into(),
-                (&*meaning.rule).into(),
+                meaning.rule.as_str().into(),
                 Confidence::Inferred,
             ),
         },
@@ -168,7 +198,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
             "control.unserved".into(),
             Confidence::Inferred,
         ),
-        cause => (cause.into(), (&*meaning.rule).into(), meaning.confidence),
+        cause => (cause.into(), meaning.rule.as_str().into(), meaning.confidence),
     };
     // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn.
     let condemns = reason.verdict() == Verdict::Undeliverable;
@@ -182,16 +212,16 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         reason,
         rule,
         confidence,
-        at: Some(attempt.at),
+        grounds: Some(attempt.into()),
         wait: meaning.retry_in,
     }
 }
 
 /// A cause that needs a second witness and has none.
-fn unsupported(meaning: &crate::policy::replies::Meaning) -> (Reason, Cow<'_, str>, Confidence) {
+fn unsupported(meaning: &Meaning) -> (Reason, Cow<'_, str>, Confidence) {
     (
         Cause::Ambiguous.into(),
-        (&*meaning.rule).into(),
+        meaning.rule.as_str().into(),
         Confidence::Inferred,
     )
 }
@@ -236,7 +266,7 @@ fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
     let (reason, rule, wait): (Reason, Cow<'_, str>, _) = match &trouble.what {
         Obstacle::Refused(said) => (
             said.meaning.cause.into(),
-            (&*said.meaning.rule).into(),
+            said.meaning.rule.as_str().into(),
             said.meaning.retry_in,
         ),
         Obstacle::Broken(finding) => ((*finding).into(), finding.word().into(), None),
@@ -253,7 +283,7 @@ fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
         reason,
         rule,
         confidence: Confidence::Inferred,
-        at: Some(trouble.at),
+        grounds: Some(trouble.into()),
         wait,
     }
 }
@@ -290,18 +320,21 @@ fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
             format!("provider.{provider}"),
         ));
     }
+    let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted));
+    let grounds = accepted.as_ref().and_then(|ruling| ruling.grounds.clone());
     let confidence = match &evidence.inquiry.catch_all {
-        CatchAll::Yes(_) => return Some(Ruling::inferred(Finding::CatchAll, "control.accepted")),
-        CatchAll::Unclear => return Some(Ruling::inferred(Finding::CatchAllUnknown, "control.unclear")),
+        CatchAll::Yes(made_up) => {
+            let grounds = grounds.or(Some((&**made_up).into()));
+            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAll, "control.accepted") });
+        }
+        CatchAll::Unclear => {
+            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear") });
+        }
         CatchAll::No(Proof::Control | Proof::Listed) => Confidence::Confirmed,
         CatchAll::No(Proof::UnclearControl) => Confidence::Inferred,
         CatchAll::Failed(_) | CatchAll::NotAsked => return None,
     };
-    let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted))?;
-    Some(Ruling {
-        confidence,
-        ..accepted
-    })
+    Some(Ruling { confidence, ..accepted? })
 }
 
 /// Nothing was asked, so nothing is known.

@@ -46,6 +46,14 @@ pub enum Form {
 
 impl Form {
     /// The address, if there is one.
+    pub fn into_address(self) -> Option<Address> {
+        match self {
+            Form::Empty | Form::Broken(_) | Form::NotAllowed(_) => None,
+            Form::SpecialUse(address) | Form::Literal(address) | Form::Fine(address) => Some(address),
+        }
+    }
+
+    /// A look at the address, if there is one.
     pub fn address(&self) -> Option<&Address> {
         match self {
             Form::Empty | Form::Broken(_) | Form::NotAllowed(_) => None,
@@ -128,7 +136,7 @@ pub struct Said {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CatchAll {
     /// It accepted a made-up name.
-    Yes(Reply),
+    Yes(Box<Attempt>),
     /// It does not.
     No(Proof),
     /// The host itself answered unclearly about the made-up name, twice.

@@ -22,9 +22,7 @@ const FIRST_FREE: u32 = 0xc612_0001;
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// It can't be read.
-    #[error(
-        "can't read the world `{path}`: {source}\nhint: a world is a TOML file; `samples/world.toml` is one"
-    )]
+    #[error("cannot read the world `{path}`: {source}")]
     Unreadable {
         /// The file.
         path: String,
@@ -32,7 +30,7 @@ pub enum WorldError {
         source: std::io::Error,
     },
     /// An entry is wrong.
-    #[error("{path}:{line}: {what}\nhint: {hint}")]
+    #[error("{path}:{line}: {what}")]
     Wrong {
         /// The file.
         path: String,
@@ -43,6 +41,16 @@ pub enum WorldError {
         /// What to do.
         hint: &'static str,
     },
+}
+
+impl WorldError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one",
+            WorldError::Wrong { hint, .. } => hint,
+        }
+    }
 }
 
 /// A fault with the byte at which it stands.

@@ -1,0 +1,114 @@
+//! Quality gates: when a finished run counts as a failure (`--max-unknown`, `--fail-if`).
+
+use std::str::FromStr;
+
+use crate::error::Exit;
+use crate::list::Counts;
+use crate::reason::Verdict;
+
+/// So many rows, or such a share of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Amount {
+    /// Rows.
+    Rows(u64),
+    /// Percent of the results without duplicates.
+    Percent(f64),
+}
+
+impl Amount {
+    fn is_exceeded(self, rows: u64, of: u64) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "a share of rows is no exact thing")]
+        match self {
+            Amount::Rows(most) => rows > most,
+            Amount::Percent(most) => rows as f64 * 100.0 > most * of as f64,
+        }
+    }
+}
+
+impl FromStr for Amount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Amount, String> {
+        let fault = || format!("`{text}` is neither a number of rows nor a share like `5%`");
+        match text.strip_suffix('%') {
+            Some(share) => {
+                let share: f64 = share.trim().parse().map_err(|_| fault())?;
+                (0.0..=100.0).contains(&share).then_some(Amount::Percent(share)).ok_or_else(fault)
+            }
+            None => text.trim().parse().map(Amount::Rows).map_err(|_| fault()),
+        }
+    }
+}
+
+/// More rows of a verdict than this are too many.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gate {
+    verdict: Verdict,
+    most: Amount,
+}
+
+impl FromStr for Gate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Gate, String> {
+        let (word, most) = text.split_once('>').ok_or_else(|| format!("`{text}` is not like `undeliverable>5%`"))?;
+        let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.word() == word.trim());
+        let verdict = verdict.ok_or_else(|| format!("`{}` is not a verdict", word.trim()))?;
+        Ok(Gate { verdict, most: most.parse()? })
+    }
+}
+
+/// All gates of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gates {
+    /// More unknowns than this: exit 3.
+    pub max_unknown: Option<Amount>,
+    /// Any of these: exit 4.
+    pub fail_if: Vec<Gate>,
+}
+
+impl Gates {
+    /// The exit of a finished run.
+    pub fn exit(&self, counts: &Counts) -> Exit {
+        let judged = Verdict::ALL.into_iter().map(|verdict| counts.of(verdict)).sum();
+        if self.fail_if.iter().any(|gate| gate.most.is_exceeded(counts.of(gate.verdict), judged)) {
+            Exit::GateFailed
+        } else if self.max_unknown.is_some_and(|most| most.is_exceeded(counts.of(Verdict::Unknown), judged)) {
+            Exit::TooManyUnknown
+        } else {
+            Exit::Finished
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(deliverable: u64, undeliverable: u64, unknown: u64) -> Counts {
+        Counts { verdicts: [deliverable, 0, undeliverable, unknown], ..Counts::default() }
+    }
+
+    #[test]
+    fn a_gate_fails_above_its_share_and_not_at_it() {
+        let gates = Gates { max_unknown: None, fail_if: vec!["undeliverable>5%".parse().unwrap()] };
+        assert_eq!(gates.exit(&counts(95, 5, 0)), Exit::Finished);
+        assert_eq!(gates.exit(&counts(94, 6, 0)), Exit::GateFailed);
+        assert_eq!(gates.exit(&counts(0, 0, 0)), Exit::Finished);
+    }
+
+    #[test]
+    fn a_failed_gate_weighs_more_than_too_many_unknowns() {
+        let mut gates = Gates { max_unknown: Some(Amount::Rows(3)), fail_if: vec![] };
+        assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::TooManyUnknown);
+        gates.fail_if.push("undeliverable > 0".parse().unwrap());
+        assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::GateFailed);
+    }
+
+    #[test]
+    fn what_is_no_gate_is_refused() {
+        for text in ["", "5%", "bad>5%", "undeliverable>", "undeliverable>x%", "undeliverable>101%", "unknown<5"] {
+            assert!(text.parse::<Gate>().is_err(), "{text}");
+        }
+    }
+}

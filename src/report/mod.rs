@@ -1,0 +1,8 @@
+//! What is told about a whole run: [`summary`] for people and for machines.
+
+pub mod card;
+pub mod gate;
+pub mod summary;
+
+pub use gate::{Gate, Gates};
+pub use summary::Summary;

@@ -1,0 +1,123 @@
+//! The end of a run in a few lines for people, and the same numbers as JSON.
+//!
+//! Decides: which numbers are told and what is the next useful command. Must not: contain an address.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Exit;
+use crate::list::Counts;
+use crate::reason::{Reason, Verdict};
+use crate::run::probing::Asked;
+use crate::schedule::Shut;
+
+/// What is told about a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The list as it was named.
+    pub input: String,
+    /// What the list is, in a sentence.
+    pub form: String,
+    /// What was written.
+    pub counts: Counts,
+    /// What it cost the others.
+    pub asked: Asked,
+    /// How long it took, by the run's own clock.
+    pub took: Duration,
+    /// Mailboxes were not asked about.
+    pub unprobed: bool,
+    /// Why nothing that servers said was judged.
+    pub shut: Option<Shut>,
+    /// How it ends.
+    pub exit: Exit,
+    /// Where the files are; `None` where only results were written.
+    pub folder: Option<String>,
+    /// What the files are named after.
+    pub stem: String,
+}
+
+impl Summary {
+    /// For people: short, most important line last.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let Counts { results, rejected, duplicates, .. } = self.counts;
+        if self.unprobed {
+            writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
+        }
+        if let Some(shut) = self.shut {
+            writeln!(out, "stopped early: {}", shut.sentence())?;
+            writeln!(out, "hint: {}", shut.hint())?;
+        }
+        if matches!(self.exit, Exit::Interrupted | Exit::Terminated) {
+            writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
+        }
+        writeln!(out, "{} ({})", self.input, self.form)?;
+        for verdict in Verdict::ALL {
+            let rows = self.counts.of(verdict);
+            if rows > 0 {
+                writeln!(out, "  {rows:>9}  {}", verdict.word())?;
+            }
+            let mut reasons: Vec<(&Reason, &u64)> =
+                self.counts.reasons.iter().filter(|(reason, _)| reason.verdict() == verdict).collect();
+            reasons.sort_by_key(|(reason, rows)| (std::cmp::Reverse(**rows), reason.word()));
+            for (reason, rows) in reasons {
+                writeln!(out, "  {rows:>9}    {}: {}", reason.word(), reason.sentence())?;
+            }
+        }
+        let [deliverable, risky, undeliverable, unknown] = Verdict::ALL.map(|verdict| self.counts.of(verdict));
+        let (last, rest) = if self.unprobed { ("unprobed", deliverable + unknown) } else { ("retry", unknown) };
+        let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
+        writeln!(
+            out,
+            "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
+             {duplicates} duplicates; rejected {rejected}"
+        )?;
+        let Asked { connections, questions, domains } = self.asked;
+        if domains > 0 {
+            let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
+            writeln!(out, "asked {domains} domains, {questions} questions over {connections} connections in {took}")?;
+        }
+        if let Some(folder) = &self.folder {
+            writeln!(out, "written to {folder}")?;
+            if unknown > 0 && !self.unprobed {
+                writeln!(out, "next: listproof verify {folder}/{}.retry.csv", self.stem)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// For machines: the same numbers, keys that never change their meaning.
+    pub fn json(&self) -> String {
+        let verdicts: Map<String, Value> =
+            Verdict::ALL.into_iter().map(|v| (v.word().to_owned(), self.counts.of(v).into())).collect();
+        let reasons: Map<String, Value> =
+            self.counts.reasons.iter().map(|(reason, rows)| (reason.word().to_owned(), (*rows).into())).collect();
+        let object = json!({
+            "listproof": env!("CARGO_PKG_VERSION"),
+            "input": self.input,
+            "rows": self.counts.rows(),
+            "results": self.counts.results,
+            "rejected": self.counts.rejected,
+            "duplicates": self.counts.duplicates,
+            "suppressed": self.counts.suppressed,
+            "verdicts": verdicts,
+            "reasons": reasons,
+            "mailboxes_checked": !self.unprobed,
+            "stopped_because": self.shut.map(Shut::word),
+            "domains": self.asked.domains,
+            "questions": self.asked.questions,
+            "connections": self.asked.connections,
+            "seconds": self.took.as_secs(),
+            "exit_code": self.exit.code(),
+        });
+        format!("{object:#}\n")
+    }
+}

@@ -1,0 +1,151 @@
+//! The main job: a list in, verdicts and a cleaned list out.
+//!
+//! Two passes over the list: the first gathers the distinct addresses, the second judges and writes every row. In
+//! between the world is asked. Memory holds addresses and answers, never rows.
+
+use std::sync::Arc;
+
+use super::found::Found;
+use super::intake::look;
+use super::network::Network;
+use super::probing::{self, Asked, Job, Outcome};
+use super::progress::Progress;
+use super::roster::Roster;
+use super::stop::Stop;
+use super::{told, sockets};
+use crate::error::{Error, Exit};
+use crate::list::duplicates::Finder;
+use crate::list::{Entry, List, ListError, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::policy::Policy;
+use crate::report::{Gates, Summary};
+use crate::run::clock::Clock;
+use crate::settings::{Reach, Settings};
+use crate::verdict::evidence::{Form, Unprobed};
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Verify {
+    /// The list.
+    pub source: Source,
+    /// How it is read.
+    pub reading: ReadOptions,
+    /// Where the results go; `None` is the folder named after the list.
+    pub target: Option<Target>,
+    /// How they are written.
+    pub writing: WriteOptions,
+    /// When a finished run counts as failed.
+    pub gates: Gates,
+    /// How the world is asked.
+    pub settings: Settings,
+    /// Tell nothing but errors.
+    pub quiet: bool,
+}
+
+/// Does it.
+pub async fn verify(verify: Verify) -> Result<Summary, Error> {
+    let Settings { reach, risky_roles, .. } = &verify.settings;
+    let policy = verify.settings.policy()?;
+    let list = crate::list::open(&verify.source, &verify.reading)?;
+    let form = list.form().clone();
+    tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
+    let target = verify.target.unwrap_or_else(|| Target::Folder(crate::list::read::default_folder(&form)));
+    let mut writing = verify.writing;
+    writing.unprobed = !matches!(reach, Reach::Probe(_));
+    let mut outputs = Outputs::create(&target, &form, &writing)?;
+    if let Some(warning) = outputs.warning() {
+        tracing::warn!(event = "columns", "{warning}");
+    }
+
+    let mut roster = Roster::default();
+    let mut repeated = gather(&list, &policy, !matches!(reach, Reach::Offline), &mut roster)?;
+    let stop = Stop::on_signals()?;
+    let (outcome, clock) = match reach {
+        Reach::Offline => (unasked(), Clock::system()),
+        Reach::Dns(place) | Reach::Probe(place) => {
+            let network = Arc::new(Network::of(place)?);
+            let clock = network.clock;
+            let job = Job {
+                network,
+                policy,
+                dns_only: matches!(reach, Reach::Dns(_)),
+                pace: verify.settings.pace,
+                max_wait: verify.settings.max_wait,
+                max_duration: verify.settings.max_duration,
+                sessions: sockets::available(),
+                trace: false,
+            };
+            let mut progress = Progress::of(roster.len() as u64, verify.quiet);
+            let domains = roster.take_domains();
+            (probing::ask(&job, domains, stop.clone(), &mut progress).await, clock)
+        }
+    };
+
+    let now = clock.now();
+    let mut rows = list.rows()?;
+    while let Some(entry) = rows.next()? {
+        match entry {
+            Entry::Rejected(rejected) => outputs.reject(&rejected)?,
+            Entry::Row(row) => {
+                let seen = look(row.address(), policy.lists);
+                let repaired = seen.repaired.clone();
+                let first = repeated.first_of(row.record).map_err(spill)?;
+                let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
+                outputs.write(&row, &record, repaired.as_deref(), first)?;
+            }
+        }
+    }
+    let finished = outputs.finish()?;
+    let exit = match (stop.wished(), outcome.found.shut) {
+        (Some(exit), _) => exit,
+        (None, Some(_)) => Exit::ShutOut,
+        (None, None) if outcome.out_of_time => Exit::OutOfTime,
+        (None, None) => verify.gates.exit(&finished.counts),
+    };
+    let summary = Summary {
+        input: form.name.clone(),
+        form: form.sentence(),
+        asked: outcome.asked,
+        took: now.elapsed,
+        unprobed: writing.unprobed,
+        shut: outcome.found.shut,
+        exit,
+        folder: match &target {
+            Target::Folder(folder) => Some(folder.display().to_string()),
+            Target::File(_) | Target::Stdout => None,
+        },
+        stem: form.stem(),
+        counts: finished.counts.clone(),
+    };
+    finished.summary(summary.json().as_bytes())?;
+    Ok(summary)
+}
+
+/// The first pass: who is listed, and who is listed again.
+fn gather(
+    list: &List,
+    policy: &Policy,
+    will_ask: bool,
+    roster: &mut Roster,
+) -> Result<crate::list::duplicates::Duplicates, Error> {
+    let mut finder = Finder::new();
+    let mut rows = list.rows()?;
+    while let Some(entry) = rows.next()? {
+        let Entry::Row(row) = entry else { continue };
+        let seen = look(row.address(), policy.lists);
+        let Some(address) = seen.form.address() else { continue };
+        finder.feed(row.record, address.to_string().as_bytes()).map_err(spill)?;
+        if will_ask && matches!(seen.form, Form::Fine(_)) {
+            roster.enter(address);
+        }
+    }
+    finder.finish().map_err(spill)
+}
+
+fn unasked() -> Outcome {
+    Outcome { found: Found::nothing(Unprobed::Offline), dialogues: Vec::new(), asked: Asked::default(), out_of_time: false }
+}
+
+/// Duplicates are found in temporary files.
+fn spill(error: std::io::Error) -> Error {
+    ListError::Write { path: std::env::temp_dir(), source: error }.into()
+}

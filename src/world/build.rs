@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use super::host::Host;
 use super::pattern::{Names, fill};
-use super::script::{DomainEntry, HostEntry, Script};
+use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
 use super::zone::{Entry, Mail, Zone, read_mx};
-use super::{EgressEntry, World};
+use super::{Endpoint, Sender, World};
 use crate::address::{Address, Domain};
 
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
@@ -68,7 +68,7 @@ pub fn read(text: &str, path: &Path) -> Result<World, WorldError> {
 }
 
 fn build(script: Script) -> Result<World, Fault> {
-    let egress = check_egress(script.egress)?;
+    let egress = check_egress(&script.egress)?;
     let now = match script.now {
         None => SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600),
         Some(now) => humantime::parse_rfc3339(&now.to_string()).map_err(|_| Fault {
@@ -100,13 +100,13 @@ fn build(script: Script) -> Result<World, Fault> {
     ))
 }
 
-fn check_egress(egress: EgressEntry) -> Result<super::Sender, Fault> {
+fn check_egress(egress: &EgressEntry) -> Result<Sender, Fault> {
     let wrong = |what: String| Fault {
         at: 0,
         what,
         hint: "`[egress]` needs a host name as `helo` and an address as `mail_from`",
     };
-    Ok(super::Sender {
+    Ok(Sender {
         helo: Domain::parse(&egress.helo)
             .map_err(|_| wrong(format!("`{}` is not a host name", egress.helo)))?,
         mail_from: Address::parse(&egress.mail_from)
@@ -181,7 +181,7 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
 
 fn make_hosts(
     entry: HostEntry,
-    taken: &mut HashMap<IpAddr, usize>,
+    taken: &mut HashMap<IpAddr, Endpoint>,
     first: usize,
 ) -> Result<Vec<Host>, Fault> {
     let at = entry.name.span().start;
@@ -217,7 +217,8 @@ fn make_hosts(
             given.clone()
         };
         for (at, address) in &addresses {
-            if taken.insert(*address, index).is_some() {
+            let number = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+            if taken.insert(*address, Endpoint { host: index, number }).is_some() {
                 return Err(Fault {
                     at: *at,
                     what: format!("two hosts have the address {address}"),
@@ -232,7 +233,7 @@ fn make_hosts(
     Ok(hosts)
 }
 
-fn next_free(taken: &HashMap<IpAddr, usize>) -> IpAddr {
+fn next_free(taken: &HashMap<IpAddr, Endpoint>) -> IpAddr {
     let mut number = FIRST_FREE + u32::try_from(taken.len()).unwrap_or(u32::MAX - FIRST_FREE);
     while taken.contains_key(&IpAddr::from(Ipv4Addr::from(number))) {
         number += 1;

@@ -4,7 +4,7 @@
 //! [`script`] is the file's format, [`build`] puts it together, [`zone`] answers as the name servers do,
 //! [`session`] speaks as a mail server does (bytes in, [`session::Act`]s out: no socket, no clock), [`limits`]
 //! counts what a client should not have done, [`heard`] is what the servers remember, [`words`] what well-known
-//! software says, [`pattern`] makes many names of one line.
+//! software says, [`pattern`] makes many names of one line, [`packet`] writes DNS answers.
 //!
 //! Two ways in: in process, [`World`] is a [`Dns`](crate::route::Dns) ([`name_service`]) and a
 //! [`Dial`](crate::smtp::wire::Dial) ([`dial`]) on tokio's clock, which a frozen runtime moves by itself; and
@@ -18,6 +18,7 @@ pub mod heard;
 pub mod host;
 pub mod limits;
 pub mod name_service;
+pub mod packet;
 pub mod pattern;
 pub mod script;
 pub mod serve;
@@ -40,7 +41,6 @@ pub use heard::{Heard, HostHeard};
 use heard::{Log, Queries};
 use host::Host;
 pub use limits::Violation;
-use script::EgressEntry;
 use zone::Zone;
 
 /// A world, ready to be asked. Shared by all who ask.
@@ -51,7 +51,7 @@ pub struct World {
     dns_delay: Duration,
     zone: Zone,
     hosts: Vec<Arc<Host>>,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, Endpoint>,
     /// The moment of the first question: all times of the world count from here.
     began: OnceLock<tokio::time::Instant>,
     queries: Queries,
@@ -67,6 +67,15 @@ pub struct Sender {
     pub mail_from: Address,
     /// What hosts see as our address when the egress names none.
     pub ip: IpAddr,
+}
+
+/// One address of a host.
+#[derive(Clone, Copy, Debug)]
+struct Endpoint {
+    /// Its place in [`World::hosts`].
+    host: usize,
+    /// Its place among all addresses, in file order.
+    number: u32,
 }
 
 impl World {
@@ -91,7 +100,7 @@ impl World {
         dns_delay: Duration,
         zone: Zone,
         hosts: Vec<Arc<Host>>,
-        by_address: HashMap<IpAddr, usize>,
+        by_address: HashMap<IpAddr, Endpoint>,
     ) -> World {
         World {
             starts,
@@ -157,19 +166,15 @@ impl World {
 
     /// The loopback address at which [`serve`] listens for a host's scripted one: 127.1.0.1 and on, in file order.
     pub fn loopback(&self, address: IpAddr) -> Option<Ipv4Addr> {
-        let host = *self.by_address.get(&address)?;
-        let before: usize = self.hosts[..host].iter().map(|host| host.addresses.len()).sum();
-        let own = self.hosts[host]
-            .addresses
-            .iter()
-            .position(|&own| own == address)?;
-        let place = u32::try_from(before + own).ok()?;
-        let (block, last) = (place / 254, place % 254 + 1);
+        let number = self.by_address.get(&address)?.number;
+        let (block, last) = (number / 254, number % 254 + 1);
         Some(Ipv4Addr::from(0x7f01_0000 + (block << 8) + last))
     }
 
     fn host_at(&self, address: IpAddr) -> Option<&Arc<Host>> {
-        self.by_address.get(&address).map(|&host| &self.hosts[host])
+        self.by_address
+            .get(&address)
+            .map(|endpoint| &self.hosts[endpoint.host])
     }
 
     /// The time of day after so much of the world's time.

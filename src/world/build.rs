@@ -32,7 +32,7 @@ pub enum WorldError {
         source: std::io::Error,
     },
     /// An entry is wrong.
-    #[error("{path}:{line}: {what}\nhint: {hint}")]
+    #[error("{path}:{line}: {what}")]
     Wrong {
         /// The file.
         path: String,
@@ -43,6 +43,16 @@ pub enum WorldError {
         /// What to do.
         hint: &'static str,
     },
+}
+
+impl WorldError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one".to_owned(),
+            WorldError::Wrong { hint, .. } => (*hint).to_owned(),
+        }
+    }
 }
 
 /// A fault with the byte at which it stands.
@@ -253,11 +263,10 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        let fault = read(text, Path::new("w.toml"))
+        read(text, Path::new("w.toml"))
             .map(|_| ())
             .unwrap_err()
-            .to_string();
-        fault.lines().next().unwrap().to_owned()
+            .to_string()
     }
 
     #[test]
@@ -303,11 +312,11 @@ mod tests {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
         assert_eq!(
-            world.zone.mx("d47.example"),
+            world.shared.zone.mx("d47.example"),
             Ok(vec![read_mx("10 mx2.op.example").unwrap()])
         );
         assert_eq!(
-            world.zone.addresses("mx2.op.example"),
+            world.shared.zone.addresses("mx2.op.example"),
             Ok(vec!["198.18.0.3".parse().unwrap()])
         );
     }

@@ -27,8 +27,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
 const CONNECT_TIMES_OUT: Duration = Duration::from_secs(127);
 
-/// A world that can be dialled; it shares the world with the conversations it begins.
-impl Dial for Arc<World> {
+impl Dial for World {
     fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
         Box::pin(async move {
             self.elapsed();
@@ -46,7 +45,7 @@ impl Dial for Arc<World> {
                 }
             }
             let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
-            let session = Session::new(Arc::clone(self), Arc::clone(host), client_of(path, self));
+            let session = Session::new(self.clone(), Arc::clone(host), client_of(path, self));
             let reset = Arc::new(AtomicBool::new(false));
             let end = ClientEnd {
                 stream: ours,
@@ -64,7 +63,7 @@ impl Dial for Arc<World> {
 
 fn client_of(path: &Path, world: &World) -> IpAddr {
     match path {
-        Path::Direct(source) => source.unwrap_or(world.sender.ip),
+        Path::Direct(source) => source.unwrap_or(world.shared.sender.ip),
         Path::Socks5 { proxy, .. } => proxy.ip(),
     }
 }
@@ -106,7 +105,7 @@ pub async fn converse<S: Stream>(stream: &mut S, mut session: Session) -> Ending
 /// Does what the session says, until it is over or TLS begins. Answers to one read leave as one write.
 async fn speak<S: Stream>(stream: &mut S, session: &mut Session) -> Phase {
     let rtt = session.host().behaviour.rtt;
-    let world = session.world();
+    let world = session.world().clone();
     let mut unsent = Vec::new();
     let mut buffer = vec![0; 4096];
     if listen_for(rtt, stream, session, &mut buffer).await.is_err() {
@@ -271,7 +270,7 @@ mod tests {
         address = ["192.0.2.1"]
     "#;
 
-    async fn dial(world: &Arc<World>) -> io::Result<Box<dyn Stream>> {
+    async fn dial(world: &World) -> io::Result<Box<dyn Stream>> {
         world
             .dial("192.0.2.1:25".parse().unwrap(), &Path::Direct(None))
             .await

@@ -19,14 +19,14 @@ impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
         Box::pin(async move {
             self.answers(domain.as_str(), Question::Mx).await;
-            self.zone.mx(domain.as_str())
+            self.shared.zone.mx(domain.as_str())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
         Box::pin(async move {
             self.answers(host.as_str(), Question::Address).await;
-            self.zone.addresses(host.as_str())
+            self.shared.zone.addresses(host.as_str())
         })
     }
 }
@@ -39,10 +39,10 @@ impl World {
             Question::Address => "A",
         };
         self.counts_question(name, question, kind);
-        let looked = self.zone.look_up(name, question);
+        let looked = self.shared.zone.look_up(name, question);
         let is_silent = matches!(looked.found, Err(Trouble::Fails(DnsTrouble::Timeout)));
         let patience = if is_silent { GIVES_UP } else { Duration::ZERO };
-        let time = self.dns_delay + looked.delay + patience;
+        let time = self.shared.dns_delay + looked.delay + patience;
         if !time.is_zero() {
             sleep(time).await;
         }
@@ -51,14 +51,14 @@ impl World {
     /// Counts and logs a question; `kind` is the record type that it was asked for.
     pub(super) fn counts_question(&self, name: &str, question: Question, kind: &'static str) {
         let at = self.time_of_day(self.elapsed());
-        let answer = match self.zone.look_up(name, question).found {
+        let answer = match self.shared.zone.look_up(name, question).found {
             Ok(_) => "noerror",
             Err(Trouble::NoSuchName) => "nxdomain",
             Err(Trouble::Fails(DnsTrouble::Refused)) => "refused",
             Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => "servfail",
             Err(Trouble::Fails(DnsTrouble::Timeout)) => "none",
         };
-        self.queries.count(name, kind);
-        self.log.write(at, &Line::Query { name, kind, answer });
+        self.shared.queries.count(name, kind);
+        self.shared.log.write(at, &Line::Query { name, kind, answer });
     }
 }

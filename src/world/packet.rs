@@ -73,7 +73,7 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
         _ => (Question::Address, "other"),
     };
     world.counts_question(text, question, kind_word);
-    let looked = world.zone.look_up(text, question);
+    let looked = world.shared.zone.look_up(text, question);
     let mut owner = name.clone();
     for alias in &looked.chain {
         let target = Name::from_ascii(format!("{alias}.")).ok()?;
@@ -110,7 +110,7 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
         let soa = SOA::new(Name::root(), Name::root(), 1, 300, 300, 300, TTL_SECONDS);
         reply.add_authority(Record::from_rdata(Name::root(), TTL_SECONDS, RData::SOA(soa)));
     }
-    Some(world.dns_delay + looked.delay)
+    Some(world.shared.dns_delay + looked.delay)
 }
 
 fn records(world: &World, entry: &Entry, kind: RecordType) -> Vec<RData> {
@@ -154,7 +154,7 @@ pub(super) mod tests {
     use super::*;
     use hickory_resolver::proto::op::Query;
 
-    fn world() -> std::sync::Arc<World> {
+    fn world() -> World {
         let many: Vec<String> = (1..=40).map(|n| format!("1 mx{n}.many.example")).collect();
         World::parse(&format!(
             r#"

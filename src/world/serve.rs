@@ -35,7 +35,7 @@ const PORT_TRIES: usize = 16;
 
 /// A world whose sockets are bound and wait to be served.
 pub struct Server {
-    world: Arc<World>,
+    world: World,
     dns: SocketAddr,
     udp: UdpSocket,
     tcp: TcpListener,
@@ -45,7 +45,7 @@ pub struct Server {
 
 impl Server {
     /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
-    pub async fn bind(world: Arc<World>, dns: SocketAddr, smtp_port: u16) -> io::Result<Server> {
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> io::Result<Server> {
         if !dns.ip().is_loopback() {
             let what = format!("a world is served on loopback only, not on {dns}\nhint: try 127.0.0.1:5353");
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
@@ -93,10 +93,10 @@ impl Server {
     /// Serves until `stop` is ready. Sessions that are open then are cut, and logged.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let mut tasks = JoinSet::new();
-        tasks.spawn(serve_udp(Arc::clone(&self.world), Arc::new(self.udp)));
-        tasks.spawn(serve_tcp(Arc::clone(&self.world), self.tcp));
+        tasks.spawn(serve_udp(self.world.clone(), Arc::new(self.udp)));
+        tasks.spawn(serve_tcp(self.world.clone(), self.tcp));
         for (host, listener) in self.hosts {
-            tasks.spawn(serve_smtp(Arc::clone(&self.world), host, listener));
+            tasks.spawn(serve_smtp(self.world.clone(), host, listener));
         }
         stop.await;
         tasks.shutdown().await;
@@ -125,7 +125,7 @@ fn at_address(fault: &io::Error, at: SocketAddr) -> io::Error {
     )
 }
 
-async fn serve_udp(world: Arc<World>, socket: Arc<UdpSocket>) {
+async fn serve_udp(world: World, socket: Arc<UdpSocket>) {
     let mut late = JoinSet::new();
     let mut buffer = vec![0; MAX_QUESTION_BYTES];
     loop {
@@ -149,11 +149,11 @@ async fn serve_udp(world: Arc<World>, socket: Arc<UdpSocket>) {
     }
 }
 
-async fn serve_tcp(world: Arc<World>, listener: TcpListener) {
-    accept(listener, |stream, _| answer_stream(Arc::clone(&world), stream)).await;
+async fn serve_tcp(world: World, listener: TcpListener) {
+    accept(listener, |stream, _| answer_stream(world.clone(), stream)).await;
 }
 
-async fn answer_stream(world: Arc<World>, mut stream: TcpStream) {
+async fn answer_stream(world: World, mut stream: TcpStream) {
     loop {
         let Ok(length) = stream.read_u16().await else {
             return;
@@ -179,9 +179,9 @@ async fn answer_stream(world: Arc<World>, mut stream: TcpStream) {
     }
 }
 
-async fn serve_smtp(world: Arc<World>, host: Arc<Host>, listener: TcpListener) {
+async fn serve_smtp(world: World, host: Arc<Host>, listener: TcpListener) {
     accept(listener, |mut stream, client| {
-        let session = Session::new(Arc::clone(&world), Arc::clone(&host), client);
+        let session = Session::new(world.clone(), Arc::clone(&host), client);
         async move {
             // Answers are whole flights already: waiting for more would only cost time.
             let _ = stream.set_nodelay(true);
@@ -248,7 +248,7 @@ mod tests {
         let world = World::parse(WORLD).unwrap();
         let kept = Kept::default();
         world.log_to(Box::new(kept.clone()));
-        let server = Server::bind(Arc::clone(&world), "127.0.0.1:0".parse().unwrap(), 0)
+        let server = Server::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0)
             .await
             .unwrap();
         let (dns, port) = (server.dns(), server.smtp_port());

@@ -75,7 +75,7 @@ struct Mail {
 
 /// The server's side of one connection.
 pub struct Session {
-    world: Arc<World>,
+    world: World,
     host: Arc<Host>,
     client: IpAddr,
     number: u64,
@@ -99,7 +99,7 @@ pub struct Session {
 
 impl Session {
     /// A client has come to a host.
-    pub fn new(world: Arc<World>, host: Arc<Host>, client: IpAddr) -> Session {
+    pub fn new(world: World, host: Arc<Host>, client: IpAddr) -> Session {
         let now = world.elapsed();
         let (number, wrong) = host.opens(client, now);
         let mut session = Session {
@@ -137,8 +137,8 @@ impl Session {
     }
 
     /// The world that the host is in.
-    pub fn world(&self) -> Arc<World> {
-        Arc::clone(&self.world)
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Takes what the client sent.
@@ -407,7 +407,10 @@ impl Drop for Session {
             asked: &self.asked,
             violations: &self.violations,
         };
-        self.world.log.write(self.world.time_of_day(self.began), &line);
+        self.world
+            .shared
+            .log
+            .write(self.world.time_of_day(self.began), &line);
     }
 }
 

@@ -9,13 +9,17 @@ use crate::world::words::Situation;
 impl Session {
     /// The usual answer for a recipient: relay, greylist, mailbox, in this order.
     pub(super) fn mailbox(&mut self, local: &str, domain: &str) -> (String, Option<Deed>) {
-        let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
+        let (world, host) = (self.world.clone(), Arc::clone(&self.host));
         let behaviour = &host.behaviour;
         let stock = |situation| (behaviour.software.words(situation).to_owned(), None);
-        if !world.zone.leads_to(domain, host.name.as_str(), &host.addresses) {
+        if !world
+            .shared
+            .zone
+            .leads_to(domain, host.name.as_str(), &host.addresses)
+        {
             return stock(Situation::Relay);
         }
-        let mail = world.zone.mail(domain);
+        let mail = world.shared.zone.mail(domain);
         let greylists = [
             behaviour.greylist.as_ref(),
             mail.and_then(|mail| mail.greylist.as_ref()),

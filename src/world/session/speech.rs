@@ -41,7 +41,7 @@ impl Session {
             sender: self.mail.as_ref().map_or("", |mail| mail.sender.as_str()),
             recipient,
             nth,
-            seed: self.world.seed,
+            seed: self.world.shared.seed,
         }
     }
 

@@ -22,13 +22,13 @@ const ACME: &str = r#"
     name = "mx.acme.example"
 "#;
 
-fn world(more: &str) -> Arc<World> {
+fn world(more: &str) -> World {
     World::parse(&format!("{ACME}\n{more}")).unwrap()
 }
 
-fn session(world: &Arc<World>) -> Session {
+fn session(world: &World) -> Session {
     let host = Arc::clone(&world.hosts()[0]);
-    Session::new(Arc::clone(world), host, "203.0.113.25".parse().unwrap())
+    Session::new(world.clone(), host, "203.0.113.25".parse().unwrap())
 }
 
 /// Everything the session does until it wants to hear more, as text.
@@ -63,7 +63,7 @@ fn after(session: &mut Session, lines: &[&str]) -> Vec<String> {
 const READY: [&str; 2] = ["EHLO probe.example.org", "MAIL FROM:<list-check@example.org>"];
 
 /// The answer to one RCPT in a fresh session.
-fn rcpt(world: &Arc<World>, address: &str) -> String {
+fn rcpt(world: &World, address: &str) -> String {
     let line = format!("RCPT TO:<{address}>");
     after(&mut session(world), &[READY[0], READY[1], &line]).join(" | ")
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, SystemTime};
 
 use super::host::Host;
 use super::pattern::{Names, fill};
-use super::script::{DomainEntry, HostEntry, Script};
+use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
 use super::zone::{Entry, Mail, Zone, read_mx};
-use super::{EgressEntry, World};
+use super::{Endpoint, Sender, World};
 use crate::address::{Address, Domain};
 
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
@@ -22,7 +22,9 @@ const FIRST_FREE: u32 = 0xc612_0001;
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// It can't be read.
-    #[error("cannot read the world `{path}`: {source}")]
+    #[error(
+        "can't read the world `{path}`: {source}\nhint: a world is a TOML file; `samples/world.toml` is one"
+    )]
     Unreadable {
         /// The file.
         path: String,
@@ -45,10 +47,10 @@ pub enum WorldError {
 
 impl WorldError {
     /// What to do next.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one",
-            WorldError::Wrong { hint, .. } => hint,
+            WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one".to_owned(),
+            WorldError::Wrong { hint, .. } => (*hint).to_owned(),
         }
     }
 }
@@ -76,7 +78,7 @@ pub fn read(text: &str, path: &Path) -> Result<World, WorldError> {
 }
 
 fn build(script: Script) -> Result<World, Fault> {
-    let egress = check_egress(script.egress)?;
+    let egress = check_egress(&script.egress)?;
     let now = match script.now {
         None => SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_603_600),
         Some(now) => humantime::parse_rfc3339(&now.to_string()).map_err(|_| Fault {
@@ -108,13 +110,13 @@ fn build(script: Script) -> Result<World, Fault> {
     ))
 }
 
-fn check_egress(egress: EgressEntry) -> Result<super::Sender, Fault> {
+fn check_egress(egress: &EgressEntry) -> Result<Sender, Fault> {
     let wrong = |what: String| Fault {
         at: 0,
         what,
         hint: "`[egress]` needs a host name as `helo` and an address as `mail_from`",
     };
-    Ok(super::Sender {
+    Ok(Sender {
         helo: Domain::parse(&egress.helo)
             .map_err(|_| wrong(format!("`{}` is not a host name", egress.helo)))?,
         mail_from: Address::parse(&egress.mail_from)
@@ -189,7 +191,7 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
 
 fn make_hosts(
     entry: HostEntry,
-    taken: &mut HashMap<IpAddr, usize>,
+    taken: &mut HashMap<IpAddr, Endpoint>,
     first: usize,
 ) -> Result<Vec<Host>, Fault> {
     let at = entry.name.span().start;
@@ -225,7 +227,8 @@ fn make_hosts(
             given.clone()
         };
         for (at, address) in &addresses {
-            if taken.insert(*address, index).is_some() {
+            let number = u32::try_from(taken.len()).unwrap_or(u32::MAX);
+            if taken.insert(*address, Endpoint { host: index, number }).is_some() {
                 return Err(Fault {
                     at: *at,
                     what: format!("two hosts have the address {address}"),
@@ -240,7 +243,7 @@ fn make_hosts(
     Ok(hosts)
 }
 
-fn next_free(taken: &HashMap<IpAddr, usize>) -> IpAddr {
+fn next_free(taken: &HashMap<IpAddr, Endpoint>) -> IpAddr {
     let mut number = FIRST_FREE + u32::try_from(taken.len()).unwrap_or(u32::MAX - FIRST_FREE);
     while taken.contains_key(&IpAddr::from(Ipv4Addr::from(number))) {
         number += 1;
@@ -260,11 +263,10 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        let fault = read(text, Path::new("w.toml"))
+        read(text, Path::new("w.toml"))
             .map(|_| ())
             .unwrap_err()
-            .to_string();
-        fault.lines().next().unwrap().to_owned()
+            .to_string()
     }
 
     #[test]
@@ -310,11 +312,11 @@ mod tests {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
         assert_eq!(
-            world.zone.mx("d47.example"),
+            world.shared.zone.mx("d47.example"),
             Ok(vec![read_mx("10 mx2.op.example").unwrap()])
         );
         assert_eq!(
-            world.zone.addresses("mx2.op.example"),
+            world.shared.zone.addresses("mx2.op.example"),
             Ok(vec!["198.18.0.3".parse().unwrap()])
         );
     }

@@ -27,8 +27,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
 const CONNECT_TIMES_OUT: Duration = Duration::from_secs(127);
 
-/// A world that can be dialled; it shares the world with the conversations it begins.
-impl Dial for Arc<World> {
+impl Dial for World {
     fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
         Box::pin(async move {
             self.elapsed();
@@ -46,7 +45,7 @@ impl Dial for Arc<World> {
                 }
             }
             let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
-            let session = Session::new(Arc::clone(self), Arc::clone(host), client_of(path, self));
+            let session = Session::new(self.clone(), Arc::clone(host), client_of(path, self));
             let reset = Arc::new(AtomicBool::new(false));
             let end = ClientEnd {
                 stream: ours,
@@ -64,7 +63,7 @@ impl Dial for Arc<World> {
 
 fn client_of(path: &Path, world: &World) -> IpAddr {
     match path {
-        Path::Direct(source) => source.unwrap_or(world.sender.ip),
+        Path::Direct(source) => source.unwrap_or(world.shared.sender.ip),
         Path::Socks5 { proxy, .. } => proxy.ip(),
     }
 }
@@ -106,7 +105,7 @@ pub async fn converse<S: Stream>(stream: &mut S, mut session: Session) -> Ending
 /// Does what the session says, until it is over or TLS begins. Answers to one read leave as one write.
 async fn speak<S: Stream>(stream: &mut S, session: &mut Session) -> Phase {
     let rtt = session.host().behaviour.rtt;
-    let world = session.world();
+    let world = session.world().clone();
     let mut unsent = Vec::new();
     let mut buffer = vec![0; 4096];
     if listen_for(rtt, stream, session, &mut buffer).await.is_err() {
@@ -248,5 +247,211 @@ impl AsyncWrite for ClientEnd {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio_rustls::TlsConnector;
+    use tokio_rustls::rustls::client::danger::{
+        HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+    };
+    use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
+    use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+
+    const ACME: &str = r#"
+        [[domain]]
+        name = "acme.example"
+        mx = ["10 mx.acme.example"]
+        mailboxes = ["jane"]
+        [[host]]
+        name = "mx.acme.example"
+        address = ["192.0.2.1"]
+    "#;
+
+    async fn dial(world: &World) -> io::Result<Box<dyn Stream>> {
+        world
+            .dial("192.0.2.1:25".parse().unwrap(), &Path::Direct(None))
+            .await
+    }
+
+    /// Sends lines at once and reads until nothing more comes for a minute.
+    async fn say(stream: &mut (impl Stream + ?Sized), lines: &str) -> String {
+        stream.write_all(lines.as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(count) = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut buffer)).await {
+            match count {
+                Ok(0) => break,
+                Ok(count) => heard.extend_from_slice(&buffer[..count]),
+                Err(fault) => heard.extend_from_slice(format!("{:?}", fault.kind()).as_bytes()),
+            }
+            if heard.len() > 1_000_000 || heard.ends_with(b"ConnectionReset") {
+                break;
+            }
+        }
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+
+    fn codes(heard: &str) -> Vec<&str> {
+        heard.lines().map(|line| &line[..3.min(line.len())]).collect()
+    }
+
+    const JANE: &str = "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<jane@acme.example>\r\nQUIT\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_waits_as_long_as_the_greylist_says_and_not_longer() {
+        let world = World::parse(&format!("{ACME}\ngreylist = {{ delay = \"5m\" }}")).unwrap();
+        let mut seen = Vec::new();
+        for pause in [0, 299, 1] {
+            sleep(Duration::from_secs(pause)).await;
+            let mut stream = dial(&world).await.unwrap();
+            let heard = say(&mut *stream, JANE).await;
+            seen.push(codes(&heard).join(" "));
+        }
+        assert_eq!(
+            seen,
+            [
+                "220 250 250 450 221",
+                "220 250 250 450 221",
+                "220 250 250 250 221"
+            ]
+        );
+        assert_eq!(world.elapsed(), Duration::from_secs(300));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flight_costs_one_round_trip_and_each_command_its_thought() {
+        let world = World::parse(&format!("{ACME}\nrtt = \"100ms\"\nthink = \"10ms\"")).unwrap();
+        world.elapsed();
+        let mut stream = dial(&world).await.unwrap();
+        let heard = say(&mut *stream, JANE).await;
+        assert_eq!(codes(&heard), ["220", "250", "250", "250", "221"]);
+        // One to connect, one to the greeting (the flight is on its way meanwhile), four thoughts.
+        assert_eq!(world.elapsed(), Duration::from_millis(240));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_fail_as_connections_do() {
+        let table = [
+            ("refused", io::ErrorKind::ConnectionRefused, 0),
+            ("unreachable", io::ErrorKind::HostUnreachable, 0),
+            ("timeout", io::ErrorKind::TimedOut, 127),
+        ];
+        for (connect, kind, seconds) in table {
+            let world = World::parse(&format!("{ACME}\nconnect = \"{connect}\"")).unwrap();
+            assert_eq!(
+                dial(&world).await.err().map(|fault| fault.kind()),
+                Some(kind),
+                "{connect}"
+            );
+            assert_eq!(world.elapsed(), Duration::from_secs(seconds), "{connect}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn deeds_arrive_as_they_would_on_a_wire() {
+        let arrives = async |deed: &str| {
+            let rule = format!("{ACME}\n[[host.rule]]\nat = \"rcpt\"\ndo = \"{deed}\"");
+            let world = World::parse(&rule).unwrap();
+            let mut stream = dial(&world).await.unwrap();
+            (say(&mut *stream, JANE).await, world.elapsed())
+        };
+        assert_eq!(codes(&arrives("drop").await.0), ["220", "250", "250"]);
+        assert!(arrives("reset").await.0.ends_with("ConnectionReset"));
+        assert_eq!(codes(&arrives("silence").await.0), ["220", "250", "250"]);
+        assert!(arrives("endless_reply").await.0.len() > 1_000_000);
+        let (heard, time) = arrives("drip").await;
+        assert_eq!(codes(&heard), ["220", "250", "250", "250", "221"]);
+        assert_eq!(time, Duration::from_secs("250 2.1.5 Ok\r\n".len() as u64));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_notices_that_its_client_left() {
+        let world = World::parse(&format!(
+            "{ACME}\nlimits = {{ connections = 1 }}\ntarpit = \"1h\""
+        ))
+        .unwrap();
+        let mut stream = dial(&world).await.unwrap();
+        say(
+            &mut *stream,
+            "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n",
+        )
+        .await;
+        drop(stream);
+        sleep(Duration::from_secs(1)).await;
+        let mut stream = dial(&world).await.unwrap();
+        assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
+        assert!(
+            world
+                .heard()
+                .violations()
+                .keys()
+                .all(|&wrong| wrong != crate::world::Violation::Connections)
+        );
+    }
+
+    /// Takes any certificate.
+    #[derive(Debug)]
+    struct Anyone;
+
+    impl ServerCertVerifier for Anyone {
+        fn verify_server_cert(
+            &self,
+            _: &CertificateDer<'_>,
+            _: &[CertificateDer<'_>],
+            _: &ServerName<'_>,
+            _: &[u8],
+            _: UnixTime,
+        ) -> Result<ServerCertVerified, Error> {
+            Ok(ServerCertVerified::assertion())
+        }
+
+        fn verify_tls12_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            _: &[u8],
+            _: &CertificateDer<'_>,
+            _: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            Ok(HandshakeSignatureValid::assertion())
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            vec![SignatureScheme::ECDSA_NISTP256_SHA256]
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_host_that_demands_tls_can_be_asked_over_it() {
+        let world = World::parse(&format!("{ACME}\ntls = \"required\"")).unwrap();
+        let mut stream = dial(&world).await.unwrap();
+        assert!(
+            say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n")
+                .await
+                .ends_with("220 2.0.0 Ready to start TLS\r\n")
+        );
+        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anyone))
+            .with_no_client_auth();
+        let name = ServerName::try_from("mx.acme.example").unwrap();
+        let mut stream = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap();
+        assert_eq!(codes(&say(&mut stream, JANE).await), ["250", "250", "250", "221"]);
     }
 }

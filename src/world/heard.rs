@@ -17,7 +17,7 @@ use super::limits::Violation;
 pub struct Heard {
     /// By host name; hosts of one name are added up.
     pub hosts: BTreeMap<String, HostHeard>,
-    /// Questions by name and kind (`MX`, `A`).
+    /// Questions by name and record type. In process `A` stands for both families.
     pub queries: BTreeMap<(String, &'static str), u64>,
 }
 
@@ -153,4 +153,68 @@ impl Log {
 /// A lock that a panic elsewhere does not close: counters are never half changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    /// A log in memory.
+    #[derive(Clone, Default)]
+    pub(in crate::world) struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl Kept {
+        pub(in crate::world) fn lines(&self) -> Vec<String> {
+            String::from_utf8(lock(&self.0).clone())
+                .unwrap()
+                .lines()
+                .map(str::to_owned)
+                .collect()
+        }
+    }
+
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            lock(&self.0).extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_log_has_a_line_per_query_and_per_session() {
+        let (log, kept) = (Log::default(), Kept::default());
+        let at = SystemTime::UNIX_EPOCH;
+        let query = Line::Query {
+            name: "acme.example",
+            kind: "MX",
+            answer: "noerror",
+        };
+        log.write(at, &query);
+        log.open(Box::new(kept.clone()));
+        log.write(at, &query);
+        let asked = [("jane@acme.example".to_owned(), 250)];
+        log.write(
+            at,
+            &Line::Session {
+                host: "mx.acme.example",
+                client: [192, 0, 2, 1].into(),
+                seconds: 0.5,
+                helo: Some("x"),
+                asked: &asked,
+                violations: &[Violation::EarlyTalk],
+            },
+        );
+        assert_eq!(
+            kept.lines(),
+            [
+                r#"{"at":"1970-01-01T00:00:00.000Z","event":"query","name":"acme.example","kind":"MX","answer":"noerror"}"#,
+                r#"{"at":"1970-01-01T00:00:00.000Z","event":"session","host":"mx.acme.example","client":"192.0.2.1","seconds":0.5,"helo":"x","asked":[["jane@acme.example",250]],"violations":["early_talk"]}"#,
+            ]
+        );
+    }
 }

@@ -4,7 +4,7 @@
 //! [`script`] is the file's format, [`build`] puts it together, [`zone`] answers as the name servers do,
 //! [`session`] speaks as a mail server does (bytes in, [`session::Act`]s out: no socket, no clock), [`limits`]
 //! counts what a client should not have done, [`heard`] is what the servers remember, [`words`] what well-known
-//! software says, [`pattern`] makes many names of one line.
+//! software says, [`pattern`] makes many names of one line, [`packet`] writes DNS answers.
 //!
 //! Two ways in: in process, [`World`] is a [`Dns`](crate::route::Dns) ([`name_service`]) and a
 //! [`Dial`](crate::smtp::wire::Dial) ([`dial`]) on tokio's clock, which a frozen runtime moves by itself; and
@@ -18,6 +18,7 @@ pub mod heard;
 pub mod host;
 pub mod limits;
 pub mod name_service;
+pub mod packet;
 pub mod pattern;
 pub mod script;
 pub mod serve;
@@ -40,18 +41,22 @@ pub use heard::{Heard, HostHeard};
 use heard::{Log, Queries};
 use host::Host;
 pub use limits::Violation;
-use script::EgressEntry;
 use zone::Zone;
 
-/// A world, ready to be asked. Shared by all who ask.
+/// A world, ready to be asked: a handle, cheap to clone, shared by all who ask.
+#[derive(Clone)]
 pub struct World {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     starts: SystemTime,
     seed: u64,
     sender: Sender,
     dns_delay: Duration,
     zone: Zone,
     hosts: Vec<Arc<Host>>,
-    by_address: HashMap<IpAddr, usize>,
+    by_address: HashMap<IpAddr, Endpoint>,
     /// The moment of the first question: all times of the world count from here.
     began: OnceLock<tokio::time::Instant>,
     queries: Queries,
@@ -69,19 +74,28 @@ pub struct Sender {
     pub ip: IpAddr,
 }
 
+/// One address of a host.
+#[derive(Clone, Copy, Debug)]
+struct Endpoint {
+    /// Its place in [`World::hosts`].
+    host: usize,
+    /// Its place among all addresses, in file order.
+    number: u32,
+}
+
 impl World {
     /// Reads a world file.
-    pub fn open(path: &Path) -> Result<Arc<World>, WorldError> {
+    pub fn open(path: &Path) -> Result<World, WorldError> {
         let text = std::fs::read_to_string(path).map_err(|source| WorldError::Unreadable {
             path: path.display().to_string(),
             source,
         })?;
-        build::read(&text, path).map(Arc::new)
+        build::read(&text, path)
     }
 
     /// Reads a world out of a text.
-    pub fn parse(text: &str) -> Result<Arc<World>, WorldError> {
-        build::read(text, Path::new("world.toml")).map(Arc::new)
+    pub fn parse(text: &str) -> Result<World, WorldError> {
+        build::read(text, Path::new("world.toml"))
     }
 
     fn new(
@@ -91,56 +105,63 @@ impl World {
         dns_delay: Duration,
         zone: Zone,
         hosts: Vec<Arc<Host>>,
-        by_address: HashMap<IpAddr, usize>,
+        by_address: HashMap<IpAddr, Endpoint>,
     ) -> World {
         World {
-            starts,
-            seed,
-            sender,
-            dns_delay,
-            zone,
-            hosts,
-            by_address,
-            began: OnceLock::new(),
-            queries: Queries::default(),
-            log: Log::default(),
+            shared: Arc::new(Shared {
+                starts,
+                seed,
+                sender,
+                dns_delay,
+                zone,
+                hosts,
+                by_address,
+                began: OnceLock::new(),
+                queries: Queries::default(),
+                log: Log::default(),
+            }),
         }
     }
 
     /// The sender for runs that name none.
     pub fn sender(&self) -> &Sender {
-        &self.sender
+        &self.shared.sender
     }
 
     /// The time of day at which the world starts.
     pub fn starts(&self) -> SystemTime {
-        self.starts
+        self.shared.starts
     }
 
     /// How long the world has been asked; zero before and at the first question.
     pub fn elapsed(&self) -> Duration {
-        self.began.get_or_init(tokio::time::Instant::now).elapsed()
+        self.shared.began.get_or_init(tokio::time::Instant::now).elapsed()
     }
 
     /// All addresses at which a host listens: in this world they may be connected to, whatever the registries of
     /// special addresses say. Scripted records that lead elsewhere (an MX on loopback) are not among them.
     pub fn nets(&self) -> Vec<IpNet> {
-        let nets: Vec<IpNet> = self.by_address.keys().map(|&address| address.into()).collect();
+        let nets: Vec<IpNet> = self
+            .shared
+            .by_address
+            .keys()
+            .map(|&address| address.into())
+            .collect();
         IpNet::aggregate(&nets)
     }
 
     /// The mail servers, in file order.
     pub fn hosts(&self) -> &[Arc<Host>] {
-        &self.hosts
+        &self.shared.hosts
     }
 
     /// What all servers heard until now.
     pub fn heard(&self) -> Heard {
         let mut heard = Heard {
-            queries: self.queries.counts(),
+            queries: self.shared.queries.counts(),
             ..Heard::default()
         };
-        for host in &self.hosts {
+        for host in &self.shared.hosts {
             heard
                 .hosts
                 .entry(host.name.to_string())
@@ -152,28 +173,25 @@ impl World {
 
     /// From now on writes one line per session and per query, as JSON.
     pub fn log_to(&self, writer: Box<dyn Write + Send>) {
-        self.log.open(writer);
+        self.shared.log.open(writer);
     }
 
     /// The loopback address at which [`serve`] listens for a host's scripted one: 127.1.0.1 and on, in file order.
     pub fn loopback(&self, address: IpAddr) -> Option<Ipv4Addr> {
-        let host = *self.by_address.get(&address)?;
-        let before: usize = self.hosts[..host].iter().map(|host| host.addresses.len()).sum();
-        let own = self.hosts[host]
-            .addresses
-            .iter()
-            .position(|&own| own == address)?;
-        let place = u32::try_from(before + own).ok()?;
-        let (block, last) = (place / 254, place % 254 + 1);
+        let number = self.shared.by_address.get(&address)?.number;
+        let (block, last) = (number / 254, number % 254 + 1);
         Some(Ipv4Addr::from(0x7f01_0000 + (block << 8) + last))
     }
 
     fn host_at(&self, address: IpAddr) -> Option<&Arc<Host>> {
-        self.by_address.get(&address).map(|&host| &self.hosts[host])
+        self.shared
+            .by_address
+            .get(&address)
+            .map(|endpoint| &self.shared.hosts[endpoint.host])
     }
 
     /// The time of day after so much of the world's time.
     fn time_of_day(&self, elapsed: Duration) -> SystemTime {
-        self.starts + elapsed
+        self.shared.starts + elapsed
     }
 }

@@ -19,14 +19,14 @@ impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
         Box::pin(async move {
             self.answers(domain.as_str(), Question::Mx).await;
-            self.zone.mx(domain.as_str())
+            self.shared.zone.mx(domain.as_str())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
         Box::pin(async move {
             self.answers(host.as_str(), Question::Address).await;
-            self.zone.addresses(host.as_str())
+            self.shared.zone.addresses(host.as_str())
         })
     }
 }
@@ -34,29 +34,31 @@ impl Dns for World {
 impl World {
     /// Counts a question and waits until its answer, or the resolver's patience, is over.
     async fn answers(&self, name: &str, question: Question) {
-        let delay = self.counts_question(name, question);
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
-    }
-
-    /// Counts and logs a question; how long its answer takes.
-    pub(super) fn counts_question(&self, name: &str, question: Question) -> Duration {
-        let at = self.time_of_day(self.elapsed());
         let kind = match question {
             Question::Mx => "MX",
             Question::Address => "A",
         };
-        let looked = self.zone.look_up(name, question);
-        let (answer, patience) = match looked.found {
-            Ok(_) => ("noerror", Duration::ZERO),
-            Err(Trouble::NoSuchName) => ("nxdomain", Duration::ZERO),
-            Err(Trouble::Fails(DnsTrouble::Refused)) => ("refused", Duration::ZERO),
-            Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => ("servfail", Duration::ZERO),
-            Err(Trouble::Fails(DnsTrouble::Timeout)) => ("none", GIVES_UP),
+        self.counts_question(name, question, kind);
+        let looked = self.shared.zone.look_up(name, question);
+        let is_silent = matches!(looked.found, Err(Trouble::Fails(DnsTrouble::Timeout)));
+        let patience = if is_silent { GIVES_UP } else { Duration::ZERO };
+        let time = self.shared.dns_delay + looked.delay + patience;
+        if !time.is_zero() {
+            sleep(time).await;
+        }
+    }
+
+    /// Counts and logs a question; `kind` is the record type that it was asked for.
+    pub(super) fn counts_question(&self, name: &str, question: Question, kind: &'static str) {
+        let at = self.time_of_day(self.elapsed());
+        let answer = match self.shared.zone.look_up(name, question).found {
+            Ok(_) => "noerror",
+            Err(Trouble::NoSuchName) => "nxdomain",
+            Err(Trouble::Fails(DnsTrouble::Refused)) => "refused",
+            Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => "servfail",
+            Err(Trouble::Fails(DnsTrouble::Timeout)) => "none",
         };
-        self.queries.count(name, kind);
-        self.log.write(at, &Line::Query { name, kind, answer });
-        self.dns_delay + looked.delay + patience
+        self.shared.queries.count(name, kind);
+        self.shared.log.write(at, &Line::Query { name, kind, answer });
     }
 }

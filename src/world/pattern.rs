@@ -153,7 +153,8 @@ pub fn fill(text: &str, n: u64) -> Result<String, String> {
                 ));
             }
         };
-        out += &format!("{before}{n}");
+        out.push_str(before);
+        out.push_str(&n.to_string());
         rest = after;
     }
     Ok(out + rest)

@@ -1,1 +1,304 @@
-//! (being written)
+//! The world on real loopback sockets, in real time: for trying, for tests with real resolvers, for runs that are
+//! killed. Each host listens on its own 127.x.y.z ([`World::loopback`]), and the name servers give out these.
+//!
+//! Must not: listen anywhere but on loopback. Fails: where an address can't be bound, before anything is served. A host
+//! that should time out or be unreachable refuses connections here, which is all that loopback can do.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the world's listeners live here and nowhere else"
+)]
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use super::World;
+use super::dial::{Ending, converse};
+use super::host::Host;
+use super::packet::{Answer, answer};
+use super::script::Connect;
+use super::session::Session;
+
+/// After a failed accept (no descriptors left) others need time to finish.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Largest packet that a client may send, in bytes.
+const MAX_QUESTION_BYTES: usize = 4096;
+/// How often a free port for both UDP and TCP is looked for.
+const PORT_TRIES: usize = 16;
+
+/// A world whose sockets are bound and wait to be served.
+pub struct Server {
+    world: World,
+    dns: SocketAddr,
+    udp: UdpSocket,
+    tcp: TcpListener,
+    smtp_port: u16,
+    hosts: Vec<(Arc<Host>, TcpListener)>,
+}
+
+impl Server {
+    /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> io::Result<Server> {
+        if !dns.ip().is_loopback() {
+            let what = format!("a world is served on loopback only, not on {dns}\nhint: try 127.0.0.1:5353");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
+        let (udp, tcp) = bind_dns(dns).await?;
+        let mut smtp_port = smtp_port;
+        let mut hosts = Vec::new();
+        for host in world.hosts() {
+            if host.behaviour.connect != Connect::Accepted {
+                continue;
+            }
+            for address in host
+                .addresses
+                .iter()
+                .filter_map(|&address| world.loopback(address))
+            {
+                let at = SocketAddr::from((address, smtp_port));
+                let listener = TcpListener::bind(at)
+                    .await
+                    .map_err(|fault| at_address(&fault, at))?;
+                smtp_port = listener.local_addr()?.port();
+                hosts.push((Arc::clone(host), listener));
+            }
+        }
+        Ok(Server {
+            dns: udp.local_addr()?,
+            world,
+            udp,
+            tcp,
+            smtp_port,
+            hosts,
+        })
+    }
+
+    /// Where the name server listens, on UDP and TCP.
+    pub fn dns(&self) -> SocketAddr {
+        self.dns
+    }
+
+    /// The port on which every host listens.
+    pub fn smtp_port(&self) -> u16 {
+        self.smtp_port
+    }
+
+    /// Serves until `stop` is ready. Sessions that are open then are cut, and logged.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_udp(self.world.clone(), Arc::new(self.udp)));
+        tasks.spawn(serve_tcp(self.world.clone(), self.tcp));
+        for (host, listener) in self.hosts {
+            tasks.spawn(serve_smtp(self.world.clone(), host, listener));
+        }
+        stop.await;
+        tasks.shutdown().await;
+    }
+}
+
+async fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = if at.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        let udp = UdpSocket::bind(at)
+            .await
+            .map_err(|fault| at_address(&fault, at))?;
+        match TcpListener::bind(udp.local_addr()?).await {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(fault) if tries == 0 => return Err(at_address(&fault, at)),
+            Err(_) => {}
+        }
+    }
+}
+
+fn at_address(fault: &io::Error, at: SocketAddr) -> io::Error {
+    io::Error::new(
+        fault.kind(),
+        format!("can't listen on {at}: {fault}\nhint: is another world still running?"),
+    )
+}
+
+async fn serve_udp(world: World, socket: Arc<UdpSocket>) {
+    let mut late = JoinSet::new();
+    let mut buffer = vec![0; MAX_QUESTION_BYTES];
+    loop {
+        // An error here is an earlier answer that its client did not wait for.
+        let Ok((count, client)) = socket.recv_from(&mut buffer).await else {
+            continue;
+        };
+        let Some(Answer { packet, delay }) = answer(&world, &buffer[..count], false) else {
+            continue;
+        };
+        if delay.is_zero() {
+            let _ = socket.send_to(&packet, client).await;
+        } else {
+            let socket = Arc::clone(&socket);
+            late.spawn(async move {
+                sleep(delay).await;
+                let _ = socket.send_to(&packet, client).await;
+            });
+        }
+        while late.try_join_next().is_some() {}
+    }
+}
+
+async fn serve_tcp(world: World, listener: TcpListener) {
+    accept(listener, |stream, _| answer_stream(world.clone(), stream)).await;
+}
+
+async fn answer_stream(world: World, mut stream: TcpStream) {
+    loop {
+        let Ok(length) = stream.read_u16().await else {
+            return;
+        };
+        let mut question = vec![0; usize::from(length)];
+        if stream.read_exact(&mut question).await.is_err() {
+            return;
+        }
+        let Some(Answer { packet, delay }) = answer(&world, &question, true) else {
+            continue;
+        };
+        sleep(delay).await;
+        let Ok(length) = u16::try_from(packet.len()) else {
+            return;
+        };
+        if stream
+            .write_all(&[&length.to_be_bytes()[..], &packet].concat())
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+}
+
+async fn serve_smtp(world: World, host: Arc<Host>, listener: TcpListener) {
+    accept(listener, |mut stream, client| {
+        let session = Session::new(world.clone(), Arc::clone(&host), client);
+        async move {
+            // Answers are whole flights already: waiting for more would only cost time.
+            let _ = stream.set_nodelay(true);
+            if converse(&mut stream, session).await == Ending::Reset {
+                let _ = stream.set_zero_linger();
+            }
+        }
+    })
+    .await;
+}
+
+/// Accepts for ever. Its conversations end with it.
+async fn accept<F>(listener: TcpListener, converse: impl Fn(TcpStream, IpAddr) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let mut open = JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, client)) => {
+                open.spawn(converse(stream, client.ip()));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+        while open.try_join_next().is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::heard::tests::Kept;
+    use tokio::io::BufReader;
+
+    const WORLD: &str = r#"
+        [[domain]]
+        name = "d{1..50}.example"
+        mx = ["10 mx{n%2}.op.example"]
+        mailboxes = ["jane"]
+        [[host]]
+        name = "mx{0..1}.op.example"
+        [[host]]
+        name = "dead.op.example"
+        connect = "refused"
+    "#;
+
+    #[tokio::test]
+    async fn only_loopback_is_served() {
+        let world = World::parse(WORLD).unwrap();
+        let fault = Server::bind(world, "0.0.0.0:0".parse().unwrap(), 0)
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            fault
+                .to_string()
+                .starts_with("a world is served on loopback only"),
+            "{fault}"
+        );
+    }
+
+    #[tokio::test]
+    async fn hosts_speak_at_the_addresses_that_the_name_server_gives_out() {
+        let world = World::parse(WORLD).unwrap();
+        let kept = Kept::default();
+        world.log_to(Box::new(kept.clone()));
+        let server = Server::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0)
+            .await
+            .unwrap();
+        let (dns, port) = (server.dns(), server.smtp_port());
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
+
+        let question = crate::world::packet::tests::question("mx1.op.example.");
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        socket.send_to(&question, dns).await.unwrap();
+        let mut packet = [0; 512];
+        let count = socket.recv(&mut packet).await.unwrap();
+        assert_eq!(packet[count - 4..count], [127, 1, 0, 2]);
+
+        let mut stream = TcpStream::connect(dns).await.unwrap();
+        stream
+            .write_u16(u16::try_from(question.len()).unwrap())
+            .await
+            .unwrap();
+        stream.write_all(&question).await.unwrap();
+        let mut answer = vec![0; usize::from(stream.read_u16().await.unwrap())];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(answer, packet[..count]);
+
+        let mut clients = JoinSet::new();
+        for n in 1..=50 {
+            clients.spawn(async move {
+                let stream = TcpStream::connect(("127.1.0.2", port)).await.unwrap();
+                let mut lines = BufReader::new(stream);
+                lines
+                    .write_all(b"EHLO x\r\nMAIL FROM:<a@example.org>\r\n")
+                    .await
+                    .unwrap();
+                lines
+                    .write_all(format!("RCPT TO:<jane@d{n}.example>\r\nQUIT\r\n").as_bytes())
+                    .await
+                    .unwrap();
+                let mut heard = String::new();
+                lines.read_to_string(&mut heard).await.unwrap();
+                heard.contains("250 2.1.5 Ok")
+            });
+        }
+        let accepted = clients.join_all().await.into_iter().filter(|&yes| yes).count();
+        assert_eq!(accepted, 25, "half of the domains are the other host's");
+        assert!(TcpStream::connect(("127.1.0.3", port)).await.is_err());
+
+        drop(stop);
+        serving.await.unwrap();
+        let heard = world.heard();
+        assert_eq!((heard.sessions(), heard.rcpts()), (50, 50));
+        assert_eq!(heard.queries[&("mx1.op.example".to_owned(), "A")], 2);
+        assert_eq!(kept.lines().len(), 52);
+    }
+}

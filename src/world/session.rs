@@ -1,8 +1,13 @@
 //! One client at one host: the server's side of RFC 5321 as a state machine.
 //!
-//! Decides: what is said to each command, by the host's rules first and its mailboxes after. Bytes in, [`Act`]s out;
-//! the clock is told, so one machine serves frozen time and real sockets. Must not: read, write, wait. Client lines
-//! without an end are cut off.
+//! Decides: what is said to each command: by the host's limits first, its rules then, and else as usual ([`recipient`]
+//! knows the mailboxes, [`speech`] the manners). Bytes in, [`Act`]s out; the clock is told, so one machine serves frozen
+//! time and real sockets. Must not: read, write, wait. Client lines without an end are cut off.
+
+mod recipient;
+mod speech;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashSet, VecDeque};
 use std::net::IpAddr;
@@ -11,10 +16,9 @@ use std::time::Duration;
 
 use super::World;
 use super::heard::Line;
-use super::host::{Host, Occasion};
+use super::host::Host;
 use super::limits::Violation;
-use super::script::{AnswerEntry, Deed, Moment, Tls, Words};
-use super::words::Situation;
+use super::script::{Deed, Moment, Tls};
 use crate::address::Domain;
 
 /// Longest line that is taken from a client, in bytes.
@@ -41,6 +45,26 @@ pub enum Act {
     Reset,
 }
 
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Progress {
+    /// The greeting is to be made.
+    New,
+    /// The greeting is made, but nothing was sent yet.
+    Greeting,
+    /// Something was sent.
+    Talking,
+    /// The last act is made.
+    Over,
+}
+
+/// The client's name for itself.
+struct Helo {
+    name: String,
+    /// By EHLO.
+    extended: bool,
+}
+
 /// A transaction.
 struct Mail {
     sender: String,
@@ -51,7 +75,7 @@ struct Mail {
 
 /// The server's side of one connection.
 pub struct Session {
-    world: Arc<World>,
+    world: World,
     host: Arc<Host>,
     client: IpAddr,
     number: u64,
@@ -59,12 +83,9 @@ pub struct Session {
     now: Duration,
     input: Vec<u8>,
     acts: VecDeque<Act>,
-    over: bool,
-    greeted: bool,
-    has_spoken: bool,
+    progress: Progress,
     secure: bool,
-    helo: Option<String>,
-    extended: bool,
+    helo: Option<Helo>,
     mail: Option<Mail>,
     /// How often each moment came; by [`Moment`]'s order.
     moments: [u32; 7],
@@ -78,7 +99,7 @@ pub struct Session {
 
 impl Session {
     /// A client has come to a host.
-    pub fn new(world: Arc<World>, host: Arc<Host>, client: IpAddr) -> Session {
+    pub fn new(world: World, host: Arc<Host>, client: IpAddr) -> Session {
         let now = world.elapsed();
         let (number, wrong) = host.opens(client, now);
         let mut session = Session {
@@ -90,12 +111,9 @@ impl Session {
             now,
             input: Vec::new(),
             acts: VecDeque::new(),
-            over: false,
-            greeted: false,
-            has_spoken: false,
+            progress: Progress::New,
             secure: false,
             helo: None,
-            extended: false,
             mail: None,
             moments: [0; 7],
             mails: 0,
@@ -105,11 +123,11 @@ impl Session {
             asked: Vec::new(),
             violations: Vec::new(),
         };
-        let mut defended = false;
         for violation in wrong {
-            defended = session.is_defended(violation) || defended;
+            if session.is_defended(violation) {
+                break;
+            }
         }
-        session.greeted = defended;
         session
     }
 
@@ -119,16 +137,16 @@ impl Session {
     }
 
     /// The world that the host is in.
-    pub fn world(&self) -> Arc<World> {
-        Arc::clone(&self.world)
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Takes what the client sent.
     pub fn hear(&mut self, bytes: &[u8]) {
-        if !self.has_spoken {
+        if self.progress < Progress::Talking {
             self.note(Violation::EarlyTalk);
         }
-        if !self.over {
+        if self.progress < Progress::Over {
             self.input.extend_from_slice(bytes);
         }
     }
@@ -146,14 +164,16 @@ impl Session {
         self.now = now;
         loop {
             if let Some(act) = self.acts.pop_front() {
-                self.has_spoken |= !matches!(act, Act::Wait(_));
+                if self.progress == Progress::Greeting && !matches!(act, Act::Wait(_)) {
+                    self.progress = Progress::Talking;
+                }
                 return Some(act);
             }
-            if self.over {
+            if self.progress == Progress::Over {
                 return Some(Act::Close);
             }
-            if !self.greeted {
-                self.greeted = true;
+            if self.progress == Progress::New {
+                self.progress = Progress::Greeting;
                 let usual = self.host.behaviour.greeting.as_ref().map(|words| words.0.clone());
                 let usual = usual.unwrap_or_else(|| self.host.behaviour.software.greeting().to_owned());
                 self.answer(Moment::Connect, &usual);
@@ -185,10 +205,7 @@ impl Session {
     }
 
     fn hear_command(&mut self, line: &[u8]) {
-        if self.over {
-            return;
-        }
-        if !self.input.is_empty() && !(self.extended && self.offers("PIPELINING")) {
+        if !self.input.is_empty() && !self.offers("PIPELINING") {
             self.note(Violation::UnofferedPipelining);
         }
         let line = String::from_utf8_lossy(line);
@@ -258,8 +275,10 @@ impl Session {
     }
 
     fn begin(&mut self, name: &str, extended: bool) {
-        self.helo = Some(name.trim().to_owned());
-        self.extended = extended;
+        self.helo = Some(Helo {
+            name: name.trim().to_owned(),
+            extended,
+        });
         self.mail = None;
     }
 
@@ -300,7 +319,7 @@ impl Session {
         let smtputf8 = parameters
             .split(' ')
             .any(|word| word.eq_ignore_ascii_case("SMTPUTF8"));
-        if smtputf8 && !(self.extended && self.offers("SMTPUTF8")) {
+        if smtputf8 && !self.offers("SMTPUTF8") {
             self.note(Violation::BadCommand);
             return self.tell("555 5.5.4 Unsupported option: SMTPUTF8");
         }
@@ -339,12 +358,12 @@ impl Session {
         let (recipients, domains) = (mail.recipients as usize, mail.domains.len());
         let limits = &self.host.behaviour.limits;
         let passes = |count: usize, most: Option<u32>| most.is_some_and(|most| count > most as usize);
-        let passed = [
+        let limits_passed = [
             too_fast,
             passes(recipients, limits.rcpts_per_mail).then_some(Violation::RcptsPerMail),
             passes(domains, limits.domains_per_mail).then_some(Violation::DomainsPerMail),
         ];
-        for violation in passed.into_iter().flatten() {
+        for violation in limits_passed.into_iter().flatten() {
             if self.is_defended(violation) {
                 return;
             }
@@ -375,215 +394,6 @@ impl Session {
         self.mail = None;
         self.answer(Moment::Rset, "250 2.0.0 Ok");
     }
-
-    /// The usual answer for a recipient: relay, greylist, mailbox, in this order.
-    fn mailbox(&mut self, local: &str, domain: &str) -> (String, Option<Deed>) {
-        let (world, host) = (Arc::clone(&self.world), Arc::clone(&self.host));
-        let behaviour = &host.behaviour;
-        let stock = |situation| (behaviour.software.words(situation).to_owned(), None);
-        if !world.zone.leads_to(domain, host.name.as_str(), &host.addresses) {
-            return stock(Situation::Relay);
-        }
-        let mail = world.zone.mail(domain);
-        let greylists = [
-            behaviour.greylist.as_ref(),
-            mail.and_then(|mail| mail.greylist.as_ref()),
-        ];
-        for greylist in greylists.into_iter().flatten() {
-            if host.is_newcomer(greylist, &self.occasion(0, Some((local, domain)))) {
-                let own = greylist.say.as_ref().map(|words| (words.0.clone(), None));
-                return own.unwrap_or_else(|| stock(Situation::Greylisted));
-            }
-        }
-        match mail.map_or(AnswerEntry::Is(Situation::Unknown), |mail| {
-            mail.answer(domain, local)
-        }) {
-            AnswerEntry::Says(words) => (words.0, None),
-            AnswerEntry::Is(Situation::Unknown) if behaviour.catch_all => stock(Situation::Ok),
-            AnswerEntry::Is(Situation::Unknown) => {
-                let own = mail
-                    .and_then(|mail| mail.unknown.as_ref())
-                    .or(behaviour.unknown.as_ref());
-                self.nobody(own)
-            }
-            AnswerEntry::Is(situation) => stock(situation),
-        }
-    }
-
-    /// The words for "no such mailbox", or what a host says that has heard too many such names.
-    fn nobody(&mut self, own: Option<&Words>) -> (String, Option<Deed>) {
-        let host = Arc::clone(&self.host);
-        let behaviour = &host.behaviour;
-        self.unknowns += 1;
-        if behaviour
-            .accepts_after_unknowns
-            .is_some_and(|most| self.unknowns > most)
-        {
-            return (behaviour.software.words(Situation::Ok).to_owned(), None);
-        }
-        if !behaviour.tarpit.is_zero() {
-            self.acts.push_back(Act::Wait(behaviour.tarpit));
-        }
-        if let Some(violation) = host.is_asked_for_nobody(self.client, self.now) {
-            self.note(violation);
-            if behaviour.limits.enforce {
-                return (violation.defence().0.to_owned(), Some(Deed::Close));
-            }
-        }
-        let stock = || behaviour.software.words(Situation::Unknown).to_owned();
-        (own.map_or_else(stock, |words| words.0.clone()), None)
-    }
-
-    /// What the host's rules say and do at a moment, after their waits.
-    fn rule(&mut self, moment: Moment, recipient: Option<(&str, &str)>) -> (Option<String>, Option<Deed>) {
-        self.moments[moment as usize] += 1;
-        let host = Arc::clone(&self.host);
-        let nth = self.moments[moment as usize];
-        let mut ruling = (None, None);
-        for rule in host.rules_for(moment, &self.occasion(nth, recipient)) {
-            if !rule.wait.is_zero() {
-                self.acts.push_back(Act::Wait(rule.wait));
-            }
-            ruling = (rule.say.as_ref().map(|words| words.0.clone()), rule.act);
-        }
-        ruling
-    }
-
-    fn occasion<'a>(&'a self, nth: u32, recipient: Option<(&'a str, &'a str)>) -> Occasion<'a> {
-        Occasion {
-            now: self.now,
-            client: self.client,
-            session: self.number,
-            sender: self.mail.as_ref().map_or("", |mail| mail.sender.as_str()),
-            recipient,
-            nth,
-            seed: self.world.seed,
-        }
-    }
-
-    /// Says what the rules of a moment say, else the usual. True when a good answer left the session going.
-    fn answer(&mut self, moment: Moment, usual: &str) -> bool {
-        let (words, deed) = self.rule(moment, None);
-        let code = self.say(words.as_deref().unwrap_or(usual), deed, None);
-        (200..300).contains(&code) && !self.over
-    }
-
-    /// Says words as they are.
-    fn tell(&mut self, words: &str) {
-        self.say(words, None, None);
-    }
-
-    /// Says words in the manner of a deed. The code that was said; 0 where nothing was that reads as a reply.
-    fn say(&mut self, words: &str, deed: Option<Deed>, recipient: Option<&str>) -> u16 {
-        match deed {
-            Some(Deed::Drop) => return self.hang_up(Act::Close),
-            Some(Deed::Reset) => return self.hang_up(Act::Reset),
-            Some(Deed::Silence) => return self.hang_up(Act::Silence),
-            Some(Deed::EndlessLine) => return self.hang_up(Act::SayForEver(ENDLESS_LINE)),
-            Some(Deed::EndlessReply) => return self.hang_up(Act::SayForEver(ENDLESS_REPLY)),
-            Some(Deed::Garbage) => {
-                self.acts.push_back(Act::Say(GARBAGE.to_vec()));
-                return 0;
-            }
-            _ => {}
-        }
-        let code = words.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
-        self.errors += u32::from(code >= 400);
-        let most = self.host.behaviour.limits.errors_per_session;
-        let at_end = deed == Some(Deed::Close) || code == 421;
-        if code >= 400 && !at_end && most.is_some_and(|most| self.errors > most) {
-            self.note(Violation::ErrorsPerSession);
-            if self.host.behaviour.limits.enforce {
-                return self.say(Violation::ErrorsPerSession.defence().0, Some(Deed::Close), None);
-            }
-        }
-        let text = self.filled(words, recipient);
-        let end = if deed == Some(Deed::BareLf) { "\n" } else { "\r\n" };
-        let wire: String = text.lines().flat_map(|line| [line, end]).collect();
-        let bytes = match deed {
-            Some(Deed::Latin1) => encoding_rs::WINDOWS_1252.encode(&wire).0.into_owned(),
-            Some(Deed::Twice) => wire.repeat(2).into_bytes(),
-            _ => wire.into_bytes(),
-        };
-        self.acts.push_back(if deed == Some(Deed::Drip) {
-            Act::Drip(bytes)
-        } else {
-            Act::Say(bytes)
-        });
-        if at_end {
-            self.hang_up(Act::Close);
-        }
-        code
-    }
-
-    /// The last act of a session.
-    fn hang_up(&mut self, act: Act) -> u16 {
-        self.acts.push_back(act);
-        self.input.clear();
-        self.over = true;
-        0
-    }
-
-    /// Puts what is known into the places of a text.
-    fn filled(&self, words: &str, recipient: Option<&str>) -> String {
-        let recipient = recipient.unwrap_or("");
-        let (local, domain) = recipient.rsplit_once('@').unwrap_or((recipient, ""));
-        let client = self.client.to_string();
-        let places = [
-            ("{host}", self.host.name.as_str()),
-            ("{ip}", &client),
-            ("{rcpt}", recipient),
-            ("{local}", local),
-            ("{domain}", domain),
-            ("{sender}", self.mail.as_ref().map_or("", |mail| &mail.sender)),
-            ("{helo}", self.helo.as_deref().unwrap_or("")),
-        ];
-        places.iter().fold(words.to_owned(), |text, (place, known)| {
-            text.replace(place, known)
-        })
-    }
-
-    fn offers(&self, keyword: &str) -> bool {
-        self.keywords()
-            .iter()
-            .any(|offered| offered.eq_ignore_ascii_case(keyword))
-    }
-
-    fn keywords(&self) -> Vec<&str> {
-        match &self.host.behaviour.offers {
-            Some(keywords) => keywords.iter().map(String::as_str).collect(),
-            None => self.host.behaviour.software.keywords().to_vec(),
-        }
-    }
-
-    fn note(&mut self, violation: Violation) {
-        self.host.notes(violation);
-        self.violations.push(violation);
-    }
-
-    /// Notes a violation of a limit; true when the host defends itself, and has said so.
-    fn is_defended(&mut self, violation: Violation) -> bool {
-        self.note(violation);
-        let enforced = self.host.behaviour.limits.enforce;
-        if enforced {
-            let (words, closes) = violation.defence();
-            let code = self.say(words, closes.then_some(Deed::Close), None);
-            if let (
-                Violation::RcptsPerMinute | Violation::RcptsPerMail | Violation::DomainsPerMail,
-                Some(asked),
-            ) = (violation, self.asked.last_mut())
-            {
-                asked.1 = code;
-            }
-        }
-        enforced
-    }
-
-    /// Notes what no server bears, and refuses it.
-    fn refuse(&mut self, violation: Violation) {
-        self.note(violation);
-        self.tell(violation.defence().0);
-    }
 }
 
 impl Drop for Session {
@@ -593,11 +403,14 @@ impl Drop for Session {
             host: self.host.name.as_str(),
             client: self.client,
             seconds: self.now.saturating_sub(self.began).as_secs_f64(),
-            helo: self.helo.as_deref(),
+            helo: self.helo.as_ref().map(|helo| helo.name.as_str()),
             asked: &self.asked,
             violations: &self.violations,
         };
-        self.world.log.write(self.world.time_of_day(self.began), &line);
+        self.world
+            .shared
+            .log
+            .write(self.world.time_of_day(self.began), &line);
     }
 }
 
@@ -613,7 +426,3 @@ fn path<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let end = rest.rfind('>')?;
     Some((&rest[..end], rest[end + 1..].trim()))
 }
-
-const ENDLESS_LINE: &[u8] = &[b'2'; 1024];
-const ENDLESS_REPLY: &[u8] = b"250-and another line\r\n";
-const GARBAGE: &[u8] = b"\x00\x15HTTP/1.1 400 Bad Request\r\n\r\n";

@@ -2,7 +2,7 @@
 //!
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
 //! is, [`scan`] finds its records, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
-//! in a row, [`write`] into which files. [`duplicates`] finds repeated addresses in flat memory.
+//! in a row, [`write`] into which files, [`files`] how those come into their places. [`duplicates`] finds repeated addresses in flat memory.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
@@ -13,7 +13,11 @@ mod decode;
 mod dialect;
 pub mod duplicates;
 mod error;
+mod files;
+mod foreign;
+mod form;
 mod json;
+
 mod layout;
 pub mod read;
 mod scan;
@@ -24,8 +28,9 @@ pub use columns::{Column, ColumnSet};
 pub use decode::Encoding;
 pub use dialect::Kind;
 pub use error::{Class, ListError};
+pub use form::Form;
 pub use layout::Layout;
-pub use read::{Cause, Entry, Form, List, ReadOptions, Rejected, Row, Rows, open};
+pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub use source::{Compression, Source};
 pub use write::{Counts, Finished, Outputs, Target, WriteOptions};

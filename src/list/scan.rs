@@ -131,6 +131,11 @@ impl<R: Read> Scanner<R> {
         &self.buffer
     }
 
+    /// The number of the line that comes next.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
     pub(super) fn source(&self) -> &R {
         &self.source
     }

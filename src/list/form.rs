@@ -14,7 +14,8 @@ use super::dialect::{self, Kind};
 use super::error::{ListError, read_error};
 use super::foreign;
 use super::read::ReadOptions;
-use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Marks, Scanned, Scanner, Unread, Wanted};
+use super::record::{Marks, Wanted};
+use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, Unread};
 use super::source::{self, Bytes, Compression};
 
 /// So many bytes are looked at to find out what a list is.
@@ -184,7 +185,6 @@ impl Form {
             Decode::new(stream, self.encoding),
             self.marks,
             wanted,
-            1,
         ))
     }
 

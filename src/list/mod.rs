@@ -1,7 +1,7 @@
 //! Lists: what comes in, and what goes out.
 //!
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
-//! is, [`scan`] finds its records, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
+//! is, [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
 //! in a row, [`write`] into which files, [`files`] how those come into their places. [`duplicates`] finds repeated addresses in flat memory.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
@@ -20,6 +20,7 @@ mod json;
 
 mod layout;
 pub mod read;
+mod record;
 mod scan;
 mod source;
 pub mod write;

@@ -13,7 +13,8 @@ use super::dialect::Kind;
 use super::error::ListError;
 use super::form::{Form, Text};
 use super::json::{self, Field};
-use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Span, Unread};
+use super::record::Span;
+use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
 use super::source::{Bytes, Source};
 
 /// Of a row that can't be read so much is shown.

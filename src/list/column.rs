@@ -105,11 +105,11 @@ pub(super) fn choose(sample: &Sample, asked: Option<&str>) -> Result<Found, NotF
 fn by_request(names: &[String], has_header: bool, asked: &str) -> Option<usize> {
     let same = |name: &String| name.trim().to_lowercase() == asked.trim().to_lowercase();
     let exact = names.iter().position(|name| name == asked);
-    let named = exact.or_else(|| names.iter().position(same)).filter(|_| {
+    let found = exact.or_else(|| names.iter().position(same)).filter(|_| {
         // Without a header `column_2` is our own name for it, which is as good as its number.
         has_header || asked.starts_with("column_")
     });
-    named.or_else(|| {
+    found.or_else(|| {
         let number: usize = asked.trim().parse().ok()?;
         (1..=names.len()).contains(&number).then(|| number - 1)
     })
@@ -176,11 +176,7 @@ impl Share {
     }
 
     fn percent(&self) -> usize {
-        if self.filled == 0 {
-            0
-        } else {
-            self.addresses * 100 / self.filled
-        }
+        (self.addresses * 100).checked_div(self.filled).unwrap_or(0)
     }
 }
 

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::time::SystemTime;
 
 use super::error::ListError;
+use crate::address::Domain;
 use crate::verdict::Record;
 
 macro_rules! columns {
@@ -249,10 +250,10 @@ impl Column {
                     .address
                     .as_ref()
                     .and_then(|a| a.domain())
-                    .map(|d| d.as_str()),
+                    .map(Domain::as_str),
             ),
             Column::Provider => word(record.provider.as_deref()),
-            Column::MxHost => word(record.mx_host.as_ref().map(|host| host.as_str())),
+            Column::MxHost => word(record.mx_host.as_ref().map(Domain::as_str)),
             Column::IsCatchAll => flag(record.catch_all),
             Column::IsRole => flag(record.kinds.role),
             Column::IsDisposable => flag(record.kinds.disposable),
@@ -272,7 +273,7 @@ impl Column {
                 None => Value::None,
                 Some(reply) => compose(&|text| {
                     let _ = write!(text, "{reply}");
-                    text.truncate(text.floor_char_boundary(MAX_SMTP_TEXT_BYTES));
+                    cut(text, MAX_SMTP_TEXT_BYTES);
                 }),
             },
             Column::Rule => Value::Word(&judgement.rule),
@@ -284,6 +285,15 @@ impl Column {
             Column::DuplicateOf => told.duplicate_of.map_or(Value::None, Value::Number),
         }
     }
+}
+
+/// Shortens a text to so many bytes or a few less, between two characters.
+fn cut(text: &mut String, bytes: usize) {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
 }
 
 /// An address may start with `=`, `+` or `-`, which a spreadsheet takes for a formula. The same address with its

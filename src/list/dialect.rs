@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 
-use memchr::memchr;
+use memchr::{memchr, memrchr};
 
 use super::column::{self, Sample, looks_like_address};
 use super::json;
-use super::scan::Marks;
+use super::record::Marks;
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +62,8 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
     let text = if whole {
         text
     } else {
-        let unfinished = super::scan::unfinished_line(text.as_bytes(), line_end);
-        &text[..text.len() - unfinished]
+        let last_line_end = memrchr(line_end, text.as_bytes());
+        last_line_end.map_or(text, |at| &text[..=at])
     };
     if text.trim_start().starts_with('{') && json::is_object(first_line(text, line_end)) {
         return Shape {

@@ -16,6 +16,16 @@ pub enum ListError {
         /// What the system says.
         source: io::Error,
     },
+    /// Reading failed in the middle: damaged packing, a disk that fails, a bomb.
+    #[error("cannot read `{name}` from line {line} on: {source}")]
+    Torn {
+        /// The input as it was named.
+        name: String,
+        /// 1-based.
+        line: u64,
+        /// What the system, or the unpacker, says.
+        source: io::Error,
+    },
     /// The input is a folder.
     #[error("cannot read `{name}`: it is a folder")]
     Folder {
@@ -161,6 +171,7 @@ impl ListError {
     pub fn class(&self) -> Class {
         match self {
             ListError::Read { .. }
+            | ListError::Torn { .. }
             | ListError::Folder { .. }
             | ListError::Empty { .. }
             | ListError::Binary { .. }
@@ -186,10 +197,12 @@ impl ListError {
                 io::ErrorKind::PermissionDenied => {
                     "ask the owner of the file for the right to read it".into()
                 }
-                io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                    "fetch or export the file again; it is damaged or cut short".into()
-                }
-                _ => "copy the file to a local disk and try again".into(),
+                io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
+                _ => "fetch or export the file again; it may be damaged".into(),
+            },
+            ListError::Torn { source, .. } => match source.kind() {
+                io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
+                _ => "fetch or export the file again; it is damaged or cut short".into(),
             },
             ListError::Folder { .. } => "name one file in it".into(),
             ListError::Empty { .. } => "export the list again and look whether it has rows".into(),
@@ -207,11 +220,10 @@ impl ListError {
             ListError::BadPrefix { .. } => {
                 "use a letter first, then letters, digits, `_`, `-` and `.`".into()
             }
-            ListError::Write { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => "choose another place with `-o`".into(),
-                io::ErrorKind::StorageFull => "make room, or choose another place with `-o`".into(),
-                _ => "choose another place with `-o`".into(),
-            },
+            ListError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                "make room, or choose another place with `-o`".into()
+            }
+            ListError::Write { .. } => "choose another place with `-o`".into(),
             ListError::Foreign { .. } => "move it away, or choose another place with `-o`".into(),
             ListError::Link { .. } => "remove the link, or choose another place with `-o`".into(),
             ListError::Itself { .. } => "choose another name with `-o`".into(),
@@ -223,6 +235,16 @@ impl ListError {
             path: path.to_owned(),
             source,
         }
+    }
+}
+
+const UNPACK_IT: &str = "if you trust it, unpack it yourself and name the unpacked file";
+
+/// Puts the list's name to what the system says.
+pub(super) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
+    move |source| ListError::Read {
+        name: name.to_owned(),
+        source,
     }
 }
 

@@ -10,8 +10,9 @@ use super::cell;
 use super::columns::{Column, Prefix, Told, Value};
 use super::dialect::Kind;
 use super::error::ListError;
+use super::form::Form;
 use super::json;
-use super::read::{Cause, Extent, Form, Rejected, Row};
+use super::read::{Cause, Extent, Rejected, Row};
 
 /// How rows of one list are written.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Lists: what comes in, and what goes out.
 //!
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
-//! is, [`scan`] finds its records, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
-//! in a row, [`write`] into which files. [`duplicates`] finds repeated addresses in flat memory.
+//! is, [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
+//! in a row, [`write`] into which files, [`files`] how those come into their places. [`duplicates`] finds repeated addresses in flat memory.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
@@ -13,10 +13,14 @@ mod decode;
 mod dialect;
 pub mod duplicates;
 mod error;
+mod files;
+mod foreign;
+mod form;
 mod json;
 mod layout;
 mod object;
 pub mod read;
+mod record;
 mod scan;
 mod source;
 pub mod write;
@@ -25,9 +29,10 @@ pub use columns::{Column, ColumnSet};
 pub use decode::Encoding;
 pub use dialect::Kind;
 pub use error::{Class, ListError};
+pub use form::Form;
 pub use layout::Layout;
 pub use object::object;
-pub use read::{Cause, Entry, Form, List, ReadOptions, Rejected, Row, Rows, open};
+pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub use source::{Compression, Source};
 pub use write::{Counts, Finished, Outputs, Target, WriteOptions};

@@ -6,22 +6,17 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
-use std::io::Read;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use super::cell;
-use super::column::{self, NotFound};
-use super::columns;
-use super::decode::{Decode, Encoding};
-use super::dialect::{self, Kind};
+use super::dialect::Kind;
 use super::error::ListError;
+use super::form::{Form, Text};
 use super::json::{self, Field};
-use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Marks, Scanned, Scanner, Span, Unread, Wanted};
-use super::source::{self, Bytes, Compression, Source};
+use super::record::Span;
+use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
+use super::source::{Bytes, Source};
 
-/// So many bytes are looked at to find out what a list is.
-const SAMPLE_BYTES: usize = 512 << 10;
 /// Of a row that can't be read so much is shown.
 const SHOWN_BYTES: usize = 200;
 
@@ -32,73 +27,6 @@ pub struct ReadOptions {
     pub column: Option<String>,
     /// Make a row of each address in a cell; otherwise the first is judged and the others are listed.
     pub split_cells: bool,
-}
-
-/// What a list is, found out from its beginning.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
-    /// The input as it was named.
-    pub name: String,
-    /// The file, when it is one.
-    pub path: Option<PathBuf>,
-    /// How it was packed.
-    pub compression: Compression,
-    /// How its text was encoded; what is written is UTF-8.
-    pub encoding: Encoding,
-    /// A byte order mark stood in front; none is written.
-    pub bom: bool,
-    /// How it is written.
-    pub kind: Kind,
-    /// The line end that it uses first.
-    pub line_end: &'static str,
-    /// The first row names the columns.
-    pub has_header: bool,
-    /// The columns; `column_1` and so on where they have no name.
-    pub columns: Vec<String>,
-    /// Which of them holds the addresses, from 0 on.
-    pub address: usize,
-    /// How that was found, for people.
-    pub found: String,
-    /// The columns that an earlier run of ours added.
-    pub(super) own: Option<Range<usize>>,
-    /// The header as it was written, without line end; empty where there is none.
-    pub(super) header: Vec<u8>,
-    /// How many cells `header` has.
-    pub(super) header_cells: usize,
-    /// Where our own earlier columns lie in `header`.
-    pub(super) header_own: Range<usize>,
-    marks: Marks,
-    /// Rows before the first data row: a `sep=` line, the header.
-    skipped_records: usize,
-}
-
-impl Form {
-    /// What results are named after: the file's name without its endings, `stdin` for a stream.
-    pub fn stem(&self) -> String {
-        source::stem(self.path.as_deref())
-    }
-
-    /// The byte between our cells.
-    pub(super) fn delimiter(&self) -> u8 {
-        self.marks.delimiter.unwrap_or(b',')
-    }
-
-    /// What was found out, in one line for people.
-    pub fn sentence(&self) -> String {
-        let packed = self.compression.word().map(|word| format!(", {word}"));
-        let header = if self.has_header || self.kind == Kind::Ndjson {
-            ""
-        } else {
-            ", no header"
-        };
-        format!(
-            "{} in {}{}{header}; addresses: {}",
-            self.kind.word(),
-            self.encoding.word(),
-            packed.unwrap_or_default(),
-            self.found
-        )
-    }
 }
 
 /// A list that can be read as often as needed.
@@ -142,218 +70,6 @@ impl List {
         }
         Ok(rows)
     }
-}
-
-type Text = Decode<Box<dyn Read + Send>>;
-
-fn read_error(name: &str) -> impl FnOnce(std::io::Error) -> ListError + '_ {
-    move |source| ListError::Read {
-        name: name.to_owned(),
-        source,
-    }
-}
-
-impl Form {
-    fn of(bytes: &Bytes, options: &ReadOptions) -> Result<Form, ListError> {
-        let name = &bytes.name;
-        let mut raw = vec![0; SAMPLE_BYTES];
-        let mut stream = bytes.read().map_err(read_error(name))?;
-        let filled = source::read_full(&mut stream, &mut raw).map_err(read_error(name))?;
-        drop(stream);
-        raw.truncate(filled);
-        let whole = filled < SAMPLE_BYTES;
-        refuse_binary(name, &raw)?;
-        let (encoding, mark_bytes) = Encoding::detect(&raw);
-        let mut text = Vec::new();
-        Decode::new(&raw[mark_bytes..], encoding)
-            .read_to_end(&mut text)
-            .map_err(read_error(name))?;
-        let text = String::from_utf8_lossy(&text);
-        if text.trim().is_empty() {
-            return Err(ListError::Empty { name: name.clone() });
-        }
-        refuse_documents(name, &text)?;
-        let shape = dialect::shape(&text, whole);
-        let skipped_records =
-            usize::from(shape.sep_line) + usize::from(shape.sample.has_header && shape.kind != Kind::Ndjson);
-        let mut form = Form {
-            name: name.clone(),
-            path: bytes.path.clone(),
-            compression: bytes.compression,
-            encoding,
-            bom: mark_bytes > 0,
-            kind: shape.kind,
-            line_end: line_end(&text, shape.marks),
-            has_header: shape.sample.has_header,
-            address: 0,
-            found: String::new(),
-            own: None,
-            header: Vec::new(),
-            header_cells: 0,
-            header_own: 0..0,
-            marks: shape.marks,
-            skipped_records,
-            columns: Vec::new(),
-        };
-        let line = form.read_header(bytes)?;
-        let columns = shape.sample.names.len();
-        if columns > MAX_COLUMNS {
-            return Err(ListError::TooManyColumns {
-                name: name.clone(),
-                line,
-                columns,
-                limit: MAX_COLUMNS,
-            });
-        }
-        let found = column::choose(&shape.sample, options.column.as_deref()).map_err(|why| match why {
-            NotFound::Asked(column) => ListError::UnknownColumn {
-                name: name.clone(),
-                line,
-                column,
-                columns: shape.sample.names.clone(),
-            },
-            NotFound::None => ListError::NoAddressColumn {
-                name: name.clone(),
-                line,
-                columns: shape.sample.names.clone(),
-            },
-        })?;
-        form.address = found.index;
-        form.found = found.sentence;
-        form.own = columns::earlier(&shape.sample.names);
-        form.columns = shape.sample.names;
-        form.read_header(bytes)?;
-        Ok(form)
-    }
-
-    fn scanner(&self, bytes: &Bytes) -> Result<Scanner<Text>, ListError> {
-        let name = &self.name;
-        let mut stream = bytes.read().map_err(read_error(name))?;
-        if self.bom {
-            let mark_bytes = if self.encoding == Encoding::Utf8 { 3 } else { 2 };
-            source::read_full(&mut stream, &mut [0; 3][..mark_bytes]).map_err(read_error(name))?;
-        }
-        let wanted = Wanted {
-            width: self.columns.len().max(1),
-            address: self.address,
-            own: self.own.clone(),
-        };
-        Ok(Scanner::new(
-            Decode::new(stream, self.encoding),
-            self.marks,
-            wanted,
-            1,
-        ))
-    }
-
-    /// Takes the header as it is written; returns its line, or the first row's.
-    fn read_header(&mut self, bytes: &Bytes) -> Result<u64, ListError> {
-        let mut scanner = self.scanner(bytes)?;
-        let mut line = 1;
-        for _ in 0..self.skipped_records.max(1) {
-            match scanner.next().map_err(read_error(&self.name))? {
-                Some(Scanned::Record(span)) => {
-                    line = span.line;
-                    if self.has_header && self.kind != Kind::Ndjson {
-                        self.header = scanner.bytes()[span.record.clone()].to_vec();
-                        self.header_cells = span.cells;
-                        let start = span.record.start;
-                        self.header_own = span.own.start - start..span.own.end - start;
-                    }
-                }
-                Some(Scanned::Unread { line, why, .. }) if self.kind != Kind::Ndjson => {
-                    return Err(match why {
-                        Unread::TooLong => ListError::EndlessLine {
-                            name: self.name.clone(),
-                            line,
-                            limit: MAX_RECORD_BYTES,
-                        },
-                        Unread::Unclosed if self.has_header => ListError::BrokenHeader {
-                            name: self.name.clone(),
-                            line,
-                        },
-                        Unread::Unclosed => break,
-                    });
-                }
-                _ => {}
-            }
-        }
-        Ok(line)
-    }
-}
-
-fn line_end(text: &str, marks: Marks) -> &'static str {
-    match (marks.line_end, text.find('\n')) {
-        (b'\r', _) => "\r",
-        (_, Some(at)) if text[..at].ends_with('\r') => "\r\n",
-        _ => "\n",
-    }
-}
-
-/// Formats that people have at hand and that are no text, by their first bytes.
-fn refuse_binary(name: &str, raw: &[u8]) -> Result<(), ListError> {
-    const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
-    const UNPACK: &str = "unpack it and name the list in it";
-    let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] if memchr::memmem::find(raw, b"xl/").is_some() => {
-            ("an Excel workbook", AS_CSV)
-        }
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
-            "a ZIP archive or an office document",
-            "export as CSV, or unpack it and name the list in it",
-        ),
-        [0xd0, 0xcf, 0x11, 0xe0, ..] => ("an old Excel workbook", AS_CSV),
-        [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
-        [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),
-        [b'{', b'\\', b'r', b't', b'f', ..] => ("an RTF document", AS_CSV),
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("packed twice", UNPACK),
-        [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => ("packed by bzip2", UNPACK),
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("packed by xz", UNPACK),
-        [b'7', b'z', 0xbc, 0xaf, ..] => ("a 7z archive", UNPACK),
-        _ if raw.starts_with(b"SQLite format 3\0") => ("an SQLite database", "export the table as CSV"),
-        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => ("text in UTF-32", "save it as UTF-8"),
-        _ => return Ok(()),
-    };
-    Err(ListError::Binary {
-        name: name.to_owned(),
-        what,
-        hint,
-    })
-}
-
-/// Texts that are no lists.
-fn refuse_documents(name: &str, text: &str) -> Result<(), ListError> {
-    let start = text.trim_start();
-    let lower: String = start.chars().take(15).collect::<String>().to_lowercase();
-    let (what, hint) = if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-        (
-            "an HTML page",
-            "open it in a spreadsheet program and export as CSV (UTF-8)",
-        )
-    } else if lower.starts_with("<?xml") {
-        (
-            "an XML document",
-            "open it in a spreadsheet program and export as CSV (UTF-8)",
-        )
-    } else if start.starts_with('[')
-        && matches!(start[1..].trim_start().bytes().next(), Some(b'{' | b'"' | b'['))
-    {
-        ("a JSON array", "write one object per line: `jq -c '.[]'`")
-    } else if start.starts_with('{')
-        && matches!(
-            start[1..].trim_start_matches(' ').bytes().next(),
-            Some(b'\r' | b'\n')
-        )
-    {
-        ("a JSON document", "write one object per line: `jq -c .`")
-    } else {
-        return Ok(());
-    };
-    Err(ListError::Binary {
-        name: name.to_owned(),
-        what,
-        hint,
-    })
 }
 
 /// Why a row, or an address in it, is not in the results.
@@ -483,7 +199,12 @@ impl Rows<'_> {
     }
 
     fn scan(&mut self) -> Result<Option<Scanned>, ListError> {
-        self.scanner.next().map_err(read_error(&self.list.form.name))
+        let line = self.scanner.line();
+        self.scanner.next().map_err(|source| ListError::Torn {
+            name: self.list.form.name.clone(),
+            line,
+            source,
+        })
     }
 
     /// The next row, or the next thing to be listed as rejected.
@@ -621,9 +342,4 @@ impl Rows<'_> {
         text.truncate(text.trim_end_matches(['\r', '\n', '\u{fffd}']).len());
         Rejected { line, cause, text }
     }
-}
-
-/// The name of the place where results go when none is given: `STEM.listproof` beside nothing, in the current folder.
-pub fn default_folder(form: &Form) -> PathBuf {
-    Path::new(&format!("{}.listproof", form.stem())).to_owned()
 }

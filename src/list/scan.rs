@@ -1,64 +1,27 @@
-//! Finds records and their cells in a stream of bytes, without copying or unquoting any of them.
+//! Finds the records in a stream of bytes.
 //!
-//! Decides: where a record ends and where the few cells lie that anyone asks for (RFC 4180, and the csv crate's
-//! leniency: a quote inside a plain cell is a letter, text after a closing quote belongs to the cell). Must not: know
-//! what an address is. Fails: on a row, never on the list; a row that can't be read is handed out with its cause.
+//! Decides: where the next record is, and which line can't be read. Must not: lose a byte that is not part of an empty
+//! line. Fails: on a row, never on the list; a row that can't be read is handed out with its cause.
 //!
-//! A quote that is never closed would swallow the rest of the list. So a cell over several lines counts only if it is
-//! closed properly, within [`MAX_RECORD_BYTES`]; otherwise its first line alone is refused, and up to the place where
-//! that came to light a cell over several lines is believed no more. That keeps the work linear for any input.
+//! A cell over several lines that is not closed properly within [`MAX_RECORD_BYTES`] costs only its first line; up to
+//! the place where that came to light a cell over several lines is believed no more. That keeps the work linear for
+//! any input.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2, memrchr};
+use memchr::{memchr, memchr_iter};
+
+use super::record::{self, Marks, Reach, Span, Walk, Wanted};
+use super::source::read_full;
 
 /// Longest record that is read, in bytes.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Most columns that are read: as many as a spreadsheet has.
 pub const MAX_COLUMNS: usize = 16_384;
 
-const QUOTE: u8 = b'"';
-const BUFFER_BYTES: usize = 256 << 10;
-
-/// How lines and cells are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marks {
-    /// Between cells; `None` where a line is one cell and quotes are letters.
-    pub(super) delimiter: Option<u8>,
-    /// The last byte of a line end: `\n` (a `\r` in front of it belongs to the line end), or `\r` alone.
-    pub(super) line_end: u8,
-}
-
-/// Which cells of a record the scanner has to find.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// How many cells a record should have.
-    pub(super) width: usize,
-    /// The cell with the address.
-    pub(super) address: usize,
-    /// Cells that are looked for as one stretch: our own columns of an earlier run.
-    pub(super) own: Option<Range<usize>>,
-}
-
-/// One record: offsets are into [`Scanner::bytes`] and hold until the next call.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
-    /// The record without its line end.
-    pub(super) record: Range<usize>,
-    /// The record with its line end.
-    pub(super) whole: Range<usize>,
-    /// 1-based line on which it starts.
-    pub(super) line: u64,
-    /// How many cells there are.
-    pub(super) cells: usize,
-    /// Where the last wanted cell (`width`) ends; the record's end when there are fewer.
-    pub(super) width_end: usize,
-    /// The address cell as written, quotes and all; empty at the end when the record is too short.
-    pub(super) address: Range<usize>,
-    /// The stretch of our own earlier cells; empty at the end when the record is too short.
-    pub(super) own: Range<usize>,
-}
+/// Tests see a refill every few records.
+const BUFFER_BYTES: usize = if cfg!(test) { 64 } else { 256 << 10 };
 
 /// Why a line could not be read as a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +32,7 @@ pub(super) enum Unread {
     TooLong,
 }
 
-/// What the scanner found next.
+/// What was found next. Offsets are into [`Scanner::bytes`] and hold until the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scanned {
     Record(Span),
@@ -87,11 +50,13 @@ pub(super) struct Scanner<R> {
     marks: Marks,
     wanted: Wanted,
     buffer: Vec<u8>,
+    /// The bytes of `buffer` that are not used yet.
     start: usize,
     end: usize,
     /// Offset of `buffer[0]` in the stream.
     base: u64,
     ended: bool,
+    /// The number of the line at `start`.
     line: u64,
     /// Cells over several lines that open before this offset of the stream are not believed.
     distrusted_until: u64,
@@ -99,18 +64,8 @@ pub(super) struct Scanner<R> {
     skipping: bool,
 }
 
-/// How the walk along a record with quotes ended.
-enum Walk {
-    Done(Span),
-    /// The buffer ends too early.
-    More,
-    /// A cell over several lines is not closed properly; seen at this offset.
-    Unclosed(usize),
-}
-
 impl<R: Read> Scanner<R> {
-    /// `line` is the number of the first line that `source` will give.
-    pub(super) fn new(source: R, marks: Marks, wanted: Wanted, line: u64) -> Scanner<R> {
+    pub(super) fn new(source: R, marks: Marks, wanted: Wanted) -> Scanner<R> {
         Scanner {
             source,
             marks,
@@ -120,15 +75,20 @@ impl<R: Read> Scanner<R> {
             end: 0,
             base: 0,
             ended: false,
-            line,
+            line: 1,
             distrusted_until: 0,
             skipping: false,
         }
     }
 
-    /// What the offsets of the last [`Span`] point into.
+    /// What the offsets of the last [`Scanned`] point into.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// The number of the line that comes next.
+    pub(super) fn line(&self) -> u64 {
+        self.line
     }
 
     pub(super) fn source(&self) -> &R {
@@ -144,226 +104,112 @@ impl<R: Read> Scanner<R> {
         let mut searched = 0;
         loop {
             let unread = &self.buffer[self.start..self.end];
-            let Some(at) = memchr(self.marks.line_end, &unread[searched..]) else {
-                searched = unread.len();
-                if !self.ended && searched < MAX_RECORD_BYTES {
+            let (line_end, next) = match memchr(self.marks.line_end, &unread[searched..]) {
+                Some(at) => (searched + at, searched + at + 1),
+                None if !self.ended && unread.len() <= MAX_RECORD_BYTES => {
+                    searched = unread.len();
                     self.fill()?;
                     continue;
                 }
-                if searched == 0 {
-                    return Ok(None);
-                }
-                if searched >= MAX_RECORD_BYTES {
-                    return Ok(Some(self.too_long()));
-                }
-                return self.record(self.end, self.end).map(Some);
+                None if unread.is_empty() => return Ok(None),
+                None => (unread.len(), unread.len()),
             };
-            let line_end = self.start + searched + at;
-            if line_end - self.start > MAX_RECORD_BYTES {
+            if line_end > MAX_RECORD_BYTES {
                 return Ok(Some(self.too_long()));
             }
-            let record_end = self.before_line_end(line_end);
-            if record_end == self.start {
-                self.start = line_end + 1;
-                self.line += 1;
-                searched = 0;
-                continue;
+            let (start, end, next) = (self.start, self.start + line_end, self.start + next);
+            let end = if end < next {
+                self.marks.record_end(&self.buffer, start, end)
+            } else {
+                end
+            };
+            if end > start {
+                return self.record(end, next).map(Some);
             }
-            return self.record(record_end, line_end + 1).map(Some);
+            self.start = next;
+            self.line += 1;
+            searched = 0;
         }
     }
 
-    fn before_line_end(&self, line_end: usize) -> usize {
-        let carriage =
-            self.marks.line_end == b'\n' && line_end > self.start && self.buffer[line_end - 1] == b'\r';
-        line_end - usize::from(carriage)
-    }
-
-    /// The record whose first line ends at `end`, its line end at `next`.
+    /// The record whose first line ends at `end`, with its line end at `next`.
     fn record(&mut self, end: usize, next: usize) -> io::Result<Scanned> {
-        let line = &self.buffer[self.start..end];
-        let mut span = Span {
-            record: self.start..end,
-            whole: self.start..next,
-            line: self.line,
-            cells: 1,
-            width_end: end,
-            address: end..end,
-            own: end..end,
-        };
+        let line = self.start..end;
         let Some(delimiter) = self.marks.delimiter else {
-            span.address = self.start..end;
-            return Ok(self.take(span, 1));
+            return Ok(self.take(record::single(line, next), 1));
         };
-        if memchr(QUOTE, line).is_some() {
-            return self.quoted_record(delimiter, next);
+        match record::plain(&self.buffer, line, next, delimiter, &self.wanted) {
+            Some(span) => Ok(self.take(span, 1)),
+            None => self.quoted_record(delimiter, next - self.start),
         }
-        let start = self.start;
-        let mut cell_start = start;
-        if self.wanted.own.is_none() {
-            // The usual case: run to the address, count the rest.
-            let mut delimiters = memchr_iter(delimiter, line);
-            for _ in 0..self.wanted.address {
-                let Some(at) = delimiters.next() else {
-                    cell_start = end;
-                    break;
-                };
-                span.cells += 1;
-                cell_start = start + at + 1;
-            }
-            if span.cells > self.wanted.address {
-                let address_end = delimiters.next().map_or(end, |at| start + at);
-                span.address = cell_start..address_end;
-                if address_end < end {
-                    span.cells += 1 + memchr_iter(delimiter, &self.buffer[address_end + 1..end]).count();
-                }
-            }
-            if span.cells > self.wanted.width {
-                let last = memchr_iter(delimiter, line).nth(self.wanted.width - 1);
-                span.width_end = last.map_or(end, |at| start + at);
-            }
-        } else {
-            let mut cell = 0;
-            for at in memchr_iter(delimiter, line).map(|at| start + at).chain([end]) {
-                self.wanted.note(&mut span, cell, cell_start..at);
-                cell += 1;
-                cell_start = at + 1;
-            }
-            span.cells = cell;
-        }
-        Ok(self.take(span, 1))
     }
 
-    fn quoted_record(&mut self, delimiter: u8, first_line_end: usize) -> io::Result<Scanned> {
-        let mut first_line = first_line_end - self.start;
+    fn quoted_record(&mut self, delimiter: u8, first_line_bytes: usize) -> io::Result<Scanned> {
         loop {
-            match self.walk(delimiter) {
+            let reach = Reach {
+                start: self.start,
+                may_grow: !self.ended && self.end - self.start <= MAX_RECORD_BYTES,
+                ended: self.ended,
+                believed_from: usize::try_from(self.distrusted_until.saturating_sub(self.base))
+                    .unwrap_or(usize::MAX),
+            };
+            let bytes = &self.buffer[..self.end];
+            match record::quoted(bytes, self.marks, delimiter, &self.wanted, reach) {
                 Walk::Done(span) => {
-                    let lines = if span.whole.len() == first_line {
+                    let inner = &bytes[span.record.clone()];
+                    let lines = if span.whole.len() == first_line_bytes {
                         1
                     } else {
-                        memchr_iter(self.marks.line_end, &self.buffer[span.record.clone()]).count() as u64 + 1
+                        memchr_iter(self.marks.line_end, inner).count() as u64 + 1
                     };
                     return Ok(self.take(span, lines));
                 }
                 Walk::More => self.fill()?,
                 Walk::Unclosed(seen_at) => {
                     self.distrusted_until = self.distrusted_until.max(self.base + seen_at as u64);
-                    first_line = first_line.min(self.end - self.start);
-                    let text = self.start..self.start + first_line;
-                    let line = self.line;
-                    self.start = text.end;
-                    self.line += 1;
-                    return Ok(Scanned::Unread {
-                        line,
-                        text,
+                    let unread = Scanned::Unread {
+                        line: self.line,
+                        text: self.start..self.start + first_line_bytes,
                         why: Unread::Unclosed,
-                    });
-                }
-            }
-        }
-    }
-
-    /// Walks from cell to cell along the record at `start`, which has quotes in its first line.
-    fn walk(&self, delimiter: u8) -> Walk {
-        let line_end = self.marks.line_end;
-        let bytes = &self.buffer[..self.end];
-        let may_grow = !self.ended && self.end - self.start < MAX_RECORD_BYTES;
-        let mut span = Span {
-            line: self.line,
-            ..Span::default()
-        };
-        let (mut cell, mut cell_start) = (0, self.start);
-        loop {
-            let mut at = cell_start;
-            if bytes.get(at) == Some(&QUOTE) {
-                // Where a cell over several lines is not believed, its quote has to close on its own line.
-                let believed = self.base + cell_start as u64 >= self.distrusted_until;
-                let limit = if believed {
-                    bytes.len()
-                } else {
-                    memchr(line_end, &bytes[at..]).map_or(bytes.len(), |n| at + n)
-                };
-                at += 1;
-                loop {
-                    let Some(n) = memchr(QUOTE, &bytes[at..limit]) else {
-                        return if believed && may_grow {
-                            Walk::More
-                        } else {
-                            Walk::Unclosed(limit)
-                        };
                     };
-                    at += n + 1;
-                    match bytes.get(at) {
-                        None if may_grow => return Walk::More,
-                        Some(&QUOTE) if at < limit => at += 1,
-                        _ => break,
-                    }
-                }
-                if memchr(line_end, &bytes[cell_start..at]).is_some() {
-                    match bytes.get(at) {
-                        None => {}
-                        Some(&b) if b == delimiter || b == line_end => {}
-                        Some(b'\r') if at + 1 == bytes.len() && may_grow => return Walk::More,
-                        Some(b'\r') if matches!(bytes.get(at + 1), None | Some(b'\n')) => {}
-                        Some(_) => return Walk::Unclosed(at - 1),
-                    }
+                    self.start += first_line_bytes;
+                    self.line += 1;
+                    return Ok(unread);
                 }
             }
-            let (end, next) = match memchr2(delimiter, line_end, &bytes[at..]) {
-                Some(n) => (at + n, at + n + 1),
-                None if may_grow => return Walk::More,
-                None if !self.ended => return Walk::Unclosed(bytes.len()),
-                None => (bytes.len(), bytes.len()),
-            };
-            if end < next && bytes[end] == delimiter {
-                self.wanted.note(&mut span, cell, cell_start..end);
-                cell += 1;
-                cell_start = next;
-                continue;
-            }
-            let record_end = if end < next {
-                self.before_line_end(end).max(at)
-            } else {
-                end
-            };
-            self.wanted.note(&mut span, cell, cell_start..record_end);
-            span.cells = cell + 1;
-            span.record = self.start..record_end;
-            span.whole = self.start..next;
-            self.wanted.fill_up(&mut span);
-            return Walk::Done(span);
         }
     }
 
     fn take(&mut self, span: Span, lines: u64) -> Scanned {
+        let span = Span {
+            line: self.line,
+            ..span
+        };
         self.start = span.whole.end;
         self.line += lines;
         Scanned::Record(span)
     }
 
     fn too_long(&mut self) -> Scanned {
-        let text = self.start..self.end.min(self.start + MAX_RECORD_BYTES);
         self.skipping = true;
         Scanned::Unread {
             line: self.line,
-            text,
+            text: self.start..self.start + MAX_RECORD_BYTES,
             why: Unread::TooLong,
         }
     }
 
     /// Throws the rest of a line away.
     fn skip_line(&mut self) -> io::Result<()> {
+        self.skipping = false;
         loop {
             if let Some(at) = memchr(self.marks.line_end, &self.buffer[self.start..self.end]) {
                 self.start += at + 1;
                 self.line += 1;
-                self.skipping = false;
                 return Ok(());
             }
             self.start = self.end;
             if self.ended {
-                self.skipping = false;
                 return Ok(());
             }
             self.fill()?;
@@ -376,46 +222,174 @@ impl<R: Read> Scanner<R> {
         self.base += self.start as u64;
         self.end -= self.start;
         self.start = 0;
-        if self.buffer.len() - self.end < BUFFER_BYTES / 2 {
-            self.buffer.resize(self.buffer.len() + BUFFER_BYTES, 0);
+        if self.end > self.buffer.len() / 2 {
+            // Doubled, so that a long record is walked from its start only a few times.
+            self.buffer.resize(self.buffer.len() * 2, 0);
         }
-        let filled = super::source::read_full(&mut self.source, &mut self.buffer[self.end..])?;
+        let filled = read_full(&mut self.source, &mut self.buffer[self.end..])?;
         self.ended = self.end + filled < self.buffer.len();
         self.end += filled;
         Ok(())
     }
 }
 
-impl Wanted {
-    fn note(&self, span: &mut Span, cell: usize, at: Range<usize>) {
-        if cell == self.address {
-            span.address = at.clone();
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::cell::unquote;
+    use proptest::prelude::*;
+
+    const COMMA: Marks = Marks {
+        delimiter: Some(b','),
+        line_end: b'\n',
+    };
+
+    fn wanting(address: usize, own: Option<Range<usize>>) -> Wanted {
+        Wanted {
+            width: 3,
+            address,
+            own,
         }
-        if let Some(own) = &self.own {
-            if cell == own.start {
-                span.own = at.clone();
-            } else if own.contains(&cell) {
-                span.own.end = at.end;
+    }
+
+    /// What was found, as text: `line: record | address cell`, or `line: ! unread line`.
+    fn found(text: &str, marks: Marks) -> Vec<String> {
+        let mut scanner = Scanner::new(text.as_bytes(), marks, wanting(1, None));
+        let mut found = Vec::new();
+        while let Some(scanned) = scanner.next().unwrap() {
+            let part = |range: Range<usize>| String::from_utf8_lossy(&scanner.bytes()[range]).into_owned();
+            found.push(match scanned {
+                Scanned::Record(span) => {
+                    format!("{}: {} | {}", span.line, part(span.record), part(span.address))
+                }
+                Scanned::Unread { line, text, why } => format!("{line}: ! {why:?} {}", part(text).trim_end()),
+            });
+        }
+        found
+    }
+
+    #[test]
+    fn lines_end_in_any_way_and_empty_ones_are_no_records() {
+        let old_mac = Marks {
+            line_end: b'\r',
+            ..COMMA
+        };
+        let lines = Marks {
+            delimiter: None,
+            ..COMMA
+        };
+        assert_eq!(
+            found("a,b\r\n\r\n\nc\n,d", COMMA),
+            ["1: a,b | b", "4: c | ", "5: ,d | d"]
+        );
+        assert_eq!(
+            found("a,b\r\rc,\"d\re\"\rf", old_mac),
+            ["1: a,b | b", "3: c,\"d\re\" | \"d\re\"", "5: f | "]
+        );
+        assert_eq!(found("a,\"b\n\"c", lines), ["1: a,\"b | a,\"b", "2: \"c | \"c"]);
+    }
+
+    #[test]
+    fn a_quote_is_read_as_the_csv_crate_reads_it() {
+        assert_eq!(
+            found("a,\"b,\nc\"\"\",d\n", COMMA),
+            ["1: a,\"b,\nc\"\"\",d | \"b,\nc\"\"\""]
+        );
+        assert_eq!(found("a,b \"c\" d\n", COMMA), ["1: a,b \"c\" d | b \"c\" d"]);
+        assert_eq!(found("a,\"b\" c,d\n", COMMA), ["1: a,\"b\" c,d | \"b\" c"]);
+    }
+
+    #[test]
+    fn a_quote_that_is_not_closed_costs_only_its_line() {
+        assert_eq!(
+            found("a,\"b\nc,d\ne,f\n", COMMA),
+            ["1: ! Unclosed a,\"b", "2: c,d | d", "3: e,f | f"]
+        );
+        assert_eq!(
+            found("a,\"b\nc,\"d\"\ne,\"f\ng\"\n", COMMA),
+            [
+                "1: ! Unclosed a,\"b",
+                "2: c,\"d\" | \"d\"",
+                "3: e,\"f\ng\" | \"f\ng\""
+            ]
+        );
+        // The second cell over several lines opens exactly where the first was found not to be one.
+        assert_eq!(
+            found("a,\"b\nc,\"d\ne\"\n", COMMA),
+            ["1: ! Unclosed a,\"b", "2: c,\"d\ne\" | \"d\ne\""]
+        );
+    }
+
+    #[test]
+    fn no_list_takes_more_than_linear_work() {
+        // Every line opens a quote that goes on to the end: each would be walked in full but for the distrust.
+        let text = "a\",\"\n".repeat(100_000);
+        assert_eq!(found(&text, COMMA).len(), 100_000);
+    }
+
+    fn cells() -> impl Strategy<Value = Vec<Vec<String>>> {
+        let cell = prop_oneof!["[a-z@. ]{0,12}", "[a-c,;\"\r\n é]{0,12}", "\\PC{0,8}"];
+        prop::collection::vec(prop::collection::vec(cell, 3), 0..12)
+    }
+
+    proptest! {
+        #[test]
+        fn what_the_csv_crate_wrote_is_found_as_the_csv_crate_reads_it(
+            records in cells(),
+            crlf in any::<bool>(),
+            always in any::<bool>(),
+            delimiter in prop::sample::select(b",;\t|".as_slice()),
+            column in 0usize..3,
+            own in prop::sample::select([None, Some(0..1), Some(0..2), Some(1..3), Some(0..3)].as_slice()),
+        ) {
+            let mut writer = csv::WriterBuilder::new()
+                .delimiter(delimiter)
+                .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+                .quote_style(if always { csv::QuoteStyle::Always } else { csv::QuoteStyle::Necessary })
+                .from_writer(Vec::new());
+            for record in &records { writer.write_record(record).unwrap(); }
+            let bytes = writer.into_inner().unwrap();
+            let mut reader = csv::ReaderBuilder::new()
+                .delimiter(delimiter).has_headers(false).from_reader(bytes.as_slice());
+            let marks = Marks { delimiter: Some(delimiter), line_end: b'\n' };
+            let mut scanner = Scanner::new(bytes.as_slice(), marks, wanting(column, own.clone()));
+            for record in reader.byte_records() {
+                let record = record.unwrap();
+                let Some(Scanned::Record(span)) = scanner.next().unwrap() else { panic!("a record is missing") };
+                let part = |range: Range<usize>| &scanner.bytes()[range];
+                prop_assert_eq!(span.cells, record.len());
+                prop_assert_eq!(&*unquote(part(span.address.clone())), &record[column]);
+                if let Some(own) = &own {
+                    let mut stretch = csv::ReaderBuilder::new()
+                        .delimiter(delimiter).has_headers(false).flexible(true).from_reader(part(span.own.clone()));
+                    let stretch = stretch.byte_records().next().map(Result::unwrap).unwrap_or_default();
+                    let wanted: Vec<&[u8]> = record.iter().skip(own.start).take(own.len()).collect();
+                    if wanted.iter().any(|cell| !cell.is_empty()) || own.len() > 1 {
+                        prop_assert_eq!(stretch.iter().collect::<Vec<_>>(), wanted);
+                    }
+                }
             }
+            prop_assert_eq!(scanner.next().unwrap(), None);
         }
-        if cell < self.width {
-            span.width_end = at.end;
+
+        #[test]
+        fn any_bytes_come_out_as_they_went_in_but_for_empty_lines(
+            bytes in prop::collection::vec(prop::sample::select(b"ab,,\"\"\"\r\n\n\x00\xff".as_slice()), 0..400),
+        ) {
+            let mut scanner = Scanner::new(bytes.as_slice(), COMMA, wanting(1, None));
+            let mut rest = bytes.as_slice();
+            while let Some(scanned) = scanner.next().unwrap() {
+                let (piece, address) = match scanned {
+                    Scanned::Record(span) => (span.whole, span.address),
+                    Scanned::Unread { text, .. } => (text.clone(), text),
+                };
+                prop_assert!(piece.start <= address.start && address.end <= piece.end);
+                let piece = &scanner.bytes()[piece];
+                let gap = memchr::memmem::find(rest, piece).unwrap();
+                prop_assert!(rest[..gap].iter().all(|byte| b"\r\n".contains(byte)));
+                rest = &rest[gap + piece.len()..];
+            }
+            prop_assert!(rest.iter().all(|byte| b"\r\n".contains(byte)));
         }
     }
-
-    /// Puts what was not found at the record's end.
-    fn fill_up(&self, span: &mut Span) {
-        let end = span.record.end;
-        if span.cells <= self.address {
-            span.address = end..end;
-        }
-        if self.own.as_ref().is_none_or(|own| span.cells <= own.start) {
-            span.own = end..end;
-        }
-    }
-}
-
-/// How many bytes at the end of `text` are an unfinished line.
-pub(super) fn unfinished_line(text: &[u8], line_end: u8) -> usize {
-    memrchr(line_end, text).map_or(text.len(), |at| text.len() - at - 1)
 }

@@ -106,9 +106,8 @@ impl Bytes {
         let filled = read_full(&mut bytes.open().map_err(failed)?, &mut magic).map_err(failed)?;
         bytes.compression = match &magic[..filled] {
             [0x1f, 0x8b, ..] => Compression::Gzip,
-            [0x28, 0xb5, 0x2f, 0xfd] => Compression::Zstd,
-            // A skippable frame may stand first (RFC 8878 3.1.2).
-            [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
+            // A frame, or a skippable one in front of it (RFC 8878 3.1.1, 3.1.2).
+            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
             _ => Compression::Plain,
         };
         Ok(bytes)
@@ -137,7 +136,7 @@ impl Bytes {
         Ok(Box::new(Unpacked {
             inner: unpacked,
             packed_bytes,
-            unpacked_bytes: 0,
+            given_bytes: 0,
         }))
     }
 }
@@ -168,24 +167,25 @@ pub(super) fn read_full(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<
 struct Unpacked {
     inner: Box<dyn Read + Send>,
     packed_bytes: u64,
-    unpacked_bytes: u64,
+    given_bytes: u64,
 }
 
 impl Read for Unpacked {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.unpacked_bytes += n as u64;
+        self.given_bytes += n as u64;
         let ratio_limit = RATIO_COUNTS_FROM_BYTES.max(self.packed_bytes.saturating_mul(MAX_RATIO));
-        if self.unpacked_bytes > ratio_limit {
-            return Err(io::Error::other(format!(
-                "it unpacks to more than {MAX_RATIO} times its size"
-            )));
+        if self.given_bytes > ratio_limit {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it unpacks to more than {MAX_RATIO} times its size"),
+            ));
         }
-        if self.unpacked_bytes > MAX_UNPACKED_BYTES {
-            return Err(io::Error::other(format!(
-                "it unpacks to more than {} GiB",
-                MAX_UNPACKED_BYTES >> 30
-            )));
+        if self.given_bytes > MAX_UNPACKED_BYTES {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("it unpacks to more than {} GiB", MAX_UNPACKED_BYTES >> 30),
+            ));
         }
         Ok(n)
     }

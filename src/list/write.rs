@@ -5,21 +5,18 @@
 //! Must not: judge. Fails: before the first row where it can, and then leaves everything as it was.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use super::cell;
-use super::columns::{self, Column, ColumnSet, Told};
+use super::columns::{Column, ColumnSet, Told};
 use super::error::ListError;
+use super::files::{self, Output, WRITE_BUFFER_BYTES};
+use super::form::Form;
 use super::layout::Layout;
-use super::read::{Extent, Form, Rejected, Row};
+use super::read::{Extent, Rejected, Row};
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::{Confidence, Record};
-
-const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +55,7 @@ pub struct Counts {
     pub verdicts: [u64; 4],
     /// By reason, duplicates left out.
     pub reasons: BTreeMap<Reason, u64>,
-    /// Addresses in the suppression list.
+    /// Addresses in the suppression list, where one is written.
     pub suppressed: u64,
 }
 
@@ -68,46 +65,20 @@ impl Counts {
         self.verdicts[verdict as usize]
     }
 
+    fn note(&mut self, record: &Record, duplicate_of: Option<u64>) {
+        self.results += 1;
+        let reason = record.judgement.reason;
+        if duplicate_of.is_some() {
+            self.duplicates += 1;
+        } else {
+            self.verdicts[reason.verdict() as usize] += 1;
+            *self.reasons.entry(reason).or_default() += 1;
+        }
+    }
+
     /// Data rows of the list.
     pub fn rows(&self) -> u64 {
         self.results + self.rejected
-    }
-}
-
-/// One output file.
-struct Output {
-    path: PathBuf,
-    stream: BufWriter<NamedTempFile>,
-}
-
-impl Output {
-    fn create(folder: &Path, path: PathBuf) -> Result<Output, ListError> {
-        let file = NamedTempFile::with_prefix_in(".listproof-", folder);
-        let file = file.map_err(|error| ListError::write(&path, error))?;
-        Ok(Output {
-            path,
-            stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file),
-        })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
-        let written = self.stream.write_all(bytes);
-        written.map_err(|error| ListError::write(&self.path, error))
-    }
-
-    /// Puts the file in its place.
-    fn place(self) -> Result<(), ListError> {
-        let path = self.path;
-        let file = self
-            .stream
-            .into_inner()
-            .map_err(|error| ListError::write(&path, error.into_error()))?;
-        file.as_file()
-            .sync_all()
-            .map_err(|error| ListError::write(&path, error))?;
-        let placed = file.persist(&path);
-        placed.map_err(|error| ListError::write(&path, error.error))?;
-        Ok(())
     }
 }
 
@@ -115,10 +86,12 @@ impl Output {
 struct Splits {
     folder: PathBuf,
     stem: String,
-    deliverable: Output,
+    /// `None` where mailboxes are not asked about: then nothing is known to be deliverable.
+    deliverable: Option<Output>,
+    /// What was not found out: `.retry`, or `.unprobed` where mailboxes are not asked about.
+    open: Output,
     risky: Output,
     undeliverable: Output,
-    retry: Output,
     duplicates: Output,
     suppression: Output,
     rejected: Output,
@@ -132,15 +105,15 @@ enum Results {
 /// All outputs of a run.
 pub struct Outputs {
     layout: Layout,
-    unprobed: bool,
     columns: Vec<Column>,
-    /// With `smtp_text`.
+    /// With `smtp_text`, the server's words.
     undeliverable_columns: Vec<Column>,
     /// With `duplicate_of`.
     duplicate_columns: Vec<Column>,
     results: Results,
     splits: Option<Splits>,
     counts: Counts,
+    /// The row being written; kept for its memory.
     line: Vec<u8>,
 }
 
@@ -148,38 +121,33 @@ impl Outputs {
     /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
     pub fn create(target: &Target, form: &Form, options: &WriteOptions) -> Result<Outputs, ListError> {
         let layout = Layout::new(form, options.prefix.as_deref())?;
-        let columns = options.columns.columns();
-        let with = |extra: Column| {
-            let mut columns = columns.clone();
-            if !columns.contains(&extra) {
-                columns.push(extra);
-            }
-            columns
-        };
         let (results, splits) = match target {
             Target::Stdout => (
                 Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())),
                 None,
             ),
             Target::File(path) => {
-                may_replace(path, form, || is_results(path))?;
-                let folder = match path.parent() {
-                    Some(folder) if folder != Path::new("") => folder,
-                    _ => Path::new("."),
-                };
-                (Results::File(Output::create(folder, path.clone())?), None)
+                files::may_replace(path, form, || files::is_results(path))?;
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                let output = Output::create(folder.unwrap_or(Path::new(".")), path.clone())?;
+                (Results::File(output), None)
             }
             Target::Folder(folder) => {
-                let (results, splits) = folder_outputs(folder, form, &layout, options)?;
+                let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
+                let (results, splits) = Splits::create(folder, form, ending, options.unprobed)?;
                 (Results::File(results), Some(splits))
             }
+        };
+        let columns = options.columns.columns();
+        let with = |extra: Column| {
+            let more = (!columns.contains(&extra)).then_some(extra);
+            columns.iter().copied().chain(more).collect()
         };
         let mut outputs = Outputs {
             undeliverable_columns: with(Column::SmtpText),
             duplicate_columns: with(Column::DuplicateOf),
             columns,
             layout,
-            unprobed: options.unprobed,
             results,
             splits,
             counts: Counts::default(),
@@ -195,23 +163,21 @@ impl Outputs {
     }
 
     fn write_headers(&mut self) -> Result<(), ListError> {
-        let Outputs { layout, line, .. } = self;
-        let mut header = |columns: &[Column]| {
-            line.clear();
-            layout.header(columns, line);
-            line.clone()
+        let header = |columns: &[Column]| {
+            let mut header = Vec::new();
+            self.layout.header(columns, &mut header);
+            header
         };
-        let users = header(&[]);
-        let told = header(&self.columns);
-        let undeliverable = header(&self.undeliverable_columns);
-        let duplicates = header(&self.duplicate_columns);
+        let (users, told) = (header(&[]), header(&self.columns));
         self.results.write(&told)?;
         if let Some(splits) = &mut self.splits {
-            splits.deliverable.write(&users)?;
-            splits.retry.write(&users)?;
+            if let Some(deliverable) = &mut splits.deliverable {
+                deliverable.write(&users)?;
+            }
+            splits.open.write(&users)?;
             splits.risky.write(&told)?;
-            splits.undeliverable.write(&undeliverable)?;
-            splits.duplicates.write(&duplicates)?;
+            splits.undeliverable.write(&header(&self.undeliverable_columns))?;
+            splits.duplicates.write(&header(&self.duplicate_columns))?;
             splits.suppression.write(b"email\n")?;
             splits.rejected.write(b"line,cause,text\n")?;
         }
@@ -229,63 +195,51 @@ impl Outputs {
         repaired: Option<&str>,
         duplicate_of: Option<u64>,
     ) -> Result<(), ListError> {
-        if self.layout.is_ndjson()
-            && let Some(rejected) = self.layout.clash(row)
-        {
+        if let Some(rejected) = self.layout.clash(row) {
             return self.reject(&rejected);
         }
         let told = Told { record, duplicate_of };
         self.line.clear();
         self.layout.told_row(row, &self.columns, told, &mut self.line);
         self.results.write(&self.line)?;
-        self.counts.results += 1;
-        let reason = record.judgement.reason;
-        if duplicate_of.is_some() {
-            self.counts.duplicates += 1;
-        } else {
-            self.counts.verdicts[reason.verdict() as usize] += 1;
-            *self.counts.reasons.entry(reason).or_default() += 1;
-        }
+        self.counts.note(record, duplicate_of);
         let Some(splits) = &mut self.splits else {
             return Ok(());
         };
+        let (layout, line) = (&self.layout, &mut self.line);
         if duplicate_of.is_some() {
-            self.line.clear();
-            self.layout
-                .told_row(row, &self.duplicate_columns, told, &mut self.line);
-            return splits.duplicates.write(&self.line);
+            line.clear();
+            layout.told_row(row, &self.duplicate_columns, told, line);
+            return splits.duplicates.write(line);
         }
-        match reason.verdict() {
-            Verdict::Risky => splits.risky.write(&self.line),
+        match record.judgement.reason.verdict() {
+            Verdict::Risky => splits.risky.write(line),
             Verdict::Deliverable => {
-                self.line.clear();
+                line.clear();
                 // The cleaned list never holds an address that was not checked.
-                let clean = repaired.or((row.extent != Extent::Whole).then(|| row.address()));
-                self.layout.own_row(row, clean, &mut self.line);
-                splits.deliverable.write(&self.line)
+                let checked = (row.extent != Extent::Whole).then(|| row.address());
+                layout.own_row(row, repaired.or(checked), line);
+                splits
+                    .deliverable
+                    .as_mut()
+                    .unwrap_or(&mut splits.open)
+                    .write(line)
             }
             Verdict::Unknown => {
-                self.line.clear();
-                self.layout.own_row(row, None, &mut self.line);
-                let unsettled = if self.unprobed {
-                    &mut splits.deliverable
-                } else {
-                    &mut splits.retry
-                };
-                unsettled.write(&self.line)
+                line.clear();
+                layout.own_row(row, None, line);
+                splits.open.write(line)
             }
             Verdict::Undeliverable => {
-                self.line.clear();
-                self.layout
-                    .told_row(row, &self.undeliverable_columns, told, &mut self.line);
-                splits.undeliverable.write(&self.line)?;
-                let sure = record.judgement.confidence == Confidence::Confirmed;
-                if sure && reason != Reason::Found(Finding::Empty) {
+                line.clear();
+                layout.told_row(row, &self.undeliverable_columns, told, line);
+                splits.undeliverable.write(line)?;
+                if may_suppress(record) {
                     self.counts.suppressed += 1;
-                    self.line.clear();
-                    cell::write(&mut self.line, repaired.unwrap_or(row.address()).trim(), b',');
-                    self.line.push(b'\n');
-                    splits.suppression.write(&self.line)?;
+                    line.clear();
+                    cell::write(line, repaired.unwrap_or(row.address()).trim(), b',');
+                    line.push(b'\n');
+                    splits.suppression.write(line)?;
                 }
                 Ok(())
             }
@@ -302,14 +256,12 @@ impl Outputs {
         let Some(splits) = &mut self.splits else {
             return Ok(());
         };
-        let mut writer = csv::Writer::from_writer(std::mem::take(&mut self.line));
-        let line = rejected.line.to_string();
-        let written = writer.write_record([&line, &rejected.cause.to_string(), &rejected.text]);
-        self.line = writer.into_inner().unwrap_or_default();
-        written.map_err(|error| ListError::write(&splits.rejected.path, error.into()))?;
-        splits.rejected.write(&self.line)?;
-        self.line.clear();
-        Ok(())
+        let mut writer = csv::Writer::from_writer(&mut splits.rejected);
+        let (line, cause) = (rejected.line.to_string(), rejected.cause.to_string());
+        let listed = writer.write_record([line.as_str(), &cause, &rejected.text]);
+        let listed = listed.map_err(io::Error::from).and_then(|()| writer.flush());
+        drop(writer);
+        listed.map_err(|error| ListError::write(&splits.rejected.path, error))
     }
 
     /// Puts all files in their places.
@@ -318,39 +270,73 @@ impl Outputs {
             .splits
             .as_ref()
             .map(|splits| (splits.folder.clone(), splits.stem.clone()));
-        match self.results {
-            Results::File(output) => {
-                if let Some((folder, stem)) = &folder {
-                    remove_earlier(folder, stem)?;
-                }
-                // First, because the next run knows by it that the other files are ours.
-                output.place()?;
-            }
-            Results::Stdout(mut stream) => {
-                stream
-                    .flush()
-                    .map_err(|error| ListError::write(Path::new("stdout"), error))?;
-            }
-        }
-        if let Some(splits) = self.splits {
-            splits.deliverable.place()?;
-            if !self.unprobed {
-                splits.retry.place()?;
-            }
-            for output in [
-                splits.risky,
-                splits.undeliverable,
-                splits.duplicates,
-                splits.suppression,
-                splits.rejected,
-            ] {
-                output.place()?;
+        match (self.results, self.splits) {
+            (Results::File(results), Some(splits)) => splits.place(results)?,
+            (Results::File(results), None) => results.place()?,
+            (Results::Stdout(mut stream), _) => {
+                let flushed = stream.flush();
+                flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
         }
         Ok(Finished {
             counts: self.counts,
             folder,
         })
+    }
+}
+
+/// Suppression is hard to undo, so only what is sure goes there, and only what is an address.
+fn may_suppress(record: &Record) -> bool {
+    let judgement = &record.judgement;
+    judgement.confidence == Confidence::Confirmed && judgement.reason != Reason::Found(Finding::Empty)
+}
+
+impl Splits {
+    fn create(
+        folder: &Path,
+        form: &Form,
+        ending: &str,
+        unprobed: bool,
+    ) -> Result<(Output, Splits), ListError> {
+        files::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
+        let stem = form.stem();
+        let ours = files::has_results(folder, &stem);
+        for name in files::names(&stem) {
+            files::may_replace(&folder.join(name), form, || ours)?;
+        }
+        let output =
+            |what: &str, ending: &str| Output::create(folder, folder.join(format!("{stem}.{what}.{ending}")));
+        let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
+        let splits = Splits {
+            deliverable,
+            open: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
+            risky: output("risky", ending)?,
+            undeliverable: output("undeliverable", ending)?,
+            duplicates: output("duplicates", ending)?,
+            suppression: output("suppression", "csv")?,
+            rejected: output("rejected", "csv")?,
+            folder: folder.to_owned(),
+            stem: stem.clone(),
+        };
+        Ok((output("results", ending)?, splits))
+    }
+
+    /// Replaces what an earlier run left. The results go first: by them the next run knows the other files as ours,
+    /// should this one be killed in between.
+    fn place(self, results: Output) -> Result<(), ListError> {
+        let (folder, stem) = (self.folder, self.stem);
+        let outputs = self.deliverable.into_iter().chain([
+            self.open,
+            self.risky,
+            self.undeliverable,
+            self.duplicates,
+            self.suppression,
+            self.rejected,
+        ]);
+        let outputs: Vec<Output> = [results].into_iter().chain(outputs).collect();
+        let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
+        files::remove_stale(&folder, &stem, &written)?;
+        outputs.into_iter().try_for_each(Output::place)
     }
 }
 
@@ -399,141 +385,4 @@ impl Finished {
         output.write(bytes)?;
         output.place()
     }
-}
-
-/// Every file that a run may leave.
-const FILES: [&str; 9] = [
-    "results",
-    "deliverable",
-    "risky",
-    "undeliverable",
-    "retry",
-    "unprobed",
-    "duplicates",
-    "suppression",
-    "rejected",
-];
-
-fn file_names(stem: &str) -> impl Iterator<Item = String> {
-    let lists = FILES
-        .iter()
-        .flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
-    let others = ["report.html", "summary.json"].map(str::to_owned);
-    lists.chain(others).map(move |file| format!("{stem}.{file}"))
-}
-
-fn folder_outputs(
-    folder: &Path,
-    form: &Form,
-    layout: &Layout,
-    options: &WriteOptions,
-) -> Result<(Output, Splits), ListError> {
-    make_folder(folder).map_err(|error| ListError::write(folder, error))?;
-    let stem = form.stem();
-    let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-    let ours = ["csv", "ndjson"].map(|ending| folder.join(format!("{stem}.results.{ending}")));
-    let ours = ours.iter().any(|path| is_results(path));
-    for name in file_names(&stem) {
-        may_replace(&folder.join(name), form, || ours)?;
-    }
-    let output =
-        |what: &str, ending: &str| Output::create(folder, folder.join(format!("{stem}.{what}.{ending}")));
-    let splits = Splits {
-        deliverable: output(
-            if options.unprobed {
-                "unprobed"
-            } else {
-                "deliverable"
-            },
-            ending,
-        )?,
-        risky: output("risky", ending)?,
-        undeliverable: output("undeliverable", ending)?,
-        retry: output("retry", ending)?,
-        duplicates: output("duplicates", ending)?,
-        suppression: output("suppression", "csv")?,
-        rejected: output("rejected", "csv")?,
-        folder: folder.to_owned(),
-        stem: stem.clone(),
-    };
-    Ok((output("results", ending)?, splits))
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-/// Refuses a place where a link, a folder, the list itself or somebody else's file is.
-fn may_replace(path: &Path, form: &Form, is_ours: impl FnOnce() -> bool) -> Result<(), ListError> {
-    let meta = match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(ListError::write(path, error)),
-        Ok(meta) => meta,
-    };
-    if meta.is_symlink() {
-        return Err(ListError::Link {
-            path: path.to_owned(),
-        });
-    }
-    let same = |input: &PathBuf| match (input.canonicalize(), path.canonicalize()) {
-        (Ok(input), Ok(output)) => input == output,
-        _ => false,
-    };
-    if form.path.as_ref().is_some_and(same) {
-        return Err(ListError::Itself {
-            path: path.to_owned(),
-        });
-    }
-    // Nothing is lost with an empty file, such as `mktemp` makes.
-    if meta.is_file() && (meta.len() == 0 || is_ours()) {
-        Ok(())
-    } else {
-        Err(ListError::Foreign {
-            path: path.to_owned(),
-        })
-    }
-}
-
-/// True for a file whose first line has our columns.
-fn is_results(path: &Path) -> bool {
-    const MAX_HEADER_BYTES: u64 = 1 << 20;
-    let Ok(file) = File::open(path) else { return false };
-    let mut line = Vec::new();
-    let mut start = BufReader::new(io::Read::take(file, MAX_HEADER_BYTES));
-    if start.read_until(b'\n', &mut line).is_err() {
-        return false;
-    }
-    let line = String::from_utf8_lossy(&line);
-    if let Ok(fields) = super::json::fields(line.trim_end()) {
-        let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
-        return columns::earlier(&names).is_some();
-    }
-    [b',', b';', b'\t', b'|'].into_iter().any(|delimiter| {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .from_reader(line.as_bytes());
-        let header = reader.records().next().and_then(Result::ok);
-        let names: Vec<String> = header.iter().flatten().map(str::to_owned).collect();
-        columns::earlier(&names).is_some()
-    })
-}
-
-/// Takes away what an earlier run left, the summary first: it says that a run is done.
-fn remove_earlier(folder: &Path, stem: &str) -> Result<(), ListError> {
-    let names: Vec<String> = file_names(stem).collect();
-    for name in names.iter().rev() {
-        let path = folder.join(name);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(ListError::write(&path, error));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
 }

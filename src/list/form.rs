@@ -1,0 +1,233 @@
+//! What a list is: packing, encoding, delimiter, header, and the column with the addresses.
+//!
+//! Decides: all of that, from the list's beginning and what the user says. Must not: hand out rows. Fails: where no
+//! list can be seen in the bytes, with what was seen instead. Can't know: what comes after the beginning.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use super::column::{self, NotFound};
+use super::columns;
+use super::decode::{Decode, Encoding};
+use super::dialect::{self, Kind};
+use super::error::{ListError, read_error};
+use super::foreign;
+use super::read::ReadOptions;
+use super::record::{Marks, Wanted};
+use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, Unread};
+use super::source::{self, Bytes, Compression};
+
+/// So many bytes are looked at to find out what a list is.
+const SAMPLE_BYTES: usize = 512 << 10;
+
+/// The text of a list.
+pub(super) type Text = Decode<Box<dyn Read + Send>>;
+
+/// What a list is, found out from its beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// The input as it was named.
+    pub name: String,
+    /// The file, when it is one.
+    pub path: Option<PathBuf>,
+    /// How it was packed.
+    pub compression: Compression,
+    /// How its text was encoded; what is written is UTF-8.
+    pub encoding: Encoding,
+    /// A byte order mark stood in front; none is written.
+    pub bom: bool,
+    /// How it is written.
+    pub kind: Kind,
+    /// The line end that it uses first.
+    pub line_end: &'static str,
+    /// The first row names the columns.
+    pub has_header: bool,
+    /// The columns; `column_1` and so on where they have no name.
+    pub columns: Vec<String>,
+    /// Which of them holds the addresses, from 0 on.
+    pub address: usize,
+    /// How that was found, for people.
+    pub found: String,
+    /// The columns that an earlier run of ours added.
+    pub(super) own: Option<Range<usize>>,
+    /// The header as it was written, without line end; empty where there is none.
+    pub(super) header: Vec<u8>,
+    /// How many cells `header` has.
+    pub(super) header_cells: usize,
+    /// Where our own earlier columns lie in `header`.
+    pub(super) header_own: Range<usize>,
+    marks: Marks,
+    /// Rows before the first data row: a `sep=` line, the header.
+    pub(super) skipped_records: usize,
+}
+
+impl Form {
+    /// What results are named after: the file's name without its endings, `stdin` for a stream.
+    pub fn stem(&self) -> String {
+        source::stem(self.path.as_deref())
+    }
+
+    /// The folder for the results when none is named: `STEM.listproof` in the current folder.
+    pub fn default_folder(&self) -> PathBuf {
+        PathBuf::from(format!("{}.listproof", self.stem()))
+    }
+
+    /// The byte between our cells.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.marks.delimiter.unwrap_or(b',')
+    }
+
+    /// What was found out, in one line for people.
+    pub fn sentence(&self) -> String {
+        let packed = self.compression.word().map(|word| format!(", {word}"));
+        let header = if self.has_header || self.kind == Kind::Ndjson {
+            ""
+        } else {
+            ", no header"
+        };
+        format!(
+            "{} in {}{}{header}; addresses: {}",
+            self.kind.word(),
+            self.encoding.word(),
+            packed.unwrap_or_default(),
+            self.found
+        )
+    }
+}
+
+impl Form {
+    pub(super) fn of(bytes: &Bytes, options: &ReadOptions) -> Result<Form, ListError> {
+        let name = &bytes.name;
+        let mut raw = vec![0; SAMPLE_BYTES];
+        let mut stream = bytes.read().map_err(read_error(name))?;
+        let filled = source::read_full(&mut stream, &mut raw).map_err(read_error(name))?;
+        drop(stream);
+        raw.truncate(filled);
+        let whole = filled < SAMPLE_BYTES;
+        foreign::refuse_bytes(name, &raw)?;
+        let (encoding, mark_bytes) = Encoding::detect(&raw);
+        let mut text = Vec::new();
+        Decode::new(&raw[mark_bytes..], encoding)
+            .read_to_end(&mut text)
+            .map_err(read_error(name))?;
+        let text = String::from_utf8_lossy(&text);
+        if text.trim().is_empty() {
+            return Err(ListError::Empty { name: name.clone() });
+        }
+        foreign::refuse_text(name, &text)?;
+        let shape = dialect::shape(&text, whole);
+        let skipped_records =
+            usize::from(shape.sep_line) + usize::from(shape.sample.has_header && shape.kind != Kind::Ndjson);
+        let mut form = Form {
+            name: name.clone(),
+            path: bytes.path.clone(),
+            compression: bytes.compression,
+            encoding,
+            bom: mark_bytes > 0,
+            kind: shape.kind,
+            line_end: line_end(&text, shape.marks),
+            has_header: shape.sample.has_header,
+            address: 0,
+            found: String::new(),
+            own: None,
+            header: Vec::new(),
+            header_cells: 0,
+            header_own: 0..0,
+            marks: shape.marks,
+            skipped_records,
+            columns: Vec::new(),
+        };
+        let line = form.read_header(bytes)?;
+        let columns = shape.sample.names.len();
+        if columns > MAX_COLUMNS {
+            return Err(ListError::TooManyColumns {
+                name: name.clone(),
+                line,
+                columns,
+                limit: MAX_COLUMNS,
+            });
+        }
+        let found = column::choose(&shape.sample, options.column.as_deref()).map_err(|why| match why {
+            NotFound::Asked(column) => ListError::UnknownColumn {
+                name: name.clone(),
+                line,
+                column,
+                columns: shape.sample.names.clone(),
+            },
+            NotFound::None => ListError::NoAddressColumn {
+                name: name.clone(),
+                line,
+                columns: shape.sample.names.clone(),
+            },
+        })?;
+        form.address = found.index;
+        form.found = found.sentence;
+        form.own = columns::earlier(&shape.sample.names);
+        form.columns = shape.sample.names;
+        form.read_header(bytes)?;
+        Ok(form)
+    }
+
+    pub(super) fn scanner(&self, bytes: &Bytes) -> Result<Scanner<Text>, ListError> {
+        let name = &self.name;
+        let mut stream = bytes.read().map_err(read_error(name))?;
+        if self.bom {
+            let mark_bytes = if self.encoding == Encoding::Utf8 { 3 } else { 2 };
+            source::read_full(&mut stream, &mut [0; 3][..mark_bytes]).map_err(read_error(name))?;
+        }
+        let wanted = Wanted {
+            width: self.columns.len().max(1),
+            address: self.address,
+            own: self.own.clone(),
+        };
+        Ok(Scanner::new(
+            Decode::new(stream, self.encoding),
+            self.marks,
+            wanted,
+        ))
+    }
+
+    /// Takes the header as it is written; returns its line, or the first row's.
+    fn read_header(&mut self, bytes: &Bytes) -> Result<u64, ListError> {
+        let mut scanner = self.scanner(bytes)?;
+        let mut line = 1;
+        for _ in 0..self.skipped_records.max(1) {
+            match scanner.next().map_err(read_error(&self.name))? {
+                Some(Scanned::Record(span)) => {
+                    line = span.line;
+                    if self.has_header && self.kind != Kind::Ndjson {
+                        self.header = scanner.bytes()[span.record.clone()].to_vec();
+                        self.header_cells = span.cells;
+                        let start = span.record.start;
+                        self.header_own = span.own.start - start..span.own.end - start;
+                    }
+                }
+                Some(Scanned::Unread { line, why, .. }) if self.kind != Kind::Ndjson => {
+                    return Err(match why {
+                        Unread::TooLong => ListError::EndlessLine {
+                            name: self.name.clone(),
+                            line,
+                            limit: MAX_RECORD_BYTES,
+                        },
+                        Unread::Unclosed if self.has_header => ListError::BrokenHeader {
+                            name: self.name.clone(),
+                            line,
+                        },
+                        Unread::Unclosed => break,
+                    });
+                }
+                _ => {}
+            }
+        }
+        Ok(line)
+    }
+}
+
+fn line_end(text: &str, marks: Marks) -> &'static str {
+    match (marks.line_end, text.find('\n')) {
+        (b'\r', _) => "\r",
+        (_, Some(at)) if text[..at].ends_with('\r') => "\r\n",
+        _ => "\n",
+    }
+}

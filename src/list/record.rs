@@ -1,0 +1,245 @@
+//! One record in bytes: where it ends, and where the few cells lie that anyone asks for.
+//!
+//! Decides: by RFC 4180 and the csv crate's leniency (a quote inside a plain cell is a letter, text after a closing
+//! quote belongs to the cell). Must not: copy, unquote, or know what an address is.
+//!
+//! A quote that is never closed would swallow the rest of the list. So a cell over several lines counts only if it is
+//! closed properly: a delimiter or a line end follows its last quote.
+
+use std::ops::Range;
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+const QUOTE: u8 = b'"';
+
+/// How lines and cells are told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marks {
+    /// Between cells; `None` where a line is one cell and quotes are letters.
+    pub(super) delimiter: Option<u8>,
+    /// The last byte of a line end: `\n` (a `\r` in front of it belongs to the line end), or `\r` alone.
+    pub(super) line_end: u8,
+}
+
+impl Marks {
+    /// Where a record ends whose line end has its last byte at `line_end`.
+    pub(super) fn record_end(self, bytes: &[u8], start: usize, line_end: usize) -> usize {
+        let carriage = self.line_end == b'\n' && line_end > start && bytes[line_end - 1] == b'\r';
+        line_end - usize::from(carriage)
+    }
+}
+
+/// Which cells of a record are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// How many cells a record should have, 1 at least.
+    pub(super) width: usize,
+    /// The cell with the address.
+    pub(super) address: usize,
+    /// Cells that are looked for as one stretch: our own columns of an earlier run.
+    pub(super) own: Option<Range<usize>>,
+}
+
+/// Where a record and its wanted cells lie in the bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// The record without its line end.
+    pub(super) record: Range<usize>,
+    /// The record with its line end.
+    pub(super) whole: Range<usize>,
+    /// 1-based line on which it starts.
+    pub(super) line: u64,
+    /// How many cells there are.
+    pub(super) cells: usize,
+    /// Where the last cell of the wanted width ends; the record's end when there are fewer.
+    pub(super) width_end: usize,
+    /// The address cell as written, quotes and all; empty at the end when the record is too short.
+    pub(super) address: Range<usize>,
+    /// The stretch of our own earlier cells; empty at the end when the record is too short.
+    pub(super) own: Range<usize>,
+}
+
+/// A line that is one cell.
+pub(super) fn single(record: Range<usize>, next: usize) -> Span {
+    Span {
+        whole: record.start..next,
+        cells: 1,
+        width_end: record.end,
+        address: record.clone(),
+        own: record.end..record.end,
+        record,
+        ..Span::default()
+    }
+}
+
+/// A line without any quote; `None` when it has one, and [`quoted`] has to walk it.
+pub(super) fn plain(
+    bytes: &[u8],
+    record: Range<usize>,
+    next: usize,
+    delimiter: u8,
+    wanted: &Wanted,
+) -> Option<Span> {
+    let line = &bytes[record.clone()];
+    if memchr(QUOTE, line).is_some() {
+        return None;
+    }
+    let Range { start, end } = record;
+    let mut span = Span {
+        address: end..end,
+        ..single(record, next)
+    };
+    if wanted.own.is_some() {
+        let mut cell_start = start;
+        span.cells = 0;
+        for at in memchr_iter(delimiter, line).map(|at| start + at).chain([end]) {
+            span.note(wanted, cell_start..at);
+            cell_start = at + 1;
+        }
+        return Some(span);
+    }
+    // The usual case: run to the address, count the rest.
+    let mut delimiters = memchr_iter(delimiter, line).map(|at| start + at);
+    let mut cell_start = start;
+    for _ in 0..wanted.address {
+        let Some(at) = delimiters.next() else {
+            return Some(span);
+        };
+        span.cells += 1;
+        cell_start = at + 1;
+    }
+    let address_end = delimiters.next().unwrap_or(end);
+    span.address = cell_start..address_end;
+    if address_end < end {
+        span.cells += 1 + memchr_iter(delimiter, &bytes[address_end + 1..end]).count();
+    }
+    if span.cells > wanted.width {
+        let surplus = memchr_iter(delimiter, line).nth(wanted.width - 1);
+        span.width_end = surplus.map_or(end, |at| start + at);
+    }
+    Some(span)
+}
+
+/// How the walk along a record with quotes ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Walk {
+    Done(Span),
+    /// The bytes end too early.
+    More,
+    /// A cell over several lines is not closed properly; seen at this offset.
+    Unclosed(usize),
+}
+
+/// What a walk may count on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    /// Where the record starts.
+    pub(super) start: usize,
+    /// More bytes can be had.
+    pub(super) may_grow: bool,
+    /// The list ends with these bytes.
+    pub(super) ended: bool,
+    /// A cell over several lines is believed only if it opens here or later.
+    pub(super) believed_from: usize,
+}
+
+/// Walks from cell to cell.
+pub(super) fn quoted(bytes: &[u8], marks: Marks, delimiter: u8, wanted: &Wanted, reach: Reach) -> Walk {
+    let mut span = Span::default();
+    let mut cell_start = reach.start;
+    loop {
+        let mut at = cell_start;
+        if bytes.get(at) == Some(&QUOTE) {
+            match closing_quote(bytes, at, marks.line_end, reach) {
+                Ok(after) => at = after,
+                Err(walk) => return walk,
+            }
+            if memchr(marks.line_end, &bytes[cell_start..at]).is_some() {
+                let closed = match &bytes[at..] {
+                    [] | [b'\r'] if reach.may_grow => return Walk::More,
+                    [] | [b'\r'] | [b'\r', b'\n', ..] => true,
+                    [next, ..] => *next == delimiter || *next == marks.line_end,
+                };
+                if !closed {
+                    return Walk::Unclosed(at - 1);
+                }
+            }
+        }
+        let (end, next) = match memchr2(delimiter, marks.line_end, &bytes[at..]) {
+            Some(n) => (at + n, at + n + 1),
+            None if reach.may_grow => return Walk::More,
+            None if !reach.ended => return Walk::Unclosed(bytes.len()),
+            None => (bytes.len(), bytes.len()),
+        };
+        if end < next && bytes[end] == delimiter {
+            span.note(wanted, cell_start..end);
+            cell_start = next;
+            continue;
+        }
+        let record_end = if end < next {
+            marks.record_end(bytes, at, end)
+        } else {
+            end
+        };
+        span.note(wanted, cell_start..record_end);
+        span.record = reach.start..record_end;
+        span.whole = reach.start..next;
+        span.fill_up(wanted);
+        return Walk::Done(span);
+    }
+}
+
+/// The offset after the quote that closes the cell which opens at `open`.
+fn closing_quote(bytes: &[u8], open: usize, line_end: u8, reach: Reach) -> Result<usize, Walk> {
+    let believed = open >= reach.believed_from;
+    let limit = if believed {
+        bytes.len()
+    } else {
+        memchr(line_end, &bytes[open..]).map_or(bytes.len(), |n| open + n)
+    };
+    let mut at = open + 1;
+    loop {
+        let Some(n) = memchr(QUOTE, &bytes[at..limit]) else {
+            let more = reach.may_grow && limit == bytes.len();
+            return Err(if more { Walk::More } else { Walk::Unclosed(limit) });
+        };
+        at += n + 1;
+        match bytes.get(at) {
+            None if reach.may_grow => return Err(Walk::More),
+            Some(&QUOTE) => at += 1,
+            _ => return Ok(at),
+        }
+    }
+}
+
+impl Span {
+    /// Counts the next cell.
+    fn note(&mut self, wanted: &Wanted, cell: Range<usize>) {
+        let index = self.cells;
+        self.cells += 1;
+        if let Some(own) = &wanted.own {
+            if index == own.start {
+                self.own = cell.clone();
+            } else if own.contains(&index) {
+                self.own.end = cell.end;
+            }
+        }
+        if index < wanted.width {
+            self.width_end = cell.end;
+        }
+        if index == wanted.address {
+            self.address = cell;
+        }
+    }
+
+    /// Puts what was not found at the record's end.
+    fn fill_up(&mut self, wanted: &Wanted) {
+        let end = self.record.end;
+        if self.cells <= wanted.address {
+            self.address = end..end;
+        }
+        if wanted.own.as_ref().is_none_or(|own| self.cells <= own.start) {
+            self.own = end..end;
+        }
+    }
+}

@@ -150,6 +150,11 @@ fn zone(question: &Question) -> Does {
                 mx("real.example", 10, at("mx1.shop.example")),
             ],
         ),
+        // What a server says that holds the alias, but not the zone it points into.
+        ("far.example", _) => Answer(
+            ResponseCode::NoError,
+            vec![("far.example", RData::CNAME(CNAME(at("shop.example"))))],
+        ),
         ("dangling.example", _) => Answer(
             ResponseCode::NXDomain,
             vec![("dangling.example", RData::CNAME(CNAME(at("gone.example"))))],
@@ -241,6 +246,10 @@ async fn each_kind_of_answer_stays_what_it_is() {
             ]),
         ),
         ("alias.example", Ok(vec![host(10, "mx1.shop.example")])),
+        (
+            "far.example",
+            Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]),
+        ),
         ("shy.example", Ok(vec![host(5, "mx.shy.example")])),
         ("dangling.example", Err(Miss::NoSuchDomain)),
         ("gone.example", Err(Miss::NoSuchDomain)),

@@ -110,14 +110,12 @@ impl<T: Clone> Memory<T> {
     fn slot(&self, name: &Domain) -> Slot<T> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = |slot: &Slot<T>| slot.get().is_none_or(|known| Instant::now() < known.until);
-        match slots.get(name).filter(is_fresh) {
-            Some(slot) => slot,
-            None => {
-                let slot = Slot::default();
-                slots.put(name.clone(), slot.clone());
-                slot
-            }
+        if let Some(slot) = slots.get(name).filter(is_fresh) {
+            return slot;
         }
+        let slot = Slot::default();
+        slots.put(name.clone(), slot.clone());
+        slot
     }
 }
 
@@ -203,6 +201,7 @@ mod tests {
         Domain::parse(text).unwrap()
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer, as a name service gives it")]
     fn found() -> Result<Vec<IpAddr>, Miss> {
         Ok(vec!["8.8.8.8".parse().unwrap()])
     }

@@ -5,24 +5,26 @@
 //! Fails: as [`Miss::Failed`], after every name server failed. Can't know: whether a name server tells the truth;
 //! [`Dns::invented`] catches those that make up answers.
 //!
-//! Each name server has a resolver of its own, because within one hickory takes a fast SERVFAIL or REFUSED for the
-//! answer though the next server knows it. Names are A-labels with a trailing dot, so no search list is applied.
-//! Case randomisation stays off: forwarders that don't keep the case of a question would fail every lookup, and a
-//! random port for each query guards already.
+//! Used is the library's pool, one per name server, below its `Resolver`. Within one pool a fast SERVFAIL or REFUSED is
+//! taken for the answer though the next server knows it; and the `Resolver` answers for `.invalid` without asking
+//! anybody, and calls a circle of aliases "no records". Names are A-labels with a trailing dot, so no search list is
+//! applied. Case randomisation stays off: forwarders that don't keep the case of a question would fail every lookup,
+//! and a random port for each query guards already.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig};
-use hickory_resolver::lookup::Lookup;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
 use super::dns::{Answering, Dns, DnsFault, Invented, Miss, Mx, MxTarget};
@@ -31,8 +33,8 @@ use crate::smtp::reply::clean;
 
 /// Lookups in flight, each with a UDP socket of its own. More bought nothing (measured), and costs open files.
 const IN_FLIGHT: usize = 256;
-/// Answers that hickory keeps by their TTL; [`super::cache`] keeps them for the run.
-const CACHED_ANSWERS: u64 = 1024;
+/// Most times that an alias is followed by a further question; resolvers send the whole chain at once.
+const MAX_QUESTIONS: usize = 8;
 
 /// How patiently a name server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,39 +116,67 @@ impl NameServers {
         })
     }
 
-    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Lookup, Miss> {
-        let name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
+    /// The records of a kind that a name has, or the end of its aliases.
+    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Miss> {
+        let mut name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
+        for _ in 0..MAX_QUESTIONS {
+            let reply = self.ask(&name, kind).await?;
+            let Some(end) = end_of_aliases(&name, &reply.answers) else {
+                return Err(other("a circle of aliases"));
+            };
+            let wanted = |record: &&Record| record.name == end && record.record_type() == kind;
+            let found: Vec<RData> = reply
+                .answers
+                .iter()
+                .filter(wanted)
+                .map(|record| record.data.clone())
+                .collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            if reply.response_code == ResponseCode::NXDomain {
+                return Err(Miss::NoSuchDomain);
+            }
+            if reply.soa().is_some() {
+                return Err(Miss::NoData);
+            }
+            if end == name {
+                return Err(other("an answer to another question"));
+            }
+            name = end;
+        }
+        Err(other("too many aliases"))
+    }
+
+    /// Asks the name servers in turn, until one answers.
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, Miss> {
+        let _slot = self
+            .slots
+            .acquire()
+            .await
+            .map_err(|fault| other(&fault.to_string()))?;
+        let query = Query::query(name.clone(), kind);
         let first = self.preferred.load(Ordering::Relaxed);
-        let mut worst = None;
+        let mut worst = DnsFault::Timeout;
         for turn in 0..self.servers.len() {
             let index = (first + turn) % self.servers.len();
-            let fault = match self.ask(&self.servers[index], &name, kind).await {
-                Err(Miss::Failed(fault)) => fault,
+            match self.servers[index]
+                .ask(&query)
+                .await
+                .map_err(|fault| miss(&fault))
+            {
+                // A server that answered something tells more than one that did not.
+                Err(Miss::Failed(fault)) if worst == DnsFault::Timeout => worst = fault,
+                Err(Miss::Failed(_)) => {}
                 answer => {
                     if turn > 0 {
                         self.preferred.store(index, Ordering::Relaxed);
                     }
                     return answer;
                 }
-            };
-            // A server that answered tells more than one that did not.
-            worst = Some(
-                worst
-                    .take()
-                    .filter(|known| *known != DnsFault::Timeout)
-                    .unwrap_or(fault),
-            );
+            }
         }
-        Err(Miss::Failed(worst.unwrap_or(DnsFault::Timeout)))
-    }
-
-    async fn ask(&self, server: &Server, name: &Name, kind: RecordType) -> Result<Lookup, Miss> {
-        let _slot = self
-            .slots
-            .acquire()
-            .await
-            .map_err(|fault| other(&fault.to_string()))?;
-        server.lookup(name, kind).await
+        Err(Miss::Failed(worst))
     }
 
     async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, Miss> {
@@ -154,7 +184,12 @@ impl NameServers {
             self.lookup(host, RecordType::A),
             self.lookup(host, RecordType::AAAA)
         );
-        let found: Vec<IpAddr> = [&v4, &v6].into_iter().flatten().flat_map(addresses_in).collect();
+        let found: Vec<IpAddr> = [&v4, &v6]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(address)
+            .collect();
         if !found.is_empty() {
             return Ok(found);
         }
@@ -176,7 +211,7 @@ impl NameServers {
                 invented.extend(addresses);
                 any = true;
             }
-            any |= matches!(self.lookup(&name, RecordType::MX).await, Ok(lookup) if !exchangers_in(&lookup).is_empty());
+            any |= self.lookup(&name, RecordType::MX).await.is_ok();
         }
         if any {
             Invented::new(invented)
@@ -189,11 +224,8 @@ impl NameServers {
 impl Dns for NameServers {
     fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
         Box::pin(async move {
-            let lookup = self.lookup(domain.as_str(), RecordType::MX).await?;
-            match exchangers_in(&lookup) {
-                none if none.is_empty() => Err(nothing_of_that_kind(&lookup)),
-                some => Ok(some),
-            }
+            let records = self.lookup(domain.as_str(), RecordType::MX).await?;
+            Ok(records.iter().filter_map(exchanger).collect())
         })
     }
 
@@ -206,53 +238,52 @@ impl Dns for NameServers {
     }
 }
 
-/// One name server, asked with EDNS (RFC 6891) and, where it does not know that, without.
+/// One name server.
 struct Server {
-    edns: TokioResolver,
-    plain: TokioResolver,
+    pool: NameServerPool<TokioRuntimeProvider>,
+    retries: usize,
 }
 
 impl Server {
     fn new(server: SocketAddr, patience: Patience) -> Result<Server, NetError> {
+        let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+            connection.port = server.port();
+            connection
+        });
+        let config = NameServerConfig::new(server.ip(), true, connections.into());
+        let mut options = ResolverOpts::default();
+        options.timeout = patience.timeout;
+        let context = PoolContext::new(options, TlsConfig::new()?);
         Ok(Server {
-            edns: resolver(server, patience, true)?,
-            plain: resolver(server, patience, false)?,
+            pool: NameServerPool::from_config([config], Arc::new(context), TokioRuntimeProvider::default()),
+            retries: patience.retries,
         })
     }
 
-    async fn lookup(&self, name: &Name, kind: RecordType) -> Result<Lookup, Miss> {
-        let mut answer = self.edns.lookup(name.clone(), kind).await;
-        if let Err(NetError::Dns(DnsError::ResponseCode(
-            ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
-        ))) = answer
-        {
-            answer = self.plain.lookup(name.clone(), kind).await;
+    /// Asks with EDNS (RFC 6891), and where that is not known, without.
+    async fn ask(&self, query: &Query) -> Result<DnsResponse, NetError> {
+        let mut options = DnsRequestOptions::default();
+        options.use_edns = true;
+        let mut retries = self.retries;
+        loop {
+            match self.pool.lookup(query.clone(), options).first_answer().await {
+                Err(NetError::Dns(DnsError::ResponseCode(
+                    ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
+                ))) if options.use_edns => options.use_edns = false,
+                Err(fault) if retries > 0 && may_pass(&fault) => retries -= 1,
+                answer => return answer,
+            }
         }
-        // What hickory says when it ran into itself, not into the name server.
-        if let Err(NetError::NoConnections | NetError::Busy | NetError::Message(_) | NetError::Msg(_)) =
-            answer
-        {
-            answer = self.plain.lookup(name.clone(), kind).await;
-        }
-        answer.map_err(|fault| miss(&fault))
     }
 }
 
-fn resolver(server: SocketAddr, patience: Patience, edns: bool) -> Result<TokioResolver, NetError> {
-    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
-        connection.port = server.port();
-        connection
-    });
-    let server = NameServerConfig::new(server.ip(), true, connections.into());
-    let config = ResolverConfig::from_name_servers(vec![server]);
-    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
-    let options = builder.options_mut();
-    options.timeout = patience.timeout;
-    options.attempts = patience.retries;
-    options.edns0 = edns;
-    options.use_hosts_file = ResolveHosts::Never;
-    options.cache_size = CACHED_ANSWERS;
-    builder.build()
+/// Whether the same question may be answered a moment later: nobody heard it, the library ran into itself, or the
+/// server had not got its own answer yet.
+fn may_pass(fault: &NetError) -> bool {
+    !matches!(
+        fault,
+        NetError::Dns(DnsError::NoRecordsFound(_) | DnsError::ResponseCode(ResponseCode::Refused))
+    )
 }
 
 /// Which miss an error is. Read off the library's types, never off its texts.
@@ -279,25 +310,38 @@ fn other(text: &str) -> Miss {
     Miss::Failed(DnsFault::Other(clean(text)))
 }
 
-/// Records came, aliases perhaps, but none of the kind that was asked for.
-fn nothing_of_that_kind(lookup: &Lookup) -> Miss {
-    match lookup.message().response_code {
-        ResponseCode::NXDomain => Miss::NoSuchDomain,
-        _ => Miss::NoData,
+/// Where a chain of aliases among `answers` ends, in whatever order they stand; `None` when it has no end.
+fn end_of_aliases(name: &Name, answers: &[Record]) -> Option<Name> {
+    let mut end = name;
+    for _ in 0..=answers.len() {
+        let alias = answers.iter().find_map(|record| match &record.data {
+            RData::CNAME(alias) if record.name == *end => Some(&alias.0),
+            _ => None,
+        });
+        match alias {
+            None => return Some(end.clone()),
+            Some(alias) => end = alias,
+        }
+    }
+    None
+}
+
+fn exchanger(record: &RData) -> Option<Mx> {
+    match record {
+        RData::MX(mx) => Some(Mx {
+            preference: mx.preference,
+            target: target(&mx.exchange),
+        }),
+        _ => None,
     }
 }
 
-fn exchangers_in(lookup: &Lookup) -> Vec<Mx> {
-    let records = lookup.answers().iter();
-    records
-        .filter_map(|record| match &record.data {
-            RData::MX(mx) => Some(Mx {
-                preference: mx.preference,
-                target: target(&mx.exchange),
-            }),
-            _ => None,
-        })
-        .collect()
+fn address(record: &RData) -> Option<IpAddr> {
+    match record {
+        RData::A(address) => Some(IpAddr::V4(address.0)),
+        RData::AAAA(address) => Some(IpAddr::V6(address.0)),
+        _ => None,
+    }
 }
 
 fn target(name: &Name) -> MxTarget {
@@ -312,13 +356,5 @@ fn target(name: &Name) -> MxTarget {
     }
 }
 
-fn addresses_in(lookup: &Lookup) -> Vec<IpAddr> {
-    let records = lookup.answers().iter();
-    records
-        .filter_map(|record| match &record.data {
-            RData::A(address) => Some(IpAddr::V4(address.0)),
-            RData::AAAA(address) => Some(IpAddr::V6(address.0)),
-            _ => None,
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests;

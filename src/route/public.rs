@@ -37,7 +37,7 @@ const fn v4(octets: [u8; 4], prefix: u8, name: &'static str, reach: Reach) -> Bl
     }
 }
 
-/// `head` is the first four groups; no block of the registry is told apart by a later one but these few.
+/// `head` is the first four groups; the rest is zero for all blocks but a few single addresses.
 const fn v6(head: [u16; 4], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
     v6_full(
         [head[0], head[1], head[2], head[3], 0, 0, 0, 0],
@@ -48,9 +48,12 @@ const fn v6(head: [u16; 4], prefix: u8, name: &'static str, reach: Reach) -> Blo
 }
 
 const fn v6_full(groups: [u16; 8], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
-    let [a, b, c, d, e, f, g, h] = groups;
+    let g = groups;
     Block {
-        net: Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix),
+        net: Ipv6Net::new_assert(
+            Ipv6Addr::new(g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]),
+            prefix,
+        ),
         name,
         reach,
     }

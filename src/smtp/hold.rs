@@ -108,10 +108,13 @@ pub async fn hold(
         }
         tokio::select! {
             biased;
-            () = sleep_until(limit.of(&session)) => match session.is_idle() {
-                true => session.order(Order::Quit),
-                false => session.timed_out(),
-            },
+            () = sleep_until(limit.of(&session)) => {
+                if session.is_idle() {
+                    session.order(Order::Quit);
+                } else {
+                    session.timed_out();
+                }
+            }
             heard = line.exchange() => match heard {
                 Some(bytes) => session.heard(bytes),
                 None => session.closed(),

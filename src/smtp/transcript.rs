@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut() {
         let mut transcript = Transcript::default();
-        transcript.heard(&[b'x'; 1_000_000]);
+        transcript.heard(&b"x".repeat(1_000_000));
         transcript.heard(b"\n");
         assert_eq!(transcript.lines(), [Line::Heard("x".repeat(MAX_LINE_BYTES))]);
         transcript.heard(&b"y\n".repeat(10_000));

@@ -75,3 +75,6 @@ async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream
     socket.set_nodelay(true)?;
     socket.connect(to).await
 }
+
+#[cfg(test)]
+mod tests;

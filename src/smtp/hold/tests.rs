@@ -72,7 +72,7 @@ impl Peer {
 
     /// Says and does nothing, and keeps the line open.
     async fn fall_silent(self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -409,7 +409,7 @@ async fn floods_are_cut_off_early() {
         })
         .await;
         assert_eq!(outcome.end(), &ended(Stage::Connect, End::Malformed(fault)));
-        assert!(*took.lock().unwrap() < 20_000, "took {:?} bytes", took);
+        assert!(*took.lock().unwrap() < 20_000, "took {took:?} bytes");
     }
 }
 
@@ -500,6 +500,14 @@ async fn a_last_reply_is_read_though_the_server_takes_no_more_commands() {
     assert_eq!(outcome.end(), &ended(Stage::Rcpt, End::Refused(reply)));
 }
 
+/// A network that swallows everything.
+struct BlackHole;
+impl Dial for BlackHole {
+    fn dial<'a>(&'a self, _: SocketAddr, _: &'a Path) -> Dialing<'a> {
+        Box::pin(std::future::pending())
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_connection_is_an_end_too() {
     let (_, receiver) = mpsc::channel(1);
@@ -517,12 +525,6 @@ async fn no_connection_is_an_end_too() {
     let why = End::Connect("connection refused".to_owned());
     assert_eq!(events, [Event::Ended(ended(Stage::Connect, why))]);
 
-    struct BlackHole;
-    impl Dial for BlackHole {
-        fn dial<'a>(&'a self, _: SocketAddr, _: &'a Path) -> Dialing<'a> {
-            Box::pin(std::future::pending())
-        }
-    }
     let (_, receiver) = mpsc::channel(1);
     let mut events = Vec::new();
     hold(

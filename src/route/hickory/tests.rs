@@ -1,0 +1,360 @@
+//! The resolver against name servers on loopback that do what is asked of them. Real time, and no waiting in it but
+//! for the name server that is silent.
+#![expect(clippy::disallowed_methods, reason = "the tests are their own name servers")]
+
+use std::sync::Arc;
+
+use hickory_resolver::proto::op::{Message, MessageType, OpCode};
+use hickory_resolver::proto::rr::Record;
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, NS, SOA};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::*;
+
+/// What a name server does with a question.
+enum Does {
+    Answer(ResponseCode, Vec<(&'static str, RData)>),
+    Refer,
+    Truncate,
+    Nothing,
+}
+
+use Does::{Answer, Nothing, Refer, Truncate};
+
+struct Question {
+    name: String,
+    kind: RecordType,
+    edns: bool,
+    tcp: bool,
+}
+
+type Script = fn(&Question) -> Does;
+
+/// A name server that follows a script; it lives as long as the test. Tells how often it was asked.
+async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
+    let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = udp.local_addr().unwrap();
+    let tcp = TcpListener::bind(address).await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    tokio::spawn(async move {
+        let mut buffer = [0; 2000];
+        loop {
+            let (length, from) = udp.recv_from(&mut buffer).await.unwrap();
+            count.fetch_add(1, Ordering::Relaxed);
+            if let Some(reply) = reply(&buffer[..length], script, false) {
+                udp.send_to(&reply, from).await.unwrap();
+            }
+        }
+    });
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = tcp.accept().await.unwrap();
+            let length = stream.read_u16().await.unwrap();
+            let mut buffer = vec![0; length.into()];
+            stream.read_exact(&mut buffer).await.unwrap();
+            let reply = reply(&buffer, script, true).unwrap();
+            stream
+                .write_u16(u16::try_from(reply.len()).unwrap())
+                .await
+                .unwrap();
+            stream.write_all(&reply).await.unwrap();
+        }
+    });
+    (address, asked)
+}
+
+fn reply(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
+    let question = Message::from_vec(question).unwrap();
+    let query = question.queries[0].clone();
+    let name = query.name().to_ascii();
+    let does = script(&Question {
+        name: name.trim_end_matches('.').to_owned(),
+        kind: query.query_type(),
+        edns: question.edns.is_some(),
+        tcp,
+    });
+    let mut message = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
+    message.add_query(query.clone());
+    message.metadata.recursion_desired = true;
+    message.metadata.recursion_available = true;
+    match does {
+        Nothing => return None,
+        Truncate => message.metadata.truncation = true,
+        Refer => {
+            let zone = Name::from_ascii("example.").unwrap();
+            message.add_authorities([Record::from_rdata(
+                zone,
+                60,
+                RData::NS(NS(at("ns.elsewhere.example"))),
+            )]);
+        }
+        Answer(code, records) => {
+            message.metadata.response_code = code;
+            message.add_answers(
+                records
+                    .into_iter()
+                    .map(|(name, data)| Record::from_rdata(at(name), 60, data)),
+            );
+            if message.answers.is_empty() && code == ResponseCode::NoError {
+                let soa = SOA::new(at("ns.example"), at("hostmaster.example"), 1, 60, 60, 60, 60);
+                message.add_authorities([Record::from_rdata(at("example"), 60, RData::SOA(soa))]);
+            }
+        }
+    }
+    Some(message.to_vec().unwrap())
+}
+
+fn at(name: &str) -> Name {
+    Name::from_ascii(format!("{name}.")).unwrap()
+}
+
+fn mx(owner: &'static str, preference: u16, exchange: Name) -> (&'static str, RData) {
+    (owner, RData::MX(MX::new(preference, exchange)))
+}
+
+fn code(code: ResponseCode) -> Does {
+    Answer(code, Vec::new())
+}
+
+/// A name server with a name for each thing that can happen.
+fn zone(question: &Question) -> Does {
+    use RecordType as T;
+    let a = |owner, text: &str| (owner, RData::A(A(text.parse().unwrap())));
+    let aaaa = |owner, text: &str| (owner, RData::AAAA(AAAA(text.parse().unwrap())));
+    match (question.name.as_str(), question.kind) {
+        ("shop.example", T::MX) => Answer(
+            ResponseCode::NoError,
+            vec![
+                mx("shop.example", 20, at("MX2.Shop.Example")),
+                mx("shop.example", 10, at("mx1.shop.example")),
+            ],
+        ),
+        ("null.example", T::MX) => Answer(ResponseCode::NoError, vec![mx("null.example", 0, Name::root())]),
+        ("odd.example", T::MX) => {
+            let odd = Name::from_labels([&b"m\x1b\xfcx"[..], b"example"]).unwrap();
+            Answer(
+                ResponseCode::NoError,
+                vec![
+                    mx("odd.example", 1, at("my_mx.example")),
+                    mx("odd.example", 2, at("192.0.2.1")),
+                    mx("odd.example", 3, odd),
+                ],
+            )
+        }
+        ("alias.example", T::MX) => Answer(
+            ResponseCode::NoError,
+            vec![
+                ("alias.example", RData::CNAME(CNAME(at("real.example")))),
+                mx("real.example", 10, at("mx1.shop.example")),
+            ],
+        ),
+        // What a server says that holds the alias, but not the zone it points into.
+        ("far.example", _) => Answer(
+            ResponseCode::NoError,
+            vec![("far.example", RData::CNAME(CNAME(at("shop.example"))))],
+        ),
+        ("dangling.example", _) => Answer(
+            ResponseCode::NXDomain,
+            vec![("dangling.example", RData::CNAME(CNAME(at("gone.example"))))],
+        ),
+        ("circle.example", _) => Answer(
+            ResponseCode::NoError,
+            vec![("circle.example", RData::CNAME(CNAME(at("circle.example"))))],
+        ),
+        ("both.example", T::A) => Answer(ResponseCode::NoError, vec![a("both.example", "192.0.2.1")]),
+        ("both.example", T::AAAA) => Answer(ResponseCode::NoError, vec![aaaa("both.example", "2001:db8::1")]),
+        ("six.example", T::AAAA) => Answer(ResponseCode::NoError, vec![aaaa("six.example", "2001:db8::1")]),
+        ("half.example", T::A) => Answer(ResponseCode::NoError, vec![a("half.example", "192.0.2.1")]),
+        ("half.example", T::AAAA) | ("servfail.example" | "halffail.example", _) => {
+            code(ResponseCode::ServFail)
+        }
+        ("refused.example", _) => code(ResponseCode::Refused),
+        ("gone.example", _) => code(ResponseCode::NXDomain),
+        ("referred.example", _) => Refer,
+        ("silent.example", _) => Nothing,
+        ("big.example", T::MX) if question.tcp => {
+            let host = |n: u16| mx("big.example", n, at(&format!("mx{n}.big.example")));
+            Answer(ResponseCode::NoError, (0..60).map(host).collect())
+        }
+        ("big.example", T::MX) => Truncate,
+        ("shy.example", _) if question.edns => code(ResponseCode::FormErr),
+        ("shy.example", T::MX) => Answer(
+            ResponseCode::NoError,
+            vec![mx("shy.example", 5, at("mx.shy.example"))],
+        ),
+        (name, _) if name.ends_with(".invalid") => code(ResponseCode::NXDomain),
+        _ => code(ResponseCode::NoError),
+    }
+}
+
+const HASTE: Patience = Patience {
+    timeout: Duration::from_millis(300),
+    retries: 0,
+};
+
+async fn servers(scripts: &[Script]) -> NameServers {
+    let mut addresses = Vec::new();
+    for script in scripts {
+        addresses.push(server(*script).await.0);
+    }
+    NameServers::at(&addresses, HASTE).unwrap()
+}
+
+fn domain(text: &str) -> Domain {
+    Domain::parse(text).unwrap()
+}
+
+fn host(preference: u16, name: &str) -> Mx {
+    Mx {
+        preference,
+        target: MxTarget::Host(domain(name)),
+    }
+}
+
+fn malformed(preference: u16, text: &str) -> Mx {
+    Mx {
+        preference,
+        target: MxTarget::Malformed(text.to_owned()),
+    }
+}
+
+fn ips(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn each_kind_of_answer_stays_what_it_is() {
+    let dns = servers(&[zone]).await;
+    let null = Mx {
+        preference: 0,
+        target: MxTarget::Null,
+    };
+    for (name, expected) in [
+        (
+            "shop.example",
+            Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]),
+        ),
+        ("null.example", Ok(vec![null])),
+        (
+            "odd.example",
+            Ok(vec![
+                malformed(1, "my_mx.example"),
+                malformed(2, "192.0.2.1"),
+                malformed(3, "m\\033\\374x.example"),
+            ]),
+        ),
+        ("alias.example", Ok(vec![host(10, "mx1.shop.example")])),
+        (
+            "far.example",
+            Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]),
+        ),
+        ("shy.example", Ok(vec![host(5, "mx.shy.example")])),
+        ("dangling.example", Err(Miss::NoSuchDomain)),
+        ("gone.example", Err(Miss::NoSuchDomain)),
+        ("both.example", Err(Miss::NoData)),
+        ("servfail.example", Err(Miss::Failed(DnsFault::ServFail))),
+        ("refused.example", Err(Miss::Failed(DnsFault::Refused))),
+        ("silent.example", Err(Miss::Failed(DnsFault::Timeout))),
+    ] {
+        assert_eq!(dns.mx(&domain(name)).await, expected, "{name}");
+    }
+    for name in ["referred.example", "circle.example"] {
+        let answer = dns.mx(&domain(name)).await;
+        assert!(
+            matches!(answer, Err(Miss::Failed(DnsFault::Other(_)))),
+            "{name}: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_truncated_answer_is_fetched_over_tcp() {
+    let dns = servers(&[zone]).await;
+    assert_eq!(dns.mx(&domain("big.example")).await.unwrap().len(), 60);
+}
+
+#[tokio::test]
+async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
+    let dns = servers(&[zone]).await;
+    for (name, expected) in [
+        ("both.example", Ok(ips(&["192.0.2.1", "2001:db8::1"]))),
+        ("six.example", Ok(ips(&["2001:db8::1"]))),
+        ("half.example", Ok(ips(&["192.0.2.1"]))),
+        ("halffail.example", Err(Miss::Failed(DnsFault::ServFail))),
+        ("gone.example", Err(Miss::NoSuchDomain)),
+        ("shop.example", Err(Miss::NoData)),
+    ] {
+        assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() {
+    for bad in [
+        (|_| code(ResponseCode::Refused)) as Script,
+        |_| code(ResponseCode::ServFail),
+        |_| Nothing,
+        |_| Refer,
+    ] {
+        let (first, asked) = server(bad).await;
+        let (second, _) = server(zone).await;
+        let dns = NameServers::at(&[first, second], HASTE).unwrap();
+        let expected = Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]);
+        assert_eq!(dns.mx(&domain("shop.example")).await, expected);
+        let before = asked.load(Ordering::Relaxed);
+        assert_eq!(dns.mx(&domain("gone.example")).await, Err(Miss::NoSuchDomain));
+        assert_eq!(
+            asked.load(Ordering::Relaxed),
+            before,
+            "the good one is asked first now"
+        );
+    }
+}
+
+#[tokio::test]
+async fn when_all_fail_the_answer_that_tells_more_is_told() {
+    let dns = servers(&[|_| Nothing, |_| code(ResponseCode::Refused), |_| Nothing]).await;
+    assert_eq!(
+        dns.mx(&domain("shop.example")).await,
+        Err(Miss::Failed(DnsFault::Refused))
+    );
+}
+
+#[tokio::test]
+async fn a_closed_port_is_a_failure_and_not_an_absence() {
+    let (closed, _) = {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        (socket.local_addr().unwrap(), socket)
+    };
+    let dns = NameServers::at(&[closed], HASTE).unwrap();
+    assert!(matches!(
+        dns.mx(&domain("shop.example")).await,
+        Err(Miss::Failed(_))
+    ));
+}
+
+#[tokio::test]
+async fn a_server_that_makes_up_answers_is_found_out() {
+    assert_eq!(servers(&[zone]).await.invented().await, Invented::default());
+    assert_eq!(
+        servers(&[|_| Nothing]).await.invented().await,
+        Invented::default()
+    );
+    let inventor: Script = |question| match question.kind {
+        RecordType::A => {
+            let made_up = RData::A(A("192.0.2.66".parse().unwrap()));
+            let owner: &'static str = question.name.clone().leak();
+            Answer(ResponseCode::NoError, vec![(owner, made_up)])
+        }
+        _ => code(ResponseCode::NoError),
+    };
+    let invented = servers(&[inventor]).await.invented().await;
+    assert!(invented.any() && invented.holds("192.0.2.66".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn nobody_to_ask_is_said_at_once() {
+    assert!(matches!(NameServers::at(&[], HASTE), Err(SetupFault::NoServer)));
+}

@@ -108,7 +108,7 @@ impl Error {
             Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
-            Error::World(fault) => Some(fault.hint().to_owned()),
+            Error::World(fault) => Some(fault.hint()),
             Error::Resolver(_) => Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned()),
             Error::System { .. } => None,
         }

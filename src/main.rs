@@ -14,7 +14,7 @@ use listproof::cli::{Check, Cli, Command, LogFormat, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::list::{ReadOptions, Source, Target, WriteOptions};
 use listproof::report::{Gates, card};
-use listproof::run;
+use listproof::run::{self, stop::Stop};
 use listproof::settings::Settings;
 
 /// How long `verify` waits for greylisting and other passing trouble.
@@ -144,8 +144,21 @@ fn email_of(line: &[u8]) -> Option<String> {
 }
 
 fn world(typed: &World) -> Result<Exit, Error> {
-    let _ = typed;
-    Ok(Exit::Finished)
+    let world = listproof::world::World::open(&typed.file)?;
+    if let Some(path) = &typed.log {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+    }
+    runtime(false)?.block_on(async {
+        let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
+        let server = bound.map_err(|source| Error::System { what: "serve the world", source })?;
+        let (dns, port) = (server.dns(), server.smtp_port());
+        println!("serving until interrupted; ask it with");
+        println!("  listproof verify LIST --dns {dns} --smtp-port {port} --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR");
+        let mut stop = Stop::on_signals()?;
+        server.run(stop.wait()).await;
+        Ok(Exit::Finished)
+    })
 }
 
 fn man() -> Result<Exit, Error> {

@@ -48,7 +48,7 @@ impl Network {
                     allowed: Allowed::new(world.nets()),
                     egress: Some(egress),
                     clock: Clock::showing(world.starts()),
-                    dns: world.clone(),
+                    dns: Arc::new(world.clone()),
                     dial: Arc::new(world),
                 })
             }

@@ -48,7 +48,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let list = crate::list::open(&verify.source, &verify.reading)?;
     let form = list.form().clone();
     tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-    let target = verify.target.unwrap_or_else(|| Target::Folder(crate::list::read::default_folder(&form)));
+    let target = verify.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
     let mut writing = verify.writing;
     writing.unprobed = !matches!(reach, Reach::Probe(_));
     let mut outputs = Outputs::create(&target, &form, &writing)?;

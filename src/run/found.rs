@@ -117,7 +117,11 @@ impl Found {
             }
             let heard = roster.target(address).and_then(|target| self.inquired.get(&target));
             inquiry = heard.cloned().unwrap_or_default();
-            if heard.is_none() {
+            let is_askable = match &route {
+                Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
+                _ => true,
+            };
+            if heard.is_none() && is_askable {
                 inquiry.unprobed = self.unprobed;
             }
             inquiry.anomaly = facts.is_some_and(|facts| facts.anomaly);

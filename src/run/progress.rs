@@ -1,10 +1,10 @@
 //! How far a run is: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
+#![expect(clippy::disallowed_methods, reason = "who watches lives in real time, even while a world runs in its own")]
 
 use std::io::{IsTerminal, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::time::Instant;
 
 /// Off a terminal: a line this often, at most.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -549,16 +549,15 @@ impl Scheduler {
         }
     }
 
-    /// Sends an idle session of the lane away, so that another door gets its place.
+    /// Sends a session without work away, so that another door of the lane gets its place.
     fn make_room(&mut self, lane: LaneId) {
-        if self.lanes[lane].leaving == 0 {
-            let doors = self.lanes[lane].doors.values();
-            let idle = doors
-                .filter_map(|&door| self.doors[door].idle.last().copied())
-                .min();
-            if let Some(session) = idle {
-                self.quit(session);
-            }
+        if self.lanes[lane].leaving > 0 {
+            return;
+        }
+        let doors = self.lanes[lane].doors.values().map(|&door| &self.doors[door]);
+        let useless = doors.filter(|door| door.courses.is_empty() || door.hold_until > self.now.elapsed);
+        if let Some(session) = useless.filter_map(|door| door.idle.last().copied()).min() {
+            self.quit(session);
         }
     }
 

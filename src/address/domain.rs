@@ -31,6 +31,9 @@ impl Domain {
     /// assert!(Domain::parse("192.0.2.1").is_err());
     /// ```
     pub fn parse(text: &str) -> Result<Domain, DomainFault> {
+        if !text.is_ascii() {
+            return international(text);
+        }
         match scan(text.as_bytes())? {
             Form::Canonical => Ok(Domain(text.into())),
             Form::UpperCase => Ok(Domain(text.to_ascii_lowercase().into())),
@@ -210,7 +213,7 @@ enum Form {
     Canonical,
     /// Only its capitals are not.
     UpperCase,
-    /// It has letters beyond ASCII, or A-labels to be checked.
+    /// It has A-labels to be checked.
     International,
 }
 
@@ -236,7 +239,6 @@ fn scan(text: &[u8]) -> Result<Form, DomainFault> {
                 start = at + 1;
                 numeric = true;
             }
-            0x80.. => return Ok(Form::International),
             _ => return fault(stranger(b, FaultKind::DomainCharacter), at),
         }
     }
@@ -301,10 +303,20 @@ fn to_ascii(text: &str) -> Option<String> {
         .map(std::borrow::Cow::into_owned)
 }
 
+/// The full stops that UTS #46 takes for a dot.
+const FULL_STOPS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
 fn international(text: &str) -> Result<Domain, DomainFault> {
     let Some(ascii) = to_ascii(text) else {
         return Err(blame(text));
     };
+    // An A-label of an A-label: valid for the lenient treatment of hyphens, and no label of any registry.
+    if let Some(at) = ascii.find("xn--xn--") {
+        return Err(SyntaxFault {
+            kind: FaultKind::Punycode,
+            at: at.min(text.len()),
+        });
+    }
     // After a conversion offsets mean nothing to the reader of the original: the start of the domain is shown.
     match scan(ascii.as_bytes()) {
         Ok(_) if ascii.len() > NAME_MAX_BYTES => Err(SyntaxFault {
@@ -316,30 +328,31 @@ fn international(text: &str) -> Result<Domain, DomainFault> {
     }
 }
 
-/// Finds the label that UTS #46 refuses; the bidi rule may refuse only all of them together.
+/// Finds what UTS #46 refuses: a character, else a label, else all of it together (the bidi rule).
 fn blame(text: &str) -> DomainFault {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || !b.is_ascii();
+    if let Some((at, b)) = text.bytes().enumerate().find(|&(_, b)| !allowed(b)) {
+        return SyntaxFault {
+            kind: stranger(b, FaultKind::DomainCharacter),
+            at,
+        };
+    }
     let mut start = 0;
-    for label in text.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']) {
+    for label in text.split(FULL_STOPS) {
         if to_ascii(label).is_none() {
-            if label.is_ascii() {
-                return match scan(label.as_bytes()) {
-                    Err(fault) if fault.kind != FaultKind::NumericTopLevel => fault.shifted(start),
-                    _ => SyntaxFault {
-                        kind: FaultKind::Punycode,
-                        at: start,
-                    },
-                };
-            }
-            return SyntaxFault {
-                kind: FaultKind::InternationalDomain,
-                at: start,
+            let hyphen = label.starts_with('-') || label.ends_with('-');
+            let kind = match label.is_ascii() {
+                _ if hyphen => FaultKind::DomainHyphen,
+                true => FaultKind::Punycode,
+                false => FaultKind::InternationalDomain,
             };
+            return SyntaxFault { kind, at: start };
         }
-        let separator = text[start + label.len()..]
+        let stop = text[start + label.len()..]
             .chars()
             .next()
             .map_or(0, char::len_utf8);
-        start += label.len() + separator;
+        start += label.len() + stop;
     }
     SyntaxFault {
         kind: FaultKind::InternationalDomain,

@@ -16,7 +16,7 @@ pub fn of(address: &Address, lists: &Lists) -> Kinds {
         role: Some(is_role(&name, lists)),
         disposable: Some(domain.is_some_and(|domain| lists.is_disposable(domain))),
         free: Some(domain.is_some_and(|domain| lists.is_free(domain))),
-        tagged: Some(name.len() < address.local().len()),
+        tagged: Some(untagged(address.local()).len() < address.local().len()),
     }
 }
 
@@ -45,12 +45,14 @@ fn is_role(name: &str, lists: &Lists) -> bool {
         .any(|name| !name.is_empty() && (lists.is_role(name) || lists.is_no_reply(name)))
 }
 
-/// The local part without its tag, in lower case.
 fn name(address: &Address) -> String {
-    let local = address.local();
-    let name = match local.split_once('+') {
-        Some((name, _)) if !name.is_empty() && !local.starts_with('"') => name,
+    untagged(address.local()).to_lowercase()
+}
+
+/// The local part without its tag. Only the plus: other separators belong to names at most providers.
+fn untagged(local: &str) -> &str {
+    match local.split_once('+') {
+        Some((name, _)) if !name.is_empty() && !name.starts_with('"') => name,
         _ => local,
-    };
-    name.to_lowercase()
+    }
 }

@@ -45,5 +45,7 @@ impl NameRule {
 /// The id of the rule that forbids this address at its provider.
 pub fn check<'a>(address: &Address, lists: &'a Lists) -> Option<&'a str> {
     let rule = lists.name_rule(address.domain()?)?;
-    (!rule.allows(address.local())).then_some(rule.id.as_str())
+    // Every domain has these two, whatever it allows its users (RFC 2142).
+    let reserved = ["abuse", "postmaster"].iter().any(|name| address.local().eq_ignore_ascii_case(name));
+    (!reserved && !rule.allows(address.local())).then_some(rule.id.as_str())
 }

@@ -125,15 +125,22 @@ const STEPS: &[Step] = &[
 ];
 
 fn invisible(text: &str) -> Option<(String, Repair)> {
-    // The joiners spell words in some scripts; among ASCII they are leftovers of a web page.
+    // The joiners spell words in some scripts; left of an @ and among ASCII they are leftovers of a web page.
     let joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
-    let among_ascii = text.chars().all(|c| c.is_ascii() || joiner(c) || is_invisible(c));
-    replace(
-        text,
+    let (local, domain) = text
+        .rsplit_once('@')
+        .map_or((text, ""), |(local, _)| text.split_at(local.len()));
+    let among_ascii = local
+        .chars()
+        .all(|c| c.is_ascii() || joiner(c) || is_invisible(c));
+    let wrong = |c: char| is_invisible(c) || (among_ascii && joiner(c));
+    if !local.contains(wrong) && !domain.contains(is_invisible) {
+        return None;
+    }
+    Some((
+        local.replace(wrong, "") + &domain.replace(is_invisible, ""),
         Repair::Invisible,
-        |c| is_invisible(c) || (among_ascii && joiner(c)),
-        |_| None,
-    )
+    ))
 }
 
 fn no_break_space(text: &str) -> Option<(String, Repair)> {

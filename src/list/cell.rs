@@ -95,3 +95,68 @@ fn pieces(text: &str, separates: impl Fn(char) -> bool) -> impl Iterator<Item = 
     cuts.push(&text[start..]);
     cuts.into_iter().map(str::trim).filter(|piece| !piece.is_empty())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn several_addresses_are_told_from_one() {
+        let table: [(&str, Option<&[&str]>); 12] = [
+            ("ann@x.example", None),
+            ("", None),
+            ("Lee, Ann <ann@x.example>", None),
+            ("\"a@b, c\"@x.example", None),
+            ("ann@@x.example", None),
+            (
+                "ann@x.example;bob@y.example",
+                Some(&["ann@x.example", "bob@y.example"]),
+            ),
+            (
+                "ann@x.example, , bob@y.example,",
+                Some(&["ann@x.example", "bob@y.example"]),
+            ),
+            (
+                "ann@x.example\nbob@y.example",
+                Some(&["ann@x.example", "bob@y.example"]),
+            ),
+            (
+                "ann@x.example bob@y.example",
+                Some(&["ann@x.example", "bob@y.example"]),
+            ),
+            (
+                "Lee, Ann <ann@x.example>; <b@y.example>",
+                Some(&["Ann <ann@x.example>", "<b@y.example>"]),
+            ),
+            (
+                "\"Lee; A\" <ann@x.example>, b@y.example",
+                Some(&["\"Lee; A\" <ann@x.example>", "b@y.example"]),
+            ),
+            (
+                "ann@x.example (private), b@y.example",
+                Some(&["ann@x.example (private)", "b@y.example"]),
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(addresses(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_cell_reads_back_by_us_and_by_the_csv_crate(
+            text in "[a-c,;\"\r\n \té]{0,12}",
+            delimiter in prop::sample::select(b",;\t|".as_slice()),
+        ) {
+            let mut cell = Vec::new();
+            write(&mut cell, &text, delimiter);
+            prop_assert_eq!(&*unquote(&cell), text.as_bytes());
+            cell.extend_from_slice(&[delimiter, b'x']);
+            let mut reader = csv::ReaderBuilder::new()
+                .delimiter(delimiter).has_headers(false).from_reader(cell.as_slice());
+            let record = reader.records().next().unwrap().unwrap();
+            prop_assert_eq!(record.iter().collect::<Vec<_>>(), [text.as_str(), "x"]);
+        }
+    }
+}

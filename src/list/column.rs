@@ -4,9 +4,11 @@
 //! as the cells do not contradict it, else by the cells alone. Says in a sentence what it did. Must not: read files.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::address::Address;
+use crate::smtp::reply::clean;
 
 /// So large a share of a column's filled cells has to be addresses when nothing but the cells speaks for it.
 const ENOUGH_PERCENT: usize = 30;
@@ -19,6 +21,8 @@ pub(super) struct Sample {
     /// The names in the header; where there is none, `column_1` and so on.
     pub(super) names: Vec<String>,
     pub(super) has_header: bool,
+    /// The names are keys of objects.
+    pub(super) has_keys: bool,
     pub(super) rows: Vec<Vec<String>>,
 }
 
@@ -38,8 +42,12 @@ pub(super) enum NotFound {
     None,
 }
 
-/// Chooses the address column.
-pub(super) fn choose(sample: &Sample, asked: Option<&str>) -> Result<Found, NotFound> {
+/// Chooses the address column; `own` are columns of an earlier run of ours, which are never taken unasked.
+pub(super) fn choose(
+    sample: &Sample,
+    own: Option<&Range<usize>>,
+    asked: Option<&str>,
+) -> Result<Found, NotFound> {
     if let Some(asked) = asked {
         let index = by_request(&sample.names, sample.has_header, asked)
             .ok_or_else(|| NotFound::Asked(asked.to_owned()))?;
@@ -48,8 +56,15 @@ pub(super) fn choose(sample: &Sample, asked: Option<&str>) -> Result<Found, NotF
             sentence: format!("{}, as asked", title(sample, index)),
         });
     }
+    let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
     let shares: Vec<Share> = (0..sample.names.len())
-        .map(|index| Share::of(sample, index))
+        .map(|index| {
+            if theirs(&index) {
+                Share::in_rows(&sample.rows, index)
+            } else {
+                Share::default()
+            }
+        })
         .collect();
     // The highest share; the leftmost of equals.
     let fullest = (0..shares.len())
@@ -58,6 +73,7 @@ pub(super) fn choose(sample: &Sample, asked: Option<&str>) -> Result<Found, NotF
     if sample.has_header {
         let mut named: Vec<(usize, usize)> = (0..)
             .zip(&sample.names)
+            .filter(|(index, _)| theirs(index))
             .filter_map(|(index, name)| Some((by_name(name, &shares[index])?, index)))
             .collect();
         named.sort_by_key(|&(rank, index)| (shares[index].addresses == 0, rank, index));
@@ -115,6 +131,20 @@ fn by_request(names: &[String], has_header: bool, asked: &str) -> Option<usize> 
     })
 }
 
+/// True for a text with a part that speaks of e-mail.
+pub(super) fn speaks_of_mail(name: &str) -> bool {
+    let name = plain(name);
+    NAMES.words.iter().any(|word| name.contains(word.as_str()))
+}
+
+/// The column with the largest share of addresses, if it is enough to go by.
+pub(super) fn by_cells(rows: &[Vec<String>]) -> Option<usize> {
+    let width = rows.iter().map(Vec::len).max()?;
+    let percent = |&index: &usize| Share::in_rows(rows, index).percent();
+    let fullest = (0..width).rev().max_by_key(percent)?;
+    (percent(&fullest) >= ENOUGH_PERCENT).then_some(fullest)
+}
+
 /// How good a name is for an address column, 0 the best; `None` for names that say nothing.
 fn by_name(name: &str, share: &Share) -> Option<usize> {
     const WORD_RANK: usize = 1_000;
@@ -133,10 +163,22 @@ pub(super) fn is_known_name(name: &str) -> bool {
 }
 
 fn title(sample: &Sample, index: usize) -> String {
-    if sample.has_header {
-        format!("column {} `{}`", index + 1, sample.names[index].trim())
+    if sample.has_keys {
+        format!("key `{}`", shown(&sample.names[index]))
+    } else if sample.has_header {
+        format!("column {} `{}`", index + 1, shown(&sample.names[index]))
     } else {
         format!("column {}", index + 1)
+    }
+}
+
+/// A name as it may be shown to people: short, and without what could steer a terminal.
+pub(super) fn shown(name: &str) -> String {
+    const SHOWN_CHARS: usize = 40;
+    let name = clean(name);
+    match name.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
     }
 }
 
@@ -156,14 +198,15 @@ fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
 }
 
 /// How many of a column's filled cells are addresses.
+#[derive(Default)]
 struct Share {
     addresses: usize,
     filled: usize,
 }
 
 impl Share {
-    fn of(sample: &Sample, index: usize) -> Share {
-        let cells = sample.rows.iter().filter_map(|row| row.get(index));
+    fn in_rows(rows: &[Vec<String>], index: usize) -> Share {
+        let cells = rows.iter().filter_map(|row| row.get(index));
         let mut share = Share {
             addresses: 0,
             filled: 0,

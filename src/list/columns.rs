@@ -306,3 +306,115 @@ fn never_a_formula(address: &mut String) {
         address.insert(0, '"');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &str) -> Vec<String> {
+        names.split(',').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_sets_are_those_of_the_contract() {
+        let full = "verdict,reason,fault,action,did_you_mean,email_normalized,domain,provider,mx_host,is_catch_all,\
+            is_role,is_disposable,is_free,is_tagged,smtp_code,enhanced_code,smtp_text,rule,confidence,attempts,\
+            checked_at,expires_at,retry_after,duplicate_of";
+        let of = |set: ColumnSet| {
+            set.columns()
+                .iter()
+                .map(|c| c.name())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        assert_eq!(of(ColumnSet::Full), full);
+        let (up_to_smtp_text, _) = full.split_once("rule,confidence").unwrap();
+        assert_eq!(of(ColumnSet::Standard), format!("{up_to_smtp_text}checked_at"));
+        assert_eq!(
+            of(ColumnSet::Minimal),
+            "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at"
+        );
+    }
+
+    #[test]
+    fn columns_of_an_earlier_run_are_known_again() {
+        let minimal = "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at";
+        let prefixed = minimal
+            .split(',')
+            .map(|name| format!("verify_{name}"))
+            .collect::<Vec<_>>()
+            .join(",");
+        for (header, expected) in [
+            (format!("email,{minimal}"), Some(1..8)),
+            (format!("{minimal},email"), Some(0..7)),
+            (format!("email,{prefixed},note"), Some(1..8)),
+            (format!("email,{minimal},duplicate_of"), Some(1..9)),
+            ("email,verdict,reason".to_owned(), None),
+            (format!("email,{}", minimal.replace("fault", "error")), None),
+        ] {
+            assert_eq!(earlier(&names(&header)), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn a_taken_name_gives_all_of_ours_a_prefix() {
+        let choose = |header: &str, asked: Option<&str>| {
+            let names = names(header);
+            Prefix::choose("list.csv", &names, earlier(&names).as_ref(), asked)
+                .map(|prefix| (prefix.text, prefix.because_of))
+                .map_err(|error| error.to_string())
+        };
+        let prefix =
+            |text: &str, because_of: Option<&str>| Ok((text.to_owned(), because_of.map(str::to_owned)));
+        let ours = "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at";
+        assert_eq!(choose("email,name", None), prefix("", None));
+        assert_eq!(
+            choose("email, Domain ", None),
+            prefix("verify_", Some(" Domain "))
+        );
+        assert_eq!(
+            choose("email,domain,verify_rule", None),
+            prefix("verify_2_", Some("domain"))
+        );
+        assert_eq!(choose(&format!("email,{ours}"), None), prefix("", None));
+        assert_eq!(
+            choose(&format!("email,{ours},REASON"), None),
+            prefix("verify_", Some("REASON"))
+        );
+        assert_eq!(choose("email,domain", Some("lp_")), prefix("lp_", None));
+        assert_eq!(
+            choose("email,domain", Some("")),
+            Err(
+                "`list.csv`: the column prefix `` does not keep ours apart from the column `domain`"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            choose("email", Some("=x")),
+            Err("`=x` cannot be a column prefix".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_address_of_ours_is_never_a_formula() {
+        for (address, expected) in [
+            ("ann@x.example", "ann@x.example"),
+            ("=1+1@x.example", "\"=1+1\"@x.example"),
+            ("+tag@x.example", "\"+tag\"@x.example"),
+            ("\"=x\"@x.example", "\"=x\"@x.example"),
+        ] {
+            let mut text = address.to_owned();
+            never_a_formula(&mut text);
+            assert_eq!(text, expected);
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let mut text = "aé€".repeat(60);
+        cut(&mut text, 255);
+        assert_eq!((text.len(), text.ends_with('é')), (255, true));
+        cut(&mut text, 254);
+        assert_eq!(text.len(), 253);
+    }
+}

@@ -242,3 +242,66 @@ impl<R: Read> Read for Decode<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Decodes with a buffer of `size` bytes at a time.
+    fn decoded(bytes: &[u8], encoding: Encoding, size: usize) -> (Vec<u8>, u64) {
+        let mut stream = Decode::new(bytes, encoding);
+        let mut text = Vec::new();
+        let mut buffer = vec![0; size];
+        loop {
+            match stream.read(&mut buffer).unwrap() {
+                0 => return (text, stream.mended()),
+                n => text.extend_from_slice(&buffer[..n]),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn utf8_passes_byte_for_byte(text in "\\PC{0,60}", size in 8usize..40) {
+            prop_assert_eq!(decoded(text.as_bytes(), Encoding::Utf8, size), (text.into_bytes(), 0));
+        }
+
+        #[test]
+        fn any_bytes_become_utf8_however_they_are_cut(
+            bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..80),
+            size in 8usize..40,
+        ) {
+            let (text, mended) = decoded(&bytes, Encoding::Utf8, size);
+            prop_assert!(std::str::from_utf8(&text).is_ok());
+            prop_assert_eq!(mended == 0, std::str::from_utf8(&bytes).is_ok());
+            prop_assert_eq!(decoded(&bytes, Encoding::Utf8, 1000), (text, mended));
+        }
+
+        #[test]
+        fn utf16_reads_as_what_was_written(text in "\\PC{0,60}", size in 8usize..40) {
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            prop_assert_eq!(decoded(&little, Encoding::Utf16Le, size), (text.clone().into_bytes(), 0));
+            prop_assert_eq!(decoded(&big, Encoding::Utf16Be, size), (text.into_bytes(), 0));
+        }
+    }
+
+    #[test]
+    fn the_encoding_is_told_from_the_first_bytes() {
+        let table: [(&[u8], Encoding, usize); 8] = [
+            (b"", Encoding::Utf8, 0),
+            (b"email\n", Encoding::Utf8, 0),
+            (b"\xef\xbb\xbfemail", Encoding::Utf8, 3),
+            (b"\xff\xfee\0", Encoding::Utf16Le, 2),
+            (b"e\0m\0a\0i\0l\0", Encoding::Utf16Le, 0),
+            (b"\0e\0m\0a\0i\0l", Encoding::Utf16Be, 0),
+            (b"M\xfcller", Encoding::Windows1252, 0),
+            // The sample was cut inside the last letter.
+            (b"M\xc3\xbcll\xc3", Encoding::Utf8, 0),
+        ];
+        for (bytes, encoding, mark_bytes) in table {
+            assert_eq!(Encoding::detect(bytes), (encoding, mark_bytes), "{bytes:?}");
+        }
+    }
+}

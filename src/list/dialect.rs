@@ -9,7 +9,8 @@ use memchr::{memchr, memrchr};
 
 use super::column::{self, Sample, looks_like_address};
 use super::json;
-use super::record::Marks;
+use super::record::{Marks, Wanted};
+use super::scan::{Scanned, Scanner};
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,13 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
         _ => None,
     };
     let rows = match delimiter {
-        Some(delimiter) => records(text, delimiter),
+        Some(delimiter) => records(
+            text,
+            Marks {
+                delimiter: Some(delimiter),
+                line_end,
+            },
+        ),
         None => lines(text, line_end),
     };
     Shape {
@@ -112,15 +119,33 @@ fn lines(text: &str, line_end: u8) -> Vec<Vec<String>> {
         .collect()
 }
 
-fn records(text: &str, delimiter: u8) -> Vec<Vec<String>> {
+/// The first records as the csv crate reads them, but for those that the scanner can't read.
+fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
+    let anything = Wanted {
+        width: 1,
+        address: 0,
+        own: None,
+    };
+    let mut scanner = Scanner::new(text.as_bytes(), marks, anything);
+    let mut readable = Vec::new();
+    let mut count = 0;
+    while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
+        if let Scanned::Record(span) = scanned {
+            readable.extend_from_slice(&scanner.bytes()[span.record]);
+            readable.push(marks.line_end);
+            count += 1;
+        }
+    }
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
+        .delimiter(marks.delimiter.unwrap_or(b','))
+        .terminator(csv::Terminator::Any(marks.line_end))
         .has_headers(false)
         .flexible(true)
-        .from_reader(text.as_bytes());
+        .from_reader(readable.as_slice());
     let records = reader.records().map_while(Result::ok);
-    let cells = records.map(|record| record.iter().map(str::to_owned).collect());
-    cells.take(SAMPLE_ROWS).collect()
+    records
+        .map(|record| record.iter().map(str::to_owned).collect())
+        .collect()
 }
 
 /// Excel's way to name the delimiter: a first line `sep=;`.
@@ -136,7 +161,15 @@ fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
 }
 
 fn kind(text: &str, line_end: u8) -> Kind {
-    let fits = DELIMITERS.map(|delimiter| Fit::of(&records(text, delimiter)));
+    let fits = DELIMITERS.map(|delimiter| {
+        Fit::of(&records(
+            text,
+            Marks {
+                delimiter: Some(delimiter),
+                line_end,
+            },
+        ))
+    });
     let mut best: Option<(usize, u8)> = None;
     for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
         let score = fit.score();
@@ -210,7 +243,13 @@ fn sample(mut rows: Vec<Vec<String>>) -> Sample {
     let has_header = is_header(first, &rows[1..]);
     let header = if has_header { rows.remove(0) } else { Vec::new() };
     let (usual, _) = usual_width(&rows);
-    let width = header.len().max(usual);
+    // Some exports do not name all columns. A few rows that are too wide are those rows' trouble.
+    let unnamed = rows.iter().filter(|row| filled_width(row) > header.len()).count();
+    let width = if unnamed * 2 > rows.len() {
+        header.len().max(usual)
+    } else {
+        header.len()
+    };
     let names = (0..width)
         .map(|index| match header.get(index) {
             Some(name) if !name.trim().is_empty() => name.clone(),
@@ -220,11 +259,20 @@ fn sample(mut rows: Vec<Vec<String>>) -> Sample {
     Sample {
         names,
         has_header,
+        has_keys: false,
         rows,
     }
 }
 
-/// A first row is a header when it names an address column, or when it has no address where the others do.
+/// The number of cells up to the last that is not empty.
+fn filled_width(row: &[String]) -> usize {
+    row.iter()
+        .rposition(|cell| !cell.is_empty())
+        .map_or(0, |last| last + 1)
+}
+
+/// True when the first row names an address column, or when it looks like names above cells that look like values.
+/// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
 fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
     if first.iter().any(|cell| cell.contains('@')) {
         return false;
@@ -232,7 +280,22 @@ fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
     if first.iter().any(|cell| column::is_known_name(cell)) {
         return true;
     }
-    let filled = first.iter().all(|cell| !cell.trim().is_empty());
-    let numbers = first.iter().any(|cell| cell.trim().parse::<f64>().is_ok());
-    filled && !numbers || others.is_empty()
+    let value = |(index, cell): (usize, &String)| {
+        let cell = cell.trim();
+        let repeated = || {
+            others
+                .iter()
+                .any(|row| row.get(index).is_some_and(|other| other.trim() == cell))
+        };
+        cell.parse::<f64>().is_ok() || !cell.is_empty() && repeated()
+    };
+    if first.iter().enumerate().any(value) {
+        return false;
+    }
+    match column::by_cells(others).and_then(|index| first.get(index)) {
+        // What stands above the addresses may be one that lacks its @.
+        Some(name) if first.len() > 1 => !name.trim().is_empty() && !name.contains('.'),
+        Some(name) => column::speaks_of_mail(name),
+        None => first.len() > 1,
+    }
 }

@@ -193,3 +193,63 @@ impl Spill {
         Ok(entries.copied().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn found(keys: &[String]) -> Vec<Option<u64>> {
+        let mut finder = Finder::new();
+        for (record, key) in (1..).zip(keys) {
+            finder.feed(record, key.as_bytes()).unwrap();
+        }
+        let mut duplicates = finder.finish().unwrap();
+        (1..)
+            .zip(keys)
+            .map(|(record, _)| duplicates.first_of(record).unwrap())
+            .collect()
+    }
+
+    fn expected(keys: &[String]) -> Vec<Option<u64>> {
+        let mut first = HashMap::new();
+        let firsts = (1..)
+            .zip(keys)
+            .map(|(record, key)| (record, *first.entry(key).or_insert(record)));
+        firsts
+            .map(|(record, first)| (record != first).then_some(first))
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_record_with_a_key_is_found_as_a_hash_map_finds_it(
+            keys in prop::collection::vec("[ab]{0,4}", 0..300),
+        ) {
+            prop_assert_eq!(found(&keys), expected(&keys));
+        }
+    }
+
+    #[test]
+    fn parts_that_went_to_the_file_are_found_too() {
+        let keys: Vec<String> = (0..400_000u64)
+            .map(|n| format!("{}@x.example", n * 7 % 250_001))
+            .collect();
+        assert_eq!(found(&keys), expected(&keys));
+    }
+
+    #[test]
+    fn records_may_be_left_out_and_asked_in_leaps() {
+        let mut finder = Finder::new();
+        for (record, key) in [(2, "a"), (5, "b"), (9, "a"), (700, "b"), (701, "a")] {
+            finder.feed(record, key.as_bytes()).unwrap();
+        }
+        let mut duplicates = finder.finish().unwrap();
+        assert_eq!(duplicates.count(), 3);
+        let firsts: Vec<Option<u64>> = [1, 9, 10, 701, 702]
+            .map(|n| duplicates.first_of(n).unwrap())
+            .to_vec();
+        assert_eq!(firsts, [None, Some(2), None, Some(2), None]);
+    }
+}

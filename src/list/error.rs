@@ -5,6 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::column::shown;
+
 /// Why a list could not be read, or its results not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
@@ -39,7 +41,7 @@ pub enum ListError {
         name: String,
     },
     /// A known format that holds no plain text.
-    #[error("`{name}` is {what}, not a text file")]
+    #[error("`{name}` is {what}, which cannot be read as a list")]
     Binary {
         /// The input as it was named.
         name: String,
@@ -49,14 +51,12 @@ pub enum ListError {
         hint: &'static str,
     },
     /// The header or a usual row has more cells than any list has.
-    #[error("`{name}`, line {line}: {columns} columns, more than the {limit} that are read")]
+    #[error("`{name}`, line {line}: more than {limit} columns")]
     TooManyColumns {
         /// The input as it was named.
         name: String,
         /// 1-based.
         line: u64,
-        /// As counted.
-        columns: usize,
         /// As allowed.
         limit: usize,
     },
@@ -254,7 +254,7 @@ fn there_are(columns: &[String]) -> String {
     let mut names: Vec<String> = (1..)
         .zip(columns)
         .take(SHOWN)
-        .map(|(number, name)| format!("{number} `{name}`"))
+        .map(|(number, name)| format!("{number} `{}`", shown(name)))
         .collect();
     if columns.len() > SHOWN {
         names.push(format!("and {} more", columns.len() - SHOWN));

@@ -87,9 +87,14 @@ impl Form {
             ", no header"
         };
         format!(
-            "{} in {}{}{header}; addresses: {}",
+            "{} in {}{}{}{header}; addresses: {}",
             self.kind.word(),
             self.encoding.word(),
+            if self.encoding == Encoding::Utf8 {
+                ""
+            } else {
+                " (written as UTF-8)"
+            },
             packed.unwrap_or_default(),
             self.found
         )
@@ -138,17 +143,17 @@ impl Form {
             skipped_records,
             columns: Vec::new(),
         };
-        let line = form.read_header(bytes)?;
-        let columns = shape.sample.names.len();
-        if columns > MAX_COLUMNS {
+        if shape.sample.names.len() > MAX_COLUMNS {
             return Err(ListError::TooManyColumns {
                 name: name.clone(),
-                line,
-                columns,
+                line: 1 + u64::from(shape.sep_line),
                 limit: MAX_COLUMNS,
             });
         }
-        let found = column::choose(&shape.sample, options.column.as_deref()).map_err(|why| match why {
+        let line = form.read_header(bytes)?;
+        form.own = columns::earlier(&shape.sample.names);
+        let asked = options.column.as_deref();
+        let found = column::choose(&shape.sample, form.own.as_ref(), asked).map_err(|why| match why {
             NotFound::Asked(column) => ListError::UnknownColumn {
                 name: name.clone(),
                 line,
@@ -163,7 +168,6 @@ impl Form {
         })?;
         form.address = found.index;
         form.found = found.sentence;
-        form.own = columns::earlier(&shape.sample.names);
         form.columns = shape.sample.names;
         form.read_header(bytes)?;
         Ok(form)
@@ -203,19 +207,24 @@ impl Form {
                         self.header_own = span.own.start - start..span.own.end - start;
                     }
                 }
-                Some(Scanned::Unread { line, why, .. }) if self.kind != Kind::Ndjson => {
-                    return Err(match why {
-                        Unread::TooLong => ListError::EndlessLine {
-                            name: self.name.clone(),
-                            line,
-                            limit: MAX_RECORD_BYTES,
-                        },
-                        Unread::Unclosed if self.has_header => ListError::BrokenHeader {
-                            name: self.name.clone(),
-                            line,
-                        },
-                        Unread::Unclosed => break,
-                    });
+                Some(Scanned::Unread { line, text, why }) if self.kind != Kind::Ndjson => {
+                    let is_row = memchr::memchr(b'@', &scanner.bytes()[text]).is_some() && !self.has_header;
+                    match why {
+                        Unread::Unclosed if is_row => {}
+                        Unread::Unclosed => {
+                            return Err(ListError::BrokenHeader {
+                                name: self.name.clone(),
+                                line,
+                            });
+                        }
+                        Unread::TooLong => {
+                            return Err(ListError::EndlessLine {
+                                name: self.name.clone(),
+                                line,
+                                limit: MAX_RECORD_BYTES,
+                            });
+                        }
+                    }
                 }
                 _ => {}
             }

@@ -72,6 +72,7 @@ pub(super) fn text(raw: &str) -> String {
 pub(super) fn sample(text: &str, rows: usize) -> Sample {
     let mut sample = Sample {
         has_header: true,
+        has_keys: true,
         ..Sample::default()
     };
     for line in text.lines().take(rows) {

@@ -1,0 +1,199 @@
+//! Reading a list and writing it with our columns, against the csv crate that copies it with as many columns.
+//!
+//! `cargo bench --bench list`. Each round reads the same file and writes to a file in the same folder; the figures
+//! count input rows. The csv crate gets its cells for nothing: the very bytes that ours composes of a record.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use listproof::address::Address;
+use listproof::list::{self, ColumnSet, Entry, Outputs, ReadOptions, Source, Target, WriteOptions};
+use listproof::reason::{Finding, Reason};
+use listproof::verdict::{Confidence, Judgement, Kinds, Record};
+use tempfile::TempDir;
+
+const ROWS: u64 = 200_000;
+
+fn main() {
+    divan::main();
+}
+
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+/// Five columns as a CRM exports them, 66 bytes a row.
+static LIST: LazyLock<PathBuf> = LazyLock::new(|| {
+    let path = FOLDER.path().join("contacts.csv");
+    let mut list = String::from("id,first name,company,email,city\n");
+    for row in 0..ROWS {
+        let company = if row % 20 == 0 {
+            "\"Miller, Sons & Co.\""
+        } else {
+            "Miller and Sons Ltd"
+        };
+        list.push_str(&format!(
+            "{row},Annabel,{company},annabel.{row}@company{}.example,Berlin\n",
+            row % 5_000
+        ));
+    }
+    std::fs::write(&path, list).unwrap();
+    path
+});
+
+fn record(address: Option<Address>) -> Record {
+    Record {
+        judgement: Judgement {
+            reason: Reason::Found(Finding::NotProbed),
+            rule: "offline".into(),
+            confidence: Confidence::Inferred,
+            retry_after: None,
+        },
+        did_you_mean: None,
+        address,
+        kinds: Kinds {
+            role: Some(false),
+            disposable: Some(false),
+            free: Some(false),
+            tagged: Some(false),
+        },
+        provider: None,
+        mx_host: None,
+        catch_all: None,
+        reply: None,
+        attempts: 0,
+        checked_at: None,
+        expires_at: None,
+    }
+}
+
+/// The cells that [`record`] makes, in the standard columns but for the address and its domain.
+const CELLS: [&str; 16] = [
+    "unknown",
+    "not_probed",
+    "us",
+    "retry",
+    "",
+    "",
+    "",
+    "",
+    "false",
+    "false",
+    "false",
+    "false",
+    "",
+    "",
+    "",
+    "",
+];
+
+fn csv_copy(list: &Path, more: bool) {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(list)
+        .unwrap();
+    let out = File::create(FOLDER.path().join("copy.csv")).unwrap();
+    let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(64 << 10, out));
+    let mut row = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut row).unwrap() {
+        if more {
+            let address = row[3].to_vec();
+            let domain = address.rsplit(|&byte| byte == b'@').next().unwrap();
+            row.push_field(&address);
+            row.push_field(domain);
+            CELLS.iter().for_each(|cell| row.push_field(cell.as_bytes()));
+        }
+        writer.write_byte_record(&row).unwrap();
+    }
+    writer.flush().unwrap();
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn csv_crate_copies(bencher: Bencher<'_, '_>) {
+    let list = &*LIST;
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| csv_copy(list, false));
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn csv_crate_copies_with_standard_columns(bencher: Bencher<'_, '_>) {
+    let list = &*LIST;
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| csv_copy(list, true));
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn csv_crate_reads(bencher: Bencher<'_, '_>) {
+    let list = &*LIST;
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_path(list)
+            .unwrap();
+        let mut row = csv::ByteRecord::new();
+        let mut bytes = 0;
+        while reader.read_byte_record(&mut row).unwrap() {
+            bytes += row[3].len();
+        }
+        bytes
+    });
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn list_reads(bencher: Bencher<'_, '_>) {
+    let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| {
+        let mut rows = list.rows().unwrap();
+        let mut bytes = 0;
+        while let Some(entry) = rows.next().unwrap() {
+            if let Entry::Row(row) = entry {
+                bytes += row.address().len();
+            }
+        }
+        bytes
+    });
+}
+
+/// Reads and writes each row; `address` makes what stands in `email_normalized` and `domain`.
+fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
+    let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
+    let target = Target::File(FOLDER.path().join("results.csv"));
+    let options = WriteOptions {
+        columns,
+        ..WriteOptions::default()
+    };
+    let mut outputs = Outputs::create(&target, list.form(), &options).unwrap();
+    let mut rows = list.rows().unwrap();
+    let mut record = record(None);
+    while let Some(entry) = rows.next().unwrap() {
+        match entry {
+            Entry::Row(row) => {
+                record.address = address(row.address());
+                outputs.write(&row, &record, None, None).unwrap();
+            }
+            Entry::Rejected(rejected) => outputs.reject(&rejected).unwrap(),
+        }
+    }
+    outputs.finish().unwrap();
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn list_copies_with_standard_columns(bencher: Bencher<'_, '_>) {
+    LazyLock::force(&LIST);
+    let one = Address::parse("annabel.12345@company1234.example").unwrap();
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| list_copies(ColumnSet::Standard, |_| Some(one.clone())));
+}
+
+#[divan::bench(sample_count = 11, sample_size = 1)]
+fn list_copies_and_parses_with_standard_columns(bencher: Bencher<'_, '_>) {
+    LazyLock::force(&LIST);
+    bencher
+        .counter(ItemsCount::new(ROWS))
+        .bench(|| list_copies(ColumnSet::Standard, |text| Address::parse(text).ok()));
+}

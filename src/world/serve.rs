@@ -33,6 +33,40 @@ const MAX_QUESTION_BYTES: usize = 4096;
 /// How often a free port for both UDP and TCP is looked for.
 const PORT_TRIES: usize = 16;
 
+/// Why a world can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Others could reach it.
+    #[error("a world is served on loopback only, not on `{0}`")]
+    NotLoopback(SocketAddr),
+    /// An address is not to be had.
+    #[error("can't listen on `{at}`: {source}")]
+    Bind {
+        /// The address.
+        at: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ServeError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            ServeError::NotLoopback(_) => "name an address such as `127.0.0.1:5353`".to_owned(),
+            ServeError::Bind { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need rights; take a higher one".to_owned()
+                }
+                io::ErrorKind::AddrInUse => {
+                    "another world may still be running; stop it or take another port".to_owned()
+                }
+                _ => "each address of each host needs a socket: see `ulimit -n`".to_owned(),
+            },
+        }
+    }
+}
+
 /// A world whose sockets are bound and wait to be served.
 pub struct Server {
     world: World,
@@ -45,12 +79,11 @@ pub struct Server {
 
 impl Server {
     /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
-    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> io::Result<Server> {
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<Server, ServeError> {
         if !dns.ip().is_loopback() {
-            let what = format!("a world is served on loopback only, not on {dns}\nhint: try 127.0.0.1:5353");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            return Err(ServeError::NotLoopback(dns));
         }
-        let (udp, tcp) = bind_dns(dns).await?;
+        let (udp, tcp, dns) = bind_dns(dns).await?;
         let mut smtp_port = smtp_port;
         let mut hosts = Vec::new();
         for host in world.hosts() {
@@ -62,17 +95,14 @@ impl Server {
                 .iter()
                 .filter_map(|&address| world.loopback(address))
             {
-                let at = SocketAddr::from((address, smtp_port));
-                let listener = TcpListener::bind(at)
-                    .await
-                    .map_err(|fault| at_address(&fault, at))?;
-                smtp_port = listener.local_addr()?.port();
+                let (listener, at) = listen((address, smtp_port).into()).await?;
+                smtp_port = at.port();
                 hosts.push((Arc::clone(host), listener));
             }
         }
         Ok(Server {
-            dns: udp.local_addr()?,
             world,
+            dns,
             udp,
             tcp,
             smtp_port,
@@ -103,26 +133,28 @@ impl Server {
     }
 }
 
-async fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr), ServeError> {
     let mut tries = if at.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let udp = UdpSocket::bind(at)
+        let bound = UdpSocket::bind(at)
             .await
-            .map_err(|fault| at_address(&fault, at))?;
-        match TcpListener::bind(udp.local_addr()?).await {
-            Ok(tcp) => return Ok((udp, tcp)),
-            Err(fault) if tries == 0 => return Err(at_address(&fault, at)),
+            .and_then(|udp| Ok((udp.local_addr()?, udp)));
+        let (taken, udp) = bound.map_err(|source| ServeError::Bind { at, source })?;
+        match listen(taken).await {
+            Ok((tcp, _)) => return Ok((udp, tcp, taken)),
+            Err(fault) if tries == 0 => return Err(fault),
             Err(_) => {}
         }
     }
 }
 
-fn at_address(fault: &io::Error, at: SocketAddr) -> io::Error {
-    io::Error::new(
-        fault.kind(),
-        format!("can't listen on {at}: {fault}\nhint: is another world still running?"),
-    )
+async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let bound = TcpListener::bind(at)
+        .await
+        .and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (taken, listener) = bound.map_err(|source| ServeError::Bind { at, source })?;
+    Ok((listener, taken))
 }
 
 async fn serve_udp(world: World, socket: Arc<UdpSocket>) {

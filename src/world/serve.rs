@@ -9,7 +9,6 @@
 )]
 
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::World;
 use super::dial::{Ending, converse};
 use super::host::Host;
 use super::packet::{Answer, answer};
 use super::script::Connect;
 use super::session::Session;
+use super::{World, WorldError};
 
 /// After a failed accept (no descriptors left) others need time to finish.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -32,40 +31,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const MAX_QUESTION_BYTES: usize = 4096;
 /// How often a free port for both UDP and TCP is looked for.
 const PORT_TRIES: usize = 16;
-
-/// Why a world can't be served.
-#[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// Others could reach it.
-    #[error("a world is served on loopback only, not on `{0}`")]
-    NotLoopback(SocketAddr),
-    /// An address is not to be had.
-    #[error("can't listen on `{at}`: {source}")]
-    Bind {
-        /// The address.
-        at: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-}
-
-impl ServeError {
-    /// What to do next.
-    pub fn hint(&self) -> String {
-        match self {
-            ServeError::NotLoopback(_) => "name an address such as `127.0.0.1:5353`".to_owned(),
-            ServeError::Bind { source, .. } => match source.kind() {
-                io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need rights; take a higher one".to_owned()
-                }
-                io::ErrorKind::AddrInUse => {
-                    "another world may still be running; stop it or take another port".to_owned()
-                }
-                _ => "each address of each host needs a socket: see `ulimit -n`".to_owned(),
-            },
-        }
-    }
-}
 
 /// A world whose sockets are bound and wait to be served.
 pub struct Server {
@@ -79,9 +44,9 @@ pub struct Server {
 
 impl Server {
     /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
-    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<Server, ServeError> {
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<Server, WorldError> {
         if !dns.ip().is_loopback() {
-            return Err(ServeError::NotLoopback(dns));
+            return Err(WorldError::NotLoopback(dns));
         }
         let (udp, tcp, dns) = bind_dns(dns).await?;
         let mut smtp_port = smtp_port;
@@ -133,14 +98,14 @@ impl Server {
     }
 }
 
-async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr), ServeError> {
+async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr), WorldError> {
     let mut tries = if at.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
         let bound = UdpSocket::bind(at)
             .await
             .and_then(|udp| Ok((udp.local_addr()?, udp)));
-        let (taken, udp) = bound.map_err(|source| ServeError::Bind { at, source })?;
+        let (taken, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
         match listen(taken).await {
             Ok((tcp, _)) => return Ok((udp, tcp, taken)),
             Err(fault) if tries == 0 => return Err(fault),
@@ -149,11 +114,11 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
     }
 }
 
-async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
     let bound = TcpListener::bind(at)
         .await
         .and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (taken, listener) = bound.map_err(|source| ServeError::Bind { at, source })?;
+    let (taken, listener) = bound.map_err(|source| WorldError::Taken { at, source })?;
     Ok((listener, taken))
 }
 

@@ -3,7 +3,8 @@
 //! Decides: which entries can stand beside each other. Fails with the file's name, the line and a hint.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -18,7 +19,7 @@ use crate::address::{Address, Domain};
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
 const FIRST_FREE: u32 = 0xc612_0001;
 
-/// Why a world file can't be used.
+/// Why a world can't be read or served.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     /// It can't be read.
@@ -29,7 +30,7 @@ pub enum WorldError {
         /// The file.
         path: String,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// An entry is wrong.
     #[error("{path}:{line}: {what}")]
@@ -43,6 +44,17 @@ pub enum WorldError {
         /// What to do.
         hint: &'static str,
     },
+    /// Others could reach its servers.
+    #[error("a world is served on loopback only, not on `{0}`")]
+    NotLoopback(SocketAddr),
+    /// An address for its servers is not to be had.
+    #[error("can't listen on `{at}`: {source}")]
+    Taken {
+        /// The address.
+        at: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 impl WorldError {
@@ -51,6 +63,16 @@ impl WorldError {
         match self {
             WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one".to_owned(),
             WorldError::Wrong { hint, .. } => (*hint).to_owned(),
+            WorldError::NotLoopback(_) => "name an address such as `127.0.0.1:5353`".to_owned(),
+            WorldError::Taken { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "ports below 1024 need rights; take a higher one".to_owned()
+                }
+                io::ErrorKind::AddrInUse => {
+                    "another server has this port; stop it or take another port".to_owned()
+                }
+                _ => "each address of each host needs a socket: see `ulimit -n`".to_owned(),
+            },
         }
     }
 }

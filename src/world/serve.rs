@@ -9,7 +9,6 @@
 )]
 
 use std::future::Future;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +18,12 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::World;
 use super::dial::{Ending, converse};
 use super::host::Host;
 use super::packet::{Answer, answer};
 use super::script::Connect;
 use super::session::Session;
+use super::{World, WorldError};
 
 /// After a failed accept (no descriptors left) others need time to finish.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -45,12 +44,11 @@ pub struct Server {
 
 impl Server {
     /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
-    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> io::Result<Server> {
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<Server, WorldError> {
         if !dns.ip().is_loopback() {
-            let what = format!("a world is served on loopback only, not on {dns}\nhint: try 127.0.0.1:5353");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+            return Err(WorldError::NotLoopback(dns));
         }
-        let (udp, tcp) = bind_dns(dns).await?;
+        let (udp, tcp, dns) = bind_dns(dns).await?;
         let mut smtp_port = smtp_port;
         let mut hosts = Vec::new();
         for host in world.hosts() {
@@ -62,17 +60,14 @@ impl Server {
                 .iter()
                 .filter_map(|&address| world.loopback(address))
             {
-                let at = SocketAddr::from((address, smtp_port));
-                let listener = TcpListener::bind(at)
-                    .await
-                    .map_err(|fault| at_address(&fault, at))?;
-                smtp_port = listener.local_addr()?.port();
+                let (listener, at) = listen((address, smtp_port).into()).await?;
+                smtp_port = at.port();
                 hosts.push((Arc::clone(host), listener));
             }
         }
         Ok(Server {
-            dns: udp.local_addr()?,
             world,
+            dns,
             udp,
             tcp,
             smtp_port,
@@ -103,26 +98,28 @@ impl Server {
     }
 }
 
-async fn bind_dns(at: SocketAddr) -> io::Result<(UdpSocket, TcpListener)> {
+async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr), WorldError> {
     let mut tries = if at.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let udp = UdpSocket::bind(at)
+        let bound = UdpSocket::bind(at)
             .await
-            .map_err(|fault| at_address(&fault, at))?;
-        match TcpListener::bind(udp.local_addr()?).await {
-            Ok(tcp) => return Ok((udp, tcp)),
-            Err(fault) if tries == 0 => return Err(at_address(&fault, at)),
+            .and_then(|udp| Ok((udp.local_addr()?, udp)));
+        let (taken, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
+        match listen(taken).await {
+            Ok((tcp, _)) => return Ok((udp, tcp, taken)),
+            Err(fault) if tries == 0 => return Err(fault),
             Err(_) => {}
         }
     }
 }
 
-fn at_address(fault: &io::Error, at: SocketAddr) -> io::Error {
-    io::Error::new(
-        fault.kind(),
-        format!("can't listen on {at}: {fault}\nhint: is another world still running?"),
-    )
+async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
+    let bound = TcpListener::bind(at)
+        .await
+        .and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let (taken, listener) = bound.map_err(|source| WorldError::Taken { at, source })?;
+    Ok((listener, taken))
 }
 
 async fn serve_udp(world: World, socket: Arc<UdpSocket>) {

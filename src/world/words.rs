@@ -95,7 +95,7 @@ impl Software {
                 "550 5.1.6 The recipient has moved to another address - gsmtp",
             ],
             Situation::Restricted => [
-                "554 5.7.1 <{rcpt}>: Recipient address rejected: only list members may post to this address",
+                "554 5.7.1 <{rcpt}>: Recipient address rejected: Access denied",
                 "550 5.7.1 {rcpt} accepts mail from its members only",
                 "550 5.7.129 RESOLVER.RST.RestrictedToRecipientsPermission; not authorized to send to recipient because \
                  the sender isn't on the recipient's list of senders",

@@ -155,9 +155,9 @@ impl Zone {
         Ok(addresses)
     }
 
-    /// The mailboxes of a domain.
+    /// The mailboxes of a domain; an alias has those of its target.
     pub fn mail(&self, domain: &str) -> Option<&Mail> {
-        self.names.get(domain)?.mail.as_deref()
+        self.look_up(domain, Question::Mx).found.ok()?.mail.as_deref()
     }
 
     /// Does the mail of this domain lead to a host with this name or one of these addresses?

@@ -200,21 +200,20 @@ impl NameServers {
         }
     }
 
-    /// Asks for two names that can't exist (RFC 6761 6.4): some inventors take turns between addresses.
+    /// Asks for names that can't exist (RFC 6761 6.4): two, because some inventors take turns between addresses.
     async fn find_inventions(&self) -> Invented {
-        let mut invented = Vec::new();
-        let mut any = false;
-        for _ in 0..2 {
-            let label: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
-            let name = format!("{}.invalid", label.to_ascii_lowercase());
-            if let Ok(addresses) = self.addresses_of(&name).await {
-                invented.extend(addresses);
-                any = true;
-            }
-            any |= self.lookup(&name, RecordType::MX).await.is_ok();
-        }
-        if any {
-            Invented::new(invented)
+        let name = || {
+            let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
+            format!("{label}.invalid")
+        };
+        let (one, other) = (name(), name());
+        let (first, second, mx) = tokio::join!(
+            self.addresses_of(&one),
+            self.addresses_of(&other),
+            self.lookup(&one, RecordType::MX)
+        );
+        if first.is_ok() || second.is_ok() || mx.is_ok() {
+            Invented::new([first, second].into_iter().flatten().flatten())
         } else {
             Invented::default()
         }

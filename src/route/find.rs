@@ -7,15 +7,15 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Route;
-use super::dns::{Answering, Dns};
+use super::dns::{Answering, Dns, Miss};
 use super::plan::{self, Next};
 use super::public::Allowed;
 use crate::address::Domain;
 
 /// Finds where a domain's mail goes.
 pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &Allowed) -> Route {
-    let invented = dns.invented().await;
-    match plan::targets(domain, dns.mx(domain).await, &invented) {
+    let (invented, answer) = tokio::join!(dns.invented(), dns.mx(domain));
+    match plan::targets(domain, answer, &invented) {
         Next::Known(route) => route,
         Next::LookUp(targets) => {
             let questions = targets.hosts.iter().map(|target| dns.addresses(&target.host));
@@ -26,7 +26,7 @@ pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &Allowed) -> Route {
 }
 
 /// Waits for all of a few questions.
-async fn all<T>(mut questions: Vec<Answering<'_, T>>) -> Vec<Result<T, super::dns::Miss>> {
+async fn all<T>(mut questions: Vec<Answering<'_, T>>) -> Vec<Result<T, Miss>> {
     let mut answers: Vec<_> = questions.iter().map(|_| None).collect();
     poll_fn(|cx| {
         for (question, answer) in questions.iter_mut().zip(&mut answers) {
@@ -56,7 +56,7 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::route::dns::{DnsFault, Invented, Miss, Mx, MxTarget};
+    use crate::route::dns::{DnsFault, Invented, Mx, MxTarget};
     use crate::route::{Absence, Exchanger};
 
     /// A zone: names with their exchangers and addresses. Each answer takes a second.

@@ -81,19 +81,14 @@ impl NameServers {
     /// Those that the system is configured to use.
     pub fn of_system(patience: Patience) -> Result<NameServers, SetupFault> {
         let (config, _) = read_system_conf().map_err(|fault| SetupFault::System(fault.to_string()))?;
-        let servers: Vec<SocketAddr> = config
-            .name_servers()
-            .iter()
-            .map(|server| {
-                SocketAddr::new(
-                    server.ip,
-                    server
-                        .connections
-                        .first()
-                        .map_or(53, |connection| connection.port),
-                )
-            })
-            .collect();
+        let address = |server: &NameServerConfig| {
+            let port = server
+                .connections
+                .first()
+                .map_or(53, |connection| connection.port);
+            SocketAddr::new(server.ip, port)
+        };
+        let servers: Vec<SocketAddr> = config.name_servers().iter().map(address).collect();
         NameServers::at(&servers, patience)
     }
 
@@ -124,15 +119,10 @@ impl NameServers {
             let Some(end) = end_of_aliases(&name, &reply.answers) else {
                 return Err(other("a circle of aliases"));
             };
-            let wanted = |record: &&Record| record.name == end && record.record_type() == kind;
-            let found: Vec<RData> = reply
-                .answers
-                .iter()
-                .filter(wanted)
-                .map(|record| record.data.clone())
-                .collect();
+            let mut found = reply.answers.clone();
+            found.retain(|record| record.name == end && record.record_type() == kind);
             if !found.is_empty() {
-                return Ok(found);
+                return Ok(found.into_iter().map(|record| record.data).collect());
             }
             if reply.response_code == ResponseCode::NXDomain {
                 return Err(Miss::NoSuchDomain);
@@ -150,21 +140,15 @@ impl NameServers {
 
     /// Asks the name servers in turn, until one answers.
     async fn ask(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, Miss> {
-        let _slot = self
-            .slots
-            .acquire()
-            .await
-            .map_err(|fault| other(&fault.to_string()))?;
+        let slot = self.slots.acquire().await;
+        let _slot = slot.map_err(|fault| other(&fault.to_string()))?;
         let query = Query::query(name.clone(), kind);
         let first = self.preferred.load(Ordering::Relaxed);
         let mut worst = DnsFault::Timeout;
         for turn in 0..self.servers.len() {
             let index = (first + turn) % self.servers.len();
-            match self.servers[index]
-                .ask(&query)
-                .await
-                .map_err(|fault| miss(&fault))
-            {
+            let answer = self.servers[index].ask(&query).await;
+            match answer.map_err(|fault| miss(&fault)) {
                 // A server that answered something tells more than one that did not.
                 Err(Miss::Failed(fault)) if worst == DnsFault::Timeout => worst = fault,
                 Err(Miss::Failed(_)) => {}
@@ -200,21 +184,20 @@ impl NameServers {
         }
     }
 
-    /// Asks for two names that can't exist (RFC 6761 6.4): some inventors take turns between addresses.
+    /// Asks for names that can't exist (RFC 6761 6.4): two, because some inventors take turns between addresses.
     async fn find_inventions(&self) -> Invented {
-        let mut invented = Vec::new();
-        let mut any = false;
-        for _ in 0..2 {
-            let label: String = std::iter::repeat_with(fastrand::alphanumeric).take(20).collect();
-            let name = format!("{}.invalid", label.to_ascii_lowercase());
-            if let Ok(addresses) = self.addresses_of(&name).await {
-                invented.extend(addresses);
-                any = true;
-            }
-            any |= self.lookup(&name, RecordType::MX).await.is_ok();
-        }
-        if any {
-            Invented::new(invented)
+        let name = || {
+            let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
+            format!("{label}.invalid")
+        };
+        let (one, other) = (name(), name());
+        let (first, second, mx) = tokio::join!(
+            self.addresses_of(&one),
+            self.addresses_of(&other),
+            self.lookup(&one, RecordType::MX)
+        );
+        if first.is_ok() || second.is_ok() || mx.is_ok() {
+            Invented::new([first, second].into_iter().flatten().flatten())
         } else {
             Invented::default()
         }

@@ -1,6 +1,6 @@
 //! Where a domain's mail goes.
 //!
-//! [`find`] asks and [`plan`] decides (pure: MX order, null MX, implicit MX, public addresses only), [`dns`] is the
+//! [`find()`] asks and [`plan`] decides (pure: MX order, null MX, implicit MX, public addresses only), [`dns`] is the
 //! border to the name servers, [`hickory`] its real other side, [`cache`] asks each question once, [`public`] knows
 //! which addresses may be connected to.
 

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
+use self::Reach::{Private, Public, Unroutable};
+
 /// Who can reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reach {
@@ -58,8 +60,6 @@ const fn v6_full(groups: [u16; 8], prefix: u8, name: &'static str, reach: Reach)
         reach,
     }
 }
-
-use Reach::{Private, Public, Unroutable};
 
 /// The first block that holds an address decides.
 const V4: [Block<Ipv4Net>; 18] = [

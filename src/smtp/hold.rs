@@ -51,7 +51,8 @@ pub struct Limits {
     pub connect: Duration,
     /// For one whole reply, where it is shorter than the stage's own limit ([`Stage::time_limit`]).
     pub reply: Duration,
-    /// For the whole session. A session that is between flights then takes its leave, any other is cut.
+    /// For the whole session, from the connection on. One that is between flights then takes its leave, any other
+    /// is cut.
     pub session: Duration,
 }
 
@@ -95,9 +96,10 @@ pub async fn hold(
                     Err(_) => session.timed_out(),
                 },
                 Output::Tell(event) => {
-                    if matches!(event, Event::Ended(_)) {
+                    if let Event::Ended(ended) = &event {
                         // A goodbye to a server that refused us. Nobody waits long for it to leave.
                         let _ = timeout(GOODBYE, line.send()).await;
+                        line.note(&ended.why.to_string());
                     }
                     tell(event);
                 }

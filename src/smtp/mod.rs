@@ -1,9 +1,9 @@
 //! The SMTP dialogue, as far as a question needs it: everything up to RCPT, nothing after.
 //!
-//! [`Stage`] names the steps, [`command`] is all that can be said (there is no DATA: sending mail is
-//! impossible by type), [`reply`] reads what comes back, [`session`] is the dialogue as a state machine without
-//! sockets and clocks, [`wire`] the only file that opens connections, [`tls`] wraps them, [`hold`] brings a session and a
-//! connection together under the time limits, [`transcript`] writes down what was said.
+//! [`Stage`] names the steps, [`command`] is all that can be said (there is no DATA: sending mail is impossible by
+//! type), [`reply`] reads what comes back, [`session`] is the dialogue as a state machine without sockets and clocks,
+//! [`wire`] the only file that opens connections, `tls` wraps them, [`hold`] brings a session and a connection together
+//! under the time limits, [`transcript`] writes down what was said.
 
 pub mod command;
 pub mod egress;

@@ -5,7 +5,7 @@
 //! Fails: as an [`Ended`], whatever the server does. Can't know: whether a reply that comes after a command was
 //! meant for it; one that comes before it, or more than there are commands, ends the session.
 //!
-//! This file holds the words that go in and come out, [`machine`] the machine, [`offer`] what EHLO answers.
+//! This file holds the words that go in and come out, `machine` the machine, `offer` what EHLO answers.
 
 mod machine;
 mod offer;
@@ -120,22 +120,29 @@ pub struct Ended {
 }
 
 /// What ended a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
     /// We said QUIT.
+    #[error("left with a goodbye")]
     Quit,
     /// The server refused the session (greeting, HELO, RSET), or said 421. A 421 to RCPT or MAIL is also that
     /// command's [`Answer`].
+    #[error("the server refused the session: {0}")]
     Refused(Reply),
     /// It hung up without a word.
+    #[error("the server hung up")]
     Closed,
     /// It said nothing whole within the stage's limit, or the session took too long.
+    #[error("the server did not answer in time")]
     TimedOut,
     /// It said something that is not SMTP. After [`Malformed::Unasked`] the answers of the last flight are in
     /// doubt too: nobody can tell since when its replies and our commands were out of step.
+    #[error("the server sent {0}")]
     Malformed(Malformed),
     /// The TLS handshake failed, in the library's words, or bytes came in clear text before it (RFC 3207 6).
+    #[error("TLS failed: {0}")]
     Tls(String),
     /// No connection came about; in the system's words. Only [`super::hold`] knows this end.
+    #[error("no connection: {0}")]
     Connect(String),
 }

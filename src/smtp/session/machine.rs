@@ -276,7 +276,7 @@ impl Session {
         }
     }
 
-    /// Lands, and takes up the next order. False when there is none, or nothing to say for it.
+    /// Lands, and takes up the next order. False when there is none.
     fn begin_next_order(&mut self) -> bool {
         match self.phase {
             Phase::Opening => {

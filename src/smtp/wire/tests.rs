@@ -4,6 +4,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
+use crate::address::{Address, Domain};
+use crate::smtp::Stage;
+use crate::smtp::hold::{Call, Limits, hold};
+use crate::smtp::session::{End, Ended, Event, Manner, Tls};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -116,4 +120,38 @@ async fn a_proxys_refusal_names_the_proxy() {
     let (stream, ()) = tokio::join!(Internet.dial(to, &path), proxy(listener, None, 5));
     let expected = format!("proxy `{address}`: Connection refused");
     assert_eq!(stream.err().unwrap().to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_reset_connection_ends_a_session_as_closed() {
+    let (listener, to) = listen().await;
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 hi\r\n").await.unwrap();
+        stream.read_u8().await.unwrap();
+        // Closing with commands unread resets the connection.
+    };
+    let host = Domain::parse("mx.shop.example").unwrap();
+    let call = Call {
+        host: &host,
+        to,
+        path: &Path::Direct(None),
+        manner: Manner {
+            helo: host.clone(),
+            sender: Address::parse("ann@probe.example").unwrap(),
+            tls: Tls::No,
+        },
+        limits: Limits::default(),
+    };
+    let (_sender, orders) = tokio::sync::mpsc::channel(1);
+    let mut events = Vec::new();
+    tokio::join!(
+        hold(&Internet, call, orders, |event| events.push(event), None),
+        serve
+    );
+    let ended = Ended {
+        stage: Stage::Helo,
+        why: End::Closed,
+    };
+    assert_eq!(events, [Event::Ended(ended)]);
 }

@@ -1,6 +1,7 @@
 //! The lab: all scenarios' records and servers at once, and the two questions put to each scenario.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -21,8 +22,6 @@ const FIRST_HOST: usize = 10;
 pub(crate) struct Lab {
     scenarios: Vec<Scenario>,
     hosts: HashMap<String, Server>,
-    /// Held, not used: dropping a handle ends nothing, but who holds them can see who runs.
-    _others: Vec<Server>,
 }
 
 impl Lab {
@@ -53,8 +52,14 @@ impl Lab {
         }
         let mut running = HashMap::new();
         for scenario in &scenarios {
-            let postfix = scenario.postfix.iter().map(|(host, lines)| (servers::postfix as Start, host, lines));
-            let exim = scenario.exim.iter().map(|(host, lines)| (servers::exim as Start, host, lines));
+            let postfix = scenario
+                .postfix
+                .iter()
+                .map(|(host, lines)| (servers::postfix as Start, host, lines));
+            let exim = scenario
+                .exim
+                .iter()
+                .map(|(host, lines)| (servers::exim as Start, host, lines));
             for (start, host, lines) in postfix.chain(exim) {
                 if let Some(address) = hosts.get(host) {
                     running.insert(host.clone(), start(host, address, lines)?);
@@ -67,7 +72,6 @@ impl Lab {
         Ok(Lab {
             scenarios,
             hosts: running,
-            _others: others,
         })
     }
 
@@ -92,7 +96,10 @@ impl Lab {
             let heard = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
                 .map_err(|error| format!("`{host}` about `{}`: {error}", row.address))?;
             if !heard.starts_with(promised) {
-                return Err(format!("`{host}` about `{}`:\n  {heard}\nnot\n  {promised}", row.address));
+                return Err(format!(
+                    "`{host}` about `{}`:\n  {heard}\nnot\n  {promised}",
+                    row.address
+                ));
             }
         }
         Ok(())
@@ -106,7 +113,11 @@ impl Lab {
         let folder = Path::new(SCRATCH).join("runs").join(&scenario.name);
         fs::create_dir_all(&folder).map_err(|error| format!("can't make `{}`: {error}", folder.display()))?;
         let judged = verify(scenario, &folder)?;
-        let expected: Vec<Judged> = scenario.rows.iter().filter_map(|row| expected(&row.address, &row.reason)).collect();
+        let expected: Vec<Judged> = scenario
+            .rows
+            .iter()
+            .filter_map(|row| expected(&row.address, &row.reason))
+            .collect();
         if judged != expected {
             let logs: String = scenario.hosts().map(last_words).collect();
             return Err(format!("{}{logs}", difference(&expected, &judged)));
@@ -130,10 +141,11 @@ fn difference(expected: &[Judged], judged: &[Judged]) -> String {
     let mut text = format!("{} rows of {} came back\n", judged.len(), expected.len());
     for (want, have) in expected.iter().zip(judged) {
         let mark = if want == have { ' ' } else { '!' };
-        text.push_str(&format!(
-            "{mark} {}: {} {}, expected {} {}\n",
+        let _ = writeln!(
+            text,
+            "{mark} {}: {} {}, expected {} {}",
             have.address, have.verdict, have.reason, want.verdict, want.reason
-        ));
+        );
     }
     text
 }
@@ -170,8 +182,11 @@ impl Canaries {
             if listener.accept().is_ok() {
                 return Err(format!("somebody connected to {address}"));
             }
-            let call = TcpStream::connect(address).map_err(|error| format!("the canary at {address}: {error}"))?;
-            listener.accept().map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
+            let call =
+                TcpStream::connect(address).map_err(|error| format!("the canary at {address}: {error}"))?;
+            listener
+                .accept()
+                .map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
             drop(call);
         }
         Ok(())

@@ -108,7 +108,10 @@ impl Scenario {
         for row in &scenario.rows {
             Reason::from_word(&row.reason).ok_or_else(|| wrong(format!("`{}` is no reason", row.reason)))?;
             if row.hears.is_some() && scenario.host_of(row).is_none() {
-                return Err(wrong(format!("`{}`: say `at` which host it is asked", row.address)));
+                return Err(wrong(format!(
+                    "`{}`: say `at` which host it is asked",
+                    row.address
+                )));
             }
         }
         Ok(scenario)
@@ -131,7 +134,7 @@ impl Scenario {
 
     /// The first program that this scenario needs and this machine lacks.
     pub(crate) fn missing_program(&self) -> Option<&str> {
-        let needed = self.needs.iter().map(String::as_str);
-        needed.filter(|name| namespace::program(name).is_none()).next()
+        let mut needed = self.needs.iter().map(String::as_str);
+        needed.find(|name| namespace::program(name).is_none())
     }
 }

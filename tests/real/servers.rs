@@ -65,7 +65,10 @@ impl Server {
             let ended = self.process.try_wait().ok().flatten();
             if ended.is_some() || left.is_zero() {
                 let words = fs::read_to_string(&self.log).unwrap_or_default();
-                return Err(format!("`{}` does not listen at {}: {words}", self.program, self.address));
+                return Err(format!(
+                    "`{}` does not listen at {}: {words}",
+                    self.program, self.address
+                ));
             }
             std::thread::sleep(step);
             left = left.saturating_sub(step);
@@ -112,7 +115,12 @@ pub(crate) fn postfix(host: &str, address: &str, lines: &str) -> Result<Server, 
         ),
     )?;
     let config = config.to_string_lossy().into_owned();
-    Server::start("master", &["-c", &config, "-d"], &folder, &format!("{address}:25"))
+    Server::start(
+        "master",
+        &["-c", &config, "-d"],
+        &folder,
+        &format!("{address}:25"),
+    )
 }
 
 /// The folders of a queue, and whose they are.
@@ -122,8 +130,19 @@ fn postfix_folders(folder: &Path) -> std::io::Result<()> {
         fs::create_dir_all(folder.join(name))?;
     }
     for name in [
-        "data", "queue/active", "queue/bounce", "queue/corrupt", "queue/defer", "queue/deferred", "queue/flush",
-        "queue/hold", "queue/incoming", "queue/private", "queue/public", "queue/saved", "queue/trace",
+        "data",
+        "queue/active",
+        "queue/bounce",
+        "queue/corrupt",
+        "queue/defer",
+        "queue/deferred",
+        "queue/flush",
+        "queue/hold",
+        "queue/incoming",
+        "queue/private",
+        "queue/public",
+        "queue/saved",
+        "queue/trace",
     ] {
         fs::create_dir_all(folder.join(name))?;
         chown(folder.join(name), owner, None)?;
@@ -170,7 +189,12 @@ pub(crate) fn exim(host: &str, address: &str, lines: &str) -> Result<Server, Str
     )
     .map_err(failed)?;
     let config = config.to_string_lossy().into_owned();
-    Server::start("exim4", &["-bdf", "-C", &config], &folder, &format!("{address}:25"))
+    Server::start(
+        "exim4",
+        &["-bdf", "-C", &config],
+        &folder,
+        &format!("{address}:25"),
+    )
 }
 
 /// Where postgrey answers; scenarios name it in `check_policy_service`.
@@ -182,7 +206,8 @@ const GREYLISTED_SECONDS: &str = "3";
 /// One greylist for all scenarios that ask it.
 pub(crate) fn postgrey() -> Result<Server, String> {
     let folder = Path::new(SCRATCH);
-    fs::create_dir_all(folder.join("postgrey")).map_err(|error| format!("can't furnish postgrey: {error}"))?;
+    fs::create_dir_all(folder.join("postgrey"))
+        .map_err(|error| format!("can't furnish postgrey: {error}"))?;
     let arguments = [
         &format!("--inet={POSTGREY}"),
         &format!("--dbdir={SCRATCH}/postgrey"),

@@ -43,8 +43,14 @@ fn main() -> ExitCode {
     let trials = if arguments.list {
         without_lab(&scenarios, "only listed")
     } else {
-        match namespace::enter().and_then(|()| Lab::up(scenarios.clone())) {
-            Ok(lab) => in_lab(&Arc::new(lab)),
+        match namespace::enter() {
+            Ok(()) => match namespace::furnish().and_then(|()| Lab::up(scenarios)) {
+                Ok(lab) => in_lab(&Arc::new(lab)),
+                Err(why) => {
+                    eprintln!("error: the lab does not come up: {why}");
+                    return ExitCode::FAILURE;
+                }
+            },
             Err(why) => {
                 eprintln!("the tests with real servers are left out: {why}");
                 without_lab(&scenarios, &why)

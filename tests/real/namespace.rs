@@ -4,11 +4,13 @@
 //! one sentence that says what is missing; whether that is a failure of the test is for the caller to say.
 
 use std::env;
-use std::os::unix::process::CommandExt;
+use std::fs;
+use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Set for the process inside, so that it does not enter again.
+/// Set for the process inside, so that it does not enter again. Its parent is the first process there, which no
+/// one can pretend outside, where furnishing would do harm.
 const INSIDE: &str = "LISTPROOF_LAB_INSIDE";
 
 /// Where the lab keeps its files: memory mounted over the spool that every Postfix machine has, seen by us only.
@@ -25,12 +27,12 @@ pub(crate) fn required() -> bool {
     env::var("LISTPROOF_REAL").is_ok_and(|word| word == "required")
 }
 
-/// Goes on inside the namespaces, or says why that can't be. Outside, success does not return: the process is
+/// Goes on inside the namespaces; says why where that can't be. Outside, success does not return: the process is
 /// replaced. The shell in between is the first process of the new table, which signals from the keyboard do not
 /// end; the test is its child, which they do, and when the shell ends the kernel ends everything that is left.
 pub(crate) fn enter() -> Result<(), String> {
-    if env::var_os(INSIDE).is_some() {
-        return furnish();
+    if env::var_os(INSIDE).is_some() && parent_id() == 1 {
+        return Ok(());
     }
     for name in PROGRAMS {
         program(name).ok_or_else(|| format!("`{name}` is not installed"))?;
@@ -81,7 +83,7 @@ pub(crate) fn run(line: &str) -> Result<(), String> {
 
 /// The scratch file system, loopback, and whole networks that count as local without an address being given to
 /// each host. Which address a server sees as its client depends on the network it is in.
-fn furnish() -> Result<(), String> {
+pub(crate) fn furnish() -> Result<(), String> {
     run(&format!("mount -t tmpfs -o mode=0755 lab {SCRATCH}"))?;
     run("ip link set lo up")?;
     for client in Client::ALL {
@@ -97,15 +99,25 @@ fn furnish() -> Result<(), String> {
     for network in ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.168.0.0/16"] {
         run(&format!("ip route add local {network} dev lo"))?;
     }
-    for (file, text) in [
-        ("resolv.conf", "nameserver 127.0.0.1\n"),
-        ("hosts", "127.0.0.1 localhost\n"),
+    overlay("resolv.conf", "nameserver 127.0.0.1\n")?;
+    overlay("hosts", "127.0.0.1 localhost\n")?;
+    // Exim insists on its user even if told to run as another, and is unpacked rather than installed where Postfix
+    // is: the two packages exclude each other. Where the user exists its own line comes first and counts.
+    for (file, line) in [
+        ("passwd", "Debian-exim:x:64999:64999::/:/bin/false"),
+        ("group", "Debian-exim:x:64999:"),
     ] {
-        let ours = Path::new(SCRATCH).join(file);
-        std::fs::write(&ours, text).map_err(|error| format!("can't write `{}`: {error}", ours.display()))?;
-        run(&format!("mount --bind {} /etc/{file}", ours.display()))?;
+        let known = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
+        overlay(file, &format!("{}\n{line}\n", known.trim_end()))?;
     }
     Ok(())
+}
+
+/// Puts a text of ours over a file in `/etc`, for this namespace only.
+fn overlay(file: &str, text: &str) -> Result<(), String> {
+    let ours = Path::new(SCRATCH).join(file);
+    fs::write(&ours, text).map_err(|error| format!("can't write `{}`: {error}", ours.display()))?;
+    run(&format!("mount --bind {} /etc/{file}", ours.display()))
 }
 
 /// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is silent.

@@ -125,7 +125,7 @@ pub(crate) fn postfix(host: &str, address: &str, lines: &str) -> Result<Server, 
 
 /// The folders of a queue, and whose they are.
 fn postfix_folders(folder: &Path) -> std::io::Result<()> {
-    let owner = Some(postfix_user()?);
+    let owner = Some(user_number("postfix")?);
     for name in ["etc", "queue/pid", "queue/maildrop"] {
         fs::create_dir_all(folder.join(name))?;
     }
@@ -150,13 +150,17 @@ fn postfix_folders(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// The number of the user `postfix`.
-fn postfix_user() -> std::io::Result<u32> {
+/// The number of a user.
+fn user_number(name: &str) -> std::io::Result<u32> {
     let users = fs::read_to_string("/etc/passwd")?;
-    let number = users
-        .lines()
-        .find_map(|line| line.strip_prefix("postfix:")?.split(':').nth(1)?.parse().ok());
-    number.ok_or_else(|| std::io::Error::other("there is no user `postfix`"))
+    let number = users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        (fields.next() == Some(name))
+            .then(|| fields.nth(1))??
+            .parse()
+            .ok()
+    });
+    number.ok_or_else(|| std::io::Error::other(format!("there is no user `{name}`")))
 }
 
 /// Writes a configuration file with an old date: Postfix waits for seconds before it trusts a fresh one.
@@ -175,19 +179,20 @@ fn settle(file: &Path, text: &str) -> Result<(), String> {
 /// An Exim daemon of its own for a host, with the scenario's configuration.
 pub(crate) fn exim(host: &str, address: &str, lines: &str) -> Result<Server, String> {
     let folder = Path::new(SCRATCH).join(host);
-    let failed = |error: std::io::Error| format!("can't furnish `{}`: {error}", folder.display());
-    fs::create_dir_all(folder.join("spool")).map_err(failed)?;
     let place = folder.display();
     let config = folder.join("exim.conf");
-    fs::write(
-        &config,
-        format!(
-            "primary_hostname = {host}\nspool_directory = {place}/spool\nlog_file_path = {place}/%slog\n\
-             pid_file_path = {place}/exim.pid\nlocal_interfaces = {address}\n\
-             exim_user = mail\nexim_group = mail\n{lines}\n"
-        ),
-    )
-    .map_err(failed)?;
+    let furnish = || {
+        fs::create_dir_all(&folder)?;
+        chown(&folder, Some(user_number("Debian-exim")?), None)?;
+        fs::write(
+            &config,
+            format!(
+                "primary_hostname = {host}\nspool_directory = {place}/spool\nlog_file_path = {place}/%slog\n\
+                 pid_file_path = {place}/exim.pid\nlocal_interfaces = {address}\nkeep_environment =\n{lines}\n"
+            ),
+        )
+    };
+    furnish().map_err(|error| format!("can't furnish `{place}`: {error}"))?;
     let config = config.to_string_lossy().into_owned();
     Server::start(
         "exim4",

@@ -66,7 +66,11 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned(),
     )?;
     let mut servers = Vec::new();
-    for (name, address, zone) in [("root", "53", "."), ("refusing", "54", "nothing.test.")] {
+    for (name, address, zone) in [
+        ("root", "53", "."),
+        ("refusing", "54", "nothing.test."),
+        ("inventing", "56", "."),
+    ] {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
         servers.push(Server::start(
             "nsd",

@@ -120,7 +120,8 @@ fn overlay(file: &str, text: &str) -> Result<(), String> {
     run(&format!("mount --bind {} /etc/{file}", ours.display()))
 }
 
-/// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is silent.
+/// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is
+/// silent, `.56` has an answer for every name.
 pub(crate) const NAME_SERVERS: &str = "11.0.0";
 
 /// As whom the servers of a scenario see us.

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use listproof::reason::Reason;
 
@@ -22,6 +23,8 @@ const FIRST_HOST: usize = 10;
 pub(crate) struct Lab {
     scenarios: Vec<Scenario>,
     hosts: HashMap<String, Server>,
+    /// One per scenario: servers that limit their clients must not meet both of its tests at once.
+    turns: Vec<Mutex<()>>,
 }
 
 impl Lab {
@@ -70,6 +73,7 @@ impl Lab {
             server.wait_until_listening()?;
         }
         Ok(Lab {
+            turns: scenarios.iter().map(|_| Mutex::default()).collect(),
             scenarios,
             hosts: running,
         })
@@ -79,9 +83,15 @@ impl Lab {
         &self.scenarios
     }
 
+    /// A scenario, once its other test is through.
+    fn turn(&self, index: usize) -> (&Scenario, MutexGuard<'_, ()>) {
+        let turn = self.turns[index].lock().unwrap_or_else(PoisonError::into_inner);
+        (&self.scenarios[index], turn)
+    }
+
     /// Whether resolver and servers answer what the scenario promises.
     pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
-        let scenario = &self.scenarios[index];
+        let (scenario, _turn) = self.turn(index);
         for lookup in &scenario.lookups {
             let heard = names::mx(&lookup.mx).map_err(|error| format!("`{}`: {error}", lookup.mx))?;
             if heard != lookup.hears {
@@ -108,7 +118,7 @@ impl Lab {
     /// Whether the program gives every row the reason, and so the verdict, that the scenario demands, and
     /// connects nowhere else.
     pub(crate) fn listproof_judges(&self, index: usize) -> Result<(), String> {
-        let scenario = &self.scenarios[index];
+        let (scenario, _turn) = self.turn(index);
         let canaries = Canaries::listen(&scenario.canary)?;
         let folder = Path::new(SCRATCH).join("runs").join(&scenario.name);
         fs::create_dir_all(&folder).map_err(|error| format!("can't make `{}`: {error}", folder.display()))?;

@@ -1,0 +1,204 @@
+//! The lab: all scenarios' records and servers at once, and the two questions put to each scenario.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use listproof::reason::Reason;
+
+use crate::dialogue;
+use crate::names;
+use crate::namespace::{self, SCRATCH};
+use crate::scenario::Scenario;
+use crate::servers::{self, Server};
+use crate::verify::{Judged, verify};
+
+/// Hosts of a network start here; below are our own addresses.
+const FIRST_HOST: usize = 10;
+
+/// Everything that runs.
+pub(crate) struct Lab {
+    scenarios: Vec<Scenario>,
+    hosts: HashMap<String, Server>,
+    /// One per scenario: servers that limit their clients must not meet both of its tests at once.
+    turns: Vec<Mutex<()>>,
+}
+
+impl Lab {
+    /// Starts name servers and mail servers of all scenarios and waits until they listen.
+    pub(crate) fn up(scenarios: Vec<Scenario>) -> Result<Lab, String> {
+        let mut records = String::new();
+        let mut hosts = HashMap::new();
+        for scenario in &scenarios {
+            records.push_str(&scenario.zone);
+            records.push('\n');
+            if scenario.missing_program().is_some() {
+                continue;
+            }
+            for host in scenario.hosts() {
+                let address = format!("{}.{}", scenario.client.network(), FIRST_HOST + hosts.len());
+                records.push_str(&names::host(host, &address));
+                if hosts.insert(host.to_owned(), address).is_some() {
+                    return Err(format!("two scenarios have a host `{host}`"));
+                }
+            }
+        }
+        let mut others = names::up(Path::new(SCRATCH), &records)?;
+        if namespace::program("openssl").is_some() {
+            servers::certificate()?;
+        }
+        if namespace::program("postgrey").is_some() {
+            others.push(servers::postgrey()?);
+        }
+        let mut running = HashMap::new();
+        for scenario in &scenarios {
+            let postfix = scenario
+                .postfix
+                .iter()
+                .map(|(host, lines)| (servers::postfix as Start, host, lines));
+            let exim = scenario
+                .exim
+                .iter()
+                .map(|(host, lines)| (servers::exim as Start, host, lines));
+            for (start, host, lines) in postfix.chain(exim) {
+                if let Some(address) = hosts.get(host) {
+                    running.insert(host.clone(), start(host, address, lines)?);
+                }
+            }
+        }
+        for server in running.values_mut().chain(&mut others) {
+            server.wait_until_listening()?;
+        }
+        Ok(Lab {
+            turns: scenarios.iter().map(|_| Mutex::default()).collect(),
+            scenarios,
+            hosts: running,
+        })
+    }
+
+    pub(crate) fn scenarios(&self) -> &[Scenario] {
+        &self.scenarios
+    }
+
+    /// A scenario, once its other test is through.
+    fn turn(&self, index: usize) -> (&Scenario, MutexGuard<'_, ()>) {
+        let turn = self.turns[index].lock().unwrap_or_else(PoisonError::into_inner);
+        (&self.scenarios[index], turn)
+    }
+
+    /// Whether resolver and servers answer what the scenario promises.
+    pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
+        let (scenario, _turn) = self.turn(index);
+        for lookup in &scenario.lookups {
+            let heard = names::mx(&lookup.mx).map_err(|error| format!("`{}`: {error}", lookup.mx))?;
+            if heard != lookup.hears {
+                return Err(format!("MX of `{}`: {heard}, not {}", lookup.mx, lookup.hears));
+            }
+        }
+        let sender = format!("by-hand@{}", scenario.sender_domain);
+        for row in &scenario.rows {
+            let (Some(promised), Some(host)) = (&row.hears, scenario.host_of(row)) else {
+                continue;
+            };
+            let heard = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
+                .map_err(|error| format!("`{host}` about `{}`: {error}", row.address))?;
+            if !heard.starts_with(promised) {
+                return Err(format!(
+                    "`{host}` about `{}`:\n  {heard}\nnot\n  {promised}",
+                    row.address
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the program gives every row the reason, and so the verdict, that the scenario demands, and
+    /// connects nowhere else.
+    pub(crate) fn listproof_judges(&self, index: usize) -> Result<(), String> {
+        let (scenario, _turn) = self.turn(index);
+        let canaries = Canaries::listen(&scenario.canary)?;
+        let folder = Path::new(SCRATCH).join("runs").join(&scenario.name);
+        fs::create_dir_all(&folder).map_err(|error| format!("can't make `{}`: {error}", folder.display()))?;
+        let judged = verify(scenario, &folder)?;
+        let expected: Vec<Judged> = scenario
+            .rows
+            .iter()
+            .filter_map(|row| expected(&row.address, &row.reason))
+            .collect();
+        if judged != expected {
+            let logs: String = scenario.hosts().map(last_words).collect();
+            return Err(format!("{}{logs}", difference(&expected, &judged)));
+        }
+        canaries.must_be_silent()
+    }
+}
+
+type Start = fn(&str, &str, &str) -> Result<Server, String>;
+
+fn expected(address: &str, reason: &str) -> Option<Judged> {
+    let verdict = Reason::from_word(reason)?.verdict();
+    Some(Judged {
+        address: address.to_owned(),
+        verdict: verdict.word().to_owned(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn difference(expected: &[Judged], judged: &[Judged]) -> String {
+    let mut text = format!("{} rows of {} came back\n", judged.len(), expected.len());
+    for (want, have) in expected.iter().zip(judged) {
+        let mark = if want == have { ' ' } else { '!' };
+        let _ = writeln!(
+            text,
+            "{mark} {}: {} {}, expected {} {}",
+            have.address, have.verdict, have.reason, want.verdict, want.reason
+        );
+    }
+    text
+}
+
+/// The end of a host's own log.
+fn last_words(host: &str) -> String {
+    let folder = Path::new(SCRATCH).join(host);
+    let log = ["maillog", "mainlog"].map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default());
+    let lines: Vec<&str> = log.iter().flat_map(|text| text.lines()).collect();
+    let last = &lines[lines.len().saturating_sub(15)..];
+    format!("-- {host}\n{}\n", last.join("\n"))
+}
+
+/// Listeners where nobody may connect.
+struct Canaries(Vec<(SocketAddr, TcpListener)>);
+
+impl Canaries {
+    fn listen(addresses: &[String]) -> Result<Canaries, String> {
+        let mut listeners = Vec::new();
+        for text in addresses {
+            let wrong = |error: &dyn std::fmt::Display| format!("no canary at `{text}`: {error}");
+            let address: SocketAddr = text.parse().map_err(|error| wrong(&error))?;
+            let listener = TcpListener::bind(address).map_err(|error| wrong(&error))?;
+            listener.set_nonblocking(true).map_err(|error| wrong(&error))?;
+            listeners.push((address, listener));
+        }
+        Ok(Canaries(listeners))
+    }
+
+    /// Fails if anybody connected. Then each canary is called once by ourselves, and must hear it: a deaf one
+    /// would be silent for any program.
+    fn must_be_silent(&self) -> Result<(), String> {
+        for (address, listener) in &self.0 {
+            if listener.accept().is_ok() {
+                return Err(format!("somebody connected to {address}"));
+            }
+            let call =
+                TcpStream::connect(address).map_err(|error| format!("the canary at {address}: {error}"))?;
+            listener
+                .accept()
+                .map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
+            drop(call);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,106 @@
+//! Real mail servers behind real name servers: what Postfix and Exim say, and what `listproof` makes of it.
+//!
+//! Each file in `scenarios/` is one situation, named as a sentence, and gives two tests: `servers_say` checks
+//! by a dialogue of our own that the lab answers as the scenario promises (else a right verdict would prove
+//! nothing), `listproof_judges` runs the compiled program on the scenario's addresses and compares every row.
+//!
+//! Everything lives in namespaces of its own (network, mounts, processes): ports 25 and 53 are ordinary there,
+//! no packet can leave, and when the test process ends, however it ends, the kernel ends the servers and forgets
+//! their files. Nothing is installed here: where servers or rights are missing the tests are reported as
+//! ignored, with the reason. `LISTPROOF_REAL=required` (as in `.ci/run`) makes a failure of that.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a throw-away lab with files, sockets and clocks of its own, which reports on stderr"
+)]
+
+mod dialogue;
+mod lab;
+mod names;
+mod namespace;
+mod scenario;
+mod servers;
+mod verify;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use lab::Lab;
+use scenario::Scenario;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let scenarios = match Scenario::read_all() {
+        Ok(scenarios) => scenarios,
+        Err(why) => {
+            eprintln!("error: {why}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let trials = if arguments.list {
+        without_lab(&scenarios, "only listed")
+    } else {
+        match namespace::enter() {
+            Ok(()) => match namespace::furnish().and_then(|()| Lab::up(scenarios)) {
+                Ok(lab) => in_lab(&Arc::new(lab)),
+                Err(why) => {
+                    eprintln!("error: the lab does not come up: {why}");
+                    return ExitCode::FAILURE;
+                }
+            },
+            Err(why) => {
+                eprintln!("the tests with real servers are left out: {why}");
+                without_lab(&scenarios, &why)
+            }
+        }
+    };
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// The tests of every scenario, two by two.
+fn in_lab(lab: &Arc<Lab>) -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (index, scenario) in lab.scenarios().iter().enumerate() {
+        if let Some(program) = scenario.missing_program() {
+            let why = format!("`{program}` is not installed");
+            eprintln!("`{}` is left out: {why}", scenario.name);
+            trials.extend(left_out(scenario, &why));
+            continue;
+        }
+        let (ours, theirs) = (Arc::clone(lab), Arc::clone(lab));
+        trials.push(Trial::test(servers_say(scenario), move || {
+            theirs.servers_say(index).map_err(Failed::from)
+        }));
+        trials.push(Trial::test(listproof_judges(scenario), move || {
+            ours.listproof_judges(index).map_err(Failed::from)
+        }));
+    }
+    trials
+}
+
+fn without_lab(scenarios: &[Scenario], why: &str) -> Vec<Trial> {
+    scenarios
+        .iter()
+        .flat_map(|scenario| left_out(scenario, why))
+        .collect()
+}
+
+/// Tests that can't run here: ignored on a developer's machine, failed where real servers are required.
+fn left_out(scenario: &Scenario, why: &str) -> [Trial; 2] {
+    let required = namespace::required();
+    [servers_say(scenario), listproof_judges(scenario)].map(|name| {
+        let why = why.to_owned();
+        Trial::test(name, move || Err(Failed::from(format!("left out: {why}")))).with_ignored_flag(!required)
+    })
+}
+
+fn servers_say(scenario: &Scenario) -> String {
+    format!("{}::servers_say", scenario.name)
+}
+
+fn listproof_judges(scenario: &Scenario) -> String {
+    format!("{}::listproof_judges", scenario.name)
+}

@@ -1,0 +1,146 @@
+//! The lab's name service: nsd with every record as the root of the tree, unbound as everybody's resolver.
+//!
+//! A real resolver stands between on purpose: it caches, follows CNAMEs, gives up on lame servers and says
+//! SERVFAIL in its own time, as a user's resolver does.
+
+use std::fmt::Write as _;
+use std::io::{self, Read, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use crate::namespace::{Client, NAME_SERVERS};
+use crate::servers::Server;
+
+/// The resolver that `/etc/resolv.conf` names.
+const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
+
+/// The longest that unbound takes to give up on a domain whose name servers are silent.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
+fn ground() -> String {
+    let mut zone = format!(
+        "$ORIGIN .\n$TTL 300\n\
+         @ SOA ns.lab.test. hostmaster.lab.test. 1 3600 600 86400 60\n\
+         @ NS ns.lab.test.\n\
+         ns.lab.test. A {NAME_SERVERS}.53\n\
+         refusing.lab.test. A {NAME_SERVERS}.54\n\
+         silent.lab.test. A {NAME_SERVERS}.55\n\
+         lab.test. MX 10 probe.lab.test.\n\
+         lab.test. TXT \"v=spf1 a:probe.lab.test -all\"\n"
+    );
+    for client in [Client::Named, Client::Listed] {
+        zone.push_str(&host("probe.lab.test", client.address()));
+    }
+    let listed = backwards(Client::Listed.address());
+    let _ = writeln!(zone, "{listed}.bl.lab.test. A 127.0.0.2");
+    let _ = writeln!(
+        zone,
+        "{listed}.bl.lab.test. TXT \"listed, see https://bl.lab.test/\""
+    );
+    zone
+}
+
+/// The records of a host: its address and, for the way back, its name.
+pub(crate) fn host(name: &str, address: &str) -> String {
+    let back = backwards(address);
+    format!("{name}. A {address}\n{back}.in-addr.arpa. PTR {name}.\n")
+}
+
+/// `11.0.1.2` -> `2.1.0.11`
+fn backwards(address: &str) -> String {
+    let numbers: Vec<&str> = address.split('.').rev().collect();
+    numbers.join(".")
+}
+
+/// Starts the name servers with these records and waits until they listen.
+pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
+    let write = |file: &str, text: String| {
+        let file = folder.join(file);
+        std::fs::write(&file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
+    };
+    write("root.zone", ground() + records)?;
+    write(
+        "refusing.zone",
+        "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned(),
+    )?;
+    let mut servers = Vec::new();
+    for (name, address, zone) in [
+        ("root", "53", "."),
+        ("refusing", "54", "nothing.test."),
+        ("inventing", "56", "."),
+    ] {
+        write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
+        servers.push(Server::start(
+            "nsd",
+            &["-d", "-c", &format!("{name}.conf")],
+            folder,
+            &format!("{NAME_SERVERS}.{address}:53"),
+        )?);
+    }
+    write("unbound.conf", resolver(folder))?;
+    servers.push(Server::start(
+        "unbound",
+        &["-d", "-c", "unbound.conf"],
+        folder,
+        &RESOLVER.to_string(),
+    )?);
+    for server in &mut servers {
+        server.wait_until_listening()?;
+    }
+    Ok(servers)
+}
+
+fn authority(folder: &Path, name: &str, address: &str, zone: &str) -> String {
+    let folder = folder.display();
+    format!(
+        "server:\n  ip-address: {NAME_SERVERS}.{address}\n  username: \"\"\n  server-count: 1\n  \
+         zonesdir: \"{folder}\"\n  database: \"\"\n  pidfile: \"{folder}/{name}.pid\"\n  \
+         xfrdfile: \"{folder}/{name}.xfrd\"\n  zonelistfile: \"{folder}/{name}.zones\"\n  \
+         xfrdir: \"{folder}\"\n\
+         remote-control:\n  control-enable: no\n\
+         zone:\n  name: \"{zone}\"\n  zonefile: \"{name}.zone\"\n"
+    )
+}
+
+/// Unbound answers for `test` and `invalid` itself unless told to ask; here they are a tree like any other.
+fn resolver(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "server:\n  interface: 127.0.0.1\n  access-control: 127.0.0.0/8 allow\n  username: \"\"\n  \
+         chroot: \"\"\n  directory: \"{folder}\"\n  pidfile: \"{folder}/unbound.pid\"\n  use-syslog: no\n  \
+         module-config: \"iterator\"\n  do-ip6: no\n  num-threads: 1\n  \
+         local-zone: \"test.\" nodefault\n  local-zone: \"invalid.\" nodefault\n  \
+         local-zone: \"10.in-addr.arpa.\" nodefault\n\
+         remote-control:\n  control-enable: no\n\
+         stub-zone:\n  name: \".\"\n  stub-addr: {NAME_SERVERS}.53\n"
+    )
+}
+
+/// Asks the resolver for the MX records of a name: the response code, after `NOERROR` the number of records.
+pub(crate) fn mx(name: &str) -> io::Result<String> {
+    let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).map_err(io::Error::other)?);
+        question.extend(label.as_bytes());
+    }
+    question.extend([0, 0, 15, 0, 1]);
+    let mut stream = TcpStream::connect(RESOLVER)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(
+        &u16::try_from(question.len())
+            .map_err(io::Error::other)?
+            .to_be_bytes(),
+    )?;
+    stream.write_all(&question)?;
+    let mut head = [0; 14];
+    stream.read_exact(&mut head)?;
+    let answers = u16::from_be_bytes([head[8], head[9]]);
+    Ok(match head[5] & 15 {
+        0 => format!("NOERROR {answers}"),
+        2 => "SERVFAIL".to_owned(),
+        3 => "NXDOMAIN".to_owned(),
+        code => format!("RCODE {code}"),
+    })
+}

@@ -1,0 +1,140 @@
+//! What a scenario file says: records, servers, and for each address what is heard and what must be judged.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use listproof::reason::Reason;
+use serde::Deserialize;
+
+use crate::namespace::{self, Client};
+
+/// One file of `scenarios/`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Scenario {
+    /// The file's name, a sentence.
+    #[serde(skip)]
+    pub(crate) name: String,
+    /// Programs beyond Postfix and the name servers.
+    #[serde(default)]
+    needs: Vec<String>,
+    /// As whom the servers see us.
+    #[serde(default)]
+    pub(crate) client: Client,
+    /// The HELO name we give.
+    #[serde(default = "our_name")]
+    pub(crate) helo: String,
+    /// The domain of our envelope sender.
+    #[serde(default = "our_domain")]
+    pub(crate) sender_domain: String,
+    /// Flags of `verify` beyond HELO and sender.
+    #[serde(default)]
+    pub(crate) flags: Vec<String>,
+    /// The exit code of `verify`.
+    #[serde(default)]
+    pub(crate) exit: i32,
+    /// Records in master-file form with absolute names. Servers' own addresses need none.
+    pub(crate) zone: String,
+    /// Host name -> lines for its `main.cf`.
+    #[serde(default)]
+    pub(crate) postfix: BTreeMap<String, String>,
+    /// Host name -> its whole Exim configuration.
+    #[serde(default)]
+    pub(crate) exim: BTreeMap<String, String>,
+    /// Addresses at which somebody counts the connections to port 25; there must be none.
+    #[serde(default)]
+    pub(crate) canary: Vec<String>,
+    /// Questions to the resolver.
+    #[serde(default, rename = "lookup")]
+    pub(crate) lookups: Vec<Lookup>,
+    /// The list, in order.
+    #[serde(rename = "row")]
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A question to the resolver and the answer that the scenario promises.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Lookup {
+    pub(crate) mx: String,
+    /// A response code, with the number of records after `NOERROR`.
+    pub(crate) hears: String,
+}
+
+/// An address of the list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Row {
+    pub(crate) address: String,
+    /// The host that is asked by hand; needed only where the scenario has more than one.
+    pub(crate) at: Option<String>,
+    /// How that host's first refusal begins, or its answer to RCPT: the stage, then the reply. Absent where
+    /// there is nobody to ask.
+    pub(crate) hears: Option<String>,
+    /// The reason that `verify` must give.
+    pub(crate) reason: String,
+}
+
+fn our_name() -> String {
+    "probe.lab.test".to_owned()
+}
+
+fn our_domain() -> String {
+    "lab.test".to_owned()
+}
+
+impl Scenario {
+    /// All scenarios, by name. Fails with the file's name.
+    pub(crate) fn read_all() -> Result<Vec<Scenario>, String> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/scenarios");
+        let unreadable = |error| format!("can't read `{}`: {error}", folder.display());
+        let mut scenarios = Vec::new();
+        for entry in folder.read_dir().map_err(unreadable)? {
+            scenarios.push(Scenario::read(&entry.map_err(unreadable)?.path())?);
+        }
+        scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(scenarios)
+    }
+
+    fn read(file: &Path) -> Result<Scenario, String> {
+        let wrong = |why: String| format!("in `{}`: {why}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+        let mut scenario: Scenario = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        scenario.name = file
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        for row in &scenario.rows {
+            Reason::from_word(&row.reason).ok_or_else(|| wrong(format!("`{}` is no reason", row.reason)))?;
+            if row.hears.is_some() && scenario.host_of(row).is_none() {
+                return Err(wrong(format!(
+                    "`{}`: say `at` which host it is asked",
+                    row.address
+                )));
+            }
+        }
+        Ok(scenario)
+    }
+
+    /// The hosts with a mail server.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.postfix.keys().chain(self.exim.keys()).map(String::as_str)
+    }
+
+    /// The host that is asked by hand about a row.
+    pub(crate) fn host_of<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
+        let mut hosts = self.hosts();
+        match (&row.at, hosts.next(), hosts.next()) {
+            (Some(host), _, _) => self.hosts().find(|other| other == host),
+            (None, only, None) => only,
+            (None, _, Some(_)) => None,
+        }
+    }
+
+    /// The first program that this scenario needs and this machine lacks.
+    pub(crate) fn missing_program(&self) -> Option<&str> {
+        let mut needed = self.needs.iter().map(String::as_str);
+        needed.find(|name| namespace::program(name).is_none())
+    }
+}

@@ -1,0 +1,75 @@
+//! Runs the compiled program as a user would and reads back what it wrote.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::scenario::Scenario;
+
+/// The most that one scenario may take, in `timeout`'s words.
+const PATIENCE: &str = "180s";
+
+/// What the results say about one row.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) address: String,
+    pub(crate) verdict: String,
+    pub(crate) reason: String,
+}
+
+/// Runs `verify` over the scenario's addresses in `folder` and gives its rows, in order.
+pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, String> {
+    let list = folder.join("list.csv");
+    let out = folder.join("out");
+    let mut text = String::from("email\n");
+    for row in &scenario.rows {
+        text.push_str(&row.address);
+        text.push('\n');
+    }
+    std::fs::write(&list, text).map_err(|error| format!("can't write `{}`: {error}", list.display()))?;
+
+    let run = Command::new("timeout")
+        .args([
+            "--kill-after=5s",
+            PATIENCE,
+            env!("CARGO_BIN_EXE_listproof"),
+            "verify",
+        ])
+        .arg(&list)
+        .arg("-o")
+        .arg(&out)
+        .args(["--helo", &scenario.helo])
+        .args(["--mail-from", &format!("check@{}", scenario.sender_domain)])
+        .args(&scenario.flags)
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("XDG_STATE_HOME", folder)
+        .env("XDG_CONFIG_HOME", folder)
+        .output()
+        .map_err(|error| format!("can't run `timeout`: {error}"))?;
+    let said = String::from_utf8_lossy(&run.stderr);
+    if run.status.code() != Some(scenario.exit) {
+        return Err(format!("`verify` ended with {}, it said:\n{said}", run.status));
+    }
+    read(&out.join("list.results.csv")).map_err(|why| format!("{why}; `verify` said:\n{said}"))
+}
+
+fn read(results: &Path) -> Result<Vec<Judged>, String> {
+    let unreadable = |error: csv::Error| format!("can't read `{}`: {error}", results.display());
+    let mut reader = csv::Reader::from_path(results).map_err(unreadable)?;
+    let header = reader.headers().map_err(unreadable)?.clone();
+    let column = |name: &str| {
+        let found = header.iter().position(|other| other == name);
+        found.ok_or_else(|| format!("`{}` has no column `{name}`", results.display()))
+    };
+    let (address, verdict, reason) = (column("email")?, column("verdict")?, column("reason")?);
+    let mut judged = Vec::new();
+    for record in reader.into_records() {
+        let record = record.map_err(unreadable)?;
+        judged.push(Judged {
+            address: record[address].to_owned(),
+            verdict: record[verdict].to_owned(),
+            reason: record[reason].to_owned(),
+        });
+    }
+    Ok(judged)
+}

@@ -1,14 +1,18 @@
 //! The reply rules against replies: every rule on its own examples, and the recorded ones of `tests/replies/`.
 
-use listproof::policy::replies::{Context, ReplyRules};
-use listproof::reason::Cause;
+use listproof::policy::replies::{Context, ReplyRules, RuleFile, Tier};
+use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
+use proptest::prelude::*;
 
 #[test]
 fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
     let rules = ReplyRules::built_in();
-    let faults: Vec<String> =
-        rules.iter().filter_map(|rule| rules.check(rule).err()).map(|fault| fault.to_string()).collect();
+    let faults: Vec<String> = rules
+        .iter()
+        .filter_map(|rule| rules.check(rule).err())
+        .map(|fault| fault.to_string())
+        .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
@@ -17,7 +21,10 @@ fn recorded_replies_mean_what_they_meant() {
     let rules = ReplyRules::built_in();
     let mut wrong = Vec::new();
     let mut count = 0;
-    for line in include_str!("replies/documented.txt").lines().filter(|l| !l.is_empty() && !l.starts_with('#')) {
+    for line in include_str!("replies/documented.txt")
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'))
+    {
         count += 1;
         let mut parts = line.splitn(4, " | ");
         let mut part = || parts.next().unwrap();
@@ -27,8 +34,141 @@ fn recorded_replies_mean_what_they_meant() {
         let reply = Reply::parse(part().replace("\\n", "\n").as_bytes()).unwrap();
         let meaning = rules.read(&reply, &Context { stage, provider });
         if meaning.cause != cause {
-            wrong.push(format!("{} not {} (by {}): {line}", meaning.cause.word(), cause.word(), meaning.rule));
+            wrong.push(format!(
+                "{} not {} (by {}): {line}",
+                meaning.cause.word(),
+                cause.word(),
+                meaning.rule
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {count}\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {count}\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// A word that no rule would miss, so that random texts meet many rules.
+fn words() -> impl Strategy<Value = String> {
+    let rules = ReplyRules::built_in();
+    let examples: Vec<String> = rules.iter().flat_map(|rule| rule.examples().to_vec()).collect();
+    let all: Vec<String> = examples
+        .iter()
+        .flat_map(|reply| reply.split_whitespace().skip(1))
+        .map(str::to_owned)
+        .collect();
+    prop_oneof![
+        4 => prop::collection::vec(prop::sample::select(all), 1..12).prop_map(|words| words.join(" ")),
+        4 => prop::sample::select(examples).prop_map(|reply| reply.get(4..).unwrap_or("").to_owned()),
+        1 => "\\PC{0,80}",
+    ]
+}
+
+fn providers() -> impl Strategy<Value = Option<&'static str>> {
+    prop::sample::select(vec![None, Some("google"), Some("microsoft365"), Some("gmx"), Some("qq"), Some("barracuda"), Some("ironport")])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn a_temporary_refusal_never_condemns(words in words(), code in 400u16..500, provider in providers()) {
+        for stage in Stage::ALL {
+            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage, provider });
+            prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);
+            prop_assert!(meaning.if_about_mailbox.is_none_or(|cause| cause.verdict() != Verdict::Undeliverable));
+        }
+    }
+
+    #[test]
+    fn a_refusal_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
+        for stage in [Stage::Connect, Stage::Helo, Stage::StartTls, Stage::Mail] {
+            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage, provider });
+            prop_assert!(matches!(meaning.cause.fault(), Fault::Us | Fault::Host | Fault::None), "{:?}", meaning);
+            prop_assert_eq!(meaning.if_about_mailbox, None);
+        }
+    }
+
+    #[test]
+    fn an_acceptance_is_one_whatever_its_words(words in words(), provider in providers()) {
+        let read = |code| ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage: Stage::Rcpt, provider });
+        prop_assert_eq!(read(250).cause, Cause::Accepted);
+        prop_assert_eq!(read(252).cause, Cause::Ambiguous);
+    }
+
+    #[test]
+    fn what_is_about_a_message_is_about_us_before_there_is_one(words in words(), code in 400u16..600) {
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        let cause = ReplyRules::built_in().read(&Reply::new(code, [&words]), &context).cause;
+        prop_assert!(!matches!(cause, Cause::ContentRejected | Cause::MessageTooLarge));
+    }
+}
+
+#[test]
+fn words_about_us_are_never_a_confirmed_dead_mailbox() {
+    let rules = ReplyRules::built_in();
+    let dead = ["User unknown", "No such user here", "mailbox unavailable", "Recipient address rejected: invalid mailbox"];
+    for rule in rules.iter().filter(|rule| rule.cause().fault() == Fault::Us && rule.tier() == Tier::Us) {
+        for example in rule.examples() {
+            for words in dead {
+                let reply = Reply::parse(format!("{example}. {words}").as_bytes()).unwrap();
+                let meaning = rules.read(&reply, &rule.example_context());
+                let condemns = meaning.cause.verdict() == Verdict::Undeliverable;
+                assert!(!(condemns && meaning.confidence == Confidence::Confirmed), "{reply} by {}", meaning.rule);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
+    let read = |rules: &ReplyRules, reply: &str| {
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
+    };
+    let load = |text| ReplyRules::load(&[RuleFile { name: "mine.toml", text }]);
+    let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
+    assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
+    let replaced = own.replace("\"own\"", "\"no-such-mailbox\"");
+    assert_ne!(read(&load(&replaced).unwrap(), "550 No such user here"), "no-such-mailbox");
+    for (text, fault) in [
+        (own.replace("550 gone", "550 not gone at all, no such user. Has not"), "mine.toml:1: rule `no-such-mailbox` wins on"),
+        (own.replace("mailbox_unknown", "gone"), "mine.toml:1: `gone` is no cause, in rule `own`"),
+        (own.replace("source", "sauce"), "mine.toml:6: unknown field `sauce`"),
+        (own.repeat(2), "mine.toml:7: rule `own` stands twice, first in line 1"),
+        (own.replace("gone fishing']", "gone (fishing']"), "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read"),
+    ] {
+        let refusal = load(&text).unwrap_err().to_string();
+        assert!(refusal.starts_with(fault) && refusal.contains("\nhint: "), "{refusal}");
+    }
+}
+
+#[test]
+fn waits_and_blocklists_are_taken_out_of_the_words() {
+    let read = |reply: &str| {
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
+        (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
+    };
+    for (reply, seconds) in [
+        ("451 4.7.1 Greylisted for 5 minutes", Some(300)),
+        ("450 4.2.0 Greylisted, please try again in 300 seconds", Some(300)),
+        ("451 Greylisted, retry in 00:04:30", Some(270)),
+        ("450 try again in 1 hour", Some(3600)),
+        ("450 try again later", None),
+        ("550 try again in 300 seconds", None),
+        ("450 retry in 99999999999999999999 seconds", None),
+    ] {
+        assert_eq!(read(reply).0, seconds, "{reply}");
+    }
+    for (reply, list) in [
+        ("554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org", Some("zen.spamhaus.org")),
+        ("550 192.0.2.1 is listed at bl.spamcop.net.", Some("bl.spamcop.net")),
+        ("550 blocked, see https://www.spamhaus.org/query/ip/192.0.2.1", Some("Spamhaus")),
+        ("550 Your IP is on our blacklist", None),
+    ] {
+        assert_eq!(read(reply).1.as_deref(), list, "{reply}");
+    }
 }

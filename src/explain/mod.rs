@@ -1,1 +1,120 @@
-//! What an SMTP reply, a log line or a bounce means, in plain words.
+//! What a reply, a log line or a bounce means, for the person who got it.
+//!
+//! Decides: what kind of text it was given, and how the meaning is told. [`find`] finds the reply in a line, [`bounce`]
+//! the failures in a message, [`advice`] knows the first step, [`render`] writes for people, [`jsonl`] for programs. What a
+//! reply means is decided in [`crate::policy::replies`] alone. Never fails on its input: what it can't read is `ambiguous`.
+
+pub mod advice;
+pub mod bounce;
+pub mod find;
+pub mod jsonl;
+pub mod render;
+
+use crate::policy::replies::{Context, Meaning, ReplyRules};
+use crate::smtp::Stage;
+use advice::Advice;
+use find::Failure;
+use render::Tally;
+use std::io::{self, BufRead, Write};
+
+/// Gives the id of the operator to which a host belongs.
+pub type OperatorOf<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
+
+/// Everything needed to explain.
+#[derive(Clone, Copy)]
+pub struct Explainer<'a> {
+    /// What replies mean.
+    pub rules: &'a ReplyRules,
+    /// Whose host said it.
+    pub operator_of: OperatorOf<'a>,
+}
+
+/// A failure and what it means.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explanation<'a> {
+    /// What was told.
+    pub failure: Failure,
+    /// The operator of the host that said it.
+    pub provider: Option<&'a str>,
+    /// What it means.
+    pub meaning: Meaning,
+    /// What to do.
+    pub advice: &'static Advice,
+}
+
+impl<'a> Explainer<'a> {
+    /// Explains one failure. Where the step is not known it may have been any, so that words about a message count as such.
+    pub fn judge(&self, failure: Failure) -> Explanation<'a> {
+        let provider = failure.host.as_deref().and_then(|host| (self.operator_of)(host));
+        let stage = failure.stage.unwrap_or(Stage::Eod);
+        let meaning = self.rules.read(&failure.reply, &Context { stage, provider });
+        let advice = advice::advice(meaning.cause, provider);
+        Explanation {
+            failure,
+            provider,
+            meaning,
+            advice,
+        }
+    }
+
+    /// Explains a text: a reply, log lines, a message or an mbox. At least one explanation comes out.
+    pub fn explain(&self, text: &[u8]) -> Vec<Explanation<'a>> {
+        let text = bounce::decoded(text);
+        let failures = if bounce::is_message(&text) {
+            let messages = bounce::messages(text.as_bytes());
+            messages
+                .filter_map(Result::ok)
+                .flat_map(|message| bounce::failures(&message))
+                .collect()
+        } else {
+            Vec::new()
+        };
+        let failures = if failures.is_empty() {
+            failures_outside_messages(&text)
+        } else {
+            failures
+        };
+        failures.into_iter().map(|failure| self.judge(failure)).collect()
+    }
+
+    /// Explains whatever comes, for people: each failure, and where there are many, whether one domain or every domain
+    /// refuses. An mbox is read message by message.
+    pub fn run(&self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+        let mut tally = Tally::default();
+        let is_mbox = input.fill_buf()?.starts_with(b"From ");
+        let mut tell = |explanations: Vec<Explanation<'_>>| -> io::Result<()> {
+            for explanation in explanations {
+                tally.add(&explanation);
+                writeln!(output, "{}", render::card(&explanation))?;
+            }
+            Ok(())
+        };
+        if is_mbox {
+            for message in bounce::messages(input) {
+                let failures = bounce::failures(&message?);
+                tell(failures.into_iter().map(|failure| self.judge(failure)).collect())?;
+            }
+        } else {
+            let mut text = Vec::new();
+            input.read_to_end(&mut text)?;
+            tell(self.explain(&text))?;
+        }
+        tally
+            .summary()
+            .map_or(Ok(()), |summary| writeln!(output, "{summary}"))
+    }
+}
+
+/// A pasted reply, part of a bounce, or a log with a failure in some of its lines.
+fn failures_outside_messages(text: &str) -> Vec<Failure> {
+    let cut_out = bounce::failures_in_text(text);
+    if !cut_out.is_empty() {
+        return cut_out;
+    }
+    let is_one_reply = text.trim_start().as_bytes().get(3) == Some(&b'-');
+    let told: Vec<&str> = text.lines().filter(|line| find::has_code(line)).collect();
+    if is_one_reply || told.len() < 2 {
+        return vec![find::failure(text)];
+    }
+    told.into_iter().map(find::failure).collect()
+}

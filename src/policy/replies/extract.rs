@@ -15,7 +15,11 @@ pub(super) fn wait(heard: &Heard) -> Option<Duration> {
     if !(400..500).contains(&heard.code) {
         return None;
     }
-    let words: Vec<&str> = heard.words.split(' ').map(|word| word.trim_matches(['.', ',', ';', ':', '!'])).collect();
+    let words: Vec<&str> = heard
+        .words
+        .split(' ')
+        .map(|word| word.trim_matches(['.', ',', ';', ':', '!']))
+        .collect();
     let found = words.iter().enumerate().find_map(|(at, word)| {
         let next = words.get(at + 1).copied().unwrap_or("");
         clock(word).or_else(|| amount(word, next))
@@ -27,17 +31,22 @@ pub(super) fn wait(heard: &Heard) -> Option<Duration> {
 fn amount(word: &str, next: &str) -> Option<Duration> {
     let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
     let number: u64 = word[..digits].parse().ok()?;
-    let unit = if digits == word.len() { next } else { &word[digits..] };
+    let unit = if digits == word.len() {
+        next
+    } else {
+        &word[digits..]
+    };
     let seconds = match unit {
         "s" | "sec" | "secs" | "second" | "seconds" | "sekunden" | "secondes" | "segundos" | "secondi" => 1,
         "m" | "min" | "mins" | "minute" | "minutes" | "minuten" | "minutos" | "minuti" => 60,
-        "h" | "hr" | "hrs" | "hour" | "hours" | "stunde" | "stunden" | "heure" | "heures" | "horas" | "ore" => 3600,
+        "h" | "hr" | "hrs" | "hour" | "hours" | "stunde" | "stunden" | "heure" | "heures" | "horas"
+        | "ore" => 3600,
         _ => return None,
     };
     number.checked_mul(seconds).map(Duration::from_secs)
 }
 
-/// `00:05:00` or `05:00`, as Postgrey and SQLgrey write it.
+/// `00:05:00` or `05:00`, as greylisting programs write it.
 fn clock(word: &str) -> Option<Duration> {
     let mut parts = word.split(':').map(|part| part.parse::<u64>().ok());
     let (first, second, third) = (parts.next()??, parts.next()??, parts.next());
@@ -56,11 +65,15 @@ pub(super) fn blocklist(heard: &Heard, known: &BTreeMap<String, Vec<String>>) ->
         let follows = matches!(before, "using" | "by" | "in" | "at" | "on" | "from" | "via");
         before = word;
         let name = word.trim_end_matches(['.', ',', ';', ':', '!']);
-        let is_host = name.contains('.') && !name.contains(['/', '~', '@']) && name.bytes().any(|b| b.is_ascii_alphabetic());
+        let is_host = name.contains('.')
+            && !name.contains(['/', '~', '@'])
+            && name.bytes().any(|b| b.is_ascii_alphabetic());
         (follows && is_host).then(|| name.to_owned())
     });
     named.or_else(|| {
-        let known = known.iter().find(|(_, marks)| marks.iter().any(|mark| heard.words.contains(mark.as_str())));
+        let known = known
+            .iter()
+            .find(|(_, marks)| marks.iter().any(|mark| heard.words.contains(mark.as_str())));
         known.map(|(name, _)| name.clone())
     })
 }

@@ -6,6 +6,7 @@
 //! Must not: say what the words mean. Can't know: codes in words ("error five fifty").
 
 use crate::smtp::{Enhanced, Reply};
+use std::fmt::Write;
 use std::net::IpAddr;
 
 /// Stands for an address in [`Heard::words`].
@@ -104,12 +105,18 @@ impl Heard {
         if colon && !self.words.ends_with(':') {
             self.words.push(':');
         }
-        if word.is_empty() { colon } else { self.take_token(word, colon) }
+        if word.is_empty() {
+            colon
+        } else {
+            self.take_token(word, colon)
+        }
     }
 
     /// A token without address or code: hyphens and underscores part words, except in names of hosts and links.
     fn take_plain(&mut self, token: &str) {
-        let is_name = token.trim_end_matches(['.', ',', ';', '!', '?', ':']).contains(['.', '/']);
+        let is_name = token
+            .trim_end_matches(['.', ',', ';', '!', '?', ':'])
+            .contains(['.', '/']);
         if is_name {
             self.push(token);
         } else {
@@ -149,11 +156,14 @@ pub fn normalized_text(reply: &Reply, recipient: &str) -> String {
     let heard = Heard::of(reply);
     let mut text = heard.code.to_string();
     for code in &heard.enhanced {
-        text.push_str(&format!(" {code}"));
+        // Writing to a `String` can't fail.
+        let _ = write!(text, " {code}");
     }
     for word in heard.words.split(' ') {
         let word = word.trim_matches(['.', ',', ';', ':', '!', '?']);
-        let varies = word.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'@' | b'.' | b'/' | b'~'))
+        let varies = word
+            .bytes()
+            .any(|b| b.is_ascii_digit() || matches!(b, b'@' | b'.' | b'/' | b'~'))
             || word.len() > 24
             || own_names.contains(&word);
         if !varies && !word.is_empty() {
@@ -172,7 +182,9 @@ fn bare_enhanced(token: &str) -> Option<Enhanced> {
 fn leading_code(token: &str) -> Option<(u16, &str)> {
     let (digits, rest) = token.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
-    let rest_is_apart = rest.is_empty() || rest.starts_with(['-', ':', ',', ';', '.']) && !rest[1..].starts_with(|c: char| c.is_ascii_digit() && rest.starts_with('.'));
+    let rest_is_apart = rest.is_empty()
+        || rest.starts_with(['-', ':', ',', ';', '.'])
+            && !rest[1..].starts_with(|c: char| c.is_ascii_digit() && rest.starts_with('.'));
     ((400..600).contains(&code) && rest_is_apart)
         .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';', '.'])))
 }
@@ -180,7 +192,9 @@ fn leading_code(token: &str) -> Option<(u16, &str)> {
 /// What stands before and after an address in a token: `rcpt=a@example.com:550` gives `rcpt=` and `:550`.
 fn around_address(token: &str) -> Option<(&str, &str)> {
     let at = token.find('@')?;
-    let before = token[..at].rfind([':', ';', ',', '=', '/', '!']).map_or("", |cut| &token[..=cut]);
+    let before = token[..at]
+        .rfind([':', ';', ',', '=', '/', '!'])
+        .map_or("", |cut| &token[..=cut]);
     let domain = &token[at + 1..];
     let end = domain
         .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_')))
@@ -196,8 +210,10 @@ fn fold_into(out: &mut String, text: &str) {
             'a'..='z' | '0'..='9' | ' ' => out.push(c),
             'A'..='Z' => out.push(c.to_ascii_lowercase()),
             '\'' | '’' | '`' | '´' | '‘' => {}
-            '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | '“' | '”' | '„' | '«' | '»' | '|' | '*' | '#' | '\\'
-            | '\t' | '\u{a0}' | '…' | '–' | '—' | '（' | '）' | '【' | '】' | '「' | '」' => out.push(' '),
+            '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | '“' | '”' | '„' | '«' | '»' | '|' | '*'
+            | '#' | '\\' | '\t' | '\u{a0}' | '…' | '–' | '—' | '（' | '）' | '【' | '】' | '「' | '」' => {
+                out.push(' ');
+            }
             _ if c.is_ascii() => out.push(c),
             _ => c.to_lowercase().for_each(|c| push_without_accent(out, c)),
         }
@@ -244,16 +260,43 @@ mod tests {
     fn words_come_out_bare() {
         for (reply, expected) in [
             ("550 5.1.1 <a@example.com>... User-Unknown", "@ user unknown"),
-            ("550 Empfänger a@example.com existiert nicht!", "empfanger @ existiert nicht!"),
-            ("550 5.1.1 This user doesn't have an account", "this user doesnt have an account"),
-            ("550 sorry, no mailbox here by that name. (#5.1.1)", "sorry, no mailbox here by that name."),
-            ("554 Client host [192.0.2.1] blocked using zen.example.org", "client host ~ip blocked using zen.example.org"),
+            (
+                "550 Empfänger a@example.com existiert nicht!",
+                "empfanger @ existiert nicht!",
+            ),
+            (
+                "550 5.1.1 This user doesn't have an account",
+                "this user doesnt have an account",
+            ),
+            (
+                "550 sorry, no mailbox here by that name. (#5.1.1)",
+                "sorry, no mailbox here by that name.",
+            ),
+            (
+                "554 Client host [192.0.2.1] blocked using zen.example.org",
+                "client host ~ip blocked using zen.example.org",
+            ),
             ("554 ip=2001:db8::1 listed", "ip ~ip listed"),
-            ("550 permanent failure for one or more recipients (a@example.com:550 5.1.1 unknown)", "permanent failure for one or more recipients @: unknown"),
-            ("550 permanent failure for one or more recipients (a@example.com:blocked)", "permanent failure for one or more recipients @: blocked"),
-            ("550-5.1.1 The account\n550 5.1.1 does not exist", "the account does not exist"),
-            ("550 see http://example.org/a-b?c=r0103 now", "see http://example.org/a-b?c=r0103 now"),
-            ("550 host mx.example.com[192.0.2.1] said: 550 5.1.1 no user (in reply to RCPT TO command)", "host mx.example.com ~ip said: no user"),
+            (
+                "550 permanent failure for one or more recipients (a@example.com:550 5.1.1 unknown)",
+                "permanent failure for one or more recipients @: unknown",
+            ),
+            (
+                "550 permanent failure for one or more recipients (a@example.com:blocked)",
+                "permanent failure for one or more recipients @: blocked",
+            ),
+            (
+                "550-5.1.1 The account\n550 5.1.1 does not exist",
+                "the account does not exist",
+            ),
+            (
+                "550 see http://example.org/a-b?c=r0103 now",
+                "see http://example.org/a-b?c=r0103 now",
+            ),
+            (
+                "550 host mx.example.com[192.0.2.1] said: 550 5.1.1 no user (in reply to RCPT TO command)",
+                "host mx.example.com ~ip said: no user",
+            ),
             ("450 retry in 450 seconds", "retry in 450 seconds"),
         ] {
             assert_eq!(words(reply), expected, "{reply}");
@@ -273,17 +316,31 @@ mod tests {
             ("550 5.1.1 no, 5.0.0", "5.1.1"),
             ("550-5.2.1 a\n550 5.2.1 b", "5.2.1"),
         ] {
-            assert_eq!(heard(reply).telling_code().map(|c| c.to_string()).as_deref(), Some(code), "{reply}");
+            assert_eq!(
+                heard(reply).telling_code().map(|c| c.to_string()).as_deref(),
+                Some(code),
+                "{reply}"
+            );
         }
     }
 
     #[test]
     fn the_same_refusal_of_two_recipients_is_the_same_text() {
-        let text = |reply: &str, recipient| normalized_text(&Reply::parse(reply.as_bytes()).unwrap(), recipient);
+        let text =
+            |reply: &str, recipient| normalized_text(&Reply::parse(reply.as_bytes()).unwrap(), recipient);
         assert_eq!(
-            text("550 5.1.1 <ann@example.com> ann unknown id 4Fx1 Mon, 01", "ann@example.com"),
-            text("550 5.1.1 <bob@example.org> bob unknown id 9Zz2 Mon, 09", "bob@example.org"),
+            text(
+                "550 5.1.1 <ann@example.com> ann unknown id 4Fx1 Mon, 01",
+                "ann@example.com"
+            ),
+            text(
+                "550 5.1.1 <bob@example.org> bob unknown id 9Zz2 Mon, 09",
+                "bob@example.org"
+            ),
         );
-        assert_ne!(text("550 5.1.1 no", "a@example.com"), text("550 5.7.1 no", "a@example.com"));
+        assert_ne!(
+            text("550 5.1.1 no", "a@example.com"),
+            text("550 5.7.1 no", "a@example.com")
+        );
     }
 }

@@ -78,7 +78,12 @@ impl Draft {
     pub(super) fn add(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
         let raw: RawFile = toml::from_str(file.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
+            fault(
+                file,
+                at,
+                error.message().to_owned(),
+                "see `listproof policy show` for the keys of a rule",
+            )
         })?;
         for (name, family) in raw.words {
             self.words.insert(name, format!("(?:{})", family.join("|")));
@@ -103,12 +108,16 @@ impl Draft {
                     let what = format!("rule `{}` stands twice, first in line {before}", raw.id);
                     return Err(fault(file, at, what, "give each rule an id of its own"));
                 }
-                let rule = self.rule(file, line, tier, raw).map_err(|(what, hint)| fault(file, at, what, hint))?;
+                let rule = self
+                    .rule(file, line, tier, raw)
+                    .map_err(|(what, hint)| fault(file, at, what, hint))?;
                 let old = self.rules.values_mut().flatten().find(|old| old.id == rule.id);
                 match old {
                     Some(old) if old.tier == tier => *old = rule,
                     _ => {
-                        self.rules.values_mut().for_each(|tier| tier.retain(|old| old.id != rule.id));
+                        self.rules
+                            .values_mut()
+                            .for_each(|tier| tier.retain(|old| old.id != rule.id));
                         new.push(rule);
                     }
                 }
@@ -122,11 +131,17 @@ impl Draft {
         let named = |what: &str| format!("{what} of rule `{}`", raw.id);
         let cause = |word: &str| {
             Cause::from_word(word).ok_or_else(|| {
-                (format!("`{word}` is no cause, in rule `{}`", raw.id), "the causes are the reasons that a reply can have, for example `mailbox_unknown`")
+                (
+                    format!("`{word}` is no cause, in rule `{}`", raw.id),
+                    "the causes are the reasons that a reply can have, for example `mailbox_unknown`",
+                )
             })
         };
         if raw.example.is_empty() {
-            return Err((named("no example"), "add `example = [\"550 ...\"]`, a reply on which the rule must win"));
+            return Err((
+                named("no example"),
+                "add `example = [\"550 ...\"]`, a reply on which the rule must win",
+            ));
         }
         let wants = match tier {
             Tier::Enhanced => !raw.enhanced.is_empty(),
@@ -136,25 +151,53 @@ impl Draft {
             }
         };
         if !wants {
-            return Err((named("no condition"), "a rule of words needs `text`, one of enhanced codes `enhanced`"));
+            return Err((
+                named("no condition"),
+                "a rule of words needs `text`, one of enhanced codes `enhanced`",
+            ));
         }
         if tier == Tier::Operator && raw.provider.is_empty() {
-            return Err((named("no `provider`"), "rules of words that hold everywhere belong to another tier"));
+            return Err((
+                named("no `provider`"),
+                "rules of words that hold everywhere belong to another tier",
+            ));
         }
         let stages = raw.stage.iter().map(|word| {
-            Stage::from_word(word).ok_or_else(|| (format!("`{word}` is no stage, in rule `{}`", raw.id), "stages: connect, helo, starttls, mail, rcpt, data, eod"))
+            Stage::from_word(word).ok_or_else(|| {
+                (
+                    format!("`{word}` is no stage, in rule `{}`", raw.id),
+                    "stages: connect, helo, starttls, mail, rcpt, data, eod",
+                )
+            })
         });
         let codes = raw.code.iter().map(|word| {
-            Codes::basic(word).ok_or_else(|| (format!("`{word}` is no reply code, in rule `{}`", raw.id), "write `550` or `5xx`"))
+            Codes::basic(word).ok_or_else(|| {
+                (
+                    format!("`{word}` is no reply code, in rule `{}`", raw.id),
+                    "write `550` or `5xx`",
+                )
+            })
         });
         let enhanced = raw.enhanced.iter().map(|word| {
-            Codes::enhanced(word).ok_or_else(|| (format!("`{word}` is no enhanced code, in rule `{}`", raw.id), "write `5.1.1`, `x.1.1` or `5.7.606-649`"))
+            Codes::enhanced(word).ok_or_else(|| {
+                (
+                    format!("`{word}` is no enhanced code, in rule `{}`", raw.id),
+                    "write `5.1.1`, `x.1.1` or `5.7.606-649`",
+                )
+            })
         });
         let confidence = match raw.confidence.as_deref() {
             Some("confirmed") => Confidence::Confirmed,
             Some("inferred") => Confidence::Inferred,
-            Some(word) => return Err((format!("`{word}` is no confidence, in rule `{}`", raw.id), "write `confirmed` or `inferred`")),
-            None if matches!(tier, Tier::Us | Tier::Operator | Tier::Recipient | Tier::System) => Confidence::Confirmed,
+            Some(word) => {
+                return Err((
+                    format!("`{word}` is no confidence, in rule `{}`", raw.id),
+                    "write `confirmed` or `inferred`",
+                ));
+            }
+            None if matches!(tier, Tier::Us | Tier::Operator | Tier::Recipient | Tier::System) => {
+                Confidence::Confirmed
+            }
             None => Confidence::Inferred,
         };
         let pattern = |part: &String| self.pattern(part, &raw.id);
@@ -183,7 +226,10 @@ impl Draft {
 
     fn pattern(&self, part: &str, id: &str) -> Result<Pattern, Fault> {
         let expanded = self.expand(part).map_err(|family| {
-            (format!("no word family `{{{family}}}`, in rule `{id}`"), "word families stand under `[words]`")
+            (
+                format!("no word family `{{{family}}}`, in rule `{id}`"),
+                "word families stand under `[words]`",
+            )
         })?;
         Pattern::new(expanded).map_err(|error| {
             (
@@ -218,9 +264,14 @@ impl Draft {
 type Fault = (String, &'static str);
 
 fn fault(file: RuleFile<'_>, at: usize, what: String, hint: &str) -> PolicyError {
-    PolicyError { file: file.name.to_owned(), line: line_of(file.text, at), what, hint: hint.to_owned() }
+    PolicyError {
+        file: file.name.to_owned(),
+        line: line_of(file.text, at),
+        what,
+        hint: hint.to_owned(),
+    }
 }
 
 fn line_of(text: &str, at: usize) -> usize {
-    1 + text.as_bytes()[..at.min(text.len())].iter().filter(|&&byte| byte == b'\n').count()
+    1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..at.min(text.len())]).count()
 }

@@ -1,0 +1,236 @@
+//! Finding the reply in what people have: a pasted reply, a log line, a paragraph of a bounce.
+//!
+//! Decides: where in a text the server's words begin, and which stage, host and recipient the text names. Reads the logs
+//! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
+//! Must not: say what the reply means. Can't know: a reply without any code; then all of the text is its words.
+
+use crate::smtp::{Enhanced, Reply, Stage};
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// A refusal that somebody told about, and what was told with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The server's words.
+    pub reply: Reply,
+    /// The step that it answered, where the text says so.
+    pub stage: Option<Stage>,
+    /// The host that said it.
+    pub host: Option<String>,
+    /// Whom it is about.
+    pub recipient: Option<String>,
+}
+
+#[expect(clippy::expect_used, reason = "constant patterns, compiled by the tests")]
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a constant pattern")
+}
+
+/// A reply code with something after it that shows that it is one: an enhanced code, a letter or a bracket.
+static CODE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r##"(?:^|[\s:;('"#<>,])([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[ -]+[^\s0-9]|[ -]*$)"##,
+    )
+});
+static HOST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)(?:\bhost |\brelay=|\bH=|while talking to |remote-mta: *dns; *|generating server: *|\bby (?:server )?)([a-z0-9-]+(?:\.[a-z0-9-]+)+)",
+    )
+});
+static RECIPIENT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?mi)(?:\bto=<?|RCPT TO: ?<?|\*\* |== |=> |^\s*<?|final-recipient: *rfc822; *<?)([^\s<>@,;:()]+@[^\s<>@,;:()]+)",
+    )
+});
+/// The status of a delivery where the log has no reply: `dsn=5.1.1`.
+static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{1,3}\.[0-9]{1,3})"));
+
+/// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
+pub fn failure(text: &str) -> Failure {
+    let stage = stage_named(text);
+    let host = first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    let recipient = first(&RECIPIENT, text).map(str::to_owned);
+    Failure {
+        reply: reply(text),
+        stage,
+        host,
+        recipient,
+    }
+}
+
+/// The reply in a text.
+pub fn reply(text: &str) -> Reply {
+    if let Some(reply) = pasted(text) {
+        return reply;
+    }
+    if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
+        && let Some(reply) = pasted(close_quote(&text[code.start()..]))
+    {
+        return reply;
+    }
+    let status = first(&STATUS, text).map(str::to_owned);
+    let words = text.split_once("stat=").map_or(text, |(_, words)| words);
+    let enhanced = status.clone().or_else(|| {
+        words
+            .split_whitespace()
+            .find_map(bare_status)
+            .map(|code| code.to_string())
+    });
+    let code = match enhanced.as_deref().and_then(|code| code.bytes().next()) {
+        Some(b'2') => 250,
+        Some(b'4') => 450,
+        _ => 550,
+    };
+    Reply::new(code, [format!("{} {words}", status.unwrap_or_default()).trim()])
+}
+
+/// A reply as it is pasted: the code first, on one line or several, each with or without its code.
+fn pasted(text: &str) -> Option<Reply> {
+    let text = text.trim();
+    let digits = text.get(..3)?;
+    let code: u16 = digits.parse().ok().filter(|code| (200..600).contains(code))?;
+    if text[3..].starts_with(|c: char| c.is_alphanumeric()) {
+        return None;
+    }
+    let lines = text.lines().map(|line| {
+        let line = line.trim();
+        line.strip_prefix(digits)
+            .map_or(line, |rest| rest.strip_prefix(['-', ' ']).unwrap_or(rest))
+    });
+    Some(Reply::new(code, lines))
+}
+
+/// Does a text hold a reply code?
+pub fn has_code(text: &str) -> bool {
+    pasted(text).is_some() || CODE.is_match(text)
+}
+
+/// Does a text name the recipient of a delivery?
+pub fn names_recipient(text: &str) -> bool {
+    RECIPIENT.is_match(text)
+}
+
+/// A reply that stands in quotes ends with them; one that Postfix or Sendmail put in parentheses loses the last.
+fn close_quote(text: &str) -> &str {
+    let text = text.split("\nGiving up on ").next().unwrap_or(text);
+    let text = text
+        .split(['\''])
+        .next()
+        .filter(|head| text.contains("' ") && head.len() > 12)
+        .unwrap_or(text);
+    text.trim_end().trim_end_matches(['\'', '"'])
+}
+
+fn bare_status(word: &str) -> Option<Enhanced> {
+    Enhanced::parse(word.trim_matches(['(', ')', '#', ',', ';', ':']))
+}
+
+fn first<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
+    pattern
+        .captures(text)
+        .and_then(|found| found.get(1))
+        .map(|found| found.as_str())
+}
+
+/// The step that a text names as the one that was answered.
+pub fn stage_named(text: &str) -> Option<Stage> {
+    let text = text.to_ascii_lowercase();
+    let marks = [
+        ("in reply to rcpt to", Stage::Rcpt),
+        ("in reply to mail from", Stage::Mail),
+        ("in reply to end of data", Stage::Eod),
+        ("in reply to data", Stage::Data),
+        ("in reply to ehlo", Stage::Helo),
+        ("in reply to helo", Stage::Helo),
+        ("refused to talk to me", Stage::Connect),
+        ("after rcpt to", Stage::Rcpt),
+        ("after mail from", Stage::Mail),
+        ("after end of data", Stage::Eod),
+        ("after pipelined end of data", Stage::Eod),
+        ("after pipelined mail from", Stage::Mail),
+        ("after pipelined rcpt to", Stage::Rcpt),
+        ("after initial connection", Stage::Connect),
+        ("after ehlo", Stage::Helo),
+        ("after helo", Stage::Helo),
+        ("after data", Stage::Data),
+        (">>> rcpt to", Stage::Rcpt),
+        (">>> mail from", Stage::Mail),
+        (">>> data", Stage::Data),
+        ("does not like recipient", Stage::Rcpt),
+    ];
+    marks
+        .into_iter()
+        .find_map(|(mark, stage)| text.contains(mark).then_some(stage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(text: &str) -> (String, Option<Stage>, Option<String>, Option<String>) {
+        let failure = failure(text);
+        (
+            failure.reply.to_string(),
+            failure.stage,
+            failure.host,
+            failure.recipient,
+        )
+    }
+
+    #[test]
+    fn log_lines_of_four_servers_are_read() {
+        let (host, who) = (
+            Some("mx.example.com".to_owned()),
+            Some("a@example.com".to_owned()),
+        );
+        assert_eq!(
+            told(
+                "Nov 21 10:00:00 mail postfix/smtp[81]: 4Fx1: to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/1/0, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))"
+            ),
+            (
+                "550 5.1.1 No such user (in reply to RCPT TO command))".to_owned(),
+                Some(Stage::Rcpt),
+                host.clone(),
+                who.clone()
+            )
+        );
+        assert_eq!(
+            told(
+                "2026-11-21 10:00:00 1abcde-000001-AA ** a@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@example.com>: 550 5.7.1 Blocked"
+            ),
+            (
+                "550 5.7.1 Blocked".to_owned(),
+                Some(Stage::Rcpt),
+                host.clone(),
+                who.clone()
+            )
+        );
+        assert_eq!(
+            told(
+                "Nov 21 10:00:00 mail sendmail[81]: 0A1: to=<a@example.com>, delay=00:00:01, mailer=esmtp, pri=30000, relay=mx.example.com. [192.0.2.1], dsn=5.1.1, stat=User unknown"
+            ),
+            ("550 5.1.1 User unknown".to_owned(), None, host, who)
+        );
+        assert_eq!(
+            told("2026-11-21T10:00:00.000Z,Out,08D1,12,192.0.2.9:2525,192.0.2.1:25,<,550 5.1.10 RESOLVER.ADR.RecipientNotFound,").0,
+            "550 5.1.10 RESOLVER.ADR.RecipientNotFound,"
+        );
+    }
+
+    #[test]
+    fn replies_are_read_as_they_are_pasted() {
+        for (text, reply) in [
+            ("550-5.1.1 a\n550 5.1.1 b", "550 5.1.1 a 5.1.1 b"),
+            ("550-5.1.1 a 550 5.1.1 b", "550 5.1.1 a 550 5.1.1 b"),
+            ("550-one\r\nsecond", "550 one second"),
+            ("User unknown", "550 User unknown"),
+            ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
+            (
+                "Remote Server returned '550 5.1.1 no such thing here' today",
+                "550 5.1.1 no such thing here",
+            ),
+        ] {
+            assert_eq!(super::reply(text).to_string(), reply, "{text}");
+        }
+    }
+}

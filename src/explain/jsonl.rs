@@ -1,0 +1,83 @@
+//! `explain --jsonl`: one JSON object in, one out, in order.
+//!
+//! Decides: how a line that is no such object is answered (`ambiguous`, never an error: programs count lines).
+//! Fails: only when the input can't be read or the output not be written.
+
+use super::find::{self, Failure};
+use super::{Explainer, Explanation};
+use crate::smtp::{Reply, Stage};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io::{self, BufRead, Write};
+
+/// What is asked.
+#[derive(Deserialize)]
+struct Question<'a> {
+    #[serde(borrow)]
+    reply: Cow<'a, str>,
+    #[serde(borrow, default)]
+    stage: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    mx: Option<Cow<'a, str>>,
+}
+
+/// What is answered.
+#[derive(Serialize)]
+struct Answer<'a> {
+    reason: &'static str,
+    fault: &'static str,
+    verdict: &'static str,
+    confidence: &'static str,
+    retry: &'static str,
+    rule: &'a str,
+    advice: &'a str,
+}
+
+impl Explainer<'_> {
+    /// Answers every line that is not blank.
+    pub fn jsonl(&self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        while input.read_until(b'\n', &mut line)? > 0 {
+            if !line.trim_ascii().is_empty() {
+                serde_json::to_writer(&mut output, &answer(&self.judge(question(&line))))?;
+                output.write_all(b"\n")?;
+            }
+            line.clear();
+        }
+        output.flush()
+    }
+}
+
+/// The failure that a line asks about. A line that is no question is a reply without words, which nobody understands.
+fn question(line: &[u8]) -> Failure {
+    let Ok(question) = serde_json::from_slice::<Question<'_>>(line) else {
+        return Failure {
+            reply: Reply::new(0, [""; 0]),
+            stage: None,
+            host: None,
+            recipient: None,
+        };
+    };
+    let named = question.stage.as_deref().and_then(Stage::from_word);
+    Failure {
+        reply: find::reply(&question.reply),
+        stage: named.or_else(|| find::stage_named(&question.reply)),
+        host: question
+            .mx
+            .map(|host| host.trim_end_matches('.').to_ascii_lowercase()),
+        recipient: None,
+    }
+}
+
+fn answer<'a>(explanation: &'a Explanation<'_>) -> Answer<'a> {
+    let cause = explanation.meaning.cause;
+    Answer {
+        reason: cause.word(),
+        fault: cause.fault().word(),
+        verdict: cause.verdict().word(),
+        confidence: explanation.meaning.confidence.word(),
+        retry: cause.retry().word(),
+        rule: explanation.meaning.rule.as_str(),
+        advice: &explanation.advice.step,
+    }
+}

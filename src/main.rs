@@ -1,7 +1,7 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,9 +10,11 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use listproof::cli::{Check, Cli, Command, LogFormat, Telling, Verify, World};
+use listproof::cli::{Check, Cli, Command, Explain, LogFormat, Telling, Verify, World};
 use listproof::error::{Error, Exit};
+use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions};
+use listproof::policy::Policy;
 use listproof::report::{Gates, card};
 use listproof::run::{self, stop::Stop};
 use listproof::settings::Settings;
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Verify(typed) => verify(typed),
         Command::Check(typed) => check(&typed),
+        Command::Explain(typed) => explain(&typed),
         Command::World(typed) => world(&typed),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut std::io::stdout());
@@ -88,7 +91,7 @@ fn check(typed: &Check) -> Result<Exit, Error> {
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
     let texts = if typed.addresses.is_empty() { read_addresses(typed.jsonl)? } else { typed.addresses.clone() };
     let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(&texts, &settings, typed.trace))?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(std::io::stdout().lock());
     let write = |out: &mut dyn Write| -> std::io::Result<()> {
         for (host, transcript) in &checked.dialogues {
             writeln!(out, "{}", card::dialogue(host.as_str(), transcript))?;
@@ -103,7 +106,7 @@ fn check(typed: &Check) -> Result<Exit, Error> {
         out.flush()
     };
     match write(&mut out) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(Error::System { what: "write to stdout", source: error })
         }
         _ => Ok(checked.exit),
@@ -143,6 +146,28 @@ fn email_of(line: &[u8]) -> Option<String> {
     }
 }
 
+fn explain(typed: &Explain) -> Result<Exit, Error> {
+    let policy = match &typed.policy {
+        Some(folder) => Policy::with_folder(folder)?,
+        None => Policy::built_in(),
+    };
+    let operator_of = |host: &str| policy.providers.id_of(host);
+    let explainer = Explainer { rules: policy.replies, operator_of: &operator_of };
+    let out = BufWriter::new(std::io::stdout().lock());
+    let explain = |input: Box<dyn BufRead>| if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) };
+    let done = match typed.text.as_deref() {
+        None | Some("-") => explain(Box::new(std::io::stdin().lock())),
+        Some(text) => match std::fs::File::open(text) {
+            Ok(file) => explain(Box::new(BufReader::new(file))),
+            Err(_) => explain(Box::new(std::io::Cursor::new(text.to_owned()))),
+        },
+    };
+    match done {
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System { what: "explain", source }),
+        _ => Ok(Exit::Finished),
+    }
+}
+
 fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
@@ -151,7 +176,7 @@ fn world(typed: &World) -> Result<Exit, Error> {
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
-        let server = bound.map_err(|source| Error::System { what: "serve the world", source })?;
+        let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
         println!("serving until interrupted; ask it with");
         println!("  listproof verify LIST --dns {dns} --smtp-port {port} --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR");

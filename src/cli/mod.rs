@@ -25,6 +25,8 @@ pub enum Command {
     Verify(Verify),
     /// Verify one or a few addresses and show what was said.
     Check(Check),
+    /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
+    Explain(Explain),
     /// Serve a scripted world on loopback sockets, for trying and testing.
     World(World),
     /// Print completions for a shell.
@@ -90,6 +92,19 @@ pub struct Check {
     /// What to tell.
     #[command(flatten)]
     pub telling: Telling,
+}
+
+/// `listproof explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A reply in quotes, or a file with replies, log lines, a bounce or a mailbox of them; `-` or nothing is stdin.
+    pub text: Option<String>,
+    /// Stdin holds one object with `reply`, and perhaps `stage` and `mx`, per line; one object per line out, in order.
+    #[arg(long)]
+    pub jsonl: bool,
+    /// Your own policy files: they add to the shipped ones or replace entries.
+    #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+    pub policy: Option<PathBuf>,
 }
 
 /// `listproof world`.

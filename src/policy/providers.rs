@@ -176,6 +176,12 @@ impl Providers {
         }
     }
 
+    /// The id of the operator of a host as text, if the table knows it.
+    pub fn id_of(&self, host: &str) -> Option<&str> {
+        let provider = self.of(&Domain::from_dns(host).ok()?);
+        provider.is_known().then_some(&*provider.id)
+    }
+
     fn add(&mut self, file: &str, text: &str, named: Vec<Spanned<Named>>) -> Result<(), PolicyError> {
         for entry in named {
             let line = text[..entry.span().start].matches('\n').count() + 1;

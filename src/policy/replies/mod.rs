@@ -36,6 +36,12 @@ impl RuleId {
     }
 }
 
+impl From<&str> for RuleId {
+    fn from(id: &str) -> RuleId {
+        RuleId(id.into())
+    }
+}
+
 impl fmt::Display for RuleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

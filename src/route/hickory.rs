@@ -254,10 +254,19 @@ impl Server {
                     ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
                 ))) if options.use_edns => options.use_edns = false,
                 Err(fault) if retries > 0 && may_pass(&fault) => retries -= 1,
+                // The library passes codes that it does not know.
+                Ok(reply) if !is_answer(reply.response_code) => {
+                    return Err(DnsError::ResponseCode(reply.response_code).into());
+                }
                 answer => return answer,
             }
         }
     }
+}
+
+/// The two codes by which a server answers a question, and doesn't refuse it.
+fn is_answer(code: ResponseCode) -> bool {
+    matches!(code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
 /// Whether the same question may be answered a moment later: nobody heard it, the library ran into itself, or the

@@ -97,7 +97,7 @@ fn reply(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
                     .into_iter()
                     .map(|(name, data)| Record::from_rdata(at(name), 60, data)),
             );
-            if message.answers.is_empty() && code == ResponseCode::NoError {
+            if message.answers.is_empty() && code != ResponseCode::NXDomain {
                 let soa = SOA::new(at("ns.example"), at("hostmaster.example"), 1, 60, 60, 60, 60);
                 message.add_authorities([Record::from_rdata(at("example"), 60, RData::SOA(soa))]);
             }
@@ -170,6 +170,7 @@ fn zone(question: &Question) -> Does {
         ("half.example", T::AAAA) | ("servfail.example" | "halffail.example", _) => {
             code(ResponseCode::ServFail)
         }
+        ("strange.example", _) => code(ResponseCode::Unknown(12)),
         ("refused.example", _) => code(ResponseCode::Refused),
         ("gone.example", _) => code(ResponseCode::NXDomain),
         ("referred.example", _) => Refer,
@@ -260,7 +261,7 @@ async fn each_kind_of_answer_stays_what_it_is() {
     ] {
         assert_eq!(dns.mx(&domain(name)).await, expected, "{name}");
     }
-    for name in ["referred.example", "circle.example"] {
+    for name in ["referred.example", "circle.example", "strange.example"] {
         let answer = dns.mx(&domain(name)).await;
         assert!(
             matches!(answer, Err(Miss::Failed(DnsFault::Other(_)))),

@@ -164,7 +164,7 @@ macro_rules! vocabulary {
             /// Every word of this vocabulary, in table order.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
-            /// The snake_case word, as columns and files have it.
+            /// The `snake_case` word, as columns and files have it.
             pub fn word(self) -> &'static str { match self { $($name::$variant => $word,)+ } }
 
             /// The one verdict that belongs to it.
@@ -322,7 +322,7 @@ macro_rules! forward {
 
 impl Reason {
     forward! {
-        /// The snake_case word in the `reason` column.
+        /// The `snake_case` word in the `reason` column.
         word -> &'static str;
         /// The one verdict that belongs to it.
         verdict -> Verdict;

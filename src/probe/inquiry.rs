@@ -380,7 +380,7 @@ impl Inquiry {
                 match again.filter(|_| !reply.is_permanent()) {
                     Some(wait) => self.here.made_up_state = Control::Waiting(now.elapsed + wait),
                     None if cause == Cause::TlsRequired && tries == 1 => {
-                        self.here.made_up_state = Control::Unasked
+                        self.here.made_up_state = Control::Unasked;
                     }
                     None => {
                         let what = Obstacle::Refused(Box::new(said));
@@ -531,7 +531,8 @@ impl Inquiry {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
-        let listed = !self.ready.is_empty() && !(self.explores() && self.flying > 0);
+        let must_wait = self.explores() && self.flying > 0;
+        let listed = !self.ready.is_empty() && !must_wait;
         self.wants_made_up(now) || listed || self.wants_postmaster()
     }
 

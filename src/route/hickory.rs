@@ -342,7 +342,7 @@ fn target(name: &Name) -> MxTarget {
     }
     let text = name.to_ascii();
     let text = text.trim_end_matches('.');
-    match Domain::parse(text) {
+    match Domain::from_dns(text) {
         Ok(host) if text.parse::<IpAddr>().is_err() => MxTarget::Host(host),
         _ => MxTarget::Malformed(clean(text)),
     }

@@ -187,7 +187,7 @@ impl Run<'_> {
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
         let policy = &self.job.policy;
         tracing::debug!(event = "routed", domain = %entry.domain, ?route);
-        let stops = self.outcome.found.note_route(&entry.domain, route, &policy.providers, &policy.lists);
+        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers, policy.lists);
         if stops.is_empty() || self.job.dns_only || self.stopped {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }

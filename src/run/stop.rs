@@ -1,6 +1,4 @@
 //! How a run is told to stop: the first signal ends it cleanly, the second at once.
-#![expect(clippy::exit, reason = "the second signal means: now, whatever is open")]
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -23,6 +21,7 @@ impl Stop {
                     _ = terminate.recv() => Exit::Terminated,
                 };
                 if tell.borrow().is_some() {
+                    #[expect(clippy::exit, reason = "the second signal means: now, whatever is open")]
                     std::process::exit(exit.code().into());
                 }
                 tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");

@@ -540,13 +540,11 @@ impl Scheduler {
             self.starved.push_back(lane_id);
             return Served::Full;
         }
-        match self.lanes[lane_id].dials.take(1) {
-            Err(wait) => Served::Until(self.now.elapsed + wait),
-            Ok(()) => {
-                self.open(door_id);
-                Served::Started
-            }
+        if let Err(wait) = self.lanes[lane_id].dials.take(1) {
+            return Served::Until(self.now.elapsed + wait);
         }
+        self.open(door_id);
+        Served::Started
     }
 
     /// Sends a session without work away, so that another door of the lane gets its place.
@@ -571,7 +569,7 @@ impl Scheduler {
         if again <= self.limits.patience.max_wait {
             return Served::Until(again);
         }
-        let wait = again - self.now.elapsed;
+        let wait = again.saturating_sub(self.now.elapsed);
         for course in std::mem::take(&mut self.doors[door_id].courses) {
             if let Some(course) = self.courses[course].as_mut() {
                 course.queued = false;

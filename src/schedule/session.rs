@@ -359,43 +359,36 @@ impl Scheduler {
         }
         let mut flight = Flight::default();
         let mut flying = Vec::new();
-        while (flying.len() as u32) < size && (flight.transactions.len() as u32) < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
-                break;
-            };
-            let Some(course) = self.courses[course_id].as_mut() else {
-                continue;
-            };
-            let most = recipients.min(size - flying.len() as u32);
-            let asks = course.inquiry.asks(now, most, &mut self.random);
+        let (mut asked, mut begun) = (0, 0);
+        while asked < size && begun < transactions_left {
+            let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
+            let Some(course) = self.courses[course_id].as_mut() else { continue };
+            let mut recipients_of = Vec::new();
+            for (who, address) in course.inquiry.asks(now, recipients.min(size - asked), &mut self.random) {
+                let id = AskId(self.next_ask);
+                self.next_ask += 1;
+                asked += 1;
+                flying.push((id, (course_id, who)));
+                recipients_of.push(Ask { id, address });
+            }
             course.queued = course.inquiry.wants_ask(now);
             if course.queued {
                 self.doors[door_id].courses.push_back(course_id);
             }
-            if asks.is_empty() {
-                if !course.queued {
-                    self.go_on(course_id);
-                }
-                continue;
+            if !recipients_of.is_empty() {
+                begun += 1;
+                flight.transactions.push(Transaction { recipients: recipients_of });
+            } else if !course.queued {
+                self.go_on(course_id);
             }
-            let mut transaction = Transaction {
-                recipients: Vec::with_capacity(asks.len()),
-            };
-            for (who, address) in asks {
-                let ask = AskId(self.next_ask);
-                self.next_ask += 1;
-                flying.push((ask, (course_id, who)));
-                transaction.recipients.push(Ask { id: ask, address });
-            }
-            flight.transactions.push(transaction);
         }
         if flying.is_empty() {
             return Served::Nothing;
         }
         self.set_state(id, State::Working);
-        self.lanes[lane_id].flying += flying.len() as u32;
+        self.lanes[lane_id].flying += asked;
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.transactions += flight.transactions.len() as u32;
+            session.transactions += begun;
             session.flying.extend(flying);
         }
         self.actions.push_back(Action::Fly(id, flight));

@@ -206,6 +206,8 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
     let (reason, confidence) = match (condemns, may_condemn) {
         (true, false) => (Cause::Ambiguous.into(), Confidence::Inferred),
         (true, true) if inquiry.anomaly => (Finding::OperatorAnomaly.into(), Confidence::Inferred),
+        // An unknown is never confirmed: sure is only that the answer is missing.
+        _ if reason.verdict() == Verdict::Unknown => (reason, Confidence::Inferred),
         _ => (reason, confidence),
     };
     Ruling {

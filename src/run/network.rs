@@ -29,6 +29,8 @@ pub struct Network {
     pub egress: Option<Egress>,
     /// The clock that runs there.
     pub clock: Clock,
+    /// Where made-up names come from; a world always gives the same.
+    pub random: fastrand::Rng,
 }
 
 impl Network {
@@ -48,6 +50,7 @@ impl Network {
                     allowed: Allowed::new(world.nets()),
                     egress: Some(egress),
                     clock: Clock::showing(world.starts()),
+                    random: fastrand::Rng::with_seed(world.seed()),
                     dns: Arc::new(world.clone()),
                     dial: Arc::new(world),
                 })
@@ -64,6 +67,7 @@ impl Network {
                     allowed: Allowed::new(allowed.iter().copied()),
                     egress,
                     clock: Clock::system(),
+                    random: fastrand::Rng::new(),
                     dns: Arc::new(Cached::new(servers)),
                     dial: Arc::new(Internet),
                 })

@@ -127,7 +127,9 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
         }
         let wake = run.scheduler.next_wake();
         let deadline = job.max_duration.filter(|_| !run.stopped);
+        // In this order, so that a world always tells the same story.
         tokio::select! {
+            biased;
             Some((session, event)) = events.recv() => run.hear(session, event),
             Some(Ok((entry, route))) = lookups.join_next() => run.routed(entry, route, progress),
             Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
@@ -171,7 +173,7 @@ impl Run<'_> {
         let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         Run {
             job,
-            scheduler: Scheduler::new(limits, fastrand::Rng::new(), job.network.clock.now()),
+            scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             domain_of: HashMap::new(),
             outcome: Outcome { found, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },

@@ -21,7 +21,7 @@ impl Stop {
                     _ = terminate.recv() => Exit::Terminated,
                 };
                 if tell.borrow().is_some() {
-                    #[expect(clippy::exit, reason = "the second signal means: now, whatever is open")]
+                    // The second signal means: now, whatever is open.
                     std::process::exit(exit.code().into());
                 }
                 tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");

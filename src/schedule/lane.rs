@@ -3,7 +3,7 @@
 //! Decides: how fast the lane may go now, when it is left alone, and what its refusals mean for the others who wait
 //! there. A door is one address of the operator; connections are kept per door and used for all domains behind it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,7 @@ pub struct Lane {
     /// Why the lane is left alone.
     pub paused: Option<Box<Said>>,
     /// Its doors by address.
-    pub doors: HashMap<IpAddr, DoorId>,
+    pub doors: BTreeMap<IpAddr, DoorId>,
     /// Doors with questions to ask, in the order of arrival.
     pub busy_doors: VecDeque<DoorId>,
     /// What its answers were.
@@ -111,7 +111,7 @@ impl Lane {
             hold_until: Duration::ZERO,
             refused_in_row: 0,
             paused: None,
-            doors: HashMap::new(),
+            doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
             unknown: UnknownCount::default(),

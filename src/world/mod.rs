@@ -128,6 +128,11 @@ impl World {
         &self.shared.sender
     }
 
+    /// What all chance in it comes from.
+    pub fn seed(&self) -> u64 {
+        self.shared.seed
+    }
+
     /// The time of day at which the world starts.
     pub fn starts(&self) -> SystemTime {
         self.shared.starts

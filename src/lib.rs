@@ -1,4 +1,56 @@
-//! listproof
+//! listproof proofs a mailing list before it is sent: a CSV of addresses goes in, a verdict with evidence per address and a
+//! cleaned list come out. This page is the map of the house; the README is the manual.
+//!
+//! # Five sentences
+//!
+//! 1. Facts flow one way and change type at each step; a later type can't be built without the earlier one.
+//! 2. Everything that *judges* is a pure function or a state machine; everything that *waits* is in a handful of files.
+//! 3. Policy is data with examples inside, checked by a test; code knows mechanisms only.
+//! 4. The verdict is made in one function from recorded evidence, and names the rule that decided.
+//! 5. Our own trouble can never make an address look bad.
+//!
+//! # The flow
+//!
+//! ```text
+//! row -> Address | SyntaxFault -> Route -> Inquiry -> Reply -> Meaning -> Evidence -> Judgement -> row
+//! ```
+//!
+//! | step | type | made only by |
+//! |---|---|---|
+//! | raw | [`list::Row`] | [`list::read`] |
+//! | parsed | [`address::Address`] or a [`address::SyntaxFault`] | [`address::Address::parse`] |
+//! | routed | [`route::Route`] | [`route::plan`] |
+//! | asked | [`probe::Inquiry`], [`smtp::session::Flight`] | [`schedule::Scheduler`] |
+//! | heard | [`smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
+//! | meant | [`policy::replies::Meaning`] | [`policy::replies`] |
+//! | known | [`verdict::Evidence`] | [`run::found`] |
+//! | judged | [`verdict::Judgement`] | [`verdict::decide()`] |
+//!
+//! # Want to change something?
+//!
+//! | what | open |
+//! |---|---|
+//! | what a reply means | `policy/data/replies.toml` |
+//! | who an operator is, and how gently it is asked | `policy/data/providers.toml` |
+//! | which domains are throw-aways, typos, free, relays | `policy/data/*.txt`, `*.csv` |
+//! | what an address is | [`address::syntax`] |
+//! | where mail goes | [`route::plan`] |
+//! | what is said on the wire | [`smtp::session`], [`smtp::command`] |
+//! | who is asked next, and with which controls | [`probe::inquiry`] |
+//! | when, how fast, over which connection | [`schedule`] |
+//! | the verdict | [`mod@verdict::decide`]: its doc comment is the table |
+//! | a verdict's words | [`reason`] |
+//! | a column, a file | [`list::columns`], [`list::write`] |
+//! | the summary, a gate | [`report`] |
+//! | a flag, a setting | [`cli`], [`settings`] |
+//! | what an exit code means | [`error`] |
+//! | how a scripted server behaves | [`world`] |
+//!
+//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`explain`], [`report`] over [`list`], [`world`] over
+//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`].
+//!
+//! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
+
 pub mod address;
 pub mod cli;
 pub mod error;

@@ -60,16 +60,16 @@ impl Summary {
             writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
         }
         writeln!(out, "{} ({})", self.input, self.form)?;
+        let judged: u64 = Verdict::ALL.into_iter().map(|verdict| self.counts.of(verdict)).sum();
         for verdict in Verdict::ALL {
             let rows = self.counts.of(verdict);
-            if rows > 0 {
-                writeln!(out, "  {rows:>9}  {}", verdict.word())?;
-            }
+            let share = (rows * 100 + judged / 2).checked_div(judged).unwrap_or(0);
+            writeln!(out, "{rows:>9}  {:<13} {share:>3} %  {}", verdict.word(), verdict.action())?;
             let mut reasons: Vec<(&Reason, &u64)> =
                 self.counts.reasons.iter().filter(|(reason, _)| reason.verdict() == verdict).collect();
             reasons.sort_by_key(|(reason, rows)| (std::cmp::Reverse(**rows), reason.word()));
             for (reason, rows) in reasons {
-                writeln!(out, "  {rows:>9}    {}: {}", reason.word(), reason.sentence())?;
+                writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
             }
         }
         let [deliverable, risky, undeliverable, unknown] = Verdict::ALL.map(|verdict| self.counts.of(verdict));

@@ -1,0 +1,43 @@
+//! The README: its console blocks run, its tables are what the code says.
+
+use std::fmt::Write;
+
+use listproof::list::Column;
+use listproof::reason::Reason;
+
+#[test]
+fn console_blocks_print_what_they_show() {
+    trycmd::TestCases::new().case("README.md");
+}
+
+fn reasons() -> String {
+    let mut table = String::from("| reason | verdict | fault | means |\n|---|---|---|---|\n");
+    for reason in Reason::all() {
+        let (verdict, fault) = (reason.verdict().word(), reason.fault().word());
+        let _ = writeln!(table, "| {reason} | {verdict} | {fault} | {} |", reason.sentence());
+    }
+    table
+}
+
+/// `UPDATE=1 cargo test --test readme` writes the table anew.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "rewriting the README is what UPDATE=1 asks for")]
+fn the_table_of_reasons_is_the_vocabulary() {
+    let (start, end) = ("<!-- reasons -->\n", "<!-- end of reasons -->");
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (head, rest) = readme.split_once(start).unwrap();
+    let (table, tail) = rest.split_once(end).unwrap();
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write("README.md", format!("{head}{start}{}{end}{tail}", reasons())).unwrap();
+    } else {
+        assert_eq!(table, reasons(), "run `UPDATE=1 cargo test --test readme`");
+    }
+}
+
+#[test]
+fn every_column_is_explained() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    for column in Column::ALL {
+        assert!(readme.contains(&format!("`{}`", column.name())), "`{}`", column.name());
+    }
+}

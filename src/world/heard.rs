@@ -107,7 +107,7 @@ pub(super) enum Line<'a> {
         kind: &'a str,
         answer: &'a str,
     },
-    /// A session, when it is over.
+    /// A session, written when it is over; `at` is when it began.
     Session {
         host: &'a str,
         client: IpAddr,

@@ -130,8 +130,8 @@ fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
     let mut readable = Vec::new();
     let mut count = 0;
     while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
-        if let Scanned::Record(span) = scanned {
-            readable.extend_from_slice(&scanner.bytes()[span.record]);
+        if scanned == Scanned::Record {
+            readable.extend_from_slice(&scanner.bytes()[scanner.span().record.clone()]);
             readable.push(marks.line_end);
             count += 1;
         }
@@ -152,7 +152,7 @@ fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
 fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
     let line = first_line(text, line_end);
     match line.trim_end_matches('\r').as_bytes() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if delimiter.is_ascii() => {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
             let rest = text.trim_start();
             (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
         }

@@ -202,7 +202,8 @@ impl Layout {
             }
             match column.value(told, &mut scratch) {
                 Value::None => {}
-                Value::Word(word) => cell::write(out, word, self.delimiter),
+                Value::Word(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Text(text) => cell::write(out, text, self.delimiter),
                 Value::Scratch => cell::write(out, &scratch, self.delimiter),
                 Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
                 Value::Number(number) => {
@@ -254,7 +255,7 @@ impl Layout {
                 out.push(b':');
                 match column.value(told, &mut scratch) {
                     Value::None => out.extend_from_slice(b"null"),
-                    Value::Word(word) => json_string(out, word),
+                    Value::Word(text) | Value::Text(text) => json_string(out, text),
                     Value::Scratch => json_string(out, &scratch),
                     Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
                     Value::Number(number) => {

@@ -243,7 +243,12 @@ impl Column {
             Column::EmailNormalized => match &record.address {
                 None => Value::None,
                 Some(address) => compose(&|text| {
-                    let _ = write!(text, "{address}");
+                    // By hand for the usual address: this is written for every row.
+                    if let Some(domain) = address.domain() {
+                        text.extend([address.local(), "@", domain.as_str()]);
+                    } else {
+                        let _ = write!(text, "{address}");
+                    }
                     never_a_formula(text);
                 }),
             },

@@ -30,7 +30,6 @@ pub use decode::Encoding;
 pub use dialect::Kind;
 pub use error::{Class, ListError};
 pub use form::Form;
-pub use layout::Layout;
 pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub use source::{Compression, Source};

@@ -1,8 +1,9 @@
 //! Lists: what comes in, and what goes out.
 //!
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
-//! is, [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
-//! in a row, [`write`] into which files, [`files`] how those come into their places. [`duplicates`] finds repeated addresses in flat memory.
+//! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
+//! what we add, [`layout`] where it goes in a row, [`write`] into which files, [`files`] how those come into their
+//! places. [`duplicates`] finds repeated addresses in flat memory.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
@@ -17,7 +18,6 @@ mod files;
 mod foreign;
 mod form;
 mod json;
-
 mod layout;
 pub mod read;
 mod record;

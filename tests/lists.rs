@@ -1,6 +1,12 @@
 //! Lists as files: each file of `tests/csv` is read exactly, or refused with a clear error. What is expected of it
 //! stands beside it, in a snapshot of its name.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test writes its own lists and stops at what fails"
+)]
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -77,4 +83,107 @@ fn every_nasty_list_is_read_exactly_or_refused_with_a_clear_error() {
             insta::assert_snapshot!(name, read(&case, &ReadOptions::default()));
         });
     }
+}
+
+/// What [`read`] says about a list of these bytes.
+fn read_bytes(bytes: &[u8], options: &ReadOptions) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    std::fs::write(&path, bytes).unwrap();
+    read(&path, options)
+}
+
+#[test]
+fn the_column_that_was_asked_for_is_taken_by_name_or_number() {
+    let list = b"name,Mail 2,email\nAnn,a2@x.example,a1@x.example\n";
+    let asked = |column: &str| {
+        let column = Some(column.to_owned());
+        let text = read_bytes(
+            list,
+            &ReadOptions {
+                column,
+                ..ReadOptions::default()
+            },
+        );
+        text.lines().take(2).collect::<Vec<_>>().join("; ")
+    };
+    let second = "CSV in UTF-8; addresses: column 2 `Mail 2`, as asked; \
+        row 1, line 2: \"a2@x.example\" in \"Ann,a2@x.example,a1@x.example\"";
+    assert_eq!(asked("mail 2"), second);
+    assert_eq!(asked("2"), second);
+    let unknown = "hint: the columns are 1 `name`, 2 `Mail 2`, 3 `email`";
+    for column in ["4", "0", "mail"] {
+        let expected = format!("error 2: `list.csv`, line 1: there is no column `{column}`; {unknown}");
+        assert_eq!(asked(column), expected);
+    }
+}
+
+#[test]
+fn a_line_without_end_costs_only_itself() {
+    let long = "x".repeat(3 << 20);
+    let list = format!(
+        "name,email\n{long},a@x.example\nBob,bob@y.example\n\"{long}\",c@x.example\nDee,dee@x.example\n"
+    );
+    let text = read_bytes(list.as_bytes(), &ReadOptions::default());
+    let rows: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(
+        rows,
+        [
+            "CSV in UTF-8; addresses",
+            "line 2 rejected",
+            "row 2, line 3",
+            "line 4 rejected",
+            "row 4, line 5"
+        ]
+    );
+}
+
+#[test]
+fn more_columns_than_a_spreadsheet_has_are_refused() {
+    let expected = "error 65: `list.csv`, line 1: more than 16384 columns\n\
+        hint: export only the columns that you need, among them the address\n";
+    for columns in [20_000, 2_000_000] {
+        let list = format!("email{}\na@x.example\n", ",a".repeat(columns));
+        assert_eq!(read_bytes(list.as_bytes(), &ReadOptions::default()), expected);
+    }
+}
+
+#[test]
+fn a_bomb_is_refused_where_it_is_found_out() {
+    let row = "a@x.example\n".repeat(1 << 16);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    (0..64).for_each(|_| std::io::Write::write_all(&mut packer, row.as_bytes()).unwrap());
+    let text = read_bytes(&packer.finish().unwrap(), &ReadOptions::default());
+    let end: Vec<&str> = text.lines().rev().take(2).collect();
+    assert_eq!(
+        end[0],
+        "hint: if you trust it, unpack it yourself and name the unpacked file"
+    );
+    assert!(
+        end[1].starts_with("error 65: cannot read `list.csv` from line "),
+        "{}",
+        end[1]
+    );
+    assert!(
+        end[1].ends_with(" on: it unpacks to more than 250 times its size"),
+        "{}",
+        end[1]
+    );
+}
+
+#[test]
+fn what_is_no_file_is_said_to_be_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let message = |path: &Path| read(path, &ReadOptions::default());
+    let missing = message(&folder.path().join("missing.csv"));
+    assert!(
+        missing.starts_with("error 65: cannot read `missing.csv`: "),
+        "{missing}"
+    );
+    let inner = folder.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    assert_eq!(
+        message(&inner),
+        "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n"
+    );
 }

@@ -34,9 +34,9 @@ pub(super) fn unquote(cell: &[u8]) -> Cow<'_, [u8]> {
 
 /// Writes a text as a cell, in quotes if it needs them.
 pub(super) fn write(out: &mut Vec<u8>, text: &str, delimiter: u8) {
-    let needs_quotes = text
-        .bytes()
-        .any(|byte| byte == delimiter || matches!(byte, b'"' | b'\r' | b'\n'));
+    let bytes = text.as_bytes();
+    let needs_quotes =
+        memchr::memchr3(delimiter, b'"', b'\n', bytes).is_some() || memchr::memchr(b'\r', bytes).is_some();
     if needs_quotes {
         write_quoted(out, text);
     } else {

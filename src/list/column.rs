@@ -241,7 +241,8 @@ pub(super) fn looks_like_address(cell: &str) -> bool {
     }
     text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{feff}'));
     text = text.strip_prefix("mailto:").unwrap_or(text);
-    let plausible = text.contains('@') && !text.contains([' ', ',', ';', '|', '\t', '/', ':']);
+    let plausible =
+        text.find('@').is_some_and(|at| at > 0) && !text.contains([' ', ',', ';', '|', '\t', '/', ':']);
     plausible && Address::parse(text).is_ok()
 }
 
@@ -281,5 +282,50 @@ impl Names {
             }
         }
         names
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_table_of_names_is_sound() {
+        let text = include_str!("column_names.txt");
+        let mut languages = HashSet::new();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (language, names) = line.split_once(": ").unwrap();
+            assert!(languages.insert(language), "`{language}` stands twice");
+            for name in names.split(',') {
+                assert!(!plain(name).is_empty(), "{language}: `{name}`");
+                assert_eq!(name.trim().to_lowercase(), name.trim(), "{language}");
+            }
+        }
+        assert!(languages.len() >= 12 + 2, "{} languages", languages.len());
+        let refused = |word: &String| NAMES.ranks.contains_key(word);
+        assert!(!NAMES.refused.iter().any(refused), "a name is refused");
+    }
+
+    #[test]
+    fn an_address_in_the_wrapping_of_an_export_is_one() {
+        for cell in [
+            "ann@x.example",
+            " Ann <ann@x.example>",
+            "\"ann@x.example\"",
+            "mailto:ann@x.example",
+        ] {
+            assert!(looks_like_address(cell), "{cell}");
+        }
+        for cell in [
+            "",
+            "@ann",
+            "ann",
+            "write to ann@x.example",
+            "https://x.example/@ann",
+            "a@x.example;b@y.example",
+        ] {
+            assert!(!looks_like_address(cell), "{cell}");
+        }
     }
 }

@@ -197,8 +197,10 @@ pub(super) struct Told<'a> {
 pub(super) enum Value<'a> {
     /// Not determined.
     None,
-    /// A word or id.
-    Word(&'a str),
+    /// A word of the vocabulary: small letters and `_`, which no list takes for a delimiter.
+    Word(&'static str),
+    /// An id or name.
+    Text(&'a str),
     /// In the scratch text that was given.
     Scratch,
     Flag(bool),
@@ -218,7 +220,7 @@ impl Column {
             compose(scratch);
             Value::Scratch
         };
-        let word = |word: Option<&'a str>| word.map_or(Value::None, Value::Word);
+        let text = |text: Option<&'a str>| text.map_or(Value::None, Value::Text);
         let flag = |flag: Option<bool>| flag.map_or(Value::None, Value::Flag);
         let mut time = |time: Option<SystemTime>| match time {
             None => Value::None,
@@ -241,19 +243,24 @@ impl Column {
             Column::EmailNormalized => match &record.address {
                 None => Value::None,
                 Some(address) => compose(&|text| {
-                    let _ = write!(text, "{address}");
+                    // By hand for the usual address: this is written for every row.
+                    if let Some(domain) = address.domain() {
+                        text.extend([address.local(), "@", domain.as_str()]);
+                    } else {
+                        let _ = write!(text, "{address}");
+                    }
                     never_a_formula(text);
                 }),
             },
-            Column::Domain => word(
+            Column::Domain => text(
                 record
                     .address
                     .as_ref()
                     .and_then(|a| a.domain())
                     .map(Domain::as_str),
             ),
-            Column::Provider => word(record.provider.as_deref()),
-            Column::MxHost => word(record.mx_host.as_ref().map(Domain::as_str)),
+            Column::Provider => text(record.provider.as_deref()),
+            Column::MxHost => text(record.mx_host.as_ref().map(Domain::as_str)),
             Column::IsCatchAll => flag(record.catch_all),
             Column::IsRole => flag(record.kinds.role),
             Column::IsDisposable => flag(record.kinds.disposable),
@@ -276,7 +283,7 @@ impl Column {
                     cut(text, MAX_SMTP_TEXT_BYTES);
                 }),
             },
-            Column::Rule => Value::Word(&judgement.rule),
+            Column::Rule => Value::Text(&judgement.rule),
             Column::Confidence => Value::Word(judgement.confidence.word()),
             Column::Attempts => Value::Number(u64::from(record.attempts)),
             Column::CheckedAt => time(record.checked_at),

@@ -166,9 +166,6 @@ impl<R: Read> Decode<R> {
             return Ok(0);
         };
         let kept = held.len();
-        if buffer.len() < kept + 4 {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
         buffer[..kept].copy_from_slice(held);
         held.clear();
         let filled = kept + read_full(&mut self.inner, &mut buffer[kept..])?;
@@ -212,7 +209,9 @@ impl<R: Read> Decode<R> {
     }
 }
 
-/// Wants a buffer of some bytes at least; a smaller one is an [`io::ErrorKind::InvalidInput`].
+/// A buffer smaller than this is filled by way of `ready`: what is held must fit in front of what comes.
+const LEAST_BYTES: usize = 64;
+
 impl<R: Read> Read for Decode<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
@@ -227,9 +226,16 @@ impl<R: Read> Read for Decode<R> {
                     if self.ended && held.is_empty() {
                         return Ok(0);
                     }
-                    let n = self.read_utf8(buffer)?;
-                    if n > 0 || self.ended {
-                        return Ok(n);
+                    if buffer.len() < LEAST_BYTES {
+                        let mut front = [0; LEAST_BYTES];
+                        let n = self.read_utf8(&mut front)?;
+                        self.ready.splice(..self.given, front[..n].iter().copied());
+                        self.given = 0;
+                    } else {
+                        let n = self.read_utf8(buffer)?;
+                        if n > 0 {
+                            return Ok(n);
+                        }
                     }
                 }
                 Coder::Other { .. } => {
@@ -263,14 +269,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn utf8_passes_byte_for_byte(text in "\\PC{0,60}", size in 8usize..40) {
+        fn utf8_passes_byte_for_byte(text in "\\PC{0,60}", size in 1usize..200) {
             prop_assert_eq!(decoded(text.as_bytes(), Encoding::Utf8, size), (text.into_bytes(), 0));
         }
 
         #[test]
         fn any_bytes_become_utf8_however_they_are_cut(
-            bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..80),
-            size in 8usize..40,
+            bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..300),
+            size in 1usize..200,
         ) {
             let (text, mended) = decoded(&bytes, Encoding::Utf8, size);
             prop_assert!(std::str::from_utf8(&text).is_ok());
@@ -279,7 +285,7 @@ mod tests {
         }
 
         #[test]
-        fn utf16_reads_as_what_was_written(text in "\\PC{0,60}", size in 8usize..40) {
+        fn utf16_reads_as_what_was_written(text in "\\PC{0,60}", size in 1usize..200) {
             let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
             prop_assert_eq!(decoded(&little, Encoding::Utf16Le, size), (text.clone().into_bytes(), 0));

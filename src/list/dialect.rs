@@ -130,8 +130,8 @@ fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
     let mut readable = Vec::new();
     let mut count = 0;
     while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
-        if let Scanned::Record(span) = scanned {
-            readable.extend_from_slice(&scanner.bytes()[span.record]);
+        if scanned == Scanned::Record {
+            readable.extend_from_slice(&scanner.bytes()[scanner.span().record.clone()]);
             readable.push(marks.line_end);
             count += 1;
         }
@@ -152,7 +152,7 @@ fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
 fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
     let line = first_line(text, line_end);
     match line.trim_end_matches('\r').as_bytes() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if delimiter.is_ascii() => {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
             let rest = text.trim_start();
             (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
         }
@@ -173,7 +173,8 @@ fn kind(text: &str, line_end: u8) -> Kind {
     let mut best: Option<(usize, u8)> = None;
     for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
         let score = fit.score();
-        if fit.width > 1 && fit.alike * 2 >= fit.rows && best.is_none_or(|(high, _)| score > high) {
+        let alike = fit.width > 1 && fit.alike * 2 >= fit.rows;
+        if (alike || fit.named) && best.is_none_or(|(high, _)| score > high) {
             best = Some((score, delimiter));
         }
     }
@@ -200,6 +201,8 @@ struct Fit {
     alike: usize,
     /// Rows with a cell that is an address.
     addressed: usize,
+    /// The first row has several cells, one of which names an address column.
+    named: bool,
 }
 
 impl Fit {
@@ -214,12 +217,15 @@ impl Fit {
             width,
             alike,
             addressed,
+            named: rows
+                .first()
+                .is_some_and(|first| first.len() > 1 && first.iter().any(|cell| column::is_known_name(cell))),
         }
     }
 
-    /// Per mille; a row that has its address in a cell counts twice as much as one that has the usual width.
+    /// Per mille; a row that has its address in a cell, and a header, count twice as much as rows that are alike.
     fn score(&self) -> usize {
-        (2 * self.addressed + self.alike) * 1_000 / self.rows.max(1)
+        (2 * self.addressed + self.alike) * 1_000 / self.rows.max(1) + if self.named { 2_000 } else { 0 }
     }
 }
 

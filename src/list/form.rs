@@ -198,7 +198,8 @@ impl Form {
         let mut line = 1;
         for _ in 0..self.skipped_records.max(1) {
             match scanner.next().map_err(read_error(&self.name))? {
-                Some(Scanned::Record(span)) => {
+                Some(Scanned::Record) => {
+                    let span = scanner.span();
                     line = span.line;
                     if self.has_header && self.kind != Kind::Ndjson {
                         self.header = scanner.bytes()[span.record.clone()].to_vec();

@@ -14,9 +14,17 @@ use super::form::Form;
 use super::json;
 use super::read::{Cause, Extent, Rejected, Row};
 
+/// What we add to a row.
+pub(super) struct Ours<'a> {
+    pub(super) columns: &'a [Column],
+    pub(super) told: Told<'a>,
+    /// Overwritten; given so that not every row has to allocate one.
+    pub(super) scratch: &'a mut String,
+}
+
 /// How rows of one list are written.
 #[derive(Clone, Debug)]
-pub struct Layout {
+pub(super) struct Layout {
     kind: Kind,
     delimiter: u8,
     line_end: &'static str,
@@ -33,7 +41,7 @@ pub struct Layout {
 
 impl Layout {
     /// Works out how our columns fit into a list.
-    pub fn new(form: &Form, prefix: Option<&str>) -> Result<Layout, ListError> {
+    pub(super) fn new(form: &Form, prefix: Option<&str>) -> Result<Layout, ListError> {
         let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), prefix)?;
         let delimiter = form.delimiter();
         let mut header = form.header.clone();
@@ -57,7 +65,7 @@ impl Layout {
     }
 
     /// What to tell the user when our columns could not have their plain names.
-    pub fn warning(&self) -> Option<String> {
+    pub(super) fn warning(&self) -> Option<String> {
         let column = self.because_of.as_ref()?;
         Some(format!(
             "the list has a column `{}` of its own, so ours are called `{}verdict` and so on",
@@ -90,32 +98,25 @@ impl Layout {
 
     /// The user's own row; `address` replaces the text of its address cell.
     pub(super) fn own_row(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) {
-        self.row(row, address, &[], None, out);
+        self.row(row, address, None, out);
     }
 
-    /// The user's row with `columns` of ours.
-    pub(super) fn told_row(&self, row: &Row<'_>, columns: &[Column], told: Told<'_>, out: &mut Vec<u8>) {
-        self.row(row, None, columns, Some(told), out);
+    /// The user's row with ours.
+    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) {
+        self.row(row, None, Some(ours), out);
     }
 
-    fn row(
-        &self,
-        row: &Row<'_>,
-        address: Option<&str>,
-        columns: &[Column],
-        told: Option<Told<'_>>,
-        out: &mut Vec<u8>,
-    ) {
+    fn row(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
         // A row made of a part of a cell always holds that part alone.
         let address = address.or((row.extent == Extent::Part).then_some(&*row.address));
         match self.kind {
-            Kind::Ndjson => self.object(row, address, columns, told, out),
+            Kind::Ndjson => self.object(row, address, ours, out),
             Kind::Delimited(_) | Kind::Lines => {
                 let start = out.len();
                 let own = self.cells(row, address, out);
-                self.put_ours(out, start, own, told.is_some(), |out| {
-                    if let Some(told) = told {
-                        self.values(columns, told, out);
+                self.put_ours(out, start, own, ours.is_some(), |out| {
+                    if let Some(ours) = ours {
+                        self.values(ours, out);
                     }
                 });
             }
@@ -194,16 +195,21 @@ impl Layout {
         out.splice(gap, ours);
     }
 
-    fn values(&self, columns: &[Column], told: Told<'_>, out: &mut Vec<u8>) {
-        let mut scratch = String::new();
+    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) {
+        let Ours {
+            columns,
+            told,
+            scratch,
+        } = ours;
         for (n, column) in columns.iter().enumerate() {
             if n > 0 {
                 out.push(self.delimiter);
             }
-            match column.value(told, &mut scratch) {
+            match column.value(told, scratch) {
                 Value::None => {}
-                Value::Word(word) => cell::write(out, word, self.delimiter),
-                Value::Scratch => cell::write(out, &scratch, self.delimiter),
+                Value::Word(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Text(text) => cell::write(out, text, self.delimiter),
+                Value::Scratch => cell::write(out, scratch, self.delimiter),
                 Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
                 Value::Number(number) => {
                     let _ = write!(out, "{number}");
@@ -212,14 +218,7 @@ impl Layout {
         }
     }
 
-    fn object(
-        &self,
-        row: &Row<'_>,
-        address: Option<&str>,
-        columns: &[Column],
-        told: Option<Told<'_>>,
-        out: &mut Vec<u8>,
-    ) {
+    fn object(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let is_earlier = |key: &String| earlier.contains(key);
         let raw = row.raw;
@@ -243,8 +242,12 @@ impl Layout {
                 }
             }
         }
-        if let Some(told) = told {
-            let mut scratch = String::new();
+        if let Some(Ours {
+            columns,
+            told,
+            scratch,
+        }) = ours
+        {
             for column in columns {
                 if filled {
                     out.push(b',');
@@ -252,10 +255,10 @@ impl Layout {
                 filled = true;
                 json_string(out, &format!("{}{}", self.prefix, column.name()));
                 out.push(b':');
-                match column.value(told, &mut scratch) {
+                match column.value(told, scratch) {
                     Value::None => out.extend_from_slice(b"null"),
-                    Value::Word(word) => json_string(out, word),
-                    Value::Scratch => json_string(out, &scratch),
+                    Value::Word(text) | Value::Text(text) => json_string(out, text),
+                    Value::Scratch => json_string(out, scratch),
                     Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
                     Value::Number(number) => {
                         let _ = write!(out, "{number}");

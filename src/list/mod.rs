@@ -1,8 +1,9 @@
 //! Lists: what comes in, and what goes out.
 //!
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
-//! is, [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says what we add, [`layout`] where it goes
-//! in a row, [`write`] into which files, [`files`] how those come into their places. [`duplicates`] finds repeated addresses in flat memory.
+//! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
+//! what we add, [`layout`] where it goes in a row, [`write`] into which files, [`files`] how those come into their
+//! places. [`duplicates`] finds repeated addresses in flat memory.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
@@ -30,7 +31,6 @@ pub use decode::Encoding;
 pub use dialect::Kind;
 pub use error::{Class, ListError};
 pub use form::Form;
-pub use layout::Layout;
 pub use object::object;
 pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};

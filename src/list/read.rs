@@ -13,7 +13,6 @@ use super::dialect::Kind;
 use super::error::ListError;
 use super::form::{Form, Text};
 use super::json::{self, Field};
-use super::record::Span;
 use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
 use super::source::{Bytes, Source};
 
@@ -60,8 +59,8 @@ impl List {
             list: self,
             scanner: self.form.scanner(&self.bytes)?,
             record: 0,
-            span: Span::default(),
             fields: Vec::new(),
+            value: None,
             parts: VecDeque::new(),
             listed: VecDeque::new(),
         };
@@ -183,9 +182,9 @@ pub struct Rows<'a> {
     list: &'a List,
     scanner: Scanner<Text>,
     record: u64,
-    /// The record from which rows are being handed out.
-    span: Span,
+    /// NDJSON: the fields of the record from which rows are being handed out, and the address's value.
     fields: Vec<Field>,
+    value: Option<Range<usize>>,
     /// Addresses of the record's cell that still get a row.
     parts: VecDeque<String>,
     /// Addresses of the record's cell that still are listed.
@@ -220,9 +219,9 @@ impl Rows<'_> {
             self.record += 1;
             return Ok(Some(Entry::Row(self.row(Cow::Owned(part), Extent::Part))));
         }
-        let span = match self.scan()? {
+        match self.scan()? {
             None => return Ok(None),
-            Some(Scanned::Record(span)) => span,
+            Some(Scanned::Record) => self.record += 1,
             Some(Scanned::Unread { line, text, why }) => {
                 self.record += 1;
                 let cause = match why {
@@ -231,38 +230,30 @@ impl Rows<'_> {
                 };
                 return Ok(Some(Entry::Rejected(self.rejected(line, cause, text))));
             }
-        };
-        self.record += 1;
-        self.span = span;
+        }
         let form = &self.list.form;
         if form.kind == Kind::Ndjson {
             if let Err(rejected) = self.read_object() {
                 return Ok(Some(Entry::Rejected(rejected)));
             }
-        } else if self.span.cells > form.columns.len() {
-            let delimiter = form.delimiter();
-            let surplus = &self.scanner.bytes()[self.span.width_end..self.span.record.end];
-            if !surplus.iter().all(|&byte| byte == delimiter) {
-                let cause = Cause::TooManyCells {
-                    cells: self.span.cells,
-                    columns: form.columns.len(),
-                };
-                let (line, text) = (self.span.line, self.span.record.clone());
-                return Ok(Some(Entry::Rejected(self.rejected(line, cause, text))));
-            }
+        } else if self.scanner.span().cells > form.columns.len() && !self.surplus_is_empty() {
+            let span = self.scanner.span();
+            let cause = Cause::TooManyCells {
+                cells: span.cells,
+                columns: form.columns.len(),
+            };
+            let rejected = self.rejected(span.line, cause, span.record.clone());
+            return Ok(Some(Entry::Rejected(rejected)));
         }
-        let several = cell::addresses(&self.text())
-            .map(|found| found.into_iter().map(str::to_owned).collect::<VecDeque<String>>());
-        let Some(mut addresses) = several else {
-            let text = self.text();
-            return Ok(Some(Entry::Row(self.row(text, Extent::Whole))));
+        let Some(mut addresses) = self.several_addresses() else {
+            return Ok(Some(Entry::Row(self.row(self.text(), Extent::Whole))));
         };
         let first = addresses.pop_front().unwrap_or_default();
         if self.list.split_cells {
             self.parts = addresses;
             return Ok(Some(Entry::Row(self.row(Cow::Owned(first), Extent::Part))));
         }
-        let (line, record) = (self.span.line, self.record);
+        let (line, record) = (self.scanner.span().line, self.record);
         let listed = addresses.into_iter().map(|text| Rejected {
             line,
             cause: Cause::AnotherAddress { record },
@@ -272,63 +263,84 @@ impl Rows<'_> {
         Ok(Some(Entry::Row(self.row(Cow::Owned(first), Extent::First))))
     }
 
-    /// Finds the fields of a line of NDJSON and puts the address's place into the span.
-    fn read_object(&mut self) -> Result<(), Rejected> {
-        let range = self.span.record.clone();
-        let line = String::from_utf8_lossy(&self.scanner.bytes()[range.clone()]);
-        match json::fields(&line) {
-            Err(fault) => {
-                let cause = Cause::NotAnObject(fault);
-                Err(self.rejected(self.span.line, cause, range))
-            }
-            Ok(fields) => {
-                let key = &self.list.form.columns[self.list.form.address];
-                let value = fields.iter().rev().find(|field| field.key == *key);
-                self.span.address = value.map_or(range.end..range.end, |field| {
-                    range.start + field.value.start..range.start + field.value.end
-                });
-                self.fields = fields;
-                Ok(())
-            }
+    /// True when nothing but delimiters stands behind the columns.
+    fn surplus_is_empty(&self) -> bool {
+        let delimiter = self.list.form.delimiter();
+        let span = self.scanner.span();
+        let surplus = &self.scanner.bytes()[span.width_end..span.record.end];
+        surplus.iter().all(|&byte| byte == delimiter)
+    }
+
+    /// The addresses in the cell when there are several.
+    fn several_addresses(&self) -> Option<VecDeque<String>> {
+        let cell = &self.scanner.bytes()[self.cell()];
+        let one = |at| memchr::memchr(b'@', &cell[at + 1..]).is_none();
+        // A JSON string may hide an @ behind an escape.
+        if self.list.form.kind != Kind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
+            return None;
         }
+        let text = self.text();
+        let found = cell::addresses(&text)?;
+        Some(found.into_iter().map(str::to_owned).collect())
+    }
+
+    /// Finds the fields of a line of NDJSON, and the address among them.
+    fn read_object(&mut self) -> Result<(), Rejected> {
+        let span = self.scanner.span();
+        let line = String::from_utf8_lossy(&self.scanner.bytes()[span.record.clone()]);
+        let read = json::fields(&line);
+        self.fields =
+            read.map_err(|fault| self.rejected(span.line, Cause::NotAnObject(fault), span.record.clone()))?;
+        let key = &self.list.form.columns[self.list.form.address];
+        let value = self.fields.iter().rev().find(|field| field.key == *key);
+        self.value = value.map(|field| field.value.clone());
+        Ok(())
+    }
+
+    /// Where the address cell, or the value of the address key, is in the scanner's bytes.
+    fn cell(&self) -> Range<usize> {
+        let span = self.scanner.span();
+        if self.list.form.kind != Kind::Ndjson {
+            return span.address.clone();
+        }
+        let Range { start, end } = span.record;
+        self.value
+            .as_ref()
+            .map_or(end..end, |value| start + value.start..start + value.end)
     }
 
     /// The text of the address cell.
     fn text(&self) -> Cow<'_, str> {
-        let cell = &self.scanner.bytes()[self.span.address.clone()];
+        let cell = &self.scanner.bytes()[self.cell()];
         match self.list.form.kind {
-            Kind::Lines => String::from_utf8_lossy(cell),
+            Kind::Lines => utf8(cell),
             Kind::Delimited(_) => match cell::unquote(cell) {
-                Cow::Borrowed(text) => String::from_utf8_lossy(text),
-                Cow::Owned(text) => Cow::Owned(String::from_utf8_lossy(&text).into_owned()),
+                Cow::Borrowed(text) => utf8(text),
+                Cow::Owned(text) => Cow::Owned(utf8(&text).into_owned()),
             },
             Kind::Ndjson if cell.is_empty() => Cow::Borrowed(""),
-            Kind::Ndjson => Cow::Owned(json::text(&String::from_utf8_lossy(cell))),
+            Kind::Ndjson => Cow::Owned(json::text(&utf8(cell))),
         }
     }
 
     fn row<'s>(&'s self, address: Cow<'s, str>, extent: Extent) -> Row<'s> {
-        let span = &self.span;
+        let span = self.scanner.span();
         let bytes = self.scanner.bytes();
         let start = span.record.start;
+        let cell = self.cell();
         let columns = self.list.form.columns.len();
-        let delimited = matches!(self.list.form.kind, Kind::Delimited(_));
-        let end = if delimited && span.cells > columns {
-            span.width_end
-        } else {
-            span.record.end
+        let (end, missing_cells) = match self.list.form.kind {
+            Kind::Delimited(_) if span.cells > columns => (span.width_end, 0),
+            Kind::Delimited(_) => (span.record.end, columns - span.cells),
+            Kind::Lines | Kind::Ndjson => (span.record.end, 0),
         };
         Row {
             record: self.record,
             line: span.line,
             raw: &bytes[start..end],
             line_end: &bytes[span.record.end..span.whole.end],
-            missing_cells: if delimited {
-                columns.saturating_sub(span.cells)
-            } else {
-                0
-            },
-            cell: span.address.start - start..span.address.end - start,
+            missing_cells,
+            cell: cell.start - start..cell.end - start,
             own: span.own.start - start..span.own.end - start,
             fields: &self.fields,
             address,
@@ -341,5 +353,13 @@ impl Rows<'_> {
         let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]).into_owned();
         text.truncate(text.trim_end_matches(['\r', '\n', '\u{fffd}']).len());
         Rejected { line, cause, text }
+    }
+}
+
+/// The text of bytes that were made UTF-8 on their way here.
+fn utf8(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }

@@ -59,71 +59,11 @@ pub(super) struct Span {
     pub(super) own: Range<usize>,
 }
 
-/// A line that is one cell.
-pub(super) fn single(record: Range<usize>, next: usize) -> Span {
-    Span {
-        whole: record.start..next,
-        cells: 1,
-        width_end: record.end,
-        address: record.clone(),
-        own: record.end..record.end,
-        record,
-        ..Span::default()
-    }
-}
-
-/// A line without any quote; `None` when it has one, and [`quoted`] has to walk it.
-pub(super) fn plain(
-    bytes: &[u8],
-    record: Range<usize>,
-    next: usize,
-    delimiter: u8,
-    wanted: &Wanted,
-) -> Option<Span> {
-    let line = &bytes[record.clone()];
-    if memchr(QUOTE, line).is_some() {
-        return None;
-    }
-    let Range { start, end } = record;
-    let mut span = Span {
-        address: end..end,
-        ..single(record, next)
-    };
-    if wanted.own.is_some() {
-        let mut cell_start = start;
-        span.cells = 0;
-        for at in memchr_iter(delimiter, line).map(|at| start + at).chain([end]) {
-            span.note(wanted, cell_start..at);
-            cell_start = at + 1;
-        }
-        return Some(span);
-    }
-    // The usual case: run to the address, count the rest.
-    let mut delimiters = memchr_iter(delimiter, line).map(|at| start + at);
-    let mut cell_start = start;
-    for _ in 0..wanted.address {
-        let Some(at) = delimiters.next() else {
-            return Some(span);
-        };
-        span.cells += 1;
-        cell_start = at + 1;
-    }
-    let address_end = delimiters.next().unwrap_or(end);
-    span.address = cell_start..address_end;
-    if address_end < end {
-        span.cells += 1 + memchr_iter(delimiter, &bytes[address_end + 1..end]).count();
-    }
-    if span.cells > wanted.width {
-        let surplus = memchr_iter(delimiter, line).nth(wanted.width - 1);
-        span.width_end = surplus.map_or(end, |at| start + at);
-    }
-    Some(span)
-}
-
 /// How the walk along a record with quotes ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Walk {
-    Done(Span),
+    /// The span says where.
+    Done,
     /// The bytes end too early.
     More,
     /// A cell over several lines is not closed properly; seen at this offset.
@@ -141,52 +81,6 @@ pub(super) struct Reach {
     pub(super) ended: bool,
     /// A cell over several lines is believed only if it opens here or later.
     pub(super) believed_from: usize,
-}
-
-/// Walks from cell to cell.
-pub(super) fn quoted(bytes: &[u8], marks: Marks, delimiter: u8, wanted: &Wanted, reach: Reach) -> Walk {
-    let mut span = Span::default();
-    let mut cell_start = reach.start;
-    loop {
-        let mut at = cell_start;
-        if bytes.get(at) == Some(&QUOTE) {
-            match closing_quote(bytes, at, marks.line_end, reach) {
-                Ok(after) => at = after,
-                Err(walk) => return walk,
-            }
-            if memchr(marks.line_end, &bytes[cell_start..at]).is_some() {
-                let closed = match &bytes[at..] {
-                    [] | [b'\r'] if reach.may_grow => return Walk::More,
-                    [] | [b'\r'] | [b'\r', b'\n', ..] => true,
-                    [next, ..] => *next == delimiter || *next == marks.line_end,
-                };
-                if !closed {
-                    return Walk::Unclosed(at - 1);
-                }
-            }
-        }
-        let (end, next) = match memchr2(delimiter, marks.line_end, &bytes[at..]) {
-            Some(n) => (at + n, at + n + 1),
-            None if reach.may_grow => return Walk::More,
-            None if !reach.ended => return Walk::Unclosed(bytes.len()),
-            None => (bytes.len(), bytes.len()),
-        };
-        if end < next && bytes[end] == delimiter {
-            span.note(wanted, cell_start..end);
-            cell_start = next;
-            continue;
-        }
-        let record_end = if end < next {
-            marks.record_end(bytes, at, end)
-        } else {
-            end
-        };
-        span.note(wanted, cell_start..record_end);
-        span.record = reach.start..record_end;
-        span.whole = reach.start..next;
-        span.fill_up(wanted);
-        return Walk::Done(span);
-    }
 }
 
 /// The offset after the quote that closes the cell which opens at `open`.
@@ -213,6 +107,115 @@ fn closing_quote(bytes: &[u8], open: usize, line_end: u8, reach: Reach) -> Resul
 }
 
 impl Span {
+    /// Takes a line that is one cell.
+    pub(super) fn single(&mut self, record: Range<usize>, next: usize) {
+        self.whole = record.start..next;
+        self.cells = 1;
+        self.width_end = record.end;
+        self.own = record.end..record.end;
+        self.address = record.clone();
+        self.record = record;
+    }
+
+    /// Takes a line without any quote; false when it has one, and [`Span::quoted`] has to walk it.
+    pub(super) fn plain(
+        &mut self,
+        bytes: &[u8],
+        record: Range<usize>,
+        next: usize,
+        delimiter: u8,
+        wanted: &Wanted,
+    ) -> bool {
+        let line = &bytes[record.clone()];
+        if memchr(QUOTE, line).is_some() {
+            return false;
+        }
+        let Range { start, end } = record;
+        self.single(record, next);
+        self.address = end..end;
+        let mut delimiters = memchr_iter(delimiter, line).map(|at| start + at);
+        let mut cell_start = start;
+        if wanted.own.is_some() {
+            self.cells = 0;
+            for at in delimiters.chain([end]) {
+                self.note(wanted, cell_start..at);
+                cell_start = at + 1;
+            }
+            return true;
+        }
+        // The usual case: run to the address, count the rest.
+        for _ in 0..wanted.address {
+            let Some(at) = delimiters.next() else {
+                return true;
+            };
+            self.cells += 1;
+            cell_start = at + 1;
+        }
+        let address_end = delimiters.next().unwrap_or(end);
+        self.address = cell_start..address_end;
+        if address_end < end {
+            self.cells += 1 + memchr_iter(delimiter, &bytes[address_end + 1..end]).count();
+        }
+        if self.cells > wanted.width {
+            let surplus = memchr_iter(delimiter, line).nth(wanted.width - 1);
+            self.width_end = surplus.map_or(end, |at| start + at);
+        }
+        true
+    }
+
+    /// Walks a record from cell to cell.
+    pub(super) fn quoted(
+        &mut self,
+        bytes: &[u8],
+        marks: Marks,
+        delimiter: u8,
+        wanted: &Wanted,
+        reach: Reach,
+    ) -> Walk {
+        self.cells = 0;
+        let mut cell_start = reach.start;
+        loop {
+            let mut at = cell_start;
+            if bytes.get(at) == Some(&QUOTE) {
+                match closing_quote(bytes, at, marks.line_end, reach) {
+                    Ok(after) => at = after,
+                    Err(walk) => return walk,
+                }
+                if memchr(marks.line_end, &bytes[cell_start..at]).is_some() {
+                    let closed = match &bytes[at..] {
+                        [] | [b'\r'] if reach.may_grow => return Walk::More,
+                        [] | [b'\r'] | [b'\r', b'\n', ..] => true,
+                        [next, ..] => *next == delimiter || *next == marks.line_end,
+                    };
+                    if !closed {
+                        return Walk::Unclosed(at - 1);
+                    }
+                }
+            }
+            let (end, next) = match memchr2(delimiter, marks.line_end, &bytes[at..]) {
+                Some(n) => (at + n, at + n + 1),
+                None if reach.may_grow => return Walk::More,
+                None if !reach.ended => return Walk::Unclosed(bytes.len()),
+                None => (bytes.len(), bytes.len()),
+            };
+            if end < next && bytes[end] == delimiter {
+                self.note(wanted, cell_start..end);
+                cell_start = next;
+                continue;
+            }
+            let record_end = if end < next {
+                marks.record_end(bytes, at, end)
+            } else {
+                end
+            };
+            self.note(wanted, cell_start..record_end);
+            self.record = reach.start..record_end;
+            self.whole = reach.start..next;
+            self.fill_up(wanted);
+            return Walk::Done;
+        }
+    }
+
     /// Counts the next cell.
     fn note(&mut self, wanted: &Wanted, cell: Range<usize>) {
         let index = self.cells;

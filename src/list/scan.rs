@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter};
 
-use super::record::{self, Marks, Reach, Span, Walk, Wanted};
+use super::record::{Marks, Reach, Span, Walk, Wanted};
 use super::source::read_full;
 
 /// Longest record that is read, in bytes.
@@ -35,7 +35,8 @@ pub(super) enum Unread {
 /// What was found next. Offsets are into [`Scanner::bytes`] and hold until the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scanned {
-    Record(Span),
+    /// A record; [`Scanner::span`] says where.
+    Record,
     /// The line, or its beginning, as far as it was kept.
     Unread {
         line: u64,
@@ -49,6 +50,8 @@ pub(super) struct Scanner<R> {
     source: R,
     marks: Marks,
     wanted: Wanted,
+    /// Kept here because it is large, and a list has many.
+    span: Span,
     buffer: Vec<u8>,
     /// The bytes of `buffer` that are not used yet.
     start: usize,
@@ -70,6 +73,7 @@ impl<R: Read> Scanner<R> {
             source,
             marks,
             wanted,
+            span: Span::default(),
             buffer: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -84,6 +88,11 @@ impl<R: Read> Scanner<R> {
     /// What the offsets of the last [`Scanned`] point into.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.buffer
+    }
+
+    /// Where the last record and its cells lie.
+    pub(super) fn span(&self) -> &Span {
+        &self.span
     }
 
     /// The number of the line that comes next.
@@ -136,11 +145,13 @@ impl<R: Read> Scanner<R> {
     fn record(&mut self, end: usize, next: usize) -> io::Result<Scanned> {
         let line = self.start..end;
         let Some(delimiter) = self.marks.delimiter else {
-            return Ok(self.take(record::single(line, next), 1));
+            self.span.single(line, next);
+            return Ok(self.take(1));
         };
-        match record::plain(&self.buffer, line, next, delimiter, &self.wanted) {
-            Some(span) => Ok(self.take(span, 1)),
-            None => self.quoted_record(delimiter, next - self.start),
+        if self.span.plain(&self.buffer, line, next, delimiter, &self.wanted) {
+            Ok(self.take(1))
+        } else {
+            self.quoted_record(delimiter, next - self.start)
         }
     }
 
@@ -154,15 +165,18 @@ impl<R: Read> Scanner<R> {
                     .unwrap_or(usize::MAX),
             };
             let bytes = &self.buffer[..self.end];
-            match record::quoted(bytes, self.marks, delimiter, &self.wanted, reach) {
-                Walk::Done(span) => {
-                    let inner = &bytes[span.record.clone()];
-                    let lines = if span.whole.len() == first_line_bytes {
+            match self
+                .span
+                .quoted(bytes, self.marks, delimiter, &self.wanted, reach)
+            {
+                Walk::Done => {
+                    let inner = &bytes[self.span.record.clone()];
+                    let lines = if self.span.whole.len() == first_line_bytes {
                         1
                     } else {
                         memchr_iter(self.marks.line_end, inner).count() as u64 + 1
                     };
-                    return Ok(self.take(span, lines));
+                    return Ok(self.take(lines));
                 }
                 Walk::More => self.fill()?,
                 Walk::Unclosed(seen_at) => {
@@ -180,14 +194,11 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    fn take(&mut self, span: Span, lines: u64) -> Scanned {
-        let span = Span {
-            line: self.line,
-            ..span
-        };
-        self.start = span.whole.end;
+    fn take(&mut self, lines: u64) -> Scanned {
+        self.span.line = self.line;
+        self.start = self.span.whole.end;
         self.line += lines;
-        Scanned::Record(span)
+        Scanned::Record
     }
 
     fn too_long(&mut self) -> Scanned {
@@ -259,7 +270,8 @@ mod tests {
         while let Some(scanned) = scanner.next().unwrap() {
             let part = |range: Range<usize>| String::from_utf8_lossy(&scanner.bytes()[range]).into_owned();
             found.push(match scanned {
-                Scanned::Record(span) => {
+                Scanned::Record => {
+                    let span = scanner.span().clone();
                     format!("{}: {} | {}", span.line, part(span.record), part(span.address))
                 }
                 Scanned::Unread { line, text, why } => format!("{line}: ! {why:?} {}", part(text).trim_end()),
@@ -355,7 +367,8 @@ mod tests {
             let mut scanner = Scanner::new(bytes.as_slice(), marks, wanting(column, own.clone()));
             for record in reader.byte_records() {
                 let record = record.unwrap();
-                let Some(Scanned::Record(span)) = scanner.next().unwrap() else { panic!("a record is missing") };
+                prop_assert_eq!(scanner.next().unwrap(), Some(Scanned::Record));
+                let span = scanner.span();
                 let part = |range: Range<usize>| &scanner.bytes()[range];
                 prop_assert_eq!(span.cells, record.len());
                 prop_assert_eq!(&*unquote(part(span.address.clone())), &record[column]);
@@ -380,7 +393,7 @@ mod tests {
             let mut rest = bytes.as_slice();
             while let Some(scanned) = scanner.next().unwrap() {
                 let (piece, address) = match scanned {
-                    Scanned::Record(span) => (span.whole, span.address),
+                    Scanned::Record => (scanner.span().whole.clone(), scanner.span().address.clone()),
                     Scanned::Unread { text, .. } => (text.clone(), text),
                 };
                 prop_assert!(piece.start <= address.start && address.end <= piece.end);

@@ -217,3 +217,54 @@ fn cut_ending<'a>(name: &'a str, ending: &str) -> &'a str {
         _ => name,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_named_after_the_list_without_its_endings() {
+        for (path, expected) in [
+            ("contacts.csv", "contacts"),
+            ("a/b/contacts.v2.CSV.gz", "contacts.v2"),
+            ("list.ndjson.zst", "list"),
+            ("contacts.retry.csv", "contacts.retry"),
+            ("contacts", "contacts"),
+            (".csv", ".csv"),
+            ("list.csv.csv", "list.csv"),
+        ] {
+            assert_eq!(stem(Some(Path::new(path))), expected, "{path}");
+        }
+        assert_eq!(stem(None), "stdin");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_stream_is_kept_in_a_file_of_its_own_and_can_be_read_again() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut stream: &[u8] = b"email\nann@x.example\n";
+        let bytes = Bytes {
+            name: "stdin".to_owned(),
+            path: None,
+            compression: Compression::Plain,
+            place: Place::Spool(spool(&mut stream).unwrap()),
+        };
+        let text = || {
+            let mut text = String::new();
+            bytes.read().unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        assert_eq!(
+            (text(), text()),
+            (
+                "email\nann@x.example\n".to_owned(),
+                "email\nann@x.example\n".to_owned()
+            )
+        );
+        let Place::Spool(file) = &bytes.place else {
+            panic!("it was spooled")
+        };
+        let mode = file.as_file().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -13,7 +13,7 @@ use super::columns::{Column, ColumnSet, Told};
 use super::error::ListError;
 use super::files::{self, Output, WRITE_BUFFER_BYTES};
 use super::form::Form;
-use super::layout::Layout;
+use super::layout::{Layout, Ours};
 use super::read::{Extent, Rejected, Row};
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::{Confidence, Record};
@@ -115,6 +115,7 @@ pub struct Outputs {
     counts: Counts,
     /// The row being written; kept for its memory.
     line: Vec<u8>,
+    scratch: String,
 }
 
 impl Outputs {
@@ -152,6 +153,7 @@ impl Outputs {
             splits,
             counts: Counts::default(),
             line: Vec::new(),
+            scratch: String::new(),
         };
         outputs.write_headers()?;
         Ok(outputs)
@@ -200,7 +202,12 @@ impl Outputs {
         }
         let told = Told { record, duplicate_of };
         self.line.clear();
-        self.layout.told_row(row, &self.columns, told, &mut self.line);
+        let ours = Ours {
+            columns: &self.columns,
+            told,
+            scratch: &mut self.scratch,
+        };
+        self.layout.told_row(row, ours, &mut self.line);
         self.results.write(&self.line)?;
         self.counts.note(record, duplicate_of);
         let Some(splits) = &mut self.splits else {
@@ -209,7 +216,12 @@ impl Outputs {
         let (layout, line) = (&self.layout, &mut self.line);
         if duplicate_of.is_some() {
             line.clear();
-            layout.told_row(row, &self.duplicate_columns, told, line);
+            let ours = Ours {
+                columns: &self.duplicate_columns,
+                told,
+                scratch: &mut self.scratch,
+            };
+            layout.told_row(row, ours, line);
             return splits.duplicates.write(line);
         }
         match record.judgement.reason.verdict() {
@@ -232,7 +244,12 @@ impl Outputs {
             }
             Verdict::Undeliverable => {
                 line.clear();
-                layout.told_row(row, &self.undeliverable_columns, told, line);
+                let ours = Ours {
+                    columns: &self.undeliverable_columns,
+                    told,
+                    scratch: &mut self.scratch,
+                };
+                layout.told_row(row, ours, line);
                 splits.undeliverable.write(line)?;
                 if may_suppress(record) {
                     self.counts.suppressed += 1;

@@ -312,3 +312,91 @@ fn separators(raw: &str) -> impl Iterator<Item = usize> {
     }
     separators.into_iter()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_an_export_added_is_taken_off_by_name() {
+        use Repair::*;
+        for (raw, text, repairs) in [
+            ("jane@example.com", "jane@example.com", &[][..]),
+            (" jane@example.com\t", "jane@example.com", &[WhiteSpace]),
+            ("\u{a0}jane@example.com\u{3000}", "jane@example.com", &[NoBreakSpace, WhiteSpace]),
+            ("\u{feff}jane@exa\u{200b}mple.com", "jane@example.com", &[Invisible]),
+            ("jane\u{200c}@example.com", "jane@example.com", &[Invisible]),
+            ("ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ", "jane@example.com", &[FullWidth]),
+            ("jane@example。com", "jane@example.com", &[FullWidth]),
+            ("o\u{2019}neill@example.com", "o'neill@example.com", &[TypographicQuote]),
+            ("\u{201c}jane@example.com\u{201d}", "jane@example.com", &[TypographicQuote, Quotes]),
+            ("mailto:jane@example.com?subject=x", "jane@example.com", &[Mailto]),
+            ("MAILTO:jane%40example.com", "jane@example.com", &[Mailto, PercentEncoding]),
+            ("SMTP:jane@example.com", "jane@example.com", &[SmtpPrefix]),
+            ("<jane@example.com>", "jane@example.com", &[AngleBrackets]),
+            ("jane@example.com>", "jane@example.com", &[AngleBrackets]),
+            ("\"Doe, Jane\" <jane@example.com>;", "jane@example.com", &[DisplayName]),
+            ("jane@example.com (work)", "jane@example.com", &[Comment, WhiteSpace]),
+            ("'jane@example.com'", "jane@example.com", &[Quotes]),
+            ("\"jane@example.com\"", "jane@example.com", &[Quotes]),
+            ("jane@example.com.,", "jane@example.com", &[TrailingPunctuation]),
+            ("jane @ example.com", "jane@example.com", &[WhiteSpace]),
+            ("jane doe@example.com", "jane doe@example.com", &[]),
+            ("jane%20doe@example.com", "jane%20doe@example.com", &[]),
+            ("", "", &[]),
+        ] {
+            assert_eq!(clean(raw), Repaired { text: text.to_owned(), repairs: repairs.to_vec() }, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_repaired_address_is_read_and_the_repair_told() {
+        let (address, repaired) = read(" jane@example.com ");
+        assert_eq!(address, Address::parse("jane@example.com"));
+        assert_eq!(repaired.map(|repaired| repaired.repairs), Some(vec![Repair::WhiteSpace]));
+        assert_eq!(read("jane@example.com").1, None);
+    }
+
+    #[test]
+    fn several_addresses_in_a_cell_come_apart() {
+        for (raw, pieces) in [
+            ("jane@example.com", &["jane@example.com"][..]),
+            ("a@example.com, b@example.com", &["a@example.com", "b@example.com"]),
+            ("a@example.com;b@example.com;", &["a@example.com", "b@example.com;"]),
+            ("a@example.com b@example.com\nc@example.com", &["a@example.com", "b@example.com", "c@example.com"]),
+            ("Doe, Jane <a@example.com>, Roe, Rich <b@example.com>", &[
+                "Doe, Jane <a@example.com>",
+                "Roe, Rich <b@example.com>",
+            ]),
+            ("\"x, y@z\" <a@example.com>", &["\"x, y@z\" <a@example.com>"]),
+            ("a/b@example.com", &["a/b@example.com"]),
+            ("a@example.com / b@example.com", &["a@example.com", "/ b@example.com"]),
+            ("no address, here", &["no address, here"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(split(raw), pieces, "{raw:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_clean_text_stays_as_it_is(raw in "[ <>\"'(),.;:%40a@\u{a0}\u{200b}\u{200c}\u{ff20}\u{2019}\u{3002}b\n]{0,16}") {
+            let once = clean(&raw);
+            prop_assert_eq!(clean(&once.text), Repaired { text: once.text, repairs: Vec::new() });
+        }
+
+        #[test]
+        fn a_valid_address_is_never_changed(raw in "[a-z'%.+-]{1,8}@[a-z]{1,5}\\.[a-z]{2,3}") {
+            if Address::parse(&raw).is_ok() {
+                prop_assert_eq!(clean(&raw).text, raw);
+            }
+        }
+
+        #[test]
+        fn splitting_loses_no_address(raw in "[a@ ,;<>\"/.]{0,16}") {
+            let ats = |text: &str| text.matches('@').count();
+            prop_assert_eq!(split(&raw).into_iter().map(ats).sum::<usize>(), ats(&raw));
+        }
+    }
+}

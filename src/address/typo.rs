@@ -204,28 +204,18 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
 
 /// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
 fn missing_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
-    let runs_together = |target: &&Target| {
-        let whole: String = target.domain.as_str().split('.').collect();
-        Slip::between(typed, &whole).is_some_and(|slip| slip.letters() <= usize::from(whole.len() > 5) as u32)
+    let run_together = |target: &'a Target| {
+        let whole = target.domain.as_str().replace('.', "");
+        let slip = Slip::between(typed, &whole)?;
+        let near = slip.letters() == 0 || (slip.letters() == 1 && whole.len() > 5);
+        near.then_some((slip.letters(), target.rank, target))
     };
-    let found = targets
-        .list
-        .iter()
-        .filter(runs_together)
-        .min_by_key(|target| target.rank);
-    let certainty = if found.is_some() {
-        Certainty::Likely
-    } else {
-        Certainty::Hint
-    };
-    let named = || {
-        targets
-            .list
-            .iter()
-            .filter(|target| target.name() == typed)
-            .min_by_key(|target| target.rank)
-    };
-    Some((found.or_else(named)?, certainty))
+    let nearest = targets.list.iter().filter_map(run_together).min_by_key(|&(letters, rank, _)| (letters, rank));
+    if let Some((.., target)) = nearest {
+        return Some((target, Certainty::Likely));
+    }
+    let named = targets.list.iter().filter(|target| target.name() == typed && target.rank != Rank::Common);
+    named.min_by_key(|target| target.rank).map(|target| (target, Certainty::Hint))
 }
 
 /// How the typed end of the domain relates to the meant one.
@@ -253,7 +243,7 @@ impl Tail {
             return Some(if slip { Tail::KnownSlip } else { Tail::Other });
         }
         // `com1`, `comcom`, `com.com`, `c` and one letter wrong.
-        let near = typed.starts_with(meant)
+        let near = (typed.starts_with(meant) && typed.len() <= meant.len() + 4)
             || meant.starts_with(typed)
             || (Slip::between(typed, meant).is_some_and(|slip| slip.letters() == 1))
             || typed.replace('.', "") == meant.replace('.', "");
@@ -262,23 +252,27 @@ impl Tail {
 }
 
 fn is_public_suffix(suffix: &str) -> bool {
-    psl::suffix(suffix.as_bytes()).is_some_and(|known| known.is_known())
+    psl::suffix(suffix.as_bytes()).is_some_and(|known| known.is_known() && known.as_bytes() == suffix.as_bytes())
 }
 
 fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
     use Certainty::{Hint, Likely};
     let letters = target.name;
+    let well_known = target.rank != Rank::Common;
     let certainty = match (slip, tail) {
         (Slip::None, Tail::Same) => return None,
         (Slip::None, Tail::Slip) => Likely,
-        (Slip::None, Tail::KnownSlip) if letters > 3 => Likely,
+        (Slip::None, Tail::KnownSlip) if letters > 3 || well_known => Likely,
         (Slip::None, Tail::Other) if target.rank == Rank::Sole => Hint,
         (_, Tail::Other | Tail::KnownSlip) => return None,
         (Slip::Swapped | Slip::Doubled, _) if letters > 4 => Likely,
-        (Slip::Swapped | Slip::Doubled, _) if letters > 3 => Hint,
-        (Slip::Missing { first: false } | Slip::Extra | Slip::NextKey { .. }, _) if letters > 4 => Likely,
-        (Slip::Missing { first: true }, _) if letters > 5 => Likely,
-        (Slip::Missing { .. } | Slip::OtherKey { first: false }, _) if letters > 4 => Hint,
+        (Slip::Swapped | Slip::Doubled, _) if letters > 3 && well_known => Hint,
+        (Slip::Missing { first: true }, _) if letters > 6 => Likely,
+        (Slip::Missing { first: true }, _) => return None,
+        (Slip::Missing { .. }, _) if letters > 5 || (letters > 4 && well_known) => Likely,
+        (Slip::Extra | Slip::NextKey { .. }, _) if letters > 5 || (letters > 4 && well_known) => Likely,
+        (Slip::NextKey { first: false }, _) if letters > 4 => Hint,
+        (Slip::OtherKey { first: false }, _) if letters > 6 || (letters > 4 && well_known) => Hint,
         (Slip::Two { first: false }, Tail::Same) if letters > 7 => Likely,
         (Slip::Two { first: false }, Tail::Same) if letters > 6 => Hint,
         _ => return None,
@@ -443,4 +437,96 @@ fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
         .find_map(|stand_in| local.strip_suffix(stand_in))
         .unwrap_or(local);
     Address::parse(&format!("{local}@{}", target.domain)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::lists::Lists;
+    use proptest::prelude::*;
+
+    fn suggested(typed: &str) -> Option<(String, Certainty)> {
+        let domain = Domain::parse(typed).unwrap();
+        suggest(&domain, Lists::built_in().targets()).map(|s| (s.domain.to_string(), s.certainty))
+    }
+
+    #[test]
+    fn slips_of_the_keyboard_are_understood() {
+        use Certainty::{Hint, Likely, Trap};
+        for (typed, meant, certainty) in [
+            ("gmial.com", "gmail.com", Trap),
+            ("gmailx.com", "gmail.com", Likely),
+            ("hotmzil.fr", "hotmail.fr", Likely),
+            ("outlook.co.ku", "outlook.co.uk", Likely),
+            ("hotmail.coom.au", "hotmail.com.au", Likely),
+            ("gmaill.con", "gmail.com", Likely),
+            ("gmailcom", "gmail.com", Likely),
+            ("yahoocouk", "yahoo.co.uk", Likely),
+            ("gmail", "gmail.com", Hint),
+            ("www.gmail.com", "gmail.com", Likely),
+            ("orange.fr1", "orange.fr", Likely),
+            ("hottmaill.com", "hotmail.com", Hint),
+            ("bakery.con", "bakery.com", Likely),
+            ("acme.couk", "acme.co.uk", Likely),
+        ] {
+            assert_eq!(suggested(typed), Some((meant.to_owned(), certainty)), "{typed}");
+        }
+    }
+
+    #[test]
+    fn real_domains_near_big_ones_are_left_alone() {
+        for domain in [
+            "gmail.com", "ymail.com", "mail.com", "email.com", "gmx.com", "gmx.net", "gmx.ch", "hotmail.co.uk", "live.nl",
+            "laposte.fr", "cloud.com", "bakery.com", "mail.yahoo.com", "love.com", "yandex.net", "comcast.com",
+            "city.gov", "hotmail.acme.com", "example.com", "xn--bcher-kva.example",
+        ] {
+            assert_eq!(suggested(domain), None, "{domain}");
+        }
+    }
+
+    #[test]
+    fn a_missing_at_or_dot_is_put_back() {
+        for (text, meant) in [
+            ("janegmail.com", Some("jane@gmail.com")),
+            ("jane.gmail.com", Some("jane@gmail.com")),
+            ("jane(at)gmail.com", Some("jane@gmail.com")),
+            ("jane@gmail,com", Some("jane@gmail.com")),
+            ("jane@gmail com", Some("jane@gmail.com")),
+            ("jane@gmail..com", Some("jane@gmail.com")),
+            ("jane@@gmail.com", Some("jane@gmail.com")),
+            ("jane@gmial,com", Some("jane@gmail.com")),
+            ("gmail.com", None),
+            ("jane.bakery.example", None),
+            ("jane@bakery,example", None),
+        ] {
+            let fault = Address::parse(text).unwrap_err();
+            let found = suggest_for_fault(text, &fault, Lists::built_in().targets());
+            assert_eq!(found.map(|address| address.to_string()).as_deref(), meant, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_distance_counts_a_swap_as_one() {
+        for (a, b, edits) in [("", "", 0), ("ab", "ba", 1), ("abc", "ca", 3), ("gmial", "gmail", 1), ("abcd", "badc", 2)] {
+            assert_eq!(distance(a.as_bytes(), b.as_bytes()), edits, "{a} {b}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_its_own_typo(name in "[a-z]{2,9}", suffix in "(com|con|fr|co\\.uk|de|net|c)") {
+            let typed = format!("{name}.{suffix}");
+            if let Some((meant, _)) = suggested(&typed) {
+                prop_assert_ne!(meant, typed);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_known_is_corrected() {
+        let targets = Lists::built_in().targets();
+        for (domain, _) in targets.targets.entries().into_iter().chain(targets.neighbours.entries()) {
+            assert_eq!(suggested(domain), None, "{domain}");
+        }
+    }
 }

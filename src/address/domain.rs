@@ -387,7 +387,11 @@ mod tests {
             ("r3---sn.example", "r3---sn.example"),
             ("<\u{338}7.example", "xn--7-mgo.example"),
         ] {
-            assert_eq!(Domain::parse(text).map(|domain| domain.to_string()), Ok(name.to_owned()), "{text}");
+            assert_eq!(
+                Domain::parse(text).map(|domain| domain.to_string()),
+                Ok(name.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -398,12 +402,18 @@ mod tests {
         let fault = |kind, at| Err(SyntaxFault { kind, at });
         assert_eq!(Domain::parse(&name(62)), fault(FaultKind::DomainTooLong, 253));
         assert_eq!(Domain::parse(&name(64)), fault(FaultKind::LabelTooLong, 255));
-        assert_eq!(Domain::parse("xn--xn---epa.example"), fault(FaultKind::Punycode, 0));
+        assert_eq!(
+            Domain::parse("xn--xn---epa.example"),
+            fault(FaultKind::Punycode, 0)
+        );
     }
 
     #[test]
     fn names_out_of_the_dns_may_have_underscores_and_the_root() {
-        assert_eq!(Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(), "mx_1.example.com");
+        assert_eq!(
+            Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(),
+            "mx_1.example.com"
+        );
         let fault = |kind, at| Err(SyntaxFault { kind, at });
         for (text, error) in [
             (".", fault(FaultKind::NoDomain, 0)),
@@ -420,10 +430,16 @@ mod tests {
         let domain = Domain::parse("mail.example.com").unwrap();
         assert!(domain.is_within("example.com") && domain.is_within("mail.example.com"));
         assert!(!domain.is_within("ample.com") && !domain.is_within("x.mail.example.com"));
-        assert_eq!(domain.and_parents().collect::<Vec<_>>(), ["mail.example.com", "example.com"]);
+        assert_eq!(
+            domain.and_parents().collect::<Vec<_>>(),
+            ["mail.example.com", "example.com"]
+        );
         assert_eq!(domain.registrable(), Some("example.com"));
         assert_eq!(Domain::parse("co.uk").unwrap().registrable(), None);
-        assert_eq!(Domain::parse("xn--bcher-kva.example").unwrap().to_unicode(), "bücher.example");
+        assert_eq!(
+            Domain::parse("xn--bcher-kva.example").unwrap().to_unicode(),
+            "bücher.example"
+        );
     }
 
     #[test]

@@ -56,3 +56,55 @@ fn untagged(local: &str) -> &str {
         _ => local,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kinds(text: &str) -> Kinds {
+        of(&Address::parse(text).unwrap(), Lists::built_in())
+    }
+
+    fn some(role: bool, disposable: bool, free: bool, tagged: bool) -> Kinds {
+        Kinds {
+            role: Some(role),
+            disposable: Some(disposable),
+            free: Some(free),
+            tagged: Some(tagged),
+        }
+    }
+
+    #[test]
+    fn each_kind_is_found_by_its_list() {
+        for (text, expected) in [
+            ("jane@example.com", some(false, false, false, false)),
+            ("Info@example.com", some(true, false, false, false)),
+            ("info2@example.com", some(true, false, false, false)),
+            ("büro@example.com", some(true, false, false, false)),
+            ("information.desk@example.com", some(false, false, false, false)),
+            ("noreply@example.com", some(true, false, false, false)),
+            ("jane+news@gmail.com", some(false, false, true, true)),
+            ("sales+x@example.com", some(true, false, false, true)),
+            ("+jane@example.com", some(false, false, false, false)),
+            ("jane@mailinator.com", some(false, true, false, false)),
+            ("jane@x.mailinator.com", some(false, true, false, false)),
+            ("jane@duck.com", some(false, false, false, false)),
+            ("jane@[192.0.2.1]", some(false, false, false, false)),
+        ] {
+            assert_eq!(kinds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn relays_and_addresses_nobody_reads_are_classes_of_their_own() {
+        let lists = Lists::built_in();
+        let address = |text| Address::parse(text).unwrap();
+        assert!(is_relay(&address("jane@duck.com"), lists) && !is_relay(&address("jane@gmail.com"), lists));
+        assert!(is_no_reply(&address("No-Reply+7@example.com"), lists));
+        assert!(!is_no_reply(&address("info@example.com"), lists));
+        assert!(disposable_mx(
+            &Domain::from_dns("mx2.mailinator.com.").unwrap(),
+            lists
+        ));
+    }
+}

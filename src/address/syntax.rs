@@ -224,12 +224,13 @@ fn in_quotes(content: &str) -> String {
 
 /// The first character beyond ASCII that the grammar allows and no mailbox has.
 fn unsightly(text: &str) -> Result<(), SyntaxFault> {
+    let spells_words = text.chars().any(|c| !c.is_ascii() && !is_joiner(c));
     for (at, c) in text.char_indices() {
         let kind = match c {
             '\0'..='\u{7f}' => continue,
             '\u{80}'..='\u{9f}' => FaultKind::ControlCharacter,
             '\u{fffd}' => FaultKind::Undecodable,
-            _ if is_invisible(c) => FaultKind::InvisibleCharacter,
+            _ if is_invisible(c) || (is_joiner(c) && !spells_words) => FaultKind::InvisibleCharacter,
             _ if c.is_whitespace() => FaultKind::WhiteSpace,
             _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
             _ if half_width(c).is_some() => FaultKind::FullWidth,
@@ -241,12 +242,16 @@ fn unsightly(text: &str) -> Result<(), SyntaxFault> {
 }
 
 /// Characters without a shape of their own: zero-width, soft hyphen, marks of writing direction, noncharacters.
-/// Without the joiners ZWNJ and ZWJ, which some scripts need to spell words.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
         | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
         | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// ZWNJ and ZWJ. Some scripts need them to spell words; among ASCII they are leftovers of a web page.
+pub(super) fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// The plain form of a curly quotation mark.
@@ -297,7 +302,10 @@ mod tests {
         for (text, wire) in [
             ("jane@example.com", "jane@example.com"),
             ("Jane.O'Neill+x@Example.COM", "Jane.O'Neill+x@example.com"),
-            ("!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"),
+            (
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+            ),
             ("jane@localhost", "jane@localhost"),
             ("\"jane\"@example.com", "jane@example.com"),
             ("\"j\\ane\"@example.com", "jane@example.com"),
@@ -314,7 +322,11 @@ mod tests {
             ("jane@[ipv6:2001:DB8::1]", "jane@[IPv6:2001:db8::1]"),
             (&format!("{long}@example.com"), &format!("{long}@example.com")),
         ] {
-            assert_eq!(Address::parse(text).map(|address| address.to_string()), Ok(wire.to_owned()), "{text}");
+            assert_eq!(
+                Address::parse(text).map(|address| address.to_string()),
+                Ok(wire.to_owned()),
+                "{text}"
+            );
         }
     }
 
@@ -347,8 +359,9 @@ mod tests {
             ("ja\u{85}ne@example.com", ControlCharacter, 2),
             ("ja\u{200b}ne@example.com", InvisibleCharacter, 2),
             ("jane@exa\u{200b}mple.com", InvisibleCharacter, 8),
+            ("ja\u{200d}ne@example.com", InvisibleCharacter, 2),
             ("o\u{2019}neill@example.com", TypographicQuote, 1),
-            ("jane\u{ff20}example.com", NoAt, 15),
+            ("jane\u{ff20}example.com", NoAt, 18),
             ("ｊane@example.com", FullWidth, 0),
             ("jane@example。com", FullWidth, 12),
             ("m\u{fffd}ller@example.com", Undecodable, 1),

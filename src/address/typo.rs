@@ -100,6 +100,11 @@ impl Targets {
         self.targets.contains(domain) || self.neighbours.contains(domain)
     }
 
+    /// The listed typos, each with what it stands for.
+    pub fn typos(&self) -> Vec<(&str, &str)> {
+        self.typos.entries()
+    }
+
     fn is_target(&self, domain: &str) -> bool {
         self.targets.contains(domain)
     }
@@ -210,12 +215,21 @@ fn missing_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Cer
         let near = slip.letters() == 0 || (slip.letters() == 1 && whole.len() > 5);
         near.then_some((slip.letters(), target.rank, target))
     };
-    let nearest = targets.list.iter().filter_map(run_together).min_by_key(|&(letters, rank, _)| (letters, rank));
+    let nearest = targets
+        .list
+        .iter()
+        .filter_map(run_together)
+        .min_by_key(|&(letters, rank, _)| (letters, rank));
     if let Some((.., target)) = nearest {
         return Some((target, Certainty::Likely));
     }
-    let named = targets.list.iter().filter(|target| target.name() == typed && target.rank != Rank::Common);
-    named.min_by_key(|target| target.rank).map(|target| (target, Certainty::Hint))
+    let named = targets
+        .list
+        .iter()
+        .filter(|target| target.name() == typed && target.rank != Rank::Common);
+    named
+        .min_by_key(|target| target.rank)
+        .map(|target| (target, Certainty::Hint))
 }
 
 /// How the typed end of the domain relates to the meant one.
@@ -252,7 +266,8 @@ impl Tail {
 }
 
 fn is_public_suffix(suffix: &str) -> bool {
-    psl::suffix(suffix.as_bytes()).is_some_and(|known| known.is_known() && known.as_bytes() == suffix.as_bytes())
+    psl::suffix(suffix.as_bytes())
+        .is_some_and(|known| known.is_known() && known.as_bytes() == suffix.as_bytes())
 }
 
 fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
@@ -476,9 +491,26 @@ mod tests {
     #[test]
     fn real_domains_near_big_ones_are_left_alone() {
         for domain in [
-            "gmail.com", "ymail.com", "mail.com", "email.com", "gmx.com", "gmx.net", "gmx.ch", "hotmail.co.uk", "live.nl",
-            "laposte.fr", "cloud.com", "bakery.com", "mail.yahoo.com", "love.com", "yandex.net", "comcast.com",
-            "city.gov", "hotmail.acme.com", "example.com", "xn--bcher-kva.example",
+            "gmail.com",
+            "ymail.com",
+            "mail.com",
+            "email.com",
+            "gmx.com",
+            "gmx.net",
+            "gmx.ch",
+            "hotmail.co.uk",
+            "live.nl",
+            "laposte.fr",
+            "cloud.com",
+            "bakery.com",
+            "mail.yahoo.com",
+            "love.com",
+            "yandex.net",
+            "comcast.com",
+            "city.gov",
+            "hotmail.acme.com",
+            "example.com",
+            "xn--bcher-kva.example",
         ] {
             assert_eq!(suggested(domain), None, "{domain}");
         }
@@ -501,13 +533,23 @@ mod tests {
         ] {
             let fault = Address::parse(text).unwrap_err();
             let found = suggest_for_fault(text, &fault, Lists::built_in().targets());
-            assert_eq!(found.map(|address| address.to_string()).as_deref(), meant, "{text}");
+            assert_eq!(
+                found.map(|address| address.to_string()).as_deref(),
+                meant,
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn the_distance_counts_a_swap_as_one() {
-        for (a, b, edits) in [("", "", 0), ("ab", "ba", 1), ("abc", "ca", 3), ("gmial", "gmail", 1), ("abcd", "badc", 2)] {
+        for (a, b, edits) in [
+            ("", "", 0),
+            ("ab", "ba", 1),
+            ("abc", "ca", 3),
+            ("gmial", "gmail", 1),
+            ("abcd", "badc", 2),
+        ] {
             assert_eq!(distance(a.as_bytes(), b.as_bytes()), edits, "{a} {b}");
         }
     }
@@ -525,7 +567,12 @@ mod tests {
     #[test]
     fn nobody_known_is_corrected() {
         let targets = Lists::built_in().targets();
-        for (domain, _) in targets.targets.entries().into_iter().chain(targets.neighbours.entries()) {
+        for (domain, _) in targets
+            .targets
+            .entries()
+            .into_iter()
+            .chain(targets.neighbours.entries())
+        {
             assert_eq!(suggested(domain), None, "{domain}");
         }
     }

@@ -368,3 +368,198 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
         not_last: not_last.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    fn keys(name: &str) -> Vec<&'static str> {
+        let (_, text, _) = FILES.iter().find(|(file, ..)| *file == name).unwrap();
+        after_head(text).lines().map(|line| entry(line).0).collect()
+    }
+
+    #[test]
+    fn every_list_is_sorted_canonical_and_says_where_it_comes_from() {
+        for (name, text, shape) in FILES {
+            let lines: Vec<&str> = after_head(text).lines().collect();
+            assert!(
+                lines.is_sorted_by(|a, b| entry(a).0 < entry(b).0),
+                "`{name}` is not sorted or has doubles"
+            );
+            assert!(
+                text.starts_with("# ") && text.contains("Date: 20"),
+                "`{name}` has no head"
+            );
+            for line in lines {
+                let (key, value) = entry(line);
+                assert_eq!(canonical(key, shape).as_deref(), Ok(key), "{name}");
+                assert_eq!(check_value(value, shape), Ok(()), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_list_contradicts_another() {
+        let lists = Lists::built_in();
+        let targets: HashSet<&str> = keys("targets.csv").into_iter().collect();
+        let neighbours: HashSet<&str> = keys("neighbours.txt").into_iter().collect();
+        let typos: HashSet<&str> = keys("typos.csv").into_iter().collect();
+        for real in targets
+            .iter()
+            .chain(&neighbours)
+            .copied()
+            .chain(keys("free.txt"))
+            .chain(keys("relays.txt"))
+        {
+            assert!(
+                !lists.is_disposable(&domain(real)),
+                "`{real}` is a provider, and disposable"
+            );
+            assert!(!typos.contains(real), "`{real}` is a provider, and a typo");
+        }
+        for typo in &typos {
+            assert!(
+                !lists.is_disposable(&domain(typo)),
+                "`{typo}` is a typo, and disposable"
+            );
+        }
+        assert!(targets.is_disjoint(&neighbours));
+        for (typo, meant) in lists.targets().typos() {
+            assert!(
+                targets.contains(meant),
+                "`{typo}` is a typo of `{meant}`, which is no target"
+            );
+        }
+        for relay in keys("relays.txt") {
+            assert!(!lists.is_free(&domain(relay)), "`{relay}` is a relay, and free");
+        }
+        for name in keys("no_reply.txt") {
+            assert!(!lists.is_role(name), "`{name}` stands in two lists");
+        }
+    }
+
+    /// Nobody owns what stands below a public suffix together: it can't be one throw-away service.
+    #[test]
+    fn no_public_suffix_is_disposable() {
+        for name in keys("disposable.txt")
+            .into_iter()
+            .chain(keys("disposable_mx.txt"))
+        {
+            assert!(
+                domain(name).registrable().is_some(),
+                "`{name}` is a public suffix"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sorted_text_is_searched_to_its_ends() {
+        for (lines, key, value) in [
+            ("a,1\nb,2\nb.c,3\nz", "a", Some("1")),
+            ("a,1\nb,2\nb.c,3\nz", "b", Some("2")),
+            ("a,1\nb,2\nb.c,3\nz", "b.c", Some("3")),
+            ("a,1\nb,2\nb.c,3\nz\n", "z", Some("")),
+            ("a,1\nb,2\nb.c,3\nz\n", "zz", None),
+            ("a,1\nb,2", "", None),
+            ("", "a", None),
+        ] {
+            assert_eq!(find(lines, key), value, "{key} in {lines:?}");
+        }
+        for key in keys("disposable.txt") {
+            assert!(
+                find(Lists::built_in().disposable.built_in, key).is_some(),
+                "`{key}` is not found"
+            );
+        }
+    }
+
+    #[test]
+    fn subdomains_belong_to_their_service_and_lookalikes_do_not() {
+        let lists = Lists::built_in();
+        assert!(lists.is_disposable(&domain("mailinator.com")));
+        assert!(lists.is_disposable(&domain("a.b.mailinator.com")));
+        assert!(!lists.is_disposable(&domain("mailinator.com.example")));
+        assert!(lists.is_disposable_mx(&domain("mx1.mailinator.com")));
+        assert!(
+            lists.is_relay(&domain("jane.33mail.com")) && !lists.is_disposable(&domain("jane.33mail.com"))
+        );
+    }
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::io::Write::write_all(
+                &mut std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(folder.path().join(name))
+                    .unwrap(),
+                text.as_bytes(),
+            )
+            .unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_users_files_add_remove_and_replace() {
+        let folder = folder(&[
+            ("disposable.txt", "# ours\nThrowAway.example\n-mailinator.com\n"),
+            ("roles.txt", "!replace\nquestura\n"),
+            ("typos.csv", "gmail.example,gmail.com\n"),
+            ("notes.md", "is none of ours"),
+        ]);
+        let lists = Lists::with_files(folder.path()).unwrap();
+        assert!(lists.is_disposable(&domain("a.throwaway.example")));
+        assert!(
+            !lists.is_disposable(&domain("mailinator.com"))
+                && !lists.is_disposable(&domain("a.mailinator.com"))
+        );
+        assert!(lists.is_disposable(&domain("yopmail.com")));
+        assert!(lists.is_role("questura") && !lists.is_role("info"));
+        let meant = crate::address::typo::suggest(&domain("gmail.example"), lists.targets()).unwrap();
+        assert_eq!(meant.domain, domain("gmail.com"));
+    }
+
+    #[test]
+    fn a_users_mistake_is_told_with_file_and_line() {
+        for (name, text, message) in [
+            (
+                "disposable.txt",
+                "a.example\na b\n",
+                "disposable.txt:2: `a b` is no domain: there is a space in the address",
+            ),
+            (
+                "disposable.txt",
+                "a.example,x\n",
+                "disposable.txt:1: `x` is more than the one column of this list",
+            ),
+            (
+                "targets.csv",
+                "\na.example,huge\n",
+                "targets.csv:2: `huge` is no rank",
+            ),
+            ("typos.csv", "a.example\n", "typos.csv:1: `` is no domain"),
+            ("roles.txt", "a@b\n", "roles.txt:1: `a@b` can't stand before an @"),
+            (
+                "roles.txt",
+                "a\n!replace\n",
+                "roles.txt:2: `!replace` comes after entries",
+            ),
+            (
+                "provider_syntax.csv",
+                "a.example,x,1\n",
+                "provider_syntax.csv:1: a line needs",
+            ),
+        ] {
+            let folder = folder(&[(name, text)]);
+            let error = Lists::with_files(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -61,35 +61,38 @@ fn untagged(local: &str) -> &str {
 mod tests {
     use super::*;
 
-    fn kinds(text: &str) -> Kinds {
-        of(&Address::parse(text).unwrap(), Lists::built_in())
-    }
-
-    fn some(role: bool, disposable: bool, free: bool, tagged: bool) -> Kinds {
-        Kinds {
-            role: Some(role),
-            disposable: Some(disposable),
-            free: Some(free),
-            tagged: Some(tagged),
-        }
+    /// The words of the kinds that an address is.
+    fn kinds(text: &str) -> Vec<&'static str> {
+        let kinds = of(&Address::parse(text).unwrap(), Lists::built_in());
+        let words = [
+            ("role", kinds.role),
+            ("disposable", kinds.disposable),
+            ("free", kinds.free),
+            ("tagged", kinds.tagged),
+        ];
+        words
+            .into_iter()
+            .filter(|(_, is)| is.expect("determined"))
+            .map(|(word, _)| word)
+            .collect()
     }
 
     #[test]
     fn each_kind_is_found_by_its_list() {
         for (text, expected) in [
-            ("jane@example.com", some(false, false, false, false)),
-            ("Info@example.com", some(true, false, false, false)),
-            ("info2@example.com", some(true, false, false, false)),
-            ("büro@example.com", some(true, false, false, false)),
-            ("information.desk@example.com", some(false, false, false, false)),
-            ("noreply@example.com", some(true, false, false, false)),
-            ("jane+news@gmail.com", some(false, false, true, true)),
-            ("sales+x@example.com", some(true, false, false, true)),
-            ("+jane@example.com", some(false, false, false, false)),
-            ("jane@mailinator.com", some(false, true, false, false)),
-            ("jane@x.mailinator.com", some(false, true, false, false)),
-            ("jane@duck.com", some(false, false, false, false)),
-            ("jane@[192.0.2.1]", some(false, false, false, false)),
+            ("jane@example.com", &[][..]),
+            ("Info@example.com", &["role"]),
+            ("info2@example.com", &["role"]),
+            ("büro@example.com", &["role"]),
+            ("information.desk@example.com", &[]),
+            ("noreply@example.com", &["role"]),
+            ("jane+news@gmail.com", &["free", "tagged"]),
+            ("sales+x@example.com", &["role", "tagged"]),
+            ("+jane@example.com", &[]),
+            ("jane@mailinator.com", &["disposable"]),
+            ("jane@x.mailinator.com", &["disposable"]),
+            ("jane@duck.com", &[]),
+            ("jane@[192.0.2.1]", &[]),
         ] {
             assert_eq!(kinds(text), expected, "{text}");
         }

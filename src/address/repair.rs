@@ -39,7 +39,7 @@ pub enum Repair {
 }
 
 impl Repair {
-    /// The snake_case word.
+    /// The `snake_case` word.
     pub fn word(self) -> &'static str {
         match self {
             Repair::WhiteSpace => "white_space",
@@ -228,15 +228,12 @@ fn percent_encoding(text: &str) -> Option<(String, Repair)> {
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
         let pair = (b == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
-            Some(pair) => {
-                decoded.push(u8::from_str_radix(pair, 16).ok()?);
-                at += 3;
-            }
-            None => {
-                decoded.push(b);
-                at += 1;
-            }
+        if let Some(pair) = pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
+            decoded.push(u8::from_str_radix(pair, 16).ok()?);
+            at += 3;
+        } else {
+            decoded.push(b);
+            at += 1;
         }
     }
     let decoded = String::from_utf8(decoded).ok()?;
@@ -302,7 +299,7 @@ pub fn split(raw: &str) -> Vec<&str> {
         1 => vec![raw],
         _ => pieces
             .into_iter()
-            .map(|piece| piece.trim_start_matches(|c| is_separator(c)))
+            .map(|piece| piece.trim_start_matches(is_separator))
             .collect(),
     }
 }

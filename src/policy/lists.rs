@@ -4,107 +4,14 @@
 //! that starting costs nothing. A user's file of the same name adds lines, removes those after a `-`, or begins with
 //! `!replace` and stands alone. Fails: on a user's file it can't read or understand, with file and line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
+use super::table::{Own, Table, entry};
 use crate::address::provider_syntax::NameRule;
 use crate::address::typo::Targets;
 use crate::address::{Address, Domain};
-
-/// A list of keys, each with or without a value.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Sorted lines `key` or `key,value`.
-    built_in: &'static str,
-    own: Arc<Own>,
-}
-
-/// What a user's file says; it goes before the built-in list.
-#[derive(Debug, Default)]
-struct Own {
-    added: BTreeMap<String, String>,
-    removed: BTreeSet<String>,
-}
-
-impl Table {
-    fn new(file: &'static str) -> Table {
-        Table {
-            built_in: after_head(file),
-            own: Arc::default(),
-        }
-    }
-
-    /// The value of a key, empty where the list has none; `None` for a key that is not listed.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        if let Some(value) = self.own.added.get(key) {
-            return Some(value);
-        }
-        if self.own.removed.contains(key) {
-            return None;
-        }
-        find(self.built_in, key)
-    }
-
-    /// True when the key is listed.
-    pub fn contains(&self, key: &str) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// True when the name or one above it is listed; a name that the user removed ends the search.
-    fn covers(&self, domain: &Domain) -> bool {
-        domain
-            .and_parents()
-            .take_while(|name| !self.own.removed.contains(*name))
-            .any(|name| self.contains(name))
-    }
-
-    /// All entries, key and value.
-    pub fn entries(&self) -> Vec<(&str, &str)> {
-        let built_in = self
-            .built_in
-            .lines()
-            .map(entry)
-            .filter(|(key, _)| !self.own.removed.contains(*key) && !self.own.added.contains_key(*key));
-        let own = self
-            .own
-            .added
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        built_in.chain(own).collect()
-    }
-}
-
-/// A list file without the comment at its head.
-fn after_head(file: &'static str) -> &'static str {
-    let mut rest = file;
-    while rest.starts_with('#') {
-        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
-    }
-    rest
-}
-
-fn entry(line: &str) -> (&str, &str) {
-    line.split_once(',').unwrap_or((line, ""))
-}
-
-/// Binary search in sorted lines. No key holds a byte below the comma, so lines sort as their keys do.
-fn find<'a>(lines: &'a str, wanted: &str) -> Option<&'a str> {
-    let bytes = lines.as_bytes();
-    let (mut low, mut high) = (0, bytes.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start = memchr::memrchr(b'\n', &bytes[low..middle]).map_or(low, |i| low + i + 1);
-        let end = memchr::memchr(b'\n', &bytes[middle..high]).map_or(high, |i| middle + i);
-        let (key, value) = entry(&lines[start..end]);
-        match key.cmp(wanted) {
-            std::cmp::Ordering::Equal => return Some(value),
-            std::cmp::Ordering::Less => low = end + 1,
-            std::cmp::Ordering::Greater => high = start,
-        }
-    }
-    None
-}
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +102,11 @@ impl Lists {
             let file = folder.join(name);
             match std::fs::read_to_string(&file) {
                 Ok(text) => {
-                    merge(table, &text, shape).map_err(|(line, what)| ListError::Line { file, line, what })?
+                    merge(table, &text, shape).map_err(|(line, what)| ListError::Line {
+                        file,
+                        line,
+                        what,
+                    })?;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(ListError::Unreadable { file, source }),
@@ -307,10 +218,7 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
             own.added.insert(key, value.trim().to_owned());
         }
     }
-    if replaces {
-        table.built_in = "";
-    }
-    table.own = Arc::new(own);
+    table.merge(own, replaces);
     Ok(())
 }
 
@@ -371,6 +279,7 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::table::after_head;
     use super::*;
     use std::collections::HashSet;
 
@@ -458,23 +367,9 @@ mod tests {
     }
 
     #[test]
-    fn a_sorted_text_is_searched_to_its_ends() {
-        for (lines, key, value) in [
-            ("a,1\nb,2\nb.c,3\nz", "a", Some("1")),
-            ("a,1\nb,2\nb.c,3\nz", "b", Some("2")),
-            ("a,1\nb,2\nb.c,3\nz", "b.c", Some("3")),
-            ("a,1\nb,2\nb.c,3\nz\n", "z", Some("")),
-            ("a,1\nb,2\nb.c,3\nz\n", "zz", None),
-            ("a,1\nb,2", "", None),
-            ("", "a", None),
-        ] {
-            assert_eq!(find(lines, key), value, "{key} in {lines:?}");
-        }
+    fn every_entry_of_the_longest_list_is_found() {
         for key in keys("disposable.txt") {
-            assert!(
-                find(Lists::built_in().disposable.built_in, key).is_some(),
-                "`{key}` is not found"
-            );
+            assert!(Lists::built_in().disposable.contains(key), "`{key}` is not found");
         }
     }
 

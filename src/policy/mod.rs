@@ -2,3 +2,4 @@
 //! user's own files. Code knows mechanisms only.
 
 pub mod lists;
+pub mod table;

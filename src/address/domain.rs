@@ -371,3 +371,88 @@ impl fmt::Debug for Domain {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn domains_have_one_form() {
+        for (text, name) in [
+            ("Example.COM", "example.com"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("XN--BCHER-KVA.example", "xn--bcher-kva.example"),
+            ("faß.example", "xn--fa-hia.example"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+            ("r3---sn.example", "r3---sn.example"),
+            ("<\u{338}7.example", "xn--7-mgo.example"),
+        ] {
+            assert_eq!(
+                Domain::parse(text).map(|domain| domain.to_string()),
+                Ok(name.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_domain_stops_at_253_bytes() {
+        let name = |last: usize| format!("{}.{}", vec!["a".repeat(63); 3].join("."), "b".repeat(last));
+        assert!(Domain::parse(&name(61)).is_ok());
+        let fault = |kind, at| Err(SyntaxFault { kind, at });
+        assert_eq!(Domain::parse(&name(62)), fault(FaultKind::DomainTooLong, 253));
+        assert_eq!(Domain::parse(&name(64)), fault(FaultKind::LabelTooLong, 255));
+        assert_eq!(
+            Domain::parse("xn--xn---epa.example"),
+            fault(FaultKind::Punycode, 0)
+        );
+    }
+
+    #[test]
+    fn names_out_of_the_dns_may_have_underscores_and_the_root() {
+        assert_eq!(
+            Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(),
+            "mx_1.example.com"
+        );
+        let fault = |kind, at| Err(SyntaxFault { kind, at });
+        for (text, error) in [
+            (".", fault(FaultKind::NoDomain, 0)),
+            ("a..b", fault(FaultKind::DomainDoubleDot, 2)),
+            ("mx .example.com", fault(FaultKind::DomainCharacter, 2)),
+            ("müx.example.com", fault(FaultKind::DomainCharacter, 1)),
+        ] {
+            assert_eq!(Domain::from_dns(text), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn suffixes_are_counted_in_labels() {
+        let domain = Domain::parse("mail.example.com").unwrap();
+        assert!(domain.is_within("example.com") && domain.is_within("mail.example.com"));
+        assert!(!domain.is_within("ample.com") && !domain.is_within("x.mail.example.com"));
+        assert_eq!(
+            domain.and_parents().collect::<Vec<_>>(),
+            ["mail.example.com", "example.com"]
+        );
+        assert_eq!(domain.registrable(), Some("example.com"));
+        assert_eq!(Domain::parse("co.uk").unwrap().registrable(), None);
+        assert_eq!(
+            Domain::parse("xn--bcher-kva.example").unwrap().to_unicode(),
+            "bücher.example"
+        );
+    }
+
+    #[test]
+    fn reserved_names_and_unknown_top_levels_are_found() {
+        let special = |text| special_use(&Domain::parse(text).unwrap()).map(|special| special.name);
+        assert_eq!(special("a.test"), Some("test"));
+        assert_eq!(special("localhost"), Some("localhost"));
+        assert_eq!(special("nas.home.arpa"), Some("home.arpa"));
+        assert_eq!(special("example.com"), None);
+        assert_eq!(special("mylocal"), None);
+        assert!(SPECIAL_USE.is_sorted_by_key(|special| special.name));
+        let known = |text| Domain::parse(text).unwrap().has_known_top_level();
+        assert!(known("example.com") && known("example.xn--p1ai") && !known("example.con"));
+        assert!(Domain::parse("intranet").unwrap().is_single_label());
+    }
+}

@@ -45,7 +45,7 @@ macro_rules! fault_kinds {
             /// Every fault, in the order of the address's parts.
             pub const ALL: &'static [FaultKind] = &[$(FaultKind::$variant,)+];
 
-            /// The snake_case word: the rule id is `syntax.<word>`.
+            /// The `snake_case` word: the rule id is `syntax.<word>`.
             pub fn word(self) -> &'static str { match self { $(FaultKind::$variant => $word,)+ } }
 
             /// The rule id of this fault.

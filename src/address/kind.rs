@@ -56,3 +56,58 @@ fn untagged(local: &str) -> &str {
         _ => local,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The words of the kinds that an address is.
+    fn kinds(text: &str) -> Vec<&'static str> {
+        let kinds = of(&Address::parse(text).unwrap(), Lists::built_in());
+        let words = [
+            ("role", kinds.role),
+            ("disposable", kinds.disposable),
+            ("free", kinds.free),
+            ("tagged", kinds.tagged),
+        ];
+        words
+            .into_iter()
+            .filter(|(_, is)| is.expect("determined"))
+            .map(|(word, _)| word)
+            .collect()
+    }
+
+    #[test]
+    fn each_kind_is_found_by_its_list() {
+        for (text, expected) in [
+            ("jane@example.com", &[][..]),
+            ("Info@example.com", &["role"]),
+            ("info2@example.com", &["role"]),
+            ("büro@example.com", &["role"]),
+            ("information.desk@example.com", &[]),
+            ("noreply@example.com", &["role"]),
+            ("jane+news@gmail.com", &["free", "tagged"]),
+            ("sales+x@example.com", &["role", "tagged"]),
+            ("+jane@example.com", &[]),
+            ("jane@mailinator.com", &["disposable"]),
+            ("jane@x.mailinator.com", &["disposable"]),
+            ("jane@duck.com", &[]),
+            ("jane@[192.0.2.1]", &[]),
+        ] {
+            assert_eq!(kinds(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn relays_and_addresses_nobody_reads_are_classes_of_their_own() {
+        let lists = Lists::built_in();
+        let address = |text| Address::parse(text).unwrap();
+        assert!(is_relay(&address("jane@duck.com"), lists) && !is_relay(&address("jane@gmail.com"), lists));
+        assert!(is_no_reply(&address("No-Reply+7@example.com"), lists));
+        assert!(!is_no_reply(&address("info@example.com"), lists));
+        assert!(disposable_mx(
+            &Domain::from_dns("mx2.mailinator.com.").unwrap(),
+            lists
+        ));
+    }
+}

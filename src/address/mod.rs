@@ -11,6 +11,7 @@ pub mod kind;
 mod literal;
 pub mod provider_syntax;
 pub mod repair;
+mod slip;
 pub mod syntax;
 pub mod typo;
 

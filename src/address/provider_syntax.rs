@@ -46,6 +46,42 @@ impl NameRule {
 pub fn check<'a>(address: &Address, lists: &'a Lists) -> Option<&'a str> {
     let rule = lists.name_rule(address.domain()?)?;
     // Every domain has these two, whatever it allows its users (RFC 2142).
-    let reserved = ["abuse", "postmaster"].iter().any(|name| address.local().eq_ignore_ascii_case(name));
+    let reserved = ["abuse", "postmaster"]
+        .iter()
+        .any(|name| address.local().eq_ignore_ascii_case(name));
     (!reserved && !rule.allows(address.local())).then_some(rule.id.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_provider_never_allowed_is_refused() {
+        for (text, rule) in [
+            ("jane.doe@gmail.com", None),
+            ("jane.doe+news@gmail.com", None),
+            ("j.a.n.e@gmail.com", Some("provider_syntax.gmail")),
+            ("jane_doe@gmail.com", Some("provider_syntax.gmail")),
+            (
+                "a123456789012345678901234567890@googlemail.com",
+                Some("provider_syntax.gmail"),
+            ),
+            ("abuse@gmail.com", None),
+            ("jane-doe_1@hotmail.fr", None),
+            ("jane!@outlook.com", Some("provider_syntax.outlook")),
+            ("jane-keyword@yahoo.com", None),
+            ("jané.doe@yahoo.de", Some("provider_syntax.yahoo")),
+            ("jo@icloud.com", Some("provider_syntax.icloud")),
+            ("words_and-more.0f@icloud.com", None),
+            ("!x@example.com", None),
+            ("!x@[192.0.2.1]", None),
+        ] {
+            assert_eq!(
+                check(&Address::parse(text).unwrap(), Lists::built_in()),
+                rule,
+                "{text}"
+            );
+        }
+    }
 }

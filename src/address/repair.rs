@@ -5,7 +5,7 @@
 //! a letter of the address, hide what it did. Can't know: whether the cleaned text is an address; parse it.
 
 use super::fault::SyntaxFault;
-use super::syntax::{Address, half_width, is_invisible, plain_quote};
+use super::syntax::{Address, half_width, is_invisible, is_joiner, plain_quote};
 
 /// What was cleaned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -39,7 +39,7 @@ pub enum Repair {
 }
 
 impl Repair {
-    /// The snake_case word.
+    /// The `snake_case` word.
     pub fn word(self) -> &'static str {
         match self {
             Repair::WhiteSpace => "white_space",
@@ -125,15 +125,14 @@ const STEPS: &[Step] = &[
 ];
 
 fn invisible(text: &str) -> Option<(String, Repair)> {
-    // The joiners spell words in some scripts; left of an @ and among ASCII they are leftovers of a web page.
-    let joiner = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+    // A domain is spelled with them or is another domain, so there they stay and UTS #46 judges.
     let (local, domain) = text
         .rsplit_once('@')
         .map_or((text, ""), |(local, _)| text.split_at(local.len()));
     let among_ascii = local
         .chars()
-        .all(|c| c.is_ascii() || joiner(c) || is_invisible(c));
-    let wrong = |c: char| is_invisible(c) || (among_ascii && joiner(c));
+        .all(|c| c.is_ascii() || is_joiner(c) || is_invisible(c));
+    let wrong = |c: char| is_invisible(c) || (among_ascii && is_joiner(c));
     if !local.contains(wrong) && !domain.contains(is_invisible) {
         return None;
     }
@@ -229,15 +228,12 @@ fn percent_encoding(text: &str) -> Option<(String, Repair)> {
     let mut at = 0;
     while let Some(&b) = bytes.get(at) {
         let pair = (b == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        match pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
-            Some(pair) => {
-                decoded.push(u8::from_str_radix(pair, 16).ok()?);
-                at += 3;
-            }
-            None => {
-                decoded.push(b);
-                at += 1;
-            }
+        if let Some(pair) = pair.filter(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit())) {
+            decoded.push(u8::from_str_radix(pair, 16).ok()?);
+            at += 3;
+        } else {
+            decoded.push(b);
+            at += 1;
         }
     }
     let decoded = String::from_utf8(decoded).ok()?;
@@ -278,37 +274,178 @@ pub fn split(raw: &str) -> Vec<&str> {
         return vec![raw];
     }
     let mut pieces = Vec::new();
-    let mut start = 0;
-    for end in separators(raw) {
-        // What has no @ is the name of the address behind it ("Doe, Jane <jane@b>"), or a remark.
-        if raw[start..end].contains('@') && raw[end..].contains('@') {
-            pieces.push(raw[start..end].trim());
-            start = end + raw[end..].chars().next().map_or(0, char::len_utf8);
-        }
-    }
-    if pieces.is_empty() {
-        return vec![raw];
-    }
-    pieces.push(raw[start..].trim());
-    pieces
-}
-
-/// The places in a cell where one address may end: separators outside quotes and angle brackets.
-fn separators(raw: &str) -> impl Iterator<Item = usize> {
-    let mut quoted = false;
-    let mut bracketed = false;
-    let mut separators = Vec::new();
+    let (mut start, mut address, mut cut) = (0, false, None);
+    let (mut quoted, mut bracketed) = (false, false);
     for (at, c) in raw.char_indices() {
         match c {
             '"' if !bracketed => quoted = !quoted,
-            '<' if !quoted => bracketed = true,
-            '>' if !quoted => bracketed = false,
-            ',' | ';' | '|' | '/' | '\u{ff0c}' | '\u{ff1b}' | '\u{3001}' if !quoted && !bracketed => {
-                separators.push(at)
+            _ if quoted => {}
+            '<' => bracketed = true,
+            '>' => bracketed = false,
+            '@' => {
+                // What has no @ is the name of the address behind it ("Doe, Jane <jane@b>"), or a remark.
+                if let Some(end) = cut.take() {
+                    pieces.push(raw[start..end].trim());
+                    start = end;
+                }
+                address = true;
             }
-            _ if c.is_whitespace() && !quoted && !bracketed => separators.push(at),
+            _ if !bracketed && address && cut.is_none() && is_separator(c) => cut = Some(at),
             _ => {}
         }
     }
-    separators.into_iter()
+    pieces.push(raw[start..].trim());
+    match pieces.len() {
+        1 => vec![raw],
+        _ => pieces
+            .into_iter()
+            .map(|piece| piece.trim_start_matches(is_separator))
+            .collect(),
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || matches!(c, ',' | ';' | '|' | '/' | '\u{ff0c}' | '\u{ff1b}' | '\u{3001}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_an_export_added_is_taken_off_by_name() {
+        use Repair::*;
+        for (raw, text, repairs) in [
+            ("jane@example.com", "jane@example.com", &[][..]),
+            (" jane@example.com\t", "jane@example.com", &[WhiteSpace]),
+            (
+                "\u{a0}jane@example.com\u{3000}",
+                "jane@example.com",
+                &[NoBreakSpace, WhiteSpace],
+            ),
+            (
+                "\u{feff}jane@exa\u{200b}mple.com",
+                "jane@example.com",
+                &[Invisible],
+            ),
+            ("jane\u{200c}@example.com", "jane@example.com", &[Invisible]),
+            (
+                "ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
+                "jane@example.com",
+                &[FullWidth],
+            ),
+            ("jane@example。com", "jane@example.com", &[FullWidth]),
+            (
+                "o\u{2019}neill@example.com",
+                "o'neill@example.com",
+                &[TypographicQuote],
+            ),
+            (
+                "\u{201c}jane@example.com\u{201d}",
+                "jane@example.com",
+                &[TypographicQuote, Quotes],
+            ),
+            ("mailto:jane@example.com?subject=x", "jane@example.com", &[Mailto]),
+            (
+                "MAILTO:jane%40example.com",
+                "jane@example.com",
+                &[Mailto, PercentEncoding],
+            ),
+            ("SMTP:jane@example.com", "jane@example.com", &[SmtpPrefix]),
+            ("<jane@example.com>", "jane@example.com", &[AngleBrackets]),
+            ("jane@example.com>", "jane@example.com", &[AngleBrackets]),
+            (
+                "\"Doe, Jane\" <jane@example.com>;",
+                "jane@example.com",
+                &[DisplayName],
+            ),
+            (
+                "jane@example.com (work)",
+                "jane@example.com",
+                &[Comment, WhiteSpace],
+            ),
+            ("'jane@example.com'", "jane@example.com", &[Quotes]),
+            ("\"jane@example.com\"", "jane@example.com", &[Quotes]),
+            ("jane@example.com.,", "jane@example.com", &[TrailingPunctuation]),
+            ("jane @ example.com", "jane@example.com", &[WhiteSpace]),
+            ("jane doe@example.com", "jane doe@example.com", &[]),
+            ("jane%20doe@example.com", "jane%20doe@example.com", &[]),
+            ("", "", &[]),
+        ] {
+            assert_eq!(
+                clean(raw),
+                Repaired {
+                    text: text.to_owned(),
+                    repairs: repairs.to_vec()
+                },
+                "{raw:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_repaired_address_is_read_and_the_repair_told() {
+        let (address, repaired) = read(" jane@example.com ");
+        assert_eq!(address, Address::parse("jane@example.com"));
+        assert_eq!(
+            repaired.map(|repaired| repaired.repairs),
+            Some(vec![Repair::WhiteSpace])
+        );
+        assert_eq!(read("jane@example.com").1, None);
+    }
+
+    #[test]
+    fn several_addresses_in_a_cell_come_apart() {
+        for (raw, pieces) in [
+            ("jane@example.com", &["jane@example.com"][..]),
+            (
+                "a@example.com, b@example.com",
+                &["a@example.com", "b@example.com"],
+            ),
+            (
+                "a@example.com;b@example.com;",
+                &["a@example.com", "b@example.com;"],
+            ),
+            (
+                "a@example.com b@example.com\nc@example.com",
+                &["a@example.com", "b@example.com", "c@example.com"],
+            ),
+            (
+                "Doe, Jane <a@example.com>, Roe, Rich <b@example.com>",
+                &["Doe, Jane <a@example.com>", "Roe, Rich <b@example.com>"],
+            ),
+            ("\"x, y@z\" <a@example.com>", &["\"x, y@z\" <a@example.com>"]),
+            ("a/b@example.com", &["a/b@example.com"]),
+            (
+                "a@example.com / b@example.com",
+                &["a@example.com", "b@example.com"],
+            ),
+            ("no address, here", &["no address, here"]),
+            ("", &[""]),
+        ] {
+            assert_eq!(split(raw), pieces, "{raw:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_clean_text_stays_as_it_is(raw in "[ <>\"'(),.;:%40a@\u{a0}\u{200b}\u{200c}\u{ff20}\u{2019}\u{3002}b\n]{0,16}") {
+            let once = clean(&raw);
+            prop_assert_eq!(clean(&once.text), Repaired { text: once.text, repairs: Vec::new() });
+        }
+
+        #[test]
+        fn a_valid_address_is_never_changed(raw in "[a-z'%.+-]{1,8}@[a-z]{1,5}\\.[a-z]{2,3}") {
+            if Address::parse(&raw).is_ok() {
+                prop_assert_eq!(clean(&raw).text, raw);
+            }
+        }
+
+        #[test]
+        fn splitting_loses_no_address(raw in "[a@ ,;<>\"/.]{0,16}") {
+            let ats = |text: &str| text.matches('@').count();
+            prop_assert_eq!(split(&raw).into_iter().map(ats).sum::<usize>(), ats(&raw));
+        }
+    }
 }

@@ -118,15 +118,10 @@ fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
 /// `atext` of RFC 5321 as a table: the scan over the local part is one load per byte.
 const ATEXT: [bool; 256] = {
     let mut table = [false; 256];
-    let mut b = 0;
-    while b < 128 {
-        table[b] = (b as u8).is_ascii_alphanumeric();
-        b += 1;
-    }
-    let specials = b"!#$%&'*+-/=?^_`{|}~";
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~";
     let mut i = 0;
-    while i < specials.len() {
-        table[specials[i] as usize] = true;
+    while i < letters.len() {
+        table[letters[i] as usize] = true;
         i += 1;
     }
     table
@@ -224,12 +219,13 @@ fn in_quotes(content: &str) -> String {
 
 /// The first character beyond ASCII that the grammar allows and no mailbox has.
 fn unsightly(text: &str) -> Result<(), SyntaxFault> {
+    let spells_words = text.chars().any(|c| !c.is_ascii() && !is_joiner(c));
     for (at, c) in text.char_indices() {
         let kind = match c {
             '\0'..='\u{7f}' => continue,
             '\u{80}'..='\u{9f}' => FaultKind::ControlCharacter,
             '\u{fffd}' => FaultKind::Undecodable,
-            _ if is_invisible(c) => FaultKind::InvisibleCharacter,
+            _ if is_invisible(c) || (is_joiner(c) && !spells_words) => FaultKind::InvisibleCharacter,
             _ if c.is_whitespace() => FaultKind::WhiteSpace,
             _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
             _ if half_width(c).is_some() => FaultKind::FullWidth,
@@ -240,14 +236,17 @@ fn unsightly(text: &str) -> Result<(), SyntaxFault> {
     Ok(())
 }
 
-/// Characters without a shape of their own: zero-width, soft hyphen, marks of writing direction, tags, noncharacters.
-/// Without the joiners ZWNJ and ZWJ, which some scripts need to spell words.
+/// Characters without a shape of their own: zero-width, soft hyphen, marks of writing direction, noncharacters.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
         | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}'
-        | '\u{e0000}'..='\u{e0fff}')
+        | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// ZWNJ and ZWJ. Some scripts need them to spell words; among ASCII they are leftovers of a web page.
+pub(super) fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 /// The plain form of a curly quotation mark.
@@ -284,5 +283,139 @@ impl fmt::Display for Address {
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn addresses_are_read_and_written_as_the_wire_wants_them() {
+        let long = "a".repeat(64);
+        for (text, wire) in [
+            ("jane@example.com", "jane@example.com"),
+            ("Jane.O'Neill+x@Example.COM", "Jane.O'Neill+x@example.com"),
+            (
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+                "!#$%&'*+-/=?^_`{|}~@example.com",
+            ),
+            ("jane@localhost", "jane@localhost"),
+            ("\"jane\"@example.com", "jane@example.com"),
+            ("\"j\\ane\"@example.com", "jane@example.com"),
+            ("\"jane doe\"@example.com", "\"jane doe\"@example.com"),
+            ("\"jane\\ doe\"@example.com", "\"jane doe\"@example.com"),
+            ("\"a\\\"b\\\\c\"@example.com", "\"a\\\"b\\\\c\"@example.com"),
+            ("\"a@b\"@example.com", "\"a@b\"@example.com"),
+            ("\".a\"@example.com", "\".a\"@example.com"),
+            ("\"\"@example.com", "\"\"@example.com"),
+            ("пётр@пример.example", "пётр@xn--e1afmkfd.example"),
+            ("jane@Bücher.example", "jane@xn--bcher-kva.example"),
+            ("jane@1.example", "jane@1.example"),
+            ("jane@[192.0.2.1]", "jane@[192.0.2.1]"),
+            ("jane@[ipv6:2001:DB8::1]", "jane@[IPv6:2001:db8::1]"),
+            (&format!("{long}@example.com"), &format!("{long}@example.com")),
+        ] {
+            assert_eq!(
+                Address::parse(text).map(|address| address.to_string()),
+                Ok(wire.to_owned()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_and_where() {
+        use FaultKind::*;
+        let long = "a".repeat(65);
+        let label = "a".repeat(64);
+        let whole = format!("{}@{}.example", "a".repeat(64), vec!["b".repeat(60); 3].join("."));
+        for (text, kind, at) in [
+            ("", Empty, 0),
+            ("jane", NoAt, 4),
+            ("jane doe", NoAt, 8),
+            ("@example.com", NoLocalPart, 0),
+            ("jane@", NoDomain, 5),
+            (".jane@example.com", LeadingDot, 0),
+            ("jane.@example.com", TrailingDot, 4),
+            ("ja..ne@example.com", DoubleDot, 3),
+            ("jane doe@example.com", WhiteSpace, 4),
+            ("jane,doe@example.com", LocalCharacter, 4),
+            ("jane(x)@example.com", Comment, 4),
+            ("Jane <jane@example.com>", WhiteSpace, 4),
+            ("<jane@example.com>", AngleBracket, 0),
+            ("ja\"ne@example.com", MisplacedQuote, 2),
+            ("\"jane\"doe@example.com", MisplacedQuote, 5),
+            ("\"jane@example.com", UnclosedQuote, 0),
+            ("\"ja\\éne\"@example.com", BadEscape, 3),
+            ("\"ja\nne\"@example.com", ControlCharacter, 3),
+            ("jane\r\n@example.com", ControlCharacter, 4),
+            ("ja\u{85}ne@example.com", ControlCharacter, 2),
+            ("ja\u{200b}ne@example.com", InvisibleCharacter, 2),
+            ("jane@exa\u{200b}mple.com", InvisibleCharacter, 8),
+            ("ja\u{200d}ne@example.com", InvisibleCharacter, 2),
+            ("o\u{2019}neill@example.com", TypographicQuote, 1),
+            ("jane\u{ff20}example.com", NoAt, 18),
+            ("ｊane@example.com", FullWidth, 0),
+            ("jane@example。com", FullWidth, 12),
+            ("m\u{fffd}ller@example.com", Undecodable, 1),
+            ("jane\u{a0}doe@example.com", WhiteSpace, 4),
+            ("jane@doe@example.com", SecondAt, 8),
+            ("jane@.example.com", DomainLeadingDot, 5),
+            ("jane@example.com.", DomainTrailingDot, 16),
+            ("jane@example..com", DomainDoubleDot, 13),
+            ("jane@exa_mple.com", DomainCharacter, 8),
+            ("jane@-example.com", DomainHyphen, 5),
+            ("jane@example-.com", DomainHyphen, 12),
+            ("jane@xn--a.example", Punycode, 5),
+            ("jane@192.0.2.1", BareIp, 5),
+            ("jane@example.123", NumericTopLevel, 13),
+            ("jane@[192.0.2.1", UnclosedLiteral, 5),
+            ("jane@[x]", BadLiteral, 6),
+            ("jane@bü cher.example", WhiteSpace, 8),
+            ("jane@\u{661}a.example", InternationalDomain, 5),
+            (&format!("{long}@example.com"), LocalTooLong, 64),
+            (&format!("jane@{label}.example"), LabelTooLong, 68),
+            (&whole, TooLong, 254),
+        ] {
+            assert_eq!(Address::parse(text), Err(SyntaxFault { kind, at }), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn only_letters_beyond_ascii_left_of_the_at_need_smtputf8() {
+        let needs = |text| Address::parse(text).unwrap().needs_smtputf8();
+        assert!(needs("пётр@example.com"));
+        assert!(!needs("jane@bücher.example"));
+    }
+
+    fn likely_text() -> impl Strategy<Value = String> {
+        let local = "([a-zA-Z0-9.+_'\"\\\\ -]{0,12}|\"[ -~]{0,12}\"|\\PC{0,8})";
+        let domain = "([a-zA-Z0-9.-]{0,20}|\\[[a-fA-F0-9:.IPv]{0,20}\\]|\\PC{0,10}\\.[a-z]{2,3})";
+        (local, domain).prop_map(|(local, domain)| format!("{local}@{domain}"))
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_is_written_and_read_again_the_same(text in likely_text()) {
+            if let Ok(address) = Address::parse(&text) {
+                prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
+            }
+        }
+
+        #[test]
+        fn no_address_holds_a_control_character(text in "[a\"\\\\@.\r\n\u{0}\u{7f}\u{85}]{0,9}@a\\.[b\r\n\u{0}]{1,3}") {
+            if let Ok(address) = Address::parse(&text) {
+                prop_assert!(!address.to_string().contains(char::is_control));
+            }
+        }
+
+        #[test]
+        fn a_fault_points_into_the_text(text in "\\PC{0,20}") {
+            if let Err(fault) = Address::parse(&text) {
+                prop_assert!(fault.at <= text.len());
+            }
+        }
     }
 }

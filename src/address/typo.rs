@@ -7,8 +7,9 @@
 
 use super::domain::Domain;
 use super::fault::{FaultKind, SyntaxFault};
+use super::slip::{Slip, letters};
 use super::syntax::Address;
-use crate::policy::lists::Table;
+use crate::policy::table::Table;
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ pub struct Suggestion {
 #[derive(Clone, Debug)]
 pub struct Targets {
     list: Vec<Target>,
-    targets: Table,
+    known: Table,
     typos: Table,
     neighbours: Table,
 }
@@ -89,7 +90,7 @@ impl Targets {
         let list = targets.entries().into_iter().filter_map(target).collect();
         Targets {
             list,
-            targets,
+            known: targets,
             typos,
             neighbours,
         }
@@ -97,11 +98,16 @@ impl Targets {
 
     /// True for a domain that is nobody's slip.
     pub fn knows(&self, domain: &str) -> bool {
-        self.targets.contains(domain) || self.neighbours.contains(domain)
+        self.known.contains(domain) || self.neighbours.contains(domain)
+    }
+
+    /// The listed typos, each with what it stands for.
+    pub fn typos(&self) -> Vec<(&str, &str)> {
+        self.typos.entries()
     }
 
     fn is_target(&self, domain: &str) -> bool {
-        self.targets.contains(domain)
+        self.known.contains(domain)
     }
 }
 
@@ -173,10 +179,7 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
         return missing_dot(typed, targets);
     };
     let letters = letters(name);
-    let mut best: Option<(
-        (Certainty, std::cmp::Reverse<u32>, std::cmp::Reverse<Rank>),
-        &Target,
-    )> = None;
+    let mut best = None;
     let mut suffix_exists = None;
     for target in &targets.list {
         // A slip changes at most two letters: the sets of letters differ in four places at most.
@@ -195,7 +198,7 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
         };
         let cost = slip.letters() * 2 + u32::from(tail != Tail::Same);
         let key = (certainty, std::cmp::Reverse(cost), std::cmp::Reverse(target.rank));
-        if best.as_ref().is_none_or(|(other, _)| key > *other) {
+        if best.as_ref().is_none_or(|(other, _): &(_, &Target)| key > *other) {
             best = Some((key, target));
         }
     }
@@ -204,28 +207,27 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
 
 /// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
 fn missing_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
-    let runs_together = |target: &&Target| {
-        let whole: String = target.domain.as_str().split('.').collect();
-        Slip::between(typed, &whole).is_some_and(|slip| slip.letters() <= usize::from(whole.len() > 5) as u32)
+    let run_together = |target: &'a Target| {
+        let whole = target.domain.as_str().replace('.', "");
+        let slip = Slip::between(typed, &whole)?;
+        let near = slip.letters() == 0 || (slip.letters() == 1 && whole.len() > 5);
+        near.then_some((slip.letters(), target.rank, target))
     };
-    let found = targets
+    let nearest = targets
         .list
         .iter()
-        .filter(runs_together)
-        .min_by_key(|target| target.rank);
-    let certainty = if found.is_some() {
-        Certainty::Likely
-    } else {
-        Certainty::Hint
-    };
-    let named = || {
-        targets
-            .list
-            .iter()
-            .filter(|target| target.name() == typed)
-            .min_by_key(|target| target.rank)
-    };
-    Some((found.or_else(named)?, certainty))
+        .filter_map(run_together)
+        .min_by_key(|&(letters, rank, _)| (letters, rank));
+    if let Some((.., target)) = nearest {
+        return Some((target, Certainty::Likely));
+    }
+    let named = targets
+        .list
+        .iter()
+        .filter(|target| target.name() == typed && target.rank != Rank::Common);
+    named
+        .min_by_key(|target| target.rank)
+        .map(|target| (target, Certainty::Hint))
 }
 
 /// How the typed end of the domain relates to the meant one.
@@ -253,7 +255,7 @@ impl Tail {
             return Some(if slip { Tail::KnownSlip } else { Tail::Other });
         }
         // `com1`, `comcom`, `com.com`, `c` and one letter wrong.
-        let near = typed.starts_with(meant)
+        let near = (typed.starts_with(meant) && typed.len() <= meant.len() + 4)
             || meant.starts_with(typed)
             || (Slip::between(typed, meant).is_some_and(|slip| slip.letters() == 1))
             || typed.replace('.', "") == meant.replace('.', "");
@@ -262,144 +264,34 @@ impl Tail {
 }
 
 fn is_public_suffix(suffix: &str) -> bool {
-    psl::suffix(suffix.as_bytes()).is_some_and(|known| known.is_known())
+    psl::suffix(suffix.as_bytes())
+        .is_some_and(|known| known.is_known() && known.as_bytes() == suffix.as_bytes())
 }
 
 fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
     use Certainty::{Hint, Likely};
     let letters = target.name;
+    let well_known = target.rank != Rank::Common;
     let certainty = match (slip, tail) {
-        (Slip::None, Tail::Same) => return None,
         (Slip::None, Tail::Slip) => Likely,
-        (Slip::None, Tail::KnownSlip) if letters > 3 => Likely,
+        (Slip::None, Tail::KnownSlip) if letters > 3 || well_known => Likely,
         (Slip::None, Tail::Other) if target.rank == Rank::Sole => Hint,
-        (_, Tail::Other | Tail::KnownSlip) => return None,
+        (Slip::None, _) | (_, Tail::Other | Tail::KnownSlip) => return None,
         (Slip::Swapped | Slip::Doubled, _) if letters > 4 => Likely,
-        (Slip::Swapped | Slip::Doubled, _) if letters > 3 => Hint,
-        (Slip::Missing { first: false } | Slip::Extra | Slip::NextKey { .. }, _) if letters > 4 => Likely,
-        (Slip::Missing { first: true }, _) if letters > 5 => Likely,
-        (Slip::Missing { .. } | Slip::OtherKey { first: false }, _) if letters > 4 => Hint,
+        (Slip::Swapped | Slip::Doubled, _) if letters > 3 && well_known => Hint,
+        (Slip::Missing { first: true }, _) if letters < 7 => return None,
+        (Slip::Missing { .. } | Slip::Extra | Slip::NextKey { .. }, _)
+            if letters > 5 || (letters > 4 && well_known) =>
+        {
+            Likely
+        }
+        (Slip::NextKey { first: false }, _) if letters > 4 => Hint,
+        (Slip::OtherKey { first: false }, _) if letters > 6 || (letters > 4 && well_known) => Hint,
         (Slip::Two { first: false }, Tail::Same) if letters > 7 => Likely,
         (Slip::Two { first: false }, Tail::Same) if letters > 6 => Hint,
         _ => return None,
     };
     Some(certainty)
-}
-
-/// What happened between the meant name and the typed one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Slip {
-    None,
-    /// Two letters changed places.
-    Swapped,
-    /// A letter was struck twice, or once instead of twice.
-    Doubled,
-    Missing {
-        first: bool,
-    },
-    Extra,
-    /// A neighbour on the keyboard was hit.
-    NextKey {
-        first: bool,
-    },
-    OtherKey {
-        first: bool,
-    },
-    /// Two of these; `first` when the first letter is another one.
-    Two {
-        first: bool,
-    },
-}
-
-impl Slip {
-    fn between(typed: &str, meant: &str) -> Option<Slip> {
-        let (typed, meant) = (typed.as_bytes(), meant.as_bytes());
-        let head = typed.iter().zip(meant).take_while(|(a, b)| a == b).count();
-        let (a, b) = (&typed[head..], &meant[head..]);
-        let tail = a
-            .iter()
-            .rev()
-            .zip(b.iter().rev())
-            .take_while(|(a, b)| a == b)
-            .count();
-        let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
-        let first = head == 0;
-        let slip = match (a, b) {
-            ([], []) => Slip::None,
-            ([x], []) if head > 0 && typed[head - 1] == *x => Slip::Doubled,
-            ([], [x]) if head > 0 && meant[head - 1] == *x => Slip::Doubled,
-            ([_], []) => Slip::Extra,
-            ([], [_]) => Slip::Missing { first },
-            ([x], [y]) if next_to(*x, *y) => Slip::NextKey { first },
-            ([_], [_]) => Slip::OtherKey { first },
-            ([x, y], [v, w]) if (x, y) == (w, v) => Slip::Swapped,
-            _ if distance(a, b) == 2 => Slip::Two {
-                first: first && typed.first() != meant.first(),
-            },
-            _ => return None,
-        };
-        Some(slip)
-    }
-
-    fn letters(self) -> u32 {
-        match self {
-            Slip::None => 0,
-            Slip::Two { .. } => 2,
-            _ => 1,
-        }
-    }
-}
-
-/// Edits between two short words, a swap of neighbours being one (optimal string alignment); anything above 2 is 3.
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    const LONGEST: usize = 32;
-    if a.len().abs_diff(b.len()) > 2 || a.len().max(b.len()) >= LONGEST {
-        return 3;
-    }
-    let mut rows = [[0usize; LONGEST]; 3];
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        let (now, before, earlier) = (i % 3, (i + 2) % 3, (i + 1) % 3);
-        rows[now][0] = i;
-        for j in 1..=b.len() {
-            let substitution = rows[before][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut cost = substitution.min(rows[before][j] + 1).min(rows[now][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                cost = cost.min(rows[earlier][j - 2] + 1);
-            }
-            rows[now][j] = cost;
-        }
-    }
-    rows[a.len() % 3][b.len()].min(3)
-}
-
-/// The letters of a name as a set.
-fn letters(name: &str) -> u64 {
-    name.bytes().fold(0, |set, b| set | 1 << (b & 63))
-}
-
-/// True for keys side by side on QWERTY, QWERTZ or AZERTY.
-fn next_to(a: u8, b: u8) -> bool {
-    const ROWS: &[&[u8]] = &[
-        b"1234567890-",
-        b"qwertyuiop",
-        b"asdfghjkl",
-        b"zxcvbnm",
-        b"qwertzuiop",
-        b"yxcvbnm",
-        b"azertyuiop",
-        b"qsdfghjklm",
-        b"wxcvbn",
-    ];
-    // Keys above each other on the common staggering.
-    const COLUMNS: &[&[u8]] = &[
-        b"1qaz", b"2wsx", b"3edc", b"4rfv", b"5tgb", b"6yhn", b"7ujm", b"8ik", b"9ol", b"0p", b"2qa",
-        b"3wsz", b"4edx", b"5rfc", b"6tgv", b"7yhb", b"8ujn", b"9ikm", b"0ol", b"pl-",
-    ];
-    let beside = |keys: &&[u8]| keys.windows(2).any(|pair| pair == [a, b] || pair == [b, a]);
-    ROWS.iter().chain(COLUMNS).any(|keys| beside(keys))
 }
 
 /// The whole address that was probably meant by a text that is none: with the dot or the @ that is missing.
@@ -443,4 +335,115 @@ fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
         .find_map(|stand_in| local.strip_suffix(stand_in))
         .unwrap_or(local);
     Address::parse(&format!("{local}@{}", target.domain)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::lists::Lists;
+    use proptest::prelude::*;
+
+    fn suggested(typed: &str) -> Option<(String, Certainty)> {
+        let domain = Domain::parse(typed).unwrap();
+        suggest(&domain, Lists::built_in().targets()).map(|s| (s.domain.to_string(), s.certainty))
+    }
+
+    #[test]
+    fn slips_of_the_keyboard_are_understood() {
+        use Certainty::{Hint, Likely, Trap};
+        for (typed, meant, certainty) in [
+            ("gmial.com", "gmail.com", Trap),
+            ("gmailx.com", "gmail.com", Likely),
+            ("hotmzil.fr", "hotmail.fr", Likely),
+            ("outlook.co.ku", "outlook.co.uk", Likely),
+            ("hotmail.coom.au", "hotmail.com.au", Likely),
+            ("gmaill.con", "gmail.com", Likely),
+            ("gmailcom", "gmail.com", Likely),
+            ("yahoocouk", "yahoo.co.uk", Likely),
+            ("gmail", "gmail.com", Hint),
+            ("www.gmail.com", "gmail.com", Likely),
+            ("orange.fr1", "orange.fr", Likely),
+            ("hottmaill.com", "hotmail.com", Hint),
+            ("bakery.con", "bakery.com", Likely),
+            ("acme.couk", "acme.co.uk", Likely),
+        ] {
+            assert_eq!(suggested(typed), Some((meant.to_owned(), certainty)), "{typed}");
+        }
+    }
+
+    #[test]
+    fn real_domains_near_big_ones_are_left_alone() {
+        for domain in [
+            "gmail.com",
+            "ymail.com",
+            "mail.com",
+            "email.com",
+            "gmx.com",
+            "gmx.net",
+            "gmx.ch",
+            "hotmail.co.uk",
+            "live.nl",
+            "laposte.fr",
+            "cloud.com",
+            "bakery.com",
+            "mail.yahoo.com",
+            "love.com",
+            "yandex.net",
+            "comcast.com",
+            "city.gov",
+            "hotmail.acme.com",
+            "example.com",
+            "xn--bcher-kva.example",
+        ] {
+            assert_eq!(suggested(domain), None, "{domain}");
+        }
+    }
+
+    #[test]
+    fn a_missing_at_or_dot_is_put_back() {
+        for (text, meant) in [
+            ("janegmail.com", Some("jane@gmail.com")),
+            ("jane.gmail.com", Some("jane@gmail.com")),
+            ("jane(at)gmail.com", Some("jane@gmail.com")),
+            ("jane@gmail,com", Some("jane@gmail.com")),
+            ("jane@gmail com", Some("jane@gmail.com")),
+            ("jane@gmail..com", Some("jane@gmail.com")),
+            ("jane@@gmail.com", Some("jane@gmail.com")),
+            ("jane@gmial,com", Some("jane@gmail.com")),
+            ("gmail.com", None),
+            ("jane.bakery.example", None),
+            ("jane@bakery,example", None),
+        ] {
+            let fault = Address::parse(text).unwrap_err();
+            let found = suggest_for_fault(text, &fault, Lists::built_in().targets());
+            assert_eq!(
+                found.map(|address| address.to_string()).as_deref(),
+                meant,
+                "{text}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_its_own_typo(name in "[a-z]{2,9}", suffix in "(com|con|fr|co\\.uk|de|net|c)") {
+            let typed = format!("{name}.{suffix}");
+            if let Some((meant, _)) = suggested(&typed) {
+                prop_assert_ne!(meant, typed);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_known_is_corrected() {
+        let targets = Lists::built_in().targets();
+        for (domain, _) in targets
+            .known
+            .entries()
+            .into_iter()
+            .chain(targets.neighbours.entries())
+        {
+            assert_eq!(suggested(domain), None, "{domain}");
+        }
+    }
 }

@@ -4,107 +4,14 @@
 //! that starting costs nothing. A user's file of the same name adds lines, removes those after a `-`, or begins with
 //! `!replace` and stands alone. Fails: on a user's file it can't read or understand, with file and line.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
+use super::table::{Own, Table, entry};
 use crate::address::provider_syntax::NameRule;
 use crate::address::typo::Targets;
 use crate::address::{Address, Domain};
-
-/// A list of keys, each with or without a value.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// Sorted lines `key` or `key,value`.
-    built_in: &'static str,
-    own: Arc<Own>,
-}
-
-/// What a user's file says; it goes before the built-in list.
-#[derive(Debug, Default)]
-struct Own {
-    added: BTreeMap<String, String>,
-    removed: BTreeSet<String>,
-}
-
-impl Table {
-    fn new(file: &'static str) -> Table {
-        Table {
-            built_in: after_head(file),
-            own: Arc::default(),
-        }
-    }
-
-    /// The value of a key, empty where the list has none; `None` for a key that is not listed.
-    pub fn get(&self, key: &str) -> Option<&str> {
-        if let Some(value) = self.own.added.get(key) {
-            return Some(value);
-        }
-        if self.own.removed.contains(key) {
-            return None;
-        }
-        find(self.built_in, key)
-    }
-
-    /// True when the key is listed.
-    pub fn contains(&self, key: &str) -> bool {
-        self.get(key).is_some()
-    }
-
-    /// True when the name or one above it is listed; a name that the user removed ends the search.
-    fn covers(&self, domain: &Domain) -> bool {
-        domain
-            .and_parents()
-            .take_while(|name| !self.own.removed.contains(*name))
-            .any(|name| self.contains(name))
-    }
-
-    /// All entries, key and value.
-    pub fn entries(&self) -> Vec<(&str, &str)> {
-        let built_in = self
-            .built_in
-            .lines()
-            .map(entry)
-            .filter(|(key, _)| !self.own.removed.contains(*key) && !self.own.added.contains_key(*key));
-        let own = self
-            .own
-            .added
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
-        built_in.chain(own).collect()
-    }
-}
-
-/// A list file without the comment at its head.
-fn after_head(file: &'static str) -> &'static str {
-    let mut rest = file;
-    while rest.starts_with('#') {
-        rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
-    }
-    rest
-}
-
-fn entry(line: &str) -> (&str, &str) {
-    line.split_once(',').unwrap_or((line, ""))
-}
-
-/// Binary search in sorted lines. No key holds a byte below the comma, so lines sort as their keys do.
-fn find<'a>(lines: &'a str, wanted: &str) -> Option<&'a str> {
-    let bytes = lines.as_bytes();
-    let (mut low, mut high) = (0, bytes.len());
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let start = memchr::memrchr(b'\n', &bytes[low..middle]).map_or(low, |i| low + i + 1);
-        let end = memchr::memchr(b'\n', &bytes[middle..high]).map_or(high, |i| middle + i);
-        let (key, value) = entry(&lines[start..end]);
-        match key.cmp(wanted) {
-            std::cmp::Ordering::Equal => return Some(value),
-            std::cmp::Ordering::Less => low = end + 1,
-            std::cmp::Ordering::Greater => high = start,
-        }
-    }
-    None
-}
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -195,7 +102,11 @@ impl Lists {
             let file = folder.join(name);
             match std::fs::read_to_string(&file) {
                 Ok(text) => {
-                    merge(table, &text, shape).map_err(|(line, what)| ListError::Line { file, line, what })?
+                    merge(table, &text, shape).map_err(|(line, what)| ListError::Line {
+                        file,
+                        line,
+                        what,
+                    })?;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(source) => return Err(ListError::Unreadable { file, source }),
@@ -307,10 +218,7 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
             own.added.insert(key, value.trim().to_owned());
         }
     }
-    if replaces {
-        table.built_in = "";
-    }
-    table.own = Arc::new(own);
+    table.merge(own, replaces);
     Ok(())
 }
 
@@ -367,4 +275,186 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
         tag,
         not_last: not_last.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::table::after_head;
+    use super::*;
+    use std::collections::HashSet;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    fn keys(name: &str) -> Vec<&'static str> {
+        let (_, text, _) = FILES.iter().find(|(file, ..)| *file == name).unwrap();
+        after_head(text).lines().map(|line| entry(line).0).collect()
+    }
+
+    #[test]
+    fn every_list_is_sorted_canonical_and_says_where_it_comes_from() {
+        for (name, text, shape) in FILES {
+            let lines: Vec<&str> = after_head(text).lines().collect();
+            assert!(
+                lines.is_sorted_by(|a, b| entry(a).0 < entry(b).0),
+                "`{name}` is not sorted or has doubles"
+            );
+            assert!(
+                text.starts_with("# ") && text.contains("Date: 20"),
+                "`{name}` has no head"
+            );
+            for line in lines {
+                let (key, value) = entry(line);
+                assert_eq!(canonical(key, shape).as_deref(), Ok(key), "{name}");
+                assert_eq!(check_value(value, shape), Ok(()), "{name}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_list_contradicts_another() {
+        let lists = Lists::built_in();
+        let targets: HashSet<&str> = keys("targets.csv").into_iter().collect();
+        let neighbours: HashSet<&str> = keys("neighbours.txt").into_iter().collect();
+        let typos: HashSet<&str> = keys("typos.csv").into_iter().collect();
+        for real in targets
+            .iter()
+            .chain(&neighbours)
+            .copied()
+            .chain(keys("free.txt"))
+            .chain(keys("relays.txt"))
+        {
+            assert!(
+                !lists.is_disposable(&domain(real)),
+                "`{real}` is a provider, and disposable"
+            );
+            assert!(!typos.contains(real), "`{real}` is a provider, and a typo");
+        }
+        for typo in &typos {
+            assert!(
+                !lists.is_disposable(&domain(typo)),
+                "`{typo}` is a typo, and disposable"
+            );
+        }
+        assert!(targets.is_disjoint(&neighbours));
+        for (typo, meant) in lists.targets().typos() {
+            assert!(
+                targets.contains(meant),
+                "`{typo}` is a typo of `{meant}`, which is no target"
+            );
+        }
+        for relay in keys("relays.txt") {
+            assert!(!lists.is_free(&domain(relay)), "`{relay}` is a relay, and free");
+        }
+        for name in keys("no_reply.txt") {
+            assert!(!lists.is_role(name), "`{name}` stands in two lists");
+        }
+    }
+
+    /// Nobody owns what stands below a public suffix together: it can't be one throw-away service.
+    #[test]
+    fn no_public_suffix_is_disposable() {
+        for name in keys("disposable.txt")
+            .into_iter()
+            .chain(keys("disposable_mx.txt"))
+        {
+            assert!(
+                domain(name).registrable().is_some(),
+                "`{name}` is a public suffix"
+            );
+        }
+    }
+
+    #[test]
+    fn every_entry_of_the_longest_list_is_found() {
+        for key in keys("disposable.txt") {
+            assert!(Lists::built_in().disposable.contains(key), "`{key}` is not found");
+        }
+    }
+
+    #[test]
+    fn subdomains_belong_to_their_service_and_lookalikes_do_not() {
+        let lists = Lists::built_in();
+        assert!(lists.is_disposable(&domain("mailinator.com")));
+        assert!(lists.is_disposable(&domain("a.b.mailinator.com")));
+        assert!(!lists.is_disposable(&domain("mailinator.com.example")));
+        assert!(lists.is_disposable_mx(&domain("mx1.mailinator.com")));
+        assert!(
+            lists.is_relay(&domain("jane.33mail.com")) && !lists.is_disposable(&domain("jane.33mail.com"))
+        );
+    }
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::io::Write::write_all(
+                &mut std::fs::OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(folder.path().join(name))
+                    .unwrap(),
+                text.as_bytes(),
+            )
+            .unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_users_files_add_remove_and_replace() {
+        let folder = folder(&[
+            ("disposable.txt", "# ours\nThrowAway.example\n-mailinator.com\n"),
+            ("roles.txt", "!replace\nquestura\n"),
+            ("typos.csv", "gmail.example,gmail.com\n"),
+            ("notes.md", "is none of ours"),
+        ]);
+        let lists = Lists::with_files(folder.path()).unwrap();
+        assert!(lists.is_disposable(&domain("a.throwaway.example")));
+        assert!(
+            !lists.is_disposable(&domain("mailinator.com"))
+                && !lists.is_disposable(&domain("a.mailinator.com"))
+        );
+        assert!(lists.is_disposable(&domain("yopmail.com")));
+        assert!(lists.is_role("questura") && !lists.is_role("info"));
+        let meant = crate::address::typo::suggest(&domain("gmail.example"), lists.targets()).unwrap();
+        assert_eq!(meant.domain, domain("gmail.com"));
+    }
+
+    #[test]
+    fn a_users_mistake_is_told_with_file_and_line() {
+        for (name, text, message) in [
+            (
+                "disposable.txt",
+                "a.example\na b\n",
+                "disposable.txt:2: `a b` is no domain: there is a space in the address",
+            ),
+            (
+                "disposable.txt",
+                "a.example,x\n",
+                "disposable.txt:1: `x` is more than the one column of this list",
+            ),
+            (
+                "targets.csv",
+                "\na.example,huge\n",
+                "targets.csv:2: `huge` is no rank",
+            ),
+            ("typos.csv", "a.example\n", "typos.csv:1: `` is no domain"),
+            ("roles.txt", "a@b\n", "roles.txt:1: `a@b` can't stand before an @"),
+            (
+                "roles.txt",
+                "a\n!replace\n",
+                "roles.txt:2: `!replace` comes after entries",
+            ),
+            (
+                "provider_syntax.csv",
+                "a.example,x,1\n",
+                "provider_syntax.csv:1: a line needs",
+            ),
+        ] {
+            let folder = folder(&[(name, text)]);
+            let error = Lists::with_files(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(message), "{error}");
+        }
+    }
 }

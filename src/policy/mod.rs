@@ -7,6 +7,7 @@
 pub mod lists;
 pub mod providers;
 pub mod replies;
+pub mod table;
 
 use std::io::ErrorKind;
 use std::path::Path;

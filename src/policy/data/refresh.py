@@ -60,10 +60,10 @@ def covered(name, names):
     return any(".".join(labels[i:]) in names for i in range(1, len(labels) - 1))
 
 
-def write(name, title, origins, names):
+def write(name, title, licence, origins, names):
     head = [f"# {title}", "# Made by refresh.py, not by hand. Sources:"]
     head += [f"#   {origin}: {len(part):,} names" for origin, part in origins.items()]
-    head += [f"# Licences: MIT, email-providers ISC. Date: {datetime.date.today()}. Names: {len(names):,}."]
+    head += [f"# Licence: {licence}. Date: {datetime.date.today()}. Names: {len(names):,}."]
     (HERE / name).write_text("\n".join(head + sorted(names)) + "\n")
 
 
@@ -74,13 +74,13 @@ def main(folder):
     kept = {name for name in every if DOMAIN.fullmatch(name)} - real - listed("typos.csv")
     kept = {name for name in kept if not covered(name, real - listed("not_disposable.csv"))}
     kept = {name for name in kept if not covered(name, kept)}
-    write("disposable.txt", "Domains of throw-away services, with all names below them.", origins, kept)
+    write("disposable.txt", "Domains of throw-away services, with all names below them.", "MIT", origins, kept)
 
     # What only one of the two lists has is mostly junk; so is whatever any list calls disposable.
     free = set.intersection(*free_origins.values()) - every - set(json.loads(stale))
     free = {name for name in free if DOMAIN.fullmatch(name)} | listed("free_extra.txt")
     free = {name for name in free if not covered(name, kept)} - listed("typos.csv") - listed("relays.txt")
-    write("free.txt", "Providers that give mailboxes to anybody; free_extra.txt included.", free_origins, free)
+    write("free.txt", "Providers that give mailboxes to anybody; free_extra.txt included.", "MIT, email-providers ISC", free_origins, free)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,32 @@
+//! What one address costs before anything is asked: parse, clean, look up, suggest.
+
+use divan::{Bencher, black_box};
+use listproof::address::{Address, Domain, kind, repair, typo};
+use listproof::policy::lists::Lists;
+
+fn main() {
+    divan::main();
+}
+
+#[divan::bench(args = ["jane.doe@example.com", "Jane.Doe+news@Mail.Example.COM", "jane@bücher.example", "jane..doe@example.com"])]
+fn parse(text: &str) -> bool {
+    Address::parse(black_box(text)).is_ok()
+}
+
+#[divan::bench(args = [" <jane@example.com>;", "\"Doe, Jane\" <jane@example.com>"])]
+fn clean_and_parse(text: &str) -> bool {
+    repair::read(black_box(text)).0.is_ok()
+}
+
+#[divan::bench(args = ["gmail.com", "gmial.com", "hotmzil.fr", "some-company.example"])]
+fn suggest(bencher: Bencher, text: &str) {
+    let targets = Lists::built_in().targets();
+    let domain = Domain::parse(text).ok();
+    bencher.bench_local(|| typo::suggest(black_box(domain.as_ref()?), targets));
+}
+
+#[divan::bench(args = ["jane@gmail.com", "info@some-company.example", "jane@a.mailinator.com"])]
+fn kinds(bencher: Bencher, text: &str) {
+    let address = Address::parse(text).ok();
+    bencher.bench_local(|| Some(kind::of(black_box(address.as_ref()?), Lists::built_in())));
+}

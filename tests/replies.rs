@@ -16,35 +16,51 @@ fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
+/// One line of `tests/replies/`.
+struct Recorded {
+    line: &'static str,
+    cause: Cause,
+    stage: Stage,
+    provider: Option<&'static str>,
+    reply: Reply,
+}
+
+fn recorded() -> Vec<Recorded> {
+    let files = [include_str!("replies/documented.txt"), include_str!("replies/remembered.txt")];
+    let lines = files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let record = |line: &'static str| {
+        let parts: Vec<&str> = line.splitn(4, " | ").collect();
+        let [cause, stage, provider, reply] = parts[..] else { panic!("four columns: {line}") };
+        Recorded {
+            line,
+            cause: Cause::from_word(cause).unwrap(),
+            stage: Stage::from_word(stage).unwrap(),
+            provider: Some(provider).filter(|id| *id != "-"),
+            reply: Reply::parse(reply.replace("\\n", "\n").as_bytes()).unwrap(),
+        }
+    };
+    lines.map(record).collect()
+}
+
 #[test]
 fn recorded_replies_mean_what_they_meant() {
     let rules = ReplyRules::built_in();
-    let mut wrong = Vec::new();
-    let mut count = 0;
-    for line in include_str!("replies/documented.txt")
-        .lines()
-        .filter(|l| !l.is_empty() && !l.starts_with('#'))
-    {
-        count += 1;
-        let mut parts = line.splitn(4, " | ");
-        let mut part = || parts.next().unwrap();
-        let cause = Cause::from_word(part()).unwrap();
-        let stage = Stage::from_word(part()).unwrap();
-        let provider = Some(part()).filter(|id| *id != "-");
-        let reply = Reply::parse(part().replace("\\n", "\n").as_bytes()).unwrap();
-        let meaning = rules.read(&reply, &Context { stage, provider });
-        if meaning.cause != cause {
-            wrong.push(format!(
-                "{} not {} (by {}): {line}",
-                meaning.cause.word(),
-                cause.word(),
-                meaning.rule
-            ));
+    let all = recorded();
+    let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
+    for Recorded { line, cause, stage, provider, reply } in &all {
+        let meaning = rules.read(reply, &Context { stage: *stage, provider: *provider });
+        if meaning.cause != *cause {
+            wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
         }
+        let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
+        wrong_fault += usize::from(meaning.cause.fault() != cause.fault());
+        wrongly_dead += usize::from(is_dead(meaning.cause) && !is_dead(*cause));
+        missed_dead += usize::from(!is_dead(meaning.cause) && is_dead(*cause));
     }
     assert!(
         wrong.is_empty(),
-        "{} of {count}\n{}",
+        "of {} replies: {} causes and {wrong_fault} faults wrong, {wrongly_dead} wrongly dead, {missed_dead} dead missed\n{}",
+        all.len(),
         wrong.len(),
         wrong.join("\n")
     );
@@ -128,7 +144,9 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
         let context = Context { stage: Stage::Rcpt, provider: None };
         rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
     };
-    let load = |text| ReplyRules::load(&[RuleFile { name: "mine.toml", text }]);
+    fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
+        ReplyRules::load(&[RuleFile { name: "mine.toml", text }])
+    }
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
     assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
     let replaced = own.replace("\"own\"", "\"no-such-mailbox\"");

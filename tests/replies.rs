@@ -126,7 +126,7 @@ proptest! {
 fn words_about_us_are_never_a_confirmed_dead_mailbox() {
     let rules = ReplyRules::built_in();
     let dead = ["User unknown", "No such user here", "mailbox unavailable", "Recipient address rejected: invalid mailbox"];
-    for rule in rules.iter().filter(|rule| rule.cause().fault() == Fault::Us && rule.tier() == Tier::Us) {
+    for rule in rules.iter().filter(|rule| rule.speaks_of_us()) {
         for example in rule.examples() {
             for words in dead {
                 let reply = Reply::parse(format!("{example}. {words}").as_bytes()).unwrap();

@@ -15,7 +15,7 @@ pub use form::normalized_text;
 pub use load::RuleFile;
 
 use crate::policy::PolicyError;
-use crate::reason::{Cause, Confidence, Fault};
+use crate::reason::{Cause, Confidence, Fault, Verdict};
 use crate::smtp::{Enhanced, Reply, Stage};
 use form::Heard;
 use matching::{Candidates, Index, Pattern};
@@ -212,6 +212,11 @@ impl Rule {
             && !self.unless.iter().any(|pattern| pattern.is_in(&heard.words))
     }
 
+    /// True for rules of clear words about us: a reply that one of them holds for is never a confirmed dead mailbox.
+    pub fn speaks_of_us(&self) -> bool {
+        self.cause.fault() == Fault::Us && self.confidence == Confidence::Confirmed
+    }
+
     fn speaks(&self, heard: &Heard, likely: &Candidates) -> bool {
         let mut numbered = (self.first_pattern..).zip(&self.text);
         numbered.any(|(number, pattern)| likely.contains(number) && pattern.is_in(&heard.words))
@@ -321,7 +326,8 @@ impl ReplyRules {
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
         let heard = Heard::of(reply);
-        let rule = self.holding(&heard, at).next();
+        let mut holding = self.holding(&heard, at);
+        let rule = holding.next();
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
@@ -336,6 +342,10 @@ impl ReplyRules {
         } else if !heard.is_permanent() {
             meaning.cause = without_condemning(meaning.cause);
             meaning.if_about_mailbox = meaning.if_about_mailbox.map(without_condemning);
+        }
+        // Clear words about the mailbox beside clear words about us: they may be about either.
+        if meaning.cause.verdict() == Verdict::Undeliverable && holding.any(Rule::speaks_of_us) {
+            meaning.confidence = Confidence::Inferred;
         }
         if !matches!(at.stage, Stage::Data | Stage::Eod)
             && matches!(meaning.cause, Cause::ContentRejected | Cause::MessageTooLarge)

@@ -26,7 +26,7 @@ struct Recorded {
 }
 
 fn recorded() -> Vec<Recorded> {
-    let files = [include_str!("replies/documented.txt"), include_str!("replies/remembered.txt")];
+    let files = [include_str!("replies/documented.txt"), include_str!("replies/remembered.txt"), include_str!("replies/contrary.txt")];
     let lines = files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let record = |line: &'static str| {
         let parts: Vec<&str> = line.splitn(4, " | ").collect();

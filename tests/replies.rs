@@ -26,11 +26,20 @@ struct Recorded {
 }
 
 fn recorded() -> Vec<Recorded> {
-    let files = [include_str!("replies/documented.txt"), include_str!("replies/remembered.txt"), include_str!("replies/contrary.txt")];
-    let lines = files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let files = [
+        include_str!("replies/documented.txt"),
+        include_str!("replies/remembered.txt"),
+        include_str!("replies/contrary.txt"),
+    ];
+    let lines = files
+        .into_iter()
+        .flat_map(str::lines)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let record = |line: &'static str| {
         let parts: Vec<&str> = line.splitn(4, " | ").collect();
-        let [cause, stage, provider, reply] = parts[..] else { panic!("four columns: {line}") };
+        let [cause, stage, provider, reply] = parts[..] else {
+            panic!("four columns: {line}")
+        };
         Recorded {
             line,
             cause: Cause::from_word(cause).unwrap(),
@@ -47,10 +56,27 @@ fn recorded_replies_mean_what_they_meant() {
     let rules = ReplyRules::built_in();
     let all = recorded();
     let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
-    for Recorded { line, cause, stage, provider, reply } in &all {
-        let meaning = rules.read(reply, &Context { stage: *stage, provider: *provider });
+    for Recorded {
+        line,
+        cause,
+        stage,
+        provider,
+        reply,
+    } in &all
+    {
+        let meaning = rules.read(
+            reply,
+            &Context {
+                stage: *stage,
+                provider: *provider,
+            },
+        );
         if meaning.cause != *cause {
-            wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
+            wrong.push(format!(
+                "{} by {}, not {line}",
+                meaning.cause.word(),
+                meaning.rule
+            ));
         }
         let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
         wrong_fault += usize::from(meaning.cause.fault() != cause.fault());
@@ -83,7 +109,15 @@ fn words() -> impl Strategy<Value = String> {
 }
 
 fn providers() -> impl Strategy<Value = Option<&'static str>> {
-    prop::sample::select(vec![None, Some("google"), Some("microsoft365"), Some("gmx"), Some("qq"), Some("barracuda"), Some("ironport")])
+    prop::sample::select(vec![
+        None,
+        Some("google"),
+        Some("microsoft365"),
+        Some("gmx"),
+        Some("qq"),
+        Some("barracuda"),
+        Some("ironport"),
+    ])
 }
 
 proptest! {
@@ -125,14 +159,23 @@ proptest! {
 #[test]
 fn words_about_us_are_never_a_confirmed_dead_mailbox() {
     let rules = ReplyRules::built_in();
-    let dead = ["User unknown", "No such user here", "mailbox unavailable", "Recipient address rejected: invalid mailbox"];
+    let dead = [
+        "User unknown",
+        "No such user here",
+        "mailbox unavailable",
+        "Recipient address rejected: invalid mailbox",
+    ];
     for rule in rules.iter().filter(|rule| rule.speaks_of_us()) {
         for example in rule.examples() {
             for words in dead {
                 let reply = Reply::parse(format!("{example}. {words}").as_bytes()).unwrap();
                 let meaning = rules.read(&reply, &rule.example_context());
                 let condemns = meaning.cause.verdict() == Verdict::Undeliverable;
-                assert!(!(condemns && meaning.confidence == Confidence::Confirmed), "{reply} by {}", meaning.rule);
+                assert!(
+                    !(condemns && meaning.confidence == Confidence::Confirmed),
+                    "{reply} by {}",
+                    meaning.rule
+                );
             }
         }
     }
@@ -141,32 +184,65 @@ fn words_about_us_are_never_a_confirmed_dead_mailbox() {
 #[test]
 fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
     let read = |rules: &ReplyRules, reply: &str| {
-        let context = Context { stage: Stage::Rcpt, provider: None };
-        rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
+        let context = Context {
+            stage: Stage::Rcpt,
+            provider: None,
+        };
+        rules
+            .read(&Reply::parse(reply.as_bytes()).unwrap(), &context)
+            .rule
+            .to_string()
     };
     fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
-        ReplyRules::load(&[RuleFile { name: "mine.toml", text }])
+        ReplyRules::load(&[RuleFile {
+            name: "mine.toml",
+            text,
+        }])
     }
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
     assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
     let replaced = own.replace("\"own\"", "\"no-such-mailbox\"");
-    assert_ne!(read(&load(&replaced).unwrap(), "550 No such user here"), "no-such-mailbox");
+    assert_ne!(
+        read(&load(&replaced).unwrap(), "550 No such user here"),
+        "no-such-mailbox"
+    );
     for (text, fault) in [
-        (own.replace("550 gone", "550 not gone at all, no such user. Has not"), "mine.toml:1: rule `no-such-mailbox` wins on"),
-        (own.replace("mailbox_unknown", "gone"), "mine.toml:1: `gone` is no cause, in rule `own`"),
-        (own.replace("source", "sauce"), "mine.toml:6: unknown field `sauce`"),
-        (own.repeat(2), "mine.toml:7: rule `own` stands twice, first in line 1"),
-        (own.replace("gone fishing']", "gone (fishing']"), "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read"),
+        (
+            own.replace("550 gone", "550 not gone at all, no such user. Has not"),
+            "mine.toml:1: rule `user-unknown` wins on",
+        ),
+        (
+            own.replace("mailbox_unknown", "gone"),
+            "mine.toml:1: `gone` is no cause, in rule `own`",
+        ),
+        (
+            own.replace("source", "sauce"),
+            "mine.toml:6: unknown field `sauce`",
+        ),
+        (
+            own.repeat(2),
+            "mine.toml:7: rule `own` stands twice, first in line 1",
+        ),
+        (
+            own.replace("gone fishing']", "gone (fishing']"),
+            "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read",
+        ),
     ] {
         let refusal = load(&text).unwrap_err().to_string();
-        assert!(refusal.starts_with(fault) && refusal.contains("\nhint: "), "{refusal}");
+        assert!(
+            refusal.starts_with(fault) && refusal.contains("\nhint: "),
+            "{refusal}"
+        );
     }
 }
 
 #[test]
 fn waits_and_blocklists_are_taken_out_of_the_words() {
     let read = |reply: &str| {
-        let context = Context { stage: Stage::Rcpt, provider: None };
+        let context = Context {
+            stage: Stage::Rcpt,
+            provider: None,
+        };
         let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
         (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
     };
@@ -182,9 +258,18 @@ fn waits_and_blocklists_are_taken_out_of_the_words() {
         assert_eq!(read(reply).0, seconds, "{reply}");
     }
     for (reply, list) in [
-        ("554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org", Some("zen.spamhaus.org")),
-        ("550 192.0.2.1 is listed at bl.spamcop.net.", Some("bl.spamcop.net")),
-        ("550 blocked, see https://www.spamhaus.org/query/ip/192.0.2.1", Some("Spamhaus")),
+        (
+            "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org",
+            Some("zen.spamhaus.org"),
+        ),
+        (
+            "550 192.0.2.1 is listed at bl.spamcop.net.",
+            Some("bl.spamcop.net"),
+        ),
+        (
+            "550 blocked, see https://www.spamhaus.org/query/ip/192.0.2.1",
+            Some("Spamhaus"),
+        ),
         ("550 Your IP is on our blacklist", None),
     ] {
         assert_eq!(read(reply).1.as_deref(), list, "{reply}");

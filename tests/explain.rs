@@ -6,13 +6,20 @@ use listproof::reason::Verdict;
 use proptest::prelude::*;
 
 fn operator_of(host: &str) -> Option<&'static str> {
-    [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]
-        .into_iter()
-        .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
+    [
+        ("google.com", "google"),
+        ("mail.protection.outlook.com", "microsoft365"),
+        ("gmx.net", "gmx"),
+    ]
+    .into_iter()
+    .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
 }
 
 fn explainer() -> Explainer<'static> {
-    Explainer { rules: ReplyRules::built_in(), operator_of: &operator_of }
+    Explainer {
+        rules: ReplyRules::built_in(),
+        operator_of: &operator_of,
+    }
 }
 
 /// Recipient, stage, host and cause of each failure, in order.
@@ -34,17 +41,35 @@ fn told(text: &str) -> Vec<String> {
 fn a_delivery_status_names_each_recipient() {
     assert_eq!(
         told(include_str!("explain/dsn.eml")),
-        ["a@example.com rcpt mx.example.com mailbox_unknown", "b@example.net - mx.example.net ip_blocklisted"]
+        [
+            "a@example.com rcpt mx.example.com mailbox_unknown",
+            "b@example.net - mx.example.net ip_blocklisted"
+        ]
     );
 }
 
 #[test]
 fn plain_text_bounces_are_read_as_their_programs_write_them() {
     for (bounce, expected) in [
-        (include_str!("explain/qmail.txt"), &["a@example.com rcpt - mailbox_unknown", "b@example.net - - mailbox_full"][..]),
-        (include_str!("explain/exim.txt"), &["a@example.com rcpt mx.example.com mailbox_unknown"]),
-        (include_str!("explain/exchange.txt"), &["a@example.com - - mailbox_unknown"]),
-        (include_str!("explain/sendmail.txt"), &["a@example.com rcpt mx.example.com mailbox_disabled"]),
+        (
+            include_str!("explain/qmail.txt"),
+            &[
+                "a@example.com rcpt - mailbox_unknown",
+                "b@example.net - - mailbox_full",
+            ][..],
+        ),
+        (
+            include_str!("explain/exim.txt"),
+            &["a@example.com rcpt mx.example.com mailbox_unknown"],
+        ),
+        (
+            include_str!("explain/exchange.txt"),
+            &["a@example.com - - mailbox_unknown"],
+        ),
+        (
+            include_str!("explain/sendmail.txt"),
+            &["a@example.com rcpt mx.example.com mailbox_disabled"],
+        ),
         (include_str!("explain/gmail.txt"), &["- - - sender_auth"]),
     ] {
         assert_eq!(told(bounce), expected, "{bounce}");
@@ -54,17 +79,32 @@ fn plain_text_bounces_are_read_as_their_programs_write_them() {
 #[test]
 fn a_log_is_read_line_by_line_and_a_folded_reply_as_one() {
     let line = |to: &str, said: &str| {
-        format!("Nov 21 10:00:00 mail postfix/smtp[81]: 4Fx1: to=<{to}>, relay=mx.example.com[192.0.2.1]:25, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: {said} (in reply to RCPT TO command))\n")
+        format!(
+            "Nov 21 10:00:00 mail postfix/smtp[81]: 4Fx1: to=<{to}>, relay=mx.example.com[192.0.2.1]:25, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: {said} (in reply to RCPT TO command))\n"
+        )
     };
-    let log = line("a@example.com", "550 5.1.1 No such user") + "Nov 21 10:00:01 mail postfix/qmgr[1]: 4Fx1: removed\n" + &line("b@example.com", "552 5.2.2 Mailbox full");
-    assert_eq!(told(&log), ["a@example.com rcpt mx.example.com mailbox_unknown", "b@example.com rcpt mx.example.com mailbox_full"]);
-    assert_eq!(told("550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"), ["- - - sender_blocked"]);
+    let log = line("a@example.com", "550 5.1.1 No such user")
+        + "Nov 21 10:00:01 mail postfix/qmgr[1]: 4Fx1: removed\n"
+        + &line("b@example.com", "552 5.2.2 Mailbox full");
+    assert_eq!(
+        told(&log),
+        [
+            "a@example.com rcpt mx.example.com mailbox_unknown",
+            "b@example.com rcpt mx.example.com mailbox_full"
+        ]
+    );
+    assert_eq!(
+        told("550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"),
+        ["- - - sender_blocked"]
+    );
 }
 
 #[test]
 fn a_mailbox_full_of_bounces_tells_whether_one_domain_or_every_domain_refuses() {
     let bounce = |domain: &str, said: &str| {
-        format!("From MAILER-DAEMON Sat Nov 21 10:00:00 2026\nSubject: Undelivered\n\nFinal-Recipient: rfc822; a@{domain}\nAction: failed\nStatus: 5.7.1\nDiagnostic-Code: smtp; {said}\n\n")
+        format!(
+            "From MAILER-DAEMON Sat Nov 21 10:00:00 2026\nSubject: Undelivered\n\nFinal-Recipient: rfc822; a@{domain}\nAction: failed\nStatus: 5.7.1\nDiagnostic-Code: smtp; {said}\n\n"
+        )
     };
     let run = |mailbox: &str| {
         let mut out = Vec::new();
@@ -73,10 +113,17 @@ fn a_mailbox_full_of_bounces_tells_whether_one_domain_or_every_domain_refuses() 
     };
     let listed = "554 5.7.1 Client host [192.0.2.1] blocked using zen.example.org";
     let dead = "550 5.1.1 User unknown";
-    let every = bounce("example.com", listed) + &bounce("example.net", listed) + &bounce("example.org", listed);
-    assert_eq!(run(&every), "3 of 3 domains refuse the sender: look at your IP address, its name and your sender domain first");
+    let every =
+        bounce("example.com", listed) + &bounce("example.net", listed) + &bounce("example.org", listed);
+    assert_eq!(
+        run(&every),
+        "3 of 3 domains refuse the sender: look at your IP address, its name and your sender domain first"
+    );
     let one = bounce("example.com", listed) + &bounce("example.net", dead) + &bounce("example.org", dead);
-    assert_eq!(run(&one), "one domain refuses the sender, example.com: look at what it says, not at your whole set-up");
+    assert_eq!(
+        run(&one),
+        "one domain refuses the sender, example.com: look at what it says, not at your whole set-up"
+    );
     let none = bounce("example.com", dead) + &bounce("example.net", dead);
     assert_eq!(run(&none), "no domain refuses the sender: look at the addresses");
 }
@@ -93,15 +140,31 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
     );
     let mut out = Vec::new();
     explainer().jsonl(input.as_bytes(), &mut out).unwrap();
-    let lines: Vec<serde_json::Value> =
-        out.split(|&b| b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
-    let reasons: Vec<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
-    assert_eq!(reasons, ["mailbox_unknown", "mailbox_unknown", "sender_rejected", "ambiguous", "ambiguous", "ambiguous"]);
+    let lines: Vec<serde_json::Value> = out
+        .split(|&b| b == b'\n')
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_slice(l).unwrap())
+        .collect();
+    let reasons: Vec<_> = lines
+        .iter()
+        .map(|line| line["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "mailbox_unknown",
+            "mailbox_unknown",
+            "sender_rejected",
+            "ambiguous",
+            "ambiguous",
+            "ambiguous"
+        ]
+    );
     assert_eq!(
         lines[0],
         serde_json::json!({
             "reason": "mailbox_unknown", "fault": "mailbox", "verdict": "undeliverable", "confidence": "confirmed",
-            "retry": "no", "rule": "no-such-mailbox", "advice": "remove the address, or look for a typing error in it",
+            "retry": "no", "rule": "user-unknown", "advice": "remove the address, or look for a typing error in it",
         })
     );
 }

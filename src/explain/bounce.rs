@@ -225,7 +225,10 @@ fn from_text(message: &str) -> Vec<Failure> {
     // A transcript tells the administrator again what the list of recipients said, with stage and host.
     let mut failures: Vec<Failure> = Vec::new();
     for failure in named {
-        match failures.iter_mut().find(|known| known.recipient == failure.recipient) {
+        match failures
+            .iter_mut()
+            .find(|known| known.recipient == failure.recipient)
+        {
             None => failures.push(failure),
             Some(known) if known.stage.is_none() => *known = failure,
             Some(_) => {}

@@ -63,6 +63,14 @@ pub fn reply(text: &str) -> Reply {
     if let Some(reply) = pasted(text) {
         return reply;
     }
+    // A transcript of Sendmail: what the server said stands behind `<<<`, the lines below it are Sendmail's own.
+    let heard: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("<<< "))
+        .collect();
+    if let Some(reply) = pasted(&heard.join("\n")) {
+        return reply;
+    }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
         && let Some(reply) = pasted(close_quote(&text[code.start()..]))
     {

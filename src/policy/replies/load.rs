@@ -5,7 +5,7 @@
 //! Must not: open files. That a rule wins on its own example is checked where all rules are together.
 
 use super::matching::Pattern;
-use super::{Codes, Rule, RuleId, Tier};
+use super::rule::{Codes, Rule, RuleId, Tier};
 use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence};
 use crate::smtp::Stage;

@@ -10,62 +10,22 @@ mod extract;
 mod form;
 mod load;
 mod matching;
+mod rule;
+mod trial;
 
 pub use form::normalized_text;
 pub use load::RuleFile;
+pub use rule::{Rule, RuleId, Tier};
+pub use trial::{Loaded, Outcome, Trial};
 
 use crate::policy::PolicyError;
-use crate::reason::{Cause, Confidence, Fault};
-use crate::smtp::{Enhanced, Reply, Stage};
+use crate::reason::{Cause, Confidence, Fault, Verdict};
+use crate::smtp::{Reply, Stage};
 use form::Heard;
-use matching::{Candidates, Index, Pattern};
+use matching::Index;
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::RangeInclusive;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
-
-/// The id of a rule, as the `rule` column has it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RuleId(Arc<str>);
-
-impl RuleId {
-    /// The id as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<&str> for RuleId {
-    fn from(id: &str) -> RuleId {
-        RuleId(id.into())
-    }
-}
-
-impl fmt::Display for RuleId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The order of reading.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Tier {
-    /// Clear words about us: they beat whatever the same reply says about the mailbox.
-    Us,
-    /// What one operator means by words or codes of its own.
-    Operator,
-    /// Clear words about the recipient.
-    Recipient,
-    /// Clear words about the receiving system, its routes and its domains.
-    System,
-    /// Words that refuse without saying whom.
-    Vague,
-    /// The enhanced code, where it can be trusted.
-    Enhanced,
-    /// The reply code alone: a suspicion.
-    Basic,
-}
 
 /// Where a reply was heard.
 #[derive(Clone, Copy, Debug)]
@@ -92,140 +52,6 @@ pub struct Meaning {
     pub retry_in: Option<Duration>,
     /// The blocklist that it names.
     pub blocklist: Option<String>,
-}
-
-/// A condition on codes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Codes {
-    Basic(RangeInclusive<u16>),
-    Enhanced {
-        class: Option<u8>,
-        subject: u16,
-        detail: RangeInclusive<u16>,
-    },
-}
-
-impl Codes {
-    /// `550`, `55x` or `5xx`.
-    fn basic(word: &str) -> Option<Codes> {
-        let digits = word.trim_end_matches('x');
-        let open = word.len() - digits.len();
-        let number: u16 = digits.parse().ok().filter(|_| word.len() == 3 && open < 3)?;
-        let unit = 10u16.pow(u32::try_from(open).ok()?);
-        Some(Codes::Basic(number * unit..=number * unit + (unit - 1)))
-    }
-
-    /// `5.1.1`, `x.1.1` or `5.7.606-649`.
-    fn enhanced(word: &str) -> Option<Codes> {
-        let (head, detail) = word.rsplit_once('.')?;
-        let (first, last) = detail.split_once('-').unwrap_or((detail, detail));
-        let class_is_open = head.starts_with('x');
-        let code = |detail: &str| Enhanced::parse(&format!("{}.{detail}", head.replace('x', "5")));
-        let (first, last) = (code(first)?, code(last)?);
-        Some(Codes::Enhanced {
-            class: (!class_is_open).then_some(first.class),
-            subject: first.subject,
-            detail: first.detail..=last.detail,
-        })
-    }
-
-    fn hold_basic(&self, code: u16) -> bool {
-        matches!(self, Codes::Basic(range) if range.contains(&code))
-    }
-
-    fn hold_enhanced(&self, code: Enhanced) -> bool {
-        matches!(self, Codes::Enhanced { class, subject, detail }
-            if class.is_none_or(|class| class == code.class) && *subject == code.subject && detail.contains(&code.detail))
-    }
-}
-
-/// One rule: conditions that must all hold, and what they mean together.
-#[derive(Debug)]
-pub struct Rule {
-    id: RuleId,
-    tier: Tier,
-    stages: Vec<Stage>,
-    providers: Vec<String>,
-    codes: Vec<Codes>,
-    enhanced: Vec<Codes>,
-    text: Vec<Pattern>,
-    /// Number of the first of `text` in the index.
-    first_pattern: usize,
-    unless: Vec<Pattern>,
-    cause: Cause,
-    confidence: Confidence,
-    about_mailbox: Option<Cause>,
-    examples: Vec<String>,
-    not: Vec<String>,
-    source: String,
-    file: Arc<str>,
-    line: usize,
-}
-
-impl Rule {
-    /// Its id.
-    pub fn id(&self) -> &RuleId {
-        &self.id
-    }
-    /// Where it stands in the order of reading.
-    pub fn tier(&self) -> Tier {
-        self.tier
-    }
-    /// What it concludes.
-    pub fn cause(&self) -> Cause {
-        self.cause
-    }
-    /// Replies on which it must win.
-    pub fn examples(&self) -> &[String] {
-        &self.examples
-    }
-    /// Replies that look alike and on which it must not win.
-    pub fn counter_examples(&self) -> &[String] {
-        &self.not
-    }
-    /// Where the fact comes from.
-    pub fn source(&self) -> &str {
-        &self.source
-    }
-    /// The file and the line from which it was loaded.
-    pub fn origin(&self) -> (&str, usize) {
-        (&self.file, self.line)
-    }
-    /// The surroundings in which its examples are read: its own first stage and provider.
-    pub fn example_context(&self) -> Context<'_> {
-        Context {
-            stage: self.stages.first().copied().unwrap_or(Stage::Rcpt),
-            provider: self.providers.first().map(String::as_str),
-        }
-    }
-
-    fn holds(&self, heard: &Heard, likely: &Candidates, at: &Context<'_>) -> bool {
-        let code_holds = if self.codes.is_empty() {
-            heard.code >= 400
-        } else {
-            self.codes.iter().any(|codes| codes.hold_basic(heard.code))
-        };
-        let enhanced_holds = self.enhanced.is_empty()
-            || match self.tier {
-                Tier::Enhanced => heard.telling_code().is_some_and(|code| self.names(code)),
-                _ => heard.enhanced.iter().any(|&code| self.names(code)),
-            };
-        code_holds
-            && enhanced_holds
-            && (self.stages.is_empty() || self.stages.contains(&at.stage))
-            && (self.providers.is_empty() || self.providers.iter().any(|id| Some(id.as_str()) == at.provider))
-            && (self.text.is_empty() || self.speaks(heard, likely))
-            && !self.unless.iter().any(|pattern| pattern.is_in(&heard.words))
-    }
-
-    fn speaks(&self, heard: &Heard, likely: &Candidates) -> bool {
-        let mut numbered = (self.first_pattern..).zip(&self.text);
-        numbered.any(|(number, pattern)| likely.contains(number) && pattern.is_in(&heard.words))
-    }
-
-    fn names(&self, code: Enhanced) -> bool {
-        self.enhanced.iter().any(|codes| codes.hold_enhanced(code))
-    }
 }
 
 /// All rules, in reading order.
@@ -327,7 +153,8 @@ impl ReplyRules {
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
         let heard = Heard::of(reply);
-        let rule = self.holding(&heard, at).next();
+        let mut holding = self.holding(&heard, at);
+        let rule = holding.next();
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
@@ -342,6 +169,10 @@ impl ReplyRules {
         } else if !heard.is_permanent() {
             meaning.cause = without_condemning(meaning.cause);
             meaning.if_about_mailbox = meaning.if_about_mailbox.map(without_condemning);
+        }
+        // Clear words about the mailbox beside clear words about us: they may be about either.
+        if meaning.cause.verdict() == Verdict::Undeliverable && holding.any(Rule::speaks_of_us) {
+            meaning.confidence = Confidence::Inferred;
         }
         if !matches!(at.stage, Stage::Data | Stage::Eod)
             && matches!(meaning.cause, Cause::ContentRejected | Cause::MessageTooLarge)
@@ -370,13 +201,12 @@ impl ReplyRules {
 
 /// Before RCPT a refusal is about the session: whatever the words, neither mailbox nor domain were asked about.
 fn about_the_session(cause: Cause, stage: Stage, is_permanent: bool) -> Cause {
-    match (cause.fault(), stage) {
-        (Fault::Us, _) => cause,
-        (Fault::None | Fault::Host, _) if !is_permanent => cause,
-        (Fault::None, _) if cause == Cause::Greylisted || cause == Cause::Accepted => cause,
-        (Fault::Host, _) if matches!(cause, Cause::ServerFailure | Cause::RoutingFailure) => cause,
-        (_, Stage::Mail) => Cause::SenderRejected,
-        (_, _) => Cause::SenderBlocked,
+    match cause {
+        ours if ours.fault() == Fault::Us => ours,
+        Cause::Accepted | Cause::Greylisted | Cause::ServerFailure | Cause::RoutingFailure => cause,
+        Cause::Ambiguous if !is_permanent => cause,
+        _ if stage == Stage::Mail => Cause::SenderRejected,
+        _ => Cause::SenderBlocked,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The judgement: its whole table as a readable snapshot, and the one law as a property.
 
+#![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a failed fixture is a failed test")]
+
 use std::time::{Duration, SystemTime};
 
 use listproof::address::{Address, Domain};

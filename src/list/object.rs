@@ -14,7 +14,7 @@ pub fn object(email: &str, record: &Record) -> Json {
         let told = Told { record, duplicate_of: None };
         let value = match column.value(told, &mut scratch) {
             Value::None => Json::Null,
-            Value::Word(word) => word.into(),
+            Value::Word(word) | Value::Text(word) => word.into(),
             Value::Flag(flag) => flag.into(),
             Value::Number(number) => number.into(),
             Value::Scratch => scratch.as_str().into(),

@@ -80,7 +80,8 @@ def main(folder):
     free = set.intersection(*free_origins.values()) - every - set(json.loads(stale))
     free = {name for name in free if DOMAIN.fullmatch(name)} | listed("free_extra.txt")
     free = {name for name in free if not covered(name, kept)} - listed("typos.csv") - listed("relays.txt")
-    write("free.txt", "Providers that give mailboxes to anybody; free_extra.txt included.", "MIT, email-providers ISC", free_origins, free)
+    title = "Providers that give mailboxes to anybody; free_extra.txt included."
+    write("free.txt", title, "MIT, email-providers ISC", free_origins, free)
 
 
 if __name__ == "__main__":

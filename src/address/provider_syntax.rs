@@ -4,8 +4,12 @@
 //! with their sources. Must not: know a provider by name. Can't know: names that a provider gave out under older rules,
 //! so the data hold only what was never allowed.
 
-use super::Address;
-use crate::policy::lists::Lists;
+use std::collections::HashMap;
+
+use super::{Address, Domain};
+
+/// What each provider allows, by its domains.
+pub type NameRules = HashMap<Domain, NameRule>;
 
 /// What one provider allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +47,8 @@ impl NameRule {
 }
 
 /// The id of the rule that forbids this address at its provider.
-pub fn check<'a>(address: &Address, lists: &'a Lists) -> Option<&'a str> {
-    let rule = lists.name_rule(address.domain()?)?;
+pub fn check<'a>(address: &Address, rules: &'a NameRules) -> Option<&'a str> {
+    let rule = rules.get(address.domain()?)?;
     // Every domain has these two, whatever it allows its users (RFC 2142).
     let reserved = ["abuse", "postmaster"]
         .iter()
@@ -55,6 +59,7 @@ pub fn check<'a>(address: &Address, lists: &'a Lists) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::lists::Lists;
 
     #[test]
     fn only_what_a_provider_never_allowed_is_refused() {
@@ -78,7 +83,7 @@ mod tests {
             ("!x@[192.0.2.1]", None),
         ] {
             assert_eq!(
-                check(&Address::parse(text).unwrap(), Lists::built_in()),
+                check(&Address::parse(text).unwrap(), &Lists::built_in().name_rules),
                 rule,
                 "{text}"
             );

@@ -9,7 +9,7 @@ use super::domain::Domain;
 use super::fault::{FaultKind, SyntaxFault};
 use super::slip::{Slip, letters};
 use super::syntax::Address;
-use crate::policy::table::Table;
+use super::table::Table;
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -345,7 +345,7 @@ mod tests {
 
     fn suggested(typed: &str) -> Option<(String, Certainty)> {
         let domain = Domain::parse(typed).unwrap();
-        suggest(&domain, Lists::built_in().targets()).map(|s| (s.domain.to_string(), s.certainty))
+        suggest(&domain, &Lists::built_in().targets).map(|s| (s.domain.to_string(), s.certainty))
     }
 
     #[test]
@@ -415,7 +415,7 @@ mod tests {
             ("jane@bakery,example", None),
         ] {
             let fault = Address::parse(text).unwrap_err();
-            let found = suggest_for_fault(text, &fault, Lists::built_in().targets());
+            let found = suggest_for_fault(text, &fault, &Lists::built_in().targets);
             assert_eq!(
                 found.map(|address| address.to_string()).as_deref(),
                 meant,
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn nobody_known_is_corrected() {
-        let targets = Lists::built_in().targets();
+        let targets = &Lists::built_in().targets;
         for (domain, _) in targets
             .known
             .entries()

@@ -1,7 +1,7 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
 use crate::address::typo::{self, Certainty};
-use crate::address::{Address, Domain, Host, domain, kind, provider_syntax, repair};
+use crate::address::{Address, Domain, Host, domain, provider_syntax, repair};
 use crate::policy::lists::Lists;
 use crate::verdict::Kinds;
 use crate::verdict::evidence::Form;
@@ -37,13 +37,13 @@ pub fn look(cell: &str, lists: &Lists) -> Seen {
         Err(fault) => {
             let text = repaired.as_deref().unwrap_or(cell);
             let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
-            let meant = typo::suggest_for_fault(text, &fault, lists.targets());
+            let meant = typo::suggest_for_fault(text, &fault, &lists.targets);
             let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
             return Seen { form, kinds: Kinds::default(), repaired: None, slip };
         }
     };
-    let kinds = kind::of(&address, lists);
-    let slip = address.domain().and_then(|domain| typo::suggest(domain, lists.targets())).and_then(|suggestion| {
+    let kinds = lists.kinds.of(&address);
+    let slip = address.domain().and_then(|domain| typo::suggest(domain, &lists.targets)).and_then(|suggestion| {
         let meant = address.at_domain(suggestion.domain).ok()?;
         Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
     });
@@ -51,7 +51,7 @@ pub fn look(cell: &str, lists: &Lists) -> Seen {
 }
 
 fn form(address: Address, lists: &Lists) -> Form {
-    if let Some(rule) = provider_syntax::check(&address, lists) {
+    if let Some(rule) = provider_syntax::check(&address, &lists.name_rules) {
         return Form::NotAllowed(rule.to_owned());
     }
     match address.host() {

@@ -1,12 +1,12 @@
 //! A sorted text file, searched as it is, with what a user's file changes in it.
 //!
 //! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text.
-//! Relies on: lines sorted by key, which a test of [`super::lists`] holds.
+//! Relies on: lines sorted by key, which a test of [`x.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::address::Domain;
+use super::Domain;
 
 /// A list of keys, each with or without a value.
 #[derive(Clone, Debug)]
@@ -18,14 +18,16 @@ pub struct Table {
 
 /// What a user's file says; it goes before the built-in list.
 #[derive(Debug, Default)]
-pub(super) struct Own {
-    pub(super) added: BTreeMap<String, String>,
-    pub(super) removed: BTreeSet<String>,
+pub struct Own {
+    /// Entries that are added, or take the place of built-in ones.
+    pub added: BTreeMap<String, String>,
+    /// Keys that are taken out.
+    pub removed: BTreeSet<String>,
 }
 
 impl Table {
-    /// The list of a file of this folder.
-    pub(super) fn new(file: &'static str) -> Table {
+    /// The list of a file that is compiled in.
+    pub fn new(file: &'static str) -> Table {
         Table {
             built_in: after_head(file),
             own: Arc::default(),
@@ -49,7 +51,7 @@ impl Table {
     }
 
     /// True when the name or one above it is listed; a name that the user removed ends the search.
-    pub(super) fn covers(&self, domain: &Domain) -> bool {
+    pub fn covers(&self, domain: &Domain) -> bool {
         domain
             .and_parents()
             .take_while(|name| !self.own.removed.contains(*name))
@@ -57,7 +59,7 @@ impl Table {
     }
 
     /// Takes in what a user's file says; `replaces`: it stands alone.
-    pub(super) fn merge(&mut self, own: Own, replaces: bool) {
+    pub fn merge(&mut self, own: Own, replaces: bool) {
         if replaces {
             self.built_in = "";
         }
@@ -81,7 +83,7 @@ impl Table {
 }
 
 /// A list file without the comment at its head.
-pub(super) fn after_head(file: &'static str) -> &'static str {
+pub fn after_head(file: &'static str) -> &'static str {
     let mut rest = file;
     while rest.starts_with('#') {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
@@ -90,7 +92,7 @@ pub(super) fn after_head(file: &'static str) -> &'static str {
 }
 
 /// Key and value of a line.
-pub(super) fn entry(line: &str) -> (&str, &str) {
+pub fn entry(line: &str) -> (&str, &str) {
     line.split_once(',').unwrap_or((line, ""))
 }
 

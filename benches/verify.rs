@@ -89,7 +89,10 @@ fn contacts(rows: u64) -> String {
             0..40 => ["gmail.com", "yahoo.com", "hotmail.com", "gmx.de"][random.usize(0..4)].to_owned(),
             40..42 => ["gmial.com", "hotmial.com", "mailinator.com"][random.usize(0..3)].to_owned(),
             42 => "bad..example.com".to_owned(),
-            _ => format!("company{}.com", random.u64(0..=random.u64(0..=rows / 6))),
+            _ => {
+                let most = random.u64(0..=rows / 6);
+                format!("company{}.com", random.u64(0..=most))
+            }
         };
         let name = random.u64(0..rows);
         writeln!(list, "{row},Annabel,{company},annabel.{name}@{domain},Berlin").unwrap();

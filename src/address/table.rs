@@ -1,10 +1,12 @@
 //! A sorted text file, searched as it is, with what a user's file changes in it.
 //!
-//! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text.
+//! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text, and
+//! a table that is asked for a whole list gets an index on the way.
 //! Relies on: lines sorted by key, which a test of [`x.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::Domain;
 
@@ -13,7 +15,29 @@ use super::Domain;
 pub struct Table {
     /// Sorted lines `key` or `key,value`.
     built_in: &'static str,
+    index: Arc<Index>,
     own: Arc<Own>,
+}
+
+/// An index of the built-in lines. To build one for the longest list takes some milliseconds, so whoever asks about a few
+/// addresses does without.
+#[derive(Debug, Default)]
+struct Index {
+    searches: AtomicU32,
+    entries: OnceLock<HashMap<&'static str, &'static str>>,
+}
+
+/// After so many searches an index is built.
+const SEARCHES: u32 = 5_000;
+
+impl Index {
+    fn find(&self, lines: &'static str, key: &str) -> Option<&'static str> {
+        if self.entries.get().is_none() && self.searches.fetch_add(1, Relaxed) < SEARCHES {
+            return find(lines, key);
+        }
+        let entries = self.entries.get_or_init(|| lines.lines().map(entry).collect());
+        entries.get(key).copied()
+    }
 }
 
 /// What a user's file says; it goes before the built-in list.
@@ -30,6 +54,7 @@ impl Table {
     pub fn new(file: &'static str) -> Table {
         Table {
             built_in: after_head(file),
+            index: Arc::default(),
             own: Arc::default(),
         }
     }
@@ -42,7 +67,7 @@ impl Table {
         if self.own.removed.contains(key) {
             return None;
         }
-        find(self.built_in, key)
+        self.index.find(self.built_in, key)
     }
 
     /// True when the key is listed.
@@ -62,6 +87,7 @@ impl Table {
     pub fn merge(&mut self, own: Own, replaces: bool) {
         if replaces {
             self.built_in = "";
+            self.index = Arc::default();
         }
         self.own = Arc::new(own);
     }
@@ -130,6 +156,8 @@ mod tests {
             ("", "a", None),
         ] {
             assert_eq!(find(lines, key), value, "{key} in {lines:?}");
+            let index = Index { searches: SEARCHES.into(), ..Index::default() };
+            assert_eq!(index.find(lines, key), value, "{key} in the index of {lines:?}");
         }
     }
 }

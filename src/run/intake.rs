@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::address::kind::DomainKinds;
 use crate::address::provider_syntax::NameRule;
 use crate::address::typo::{self, Certainty, Suggestion};
-use crate::address::{Domain, Kinds, SyntaxFault, domain, repair};
+use crate::address::{Address, Domain, DomainFault, Kinds, SyntaxFault, domain, repair};
 use crate::policy::lists::Lists;
 use crate::verdict::evidence::Form;
 
@@ -38,7 +38,7 @@ pub struct Intake {
 }
 
 /// So many domains are remembered; then it begins anew. Far more than this costs more in memory than it saves.
-const REMEMBERED_DOMAINS: usize = 1 << 15;
+const REMEMBERED_DOMAINS: usize = 1 << 16;
 
 /// What shows in a domain alone.
 struct Known {
@@ -56,7 +56,9 @@ impl Intake {
 
     /// Looks at a cell.
     pub fn look(&mut self, cell: &str) -> Seen {
-        let (read, repairs) = repair::read(cell);
+        // Most cells are clean, and most domains were seen before.
+        let clean = Address::parse_with(cell, |domain| self.domain(domain));
+        let (read, repairs) = clean.map_or_else(|_| repair::read(cell), |address| (Ok(address), None));
         let repaired = repairs.map(|repairs| repairs.text);
         let address = match read {
             Ok(address) => address,
@@ -86,6 +88,10 @@ impl Intake {
         let meant = typo::suggest_for_fault(text, fault, &self.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
         Seen { form, kinds: Kinds::default(), repaired: None, slip }
+    }
+
+    fn domain(&self, text: &str) -> Result<Domain, DomainFault> {
+        self.domains.get_key_value(text).map_or_else(|| Domain::parse(text), |(domain, _)| Ok(domain.clone()))
     }
 
     fn known(&mut self, domain: &Domain) -> &Known {

@@ -92,10 +92,10 @@ impl Domain {
 
     /// The name, then each name above it, down to and without the top level: `a.b.example`, `b.example`.
     pub fn and_parents(&self) -> impl Iterator<Item = &str> {
-        std::iter::successors(Some(self.as_str()), |name| {
-            name.split_once('.').map(|(_, rest)| rest)
-        })
-        .filter(|name| name.contains('.'))
+        let name = self.as_str();
+        let dots = memchr::memchr_iter(b'.', name.as_bytes());
+        // A name starts at its first letter and behind each dot but the last.
+        std::iter::once(0).chain(dots.clone().map(|dot| dot + 1)).zip(dots).map(move |(start, _)| &name[start..])
     }
 
     /// The part that somebody registered, by the public suffix list; `None` when the name is itself a public suffix.

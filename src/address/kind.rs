@@ -7,6 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use super::table::Table;
 use super::{Address, Domain};
 
@@ -41,7 +43,7 @@ pub struct Tables {
     free: Table,
     no_reply: Table,
     /// Every local part is looked up here, so this one is no text to be searched. With those that nobody reads.
-    roles: HashSet<String>,
+    roles: HashSet<String, RandomState>,
 }
 
 impl Tables {
@@ -117,8 +119,8 @@ fn name(local: &str) -> Cow<'_, str> {
 
 /// The local part without its tag. Only the plus: other separators belong to names at most providers.
 fn untagged(local: &str) -> &str {
-    match local.split_once('+') {
-        Some((name, _)) if !name.is_empty() && !name.starts_with('"') => name,
+    match memchr::memchr(b'+', local.as_bytes()) {
+        Some(plus) if plus > 0 && !local.starts_with('"') => &local[..plus],
         _ => local,
     }
 }

@@ -6,10 +6,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::Domain;
 
 /// What each provider allows, by its domains.
-pub type NameRules = HashMap<Domain, NameRule>;
+pub type NameRules = HashMap<Domain, NameRule, RandomState>;
 
 /// What one provider allows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
+use foldhash::fast::RandomState;
+
 use super::Domain;
 
 /// A list of keys, each with or without a value.
@@ -24,7 +26,7 @@ pub struct Table {
 #[derive(Debug, Default)]
 struct Index {
     searches: AtomicU32,
-    entries: OnceLock<HashMap<&'static str, &'static str>>,
+    entries: OnceLock<HashMap<&'static str, &'static str, RandomState>>,
 }
 
 /// After so many searches an index is built.

@@ -41,7 +41,7 @@ pub enum Command {
 /// `listproof verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst; `-` is stdin.
+    /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
     pub input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
     #[arg(short, long)]
@@ -58,6 +58,10 @@ pub struct Verify {
     /// Several addresses in one cell become rows of their own.
     #[arg(long)]
     pub split_cells: bool,
+    /// Verify what was meant where the typed address can't work: no address, a known trap, a top level that does not
+    /// exist. The column `email_original` keeps what was typed.
+    #[arg(long)]
+    pub apply_suggestions: bool,
     /// Exit with 3 when more rows than this stay unknown, as a number or a share.
     #[arg(long, value_name = "N|N%")]
     pub max_unknown: Option<String>,

@@ -23,6 +23,9 @@ macro_rules! columns {
             /// All columns, in order.
             pub const ALL: &'static [Column] = &[$(Column::$variant,)+];
 
+            /// What is told about every address: all but [`Column::EmailOriginal`], the last.
+            pub const FULL: &'static [Column] = Column::ALL.split_at(Column::EmailOriginal as usize).0;
+
             /// The name, without prefix.
             pub fn name(self) -> &'static str { match self { $(Column::$variant => $name,)+ } }
         }
@@ -78,6 +81,8 @@ columns! {
     RetryAfter = "retry_after";
     /// The number of the first row with this address.
     DuplicateOf = "duplicate_of";
+    /// The cell as it was, where another address was judged; written with `--apply-suggestions` only.
+    EmailOriginal = "email_original";
 }
 
 /// Which of our columns are written.
@@ -88,7 +93,7 @@ pub enum ColumnSet {
     /// Also kinds and the server's words, up to `smtp_text`, and `checked_at`.
     #[default]
     Standard,
-    /// All of them.
+    /// All that is told about every address.
     Full,
 }
 
@@ -98,7 +103,7 @@ impl ColumnSet {
         let up_to = match self {
             ColumnSet::Minimal => Column::EmailNormalized,
             ColumnSet::Standard => Column::SmtpText,
-            ColumnSet::Full => return Column::ALL.to_vec(),
+            ColumnSet::Full => return Column::FULL.to_vec(),
         };
         let first = Column::ALL
             .iter()
@@ -192,6 +197,8 @@ impl Prefix {
 pub(super) struct Told<'a> {
     pub(super) record: &'a Record,
     pub(super) duplicate_of: Option<u64>,
+    /// The address as it was found, where another one was judged.
+    pub(super) original: Option<&'a str>,
 }
 
 /// What stands in one cell of ours.
@@ -307,6 +314,13 @@ impl Column {
             Column::ExpiresAt => time(record.expires_at),
             Column::RetryAfter => time(judgement.retry_after),
             Column::DuplicateOf => told.duplicate_of.map_or(Value::None, Value::Number),
+            Column::EmailOriginal => match told.original {
+                Some(original) if original.starts_with(FORMULA_STARTS) => compose(&|text| {
+                    // A spreadsheet's own mark for a text.
+                    text.extend(["'", original]);
+                }),
+                original => text(original),
+            },
         }
     }
 }
@@ -320,10 +334,13 @@ fn cut(text: &mut String, bytes: usize) {
     text.truncate(end);
 }
 
+/// What a formula starts with, in one spreadsheet or another.
+const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
 /// An address may start with `=`, `+` or `-`, which a spreadsheet takes for a formula. The same address with its
 /// local part in quotes (RFC 5321 4.1.2) is harmless.
 fn never_a_formula(address: &mut String) {
-    if address.starts_with(['=', '+', '-', '@'])
+    if address.starts_with(FORMULA_STARTS)
         && let Some(at) = address.rfind('@')
     {
         address.insert(at, '"');

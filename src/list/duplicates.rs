@@ -11,8 +11,10 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use foldhash::quality::RandomState;
 
 /// Parts of a spill; each of them is in memory once.
 const PARTS: usize = 64;

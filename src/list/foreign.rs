@@ -10,9 +10,6 @@ pub(super) fn refuse_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
     const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
     const UNPACK: &str = "unpack it and name the list in it";
     let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] if memchr::memmem::find(raw, b"xl/").is_some() => {
-            ("an Excel workbook", AS_CSV)
-        }
         [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
             "a ZIP archive or an office document",
             "export as CSV, or unpack it and name the list in it",

@@ -1,6 +1,6 @@
 //! Lists: what comes in, and what goes out.
 //!
-//! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
+//! [`source`] gives a list's bytes (those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
 //! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
 //! what we add, [`layout`] where it goes in a row, [`write`] into which files, [`files`] how those come into their
 //! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
@@ -25,6 +25,7 @@ pub mod read;
 mod record;
 mod scan;
 mod source;
+mod workbook;
 pub mod write;
 
 pub use columns::{Column, ColumnSet};

@@ -1,6 +1,6 @@
 //! Where a list comes from, as a stream of its plain bytes that can be had more than once.
 //!
-//! Decides: whether the bytes are packed (gzip, Zstandard) and how far unpacking may go. A stream that can't be read
+//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how far unpacking may go. A stream that can't be read
 //! twice (stdin, a pipe) is first copied to a file that only its owner can read. Must not: look at text.
 //! Fails: on what the system says, on damaged packing, and on a bomb: a file that unpacks to far more than lists do.
 
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::ListError;
+use super::{ListError, workbook};
 
 /// Unpacking may give this many times the packed bytes; real lists reach 30, machine-made ones 100.
 const MAX_RATIO: u64 = 250;
@@ -39,6 +39,8 @@ pub enum Compression {
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
+    /// The first sheet of an Excel workbook (XLSX).
+    Workbook,
 }
 
 impl Compression {
@@ -48,6 +50,7 @@ impl Compression {
             Compression::Plain => None,
             Compression::Gzip => Some("gzip"),
             Compression::Zstd => Some("zstd"),
+            Compression::Workbook => Some("first sheet of an Excel workbook"),
         }
     }
 }
@@ -108,6 +111,11 @@ impl Bytes {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             // A frame, or a skippable one in front of it (RFC 8878 3.1.1, 3.1.2).
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
+            b"PK\x03\x04" if workbook::is_workbook(bytes.open().map_err(failed)?) => {
+                let sheet = bytes.open().and_then(|file| workbook::spool(&file));
+                bytes.place = Place::Spool(sheet.map_err(failed)?);
+                Compression::Workbook
+            }
             _ => Compression::Plain,
         };
         Ok(bytes)
@@ -125,7 +133,7 @@ impl Bytes {
         let file = self.open()?;
         let packed_bytes = file.metadata()?.len();
         let unpacked: Box<dyn Read + Send> = match self.compression {
-            Compression::Plain => return Ok(Box::new(file)),
+            Compression::Plain | Compression::Workbook => return Ok(Box::new(file)),
             Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(file)?;
@@ -199,7 +207,7 @@ pub(super) fn stem(path: Option<&Path>) -> String {
         stem = cut_ending(stem, ending);
     }
     for ending in [
-        ".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list",
+        ".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm",
     ] {
         let cut = cut_ending(stem, ending);
         if cut != stem {

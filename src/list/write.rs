@@ -38,6 +38,8 @@ pub struct WriteOptions {
     pub prefix: Option<String>,
     /// Mailboxes were not asked about (`--offline`, `--dns-only`): what is not settled goes to `.unprobed`.
     pub unprobed: bool,
+    /// Also write `email_original`: suggestions were applied.
+    pub originals: bool,
 }
 
 /// What was written.
@@ -139,7 +141,8 @@ impl Outputs {
                 (Results::File(results), Some(splits))
             }
         };
-        let columns = options.columns.columns();
+        let mut columns = options.columns.columns();
+        columns.extend(options.originals.then_some(Column::EmailOriginal));
         let with = |extra: Column| {
             let more = (!columns.contains(&extra)).then_some(extra);
             columns.iter().copied().chain(more).collect()
@@ -188,7 +191,7 @@ impl Outputs {
 
     /// Writes one row to the results and to the list that it belongs to.
     ///
-    /// `repaired` is the address as it was cleaned, when the cell was not clean; `duplicate_of` the number of the
+    /// `repaired` is the address as it was cleaned or put right, when that was done; `duplicate_of` the number of the
     /// first row with this address.
     pub fn write(
         &mut self,
@@ -200,7 +203,8 @@ impl Outputs {
         if let Some(rejected) = self.layout.clash(row) {
             return self.reject(&rejected);
         }
-        let told = Told { record, duplicate_of };
+        let original = repaired.map(|_| row.address());
+        let told = Told { record, duplicate_of, original };
         self.line.clear();
         let ours = Ours {
             columns: &self.columns,

@@ -6,11 +6,10 @@
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::intake::{Intake, Seen};
+use super::intake::{Intake, Look, Seen};
 use crate::error::Error;
-use crate::list::batch::Batch;
+use crate::list::batch::{self, Batch};
 use crate::list::{Entry, List, ListError, Rejected, Row};
-use crate::policy::lists::Lists;
 
 /// Batches that wait for their taker. More only cost memory.
 const WAITING: usize = 4;
@@ -27,13 +26,13 @@ pub enum Looked<'a> {
 /// Hands out everything in a list.
 pub fn each(
     list: &List,
-    lists: &'static Lists,
+    how: Look,
     mut take: impl FnMut(Looked<'_>) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let (send, batches) = sync_channel(WAITING);
     thread::scope(|threads| {
         threads.spawn(move || {
-            if let Err(error) = read(list, lists, &send) {
+            if let Err(error) = read(list, how, &send) {
                 // Without a taker there is nobody to tell.
                 let _ = send.send(Err(error));
             }
@@ -56,11 +55,11 @@ pub fn each(
 
 type Sent = Result<(Batch, Vec<Seen>), ListError>;
 
-fn read(list: &List, lists: &'static Lists, send: &SyncSender<Sent>) -> Result<(), ListError> {
-    let mut intake = Intake::new(lists);
+fn read(list: &List, how: Look, send: &SyncSender<Sent>) -> Result<(), ListError> {
+    let mut intake = Intake::new(how);
     let mut rows = list.rows()?;
     loop {
-        let mut seen = Vec::new();
+        let mut seen = Vec::with_capacity(batch::ROWS);
         let batch = Batch::fill(&mut rows, |address| seen.push(intake.look(address)))?;
         if batch.is_empty() || send.send(Ok((batch, seen))).is_err() {
             return Ok(());

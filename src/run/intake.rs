@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use crate::address::kind::DomainKinds;
 use crate::address::provider_syntax::NameRule;
 use crate::address::typo::{self, Certainty, Suggestion};
-use crate::address::{Address, Domain, DomainFault, Kinds, SyntaxFault, domain, repair};
+use crate::address::{Address, Domain, Kinds, SyntaxFault, domain, repair};
 use crate::policy::lists::Lists;
 use crate::verdict::evidence::Form;
 
@@ -16,7 +18,7 @@ pub struct Seen {
     pub form: Form,
     /// Of what kind?
     pub kinds: Kinds,
-    /// The address as it was cleaned, where the cell was not clean.
+    /// The address as it was cleaned or put right, where the cell was not.
     pub repaired: Option<String>,
     /// Does it look mistyped?
     pub slip: Option<Suspicion>,
@@ -31,10 +33,19 @@ pub struct Suspicion {
     pub certainty: Certainty,
 }
 
+/// How cells are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// What is known of names and domains.
+    pub lists: &'static Lists,
+    /// Put an address right that can't work as it is typed, where it shows what was meant.
+    pub apply_suggestions: bool,
+}
+
 /// Looks at cells. What the lists say about a domain is remembered, since a list has many addresses of few domains.
 pub struct Intake {
-    lists: &'static Lists,
-    domains: HashMap<Domain, Known>,
+    how: Look,
+    domains: HashMap<Domain, Known, RandomState>,
 }
 
 /// So many domains are remembered; then it begins anew. Far more than this costs more in memory than it saves.
@@ -49,62 +60,94 @@ struct Known {
 }
 
 impl Intake {
-    /// Looks by these lists.
-    pub fn new(lists: &'static Lists) -> Intake {
-        Intake { lists, domains: HashMap::new() }
+    /// Looks this way.
+    pub fn new(how: Look) -> Intake {
+        Intake { how, domains: HashMap::default() }
     }
 
     /// Looks at a cell.
     pub fn look(&mut self, cell: &str) -> Seen {
+        let seen = self.look_as_typed(cell);
+        let Some(slip) = seen.slip.as_ref().filter(|slip| self.how.apply_suggestions && can_not_work(&seen.form, slip))
+        else {
+            return seen;
+        };
+        let meant = slip.meant.clone();
+        Seen { repaired: Some(meant.clone()), ..self.look_as_typed(&meant) }
+    }
+
+    fn look_as_typed(&mut self, cell: &str) -> Seen {
         // Most cells are clean, and most domains were seen before.
-        let clean = Address::parse_with(cell, |domain| self.domain(domain));
-        let (read, repairs) = clean.map_or_else(|_| repair::read(cell), |address| (Ok(address), None));
+        let mut known = None;
+        let read = Address::parse_with(cell, |domain| match self.domains.get_key_value(domain) {
+            Some((domain, found)) => {
+                known = Some(found);
+                Ok(domain.clone())
+            }
+            None => Domain::parse(domain),
+        });
+        if let (Ok(address), Some(known)) = (read, known) {
+            return known.look(address, None, self.how.lists);
+        }
+        let (read, repairs) = repair::read(cell);
         let repaired = repairs.map(|repairs| repairs.text);
         let address = match read {
             Ok(address) => address,
             Err(fault) => return self.broken(repaired.as_deref().unwrap_or(cell), &fault),
         };
-        let kinds = &self.lists.kinds;
         let Some(domain) = address.domain() else {
-            let kinds = kinds.of(&address);
+            let kinds = self.how.lists.kinds.of(&address);
             return Seen { form: Form::Literal(address), kinds, repaired, slip: None };
         };
-        let known = self.known(domain);
-        let kinds = kinds.with_domain(address.local(), known.kinds);
-        let slip = known.suggestion.as_ref().and_then(|suggestion| {
-            let meant = address.at_domain(suggestion.domain.clone()).ok()?;
-            Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
-        });
-        let form = match known.name_rule.filter(|rule| rule.forbids(address.local())) {
-            Some(rule) => Form::NotAllowed(rule.id.clone()),
-            None if known.is_set_aside => Form::SpecialUse(address),
-            None => Form::Fine(address),
-        };
-        Seen { form, kinds, repaired, slip }
+        if self.domains.len() == REMEMBERED_DOMAINS && !self.domains.contains_key(domain) {
+            self.domains.clear();
+        }
+        let lists = self.how.lists;
+        let known = self.domains.entry(domain.clone()).or_insert_with(|| Known::of(domain, lists));
+        known.look(address, repaired, lists)
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> Seen {
         let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
-        let meant = typo::suggest_for_fault(text, fault, &self.lists.targets);
+        let meant = typo::suggest_for_fault(text, fault, &self.how.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
         Seen { form, kinds: Kinds::default(), repaired: None, slip }
     }
+}
 
-    fn domain(&self, text: &str) -> Result<Domain, DomainFault> {
-        self.domains.get_key_value(text).map_or_else(|| Domain::parse(text), |(domain, _)| Ok(domain.clone()))
-    }
-
-    fn known(&mut self, domain: &Domain) -> &Known {
-        if self.domains.len() == REMEMBERED_DOMAINS && !self.domains.contains_key(domain) {
-            self.domains.clear();
-        }
-        let lists = self.lists;
-        self.domains.entry(domain.clone()).or_insert_with(|| Known {
+impl Known {
+    fn of(domain: &Domain, lists: &'static Lists) -> Known {
+        Known {
             kinds: lists.kinds.of_domain(domain),
             suggestion: typo::suggest(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
-        })
+        }
+    }
+
+    /// Looks at an address of this domain.
+    fn look(&self, address: Address, repaired: Option<String>, lists: &Lists) -> Seen {
+        let kinds = lists.kinds.with_domain(address.local(), self.kinds);
+        let slip = self.suggestion.as_ref().and_then(|suggestion| {
+            let meant = address.at_domain(suggestion.domain.clone()).ok()?;
+            Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
+        });
+        let form = match self.name_rule.filter(|rule| rule.forbids(address.local())) {
+            Some(rule) => Form::NotAllowed(rule.id.clone()),
+            None if self.is_set_aside => Form::SpecialUse(address),
+            None => Form::Fine(address),
+        };
+        Seen { form, kinds, repaired, slip }
+    }
+}
+
+/// What was typed is no address, is a known trap, or ends in a top level that does not exist. Anything else may be
+/// somebody's domain, however much it looks like a slip.
+fn can_not_work(form: &Form, slip: &Suspicion) -> bool {
+    match form.address().and_then(Address::domain) {
+        None => true,
+        Some(_) if slip.certainty == Certainty::Trap => true,
+        Some(domain) => slip.certainty == Certainty::Likely && !domain.has_known_top_level(),
     }
 }
 
@@ -112,4 +155,37 @@ impl Intake {
 /// 6.5), so the DNS is asked, which knows nothing of them on the Internet, and does in a lab.
 fn is_set_aside(domain: &Domain) -> bool {
     domain::special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suggestion_is_applied_only_where_what_was_typed_can_not_work() {
+        let mut intake = Intake::new(Look { lists: Lists::built_in(), apply_suggestions: true });
+        for (typed, applied) in [
+            ("jane@gmial.com", Some("jane@gmail.com")),
+            ("jane@bakery.con", Some("jane@bakery.com")),
+            ("jane@gmail,com", Some("jane@gmail.com")),
+            (" jane@gmail.con", Some("jane@gmail.com")),
+            ("jane@hotmzil.fr", None),
+            ("jane@gmail", None),
+            ("jane@example.com", None),
+            ("nobody", None),
+        ] {
+            assert_eq!(intake.look(typed).repaired.as_deref(), applied, "{typed}");
+        }
+        let seen = intake.look("jane.doe@gmial.com");
+        assert_eq!((seen.form.address().map(ToString::to_string).as_deref(), seen.slip), (Some("jane.doe@gmail.com"), None));
+    }
+
+    #[test]
+    fn nothing_is_applied_unasked_and_a_domain_shows_the_same_twice() {
+        let mut intake = Intake::new(Look { lists: Lists::built_in(), apply_suggestions: false });
+        let first = intake.look("Jane@GMIAL.com");
+        assert_eq!(first.repaired, None);
+        assert_eq!(first.slip.as_ref().map(|slip| slip.meant.as_str()), Some("Jane@gmail.com"));
+        assert_eq!(intake.look("Jane@gmial.com"), first);
+    }
 }

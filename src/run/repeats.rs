@@ -4,16 +4,16 @@
 //! read to its end first, once, so that memory stays what it is. Fails: when the spill file can't be written.
 
 use super::ahead::{self, Looked};
+use super::intake::Look;
 use crate::address::Address;
 use crate::error::Error;
 use crate::list::duplicates::{Duplicates, Finder, Firsts, Full};
 use crate::list::{List, ListError};
-use crate::policy::lists::Lists;
 
 /// Tells in the order of the list which rows repeat an earlier one.
 pub struct Repeats<'a> {
     list: &'a List,
-    lists: &'static Lists,
+    how: Look,
     known: Known,
 }
 
@@ -24,8 +24,8 @@ enum Known {
 
 impl<'a> Repeats<'a> {
     /// Begins before the first row.
-    pub fn of(list: &'a List, lists: &'static Lists) -> Repeats<'a> {
-        Repeats { list, lists, known: Known::SoFar(Firsts::default()) }
+    pub fn of(list: &'a List, how: Look) -> Repeats<'a> {
+        Repeats { list, how, known: Known::SoFar(Firsts::default()) }
     }
 
     /// The first record with this address; `None` when that is `record` itself. Ask in rising order.
@@ -46,7 +46,7 @@ impl<'a> Repeats<'a> {
 
     fn read_to_the_end(&self) -> Result<Duplicates, Error> {
         let mut finder = Finder::new();
-        ahead::each(self.list, self.lists, |looked| match looked {
+        ahead::each(self.list, self.how, |looked| match looked {
             Looked::Row(row, seen) => match seen.form.address() {
                 Some(address) => finder.feed(row.record, address).map_err(spill),
                 None => Ok(()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::ahead::{self, Looked};
 use super::found::Found;
-use super::intake::Seen;
+use super::intake::{Look, Seen};
 use super::network::Network;
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
@@ -17,7 +17,6 @@ use super::stop::Stop;
 use super::{sockets, told};
 use crate::error::{Error, Exit};
 use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
-use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
 use crate::settings::{Reach, Settings};
@@ -34,6 +33,8 @@ pub struct Verify {
     pub target: Option<Target>,
     /// How they are written.
     pub writing: WriteOptions,
+    /// Put addresses right that can't work as they are typed.
+    pub apply_suggestions: bool,
     /// When a finished run counts as failed.
     pub gates: Gates,
     /// How the world is asked.
@@ -52,14 +53,16 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let target = verify.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
     let mut writing = verify.writing;
     writing.unprobed = !matches!(reach, Reach::Probe(_));
+    writing.originals = verify.apply_suggestions;
     let mut outputs = Outputs::create(&target, &form, &writing)?;
     if let Some(warning) = outputs.warning() {
         tracing::warn!(event = "columns", "{warning}");
     }
 
+    let how = Look { lists: policy.lists, apply_suggestions: verify.apply_suggestions };
     let mut roster = Roster::default();
     if !matches!(reach, Reach::Offline) {
-        gather(&list, &policy, &mut roster)?;
+        gather(&list, how, &mut roster)?;
     }
     let stop = Stop::on_signals()?;
     let (outcome, clock) = match reach {
@@ -84,8 +87,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     };
 
     let now = clock.now();
-    let mut repeats = Repeats::of(&list, policy.lists);
-    ahead::each(&list, policy.lists, |looked| match looked {
+    let mut repeats = Repeats::of(&list, how);
+    ahead::each(&list, how, |looked| match looked {
         Looked::Rejected(rejected) => Ok(outputs.reject(&rejected)?),
         Looked::Row(row, mut seen) => {
             let repaired = seen.repaired.take();
@@ -124,8 +127,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 }
 
 /// The first pass: who is to be asked about.
-fn gather(list: &List, policy: &Policy, roster: &mut Roster) -> Result<(), Error> {
-    ahead::each(list, policy.lists, |looked| {
+fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
+    ahead::each(list, how, |looked| {
         if let Looked::Row(_, Seen { form: Form::Fine(address), .. }) = looked {
             roster.enter(&address);
         }

@@ -1,5 +1,9 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where results and errors meet the user"
+)]
 
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -53,17 +57,37 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         move |message: String| Error::Usage { message, hint }
     };
     let gates = Gates {
-        max_unknown: typed.max_unknown.map(|text| text.parse()).transpose().map_err(usage("--max-unknown"))?,
-        fail_if: typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(usage("--fail-if"))?,
+        max_unknown: typed
+            .max_unknown
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(usage("--max-unknown"))?,
+        fail_if: typed
+            .fail_if
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(usage("--fail-if"))?,
     };
     let in_world = typed.probing.world.is_some();
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        source: if typed.input == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::Path(typed.input)
+        },
+        reading: ReadOptions {
+            column: typed.column,
+            split_cells: typed.split_cells,
+        },
         target,
-        writing: WriteOptions { columns: typed.columns, prefix: typed.column_prefix, ..WriteOptions::default() },
+        writing: WriteOptions {
+            columns: typed.columns,
+            prefix: typed.column_prefix,
+            ..WriteOptions::default()
+        },
         apply_suggestions: typed.apply_suggestions,
         gates,
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
@@ -80,7 +104,11 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
 fn target(output: &Path) -> Target {
-    let is_file = output.extension().is_some_and(|ending| ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let is_file = output.extension().is_some_and(|ending| {
+        ["csv", "tsv", "ndjson", "jsonl", "txt"]
+            .iter()
+            .any(|e| ending.eq_ignore_ascii_case(e))
+    });
     match output {
         output if output == Path::new("-") => Target::Stdout,
         output if is_file && !output.is_dir() => Target::File(output.to_owned()),
@@ -103,7 +131,11 @@ fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
         [] => Box::new(stdin_addresses(typed.jsonl)?),
         texts => Box::new(texts.iter().cloned().map(Ok)),
     };
-    let mut told = Told { json: typed.json || typed.jsonl, out: BufWriter::new(std::io::stdout().lock()), line: Vec::new() };
+    let mut told = Told {
+        json: typed.json || typed.jsonl,
+        out: BufWriter::new(std::io::stdout().lock()),
+        line: Vec::new(),
+    };
     if matches!(settings.reach, Reach::Offline) {
         let mut offline = Offline::new(&settings)?;
         for text in texts {
@@ -154,7 +186,10 @@ impl<W: Write> Told<W> {
 }
 
 fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
-    written.map_err(|source| Error::System { what: "write to stdout", source })
+    written.map_err(|source| Error::System {
+        what: "write to stdout",
+        source,
+    })
 }
 
 /// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
@@ -163,23 +198,38 @@ fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Err
     if stdin.is_terminal() {
         return Err(Error::Usage {
             message: "no address given".to_owned(),
-            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line".to_owned(),
+            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
+                .to_owned(),
         });
     }
-    let lines = BufReader::with_capacity(64 << 10, stdin.lock()).split(b'\n').enumerate();
+    let lines = BufReader::with_capacity(64 << 10, stdin.lock())
+        .split(b'\n')
+        .enumerate();
     Ok(lines.filter_map(move |(number, line)| {
         let line = match line {
             Ok(line) => line,
-            Err(source) => return Some(Err(Error::System { what: "read stdin", source })),
+            Err(source) => {
+                return Some(Err(Error::System {
+                    what: "read stdin",
+                    source,
+                }));
+            }
         };
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if !json {
             return Some(Ok(String::from_utf8_lossy(line).into_owned()));
         }
         let email = (!line.trim_ascii().is_empty()).then(|| email_of(line))?;
-        Some(email.ok_or_else(|| Error::Usage {
-            message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
-            hint: "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line".to_owned(),
+        Some(email.ok_or_else(|| {
+            Error::Usage {
+                message: format!(
+                    "stdin:{}: neither a JSON string nor an object with `email`",
+                    number + 1
+                ),
+                hint:
+                    "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line"
+                        .to_owned(),
+            }
         }))
     }))
 }
@@ -198,9 +248,18 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         None => Policy::built_in(),
     };
     let operator_of = |host: &str| policy.providers.id_of(host);
-    let explainer = Explainer { rules: policy.replies, operator_of: &operator_of };
+    let explainer = Explainer {
+        rules: policy.replies,
+        operator_of: &operator_of,
+    };
     let out = BufWriter::new(std::io::stdout().lock());
-    let explain = |input: Box<dyn BufRead>| if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) };
+    let explain = |input: Box<dyn BufRead>| {
+        if typed.jsonl {
+            explainer.jsonl(input, out)
+        } else {
+            explainer.run(input, out)
+        }
+    };
     let done = match typed.text.as_deref() {
         None | Some("-") => explain(Box::new(std::io::stdin().lock())),
         Some(text) => match std::fs::File::open(text) {
@@ -209,7 +268,10 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System { what: "explain", source }),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "explain",
+            source,
+        }),
         _ => Ok(Exit::Finished),
     }
 }
@@ -218,7 +280,10 @@ fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+        world.log_to(Box::new(log.map_err(|source| Error::System {
+            what: "open the log",
+            source,
+        })?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
@@ -239,9 +304,16 @@ fn man() -> Result<Exit, Error> {
 
 /// A scripted world runs in virtual time, on one thread; everything else on all cores.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let mut builder = if in_world {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
     builder.enable_all().start_paused(in_world);
-    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
+    builder.build().map_err(|source| Error::System {
+        what: "start the runtime",
+        source,
+    })
 }
 
 /// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.

@@ -95,7 +95,10 @@ impl Domain {
         let name = self.as_str();
         let dots = memchr::memchr_iter(b'.', name.as_bytes());
         // A name starts at its first letter and behind each dot but the last.
-        std::iter::once(0).chain(dots.clone().map(|dot| dot + 1)).zip(dots).map(move |(start, _)| &name[start..])
+        std::iter::once(0)
+            .chain(dots.clone().map(|dot| dot + 1))
+            .zip(dots)
+            .map(move |(start, _)| &name[start..])
     }
 
     /// The part that somebody registered, by the public suffix list; `None` when the name is itself a public suffix.

@@ -50,7 +50,9 @@ impl NameRule {
     /// True when there can't be an address of this local part: the two that every domain has (RFC 2142) are none of the
     /// provider's users.
     pub fn forbids(&self, local: &str) -> bool {
-        let is_reserved = ["abuse", "postmaster"].iter().any(|name| local.eq_ignore_ascii_case(name));
+        let is_reserved = ["abuse", "postmaster"]
+            .iter()
+            .any(|name| local.eq_ignore_ascii_case(name));
         !is_reserved && !self.allows(local)
     }
 }
@@ -82,7 +84,9 @@ mod tests {
             ("!x@[192.0.2.1]", None),
         ] {
             let address = Address::parse(text).unwrap();
-            let found = address.domain().and_then(|domain| Lists::built_in().name_rules.get(domain));
+            let found = address
+                .domain()
+                .and_then(|domain| Lists::built_in().name_rules.get(domain));
             let found = found.filter(|rule| rule.forbids(address.local()));
             assert_eq!(found.map(|rule| rule.id.as_str()), rule, "{text}");
         }

@@ -158,7 +158,10 @@ mod tests {
             ("", "a", None),
         ] {
             assert_eq!(find(lines, key), value, "{key} in {lines:?}");
-            let index = Index { searches: SEARCHES.into(), ..Index::default() };
+            let index = Index {
+                searches: SEARCHES.into(),
+                ..Index::default()
+            };
             assert_eq!(index.find(lines, key), value, "{key} in the index of {lines:?}");
         }
     }

@@ -183,8 +183,13 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
     let letters = letters(name);
     let mut best = None;
     let mut suffix_exists = None;
-    let shortest = targets.list.partition_point(|target| target.name + 2 < name.len());
-    for target in targets.list[shortest..].iter().take_while(|target| target.name <= name.len() + 2) {
+    let shortest = targets
+        .list
+        .partition_point(|target| target.name + 2 < name.len());
+    for target in targets.list[shortest..]
+        .iter()
+        .take_while(|target| target.name <= name.len() + 2)
+    {
         if (letters ^ target.letters).count_ones() > most_changed(target.name, name.len()) {
             continue;
         }

@@ -48,7 +48,11 @@ struct KeptRow {
 impl Batch {
     /// Takes the next rows, and lets `look` see each address on its way; empty at the end of the list.
     pub fn fill(rows: &mut Rows<'_>, mut look: impl FnMut(&str)) -> Result<Batch, ListError> {
-        let mut batch = Batch { bytes: Vec::with_capacity(BYTES), texts: String::with_capacity(ROWS * 32), entries: Vec::with_capacity(ROWS) };
+        let mut batch = Batch {
+            bytes: Vec::with_capacity(BYTES),
+            texts: String::with_capacity(ROWS * 32),
+            entries: Vec::with_capacity(ROWS),
+        };
         while batch.entries.len() < ROWS && batch.bytes.len() < BYTES {
             match rows.next()? {
                 None => break,

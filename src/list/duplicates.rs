@@ -79,10 +79,17 @@ impl Firsts {
     pub fn first_of(&mut self, record: u64, key: &impl Hash) -> Result<Option<u64>, Full> {
         let (high, low) = self.hashers.hash(key);
         #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let print = Print { high, low: low as u32 };
+        let print = Print {
+            high,
+            low: low as u32,
+        };
         let number = u32::try_from(record).map_err(|_| Full)?;
         if self.records.len() == MOST_REMEMBERED {
-            return self.records.get(&print).map(|&first| Some(first.into())).ok_or(Full);
+            return self
+                .records
+                .get(&print)
+                .map(|&first| Some(first.into()))
+                .ok_or(Full);
         }
         let first = *self.records.entry(print).or_insert(number);
         Ok((first != number).then_some(first.into()))
@@ -287,7 +294,10 @@ mod tests {
 
     fn remembered(keys: &[String]) -> Vec<Option<u64>> {
         let mut firsts = Firsts::default();
-        (1..).zip(keys).map(|(record, key)| firsts.first_of(record, key).unwrap()).collect()
+        (1..)
+            .zip(keys)
+            .map(|(record, key)| firsts.first_of(record, key).unwrap())
+            .collect()
     }
 
     fn expected(keys: &[String]) -> Vec<Option<u64>> {

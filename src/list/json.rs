@@ -94,7 +94,10 @@ pub(super) fn sample(text: &str, rows: usize) -> Sample {
 
 /// Writes a text as a JSON string.
 pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
-    if text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\') {
+    if text
+        .bytes()
+        .all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\')
+    {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

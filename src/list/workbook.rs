@@ -19,7 +19,8 @@ const MAX_CSV_BYTES: u64 = 4 << 30;
 
 /// True for a ZIP archive that holds a workbook.
 pub(super) fn is_workbook(file: File) -> bool {
-    ZipArchive::new(BufReader::new(file)).is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
+    ZipArchive::new(BufReader::new(file))
+        .is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
 }
 
 /// Writes the first visible sheet into a file that only its owner can read and that is gone when the run is.
@@ -29,12 +30,19 @@ pub(super) fn spool(file: &File) -> io::Result<NamedTempFile> {
     file.rewind()?;
     let mut workbook = Xlsx::new(BufReader::new(file)).map_err(io::Error::other)?;
     let sheets = workbook.sheets_metadata().iter();
-    let mut shown = sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
+    let mut shown =
+        sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
     let name = shown.next().map(|sheet| sheet.name.clone());
-    let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the workbook has no visible sheet"))?;
+    let name =
+        name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the workbook has no visible sheet"))?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(io::Error::other)?;
 
-    let mut csv = Csv { out: BufWriter::new(NamedTempFile::new()?), row: 0, column: 0, bytes: 0 };
+    let mut csv = Csv {
+        out: BufWriter::new(NamedTempFile::new()?),
+        row: 0,
+        column: 0,
+        bytes: 0,
+    };
     while let Some(cell) = cells.next_cell().map_err(io::Error::other)? {
         let (row, column) = cell.get_position();
         csv.go_to(row, column)?;
@@ -61,7 +69,10 @@ fn measure(file: File) -> io::Result<()> {
 }
 
 fn too_large(what: &str, most_bytes: u64) -> io::Error {
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("{what} to more than {} GiB", most_bytes >> 30))
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("{what} to more than {} GiB", most_bytes >> 30),
+    )
 }
 
 /// The cell's text. A date is written as ISO 8601 has it, without a time of midnight.

@@ -204,7 +204,11 @@ impl Outputs {
             return self.reject(&rejected);
         }
         let original = repaired.map(|_| row.address());
-        let told = Told { record, duplicate_of, original };
+        let told = Told {
+            record,
+            duplicate_of,
+            original,
+        };
         self.line.clear();
         let ours = Ours {
             columns: &self.columns,

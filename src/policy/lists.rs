@@ -126,8 +126,8 @@ impl Lists {
             typos,
         ] = tables;
         let name_rules = name_rules.entries().into_iter();
-        let name_rules =
-            name_rules.filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
+        let name_rules = name_rules
+            .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
         Lists {
             kinds: kind::Tables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
             name_rules: name_rules.collect(),
@@ -294,7 +294,10 @@ mod tests {
             );
         }
         for relay in keys("relays.txt") {
-            assert!(!lists.kinds.is_free(&domain(relay)), "`{relay}` is a relay, and free");
+            assert!(
+                !lists.kinds.is_free(&domain(relay)),
+                "`{relay}` is a relay, and free"
+            );
         }
         for name in keys("no_reply.txt") {
             assert!(!keys("roles.txt").contains(&name), "`{name}` stands in two lists");
@@ -318,7 +321,10 @@ mod tests {
     #[test]
     fn every_entry_of_the_longest_list_is_found() {
         for key in keys("disposable.txt") {
-            assert!(Lists::built_in().kinds.is_disposable(&domain(key)), "`{key}` is not found");
+            assert!(
+                Lists::built_in().kinds.is_disposable(&domain(key)),
+                "`{key}` is not found"
+            );
         }
     }
 
@@ -330,7 +336,8 @@ mod tests {
         assert!(!lists.kinds.is_disposable(&domain("mailinator.com.example")));
         assert!(lists.kinds.is_disposable_mx(&domain("mx1.mailinator.com")));
         assert!(
-            lists.kinds.is_relay(&domain("jane.33mail.com")) && !lists.kinds.is_disposable(&domain("jane.33mail.com"))
+            lists.kinds.is_relay(&domain("jane.33mail.com"))
+                && !lists.kinds.is_disposable(&domain("jane.33mail.com"))
         );
     }
 

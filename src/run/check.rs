@@ -42,7 +42,10 @@ impl Offline {
     /// Looks by the lists of these settings.
     pub fn new(settings: &Settings) -> Result<Offline, Error> {
         Ok(Offline {
-            intake: Intake::new(Look { lists: settings.policy()?.lists, apply_suggestions: false }),
+            intake: Intake::new(Look {
+                lists: settings.policy()?.lists,
+                apply_suggestions: false,
+            }),
             found: Found::nothing(Unprobed::Offline),
             roster: Roster::default(),
             risky_roles: settings.risky_roles,
@@ -52,7 +55,13 @@ impl Offline {
 
     /// What the address shows.
     pub fn check(&mut self, text: &str) -> Record {
-        told::record(&self.found, self.intake.look(text), &self.roster, self.risky_roles, self.now)
+        told::record(
+            &self.found,
+            self.intake.look(text),
+            &self.roster,
+            self.risky_roles,
+            self.now,
+        )
     }
 }
 
@@ -61,10 +70,17 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let (Reach::Dns(place) | Reach::Probe(place)) = &settings.reach else {
         let mut offline = Offline::new(settings)?;
         let records = texts.iter().map(|text| offline.check(text)).collect();
-        return Ok(Checked { records, dialogues: Vec::new(), exit: Exit::Finished });
+        return Ok(Checked {
+            records,
+            dialogues: Vec::new(),
+            exit: Exit::Finished,
+        });
     };
     let policy = settings.policy()?;
-    let mut intake = Intake::new(Look { lists: policy.lists, apply_suggestions: false });
+    let mut intake = Intake::new(Look {
+        lists: policy.lists,
+        apply_suggestions: false,
+    });
     let mut roster = Roster::default();
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
     for seen in &seen {
@@ -94,5 +110,9 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     };
     let now = clock.now().wall;
     let record = |seen| told::record(&outcome.found, seen, &roster, settings.risky_roles, now);
-    Ok(Checked { records: seen.into_iter().map(record).collect(), dialogues: outcome.dialogues, exit })
+    Ok(Checked {
+        records: seen.into_iter().map(record).collect(),
+        dialogues: outcome.dialogues,
+        exit,
+    })
 }

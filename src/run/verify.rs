@@ -45,12 +45,16 @@ pub struct Verify {
 
 /// Does it.
 pub async fn verify(verify: Verify) -> Result<Summary, Error> {
-    let Settings { reach, risky_roles, .. } = &verify.settings;
+    let Settings {
+        reach, risky_roles, ..
+    } = &verify.settings;
     let policy = verify.settings.policy()?;
     let list = crate::list::open(&verify.source, &verify.reading)?;
     let form = list.form().clone();
     tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-    let target = verify.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
+    let target = verify
+        .target
+        .unwrap_or_else(|| Target::Folder(form.default_folder()));
     let mut writing = verify.writing;
     writing.unprobed = !matches!(reach, Reach::Probe(_));
     writing.originals = verify.apply_suggestions;
@@ -59,7 +63,10 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         tracing::warn!(event = "columns", "{warning}");
     }
 
-    let how = Look { lists: policy.lists, apply_suggestions: verify.apply_suggestions };
+    let how = Look {
+        lists: policy.lists,
+        apply_suggestions: verify.apply_suggestions,
+    };
     let mut roster = Roster::default();
     if !matches!(reach, Reach::Offline) {
         gather(&list, how, &mut roster)?;
@@ -82,7 +89,10 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
             };
             let mut progress = Progress::of(roster.len() as u64, verify.quiet);
             let domains = roster.take_domains();
-            (probing::ask(&job, domains, stop.clone(), &mut progress).await, clock)
+            (
+                probing::ask(&job, domains, stop.clone(), &mut progress).await,
+                clock,
+            )
         }
     };
 
@@ -129,7 +139,14 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 /// The first pass: who is to be asked about.
 fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
     ahead::each(list, how, |looked| {
-        if let Looked::Row(_, Seen { form: Form::Fine(address), .. }) = looked {
+        if let Looked::Row(
+            _,
+            Seen {
+                form: Form::Fine(address),
+                ..
+            },
+        ) = looked
+        {
             roster.enter(&address);
         }
         Ok(())
@@ -137,5 +154,10 @@ fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
 }
 
 fn unasked() -> Outcome {
-    Outcome { found: Found::nothing(Unprobed::Offline), dialogues: Vec::new(), asked: Asked::default(), out_of_time: false }
+    Outcome {
+        found: Found::nothing(Unprobed::Offline),
+        dialogues: Vec::new(),
+        asked: Asked::default(),
+        out_of_time: false,
+    }
 }

@@ -361,10 +361,17 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
-            let Some(course) = self.courses[course_id].as_mut() else { continue };
+            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
+                break;
+            };
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
             let mut recipients_of = Vec::new();
-            for (who, address) in course.inquiry.asks(now, recipients.min(size - asked), &mut self.random) {
+            for (who, address) in course
+                .inquiry
+                .asks(now, recipients.min(size - asked), &mut self.random)
+            {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
@@ -377,7 +384,9 @@ impl Scheduler {
             }
             if !recipients_of.is_empty() {
                 begun += 1;
-                flight.transactions.push(Transaction { recipients: recipients_of });
+                flight.transactions.push(Transaction {
+                    recipients: recipients_of,
+                });
             } else if !course.queued {
                 self.go_on(course_id);
             }

@@ -36,6 +36,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/documented.txt"),
         include_str!("replies/remembered.txt"),
         include_str!("replies/contrary.txt"),
+        include_str!("replies/everyday.txt"),
     ];
     let lines = files
         .into_iter()

@@ -238,9 +238,9 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
             "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read",
         ),
     ] {
-        let refusal = load(&text).unwrap_err().to_string();
+        let refusal = load(&text).unwrap_err();
         assert!(
-            refusal.starts_with(fault) && refusal.contains("\nhint: "),
+            refusal.to_string().starts_with(fault) && !refusal.hint.is_empty(),
             "{refusal}"
         );
     }

@@ -276,7 +276,8 @@ impl Inquiry {
     pub fn unanswered(&mut self, who: Who) {
         self.flying -= 1;
         match who {
-            Who::Listed(place) => self.ready.push_front(place),
+            // Behind the others: should it be what ended the session, they still get their turn.
+            Who::Listed(place) => self.ready.push_back(place),
             Who::MadeUp => self.here.made_up_state = Control::Unasked,
             Who::Postmaster => self.postmaster_was_asked = false,
         }

@@ -189,7 +189,7 @@ impl Run<'_> {
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
         let policy = &self.job.policy;
         tracing::debug!(event = "routed", domain = %entry.domain, ?route);
-        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers, policy.lists);
+        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers(), policy.lists);
         if stops.is_empty() || self.job.dns_only || self.stopped {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
@@ -246,7 +246,7 @@ impl Run<'_> {
                 stage,
                 provider: provider.is_known().then_some(&*provider.id),
             };
-            Said { stage, reply: reply.clone(), meaning: policy.replies.read(reply, &context) }
+            Said { stage, reply: reply.clone(), meaning: policy.replies().read(reply, &context) }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
             self.held.remove(&session);

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::pace::{Pacer, RunClock};
 use super::{CourseId, DoorId, SessionId};
 use crate::address::Domain;
-use crate::policy::{Limits, Pace, Provider};
+use crate::policy::{Limits, Manners, Pace, Provider};
 use crate::verdict::evidence::{Obstacle, Said};
 
 /// Sessions refused in a row after which a lane is left alone for the rest of the run.
@@ -28,6 +28,8 @@ pub const FLIGHT: u32 = 50;
 pub struct Lane {
     /// Who it is.
     pub provider: Arc<Provider>,
+    /// What a session may do here: the operator's data, tightened by what a server did not bear.
+    pub manners: Manners,
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
@@ -100,6 +102,7 @@ impl Lane {
         Lane {
             asks: Pacer::new(rate, FLIGHT, clock),
             dials: Pacer::new(limits.connections, 1, clock),
+            manners: provider.manners,
             provider,
             limits,
             open: 0,
@@ -193,6 +196,17 @@ impl Lane {
     }
 }
 
+/// Whether STARTTLS is said at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorTls {
+    /// Nobody asked for it.
+    Plain,
+    /// When it is offered: the operator's data or the server itself want it.
+    Wanted,
+    /// Not again: some old servers offer what they can't do.
+    Broken,
+}
+
 /// One address of an operator.
 #[derive(Debug)]
 pub struct Door {
@@ -202,8 +216,8 @@ pub struct Door {
     pub address: IpAddr,
     /// A host name that led here.
     pub host: Domain,
-    /// Say STARTTLS when it is offered.
-    pub tls: bool,
+    /// Whether STARTTLS is said here.
+    pub tls: DoorTls,
     /// It stands in its lane's queue.
     pub busy: bool,
     /// Domains with questions that may be asked now.
@@ -229,7 +243,7 @@ impl Door {
             lane,
             address,
             host,
-            tls,
+            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
             busy: false,
             courses: VecDeque::new(),
             idle: Vec::new(),

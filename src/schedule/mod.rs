@@ -27,7 +27,7 @@ use crate::probe::{Inquiry, Patience, control};
 use crate::reason::{Fault, Finding};
 use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Inquired, Obstacle, Said, Unprobed};
-use lane::{Door, Lane, Tally};
+use lane::{Door, DoorTls, Lane, Tally};
 use pace::RunClock;
 use session::Session;
 pub use session::{Heard, meant};
@@ -588,12 +588,12 @@ impl Scheduler {
         door.working += 1;
         lane.open += 1;
         self.sessions
-            .insert(session, Session::new(door_id, lane.provider.manners));
+            .insert(session, Session::new(door_id, lane.manners));
         self.actions.push_back(Action::Open(Opening {
             session,
             host: door.host.clone(),
             address: door.address,
-            tls: door.tls,
+            tls: door.tls == DoorTls::Wanted,
             provider: lane.provider.clone(),
         }));
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
+use super::lane::DoorTls;
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
@@ -36,12 +37,21 @@ pub(super) struct Session {
     state: State,
     manners: Manners,
     offer: Offer,
-    flying: HashMap<AskId, (CourseId, Who)>,
+    flying: HashMap<AskId, Asked>,
     transactions: u32,
     refused: u32,
     answers: u32,
     /// What makes this session useless for more questions.
     spoilt: Option<Said>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    course: CourseId,
+    who: Who,
+    /// How many recipients its transaction had before it.
+    place: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,13 +137,12 @@ impl Scheduler {
             }
             Heard::Answered(ask, said) => self.answered(id, ask, said),
             Heard::Unable(ask) => {
-                if let Some((course_id, who)) = self.landed(id, ask)
-                    && let Some(course) = self.courses[course_id].as_mut()
+                if let Some(asked) = self.landed(id, ask)
+                    && let Some(course) = self.courses[asked.course].as_mut()
                 {
-                    course
-                        .inquiry
-                        .unable(who, Obstacle::Broken(Finding::Smtputf8Unsupported), self.now);
-                    self.go_on(course_id);
+                    let obstacle = Obstacle::Broken(Finding::Smtputf8Unsupported);
+                    course.inquiry.unable(asked.who, obstacle, self.now);
+                    self.go_on(asked.course);
                 }
             }
             Heard::Landed => self.rest(id),
@@ -142,9 +151,7 @@ impl Scheduler {
     }
 
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some((course_id, who)) = self.landed(id, ask) else {
-            return;
-        };
+        let Some(Asked { course: course_id, who, place }) = self.landed(id, ask) else { return };
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -154,10 +161,19 @@ impl Scheduler {
         let Some(course) = self.courses[course_id].as_mut() else {
             return;
         };
-        if said.stage != Stage::Rcpt {
-            // The recipient was never asked: the transaction was refused for what we are.
+        // Too many recipients for one transaction: this one belongs into the next.
+        let is_crowded = said.reply.code == 452 && said.meaning.cause == Cause::RateLimited && place > 0;
+        if is_crowded {
+            lane.manners.recipients = lane.manners.recipients.min(place);
+            session.manners.recipients = session.manners.recipients.min(place);
+        }
+        // With MAIL refused, or the session ended (421), nothing was said about the recipient.
+        let is_unasked = said.stage != Stage::Rcpt || said.reply.code == 421;
+        if is_crowded || is_unasked {
             course.inquiry.unanswered(who);
-            session.spoilt.get_or_insert(said);
+            if is_unasked {
+                session.spoilt.get_or_insert(said);
+            }
             return self.go_on(course_id);
         }
         let cause = said.meaning.cause;
@@ -185,7 +201,7 @@ impl Scheduler {
     }
 
     /// Takes an ask off its session.
-    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<(CourseId, Who)> {
+    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<Asked> {
         let session = self.sessions.get_mut(&id)?;
         let flying = session.flying.remove(&ask)?;
         let lane = self.doors[session.door].lane;
@@ -238,7 +254,13 @@ impl Scheduler {
     /// A server refused us in the middle of a session.
     fn displeased(&mut self, door_id: DoorId, said: &Said) {
         match said.meaning.cause {
-            Cause::TlsRequired if !self.doors[door_id].tls => self.doors[door_id].tls = true,
+            Cause::TlsRequired => match self.doors[door_id].tls {
+                DoorTls::Plain => self.doors[door_id].tls = DoorTls::Wanted,
+                // It demands what did not work: nothing more can be learnt here.
+                DoorTls::Wanted | DoorTls::Broken => {
+                    self.close_door(door_id, &Obstacle::Refused(Box::new(said.clone())));
+                }
+            },
             Cause::RateLimited => {
                 let rest = said.meaning.retry_in.unwrap_or(REST * 2);
                 let lane = self.doors[door_id].lane;
@@ -264,20 +286,30 @@ impl Scheduler {
         let mut courses = Vec::with_capacity(session.flying.len());
         let mut unanswered: Vec<_> = session.flying.into_iter().collect();
         unanswered.sort_unstable_by_key(|(ask, _)| std::cmp::Reverse(*ask));
-        for (_, (course_id, who)) in unanswered {
+        for (_, Asked { course: course_id, who, .. }) in unanswered {
             if let Some(course) = self.courses[course_id].as_mut() {
                 course.inquiry.unanswered(who);
                 courses.push(course_id);
             }
         }
-        if broke_off && session.answers > 0 {
-            // It bore some of the flight, so the next one is smaller.
+        let was_cut = broke_off || matches!(how, Heard::Refused(_));
+        if was_cut && session.answers > 0 {
+            // It bore some of what it got, so the next session asks for less.
             lane.flight = (lane.flight / 2).max(1);
+            let manners = &mut lane.manners;
+            if session.refused > 1 {
+                manners.refused = manners.refused.min(session.refused - 1);
+            } else {
+                manners.transactions = manners.transactions.min(session.transactions.saturating_sub(1).max(1));
+            }
         }
         match how {
             Heard::Refused(said) => {
                 self.census.greeted = true;
-                self.displeased(door_id, &said);
+                // A server that ends a session in which it answered is not displeased with what we are.
+                if session.answers == 0 || said.meaning.cause != Cause::RateLimited {
+                    self.displeased(door_id, &said);
+                }
             }
             Heard::Broken(Some(finding)) if session.answers == 0 => {
                 let unreachable = finding == Finding::ConnectFailed && !lane.tally.unreachable;
@@ -285,8 +317,7 @@ impl Scheduler {
                 self.census.unreachable += usize::from(unreachable);
                 self.broken(door_id, finding);
             }
-            // Some old servers offer what they can't do. Where TLS is demanded, the refusal will say so.
-            Heard::NoTls if self.doors[door_id].tls => self.doors[door_id].tls = false,
+            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => self.doors[door_id].tls = DoorTls::Broken,
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}
         }
@@ -364,11 +395,12 @@ impl Scheduler {
             let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
             let Some(course) = self.courses[course_id].as_mut() else { continue };
             let mut recipients_of = Vec::new();
-            for (who, address) in course.inquiry.asks(now, recipients.min(size - asked), &mut self.random) {
+            let asks = course.inquiry.asks(now, recipients.min(size - asked), &mut self.random);
+            for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, (course_id, who)));
+                flying.push((id, Asked { course: course_id, who, place }));
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);

@@ -12,6 +12,8 @@
 pub mod lane;
 pub mod pace;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;

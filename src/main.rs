@@ -1,5 +1,9 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where results and errors meet the user"
+)]
 
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -55,17 +59,37 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         move |message: String| Error::Usage { message, hint }
     };
     let gates = Gates {
-        max_unknown: typed.max_unknown.map(|text| text.parse()).transpose().map_err(usage("--max-unknown"))?,
-        fail_if: typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(usage("--fail-if"))?,
+        max_unknown: typed
+            .max_unknown
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(usage("--max-unknown"))?,
+        fail_if: typed
+            .fail_if
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(usage("--fail-if"))?,
     };
     let in_world = typed.probing.world.is_some();
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        source: if typed.input == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::Path(typed.input)
+        },
+        reading: ReadOptions {
+            column: typed.column,
+            split_cells: typed.split_cells,
+        },
         target,
-        writing: WriteOptions { columns: typed.columns, prefix: typed.column_prefix, unprobed: false },
+        writing: WriteOptions {
+            columns: typed.columns,
+            prefix: typed.column_prefix,
+            unprobed: false,
+        },
         gates,
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         quiet: typed.telling.quiet,
@@ -81,7 +105,11 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
 fn target(output: &Path) -> Target {
-    let is_file = output.extension().is_some_and(|ending| ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let is_file = output.extension().is_some_and(|ending| {
+        ["csv", "tsv", "ndjson", "jsonl", "txt"]
+            .iter()
+            .any(|e| ending.eq_ignore_ascii_case(e))
+    });
     match output {
         output if output == Path::new("-") => Target::Stdout,
         output if is_file && !output.is_dir() => Target::File(output.to_owned()),
@@ -92,8 +120,16 @@ fn target(output: &Path) -> Target {
 fn check(typed: &Check) -> Result<Exit, Error> {
     log(&typed.telling);
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
-    let texts = if typed.addresses.is_empty() { read_addresses(typed.jsonl)? } else { typed.addresses.clone() };
-    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    let texts = if typed.addresses.is_empty() {
+        read_addresses(typed.jsonl)?
+    } else {
+        typed.addresses.clone()
+    };
+    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(
+        &texts,
+        &settings,
+        typed.trace,
+    ))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let write = |out: &mut dyn Write| -> std::io::Result<()> {
         for (host, transcript) in &checked.dialogues {
@@ -109,9 +145,10 @@ fn check(typed: &Check) -> Result<Exit, Error> {
         out.flush()
     };
     match write(&mut out) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::System { what: "write to stdout", source: error })
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "write to stdout",
+            source: error,
+        }),
         _ => Ok(checked.exit),
     }
 }
@@ -122,12 +159,16 @@ fn read_addresses(json: bool) -> Result<Vec<String>, Error> {
     if std::io::stdin().is_terminal() {
         return Err(Error::Usage {
             message: "no address given".to_owned(),
-            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line".to_owned(),
+            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
+                .to_owned(),
         });
     }
     let mut texts = Vec::new();
     for (number, line) in stdin.split(b'\n').enumerate() {
-        let line = line.map_err(|source| Error::System { what: "read stdin", source })?;
+        let line = line.map_err(|source| Error::System {
+            what: "read stdin",
+            source,
+        })?;
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if !json {
             texts.push(String::from_utf8_lossy(line).into_owned());
@@ -152,9 +193,18 @@ fn email_of(line: &[u8]) -> Option<String> {
 fn explain(typed: &Explain) -> Result<Exit, Error> {
     let policy = Policy::of(typed.policy.as_deref())?;
     let operator_of = |host: &str| policy.providers().id_of(host);
-    let explainer = Explainer { rules: policy.replies(), operator_of: &operator_of };
+    let explainer = Explainer {
+        rules: policy.replies(),
+        operator_of: &operator_of,
+    };
     let out = BufWriter::new(std::io::stdout().lock());
-    let explain = |input: Box<dyn BufRead>| if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) };
+    let explain = |input: Box<dyn BufRead>| {
+        if typed.jsonl {
+            explainer.jsonl(input, out)
+        } else {
+            explainer.run(input, out)
+        }
+    };
     let done = match typed.text.as_deref() {
         None | Some("-") => explain(Box::new(std::io::stdin().lock())),
         Some(text) => match std::fs::File::open(text) {
@@ -163,7 +213,10 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System { what: "explain", source }),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "explain",
+            source,
+        }),
         _ => Ok(Exit::Finished),
     }
 }
@@ -177,11 +230,23 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             }
             print!("{}", policy.replies().loaded());
         }
-        cli::Policy::Show { reply, stage, mx, policy } => {
+        cli::Policy::Show {
+            reply,
+            stage,
+            mx,
+            policy,
+        } => {
             let policy = Policy::of(policy.as_deref())?;
-            let wrong = |message: String, hint: &str| Error::Usage { message, hint: hint.to_owned() };
-            let stage = Stage::from_word(stage)
-                .ok_or_else(|| wrong(format!("`{stage}` is not a step"), "take connect, helo, starttls, mail, rcpt, data or eod"))?;
+            let wrong = |message: String, hint: &str| Error::Usage {
+                message,
+                hint: hint.to_owned(),
+            };
+            let stage = Stage::from_word(stage).ok_or_else(|| {
+                wrong(
+                    format!("`{stage}` is not a step"),
+                    "take connect, helo, starttls, mail, rcpt, data or eod",
+                )
+            })?;
             let reply = Reply::parse(reply.as_bytes())
                 .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
             let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
@@ -195,7 +260,10 @@ fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+        world.log_to(Box::new(log.map_err(|source| Error::System {
+            what: "open the log",
+            source,
+        })?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
@@ -210,16 +278,28 @@ fn world(typed: &World) -> Result<Exit, Error> {
 }
 
 fn man() -> Result<Exit, Error> {
-    let write = |source| Error::System { what: "write to stdout", source };
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(write)?;
+    let write = |source| Error::System {
+        what: "write to stdout",
+        source,
+    };
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut std::io::stdout())
+        .map_err(write)?;
     Ok(Exit::Finished)
 }
 
 /// A scripted world runs in virtual time, on one thread; everything else on all cores.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let mut builder = if in_world {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
     builder.enable_all().start_paused(in_world);
-    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
+    builder.build().map_err(|source| Error::System {
+        what: "start the runtime",
+        source,
+    })
 }
 
 /// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.

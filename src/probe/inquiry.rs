@@ -349,7 +349,11 @@ impl Inquiry {
         self.here.made_up_tries += 1;
         let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
         if reply.is_positive() {
-            let attempt = Attempt { exchanger, at: now.wall, said };
+            let attempt = Attempt {
+                exchanger,
+                at: now.wall,
+                said,
+            };
             return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
         }
         match meaning.cause {

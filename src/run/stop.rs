@@ -11,8 +11,14 @@ pub struct Stop(watch::Receiver<Option<Exit>>);
 impl Stop {
     /// Listens for SIGINT and SIGTERM.
     pub fn on_signals() -> Result<Stop, Error> {
-        let listen = |kind| signal(kind).map_err(|source| Error::System { what: "listen for signals", source });
-        let (mut interrupt, mut terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let listen = |kind| {
+            signal(kind).map_err(|source| Error::System {
+                what: "listen for signals",
+                source,
+            })
+        };
+        let (mut interrupt, mut terminate) =
+            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (tell, heard) = watch::channel(None);
         tokio::spawn(async move {
             loop {
@@ -24,7 +30,10 @@ impl Stop {
                     // The second signal means: now, whatever is open.
                     std::process::exit(exit.code().into());
                 }
-                tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");
+                tracing::warn!(
+                    event = "stopping",
+                    "stopping: what is known will be written; again to leave at once"
+                );
                 if tell.send(Some(exit)).is_err() {
                     return;
                 }

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use super::lane::DoorTls;
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
@@ -151,7 +151,14 @@ impl Scheduler {
     }
 
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some(Asked { course: course_id, who, place }) = self.landed(id, ask) else { return };
+        let Some(Asked {
+            course: course_id,
+            who,
+            place,
+        }) = self.landed(id, ask)
+        else {
+            return;
+        };
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -286,7 +293,15 @@ impl Scheduler {
         let mut courses = Vec::with_capacity(session.flying.len());
         let mut unanswered: Vec<_> = session.flying.into_iter().collect();
         unanswered.sort_unstable_by_key(|(ask, _)| std::cmp::Reverse(*ask));
-        for (_, Asked { course: course_id, who, .. }) in unanswered {
+        for (
+            _,
+            Asked {
+                course: course_id,
+                who,
+                ..
+            },
+        ) in unanswered
+        {
             if let Some(course) = self.courses[course_id].as_mut() {
                 course.inquiry.unanswered(who);
                 courses.push(course_id);
@@ -300,7 +315,9 @@ impl Scheduler {
             if session.refused > 1 {
                 manners.refused = manners.refused.min(session.refused - 1);
             } else {
-                manners.transactions = manners.transactions.min(session.transactions.saturating_sub(1).max(1));
+                manners.transactions = manners
+                    .transactions
+                    .min(session.transactions.saturating_sub(1).max(1));
             }
         }
         match how {
@@ -317,7 +334,9 @@ impl Scheduler {
                 self.census.unreachable += usize::from(unreachable);
                 self.broken(door_id, finding);
             }
-            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => self.doors[door_id].tls = DoorTls::Broken,
+            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
+                self.doors[door_id].tls = DoorTls::Broken
+            }
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}
         }
@@ -392,15 +411,28 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
-            let Some(course) = self.courses[course_id].as_mut() else { continue };
+            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
+                break;
+            };
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
             let mut recipients_of = Vec::new();
-            let asks = course.inquiry.asks(now, recipients.min(size - asked), &mut self.random);
+            let asks = course
+                .inquiry
+                .asks(now, recipients.min(size - asked), &mut self.random);
             for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, Asked { course: course_id, who, place }));
+                flying.push((
+                    id,
+                    Asked {
+                        course: course_id,
+                        who,
+                        place,
+                    },
+                ));
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
@@ -409,7 +441,9 @@ impl Scheduler {
             }
             if !recipients_of.is_empty() {
                 begun += 1;
-                flight.transactions.push(Transaction { recipients: recipients_of });
+                flight.transactions.push(Transaction {
+                    recipients: recipients_of,
+                });
             } else if !course.queued {
                 self.go_on(course_id);
             }

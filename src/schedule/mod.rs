@@ -345,6 +345,16 @@ impl Scheduler {
         }
     }
 
+    /// Waits for nobody any more: what is under way counts as not asked, and everything is settled.
+    pub fn abandon(&mut self, now: Moment) {
+        self.stop(Unprobed::Deadline, now);
+        let mut open: Vec<SessionId> = self.sessions.keys().copied().collect();
+        open.sort_unstable();
+        for session in open {
+            self.hear_session(session, Heard::Broken(None));
+        }
+    }
+
     fn set_time(&mut self, now: Moment) {
         self.now = now;
         self.clock.set(now.elapsed);

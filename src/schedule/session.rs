@@ -335,7 +335,7 @@ impl Scheduler {
                 self.broken(door_id, finding);
             }
             Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
-                self.doors[door_id].tls = DoorTls::Broken
+                self.doors[door_id].tls = DoorTls::Broken;
             }
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::policy::{Pace, Policy};
-use listproof::run::intake::look;
+use listproof::run::intake::Intake;
 use listproof::run::network::Network;
 use listproof::run::probing::{self, Job, Outcome};
 use listproof::run::progress::Progress;
@@ -198,7 +198,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let listed: Vec<String> = scenario.rows.iter().flat_map(emails).collect();
     let mut roster = Roster::default();
     for email in &listed {
-        if let Form::Fine(address) = look(email, policy.lists).form {
+        if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
             roster.enter(&address);
         }
     }
@@ -230,7 +230,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         )
     });
     let record = |email: String| {
-        let seen = look(&email, policy.lists);
+        let seen = Intake::new(policy.lists).look(&email);
         let record = told::record(&outcome.found, seen, &roster, false, now.wall);
         (email, record)
     };

@@ -1,5 +1,9 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where results and errors meet the user"
+)]
 
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -13,13 +17,14 @@ use tracing_subscriber::EnvFilter;
 use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
-use listproof::list::{ReadOptions, Source, Target, WriteOptions};
+use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
-use listproof::run::{self, stop::Stop};
-use listproof::settings::Settings;
+use listproof::run::{self, check::Offline, stop::Stop};
+use listproof::settings::{Reach, Settings};
 use listproof::smtp::{Reply, Stage};
+use listproof::verdict::Record;
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
@@ -55,17 +60,37 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         move |message: String| Error::Usage { message, hint }
     };
     let gates = Gates {
-        max_unknown: typed.max_unknown.map(|text| text.parse()).transpose().map_err(usage("--max-unknown"))?,
-        fail_if: typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(usage("--fail-if"))?,
+        max_unknown: typed
+            .max_unknown
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(usage("--max-unknown"))?,
+        fail_if: typed
+            .fail_if
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(usage("--fail-if"))?,
     };
     let in_world = typed.probing.world.is_some();
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        source: if typed.input == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::Path(typed.input)
+        },
+        reading: ReadOptions {
+            column: typed.column,
+            split_cells: typed.split_cells,
+        },
         target,
-        writing: WriteOptions { columns: typed.columns, prefix: typed.column_prefix, unprobed: false },
+        writing: WriteOptions {
+            columns: typed.columns,
+            prefix: typed.column_prefix,
+            unprobed: false,
+        },
         gates,
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         quiet: typed.telling.quiet,
@@ -81,7 +106,11 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
 fn target(output: &Path) -> Target {
-    let is_file = output.extension().is_some_and(|ending| ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let is_file = output.extension().is_some_and(|ending| {
+        ["csv", "tsv", "ndjson", "jsonl", "txt"]
+            .iter()
+            .any(|e| ending.eq_ignore_ascii_case(e))
+    });
     match output {
         output if output == Path::new("-") => Target::Stdout,
         output if is_file && !output.is_dir() => Target::File(output.to_owned()),
@@ -91,54 +120,120 @@ fn target(output: &Path) -> Target {
 
 fn check(typed: &Check) -> Result<Exit, Error> {
     log(&typed.telling);
-    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
-    let texts = if typed.addresses.is_empty() { read_addresses(typed.jsonl)? } else { typed.addresses.clone() };
-    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(&texts, &settings, typed.trace))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let write = |out: &mut dyn Write| -> std::io::Result<()> {
-        for (host, transcript) in &checked.dialogues {
-            writeln!(out, "{}", card::dialogue(host.as_str(), transcript))?;
-        }
-        for (text, record) in texts.iter().zip(&checked.records) {
-            if typed.json || typed.jsonl {
-                writeln!(out, "{}", listproof::list::object(text, record))?;
-            } else {
-                writeln!(out, "{}", card::card(text, record))?;
-            }
-        }
-        out.flush()
-    };
-    match write(&mut out) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::System { what: "write to stdout", source: error })
-        }
-        _ => Ok(checked.exit),
+    match check_and_tell(typed) {
+        // Who stops reading us has seen enough.
+        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        exit => exit,
     }
 }
 
+fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
+    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
+    let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
+        [] => Box::new(stdin_addresses(typed.jsonl)?),
+        texts => Box::new(texts.iter().cloned().map(Ok)),
+    };
+    let mut told = Told {
+        json: typed.json || typed.jsonl,
+        out: BufWriter::new(std::io::stdout().lock()),
+        line: Vec::new(),
+    };
+    if matches!(settings.reach, Reach::Offline) {
+        let mut offline = Offline::new(&settings)?;
+        for text in texts {
+            let text = text?;
+            told.tell(&text, &offline.check(&text))?;
+        }
+        return told.end(Exit::Finished);
+    }
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let in_world = typed.probing.world.is_some();
+    let checked = runtime(in_world)?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    for (host, transcript) in &checked.dialogues {
+        told.print(card::dialogue(host.as_str(), transcript).as_bytes())?;
+        told.print(b"\n")?;
+    }
+    for (text, record) in texts.iter().zip(&checked.records) {
+        told.tell(text, record)?;
+    }
+    told.end(checked.exit)
+}
+
+/// What `check` prints.
+struct Told<W: Write> {
+    json: bool,
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Told<W> {
+    fn tell(&mut self, text: &str, record: &Record) -> Result<(), Error> {
+        self.line.clear();
+        if self.json {
+            write_object(&mut self.line, text, record);
+        } else {
+            self.line.extend_from_slice(card::card(text, record).as_bytes());
+            self.line.push(b'\n');
+        }
+        stdout(self.out.write_all(&self.line))
+    }
+
+    fn print(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        stdout(self.out.write_all(bytes))
+    }
+
+    fn end(mut self, exit: Exit) -> Result<Exit, Error> {
+        stdout(self.out.flush()).map(|()| exit)
+    }
+}
+
+fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
+    written.map_err(|source| Error::System {
+        what: "write to stdout",
+        source,
+    })
+}
+
 /// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
-fn read_addresses(json: bool) -> Result<Vec<String>, Error> {
-    let stdin = std::io::stdin().lock();
-    if std::io::stdin().is_terminal() {
+fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Error>>, Error> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
         return Err(Error::Usage {
             message: "no address given".to_owned(),
-            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line".to_owned(),
+            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
+                .to_owned(),
         });
     }
-    let mut texts = Vec::new();
-    for (number, line) in stdin.split(b'\n').enumerate() {
-        let line = line.map_err(|source| Error::System { what: "read stdin", source })?;
+    let lines = BufReader::with_capacity(64 << 10, stdin.lock())
+        .split(b'\n')
+        .enumerate();
+    Ok(lines.filter_map(move |(number, line)| {
+        let line = match line {
+            Ok(line) => line,
+            Err(source) => {
+                return Some(Err(Error::System {
+                    what: "read stdin",
+                    source,
+                }));
+            }
+        };
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if !json {
-            texts.push(String::from_utf8_lossy(line).into_owned());
-        } else if !line.trim_ascii().is_empty() {
-            texts.push(email_of(line).ok_or_else(|| Error::Usage {
-                message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
-                hint: "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line".to_owned(),
-            })?);
+            return Some(Ok(String::from_utf8_lossy(line).into_owned()));
         }
-    }
-    Ok(texts)
+        let email = (!line.trim_ascii().is_empty()).then(|| email_of(line))?;
+        Some(email.ok_or_else(|| {
+            Error::Usage {
+                message: format!(
+                    "stdin:{}: neither a JSON string nor an object with `email`",
+                    number + 1
+                ),
+                hint:
+                    "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line"
+                        .to_owned(),
+            }
+        }))
+    }))
 }
 
 fn email_of(line: &[u8]) -> Option<String> {
@@ -152,9 +247,18 @@ fn email_of(line: &[u8]) -> Option<String> {
 fn explain(typed: &Explain) -> Result<Exit, Error> {
     let policy = Policy::of(typed.policy.as_deref())?;
     let operator_of = |host: &str| policy.providers().id_of(host);
-    let explainer = Explainer { rules: policy.replies(), operator_of: &operator_of };
+    let explainer = Explainer {
+        rules: policy.replies(),
+        operator_of: &operator_of,
+    };
     let out = BufWriter::new(std::io::stdout().lock());
-    let explain = |input: Box<dyn BufRead>| if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) };
+    let explain = |input: Box<dyn BufRead>| {
+        if typed.jsonl {
+            explainer.jsonl(input, out)
+        } else {
+            explainer.run(input, out)
+        }
+    };
     let done = match typed.text.as_deref() {
         None | Some("-") => explain(Box::new(std::io::stdin().lock())),
         Some(text) => match std::fs::File::open(text) {
@@ -163,7 +267,10 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System { what: "explain", source }),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "explain",
+            source,
+        }),
         _ => Ok(Exit::Finished),
     }
 }
@@ -177,11 +284,23 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             }
             print!("{}", policy.replies().loaded());
         }
-        cli::Policy::Show { reply, stage, mx, policy } => {
+        cli::Policy::Show {
+            reply,
+            stage,
+            mx,
+            policy,
+        } => {
             let policy = Policy::of(policy.as_deref())?;
-            let wrong = |message: String, hint: &str| Error::Usage { message, hint: hint.to_owned() };
-            let stage = Stage::from_word(stage)
-                .ok_or_else(|| wrong(format!("`{stage}` is not a step"), "take connect, helo, starttls, mail, rcpt, data or eod"))?;
+            let wrong = |message: String, hint: &str| Error::Usage {
+                message,
+                hint: hint.to_owned(),
+            };
+            let stage = Stage::from_word(stage).ok_or_else(|| {
+                wrong(
+                    format!("`{stage}` is not a step"),
+                    "take connect, helo, starttls, mail, rcpt, data or eod",
+                )
+            })?;
             let reply = Reply::parse(reply.as_bytes())
                 .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
             let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
@@ -195,7 +314,10 @@ fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+        world.log_to(Box::new(log.map_err(|source| Error::System {
+            what: "open the log",
+            source,
+        })?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
@@ -210,16 +332,22 @@ fn world(typed: &World) -> Result<Exit, Error> {
 }
 
 fn man() -> Result<Exit, Error> {
-    let write = |source| Error::System { what: "write to stdout", source };
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(write)?;
+    stdout(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()))?;
     Ok(Exit::Finished)
 }
 
 /// A scripted world runs in virtual time, on one thread; everything else on all cores.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let mut builder = if in_world {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
     builder.enable_all().start_paused(in_world);
-    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
+    builder.build().map_err(|source| Error::System {
+        what: "start the runtime",
+        source,
+    })
 }
 
 /// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.

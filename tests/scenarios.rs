@@ -2,7 +2,8 @@
 //! heard meanwhile. A file's name is a sentence; its keys beside the world's own are described below.
 #![expect(
     clippy::unwrap_used,
-    clippy::disallowed_methods,
+    clippy::format_collect,
+    clippy::format_push_string,
     reason = "a test reads its own files and stops at what fails"
 )]
 
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::policy::{Pace, Policy};
-use listproof::run::intake::look;
+use listproof::run::intake::Intake;
 use listproof::run::network::Network;
 use listproof::run::probing::{self, Job, Outcome};
 use listproof::run::progress::Progress;
@@ -197,7 +198,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let listed: Vec<String> = scenario.rows.iter().flat_map(emails).collect();
     let mut roster = Roster::default();
     for email in &listed {
-        if let Form::Fine(address) = look(email, policy.lists).form {
+        if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
             roster.enter(&address);
         }
     }
@@ -229,7 +230,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         )
     });
     let record = |email: String| {
-        let seen = look(&email, policy.lists);
+        let seen = Intake::new(policy.lists).look(&email);
         let record = told::record(&outcome.found, seen, &roster, false, now.wall);
         (email, record)
     };
@@ -256,11 +257,8 @@ fn check(text: &str) -> Vec<String> {
         over_within,
         ..
     } = &scenario.run;
-    let word = ended.outcome.found.shut.map(|shut| match shut {
-        Shut::PortClosed => "port_closed",
-        Shut::RefusedEverywhere => "refused_everywhere",
-    });
-    faults.same("shut", shut.as_deref().unwrap_or("no"), word.unwrap_or("no"));
+    let found = ended.outcome.found.shut.map_or("no", Shut::word);
+    faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
         faults

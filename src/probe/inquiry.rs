@@ -306,7 +306,11 @@ impl Inquiry {
             return false;
         };
         self.flying -= 1;
-        let trouble = Trouble { exchanger, at: now.wall, what };
+        let trouble = Trouble {
+            exchanger,
+            at: now.wall,
+            what,
+        };
         match who {
             Who::Listed(place) => {
                 let question = &mut self.questions[place as usize];
@@ -386,7 +390,11 @@ impl Inquiry {
         self.here.made_up_tries += 1;
         let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
         if reply.is_positive() {
-            let attempt = Attempt { exchanger, at: now.wall, said };
+            let attempt = Attempt {
+                exchanger,
+                at: now.wall,
+                said,
+            };
             return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
         }
         match meaning.cause {
@@ -598,7 +606,9 @@ impl Inquiry {
         };
         let proven = match (proven, &self.trouble) {
             // The host was given up while an acceptance was under way.
-            (CatchAll::NotAsked, Some(trouble)) if self.here.accepted > 0 => CatchAll::Failed(trouble.clone()),
+            (CatchAll::NotAsked, Some(trouble)) if self.here.accepted > 0 => {
+                CatchAll::Failed(trouble.clone())
+            }
             (proven, _) => proven,
         };
         let positive = if self.here.accepted > 0 {
@@ -619,7 +629,11 @@ impl Inquiry {
                 }
                 State::Closed
                     if matches!(proven, CatchAll::Yes(_))
-                        && question.inquired.attempts.last().is_none_or(|last| Some(&last.exchanger) == exchanger) =>
+                        && question
+                            .inquired
+                            .attempts
+                            .last()
+                            .is_none_or(|last| Some(&last.exchanger) == exchanger) =>
                 {
                     question.inquired.catch_all = proven.clone();
                 }

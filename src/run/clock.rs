@@ -25,13 +25,19 @@ impl Clock {
 
     /// A clock that shows this time of day now.
     pub fn showing(wall: SystemTime) -> Clock {
-        Clock { began: Instant::now(), wall }
+        Clock {
+            began: Instant::now(),
+            wall,
+        }
     }
 
     /// Now.
     pub fn now(&self) -> Moment {
         let elapsed = self.began.elapsed();
-        Moment { elapsed, wall: self.wall + elapsed }
+        Moment {
+            elapsed,
+            wall: self.wall + elapsed,
+        }
     }
 
     /// When the run will have lasted this long.

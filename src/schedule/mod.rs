@@ -606,8 +606,7 @@ impl Scheduler {
         self.next_session += 1;
         door.working += 1;
         lane.open += 1;
-        self.sessions
-            .insert(session, Session::new(door_id, lane.manners));
+        self.sessions.insert(session, Session::new(door_id, lane.manners));
         self.actions.push_back(Action::Open(Opening {
             session,
             host: door.host.clone(),

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use super::lane::DoorTls;
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
@@ -163,14 +163,24 @@ impl Scheduler {
 
     /// Takes the answers of a flight for true.
     fn believe(&mut self, id: SessionId) {
-        let answered = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.answered));
+        let answered = self
+            .sessions
+            .get_mut(&id)
+            .map(|session| std::mem::take(&mut session.answered));
         for (ask, said) in answered.into_iter().flatten() {
             self.answered(id, ask, said);
         }
     }
 
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some(Asked { course: course_id, who, place }) = self.landed(id, ask) else { return };
+        let Some(Asked {
+            course: course_id,
+            who,
+            place,
+        }) = self.landed(id, ask)
+        else {
+            return;
+        };
         let now = self.now;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -250,7 +260,13 @@ impl Scheduler {
 
     /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.state == State::Idle) else { return };
+        let Some(session) = self
+            .sessions
+            .get(&id)
+            .filter(|session| session.state == State::Idle)
+        else {
+            return;
+        };
         let (now, door) = (self.now.elapsed, &self.doors[session.door]);
         let is_held = door.hold_until.max(self.lanes[door.lane].hold_until) > now;
         let is_wanted = !door.courses.is_empty() && !is_held && now < session.idle_since + REST;
@@ -323,11 +339,23 @@ impl Scheduler {
             _ => None,
         };
         let mut was_question = false;
-        for (_, Asked { course: course_id, who, .. }) in unanswered {
-            let Some(course) = self.courses[course_id].as_mut() else { continue };
+        for (
+            _,
+            Asked {
+                course: course_id,
+                who,
+                ..
+            },
+        ) in unanswered
+        {
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
             courses.push(course_id);
             match suspected.take() {
-                Some(finding) => was_question = course.inquiry.dropped(who, Obstacle::Broken(finding), self.now),
+                Some(finding) => {
+                    was_question = course.inquiry.dropped(who, Obstacle::Broken(finding), self.now);
+                }
                 None => course.inquiry.unanswered(who),
             }
         }
@@ -342,7 +370,9 @@ impl Scheduler {
             if session.refused > 1 {
                 manners.refused = manners.refused.min(session.refused - 1);
             } else {
-                manners.transactions = manners.transactions.min(session.transactions.saturating_sub(1).max(1));
+                manners.transactions = manners
+                    .transactions
+                    .min(session.transactions.saturating_sub(1).max(1));
             }
         }
         match how {
@@ -365,7 +395,9 @@ impl Scheduler {
                 self.census.unreachable += usize::from(unreachable);
                 self.broken(door_id, finding);
             }
-            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => self.doors[door_id].tls = DoorTls::Broken,
+            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
+                self.doors[door_id].tls = DoorTls::Broken;
+            }
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}
         }
@@ -437,15 +469,28 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
-            let Some(course) = self.courses[course_id].as_mut() else { continue };
+            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
+                break;
+            };
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
             let mut recipients_of = Vec::new();
-            let asks = course.inquiry.asks(now, recipients.min(size - asked), &mut self.random);
+            let asks = course
+                .inquiry
+                .asks(now, recipients.min(size - asked), &mut self.random);
             for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, Asked { course: course_id, who, place }));
+                flying.push((
+                    id,
+                    Asked {
+                        course: course_id,
+                        who,
+                        place,
+                    },
+                ));
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
@@ -454,7 +499,9 @@ impl Scheduler {
             }
             if !recipients_of.is_empty() {
                 begun += 1;
-                flight.transactions.push(Transaction { recipients: recipients_of });
+                flight.transactions.push(Transaction {
+                    recipients: recipients_of,
+                });
             } else if !course.queued {
                 self.go_on(course_id);
             }

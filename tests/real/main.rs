@@ -45,7 +45,10 @@ fn main() -> ExitCode {
         without_lab(&scenarios, "only listed")
     } else if std::env::var_os("LISTPROOF_REAL").is_none() {
         let why = "set `LISTPROOF_REAL=1` to start mail servers for them";
-        eprintln!("the {} tests with real servers are left out: {why}", 2 * scenarios.len());
+        eprintln!(
+            "the {} tests with real servers are left out: {why}",
+            2 * scenarios.len()
+        );
         without_lab(&scenarios, why)
     } else {
         match namespace::enter() {

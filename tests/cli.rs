@@ -473,8 +473,8 @@ impl Drop for Served {
 fn signalled(signal: &str, code: i32) {
     let lab = Lab::new();
     let served = Served::new(&lab);
-    let list: String = (1..=100).map(|n| format!("{n},user{n}@slow.example\n")).collect();
-    lab.file("list.csv", format!("id,email\n{list}").as_bytes());
+    let rows: Vec<String> = (1..=100).map(|n| format!("{n},user{n}@slow.example")).collect();
+    lab.file("list.csv", format!("id,email\n{}\n", rows.join("\n")).as_bytes());
     let mut child = lab
         .command(&[
             "verify",

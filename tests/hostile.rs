@@ -222,8 +222,8 @@ fn garbage_instead_of_tls_is_answered_in_plain_words() {
         .lines()
         .map(|line| {
             let card: serde_json::Value = serde_json::from_str(line).unwrap();
-            let word = |key: &str| card[key].as_str().unwrap_or_default().to_owned();
-            (word("email_normalized"), word("reason"))
+            let text = |key: &str| card[key].as_str().unwrap_or_default().to_owned();
+            (text("email_normalized"), text("reason"))
         })
         .collect();
     let expected = [

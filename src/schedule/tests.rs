@@ -305,6 +305,9 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
     (0..times.len()).map(after).max().unwrap_or(0)
 }
 
+/// Each address, whether it exists, and whether a host of its domain accepts anybody.
+type Listed = HashMap<Target, (Address, bool, bool)>;
+
 /// Plays a world to its end.
 fn play(operators: &[Operator], run: Run) {
     let mut world = World {
@@ -329,7 +332,7 @@ fn play(operators: &[Operator], run: Run) {
     };
     let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment());
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
-    let mut listed: HashMap<Target, (Address, bool, bool)> = HashMap::new();
+    let mut listed = Listed::new();
     for (n, operator) in (0u8..).zip(operators) {
         let stops: Vec<Stop> = (0u8..)
             .zip(&operator.hosts)
@@ -375,6 +378,19 @@ fn play(operators: &[Operator], run: Run) {
             );
         }
     }
+    let settled = drive(&mut scheduler, &mut world, run);
+    assert!(
+        world.now < Duration::from_secs(3 * 86_400),
+        "it took {:?}",
+        world.now
+    );
+    assert_eq!(settled.len(), listed.len(), "everybody is settled");
+    check_limits(&world, &providers, run.pace);
+    check_verdicts(listed, settled);
+}
+
+/// Lets the scheduler and the hosts talk until nothing is to come.
+fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Target, Inquired> {
     let mut settled: HashMap<Target, Inquired> = HashMap::new();
     for event in 0.. {
         assert!(event < 20_000, "it does not come to its end");
@@ -408,24 +424,19 @@ fn play(operators: &[Operator], run: Run) {
             scheduler.hear(session, heard, world.moment());
         } else {
             let Some(wake) = wake else {
-                panic!(
-                    "nothing is to come, and {} of {} are settled",
-                    settled.len(),
-                    listed.len()
-                )
+                panic!("nothing is to come, and {} are settled", settled.len())
             };
             world.now = world.now.max(wake);
             scheduler.wake(world.moment());
         }
     }
-    assert!(
-        world.now < Duration::from_secs(3 * 86_400),
-        "it took {:?}",
-        world.now
-    );
-    assert_eq!(settled.len(), listed.len(), "everybody is settled");
-    for (lane, provider) in &providers {
-        let limits = provider.limits(run.pace);
+    settled
+}
+
+/// What the hosts counted is within the operator's data.
+fn check_limits(world: &World, providers: &HashMap<String, Arc<Provider>>, pace: Pace) {
+    for (lane, provider) in providers {
+        let limits = provider.limits(pace);
         let most = |times: &HashMap<String, Vec<Duration>>, span| {
             times.get(lane).map_or(0, |times| most_within(times, span))
         };
@@ -449,6 +460,10 @@ fn play(operators: &[Operator], run: Run) {
             );
         }
     }
+}
+
+/// Nobody who exists is condemned, and nobody who does not is praised.
+fn check_verdicts(listed: Listed, mut settled: HashMap<Target, Inquired>) {
     for (target, (address, exists, accepts_any)) in listed {
         let inquiry = settled.remove(&target).unwrap();
         let evidence = Evidence {

@@ -14,14 +14,16 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use listproof::cli::{Check, Cli, Command, Explain, LogFormat, Telling, Verify, World};
+use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
+use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
 use listproof::run::{self, check::Offline, stop::Stop};
 use listproof::settings::{Reach, Settings};
+use listproof::smtp::{Reply, Stage};
 use listproof::verdict::Record;
 
 /// How long `verify` waits for greylisting and other passing trouble.
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Command::Verify(typed) => verify(typed),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut std::io::stdout());
@@ -243,13 +246,10 @@ fn email_of(line: &[u8]) -> Option<String> {
 }
 
 fn explain(typed: &Explain) -> Result<Exit, Error> {
-    let policy = match &typed.policy {
-        Some(folder) => Policy::with_folder(folder)?,
-        None => Policy::built_in(),
-    };
-    let operator_of = |host: &str| policy.providers.id_of(host);
+    let policy = Policy::of(typed.policy.as_deref())?;
+    let operator_of = |host: &str| policy.providers().id_of(host);
     let explainer = Explainer {
-        rules: policy.replies,
+        rules: policy.replies(),
         operator_of: &operator_of,
     };
     let out = BufWriter::new(std::io::stdout().lock());
@@ -274,6 +274,41 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         }),
         _ => Ok(Exit::Finished),
     }
+}
+
+fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
+    match typed {
+        cli::Policy::Check { folder } => {
+            let policy = Policy::of(folder.as_deref())?;
+            for rule in policy.replies().iter() {
+                policy.replies().check(rule)?;
+            }
+            print!("{}", policy.replies().loaded());
+        }
+        cli::Policy::Show {
+            reply,
+            stage,
+            mx,
+            policy,
+        } => {
+            let policy = Policy::of(policy.as_deref())?;
+            let wrong = |message: String, hint: &str| Error::Usage {
+                message,
+                hint: hint.to_owned(),
+            };
+            let stage = Stage::from_word(stage).ok_or_else(|| {
+                wrong(
+                    format!("`{stage}` is not a step"),
+                    "take connect, helo, starttls, mail, rcpt, data or eod",
+                )
+            })?;
+            let reply = Reply::parse(reply.as_bytes())
+                .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
+            let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
+            print!("{}", policy.replies().trial(&reply, &Context { stage, provider }));
+        }
+    }
+    Ok(Exit::Finished)
 }
 
 fn world(typed: &World) -> Result<Exit, Error> {

@@ -2,7 +2,7 @@
 //!
 //! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text, and
 //! a table that is asked for a whole list gets an index on the way.
-//! Relies on: lines sorted by key, which a test of [`x.
+//! Relies on: lines sorted by key, which a test in `policy::lists` holds them to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};

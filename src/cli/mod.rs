@@ -33,6 +33,9 @@ pub enum Command {
     Check(Check),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
     Explain(Explain),
+    /// Look at the policy data: what is loaded, and which rule wins on a reply.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Serve a scripted world on loopback sockets, for trying and testing.
     World(World),
     /// Print completions for a shell.
@@ -115,6 +118,30 @@ pub struct Explain {
     /// Your own policy files: they add to the shipped ones or replace entries.
     #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
     pub policy: Option<PathBuf>,
+}
+
+/// `listproof policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check your own files, and show what is loaded.
+    Check {
+        /// The folder with your files.
+        folder: Option<PathBuf>,
+    },
+    /// Show which rule wins on a reply, and which others hold.
+    Show {
+        /// The reply, in quotes.
+        reply: String,
+        /// The step that it answered: connect, helo, starttls, mail, rcpt, data or eod.
+        #[arg(long, default_value = "rcpt")]
+        stage: String,
+        /// The exchanger that said it.
+        #[arg(long, value_name = "HOST")]
+        mx: Option<String>,
+        /// The folder with your files.
+        #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+        policy: Option<PathBuf>,
+    },
 }
 
 /// `listproof world`.

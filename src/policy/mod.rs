@@ -15,13 +15,11 @@ use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
 
-/// Everything that is known.
+/// Everything that is known. What comes with the program is read when it is first needed: an offline run reads no reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Who runs which hosts, and how gently they are asked.
-    pub providers: &'static Providers,
-    /// What replies mean.
-    pub replies: &'static ReplyRules,
+    own_providers: Option<&'static Providers>,
+    own_replies: Option<&'static ReplyRules>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
 }
@@ -30,10 +28,25 @@ impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
         Policy {
-            providers: Providers::built_in(),
-            replies: ReplyRules::built_in(),
+            own_providers: None,
+            own_replies: None,
             lists: Lists::built_in(),
         }
+    }
+
+    /// Who runs which hosts, and how gently they are asked.
+    pub fn providers(&self) -> &'static Providers {
+        self.own_providers.unwrap_or_else(Providers::built_in)
+    }
+
+    /// What replies mean.
+    pub fn replies(&self) -> &'static ReplyRules {
+        self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// What comes with the program, changed by a user's folder if there is one.
+    pub fn of(folder: Option<&Path>) -> Result<Policy, PolicyError> {
+        folder.map_or_else(|| Ok(Policy::built_in()), Policy::with_folder)
     }
 
     /// What comes with the program, changed by the files of a user's folder. It lives as long as the program: a run has
@@ -44,16 +57,16 @@ impl Policy {
             ..Policy::built_in()
         };
         if let Some((name, text)) = read(folder, "providers.toml")? {
-            let mut providers = policy.providers.clone();
+            let mut providers = policy.providers().clone();
             providers.extend(&name, &text)?;
-            policy.providers = Box::leak(Box::new(providers));
+            policy.own_providers = Some(Box::leak(Box::new(providers)));
         }
         if let Some((name, text)) = read(folder, "replies.toml")? {
             let rules = ReplyRules::load(&[RuleFile {
                 name: &name,
                 text: &text,
             }])?;
-            policy.replies = Box::leak(Box::new(rules));
+            policy.own_replies = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::intake::{Intake, Look, Seen};
+use super::intake::{Intake, Seen};
 use super::network::Network;
 use super::probing::{self, Job};
 use super::progress::Progress;
@@ -42,10 +42,7 @@ impl Offline {
     /// Looks by the lists of these settings.
     pub fn new(settings: &Settings) -> Result<Offline, Error> {
         Ok(Offline {
-            intake: Intake::new(Look {
-                lists: settings.policy()?.lists,
-                apply_suggestions: false,
-            }),
+            intake: Intake::new(settings.policy()?.lists),
             found: Found::nothing(Unprobed::Offline),
             roster: Roster::default(),
             risky_roles: settings.risky_roles,
@@ -77,10 +74,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         });
     };
     let policy = settings.policy()?;
-    let mut intake = Intake::new(Look {
-        lists: policy.lists,
-        apply_suggestions: false,
-    });
+    let mut intake = Intake::new(policy.lists);
     let mut roster = Roster::default();
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
     for seen in &seen {

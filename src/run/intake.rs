@@ -42,6 +42,16 @@ pub struct Look {
     pub apply_suggestions: bool,
 }
 
+/// By these lists, and nothing is put right.
+impl From<&'static Lists> for Look {
+    fn from(lists: &'static Lists) -> Look {
+        Look {
+            lists,
+            apply_suggestions: false,
+        }
+    }
+}
+
 /// Looks at cells. What the lists say about a domain is remembered, since a list has many addresses of few domains.
 pub struct Intake {
     how: Look,
@@ -61,9 +71,9 @@ struct Known {
 
 impl Intake {
     /// Looks this way.
-    pub fn new(how: Look) -> Intake {
+    pub fn new(how: impl Into<Look>) -> Intake {
         Intake {
-            how,
+            how: how.into(),
             domains: HashMap::default(),
         }
     }
@@ -225,10 +235,7 @@ mod tests {
 
     #[test]
     fn nothing_is_applied_unasked_and_a_domain_shows_the_same_twice() {
-        let mut intake = Intake::new(Look {
-            lists: Lists::built_in(),
-            apply_suggestions: false,
-        });
+        let mut intake = Intake::new(Lists::built_in());
         let first = intake.look("Jane@GMIAL.com");
         assert_eq!(first.repaired, None);
         assert_eq!(

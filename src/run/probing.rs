@@ -34,6 +34,9 @@ use crate::verdict::evidence::{Said, Unprobed};
 /// Domains looked up at once. More bought nothing where it was measured.
 const LOOKUPS: usize = 256;
 
+/// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// What a run asks for.
 pub struct Job {
     /// The other side.
@@ -131,7 +134,10 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
         tokio::select! {
             biased;
             Some((session, event)) = events.recv() => run.hear(session, event),
-            Some(Ok((entry, route))) = lookups.join_next() => run.routed(entry, route, progress),
+            // A lookup that failed inside leaves its rows unasked; they are written all the same.
+            Some(looked_up) = lookups.join_next() => if let Ok((entry, route)) = looked_up {
+                run.routed(entry, route, progress);
+            },
             Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
@@ -139,6 +145,11 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                 run.stop(Unprobed::Deadline);
             }
             () = stop.wait(), if !run.stopped => run.stop(Unprobed::Deadline),
+            () = until(job, run.cut_at) => {
+                lookups.abort_all();
+                sessions.abort_all();
+                run.cut();
+            }
         }
     }
     let Run {
@@ -167,6 +178,8 @@ struct Run<'a> {
     domain_of: HashMap<Target, Domain>,
     outcome: Outcome,
     stopped: bool,
+    /// When a stopped run waits no longer.
+    cut_at: Option<Duration>,
 }
 
 impl Run<'_> {
@@ -195,12 +208,26 @@ impl Run<'_> {
                 out_of_time: false,
             },
             stopped: false,
+            cut_at: None,
         }
     }
 
     fn stop(&mut self, unprobed: Unprobed) {
         self.stopped = true;
-        self.scheduler.stop(unprobed, self.job.network.clock.now());
+        let now = self.job.network.clock.now();
+        self.cut_at = Some(now.elapsed + GRACE);
+        self.scheduler.stop(unprobed, now);
+    }
+
+    /// Ends the sessions that are still open.
+    fn cut(&mut self) {
+        self.cut_at = None;
+        let now = self.job.network.clock.now();
+        let mut open: Vec<SessionId> = self.held.drain().map(|(session, _)| session).collect();
+        open.sort_unstable();
+        for session in open {
+            self.scheduler.hear(session, Heard::Broken(None), now);
+        }
     }
 
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
@@ -209,7 +236,7 @@ impl Run<'_> {
         let stops = self
             .outcome
             .found
-            .note_route(&entry.domain, route, policy.providers, policy.lists);
+            .note_route(&entry.domain, route, policy.providers(), policy.lists);
         if stops.is_empty() || self.job.dns_only || self.stopped {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
@@ -289,7 +316,7 @@ impl Run<'_> {
             Said {
                 stage,
                 reply: reply.clone(),
-                meaning: policy.replies.read(reply, &context),
+                meaning: policy.replies().read(reply, &context),
             }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::pace::{Pacer, RunClock};
 use super::{CourseId, DoorId, SessionId};
 use crate::address::Domain;
-use crate::policy::{Limits, Pace, Provider};
+use crate::policy::{Limits, Manners, Pace, Provider};
 use crate::verdict::evidence::{Obstacle, Said};
 
 /// Sessions refused in a row after which a lane is left alone for the rest of the run.
@@ -28,6 +28,8 @@ pub const FLIGHT: u32 = 50;
 pub struct Lane {
     /// Who it is.
     pub provider: Arc<Provider>,
+    /// What a session may do here: the operator's data, tightened by what a server did not bear.
+    pub manners: Manners,
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
@@ -46,6 +48,8 @@ pub struct Lane {
     /// Nothing is started before this time of the run.
     pub hold_until: Duration,
     refused_in_row: u32,
+    /// Its last session was cut off.
+    pub was_cut: bool,
     /// Why the lane is left alone.
     pub paused: Option<Box<Said>>,
     /// Its doors by address.
@@ -54,7 +58,10 @@ pub struct Lane {
     pub busy_doors: VecDeque<DoorId>,
     /// What its answers were.
     pub tally: Tally,
-    unknown: UnknownCount,
+    /// When unknown recipients were asked about, within the last day.
+    unknown: VecDeque<Duration>,
+    /// It waits for a free socket.
+    pub is_starved: bool,
 }
 
 /// What an operator's answers about listed addresses were.
@@ -68,6 +75,8 @@ pub struct Tally {
     pub accepted: u32,
     /// Sessions that came as far as a greeting.
     pub sessions: u32,
+    /// A connection to it was tried.
+    pub tried: bool,
     /// A door of it could not be reached.
     pub unreachable: bool,
 }
@@ -77,13 +86,6 @@ impl Tally {
     pub fn is_anomalous(&self) -> bool {
         self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
     }
-}
-
-/// Unknown recipients in the running hour and day.
-#[derive(Debug, Default)]
-struct UnknownCount {
-    hour: (Duration, u32),
-    day: (Duration, u32),
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -100,6 +102,7 @@ impl Lane {
         Lane {
             asks: Pacer::new(rate, FLIGHT, clock),
             dials: Pacer::new(limits.connections, 1, clock),
+            manners: provider.manners,
             provider,
             limits,
             open: 0,
@@ -110,11 +113,13 @@ impl Lane {
             flight: FLIGHT,
             hold_until: Duration::ZERO,
             refused_in_row: 0,
+            was_cut: false,
             paused: None,
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
-            unknown: UnknownCount::default(),
+            unknown: VecDeque::new(),
+            is_starved: false,
         }
     }
 
@@ -153,44 +158,57 @@ impl Lane {
 
     /// Counts an unknown recipient, listed or made up, against the caps.
     pub fn count_unknown(&mut self, now: Duration) {
-        for ((start, count), span) in [(&mut self.unknown.hour, HOUR), (&mut self.unknown.day, DAY)] {
-            if now >= *start + span {
-                (*start, *count) = (now, 0);
-            }
-            *count += 1;
+        if self.caps().next().is_none() {
+            return;
         }
+        self.unknown.push_back(now);
+        while self.unknown.front().is_some_and(|&first| first + DAY <= now) {
+            self.unknown.pop_front();
+        }
+    }
+
+    /// The caps with their spans.
+    fn caps(&self) -> impl Iterator<Item = (Duration, usize)> {
+        let caps = [
+            (HOUR, self.limits.unknown_per_hour),
+            (DAY, self.limits.unknown_per_day),
+        ];
+        caps.into_iter()
+            .filter_map(|(span, cap)| Some((span, cap? as usize)))
     }
 
     /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
     pub fn unknown_left(&self, now: Duration) -> u32 {
-        let caps = [
-            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
-            (self.unknown.day, DAY, self.limits.unknown_per_day),
-        ];
-        let left = |((start, count), span, cap): ((Duration, u32), Duration, Option<u32>)| {
-            let used = if now >= start + span { 0 } else { count };
-            cap.map_or(u32::MAX, |cap| {
-                cap.saturating_sub(used).saturating_sub(self.flying)
-            })
+        let left = |(span, cap): (Duration, usize)| {
+            let before = self.unknown.partition_point(|&at| at + span <= now);
+            let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
+            u32::try_from(cap)
+                .unwrap_or(u32::MAX)
+                .saturating_sub(used)
+                .saturating_sub(self.flying)
         };
-        caps.into_iter().map(left).min().unwrap_or(u32::MAX)
+        self.caps().map(left).min().unwrap_or(u32::MAX)
     }
 
     /// When the caps leave room again, as a time of the run.
     pub fn unknown_again(&self, now: Duration) -> Duration {
-        let caps = [
-            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
-            (self.unknown.day, DAY, self.limits.unknown_per_day),
-        ];
-        let full = |&((_, count), _, cap): &((Duration, u32), Duration, Option<u32>)| {
-            cap.is_some_and(|cap| count >= cap)
+        let again = |(span, cap): (Duration, usize)| {
+            let oldest = self.unknown.len().checked_sub(cap)?;
+            self.unknown.get(oldest).map(|&at| at + span)
         };
-        caps.into_iter()
-            .filter(full)
-            .map(|((start, _), span, _)| start + span)
-            .max()
-            .unwrap_or(now)
+        self.caps().filter_map(again).max().map_or(now, |at| at.max(now))
     }
+}
+
+/// Whether STARTTLS is said at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorTls {
+    /// Nobody asked for it.
+    Plain,
+    /// When it is offered: the operator's data or the server itself want it.
+    Wanted,
+    /// Not again: some old servers offer what they can't do.
+    Broken,
 }
 
 /// One address of an operator.
@@ -202,8 +220,8 @@ pub struct Door {
     pub address: IpAddr,
     /// A host name that led here.
     pub host: Domain,
-    /// Say STARTTLS when it is offered.
-    pub tls: bool,
+    /// Whether STARTTLS is said here.
+    pub tls: DoorTls,
     /// It stands in its lane's queue.
     pub busy: bool,
     /// Domains with questions that may be asked now.
@@ -229,7 +247,7 @@ impl Door {
             lane,
             address,
             host,
-            tls,
+            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
             busy: false,
             courses: VecDeque::new(),
             idle: Vec::new(),

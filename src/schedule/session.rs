@@ -1,7 +1,9 @@
 //! One session as the scheduler sees it: what flies on it, what it may still do, and what its end means for its door.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use super::lane::DoorTls;
 use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
@@ -36,12 +38,25 @@ pub(super) struct Session {
     state: State,
     manners: Manners,
     offer: Offer,
-    flying: HashMap<AskId, (CourseId, Who)>,
+    flying: HashMap<AskId, Asked>,
+    /// What came back of it.
+    answered: Vec<(AskId, Said)>,
     transactions: u32,
     refused: u32,
     answers: u32,
+    /// When it last had nothing to do.
+    idle_since: Duration,
     /// What makes this session useless for more questions.
     spoilt: Option<Said>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    course: CourseId,
+    who: Who,
+    /// How many recipients its transaction had before it.
+    place: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,9 +77,11 @@ impl Session {
             manners,
             offer: Offer::default(),
             flying: HashMap::new(),
+            answered: Vec::new(),
             transactions: 0,
             refused: 0,
             answers: 0,
+            idle_since: Duration::ZERO,
             spoilt: None,
         }
     }
@@ -120,29 +137,48 @@ impl Scheduler {
         match heard {
             Heard::Ready(offer) => {
                 session.offer = offer;
-                self.census.greeted = true;
+                self.census.connected = true;
                 let lane = self.doors[session.door].lane;
                 self.lanes[lane].tally.sessions += 1;
                 self.rest(id);
             }
-            Heard::Answered(ask, said) => self.answered(id, ask, said),
+            // Believed when the flight has landed: a server that says too much may have answered somebody else.
+            Heard::Answered(ask, said) => session.answered.push((ask, said)),
             Heard::Unable(ask) => {
-                if let Some((course_id, who)) = self.landed(id, ask)
-                    && let Some(course) = self.courses[course_id].as_mut()
+                if let Some(asked) = self.landed(id, ask)
+                    && let Some(course) = self.courses[asked.course].as_mut()
                 {
-                    course
-                        .inquiry
-                        .unable(who, Obstacle::Broken(Finding::Smtputf8Unsupported), self.now);
-                    self.go_on(course_id);
+                    let obstacle = Obstacle::Broken(Finding::Smtputf8Unsupported);
+                    course.inquiry.unable(asked.who, obstacle, self.now);
+                    self.go_on(asked.course);
                 }
             }
-            Heard::Landed => self.rest(id),
+            Heard::Landed => {
+                self.believe(id);
+                self.rest(id);
+            }
             Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls => self.ended(id, heard),
         }
     }
 
+    /// Takes the answers of a flight for true.
+    fn believe(&mut self, id: SessionId) {
+        let answered = self
+            .sessions
+            .get_mut(&id)
+            .map(|session| std::mem::take(&mut session.answered));
+        for (ask, said) in answered.into_iter().flatten() {
+            self.answered(id, ask, said);
+        }
+    }
+
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some((course_id, who)) = self.landed(id, ask) else {
+        let Some(Asked {
+            course: course_id,
+            who,
+            place,
+        }) = self.landed(id, ask)
+        else {
             return;
         };
         let now = self.now;
@@ -154,10 +190,19 @@ impl Scheduler {
         let Some(course) = self.courses[course_id].as_mut() else {
             return;
         };
-        if said.stage != Stage::Rcpt {
-            // The recipient was never asked: the transaction was refused for what we are.
+        // Too many recipients for one transaction: this one belongs into the next.
+        let is_crowded = said.reply.code == 452 && said.meaning.cause == Cause::RateLimited && place > 0;
+        if is_crowded {
+            lane.manners.recipients = lane.manners.recipients.min(place);
+            session.manners.recipients = session.manners.recipients.min(place);
+        }
+        // With MAIL refused, or the session ended (421), nothing was said about the recipient.
+        let is_unasked = said.stage != Stage::Rcpt || said.reply.code == 421;
+        if is_crowded || is_unasked {
             course.inquiry.unanswered(who);
-            session.spoilt.get_or_insert(said);
+            if is_unasked {
+                session.spoilt.get_or_insert(said);
+            }
             return self.go_on(course_id);
         }
         let cause = said.meaning.cause;
@@ -171,7 +216,8 @@ impl Scheduler {
             lane.tally.unknown += u32::from(cause == Cause::MailboxUnknown);
             lane.tally.accepted += u32::from(cause == Cause::Accepted);
         }
-        if cause == Cause::MailboxUnknown {
+        // A refusal in words that say nothing may be one, too.
+        if cause == Cause::MailboxUnknown || (cause == Cause::Ambiguous && said.reply.is_permanent()) {
             lane.count_unknown(now.elapsed);
         }
         if cause.fault() == Fault::Us {
@@ -185,7 +231,7 @@ impl Scheduler {
     }
 
     /// Takes an ask off its session.
-    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<(CourseId, Who)> {
+    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<Asked> {
         let session = self.sessions.get_mut(&id)?;
         let flying = session.flying.remove(&ask)?;
         let lane = self.doors[session.door].lane;
@@ -204,17 +250,31 @@ impl Scheduler {
         if used_up || self.stopping.is_some() {
             self.quit(id);
         } else {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.idle_since = self.now.elapsed;
+            }
             self.timers.insert((self.now.elapsed + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
     }
 
+    /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
-        if self
+        let Some(session) = self
             .sessions
             .get(&id)
-            .is_some_and(|session| session.state == State::Idle)
-        {
+            .filter(|session| session.state == State::Idle)
+        else {
+            return;
+        };
+        let (now, door) = (self.now.elapsed, &self.doors[session.door]);
+        let is_held = door.hold_until.max(self.lanes[door.lane].hold_until) > now;
+        let is_wanted = !door.courses.is_empty() && !is_held && now < session.idle_since + REST;
+        let until = session.idle_since + LINGER;
+        if until > now || is_wanted {
+            let again = if until > now { until } else { now + LINGER };
+            self.timers.insert((again, Timer::Linger(id)));
+        } else {
             self.quit(id);
         }
     }
@@ -238,7 +298,13 @@ impl Scheduler {
     /// A server refused us in the middle of a session.
     fn displeased(&mut self, door_id: DoorId, said: &Said) {
         match said.meaning.cause {
-            Cause::TlsRequired if !self.doors[door_id].tls => self.doors[door_id].tls = true,
+            Cause::TlsRequired => match self.doors[door_id].tls {
+                DoorTls::Plain => self.doors[door_id].tls = DoorTls::Wanted,
+                // It demands what did not work: nothing more can be learnt here.
+                DoorTls::Wanted | DoorTls::Broken => {
+                    self.close_door(door_id, &Obstacle::Refused(Box::new(said.clone())));
+                }
+            },
             Cause::RateLimited => {
                 let rest = said.meaning.retry_in.unwrap_or(REST * 2);
                 let lane = self.doors[door_id].lane;
@@ -250,6 +316,9 @@ impl Scheduler {
     }
 
     fn ended(&mut self, id: SessionId, how: Heard) {
+        if how != Heard::Broken(Some(Finding::MalformedReply)) {
+            self.believe(id);
+        }
         self.set_state(id, State::Leaving);
         let Some(session) = self.sessions.remove(&id) else {
             return;
@@ -263,30 +332,72 @@ impl Scheduler {
         let broke_off = !session.flying.is_empty();
         let mut courses = Vec::with_capacity(session.flying.len());
         let mut unanswered: Vec<_> = session.flying.into_iter().collect();
-        unanswered.sort_unstable_by_key(|(ask, _)| std::cmp::Reverse(*ask));
-        for (_, (course_id, who)) in unanswered {
-            if let Some(course) = self.courses[course_id].as_mut() {
-                course.inquiry.unanswered(who);
-                courses.push(course_id);
+        unanswered.sort_unstable_by_key(|(ask, _)| *ask);
+        // What broke a session without a word may be its oldest open question.
+        let mut suspected = match how {
+            Heard::Broken(finding) if session.spoilt.is_none() => finding,
+            _ => None,
+        };
+        let mut was_question = false;
+        for (
+            _,
+            Asked {
+                course: course_id,
+                who,
+                ..
+            },
+        ) in unanswered
+        {
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
+            courses.push(course_id);
+            match suspected.take() {
+                Some(finding) => {
+                    was_question = course.inquiry.dropped(who, Obstacle::Broken(finding), self.now);
+                }
+                None => course.inquiry.unanswered(who),
             }
         }
-        if broke_off && session.answers > 0 {
-            // It bore some of the flight, so the next one is smaller.
+        let was_refused = matches!(how, Heard::Refused(_));
+        let was_cut = broke_off || was_refused;
+        // One silent drop may be chance; a second session in a row is not.
+        let was_cut_before = std::mem::replace(&mut lane.was_cut, was_cut && !was_question);
+        if session.answers > 0 && (was_refused || (was_cut && was_cut_before && !was_question)) {
+            // It bore some of what it got, so the next session asks for less.
             lane.flight = (lane.flight / 2).max(1);
+            let manners = &mut lane.manners;
+            if session.refused > 1 {
+                manners.refused = manners.refused.min(session.refused - 1);
+            } else {
+                manners.transactions = manners
+                    .transactions
+                    .min(session.transactions.saturating_sub(1).max(1));
+            }
         }
         match how {
             Heard::Refused(said) => {
-                self.census.greeted = true;
-                self.displeased(door_id, &said);
+                self.census.connected = true;
+                // A server that ends a session in which it answered is not displeased with what we are.
+                if session.answers == 0 || said.meaning.cause != Cause::RateLimited {
+                    self.displeased(door_id, &said);
+                }
             }
-            Heard::Broken(Some(finding)) if session.answers == 0 => {
+            Heard::Broken(Some(_)) if session.spoilt.is_some() => {
+                if let Some(said) = &session.spoilt {
+                    self.displeased(door_id, said);
+                }
+            }
+            Heard::Broken(Some(finding)) if session.answers == 0 && !was_question => {
+                self.census.connected |= finding != Finding::ConnectFailed;
                 let unreachable = finding == Finding::ConnectFailed && !lane.tally.unreachable;
                 lane.tally.unreachable |= unreachable;
                 self.census.unreachable += usize::from(unreachable);
                 self.broken(door_id, finding);
             }
-            // Some old servers offer what they can't do. Where TLS is demanded, the refusal will say so.
-            Heard::NoTls if self.doors[door_id].tls => self.doors[door_id].tls = false,
+            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
+                self.doors[door_id].tls = DoorTls::Broken;
+            }
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}
         }
@@ -294,9 +405,6 @@ impl Scheduler {
             self.go_on(course);
         }
         self.wake_lane(lane_id);
-        if let Some(starved) = self.starved.pop_front() {
-            self.wake_lane(starved);
-        }
     }
 
     fn wake_lane(&mut self, lane: LaneId) {
@@ -368,14 +476,21 @@ impl Scheduler {
                 continue;
             };
             let mut recipients_of = Vec::new();
-            for (who, address) in course
+            let asks = course
                 .inquiry
-                .asks(now, recipients.min(size - asked), &mut self.random)
-            {
+                .asks(now, recipients.min(size - asked), &mut self.random);
+            for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, (course_id, who)));
+                flying.push((
+                    id,
+                    Asked {
+                        course: course_id,
+                        who,
+                        place,
+                    },
+                ));
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);

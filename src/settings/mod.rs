@@ -125,10 +125,7 @@ impl Settings {
 impl Settings {
     /// The policy, with the user's files if there are any.
     pub fn policy(&self) -> Result<Policy, Error> {
-        match &self.policy {
-            Some(folder) => Ok(Policy::with_folder(folder)?),
-            None => Ok(Policy::built_in()),
-        }
+        Ok(Policy::of(self.policy.as_deref())?)
     }
 }
 

@@ -27,7 +27,10 @@ pub(crate) struct Scenario {
     /// The domain of our envelope sender.
     #[serde(default = "our_domain")]
     pub(crate) sender_domain: String,
-    /// Flags of `verify` beyond HELO and sender.
+    /// How long `verify` may wait to ask again. None by default: a test that waits says so.
+    #[serde(default = "no_wait")]
+    pub(crate) max_wait: String,
+    /// Flags of `verify` beyond these.
     #[serde(default)]
     pub(crate) flags: Vec<String>,
     /// The exit code of `verify`.
@@ -77,6 +80,10 @@ pub(crate) struct Row {
 
 fn our_name() -> String {
     "probe.lab.test".to_owned()
+}
+
+fn no_wait() -> String {
+    "0s".to_owned()
 }
 
 fn our_domain() -> String {

@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::scenario::Scenario;
 
 /// The most that one scenario may take, in `timeout`'s words.
-const PATIENCE: &str = "180s";
+const PATIENCE: &str = "120s";
 
 /// What the results say about one row.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +39,7 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
         .arg(&out)
         .args(["--helo", &scenario.helo])
         .args(["--mail-from", &format!("check@{}", scenario.sender_domain)])
+        .args(["--max-wait", &scenario.max_wait])
         .args(&scenario.flags)
         .current_dir(folder)
         .env("HOME", folder)

@@ -169,6 +169,7 @@ impl Run<'_> {
             pace: job.pace,
             patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
+            egresses: 1,
         };
         let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         Run {

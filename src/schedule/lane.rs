@@ -28,6 +28,10 @@ pub const FLIGHT: u32 = 50;
 pub struct Lane {
     /// Who it is.
     pub provider: Arc<Provider>,
+    /// From which source address it is asked.
+    pub egress: usize,
+    /// Listed addresses that it was given.
+    pub given: usize,
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
@@ -73,6 +77,17 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Both together.
+    pub fn and(self, other: Tally) -> Tally {
+        Tally {
+            asked: self.asked + other.asked,
+            unknown: self.unknown + other.unknown,
+            accepted: self.accepted + other.accepted,
+            sessions: self.sessions + other.sessions,
+            unreachable: self.unreachable || other.unreachable,
+        }
+    }
+
     /// Too many vanished at once for it to be true: thresholds of an operator's own outage.
     pub fn is_anomalous(&self) -> bool {
         self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
@@ -91,7 +106,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
-    pub fn new(provider: Arc<Provider>, pace: Pace, clock: &RunClock) -> Lane {
+    pub fn new(provider: Arc<Provider>, egress: usize, pace: Pace, clock: &RunClock) -> Lane {
         let limits = provider.limits(pace);
         let (rate, allowed_open) = match pace {
             Pace::Fast => (limits.recipients, limits.open),
@@ -101,6 +116,8 @@ impl Lane {
             asks: Pacer::new(rate, FLIGHT, clock),
             dials: Pacer::new(limits.connections, 1, clock),
             provider,
+            egress,
+            given: 0,
             limits,
             open: 0,
             leaving: 0,

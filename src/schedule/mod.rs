@@ -44,6 +44,8 @@ type LaneId = usize;
 const LINGER: Duration = Duration::from_secs(2);
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
+/// Addresses of one domain that are worth a connection of their own from another egress.
+const SHARE: usize = 500;
 /// Sessions that broke in a row, without one answer, before a door is given up.
 const STRIKES: u32 = 2;
 
@@ -56,6 +58,8 @@ pub struct Limits {
     pub patience: Patience,
     /// Sessions open at once, over all lanes.
     pub sessions: usize,
+    /// Source addresses; each has lanes of its own.
+    pub egresses: usize,
 }
 
 /// A domain to ask about.
@@ -98,6 +102,8 @@ pub enum Action {
 pub struct Opening {
     /// Its name from now on.
     pub session: SessionId,
+    /// From which source address, counted from 0.
+    pub egress: usize,
     /// The exchanger.
     pub host: Domain,
     /// Its address; the port is the run's.
@@ -151,7 +157,8 @@ pub struct Scheduler {
     clock: RunClock,
     now: Moment,
     lanes: Vec<Lane>,
-    lane_of: HashMap<Arc<str>, LaneId>,
+    /// By egress and key.
+    lane_of: HashMap<(usize, Arc<str>), LaneId>,
     doors: Vec<Door>,
     courses: Vec<Option<Course>>,
     /// Courses that are not settled.
@@ -166,6 +173,8 @@ pub struct Scheduler {
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
     census: Census,
+    /// Which egress is next where it does not matter.
+    turn: usize,
 }
 
 /// How the operators received us.
@@ -203,6 +212,7 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             census: Census::default(),
+            turn: 0,
         }
     }
 
@@ -223,7 +233,9 @@ impl Scheduler {
 
     /// What an operator's answers were, by lane key (see [`Scheduler::lane_key`]).
     pub fn tally(&self, key: &str) -> Option<Tally> {
-        self.lane_of.get(key).map(|&lane| self.lanes[lane].tally)
+        let key: Arc<str> = key.into();
+        let lanes = (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+        lanes.map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
     }
 
     /// Are we shut out everywhere?
@@ -255,40 +267,55 @@ impl Scheduler {
         hosts.join(" ").into()
     }
 
-    /// Takes on a domain.
+    /// Takes on a domain. One with many addresses is shared by the egresses.
     pub fn order(&mut self, order: Order, now: Moment) {
         self.set_time(now);
         let Some(first) = order.exchangers.first() else {
             return;
         };
+        let key = Self::lane_key(&order.exchangers, first);
+        let Order { domain, exchangers, mut listed } = order;
+        let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
+        let share = listed.len().div_ceil(shares);
+        while listed.len() > share {
+            let part = listed.split_off(listed.len() - share);
+            let egress = self.least_busy_egress(&key);
+            self.take_on(egress, domain.clone(), &exchangers, part);
+        }
+        let egress = self.least_busy_egress(&key);
+        self.take_on(egress, domain, &exchangers, listed);
+        self.run_lanes();
+    }
+
+    /// The egress that was given the fewest addresses of an operator; equals take turns.
+    fn least_busy_egress(&mut self, key: &Arc<str>) -> usize {
+        let egresses = self.limits.egresses;
+        self.turn = (self.turn + 1) % egresses;
+        let given = |egress: &usize| {
+            let lane = self.lane_of.get(&(*egress, key.clone()));
+            lane.map_or(0, |&lane| self.lanes[lane].given)
+        };
+        (self.turn..egresses).chain(0..self.turn).min_by_key(given).unwrap_or(0)
+    }
+
+    fn take_on(&mut self, egress: usize, domain: Domain, exchangers: &[Stop], listed: Vec<(Target, Address)>) {
+        let stops: VecDeque<(Stop, LaneId)> = exchangers
+            .iter()
+            .map(|stop| {
+                let lane = self.lane(egress, Self::lane_key(exchangers, stop), &stop.provider);
+                (stop.clone(), lane)
+            })
+            .collect();
+        let Some((first, lane)) = stops.front() else { return };
+        self.lanes[*lane].given += listed.len();
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share),
             never_catch_all: first.provider.is_known() && share == 0.0,
         };
-        let hosts = order
-            .exchangers
-            .iter()
-            .map(|stop| stop.host.clone())
-            .collect::<Vec<_>>();
-        let stops = order.exchangers.iter().map(|stop| {
-            let lane = self.lane(&Self::lane_key(&order.exchangers, stop), &stop.provider);
-            (stop.clone(), lane)
-        });
-        let stops = stops.collect();
-        let inquiry = Inquiry::new(
-            order.domain,
-            hosts,
-            order.listed,
-            expectation,
-            self.limits.patience,
-        );
-        let course = Course {
-            inquiry,
-            stops,
-            door: None,
-            queued: false,
-        };
+        let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
+        let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
+        let course = Course { inquiry, stops, door: None, queued: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);
@@ -298,7 +325,6 @@ impl Scheduler {
             self.courses.len() - 1
         };
         self.go_on(id);
-        self.run_lanes();
     }
 
     /// Tells what happened on a session.
@@ -350,14 +376,12 @@ impl Scheduler {
         self.clock.set(now.elapsed);
     }
 
-    fn lane(&mut self, key: &Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        if let Some(&lane) = self.lane_of.get(key) {
-            return lane;
-        }
-        self.lanes
-            .push(Lane::new(provider.clone(), self.limits.pace, &self.clock));
-        self.lane_of.insert(key.clone(), self.lanes.len() - 1);
-        self.lanes.len() - 1
+    fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
+        *self.lane_of.entry((egress, key)).or_insert_with(|| {
+            let lane = Lane::new(provider.clone(), egress, self.limits.pace, &self.clock);
+            self.lanes.push(lane);
+            self.lanes.len() - 1
+        })
     }
 
     /// Brings a course to its next step: a queue, a wait, the next exchanger, or its end.
@@ -591,6 +615,7 @@ impl Scheduler {
             .insert(session, Session::new(door_id, lane.provider.manners));
         self.actions.push_back(Action::Open(Opening {
             session,
+            egress: lane.egress,
             host: door.host.clone(),
             address: door.address,
             tls: door.tls,

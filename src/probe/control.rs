@@ -26,12 +26,21 @@ pub fn postmaster(domain: &Domain) -> Option<Address> {
     Address::parse(&format!("postmaster@{domain}")).ok()
 }
 
-/// Should a made-up name be asked before the first listed address? It saves probes where catch-all domains are
-/// common: with `a` their share and `v` the share of unknown mailboxes, iff `a (1 + v) > v`.
-pub fn goes_first(catch_all_share: f64) -> bool {
+/// Should a made-up name be asked before the first of so many listed addresses? Asked first, it is spared in vain where
+/// the listed ones alone would have proven that not everybody is accepted; asked later, each catch-all domain costs one
+/// probe more. With `a` their share and `c` the chance that a control is needed, first is cheaper iff
+/// `(1 - a) c > 1 - 2 a`.
+pub fn goes_first(catch_all_share: f64, listed: usize) -> bool {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
-    catch_all_share * (1.0 + UNKNOWN_SHARE) > UNKNOWN_SHARE
+    let known = 1.0 - UNKNOWN_SHARE;
+    // A control is needed where somebody is accepted and fewer than two are refused.
+    let (all, one_less) = (known.powf(listed as f64), known.powf(listed as f64 - 1.0));
+    let needed = match listed {
+        0 | 1 => all,
+        _ => all + listed as f64 * UNKNOWN_SHARE * one_less,
+    };
+    (1.0 - catch_all_share) * needed > 1.0 - 2.0 * catch_all_share
 }
 
 #[cfg(test)]
@@ -55,7 +64,8 @@ mod tests {
 
     #[test]
     fn made_up_goes_first_only_where_catch_all_is_likely() {
-        assert!(!goes_first(0.0) && !goes_first(0.1));
-        assert!(goes_first(0.15));
+        assert!(!goes_first(0.0, 1) && !goes_first(0.1, 1) && !goes_first(0.0, 1000));
+        assert!(goes_first(0.15, 1) && goes_first(0.15, 3));
+        assert!(!goes_first(0.15, 50), "so many prove it by themselves");
     }
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::{CourseId, DoorId, SessionId};
+use super::queue::Queue;
+use super::{DoorId, SessionId};
 use crate::address::Domain;
 use crate::policy::{Limits, Pace, Provider};
 use crate::verdict::evidence::{Obstacle, Said};
@@ -35,6 +36,8 @@ pub struct Lane {
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
+    /// The most cells of it that a flight may take.
+    burst: u32,
     /// New connections.
     pub dials: Pacer,
     /// Sessions now, opening ones included.
@@ -112,8 +115,11 @@ impl Lane {
             Pace::Fast => (limits.recipients, limits.open),
             Pace::Gentle | Pace::Normal => (limits.recipients.min(START_PER_MINUTE), 1),
         };
+        // No flight is larger than the refusals that a session may have.
+        let burst = provider.manners.refused.min(FLIGHT);
         Lane {
-            asks: Pacer::new(rate, FLIGHT, clock),
+            burst,
+            asks: Pacer::new(rate, burst, clock),
             dials: Pacer::new(limits.connections, 1, clock),
             provider,
             egress,
@@ -147,7 +153,7 @@ impl Lane {
         if self.clean_answers.is_multiple_of(ANSWERS_TO_CLIMB) {
             self.allowed_open = (self.allowed_open + 1).min(self.limits.open);
             let rate = self.asks.per_minute().saturating_mul(3) / 2;
-            self.asks.change(rate.min(self.limits.recipients), FLIGHT);
+            self.asks.change(rate.min(self.limits.recipients), self.burst);
         }
     }
 
@@ -156,7 +162,7 @@ impl Lane {
         self.clean_answers = 0;
         self.allowed_open = 1;
         self.flight = (self.flight / 2).max(1);
-        self.asks.change(self.asks.per_minute() / 2, FLIGHT);
+        self.asks.change(self.asks.per_minute() / 2, self.burst);
         self.hold_until = self.hold_until.max(until);
     }
 
@@ -224,7 +230,7 @@ pub struct Door {
     /// It stands in its lane's queue.
     pub busy: bool,
     /// Domains with questions that may be asked now.
-    pub courses: VecDeque<CourseId>,
+    pub courses: Queue,
     /// Sessions waiting for a flight.
     pub idle: Vec<SessionId>,
     /// Sessions on their way or in flight.
@@ -248,7 +254,7 @@ impl Door {
             host,
             tls,
             busy: false,
-            courses: VecDeque::new(),
+            courses: Queue::default(),
             idle: Vec::new(),
             working: 0,
             strikes: 0,

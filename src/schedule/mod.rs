@@ -11,6 +11,7 @@
 
 pub mod lane;
 pub mod pace;
+mod queue;
 mod session;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -29,6 +30,7 @@ use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Inquired, Obstacle, Said, Unprobed};
 use lane::{Door, Lane, Tally};
 use pace::RunClock;
+use queue::Queue;
 use session::Session;
 pub use session::{Heard, meant};
 
@@ -42,6 +44,11 @@ type LaneId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
 const LINGER: Duration = Duration::from_secs(2);
+/// So long an idle session may wait for the lane's turn.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
+/// how many sessions are opened at once where few questions are left.
+const PROBES_PER_REFUSAL: u32 = 2;
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
 /// Addresses of one domain that are worth a connection of their own from another egress.
@@ -140,6 +147,8 @@ struct Course {
     door: Option<DoorId>,
     /// It stands in its door's queue.
     queued: bool,
+    /// It was asked about already.
+    begun: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -310,12 +319,12 @@ impl Scheduler {
         self.lanes[*lane].given += listed.len();
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
-            made_up_first: first.provider.is_known() && control::goes_first(share),
+            made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
             never_catch_all: first.provider.is_known() && share == 0.0,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
-        let course = Course { inquiry, stops, door: None, queued: false };
+        let course = Course { inquiry, stops, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);
@@ -361,7 +370,7 @@ impl Scheduler {
             self.quit(session);
         }
         for door in &mut self.doors {
-            door.courses.clear();
+            door.courses = Queue::default();
         }
         for id in 0..self.courses.len() {
             if let Some(course) = self.courses[id].as_mut() {
@@ -434,6 +443,11 @@ impl Scheduler {
         if let Some(said) = &lane.paused {
             return Err(Obstacle::Refused(said.clone()));
         }
+        if let Some(door) = course.door
+            && self.doors[door].dead.is_none()
+        {
+            return Ok(door);
+        }
         let mut last = nobody;
         // A door that others use already is better than a new one: its connection serves this domain too.
         let known = stop
@@ -461,7 +475,7 @@ impl Scheduler {
         };
         (course.door, course.queued) = (Some(door_id), true);
         let door = &mut self.doors[door_id];
-        door.courses.push_back(id);
+        door.courses.push(id, course.inquiry.unasked(), course.begun);
         if !std::mem::replace(&mut door.busy, true) {
             self.lanes[door.lane].busy_doors.push_back(door_id);
         }
@@ -479,13 +493,11 @@ impl Scheduler {
         let Some(course) = self.courses[id].take() else {
             return;
         };
-        if course.queued
-            && let Some(door) = course.door
-        {
-            self.doors[door].courses.retain(|other| *other != id);
-        }
         self.open_courses -= 1;
-        self.free_courses.push(id);
+        if !course.queued {
+            // Else its place in the queue still has the id; who finds it there frees it.
+            self.free_courses.push(id);
+        }
         let settled = course.inquiry.settle(self.stopping);
         self.actions
             .extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
@@ -548,11 +560,11 @@ impl Scheduler {
         if let Some(&session) = door.idle.last() {
             return self.fly(door_id, session);
         }
-        // One session for a few domains; another for each further dozen of them.
-        if door.working as usize * 12 >= door.courses.len() {
+        let lane_id = door.lane;
+        let refusals = self.lanes[lane_id].provider.manners.refused;
+        if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
             return Served::Full;
         }
-        let lane_id = door.lane;
         if !self.lanes[lane_id].has_room() {
             self.make_room(lane_id);
             return Served::Full;
@@ -569,6 +581,25 @@ impl Scheduler {
         }
         self.open(door_id);
         Served::Started
+    }
+
+    /// Do at least so many questions wait at a door?
+    fn waits_for(&self, door_id: DoorId, enough: u32) -> bool {
+        let courses = &self.doors[door_id].courses;
+        courses.len() >= enough as usize || self.demand(door_id, enough) >= enough
+    }
+
+    /// How many questions could be asked at a door now; counts no further than to `enough`.
+    fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
+        let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
+        let mut demand = 0;
+        for course in waiting {
+            demand += course.inquiry.demand();
+            if demand >= enough {
+                break;
+            }
+        }
+        demand.min(enough)
     }
 
     /// Sends a session without work away, so that another door of the lane gets its place.
@@ -594,9 +625,8 @@ impl Scheduler {
             return Served::Until(again);
         }
         let wait = again.saturating_sub(self.now.elapsed);
-        for course in std::mem::take(&mut self.doors[door_id].courses) {
+        for course in self.clear_queue(door_id) {
             if let Some(course) = self.courses[course].as_mut() {
-                course.queued = false;
                 course.inquiry.give_up(Unprobed::Budget(wait));
             }
             self.go_on(course);
@@ -631,12 +661,24 @@ impl Scheduler {
 
     /// Lets everybody who waits at a door look for another.
     fn send_on(&mut self, door_id: DoorId) {
-        for id in std::mem::take(&mut self.doors[door_id].courses) {
-            if let Some(course) = self.courses[id].as_mut() {
-                course.queued = false;
-            }
+        for id in self.clear_queue(door_id) {
             self.go_on(id);
         }
+    }
+
+    /// Takes all domains out of a door's queue.
+    fn clear_queue(&mut self, door_id: DoorId) -> Vec<CourseId> {
+        let queue = std::mem::take(&mut self.doors[door_id].courses);
+        let mut waiting = Vec::with_capacity(queue.len());
+        for id in queue.iter() {
+            if let Some(course) = self.courses[id].as_mut() {
+                course.queued = false;
+                waiting.push(id);
+            } else {
+                self.free_courses.push(id);
+            }
+        }
+        waiting
     }
 
     /// A session was refused for what we are, or by a host in trouble.

@@ -1,8 +1,9 @@
 //! One session as the scheduler sees it: what flies on it, what it may still do, and what its end means for its door.
 
-use std::collections::HashMap;
+use std::time::Duration;
 
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
+use super::queue::Queue;
+use super::{Action, CourseId, DoorId, LINGER, LaneId, PATIENCE, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
@@ -36,7 +37,9 @@ pub(super) struct Session {
     state: State,
     manners: Manners,
     offer: Offer,
-    flying: HashMap<AskId, (CourseId, Who)>,
+    flying: Vec<(AskId, CourseId, Who)>,
+    /// When it last became idle.
+    idle_since: Duration,
     transactions: u32,
     refused: u32,
     answers: u32,
@@ -61,7 +64,8 @@ impl Session {
             state: State::Working,
             manners,
             offer: Offer::default(),
-            flying: HashMap::new(),
+            flying: Vec::new(),
+            idle_since: Duration::ZERO,
             transactions: 0,
             refused: 0,
             answers: 0,
@@ -187,10 +191,11 @@ impl Scheduler {
     /// Takes an ask off its session.
     fn landed(&mut self, id: SessionId, ask: AskId) -> Option<(CourseId, Who)> {
         let session = self.sessions.get_mut(&id)?;
-        let flying = session.flying.remove(&ask)?;
+        let place = session.flying.iter().position(|(flying, ..)| *flying == ask)?;
+        let (_, course, who) = session.flying.swap_remove(place);
         let lane = self.doors[session.door].lane;
         self.lanes[lane].flying -= 1;
-        Some(flying)
+        Some((course, who))
     }
 
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -199,6 +204,7 @@ impl Scheduler {
             return;
         };
         let door = session.door;
+        session.idle_since = self.now.elapsed;
         self.set_state(id, State::Idle);
         let used_up = self.sessions.get(&id).is_some_and(Session::is_used_up);
         if used_up || self.stopping.is_some() {
@@ -210,12 +216,16 @@ impl Scheduler {
     }
 
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
-        if self
-            .sessions
-            .get(&id)
-            .is_some_and(|session| session.state == State::Idle)
-        {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.state == State::Idle) else {
+            return;
+        };
+        let now = self.now.elapsed;
+        let has_work = !self.doors[session.door].courses.is_empty();
+        let due = session.idle_since + if has_work { PATIENCE } else { LINGER };
+        if due <= now {
             self.quit(id);
+        } else {
+            self.timers.insert((due.min(now + LINGER), Timer::Linger(id)));
         }
     }
 
@@ -262,9 +272,9 @@ impl Scheduler {
         lane.flying -= u32::try_from(session.flying.len()).unwrap_or(0);
         let broke_off = !session.flying.is_empty();
         let mut courses = Vec::with_capacity(session.flying.len());
-        let mut unanswered: Vec<_> = session.flying.into_iter().collect();
-        unanswered.sort_unstable_by_key(|(ask, _)| std::cmp::Reverse(*ask));
-        for (_, (course_id, who)) in unanswered {
+        let mut unanswered = session.flying;
+        unanswered.sort_unstable_by_key(|(ask, ..)| std::cmp::Reverse(*ask));
+        for (_, course_id, who) in unanswered {
             if let Some(course) = self.courses[course_id].as_mut() {
                 course.inquiry.unanswered(who);
                 courses.push(course_id);
@@ -342,18 +352,8 @@ impl Scheduler {
             .min(session.refusals_left())
             .min(unknown_left);
         let (recipients, transactions_left) = (session.recipients(), session.transactions_left());
-        let waiting = self.doors[door_id]
-            .courses
-            .iter()
-            .filter_map(|&course| self.courses[course].as_ref());
-        let mut demand = 0;
-        for course in waiting {
-            demand += course.inquiry.demand();
-            if demand >= room {
-                break;
-            }
-        }
-        let size = room.min(demand).max(1);
+        let size = self.demand(door_id, room).max(1);
+        let lane = &mut self.lanes[lane_id];
         if let Err(wait) = lane.asks.take(size) {
             return Served::Until(now.elapsed + wait);
         }
@@ -361,20 +361,27 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else { break };
-            let Some(course) = self.courses[course_id].as_mut() else { continue };
+            let Some(course_id) = self.doors[door_id].courses.pop() else { break };
+            let Some(course) = self.courses[course_id].as_mut() else {
+                self.free_courses.push(course_id);
+                continue;
+            };
+            let was_long = Queue::is_long(course.inquiry.unasked());
             let mut recipients_of = Vec::new();
             for (who, address) in course.inquiry.asks(now, recipients.min(size - asked), &mut self.random) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, (course_id, who)));
+                flying.push((id, course_id, who));
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
+            course.begun |= !recipients_of.is_empty();
+            let queue = &mut self.doors[door_id].courses;
             if course.queued {
-                self.doors[door_id].courses.push_back(course_id);
+                queue.push(course_id, course.inquiry.unasked(), course.begun);
             }
+            queue.asked(u32::try_from(recipients_of.len()).unwrap_or(u32::MAX), was_long);
             if !recipients_of.is_empty() {
                 begun += 1;
                 flight.transactions.push(Transaction { recipients: recipients_of });

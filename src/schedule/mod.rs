@@ -522,6 +522,7 @@ impl Scheduler {
         if held > self.now.elapsed {
             later(held);
         } else {
+            let mut lacks_room = false;
             let mut untried = self.lanes[id].busy_doors.len();
             while untried > 0 {
                 untried -= 1;
@@ -535,9 +536,13 @@ impl Scheduler {
                     }
                     Served::Started => untried = self.lanes[id].busy_doors.len() + 1,
                     Served::Until(at) => later(at),
+                    Served::NoRoom => lacks_room = true,
                     Served::Full => {}
                 }
                 self.lanes[id].busy_doors.push_back(door);
+            }
+            if lacks_room {
+                self.make_room(id);
             }
         }
         if let Some(at) = wake {
@@ -566,8 +571,7 @@ impl Scheduler {
             return Served::Full;
         }
         if !self.lanes[lane_id].has_room() {
-            self.make_room(lane_id);
-            return Served::Full;
+            return Served::NoRoom;
         }
         if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
             return self.hit_cap(door_id);
@@ -737,4 +741,6 @@ enum Served {
     Until(Duration),
     /// Nothing until a session ends or lands.
     Full,
+    /// Nothing until another door's session ends.
+    NoRoom,
 }

@@ -178,3 +178,58 @@ impl Bound {
         self.lanes.iter().map(|lane| lane.sessions).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::mix::Mix;
+
+    /// One domain at Google with every row, nobody unknown; a DNS that answers a hundred times a second.
+    fn one_domain() -> Mix {
+        let text = r#"
+            unknown = 0.0
+            duplicates = 0.0
+            invalid = 0.0
+            dead = 0.0
+            dns_per_second = 100
+            wait_s = 300
+            domains = { universe = 1000, exponent = 0.5, head = 1 }
+            big = [{ operator = "google", share = 1.0 }]
+            operator = [{ id = "google", share = 0.0, doors = 1, catch_all = 0.1, latency_ms = 40, think_ms = 5 }]
+            hosters = { count = 0, share = 0.0, catch_all = 0.0, latency_ms = 1, think_ms = 1 }
+            own = { share = 1.0, catch_all = 0.0, greylists = 1.0, refuses = 0.0, latency_ms = 100, think_ms = 10 }
+        "#;
+        Mix::parse("one_domain.toml", text).unwrap()
+    }
+
+    #[test]
+    fn one_domain_is_bound_by_the_rate_of_recipients() {
+        let list = List::generate(&one_domain(), 6000, 1);
+        let bound = Bound::of(&list, Pace::Fast, 1, 1000);
+        let lane = bound.lanes[0];
+        // Nobody is refused, so one control; 10 recipients to a transaction, 50 transactions to a session.
+        assert_eq!((lane.need.probes, lane.need.refused, lane.need.transactions), (6001, 1, 601));
+        assert_eq!(lane.sessions, 13);
+        // 6001 probes at 5000 a minute; 13 sessions at 100 a minute would take less.
+        assert_eq!(bound.time(), Duration::from_secs_f64(6001.0 * 60.0 / 5000.0));
+        assert_eq!(bound.dns, Duration::from_millis(10));
+        // 462 in a session: 4 round trips and 10 flights, and the time to think.
+        let session = 0.040 * 14.0 + 0.005 * 6001.0 / 13.0;
+        assert!((lane.session.as_secs_f64() - session).abs() < 1e-6, "{:?}", lane.session);
+        let halved = Bound::of(&list, Pace::Fast, 2, 1000);
+        assert_eq!(halved.time(), bound.time() / 2);
+    }
+
+    #[test]
+    fn greylisting_hosts_are_bound_by_the_last_first_contact() {
+        let mix = Mix { big: Vec::new(), ..one_domain() };
+        let list = List::generate(&mix, 50, 1);
+        let bound = Bound::of(&list, Pace::Fast, 1, 1000);
+        assert_eq!(bound.need().domains, list.domains.len() as u64);
+        assert_eq!(bound.need().probes, 2 * (50 + bound.need().domains), "listed and control, twice each");
+        let last = list.domains.len() as u32 - 1;
+        let session = bound.lanes[list.domains[last as usize].host as usize].session;
+        let expected = Duration::from_millis(10 * u64::from(last)) + Duration::from_secs(300) + 2 * session;
+        assert_eq!(bound.time(), expected);
+    }
+}

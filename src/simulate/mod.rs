@@ -254,3 +254,53 @@ impl<'a> Run<'a> {
 fn moment(elapsed: Duration) -> Moment {
     Moment { elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::mix::Shipped;
+
+    fn run(mix: Shipped, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> Outcome {
+        let list = Arc::new(List::generate(&mix.mix().unwrap(), rows, 7));
+        let max_wait = Duration::from_secs(1800);
+        simulate(&list, &Setup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
+    }
+
+    #[test]
+    fn everything_is_settled_and_no_limit_broken() {
+        for mix in [Shipped::B2b, Shipped::B2c] {
+            for (egresses, pace) in [(1, Pace::Fast), (4, Pace::Fast), (1, Pace::Normal)] {
+                let outcome = run(mix, 1500, egresses, pace, None);
+                let what = format!("{mix:?} {egresses} {pace:?}");
+                assert_eq!(outcome.settled, outcome.ordered, "{what}");
+                assert_eq!(outcome.violations, receivers::Violations::default(), "{what}");
+                assert!(outcome.refuser_sessions <= 20, "{what}: {}", outcome.refuser_sessions);
+                if pace == Pace::Fast {
+                    assert!(outcome.probes >= outcome.bound.need().probes, "{what}");
+                    assert!(outcome.ratio() >= 1.0, "{what}: {}", outcome.ratio());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_tells_enough_to_count_again() {
+        let mut log = Vec::new();
+        let outcome = run(Shipped::B2b, 500, 1, Pace::Fast, Some(&mut log));
+        let lines: Vec<serde_json::Value> =
+            log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
+        let sum = |lines: &[serde_json::Value], key: &str| lines.iter().filter_map(|line| line[key].as_u64()).sum::<u64>();
+        assert_eq!(of("setup").len(), 1);
+        assert_eq!(of("domain").len(), outcome.domains);
+        assert_eq!(of("session").len() as u64, outcome.connections);
+        assert_eq!(sum(&of("session"), "asked"), outcome.probes);
+        assert_eq!(sum(&of("session"), "controls"), outcome.controls);
+    }
+
+    #[test]
+    fn a_seed_makes_one_list_and_one_run() {
+        let [one, other] = [(); 2].map(|()| run(Shipped::B2c, 500, 2, Pace::Fast, None));
+        assert_eq!((one.makespan, one.probes, one.connections), (other.makespan, other.probes, other.connections));
+    }
+}

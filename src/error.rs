@@ -109,7 +109,9 @@ impl Error {
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
             Error::World(fault) => Some(fault.hint()),
-            Error::Resolver(_) => Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned()),
+            Error::Resolver(_) => {
+                Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned())
+            }
             Error::System { .. } => None,
         }
     }
@@ -142,8 +144,12 @@ impl Shut {
     /// What happened, for people.
     pub fn sentence(self) -> &'static str {
         match self {
-            Shut::PortClosed => "no mail server could be reached: port 25 is closed here, or the network is down",
-            Shut::RefusedEverywhere => "nearly every operator refuses us, so the trouble is ours and not the list's",
+            Shut::PortClosed => {
+                "no mail server could be reached: port 25 is closed here, or the network is down"
+            }
+            Shut::RefusedEverywhere => {
+                "nearly every operator refuses us, so the trouble is ours and not the list's"
+            }
         }
     }
 

@@ -1,5 +1,9 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where results and errors meet the user")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where results and errors meet the user"
+)]
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
@@ -12,17 +16,19 @@ use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use listproof::cli::{Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
+use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions};
 use listproof::policy::Policy;
+use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
 use listproof::run::{self, stop::Stop};
 use listproof::settings::Settings;
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
+use listproof::smtp::{Reply, Stage};
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
@@ -32,6 +38,7 @@ fn main() -> ExitCode {
         Command::Verify(typed) => verify(typed),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
+        Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
         Command::Simulate(typed) => simulate(&typed),
         Command::Completions { shell } => {
@@ -58,17 +65,37 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         move |message: String| Error::Usage { message, hint }
     };
     let gates = Gates {
-        max_unknown: typed.max_unknown.map(|text| text.parse()).transpose().map_err(usage("--max-unknown"))?,
-        fail_if: typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>().map_err(usage("--fail-if"))?,
+        max_unknown: typed
+            .max_unknown
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(usage("--max-unknown"))?,
+        fail_if: typed
+            .fail_if
+            .iter()
+            .map(|text| text.parse())
+            .collect::<Result<_, _>>()
+            .map_err(usage("--fail-if"))?,
     };
     let in_world = typed.probing.world.is_some();
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        source: if typed.input == Path::new("-") {
+            Source::Stdin
+        } else {
+            Source::Path(typed.input)
+        },
+        reading: ReadOptions {
+            column: typed.column,
+            split_cells: typed.split_cells,
+        },
         target,
-        writing: WriteOptions { columns: typed.columns, prefix: typed.column_prefix, unprobed: false },
+        writing: WriteOptions {
+            columns: typed.columns,
+            prefix: typed.column_prefix,
+            unprobed: false,
+        },
         gates,
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         quiet: typed.telling.quiet,
@@ -84,7 +111,11 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
 fn target(output: &Path) -> Target {
-    let is_file = output.extension().is_some_and(|ending| ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e)));
+    let is_file = output.extension().is_some_and(|ending| {
+        ["csv", "tsv", "ndjson", "jsonl", "txt"]
+            .iter()
+            .any(|e| ending.eq_ignore_ascii_case(e))
+    });
     match output {
         output if output == Path::new("-") => Target::Stdout,
         output if is_file && !output.is_dir() => Target::File(output.to_owned()),
@@ -95,8 +126,16 @@ fn target(output: &Path) -> Target {
 fn check(typed: &Check) -> Result<Exit, Error> {
     log(&typed.telling);
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
-    let texts = if typed.addresses.is_empty() { read_addresses(typed.jsonl)? } else { typed.addresses.clone() };
-    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    let texts = if typed.addresses.is_empty() {
+        read_addresses(typed.jsonl)?
+    } else {
+        typed.addresses.clone()
+    };
+    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(
+        &texts,
+        &settings,
+        typed.trace,
+    ))?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     let write = |out: &mut dyn Write| -> std::io::Result<()> {
         for (host, transcript) in &checked.dialogues {
@@ -112,9 +151,10 @@ fn check(typed: &Check) -> Result<Exit, Error> {
         out.flush()
     };
     match write(&mut out) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::System { what: "write to stdout", source: error })
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "write to stdout",
+            source: error,
+        }),
         _ => Ok(checked.exit),
     }
 }
@@ -125,12 +165,16 @@ fn read_addresses(json: bool) -> Result<Vec<String>, Error> {
     if std::io::stdin().is_terminal() {
         return Err(Error::Usage {
             message: "no address given".to_owned(),
-            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line".to_owned(),
+            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
+                .to_owned(),
         });
     }
     let mut texts = Vec::new();
     for (number, line) in stdin.split(b'\n').enumerate() {
-        let line = line.map_err(|source| Error::System { what: "read stdin", source })?;
+        let line = line.map_err(|source| Error::System {
+            what: "read stdin",
+            source,
+        })?;
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if !json {
             texts.push(String::from_utf8_lossy(line).into_owned());
@@ -153,14 +197,20 @@ fn email_of(line: &[u8]) -> Option<String> {
 }
 
 fn explain(typed: &Explain) -> Result<Exit, Error> {
-    let policy = match &typed.policy {
-        Some(folder) => Policy::with_folder(folder)?,
-        None => Policy::built_in(),
+    let policy = Policy::of(typed.policy.as_deref())?;
+    let operator_of = |host: &str| policy.providers().id_of(host);
+    let explainer = Explainer {
+        rules: policy.replies(),
+        operator_of: &operator_of,
     };
-    let operator_of = |host: &str| policy.providers.id_of(host);
-    let explainer = Explainer { rules: policy.replies, operator_of: &operator_of };
     let out = BufWriter::new(std::io::stdout().lock());
-    let explain = |input: Box<dyn BufRead>| if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) };
+    let explain = |input: Box<dyn BufRead>| {
+        if typed.jsonl {
+            explainer.jsonl(input, out)
+        } else {
+            explainer.run(input, out)
+        }
+    };
     let done = match typed.text.as_deref() {
         None | Some("-") => explain(Box::new(std::io::stdin().lock())),
         Some(text) => match std::fs::File::open(text) {
@@ -169,16 +219,57 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System { what: "explain", source }),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System {
+            what: "explain",
+            source,
+        }),
         _ => Ok(Exit::Finished),
     }
+}
+
+fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
+    match typed {
+        cli::Policy::Check { folder } => {
+            let policy = Policy::of(folder.as_deref())?;
+            for rule in policy.replies().iter() {
+                policy.replies().check(rule)?;
+            }
+            print!("{}", policy.replies().loaded());
+        }
+        cli::Policy::Show {
+            reply,
+            stage,
+            mx,
+            policy,
+        } => {
+            let policy = Policy::of(policy.as_deref())?;
+            let wrong = |message: String, hint: &str| Error::Usage {
+                message,
+                hint: hint.to_owned(),
+            };
+            let stage = Stage::from_word(stage).ok_or_else(|| {
+                wrong(
+                    format!("`{stage}` is not a step"),
+                    "take connect, helo, starttls, mail, rcpt, data or eod",
+                )
+            })?;
+            let reply = Reply::parse(reply.as_bytes())
+                .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
+            let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
+            print!("{}", policy.replies().trial(&reply, &Context { stage, provider }));
+        }
+    }
+    Ok(Exit::Finished)
 }
 
 fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+        world.log_to(Box::new(log.map_err(|source| Error::System {
+            what: "open the log",
+            source,
+        })?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
@@ -203,12 +294,25 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
         sockets: run::sockets::available(),
         seed: typed.seed,
     };
-    let log = typed.log.as_ref().map(|path| OpenOptions::new().create(true).write(true).truncate(true).open(path));
-    let mut log = log.transpose().map_err(failed("open the log"))?.map(BufWriter::new);
+    let log = typed.log.as_ref().map(|path| {
+        OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(path)
+    });
+    let mut log = log
+        .transpose()
+        .map_err(failed("open the log"))?
+        .map(BufWriter::new);
     let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(failed("write the log"))?;
-    log.map_or(Ok(()), |mut log| log.flush()).map_err(failed("write the log"))?;
-    let cost = Cost { wall: clock.now().elapsed, cpu: run::clock::cpu() };
+    log.map_or(Ok(()), |mut log| log.flush())
+        .map_err(failed("write the log"))?;
+    let cost = Cost {
+        wall: clock.now().elapsed,
+        cpu: run::clock::cpu(),
+    };
     if typed.json {
         println!("{}", outcome.json(&list, cost));
     } else {
@@ -218,16 +322,28 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
 }
 
 fn man() -> Result<Exit, Error> {
-    let write = |source| Error::System { what: "write to stdout", source };
-    clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()).map_err(write)?;
+    let write = |source| Error::System {
+        what: "write to stdout",
+        source,
+    };
+    clap_mangen::Man::new(Cli::command())
+        .render(&mut std::io::stdout())
+        .map_err(write)?;
     Ok(Exit::Finished)
 }
 
 /// A scripted world runs in virtual time, on one thread; everything else on all cores.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let mut builder = if in_world {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
     builder.enable_all().start_paused(in_world);
-    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
+    builder.build().map_err(|source| Error::System {
+        what: "start the runtime",
+        source,
+    })
 }
 
 /// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.

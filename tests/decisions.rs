@@ -1,6 +1,10 @@
 //! The judgement: its whole table as a readable snapshot, and the one law as a property.
 
-#![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a failed fixture is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::format_push_string,
+    reason = "a failed fixture is a failed test"
+)]
 
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +14,8 @@ use listproof::reason::{Cause, Fault, Finding, Reason, Verdict};
 use listproof::route::{Absence, DnsFault};
 use listproof::smtp::{Reply, Stage};
 use listproof::verdict::evidence::{
-    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Slip, Trouble, Unprobed,
+    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Slip, Trouble,
+    Unprobed,
 };
 use listproof::verdict::{Confidence, Judgement, Kinds, decide};
 use proptest::prelude::*;
@@ -30,15 +35,27 @@ fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) 
         retry_in: None,
         blocklist: None,
     };
-    Said { stage, reply: Reply::new(code, ["words"]), meaning }
+    Said {
+        stage,
+        reply: Reply::new(code, ["words"]),
+        meaning,
+    }
 }
 
 fn attempt(said: Said) -> Attempt {
-    Attempt { exchanger: host("mx.acme.example"), at: NOW, said }
+    Attempt {
+        exchanger: host("mx.acme.example"),
+        at: NOW,
+        said,
+    }
 }
 
 fn trouble(what: Obstacle) -> Trouble {
-    Trouble { exchanger: host("mx.acme.example"), at: NOW, what }
+    Trouble {
+        exchanger: host("mx.acme.example"),
+        at: NOW,
+        what,
+    }
 }
 
 fn evidence(inquiry: Inquired) -> Evidence {
@@ -46,7 +63,10 @@ fn evidence(inquiry: Inquired) -> Evidence {
         form: Form::Fine(Address::parse("jane@acme.example").unwrap()),
         kinds: Kinds::default(),
         slip: None,
-        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        route: Some(RouteFact::Hosts {
+            provider: "".into(),
+            evidence: true,
+        }),
         inquiry,
     }
 }
@@ -58,21 +78,38 @@ fn judge(evidence: &Evidence) -> Judgement {
 fn row(out: &mut String, left: &str, evidence: &Evidence) {
     let judgement = judge(evidence);
     let retry = judgement.retry_after.and_then(|at| at.duration_since(NOW).ok());
-    let retry = retry.map(|wait| humantime::format_duration(wait).to_string()).unwrap_or_default();
+    let retry = retry
+        .map(|wait| humantime::format_duration(wait).to_string())
+        .unwrap_or_default();
     let (reason, rule, confidence) = (judgement.reason, &judgement.rule, judgement.confidence.word());
-    *out += &format!("| {left} | {reason} | {} | {confidence} | {rule} | {retry} |\n", reason.verdict().word());
+    *out += &format!(
+        "| {left} | {reason} | {} | {confidence} | {rule} | {retry} |\n",
+        reason.verdict().word()
+    );
 }
 
-const HEAD: &str = "| evidence | reason | verdict | confidence | rule | retry in |\n|---|---|---|---|---|---|\n";
+const HEAD: &str =
+    "| evidence | reason | verdict | confidence | rule | retry in |\n|---|---|---|---|---|---|\n";
 
 /// Every meaning of one reply at RCPT, permanent and transient, with no control beside it.
 fn one_reply() -> String {
     let mut out = HEAD.to_owned();
     for &cause in Cause::ALL {
-        let codes: &[u16] = if cause == Cause::Accepted { &[250] } else { &[550, 450] };
+        let codes: &[u16] = if cause == Cause::Accepted {
+            &[250]
+        } else {
+            &[550, 450]
+        };
         for &code in codes {
             let attempts = vec![attempt(said(Stage::Rcpt, code, cause, None))];
-            row(&mut out, &format!("{code} {}", cause.word()), &evidence(Inquired { attempts, ..Inquired::default() }));
+            row(
+                &mut out,
+                &format!("{code} {}", cause.word()),
+                &evidence(Inquired {
+                    attempts,
+                    ..Inquired::default()
+                }),
+            );
         }
     }
     out
@@ -80,12 +117,26 @@ fn one_reply() -> String {
 
 /// An acceptance, by what the made-up name got.
 fn acceptance() -> String {
-    let blocked = trouble(Obstacle::Refused(Box::new(said(Stage::Rcpt, 450, Cause::Greylisted, None))));
+    let blocked = trouble(Obstacle::Refused(Box::new(said(
+        Stage::Rcpt,
+        450,
+        Cause::Greylisted,
+        None,
+    ))));
     let gone = trouble(Obstacle::Broken(Finding::Disconnected));
     let states = [
-        ("made-up name accepted", CatchAll::Yes(Box::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None))))),
-        ("made-up name refused in clear words", CatchAll::No(Proof::Control)),
-        ("made-up name refused in unclear words", CatchAll::No(Proof::UnclearControl)),
+        (
+            "made-up name accepted",
+            CatchAll::Yes(Box::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
+        ),
+        (
+            "made-up name refused in clear words",
+            CatchAll::No(Proof::Control),
+        ),
+        (
+            "made-up name refused in unclear words",
+            CatchAll::No(Proof::UnclearControl),
+        ),
         ("listed names refused in clear words", CatchAll::No(Proof::Listed)),
         ("unclear about the made-up name, twice", CatchAll::Unclear),
         ("made-up name greylisted to the end", CatchAll::Failed(blocked)),
@@ -95,10 +146,21 @@ fn acceptance() -> String {
     let mut out = HEAD.to_owned();
     for (left, catch_all) in states {
         let attempts = vec![attempt(said(Stage::Rcpt, 250, Cause::Accepted, None))];
-        let base = evidence(Inquired { attempts, catch_all, ..Inquired::default() });
+        let base = evidence(Inquired {
+            attempts,
+            catch_all,
+            ..Inquired::default()
+        });
         row(&mut out, &format!("accepted, {left}"), &base);
-        let slip = Some(Slip { meant: "jane@acme-tools.example".to_owned(), probable: true });
-        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { slip, ..base });
+        let slip = Some(Slip {
+            meant: "jane@acme-tools.example".to_owned(),
+            probable: true,
+        });
+        row(
+            &mut out,
+            &format!("accepted, {left}, probable typo"),
+            &Evidence { slip, ..base },
+        );
     }
     out
 }
@@ -114,8 +176,19 @@ fn undecided() -> String {
             ("not asked", Positive::NotAsked),
         ] {
             let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
-            let inquiry = Inquired { attempts, positive, ..Inquired::default() };
-            row(&mut out, &format!("unclear, if about the mailbox {}; somebody else {left}", cause.word()), &evidence(inquiry));
+            let inquiry = Inquired {
+                attempts,
+                positive,
+                ..Inquired::default()
+            };
+            row(
+                &mut out,
+                &format!(
+                    "unclear, if about the mailbox {}; somebody else {left}",
+                    cause.word()
+                ),
+                &evidence(inquiry),
+            );
         }
     }
     out
@@ -129,11 +202,22 @@ fn without_reply() -> String {
     for (left, form) in [
         ("an empty cell", Form::Empty),
         ("no address", Form::Broken("no_at")),
-        ("a name that the provider does not allow", Form::NotAllowed("gmail".to_owned())),
+        (
+            "a name that the provider does not allow",
+            Form::NotAllowed("gmail".to_owned()),
+        ),
         ("a special-use domain", Form::SpecialUse(address())),
         ("an address literal", Form::Literal(address())),
     ] {
-        row(&mut out, left, &Evidence { form, route: None, ..nothing() });
+        row(
+            &mut out,
+            left,
+            &Evidence {
+                form,
+                route: None,
+                ..nothing()
+            },
+        );
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),
@@ -142,11 +226,27 @@ fn without_reply() -> String {
         ("MX on loopback", RouteFact::Unroutable),
         ("SERVFAIL", RouteFact::Failed(DnsFault::ServFail)),
         ("a resolver that rewrites", RouteFact::Failed(DnsFault::Rewritten)),
-        ("an operator that can't be asked", RouteFact::Hosts { provider: "silent".into(), evidence: false }),
+        (
+            "an operator that can't be asked",
+            RouteFact::Hosts {
+                provider: "silent".into(),
+                evidence: false,
+            },
+        ),
     ] {
-        row(&mut out, left, &Evidence { route: Some(route), ..nothing() });
+        row(
+            &mut out,
+            left,
+            &Evidence {
+                route: Some(route),
+                ..nothing()
+            },
+        );
     }
-    let kinds = Kinds { disposable: Some(true), ..Kinds::default() };
+    let kinds = Kinds {
+        disposable: Some(true),
+        ..Kinds::default()
+    };
     row(&mut out, "a throw-away domain", &Evidence { kinds, ..nothing() });
     for unprobed in [
         Unprobed::Offline,
@@ -155,14 +255,28 @@ fn without_reply() -> String {
         Unprobed::Budget(Duration::from_secs(7200)),
         Unprobed::OperatorPaused,
     ] {
-        let inquiry = Inquired { unprobed: Some(unprobed), ..Inquired::default() };
+        let inquiry = Inquired {
+            unprobed: Some(unprobed),
+            ..Inquired::default()
+        };
         row(&mut out, unprobed.word(), &evidence(inquiry));
     }
-    for finding in
-        [Finding::ConnectFailed, Finding::Timeout, Finding::Disconnected, Finding::MalformedReply, Finding::Smtputf8Unsupported]
-    {
-        let inquiry = Inquired { trouble: Some(trouble(Obstacle::Broken(finding))), ..Inquired::default() };
-        row(&mut out, &format!("obstacle {}", finding.word()), &evidence(inquiry));
+    for finding in [
+        Finding::ConnectFailed,
+        Finding::Timeout,
+        Finding::Disconnected,
+        Finding::MalformedReply,
+        Finding::Smtputf8Unsupported,
+    ] {
+        let inquiry = Inquired {
+            trouble: Some(trouble(Obstacle::Broken(finding))),
+            ..Inquired::default()
+        };
+        row(
+            &mut out,
+            &format!("obstacle {}", finding.word()),
+            &evidence(inquiry),
+        );
     }
     row(&mut out, "nothing at all", &nothing());
     out
@@ -182,26 +296,45 @@ fn the_table_of_all_decisions() {
 
 #[test]
 fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
-    let says = |name: &str| Attempt { exchanger: host(name), ..attempt(said(Stage::Rcpt, 556, Cause::DomainNoMail, None)) };
-    let one = Inquired { attempts: vec![says("mx1.acme.example"), says("mx1.acme.example")], ..Inquired::default() };
+    let says = |name: &str| Attempt {
+        exchanger: host(name),
+        ..attempt(said(Stage::Rcpt, 556, Cause::DomainNoMail, None))
+    };
+    let one = Inquired {
+        attempts: vec![says("mx1.acme.example"), says("mx1.acme.example")],
+        ..Inquired::default()
+    };
     assert_eq!(judge(&evidence(one)).reason, Cause::Ambiguous.into());
-    let two = Inquired { attempts: vec![says("mx1.acme.example"), says("mx2.acme.example")], ..Inquired::default() };
+    let two = Inquired {
+        attempts: vec![says("mx1.acme.example"), says("mx2.acme.example")],
+        ..Inquired::default()
+    };
     assert_eq!(judge(&evidence(two)).reason, Cause::DomainNoMail.into());
 }
 
 #[test]
 fn an_operators_outage_holds_its_dead_mailboxes_back() {
     let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
-    let inquiry = Inquired { attempts, anomaly: true, ..Inquired::default() };
+    let inquiry = Inquired {
+        attempts,
+        anomaly: true,
+        ..Inquired::default()
+    };
     assert_eq!(judge(&evidence(inquiry)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
 fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
     let attempts = vec![attempt(said(Stage::Rcpt, 554, Cause::RelayDenied, None))];
-    let denied = Inquired { attempts, ..Inquired::default() };
+    let denied = Inquired {
+        attempts,
+        ..Inquired::default()
+    };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
-    let unserved = Inquired { unserved: true, ..denied };
+    let unserved = Inquired {
+        unserved: true,
+        ..denied
+    };
     let judgement = judge(&evidence(unserved));
     assert_eq!(judgement.reason, Finding::DomainNotServed.into());
     assert_eq!(judgement.confidence, Confidence::Inferred);
@@ -228,18 +361,33 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
     prop_oneof![
         Just(CatchAll::NotAsked),
         Just(CatchAll::Unclear),
-        prop::sample::select(vec![Proof::Control, Proof::UnclearControl, Proof::Listed]).prop_map(CatchAll::No),
+        prop::sample::select(vec![Proof::Control, Proof::UnclearControl, Proof::Listed])
+            .prop_map(CatchAll::No),
         any_said().prop_map(|said| CatchAll::Yes(Box::new(attempt(said)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
 }
 
 fn any_inquiry() -> impl Strategy<Value = Inquired> {
-    let positive = prop::sample::select(vec![Positive::Accepted, Positive::SameWords, Positive::Silent, Positive::NotAsked]);
-    let unprobed = prop::option::of(prop::sample::select(vec![Unprobed::Deadline, Unprobed::OperatorPaused]));
+    let positive = prop::sample::select(vec![
+        Positive::Accepted,
+        Positive::SameWords,
+        Positive::Silent,
+        Positive::NotAsked,
+    ]);
+    let unprobed = prop::option::of(prop::sample::select(vec![
+        Unprobed::Deadline,
+        Unprobed::OperatorPaused,
+    ]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
-    (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
-        |(attempts, catch_all, positive, trouble, unprobed)| Inquired {
+    (
+        attempts,
+        any_catch_all(),
+        positive,
+        prop::option::of(any_trouble()),
+        unprobed,
+    )
+        .prop_map(|(attempts, catch_all, positive, trouble, unprobed)| Inquired {
             attempts,
             catch_all,
             positive,
@@ -247,8 +395,7 @@ fn any_inquiry() -> impl Strategy<Value = Inquired> {
             unprobed,
             unserved: false,
             anomaly: false,
-        },
-    )
+        })
 }
 
 /// Could this be a fact about the mailbox or the domain?

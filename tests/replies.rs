@@ -25,6 +25,7 @@ fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
 struct Recorded {
     line: &'static str,
     cause: Cause,
+    rule: &'static str,
     stage: Stage,
     provider: Option<&'static str>,
     reply: Reply,
@@ -35,19 +36,21 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/documented.txt"),
         include_str!("replies/remembered.txt"),
         include_str!("replies/contrary.txt"),
+        include_str!("replies/everyday.txt"),
     ];
     let lines = files
         .into_iter()
         .flat_map(str::lines)
         .filter(|line| !line.is_empty() && !line.starts_with('#'));
     let record = |line: &'static str| {
-        let parts: Vec<&str> = line.splitn(4, " | ").collect();
-        let [cause, stage, provider, reply] = parts[..] else {
-            panic!("four columns: {line}")
+        let parts: Vec<&str> = line.splitn(5, " | ").collect();
+        let [cause, rule, stage, provider, reply] = parts[..] else {
+            panic!("five columns: {line}")
         };
         Recorded {
             line,
             cause: Cause::from_word(cause).unwrap(),
+            rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
             reply: Reply::parse(reply.replace("\\n", "\n").as_bytes()).unwrap(),
@@ -64,6 +67,7 @@ fn recorded_replies_mean_what_they_meant() {
     for Recorded {
         line,
         cause,
+        rule,
         stage,
         provider,
         reply,
@@ -76,7 +80,7 @@ fn recorded_replies_mean_what_they_meant() {
                 provider: *provider,
             },
         );
-        if meaning.cause != *cause {
+        if (meaning.cause, meaning.rule.as_str()) != (*cause, *rule) {
             wrong.push(format!(
                 "{} by {}, not {line}",
                 meaning.cause.word(),
@@ -126,7 +130,7 @@ fn providers() -> impl Strategy<Value = Option<&'static str>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
     fn a_temporary_refusal_never_condemns(words in words(), code in 400u16..500, provider in providers()) {
@@ -234,9 +238,9 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
             "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read",
         ),
     ] {
-        let refusal = load(&text).unwrap_err().to_string();
+        let refusal = load(&text).unwrap_err();
         assert!(
-            refusal.starts_with(fault) && refusal.contains("\nhint: "),
+            refusal.to_string().starts_with(fault) && !refusal.hint.is_empty(),
             "{refusal}"
         );
     }

@@ -12,7 +12,13 @@ use crate::simulate::mix::Shipped;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]
-#[command(name = "listproof", version, about, max_term_width = 110, propagate_version = true)]
+#[command(
+    name = "listproof",
+    version,
+    about,
+    max_term_width = 110,
+    propagate_version = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -28,6 +34,9 @@ pub enum Command {
     Check(Check),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
     Explain(Explain),
+    /// Look at the policy data: what is loaded, and which rule wins on a reply.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Serve a scripted world on loopback sockets, for trying and testing.
     World(World),
     /// Run the real scheduler in a generated world under a virtual clock, and compare it with what is possible.
@@ -110,6 +119,30 @@ pub struct Explain {
     pub policy: Option<PathBuf>,
 }
 
+/// `listproof policy`.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Check your own files, and show what is loaded.
+    Check {
+        /// The folder with your files.
+        folder: Option<PathBuf>,
+    },
+    /// Show which rule wins on a reply, and which others hold.
+    Show {
+        /// The reply, in quotes.
+        reply: String,
+        /// The step that it answered: connect, helo, starttls, mail, rcpt, data or eod.
+        #[arg(long, default_value = "rcpt")]
+        stage: String,
+        /// The exchanger that said it.
+        #[arg(long, value_name = "HOST")]
+        mx: Option<String>,
+        /// The folder with your files.
+        #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+        policy: Option<PathBuf>,
+    },
+}
+
 /// `listproof world`.
 #[derive(Debug, Args)]
 pub struct World {
@@ -175,7 +208,12 @@ pub struct Probing {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dns", "source_ip", "proxy"])]
     pub world: Option<PathBuf>,
     /// Ask this name server; may be given again [default: the system's].
-    #[arg(long, env = "LISTPROOF_DNS", value_name = "ADDR[:PORT]", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "LISTPROOF_DNS",
+        value_name = "ADDR[:PORT]",
+        value_delimiter = ','
+    )]
     pub dns: Vec<String>,
     /// The port of the mail servers [default: 25].
     #[arg(long, env = "LISTPROOF_SMTP_PORT", value_name = "N")]
@@ -184,10 +222,20 @@ pub struct Probing {
     #[arg(long, env = "LISTPROOF_SOURCE_IP", value_name = "ADDR")]
     pub source_ip: Option<std::net::IpAddr>,
     /// Connect through this proxy: `socks5://[USER:PASSWORD@]HOST:PORT`.
-    #[arg(long, env = "LISTPROOF_PROXY", value_name = "URL", conflicts_with = "source_ip")]
+    #[arg(
+        long,
+        env = "LISTPROOF_PROXY",
+        value_name = "URL",
+        conflicts_with = "source_ip"
+    )]
     pub proxy: Option<String>,
     /// Mail servers in this range may be connected to although it is not public; may be given again.
-    #[arg(long, env = "LISTPROOF_ALLOW_MX_NET", value_name = "CIDR", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "LISTPROOF_ALLOW_MX_NET",
+        value_name = "CIDR",
+        value_delimiter = ','
+    )]
     pub allow_mx_net: Vec<IpNet>,
     /// How hard to press [default: normal].
     #[arg(long, env = "LISTPROOF_PACE", value_enum)]

@@ -72,7 +72,7 @@ pub fn reply(text: &str) -> Reply {
         return reply;
     }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
-        && let Some(reply) = pasted(close_quote(&text[code.start()..]))
+        && let Some(reply) = pasted(close_quote(text, code.start()))
     {
         return reply;
     }
@@ -118,15 +118,14 @@ pub fn names_recipient(text: &str) -> bool {
     RECIPIENT.is_match(text)
 }
 
-/// A reply that stands in quotes ends with them; one that Postfix or Sendmail put in parentheses loses the last.
-fn close_quote(text: &str) -> &str {
-    let text = text.split("\nGiving up on ").next().unwrap_or(text);
-    let text = text
-        .split(['\''])
-        .next()
-        .filter(|head| text.contains("' ") && head.len() > 12)
-        .unwrap_or(text);
-    text.trim_end().trim_end_matches(['\'', '"'])
+/// The text from a reply's code on, up to the quote that closes it or the line with which qmail ends its report.
+fn close_quote(text: &str, code: usize) -> &str {
+    let (before, reply) = text.split_at(code);
+    let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
+    let reply = quote
+        .and_then(|quote| reply.rsplit_once(quote))
+        .map_or(reply, |(quoted, _)| quoted);
+    reply.split("\nGiving up on ").next().unwrap_or(reply).trim_end()
 }
 
 fn bare_status(word: &str) -> Option<Enhanced> {

@@ -11,7 +11,10 @@ pub fn object(email: &str, record: &Record) -> Json {
     object.insert("email".to_owned(), email.into());
     let mut scratch = String::new();
     for column in Column::ALL {
-        let told = Told { record, duplicate_of: None };
+        let told = Told {
+            record,
+            duplicate_of: None,
+        };
         let value = match column.value(told, &mut scratch) {
             Value::None => Json::Null,
             Value::Word(word) | Value::Text(word) => word.into(),

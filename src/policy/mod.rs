@@ -16,13 +16,11 @@ use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
 
-/// Everything that is known.
+/// Everything that is known. What comes with the program is read when it is first needed: an offline run reads no reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
-    /// Who runs which hosts, and how gently they are asked.
-    pub providers: &'static Providers,
-    /// What replies mean.
-    pub replies: &'static ReplyRules,
+    own_providers: Option<&'static Providers>,
+    own_replies: Option<&'static ReplyRules>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
 }
@@ -30,21 +28,46 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy { providers: Providers::built_in(), replies: ReplyRules::built_in(), lists: Lists::built_in() }
+        Policy {
+            own_providers: None,
+            own_replies: None,
+            lists: Lists::built_in(),
+        }
+    }
+
+    /// Who runs which hosts, and how gently they are asked.
+    pub fn providers(&self) -> &'static Providers {
+        self.own_providers.unwrap_or_else(Providers::built_in)
+    }
+
+    /// What replies mean.
+    pub fn replies(&self) -> &'static ReplyRules {
+        self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// What comes with the program, changed by a user's folder if there is one.
+    pub fn of(folder: Option<&Path>) -> Result<Policy, PolicyError> {
+        folder.map_or_else(|| Ok(Policy::built_in()), Policy::with_folder)
     }
 
     /// What comes with the program, changed by the files of a user's folder. It lives as long as the program: a run has
     /// one policy.
     pub fn with_folder(folder: &Path) -> Result<Policy, PolicyError> {
-        let mut policy = Policy { lists: Box::leak(Box::new(Lists::with_files(folder)?)), ..Policy::built_in() };
+        let mut policy = Policy {
+            lists: Box::leak(Box::new(Lists::with_files(folder)?)),
+            ..Policy::built_in()
+        };
         if let Some((name, text)) = read(folder, "providers.toml")? {
-            let mut providers = policy.providers.clone();
+            let mut providers = policy.providers().clone();
             providers.extend(&name, &text)?;
-            policy.providers = Box::leak(Box::new(providers));
+            policy.own_providers = Some(Box::leak(Box::new(providers)));
         }
         if let Some((name, text)) = read(folder, "replies.toml")? {
-            let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
-            policy.replies = Box::leak(Box::new(rules));
+            let rules = ReplyRules::load(&[RuleFile {
+                name: &name,
+                text: &text,
+            }])?;
+            policy.own_replies = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
     }
@@ -69,12 +92,18 @@ impl From<lists::ListError> for PolicyError {
     fn from(fault: lists::ListError) -> PolicyError {
         let hint = "a user's list has one entry a line; a `-` in front removes a shipped one".to_owned();
         match fault {
-            lists::ListError::Unreadable { file, source } => {
-                PolicyError { file: file.display().to_string(), line: 1, what: source.to_string(), hint }
-            }
-            lists::ListError::Line { file, line, what } => {
-                PolicyError { file: file.display().to_string(), line, what, hint }
-            }
+            lists::ListError::Unreadable { file, source } => PolicyError {
+                file: file.display().to_string(),
+                line: 1,
+                what: source.to_string(),
+                hint,
+            },
+            lists::ListError::Line { file, line, what } => PolicyError {
+                file: file.display().to_string(),
+                line,
+                what,
+                hint,
+            },
         }
     }
 }
@@ -98,7 +127,9 @@ impl PolicyError {
     pub fn toml(file: &str, text: &str, fault: &toml::de::Error) -> PolicyError {
         PolicyError {
             file: file.to_owned(),
-            line: fault.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+            line: fault
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1),
             what: fault.message().to_owned(),
             hint: "the head of the shipped file says which keys there are and what they mean".to_owned(),
         }

@@ -157,7 +157,8 @@ impl Providers {
             self.default = Arc::new(default.provider());
         }
         for named in &table.provider {
-            self.by_suffix.retain(|_, provider| *provider.id != *named.get_ref().id);
+            self.by_suffix
+                .retain(|_, provider| *provider.id != *named.get_ref().id);
         }
         self.add(file, text, table.provider)
     }

@@ -278,7 +278,8 @@ impl Inquiry {
     pub fn unanswered(&mut self, who: Who) {
         self.flying -= 1;
         match who {
-            Who::Listed(place) => self.ready.push_front(place),
+            // Behind the others: should it be what ended the session, they still get their turn.
+            Who::Listed(place) => self.ready.push_back(place),
             Who::MadeUp => self.here.made_up_state = Control::Unasked,
             Who::Postmaster => self.postmaster_was_asked = false,
         }
@@ -350,7 +351,11 @@ impl Inquiry {
         self.here.made_up_tries += 1;
         let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
         if reply.is_positive() {
-            let attempt = Attempt { exchanger, at: now.wall, said };
+            let attempt = Attempt {
+                exchanger,
+                at: now.wall,
+                said,
+            };
             return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
         }
         match meaning.cause {

@@ -37,7 +37,8 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
             roster.enter(&address);
         }
     }
-    let (mut found, mut dialogues, mut exit) = (Found::nothing(Unprobed::Offline), Vec::new(), Exit::Finished);
+    let (mut found, mut dialogues, mut exit) =
+        (Found::nothing(Unprobed::Offline), Vec::new(), Exit::Finished);
     let clock = match &settings.reach {
         Reach::Offline => Clock::system(),
         Reach::Dns(place) | Reach::Probe(place) => {
@@ -54,8 +55,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
                 trace,
             };
             let stop = Stop::on_signals()?;
-            let outcome =
-                probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
+            let outcome = probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
             exit = match stop.wished() {
                 Some(exit) => exit,
                 None if outcome.found.shut.is_some() => Exit::ShutOut,
@@ -67,6 +67,18 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         }
     };
     let now = clock.now().wall;
-    let judge = |text: &String| told::record(&found, look(text, policy.lists), &roster, settings.risky_roles, now);
-    Ok(Checked { records: texts.iter().map(judge).collect(), dialogues, exit })
+    let judge = |text: &String| {
+        told::record(
+            &found,
+            look(text, policy.lists),
+            &roster,
+            settings.risky_roles,
+            now,
+        )
+    };
+    Ok(Checked {
+        records: texts.iter().map(judge).collect(),
+        dialogues,
+        exit,
+    })
 }

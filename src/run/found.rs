@@ -45,11 +45,20 @@ struct DomainFacts {
 impl Found {
     /// Nothing yet. Whoever is left without a word of its own at the end was not asked for this reason.
     pub fn nothing(unprobed: Unprobed) -> Found {
-        Found { unprobed: Some(unprobed), ..Found::default() }
+        Found {
+            unprobed: Some(unprobed),
+            ..Found::default()
+        }
     }
 
     /// Notes where a domain's mail goes. The stops are there when its mailboxes are worth asking about.
-    pub fn note_route(&mut self, domain: &Domain, route: Route, providers: &Providers, lists: &Lists) -> Vec<Stop> {
+    pub fn note_route(
+        &mut self,
+        domain: &Domain,
+        route: Route,
+        providers: &Providers,
+        lists: &Lists,
+    ) -> Vec<Stop> {
         let (route, stops) = match route {
             Route::Hosts(exchangers) => {
                 let stops: Vec<Stop> = exchangers
@@ -75,7 +84,16 @@ impl Found {
         let worth_asking = matches!(route, RouteFact::Hosts { evidence: true, .. }) && !disposable;
         let lane = stops.first().map(|stop| Scheduler::lane_key(&stops, stop));
         let hosts = stops.iter().map(|stop| stop.host.clone()).collect();
-        self.domains.insert(domain.clone(), DomainFacts { route, hosts, lane, disposable, anomaly: false });
+        self.domains.insert(
+            domain.clone(),
+            DomainFacts {
+                route,
+                hosts,
+                lane,
+                disposable,
+                anomaly: false,
+            },
+        );
         if worth_asking { stops } else { Vec::new() }
     }
 
@@ -107,7 +125,12 @@ impl Found {
 
     /// Puts together what is known about a row.
     pub fn evidence(&self, seen: Seen, roster: &Roster) -> Evidence {
-        let Seen { form, mut kinds, slip, .. } = seen;
+        let Seen {
+            form,
+            mut kinds,
+            slip,
+            ..
+        } = seen;
         let (mut route, mut inquiry) = (None, Inquired::default());
         if let Form::Fine(address) = &form {
             let facts = address.domain().and_then(|domain| self.domains.get(domain));
@@ -115,7 +138,9 @@ impl Found {
             if facts.is_some_and(|facts| facts.disposable) {
                 kinds.disposable = Some(true);
             }
-            let heard = roster.target(address).and_then(|target| self.inquired.get(&target));
+            let heard = roster
+                .target(address)
+                .and_then(|target| self.inquired.get(&target));
             inquiry = heard.cloned().unwrap_or_default();
             let is_askable = match &route {
                 Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
@@ -125,7 +150,8 @@ impl Found {
                 inquiry.unprobed = self.unprobed;
             }
             inquiry.anomaly = facts.is_some_and(|facts| facts.anomaly);
-            inquiry.unserved = facts.is_some_and(|facts| self.is_unserved(address.domain(), facts, &inquiry.attempts));
+            inquiry.unserved =
+                facts.is_some_and(|facts| self.is_unserved(address.domain(), facts, &inquiry.attempts));
             if self.shut.is_some() {
                 inquiry = Inquired {
                     trouble: inquiry.trouble,
@@ -137,19 +163,31 @@ impl Found {
         // A domain that takes mail is no slip just because it looks like one, unless it is a known trap.
         let works = matches!(route, Some(RouteFact::Hosts { .. }));
         let slip = slip.map(|suspicion| Slip {
-            probable: suspicion.certainty == Certainty::Trap || (suspicion.certainty == Certainty::Likely && !works),
+            probable: suspicion.certainty == Certainty::Trap
+                || (suspicion.certainty == Certainty::Likely && !works),
             meant: suspicion.meant,
         });
-        Evidence { form, kinds, slip, route, inquiry }
+        Evidence {
+            form,
+            kinds,
+            slip,
+            route,
+            inquiry,
+        }
     }
 
     /// Every exchanger said "not my domain", and each of them has clearly answered for another.
     fn is_unserved(&self, domain: Option<&Domain>, facts: &DomainFacts, attempts: &[Attempt]) -> bool {
         let denied = |host: &Domain| {
-            attempts.iter().any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
+            attempts
+                .iter()
+                .any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
         };
-        let serves_others =
-            |host: &Domain| self.served.get(host).is_some_and(|served| served.iter().any(|other| Some(other) != domain));
+        let serves_others = |host: &Domain| {
+            self.served
+                .get(host)
+                .is_some_and(|served| served.iter().any(|other| Some(other) != domain))
+        };
         !facts.hosts.is_empty() && facts.hosts.iter().all(|host| denied(host) && serves_others(host))
     }
 }

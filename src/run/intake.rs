@@ -36,18 +36,41 @@ pub fn look(cell: &str, lists: &Lists) -> Seen {
         Ok(address) => address,
         Err(fault) => {
             let text = repaired.as_deref().unwrap_or(cell);
-            let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
+            let form = if text.trim().is_empty() {
+                Form::Empty
+            } else {
+                Form::Broken(fault.kind.word())
+            };
             let meant = typo::suggest_for_fault(text, &fault, lists.targets());
-            let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
-            return Seen { form, kinds: Kinds::default(), repaired: None, slip };
+            let slip = meant.map(|meant| Suspicion {
+                meant: meant.to_string(),
+                certainty: Certainty::Likely,
+            });
+            return Seen {
+                form,
+                kinds: Kinds::default(),
+                repaired: None,
+                slip,
+            };
         }
     };
     let kinds = kind::of(&address, lists);
-    let slip = address.domain().and_then(|domain| typo::suggest(domain, lists.targets())).and_then(|suggestion| {
-        let meant = address.at_domain(suggestion.domain).ok()?;
-        Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
-    });
-    Seen { form: form(address, lists), kinds, repaired, slip }
+    let slip = address
+        .domain()
+        .and_then(|domain| typo::suggest(domain, lists.targets()))
+        .and_then(|suggestion| {
+            let meant = address.at_domain(suggestion.domain).ok()?;
+            Some(Suspicion {
+                meant: meant.to_string(),
+                certainty: suggestion.certainty,
+            })
+        });
+    Seen {
+        form: form(address, lists),
+        kinds,
+        repaired,
+        slip,
+    }
 }
 
 fn form(address: Address, lists: &Lists) -> Form {

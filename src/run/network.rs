@@ -55,13 +55,23 @@ impl Network {
                     dial: Arc::new(world),
                 })
             }
-            Place::Internet { dns, smtp_port, allowed, sender, way } => {
+            Place::Internet {
+                dns,
+                smtp_port,
+                allowed,
+                sender,
+                way,
+            } => {
                 let servers = if dns.is_empty() {
                     NameServers::of_system(Patience::default())?
                 } else {
                     NameServers::at(dns, Patience::default())?
                 };
-                let egress = sender.clone().map(|(helo, sender)| Egress { path: way.clone(), helo, sender });
+                let egress = sender.clone().map(|(helo, sender)| Egress {
+                    path: way.clone(),
+                    helo,
+                    sender,
+                });
                 Ok(Network {
                     smtp_port: *smtp_port,
                     allowed: Allowed::new(allowed.iter().copied()),

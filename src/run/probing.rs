@@ -34,6 +34,9 @@ use crate::verdict::evidence::{Said, Unprobed};
 /// Domains looked up at once. More bought nothing where it was measured.
 const LOOKUPS: usize = 256;
 
+/// How long a stopped run waits for answers that are under way.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// What a run asks for.
 pub struct Job {
     /// The other side.
@@ -93,7 +96,7 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
     let (tell, mut events) = mpsc::unbounded_channel();
     let mut sessions: JoinSet<Dialogue> = JoinSet::new();
     loop {
-        while lookups.len() < LOOKUPS && !run.stopped {
+        while lookups.len() < LOOKUPS && run.stopped.is_none() {
             let Some(entry) = waiting.next() else { break };
             let network = job.network.clone();
             run.outcome.asked.domains += 1;
@@ -115,18 +118,19 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                 }
             }
         }
+        let stopped = run.stopped.is_some();
         let is_idle = lookups.is_empty() && run.scheduler.is_idle() && sessions.is_empty();
-        if is_idle && (run.stopped || waiting.len() == 0) {
+        let is_abandoned = run.abandoned && run.scheduler.is_idle();
+        if is_abandoned || (is_idle && (stopped || waiting.len() == 0)) {
             break;
         }
-        if !run.stopped
-            && let Some(shut) = run.scheduler.shut()
-        {
+        if !stopped && let Some(shut) = run.scheduler.shut() {
             run.outcome.found.shut = Some(shut);
             run.stop(Unprobed::OperatorPaused);
         }
         let wake = run.scheduler.next_wake();
-        let deadline = job.max_duration.filter(|_| !run.stopped);
+        let deadline = job.max_duration.filter(|_| !stopped);
+        let grace = run.stopped.map(|at| at + GRACE);
         // In this order, so that a world always tells the same story.
         tokio::select! {
             biased;
@@ -138,11 +142,18 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                 run.outcome.out_of_time = true;
                 run.stop(Unprobed::Deadline);
             }
-            () = stop.wait(), if !run.stopped => run.stop(Unprobed::Deadline),
+            () = until(job, grace) => run.abandon(),
+            () = stop.wait(), if !stopped => run.stop(Unprobed::Deadline),
         }
     }
-    let Run { mut outcome, scheduler, .. } = run;
-    outcome.found.note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous()));
+    let Run {
+        mut outcome,
+        scheduler,
+        ..
+    } = run;
+    outcome
+        .found
+        .note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous()));
     outcome
 }
 
@@ -160,52 +171,94 @@ struct Run<'a> {
     /// Domains of the addresses that are being asked about.
     domain_of: HashMap<Target, Domain>,
     outcome: Outcome,
-    stopped: bool,
+    /// When it was told to stop, as a time of the run.
+    stopped: Option<Duration>,
+    abandoned: bool,
 }
 
 impl Run<'_> {
     fn new(job: &Job) -> Run<'_> {
         let limits = schedule::Limits {
             pace: job.pace,
-            patience: Patience { max_wait: job.max_wait },
+            patience: Patience {
+                max_wait: job.max_wait,
+            },
             sessions: job.sessions,
             egresses: 1,
         };
-        let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
+        let found = Found::nothing(if job.dns_only {
+            Unprobed::DnsOnly
+        } else {
+            Unprobed::Deadline
+        });
         Run {
             job,
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             domain_of: HashMap::new(),
-            outcome: Outcome { found, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },
-            stopped: false,
+            outcome: Outcome {
+                found,
+                dialogues: Vec::new(),
+                asked: Asked::default(),
+                out_of_time: false,
+            },
+            stopped: None,
+            abandoned: false,
         }
     }
 
     fn stop(&mut self, unprobed: Unprobed) {
-        self.stopped = true;
-        self.scheduler.stop(unprobed, self.job.network.clock.now());
+        let now = self.job.network.clock.now();
+        self.stopped = Some(now.elapsed);
+        self.scheduler.stop(unprobed, now);
+    }
+
+    /// Somebody took too long: the run ends without them.
+    fn abandon(&mut self) {
+        self.abandoned = true;
+        self.scheduler.abandon(self.job.network.clock.now());
     }
 
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
         let policy = &self.job.policy;
         tracing::debug!(event = "routed", domain = %entry.domain, ?route);
-        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers, policy.lists);
-        if stops.is_empty() || self.job.dns_only || self.stopped {
+        let stops = self
+            .outcome
+            .found
+            .note_route(&entry.domain, route, policy.providers(), policy.lists);
+        if stops.is_empty() || self.job.dns_only || self.stopped.is_some() {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
-        self.domain_of.extend(entry.listed.iter().map(|(target, _)| (*target, entry.domain.clone())));
-        let order = Order { domain: entry.domain, exchangers: stops, listed: entry.listed };
+        self.domain_of.extend(
+            entry
+                .listed
+                .iter()
+                .map(|(target, _)| (*target, entry.domain.clone())),
+        );
+        let order = Order {
+            domain: entry.domain,
+            exchangers: stops,
+            listed: entry.listed,
+        };
         self.scheduler.order(order, self.job.network.clock.now());
     }
 
-    fn open(&mut self, opening: Opening, tell: &mpsc::UnboundedSender<(SessionId, Event)>, sessions: &mut JoinSet<Dialogue>) {
+    fn open(
+        &mut self,
+        opening: Opening,
+        tell: &mpsc::UnboundedSender<(SessionId, Event)>,
+        sessions: &mut JoinSet<Dialogue>,
+    ) {
         let session = opening.session;
-        let Some(egress) = self.job.network.egress.clone() else { return };
+        let Some(egress) = self.job.network.egress.clone() else {
+            return;
+        };
         self.outcome.asked.connections += 1;
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.job.network.clone(), tell.clone(), self.job.trace);
-        let Opening { host, address, tls, .. } = opening.clone();
+        let Opening {
+            host, address, tls, ..
+        } = opening.clone();
         self.held.insert(session, Held { opening, orders });
         sessions.spawn(async move {
             let call = Call {
@@ -237,7 +290,9 @@ impl Run<'_> {
     }
 
     fn hear(&mut self, session: SessionId, event: Event) {
-        let Some(held) = self.held.get(&session) else { return };
+        let Some(held) = self.held.get(&session) else {
+            return;
+        };
         let Opening { host, provider, .. } = &held.opening;
         tracing::trace!(event = "session", session = session.0, %host, ?event);
         self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
@@ -247,7 +302,11 @@ impl Run<'_> {
                 stage,
                 provider: provider.is_known().then_some(&*provider.id),
             };
-            Said { stage, reply: reply.clone(), meaning: policy.replies.read(reply, &context) }
+            Said {
+                stage,
+                reply: reply.clone(),
+                meaning: policy.replies().read(reply, &context),
+            }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
             self.held.remove(&session);

@@ -1,5 +1,8 @@
 //! How far a run is: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
-#![expect(clippy::disallowed_methods, reason = "who watches lives in real time, even while a world runs in its own")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "who watches lives in real time, even while a world runs in its own"
+)]
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -34,9 +37,15 @@ impl Progress {
             return Progress::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Progress::Lines { total, done: 0, last: Instant::now() };
+            return Progress::Lines {
+                total,
+                done: 0,
+                last: Instant::now(),
+            };
         }
-        let style = ProgressStyle::with_template("{bar:30} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}");
+        let style = ProgressStyle::with_template(
+            "{bar:30} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}",
+        );
         let bar = ProgressBar::new(total);
         if let Ok(style) = style {
             bar.set_style(style);
@@ -57,7 +66,10 @@ impl Progress {
                 if last.elapsed() >= LINE_EVERY {
                     *last = Instant::now();
                     // Nobody may be listening any more; that is no reason to stop.
-                    let _ = writeln!(std::io::stderr(), "{done}/{total} addresses done, {sessions} connections open");
+                    let _ = writeln!(
+                        std::io::stderr(),
+                        "{done}/{total} addresses done, {sessions} connections open"
+                    );
                 }
             }
         }

@@ -12,7 +12,7 @@ use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
 use super::roster::Roster;
 use super::stop::Stop;
-use super::{told, sockets};
+use super::{sockets, told};
 use crate::error::{Error, Exit};
 use crate::list::duplicates::Finder;
 use crate::list::{Entry, List, ListError, Outputs, ReadOptions, Source, Target, WriteOptions};
@@ -43,12 +43,16 @@ pub struct Verify {
 
 /// Does it.
 pub async fn verify(verify: Verify) -> Result<Summary, Error> {
-    let Settings { reach, risky_roles, .. } = &verify.settings;
+    let Settings {
+        reach, risky_roles, ..
+    } = &verify.settings;
     let policy = verify.settings.policy()?;
     let list = crate::list::open(&verify.source, &verify.reading)?;
     let form = list.form().clone();
     tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-    let target = verify.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
+    let target = verify
+        .target
+        .unwrap_or_else(|| Target::Folder(form.default_folder()));
     let mut writing = verify.writing;
     writing.unprobed = !matches!(reach, Reach::Probe(_));
     let mut outputs = Outputs::create(&target, &form, &writing)?;
@@ -76,7 +80,10 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
             };
             let mut progress = Progress::of(roster.len() as u64, verify.quiet);
             let domains = roster.take_domains();
-            (probing::ask(&job, domains, stop.clone(), &mut progress).await, clock)
+            (
+                probing::ask(&job, domains, stop.clone(), &mut progress).await,
+                clock,
+            )
         }
     };
 
@@ -132,8 +139,12 @@ fn gather(
     while let Some(entry) = rows.next()? {
         let Entry::Row(row) = entry else { continue };
         let seen = look(row.address(), policy.lists);
-        let Some(address) = seen.form.address() else { continue };
-        finder.feed(row.record, address.to_string().as_bytes()).map_err(spill)?;
+        let Some(address) = seen.form.address() else {
+            continue;
+        };
+        finder
+            .feed(row.record, address.to_string().as_bytes())
+            .map_err(spill)?;
         if will_ask && matches!(seen.form, Form::Fine(_)) {
             roster.enter(address);
         }
@@ -142,10 +153,19 @@ fn gather(
 }
 
 fn unasked() -> Outcome {
-    Outcome { found: Found::nothing(Unprobed::Offline), dialogues: Vec::new(), asked: Asked::default(), out_of_time: false }
+    Outcome {
+        found: Found::nothing(Unprobed::Offline),
+        dialogues: Vec::new(),
+        asked: Asked::default(),
+        out_of_time: false,
+    }
 }
 
 /// Duplicates are found in temporary files.
 fn spill(error: std::io::Error) -> Error {
-    ListError::Write { path: std::env::temp_dir(), source: error }.into()
+    ListError::Write {
+        path: std::env::temp_dir(),
+        source: error,
+    }
+    .into()
 }

@@ -12,7 +12,7 @@ use super::pace::{Pacer, RunClock};
 use super::queue::Queue;
 use super::{DoorId, SessionId};
 use crate::address::Domain;
-use crate::policy::{Limits, Pace, Provider};
+use crate::policy::{Limits, Manners, Pace, Provider};
 use crate::verdict::evidence::{Obstacle, Said};
 
 /// Sessions refused in a row after which a lane is left alone for the rest of the run.
@@ -33,6 +33,8 @@ pub struct Lane {
     pub egress: usize,
     /// Listed addresses that it was given.
     pub given: usize,
+    /// What a session may do here: the operator's data, tightened by what a server did not bear.
+    pub manners: Manners,
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
@@ -121,6 +123,7 @@ impl Lane {
             burst,
             asks: Pacer::new(rate, burst, clock),
             dials: Pacer::new(limits.connections, 1, clock),
+            manners: provider.manners,
             provider,
             egress,
             given: 0,
@@ -216,6 +219,17 @@ impl Lane {
     }
 }
 
+/// Whether STARTTLS is said at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DoorTls {
+    /// Nobody asked for it.
+    Plain,
+    /// When it is offered: the operator's data or the server itself want it.
+    Wanted,
+    /// Not again: some old servers offer what they can't do.
+    Broken,
+}
+
 /// One address of an operator.
 #[derive(Debug)]
 pub struct Door {
@@ -225,8 +239,8 @@ pub struct Door {
     pub address: IpAddr,
     /// A host name that led here.
     pub host: Domain,
-    /// Say STARTTLS when it is offered.
-    pub tls: bool,
+    /// Whether STARTTLS is said here.
+    pub tls: DoorTls,
     /// It stands in its lane's queue.
     pub busy: bool,
     /// Domains with questions that may be asked now.
@@ -252,7 +266,7 @@ impl Door {
             lane,
             address,
             host,
-            tls,
+            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
             busy: false,
             courses: Queue::default(),
             idle: Vec::new(),

@@ -28,7 +28,7 @@ use crate::probe::{Inquiry, Patience, control};
 use crate::reason::{Fault, Finding};
 use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Inquired, Obstacle, Said, Unprobed};
-use lane::{Door, Lane, Tally};
+use lane::{Door, DoorTls, Lane, Tally};
 use pace::RunClock;
 use queue::Queue;
 use session::Session;
@@ -283,7 +283,11 @@ impl Scheduler {
             return;
         };
         let key = Self::lane_key(&order.exchangers, first);
-        let Order { domain, exchangers, mut listed } = order;
+        let Order {
+            domain,
+            exchangers,
+            mut listed,
+        } = order;
         let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
@@ -304,10 +308,19 @@ impl Scheduler {
             let lane = self.lane_of.get(&(*egress, key.clone()));
             lane.map_or(0, |&lane| self.lanes[lane].given)
         };
-        (self.turn..egresses).chain(0..self.turn).min_by_key(given).unwrap_or(0)
+        (self.turn..egresses)
+            .chain(0..self.turn)
+            .min_by_key(given)
+            .unwrap_or(0)
     }
 
-    fn take_on(&mut self, egress: usize, domain: Domain, exchangers: &[Stop], listed: Vec<(Target, Address)>) {
+    fn take_on(
+        &mut self,
+        egress: usize,
+        domain: Domain,
+        exchangers: &[Stop],
+        listed: Vec<(Target, Address)>,
+    ) {
         let stops: VecDeque<(Stop, LaneId)> = exchangers
             .iter()
             .map(|stop| {
@@ -315,7 +328,9 @@ impl Scheduler {
                 (stop.clone(), lane)
             })
             .collect();
-        let Some((first, lane)) = stops.front() else { return };
+        let Some((first, lane)) = stops.front() else {
+            return;
+        };
         self.lanes[*lane].given += listed.len();
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
@@ -324,7 +339,13 @@ impl Scheduler {
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
-        let course = Course { inquiry, stops, door: None, queued: false, begun: false };
+        let course = Course {
+            inquiry,
+            stops,
+            door: None,
+            queued: false,
+            begun: false,
+        };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);
@@ -377,6 +398,16 @@ impl Scheduler {
                 course.queued = false;
             }
             self.go_on(id);
+        }
+    }
+
+    /// Waits for nobody any more: what is under way counts as not asked, and everything is settled.
+    pub fn abandon(&mut self, now: Moment) {
+        self.stop(Unprobed::Deadline, now);
+        let mut open: Vec<SessionId> = self.sessions.keys().copied().collect();
+        open.sort_unstable();
+        for session in open {
+            self.hear_session(session, Heard::Broken(None));
         }
     }
 
@@ -566,7 +597,7 @@ impl Scheduler {
             return self.fly(door_id, session);
         }
         let lane_id = door.lane;
-        let refusals = self.lanes[lane_id].provider.manners.refused;
+        let refusals = self.lanes[lane_id].manners.refused;
         if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
             return Served::Full;
         }
@@ -595,7 +626,10 @@ impl Scheduler {
 
     /// How many questions could be asked at a door now; counts no further than to `enough`.
     fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
-        let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
+        let waiting = self.doors[door_id]
+            .courses
+            .iter()
+            .filter_map(|course| self.courses[course].as_ref());
         let mut demand = 0;
         for course in waiting {
             demand += course.inquiry.demand();
@@ -645,14 +679,13 @@ impl Scheduler {
         self.next_session += 1;
         door.working += 1;
         lane.open += 1;
-        self.sessions
-            .insert(session, Session::new(door_id, lane.provider.manners));
+        self.sessions.insert(session, Session::new(door_id, lane.manners));
         self.actions.push_back(Action::Open(Opening {
             session,
             egress: lane.egress,
             host: door.host.clone(),
             address: door.address,
-            tls: door.tls,
+            tls: door.tls == DoorTls::Wanted,
             provider: lane.provider.clone(),
         }));
     }

@@ -94,7 +94,12 @@ impl Queue {
 
     /// Who waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = CourseId> {
-        let classes = self.fresh.waiting.iter().chain(&self.long.waiting).map(|(id, _)| *id);
+        let classes = self
+            .fresh
+            .waiting
+            .iter()
+            .chain(&self.long.waiting)
+            .map(|(id, _)| *id);
         self.begun.iter().copied().chain(classes)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lane::DoorTls;
 use super::queue::Queue;
 use super::{Action, CourseId, DoorId, LINGER, LaneId, PATIENCE, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
@@ -37,7 +38,7 @@ pub(super) struct Session {
     state: State,
     manners: Manners,
     offer: Offer,
-    flying: Vec<(AskId, CourseId, Who)>,
+    flying: Vec<Asked>,
     /// When it last became idle.
     idle_since: Duration,
     transactions: u32,
@@ -45,6 +46,16 @@ pub(super) struct Session {
     answers: u32,
     /// What makes this session useless for more questions.
     spoilt: Option<Said>,
+}
+
+/// A question under way.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    ask: AskId,
+    course: CourseId,
+    who: Who,
+    /// How many recipients its transaction had before it.
+    place: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,13 +142,12 @@ impl Scheduler {
             }
             Heard::Answered(ask, said) => self.answered(id, ask, said),
             Heard::Unable(ask) => {
-                if let Some((course_id, who)) = self.landed(id, ask)
-                    && let Some(course) = self.courses[course_id].as_mut()
+                if let Some(asked) = self.landed(id, ask)
+                    && let Some(course) = self.courses[asked.course].as_mut()
                 {
-                    course
-                        .inquiry
-                        .unable(who, Obstacle::Broken(Finding::Smtputf8Unsupported), self.now);
-                    self.go_on(course_id);
+                    let obstacle = Obstacle::Broken(Finding::Smtputf8Unsupported);
+                    course.inquiry.unable(asked.who, obstacle, self.now);
+                    self.go_on(asked.course);
                 }
             }
             Heard::Landed => self.rest(id),
@@ -146,7 +156,13 @@ impl Scheduler {
     }
 
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some((course_id, who)) = self.landed(id, ask) else {
+        let Some(Asked {
+            course: course_id,
+            who,
+            place,
+            ..
+        }) = self.landed(id, ask)
+        else {
             return;
         };
         let now = self.now;
@@ -158,10 +174,19 @@ impl Scheduler {
         let Some(course) = self.courses[course_id].as_mut() else {
             return;
         };
-        if said.stage != Stage::Rcpt {
-            // The recipient was never asked: the transaction was refused for what we are.
+        // Too many recipients for one transaction: this one belongs into the next.
+        let is_crowded = said.reply.code == 452 && said.meaning.cause == Cause::RateLimited && place > 0;
+        if is_crowded {
+            lane.manners.recipients = lane.manners.recipients.min(place);
+            session.manners.recipients = session.manners.recipients.min(place);
+        }
+        // With MAIL refused, or the session ended (421), nothing was said about the recipient.
+        let is_unasked = said.stage != Stage::Rcpt || said.reply.code == 421;
+        if is_crowded || is_unasked {
             course.inquiry.unanswered(who);
-            session.spoilt.get_or_insert(said);
+            if is_unasked {
+                session.spoilt.get_or_insert(said);
+            }
             return self.go_on(course_id);
         }
         let cause = said.meaning.cause;
@@ -189,13 +214,13 @@ impl Scheduler {
     }
 
     /// Takes an ask off its session.
-    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<(CourseId, Who)> {
+    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<Asked> {
         let session = self.sessions.get_mut(&id)?;
-        let place = session.flying.iter().position(|(flying, ..)| *flying == ask)?;
-        let (_, course, who) = session.flying.swap_remove(place);
+        let place = session.flying.iter().position(|asked| asked.ask == ask)?;
+        let asked = session.flying.swap_remove(place);
         let lane = self.doors[session.door].lane;
         self.lanes[lane].flying -= 1;
-        Some((course, who))
+        Some(asked)
     }
 
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -216,7 +241,11 @@ impl Scheduler {
     }
 
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.state == State::Idle) else {
+        let Some(session) = self
+            .sessions
+            .get(&id)
+            .filter(|session| session.state == State::Idle)
+        else {
             return;
         };
         let now = self.now.elapsed;
@@ -248,7 +277,13 @@ impl Scheduler {
     /// A server refused us in the middle of a session.
     fn displeased(&mut self, door_id: DoorId, said: &Said) {
         match said.meaning.cause {
-            Cause::TlsRequired if !self.doors[door_id].tls => self.doors[door_id].tls = true,
+            Cause::TlsRequired => match self.doors[door_id].tls {
+                DoorTls::Plain => self.doors[door_id].tls = DoorTls::Wanted,
+                // It demands what did not work: nothing more can be learnt here.
+                DoorTls::Wanted | DoorTls::Broken => {
+                    self.close_door(door_id, &Obstacle::Refused(Box::new(said.clone())));
+                }
+            },
             Cause::RateLimited => {
                 let rest = said.meaning.retry_in.unwrap_or(REST * 2);
                 let lane = self.doors[door_id].lane;
@@ -273,21 +308,38 @@ impl Scheduler {
         let broke_off = !session.flying.is_empty();
         let mut courses = Vec::with_capacity(session.flying.len());
         let mut unanswered = session.flying;
-        unanswered.sort_unstable_by_key(|(ask, ..)| std::cmp::Reverse(*ask));
-        for (_, course_id, who) in unanswered {
+        unanswered.sort_unstable_by_key(|asked| std::cmp::Reverse(asked.ask));
+        for Asked {
+            course: course_id,
+            who,
+            ..
+        } in unanswered
+        {
             if let Some(course) = self.courses[course_id].as_mut() {
                 course.inquiry.unanswered(who);
                 courses.push(course_id);
             }
         }
-        if broke_off && session.answers > 0 {
-            // It bore some of the flight, so the next one is smaller.
+        let was_cut = broke_off || matches!(how, Heard::Refused(_));
+        if was_cut && session.answers > 0 {
+            // It bore some of what it got, so the next session asks for less.
             lane.flight = (lane.flight / 2).max(1);
+            let manners = &mut lane.manners;
+            if session.refused > 1 {
+                manners.refused = manners.refused.min(session.refused - 1);
+            } else {
+                manners.transactions = manners
+                    .transactions
+                    .min(session.transactions.saturating_sub(1).max(1));
+            }
         }
         match how {
             Heard::Refused(said) => {
                 self.census.greeted = true;
-                self.displeased(door_id, &said);
+                // A server that ends a session in which it answered is not displeased with what we are.
+                if session.answers == 0 || said.meaning.cause != Cause::RateLimited {
+                    self.displeased(door_id, &said);
+                }
             }
             Heard::Broken(Some(finding)) if session.answers == 0 => {
                 let unreachable = finding == Finding::ConnectFailed && !lane.tally.unreachable;
@@ -295,8 +347,9 @@ impl Scheduler {
                 self.census.unreachable += usize::from(unreachable);
                 self.broken(door_id, finding);
             }
-            // Some old servers offer what they can't do. Where TLS is demanded, the refusal will say so.
-            Heard::NoTls if self.doors[door_id].tls => self.doors[door_id].tls = false,
+            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
+                self.doors[door_id].tls = DoorTls::Broken;
+            }
             Heard::NoTls => self.broken(door_id, Finding::Disconnected),
             _ => {}
         }
@@ -361,18 +414,28 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop() else { break };
+            let Some(course_id) = self.doors[door_id].courses.pop() else {
+                break;
+            };
             let Some(course) = self.courses[course_id].as_mut() else {
                 self.free_courses.push(course_id);
                 continue;
             };
             let was_long = Queue::is_long(course.inquiry.unasked());
             let mut recipients_of = Vec::new();
-            for (who, address) in course.inquiry.asks(now, recipients.min(size - asked), &mut self.random) {
+            let asks = course
+                .inquiry
+                .asks(now, recipients.min(size - asked), &mut self.random);
+            for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((id, course_id, who));
+                flying.push(Asked {
+                    ask: id,
+                    course: course_id,
+                    who,
+                    place,
+                });
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
@@ -384,7 +447,9 @@ impl Scheduler {
             queue.asked(u32::try_from(recipients_of.len()).unwrap_or(u32::MAX), was_long);
             if !recipients_of.is_empty() {
                 begun += 1;
-                flight.transactions.push(Transaction { recipients: recipients_of });
+                flight.transactions.push(Transaction {
+                    recipients: recipients_of,
+                });
             } else if !course.queued {
                 self.go_on(course_id);
             }

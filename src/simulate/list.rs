@@ -108,7 +108,10 @@ impl List {
                     }
                     place -= big.share;
                 }
-                (big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32), row)
+                (
+                    big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32),
+                    row,
+                )
             })
             .collect();
         ranks.sort_unstable();
@@ -125,7 +128,10 @@ impl List {
             let domain = match mix.big.get(rank as usize) {
                 Some(big) => {
                     let host = operators.iter().find(|(_, operator)| operator.id == big.operator);
-                    Listed { host: host.map_or(0, |(id, _)| *id), ..listed }
+                    Listed {
+                        host: host.map_or(0, |(id, _)| *id),
+                        ..listed
+                    }
                 }
                 None => list.place(mix, &operators, &hosters, rank, listed),
             };
@@ -160,7 +166,12 @@ impl List {
         let mut place = self.draw(Draw::Operator, key);
         for (host, operator) in operators {
             if place < operator.share {
-                return Listed { host: *host, catch_all: accepts_any < operator.catch_all, dead, ..listed };
+                return Listed {
+                    host: *host,
+                    catch_all: accepts_any < operator.catch_all,
+                    dead,
+                    ..listed
+                };
             }
             place -= operator.share;
         }
@@ -168,10 +179,20 @@ impl List {
             // Weight 1/rank over the firms.
             let n = (hosters.len() as f64).powf(self.draw(Draw::Hoster, key)) - 1.0;
             let host = hosters[(n as usize).min(hosters.len() - 1)];
-            return Listed { host, catch_all: accepts_any < mix.hosters.catch_all, dead, ..listed };
+            return Listed {
+                host,
+                catch_all: accepts_any < mix.hosters.catch_all,
+                dead,
+                ..listed
+            };
         }
         let host = if dead { 0 } else { self.add_own(mix, rank) };
-        Listed { host, catch_all: accepts_any < mix.own.catch_all, dead, ..listed }
+        Listed {
+            host,
+            catch_all: accepts_any < mix.own.catch_all,
+            dead,
+            ..listed
+        }
     }
 
     fn add_operator(&mut self, operator: &Operator) -> HostId {
@@ -263,12 +284,18 @@ impl List {
             let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
             Some((Target(row), address))
         });
-        Some(Order { domain, exchangers, listed: addresses.collect() })
+        Some(Order {
+            domain,
+            exchangers,
+            listed: addresses.collect(),
+        })
     }
 
     /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
     fn draw(&self, what: Draw, key: u64) -> f64 {
-        let mixed = self.seed ^ (what as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ key.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        let mixed = self.seed
+            ^ (what as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ key.wrapping_mul(0xd6e8_feb8_6659_fd93);
         fastrand::Rng::with_seed(mixed).f64()
     }
 }
@@ -287,9 +314,21 @@ pub enum Asked {
 
 /// Reads an address of [`List::order`], or a control at one of its domains.
 pub fn read(address: &Address) -> Option<(DomainId, Asked)> {
-    let domain = address.domain()?.as_str().strip_prefix('d')?.strip_suffix(".test")?;
-    let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
-    let asked = row.map_or(Asked::Control { exists: address.local() == "postmaster" }, Asked::Row);
+    let domain = address
+        .domain()?
+        .as_str()
+        .strip_prefix('d')?
+        .strip_suffix(".test")?;
+    let row = address
+        .local()
+        .strip_prefix('r')
+        .and_then(|number| number.parse().ok());
+    let asked = row.map_or(
+        Asked::Control {
+            exists: address.local() == "postmaster",
+        },
+        Asked::Row,
+    );
     Some((domain.parse().ok()?, asked))
 }
 

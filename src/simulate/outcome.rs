@@ -60,10 +60,14 @@ impl Outcome {
     pub(super) fn new(list: &List, setup: &Setup, bound: Bound, run: &Run) -> Outcome {
         let loads = &run.receivers.loads;
         let refusers = list.hosts.iter().zip(loads).filter(|(host, _)| host.refuses);
-        let mut longest: Vec<usize> = (0..list.hosts.len()).filter(|&id| bound.lanes[id].need.probes > 0).collect();
+        let mut longest: Vec<usize> = (0..list.hosts.len())
+            .filter(|&id| bound.lanes[id].need.probes > 0)
+            .collect();
         longest.sort_by_key(|&id| std::cmp::Reverse(bound.lanes[id].time));
         longest.truncate(TABLE_ROWS);
-        let table = longest.into_iter().map(|id| (list.hosts[id].name.to_string(), bound.lanes[id], loads[id]));
+        let table = longest
+            .into_iter()
+            .map(|id| (list.hosts[id].name.to_string(), bound.lanes[id], loads[id]));
         Outcome {
             setup: *setup,
             rows: list.rows,
@@ -103,16 +107,32 @@ impl Outcome {
         let need = self.bound.need();
         let slowest = &list.hosts[self.bound.slowest as usize].name;
         let mut out = String::new();
-        let time = |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
+        let time =
+            |time: Duration| humantime::format_duration(Duration::from_secs(time.as_secs())).to_string();
         let mut line = |what: &str, value: String| {
             // Writing to a string can't fail.
             let _ = writeln!(out, "{what:<20} {value}");
         };
-        line("rows", format!("{} at {} domains; {} to ask about", self.rows, self.domains, self.ordered));
-        line("settled", format!("{}, {} without an answer of their own", self.settled, self.unanswered));
+        line(
+            "rows",
+            format!(
+                "{} at {} domains; {} to ask about",
+                self.rows, self.domains, self.ordered
+            ),
+        );
+        line(
+            "settled",
+            format!(
+                "{}, {} without an answer of their own",
+                self.settled, self.unanswered
+            ),
+        );
         line("makespan", time(self.makespan));
         line("bound", time(self.bound.time()));
-        line("  operators", format!("{} ({slowest})", time(self.bound.operators)));
+        line(
+            "  operators",
+            format!("{} ({slowest})", time(self.bound.operators)),
+        );
         line("  sockets", time(self.bound.sockets));
         line("  dns", time(self.bound.dns));
         line("  greylisting", time(self.bound.greylisting));
@@ -127,14 +147,24 @@ impl Outcome {
                 self.most_open
             ),
         );
-        line("probes", format!("{}, of these {} controls", self.probes, self.controls));
+        line(
+            "probes",
+            format!("{}, of these {} controls", self.probes, self.controls),
+        );
         line(
             "necessary probes",
-            format!("{} ({:.3} times as many asked); {} by the closed formula", need.probes, self.probes_ratio(), need.probes_by_formula),
+            format!(
+                "{} ({:.3} times as many asked); {} by the closed formula",
+                need.probes,
+                self.probes_ratio(),
+                need.probes_by_formula
+            ),
         );
         line("refusers", format!("{} sessions at most", self.refuser_sessions));
         line("violations", self.violations.sum().to_string());
-        let cpu = cost.cpu.map_or("unknown".to_owned(), |cpu| format!("{:.1} s", cpu.as_secs_f64()));
+        let cpu = cost
+            .cpu
+            .map_or("unknown".to_owned(), |cpu| format!("{:.1} s", cpu.as_secs_f64()));
         line("wall, cpu", format!("{:.1} s, {cpu}", cost.wall.as_secs_f64()));
         let _ = writeln!(
             out,
@@ -160,7 +190,11 @@ impl Outcome {
     /// For programs. Times are seconds.
     pub fn json(&self, list: &List, cost: Cost) -> Value {
         let need = self.bound.need();
-        let pace: Vec<Value> = self.table.iter().map(|(name, lane, load)| lane_json(name, lane, *load)).collect();
+        let pace: Vec<Value> = self
+            .table
+            .iter()
+            .map(|(name, lane, load)| lane_json(name, lane, *load))
+            .collect();
         json!({
             "rows": self.rows, "domains": self.domains, "egress": self.setup.egresses,
             "pace": format!("{:?}", self.setup.pace).to_lowercase(), "seed": self.setup.seed,

@@ -133,14 +133,28 @@ impl Words {
     fn new(rules: &ReplyRules) -> Words {
         let said = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
-            let meaning = rules.read(&reply, &Context { stage, provider: None });
-            Said { stage, reply, meaning }
+            let meaning = rules.read(
+                &reply,
+                &Context {
+                    stage,
+                    provider: None,
+                },
+            );
+            Said {
+                stage,
+                reply,
+                meaning,
+            }
         };
         Words {
             accepted: said(Stage::Rcpt, 250, "2.1.5 Ok"),
             unknown: said(Stage::Rcpt, 550, "5.1.1 User unknown"),
             greylisted: said(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
-            refused: said(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
+            refused: said(
+                Stage::Connect,
+                554,
+                "5.7.1 Your IP address is blocked for poor reputation",
+            ),
         }
     }
 }
@@ -194,7 +208,15 @@ impl Receivers {
         counter.open += 1;
         self.violations.open += u64::from(counter.open > limits.open);
         self.loads[host as usize].connections += 1;
-        Call { host, egress, began: now, transactions: 0, asked: 0, refused: 0, controls: 0 }
+        Call {
+            host,
+            egress,
+            began: now,
+            transactions: 0,
+            asked: 0,
+            refused: 0,
+            controls: 0,
+        }
     }
 
     /// A transaction is answered; one answer for each recipient.
@@ -216,7 +238,9 @@ impl Receivers {
         let mut domain_of_all = None;
         let mut answers = Vec::with_capacity(transaction.recipients.len());
         for ask in &transaction.recipients {
-            let Some((domain, whom)) = read(&ask.address) else { continue };
+            let Some((domain, whom)) = read(&ask.address) else {
+                continue;
+            };
             self.violations.mixed_domains += u64::from(*domain_of_all.get_or_insert(domain) != domain);
             let exists = match whom {
                 Asked::Row(row) => !list.is_unknown(row),
@@ -226,7 +250,11 @@ impl Receivers {
                 self.controls += 1;
                 call.controls += 1;
             }
-            let row = if let Asked::Row(row) = whom { Some(row) } else { None };
+            let row = if let Asked::Row(row) = whom {
+                Some(row)
+            } else {
+                None
+            };
             let is_early =
                 host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;
             let said = match exists || list.domains[domain as usize].catch_all {

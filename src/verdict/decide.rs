@@ -45,7 +45,11 @@ pub struct Grounds<'a> {
 
 impl<'a> From<&'a Attempt> for Grounds<'a> {
     fn from(attempt: &'a Attempt) -> Grounds<'a> {
-        Grounds { exchanger: &attempt.exchanger, reply: Some(&attempt.said.reply), at: attempt.at }
+        Grounds {
+            exchanger: &attempt.exchanger,
+            reply: Some(&attempt.said.reply),
+            at: attempt.at,
+        }
     }
 }
 
@@ -55,7 +59,11 @@ impl<'a> From<&'a Trouble> for Grounds<'a> {
             Obstacle::Refused(said) => Some(&said.reply),
             Obstacle::Broken(_) => None,
         };
-        Grounds { exchanger: &trouble.exchanger, reply, at: trouble.at }
+        Grounds {
+            exchanger: &trouble.exchanger,
+            reply,
+            at: trouble.at,
+        }
     }
 }
 
@@ -327,16 +335,25 @@ fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
     let confidence = match &evidence.inquiry.catch_all {
         CatchAll::Yes(made_up) => {
             let grounds = grounds.or(Some((&**made_up).into()));
-            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAll, "control.accepted") });
+            return Some(Ruling {
+                grounds,
+                ..Ruling::inferred(Finding::CatchAll, "control.accepted")
+            });
         }
         CatchAll::Unclear => {
-            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear") });
+            return Some(Ruling {
+                grounds,
+                ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear")
+            });
         }
         CatchAll::No(Proof::Control | Proof::Listed) => Confidence::Confirmed,
         CatchAll::No(Proof::UnclearControl) => Confidence::Inferred,
         CatchAll::Failed(_) | CatchAll::NotAsked => return None,
     };
-    Some(Ruling { confidence, ..accepted? })
+    Some(Ruling {
+        confidence,
+        ..accepted?
+    })
 }
 
 /// Nothing was asked, so nothing is known.

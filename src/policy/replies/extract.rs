@@ -71,9 +71,13 @@ pub(super) fn blocklist(heard: &Heard, known: &BTreeMap<String, Vec<String>>) ->
         (follows && is_host).then(|| name.to_owned())
     });
     named.or_else(|| {
-        let known = known
+        let marks = known
             .iter()
-            .find(|(_, marks)| marks.iter().any(|mark| heard.words.contains(mark.as_str())));
-        known.map(|(name, _)| name.clone())
+            .flat_map(|(name, marks)| marks.iter().map(move |mark| (name, mark)));
+        let named = marks.filter(|(_, mark)| heard.words.contains(mark.as_str()));
+        // The longest mark is the most particular: `zen.spamhaus` before `spamhaus`.
+        named
+            .max_by_key(|(_, mark)| mark.len())
+            .map(|(name, _)| name.clone())
     })
 }

@@ -75,7 +75,9 @@ impl Heard {
             self.enhanced.push(code);
             return true;
         }
-        if code_may_come && let Some((code, rest)) = leading_code(token) {
+        // `550-5.1.1` and `550-Please` start a line of a reply, even where the lines were joined.
+        let code = leading_code(token).filter(|(_, rest)| code_may_come || !rest.is_empty());
+        if let Some((code, rest)) = code {
             self.inner_code = code;
             return rest.is_empty() || self.take_token(rest, true);
         }
@@ -182,11 +184,9 @@ fn bare_enhanced(token: &str) -> Option<Enhanced> {
 fn leading_code(token: &str) -> Option<(u16, &str)> {
     let (digits, rest) = token.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
-    let rest_is_apart = rest.is_empty()
-        || rest.starts_with(['-', ':', ',', ';', '.'])
-            && !rest[1..].starts_with(|c: char| c.is_ascii_digit() && rest.starts_with('.'));
+    let rest_is_apart = rest.is_empty() || rest.starts_with(['-', ':', ',', ';']);
     ((400..600).contains(&code) && rest_is_apart)
-        .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';', '.'])))
+        .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';'])))
 }
 
 /// What stands before and after an address in a token: `rcpt=a@example.com:550` gives `rcpt=` and `:550`.
@@ -288,6 +288,10 @@ mod tests {
             ),
             (
                 "550-5.1.1 The account\n550 5.1.1 does not exist",
+                "the account does not exist",
+            ),
+            (
+                "550 5.1.1 The account 550-5.1.1 does not 550 5.1.1 exist",
                 "the account does not exist",
             ),
             (

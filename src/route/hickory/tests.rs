@@ -241,7 +241,10 @@ async fn each_kind_of_answer_stays_what_it_is() {
         (
             "odd.example",
             Ok(vec![
-                Mx { preference: 1, target: MxTarget::Host(Domain::from_dns("my_mx.example").unwrap()) },
+                Mx {
+                    preference: 1,
+                    target: MxTarget::Host(Domain::from_dns("my_mx.example").unwrap()),
+                },
                 malformed(2, "192.0.2.1"),
                 malformed(3, "m\\033\\374x.example"),
             ]),

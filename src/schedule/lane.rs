@@ -31,8 +31,10 @@ pub struct Lane {
     pub provider: Arc<Provider>,
     /// From which source address it is asked.
     pub egress: usize,
-    /// Listed addresses that it was given.
-    pub given: usize,
+    /// What it is found by.
+    pub key: Arc<str>,
+    /// Listed addresses that it was given and that are not settled.
+    pub backlog: usize,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
     pub manners: Manners,
     limits: Limits,
@@ -111,7 +113,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
-    pub fn new(provider: Arc<Provider>, egress: usize, pace: Pace, clock: &RunClock) -> Lane {
+    pub fn new(key: Arc<str>, provider: Arc<Provider>, egress: usize, pace: Pace, clock: &RunClock) -> Lane {
         let limits = provider.limits(pace);
         let (rate, allowed_open) = match pace {
             Pace::Fast => (limits.recipients, limits.open),
@@ -126,7 +128,8 @@ impl Lane {
             manners: provider.manners,
             provider,
             egress,
-            given: 0,
+            key,
+            backlog: 0,
             limits,
             open: 0,
             leaving: 0,
@@ -173,8 +176,26 @@ impl Lane {
     pub fn refused(&mut self, said: &Said, at_once: bool) {
         self.refused_in_row += 1;
         if at_once || self.refused_in_row >= REFUSALS_TO_PAUSE {
-            self.paused.get_or_insert_with(|| Box::new(said.clone()));
+            self.pause(said);
         }
+    }
+
+    /// Sessions refused since the last clean answer.
+    pub fn refused_in_row(&self) -> u32 {
+        self.refused_in_row
+    }
+
+    /// Leaves the lane alone for the rest of the run.
+    pub fn pause(&mut self, said: &Said) {
+        self.paused.get_or_insert_with(|| Box::new(said.clone()));
+    }
+
+    /// The backlog, less what takes a few seconds at most.
+    pub fn backlog_beyond_little(&self) -> usize {
+        /// A little is what may be asked in this part of a minute.
+        const PART: u32 = 12;
+        self.backlog
+            .saturating_sub((self.limits.recipients / PART) as usize)
     }
 
     /// Counts an unknown recipient, listed or made up, against the caps.

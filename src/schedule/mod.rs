@@ -143,6 +143,9 @@ struct Course {
     inquiry: Inquiry,
     /// The exchangers left, the front one is being asked; in step with the inquiry's.
     stops: VecDeque<(Stop, LaneId)>,
+    /// The lane that it was ordered at, and with how many addresses.
+    home: LaneId,
+    size: usize,
     /// Where its questions wait, or were last asked.
     door: Option<DoorId>,
     /// It stands in its door's queue.
@@ -182,8 +185,6 @@ pub struct Scheduler {
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
     census: Census,
-    /// Which egress is next where it does not matter.
-    turn: usize,
 }
 
 /// How the operators received us.
@@ -221,7 +222,6 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             census: Census::default(),
-            turn: 0,
         }
     }
 
@@ -292,26 +292,30 @@ impl Scheduler {
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
             let part = listed.split_off(listed.len() - share);
-            let egress = self.least_busy_egress(&key);
+            let egress = self.egress_for(&key);
             self.take_on(egress, domain.clone(), &exchangers, part);
         }
-        let egress = self.least_busy_egress(&key);
+        let egress = self.egress_for(&key);
         self.take_on(egress, domain, &exchangers, listed);
         self.run_lanes();
     }
 
-    /// The egress that was given the fewest addresses of an operator; equals take turns.
-    fn least_busy_egress(&mut self, key: &Arc<str>) -> usize {
+    /// The egress for a part of an operator's addresses: the first that has little to do, so that few connections bear
+    /// a trickle; where all have enough, the one that has least. Operators start with different egresses.
+    fn egress_for(&mut self, key: &Arc<str>) -> usize {
         let egresses = self.limits.egresses;
-        self.turn = (self.turn + 1) % egresses;
-        let given = |egress: &usize| {
+        if egresses == 1 {
+            return 0;
+        }
+        let first = key.bytes().fold(0, |sum: usize, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);
+        let backlog = |egress: &usize| {
             let lane = self.lane_of.get(&(*egress, key.clone()));
-            lane.map_or(0, |&lane| self.lanes[lane].given)
+            lane.map_or(0, |&lane| self.lanes[lane].backlog_beyond_little())
         };
-        (self.turn..egresses)
-            .chain(0..self.turn)
-            .min_by_key(given)
-            .unwrap_or(0)
+        in_turn.min_by_key(backlog).unwrap_or(0)
     }
 
     fn take_on(
@@ -331,7 +335,8 @@ impl Scheduler {
         let Some((first, lane)) = stops.front() else {
             return;
         };
-        self.lanes[*lane].given += listed.len();
+        let (home, size) = (*lane, listed.len());
+        self.lanes[home].backlog += size;
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
@@ -342,6 +347,8 @@ impl Scheduler {
         let course = Course {
             inquiry,
             stops,
+            home,
+            size,
             door: None,
             queued: false,
             begun: false,
@@ -417,8 +424,8 @@ impl Scheduler {
     }
 
     fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        *self.lane_of.entry((egress, key)).or_insert_with(|| {
-            let lane = Lane::new(provider.clone(), egress, self.limits.pace, &self.clock);
+        *self.lane_of.entry((egress, key.clone())).or_insert_with(|| {
+            let lane = Lane::new(key, provider.clone(), egress, self.limits.pace, &self.clock);
             self.lanes.push(lane);
             self.lanes.len() - 1
         })
@@ -525,6 +532,7 @@ impl Scheduler {
             return;
         };
         self.open_courses -= 1;
+        self.lanes[course.home].backlog -= course.size;
         if !course.queued {
             // Else its place in the queue still has the id; who finds it there frees it.
             self.free_courses.push(id);
@@ -597,12 +605,16 @@ impl Scheduler {
             return self.fly(door_id, session);
         }
         let lane_id = door.lane;
+        if !self.lanes[lane_id].has_room() {
+            return if door.working == 0 {
+                Served::NoRoom
+            } else {
+                Served::Full
+            };
+        }
         let refusals = self.lanes[lane_id].manners.refused;
         if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
             return Served::Full;
-        }
-        if !self.lanes[lane_id].has_room() {
-            return Served::NoRoom;
         }
         if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
             return self.hit_cap(door_id);
@@ -727,7 +739,16 @@ impl Scheduler {
         if said.meaning.cause.fault() == Fault::Us {
             let lane = &mut self.lanes[lane_id];
             let was_paused = lane.paused.is_some();
+            let key = lane.key.clone();
             lane.refused(said, hurried);
+            // Egresses that are refused one after the other need not all learn it by themselves.
+            let elsewhere =
+                (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+            let in_row: u32 = elsewhere.map(|&lane| self.lanes[lane].refused_in_row()).sum();
+            let lane = &mut self.lanes[lane_id];
+            if in_row >= lane::REFUSALS_TO_PAUSE * 2 {
+                lane.pause(said);
+            }
             if lane.paused.is_some() {
                 self.census.answered += usize::from(!was_paused && lane.tally.asked == 0);
                 self.census.refused += usize::from(!was_paused);

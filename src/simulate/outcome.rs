@@ -27,6 +27,8 @@ pub struct Outcome {
     pub settled: u64,
     /// Of these, settled without an answer to the address itself.
     pub unanswered: u64,
+    /// Of these, left to a later run because a cap on unknown recipients was reached.
+    pub left: u64,
     /// Until the last address was settled.
     pub makespan: Duration,
     /// The bound.
@@ -75,6 +77,7 @@ impl Outcome {
             ordered: run.ordered,
             settled: run.settled,
             unanswered: run.unanswered,
+            left: run.left,
             makespan: run.settled_last,
             table: table.collect(),
             bound,
@@ -87,9 +90,9 @@ impl Outcome {
         }
     }
 
-    /// Makespan over bound.
-    pub fn ratio(&self) -> f64 {
-        self.makespan.as_secs_f64() / self.bound.time().as_secs_f64()
+    /// Makespan over bound; `None` where rows were left over, because the bound is for all of them.
+    pub fn ratio(&self) -> Option<f64> {
+        (self.left == 0).then(|| self.makespan.as_secs_f64() / self.bound.time().as_secs_f64())
     }
 
     /// Connections for each row.
@@ -123,8 +126,8 @@ impl Outcome {
         line(
             "settled",
             format!(
-                "{}, {} without an answer of their own",
-                self.settled, self.unanswered
+                "{}, {} without an answer of their own, {} left to a later run",
+                self.settled, self.unanswered, self.left
             ),
         );
         line("makespan", time(self.makespan));
@@ -136,7 +139,13 @@ impl Outcome {
         line("  sockets", time(self.bound.sockets));
         line("  dns", time(self.bound.dns));
         line("  greylisting", time(self.bound.greylisting));
-        line("ratio", format!("{:.3}", self.ratio()));
+        line(
+            "ratio",
+            self.ratio()
+                .map_or("none, because rows were left over".to_owned(), |ratio| {
+                    format!("{ratio:.3}")
+                }),
+        );
         line(
             "connections",
             format!(
@@ -198,7 +207,7 @@ impl Outcome {
         json!({
             "rows": self.rows, "domains": self.domains, "egress": self.setup.egresses,
             "pace": format!("{:?}", self.setup.pace).to_lowercase(), "seed": self.setup.seed,
-            "ordered": self.ordered, "settled": self.settled, "unanswered": self.unanswered,
+            "ordered": self.ordered, "settled": self.settled, "unanswered": self.unanswered, "left": self.left,
             "makespan_s": self.makespan.as_secs_f64(), "bound_s": self.bound.time().as_secs_f64(), "ratio": self.ratio(),
             "bound": {
                 "slowest_operator": &*list.hosts[self.bound.slowest as usize].name,

@@ -1,7 +1,7 @@
 //! What one address costs before anything is asked: parse, clean, look up, suggest.
 
 use divan::{Bencher, black_box};
-use listproof::address::{Address, Domain, kind, repair, typo};
+use listproof::address::{Address, Domain, repair, typo};
 use listproof::policy::lists::Lists;
 
 fn main() {
@@ -20,7 +20,7 @@ fn clean_and_parse(text: &str) -> bool {
 
 #[divan::bench(args = ["gmail.com", "gmial.com", "hotmzil.fr", "some-company.example"])]
 fn suggest(bencher: Bencher, text: &str) {
-    let targets = Lists::built_in().targets();
+    let targets = &Lists::built_in().targets;
     let domain = Domain::parse(text).ok();
     bencher.bench_local(|| typo::suggest(black_box(domain.as_ref()?), targets));
 }
@@ -28,5 +28,5 @@ fn suggest(bencher: Bencher, text: &str) {
 #[divan::bench(args = ["jane@gmail.com", "info@some-company.example", "jane@a.mailinator.com"])]
 fn kinds(bencher: Bencher, text: &str) {
     let address = Address::parse(text).ok();
-    bencher.bench_local(|| Some(kind::of(black_box(address.as_ref()?), Lists::built_in())));
+    bencher.bench_local(|| Some(Lists::built_in().kinds.of(black_box(address.as_ref()?))));
 }

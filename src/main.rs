@@ -19,16 +19,17 @@ use tracing_subscriber::EnvFilter;
 use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
-use listproof::list::{ReadOptions, Source, Target, WriteOptions};
+use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
-use listproof::run::{self, stop::Stop};
-use listproof::settings::Settings;
+use listproof::run::{self, check::Offline, stop::Stop};
+use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
+use listproof::verdict::Record;
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
@@ -125,67 +126,120 @@ fn target(output: &Path) -> Target {
 
 fn check(typed: &Check) -> Result<Exit, Error> {
     log(&typed.telling);
-    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
-    let texts = if typed.addresses.is_empty() {
-        read_addresses(typed.jsonl)?
-    } else {
-        typed.addresses.clone()
-    };
-    let checked = runtime(typed.probing.world.is_some())?.block_on(run::check::check(
-        &texts,
-        &settings,
-        typed.trace,
-    ))?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    let write = |out: &mut dyn Write| -> std::io::Result<()> {
-        for (host, transcript) in &checked.dialogues {
-            writeln!(out, "{}", card::dialogue(host.as_str(), transcript))?;
-        }
-        for (text, record) in texts.iter().zip(&checked.records) {
-            if typed.json || typed.jsonl {
-                writeln!(out, "{}", listproof::list::object(text, record))?;
-            } else {
-                writeln!(out, "{}", card::card(text, record))?;
-            }
-        }
-        out.flush()
-    };
-    match write(&mut out) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Error::System {
-            what: "write to stdout",
-            source: error,
-        }),
-        _ => Ok(checked.exit),
+    match check_and_tell(typed) {
+        // Who stops reading us has seen enough.
+        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        exit => exit,
     }
 }
 
+fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
+    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
+    let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
+        [] => Box::new(stdin_addresses(typed.jsonl)?),
+        texts => Box::new(texts.iter().cloned().map(Ok)),
+    };
+    let mut told = Told {
+        json: typed.json || typed.jsonl,
+        out: BufWriter::new(std::io::stdout().lock()),
+        line: Vec::new(),
+    };
+    if matches!(settings.reach, Reach::Offline) {
+        let mut offline = Offline::new(&settings)?;
+        for text in texts {
+            let text = text?;
+            told.tell(&text, &offline.check(&text))?;
+        }
+        return told.end(Exit::Finished);
+    }
+    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
+    let in_world = typed.probing.world.is_some();
+    let checked = runtime(in_world)?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    for (host, transcript) in &checked.dialogues {
+        told.print(card::dialogue(host.as_str(), transcript).as_bytes())?;
+        told.print(b"\n")?;
+    }
+    for (text, record) in texts.iter().zip(&checked.records) {
+        told.tell(text, record)?;
+    }
+    told.end(checked.exit)
+}
+
+/// What `check` prints.
+struct Told<W: Write> {
+    json: bool,
+    out: W,
+    line: Vec<u8>,
+}
+
+impl<W: Write> Told<W> {
+    fn tell(&mut self, text: &str, record: &Record) -> Result<(), Error> {
+        self.line.clear();
+        if self.json {
+            write_object(&mut self.line, text, record);
+        } else {
+            self.line.extend_from_slice(card::card(text, record).as_bytes());
+            self.line.push(b'\n');
+        }
+        stdout(self.out.write_all(&self.line))
+    }
+
+    fn print(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        stdout(self.out.write_all(bytes))
+    }
+
+    fn end(mut self, exit: Exit) -> Result<Exit, Error> {
+        stdout(self.out.flush()).map(|()| exit)
+    }
+}
+
+fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
+    written.map_err(|source| Error::System {
+        what: "write to stdout",
+        source,
+    })
+}
+
 /// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
-fn read_addresses(json: bool) -> Result<Vec<String>, Error> {
-    let stdin = std::io::stdin().lock();
-    if std::io::stdin().is_terminal() {
+fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Error>>, Error> {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
         return Err(Error::Usage {
             message: "no address given".to_owned(),
             hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
                 .to_owned(),
         });
     }
-    let mut texts = Vec::new();
-    for (number, line) in stdin.split(b'\n').enumerate() {
-        let line = line.map_err(|source| Error::System {
-            what: "read stdin",
-            source,
-        })?;
+    let lines = BufReader::with_capacity(64 << 10, stdin.lock())
+        .split(b'\n')
+        .enumerate();
+    Ok(lines.filter_map(move |(number, line)| {
+        let line = match line {
+            Ok(line) => line,
+            Err(source) => {
+                return Some(Err(Error::System {
+                    what: "read stdin",
+                    source,
+                }));
+            }
+        };
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
         if !json {
-            texts.push(String::from_utf8_lossy(line).into_owned());
-        } else if !line.trim_ascii().is_empty() {
-            texts.push(email_of(line).ok_or_else(|| Error::Usage {
-                message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
-                hint: "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line".to_owned(),
-            })?);
+            return Some(Ok(String::from_utf8_lossy(line).into_owned()));
         }
-    }
-    Ok(texts)
+        let email = (!line.trim_ascii().is_empty()).then(|| email_of(line))?;
+        Some(email.ok_or_else(|| {
+            Error::Usage {
+                message: format!(
+                    "stdin:{}: neither a JSON string nor an object with `email`",
+                    number + 1
+                ),
+                hint:
+                    "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line"
+                        .to_owned(),
+            }
+        }))
+    }))
 }
 
 fn email_of(line: &[u8]) -> Option<String> {
@@ -322,13 +376,7 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
 }
 
 fn man() -> Result<Exit, Error> {
-    let write = |source| Error::System {
-        what: "write to stdout",
-        source,
-    };
-    clap_mangen::Man::new(Cli::command())
-        .render(&mut std::io::stdout())
-        .map_err(write)?;
+    stdout(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()))?;
     Ok(Exit::Finished)
 }
 

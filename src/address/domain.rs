@@ -3,6 +3,7 @@
 //! Decides: which text is a domain (UTS #46 strict with STD3 rules, RFC 1035 lengths, RFC 5321 4.1.2 letters, RFC 1123
 //! 2.1: the last label is never a number). Must not: ask the DNS. Can't know: whether a name is registered.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -116,6 +117,13 @@ impl Domain {
     /// DNS can say that it does not exist.
     pub fn has_known_top_level(&self) -> bool {
         psl::suffix(self.top_level().as_bytes()).is_some_and(|suffix| suffix.is_known())
+    }
+}
+
+/// A map with domains for keys can be asked with their text.
+impl Borrow<str> for Domain {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

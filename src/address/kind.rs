@@ -2,51 +2,136 @@
 //!
 //! Decides: by lists alone, offline. Relays and forwarders (addresses that hide a real mailbox) are a class of their
 //! own and no throw-aways. Must not: judge; the verdict does. Can't know: throw-away services younger than the lists,
-//! unless their mail host is known ([`disposable_mx`]).
+//! unless their mail host is known ([`Tables::is_disposable_mx`]).
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::table::Table;
 use super::{Address, Domain};
-use crate::policy::lists::Lists;
-use crate::verdict::Kinds;
 
-/// The kinds of an address, each determined.
-pub fn of(address: &Address, lists: &Lists) -> Kinds {
-    let name = name(address);
-    let domain = address.domain();
-    Kinds {
-        role: Some(is_role(&name, lists)),
-        disposable: Some(domain.is_some_and(|domain| lists.is_disposable(domain))),
-        free: Some(domain.is_some_and(|domain| lists.is_free(domain))),
-        tagged: Some(untagged(address.local()).len() < address.local().len()),
+/// The kinds of an address; `None` is "not determined".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds {
+    /// A shared function (`info@`), RFC 2142 and like it.
+    pub role: Option<bool>,
+    /// A throw-away service.
+    pub disposable: Option<bool>,
+    /// A free-mail provider.
+    pub free: Option<bool>,
+    /// A tag in the local part (`name+tag@`).
+    pub tagged: Option<bool>,
+}
+
+/// What the lists say about a domain: the part of [`Kinds`] that all its addresses share.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DomainKinds {
+    /// A throw-away service.
+    pub disposable: bool,
+    /// A free-mail provider.
+    pub free: bool,
+}
+
+/// The lists by which kinds are told.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    disposable: Table,
+    disposable_mx: Table,
+    relays: Table,
+    free: Table,
+    no_reply: Table,
+    /// Every local part is looked up here, so this one is no text to be searched. With those that nobody reads.
+    roles: HashSet<String>,
+}
+
+impl Tables {
+    /// Takes the lists: of domains `disposable`, `relays` and `free`, of exchangers `disposable_mx`, of local parts in
+    /// lower case and without a tag `roles` and `no_reply`.
+    pub fn new([disposable, disposable_mx, relays, free, roles, no_reply]: [Table; 6]) -> Tables {
+        let names = [&roles, &no_reply].into_iter().flat_map(Table::entries);
+        let roles = names.map(|(name, _)| name.to_owned()).collect();
+        Tables {
+            disposable,
+            disposable_mx,
+            relays,
+            free,
+            no_reply,
+            roles,
+        }
+    }
+
+    /// Is it, or is it below, a throw-away service?
+    pub fn is_disposable(&self, domain: &Domain) -> bool {
+        self.disposable.covers(domain)
+    }
+
+    /// Does mail for this exchanger end at a throw-away service, whatever the domain is called?
+    pub fn is_disposable_mx(&self, host: &Domain) -> bool {
+        self.disposable_mx.covers(host)
+    }
+
+    /// Is it, or is it below, a relay or forwarder, whose durable addresses hide real mailboxes?
+    pub fn is_relay(&self, domain: &Domain) -> bool {
+        self.relays.covers(domain)
+    }
+
+    /// Is it a free provider's?
+    pub fn is_free(&self, domain: &Domain) -> bool {
+        self.free.contains(domain.as_str())
+    }
+
+    /// Is it the name of a shared role, numbered or not, or one that nobody reads?
+    pub fn is_role(&self, local: &str) -> bool {
+        let name = name(local);
+        // Numbered roles: `info2`, `support-1`.
+        let base = name
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .trim_end_matches(['-', '_', '.']);
+        self.roles.contains(&*name) || (base.len() < name.len() && self.roles.contains(base))
+    }
+
+    /// Is it a name that nobody reads (`noreply`)? Those are roles too.
+    pub fn is_no_reply(&self, local: &str) -> bool {
+        self.no_reply.contains(&name(local))
+    }
+
+    /// What the lists say about a domain.
+    pub fn of_domain(&self, domain: &Domain) -> DomainKinds {
+        DomainKinds {
+            disposable: self.is_disposable(domain),
+            free: self.is_free(domain),
+        }
+    }
+
+    /// The kinds of an address, each determined.
+    pub fn of(&self, address: &Address) -> Kinds {
+        let domain = address
+            .domain()
+            .map(|domain| self.of_domain(domain))
+            .unwrap_or_default();
+        self.with_domain(address.local(), domain)
+    }
+
+    /// The kinds of an address of which those of its domain are known.
+    pub fn with_domain(&self, local: &str, domain: DomainKinds) -> Kinds {
+        Kinds {
+            role: Some(self.is_role(local)),
+            disposable: Some(domain.disposable),
+            free: Some(domain.free),
+            tagged: Some(untagged(local).len() < local.len()),
+        }
     }
 }
 
-/// True for addresses that nobody reads (`noreply@`). They are roles too.
-pub fn is_no_reply(address: &Address, lists: &Lists) -> bool {
-    lists.is_no_reply(&name(address))
-}
-
-/// True for a relay or forwarder: a durable address that hides a real mailbox.
-pub fn is_relay(address: &Address, lists: &Lists) -> bool {
-    address.domain().is_some_and(|domain| lists.is_relay(domain))
-}
-
-/// True when mail for this exchanger ends at a throw-away service, whatever the domain is called.
-pub fn disposable_mx(host: &Domain, lists: &Lists) -> bool {
-    lists.is_disposable_mx(host)
-}
-
-fn is_role(name: &str, lists: &Lists) -> bool {
-    // Numbered roles: `info2`, `support-1`.
-    let base = name
-        .trim_end_matches(|c: char| c.is_ascii_digit())
-        .trim_end_matches(['-', '_', '.']);
-    [name, base]
-        .into_iter()
-        .any(|name| !name.is_empty() && (lists.is_role(name) || lists.is_no_reply(name)))
-}
-
-fn name(address: &Address) -> String {
-    untagged(address.local()).to_lowercase()
+/// The name in a local part, as the lists write it.
+fn name(local: &str) -> Cow<'_, str> {
+    let name = untagged(local);
+    let is_plain = name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
+    if is_plain {
+        Cow::Borrowed(name)
+    } else {
+        Cow::Owned(name.to_lowercase())
+    }
 }
 
 /// The local part without its tag. Only the plus: other separators belong to names at most providers.
@@ -60,10 +145,11 @@ fn untagged(local: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::lists::Lists;
 
     /// The words of the kinds that an address is.
     fn kinds(text: &str) -> Vec<&'static str> {
-        let kinds = of(&Address::parse(text).unwrap(), Lists::built_in());
+        let kinds = Lists::built_in().kinds.of(&Address::parse(text).unwrap());
         let words = [
             ("role", kinds.role),
             ("disposable", kinds.disposable),
@@ -100,14 +186,10 @@ mod tests {
 
     #[test]
     fn relays_and_addresses_nobody_reads_are_classes_of_their_own() {
-        let lists = Lists::built_in();
-        let address = |text| Address::parse(text).unwrap();
-        assert!(is_relay(&address("jane@duck.com"), lists) && !is_relay(&address("jane@gmail.com"), lists));
-        assert!(is_no_reply(&address("No-Reply+7@example.com"), lists));
-        assert!(!is_no_reply(&address("info@example.com"), lists));
-        assert!(disposable_mx(
-            &Domain::from_dns("mx2.mailinator.com.").unwrap(),
-            lists
-        ));
+        let kinds = &Lists::built_in().kinds;
+        let domain = |text| Domain::parse(text).unwrap();
+        assert!(kinds.is_relay(&domain("duck.com")) && !kinds.is_relay(&domain("gmail.com")));
+        assert!(kinds.is_no_reply("No-Reply+7") && !kinds.is_no_reply("info"));
+        assert!(kinds.is_disposable_mx(&Domain::from_dns("mx2.mailinator.com.").unwrap()));
     }
 }

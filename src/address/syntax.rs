@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::domain::stranger;
-use super::fault::{FaultKind, SyntaxFault};
+use super::fault::{DomainFault, FaultKind, SyntaxFault};
 use super::{Domain, literal};
 
 /// Octets of a local part (RFC 5321 4.5.3.1.1).
@@ -46,6 +46,14 @@ impl Address {
     /// assert_eq!((fault.kind, fault.at), (FaultKind::DoubleDot, 5));
     /// ```
     pub fn parse(text: &str) -> Result<Address, SyntaxFault> {
+        Address::parse_with(text, Domain::parse)
+    }
+
+    /// The same for who has read most domains before: `domain` reads the part right of the @ as [`Domain::parse`] does.
+    pub fn parse_with(
+        text: &str,
+        domain: impl FnOnce(&str) -> Result<Domain, DomainFault>,
+    ) -> Result<Address, SyntaxFault> {
         let bytes = text.as_bytes();
         let (local, at) = match bytes.first() {
             None => return fault(FaultKind::Empty, 0),
@@ -63,7 +71,7 @@ impl Address {
             if !right.is_ascii() {
                 unsightly(right).map_err(|fault| fault.shifted(start))?;
             }
-            Host::Domain(Domain::parse(right).map_err(|fault| fault.shifted(start))?)
+            Host::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
         };
         let address = Address { local, host };
         let length = match &address.host {

@@ -9,7 +9,7 @@ use super::domain::Domain;
 use super::fault::{FaultKind, SyntaxFault};
 use super::slip::{Slip, letters};
 use super::syntax::Address;
-use crate::policy::table::Table;
+use super::table::Table;
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,7 @@ pub struct Suggestion {
 /// The domains people really have, and what must not be taken for a slip of them.
 #[derive(Clone, Debug)]
 pub struct Targets {
+    /// By the length of the name.
     list: Vec<Target>,
     known: Table,
     typos: Table,
@@ -87,7 +88,8 @@ impl Targets {
                 rank,
             })
         };
-        let list = targets.entries().into_iter().filter_map(target).collect();
+        let mut list: Vec<Target> = targets.entries().into_iter().filter_map(target).collect();
+        list.sort_by_key(|target| target.name);
         Targets {
             list,
             known: targets,
@@ -181,9 +183,14 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
     let letters = letters(name);
     let mut best = None;
     let mut suffix_exists = None;
-    for target in &targets.list {
-        // A slip changes at most two letters: the sets of letters differ in four places at most.
-        if target.name.abs_diff(name.len()) > 2 || (letters ^ target.letters).count_ones() > 4 {
+    let shortest = targets
+        .list
+        .partition_point(|target| target.name + 2 < name.len());
+    for target in targets.list[shortest..]
+        .iter()
+        .take_while(|target| target.name <= name.len() + 2)
+    {
+        if (letters ^ target.letters).count_ones() > most_changed(target.name, name.len()) {
             continue;
         }
         let Some(slip) = Slip::between(name, target.name()) else {
@@ -203,6 +210,18 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
         }
     }
     best.map(|((certainty, ..), target)| (target, certainty))
+}
+
+/// In how many places the sets of letters of a name and of what was typed can differ: a letter more or less is one, one
+/// for another two, and only a name that is long enough ([`weigh`]) is known again after two slips.
+fn most_changed(name: usize, typed: usize) -> u32 {
+    match (name.abs_diff(typed), name > 6) {
+        (0, true) => 4,
+        (1, true) => 3,
+        (0, false) | (2, true) => 2,
+        (1, false) => 1,
+        _ => 0,
+    }
 }
 
 /// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
@@ -345,7 +364,7 @@ mod tests {
 
     fn suggested(typed: &str) -> Option<(String, Certainty)> {
         let domain = Domain::parse(typed).unwrap();
-        suggest(&domain, Lists::built_in().targets()).map(|s| (s.domain.to_string(), s.certainty))
+        suggest(&domain, &Lists::built_in().targets).map(|s| (s.domain.to_string(), s.certainty))
     }
 
     #[test]
@@ -415,7 +434,7 @@ mod tests {
             ("jane@bakery,example", None),
         ] {
             let fault = Address::parse(text).unwrap_err();
-            let found = suggest_for_fault(text, &fault, Lists::built_in().targets());
+            let found = suggest_for_fault(text, &fault, &Lists::built_in().targets);
             assert_eq!(
                 found.map(|address| address.to_string()).as_deref(),
                 meant,
@@ -436,7 +455,7 @@ mod tests {
 
     #[test]
     fn nobody_known_is_corrected() {
-        let targets = Lists::built_in().targets();
+        let targets = &Lists::built_in().targets;
         for (domain, _) in targets
             .known
             .entries()

@@ -4,10 +4,12 @@
 //! No value of ours can be taken for a formula by a spreadsheet.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::ops::Range;
 use std::time::SystemTime;
 
 use super::error::ListError;
+use super::json;
 use crate::address::Domain;
 use crate::verdict::Record;
 
@@ -205,6 +207,21 @@ pub(super) enum Value<'a> {
     Scratch,
     Flag(bool),
     Number(u64),
+}
+
+impl Value<'_> {
+    /// Writes it as JSON; `scratch` is the text that was given.
+    pub(super) fn write_json(&self, scratch: &str, out: &mut Vec<u8>) {
+        match *self {
+            Value::None => out.extend_from_slice(b"null"),
+            Value::Word(text) | Value::Text(text) => json::write_string(out, text),
+            Value::Scratch => json::write_string(out, scratch),
+            Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+            Value::Number(number) => {
+                let _ = write!(out, "{number}");
+            }
+        }
+    }
 }
 
 /// `smtp_text` is cut to so many bytes.

@@ -1,14 +1,17 @@
 //! Which row repeats the address of an earlier one, in memory that does not grow with the list.
 //!
-//! Decides: equality of keys, by a 128-bit hash with a key of its own per run (2^-64 at a thousand million rows).
-//! Must not: know what a canonical address is. Fails: when the spill file can't be written.
+//! Decides: equality of keys, by a 128-bit hash with a key of its own per run (2^-64 at a thousand million rows; 96 bits
+//! and 2^-56 where a million are remembered). Must not: know what a canonical address is. Fails: when the spill file
+//! can't be written.
 //!
-//! Pass one spills (hash, record) into parts by hash; each part alone fits in memory and tells which records repeat
+//! A list of [`MOST_REMEMBERED`] addresses or fewer needs one pass: [`Firsts`] remembers them. A longer one is read ahead
+//! to its end by a [`Finder`]. Its pass one spills (hash, record) into parts by hash; each part alone fits in memory and tells which records repeat
 //! an earlier one. These (record, first) pairs are spilled into parts by record, so that pass two gets them in row
 //! order, again one part at a time.
 
+use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 /// Parts of a spill; each of them is in memory once.
@@ -16,9 +19,84 @@ const PARTS: usize = 64;
 /// A part's bytes that wait for the file; a small list never touches it.
 const WAITING_BYTES: usize = 64 << 10;
 
+/// Two hashes of a key, that nobody can foresee.
+#[derive(Default)]
+struct Hashers(RandomState, RandomState);
+
+impl Hashers {
+    fn hash(&self, key: &impl Hash) -> (u64, u64) {
+        (self.0.hash_one(key), self.1.hash_one(key))
+    }
+}
+
+/// So many keys are remembered: as many as fit into the table that a million need.
+pub const MOST_REMEMBERED: usize = (1 << 21) / 8 * 7;
+
+/// Remembers the first record of each key.
+#[derive(Default)]
+pub struct Firsts {
+    hashers: Hashers,
+    records: HashMap<Print, u32, BuildHasherDefault<Hashed>>,
+}
+
+/// There are too many keys, or records, to remember them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// 96 bits of hash: with the record an entry has 16 bytes.
+#[derive(PartialEq, Eq)]
+struct Print {
+    high: u64,
+    low: u32,
+}
+
+impl Hash for Print {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.high);
+    }
+}
+
+/// The key is a hash already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+impl Firsts {
+    /// The first record with this key; `None` when that is `record` itself.
+    pub fn first_of(&mut self, record: u64, key: &impl Hash) -> Result<Option<u64>, Full> {
+        let (high, low) = self.hashers.hash(key);
+        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
+        let print = Print {
+            high,
+            low: low as u32,
+        };
+        let number = u32::try_from(record).map_err(|_| Full)?;
+        if self.records.len() == MOST_REMEMBERED {
+            return self
+                .records
+                .get(&print)
+                .map(|&first| Some(first.into()))
+                .ok_or(Full);
+        }
+        let first = *self.records.entry(print).or_insert(number);
+        Ok((first != number).then_some(first.into()))
+    }
+}
+
 /// Takes the keys of pass one.
 pub struct Finder {
-    hashers: [RandomState; 2],
+    hashers: Hashers,
     spill: Spill,
     last_record: u64,
 }
@@ -33,15 +111,15 @@ impl Finder {
     /// Starts without keys.
     pub fn new() -> Finder {
         Finder {
-            hashers: [RandomState::new(), RandomState::new()],
+            hashers: Hashers::default(),
             spill: Spill::default(),
             last_record: 0,
         }
     }
 
     /// Notes that `record` (rising from call to call) has the address that `key` stands for.
-    pub fn feed(&mut self, record: u64, key: &[u8]) -> io::Result<()> {
-        let [high, low] = [0, 1].map(|n| self.hashers[n].hash_one(key));
+    pub fn feed(&mut self, record: u64, key: &impl Hash) -> io::Result<()> {
+        let (high, low) = self.hashers.hash(key);
         self.last_record = self.last_record.max(record);
         let part = usize::from(high.to_be_bytes()[0]) % PARTS;
         let mut entry = [0; 24];
@@ -203,12 +281,20 @@ mod tests {
     fn found(keys: &[String]) -> Vec<Option<u64>> {
         let mut finder = Finder::new();
         for (record, key) in (1..).zip(keys) {
-            finder.feed(record, key.as_bytes()).unwrap();
+            finder.feed(record, key).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
         (1..)
             .zip(keys)
             .map(|(record, _)| duplicates.first_of(record).unwrap())
+            .collect()
+    }
+
+    fn remembered(keys: &[String]) -> Vec<Option<u64>> {
+        let mut firsts = Firsts::default();
+        (1..)
+            .zip(keys)
+            .map(|(record, key)| firsts.first_of(record, key).unwrap())
             .collect()
     }
 
@@ -228,6 +314,7 @@ mod tests {
             keys in prop::collection::vec("[ab]{0,4}", 0..300),
         ) {
             prop_assert_eq!(found(&keys), expected(&keys));
+            prop_assert_eq!(remembered(&keys), expected(&keys));
         }
     }
 
@@ -240,10 +327,21 @@ mod tests {
     }
 
     #[test]
+    fn a_full_memory_says_so_and_still_knows_what_it_has() {
+        let mut firsts = Firsts::default();
+        for record in 1..=MOST_REMEMBERED as u64 {
+            assert_eq!(firsts.first_of(record, &record), Ok(None));
+        }
+        assert_eq!(firsts.first_of(u64::from(u32::MAX), &7u64), Ok(Some(7)));
+        assert_eq!(firsts.first_of(u64::from(u32::MAX), &0u64), Err(Full));
+        assert_eq!(Firsts::default().first_of(1 << 32, &7u64), Err(Full));
+    }
+
+    #[test]
     fn records_may_be_left_out_and_asked_in_leaps() {
         let mut finder = Finder::new();
         for (record, key) in [(2, "a"), (5, "b"), (9, "a"), (700, "b"), (701, "a")] {
-            finder.feed(record, key.as_bytes()).unwrap();
+            finder.feed(record, &key).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
         assert_eq!(duplicates.count(), 3);

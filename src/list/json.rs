@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::column::Sample;
 
 /// One key of an object and where its value lies in the line.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field {
     pub(super) key: String,
     pub(super) value: Range<usize>,
@@ -92,7 +92,17 @@ pub(super) fn sample(text: &str, rows: usize) -> Sample {
     sample
 }
 
-/// A text as a JSON string.
-pub(super) fn string(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+/// Writes a text as a JSON string.
+pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
+    if text
+        .bytes()
+        .all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\')
+    {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        // Writing into memory can't fail, and a text is always a JSON string.
+        let _ = serde_json::to_writer(out, text);
+    }
 }

@@ -234,10 +234,10 @@ impl Layout {
                     out.push(b',');
                 }
                 filled = true;
-                json_string(out, &field.key);
+                json::write_string(out, &field.key);
                 out.push(b':');
                 match address {
-                    Some(address) if field.value == row.cell => json_string(out, address),
+                    Some(address) if field.value == row.cell => json::write_string(out, address),
                     _ => out.extend_from_slice(&raw[field.value.clone()]),
                 }
             }
@@ -253,17 +253,10 @@ impl Layout {
                     out.push(b',');
                 }
                 filled = true;
-                json_string(out, &format!("{}{}", self.prefix, column.name()));
+                json::write_string(out, &format!("{}{}", self.prefix, column.name()));
                 out.push(b':');
-                match column.value(told, scratch) {
-                    Value::None => out.extend_from_slice(b"null"),
-                    Value::Word(text) | Value::Text(text) => json_string(out, text),
-                    Value::Scratch => json_string(out, scratch),
-                    Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-                    Value::Number(number) => {
-                        let _ = write!(out, "{number}");
-                    }
-                }
+                let value = column.value(told, scratch);
+                value.write_json(scratch, out);
             }
         }
         out.push(b'}');
@@ -286,8 +279,4 @@ impl Layout {
             text: row.address.clone().into_owned(),
         })
     }
-}
-
-fn json_string(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(json::string(text).as_bytes());
 }

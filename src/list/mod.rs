@@ -3,10 +3,11 @@
 //! [`source`] gives a list's bytes, [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
 //! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
 //! what we add, [`layout`] where it goes in a row, [`write`] into which files, [`files`] how those come into their
-//! places. [`duplicates`] finds repeated addresses in flat memory.
+//! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
+pub mod batch;
 mod cell;
 mod column;
 pub mod columns;
@@ -31,7 +32,7 @@ pub use decode::Encoding;
 pub use dialect::Kind;
 pub use error::{Class, ListError};
 pub use form::Form;
-pub use object::object;
+pub use object::write_object;
 pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub use source::{Compression, Source};

@@ -1,28 +1,24 @@
 //! One record as one JSON object, with the names of the full columns: what `check --json` prints.
 
-use serde_json::{Map, Value as Json};
-
-use super::columns::{Column, Told, Value};
+use super::columns::{Column, Told};
+use super::json;
 use crate::verdict::Record;
 
-/// The object. `email` is the text as it was given; what was not determined is `null`.
-pub fn object(email: &str, record: &Record) -> Json {
-    let mut object = Map::new();
-    object.insert("email".to_owned(), email.into());
+/// Writes the object and a line end. `email` is the text as it was given; what was not determined is `null`.
+pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
+    out.extend_from_slice(b"{\"email\":");
+    json::write_string(out, email);
     let mut scratch = String::new();
     for column in Column::ALL {
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(column.name().as_bytes());
+        out.extend_from_slice(b"\":");
         let told = Told {
             record,
             duplicate_of: None,
         };
-        let value = match column.value(told, &mut scratch) {
-            Value::None => Json::Null,
-            Value::Word(word) | Value::Text(word) => word.into(),
-            Value::Flag(flag) => flag.into(),
-            Value::Number(number) => number.into(),
-            Value::Scratch => scratch.as_str().into(),
-        };
-        object.insert(column.name().to_owned(), value);
+        let value = column.value(told, &mut scratch);
+        value.write_json(&scratch, out);
     }
-    Json::Object(object)
+    out.extend_from_slice(b"}\n");
 }

@@ -4,14 +4,13 @@
 //! that starting costs nothing. A user's file of the same name adds lines, removes those after a `-`, or begins with
 //! `!replace` and stands alone. Fails: on a user's file it can't read or understand, with file and line.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::table::{Own, Table, entry};
-use crate::address::provider_syntax::NameRule;
+use crate::address::provider_syntax::{NameRule, NameRules};
+use crate::address::table::{Own, Table, entry};
 use crate::address::typo::Targets;
-use crate::address::{Address, Domain};
+use crate::address::{Address, Domain, kind};
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -36,17 +35,15 @@ pub enum ListError {
     },
 }
 
-/// Every list there is.
+/// Every list there is, in the form in which it is looked up.
 #[derive(Clone, Debug)]
 pub struct Lists {
-    disposable: Table,
-    disposable_mx: Table,
-    relays: Table,
-    free: Table,
-    roles: Table,
-    no_reply: Table,
-    name_rules: BTreeMap<String, NameRule>,
-    targets: Targets,
+    /// Throw-away services, relays, free providers, roles.
+    pub kinds: kind::Tables,
+    /// What the big providers allow left of the @.
+    pub name_rules: NameRules,
+    /// What the typo search needs.
+    pub targets: Targets,
 }
 
 macro_rules! data {
@@ -128,62 +125,14 @@ impl Lists {
             targets,
             typos,
         ] = tables;
+        let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
-            .entries()
-            .into_iter()
-            .filter_map(|(domain, value)| Some((domain.to_owned(), name_rule(value).ok()?)))
-            .collect();
-        let targets = Targets::new(targets, typos, neighbours);
+            .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
         Lists {
-            disposable,
-            disposable_mx,
-            relays,
-            free,
-            roles,
-            no_reply,
-            name_rules,
-            targets,
+            kinds: kind::Tables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
+            name_rules: name_rules.collect(),
+            targets: Targets::new(targets, typos, neighbours),
         }
-    }
-
-    /// What the typo search needs.
-    pub fn targets(&self) -> &Targets {
-        &self.targets
-    }
-
-    /// Is it, or is it below, a throw-away service?
-    pub fn is_disposable(&self, domain: &Domain) -> bool {
-        self.disposable.covers(domain)
-    }
-
-    /// Is the exchanger that of a throw-away service?
-    pub fn is_disposable_mx(&self, host: &Domain) -> bool {
-        self.disposable_mx.covers(host)
-    }
-
-    /// Is it, or is it below, a relay or forwarder?
-    pub fn is_relay(&self, domain: &Domain) -> bool {
-        self.relays.covers(domain)
-    }
-
-    /// Is it a free provider's?
-    pub fn is_free(&self, domain: &Domain) -> bool {
-        self.free.contains(domain.as_str())
-    }
-
-    /// Is it the name of a shared role? The name in lower case, without a tag.
-    pub fn is_role(&self, name: &str) -> bool {
-        self.roles.contains(name)
-    }
-
-    /// Is it a name that nobody reads? The name in lower case, without a tag.
-    pub fn is_no_reply(&self, name: &str) -> bool {
-        self.no_reply.contains(name)
-    }
-
-    /// What this provider allows left of the @, where that is known.
-    pub fn name_rule(&self, domain: &Domain) -> Option<&NameRule> {
-        self.name_rules.get(domain.as_str())
     }
 }
 
@@ -279,8 +228,8 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::table::after_head;
     use super::*;
+    use crate::address::table::after_head;
     use std::collections::HashSet;
 
     fn domain(text: &str) -> Domain {
@@ -326,29 +275,32 @@ mod tests {
             .chain(keys("relays.txt"))
         {
             assert!(
-                !lists.is_disposable(&domain(real)),
+                !lists.kinds.is_disposable(&domain(real)),
                 "`{real}` is a provider, and disposable"
             );
             assert!(!typos.contains(real), "`{real}` is a provider, and a typo");
         }
         for typo in &typos {
             assert!(
-                !lists.is_disposable(&domain(typo)),
+                !lists.kinds.is_disposable(&domain(typo)),
                 "`{typo}` is a typo, and disposable"
             );
         }
         assert!(targets.is_disjoint(&neighbours));
-        for (typo, meant) in lists.targets().typos() {
+        for (typo, meant) in lists.targets.typos() {
             assert!(
                 targets.contains(meant),
                 "`{typo}` is a typo of `{meant}`, which is no target"
             );
         }
         for relay in keys("relays.txt") {
-            assert!(!lists.is_free(&domain(relay)), "`{relay}` is a relay, and free");
+            assert!(
+                !lists.kinds.is_free(&domain(relay)),
+                "`{relay}` is a relay, and free"
+            );
         }
         for name in keys("no_reply.txt") {
-            assert!(!lists.is_role(name), "`{name}` stands in two lists");
+            assert!(!keys("roles.txt").contains(&name), "`{name}` stands in two lists");
         }
     }
 
@@ -369,19 +321,23 @@ mod tests {
     #[test]
     fn every_entry_of_the_longest_list_is_found() {
         for key in keys("disposable.txt") {
-            assert!(Lists::built_in().disposable.contains(key), "`{key}` is not found");
+            assert!(
+                Lists::built_in().kinds.is_disposable(&domain(key)),
+                "`{key}` is not found"
+            );
         }
     }
 
     #[test]
     fn subdomains_belong_to_their_service_and_lookalikes_do_not() {
         let lists = Lists::built_in();
-        assert!(lists.is_disposable(&domain("mailinator.com")));
-        assert!(lists.is_disposable(&domain("a.b.mailinator.com")));
-        assert!(!lists.is_disposable(&domain("mailinator.com.example")));
-        assert!(lists.is_disposable_mx(&domain("mx1.mailinator.com")));
+        assert!(lists.kinds.is_disposable(&domain("mailinator.com")));
+        assert!(lists.kinds.is_disposable(&domain("a.b.mailinator.com")));
+        assert!(!lists.kinds.is_disposable(&domain("mailinator.com.example")));
+        assert!(lists.kinds.is_disposable_mx(&domain("mx1.mailinator.com")));
         assert!(
-            lists.is_relay(&domain("jane.33mail.com")) && !lists.is_disposable(&domain("jane.33mail.com"))
+            lists.kinds.is_relay(&domain("jane.33mail.com"))
+                && !lists.kinds.is_disposable(&domain("jane.33mail.com"))
         );
     }
 
@@ -410,14 +366,14 @@ mod tests {
             ("notes.md", "is none of ours"),
         ]);
         let lists = Lists::with_files(folder.path()).unwrap();
-        assert!(lists.is_disposable(&domain("a.throwaway.example")));
+        assert!(lists.kinds.is_disposable(&domain("a.throwaway.example")));
         assert!(
-            !lists.is_disposable(&domain("mailinator.com"))
-                && !lists.is_disposable(&domain("a.mailinator.com"))
+            !lists.kinds.is_disposable(&domain("mailinator.com"))
+                && !lists.kinds.is_disposable(&domain("a.mailinator.com"))
         );
-        assert!(lists.is_disposable(&domain("yopmail.com")));
-        assert!(lists.is_role("questura") && !lists.is_role("info"));
-        let meant = crate::address::typo::suggest(&domain("gmail.example"), lists.targets()).unwrap();
+        assert!(lists.kinds.is_disposable(&domain("yopmail.com")));
+        assert!(lists.kinds.is_role("questura") && !lists.kinds.is_role("info"));
+        let meant = crate::address::typo::suggest(&domain("gmail.example"), &lists.targets).unwrap();
         assert_eq!(meant.domain, domain("gmail.com"));
     }
 

@@ -7,7 +7,6 @@
 pub mod lists;
 pub mod providers;
 pub mod replies;
-pub mod table;
 
 use std::io::ErrorKind;
 use std::path::Path;

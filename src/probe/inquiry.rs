@@ -19,6 +19,9 @@ use crate::verdict::evidence::{
     Attempt, CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed,
 };
 
+/// Sessions that a question may end before it is given up.
+const DROPS: u32 = 2;
+
 /// Names a listed address across the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Target(pub u32);
@@ -96,6 +99,8 @@ struct Question {
     address: Address,
     state: State,
     tries: usize,
+    /// Sessions that ended when it was their oldest open question.
+    drops: u32,
     first_try: Option<Duration>,
     inquired: Inquired,
 }
@@ -122,6 +127,7 @@ struct Here {
     made_up: Option<Address>,
     made_up_state: Control,
     made_up_tries: usize,
+    control_drops: u32,
     made_up_first_try: Option<Duration>,
     unclear_answers: u32,
     /// A made-up name was refused in words that mean nothing until somebody is accepted.
@@ -158,6 +164,7 @@ impl Inquiry {
                 address,
                 state: State::Open,
                 tries: 0,
+                drops: 0,
                 first_try: None,
                 inquired: Inquired::default(),
             })
@@ -224,11 +231,10 @@ impl Inquiry {
         if let Some(place) = self.ready.pop_front() {
             return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
         }
-        if self.wants_postmaster()
-            && let Some(address) = control::postmaster(&self.domain)
-        {
+        if self.wants_postmaster() {
+            // A domain so long that no such address fits into a path has no positive control.
             self.postmaster_was_asked = true;
-            return Some((Who::Postmaster, address));
+            return control::postmaster(&self.domain).map(|address| (Who::Postmaster, address));
         }
         None
     }
@@ -278,11 +284,46 @@ impl Inquiry {
     pub fn unanswered(&mut self, who: Who) {
         self.flying -= 1;
         match who {
+            Who::Listed(place) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
+                self.questions[place as usize].state = State::Closed;
+            }
             // Behind the others: should it be what ended the session, they still get their turn.
             Who::Listed(place) => self.ready.push_back(place),
             Who::MadeUp => self.here.made_up_state = Control::Unasked,
             Who::Postmaster => self.postmaster_was_asked = false,
         }
+    }
+
+    /// The oldest open question of a session that broke off: it may be what the server did not bear. When it ends a
+    /// second session it is given up here, and this is true.
+    pub fn dropped(&mut self, who: Who, what: Obstacle, now: Moment) -> bool {
+        let drops = match who {
+            Who::Listed(place) => &mut self.questions[place as usize].drops,
+            Who::MadeUp | Who::Postmaster => &mut self.here.control_drops,
+        };
+        *drops += 1;
+        let is_last = *drops >= DROPS;
+        let Some(exchanger) = self.exchangers.front().cloned().filter(|_| is_last) else {
+            self.unanswered(who);
+            return false;
+        };
+        self.flying -= 1;
+        let trouble = Trouble {
+            exchanger,
+            at: now.wall,
+            what,
+        };
+        match who {
+            Who::Listed(place) => {
+                let question = &mut self.questions[place as usize];
+                question.state = State::Elsewhere;
+                question.inquired.trouble = Some(trouble);
+                self.elsewhere += 1;
+            }
+            Who::MadeUp => self.settle_made_up(CatchAll::Failed(trouble)),
+            Who::Postmaster => self.here.positive = Positive::Silent,
+        }
+        true
     }
 
     fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
@@ -318,7 +359,7 @@ impl Inquiry {
             }
             cause if cause.verdict() == Verdict::Unknown && !said.reply.is_permanent() => {
                 self.here.transient_answers += 1;
-                match again {
+                match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
                     Some(wait) => {
                         self.waiting.insert((now.elapsed + wait, place));
                         State::Waiting
@@ -557,7 +598,7 @@ impl Inquiry {
         for (place, question) in (0..).zip(&mut self.questions) {
             if question.state == State::Elsewhere {
                 question.state = State::Open;
-                question.tries = 0;
+                (question.tries, question.drops) = (0, 0);
                 self.ready.push_back(place);
             }
         }
@@ -570,11 +611,19 @@ impl Inquiry {
         } else {
             self.here.catch_all.clone()
         };
+        let proven = match (proven, &self.trouble) {
+            // The host was given up while an acceptance was under way.
+            (CatchAll::NotAsked, Some(trouble)) if self.here.accepted > 0 => {
+                CatchAll::Failed(trouble.clone())
+            }
+            (proven, _) => proven,
+        };
         let positive = if self.here.accepted > 0 {
             Positive::Accepted
         } else {
             self.here.positive.clone()
         };
+        let exchanger = self.exchangers.front();
         for question in &mut self.questions {
             match question.state {
                 State::Accepted => {
@@ -586,7 +635,12 @@ impl Inquiry {
                     question.state = State::Closed;
                 }
                 State::Closed
-                    if matches!(proven, CatchAll::Yes(_)) && question.inquired.attempts.is_empty() =>
+                    if matches!(proven, CatchAll::Yes(_))
+                        && question
+                            .inquired
+                            .attempts
+                            .last()
+                            .is_none_or(|last| Some(&last.exchanger) == exchanger) =>
                 {
                     question.inquired.catch_all = proven.clone();
                 }

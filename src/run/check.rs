@@ -1,8 +1,9 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::intake::look;
+use super::intake::{Intake, Seen};
 use super::network::Network;
 use super::probing::{self, Job};
 use super::progress::Progress;
@@ -28,57 +29,84 @@ pub struct Checked {
     pub exit: Exit,
 }
 
+/// Looks at addresses without asking anybody, each as it comes, so that a stream of them never ends up in memory.
+pub struct Offline {
+    intake: Intake,
+    found: Found,
+    roster: Roster,
+    risky_roles: bool,
+    now: SystemTime,
+}
+
+impl Offline {
+    /// Looks by the lists of these settings.
+    pub fn new(settings: &Settings) -> Result<Offline, Error> {
+        Ok(Offline {
+            intake: Intake::new(settings.policy()?.lists),
+            found: Found::nothing(Unprobed::Offline),
+            roster: Roster::default(),
+            risky_roles: settings.risky_roles,
+            now: Clock::system().now().wall,
+        })
+    }
+
+    /// What the address shows.
+    pub fn check(&mut self, text: &str) -> Record {
+        told::record(
+            &self.found,
+            self.intake.look(text),
+            &self.roster,
+            self.risky_roles,
+            self.now,
+        )
+    }
+}
+
 /// Asks about some addresses.
 pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result<Checked, Error> {
+    let (Reach::Dns(place) | Reach::Probe(place)) = &settings.reach else {
+        let mut offline = Offline::new(settings)?;
+        let records = texts.iter().map(|text| offline.check(text)).collect();
+        return Ok(Checked {
+            records,
+            dialogues: Vec::new(),
+            exit: Exit::Finished,
+        });
+    };
     let policy = settings.policy()?;
+    let mut intake = Intake::new(policy.lists);
     let mut roster = Roster::default();
-    for text in texts {
-        if let Form::Fine(address) = look(text, policy.lists).form {
-            roster.enter(&address);
+    let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
+    for seen in &seen {
+        if let Form::Fine(address) = &seen.form {
+            roster.enter(address);
         }
     }
-    let (mut found, mut dialogues, mut exit) =
-        (Found::nothing(Unprobed::Offline), Vec::new(), Exit::Finished);
-    let clock = match &settings.reach {
-        Reach::Offline => Clock::system(),
-        Reach::Dns(place) | Reach::Probe(place) => {
-            let network = Arc::new(Network::of(place)?);
-            let clock = network.clock;
-            let job = Job {
-                network,
-                policy,
-                dns_only: matches!(settings.reach, Reach::Dns(_)),
-                pace: settings.pace,
-                max_wait: settings.max_wait,
-                max_duration: settings.max_duration,
-                sessions: sockets::available(),
-                trace,
-            };
-            let stop = Stop::on_signals()?;
-            let outcome = probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
-            exit = match stop.wished() {
-                Some(exit) => exit,
-                None if outcome.found.shut.is_some() => Exit::ShutOut,
-                None if outcome.out_of_time => Exit::OutOfTime,
-                None => Exit::Finished,
-            };
-            (found, dialogues) = (outcome.found, outcome.dialogues);
-            clock
-        }
+    let network = Arc::new(Network::of(place)?);
+    let clock = network.clock;
+    let job = Job {
+        network,
+        policy,
+        dns_only: matches!(settings.reach, Reach::Dns(_)),
+        pace: settings.pace,
+        max_wait: settings.max_wait,
+        max_duration: settings.max_duration,
+        sessions: sockets::available(),
+        trace,
+    };
+    let stop = Stop::on_signals()?;
+    let outcome = probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
+    let exit = match stop.wished() {
+        Some(exit) => exit,
+        None if outcome.found.shut.is_some() => Exit::ShutOut,
+        None if outcome.out_of_time => Exit::OutOfTime,
+        None => Exit::Finished,
     };
     let now = clock.now().wall;
-    let judge = |text: &String| {
-        told::record(
-            &found,
-            look(text, policy.lists),
-            &roster,
-            settings.risky_roles,
-            now,
-        )
-    };
+    let record = |seen| told::record(&outcome.found, seen, &roster, settings.risky_roles, now);
     Ok(Checked {
-        records: texts.iter().map(judge).collect(),
-        dialogues,
+        records: seen.into_iter().map(record).collect(),
+        dialogues: outcome.dialogues,
         exit,
     })
 }

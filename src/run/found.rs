@@ -79,8 +79,8 @@ impl Found {
             Route::Unroutable(_) => (RouteFact::Unroutable, Vec::new()),
             Route::Failed(fault) => (RouteFact::Failed(fault), Vec::new()),
         };
-        let disposable =
-            lists.is_disposable(domain) || stops.iter().any(|stop| lists.is_disposable_mx(&stop.host));
+        let disposable = lists.kinds.is_disposable(domain)
+            || stops.iter().any(|stop| lists.kinds.is_disposable_mx(&stop.host));
         let worth_asking = matches!(route, RouteFact::Hosts { evidence: true, .. }) && !disposable;
         let lane = stops.first().map(|stop| Scheduler::lane_key(&stops, stop));
         let hosts = stops.iter().map(|stop| stop.host.clone()).collect();

@@ -1,8 +1,10 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
 //! [`verify`] and [`check`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
-//! [`network`], [`stop`], [`progress`]; before it [`intake`] and [`roster`], after it [`found`].
+//! [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and [`roster`], after it [`found`],
+//! [`repeats`] and [`told`].
 
+pub mod ahead;
 pub mod check;
 pub mod clock;
 pub mod found;
@@ -10,6 +12,7 @@ pub mod intake;
 pub mod network;
 pub mod probing;
 pub mod progress;
+pub mod repeats;
 pub mod roster;
 pub mod sockets;
 pub mod stop;

@@ -37,23 +37,16 @@ impl Network {
     /// The network of a place. Must be called where a runtime runs, because its clock starts here.
     pub fn of(place: &Place) -> Result<Network, Error> {
         match place {
-            Place::World { file, sender } => {
-                let world = World::open(file)?;
-                let own = world.sender();
-                let egress = Egress {
-                    path: Path::Direct(None),
-                    helo: sender.0.clone().unwrap_or_else(|| own.helo.clone()),
-                    sender: sender.1.clone().unwrap_or_else(|| own.mail_from.clone()),
-                };
-                Ok(Network {
-                    smtp_port: 25,
-                    allowed: Allowed::new(world.nets()),
-                    egress: Some(egress),
-                    clock: Clock::showing(world.starts()),
-                    random: fastrand::Rng::with_seed(world.seed()),
-                    dns: Arc::new(world.clone()),
-                    dial: Arc::new(world),
-                })
+            Place::World {
+                file,
+                sender: (helo, mail_from),
+            } => {
+                let mut network = Network::scripted(World::open(file)?);
+                if let Some(egress) = &mut network.egress {
+                    egress.helo = helo.clone().unwrap_or_else(|| egress.helo.clone());
+                    egress.sender = mail_from.clone().unwrap_or_else(|| egress.sender.clone());
+                }
+                Ok(network)
             }
             Place::Internet {
                 dns,
@@ -82,6 +75,24 @@ impl Network {
                     dial: Arc::new(Internet),
                 })
             }
+        }
+    }
+
+    /// A scripted world, with the sender that it brings along. Its clock starts here, as above.
+    pub fn scripted(world: World) -> Network {
+        let own = world.sender();
+        Network {
+            smtp_port: 25,
+            allowed: Allowed::new(world.nets()),
+            egress: Some(Egress {
+                path: Path::Direct(None),
+                helo: own.helo.clone(),
+                sender: own.mail_from.clone(),
+            }),
+            clock: Clock::showing(world.starts()),
+            random: fastrand::Rng::with_seed(world.seed()),
+            dns: Arc::new(world.clone()),
+            dial: Arc::new(world),
         }
     }
 }

@@ -34,8 +34,8 @@ use crate::verdict::evidence::{Said, Unprobed};
 /// Domains looked up at once. More bought nothing where it was measured.
 const LOOKUPS: usize = 256;
 
-/// How long a stopped run waits for answers that are under way.
-const GRACE: Duration = Duration::from_secs(10);
+/// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What a run asks for.
 pub struct Job {
@@ -96,7 +96,7 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
     let (tell, mut events) = mpsc::unbounded_channel();
     let mut sessions: JoinSet<Dialogue> = JoinSet::new();
     loop {
-        while lookups.len() < LOOKUPS && run.stopped.is_none() {
+        while lookups.len() < LOOKUPS && !run.stopped {
             let Some(entry) = waiting.next() else { break };
             let network = job.network.clone();
             run.outcome.asked.domains += 1;
@@ -118,32 +118,38 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                 }
             }
         }
-        let stopped = run.stopped.is_some();
         let is_idle = lookups.is_empty() && run.scheduler.is_idle() && sessions.is_empty();
-        let is_abandoned = run.abandoned && run.scheduler.is_idle();
-        if is_abandoned || (is_idle && (stopped || waiting.len() == 0)) {
+        if is_idle && (run.stopped || waiting.len() == 0) {
             break;
         }
-        if !stopped && let Some(shut) = run.scheduler.shut() {
+        if !run.stopped
+            && let Some(shut) = run.scheduler.shut()
+        {
             run.outcome.found.shut = Some(shut);
             run.stop(Unprobed::OperatorPaused);
         }
         let wake = run.scheduler.next_wake();
-        let deadline = job.max_duration.filter(|_| !stopped);
-        let grace = run.stopped.map(|at| at + GRACE);
+        let deadline = job.max_duration.filter(|_| !run.stopped);
         // In this order, so that a world always tells the same story.
         tokio::select! {
             biased;
             Some((session, event)) = events.recv() => run.hear(session, event),
-            Some(Ok((entry, route))) = lookups.join_next() => run.routed(entry, route, progress),
+            // A lookup that failed inside leaves its rows unasked; they are written all the same.
+            Some(looked_up) = lookups.join_next() => if let Ok((entry, route)) = looked_up {
+                run.routed(entry, route, progress);
+            },
             Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
                 run.outcome.out_of_time = true;
                 run.stop(Unprobed::Deadline);
             }
-            () = until(job, grace) => run.abandon(),
-            () = stop.wait(), if !stopped => run.stop(Unprobed::Deadline),
+            () = stop.wait(), if !run.stopped => run.stop(Unprobed::Deadline),
+            () = until(job, run.cut_at) => {
+                lookups.abort_all();
+                sessions.abort_all();
+                run.cut();
+            }
         }
     }
     let Run {
@@ -171,9 +177,9 @@ struct Run<'a> {
     /// Domains of the addresses that are being asked about.
     domain_of: HashMap<Target, Domain>,
     outcome: Outcome,
-    /// When it was told to stop, as a time of the run.
-    stopped: Option<Duration>,
-    abandoned: bool,
+    stopped: bool,
+    /// When a stopped run waits no longer.
+    cut_at: Option<Duration>,
 }
 
 impl Run<'_> {
@@ -202,21 +208,27 @@ impl Run<'_> {
                 asked: Asked::default(),
                 out_of_time: false,
             },
-            stopped: None,
-            abandoned: false,
+            stopped: false,
+            cut_at: None,
         }
     }
 
     fn stop(&mut self, unprobed: Unprobed) {
+        self.stopped = true;
         let now = self.job.network.clock.now();
-        self.stopped = Some(now.elapsed);
+        self.cut_at = Some(now.elapsed + GRACE);
         self.scheduler.stop(unprobed, now);
     }
 
-    /// Somebody took too long: the run ends without them.
-    fn abandon(&mut self) {
-        self.abandoned = true;
-        self.scheduler.abandon(self.job.network.clock.now());
+    /// Ends the sessions that are still open.
+    fn cut(&mut self) {
+        self.cut_at = None;
+        let now = self.job.network.clock.now();
+        let mut open: Vec<SessionId> = self.held.drain().map(|(session, _)| session).collect();
+        open.sort_unstable();
+        for session in open {
+            self.scheduler.hear(session, Heard::Broken(None), now);
+        }
     }
 
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
@@ -226,7 +238,7 @@ impl Run<'_> {
             .outcome
             .found
             .note_route(&entry.domain, route, policy.providers(), policy.lists);
-        if stops.is_empty() || self.job.dns_only || self.stopped.is_some() {
+        if stops.is_empty() || self.job.dns_only || self.stopped {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
         self.domain_of.extend(

@@ -53,6 +53,12 @@ impl Stop {
         Ok(Stop(heard))
     }
 
+    /// Nobody will tell it to stop.
+    pub fn never() -> Stop {
+        let (_, heard) = watch::channel(None);
+        Stop(heard)
+    }
+
     /// How to exit, once a stop was wished.
     pub fn wished(&self) -> Option<Exit> {
         *self.0.borrow()

@@ -1,21 +1,22 @@
 //! The main job: a list in, verdicts and a cleaned list out.
 //!
-//! Two passes over the list: the first gathers the distinct addresses, the second judges and writes every row. In
-//! between the world is asked. Memory holds addresses and answers, never rows.
+//! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
+//! only one, judges and writes every row. Memory holds addresses and answers, never rows.
 
 use std::sync::Arc;
 
+use super::ahead::{self, Looked};
 use super::found::Found;
-use super::intake::look;
+use super::intake::Seen;
 use super::network::Network;
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
+use super::repeats::Repeats;
 use super::roster::Roster;
 use super::stop::Stop;
 use super::{sockets, told};
 use crate::error::{Error, Exit};
-use crate::list::duplicates::Finder;
-use crate::list::{Entry, List, ListError, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
@@ -61,7 +62,9 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     }
 
     let mut roster = Roster::default();
-    let mut repeated = gather(&list, &policy, !matches!(reach, Reach::Offline), &mut roster)?;
+    if !matches!(reach, Reach::Offline) {
+        gather(&list, &policy, &mut roster)?;
+    }
     let stop = Stop::on_signals()?;
     let (outcome, clock) = match reach {
         Reach::Offline => (unasked(), Clock::system()),
@@ -88,19 +91,19 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     };
 
     let now = clock.now();
-    let mut rows = list.rows()?;
-    while let Some(entry) = rows.next()? {
-        match entry {
-            Entry::Rejected(rejected) => outputs.reject(&rejected)?,
-            Entry::Row(row) => {
-                let seen = look(row.address(), policy.lists);
-                let repaired = seen.repaired.clone();
-                let first = repeated.first_of(row.record).map_err(spill)?;
-                let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
-                outputs.write(&row, &record, repaired.as_deref(), first)?;
-            }
+    let mut repeats = Repeats::of(&list, policy.lists);
+    ahead::each(&list, policy.lists, |looked| match looked {
+        Looked::Rejected(rejected) => Ok(outputs.reject(&rejected)?),
+        Looked::Row(row, mut seen) => {
+            let repaired = seen.repaired.take();
+            let first = match seen.form.address() {
+                Some(address) => repeats.first_of(row.record, address)?,
+                None => None,
+            };
+            let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
+            Ok(outputs.write(&row, &record, repaired.as_deref(), first)?)
         }
-    }
+    })?;
     let finished = outputs.finish()?;
     let exit = match (stop.wished(), outcome.found.shut) {
         (Some(exit), _) => exit,
@@ -127,29 +130,21 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     Ok(summary)
 }
 
-/// The first pass: who is listed, and who is listed again.
-fn gather(
-    list: &List,
-    policy: &Policy,
-    will_ask: bool,
-    roster: &mut Roster,
-) -> Result<crate::list::duplicates::Duplicates, Error> {
-    let mut finder = Finder::new();
-    let mut rows = list.rows()?;
-    while let Some(entry) = rows.next()? {
-        let Entry::Row(row) = entry else { continue };
-        let seen = look(row.address(), policy.lists);
-        let Some(address) = seen.form.address() else {
-            continue;
-        };
-        finder
-            .feed(row.record, address.to_string().as_bytes())
-            .map_err(spill)?;
-        if will_ask && matches!(seen.form, Form::Fine(_)) {
-            roster.enter(address);
+/// The first pass: who is to be asked about.
+fn gather(list: &List, policy: &Policy, roster: &mut Roster) -> Result<(), Error> {
+    ahead::each(list, policy.lists, |looked| {
+        if let Looked::Row(
+            _,
+            Seen {
+                form: Form::Fine(address),
+                ..
+            },
+        ) = looked
+        {
+            roster.enter(&address);
         }
-    }
-    finder.finish().map_err(spill)
+        Ok(())
+    })
 }
 
 fn unasked() -> Outcome {
@@ -159,13 +154,4 @@ fn unasked() -> Outcome {
         asked: Asked::default(),
         out_of_time: false,
     }
-}
-
-/// Duplicates are found in temporary files.
-fn spill(error: std::io::Error) -> Error {
-    ListError::Write {
-        path: std::env::temp_dir(),
-        source: error,
-    }
-    .into()
 }

@@ -57,6 +57,8 @@ pub struct Lane {
     /// Nothing is started before this time of the run.
     pub hold_until: Duration,
     refused_in_row: u32,
+    /// Its last session was cut off.
+    pub was_cut: bool,
     /// Why the lane is left alone.
     pub paused: Option<Box<Said>>,
     /// Its doors by address.
@@ -65,7 +67,10 @@ pub struct Lane {
     pub busy_doors: VecDeque<DoorId>,
     /// What its answers were.
     pub tally: Tally,
-    unknown: UnknownCount,
+    /// When unknown recipients were asked about, within the last day.
+    unknown: VecDeque<Duration>,
+    /// It waits for a free socket.
+    pub is_starved: bool,
 }
 
 /// What an operator's answers about listed addresses were.
@@ -79,6 +84,8 @@ pub struct Tally {
     pub accepted: u32,
     /// Sessions that came as far as a greeting.
     pub sessions: u32,
+    /// A connection to it was tried.
+    pub tried: bool,
     /// A door of it could not be reached.
     pub unreachable: bool,
 }
@@ -87,6 +94,7 @@ impl Tally {
     /// Both together.
     pub fn and(self, other: Tally) -> Tally {
         Tally {
+            tried: self.tried + other.tried,
             asked: self.asked + other.asked,
             unknown: self.unknown + other.unknown,
             accepted: self.accepted + other.accepted,
@@ -99,13 +107,6 @@ impl Tally {
     pub fn is_anomalous(&self) -> bool {
         self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
     }
-}
-
-/// Unknown recipients in the running hour and day.
-#[derive(Debug, Default)]
-struct UnknownCount {
-    hour: (Duration, u32),
-    day: (Duration, u32),
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -139,11 +140,13 @@ impl Lane {
             flight: FLIGHT,
             hold_until: Duration::ZERO,
             refused_in_row: 0,
+            was_cut: false,
             paused: None,
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
-            unknown: UnknownCount::default(),
+            unknown: VecDeque::new(),
+            is_starved: false,
         }
     }
 
@@ -200,43 +203,45 @@ impl Lane {
 
     /// Counts an unknown recipient, listed or made up, against the caps.
     pub fn count_unknown(&mut self, now: Duration) {
-        for ((start, count), span) in [(&mut self.unknown.hour, HOUR), (&mut self.unknown.day, DAY)] {
-            if now >= *start + span {
-                (*start, *count) = (now, 0);
-            }
-            *count += 1;
+        if self.caps().next().is_none() {
+            return;
         }
+        self.unknown.push_back(now);
+        while self.unknown.front().is_some_and(|&first| first + DAY <= now) {
+            self.unknown.pop_front();
+        }
+    }
+
+    /// The caps with their spans.
+    fn caps(&self) -> impl Iterator<Item = (Duration, usize)> {
+        let caps = [
+            (HOUR, self.limits.unknown_per_hour),
+            (DAY, self.limits.unknown_per_day),
+        ];
+        caps.into_iter()
+            .filter_map(|(span, cap)| Some((span, cap? as usize)))
     }
 
     /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
     pub fn unknown_left(&self, now: Duration) -> u32 {
-        let caps = [
-            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
-            (self.unknown.day, DAY, self.limits.unknown_per_day),
-        ];
-        let left = |((start, count), span, cap): ((Duration, u32), Duration, Option<u32>)| {
-            let used = if now >= start + span { 0 } else { count };
-            cap.map_or(u32::MAX, |cap| {
-                cap.saturating_sub(used).saturating_sub(self.flying)
-            })
+        let left = |(span, cap): (Duration, usize)| {
+            let before = self.unknown.partition_point(|&at| at + span <= now);
+            let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
+            u32::try_from(cap)
+                .unwrap_or(u32::MAX)
+                .saturating_sub(used)
+                .saturating_sub(self.flying)
         };
-        caps.into_iter().map(left).min().unwrap_or(u32::MAX)
+        self.caps().map(left).min().unwrap_or(u32::MAX)
     }
 
     /// When the caps leave room again, as a time of the run.
     pub fn unknown_again(&self, now: Duration) -> Duration {
-        let caps = [
-            (self.unknown.hour, HOUR, self.limits.unknown_per_hour),
-            (self.unknown.day, DAY, self.limits.unknown_per_day),
-        ];
-        let full = |&((_, count), _, cap): &((Duration, u32), Duration, Option<u32>)| {
-            cap.is_some_and(|cap| count >= cap)
+        let again = |(span, cap): (Duration, usize)| {
+            let oldest = self.unknown.len().checked_sub(cap)?;
+            self.unknown.get(oldest).map(|&at| at + span)
         };
-        caps.into_iter()
-            .filter(full)
-            .map(|((start, _), span, _)| start + span)
-            .max()
-            .unwrap_or(now)
+        self.caps().filter_map(again).max().map_or(now, |at| at.max(now))
     }
 }
 

@@ -44,8 +44,6 @@ type LaneId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
 const LINGER: Duration = Duration::from_secs(2);
-/// So long an idle session may wait for the lane's turn.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
 /// how many sessions are opened at once where few questions are left.
 const PROBES_PER_REFUSAL: u32 = 2;
@@ -132,6 +130,8 @@ pub enum Shut {
 
 /// Operators that must have failed, without one connection, before port 25 is called closed.
 const CLOSED_OPERATORS: usize = 5;
+/// Share of the operators tried until now that they must be, in percent.
+const UNREACHABLE_PERCENT: usize = 90;
 /// Operators that must have answered before "everybody refuses us" can be said.
 const HEARD_OPERATORS: usize = 8;
 /// Share of them that refused us, in percent.
@@ -190,8 +190,10 @@ pub struct Scheduler {
 /// How the operators received us.
 #[derive(Clone, Copy, Debug, Default)]
 struct Census {
-    /// A server greeted us, kindly or not.
-    greeted: bool,
+    /// A connection came about, whatever was said on it.
+    connected: bool,
+    /// Lanes to which a connection was tried.
+    tried: usize,
     /// Lanes that answered a question or refused us.
     answered: usize,
     /// Lanes that are left alone because they refuse us.
@@ -250,13 +252,16 @@ impl Scheduler {
     /// Are we shut out everywhere?
     pub fn shut(&self) -> Option<Shut> {
         let Census {
-            greeted,
+            connected,
+            tried,
             answered,
             refused,
             unreachable,
         } = self.census;
-        if !greeted {
-            return (unreachable >= CLOSED_OPERATORS).then_some(Shut::PortClosed);
+        if !connected {
+            // Dead hosts may fail faster than a living one greets.
+            let nowhere = unreachable >= CLOSED_OPERATORS && unreachable * 100 >= tried * UNREACHABLE_PERCENT;
+            return nowhere.then_some(Shut::PortClosed);
         }
         let everywhere = answered >= HEARD_OPERATORS && refused * 100 >= answered * REFUSING_PERCENT;
         everywhere.then_some(Shut::RefusedEverywhere)
@@ -408,16 +413,6 @@ impl Scheduler {
         }
     }
 
-    /// Waits for nobody any more: what is under way counts as not asked, and everything is settled.
-    pub fn abandon(&mut self, now: Moment) {
-        self.stop(Unprobed::Deadline, now);
-        let mut open: Vec<SessionId> = self.sessions.keys().copied().collect();
-        open.sort_unstable();
-        for session in open {
-            self.hear_session(session, Heard::Broken(None));
-        }
-    }
-
     fn set_time(&mut self, now: Moment) {
         self.now = now;
         self.clock.set(now.elapsed);
@@ -544,8 +539,15 @@ impl Scheduler {
 
     fn run_lanes(&mut self) {
         while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= self.now.elapsed) {
-            let Timer::Lane(lane) = timer else { return };
+            let Timer::Lane(lane) = timer else { break };
             self.timers.remove(&(at, timer));
+            self.run_lane(lane);
+        }
+        // Who found no free socket comes next; a lane that needs none any more passes its turn on.
+        while self.sessions.len() < self.limits.sessions
+            && let Some(lane) = self.starved.pop_front()
+        {
+            self.lanes[lane].is_starved = false;
             self.run_lane(lane);
         }
     }
@@ -620,7 +622,9 @@ impl Scheduler {
             return self.hit_cap(door_id);
         }
         if self.sessions.len() >= self.limits.sessions {
-            self.starved.push_back(lane_id);
+            if !std::mem::replace(&mut self.lanes[lane_id].is_starved, true) {
+                self.starved.push_back(lane_id);
+            }
             return Served::Full;
         }
         if let Err(wait) = self.lanes[lane_id].dials.take(1) {
@@ -687,6 +691,7 @@ impl Scheduler {
     fn open(&mut self, door_id: DoorId) {
         let door = &mut self.doors[door_id];
         let lane = &mut self.lanes[door.lane];
+        self.census.tried += usize::from(!std::mem::replace(&mut lane.tally.tried, true));
         let session = SessionId(self.next_session);
         self.next_session += 1;
         door.working += 1;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lane::DoorTls;
 use super::queue::Queue;
-use super::{Action, CourseId, DoorId, LINGER, LaneId, PATIENCE, REST, Scheduler, Served, SessionId, Timer};
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
@@ -39,11 +39,11 @@ pub(super) struct Session {
     manners: Manners,
     offer: Offer,
     flying: Vec<Asked>,
-    /// When it last became idle.
-    idle_since: Duration,
     transactions: u32,
     refused: u32,
     answers: u32,
+    /// When it last had nothing to do.
+    idle_since: Duration,
     /// What makes this session useless for more questions.
     spoilt: Option<Said>,
 }
@@ -76,10 +76,10 @@ impl Session {
             manners,
             offer: Offer::default(),
             flying: Vec::new(),
-            idle_since: Duration::ZERO,
             transactions: 0,
             refused: 0,
             answers: 0,
+            idle_since: Duration::ZERO,
             spoilt: None,
         }
     }
@@ -135,7 +135,7 @@ impl Scheduler {
         match heard {
             Heard::Ready(offer) => {
                 session.offer = offer;
-                self.census.greeted = true;
+                self.census.connected = true;
                 let lane = self.doors[session.door].lane;
                 self.lanes[lane].tally.sessions += 1;
                 self.rest(id);
@@ -200,7 +200,8 @@ impl Scheduler {
             lane.tally.unknown += u32::from(cause == Cause::MailboxUnknown);
             lane.tally.accepted += u32::from(cause == Cause::Accepted);
         }
-        if cause == Cause::MailboxUnknown {
+        // A refusal in words that say nothing may be one, too.
+        if cause == Cause::MailboxUnknown || (cause == Cause::Ambiguous && said.reply.is_permanent()) {
             lane.count_unknown(now.elapsed);
         }
         if cause.fault() == Fault::Us {
@@ -229,17 +230,20 @@ impl Scheduler {
             return;
         };
         let door = session.door;
-        session.idle_since = self.now.elapsed;
         self.set_state(id, State::Idle);
         let used_up = self.sessions.get(&id).is_some_and(Session::is_used_up);
         if used_up || self.stopping.is_some() {
             self.quit(id);
         } else {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.idle_since = self.now.elapsed;
+            }
             self.timers.insert((self.now.elapsed + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
     }
 
+    /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
         let Some(session) = self
             .sessions
@@ -248,13 +252,15 @@ impl Scheduler {
         else {
             return;
         };
-        let now = self.now.elapsed;
-        let has_work = !self.doors[session.door].courses.is_empty();
-        let due = session.idle_since + if has_work { PATIENCE } else { LINGER };
-        if due <= now {
-            self.quit(id);
+        let (now, door) = (self.now.elapsed, &self.doors[session.door]);
+        let is_held = door.hold_until.max(self.lanes[door.lane].hold_until) > now;
+        let is_wanted = !door.courses.is_empty() && !is_held && now < session.idle_since + REST;
+        let until = session.idle_since + LINGER;
+        if until > now || is_wanted {
+            let again = if until > now { until } else { now + LINGER };
+            self.timers.insert((again, Timer::Linger(id)));
         } else {
-            self.timers.insert((due.min(now + LINGER), Timer::Linger(id)));
+            self.quit(id);
         }
     }
 
@@ -308,20 +314,35 @@ impl Scheduler {
         let broke_off = !session.flying.is_empty();
         let mut courses = Vec::with_capacity(session.flying.len());
         let mut unanswered = session.flying;
-        unanswered.sort_unstable_by_key(|asked| std::cmp::Reverse(asked.ask));
+        unanswered.sort_unstable_by_key(|asked| asked.ask);
+        // What broke a session without a word may be its oldest open question.
+        let mut suspected = match how {
+            Heard::Broken(finding) if session.spoilt.is_none() => finding,
+            _ => None,
+        };
+        let mut was_question = false;
         for Asked {
             course: course_id,
             who,
             ..
         } in unanswered
         {
-            if let Some(course) = self.courses[course_id].as_mut() {
-                course.inquiry.unanswered(who);
-                courses.push(course_id);
+            let Some(course) = self.courses[course_id].as_mut() else {
+                continue;
+            };
+            courses.push(course_id);
+            match suspected.take() {
+                Some(finding) => {
+                    was_question = course.inquiry.dropped(who, Obstacle::Broken(finding), self.now);
+                }
+                None => course.inquiry.unanswered(who),
             }
         }
-        let was_cut = broke_off || matches!(how, Heard::Refused(_));
-        if was_cut && session.answers > 0 {
+        let was_refused = matches!(how, Heard::Refused(_));
+        let was_cut = broke_off || was_refused;
+        // One silent drop may be chance; a second session in a row is not.
+        let was_cut_before = std::mem::replace(&mut lane.was_cut, was_cut && !was_question);
+        if session.answers > 0 && (was_refused || (was_cut && was_cut_before && !was_question)) {
             // It bore some of what it got, so the next session asks for less.
             lane.flight = (lane.flight / 2).max(1);
             let manners = &mut lane.manners;
@@ -335,13 +356,19 @@ impl Scheduler {
         }
         match how {
             Heard::Refused(said) => {
-                self.census.greeted = true;
+                self.census.connected = true;
                 // A server that ends a session in which it answered is not displeased with what we are.
                 if session.answers == 0 || said.meaning.cause != Cause::RateLimited {
                     self.displeased(door_id, &said);
                 }
             }
-            Heard::Broken(Some(finding)) if session.answers == 0 => {
+            Heard::Broken(Some(_)) if session.spoilt.is_some() => {
+                if let Some(said) = &session.spoilt {
+                    self.displeased(door_id, said);
+                }
+            }
+            Heard::Broken(Some(finding)) if session.answers == 0 && !was_question => {
+                self.census.connected |= finding != Finding::ConnectFailed;
                 let unreachable = finding == Finding::ConnectFailed && !lane.tally.unreachable;
                 lane.tally.unreachable |= unreachable;
                 self.census.unreachable += usize::from(unreachable);
@@ -357,9 +384,6 @@ impl Scheduler {
             self.go_on(course);
         }
         self.wake_lane(lane_id);
-        if let Some(starved) = self.starved.pop_front() {
-            self.wake_lane(starved);
-        }
     }
 
     fn wake_lane(&mut self, lane: LaneId) {

@@ -256,14 +256,17 @@ fn is_unusual(address: &Address) -> bool {
 /// What stands in the way of a verdict about the mailbox.
 fn by_trouble(evidence: &Evidence) -> Option<Ruling<'_>> {
     let inquiry = &evidence.inquiry;
+    let accepts_any = matches!(inquiry.catch_all, CatchAll::Yes(_));
     match by_replies(evidence) {
         Some(ruling) if ruling.reason == Reason::Said(Cause::Accepted) => match &inquiry.catch_all {
             CatchAll::Failed(trouble) => Some(trouble_ruling(trouble)),
             CatchAll::NotAsked => Some(unprobed_ruling(inquiry.unprobed.unwrap_or(Unprobed::Deadline))),
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
+        // "Come back later" is no answer; that any name is accepted here is one.
+        Some(ruling) if ruling.reason == Reason::Said(Cause::Greylisted) && accepts_any => None,
         Some(ruling) => Some(ruling),
-        None if matches!(inquiry.catch_all, CatchAll::Yes(_)) => None,
+        None if accepts_any => None,
         None => match (&inquiry.trouble, inquiry.unprobed) {
             (Some(trouble), _) => Some(trouble_ruling(trouble)),
             (None, Some(Unprobed::Offline | Unprobed::DnsOnly) | None) => None,

@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use crate::address::{Address, Domain};
 use crate::reason::Reason;
 
+pub use crate::address::Kinds;
 pub use crate::reason::Confidence;
 use crate::smtp::Reply;
 
@@ -23,19 +24,6 @@ pub struct Judgement {
     pub confidence: Confidence,
     /// When to ask again; only where the verdict is unknown.
     pub retry_after: Option<SystemTime>,
-}
-
-/// What kind of address it is; `None` is "not determined".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds {
-    /// A shared function (`info@`), RFC 2142 and like it.
-    pub role: Option<bool>,
-    /// A throw-away service.
-    pub disposable: Option<bool>,
-    /// A free-mail provider.
-    pub free: Option<bool>,
-    /// A tag in the local part (`name+tag@`).
-    pub tagged: Option<bool>,
 }
 
 /// Everything that is told about a row.

@@ -88,6 +88,8 @@ pub struct Session {
     secure: bool,
     helo: Option<Helo>,
     mail: Option<Mail>,
+    /// RCPTs that were sent ahead with it may still come.
+    mail_was_refused: bool,
     /// How often each moment came; by [`Moment`]'s order.
     moments: [u32; 7],
     mails: u32,
@@ -116,6 +118,7 @@ impl Session {
             secure: false,
             helo: None,
             mail: None,
+            mail_was_refused: false,
             moments: [0; 7],
             mails: 0,
             resets: 0,

@@ -118,6 +118,7 @@ impl Session {
         if self.helo.is_none() || self.mail.is_some() {
             return self.refuse(Violation::BadCommand);
         }
+        self.mail_was_refused = true;
         if !self.secure && matches!(tls, Tls::Required | Tls::Impossible) {
             return self.tell("530 5.7.0 Must issue a STARTTLS command first");
         }
@@ -142,7 +143,9 @@ impl Session {
             recipients: 0,
             domains: HashSet::new(),
         });
-        if !self.answer(Moment::Mail, "250 2.1.0 Ok") {
+        if self.answer(Moment::Mail, "250 2.1.0 Ok") {
+            self.mail_was_refused = false;
+        } else {
             self.mail = None;
         }
     }
@@ -155,6 +158,10 @@ impl Session {
         self.asked.push((address.to_owned(), 0));
         let too_fast = self.host.is_asked(address, self.client, self.now);
         let Some(mail) = &mut self.mail else {
+            if self.mail_was_refused {
+                // It left together with the MAIL (RFC 2920 3.1): no fault of the client's.
+                return self.tell("503 5.5.1 Error: need MAIL command");
+            }
             return self.refuse(Violation::BadCommand);
         };
         let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
@@ -201,6 +208,7 @@ impl Session {
             return;
         }
         self.mail = None;
+        self.mail_was_refused = false;
         self.answer(Moment::Rset, "250 2.0.0 Ok");
     }
 }

@@ -1,33 +1,60 @@
 //! A sorted text file, searched as it is, with what a user's file changes in it.
 //!
-//! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text.
-//! Relies on: lines sorted by key, which a test of [`super::lists`] holds.
+//! Decides: nothing; it looks up. Nothing is built when the program starts: a look-up is a binary search in the text, and
+//! a table that is asked for a whole list gets an index on the way.
+//! Relies on: lines sorted by key, which a test in `policy::lists` holds them to.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
-use crate::address::Domain;
+use super::Domain;
 
 /// A list of keys, each with or without a value.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// Sorted lines `key` or `key,value`.
     built_in: &'static str,
+    index: Arc<Index>,
     own: Arc<Own>,
+}
+
+/// An index of the built-in lines. To build one for the longest list takes some milliseconds, so whoever asks about a few
+/// addresses does without.
+#[derive(Debug, Default)]
+struct Index {
+    searches: AtomicU32,
+    entries: OnceLock<HashMap<&'static str, &'static str>>,
+}
+
+/// After so many searches an index is built.
+const SEARCHES: u32 = 5_000;
+
+impl Index {
+    fn find(&self, lines: &'static str, key: &str) -> Option<&'static str> {
+        if self.entries.get().is_none() && self.searches.fetch_add(1, Relaxed) < SEARCHES {
+            return find(lines, key);
+        }
+        let entries = self.entries.get_or_init(|| lines.lines().map(entry).collect());
+        entries.get(key).copied()
+    }
 }
 
 /// What a user's file says; it goes before the built-in list.
 #[derive(Debug, Default)]
-pub(super) struct Own {
-    pub(super) added: BTreeMap<String, String>,
-    pub(super) removed: BTreeSet<String>,
+pub struct Own {
+    /// Entries that are added, or take the place of built-in ones.
+    pub added: BTreeMap<String, String>,
+    /// Keys that are taken out.
+    pub removed: BTreeSet<String>,
 }
 
 impl Table {
-    /// The list of a file of this folder.
-    pub(super) fn new(file: &'static str) -> Table {
+    /// The list of a file that is compiled in.
+    pub fn new(file: &'static str) -> Table {
         Table {
             built_in: after_head(file),
+            index: Arc::default(),
             own: Arc::default(),
         }
     }
@@ -40,7 +67,7 @@ impl Table {
         if self.own.removed.contains(key) {
             return None;
         }
-        find(self.built_in, key)
+        self.index.find(self.built_in, key)
     }
 
     /// True when the key is listed.
@@ -49,7 +76,7 @@ impl Table {
     }
 
     /// True when the name or one above it is listed; a name that the user removed ends the search.
-    pub(super) fn covers(&self, domain: &Domain) -> bool {
+    pub fn covers(&self, domain: &Domain) -> bool {
         domain
             .and_parents()
             .take_while(|name| !self.own.removed.contains(*name))
@@ -57,9 +84,10 @@ impl Table {
     }
 
     /// Takes in what a user's file says; `replaces`: it stands alone.
-    pub(super) fn merge(&mut self, own: Own, replaces: bool) {
+    pub fn merge(&mut self, own: Own, replaces: bool) {
         if replaces {
             self.built_in = "";
+            self.index = Arc::default();
         }
         self.own = Arc::new(own);
     }
@@ -81,7 +109,7 @@ impl Table {
 }
 
 /// A list file without the comment at its head.
-pub(super) fn after_head(file: &'static str) -> &'static str {
+pub fn after_head(file: &'static str) -> &'static str {
     let mut rest = file;
     while rest.starts_with('#') {
         rest = rest.split_once('\n').map_or("", |(_, rest)| rest);
@@ -90,7 +118,7 @@ pub(super) fn after_head(file: &'static str) -> &'static str {
 }
 
 /// Key and value of a line.
-pub(super) fn entry(line: &str) -> (&str, &str) {
+pub fn entry(line: &str) -> (&str, &str) {
     line.split_once(',').unwrap_or((line, ""))
 }
 
@@ -128,6 +156,11 @@ mod tests {
             ("", "a", None),
         ] {
             assert_eq!(find(lines, key), value, "{key} in {lines:?}");
+            let index = Index {
+                searches: SEARCHES.into(),
+                ..Index::default()
+            };
+            assert_eq!(index.find(lines, key), value, "{key} in the index of {lines:?}");
         }
     }
 }

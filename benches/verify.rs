@@ -1,0 +1,176 @@
+//! `listproof verify --offline` as a whole against the csv crate, alone and writing as many columns: wall and CPU time.
+//!
+//! `cargo bench --bench verify [-- ROWS]`. Each is a process of its own, in turn, five times, on files in memory; what is
+//! printed are medians. CPU time is what the system counted for the children, in its ticks of 10 ms.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark makes its own files, tells its figures and stops at what fails"
+)]
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+const ROUNDS: usize = 5;
+const TICKS_PER_SECOND: f64 = 100.0;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["copy", list, out] => copy(Path::new(list), Path::new(out), false),
+        ["copy_wide", list, out] => copy(Path::new(list), Path::new(out), true),
+        [rows] => compare(rows.parse().unwrap()),
+        _ => compare(1_000_000),
+    }
+}
+
+fn compare(rows: u64) {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    }
+    .unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (list, out) = (path("contacts.csv"), path("out.csv"));
+    std::fs::write(&list, contacts(rows)).unwrap();
+    let this = std::env::current_exe().unwrap().display().to_string();
+    let verify = [
+        env!("CARGO_BIN_EXE_listproof"),
+        "verify",
+        "--offline",
+        "-q",
+        &list,
+        "-o",
+    ];
+    let (results, all) = (path("results.csv"), path("results"));
+    let programs: [(&str, Vec<&str>); 4] = [
+        ("csv crate, copy", vec![&this, "copy", &list, &out]),
+        (
+            "csv crate, copy with 18 more columns",
+            vec![&this, "copy_wide", &list, &out],
+        ),
+        (
+            "verify --offline, results alone",
+            [&verify[..], &[&results]].concat(),
+        ),
+        ("verify --offline, all files", [&verify[..], &[&all]].concat()),
+    ];
+    let mut times = vec![Vec::new(); programs.len()];
+    for _ in 0..ROUNDS {
+        for ((_, program), times) in programs.iter().zip(&mut times) {
+            times.push(time(program));
+        }
+    }
+    println!("{rows} rows, 5 columns, medians of {ROUNDS}      rows/s  wall s   CPU s");
+    for ((name, _), times) in programs.iter().zip(&mut times) {
+        let mut median = |of: fn(&(f64, f64)) -> f64| {
+            times.sort_by(|a, b| of(a).total_cmp(&of(b)));
+            of(&times[ROUNDS / 2])
+        };
+        let (wall, cpu) = (median(|time| time.0), median(|time| time.1));
+        #[expect(clippy::cast_precision_loss, reason = "nobody benches 2^52 rows")]
+        let speed = rows as f64 / wall;
+        println!("{name:<42} {speed:>12.0} {wall:>7.3} {cpu:>7.3}");
+    }
+}
+
+/// Wall and CPU seconds of a process.
+fn time(program: &[&str]) -> (f64, f64) {
+    let (started, cpu) = (Instant::now(), children_ticks());
+    let status = Command::new(program[0]).args(&program[1..]).status().unwrap();
+    assert!(status.success(), "{program:?}");
+    (
+        started.elapsed().as_secs_f64(),
+        (children_ticks() - cpu) / TICKS_PER_SECOND,
+    )
+}
+
+/// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
+fn children_ticks() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields
+        .split_whitespace()
+        .skip(13)
+        .take(2)
+        .map(|ticks| ticks.parse::<f64>().unwrap())
+        .sum()
+}
+
+/// A list as a CRM exports it: 40 % free mail, the rest companies of which some have many people.
+fn contacts(rows: u64) -> String {
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut list = String::from("id,first name,company,email,city\n");
+    for row in 0..rows {
+        let company = if row % 20 == 0 {
+            "\"Miller, Sons & Co.\""
+        } else {
+            "Miller and Sons Ltd"
+        };
+        let domain = match random.u32(0..100) {
+            0..40 => ["gmail.com", "yahoo.com", "hotmail.com", "gmx.de"][random.usize(0..4)].to_owned(),
+            40..42 => ["gmial.com", "hotmial.com", "mailinator.com"][random.usize(0..3)].to_owned(),
+            42 => "bad..example.com".to_owned(),
+            _ => {
+                let most = random.u64(0..=rows / 6);
+                format!("company{}.com", random.u64(0..=most))
+            }
+        };
+        let name = random.u64(0..rows);
+        writeln!(list, "{row},Annabel,{company},annabel.{name}@{domain},Berlin").unwrap();
+    }
+    list
+}
+
+/// What the other columns hold in most rows.
+const CELLS: [&str; 16] = [
+    "unknown",
+    "not_probed",
+    "us",
+    "retry",
+    "",
+    "",
+    "",
+    "",
+    "false",
+    "false",
+    "false",
+    "false",
+    "",
+    "",
+    "",
+    "",
+];
+
+fn copy(list: &Path, out: &Path, wide: bool) {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_path(list)
+        .unwrap();
+    let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(64 << 10, File::create(out).unwrap()));
+    let mut row = csv::ByteRecord::new();
+    while reader.read_byte_record(&mut row).unwrap() {
+        if wide {
+            let address = row[3].to_vec();
+            let domain = address.rsplit(|&byte| byte == b'@').next().unwrap();
+            row.push_field(&address);
+            row.push_field(domain);
+            for cell in CELLS {
+                row.push_field(cell.as_bytes());
+            }
+        }
+        writer.write_byte_record(&row).unwrap();
+    }
+    writer.flush().unwrap();
+}

@@ -94,7 +94,7 @@ impl Tally {
     /// Both together.
     pub fn and(self, other: Tally) -> Tally {
         Tally {
-            tried: self.tried + other.tried,
+            tried: self.tried || other.tried,
             asked: self.asked + other.asked,
             unknown: self.unknown + other.unknown,
             accepted: self.accepted + other.accepted,

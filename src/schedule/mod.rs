@@ -751,7 +751,7 @@ impl Scheduler {
                 (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
             let in_row: u32 = elsewhere.map(|&lane| self.lanes[lane].refused_in_row()).sum();
             let lane = &mut self.lanes[lane_id];
-            if in_row >= lane::REFUSALS_TO_PAUSE * 2 {
+            if in_row >= lane::REFUSALS_TO_PAUSE && lane.tally.asked == 0 {
                 lane.pause(said);
             }
             if lane.paused.is_some() {

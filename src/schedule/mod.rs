@@ -13,6 +13,8 @@ pub mod lane;
 pub mod pace;
 mod queue;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;

@@ -39,6 +39,8 @@ pub(super) struct Session {
     manners: Manners,
     offer: Offer,
     flying: Vec<Asked>,
+    /// What came back of it.
+    answered: Vec<(AskId, Said)>,
     transactions: u32,
     refused: u32,
     answers: u32,
@@ -76,6 +78,7 @@ impl Session {
             manners,
             offer: Offer::default(),
             flying: Vec::new(),
+            answered: Vec::new(),
             transactions: 0,
             refused: 0,
             answers: 0,
@@ -140,7 +143,8 @@ impl Scheduler {
                 self.lanes[lane].tally.sessions += 1;
                 self.rest(id);
             }
-            Heard::Answered(ask, said) => self.answered(id, ask, said),
+            // Believed when the flight has landed: a server that says too much may have answered somebody else.
+            Heard::Answered(ask, said) => session.answered.push((ask, said)),
             Heard::Unable(ask) => {
                 if let Some(asked) = self.landed(id, ask)
                     && let Some(course) = self.courses[asked.course].as_mut()
@@ -150,8 +154,22 @@ impl Scheduler {
                     self.go_on(asked.course);
                 }
             }
-            Heard::Landed => self.rest(id),
+            Heard::Landed => {
+                self.believe(id);
+                self.rest(id);
+            }
             Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls => self.ended(id, heard),
+        }
+    }
+
+    /// Takes the answers of a flight for true.
+    fn believe(&mut self, id: SessionId) {
+        let answered = self
+            .sessions
+            .get_mut(&id)
+            .map(|session| std::mem::take(&mut session.answered));
+        for (ask, said) in answered.into_iter().flatten() {
+            self.answered(id, ask, said);
         }
     }
 
@@ -301,6 +319,9 @@ impl Scheduler {
     }
 
     fn ended(&mut self, id: SessionId, how: Heard) {
+        if how != Heard::Broken(Some(Finding::MalformedReply)) {
+            self.believe(id);
+        }
         self.set_state(id, State::Leaving);
         let Some(session) = self.sessions.remove(&id) else {
             return;

@@ -1,0 +1,239 @@
+//! Hostile servers, through the whole program: whatever a server sends or does not send, at whatever moment, the run
+//! ends, its memory stays small, and no address looks bad for it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test writes its own files, watches its own process, and stops at what fails"
+)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What a server does, as the keys of a rule, and the reasons that are right for its addresses.
+const DEEDS: [(&str, &str, &[&str]); 20] = [
+    ("endless_line", r#"do = "endless_line""#, &["malformed_reply"]),
+    ("endless_reply", r#"do = "endless_reply""#, &["malformed_reply"]),
+    ("garbage", r#"do = "garbage""#, &["malformed_reply"]),
+    ("twice", r#"do = "twice""#, &["malformed_reply"]),
+    ("silence", r#"do = "silence""#, &["timeout"]),
+    ("drop", r#"do = "drop""#, &["disconnected"]),
+    ("reset", r#"do = "reset""#, &["disconnected"]),
+    // Odd, and yet an answer: what it means is read, and that decides.
+    ("latin1", r#"do = "latin1""#, &["accepted"]),
+    ("bare_lf", r#"do = "bare_lf""#, &["accepted"]),
+    ("drip", r#"do = "drip""#, &["accepted", "timeout"]),
+    // It answers, and hangs up: to RCPT that is an answer, before it it is none.
+    ("close", r#"do = "close""#, &["accepted", "disconnected"]),
+    (
+        "mixed_codes",
+        "say = \"250-fine\\n550 5.1.1 no such user\"",
+        &["malformed_reply"],
+    ),
+    (
+        "busy",
+        r#"say = "421 4.3.2 Service shutting down""#,
+        &["server_failure"],
+    ),
+    (
+        "too_many",
+        r#"say = "421 4.7.0 Too many connections""#,
+        &["rate_limited"],
+    ),
+    (
+        "code_only",
+        r#"say = "421""#,
+        &["ambiguous", "server_failure", "rate_limited"],
+    ),
+    (
+        "bare_no",
+        r#"say = "550""#,
+        &["ambiguous", "sender_blocked", "sender_rejected"],
+    ),
+    ("slow", "wait = \"10m\"", &["timeout"]),
+    (
+        "long_words",
+        "LONG",
+        &["ambiguous", "sender_blocked", "sender_rejected"],
+    ),
+    (
+        "three_hundred",
+        r#"say = "354 go ahead""#,
+        &["ambiguous", "malformed_reply", "protocol_error"],
+    ),
+    // Words about a mailbox, where no mailbox was named yet.
+    (
+        "misplaced",
+        r#"say = "550 5.1.1 User unknown""#,
+        &[
+            "ambiguous",
+            "sender_rejected",
+            "sender_blocked",
+            "mailbox_unknown",
+        ],
+    ),
+];
+
+const MOMENTS: [&str; 5] = ["connect", "helo", "mail", "rcpt", "rset"];
+
+fn world() -> String {
+    let long = format!("say = \"550 {}\"", "blah ".repeat(90));
+    let mut world = String::new();
+    for (name, keys, _) in DEEDS {
+        let keys = if keys == "LONG" { &long } else { keys };
+        for moment in MOMENTS {
+            let domain = format!("{moment}.{}.example", name.replace('_', "-"));
+            write!(
+                world,
+                "[[domain]]\nname = \"{domain}\"\nmx = [\"10 mx.{domain}\"]\nmailboxes = [\"jane\", \"joe\"]\n\
+                 [[host]]\nname = \"mx.{domain}\"\n[[host.rule]]\nat = \"{moment}\"\n{keys}\n"
+            )
+            .unwrap();
+        }
+    }
+    world
+}
+
+/// Runs the program and watches its memory; fails when it takes too long.
+fn watch(command: &mut Command) -> (String, u64) {
+    let began = Instant::now();
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most_kib = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let peak = text.lines().find_map(|line| {
+            line.strip_prefix("VmHWM:")?
+                .trim()
+                .strip_suffix(" kB")?
+                .parse()
+                .ok()
+        });
+        most_kib = most_kib.max(peak.unwrap_or(0));
+        if began.elapsed() > Duration::from_secs(60) {
+            child.kill().unwrap();
+            panic!("it hangs");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    (errors, most_kib)
+}
+
+#[test]
+fn no_server_makes_a_run_hang_or_grow_or_condemn() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, file) = (folder.path().join("list.csv"), folder.path().join("world.toml"));
+    std::fs::write(&file, world()).unwrap();
+    let mut rows = "email\n".to_owned();
+    for (name, ..) in DEEDS {
+        for moment in MOMENTS {
+            let domain = format!("{moment}.{}.example", name.replace('_', "-"));
+            for local in ["jane", "joe", "nobody"] {
+                writeln!(rows, "{local}@{domain}").unwrap();
+            }
+        }
+    }
+    std::fs::write(&list, &rows).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
+    command
+        .arg("verify")
+        .arg(&list)
+        .arg("--world")
+        .arg(&file)
+        .arg("-o")
+        .arg(folder.path().join("out"));
+    let (_, most_kib) = watch(command.args(["--columns", "full", "--pace", "fast"]));
+    assert!(most_kib < 200 * 1024, "{most_kib} KiB");
+
+    let mut results = csv::Reader::from_path(folder.path().join("out/list.results.csv")).unwrap();
+    let heads = results.headers().unwrap().clone();
+    let at = |name: &str| heads.iter().position(|head| head == name).unwrap();
+    let (email, reason, verdict) = (at("email"), at("reason"), at("verdict"));
+    let (mut wrong, mut seen) = (String::new(), 0);
+    for row in results.records() {
+        let row = row.unwrap();
+        seen += 1;
+        let (local, domain) = row[email].split_once('@').unwrap();
+        let (moment, name) = domain.strip_suffix(".example").unwrap().split_once('.').unwrap();
+        let (.., right) = DEEDS
+            .iter()
+            .find(|(deed, ..)| deed.replace('_', "-") == name)
+            .unwrap();
+        // A listed name that nobody has may be refused as such, where the server answers in clear words of its own.
+        let may_condemn =
+            local == "nobody" && row[reason] == *"mailbox_unknown" && row[at("smtp_code")] == *"550";
+        let is_right = right.contains(&&row[reason])
+            || (may_condemn && (right.contains(&"accepted") || matches!(moment, "rset")))
+            // Nothing happens at a moment that does not come.
+            || (moment == "rset" && row[reason] == *"accepted");
+        let misplaced = name == "misplaced" && moment == "rcpt";
+        if (&row[verdict] == "undeliverable" && !may_condemn && !misplaced) || !is_right {
+            writeln!(
+                wrong,
+                "{}: {} by {} ({})",
+                &row[email],
+                &row[reason],
+                &row[at("rule")],
+                row[at("smtp_text")].chars().take(60).collect::<String>()
+            )
+            .unwrap();
+        }
+    }
+    assert_eq!(seen, rows.lines().count() - 1);
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// A host that says STARTTLS and then speaks no TLS: plain words will do.
+#[test]
+fn garbage_instead_of_tls_is_answered_in_plain_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("world.toml");
+    let world = r#"
+        [[domain]]
+        name = "acme.example"
+        mx = ["10 aspmx.l.google.com"]
+        mailboxes = ["jane"]
+        [[host]]
+        name = "aspmx.l.google.com"
+        tls = "broken"
+    "#;
+    std::fs::write(&file, world).unwrap();
+    let checked = Command::new(env!("CARGO_BIN_EXE_listproof"))
+        .args([
+            "check",
+            "--json",
+            "jane@acme.example",
+            "nobody@acme.example",
+            "--world",
+        ])
+        .arg(&file)
+        .output()
+        .unwrap();
+    let reasons: BTreeMap<String, String> = String::from_utf8(checked.stdout)
+        .unwrap()
+        .lines()
+        .map(|line| {
+            let card: serde_json::Value = serde_json::from_str(line).unwrap();
+            let text = |key: &str| card[key].as_str().unwrap_or_default().to_owned();
+            (text("email_normalized"), text("reason"))
+        })
+        .collect();
+    let expected = [
+        ("jane@acme.example", "accepted"),
+        ("nobody@acme.example", "mailbox_unknown"),
+    ];
+    assert_eq!(
+        reasons,
+        expected
+            .map(|(email, reason)| (email.to_owned(), reason.to_owned()))
+            .into()
+    );
+}

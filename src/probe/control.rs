@@ -34,11 +34,11 @@ pub fn goes_first(catch_all_share: f64, listed: usize) -> bool {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
     let known = 1.0 - UNKNOWN_SHARE;
+    let listed = i32::try_from(listed).unwrap_or(i32::MAX);
     // A control is needed where somebody is accepted and fewer than two are refused.
-    let (all, one_less) = (known.powf(listed as f64), known.powf(listed as f64 - 1.0));
     let needed = match listed {
-        0 | 1 => all,
-        _ => all + listed as f64 * UNKNOWN_SHARE * one_less,
+        0 | 1 => known.powi(listed),
+        _ => known.powi(listed) + f64::from(listed) * UNKNOWN_SHARE * known.powi(listed - 1),
     };
     catch_all_share > 2.0 * (1.0 - catch_all_share) * (1.0 - needed)
 }

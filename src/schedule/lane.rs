@@ -92,6 +92,7 @@ pub struct Tally {
 
 impl Tally {
     /// Both together.
+    #[must_use]
     pub fn and(self, other: Tally) -> Tally {
         Tally {
             tried: self.tried || other.tried,

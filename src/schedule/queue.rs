@@ -68,6 +68,7 @@ impl Queue {
     }
 
     /// Notes what was asked.
+    #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
     pub fn asked(&mut self, count: u32, was_long: bool) {
         if self.long.asks == 0 || self.fresh.asks == 0 {
             self.owed_to_long = 0.0;

@@ -12,6 +12,10 @@
 //! Decides: what is necessary. One control at a domain that accepts any name, and nothing else; elsewhere every listed
 //! address, and a control where somebody was accepted and too few were refused to prove that not everybody is. Twice
 //! where they are greylisted. Operators that refuse us, or whose answers are no evidence, need nothing.
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "shares and times of a simulation need not be exact"
+)]
 
 use std::time::Duration;
 

@@ -2,6 +2,12 @@
 //!
 //! Decides: everything that is given in a simulation, from a mix and a seed. A domain costs 16 bytes and a row none: what
 //! a row is, is a function of the seed and its number, so that millions fit. Can't know: how real lists look.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares and times of a simulation need not be exact"
+)]
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -98,8 +104,7 @@ impl List {
         // Each row falls on a domain, by its rank; big ones come first, as ranks below zero would.
         let big = u32::try_from(mix.big.len()).unwrap_or(u32::MAX);
         let useful = f64::from(rows) * (1.0 - mix.duplicates - mix.invalid);
-        let mut ranks: Vec<(u32, u32)> = (0..)
-            .take_while(|row| f64::from(*row) < useful)
+        let mut ranks: Vec<(u32, u32)> = (0..useful as u32)
             .map(|row| {
                 let mut place = list.draw(Draw::Row, row.into());
                 for (rank, big) in (0..).zip(&mix.big) {

@@ -54,12 +54,12 @@ pub fn simulate(list: &Arc<List>, setup: &Setup, log: Option<&mut dyn Write>) ->
     let bound = Bound::of(list, setup.pace, setup.egresses, setup.sockets);
     log.world(list, setup)?;
     let mut run = Run::new(list.clone(), setup, log);
-    run.to_end()?;
+    run.play()?;
     Ok(Outcome::new(list, setup, bound, &run))
 }
 
 /// Something that will happen.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     /// The next domain has been looked up.
     Routed,
@@ -132,7 +132,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn to_end(&mut self) -> io::Result<()> {
+    fn play(&mut self) -> io::Result<()> {
         self.foresee(self.looked_up(), Event::Routed);
         loop {
             while let Some(action) = self.scheduler.action() {

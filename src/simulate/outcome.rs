@@ -1,4 +1,8 @@
 //! What a simulation shows: its figures, as text for people and as one JSON object.
+#![expect(
+    clippy::cast_precision_loss,
+    reason = "shares and times of a simulation need not be exact"
+)]
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -260,9 +260,9 @@ mod tests {
             2 * (50 + bound.need().domains),
             "listed and control, twice each"
         );
-        let last = list.domains.len() as u32 - 1;
-        let session = bound.lanes[list.domains[last as usize].host as usize].session;
-        let expected = Duration::from_millis(10 * u64::from(last)) + Duration::from_secs(300) + 2 * session;
+        let (newest, domain) = (0u32..).zip(&list.domains).last().unwrap();
+        let session = bound.lanes[domain.host as usize].session;
+        let expected = Duration::from_millis(10 * u64::from(newest)) + Duration::from_secs(300) + 2 * session;
         assert_eq!(bound.time(), expected);
     }
 }

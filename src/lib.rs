@@ -45,8 +45,9 @@
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
 //! | how a scripted server behaves | [`world`] |
+//! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
-//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`explain`], [`report`] over [`list`], [`world`] over
+//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`world`] over
 //! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
@@ -64,6 +65,7 @@ pub mod route;
 pub mod run;
 pub mod schedule;
 pub mod settings;
+pub mod simulate;
 pub mod smtp;
 pub mod verdict;
 pub mod world;

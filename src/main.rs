@@ -5,16 +5,18 @@
     reason = "this is where results and errors meet the user"
 )]
 
+use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
-use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Telling, Verify, World};
+use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
@@ -23,6 +25,9 @@ use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
 use listproof::run::{self, check::Offline, stop::Stop};
 use listproof::settings::{Reach, Settings};
+use listproof::simulate::list::List;
+use listproof::simulate::outcome::Cost;
+use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
 use listproof::verdict::Record;
 
@@ -36,6 +41,7 @@ fn main() -> ExitCode {
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
+        Command::Simulate(typed) => simulate(&typed),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut std::io::stdout());
             Ok(Exit::Finished)
@@ -314,7 +320,7 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
 fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let log = OpenOptions::new().create(true).append(true).open(path);
         world.log_to(Box::new(log.map_err(|source| Error::System {
             what: "open the log",
             source,
@@ -330,6 +336,44 @@ fn world(typed: &World) -> Result<Exit, Error> {
         server.run(stop.wait()).await;
         Ok(Exit::Finished)
     })
+}
+
+fn simulate(typed: &Simulate) -> Result<Exit, Error> {
+    let failed = |what| move |source| Error::System { what, source };
+    let clock = run::clock::Clock::system();
+    let list = Arc::new(List::generate(&typed.mix.mix()?, typed.rows, typed.seed));
+    let setup = Setup {
+        egresses: typed.egress.into(),
+        pace: typed.pace,
+        max_wait: typed.max_wait,
+        sockets: run::sockets::available(),
+        seed: typed.seed,
+    };
+    let log = typed.log.as_ref().map(|path| {
+        OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .open(path)
+    });
+    let mut log = log
+        .transpose()
+        .map_err(failed("open the log"))?
+        .map(BufWriter::new);
+    let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
+    let outcome = simulated.map_err(failed("write the log"))?;
+    log.map_or(Ok(()), |mut log| log.flush())
+        .map_err(failed("write the log"))?;
+    let cost = Cost {
+        wall: clock.now().elapsed,
+        cpu: run::clock::cpu(),
+    };
+    if typed.json {
+        println!("{}", outcome.json(&list, cost));
+    } else {
+        print!("{}", outcome.text(&list, cost));
+    }
+    Ok(Exit::Finished)
 }
 
 fn man() -> Result<Exit, Error> {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::list::ColumnSet;
 use crate::policy::Pace;
+use crate::simulate::mix::Shipped;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub enum Command {
     Policy(Policy),
     /// Serve a scripted world on loopback sockets, for trying and testing.
     World(World),
+    /// Run the real scheduler in a generated world under a virtual clock, and compare it with what is possible.
+    Simulate(Simulate),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -156,6 +159,35 @@ pub struct World {
     #[arg(long, value_name = "N")]
     pub smtp_port: u16,
     /// One line per session and per query goes to this file.
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `listproof simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// Rows of the list.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub rows: u32,
+    /// What the list is made of.
+    #[arg(long, value_enum, default_value_t = Shipped::B2b)]
+    pub mix: Shipped,
+    /// Source addresses.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub egress: u16,
+    /// How hard to press.
+    #[arg(long, value_enum, default_value_t = Pace::Normal)]
+    pub pace: Pace,
+    /// The same seed makes the same list.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+    /// How long greylisting and other passing trouble is waited for.
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
+    pub max_wait: Duration,
+    /// One JSON object with all figures.
+    #[arg(long)]
+    pub json: bool,
+    /// The world and one line per session go to this file, as JSON lines.
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
 }

@@ -183,6 +183,16 @@ impl Providers {
         provider.is_known().then_some(&*provider.id)
     }
 
+    /// The operator of this id.
+    pub fn by_id(&self, id: &str) -> Option<&Arc<Provider>> {
+        self.by_suffix.values().find(|provider| *provider.id == *id)
+    }
+
+    /// What hosts are asked by that nobody knows.
+    pub fn nameless(&self) -> &Arc<Provider> {
+        &self.default
+    }
+
     fn add(&mut self, file: &str, text: &str, named: Vec<Spanned<Named>>) -> Result<(), PolicyError> {
         for entry in named {
             let line = text[..entry.span().start].matches('\n').count() + 1;

@@ -26,12 +26,21 @@ pub fn postmaster(domain: &Domain) -> Option<Address> {
     Address::parse(&format!("postmaster@{domain}")).ok()
 }
 
-/// Should a made-up name be asked before the first listed address? It saves probes where catch-all domains are
-/// common: with `a` their share and `v` the share of unknown mailboxes, iff `a (1 + v) > v`.
-pub fn goes_first(catch_all_share: f64) -> bool {
+/// Should a made-up name be asked before the first of so many listed addresses? Asked first, it was in vain where the
+/// listed ones alone would have shown that not everybody is accepted, and used up one of the refusals that a session
+/// may have, which is as dear again; asked later, each catch-all domain costs one probe more. With `a` their share and
+/// `c` the chance that a control is needed, first is cheaper iff `a > 2 (1 - a) (1 - c)`.
+pub fn goes_first(catch_all_share: f64, listed: usize) -> bool {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
-    catch_all_share * (1.0 + UNKNOWN_SHARE) > UNKNOWN_SHARE
+    let known = 1.0 - UNKNOWN_SHARE;
+    let listed = i32::try_from(listed).unwrap_or(i32::MAX);
+    // A control is needed where somebody is accepted and fewer than two are refused.
+    let needed = match listed {
+        0 | 1 => known.powi(listed),
+        _ => known.powi(listed) + f64::from(listed) * UNKNOWN_SHARE * known.powi(listed - 1),
+    };
+    catch_all_share > 2.0 * (1.0 - catch_all_share) * (1.0 - needed)
 }
 
 #[cfg(test)]
@@ -55,7 +64,8 @@ mod tests {
 
     #[test]
     fn made_up_goes_first_only_where_catch_all_is_likely() {
-        assert!(!goes_first(0.0) && !goes_first(0.1));
-        assert!(goes_first(0.15));
+        assert!(!goes_first(0.0, 1) && !goes_first(0.15, 1) && !goes_first(0.0, 1000));
+        assert!(goes_first(0.2, 1) && goes_first(0.1, 2));
+        assert!(!goes_first(0.2, 50), "so many show it by themselves");
     }
 }

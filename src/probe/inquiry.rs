@@ -251,7 +251,9 @@ impl Inquiry {
     }
 
     fn wants_made_up(&self, now: Moment) -> bool {
-        let wanted = self.here.accepted > 0 || self.expectation.made_up_first;
+        // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
+        let wanted =
+            self.here.accepted > 0 || self.here.transient_answers > 0 || self.expectation.made_up_first;
         let may = match self.here.made_up_state {
             Control::Unasked => true,
             Control::Waiting(due) => due <= now.elapsed,
@@ -504,6 +506,11 @@ impl Inquiry {
         }
         self.here.made_up_state = Control::Settled;
         self.postmaster_was_asked = true;
+    }
+
+    /// Listed addresses that may be asked about now, or after a control.
+    pub fn unasked(&self) -> usize {
+        self.ready.len()
     }
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.

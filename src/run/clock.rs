@@ -45,3 +45,18 @@ impl Clock {
         self.began + elapsed
     }
 }
+
+/// What this process has used of the processors so far; `None` where the system does not tell.
+pub fn cpu() -> Option<std::time::Duration> {
+    // The second word may hold blanks, but ends with the last parenthesis. User and system time are the 12th and 13th
+    // after it, in hundredths of a second on all Linux machines.
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let ticks = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|word| word.parse::<u64>().ok());
+    let ticks = ticks.sum::<Option<u64>>()?;
+    Some(std::time::Duration::from_millis(ticks * 10))
+}

@@ -190,6 +190,7 @@ impl Run<'_> {
                 max_wait: job.max_wait,
             },
             sessions: job.sessions,
+            egresses: 1,
         };
         let found = Found::nothing(if job.dns_only {
             Unprobed::DnsOnly

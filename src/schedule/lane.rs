@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::{CourseId, DoorId, SessionId};
+use super::queue::Queue;
+use super::{DoorId, SessionId};
 use crate::address::Domain;
 use crate::policy::{Limits, Manners, Pace, Provider};
 use crate::verdict::evidence::{Obstacle, Said};
@@ -28,11 +29,19 @@ pub const FLIGHT: u32 = 50;
 pub struct Lane {
     /// Who it is.
     pub provider: Arc<Provider>,
+    /// From which source address it is asked.
+    pub egress: usize,
+    /// What it is found by.
+    pub key: Arc<str>,
+    /// Listed addresses that it was given and that are not settled.
+    pub backlog: usize,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
     pub manners: Manners,
     limits: Limits,
     /// RCPT commands.
     pub asks: Pacer,
+    /// The most cells of it that a flight may take.
+    burst: u32,
     /// New connections.
     pub dials: Pacer,
     /// Sessions now, opening ones included.
@@ -82,6 +91,19 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Tally) -> Tally {
+        Tally {
+            tried: self.tried || other.tried,
+            asked: self.asked + other.asked,
+            unknown: self.unknown + other.unknown,
+            accepted: self.accepted + other.accepted,
+            sessions: self.sessions + other.sessions,
+            unreachable: self.unreachable || other.unreachable,
+        }
+    }
+
     /// Too many vanished at once for it to be true: thresholds of an operator's own outage.
     pub fn is_anomalous(&self) -> bool {
         self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
@@ -93,17 +115,23 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
-    pub fn new(provider: Arc<Provider>, pace: Pace, clock: &RunClock) -> Lane {
+    pub fn new(key: Arc<str>, provider: Arc<Provider>, egress: usize, pace: Pace, clock: &RunClock) -> Lane {
         let limits = provider.limits(pace);
         let (rate, allowed_open) = match pace {
             Pace::Fast => (limits.recipients, limits.open),
             Pace::Gentle | Pace::Normal => (limits.recipients.min(START_PER_MINUTE), 1),
         };
+        // No flight is larger than the refusals that a session may have.
+        let burst = provider.manners.refused.min(FLIGHT);
         Lane {
-            asks: Pacer::new(rate, FLIGHT, clock),
+            burst,
+            asks: Pacer::new(rate, burst, clock),
             dials: Pacer::new(limits.connections, 1, clock),
             manners: provider.manners,
             provider,
+            egress,
+            key,
+            backlog: 0,
             limits,
             open: 0,
             leaving: 0,
@@ -135,7 +163,7 @@ impl Lane {
         if self.clean_answers.is_multiple_of(ANSWERS_TO_CLIMB) {
             self.allowed_open = (self.allowed_open + 1).min(self.limits.open);
             let rate = self.asks.per_minute().saturating_mul(3) / 2;
-            self.asks.change(rate.min(self.limits.recipients), FLIGHT);
+            self.asks.change(rate.min(self.limits.recipients), self.burst);
         }
     }
 
@@ -144,7 +172,7 @@ impl Lane {
         self.clean_answers = 0;
         self.allowed_open = 1;
         self.flight = (self.flight / 2).max(1);
-        self.asks.change(self.asks.per_minute() / 2, FLIGHT);
+        self.asks.change(self.asks.per_minute() / 2, self.burst);
         self.hold_until = self.hold_until.max(until);
     }
 
@@ -152,8 +180,26 @@ impl Lane {
     pub fn refused(&mut self, said: &Said, at_once: bool) {
         self.refused_in_row += 1;
         if at_once || self.refused_in_row >= REFUSALS_TO_PAUSE {
-            self.paused.get_or_insert_with(|| Box::new(said.clone()));
+            self.pause(said);
         }
+    }
+
+    /// Sessions refused since the last clean answer.
+    pub fn refused_in_row(&self) -> u32 {
+        self.refused_in_row
+    }
+
+    /// Leaves the lane alone for the rest of the run.
+    pub fn pause(&mut self, said: &Said) {
+        self.paused.get_or_insert_with(|| Box::new(said.clone()));
+    }
+
+    /// The backlog, less what takes a few seconds at most.
+    pub fn backlog_beyond_little(&self) -> usize {
+        /// A little is what may be asked in this part of a minute.
+        const PART: u32 = 12;
+        self.backlog
+            .saturating_sub((self.limits.recipients / PART) as usize)
     }
 
     /// Counts an unknown recipient, listed or made up, against the caps.
@@ -225,7 +271,7 @@ pub struct Door {
     /// It stands in its lane's queue.
     pub busy: bool,
     /// Domains with questions that may be asked now.
-    pub courses: VecDeque<CourseId>,
+    pub courses: Queue,
     /// Sessions waiting for a flight.
     pub idle: Vec<SessionId>,
     /// Sessions on their way or in flight.
@@ -249,7 +295,7 @@ impl Door {
             host,
             tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
             busy: false,
-            courses: VecDeque::new(),
+            courses: Queue::default(),
             idle: Vec::new(),
             working: 0,
             strikes: 0,

@@ -11,6 +11,7 @@
 
 pub mod lane;
 pub mod pace;
+mod queue;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Inquired, Obstacle, Said, Unprobed};
 use lane::{Door, DoorTls, Lane, Tally};
 use pace::RunClock;
+use queue::Queue;
 use session::Session;
 pub use session::{Heard, meant};
 
@@ -44,8 +46,13 @@ type LaneId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
 const LINGER: Duration = Duration::from_secs(2);
+/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
+/// how many sessions are opened at once where few questions are left.
+const PROBES_PER_REFUSAL: u32 = 2;
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
+/// Addresses of one domain that are worth a connection of their own from another egress.
+const SHARE: usize = 500;
 /// Sessions that broke in a row, without one answer, before a door is given up.
 const STRIKES: u32 = 2;
 
@@ -58,6 +65,8 @@ pub struct Limits {
     pub patience: Patience,
     /// Sessions open at once, over all lanes.
     pub sessions: usize,
+    /// Source addresses; each has lanes of its own.
+    pub egresses: usize,
 }
 
 /// A domain to ask about.
@@ -100,6 +109,8 @@ pub enum Action {
 pub struct Opening {
     /// Its name from now on.
     pub session: SessionId,
+    /// From which source address, counted from 0.
+    pub egress: usize,
     /// The exchanger.
     pub host: Domain,
     /// Its address; the port is the run's.
@@ -134,10 +145,15 @@ struct Course {
     inquiry: Inquiry,
     /// The exchangers left, the front one is being asked; in step with the inquiry's.
     stops: VecDeque<(Stop, LaneId)>,
+    /// The lane that it was ordered at, and with how many addresses.
+    home: LaneId,
+    size: usize,
     /// Where its questions wait, or were last asked.
     door: Option<DoorId>,
     /// It stands in its door's queue.
     queued: bool,
+    /// It was asked about already.
+    begun: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -155,7 +171,8 @@ pub struct Scheduler {
     clock: RunClock,
     now: Moment,
     lanes: Vec<Lane>,
-    lane_of: HashMap<Arc<str>, LaneId>,
+    /// By egress and key.
+    lane_of: HashMap<(usize, Arc<str>), LaneId>,
     doors: Vec<Door>,
     courses: Vec<Option<Course>>,
     /// Courses that are not settled.
@@ -229,7 +246,9 @@ impl Scheduler {
 
     /// What an operator's answers were, by lane key (see [`Scheduler::lane_key`]).
     pub fn tally(&self, key: &str) -> Option<Tally> {
-        self.lane_of.get(key).map(|&lane| self.lanes[lane].tally)
+        let key: Arc<str> = key.into();
+        let lanes = (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+        lanes.map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
     }
 
     /// Are we shut out everywhere?
@@ -264,39 +283,82 @@ impl Scheduler {
         hosts.join(" ").into()
     }
 
-    /// Takes on a domain.
+    /// Takes on a domain. One with many addresses is shared by the egresses.
     pub fn order(&mut self, order: Order, now: Moment) {
         self.set_time(now);
         let Some(first) = order.exchangers.first() else {
             return;
         };
+        let key = Self::lane_key(&order.exchangers, first);
+        let Order {
+            domain,
+            exchangers,
+            mut listed,
+        } = order;
+        let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
+        let share = listed.len().div_ceil(shares);
+        while listed.len() > share {
+            let part = listed.split_off(listed.len() - share);
+            let egress = self.egress_for(&key);
+            self.take_on(egress, domain.clone(), &exchangers, part);
+        }
+        let egress = self.egress_for(&key);
+        self.take_on(egress, domain, &exchangers, listed);
+        self.run_lanes();
+    }
+
+    /// The egress for a part of an operator's addresses: the first that has little to do, so that few connections bear
+    /// a trickle; where all have enough, the one that has least. Operators start with different egresses.
+    fn egress_for(&mut self, key: &Arc<str>) -> usize {
+        let egresses = self.limits.egresses;
+        if egresses == 1 {
+            return 0;
+        }
+        let first = key.bytes().fold(0, |sum: usize, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);
+        let backlog = |egress: &usize| {
+            let lane = self.lane_of.get(&(*egress, key.clone()));
+            lane.map_or(0, |&lane| self.lanes[lane].backlog_beyond_little())
+        };
+        in_turn.min_by_key(backlog).unwrap_or(0)
+    }
+
+    fn take_on(
+        &mut self,
+        egress: usize,
+        domain: Domain,
+        exchangers: &[Stop],
+        listed: Vec<(Target, Address)>,
+    ) {
+        let stops: VecDeque<(Stop, LaneId)> = exchangers
+            .iter()
+            .map(|stop| {
+                let lane = self.lane(egress, Self::lane_key(exchangers, stop), &stop.provider);
+                (stop.clone(), lane)
+            })
+            .collect();
+        let Some((first, lane)) = stops.front() else {
+            return;
+        };
+        let (home, size) = (*lane, listed.len());
+        self.lanes[home].backlog += size;
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
-            made_up_first: first.provider.is_known() && control::goes_first(share),
+            made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
             never_catch_all: first.provider.is_known() && share == 0.0,
         };
-        let hosts = order
-            .exchangers
-            .iter()
-            .map(|stop| stop.host.clone())
-            .collect::<Vec<_>>();
-        let stops = order.exchangers.iter().map(|stop| {
-            let lane = self.lane(&Self::lane_key(&order.exchangers, stop), &stop.provider);
-            (stop.clone(), lane)
-        });
-        let stops = stops.collect();
-        let inquiry = Inquiry::new(
-            order.domain,
-            hosts,
-            order.listed,
-            expectation,
-            self.limits.patience,
-        );
+        let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
+        let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
         let course = Course {
             inquiry,
             stops,
+            home,
+            size,
             door: None,
             queued: false,
+            begun: false,
         };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
@@ -307,7 +369,6 @@ impl Scheduler {
             self.courses.len() - 1
         };
         self.go_on(id);
-        self.run_lanes();
     }
 
     /// Tells what happened on a session.
@@ -344,7 +405,7 @@ impl Scheduler {
             self.quit(session);
         }
         for door in &mut self.doors {
-            door.courses.clear();
+            door.courses = Queue::default();
         }
         for id in 0..self.courses.len() {
             if let Some(course) = self.courses[id].as_mut() {
@@ -359,14 +420,12 @@ impl Scheduler {
         self.clock.set(now.elapsed);
     }
 
-    fn lane(&mut self, key: &Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        if let Some(&lane) = self.lane_of.get(key) {
-            return lane;
-        }
-        self.lanes
-            .push(Lane::new(provider.clone(), self.limits.pace, &self.clock));
-        self.lane_of.insert(key.clone(), self.lanes.len() - 1);
-        self.lanes.len() - 1
+    fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
+        *self.lane_of.entry((egress, key.clone())).or_insert_with(|| {
+            let lane = Lane::new(key, provider.clone(), egress, self.limits.pace, &self.clock);
+            self.lanes.push(lane);
+            self.lanes.len() - 1
+        })
     }
 
     /// Brings a course to its next step: a queue, a wait, the next exchanger, or its end.
@@ -419,6 +478,11 @@ impl Scheduler {
         if let Some(said) = &lane.paused {
             return Err(Obstacle::Refused(said.clone()));
         }
+        if let Some(door) = course.door
+            && self.doors[door].dead.is_none()
+        {
+            return Ok(door);
+        }
         let mut last = nobody;
         // A door that others use already is better than a new one: its connection serves this domain too.
         let known = stop
@@ -446,7 +510,7 @@ impl Scheduler {
         };
         (course.door, course.queued) = (Some(door_id), true);
         let door = &mut self.doors[door_id];
-        door.courses.push_back(id);
+        door.courses.push(id, course.inquiry.unasked(), course.begun);
         if !std::mem::replace(&mut door.busy, true) {
             self.lanes[door.lane].busy_doors.push_back(door_id);
         }
@@ -464,13 +528,12 @@ impl Scheduler {
         let Some(course) = self.courses[id].take() else {
             return;
         };
-        if course.queued
-            && let Some(door) = course.door
-        {
-            self.doors[door].courses.retain(|other| *other != id);
-        }
         self.open_courses -= 1;
-        self.free_courses.push(id);
+        self.lanes[course.home].backlog -= course.size;
+        if !course.queued {
+            // Else its place in the queue still has the id; who finds it there frees it.
+            self.free_courses.push(id);
+        }
         let settled = course.inquiry.settle(self.stopping);
         self.actions
             .extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
@@ -502,6 +565,7 @@ impl Scheduler {
         if held > self.now.elapsed {
             later(held);
         } else {
+            let mut lacks_room = false;
             let mut untried = self.lanes[id].busy_doors.len();
             while untried > 0 {
                 untried -= 1;
@@ -515,9 +579,13 @@ impl Scheduler {
                     }
                     Served::Started => untried = self.lanes[id].busy_doors.len() + 1,
                     Served::Until(at) => later(at),
+                    Served::NoRoom => lacks_room = true,
                     Served::Full => {}
                 }
                 self.lanes[id].busy_doors.push_back(door);
+            }
+            if lacks_room {
+                self.make_room(id);
             }
         }
         if let Some(at) = wake {
@@ -540,13 +608,16 @@ impl Scheduler {
         if let Some(&session) = door.idle.last() {
             return self.fly(door_id, session);
         }
-        // One session for a few domains; another for each further dozen of them.
-        if door.working as usize * 12 >= door.courses.len() {
-            return Served::Full;
-        }
         let lane_id = door.lane;
         if !self.lanes[lane_id].has_room() {
-            self.make_room(lane_id);
+            return if door.working == 0 {
+                Served::NoRoom
+            } else {
+                Served::Full
+            };
+        }
+        let refusals = self.lanes[lane_id].manners.refused;
+        if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
             return Served::Full;
         }
         if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
@@ -563,6 +634,28 @@ impl Scheduler {
         }
         self.open(door_id);
         Served::Started
+    }
+
+    /// Do at least so many questions wait at a door?
+    fn waits_for(&self, door_id: DoorId, enough: u32) -> bool {
+        let courses = &self.doors[door_id].courses;
+        courses.len() >= enough as usize || self.demand(door_id, enough) >= enough
+    }
+
+    /// How many questions could be asked at a door now; counts no further than to `enough`.
+    fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
+        let waiting = self.doors[door_id]
+            .courses
+            .iter()
+            .filter_map(|course| self.courses[course].as_ref());
+        let mut demand = 0;
+        for course in waiting {
+            demand += course.inquiry.demand();
+            if demand >= enough {
+                break;
+            }
+        }
+        demand.min(enough)
     }
 
     /// Sends a session without work away, so that another door of the lane gets its place.
@@ -588,9 +681,8 @@ impl Scheduler {
             return Served::Until(again);
         }
         let wait = again.saturating_sub(self.now.elapsed);
-        for course in std::mem::take(&mut self.doors[door_id].courses) {
+        for course in self.clear_queue(door_id) {
             if let Some(course) = self.courses[course].as_mut() {
-                course.queued = false;
                 course.inquiry.give_up(Unprobed::Budget(wait));
             }
             self.go_on(course);
@@ -609,6 +701,7 @@ impl Scheduler {
         self.sessions.insert(session, Session::new(door_id, lane.manners));
         self.actions.push_back(Action::Open(Opening {
             session,
+            egress: lane.egress,
             host: door.host.clone(),
             address: door.address,
             tls: door.tls == DoorTls::Wanted,
@@ -624,12 +717,24 @@ impl Scheduler {
 
     /// Lets everybody who waits at a door look for another.
     fn send_on(&mut self, door_id: DoorId) {
-        for id in std::mem::take(&mut self.doors[door_id].courses) {
-            if let Some(course) = self.courses[id].as_mut() {
-                course.queued = false;
-            }
+        for id in self.clear_queue(door_id) {
             self.go_on(id);
         }
+    }
+
+    /// Takes all domains out of a door's queue.
+    fn clear_queue(&mut self, door_id: DoorId) -> Vec<CourseId> {
+        let queue = std::mem::take(&mut self.doors[door_id].courses);
+        let mut waiting = Vec::with_capacity(queue.len());
+        for id in queue.iter() {
+            if let Some(course) = self.courses[id].as_mut() {
+                course.queued = false;
+                waiting.push(id);
+            } else {
+                self.free_courses.push(id);
+            }
+        }
+        waiting
     }
 
     /// A session was refused for what we are, or by a host in trouble.
@@ -641,7 +746,16 @@ impl Scheduler {
         if said.meaning.cause.fault() == Fault::Us {
             let lane = &mut self.lanes[lane_id];
             let was_paused = lane.paused.is_some();
+            let key = lane.key.clone();
             lane.refused(said, hurried);
+            // Egresses that are refused one after the other need not all learn it by themselves.
+            let elsewhere =
+                (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+            let in_row: u32 = elsewhere.map(|&lane| self.lanes[lane].refused_in_row()).sum();
+            let lane = &mut self.lanes[lane_id];
+            if in_row >= lane::REFUSALS_TO_PAUSE && lane.tally.asked == 0 {
+                lane.pause(said);
+            }
             if lane.paused.is_some() {
                 self.census.answered += usize::from(!was_paused && lane.tally.asked == 0);
                 self.census.refused += usize::from(!was_paused);
@@ -688,4 +802,6 @@ enum Served {
     Until(Duration),
     /// Nothing until a session ends or lands.
     Full,
+    /// Nothing until another door's session ends.
+    NoRoom,
 }

@@ -1,9 +1,9 @@
 //! One session as the scheduler sees it: what flies on it, what it may still do, and what its end means for its door.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use super::lane::DoorTls;
+use super::queue::Queue;
 use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
@@ -38,7 +38,7 @@ pub(super) struct Session {
     state: State,
     manners: Manners,
     offer: Offer,
-    flying: HashMap<AskId, Asked>,
+    flying: Vec<Asked>,
     /// What came back of it.
     answered: Vec<(AskId, Said)>,
     transactions: u32,
@@ -53,6 +53,7 @@ pub(super) struct Session {
 /// A question under way.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
+    ask: AskId,
     course: CourseId,
     who: Who,
     /// How many recipients its transaction had before it.
@@ -76,7 +77,7 @@ impl Session {
             state: State::Working,
             manners,
             offer: Offer::default(),
-            flying: HashMap::new(),
+            flying: Vec::new(),
             answered: Vec::new(),
             transactions: 0,
             refused: 0,
@@ -177,6 +178,7 @@ impl Scheduler {
             course: course_id,
             who,
             place,
+            ..
         }) = self.landed(id, ask)
         else {
             return;
@@ -233,10 +235,11 @@ impl Scheduler {
     /// Takes an ask off its session.
     fn landed(&mut self, id: SessionId, ask: AskId) -> Option<Asked> {
         let session = self.sessions.get_mut(&id)?;
-        let flying = session.flying.remove(&ask)?;
+        let place = session.flying.iter().position(|asked| asked.ask == ask)?;
+        let asked = session.flying.swap_remove(place);
         let lane = self.doors[session.door].lane;
         self.lanes[lane].flying -= 1;
-        Some(flying)
+        Some(asked)
     }
 
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -331,22 +334,19 @@ impl Scheduler {
         lane.flying -= u32::try_from(session.flying.len()).unwrap_or(0);
         let broke_off = !session.flying.is_empty();
         let mut courses = Vec::with_capacity(session.flying.len());
-        let mut unanswered: Vec<_> = session.flying.into_iter().collect();
-        unanswered.sort_unstable_by_key(|(ask, _)| *ask);
+        let mut unanswered = session.flying;
+        unanswered.sort_unstable_by_key(|asked| asked.ask);
         // What broke a session without a word may be its oldest open question.
         let mut suspected = match how {
             Heard::Broken(finding) if session.spoilt.is_none() => finding,
             _ => None,
         };
         let mut was_question = false;
-        for (
-            _,
-            Asked {
-                course: course_id,
-                who,
-                ..
-            },
-        ) in unanswered
+        for Asked {
+            course: course_id,
+            who,
+            ..
+        } in unanswered
         {
             let Some(course) = self.courses[course_id].as_mut() else {
                 continue;
@@ -450,18 +450,8 @@ impl Scheduler {
             .min(session.refusals_left())
             .min(unknown_left);
         let (recipients, transactions_left) = (session.recipients(), session.transactions_left());
-        let waiting = self.doors[door_id]
-            .courses
-            .iter()
-            .filter_map(|&course| self.courses[course].as_ref());
-        let mut demand = 0;
-        for course in waiting {
-            demand += course.inquiry.demand();
-            if demand >= room {
-                break;
-            }
-        }
-        let size = room.min(demand).max(1);
+        let size = self.demand(door_id, room).max(1);
+        let lane = &mut self.lanes[lane_id];
         if let Err(wait) = lane.asks.take(size) {
             return Served::Until(now.elapsed + wait);
         }
@@ -469,12 +459,14 @@ impl Scheduler {
         let mut flying = Vec::new();
         let (mut asked, mut begun) = (0, 0);
         while asked < size && begun < transactions_left {
-            let Some(course_id) = self.doors[door_id].courses.pop_front() else {
+            let Some(course_id) = self.doors[door_id].courses.pop() else {
                 break;
             };
             let Some(course) = self.courses[course_id].as_mut() else {
+                self.free_courses.push(course_id);
                 continue;
             };
+            let was_long = Queue::is_long(course.inquiry.unasked());
             let mut recipients_of = Vec::new();
             let asks = course
                 .inquiry
@@ -483,20 +475,21 @@ impl Scheduler {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push((
-                    id,
-                    Asked {
-                        course: course_id,
-                        who,
-                        place,
-                    },
-                ));
+                flying.push(Asked {
+                    ask: id,
+                    course: course_id,
+                    who,
+                    place,
+                });
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
+            course.begun |= !recipients_of.is_empty();
+            let queue = &mut self.doors[door_id].courses;
             if course.queued {
-                self.doors[door_id].courses.push_back(course_id);
+                queue.push(course_id, course.inquiry.unasked(), course.begun);
             }
+            queue.asked(u32::try_from(recipients_of.len()).unwrap_or(u32::MAX), was_long);
             if !recipients_of.is_empty() {
                 begun += 1;
                 flight.transactions.push(Transaction {

@@ -329,6 +329,7 @@ fn play(operators: &[Operator], run: Run) {
             max_wait: run.max_wait,
         },
         sessions: run.sockets,
+        egresses: 1,
     };
     let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment());
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();

@@ -1,0 +1,106 @@
+//! Domains that wait at a door.
+//!
+//! Decides: whose turn it is. Who was begun is finished first, so that verdicts come early and little is under way. Long
+//! domains and the crowd of short ones share the flights so that both end together: long ones use up an operator's rate,
+//! short ones (more controls, so more refusals) its connections, and one after the other would waste first one, then
+//! the other.
+
+use std::collections::VecDeque;
+
+use super::CourseId;
+
+/// From so many unasked addresses on, a domain is a long one.
+const LONG: usize = 50;
+
+/// The queue of a door.
+#[derive(Debug, Default)]
+pub struct Queue {
+    begun: VecDeque<CourseId>,
+    fresh: Class,
+    long: Class,
+    /// Questions that long domains should have been given by now, less those that they were given.
+    owed_to_long: f64,
+}
+
+/// Domains of one kind, each with the questions that it brings.
+#[derive(Debug, Default)]
+struct Class {
+    waiting: VecDeque<(CourseId, usize)>,
+    asks: usize,
+}
+
+impl Class {
+    fn push(&mut self, id: CourseId, asks: usize) {
+        self.waiting.push_back((id, asks));
+        self.asks += asks;
+    }
+
+    fn pop(&mut self) -> Option<CourseId> {
+        let (id, asks) = self.waiting.pop_front()?;
+        self.asks -= asks;
+        Some(id)
+    }
+}
+
+impl Queue {
+    /// A domain with so many listed addresses to ask about.
+    pub fn push(&mut self, id: CourseId, unasked: usize, begun: bool) {
+        if unasked >= LONG {
+            self.long.push(id, unasked);
+        } else if begun {
+            self.begun.push_back(id);
+        } else {
+            // A short domain mostly needs its control too.
+            self.fresh.push(id, unasked + 1);
+        }
+    }
+
+    /// Who is next.
+    pub fn pop(&mut self) -> Option<CourseId> {
+        let short_waits = !self.begun.is_empty() || !self.fresh.waiting.is_empty();
+        if self.owed_to_long >= 0.0 || !short_waits {
+            let long = self.long.pop();
+            if long.is_some() {
+                return long;
+            }
+        }
+        self.begun.pop_front().or_else(|| self.fresh.pop())
+    }
+
+    /// Notes what was asked.
+    #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
+    pub fn asked(&mut self, count: u32, was_long: bool) {
+        if self.long.asks == 0 || self.fresh.asks == 0 {
+            self.owed_to_long = 0.0;
+            return;
+        }
+        let share = self.long.asks as f64 / (self.long.asks + self.fresh.asks) as f64;
+        self.owed_to_long += f64::from(count) * (share - f64::from(u8::from(was_long)));
+    }
+
+    /// Is a domain of so many unasked addresses a long one?
+    pub fn is_long(unasked: usize) -> bool {
+        unasked >= LONG
+    }
+
+    /// Nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many wait; some of them may be gone already.
+    pub fn len(&self) -> usize {
+        self.begun.len() + self.fresh.waiting.len() + self.long.waiting.len()
+    }
+
+    /// Who waits, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = CourseId> {
+        let classes = self
+            .fresh
+            .waiting
+            .iter()
+            .chain(&self.long.waiting)
+            .map(|(id, _)| *id);
+        self.begun.iter().copied().chain(classes)
+    }
+}

@@ -1,0 +1,351 @@
+//! A generated list and the receivers behind it: who hosts which domain, which mailboxes exist.
+//!
+//! Decides: everything that is given in a simulation, from a mix and a seed. A domain costs 16 bytes and a row none: what
+//! a row is, is a function of the seed and its number, so that millions fit. Can't know: how real lists look.
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "shares and times of a simulation need not be exact"
+)]
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::mix::{Mix, Operator};
+use crate::address::{Address, Domain};
+use crate::policy::{Provider, Providers};
+use crate::probe::inquiry::Target;
+use crate::schedule::{Order, Stop};
+
+/// A domain, by its place in [`List::domains`].
+pub type DomainId = u32;
+/// An operator, by its place in [`List::hosts`].
+pub type HostId = u32;
+
+/// The list and its receivers.
+#[derive(Debug)]
+pub struct List {
+    seed: u64,
+    unknown: f64,
+    /// Rows, with duplicates and what is no address.
+    pub rows: u32,
+    /// Its domains in the order of their first rows.
+    pub domains: Vec<Listed>,
+    /// Its operators.
+    pub hosts: Vec<Host>,
+    /// How long greylisting hosts put off.
+    pub wait: Duration,
+    /// Domains looked up in a second.
+    pub dns_per_second: f64,
+}
+
+/// A domain of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Whose it is.
+    pub host: HostId,
+    /// Its first address; the others follow.
+    pub first: u32,
+    /// Different addresses.
+    pub listed: u32,
+    /// It accepts any name.
+    pub catch_all: bool,
+    /// It has no mail.
+    pub dead: bool,
+}
+
+/// An operator of this world, as it is; what it bears is in the table of operators.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// What it is called in the log.
+    pub name: Arc<str>,
+    /// What the table says.
+    pub provider: Arc<Provider>,
+    /// Its exchanger, with one address for each door.
+    pub exchangers: Vec<Stop>,
+    /// A round trip.
+    pub latency: Duration,
+    /// Its time per recipient.
+    pub think: Duration,
+    /// It refuses us at the greeting.
+    pub refuses: bool,
+    /// It puts off whom it does not know.
+    pub greylists: bool,
+}
+
+impl Host {
+    /// From the first packet to the answer to EHLO, and with TLS to the second one.
+    pub fn opening(&self) -> Duration {
+        self.latency * if self.provider.tls { 6 } else { 3 }
+    }
+}
+
+impl List {
+    /// The list of a mix.
+    pub fn generate(mix: &Mix, rows: u32, seed: u64) -> List {
+        let mut list = List {
+            seed,
+            unknown: mix.unknown,
+            rows,
+            domains: Vec::new(),
+            hosts: Vec::new(),
+            wait: Duration::from_secs(mix.wait_s),
+            dns_per_second: mix.dns_per_second,
+        };
+        let operators: Vec<(HostId, &Operator)> = mix
+            .operator
+            .iter()
+            .map(|operator| (list.add_operator(operator), operator))
+            .collect();
+        let hosters: Vec<HostId> = (0..mix.hosters.count).map(|n| list.add_hoster(mix, n)).collect();
+
+        // Each row falls on a domain, by its rank; big ones come first, as ranks below zero would.
+        let big = u32::try_from(mix.big.len()).unwrap_or(u32::MAX);
+        let useful = f64::from(rows) * (1.0 - mix.duplicates - mix.invalid);
+        let mut ranks: Vec<(u32, u32)> = (0..useful as u32)
+            .map(|row| {
+                let mut place = list.draw(Draw::Row, row.into());
+                for (rank, big) in (0..).zip(&mix.big) {
+                    if place < big.share {
+                        return (rank, row);
+                    }
+                    place -= big.share;
+                }
+                (
+                    big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32),
+                    row,
+                )
+            })
+            .collect();
+        ranks.sort_unstable();
+        let mut domains: Vec<(u32, Listed)> = Vec::new();
+        for same in ranks.chunk_by(|one, other| one.0 == other.0) {
+            let (rank, first_row) = same[0];
+            let listed = Listed {
+                host: 0,
+                first: 0,
+                listed: u32::try_from(same.len()).unwrap_or(u32::MAX),
+                catch_all: false,
+                dead: false,
+            };
+            let domain = match mix.big.get(rank as usize) {
+                Some(big) => {
+                    let host = operators.iter().find(|(_, operator)| operator.id == big.operator);
+                    Listed {
+                        host: host.map_or(0, |(id, _)| *id),
+                        ..listed
+                    }
+                }
+                None => list.place(mix, &operators, &hosters, rank, listed),
+            };
+            domains.push((first_row, domain));
+        }
+        drop(ranks);
+        domains.sort_unstable_by_key(|(first_row, _)| *first_row);
+        let mut first = 0;
+        list.domains = domains
+            .into_iter()
+            .map(|(_, domain)| {
+                let placed = Listed { first, ..domain };
+                first += domain.listed;
+                placed
+            })
+            .collect();
+        list
+    }
+
+    /// Gives a domain its host and its nature.
+    fn place(
+        &mut self,
+        mix: &Mix,
+        operators: &[(HostId, &Operator)],
+        hosters: &[HostId],
+        rank: u32,
+        listed: Listed,
+    ) -> Listed {
+        let key = u64::from(rank);
+        let dead = self.draw(Draw::Dead, key) < mix.dead;
+        let accepts_any = self.draw(Draw::CatchAll, key);
+        let mut place = self.draw(Draw::Operator, key);
+        for (host, operator) in operators {
+            if place < operator.share {
+                return Listed {
+                    host: *host,
+                    catch_all: accepts_any < operator.catch_all,
+                    dead,
+                    ..listed
+                };
+            }
+            place -= operator.share;
+        }
+        if place < mix.hosters.share && !hosters.is_empty() {
+            // Weight 1/rank over the firms.
+            let n = (hosters.len() as f64).powf(self.draw(Draw::Hoster, key)) - 1.0;
+            let host = hosters[(n as usize).min(hosters.len() - 1)];
+            return Listed {
+                host,
+                catch_all: accepts_any < mix.hosters.catch_all,
+                dead,
+                ..listed
+            };
+        }
+        let host = if dead { 0 } else { self.add_own(mix, rank) };
+        Listed {
+            host,
+            catch_all: accepts_any < mix.own.catch_all,
+            dead,
+            ..listed
+        }
+    }
+
+    fn add_operator(&mut self, operator: &Operator) -> HostId {
+        let known = Providers::built_in();
+        let host = Host {
+            name: operator.id.as_str().into(),
+            provider: known.by_id(&operator.id).unwrap_or(known.nameless()).clone(),
+            exchangers: Vec::new(),
+            latency: Duration::from_millis(operator.latency_ms.into()),
+            think: Duration::from_millis(operator.think_ms.into()),
+            refuses: operator.refuses,
+            greylists: false,
+        };
+        self.add_host(host, operator.doors)
+    }
+
+    fn add_hoster(&mut self, mix: &Mix, number: u32) -> HostId {
+        let host = Host {
+            name: format!("hoster{number}").into(),
+            provider: Providers::built_in().nameless().clone(),
+            exchangers: Vec::new(),
+            latency: Duration::from_millis(mix.hosters.latency_ms.into()),
+            think: Duration::from_millis(mix.hosters.think_ms.into()),
+            refuses: false,
+            greylists: false,
+        };
+        self.add_host(host, 1)
+    }
+
+    fn add_own(&mut self, mix: &Mix, rank: u32) -> HostId {
+        let temper = self.draw(Draw::Temper, rank.into());
+        let host = Host {
+            name: format!("own{rank}").into(),
+            provider: Providers::built_in().nameless().clone(),
+            exchangers: Vec::new(),
+            latency: Duration::from_millis(mix.own.latency_ms.into()),
+            think: Duration::from_millis(mix.own.think_ms.into()),
+            refuses: temper < mix.own.refuses,
+            greylists: temper > 1.0 - mix.own.greylists,
+        };
+        self.add_host(host, 1)
+    }
+
+    fn add_host(&mut self, mut host: Host, doors: u32) -> HostId {
+        let id = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
+        let [high, low] = [(id >> 16) as u16, id as u16];
+        let name = Domain::parse(&format!("mx.{}.test", host.name));
+        host.exchangers = name
+            .map(|name| Stop {
+                host: name,
+                addresses: (1..=doors)
+                    .map(|door| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, door as u16)))
+                    .collect(),
+                provider: host.provider.clone(),
+            })
+            .into_iter()
+            .collect();
+        self.hosts.push(host);
+        id
+    }
+
+    /// The host of a domain.
+    pub fn host(&self, domain: DomainId) -> &Host {
+        &self.hosts[self.domains[domain as usize].host as usize]
+    }
+
+    /// Does the mailbox not exist?
+    pub fn is_unknown(&self, row: u32) -> bool {
+        self.draw(Draw::Mailbox, row.into()) < self.unknown
+    }
+
+    /// Are there questions about a domain: it has mail, at an operator whose answers are evidence?
+    pub fn is_asked(&self, domain: DomainId) -> bool {
+        !self.domains[domain as usize].dead && self.host(domain).provider.evidence
+    }
+
+    /// The order for a domain, as it comes out of the DNS.
+    pub fn order(&self, id: DomainId) -> Option<Order> {
+        let listed = self.domains[id as usize];
+        let domain = Domain::parse(&format!("d{id}.test")).ok()?;
+        let mut exchangers = self.host(id).exchangers.clone();
+        for stop in &mut exchangers {
+            // Where an operator has many addresses, a domain has one of them.
+            let door = id as usize % stop.addresses.len();
+            stop.addresses = vec![stop.addresses[door]];
+        }
+        let rows = listed.first..listed.first + listed.listed;
+        let addresses = rows.filter_map(|row| {
+            let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
+            Some((Target(row), address))
+        });
+        Some(Order {
+            domain,
+            exchangers,
+            listed: addresses.collect(),
+        })
+    }
+
+    /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
+    fn draw(&self, what: Draw, key: u64) -> f64 {
+        let mixed = self.seed
+            ^ (what as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ key.wrapping_mul(0xd6e8_feb8_6659_fd93);
+        fastrand::Rng::with_seed(mixed).f64()
+    }
+}
+
+/// Whom a question is about, read from its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// A row of the list.
+    Row(u32),
+    /// A made-up name, or `postmaster`.
+    Control {
+        /// True for `postmaster`, which exists everywhere.
+        exists: bool,
+    },
+}
+
+/// Reads an address of [`List::order`], or a control at one of its domains.
+pub fn read(address: &Address) -> Option<(DomainId, Asked)> {
+    let domain = address
+        .domain()?
+        .as_str()
+        .strip_prefix('d')?
+        .strip_suffix(".test")?;
+    let row = address
+        .local()
+        .strip_prefix('r')
+        .and_then(|number| number.parse().ok());
+    let asked = row.map_or(
+        Asked::Control {
+            exists: address.local() == "postmaster",
+        },
+        Asked::Row,
+    );
+    Some((domain.parse().ok()?, asked))
+}
+
+/// What a number is drawn for.
+#[derive(Clone, Copy)]
+enum Draw {
+    Row = 1,
+    Rank,
+    Dead,
+    CatchAll,
+    Operator,
+    Hoster,
+    Temper,
+    Mailbox,
+}

@@ -1,0 +1,379 @@
+//! The real scheduler in a generated world, under a virtual clock.
+//!
+//! Decides: in which order things happen; nothing else is simulated than time and receivers ([`receivers`]). What to do
+//! and when is decided by the same [`Scheduler`] that runs on the Internet. Can't know: how real receivers behave beyond
+//! their limits; it shows what the scheduler makes of limits, not what limits there are.
+//!
+//! [`mix`] is what a list is made of, [`list`] the list, [`bound`] the time below which nobody can stay,
+//! [`outcome`] the figures, [`log`] what others need to work all of it out again.
+
+pub mod bound;
+pub mod list;
+pub mod log;
+pub mod mix;
+pub mod outcome;
+pub mod receivers;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::policy::Pace;
+use crate::policy::replies::ReplyRules;
+use crate::probe::Patience;
+use crate::probe::inquiry::Moment;
+use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::smtp::session::{AskId, Flight, Offer};
+use crate::verdict::evidence::Said;
+use bound::Bound;
+use list::{HostId, List};
+use log::Log;
+use outcome::Outcome;
+use receivers::{Call, Receivers};
+
+/// What is simulated.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Source addresses.
+    pub egresses: usize,
+    /// How hard to press.
+    pub pace: Pace,
+    /// How long transient answers are waited for.
+    pub max_wait: Duration,
+    /// Connections that this machine may hold open.
+    pub sockets: usize,
+    /// For made-up names.
+    pub seed: u64,
+}
+
+/// Runs a list through the scheduler. Fails only when the log can't be written.
+pub fn simulate(list: &Arc<List>, setup: &Setup, log: Option<&mut dyn Write>) -> io::Result<Outcome> {
+    let mut log = Log::to(log);
+    let bound = Bound::of(list, setup.pace, setup.egresses, setup.sockets);
+    log.world(list, setup)?;
+    let mut run = Run::new(list.clone(), setup, log);
+    run.play()?;
+    Ok(Outcome::new(list, setup, bound, &run))
+}
+
+/// Something that will happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    /// The next domain has been looked up.
+    Routed,
+    /// A session has come as far as it can without a flight.
+    Opened(SessionId),
+    /// All answers to a flight are there.
+    Landed(SessionId),
+    /// A session has ended.
+    Ended(SessionId),
+}
+
+struct Session {
+    call: Call,
+    answers: Vec<(AskId, Said)>,
+}
+
+struct Run<'a> {
+    list: Arc<List>,
+    scheduler: Scheduler,
+    receivers: Receivers,
+    host_of: HashMap<Arc<str>, HostId>,
+    sessions: HashMap<SessionId, Session>,
+    /// What will happen, the earliest first; of equals the one that was foreseen first.
+    events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
+    foreseen: u64,
+    now: Duration,
+    next_domain: u32,
+    settled: u64,
+    unanswered: u64,
+    left: u64,
+    ordered: u64,
+    most_open: usize,
+    settled_last: Duration,
+    log: Log<'a>,
+}
+
+impl<'a> Run<'a> {
+    fn new(list: Arc<List>, setup: &Setup, log: Log<'a>) -> Run<'a> {
+        let limits = Limits {
+            pace: setup.pace,
+            patience: Patience {
+                max_wait: setup.max_wait,
+            },
+            sessions: setup.sockets,
+            egresses: setup.egresses,
+        };
+        let now = moment(Duration::ZERO);
+        let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
+            host.exchangers
+                .iter()
+                .map(move |stop| (Arc::from(stop.host.as_str()), id))
+        });
+        Run {
+            scheduler: Scheduler::new(limits, fastrand::Rng::with_seed(setup.seed), now),
+            receivers: Receivers::new(list.clone(), setup.pace, ReplyRules::built_in()),
+            host_of: host_of.collect(),
+            list,
+            sessions: HashMap::new(),
+            events: BinaryHeap::new(),
+            foreseen: 0,
+            now: Duration::ZERO,
+            next_domain: 0,
+            settled: 0,
+            unanswered: 0,
+            left: 0,
+            ordered: 0,
+            most_open: 0,
+            settled_last: Duration::ZERO,
+            log,
+        }
+    }
+
+    fn play(&mut self) -> io::Result<()> {
+        self.foresee(self.looked_up(), Event::Routed);
+        loop {
+            while let Some(action) = self.scheduler.action() {
+                self.act(action);
+            }
+            let event = self.events.peek().map(|Reverse((at, ..))| *at);
+            let wake = self.scheduler.next_wake();
+            match (event, wake) {
+                (Some(at), wake) if wake.is_none_or(|wake| at <= wake) => {
+                    self.now = self.now.max(at);
+                    let Some(Reverse((_, _, event))) = self.events.pop() else {
+                        continue;
+                    };
+                    self.happen(event)?;
+                }
+                (_, Some(wake)) => {
+                    self.now = self.now.max(wake);
+                    self.scheduler.wake(moment(self.now));
+                }
+                (_, None) => return Ok(()),
+            }
+        }
+    }
+
+    fn foresee(&mut self, at: Duration, event: Event) {
+        self.events.push(Reverse((at, self.foreseen, event)));
+        self.foreseen += 1;
+    }
+
+    /// When the next domain has been looked up.
+    fn looked_up(&self) -> Duration {
+        Duration::from_secs_f64(f64::from(self.next_domain) / self.list.dns_per_second)
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Open(opening) => self.open(&opening),
+            Action::Fly(session, flight) => self.fly(session, &flight),
+            Action::Quit(session) => {
+                if let Some(latency) = self.latency(session) {
+                    self.foresee(self.now + latency, Event::Ended(session));
+                }
+            }
+            Action::Settled(_, inquired) => {
+                self.settled += 1;
+                self.unanswered += u64::from(inquired.attempts.is_empty());
+                self.left += u64::from(inquired.unprobed.is_some());
+                self.settled_last = self.now;
+            }
+        }
+    }
+
+    fn latency(&self, session: SessionId) -> Option<Duration> {
+        let session = self.sessions.get(&session)?;
+        Some(self.list.hosts[session.call.host as usize].latency)
+    }
+
+    fn open(&mut self, opening: &Opening) {
+        let Some(&id) = self.host_of.get(opening.host.as_str()) else {
+            return;
+        };
+        let call = self.receivers.connected(id, opening.egress, self.now);
+        let host = &self.list.hosts[id as usize];
+        let at = self.now
+            + if host.refuses {
+                host.latency * 2
+            } else {
+                host.opening()
+            };
+        self.sessions.insert(
+            opening.session,
+            Session {
+                call,
+                answers: Vec::new(),
+            },
+        );
+        self.most_open = self.most_open.max(self.sessions.len());
+        self.foresee(at, Event::Opened(opening.session));
+    }
+
+    fn fly(&mut self, id: SessionId, flight: &Flight) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let host = &self.list.hosts[session.call.host as usize];
+        let mut took = host.latency;
+        for transaction in &flight.transactions {
+            let answers = self
+                .receivers
+                .transaction(&mut session.call, transaction, self.now);
+            session
+                .answers
+                .extend(transaction.recipients.iter().map(|ask| ask.id).zip(answers));
+            took += host.think * u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        }
+        self.foresee(self.now + took, Event::Landed(id));
+    }
+
+    fn happen(&mut self, event: Event) -> io::Result<()> {
+        let now = moment(self.now);
+        match event {
+            Event::Routed => {
+                if self.list.is_asked(self.next_domain)
+                    && let Some(order) = self.list.order(self.next_domain)
+                {
+                    self.ordered += order.listed.len() as u64;
+                    self.scheduler.order(order, now);
+                }
+                self.next_domain += 1;
+                if (self.next_domain as usize) < self.list.domains.len() {
+                    self.foresee(self.looked_up(), Event::Routed);
+                }
+            }
+            Event::Opened(id) => {
+                let Some(session) = self.sessions.get(&id) else {
+                    return Ok(());
+                };
+                if self.list.hosts[session.call.host as usize].refuses {
+                    let refusal = Heard::Refused(self.receivers.refusal().clone());
+                    self.hang_up(id)?;
+                    self.scheduler.hear(id, refusal, now);
+                } else {
+                    let offer = Offer {
+                        pipelining: true,
+                        ..Offer::default()
+                    };
+                    self.scheduler.hear(id, Heard::Ready(offer), now);
+                }
+            }
+            Event::Landed(id) => {
+                let answers = self
+                    .sessions
+                    .get_mut(&id)
+                    .map(|session| std::mem::take(&mut session.answers));
+                for (ask, said) in answers.into_iter().flatten() {
+                    self.scheduler.hear(id, Heard::Answered(ask, said), now);
+                }
+                self.scheduler.hear(id, Heard::Landed, now);
+            }
+            Event::Ended(id) => {
+                self.hang_up(id)?;
+                self.scheduler.hear(id, Heard::Broken(None), now);
+            }
+        }
+        Ok(())
+    }
+
+    fn hang_up(&mut self, id: SessionId) -> io::Result<()> {
+        let Some(Session { call, .. }) = self.sessions.remove(&id) else {
+            return Ok(());
+        };
+        self.receivers.hung_up(&call, self.now);
+        self.log.session(&self.list, &call, self.now)
+    }
+}
+
+fn moment(elapsed: Duration) -> Moment {
+    Moment {
+        elapsed,
+        wall: SystemTime::UNIX_EPOCH + elapsed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::simulate::mix::Shipped;
+
+    fn run(mix: Shipped, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> Outcome {
+        let list = Arc::new(List::generate(&mix.mix().unwrap(), rows, 7));
+        let max_wait = Duration::from_secs(1800);
+        simulate(
+            &list,
+            &Setup {
+                egresses,
+                pace,
+                max_wait,
+                sockets: 1000,
+                seed: 7,
+            },
+            log,
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn everything_is_settled_and_no_limit_broken() {
+        for mix in [Shipped::B2b, Shipped::B2c] {
+            for (egresses, pace) in [(1, Pace::Fast), (4, Pace::Fast), (1, Pace::Normal)] {
+                let outcome = run(mix, 1500, egresses, pace, None);
+                let what = format!("{mix:?} {egresses} {pace:?}");
+                assert_eq!(outcome.settled, outcome.ordered, "{what}");
+                assert_eq!(outcome.violations, receivers::Violations::default(), "{what}");
+                assert!(
+                    outcome.refuser_sessions <= 20,
+                    "{what}: {}",
+                    outcome.refuser_sessions
+                );
+                if pace == Pace::Fast {
+                    assert!(outcome.probes >= outcome.bound.need().probes, "{what}");
+                    assert!(
+                        outcome.ratio().is_some_and(|ratio| ratio >= 0.99),
+                        "{what}: {:?}",
+                        outcome.ratio()
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_log_tells_enough_to_count_again() {
+        let mut log = Vec::new();
+        let outcome = run(Shipped::B2b, 500, 1, Pace::Fast, Some(&mut log));
+        let lines: Vec<serde_json::Value> = log
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        let of = |kind: &str| {
+            lines
+                .iter()
+                .filter(|line| line["kind"] == kind)
+                .cloned()
+                .collect::<Vec<_>>()
+        };
+        let sum = |lines: &[serde_json::Value], key: &str| {
+            lines.iter().filter_map(|line| line[key].as_u64()).sum::<u64>()
+        };
+        assert_eq!(of("setup").len(), 1);
+        assert_eq!(of("domain").len(), outcome.domains);
+        assert_eq!(of("session").len() as u64, outcome.connections);
+        assert_eq!(sum(&of("session"), "asked"), outcome.probes);
+        assert_eq!(sum(&of("session"), "controls"), outcome.controls);
+    }
+
+    #[test]
+    fn a_seed_makes_one_list_and_one_run() {
+        let [one, other] = [(); 2].map(|()| run(Shipped::B2c, 500, 2, Pace::Fast, None));
+        assert_eq!(
+            (one.makespan, one.probes, one.connections),
+            (other.makespan, other.probes, other.connections)
+        );
+    }
+}

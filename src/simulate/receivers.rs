@@ -1,0 +1,290 @@
+//! The receivers of a simulation: they answer as the generated list says, and count how they are treated.
+//!
+//! Decides: answers and violations. A violation is counted here from what arrives, never from what the scheduler
+//! believes; a minute is any 60 seconds. Must not: know the scheduler.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::list::{Asked, DomainId, HostId, List, read};
+use crate::policy::replies::{Context, ReplyRules};
+use crate::policy::{Limits, Pace};
+use crate::reason::Cause;
+use crate::smtp::session::Transaction;
+use crate::smtp::{Reply, Stage};
+use crate::verdict::evidence::Said;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// How often limits were broken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Violations {
+    /// RCPT commands beyond a minute's limit.
+    pub recipients_per_minute: u64,
+    /// Connections beyond a minute's limit.
+    pub connections_per_minute: u64,
+    /// Connections beyond those that may be open.
+    pub open: u64,
+    /// Transactions beyond a session's limit.
+    pub transactions: u64,
+    /// Recipients beyond a transaction's limit.
+    pub recipients: u64,
+    /// Refused recipients beyond a session's limit.
+    pub refused: u64,
+    /// Unknown recipients beyond an hour's limit.
+    pub unknown_per_hour: u64,
+    /// Unknown recipients beyond a day's limit.
+    pub unknown_per_day: u64,
+    /// Transactions with recipients of more than one domain.
+    pub mixed_domains: u64,
+}
+
+impl Violations {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.recipients_per_minute
+            + self.connections_per_minute
+            + self.open
+            + self.transactions
+            + self.recipients
+            + self.refused
+            + self.unknown_per_hour
+            + self.unknown_per_day
+            + self.mixed_domains
+    }
+}
+
+/// What one operator heard from one of our addresses.
+#[derive(Debug, Default)]
+struct Counter {
+    recipients: Window,
+    connections: Window,
+    unknown_in_hour: Window,
+    unknown_in_day: Window,
+    open: u32,
+}
+
+/// Events of the last while.
+#[derive(Debug, Default)]
+struct Window {
+    events: VecDeque<(Duration, u32)>,
+    sum: u32,
+}
+
+impl Window {
+    /// Adds to the window; how many of the added are beyond the limit.
+    fn add(&mut self, now: Duration, count: u32, span: Duration, limit: u32) -> u64 {
+        while let Some(&(at, gone)) = self.events.front()
+            && at + span <= now
+        {
+            self.events.pop_front();
+            self.sum -= gone;
+        }
+        self.events.push_back((now, count));
+        self.sum += count;
+        self.sum.saturating_sub(limit).min(count).into()
+    }
+}
+
+/// A session as a receiver sees it.
+#[derive(Debug)]
+pub struct Call {
+    /// Who is called.
+    pub host: HostId,
+    /// From which of our addresses.
+    pub egress: usize,
+    /// When it began.
+    pub began: Duration,
+    /// MAIL commands.
+    pub transactions: u32,
+    /// RCPT commands.
+    pub asked: u32,
+    /// Of these, refused, if only for now.
+    pub refused: u32,
+    /// Of these, about made-up names and `postmaster`.
+    pub controls: u32,
+}
+
+/// What one operator got in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Connections.
+    pub connections: u64,
+    /// RCPT commands.
+    pub probes: u64,
+    /// The last thing that happened.
+    pub until: Duration,
+}
+
+/// The answers, made once.
+#[derive(Debug)]
+pub struct Words {
+    accepted: Said,
+    unknown: Said,
+    greylisted: Said,
+    /// Said at the greeting.
+    pub refused: Said,
+}
+
+impl Words {
+    fn new(rules: &ReplyRules) -> Words {
+        let said = |stage, code, text: &str| {
+            let reply = Reply::new(code, [text]);
+            let meaning = rules.read(
+                &reply,
+                &Context {
+                    stage,
+                    provider: None,
+                },
+            );
+            Said {
+                stage,
+                reply,
+                meaning,
+            }
+        };
+        Words {
+            accepted: said(Stage::Rcpt, 250, "2.1.5 Ok"),
+            unknown: said(Stage::Rcpt, 550, "5.1.1 User unknown"),
+            greylisted: said(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
+            refused: said(
+                Stage::Connect,
+                554,
+                "5.7.1 Your IP address is blocked for poor reputation",
+            ),
+        }
+    }
+}
+
+/// All receivers.
+#[derive(Debug)]
+pub struct Receivers {
+    list: Arc<List>,
+    pace: Pace,
+    words: Words,
+    counters: HashMap<(usize, HostId), Counter>,
+    /// First contacts at greylisting hosts: a domain with a row, or without one its control.
+    first_contacts: HashMap<(DomainId, Option<u32>), Duration>,
+    /// What was broken.
+    pub violations: Violations,
+    /// By host.
+    pub loads: Vec<Load>,
+    /// Made-up names and `postmaster` asked.
+    pub controls: u64,
+}
+
+impl Receivers {
+    /// The receivers of a list.
+    pub fn new(list: Arc<List>, pace: Pace, rules: &ReplyRules) -> Receivers {
+        Receivers {
+            loads: vec![Load::default(); list.hosts.len()],
+            list,
+            pace,
+            words: Words::new(rules),
+            counters: HashMap::new(),
+            first_contacts: HashMap::new(),
+            violations: Violations::default(),
+            controls: 0,
+        }
+    }
+
+    /// What is said to who is refused.
+    pub fn refusal(&self) -> &Said {
+        &self.words.refused
+    }
+
+    fn limits(&self, host: HostId) -> Limits {
+        self.list.hosts[host as usize].provider.limits(self.pace)
+    }
+
+    /// Somebody connects.
+    pub fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> Call {
+        let limits = self.limits(host);
+        let counter = self.counters.entry((egress, host)).or_default();
+        self.violations.connections_per_minute += counter.connections.add(now, 1, MINUTE, limits.connections);
+        counter.open += 1;
+        self.violations.open += u64::from(counter.open > limits.open);
+        self.loads[host as usize].connections += 1;
+        Call {
+            host,
+            egress,
+            began: now,
+            transactions: 0,
+            asked: 0,
+            refused: 0,
+            controls: 0,
+        }
+    }
+
+    /// A transaction is answered; one answer for each recipient.
+    pub fn transaction(&mut self, call: &mut Call, transaction: &Transaction, now: Duration) -> Vec<Said> {
+        let list = self.list.clone();
+        let host = &list.hosts[call.host as usize];
+        let (limits, manners) = (host.provider.limits(self.pace), host.provider.manners);
+        let counter = self.counters.entry((call.egress, call.host)).or_default();
+        let asked = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        call.transactions += 1;
+        call.asked += asked;
+        self.violations.transactions += u64::from(call.transactions > manners.transactions);
+        self.violations.recipients += u64::from(asked.saturating_sub(manners.recipients));
+        self.violations.recipients_per_minute +=
+            counter.recipients.add(now, asked, MINUTE, limits.recipients);
+        let load = &mut self.loads[call.host as usize];
+        load.probes += u64::from(asked);
+        load.until = now;
+        let mut domain_of_all = None;
+        let mut answers = Vec::with_capacity(transaction.recipients.len());
+        for ask in &transaction.recipients {
+            let Some((domain, whom)) = read(&ask.address) else {
+                continue;
+            };
+            self.violations.mixed_domains += u64::from(*domain_of_all.get_or_insert(domain) != domain);
+            let exists = match whom {
+                Asked::Row(row) => !list.is_unknown(row),
+                Asked::Control { exists } => exists,
+            };
+            if let Asked::Control { .. } = whom {
+                self.controls += 1;
+                call.controls += 1;
+            }
+            let row = if let Asked::Row(row) = whom {
+                Some(row)
+            } else {
+                None
+            };
+            let is_early =
+                host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;
+            let said = match exists || list.domains[domain as usize].catch_all {
+                _ if is_early => &self.words.greylisted,
+                true => &self.words.accepted,
+                false => &self.words.unknown,
+            };
+            if !said.reply.is_positive() {
+                call.refused += 1;
+                self.violations.refused += u64::from(call.refused > manners.refused);
+            }
+            if said.meaning.cause == Cause::MailboxUnknown {
+                let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);
+                if let Some(limit) = hour {
+                    self.violations.unknown_per_hour += counter.unknown_in_hour.add(now, 1, HOUR, limit);
+                }
+                if let Some(limit) = day {
+                    self.violations.unknown_per_day += counter.unknown_in_day.add(now, 1, DAY, limit);
+                }
+            }
+            answers.push(said.clone());
+        }
+        answers
+    }
+
+    /// The call is over.
+    pub fn hung_up(&mut self, call: &Call, now: Duration) {
+        if let Some(counter) = self.counters.get_mut(&(call.egress, call.host)) {
+            counter.open -= 1;
+        }
+        self.loads[call.host as usize].until = now;
+    }
+}

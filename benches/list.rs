@@ -31,11 +31,7 @@ fn main() {
 
 static FOLDER: LazyLock<TempDir> = LazyLock::new(|| {
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    };
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.unwrap()
 });
 
@@ -44,17 +40,9 @@ static LIST: LazyLock<PathBuf> = LazyLock::new(|| {
     let path = FOLDER.path().join("contacts.csv");
     let mut list = String::from("id,first name,company,email,city\n");
     for row in 0..ROWS {
-        let company = if row % 20 == 0 {
-            "\"Miller, Sons & Co.\""
-        } else {
-            "Miller and Sons Ltd"
-        };
+        let company = if row % 20 == 0 { "\"Miller, Sons & Co.\"" } else { "Miller and Sons Ltd" };
         let domain = row % 5_000;
-        writeln!(
-            list,
-            "{row},Annabel,{company},annabel.{row}@company{domain}.example,Berlin"
-        )
-        .unwrap();
+        writeln!(list, "{row},Annabel,{company},annabel.{row}@company{domain}.example,Berlin").unwrap();
     }
     std::fs::write(&path, list).unwrap();
     path
@@ -70,12 +58,7 @@ fn record(address: Option<Address>) -> Record {
         },
         did_you_mean: None,
         address,
-        kinds: Kinds {
-            role: Some(false),
-            disposable: Some(false),
-            free: Some(false),
-            tagged: Some(false),
-        },
+        kinds: Kinds { role: Some(false), disposable: Some(false), free: Some(false), tagged: Some(false) },
         provider: None,
         mx_host: None,
         catch_all: None,
@@ -107,10 +90,7 @@ const CELLS: [&str; 16] = [
 ];
 
 fn csv_copy(list: &Path, more: bool) {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_path(list)
-        .unwrap();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(list).unwrap();
     let out = File::create(FOLDER.path().join("copy.csv")).unwrap();
     let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(64 << 10, out));
     let mut row = csv::ByteRecord::new();
@@ -132,27 +112,20 @@ fn csv_copy(list: &Path, more: bool) {
 #[divan::bench(sample_count = 11, sample_size = 1)]
 fn csv_crate_copies(bencher: Bencher<'_, '_>) {
     let list = &*LIST;
-    bencher
-        .counter(ItemsCount::new(ROWS))
-        .bench(|| csv_copy(list, false));
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| csv_copy(list, false));
 }
 
 #[divan::bench(sample_count = 11, sample_size = 1)]
 fn csv_crate_copies_with_standard_columns(bencher: Bencher<'_, '_>) {
     let list = &*LIST;
-    bencher
-        .counter(ItemsCount::new(ROWS))
-        .bench(|| csv_copy(list, true));
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| csv_copy(list, true));
 }
 
 #[divan::bench(sample_count = 11, sample_size = 1)]
 fn csv_crate_reads(bencher: Bencher<'_, '_>) {
     let list = &*LIST;
     bencher.counter(ItemsCount::new(ROWS)).bench(|| {
-        let mut reader = csv::ReaderBuilder::new()
-            .has_headers(false)
-            .from_path(list)
-            .unwrap();
+        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(list).unwrap();
         let mut row = csv::ByteRecord::new();
         let mut bytes = 0;
         while reader.read_byte_record(&mut row).unwrap() {
@@ -181,10 +154,7 @@ fn list_reads(bencher: Bencher<'_, '_>) {
 fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
     let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
     let target = Target::File(FOLDER.path().join("results.csv"));
-    let options = WriteOptions {
-        columns,
-        ..WriteOptions::default()
-    };
+    let options = WriteOptions { columns, ..WriteOptions::default() };
     let mut outputs = Outputs::create(&target, list.form(), &options).unwrap();
     let mut rows = list.rows().unwrap();
     let mut record = record(None);
@@ -204,9 +174,7 @@ fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
 fn list_copies_with_standard_columns(bencher: Bencher<'_, '_>) {
     LazyLock::force(&LIST);
     let one = Address::parse("annabel.12345@company1234.example").unwrap();
-    bencher
-        .counter(ItemsCount::new(ROWS))
-        .bench(|| list_copies(ColumnSet::Standard, |_| Some(one.clone())));
+    bencher.counter(ItemsCount::new(ROWS)).bench(|| list_copies(ColumnSet::Standard, |_| Some(one.clone())));
 }
 
 #[divan::bench(sample_count = 11, sample_size = 1)]

@@ -21,10 +21,8 @@ const ROUNDS: usize = 5;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|argument| !argument.starts_with("--"))
-        .collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["copy", list, out] => copy(Path::new(list), Path::new(out), false),
         ["copy_wide", list, out] => copy(Path::new(list), Path::new(out), true),
@@ -35,35 +33,17 @@ fn main() {
 
 fn compare(rows: u64) {
     let memory = Path::new("/dev/shm");
-    let folder = if memory.is_dir() {
-        tempfile::tempdir_in(memory)
-    } else {
-        tempfile::tempdir()
-    }
-    .unwrap();
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (list, out) = (path("contacts.csv"), path("out.csv"));
     std::fs::write(&list, contacts(rows)).unwrap();
     let this = std::env::current_exe().unwrap().display().to_string();
-    let verify = [
-        env!("CARGO_BIN_EXE_listproof"),
-        "verify",
-        "--offline",
-        "-q",
-        &list,
-        "-o",
-    ];
+    let verify = [env!("CARGO_BIN_EXE_listproof"), "verify", "--offline", "-q", &list, "-o"];
     let (results, all) = (path("results.csv"), path("results"));
     let programs: [(&str, Vec<&str>); 4] = [
         ("csv crate, copy", vec![&this, "copy", &list, &out]),
-        (
-            "csv crate, copy with 18 more columns",
-            vec![&this, "copy_wide", &list, &out],
-        ),
-        (
-            "verify --offline, results alone",
-            [&verify[..], &[&results]].concat(),
-        ),
+        ("csv crate, copy with 18 more columns", vec![&this, "copy_wide", &list, &out]),
+        ("verify --offline, results alone", [&verify[..], &[&results]].concat()),
         ("verify --offline, all files", [&verify[..], &[&all]].concat()),
     ];
     let mut times = vec![Vec::new(); programs.len()];
@@ -90,22 +70,14 @@ fn time(program: &[&str]) -> (f64, f64) {
     let (started, cpu) = (Instant::now(), children_ticks());
     let status = Command::new(program[0]).args(&program[1..]).status().unwrap();
     assert!(status.success(), "{program:?}");
-    (
-        started.elapsed().as_secs_f64(),
-        (children_ticks() - cpu) / TICKS_PER_SECOND,
-    )
+    (started.elapsed().as_secs_f64(), (children_ticks() - cpu) / TICKS_PER_SECOND)
 }
 
 /// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
 fn children_ticks() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
     let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields
-        .split_whitespace()
-        .skip(13)
-        .take(2)
-        .map(|ticks| ticks.parse::<f64>().unwrap())
-        .sum()
+    fields.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
 }
 
 /// A list as a CRM exports it: 40 % free mail, the rest companies of which some have many people.
@@ -113,11 +85,7 @@ fn contacts(rows: u64) -> String {
     let mut random = fastrand::Rng::with_seed(7);
     let mut list = String::from("id,first name,company,email,city\n");
     for row in 0..rows {
-        let company = if row % 20 == 0 {
-            "\"Miller, Sons & Co.\""
-        } else {
-            "Miller and Sons Ltd"
-        };
+        let company = if row % 20 == 0 { "\"Miller, Sons & Co.\"" } else { "Miller and Sons Ltd" };
         let domain = match random.u32(0..100) {
             0..40 => ["gmail.com", "yahoo.com", "hotmail.com", "gmx.de"][random.usize(0..4)].to_owned(),
             40..42 => ["gmial.com", "hotmial.com", "mailinator.com"][random.usize(0..3)].to_owned(),
@@ -154,10 +122,7 @@ const CELLS: [&str; 16] = [
 ];
 
 fn copy(list: &Path, out: &Path, wide: bool) {
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .from_path(list)
-        .unwrap();
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(list).unwrap();
     let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(64 << 10, File::create(out).unwrap()));
     let mut row = csv::ByteRecord::new();
     while reader.read_byte_record(&mut row).unwrap() {

@@ -82,15 +82,8 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
-        source: if typed.input == Path::new("-") {
-            Source::Stdin
-        } else {
-            Source::Path(typed.input)
-        },
-        reading: ReadOptions {
-            column: typed.column,
-            split_cells: typed.split_cells,
-        },
+        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
+        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         target,
         writing: WriteOptions {
             columns: typed.columns,
@@ -114,9 +107,7 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
 fn target(output: &Path) -> Target {
     let is_file = output.extension().is_some_and(|ending| {
-        ["csv", "tsv", "ndjson", "jsonl", "txt"]
-            .iter()
-            .any(|e| ending.eq_ignore_ascii_case(e))
+        ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e))
     });
     match output {
         output if output == Path::new("-") => Target::Stdout,
@@ -195,10 +186,7 @@ impl<W: Write> Told<W> {
 }
 
 fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
-    written.map_err(|source| Error::System {
-        what: "write to stdout",
-        source,
-    })
+    written.map_err(|source| Error::System { what: "write to stdout", source })
 }
 
 /// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
@@ -211,17 +199,12 @@ fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Err
                 .to_owned(),
         });
     }
-    let lines = BufReader::with_capacity(64 << 10, stdin.lock())
-        .split(b'\n')
-        .enumerate();
+    let lines = BufReader::with_capacity(64 << 10, stdin.lock()).split(b'\n').enumerate();
     Ok(lines.filter_map(move |(number, line)| {
         let line = match line {
             Ok(line) => line,
             Err(source) => {
-                return Some(Err(Error::System {
-                    what: "read stdin",
-                    source,
-                }));
+                return Some(Err(Error::System { what: "read stdin", source }));
             }
         };
         let line = line.strip_suffix(b"\r").unwrap_or(&line);
@@ -231,10 +214,7 @@ fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Err
         let email = (!line.trim_ascii().is_empty()).then(|| email_of(line))?;
         Some(email.ok_or_else(|| {
             Error::Usage {
-                message: format!(
-                    "stdin:{}: neither a JSON string nor an object with `email`",
-                    number + 1
-                ),
+                message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
                 hint:
                     "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line"
                         .to_owned(),
@@ -254,17 +234,10 @@ fn email_of(line: &[u8]) -> Option<String> {
 fn explain(typed: &Explain) -> Result<Exit, Error> {
     let policy = Policy::of(typed.policy.as_deref())?;
     let operator_of = |host: &str| policy.providers().id_of(host);
-    let explainer = Explainer {
-        rules: policy.replies(),
-        operator_of: &operator_of,
-    };
+    let explainer = Explainer { rules: policy.replies(), operator_of: &operator_of };
     let out = BufWriter::new(std::io::stdout().lock());
     let explain = |input: Box<dyn BufRead>| {
-        if typed.jsonl {
-            explainer.jsonl(input, out)
-        } else {
-            explainer.run(input, out)
-        }
+        if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
     };
     let done = match typed.text.as_deref() {
         None | Some("-") => explain(Box::new(std::io::stdin().lock())),
@@ -274,10 +247,9 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => Err(Error::System {
-            what: "explain",
-            source,
-        }),
+        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::System { what: "explain", source })
+        }
         _ => Ok(Exit::Finished),
     }
 }
@@ -291,17 +263,9 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             }
             print!("{}", policy.replies().loaded());
         }
-        cli::Policy::Show {
-            reply,
-            stage,
-            mx,
-            policy,
-        } => {
+        cli::Policy::Show { reply, stage, mx, policy } => {
             let policy = Policy::of(policy.as_deref())?;
-            let wrong = |message: String, hint: &str| Error::Usage {
-                message,
-                hint: hint.to_owned(),
-            };
+            let wrong = |message: String, hint: &str| Error::Usage { message, hint: hint.to_owned() };
             let stage = Stage::from_word(stage).ok_or_else(|| {
                 wrong(
                     format!("`{stage}` is not a step"),
@@ -321,10 +285,7 @@ fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System {
-            what: "open the log",
-            source,
-        })?));
+        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
@@ -349,25 +310,13 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
         sockets: run::sockets::available(),
         seed: typed.seed,
     };
-    let log = typed.log.as_ref().map(|path| {
-        OpenOptions::new()
-            .create(true)
-            .write(true)
-            .truncate(true)
-            .open(path)
-    });
-    let mut log = log
-        .transpose()
-        .map_err(failed("open the log"))?
-        .map(BufWriter::new);
+    let log =
+        typed.log.as_ref().map(|path| OpenOptions::new().create(true).write(true).truncate(true).open(path));
+    let mut log = log.transpose().map_err(failed("open the log"))?.map(BufWriter::new);
     let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(failed("write the log"))?;
-    log.map_or(Ok(()), |mut log| log.flush())
-        .map_err(failed("write the log"))?;
-    let cost = Cost {
-        wall: clock.now().elapsed,
-        cpu: run::clock::cpu(),
-    };
+    log.map_or(Ok(()), |mut log| log.flush()).map_err(failed("write the log"))?;
+    let cost = Cost { wall: clock.now().elapsed, cpu: run::clock::cpu() };
     if typed.json {
         println!("{}", outcome.json(&list, cost));
     } else {
@@ -383,16 +332,9 @@ fn man() -> Result<Exit, Error> {
 
 /// A scripted world runs in virtual time, on one thread; everything else on all cores.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
+    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     builder.enable_all().start_paused(in_world);
-    builder.build().map_err(|source| Error::System {
-        what: "start the runtime",
-        source,
-    })
+    builder.build().map_err(|source| Error::System { what: "start the runtime", source })
 }
 
 /// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.

@@ -22,12 +22,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// All verdicts, in the order in which reports list them.
-    pub const ALL: [Verdict; 4] = [
-        Verdict::Deliverable,
-        Verdict::Risky,
-        Verdict::Undeliverable,
-        Verdict::Unknown,
-    ];
+    pub const ALL: [Verdict; 4] =
+        [Verdict::Deliverable, Verdict::Risky, Verdict::Undeliverable, Verdict::Unknown];
 
     /// The word in the `verdict` column.
     pub fn word(self) -> &'static str {
@@ -342,9 +338,7 @@ impl Reason {
 
     /// The reason of a word; `None` for any other text.
     pub fn from_word(word: &str) -> Option<Reason> {
-        Cause::from_word(word)
-            .map(Reason::Said)
-            .or_else(|| Finding::from_word(word).map(Reason::Found))
+        Cause::from_word(word).map(Reason::Said).or_else(|| Finding::from_word(word).map(Reason::Found))
     }
 }
 

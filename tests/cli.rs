@@ -41,9 +41,7 @@ struct Lab {
 
 impl Lab {
     fn new() -> Lab {
-        let lab = Lab {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let lab = Lab { folder: tempfile::tempdir().unwrap() };
         lab.file("world.toml", WORLD.as_bytes());
         lab
     }
@@ -61,11 +59,7 @@ impl Lab {
     /// The program in this folder, with nothing of this machine's settings.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env_clear()
-            .env("HOME", self.folder.path());
+        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
         command
     }
 
@@ -117,16 +111,14 @@ impl Ran {
 #[test]
 fn a_list_without_addresses_is_refused_with_its_columns() {
     let lab = Lab::new();
-    lab.verify(b"name,city\nJane,Oslo\nJoe,Rome\n", &["-o", "out"])
-        .fails(65, &["list.csv", "city"]);
+    lab.verify(b"name,city\nJane,Oslo\nJoe,Rome\n", &["-o", "out"]).fails(65, &["list.csv", "city"]);
     assert!(!lab.path("out").exists(), "nothing is left behind");
 }
 
 #[test]
 fn a_named_column_that_is_not_there_is_refused() {
     let lab = Lab::new();
-    lab.verify(b"email\njane@acme.example\n", &["--column", "mail"])
-        .fails(2, &["`mail`", "email"]);
+    lab.verify(b"email\njane@acme.example\n", &["--column", "mail"]).fails(2, &["`mail`", "email"]);
 }
 
 #[test]
@@ -140,8 +132,7 @@ fn an_empty_file_is_refused() {
 #[test]
 fn a_list_that_is_not_there_is_refused() {
     let lab = Lab::new();
-    lab.run(&["verify", "nowhere.csv", "--world", "world.toml"])
-        .fails(65, &["nowhere.csv"]);
+    lab.run(&["verify", "nowhere.csv", "--world", "world.toml"]).fails(65, &["nowhere.csv"]);
 }
 
 #[test]
@@ -152,10 +143,7 @@ fn a_list_in_another_encoding_is_read_and_said_so() {
     let ran = lab.run(&["verify", "list.csv", "--world", "world.toml", "-o", "out"]);
     ran.exits(0);
     let results = lab.text("out/list.results.csv");
-    assert!(
-        results.contains("München") && results.contains("Köln"),
-        "{results}"
-    );
+    assert!(results.contains("München") && results.contains("Köln"), "{results}");
     let said = String::from_utf8_lossy(&ran.0.stdout).to_lowercase();
     assert!(said.contains("windows-1252") || said.contains("latin"), "{said}");
 }
@@ -171,10 +159,7 @@ fn ragged_rows_are_padded_and_unreadable_ones_rejected_with_their_line() {
     let summary = summary(&lab, "out/list.summary.json");
     let all = count(&summary, "results") + count(&summary, "rejected");
     assert_eq!(all, 3, "{summary}");
-    assert!(
-        lab.text("out/list.results.csv")
-            .contains("Jane,jane@acme.example,,deliverable")
-    );
+    assert!(lab.text("out/list.results.csv").contains("Jane,jane@acme.example,,deliverable"));
 }
 
 fn summary(lab: &Lab, name: &str) -> serde_json::Value {
@@ -212,10 +197,7 @@ fn counts_add_up_and_every_row_is_in_one_file() {
         assert_eq!(count(&summary, key), rows, "{key} in {summary}");
     }
     assert_eq!(lab.text("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
-    assert_eq!(
-        lab.text("out/list.deliverable.csv"),
-        "id,email\n1,jane@acme.example\n8,joe@acme.example\n"
-    );
+    assert_eq!(lab.text("out/list.deliverable.csv"), "id,email\n1,jane@acme.example\n8,joe@acme.example\n");
 }
 
 #[test]
@@ -226,11 +208,7 @@ fn outputs_are_for_their_owner_only() {
         let entry = entry.unwrap();
         let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{}", entry.path().display());
-        assert!(
-            entry.file_name().to_string_lossy().starts_with("list."),
-            "{}",
-            entry.path().display()
-        );
+        assert!(entry.file_name().to_string_lossy().starts_with("list."), "{}", entry.path().display());
     }
 }
 
@@ -240,15 +218,10 @@ fn a_second_run_replaces_its_own_files_and_refuses_others() {
     lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
     let first = lab.text("out/list.results.csv");
     lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
-    assert_eq!(
-        lab.text("out/list.results.csv"),
-        first,
-        "the same world, the same answers"
-    );
+    assert_eq!(lab.text("out/list.results.csv"), first, "the same world, the same answers");
     std::fs::create_dir(lab.path("notes")).unwrap();
     lab.file("notes/list.risky.csv", b"my own notes\n");
-    lab.verify(MIXED, &["-o", "notes", "--max-wait", "0s"])
-        .fails(74, &["list.risky.csv"]);
+    lab.verify(MIXED, &["-o", "notes", "--max-wait", "0s"]).fails(74, &["list.risky.csv"]);
     assert_eq!(lab.text("notes/list.risky.csv"), "my own notes\n");
     assert!(!lab.path("notes/list.results.csv").exists());
 }
@@ -258,8 +231,7 @@ fn an_output_that_can_not_be_written_is_refused_before_anybody_is_asked() {
     let lab = Lab::new();
     lab.file("taken", b"");
     lab.verify(MIXED, &["-o", "taken/out"]).fails(74, &["taken"]);
-    lab.verify(MIXED, &["-o", "nowhere/at/all.csv"])
-        .fails(74, &["nowhere"]);
+    lab.verify(MIXED, &["-o", "nowhere/at/all.csv"]).fails(74, &["nowhere"]);
     lab.verify(MIXED, &["-o", "/proc/out"]).fails(74, &["/proc/out"]);
 }
 
@@ -267,16 +239,7 @@ fn an_output_that_can_not_be_written_is_refused_before_anybody_is_asked() {
 fn results_go_to_stdout_and_the_summary_to_stderr() {
     let lab = Lab::new();
     lab.file("list.csv", MIXED);
-    let ran = lab.run(&[
-        "verify",
-        "list.csv",
-        "--world",
-        "world.toml",
-        "--max-wait",
-        "0s",
-        "-o",
-        "-",
-    ]);
+    let ran = lab.run(&["verify", "list.csv", "--world", "world.toml", "--max-wait", "0s", "-o", "-"]);
     let results = String::from_utf8(ran.exits(0).0.stdout.clone()).unwrap();
     assert_eq!(results.lines().count(), 9, "{results}");
     assert!(results.starts_with("id,email,verdict,reason,"), "{results}");
@@ -288,17 +251,7 @@ fn results_go_to_stdout_and_the_summary_to_stderr() {
 fn the_list_may_come_from_stdin() {
     let lab = Lab::new();
     let mut child = lab
-        .command(&[
-            "verify",
-            "-",
-            "--world",
-            "world.toml",
-            "--max-wait",
-            "0s",
-            "-q",
-            "-o",
-            "-",
-        ])
+        .command(&["verify", "-", "--world", "world.toml", "--max-wait", "0s", "-q", "-o", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -315,33 +268,10 @@ fn what_was_typed_wrongly_is_refused() {
     lab.file("list.csv", MIXED);
     lab.run(&["verify", "list.csv", "--wrold", "world.toml"]).exits(2);
     lab.run(&["verfy"]).exits(2);
-    lab.run(&[
-        "verify",
-        "list.csv",
-        "--world",
-        "world.toml",
-        "--fail-if",
-        "undeliverable",
-    ])
-    .fails(2, &["--fail-if"]);
-    lab.run(&[
-        "verify",
-        "list.csv",
-        "--world",
-        "world.toml",
-        "--fail-if",
-        "gone>5%",
-    ])
-    .fails(2, &["gone"]);
-    lab.run(&[
-        "verify",
-        "list.csv",
-        "--world",
-        "world.toml",
-        "--max-unknown",
-        "few",
-    ])
-    .fails(2, &["few"]);
+    lab.run(&["verify", "list.csv", "--world", "world.toml", "--fail-if", "undeliverable"])
+        .fails(2, &["--fail-if"]);
+    lab.run(&["verify", "list.csv", "--world", "world.toml", "--fail-if", "gone>5%"]).fails(2, &["gone"]);
+    lab.run(&["verify", "list.csv", "--world", "world.toml", "--max-unknown", "few"]).fails(2, &["few"]);
 }
 
 #[test]
@@ -353,39 +283,18 @@ fn gates_turn_a_finished_run_into_a_failed_one() {
     gate(&["--fail-if", "undeliverable>5%"]).exits(4);
     gate(&["--fail-if", "undeliverable>95%"]).exits(0);
     gate(&["--fail-if", "undeliverable>5%", "--max-unknown", "0"]).exits(4);
-    assert_eq!(
-        lab.rows("out/list.results.csv"),
-        8,
-        "the results are written all the same"
-    );
+    assert_eq!(lab.rows("out/list.results.csv"), 8, "the results are written all the same");
 }
 
 #[test]
 fn nobody_is_asked_without_a_name_of_ones_own() {
     let lab = Lab::new();
     lab.file("list.csv", MIXED);
-    lab.run(&["verify", "list.csv"])
-        .fails(78, &["--helo", "--mail-from"]);
-    lab.run(&["verify", "list.csv", "--helo", "mx.acme.example"])
-        .fails(78, &["--mail-from"]);
-    lab.run(&[
-        "verify",
-        "list.csv",
-        "--helo",
-        "x y",
-        "--mail-from",
-        "a@acme.example",
-    ])
-    .fails(78, &["x y"]);
-    lab.run(&[
-        "verify",
-        "list.csv",
-        "--helo",
-        "mx.acme.example",
-        "--mail-from",
-        "me",
-    ])
-    .fails(78, &["--mail-from me"]);
+    lab.run(&["verify", "list.csv"]).fails(78, &["--helo", "--mail-from"]);
+    lab.run(&["verify", "list.csv", "--helo", "mx.acme.example"]).fails(78, &["--mail-from"]);
+    lab.run(&["verify", "list.csv", "--helo", "x y", "--mail-from", "a@acme.example"]).fails(78, &["x y"]);
+    lab.run(&["verify", "list.csv", "--helo", "mx.acme.example", "--mail-from", "me"])
+        .fails(78, &["--mail-from me"]);
     lab.run(&["verify", "list.csv", "--offline", "-q"]).exits(0);
 }
 
@@ -393,14 +302,9 @@ fn nobody_is_asked_without_a_name_of_ones_own() {
 fn a_bad_world_is_refused_with_its_line() {
     let lab = Lab::new();
     lab.file("list.csv", MIXED);
-    lab.run(&["verify", "list.csv", "--world", "nowhere.toml"])
-        .fails(78, &["nowhere.toml"]);
-    lab.file(
-        "bad.toml",
-        b"[[domain]]\nname = \"acme.example\"\nmailbox = [\"jane\"]\n",
-    );
-    lab.run(&["verify", "list.csv", "--world", "bad.toml"])
-        .fails(78, &["bad.toml:3", "mailbox"]);
+    lab.run(&["verify", "list.csv", "--world", "nowhere.toml"]).fails(78, &["nowhere.toml"]);
+    lab.file("bad.toml", b"[[domain]]\nname = \"acme.example\"\nmailbox = [\"jane\"]\n");
+    lab.run(&["verify", "list.csv", "--world", "bad.toml"]).fails(78, &["bad.toml:3", "mailbox"]);
     assert!(!lab.path("list.listproof/list.results.csv").exists());
 }
 
@@ -417,8 +321,7 @@ fn offline_says_that_nobody_was_asked() {
 #[test]
 fn a_deadline_ends_with_ten_and_everything_written() {
     let lab = Lab::new();
-    lab.verify(MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"])
-        .exits(10);
+    lab.verify(MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"]).exits(10);
     assert_eq!(lab.rows("out/list.results.csv"), 8);
     assert_eq!(lab.text("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
 }
@@ -450,16 +353,9 @@ impl Served {
         }
         let word_after = |flag: &str| {
             let mut words = said.split_whitespace().skip_while(|word| *word != flag);
-            words
-                .nth(1)
-                .unwrap_or_else(|| panic!("no {flag} in {said}"))
-                .to_owned()
+            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {said}")).to_owned()
         };
-        Served {
-            dns: word_after("--dns"),
-            port: word_after("--smtp-port"),
-            child,
-        }
+        Served { dns: word_after("--dns"), port: word_after("--smtp-port"), child }
     }
 }
 
@@ -486,25 +382,14 @@ fn signalled(signal: &str, code: i32) {
             "--mail-from",
             "me@example.org",
         ])
-        .args([
-            "--dns",
-            &served.dns,
-            "--smtp-port",
-            &served.port,
-            "--allow-mx-net",
-            "127.0.0.0/8",
-            "-q",
-        ])
+        .args(["--dns", &served.dns, "--smtp-port", &served.port, "--allow-mx-net", "127.0.0.0/8", "-q"])
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
     // Real processes take real time: long enough for the first answers, and far from the end of a hundred.
     std::thread::sleep(Duration::from_millis(1500));
     assert!(child.try_wait().unwrap().is_none(), "it ended before the signal");
-    let kill = Command::new("kill")
-        .args([signal, &child.id().to_string()])
-        .status()
-        .unwrap();
+    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(kill.success());
     let asked_to_stop = Instant::now();
     let status = loop {
@@ -519,10 +404,7 @@ fn signalled(signal: &str, code: i32) {
     };
     assert_eq!(status.code(), Some(code));
     assert_eq!(lab.rows("out/list.results.csv"), 100);
-    let (retry, deliverable) = (
-        lab.rows("out/list.retry.csv"),
-        lab.rows("out/list.deliverable.csv"),
-    );
+    let (retry, deliverable) = (lab.rows("out/list.retry.csv"), lab.rows("out/list.deliverable.csv"));
     assert_eq!(retry + deliverable, 100);
     assert!(retry > 0, "what was open is in the retry file");
     assert!(lab.text("out/list.results.csv").contains("not_probed"));

@@ -1,10 +1,6 @@
 //! The judgement: its whole table as a readable snapshot, and the one law as a property.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::format_push_string,
-    reason = "a failed fixture is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a failed fixture is a failed test")]
 
 use std::time::{Duration, SystemTime};
 
@@ -35,27 +31,15 @@ fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) 
         retry_in: None,
         blocklist: None,
     };
-    Said {
-        stage,
-        reply: Reply::new(code, ["words"]),
-        meaning,
-    }
+    Said { stage, reply: Reply::new(code, ["words"]), meaning }
 }
 
 fn attempt(said: Said) -> Attempt {
-    Attempt {
-        exchanger: host("mx.acme.example"),
-        at: NOW,
-        said,
-    }
+    Attempt { exchanger: host("mx.acme.example"), at: NOW, said }
 }
 
 fn trouble(what: Obstacle) -> Trouble {
-    Trouble {
-        exchanger: host("mx.acme.example"),
-        at: NOW,
-        what,
-    }
+    Trouble { exchanger: host("mx.acme.example"), at: NOW, what }
 }
 
 fn evidence(inquiry: Inquired) -> Evidence {
@@ -63,10 +47,7 @@ fn evidence(inquiry: Inquired) -> Evidence {
         form: Form::Fine(Address::parse("jane@acme.example").unwrap()),
         kinds: Kinds::default(),
         slip: None,
-        route: Some(RouteFact::Hosts {
-            provider: "".into(),
-            evidence: true,
-        }),
+        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
         inquiry,
     }
 }
@@ -78,14 +59,10 @@ fn judge(evidence: &Evidence) -> Judgement {
 fn row(out: &mut String, left: &str, evidence: &Evidence) {
     let judgement = judge(evidence);
     let retry = judgement.retry_after.and_then(|at| at.duration_since(NOW).ok());
-    let retry = retry
-        .map(|wait| humantime::format_duration(wait).to_string())
-        .unwrap_or_default();
+    let retry = retry.map(|wait| humantime::format_duration(wait).to_string()).unwrap_or_default();
     let (reason, rule, confidence) = (judgement.reason, &judgement.rule, judgement.confidence.word());
-    *out += &format!(
-        "| {left} | {reason} | {} | {confidence} | {rule} | {retry} |\n",
-        reason.verdict().word()
-    );
+    *out +=
+        &format!("| {left} | {reason} | {} | {confidence} | {rule} | {retry} |\n", reason.verdict().word());
 }
 
 const HEAD: &str =
@@ -95,20 +72,13 @@ const HEAD: &str =
 fn one_reply() -> String {
     let mut out = HEAD.to_owned();
     for &cause in Cause::ALL {
-        let codes: &[u16] = if cause == Cause::Accepted {
-            &[250]
-        } else {
-            &[550, 450]
-        };
+        let codes: &[u16] = if cause == Cause::Accepted { &[250] } else { &[550, 450] };
         for &code in codes {
             let attempts = vec![attempt(said(Stage::Rcpt, code, cause, None))];
             row(
                 &mut out,
                 &format!("{code} {}", cause.word()),
-                &evidence(Inquired {
-                    attempts,
-                    ..Inquired::default()
-                }),
+                &evidence(Inquired { attempts, ..Inquired::default() }),
             );
         }
     }
@@ -117,26 +87,15 @@ fn one_reply() -> String {
 
 /// An acceptance, by what the made-up name got.
 fn acceptance() -> String {
-    let blocked = trouble(Obstacle::Refused(Box::new(said(
-        Stage::Rcpt,
-        450,
-        Cause::Greylisted,
-        None,
-    ))));
+    let blocked = trouble(Obstacle::Refused(Box::new(said(Stage::Rcpt, 450, Cause::Greylisted, None))));
     let gone = trouble(Obstacle::Broken(Finding::Disconnected));
     let states = [
         (
             "made-up name accepted",
             CatchAll::Yes(Box::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
         ),
-        (
-            "made-up name refused in clear words",
-            CatchAll::No(Proof::Control),
-        ),
-        (
-            "made-up name refused in unclear words",
-            CatchAll::No(Proof::UnclearControl),
-        ),
+        ("made-up name refused in clear words", CatchAll::No(Proof::Control)),
+        ("made-up name refused in unclear words", CatchAll::No(Proof::UnclearControl)),
         ("listed names refused in clear words", CatchAll::No(Proof::Listed)),
         ("unclear about the made-up name, twice", CatchAll::Unclear),
         ("made-up name greylisted to the end", CatchAll::Failed(blocked)),
@@ -146,21 +105,10 @@ fn acceptance() -> String {
     let mut out = HEAD.to_owned();
     for (left, catch_all) in states {
         let attempts = vec![attempt(said(Stage::Rcpt, 250, Cause::Accepted, None))];
-        let base = evidence(Inquired {
-            attempts,
-            catch_all,
-            ..Inquired::default()
-        });
+        let base = evidence(Inquired { attempts, catch_all, ..Inquired::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
-        let slip = Some(Slip {
-            meant: "jane@acme-tools.example".to_owned(),
-            probable: true,
-        });
-        row(
-            &mut out,
-            &format!("accepted, {left}, probable typo"),
-            &Evidence { slip, ..base },
-        );
+        let slip = Some(Slip { meant: "jane@acme-tools.example".to_owned(), probable: true });
+        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { slip, ..base });
     }
     out
 }
@@ -176,17 +124,10 @@ fn undecided() -> String {
             ("not asked", Positive::NotAsked),
         ] {
             let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
-            let inquiry = Inquired {
-                attempts,
-                positive,
-                ..Inquired::default()
-            };
+            let inquiry = Inquired { attempts, positive, ..Inquired::default() };
             row(
                 &mut out,
-                &format!(
-                    "unclear, if about the mailbox {}; somebody else {left}",
-                    cause.word()
-                ),
+                &format!("unclear, if about the mailbox {}; somebody else {left}", cause.word()),
                 &evidence(inquiry),
             );
         }
@@ -202,22 +143,11 @@ fn without_reply() -> String {
     for (left, form) in [
         ("an empty cell", Form::Empty),
         ("no address", Form::Broken("no_at")),
-        (
-            "a name that the provider does not allow",
-            Form::NotAllowed("gmail".to_owned()),
-        ),
+        ("a name that the provider does not allow", Form::NotAllowed("gmail".to_owned())),
         ("a special-use domain", Form::SpecialUse(address())),
         ("an address literal", Form::Literal(address())),
     ] {
-        row(
-            &mut out,
-            left,
-            &Evidence {
-                form,
-                route: None,
-                ..nothing()
-            },
-        );
+        row(&mut out, left, &Evidence { form, route: None, ..nothing() });
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),
@@ -226,27 +156,11 @@ fn without_reply() -> String {
         ("MX on loopback", RouteFact::Unroutable),
         ("SERVFAIL", RouteFact::Failed(DnsFault::ServFail)),
         ("a resolver that rewrites", RouteFact::Failed(DnsFault::Rewritten)),
-        (
-            "an operator that can't be asked",
-            RouteFact::Hosts {
-                provider: "silent".into(),
-                evidence: false,
-            },
-        ),
+        ("an operator that can't be asked", RouteFact::Hosts { provider: "silent".into(), evidence: false }),
     ] {
-        row(
-            &mut out,
-            left,
-            &Evidence {
-                route: Some(route),
-                ..nothing()
-            },
-        );
+        row(&mut out, left, &Evidence { route: Some(route), ..nothing() });
     }
-    let kinds = Kinds {
-        disposable: Some(true),
-        ..Kinds::default()
-    };
+    let kinds = Kinds { disposable: Some(true), ..Kinds::default() };
     row(&mut out, "a throw-away domain", &Evidence { kinds, ..nothing() });
     for unprobed in [
         Unprobed::Offline,
@@ -255,10 +169,7 @@ fn without_reply() -> String {
         Unprobed::Budget(Duration::from_secs(7200)),
         Unprobed::OperatorPaused,
     ] {
-        let inquiry = Inquired {
-            unprobed: Some(unprobed),
-            ..Inquired::default()
-        };
+        let inquiry = Inquired { unprobed: Some(unprobed), ..Inquired::default() };
         row(&mut out, unprobed.word(), &evidence(inquiry));
     }
     for finding in [
@@ -268,15 +179,8 @@ fn without_reply() -> String {
         Finding::MalformedReply,
         Finding::Smtputf8Unsupported,
     ] {
-        let inquiry = Inquired {
-            trouble: Some(trouble(Obstacle::Broken(finding))),
-            ..Inquired::default()
-        };
-        row(
-            &mut out,
-            &format!("obstacle {}", finding.word()),
-            &evidence(inquiry),
-        );
+        let inquiry = Inquired { trouble: Some(trouble(Obstacle::Broken(finding))), ..Inquired::default() };
+        row(&mut out, &format!("obstacle {}", finding.word()), &evidence(inquiry));
     }
     row(&mut out, "nothing at all", &nothing());
     out
@@ -315,26 +219,16 @@ fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
 #[test]
 fn an_operators_outage_holds_its_dead_mailboxes_back() {
     let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
-    let inquiry = Inquired {
-        attempts,
-        anomaly: true,
-        ..Inquired::default()
-    };
+    let inquiry = Inquired { attempts, anomaly: true, ..Inquired::default() };
     assert_eq!(judge(&evidence(inquiry)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
 fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
     let attempts = vec![attempt(said(Stage::Rcpt, 554, Cause::RelayDenied, None))];
-    let denied = Inquired {
-        attempts,
-        ..Inquired::default()
-    };
+    let denied = Inquired { attempts, ..Inquired::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
-    let unserved = Inquired {
-        unserved: true,
-        ..denied
-    };
+    let unserved = Inquired { unserved: true, ..denied };
     let judgement = judge(&evidence(unserved));
     assert_eq!(judgement.reason, Finding::DomainNotServed.into());
     assert_eq!(judgement.confidence, Confidence::Inferred);
@@ -375,19 +269,10 @@ fn any_inquiry() -> impl Strategy<Value = Inquired> {
         Positive::Silent,
         Positive::NotAsked,
     ]);
-    let unprobed = prop::option::of(prop::sample::select(vec![
-        Unprobed::Deadline,
-        Unprobed::OperatorPaused,
-    ]));
+    let unprobed = prop::option::of(prop::sample::select(vec![Unprobed::Deadline, Unprobed::OperatorPaused]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
-    (
-        attempts,
-        any_catch_all(),
-        positive,
-        prop::option::of(any_trouble()),
-        unprobed,
-    )
-        .prop_map(|(attempts, catch_all, positive, trouble, unprobed)| Inquired {
+    (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
+        |(attempts, catch_all, positive, trouble, unprobed)| Inquired {
             attempts,
             catch_all,
             positive,
@@ -395,7 +280,8 @@ fn any_inquiry() -> impl Strategy<Value = Inquired> {
             unprobed,
             unserved: false,
             anomaly: false,
-        })
+        },
+    )
 }
 
 /// Could this be a fact about the mailbox or the domain?

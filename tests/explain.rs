@@ -6,20 +6,13 @@ use listproof::reason::Verdict;
 use proptest::prelude::*;
 
 fn operator_of(host: &str) -> Option<&'static str> {
-    [
-        ("google.com", "google"),
-        ("mail.protection.outlook.com", "microsoft365"),
-        ("gmx.net", "gmx"),
-    ]
-    .into_iter()
-    .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
+    [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]
+        .into_iter()
+        .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
 }
 
 fn explainer() -> Explainer<'static> {
-    Explainer {
-        rules: ReplyRules::built_in(),
-        operator_of: &operator_of,
-    }
+    Explainer { rules: ReplyRules::built_in(), operator_of: &operator_of }
 }
 
 /// Recipient, stage, host and cause of each failure, in order.
@@ -53,23 +46,11 @@ fn plain_text_bounces_are_read_as_their_programs_write_them() {
     for (bounce, expected) in [
         (
             include_str!("explain/qmail.txt"),
-            &[
-                "a@example.com rcpt - mailbox_unknown",
-                "b@example.net - - mailbox_full",
-            ][..],
+            &["a@example.com rcpt - mailbox_unknown", "b@example.net - - mailbox_full"][..],
         ),
-        (
-            include_str!("explain/exim.txt"),
-            &["a@example.com rcpt mx.example.com mailbox_unknown"],
-        ),
-        (
-            include_str!("explain/exchange.txt"),
-            &["a@example.com - - mailbox_unknown"],
-        ),
-        (
-            include_str!("explain/sendmail.txt"),
-            &["a@example.com rcpt mx.example.com mailbox_disabled"],
-        ),
+        (include_str!("explain/exim.txt"), &["a@example.com rcpt mx.example.com mailbox_unknown"]),
+        (include_str!("explain/exchange.txt"), &["a@example.com - - mailbox_unknown"]),
+        (include_str!("explain/sendmail.txt"), &["a@example.com rcpt mx.example.com mailbox_disabled"]),
         (include_str!("explain/gmail.txt"), &["- - - sender_auth"]),
     ] {
         assert_eq!(told(bounce), expected, "{bounce}");
@@ -145,20 +126,10 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
         .filter(|l| !l.is_empty())
         .map(|l| serde_json::from_slice(l).unwrap())
         .collect();
-    let reasons: Vec<_> = lines
-        .iter()
-        .map(|line| line["reason"].as_str().unwrap())
-        .collect();
+    let reasons: Vec<_> = lines.iter().map(|line| line["reason"].as_str().unwrap()).collect();
     assert_eq!(
         reasons,
-        [
-            "mailbox_unknown",
-            "mailbox_unknown",
-            "sender_rejected",
-            "ambiguous",
-            "ambiguous",
-            "ambiguous"
-        ]
+        ["mailbox_unknown", "mailbox_unknown", "sender_rejected", "ambiguous", "ambiguous", "ambiguous"]
     );
     assert_eq!(
         lines[0],

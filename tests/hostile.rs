@@ -26,52 +26,19 @@ const DEEDS: [(&str, &str, &[&str]); 20] = [
     ("drip", r#"do = "drip""#, &["accepted", "timeout"]),
     // It answers, and hangs up: to RCPT that is an answer, before it it is none.
     ("close", r#"do = "close""#, &["accepted", "disconnected"]),
-    (
-        "mixed_codes",
-        "say = \"250-fine\\n550 5.1.1 no such user\"",
-        &["malformed_reply"],
-    ),
-    (
-        "busy",
-        r#"say = "421 4.3.2 Service shutting down""#,
-        &["server_failure"],
-    ),
-    (
-        "too_many",
-        r#"say = "421 4.7.0 Too many connections""#,
-        &["rate_limited"],
-    ),
-    (
-        "code_only",
-        r#"say = "421""#,
-        &["ambiguous", "server_failure", "rate_limited"],
-    ),
-    (
-        "bare_no",
-        r#"say = "550""#,
-        &["ambiguous", "sender_blocked", "sender_rejected"],
-    ),
+    ("mixed_codes", "say = \"250-fine\\n550 5.1.1 no such user\"", &["malformed_reply"]),
+    ("busy", r#"say = "421 4.3.2 Service shutting down""#, &["server_failure"]),
+    ("too_many", r#"say = "421 4.7.0 Too many connections""#, &["rate_limited"]),
+    ("code_only", r#"say = "421""#, &["ambiguous", "server_failure", "rate_limited"]),
+    ("bare_no", r#"say = "550""#, &["ambiguous", "sender_blocked", "sender_rejected"]),
     ("slow", "wait = \"10m\"", &["timeout"]),
-    (
-        "long_words",
-        "LONG",
-        &["ambiguous", "sender_blocked", "sender_rejected"],
-    ),
-    (
-        "three_hundred",
-        r#"say = "354 go ahead""#,
-        &["ambiguous", "malformed_reply", "protocol_error"],
-    ),
+    ("long_words", "LONG", &["ambiguous", "sender_blocked", "sender_rejected"]),
+    ("three_hundred", r#"say = "354 go ahead""#, &["ambiguous", "malformed_reply", "protocol_error"]),
     // Words about a mailbox, where no mailbox was named yet.
     (
         "misplaced",
         r#"say = "550 5.1.1 User unknown""#,
-        &[
-            "ambiguous",
-            "sender_rejected",
-            "sender_blocked",
-            "mailbox_unknown",
-        ],
+        &["ambiguous", "sender_rejected", "sender_blocked", "mailbox_unknown"],
     ),
 ];
 
@@ -98,22 +65,14 @@ fn world() -> String {
 /// Runs the program and watches its memory; fails when it takes too long.
 fn watch(command: &mut Command) -> (String, u64) {
     let began = Instant::now();
-    let mut child = command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
     let mut most_kib = 0;
     while child.try_wait().unwrap().is_none() {
         let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let peak = text.lines().find_map(|line| {
-            line.strip_prefix("VmHWM:")?
-                .trim()
-                .strip_suffix(" kB")?
-                .parse()
-                .ok()
-        });
+        let peak = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
         most_kib = most_kib.max(peak.unwrap_or(0));
         if began.elapsed() > Duration::from_secs(60) {
             child.kill().unwrap();
@@ -143,13 +102,7 @@ fn no_server_makes_a_run_hang_or_grow_or_condemn() {
     }
     std::fs::write(&list, &rows).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-    command
-        .arg("verify")
-        .arg(&list)
-        .arg("--world")
-        .arg(&file)
-        .arg("-o")
-        .arg(folder.path().join("out"));
+    command.arg("verify").arg(&list).arg("--world").arg(&file).arg("-o").arg(folder.path().join("out"));
     let (_, most_kib) = watch(command.args(["--columns", "full", "--pace", "fast"]));
     assert!(most_kib < 200 * 1024, "{most_kib} KiB");
 
@@ -163,10 +116,7 @@ fn no_server_makes_a_run_hang_or_grow_or_condemn() {
         seen += 1;
         let (local, domain) = row[email].split_once('@').unwrap();
         let (moment, name) = domain.strip_suffix(".example").unwrap().split_once('.').unwrap();
-        let (.., right) = DEEDS
-            .iter()
-            .find(|(deed, ..)| deed.replace('_', "-") == name)
-            .unwrap();
+        let (.., right) = DEEDS.iter().find(|(deed, ..)| deed.replace('_', "-") == name).unwrap();
         // A listed name that nobody has may be refused as such, where the server answers in clear words of its own.
         let may_condemn =
             local == "nobody" && row[reason] == *"mailbox_unknown" && row[at("smtp_code")] == *"550";
@@ -207,13 +157,7 @@ fn garbage_instead_of_tls_is_answered_in_plain_words() {
     "#;
     std::fs::write(&file, world).unwrap();
     let checked = Command::new(env!("CARGO_BIN_EXE_listproof"))
-        .args([
-            "check",
-            "--json",
-            "jane@acme.example",
-            "nobody@acme.example",
-            "--world",
-        ])
+        .args(["check", "--json", "jane@acme.example", "nobody@acme.example", "--world"])
         .arg(&file)
         .output()
         .unwrap();
@@ -226,14 +170,6 @@ fn garbage_instead_of_tls_is_answered_in_plain_words() {
             (text("email_normalized"), text("reason"))
         })
         .collect();
-    let expected = [
-        ("jane@acme.example", "accepted"),
-        ("nobody@acme.example", "mailbox_unknown"),
-    ];
-    assert_eq!(
-        reasons,
-        expected
-            .map(|(email, reason)| (email.to_owned(), reason.to_owned()))
-            .into()
-    );
+    let expected = [("jane@acme.example", "accepted"), ("nobody@acme.example", "mailbox_unknown")];
+    assert_eq!(reasons, expected.map(|(email, reason)| (email.to_owned(), reason.to_owned())).into());
 }

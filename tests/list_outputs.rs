@@ -27,10 +27,7 @@ fn record(address: &str) -> Record {
     let found = |finding: Finding| (Reason::Found(finding), None);
     let (reason, reply) = match address.split('@').next().unwrap() {
         "" => found(Finding::Empty),
-        "gone" => (
-            Reason::Said(Cause::MailboxUnknown),
-            reply(550, "5.1.1 no, \"gone\" is not here"),
-        ),
+        "gone" => (Reason::Said(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
         "full" => (Reason::Said(Cause::MailboxFull), reply(452, "4.2.2 full")),
         "grey" => (Reason::Said(Cause::Greylisted), reply(451, "come back later")),
         "guess" => found(Finding::DomainNotServed),
@@ -42,19 +39,12 @@ fn record(address: &str) -> Record {
         judgement: Judgement {
             reason,
             rule: "test".into(),
-            confidence: if sure {
-                Confidence::Confirmed
-            } else {
-                Confidence::Inferred
-            },
+            confidence: if sure { Confidence::Confirmed } else { Confidence::Inferred },
             retry_after: (reason == Reason::Said(Cause::Greylisted)).then_some(time),
         },
         did_you_mean: None,
         address: Address::parse(address).ok(),
-        kinds: Kinds {
-            role: Some(false),
-            ..Kinds::default()
-        },
+        kinds: Kinds { role: Some(false), ..Kinds::default() },
         provider: None,
         mx_host: Domain::parse("mx.example").ok(),
         catch_all: Some(false),
@@ -71,9 +61,7 @@ struct Desk {
 
 impl Desk {
     fn with(name: &str, bytes: impl AsRef<[u8]>) -> Desk {
-        let desk = Desk {
-            folder: tempfile::tempdir().unwrap(),
-        };
+        let desk = Desk { folder: tempfile::tempdir().unwrap() };
         std::fs::write(desk.path(name), bytes).unwrap();
         desk
     }
@@ -117,10 +105,8 @@ impl Desk {
 
     /// All files in `out`, by name.
     fn files(&self) -> String {
-        let mut files: Vec<PathBuf> = std::fs::read_dir(self.path("out"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut files: Vec<PathBuf> =
+            std::fs::read_dir(self.path("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
         files.sort();
         let text = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -131,10 +117,7 @@ impl Desk {
 }
 
 fn minimal() -> WriteOptions {
-    WriteOptions {
-        columns: ColumnSet::Minimal,
-        ..WriteOptions::default()
-    }
+    WriteOptions { columns: ColumnSet::Minimal, ..WriteOptions::default() }
 }
 
 const CONTACTS: &str = "name;Email;city\r\n\
@@ -151,45 +134,21 @@ const CONTACTS: &str = "name;Email;city\r\n\
 #[test]
 fn each_row_goes_to_the_files_where_it_belongs() {
     let desk = Desk::with("contacts.csv", CONTACTS);
-    let counts = desk
-        .run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal())
-        .unwrap();
-    assert_eq!(
-        (
-            counts.rows(),
-            counts.results,
-            counts.rejected,
-            counts.further_addresses
-        ),
-        (9, 8, 1, 1)
-    );
-    assert_eq!(
-        (counts.verdicts, counts.duplicates, counts.suppressed),
-        ([2, 1, 3, 1], 1, 1)
-    );
-    assert_eq!(
-        counts.results,
-        counts.verdicts.iter().sum::<u64>() + counts.duplicates
-    );
+    let counts = desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
+    assert_eq!((counts.rows(), counts.results, counts.rejected, counts.further_addresses), (9, 8, 1, 1));
+    assert_eq!((counts.verdicts, counts.duplicates, counts.suppressed), ([2, 1, 3, 1], 1, 1));
+    assert_eq!(counts.results, counts.verdicts.iter().sum::<u64>() + counts.duplicates);
     insta::assert_snapshot!(desk.files());
 }
 
 #[test]
 fn where_mailboxes_are_not_asked_about_nothing_is_called_deliverable() {
     let desk = Desk::with("contacts.csv", CONTACTS);
-    desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal())
-        .unwrap();
-    let offline = WriteOptions {
-        unprobed: true,
-        ..minimal()
-    };
-    desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &offline)
-        .unwrap();
+    desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
+    let offline = WriteOptions { unprobed: true, ..minimal() };
+    desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &offline).unwrap();
     for stale in ["deliverable", "retry"] {
-        assert!(
-            !desk.path(&format!("out/contacts.{stale}.csv")).exists(),
-            "{stale}"
-        );
+        assert!(!desk.path(&format!("out/contacts.{stale}.csv")).exists(), "{stale}");
     }
     let unprobed = std::fs::read_to_string(desk.path("out/contacts.unprobed.csv")).unwrap();
     assert_eq!(unprobed.lines().count(), 4);
@@ -200,62 +159,36 @@ fn ndjson_keeps_its_values_and_gets_our_keys() {
     let list = "{\"id\":1.0,\"Email\":\" ann@x.example\"}\n{}\n{\"Email\":\"gone@x.example\", \"reason\":1}\n\
         {\"n\":{\"a\" : 1},\"Email\":[\"b@x.example\",\"c@x.example\"]}\n";
     let desk = Desk::with("contacts.ndjson", list);
-    desk.run(
-        "contacts.ndjson",
-        &desk.out(),
-        &ReadOptions::default(),
-        &minimal(),
-    )
-    .unwrap();
+    desk.run("contacts.ndjson", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
     insta::assert_snapshot!(desk.files());
 }
 
 #[test]
 fn split_cells_makes_a_row_of_each_address() {
-    let desk = Desk::with(
-        "list.csv",
-        "name,email\nAnn,\"ann@x.example; gone@x.example\"\nBob,bob@x.example\n",
-    );
-    let read = ReadOptions {
-        split_cells: true,
-        ..ReadOptions::default()
-    };
+    let desk =
+        Desk::with("list.csv", "name,email\nAnn,\"ann@x.example; gone@x.example\"\nBob,bob@x.example\n");
+    let read = ReadOptions { split_cells: true, ..ReadOptions::default() };
     let counts = desk.run("list.csv", &desk.out(), &read, &minimal()).unwrap();
     assert_eq!((counts.results, counts.further_addresses), (3, 0));
     let results = std::fs::read_to_string(desk.path("out/list.results.csv")).unwrap();
-    let users: Vec<String> = results
-        .lines()
-        .map(|line| line.splitn(3, ',').take(2).collect::<Vec<_>>().join(","))
-        .collect();
-    assert_eq!(
-        users,
-        [
-            "name,email",
-            "Ann,ann@x.example",
-            "Ann,gone@x.example",
-            "Bob,bob@x.example"
-        ]
-    );
+    let users: Vec<String> =
+        results.lines().map(|line| line.splitn(3, ',').take(2).collect::<Vec<_>>().join(",")).collect();
+    assert_eq!(users, ["name,email", "Ann,ann@x.example", "Ann,gone@x.example", "Bob,bob@x.example"]);
 }
 
 #[test]
 fn columns_of_an_earlier_run_are_replaced_in_place() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/csv/earlier_results.csv");
     let desk = Desk::with("list.csv", std::fs::read(case).unwrap());
-    desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal())
-        .unwrap();
+    desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
     insta::assert_snapshot!(desk.files());
 }
 
 #[test]
 fn one_address_per_line_becomes_csv() {
-    let desk = Desk::with(
-        "list.txt",
-        "Lee, Ann <ann@x.example>\nbob@x.example\ncy@x.example\n",
-    );
+    let desk = Desk::with("list.txt", "Lee, Ann <ann@x.example>\nbob@x.example\ncy@x.example\n");
     let target = Target::File(desk.path("results.csv"));
-    desk.run("list.txt", &target, &ReadOptions::default(), &minimal())
-        .unwrap();
+    desk.run("list.txt", &target, &ReadOptions::default(), &minimal()).unwrap();
     let results = std::fs::read_to_string(desk.path("results.csv")).unwrap();
     assert!(results.starts_with("column_1,verdict,"), "{results}");
     assert!(results.contains("\n\"Lee, Ann <ann@x.example>\","), "{results}");
@@ -275,16 +208,10 @@ fn a_column_of_the_lists_own_keeps_its_name() {
 
 /// Message, hint and class of the error of a run into `target`.
 fn refusal(desk: &Desk, list: &str, target: &Target) -> String {
-    let error = desk
-        .run(list, target, &ReadOptions::default(), &minimal())
-        .unwrap_err();
+    let error = desk.run(list, target, &ReadOptions::default(), &minimal()).unwrap_err();
     let folder = format!("{}/", desk.folder.path().display());
     let message = error.to_string().replace(&folder, "");
-    format!(
-        "error {}: {message}; hint: {}",
-        error.class().exit_code(),
-        error.hint()
-    )
+    format!("error {}: {message}; hint: {}", error.class().exit_code(), error.hint())
 }
 
 #[test]
@@ -304,10 +231,8 @@ fn nobody_elses_file_is_replaced() {
 fn the_list_itself_is_not_replaced_even_where_it_is_ours() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     let results = Target::File(desk.path("results.csv"));
-    desk.run("list.csv", &results, &ReadOptions::default(), &minimal())
-        .unwrap();
-    desk.run("list.csv", &results, &ReadOptions::default(), &minimal())
-        .unwrap();
+    desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
+    desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
     assert_eq!(
         refusal(&desk, "results.csv", &results),
         "error 74: `results.csv` is the list itself; hint: choose another name with `-o`"
@@ -319,8 +244,7 @@ fn the_list_itself_is_not_replaced_even_where_it_is_ours() {
 fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
-    desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal())
-        .unwrap();
+    desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&desk.path("out")), 0o700);
     for file in std::fs::read_dir(desk.path("out")).unwrap() {
@@ -339,23 +263,14 @@ fn a_place_that_cannot_be_written_is_said_before_the_first_row() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     let below_a_file = Target::Folder(desk.path("list.csv/out"));
     let refusal = refusal(&desk, "list.csv", &below_a_file);
-    assert!(
-        refusal.starts_with("error 74: cannot write `list.csv/out`: "),
-        "{refusal}"
-    );
+    assert!(refusal.starts_with("error 74: cannot write `list.csv/out`: "), "{refusal}");
 }
 
 /// Reads what was written by the csv crate, strictly: every row has as many cells as the header.
 fn table(path: &Path, delimiter: u8) -> Vec<Vec<String>> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .from_path(path)
-        .unwrap();
-    reader
-        .records()
-        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
-        .collect()
+    let mut reader =
+        csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_path(path).unwrap();
+    reader.records().map(|record| record.unwrap().iter().map(str::to_owned).collect()).collect()
 }
 
 fn any_table() -> impl Strategy<Value = Vec<Vec<String>>> {

@@ -18,13 +18,7 @@ fn read(path: &Path, options: &ReadOptions) -> String {
     if let Err(error) = read_into(path, options, &mut text) {
         let folder = format!("{}/", path.parent().unwrap().display());
         let message = error.to_string().replace(&folder, "");
-        writeln!(
-            text,
-            "error {}: {message}\nhint: {}",
-            error.class().exit_code(),
-            error.hint()
-        )
-        .unwrap();
+        writeln!(text, "error {}: {message}\nhint: {}", error.class().exit_code(), error.hint()).unwrap();
     }
     text
 }
@@ -37,22 +31,12 @@ fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<()
         match entry {
             Entry::Row(row) => {
                 let raw = String::from_utf8_lossy(row.raw());
-                writeln!(
-                    text,
-                    "row {}, line {}: {:?} in {raw:?}",
-                    row.record,
-                    row.line,
-                    row.address()
-                )
-                .unwrap();
+                writeln!(text, "row {}, line {}: {:?} in {raw:?}", row.record, row.line, row.address())
+                    .unwrap();
             }
             Entry::Rejected(rejected) => {
-                writeln!(
-                    text,
-                    "line {} rejected: {}: {:?}",
-                    rejected.line, rejected.cause, rejected.text
-                )
-                .unwrap();
+                writeln!(text, "line {} rejected: {}: {:?}", rejected.line, rejected.cause, rejected.text)
+                    .unwrap();
             }
         }
     }
@@ -98,13 +82,7 @@ fn the_column_that_was_asked_for_is_taken_by_name_or_number() {
     let list = b"name,Mail 2,email\nAnn,a2@x.example,a1@x.example\n";
     let asked = |column: &str| {
         let column = Some(column.to_owned());
-        let text = read_bytes(
-            list,
-            &ReadOptions {
-                column,
-                ..ReadOptions::default()
-            },
-        );
+        let text = read_bytes(list, &ReadOptions { column, ..ReadOptions::default() });
         text.lines().take(2).collect::<Vec<_>>().join("; ")
     };
     let second = "CSV in UTF-8; addresses: column 2 `Mail 2`, as asked; \
@@ -128,13 +106,7 @@ fn a_line_without_end_costs_only_itself() {
     let rows: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         rows,
-        [
-            "CSV in UTF-8; addresses",
-            "line 2 rejected",
-            "row 2, line 3",
-            "line 4 rejected",
-            "row 4, line 5"
-        ]
+        ["CSV in UTF-8; addresses", "line 2 rejected", "row 2, line 3", "line 4 rejected", "row 4, line 5"]
     );
 }
 
@@ -155,20 +127,9 @@ fn a_bomb_is_refused_where_it_is_found_out() {
     (0..64).for_each(|_| std::io::Write::write_all(&mut packer, row.as_bytes()).unwrap());
     let text = read_bytes(&packer.finish().unwrap(), &ReadOptions::default());
     let end: Vec<&str> = text.lines().rev().take(2).collect();
-    assert_eq!(
-        end[0],
-        "hint: if you trust it, unpack it yourself and name the unpacked file"
-    );
-    assert!(
-        end[1].starts_with("error 65: cannot read `list.csv` from line "),
-        "{}",
-        end[1]
-    );
-    assert!(
-        end[1].ends_with(" on: it unpacks to more than 250 times its size"),
-        "{}",
-        end[1]
-    );
+    assert_eq!(end[0], "hint: if you trust it, unpack it yourself and name the unpacked file");
+    assert!(end[1].starts_with("error 65: cannot read `list.csv` from line "), "{}", end[1]);
+    assert!(end[1].ends_with(" on: it unpacks to more than 250 times its size"), "{}", end[1]);
 }
 
 #[test]
@@ -176,14 +137,8 @@ fn what_is_no_file_is_said_to_be_none() {
     let folder = tempfile::tempdir().unwrap();
     let message = |path: &Path| read(path, &ReadOptions::default());
     let missing = message(&folder.path().join("missing.csv"));
-    assert!(
-        missing.starts_with("error 65: cannot read `missing.csv`: "),
-        "{missing}"
-    );
+    assert!(missing.starts_with("error 65: cannot read `missing.csv`: "), "{missing}");
     let inner = folder.path().join("inner");
     std::fs::create_dir(&inner).unwrap();
-    assert_eq!(
-        message(&inner),
-        "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n"
-    );
+    assert_eq!(message(&inner), "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n");
 }

@@ -14,21 +14,14 @@ fn reasons() -> String {
     let mut table = String::from("| reason | verdict | fault | means |\n|---|---|---|---|\n");
     for reason in Reason::all() {
         let (verdict, fault) = (reason.verdict().word(), reason.fault().word());
-        let _ = writeln!(
-            table,
-            "| {reason} | {verdict} | {fault} | {} |",
-            reason.sentence()
-        );
+        let _ = writeln!(table, "| {reason} | {verdict} | {fault} | {} |", reason.sentence());
     }
     table
 }
 
 /// `UPDATE=1 cargo test --test readme` writes the table anew.
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "rewriting the README is what UPDATE=1 asks for"
-)]
+#[expect(clippy::disallowed_methods, reason = "rewriting the README is what UPDATE=1 asks for")]
 fn the_table_of_reasons_is_the_vocabulary() {
     let (start, end) = ("<!-- reasons -->\n", "<!-- end of reasons -->");
     let readme = std::fs::read_to_string("README.md").unwrap();
@@ -45,10 +38,6 @@ fn the_table_of_reasons_is_the_vocabulary() {
 fn every_column_is_explained() {
     let readme = std::fs::read_to_string("README.md").unwrap();
     for column in Column::ALL {
-        assert!(
-            readme.contains(&format!("`{}`", column.name())),
-            "`{}`",
-            column.name()
-        );
+        assert!(readme.contains(&format!("`{}`", column.name())), "`{}`", column.name());
     }
 }

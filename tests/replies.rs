@@ -1,9 +1,6 @@
 //! The reply rules against replies: every rule on its own examples, and the recorded ones of `tests/replies/`.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't read its own data should stop"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
 use listproof::policy::replies::{Context, ReplyRules, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
@@ -13,11 +10,8 @@ use proptest::prelude::*;
 #[test]
 fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
     let rules = ReplyRules::built_in();
-    let faults: Vec<String> = rules
-        .iter()
-        .filter_map(|rule| rules.check(rule).err())
-        .map(|fault| fault.to_string())
-        .collect();
+    let faults: Vec<String> =
+        rules.iter().filter_map(|rule| rules.check(rule).err()).map(|fault| fault.to_string()).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
 }
 
@@ -38,15 +32,11 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/contrary.txt"),
         include_str!("replies/everyday.txt"),
     ];
-    let lines = files
-        .into_iter()
-        .flat_map(str::lines)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let lines =
+        files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let record = |line: &'static str| {
         let parts: Vec<&str> = line.splitn(5, " | ").collect();
-        let [cause, rule, stage, provider, reply] = parts[..] else {
-            panic!("five columns: {line}")
-        };
+        let [cause, rule, stage, provider, reply] = parts[..] else { panic!("five columns: {line}") };
         Recorded {
             line,
             cause: Cause::from_word(cause).unwrap(),
@@ -64,28 +54,10 @@ fn recorded_replies_mean_what_they_meant() {
     let rules = ReplyRules::built_in();
     let all = recorded();
     let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
-    for Recorded {
-        line,
-        cause,
-        rule,
-        stage,
-        provider,
-        reply,
-    } in &all
-    {
-        let meaning = rules.read(
-            reply,
-            &Context {
-                stage: *stage,
-                provider: *provider,
-            },
-        );
+    for Recorded { line, cause, rule, stage, provider, reply } in &all {
+        let meaning = rules.read(reply, &Context { stage: *stage, provider: *provider });
         if (meaning.cause, meaning.rule.as_str()) != (*cause, *rule) {
-            wrong.push(format!(
-                "{} by {}, not {line}",
-                meaning.cause.word(),
-                meaning.rule
-            ));
+            wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
         }
         let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
         wrong_fault += usize::from(meaning.cause.fault() != cause.fault());
@@ -105,11 +77,8 @@ fn recorded_replies_mean_what_they_meant() {
 fn words() -> impl Strategy<Value = String> {
     let rules = ReplyRules::built_in();
     let examples: Vec<String> = rules.iter().flat_map(|rule| rule.examples().to_vec()).collect();
-    let all: Vec<String> = examples
-        .iter()
-        .flat_map(|reply| reply.split_whitespace().skip(1))
-        .map(str::to_owned)
-        .collect();
+    let all: Vec<String> =
+        examples.iter().flat_map(|reply| reply.split_whitespace().skip(1)).map(str::to_owned).collect();
     prop_oneof![
         4 => prop::collection::vec(prop::sample::select(all), 1..12).prop_map(|words| words.join(" ")),
         4 => prop::sample::select(examples).prop_map(|reply| reply.get(4..).unwrap_or("").to_owned()),
@@ -191,68 +160,41 @@ fn words_about_us_are_never_a_confirmed_dead_mailbox() {
 }
 
 fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
-    ReplyRules::load(&[RuleFile {
-        name: "mine.toml",
-        text,
-    }])
+    ReplyRules::load(&[RuleFile { name: "mine.toml", text }])
 }
 
 #[test]
 fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
     let read = |rules: &ReplyRules, reply: &str| {
-        let context = Context {
-            stage: Stage::Rcpt,
-            provider: None,
-        };
-        rules
-            .read(&Reply::parse(reply.as_bytes()).unwrap(), &context)
-            .rule
-            .to_string()
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
     };
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
     assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
     let replaced = own.replace("\"own\"", "\"no-such-mailbox\"");
-    assert_ne!(
-        read(&load(&replaced).unwrap(), "550 No such user here"),
-        "no-such-mailbox"
-    );
+    assert_ne!(read(&load(&replaced).unwrap(), "550 No such user here"), "no-such-mailbox");
     for (text, fault) in [
         (
             own.replace("550 gone", "550 not gone at all, no such user. Has not"),
             "mine.toml:1: rule `user-unknown` wins on",
         ),
-        (
-            own.replace("mailbox_unknown", "gone"),
-            "mine.toml:1: `gone` is no cause, in rule `own`",
-        ),
-        (
-            own.replace("source", "sauce"),
-            "mine.toml:6: unknown field `sauce`",
-        ),
-        (
-            own.repeat(2),
-            "mine.toml:7: rule `own` stands twice, first in line 1",
-        ),
+        (own.replace("mailbox_unknown", "gone"), "mine.toml:1: `gone` is no cause, in rule `own`"),
+        (own.replace("source", "sauce"), "mine.toml:6: unknown field `sauce`"),
+        (own.repeat(2), "mine.toml:7: rule `own` stands twice, first in line 1"),
         (
             own.replace("gone fishing']", "gone (fishing']"),
             "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read",
         ),
     ] {
         let refusal = load(&text).unwrap_err();
-        assert!(
-            refusal.to_string().starts_with(fault) && !refusal.hint.is_empty(),
-            "{refusal}"
-        );
+        assert!(refusal.to_string().starts_with(fault) && !refusal.hint.is_empty(), "{refusal}");
     }
 }
 
 #[test]
 fn waits_and_blocklists_are_taken_out_of_the_words() {
     let read = |reply: &str| {
-        let context = Context {
-            stage: Stage::Rcpt,
-            provider: None,
-        };
+        let context = Context { stage: Stage::Rcpt, provider: None };
         let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
         (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
     };
@@ -268,18 +210,9 @@ fn waits_and_blocklists_are_taken_out_of_the_words() {
         assert_eq!(read(reply).0, seconds, "{reply}");
     }
     for (reply, list) in [
-        (
-            "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org",
-            Some("zen.spamhaus.org"),
-        ),
-        (
-            "550 192.0.2.1 is listed at bl.spamcop.net.",
-            Some("bl.spamcop.net"),
-        ),
-        (
-            "550 blocked, see https://www.spamhaus.org/query/ip/192.0.2.1",
-            Some("Spamhaus"),
-        ),
+        ("554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org", Some("zen.spamhaus.org")),
+        ("550 192.0.2.1 is listed at bl.spamcop.net.", Some("bl.spamcop.net")),
+        ("550 blocked, see https://www.spamhaus.org/query/ip/192.0.2.1", Some("Spamhaus")),
         ("550 Your IP is on our blacklist", None),
     ] {
         assert_eq!(read(reply).1.as_deref(), list, "{reply}");

@@ -1,8 +1,5 @@
 //! The samples: what the README shows must be true, for each row and each reason.
-#![expect(
-    clippy::unwrap_used,
-    reason = "samples that can't be read are a failure of the test"
-)]
+#![expect(clippy::unwrap_used, reason = "samples that can't be read are a failure of the test")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -44,27 +41,17 @@ fn the_sample_world_reads_and_leads_every_host_to_its_own_address() {
             assert!(seen.insert(world.loopback(address).unwrap()), "{address}");
         }
     }
-    assert!(
-        !world
-            .nets()
-            .iter()
-            .any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1])))
-    );
+    assert!(!world.nets().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
 }
 
 #[test]
 fn the_samples_show_every_reason_that_a_run_can_give() {
-    assert_eq!(
-        column(&sample("contacts.csv"), "Email"),
-        column(&sample("expected.csv"), "email")
-    );
+    assert_eq!(column(&sample("contacts.csv"), "Email"), column(&sample("expected.csv"), "email"));
     let shown: BTreeSet<Reason> = column(&sample("expected.csv"), "reason")
         .iter()
         .map(|word| Reason::from_word(word).unwrap_or_else(|| panic!("`{word}` is no reason")))
         .collect();
-    let all: BTreeSet<Reason> = Reason::all()
-        .filter(|reason| !ELSEWHERE.contains(reason))
-        .collect();
+    let all: BTreeSet<Reason> = Reason::all().filter(|reason| !ELSEWHERE.contains(reason)).collect();
     assert_eq!(shown, all);
 }
 
@@ -80,20 +67,12 @@ fn each_sample_row_gets_its_reason() {
         .arg(out.path())
         .output()
         .unwrap();
-    assert_eq!(
-        run.status.code(),
-        Some(0),
-        "{}",
-        String::from_utf8_lossy(&run.stderr)
-    );
+    assert_eq!(run.status.code(), Some(0), "{}", String::from_utf8_lossy(&run.stderr));
     let results = out.path().join("contacts.results.csv");
     let line = |(email, reason): (String, String)| format!("{email}: {reason}");
     let of = |file: &Path, email, reason| {
         let rows = column(file, email).into_iter().zip(column(file, reason));
         rows.map(line).collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(
-        of(&results, "Email", "reason"),
-        of(&sample("expected.csv"), "email", "reason")
-    );
+    assert_eq!(of(&results, "Email", "reason"), of(&sample("expected.csv"), "email", "reason"));
 }

@@ -169,22 +169,15 @@ impl Faults {
 fn read(text: &str) -> (World, Scenario) {
     let mut world: toml::Table = toml::from_str(text).unwrap_or_else(|fault| panic!("{fault}"));
     let own = ["rows", "run", "heard"];
-    let scenario: toml::Table = own
-        .iter()
-        .filter_map(|&key| Some((key.to_owned(), world.remove(key)?)))
-        .collect();
+    let scenario: toml::Table =
+        own.iter().filter_map(|&key| Some((key.to_owned(), world.remove(key)?))).collect();
     let scenario = scenario.try_into().unwrap_or_else(|fault| panic!("{fault}"));
     let world = World::parse(&toml::to_string(&world).unwrap()).unwrap_or_else(|fault| panic!("{fault}"));
     (world, scenario)
 }
 
 fn emails(row: &Row) -> Vec<String> {
-    Names::parse(&row.email)
-        .unwrap()
-        .each()
-        .unwrap()
-        .map(|(_, email)| email)
-        .collect()
+    Names::parse(&row.email).unwrap().each().unwrap().map(|(_, email)| email).collect()
 }
 
 struct Ended {
@@ -202,11 +195,8 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             roster.enter(&address);
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (outcome, now) = runtime.block_on(async {
         let network = Arc::new(Network::scripted(world.clone()));
         let clock = network.clock;
@@ -224,21 +214,14 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         let asked = probing::ask(&job, roster.take_domains(), Stop::never(), &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
-        (
-            outcome.unwrap_or_else(|_| panic!("the run does not end")),
-            clock.now(),
-        )
+        (outcome.unwrap_or_else(|_| panic!("the run does not end")), clock.now())
     });
     let record = |email: String| {
         let seen = Intake::new(policy.lists).look(&email);
         let record = told::record(&outcome.found, seen, &roster, false, now.wall);
         (email, record)
     };
-    Ended {
-        records: listed.into_iter().map(record).collect(),
-        outcome,
-        took: now.elapsed,
-    }
+    Ended { records: listed.into_iter().map(record).collect(), outcome, took: now.elapsed }
 }
 
 fn check(text: &str) -> Vec<String> {
@@ -251,19 +234,12 @@ fn check(text: &str) -> Vec<String> {
             check_row(row, &email, &ended.records[&email], &heard, &mut faults);
         }
     }
-    let Run {
-        shut,
-        out_of_time,
-        over_within,
-        ..
-    } = &scenario.run;
+    let Run { shut, out_of_time, over_within, .. } = &scenario.run;
     let found = ended.outcome.found.shut.map_or("no", Shut::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
-        faults
-            .0
-            .push(format!("it took {}", humantime::format_duration(ended.took)));
+        faults.0.push(format!("it took {}", humantime::format_duration(ended.took)));
     }
     check_heard(&scenario, &heard, &mut faults);
     faults.0
@@ -279,24 +255,13 @@ fn check_row(row: &Row, email: &str, record: &Record, heard: &Heard, faults: &mu
     if !reasons.iter().any(|reason| reason == word) {
         let reply = record.reply.as_ref().map(ToString::to_string).unwrap_or_default();
         let rule = &judgement.rule;
-        faults.0.push(format!(
-            "{email}: expected {}, got {word} by `{rule}` {reply}",
-            reasons.join(" or ")
-        ));
+        faults.0.push(format!("{email}: expected {}, got {word} by `{rule}` {reply}", reasons.join(" or ")));
     }
     if let Some(verdict) = &row.verdict {
-        faults.same(
-            &format!("{email}: verdict"),
-            verdict,
-            judgement.reason.verdict().word(),
-        );
+        faults.same(&format!("{email}: verdict"), verdict, judgement.reason.verdict().word());
     }
     if let Some(confidence) = &row.confidence {
-        faults.same(
-            &format!("{email}: confidence"),
-            confidence,
-            judgement.confidence.word(),
-        );
+        faults.same(&format!("{email}: confidence"), confidence, judgement.confidence.word());
     }
     if let Some(rule) = &row.rule {
         faults.same(&format!("{email}: rule"), rule, &judgement.rule);
@@ -305,11 +270,7 @@ fn check_row(row: &Row, email: &str, record: &Record, heard: &Heard, faults: &mu
         faults.same(&format!("{email}: attempts"), attempts, record.attempts);
     }
     if let Some(meant) = &row.did_you_mean {
-        faults.same(
-            &format!("{email}: did_you_mean"),
-            meant,
-            record.did_you_mean.as_deref().unwrap_or(""),
-        );
+        faults.same(&format!("{email}: did_you_mean"), meant, record.did_you_mean.as_deref().unwrap_or(""));
     }
     if let Some(time) = &row.retry_after {
         let shown = |at: SystemTime| humantime::format_rfc3339_seconds(at).to_string();
@@ -323,56 +284,27 @@ fn check_row(row: &Row, email: &str, record: &Record, heard: &Heard, faults: &mu
 }
 
 fn check_heard(scenario: &Scenario, heard: &Heard, faults: &mut Faults) {
-    let Expected {
-        sessions,
-        rcpts,
-        made_up,
-        made_up_names,
-        postmaster,
-        starttls,
-        at,
-        most_at_once,
-    } = &scenario.heard;
+    let Expected { sessions, rcpts, made_up, made_up_names, postmaster, starttls, at, most_at_once } =
+        &scenario.heard;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
     let asked: Vec<(&String, &u64)> = heard.hosts.values().flat_map(|host| &host.asked).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
-    let controls: Vec<_> = asked
-        .iter()
-        .filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email))
-        .collect();
-    let command = |verb: &str| {
-        heard
-            .hosts
-            .values()
-            .filter_map(|host| host.commands.get(verb))
-            .sum::<u64>()
-    };
+    let controls: Vec<_> =
+        asked.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
+    let command = |verb: &str| heard.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
     faults.within("sessions", *sessions, heard.sessions());
     faults.within("rcpts", *rcpts, heard.rcpts());
-    faults.within(
-        "made_up",
-        *made_up,
-        controls.iter().map(|(_, times)| **times).sum(),
-    );
+    faults.within("made_up", *made_up, controls.iter().map(|(_, times)| **times).sum());
     let names: BTreeSet<_> = controls.iter().map(|(email, _)| *email).collect();
     faults.within("made_up_names", *made_up_names, names.len() as u64);
     let postmasters = asked.iter().filter(|(email, _)| is_postmaster(email));
-    faults.within(
-        "postmaster",
-        *postmaster,
-        postmasters.map(|(_, times)| **times).sum(),
-    );
+    faults.within("postmaster", *postmaster, postmasters.map(|(_, times)| **times).sum());
     faults.within("starttls", *starttls, command("STARTTLS"));
     for (host, sessions) in at {
         let got = heard.hosts.get(host).map_or(0, |host| host.sessions);
         faults.within(&format!("sessions at {host}"), Some(*sessions), got);
     }
-    let most = heard
-        .hosts
-        .values()
-        .map(|host| host.most_at_once)
-        .max()
-        .unwrap_or(0);
+    let most = heard.hosts.values().map(|host| host.most_at_once).max().unwrap_or(0);
     faults.within("most_at_once", *most_at_once, u64::from(most));
     faults.same("DATA", 0, command("DATA") + command("BDAT"));
     faults.same("violations", "{}", format!("{:?}", heard.violations()));
@@ -382,14 +314,8 @@ fn check_heard(scenario: &Scenario, heard: &Heard, faults: &mut Faults) {
 fn every_scenario_ends_as_it_says() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
     let only = std::env::var("SCENARIO").ok();
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.retain(|file| {
-        only.as_ref()
-            .is_none_or(|only| file.to_string_lossy().contains(only))
-    });
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| only.as_ref().is_none_or(|only| file.to_string_lossy().contains(only)));
     files.sort();
     assert!(!files.is_empty());
     let mut failed = String::new();
@@ -399,17 +325,11 @@ fn every_scenario_ends_as_it_says() {
         let faults = std::panic::catch_unwind(|| check(&text)).unwrap_or_else(|panic| {
             let message = panic.downcast::<String>().map(|text| *text);
             vec![message.unwrap_or_else(|panic| {
-                panic
-                    .downcast::<&str>()
-                    .map_or_else(|_| "?".into(), |text| (*text).to_string())
+                panic.downcast::<&str>().map_or_else(|_| "?".into(), |text| (*text).to_string())
             })]
         });
         if !faults.is_empty() {
-            let shown = faults
-                .iter()
-                .take(8)
-                .map(|fault| format!("\n    {fault}"))
-                .collect::<String>();
+            let shown = faults.iter().take(8).map(|fault| format!("\n    {fault}")).collect::<String>();
             failed += &format!("\n{name}: {} faults{shown}", faults.len());
         }
     }

@@ -77,17 +77,12 @@ impl Domain {
 
     /// The name as its owner writes it, for display only.
     pub fn to_unicode(&self) -> String {
-        Uts46::new()
-            .to_unicode(self.0.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow)
-            .0
-            .into_owned()
+        Uts46::new().to_unicode(self.0.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow).0.into_owned()
     }
 
     /// True when the name is `suffix` or ends in `.suffix`; `suffix` is lower-case without a leading dot.
     pub fn is_within(&self, suffix: &str) -> bool {
-        self.0
-            .strip_suffix(suffix)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        self.0.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
     /// The name, then each name above it, down to and without the top level: `a.b.example`, `b.example`.
@@ -142,74 +137,23 @@ pub struct SpecialUse {
 /// Names set aside for something else than mail, sorted: the IANA registry "Special-Use Domain Names" and ICANN's
 /// `internal`. Without `example.com` and its sisters: they exist in the DNS, which says itself that they take no mail.
 const SPECIAL_USE: &[SpecialUse] = &[
-    SpecialUse {
-        name: "6tisch.arpa",
-        source: "RFC 9031",
-    },
-    SpecialUse {
-        name: "alt",
-        source: "RFC 9476",
-    },
-    SpecialUse {
-        name: "eap-noob.arpa",
-        source: "RFC 9140",
-    },
-    SpecialUse {
-        name: "eap.arpa",
-        source: "RFC 9965",
-    },
-    SpecialUse {
-        name: "example",
-        source: "RFC 6761",
-    },
-    SpecialUse {
-        name: "home.arpa",
-        source: "RFC 8375",
-    },
-    SpecialUse {
-        name: "in-addr.arpa",
-        source: "RFC 6761",
-    },
-    SpecialUse {
-        name: "internal",
-        source: "ICANN resolution 2024.07.29.06",
-    },
-    SpecialUse {
-        name: "invalid",
-        source: "RFC 6761",
-    },
-    SpecialUse {
-        name: "ip6.arpa",
-        source: "RFC 6761",
-    },
-    SpecialUse {
-        name: "ipv4only.arpa",
-        source: "RFC 8880",
-    },
-    SpecialUse {
-        name: "local",
-        source: "RFC 6762",
-    },
-    SpecialUse {
-        name: "localhost",
-        source: "RFC 6761",
-    },
-    SpecialUse {
-        name: "onion",
-        source: "RFC 7686",
-    },
-    SpecialUse {
-        name: "resolver.arpa",
-        source: "RFC 9462",
-    },
-    SpecialUse {
-        name: "service.arpa",
-        source: "RFC 9665",
-    },
-    SpecialUse {
-        name: "test",
-        source: "RFC 6761",
-    },
+    SpecialUse { name: "6tisch.arpa", source: "RFC 9031" },
+    SpecialUse { name: "alt", source: "RFC 9476" },
+    SpecialUse { name: "eap-noob.arpa", source: "RFC 9140" },
+    SpecialUse { name: "eap.arpa", source: "RFC 9965" },
+    SpecialUse { name: "example", source: "RFC 6761" },
+    SpecialUse { name: "home.arpa", source: "RFC 8375" },
+    SpecialUse { name: "in-addr.arpa", source: "RFC 6761" },
+    SpecialUse { name: "internal", source: "ICANN resolution 2024.07.29.06" },
+    SpecialUse { name: "invalid", source: "RFC 6761" },
+    SpecialUse { name: "ip6.arpa", source: "RFC 6761" },
+    SpecialUse { name: "ipv4only.arpa", source: "RFC 8880" },
+    SpecialUse { name: "local", source: "RFC 6762" },
+    SpecialUse { name: "localhost", source: "RFC 6761" },
+    SpecialUse { name: "onion", source: "RFC 7686" },
+    SpecialUse { name: "resolver.arpa", source: "RFC 9462" },
+    SpecialUse { name: "service.arpa", source: "RFC 9665" },
+    SpecialUse { name: "test", source: "RFC 6761" },
 ];
 
 /// Is this a name that was set aside and can't receive mail? A scripted world gives such names routes: whether the
@@ -304,12 +248,7 @@ pub(super) fn stranger(b: u8, other: FaultKind) -> FaultKind {
 fn to_ascii(text: &str) -> Option<String> {
     // Lengths and empty labels are told apart by `scan`.
     Uts46::new()
-        .to_ascii(
-            text.as_bytes(),
-            AsciiDenyList::STD3,
-            Hyphens::CheckFirstLast,
-            DnsLength::Ignore,
-        )
+        .to_ascii(text.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Ignore)
         .ok()
         .map(std::borrow::Cow::into_owned)
 }
@@ -323,17 +262,11 @@ fn international(text: &str) -> Result<Domain, DomainFault> {
     };
     // An A-label of an A-label: valid for the lenient treatment of hyphens, and no label of any registry.
     if let Some(at) = ascii.find("xn--xn--") {
-        return Err(SyntaxFault {
-            kind: FaultKind::Punycode,
-            at: at.min(text.len()),
-        });
+        return Err(SyntaxFault { kind: FaultKind::Punycode, at: at.min(text.len()) });
     }
     // After a conversion offsets mean nothing to the reader of the original: the start of the domain is shown.
     match scan(ascii.as_bytes()) {
-        Ok(_) if ascii.len() > NAME_MAX_BYTES => Err(SyntaxFault {
-            kind: FaultKind::DomainTooLong,
-            at: 0,
-        }),
+        Ok(_) if ascii.len() > NAME_MAX_BYTES => Err(SyntaxFault { kind: FaultKind::DomainTooLong, at: 0 }),
         Ok(_) => Ok(Domain(ascii.into())),
         Err(fault) => Err(SyntaxFault { at: 0, ..fault }),
     }
@@ -343,10 +276,7 @@ fn international(text: &str) -> Result<Domain, DomainFault> {
 fn blame(text: &str) -> DomainFault {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || !b.is_ascii();
     if let Some((at, b)) = text.bytes().enumerate().find(|&(_, b)| !allowed(b)) {
-        return SyntaxFault {
-            kind: stranger(b, FaultKind::DomainCharacter),
-            at,
-        };
+        return SyntaxFault { kind: stranger(b, FaultKind::DomainCharacter), at };
     }
     let mut start = 0;
     for label in text.split(FULL_STOPS) {
@@ -359,16 +289,10 @@ fn blame(text: &str) -> DomainFault {
             };
             return SyntaxFault { kind, at: start };
         }
-        let stop = text[start + label.len()..]
-            .chars()
-            .next()
-            .map_or(0, char::len_utf8);
+        let stop = text[start + label.len()..].chars().next().map_or(0, char::len_utf8);
         start += label.len() + stop;
     }
-    SyntaxFault {
-        kind: FaultKind::InternationalDomain,
-        at: 0,
-    }
+    SyntaxFault { kind: FaultKind::InternationalDomain, at: 0 }
 }
 
 impl fmt::Display for Domain {
@@ -398,11 +322,7 @@ mod tests {
             ("r3---sn.example", "r3---sn.example"),
             ("<\u{338}7.example", "xn--7-mgo.example"),
         ] {
-            assert_eq!(
-                Domain::parse(text).map(|domain| domain.to_string()),
-                Ok(name.to_owned()),
-                "{text}"
-            );
+            assert_eq!(Domain::parse(text).map(|domain| domain.to_string()), Ok(name.to_owned()), "{text}");
         }
     }
 
@@ -413,18 +333,12 @@ mod tests {
         let fault = |kind, at| Err(SyntaxFault { kind, at });
         assert_eq!(Domain::parse(&name(62)), fault(FaultKind::DomainTooLong, 253));
         assert_eq!(Domain::parse(&name(64)), fault(FaultKind::LabelTooLong, 255));
-        assert_eq!(
-            Domain::parse("xn--xn---epa.example"),
-            fault(FaultKind::Punycode, 0)
-        );
+        assert_eq!(Domain::parse("xn--xn---epa.example"), fault(FaultKind::Punycode, 0));
     }
 
     #[test]
     fn names_out_of_the_dns_may_have_underscores_and_the_root() {
-        assert_eq!(
-            Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(),
-            "mx_1.example.com"
-        );
+        assert_eq!(Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(), "mx_1.example.com");
         let fault = |kind, at| Err(SyntaxFault { kind, at });
         for (text, error) in [
             (".", fault(FaultKind::NoDomain, 0)),
@@ -441,16 +355,10 @@ mod tests {
         let domain = Domain::parse("mail.example.com").unwrap();
         assert!(domain.is_within("example.com") && domain.is_within("mail.example.com"));
         assert!(!domain.is_within("ample.com") && !domain.is_within("x.mail.example.com"));
-        assert_eq!(
-            domain.and_parents().collect::<Vec<_>>(),
-            ["mail.example.com", "example.com"]
-        );
+        assert_eq!(domain.and_parents().collect::<Vec<_>>(), ["mail.example.com", "example.com"]);
         assert_eq!(domain.registrable(), Some("example.com"));
         assert_eq!(Domain::parse("co.uk").unwrap().registrable(), None);
-        assert_eq!(
-            Domain::parse("xn--bcher-kva.example").unwrap().to_unicode(),
-            "bücher.example"
-        );
+        assert_eq!(Domain::parse("xn--bcher-kva.example").unwrap().to_unicode(), "bücher.example");
     }
 
     #[test]

@@ -20,10 +20,7 @@ pub type DomainFault = SyntaxFault;
 impl SyntaxFault {
     /// The same fault seen from a text in which ours starts at byte `start`.
     pub(super) fn shifted(self, start: usize) -> SyntaxFault {
-        SyntaxFault {
-            at: self.at + start,
-            ..self
-        }
+        SyntaxFault { at: self.at + start, ..self }
     }
 }
 

@@ -52,14 +52,7 @@ impl Tables {
     pub fn new([disposable, disposable_mx, relays, free, roles, no_reply]: [Table; 6]) -> Tables {
         let names = [&roles, &no_reply].into_iter().flat_map(Table::entries);
         let roles = names.map(|(name, _)| name.to_owned()).collect();
-        Tables {
-            disposable,
-            disposable_mx,
-            relays,
-            free,
-            no_reply,
-            roles,
-        }
+        Tables { disposable, disposable_mx, relays, free, no_reply, roles }
     }
 
     /// Is it, or is it below, a throw-away service?
@@ -86,9 +79,7 @@ impl Tables {
     pub fn is_role(&self, local: &str) -> bool {
         let name = name(local);
         // Numbered roles: `info2`, `support-1`.
-        let base = name
-            .trim_end_matches(|c: char| c.is_ascii_digit())
-            .trim_end_matches(['-', '_', '.']);
+        let base = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_', '.']);
         self.roles.contains(&*name) || (base.len() < name.len() && self.roles.contains(base))
     }
 
@@ -99,18 +90,12 @@ impl Tables {
 
     /// What the lists say about a domain.
     pub fn of_domain(&self, domain: &Domain) -> DomainKinds {
-        DomainKinds {
-            disposable: self.is_disposable(domain),
-            free: self.is_free(domain),
-        }
+        DomainKinds { disposable: self.is_disposable(domain), free: self.is_free(domain) }
     }
 
     /// The kinds of an address, each determined.
     pub fn of(&self, address: &Address) -> Kinds {
-        let domain = address
-            .domain()
-            .map(|domain| self.of_domain(domain))
-            .unwrap_or_default();
+        let domain = address.domain().map(|domain| self.of_domain(domain)).unwrap_or_default();
         self.with_domain(address.local(), domain)
     }
 
@@ -129,11 +114,7 @@ impl Tables {
 fn name(local: &str) -> Cow<'_, str> {
     let name = untagged(local);
     let is_plain = name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
-    if is_plain {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(name.to_lowercase())
-    }
+    if is_plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
 /// The local part without its tag. Only the plus: other separators belong to names at most providers.
@@ -158,11 +139,7 @@ mod tests {
             ("free", kinds.free),
             ("tagged", kinds.tagged),
         ];
-        words
-            .into_iter()
-            .filter(|(_, is)| is.expect("determined"))
-            .map(|(word, _)| word)
-            .collect()
+        words.into_iter().filter(|(_, is)| is.expect("determined")).map(|(word, _)| word).collect()
     }
 
     #[test]

@@ -55,11 +55,7 @@ fn ipv6(text: &str) -> Option<Ipv6Addr> {
         return (!text.contains("::") || written <= 6).then_some(ip);
     };
     let [a, b, c, d] = ipv4(tail)?.octets();
-    let hex = format!(
-        "{head}:{:x}:{:x}",
-        u16::from_be_bytes([a, b]),
-        u16::from_be_bytes([c, d])
-    );
+    let hex = format!("{head}:{:x}:{:x}", u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     let written = head.split(':').filter(|group| !group.is_empty()).count();
     let ip: Ipv6Addr = hex.parse().ok()?;
     (!text.contains("::") || written <= 4).then_some(ip)

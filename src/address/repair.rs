@@ -81,19 +81,13 @@ pub fn read(raw: &str) -> (Result<Address, SyntaxFault>, Option<Repaired>) {
 /// Cleans a text. A valid address comes back as it is, and a cleaned text stays clean.
 pub fn clean(raw: &str) -> Repaired {
     if Address::parse(raw).is_ok() {
-        return Repaired {
-            text: raw.to_owned(),
-            repairs: Vec::new(),
-        };
+        return Repaired { text: raw.to_owned(), repairs: Vec::new() };
     }
     scrub(raw)
 }
 
 fn scrub(raw: &str) -> Repaired {
-    let mut repaired = Repaired {
-        text: raw.to_owned(),
-        repairs: Vec::new(),
-    };
+    let mut repaired = Repaired { text: raw.to_owned(), repairs: Vec::new() };
     // Each step shortens the text or makes it plainer, so this ends; the order is that of the layers an export adds.
     while let Some((text, repair)) = STEPS.iter().find_map(|step| step(&repaired.text)) {
         repaired.text = text;
@@ -126,20 +120,13 @@ const STEPS: &[Step] = &[
 
 fn invisible(text: &str) -> Option<(String, Repair)> {
     // A domain is spelled with them or is another domain, so there they stay and UTS #46 judges.
-    let (local, domain) = text
-        .rsplit_once('@')
-        .map_or((text, ""), |(local, _)| text.split_at(local.len()));
-    let among_ascii = local
-        .chars()
-        .all(|c| c.is_ascii() || is_joiner(c) || is_invisible(c));
+    let (local, domain) = text.rsplit_once('@').map_or((text, ""), |(local, _)| text.split_at(local.len()));
+    let among_ascii = local.chars().all(|c| c.is_ascii() || is_joiner(c) || is_invisible(c));
     let wrong = |c: char| is_invisible(c) || (among_ascii && is_joiner(c));
     if !local.contains(wrong) && !domain.contains(is_invisible) {
         return None;
     }
-    Some((
-        local.replace(wrong, "") + &domain.replace(is_invisible, ""),
-        Repair::Invisible,
-    ))
+    Some((local.replace(wrong, "") + &domain.replace(is_invisible, ""), Repair::Invisible))
 }
 
 fn no_break_space(text: &str) -> Option<(String, Repair)> {
@@ -157,12 +144,7 @@ fn full_width(text: &str) -> Option<(String, Repair)> {
 }
 
 fn typographic_quotes(text: &str) -> Option<(String, Repair)> {
-    replace(
-        text,
-        Repair::TypographicQuote,
-        |c| plain_quote(c).is_some(),
-        plain_quote,
-    )
+    replace(text, Repair::TypographicQuote, |c| plain_quote(c).is_some(), plain_quote)
 }
 
 fn prefix(text: &str) -> Option<(String, Repair)> {
@@ -182,19 +164,11 @@ fn angle_brackets(text: &str) -> Option<(String, Repair)> {
         && let Some((inside, _)) = rest.split_once('>')
         && inside.contains('@')
     {
-        let repair = if name.trim().is_empty() {
-            Repair::AngleBrackets
-        } else {
-            Repair::DisplayName
-        };
+        let repair = if name.trim().is_empty() { Repair::AngleBrackets } else { Repair::DisplayName };
         return Some((inside.to_owned(), repair));
     }
     // One of the two was lost.
-    shorter(
-        text,
-        text.trim_start_matches('<').trim_end_matches('>'),
-        Repair::AngleBrackets,
-    )
+    shorter(text, text.trim_start_matches('<').trim_end_matches('>'), Repair::AngleBrackets)
 }
 
 fn comment(text: &str) -> Option<(String, Repair)> {
@@ -213,9 +187,7 @@ fn quotes(text: &str) -> Option<(String, Repair)> {
 }
 
 fn trailing_punctuation(text: &str) -> Option<(String, Repair)> {
-    let trimmed = text
-        .trim_end_matches(['.', ',', ';', ':'])
-        .trim_start_matches([',', ';', ':']);
+    let trimmed = text.trim_end_matches(['.', ',', ';', ':']).trim_start_matches([',', ';', ':']);
     shorter(text, trimmed, Repair::TrailingPunctuation)
 }
 
@@ -261,9 +233,7 @@ fn replace(
     if text.is_ascii() || !text.contains(&wrong) {
         return None;
     }
-    let plain = text
-        .chars()
-        .filter_map(|c| if wrong(c) { right(c) } else { Some(c) });
+    let plain = text.chars().filter_map(|c| if wrong(c) { right(c) } else { Some(c) });
     Some((plain.collect(), repair))
 }
 
@@ -297,10 +267,7 @@ pub fn split(raw: &str) -> Vec<&str> {
     pieces.push(raw[start..].trim());
     match pieces.len() {
         1 => vec![raw],
-        _ => pieces
-            .into_iter()
-            .map(|piece| piece.trim_start_matches(is_separator))
-            .collect(),
+        _ => pieces.into_iter().map(|piece| piece.trim_start_matches(is_separator)).collect(),
     }
 }
 
@@ -319,52 +286,20 @@ mod tests {
         for (raw, text, repairs) in [
             ("jane@example.com", "jane@example.com", &[][..]),
             (" jane@example.com\t", "jane@example.com", &[WhiteSpace]),
-            (
-                "\u{a0}jane@example.com\u{3000}",
-                "jane@example.com",
-                &[NoBreakSpace, WhiteSpace],
-            ),
-            (
-                "\u{feff}jane@exa\u{200b}mple.com",
-                "jane@example.com",
-                &[Invisible],
-            ),
+            ("\u{a0}jane@example.com\u{3000}", "jane@example.com", &[NoBreakSpace, WhiteSpace]),
+            ("\u{feff}jane@exa\u{200b}mple.com", "jane@example.com", &[Invisible]),
             ("jane\u{200c}@example.com", "jane@example.com", &[Invisible]),
-            (
-                "ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
-                "jane@example.com",
-                &[FullWidth],
-            ),
+            ("ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ", "jane@example.com", &[FullWidth]),
             ("jane@example。com", "jane@example.com", &[FullWidth]),
-            (
-                "o\u{2019}neill@example.com",
-                "o'neill@example.com",
-                &[TypographicQuote],
-            ),
-            (
-                "\u{201c}jane@example.com\u{201d}",
-                "jane@example.com",
-                &[TypographicQuote, Quotes],
-            ),
+            ("o\u{2019}neill@example.com", "o'neill@example.com", &[TypographicQuote]),
+            ("\u{201c}jane@example.com\u{201d}", "jane@example.com", &[TypographicQuote, Quotes]),
             ("mailto:jane@example.com?subject=x", "jane@example.com", &[Mailto]),
-            (
-                "MAILTO:jane%40example.com",
-                "jane@example.com",
-                &[Mailto, PercentEncoding],
-            ),
+            ("MAILTO:jane%40example.com", "jane@example.com", &[Mailto, PercentEncoding]),
             ("SMTP:jane@example.com", "jane@example.com", &[SmtpPrefix]),
             ("<jane@example.com>", "jane@example.com", &[AngleBrackets]),
             ("jane@example.com>", "jane@example.com", &[AngleBrackets]),
-            (
-                "\"Doe, Jane\" <jane@example.com>;",
-                "jane@example.com",
-                &[DisplayName],
-            ),
-            (
-                "jane@example.com (work)",
-                "jane@example.com",
-                &[Comment, WhiteSpace],
-            ),
+            ("\"Doe, Jane\" <jane@example.com>;", "jane@example.com", &[DisplayName]),
+            ("jane@example.com (work)", "jane@example.com", &[Comment, WhiteSpace]),
             ("'jane@example.com'", "jane@example.com", &[Quotes]),
             ("\"jane@example.com\"", "jane@example.com", &[Quotes]),
             ("jane@example.com.,", "jane@example.com", &[TrailingPunctuation]),
@@ -373,14 +308,7 @@ mod tests {
             ("jane%20doe@example.com", "jane%20doe@example.com", &[]),
             ("", "", &[]),
         ] {
-            assert_eq!(
-                clean(raw),
-                Repaired {
-                    text: text.to_owned(),
-                    repairs: repairs.to_vec()
-                },
-                "{raw:?}"
-            );
+            assert_eq!(clean(raw), Repaired { text: text.to_owned(), repairs: repairs.to_vec() }, "{raw:?}");
         }
     }
 
@@ -388,10 +316,7 @@ mod tests {
     fn a_repaired_address_is_read_and_the_repair_told() {
         let (address, repaired) = read(" jane@example.com ");
         assert_eq!(address, Address::parse("jane@example.com"));
-        assert_eq!(
-            repaired.map(|repaired| repaired.repairs),
-            Some(vec![Repair::WhiteSpace])
-        );
+        assert_eq!(repaired.map(|repaired| repaired.repairs), Some(vec![Repair::WhiteSpace]));
         assert_eq!(read("jane@example.com").1, None);
     }
 
@@ -399,14 +324,8 @@ mod tests {
     fn several_addresses_in_a_cell_come_apart() {
         for (raw, pieces) in [
             ("jane@example.com", &["jane@example.com"][..]),
-            (
-                "a@example.com, b@example.com",
-                &["a@example.com", "b@example.com"],
-            ),
-            (
-                "a@example.com;b@example.com;",
-                &["a@example.com", "b@example.com;"],
-            ),
+            ("a@example.com, b@example.com", &["a@example.com", "b@example.com"]),
+            ("a@example.com;b@example.com;", &["a@example.com", "b@example.com;"]),
             (
                 "a@example.com b@example.com\nc@example.com",
                 &["a@example.com", "b@example.com", "c@example.com"],
@@ -417,10 +336,7 @@ mod tests {
             ),
             ("\"x, y@z\" <a@example.com>", &["\"x, y@z\" <a@example.com>"]),
             ("a/b@example.com", &["a/b@example.com"]),
-            (
-                "a@example.com / b@example.com",
-                &["a@example.com", "b@example.com"],
-            ),
+            ("a@example.com / b@example.com", &["a@example.com", "b@example.com"]),
             ("no address, here", &["no address, here"]),
             ("", &[""]),
         ] {

@@ -33,12 +33,7 @@ impl Slip {
         let (typed, meant) = (typed.as_bytes(), meant.as_bytes());
         let head = typed.iter().zip(meant).take_while(|(a, b)| a == b).count();
         let (a, b) = (&typed[head..], &meant[head..]);
-        let tail = a
-            .iter()
-            .rev()
-            .zip(b.iter().rev())
-            .take_while(|(a, b)| a == b)
-            .count();
+        let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
         let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
         let first = head == 0;
         let slip = match (a, b) {
@@ -50,9 +45,7 @@ impl Slip {
             ([key], [other]) if next_to(*key, *other) => Slip::NextKey { first },
             ([_], [_]) => Slip::OtherKey { first },
             (&[one, two], &[first_meant, then]) if (one, two) == (then, first_meant) => Slip::Swapped,
-            _ if distance(a, b) == 2 => Slip::Two {
-                first: first && typed.first() != meant.first(),
-            },
+            _ if distance(a, b) == 2 => Slip::Two { first: first && typed.first() != meant.first() },
             _ => return None,
         };
         Some(slip)
@@ -126,13 +119,9 @@ mod tests {
 
     #[test]
     fn the_distance_counts_a_swap_as_one() {
-        for (a, b, edits) in [
-            ("", "", 0),
-            ("ab", "ba", 1),
-            ("abc", "ca", 3),
-            ("gmial", "gmail", 1),
-            ("abcd", "badc", 2),
-        ] {
+        for (a, b, edits) in
+            [("", "", 0), ("ab", "ba", 1), ("abc", "ca", 3), ("gmial", "gmail", 1), ("abcd", "badc", 2)]
+        {
             assert_eq!(distance(a.as_bytes(), b.as_bytes()), edits, "{a} {b}");
         }
     }

@@ -112,10 +112,7 @@ impl Address {
         if self.local.len() + 1 + domain.as_str().len() > ADDRESS_MAX_BYTES {
             return fault(FaultKind::TooLong, ADDRESS_MAX_BYTES);
         }
-        Ok(Address {
-            local: self.local.clone(),
-            host: Host::Domain(domain),
-        })
+        Ok(Address { local: self.local.clone(), host: Host::Domain(domain) })
     }
 }
 
@@ -199,11 +196,7 @@ fn quoted(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
     if !content.is_ascii() {
         unsightly(&text[..end])?;
     }
-    let local = if is_dot_string(&content) {
-        content
-    } else {
-        in_quotes(&content)
-    };
+    let local = if is_dot_string(&content) { content } else { in_quotes(&content) };
     Ok((local.into(), end))
 }
 
@@ -305,10 +298,7 @@ mod tests {
         for (text, wire) in [
             ("jane@example.com", "jane@example.com"),
             ("Jane.O'Neill+x@Example.COM", "Jane.O'Neill+x@example.com"),
-            (
-                "!#$%&'*+-/=?^_`{|}~@example.com",
-                "!#$%&'*+-/=?^_`{|}~@example.com",
-            ),
+            ("!#$%&'*+-/=?^_`{|}~@example.com", "!#$%&'*+-/=?^_`{|}~@example.com"),
             ("jane@localhost", "jane@localhost"),
             ("\"jane\"@example.com", "jane@example.com"),
             ("\"j\\ane\"@example.com", "jane@example.com"),

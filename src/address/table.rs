@@ -54,11 +54,7 @@ pub struct Own {
 impl Table {
     /// The list of a file that is compiled in.
     pub fn new(file: &'static str) -> Table {
-        Table {
-            built_in: after_head(file),
-            index: Arc::default(),
-            own: Arc::default(),
-        }
+        Table { built_in: after_head(file), index: Arc::default(), own: Arc::default() }
     }
 
     /// The value of a key, empty where the list has none; `None` for a key that is not listed.
@@ -101,11 +97,7 @@ impl Table {
             .lines()
             .map(entry)
             .filter(|(key, _)| !self.own.removed.contains(*key) && !self.own.added.contains_key(*key));
-        let own = self
-            .own
-            .added
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_str()));
+        let own = self.own.added.iter().map(|(key, value)| (key.as_str(), value.as_str()));
         built_in.chain(own).collect()
     }
 }
@@ -158,10 +150,7 @@ mod tests {
             ("", "a", None),
         ] {
             assert_eq!(find(lines, key), value, "{key} in {lines:?}");
-            let index = Index {
-                searches: SEARCHES.into(),
-                ..Index::default()
-            };
+            let index = Index { searches: SEARCHES.into(), ..Index::default() };
             assert_eq!(index.find(lines, key), value, "{key} in the index of {lines:?}");
         }
     }

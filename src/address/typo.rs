@@ -81,21 +81,11 @@ impl Targets {
                 "big" => Rank::Big,
                 _ => Rank::Common,
             };
-            Some(Target {
-                letters: letters(&domain.as_str()[..name]),
-                name,
-                domain,
-                rank,
-            })
+            Some(Target { letters: letters(&domain.as_str()[..name]), name, domain, rank })
         };
         let mut list: Vec<Target> = targets.entries().into_iter().filter_map(target).collect();
         list.sort_by_key(|target| target.name);
-        Targets {
-            list,
-            known: targets,
-            typos,
-            neighbours,
-        }
+        Targets { list, known: targets, typos, neighbours }
     }
 
     /// True for a domain that is nobody's slip.
@@ -183,13 +173,8 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
     let letters = letters(name);
     let mut best = None;
     let mut suffix_exists = None;
-    let shortest = targets
-        .list
-        .partition_point(|target| target.name + 2 < name.len());
-    for target in targets.list[shortest..]
-        .iter()
-        .take_while(|target| target.name <= name.len() + 2)
-    {
+    let shortest = targets.list.partition_point(|target| target.name + 2 < name.len());
+    for target in targets.list[shortest..].iter().take_while(|target| target.name <= name.len() + 2) {
         if (letters ^ target.letters).count_ones() > most_changed(target.name, name.len()) {
             continue;
         }
@@ -232,21 +217,13 @@ fn missing_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Cer
         let near = slip.letters() == 0 || (slip.letters() == 1 && whole.len() > 5);
         near.then_some((slip.letters(), target.rank, target))
     };
-    let nearest = targets
-        .list
-        .iter()
-        .filter_map(run_together)
-        .min_by_key(|&(letters, rank, _)| (letters, rank));
+    let nearest =
+        targets.list.iter().filter_map(run_together).min_by_key(|&(letters, rank, _)| (letters, rank));
     if let Some((.., target)) = nearest {
         return Some((target, Certainty::Likely));
     }
-    let named = targets
-        .list
-        .iter()
-        .filter(|target| target.name() == typed && target.rank != Rank::Common);
-    named
-        .min_by_key(|target| target.rank)
-        .map(|target| (target, Certainty::Hint))
+    let named = targets.list.iter().filter(|target| target.name() == typed && target.rank != Rank::Common);
+    named.min_by_key(|target| target.rank).map(|target| (target, Certainty::Hint))
 }
 
 /// How the typed end of the domain relates to the meant one.
@@ -267,10 +244,8 @@ impl Tail {
             return Some(Tail::Same);
         }
         if exists {
-            let slip = matches!(
-                (typed, meant),
-                ("co" | "cm" | "om", "com") | ("ne", "net") | ("uk", "co.uk")
-            );
+            let slip =
+                matches!((typed, meant), ("co" | "cm" | "om", "com") | ("ne", "net") | ("uk", "co.uk"));
             return Some(if slip { Tail::KnownSlip } else { Tail::Other });
         }
         // `com1`, `comcom`, `com.com`, `c` and one letter wrong.
@@ -342,17 +317,10 @@ pub fn suggest_for_fault(text: &str, fault: &SyntaxFault, targets: &Targets) -> 
 fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
     let lower = text.to_ascii_lowercase();
     let ends_in = |target: &&Target| lower.ends_with(target.domain.as_str());
-    let target = targets
-        .list
-        .iter()
-        .filter(ends_in)
-        .max_by_key(|target| target.domain.as_str().len())?;
+    let target = targets.list.iter().filter(ends_in).max_by_key(|target| target.domain.as_str().len())?;
     let local = &text[..text.len() - target.domain.as_str().len()];
     let stand_ins = ["(at)", "[at]", " at ", "_at_", "#", ".", "&", "*", " "];
-    let local = stand_ins
-        .iter()
-        .find_map(|stand_in| local.strip_suffix(stand_in))
-        .unwrap_or(local);
+    let local = stand_ins.iter().find_map(|stand_in| local.strip_suffix(stand_in)).unwrap_or(local);
     Address::parse(&format!("{local}@{}", target.domain)).ok()
 }
 
@@ -435,11 +403,7 @@ mod tests {
         ] {
             let fault = Address::parse(text).unwrap_err();
             let found = suggest_for_fault(text, &fault, &Lists::built_in().targets);
-            assert_eq!(
-                found.map(|address| address.to_string()).as_deref(),
-                meant,
-                "{text}"
-            );
+            assert_eq!(found.map(|address| address.to_string()).as_deref(), meant, "{text}");
         }
     }
 
@@ -456,12 +420,7 @@ mod tests {
     #[test]
     fn nobody_known_is_corrected() {
         let targets = &Lists::built_in().targets;
-        for (domain, _) in targets
-            .known
-            .entries()
-            .into_iter()
-            .chain(targets.neighbours.entries())
-        {
+        for (domain, _) in targets.known.entries().into_iter().chain(targets.neighbours.entries()) {
             assert_eq!(suggested(domain), None, "{domain}");
         }
     }

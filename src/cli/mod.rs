@@ -12,13 +12,7 @@ use crate::simulate::mix::Shipped;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]
-#[command(
-    name = "listproof",
-    version,
-    about,
-    max_term_width = 110,
-    propagate_version = true
-)]
+#[command(name = "listproof", version, about, max_term_width = 110, propagate_version = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -212,12 +206,7 @@ pub struct Probing {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["dns", "source_ip", "proxy"])]
     pub world: Option<PathBuf>,
     /// Ask this name server; may be given again [default: the system's].
-    #[arg(
-        long,
-        env = "LISTPROOF_DNS",
-        value_name = "ADDR[:PORT]",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "LISTPROOF_DNS", value_name = "ADDR[:PORT]", value_delimiter = ',')]
     pub dns: Vec<String>,
     /// The port of the mail servers [default: 25].
     #[arg(long, env = "LISTPROOF_SMTP_PORT", value_name = "N")]
@@ -226,20 +215,10 @@ pub struct Probing {
     #[arg(long, env = "LISTPROOF_SOURCE_IP", value_name = "ADDR")]
     pub source_ip: Option<std::net::IpAddr>,
     /// Connect through this proxy: `socks5://[USER:PASSWORD@]HOST:PORT`.
-    #[arg(
-        long,
-        env = "LISTPROOF_PROXY",
-        value_name = "URL",
-        conflicts_with = "source_ip"
-    )]
+    #[arg(long, env = "LISTPROOF_PROXY", value_name = "URL", conflicts_with = "source_ip")]
     pub proxy: Option<String>,
     /// Mail servers in this range may be connected to although it is not public; may be given again.
-    #[arg(
-        long,
-        env = "LISTPROOF_ALLOW_MX_NET",
-        value_name = "CIDR",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "LISTPROOF_ALLOW_MX_NET", value_name = "CIDR", value_delimiter = ',')]
     pub allow_mx_net: Vec<IpNet>,
     /// How hard to press [default: normal].
     #[arg(long, env = "LISTPROOF_PACE", value_enum)]

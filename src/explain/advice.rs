@@ -59,10 +59,7 @@ struct AtOperator {
     provider: Vec<String>,
     cause: Vec<String>,
     step: String,
-    #[expect(
-        dead_code,
-        reason = "for the reader of the file; the loader only asks that it is there"
-    )]
+    #[expect(dead_code, reason = "for the reader of the file; the loader only asks that it is there")]
     source: String,
 }
 
@@ -72,26 +69,17 @@ struct Table {
     at_operator: HashMap<(Cause, String), Advice>,
 }
 
-#[expect(
-    clippy::expect_used,
-    reason = "the data are part of the program, and a test loads them"
-)]
+#[expect(clippy::expect_used, reason = "the data are part of the program, and a test loads them")]
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let file: File = toml::from_str(include_str!("../policy/data/advice.toml")).expect("built-in advice");
     let cause = |word: &String| Cause::from_word(word).expect("a cause in the built-in advice");
-    let general: HashMap<Cause, Advice> = file
-        .cause
-        .into_iter()
-        .map(|(word, advice)| (cause(&word), advice))
-        .collect();
+    let general: HashMap<Cause, Advice> =
+        file.cause.into_iter().map(|(word, advice)| (cause(&word), advice)).collect();
     let mut at_operator = HashMap::new();
     for entry in file.operator {
         for cause in entry.cause.iter().map(cause) {
             for provider in &entry.provider {
-                let advice = Advice {
-                    who: general[&cause].who,
-                    step: entry.step.clone(),
-                };
+                let advice = Advice { who: general[&cause].who, step: entry.step.clone() };
                 at_operator.insert((cause, provider.clone()), advice);
             }
         }
@@ -121,13 +109,7 @@ mod tests {
 
     #[test]
     fn an_operator_with_a_way_of_its_own_is_named() {
-        assert_ne!(
-            advice(Cause::IpBlocklisted, Some("outlook")),
-            advice(Cause::IpBlocklisted, None)
-        );
-        assert_eq!(
-            advice(Cause::IpBlocklisted, Some("nobody-knows")),
-            advice(Cause::IpBlocklisted, None)
-        );
+        assert_ne!(advice(Cause::IpBlocklisted, Some("outlook")), advice(Cause::IpBlocklisted, None));
+        assert_eq!(advice(Cause::IpBlocklisted, Some("nobody-knows")), advice(Cause::IpBlocklisted, None));
     }
 }

@@ -52,10 +52,7 @@ pub fn failures(message: &str) -> Vec<Failure> {
 
 /// The messages of an mbox, or the one message of a file, without holding more than one in memory.
 pub fn messages<R: BufRead>(input: R) -> Messages<R> {
-    Messages {
-        input,
-        started: false,
-    }
+    Messages { input, started: false }
 }
 
 /// See [`messages`].
@@ -100,10 +97,7 @@ impl<R: BufRead> Iterator for Messages<R> {
 pub fn decoded(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
-        Err(_) => encoding_rs::WINDOWS_1252
-            .decode_without_bom_handling(bytes)
-            .0
-            .into_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
     }
 }
 
@@ -158,16 +152,9 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
         {
             continue;
         }
-        let after_type = |value: &'_ str| {
-            value
-                .split_once(';')
-                .map_or(value, |(_, rest)| rest)
-                .trim()
-                .to_owned()
-        };
-        let said = field("Diagnostic-Code")
-            .or_else(|| field("X-Supplementary-Info"))
-            .map(after_type);
+        let after_type =
+            |value: &'_ str| value.split_once(';').map_or(value, |(_, rest)| rest).trim().to_owned();
+        let said = field("Diagnostic-Code").or_else(|| field("X-Supplementary-Info")).map(after_type);
         let status = field("Status").unwrap_or("");
         let text = match said {
             Some(said) if find::has_code(&said) => said,
@@ -177,9 +164,7 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
         failures.push(Failure {
             reply: find::reply(&text),
             stage: find::stage_named(&text),
-            host: field("Remote-MTA")
-                .map(after_type)
-                .map(|host| host.to_ascii_lowercase()),
+            host: field("Remote-MTA").map(after_type).map(|host| host.to_ascii_lowercase()),
             recipient: Some(after_type(recipient).trim_matches(['<', '>']).to_owned()),
         });
     }
@@ -219,16 +204,12 @@ fn from_text(message: &str) -> Vec<Failure> {
     .unwrap_or(report.len());
     let paragraphs = report[..end].split("\n\n");
     let told = paragraphs.filter(|text| find::has_code(text) || find::names_recipient(text));
-    let (named, nameless): (Vec<_>, Vec<_>) = told
-        .map(find::failure)
-        .partition(|failure| failure.recipient.is_some());
+    let (named, nameless): (Vec<_>, Vec<_>) =
+        told.map(find::failure).partition(|failure| failure.recipient.is_some());
     // A transcript tells the administrator again what the list of recipients said, with stage and host.
     let mut failures: Vec<Failure> = Vec::new();
     for failure in named {
-        match failures
-            .iter_mut()
-            .find(|known| known.recipient == failure.recipient)
-        {
+        match failures.iter_mut().find(|known| known.recipient == failure.recipient) {
             None => failures.push(failure),
             Some(known) if known.stage.is_none() => *known = failure,
             Some(_) => {}
@@ -239,8 +220,5 @@ fn from_text(message: &str) -> Vec<Failure> {
 
 /// What follows the header.
 fn body(message: &str) -> &str {
-    message
-        .trim_start()
-        .split_once("\n\n")
-        .map_or(message, |(_, body)| body)
+    message.trim_start().split_once("\n\n").map_or(message, |(_, body)| body)
 }

@@ -50,12 +50,7 @@ pub fn failure(text: &str) -> Failure {
     let stage = stage_named(text);
     let host = first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase());
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
-    Failure {
-        reply: reply(text),
-        stage,
-        host,
-        recipient,
-    }
+    Failure { reply: reply(text), stage, host, recipient }
 }
 
 /// The reply in a text.
@@ -64,10 +59,7 @@ pub fn reply(text: &str) -> Reply {
         return reply;
     }
     // A transcript of Sendmail: what the server said stands behind `<<<`, the lines below it are Sendmail's own.
-    let heard: Vec<&str> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("<<< "))
-        .collect();
+    let heard: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
     if let Some(reply) = pasted(&heard.join("\n")) {
         return reply;
     }
@@ -78,12 +70,9 @@ pub fn reply(text: &str) -> Reply {
     }
     let status = first(&STATUS, text).map(str::to_owned);
     let words = text.split_once("stat=").map_or(text, |(_, words)| words);
-    let enhanced = status.clone().or_else(|| {
-        words
-            .split_whitespace()
-            .find_map(bare_status)
-            .map(|code| code.to_string())
-    });
+    let enhanced = status
+        .clone()
+        .or_else(|| words.split_whitespace().find_map(bare_status).map(|code| code.to_string()));
     let code = match enhanced.as_deref().and_then(|code| code.bytes().next()) {
         Some(b'2') => 250,
         Some(b'4') => 450,
@@ -102,8 +91,7 @@ fn pasted(text: &str) -> Option<Reply> {
     }
     let lines = text.lines().map(|line| {
         let line = line.trim();
-        line.strip_prefix(digits)
-            .map_or(line, |rest| rest.strip_prefix(['-', ' ']).unwrap_or(rest))
+        line.strip_prefix(digits).map_or(line, |rest| rest.strip_prefix(['-', ' ']).unwrap_or(rest))
     });
     Some(Reply::new(code, lines))
 }
@@ -122,9 +110,7 @@ pub fn names_recipient(text: &str) -> bool {
 fn close_quote(text: &str, code: usize) -> &str {
     let (before, reply) = text.split_at(code);
     let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
-    let reply = quote
-        .and_then(|quote| reply.rsplit_once(quote))
-        .map_or(reply, |(quoted, _)| quoted);
+    let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
     reply.split("\nGiving up on ").next().unwrap_or(reply).trim_end()
 }
 
@@ -133,10 +119,7 @@ fn bare_status(word: &str) -> Option<Enhanced> {
 }
 
 fn first<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
-    pattern
-        .captures(text)
-        .and_then(|found| found.get(1))
-        .map(|found| found.as_str())
+    pattern.captures(text).and_then(|found| found.get(1)).map(|found| found.as_str())
 }
 
 /// The step that a text names as the one that was answered.
@@ -165,9 +148,7 @@ pub fn stage_named(text: &str) -> Option<Stage> {
         (">>> data", Stage::Data),
         ("does not like recipient", Stage::Rcpt),
     ];
-    marks
-        .into_iter()
-        .find_map(|(mark, stage)| text.contains(mark).then_some(stage))
+    marks.into_iter().find_map(|(mark, stage)| text.contains(mark).then_some(stage))
 }
 
 #[cfg(test)]
@@ -176,20 +157,12 @@ mod tests {
 
     fn told(text: &str) -> (String, Option<Stage>, Option<String>, Option<String>) {
         let failure = failure(text);
-        (
-            failure.reply.to_string(),
-            failure.stage,
-            failure.host,
-            failure.recipient,
-        )
+        (failure.reply.to_string(), failure.stage, failure.host, failure.recipient)
     }
 
     #[test]
     fn log_lines_of_four_servers_are_read() {
-        let (host, who) = (
-            Some("mx.example.com".to_owned()),
-            Some("a@example.com".to_owned()),
-        );
+        let (host, who) = (Some("mx.example.com".to_owned()), Some("a@example.com".to_owned()));
         assert_eq!(
             told(
                 "Nov 21 10:00:00 mail postfix/smtp[81]: 4Fx1: to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/1/0, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))"
@@ -205,12 +178,7 @@ mod tests {
             told(
                 "2026-11-21 10:00:00 1abcde-000001-AA ** a@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@example.com>: 550 5.7.1 Blocked"
             ),
-            (
-                "550 5.7.1 Blocked".to_owned(),
-                Some(Stage::Rcpt),
-                host.clone(),
-                who.clone()
-            )
+            ("550 5.7.1 Blocked".to_owned(), Some(Stage::Rcpt), host.clone(), who.clone())
         );
         assert_eq!(
             told(
@@ -232,10 +200,7 @@ mod tests {
             ("550-one\r\nsecond", "550 one second"),
             ("User unknown", "550 User unknown"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
-            (
-                "Remote Server returned '550 5.1.1 no such thing here' today",
-                "550 5.1.1 no such thing here",
-            ),
+            ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {
             assert_eq!(super::reply(text).to_string(), reply, "{text}");
         }

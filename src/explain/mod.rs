@@ -49,12 +49,7 @@ impl<'a> Explainer<'a> {
         let stage = failure.stage.unwrap_or(Stage::Eod);
         let meaning = self.rules.read(&failure.reply, &Context { stage, provider });
         let advice = advice::advice(meaning.cause, provider);
-        Explanation {
-            failure,
-            provider,
-            meaning,
-            advice,
-        }
+        Explanation { failure, provider, meaning, advice }
     }
 
     /// Explains a text: a reply, log lines, a message or an mbox. At least one explanation comes out.
@@ -62,18 +57,11 @@ impl<'a> Explainer<'a> {
         let text = bounce::decoded(text);
         let failures = if bounce::is_message(&text) {
             let messages = bounce::messages(text.as_bytes());
-            messages
-                .filter_map(Result::ok)
-                .flat_map(|message| bounce::failures(&message))
-                .collect()
+            messages.filter_map(Result::ok).flat_map(|message| bounce::failures(&message)).collect()
         } else {
             Vec::new()
         };
-        let failures = if failures.is_empty() {
-            failures_outside_messages(&text)
-        } else {
-            failures
-        };
+        let failures = if failures.is_empty() { failures_outside_messages(&text) } else { failures };
         failures.into_iter().map(|failure| self.judge(failure)).collect()
     }
 
@@ -99,9 +87,7 @@ impl<'a> Explainer<'a> {
             input.read_to_end(&mut text)?;
             tell(self.explain(&text))?;
         }
-        tally
-            .summary()
-            .map_or(Ok(()), |summary| writeln!(output, "{summary}"))
+        tally.summary().map_or(Ok(()), |summary| writeln!(output, "{summary}"))
     }
 }
 

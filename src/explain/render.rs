@@ -14,12 +14,7 @@ const ENOUGH_DOMAINS: usize = 3;
 
 /// One failure, told.
 pub fn card(explanation: &Explanation<'_>) -> String {
-    let Explanation {
-        failure,
-        provider,
-        meaning,
-        advice,
-    } = explanation;
+    let Explanation { failure, provider, meaning, advice } = explanation;
     let cause = meaning.cause;
     let mut card = format!("{}\n", failure.reply);
     let mut row = |name: &str, value: &str| {
@@ -40,13 +35,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         row("wait", &humantime::format_duration(wait).to_string());
     }
     if let Some(hidden) = meaning.if_about_mailbox {
-        row(
-            "or",
-            &format!(
-                "{}, if other mailboxes at this server are accepted",
-                hidden.sentence()
-            ),
-        );
+        row("or", &format!("{}, if other mailboxes at this server are accepted", hidden.sentence()));
     }
     let mut codes = format!(
         "{} ({}, {}), rule {}",

@@ -51,25 +51,14 @@ pub(super) fn choose(
     if let Some(asked) = asked {
         let index = by_request(&sample.names, sample.has_header, asked)
             .ok_or_else(|| NotFound::Asked(asked.to_owned()))?;
-        return Ok(Found {
-            index,
-            sentence: format!("{}, as asked", title(sample, index)),
-        });
+        return Ok(Found { index, sentence: format!("{}, as asked", title(sample, index)) });
     }
     let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
     let shares: Vec<Share> = (0..sample.names.len())
-        .map(|index| {
-            if theirs(&index) {
-                Share::in_rows(&sample.rows, index)
-            } else {
-                Share::default()
-            }
-        })
+        .map(|index| if theirs(&index) { Share::in_rows(&sample.rows, index) } else { Share::default() })
         .collect();
     // The highest share; the leftmost of equals.
-    let fullest = (0..shares.len())
-        .rev()
-        .max_by_key(|&index| shares[index].percent());
+    let fullest = (0..shares.len()).rev().max_by_key(|&index| shares[index].percent());
     if sample.has_header {
         let mut named: Vec<(usize, usize)> = (0..)
             .zip(&sample.names)
@@ -98,9 +87,7 @@ pub(super) fn choose(
             });
         }
     }
-    let index = fullest
-        .filter(|&index| shares[index].percent() >= ENOUGH_PERCENT)
-        .ok_or(NotFound::None)?;
+    let index = fullest.filter(|&index| shares[index].percent() >= ENOUGH_PERCENT).ok_or(NotFound::None)?;
     let also: Vec<(usize, usize)> = (0..shares.len())
         .filter(|&other| other != index && shares[other].percent() >= ENOUGH_PERCENT)
         .map(|other| (0, other))
@@ -187,11 +174,7 @@ fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
     match candidates {
         [] | [_] => String::new(),
         [_, rest @ ..] => {
-            let names: Vec<String> = rest
-                .iter()
-                .take(3)
-                .map(|&(_, index)| title(sample, index))
-                .collect();
+            let names: Vec<String> = rest.iter().take(3).map(|&(_, index)| title(sample, index)).collect();
             format!("; also possible: {}", names.join(", "))
         }
     }
@@ -207,10 +190,7 @@ struct Share {
 impl Share {
     fn in_rows(rows: &[Vec<String>], index: usize) -> Share {
         let cells = rows.iter().filter_map(|row| row.get(index));
-        let mut share = Share {
-            addresses: 0,
-            filled: 0,
-        };
+        let mut share = Share { addresses: 0, filled: 0 };
         for cell in cells.filter(|cell| !cell.trim().is_empty()) {
             share.filled += 1;
             share.addresses += usize::from(looks_like_address(cell));
@@ -225,11 +205,7 @@ impl Share {
 
 impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "{} of {} filled cells are addresses",
-            self.addresses, self.filled
-        )
+        write!(f, "{} of {} filled cells are addresses", self.addresses, self.filled)
     }
 }
 
@@ -248,10 +224,7 @@ pub(super) fn looks_like_address(cell: &str) -> bool {
 
 /// A name as it is compared: lower case, letters and digits only.
 fn plain(name: &str) -> String {
-    name.chars()
-        .filter(|c| c.is_alphanumeric())
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 struct Names {
@@ -264,11 +237,7 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| Names::read(include_str!("colum
 
 impl Names {
     fn read(text: &str) -> Names {
-        let mut names = Names {
-            ranks: HashMap::new(),
-            words: Vec::new(),
-            refused: Vec::new(),
-        };
+        let mut names = Names { ranks: HashMap::new(), words: Vec::new(), refused: Vec::new() };
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         for (language, list) in lines.filter_map(|line| line.split_once(':')) {
             let list = list.split(',').map(plain);
@@ -309,22 +278,12 @@ mod tests {
 
     #[test]
     fn an_address_in_the_wrapping_of_an_export_is_one() {
-        for cell in [
-            "ann@x.example",
-            " Ann <ann@x.example>",
-            "\"ann@x.example\"",
-            "mailto:ann@x.example",
-        ] {
+        for cell in ["ann@x.example", " Ann <ann@x.example>", "\"ann@x.example\"", "mailto:ann@x.example"] {
             assert!(looks_like_address(cell), "{cell}");
         }
-        for cell in [
-            "",
-            "@ann",
-            "ann",
-            "write to ann@x.example",
-            "https://x.example/@ann",
-            "a@x.example;b@y.example",
-        ] {
+        for cell in
+            ["", "@ann", "ann", "write to ann@x.example", "https://x.example/@ann", "a@x.example;b@y.example"]
+        {
             assert!(!looks_like_address(cell), "{cell}");
         }
     }

@@ -105,10 +105,7 @@ impl ColumnSet {
             ColumnSet::Standard => Column::SmtpText,
             ColumnSet::Full => return Column::FULL.to_vec(),
         };
-        let first = Column::ALL
-            .iter()
-            .copied()
-            .take_while(|&column| column as u8 <= up_to as u8);
+        let first = Column::ALL.iter().copied().take_while(|&column| column as u8 <= up_to as u8);
         first.chain([Column::CheckedAt]).collect()
     }
 }
@@ -147,10 +144,9 @@ impl Prefix {
         let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
         let taken = |prefix: &str| {
             let same = |name: &str| {
-                Column::ALL.iter().any(|column| {
-                    name.trim()
-                        .eq_ignore_ascii_case(&format!("{prefix}{}", column.name()))
-                })
+                Column::ALL
+                    .iter()
+                    .any(|column| name.trim().eq_ignore_ascii_case(&format!("{prefix}{}", column.name())))
             };
             (0..names.len())
                 .filter(theirs)
@@ -160,20 +156,13 @@ impl Prefix {
         if let Some(prefix) = asked {
             let plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
             if !(prefix.is_empty() || prefix.starts_with(char::is_alphabetic) && prefix.chars().all(plain)) {
-                return Err(ListError::BadPrefix {
-                    prefix: prefix.to_owned(),
-                });
+                return Err(ListError::BadPrefix { prefix: prefix.to_owned() });
             }
             return match taken(prefix) {
-                None => Ok(Prefix {
-                    text: prefix.to_owned(),
-                    because_of: None,
-                }),
-                Some(column) => Err(ListError::PrefixTaken {
-                    name: list.to_owned(),
-                    prefix: prefix.to_owned(),
-                    column,
-                }),
+                None => Ok(Prefix { text: prefix.to_owned(), because_of: None }),
+                Some(column) => {
+                    Err(ListError::PrefixTaken { name: list.to_owned(), prefix: prefix.to_owned(), column })
+                }
             };
         }
         let earlier = own.and_then(|own| names[own.start].strip_suffix(Column::Verdict.name()));
@@ -182,11 +171,7 @@ impl Prefix {
         for number in 1.. {
             let Some(column) = taken(&text) else { break };
             because_of.get_or_insert(column);
-            text = if number == 1 {
-                "verify_".to_owned()
-            } else {
-                format!("verify_{number}_")
-            };
+            text = if number == 1 { "verify_".to_owned() } else { format!("verify_{number}_") };
         }
         Ok(Prefix { text, because_of })
     }
@@ -276,13 +261,7 @@ impl Column {
                     never_a_formula(text);
                 }),
             },
-            Column::Domain => text(
-                record
-                    .address
-                    .as_ref()
-                    .and_then(|a| a.domain())
-                    .map(Domain::as_str),
-            ),
+            Column::Domain => text(record.address.as_ref().and_then(|a| a.domain()).map(Domain::as_str)),
             Column::Provider => text(record.provider.as_deref()),
             Column::MxHost => text(record.mx_host.as_ref().map(Domain::as_str)),
             Column::IsCatchAll => flag(record.catch_all),
@@ -290,10 +269,9 @@ impl Column {
             Column::IsDisposable => flag(record.kinds.disposable),
             Column::IsFree => flag(record.kinds.free),
             Column::IsTagged => flag(record.kinds.tagged),
-            Column::SmtpCode => record
-                .reply
-                .as_ref()
-                .map_or(Value::None, |reply| Value::Number(u64::from(reply.code))),
+            Column::SmtpCode => {
+                record.reply.as_ref().map_or(Value::None, |reply| Value::Number(u64::from(reply.code)))
+            }
             Column::EnhancedCode => match record.reply.as_ref().and_then(|reply| reply.enhanced) {
                 None => Value::None,
                 Some(code) => compose(&|text| {
@@ -361,13 +339,7 @@ mod tests {
         let full = "verdict,reason,fault,action,did_you_mean,email_normalized,domain,provider,mx_host,is_catch_all,\
             is_role,is_disposable,is_free,is_tagged,smtp_code,enhanced_code,smtp_text,rule,confidence,attempts,\
             checked_at,expires_at,retry_after,duplicate_of";
-        let of = |set: ColumnSet| {
-            set.columns()
-                .iter()
-                .map(|c| c.name())
-                .collect::<Vec<_>>()
-                .join(",")
-        };
+        let of = |set: ColumnSet| set.columns().iter().map(|c| c.name()).collect::<Vec<_>>().join(",");
         assert_eq!(of(ColumnSet::Full), full);
         let (up_to_smtp_text, _) = full.split_once("rule,confidence").unwrap();
         assert_eq!(of(ColumnSet::Standard), format!("{up_to_smtp_text}checked_at"));
@@ -380,11 +352,7 @@ mod tests {
     #[test]
     fn columns_of_an_earlier_run_are_known_again() {
         let minimal = "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at";
-        let prefixed = minimal
-            .split(',')
-            .map(|name| format!("verify_{name}"))
-            .collect::<Vec<_>>()
-            .join(",");
+        let prefixed = minimal.split(',').map(|name| format!("verify_{name}")).collect::<Vec<_>>().join(",");
         for (header, expected) in [
             (format!("email,{minimal}"), Some(1..8)),
             (format!("{minimal},email"), Some(0..7)),
@@ -409,31 +377,17 @@ mod tests {
             |text: &str, because_of: Option<&str>| Ok((text.to_owned(), because_of.map(str::to_owned)));
         let ours = "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at";
         assert_eq!(choose("email,name", None), prefix("", None));
-        assert_eq!(
-            choose("email, Domain ", None),
-            prefix("verify_", Some(" Domain "))
-        );
-        assert_eq!(
-            choose("email,domain,verify_rule", None),
-            prefix("verify_2_", Some("domain"))
-        );
+        assert_eq!(choose("email, Domain ", None), prefix("verify_", Some(" Domain ")));
+        assert_eq!(choose("email,domain,verify_rule", None), prefix("verify_2_", Some("domain")));
         assert_eq!(choose(&format!("email,{ours}"), None), prefix("", None));
-        assert_eq!(
-            choose(&format!("email,{ours},REASON"), None),
-            prefix("verify_", Some("REASON"))
-        );
+        assert_eq!(choose(&format!("email,{ours},REASON"), None), prefix("verify_", Some("REASON")));
         assert_eq!(choose("email,domain", Some("lp_")), prefix("lp_", None));
         assert_eq!(
             choose("email,domain", Some("")),
-            Err(
-                "`list.csv`: the column prefix `` does not keep ours apart from the column `domain`"
-                    .to_owned()
-            )
+            Err("`list.csv`: the column prefix `` does not keep ours apart from the column `domain`"
+                .to_owned())
         );
-        assert_eq!(
-            choose("email", Some("=x")),
-            Err("`=x` cannot be a column prefix".to_owned())
-        );
+        assert_eq!(choose("email", Some("=x")), Err("`=x` cannot be a column prefix".to_owned()));
     }
 
     #[test]

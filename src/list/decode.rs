@@ -62,11 +62,7 @@ impl Encoding {
             }
         }
         // Windows-1252 text makes a valid UTF-8 sequence only by rare accident (`Ã¤`).
-        if broken > whole {
-            (Encoding::Windows1252, 0)
-        } else {
-            (Encoding::Utf8, 0)
-        }
+        if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
     }
 }
 
@@ -84,7 +80,9 @@ pub(super) struct Decode<R> {
 
 enum Coder {
     /// Holds the bytes of a character whose rest has not come yet.
-    Utf8 { held: Vec<u8> },
+    Utf8 {
+        held: Vec<u8>,
+    },
     Other {
         decoder: encoding_rs::Decoder,
         raw: Vec<u8>,
@@ -106,14 +104,7 @@ impl<R: Read> Decode<R> {
             Encoding::Utf16Be => other(UTF_16BE),
             Encoding::Windows1252 => other(WINDOWS_1252),
         };
-        Decode {
-            inner,
-            coder,
-            ready: Vec::new(),
-            given: 0,
-            ended: false,
-            mended: 0,
-        }
+        Decode { inner, coder, ready: Vec::new(), given: 0, ended: false, mended: 0 }
     }
 
     /// How many places were read as something else than their encoding allows, so far.
@@ -185,9 +176,8 @@ impl<R: Read> Decode<R> {
         while let Some(chunk) = chunks.next() {
             self.ready.extend_from_slice(chunk.valid().as_bytes());
             let last = chunks.peek().is_none();
-            let unfinished = std::str::from_utf8(chunk.invalid())
-                .err()
-                .is_some_and(|e| e.error_len().is_none());
+            let unfinished =
+                std::str::from_utf8(chunk.invalid()).err().is_some_and(|e| e.error_len().is_none());
             if last && unfinished && !self.ended {
                 held.extend_from_slice(chunk.invalid());
                 continue;

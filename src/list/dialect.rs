@@ -55,11 +55,7 @@ pub(super) struct Shape {
 
 /// Reads the beginning of a list, UTF-8 without a byte order mark; `whole` when it is all there is.
 pub(super) fn shape(text: &str, whole: bool) -> Shape {
-    let line_end = if !text.contains('\n') && text.contains('\r') {
-        b'\r'
-    } else {
-        b'\n'
-    };
+    let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
     let text = if whole {
         text
     } else {
@@ -69,10 +65,7 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
     if text.trim_start().starts_with('{') && json::is_object(first_line(text, line_end)) {
         return Shape {
             kind: Kind::Ndjson,
-            marks: Marks {
-                delimiter: None,
-                line_end,
-            },
+            marks: Marks { delimiter: None, line_end },
             sep_line: false,
             sample: json::sample(text, SAMPLE_ROWS),
         };
@@ -87,21 +80,10 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
         _ => None,
     };
     let rows = match delimiter {
-        Some(delimiter) => records(
-            text,
-            Marks {
-                delimiter: Some(delimiter),
-                line_end,
-            },
-        ),
+        Some(delimiter) => records(text, Marks { delimiter: Some(delimiter), line_end }),
         None => lines(text, line_end),
     };
-    Shape {
-        kind,
-        marks: Marks { delimiter, line_end },
-        sep_line: told.is_some(),
-        sample: sample(rows),
-    }
+    Shape { kind, marks: Marks { delimiter, line_end }, sep_line: told.is_some(), sample: sample(rows) }
 }
 
 fn first_line(text: &str, line_end: u8) -> &str {
@@ -113,19 +95,12 @@ fn lines(text: &str, line_end: u8) -> Vec<Vec<String>> {
     let lines = text.split(char::from(line_end));
     let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line));
     let filled = lines.filter(|line| !line.is_empty());
-    filled
-        .take(SAMPLE_ROWS)
-        .map(|line| vec![line.to_owned()])
-        .collect()
+    filled.take(SAMPLE_ROWS).map(|line| vec![line.to_owned()]).collect()
 }
 
 /// The first records as the csv crate reads them, but for those that the scanner can't read.
 fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
-    let anything = Wanted {
-        width: 1,
-        address: 0,
-        own: None,
-    };
+    let anything = Wanted { width: 1, address: 0, own: None };
     let mut scanner = Scanner::new(text.as_bytes(), marks, anything);
     let mut readable = Vec::new();
     let mut count = 0;
@@ -143,9 +118,7 @@ fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
         .flexible(true)
         .from_reader(readable.as_slice());
     let records = reader.records().map_while(Result::ok);
-    records
-        .map(|record| record.iter().map(str::to_owned).collect())
-        .collect()
+    records.map(|record| record.iter().map(str::to_owned).collect()).collect()
 }
 
 /// Excel's way to name the delimiter: a first line `sep=;`.
@@ -161,15 +134,8 @@ fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
 }
 
 fn kind(text: &str, line_end: u8) -> Kind {
-    let fits = DELIMITERS.map(|delimiter| {
-        Fit::of(&records(
-            text,
-            Marks {
-                delimiter: Some(delimiter),
-                line_end,
-            },
-        ))
-    });
+    let fits =
+        DELIMITERS.map(|delimiter| Fit::of(&records(text, Marks { delimiter: Some(delimiter), line_end })));
     let mut best: Option<(usize, u8)> = None;
     for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
         let score = fit.score();
@@ -208,10 +174,7 @@ struct Fit {
 impl Fit {
     fn of(rows: &[Vec<String>]) -> Fit {
         let (width, alike) = usual_width(rows);
-        let addressed = rows
-            .iter()
-            .filter(|row| row.iter().any(|cell| looks_like_address(cell)))
-            .count();
+        let addressed = rows.iter().filter(|row| row.iter().any(|cell| looks_like_address(cell))).count();
         Fit {
             rows: rows.len(),
             width,
@@ -235,10 +198,7 @@ fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
     for row in rows {
         *widths.entry(row.len()).or_default() += 1;
     }
-    widths
-        .into_iter()
-        .max_by_key(|&(width, count)| (count, width))
-        .unwrap_or((0, 0))
+    widths.into_iter().max_by_key(|&(width, count)| (count, width)).unwrap_or((0, 0))
 }
 
 /// Tells the header from the rows.
@@ -251,30 +211,19 @@ fn sample(mut rows: Vec<Vec<String>>) -> Sample {
     let (usual, _) = usual_width(&rows);
     // Some exports do not name all columns. A few rows that are too wide are those rows' trouble.
     let unnamed = rows.iter().filter(|row| filled_width(row) > header.len()).count();
-    let width = if unnamed * 2 > rows.len() {
-        header.len().max(usual)
-    } else {
-        header.len()
-    };
+    let width = if unnamed * 2 > rows.len() { header.len().max(usual) } else { header.len() };
     let names = (0..width)
         .map(|index| match header.get(index) {
             Some(name) if !name.trim().is_empty() => name.clone(),
             _ => format!("column_{}", index + 1),
         })
         .collect();
-    Sample {
-        names,
-        has_header,
-        has_keys: false,
-        rows,
-    }
+    Sample { names, has_header, has_keys: false, rows }
 }
 
 /// The number of cells up to the last that is not empty.
 fn filled_width(row: &[String]) -> usize {
-    row.iter()
-        .rposition(|cell| !cell.is_empty())
-        .map_or(0, |last| last + 1)
+    row.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1)
 }
 
 /// True when the first row names an address column, or when it looks like names above cells that look like values.
@@ -288,11 +237,7 @@ fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
     }
     let value = |(index, cell): (usize, &String)| {
         let cell = cell.trim();
-        let repeated = || {
-            others
-                .iter()
-                .any(|row| row.get(index).is_some_and(|other| other.trim() == cell))
-        };
+        let repeated = || others.iter().any(|row| row.get(index).is_some_and(|other| other.trim() == cell));
         cell.parse::<f64>().is_ok() || !cell.is_empty() && repeated()
     };
     if first.iter().enumerate().any(value) {

@@ -79,17 +79,10 @@ impl Firsts {
     pub fn first_of(&mut self, record: u64, key: &impl Hash) -> Result<Option<u64>, Full> {
         let (high, low) = self.hashers.hash(key);
         #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let print = Print {
-            high,
-            low: low as u32,
-        };
+        let print = Print { high, low: low as u32 };
         let number = u32::try_from(record).map_err(|_| Full)?;
         if self.records.len() == MOST_REMEMBERED {
-            return self
-                .records
-                .get(&print)
-                .map(|&first| Some(first.into()))
-                .ok_or(Full);
+            return self.records.get(&print).map(|&first| Some(first.into())).ok_or(Full);
         }
         let first = *self.records.entry(print).or_insert(number);
         Ok((first != number).then_some(first.into()))
@@ -112,11 +105,7 @@ impl Default for Finder {
 impl Finder {
     /// Starts without keys.
     pub fn new() -> Finder {
-        Finder {
-            hashers: Hashers::default(),
-            spill: Spill::default(),
-            last_record: 0,
-        }
+        Finder { hashers: Hashers::default(), spill: Spill::default(), last_record: 0 }
     }
 
     /// Notes that `record` (rising from call to call) has the address that `key` stands for.
@@ -152,13 +141,7 @@ impl Finder {
                 }
             }
         }
-        Ok(Duplicates {
-            repeats,
-            next_part: 0,
-            current: Vec::new().into_iter(),
-            waiting: None,
-            count,
-        })
+        Ok(Duplicates { repeats, next_part: 0, current: Vec::new().into_iter(), waiting: None, count })
     }
 }
 
@@ -209,9 +192,7 @@ impl Duplicates {
 }
 
 fn number(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0, |number, &byte| number << 8 | u64::from(byte))
+    bytes.iter().fold(0, |number, &byte| number << 8 | u64::from(byte))
 }
 
 /// Entries sorted into parts, in one file that has no name.
@@ -230,11 +211,7 @@ struct Part {
 
 impl Default for Spill {
     fn default() -> Spill {
-        Spill {
-            file: None,
-            file_bytes: 0,
-            parts: std::array::from_fn(|_| Part::default()),
-        }
+        Spill { file: None, file_bytes: 0, parts: std::array::from_fn(|_| Part::default()) }
     }
 }
 
@@ -286,28 +263,18 @@ mod tests {
             finder.feed(record, key).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
-        (1..)
-            .zip(keys)
-            .map(|(record, _)| duplicates.first_of(record).unwrap())
-            .collect()
+        (1..).zip(keys).map(|(record, _)| duplicates.first_of(record).unwrap()).collect()
     }
 
     fn remembered(keys: &[String]) -> Vec<Option<u64>> {
         let mut firsts = Firsts::default();
-        (1..)
-            .zip(keys)
-            .map(|(record, key)| firsts.first_of(record, key).unwrap())
-            .collect()
+        (1..).zip(keys).map(|(record, key)| firsts.first_of(record, key).unwrap()).collect()
     }
 
     fn expected(keys: &[String]) -> Vec<Option<u64>> {
         let mut first = HashMap::new();
-        let firsts = (1..)
-            .zip(keys)
-            .map(|(record, key)| (record, *first.entry(key).or_insert(record)));
-        firsts
-            .map(|(record, first)| (record != first).then_some(first))
-            .collect()
+        let firsts = (1..).zip(keys).map(|(record, key)| (record, *first.entry(key).or_insert(record)));
+        firsts.map(|(record, first)| (record != first).then_some(first)).collect()
     }
 
     proptest! {
@@ -322,9 +289,7 @@ mod tests {
 
     #[test]
     fn parts_that_went_to_the_file_are_found_too() {
-        let keys: Vec<String> = (0..400_000u64)
-            .map(|n| format!("{}@x.example", n * 7 % 250_001))
-            .collect();
+        let keys: Vec<String> = (0..400_000u64).map(|n| format!("{}@x.example", n * 7 % 250_001)).collect();
         assert_eq!(found(&keys), expected(&keys));
     }
 
@@ -347,9 +312,7 @@ mod tests {
         }
         let mut duplicates = finder.finish().unwrap();
         assert_eq!(duplicates.count(), 3);
-        let firsts: Vec<Option<u64>> = [1, 9, 10, 701, 702]
-            .map(|n| duplicates.first_of(n).unwrap())
-            .to_vec();
+        let firsts: Vec<Option<u64>> = [1, 9, 10, 701, 702].map(|n| duplicates.first_of(n).unwrap()).to_vec();
         assert_eq!(firsts, [None, Some(2), None, Some(2), None]);
     }
 }

@@ -231,10 +231,7 @@ impl ListError {
     }
 
     pub(super) fn write(path: &Path, source: io::Error) -> ListError {
-        ListError::Write {
-            path: path.to_owned(),
-            source,
-        }
+        ListError::Write { path: path.to_owned(), source }
     }
 }
 
@@ -242,20 +239,14 @@ const UNPACK_IT: &str = "if you trust it, unpack it yourself and name the unpack
 
 /// Puts the list's name to what the system says.
 pub(super) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
-    move |source| ListError::Read {
-        name: name.to_owned(),
-        source,
-    }
+    move |source| ListError::Read { name: name.to_owned(), source }
 }
 
 /// Names the columns a user can choose from; a wide list only in part.
 fn there_are(columns: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut names: Vec<String> = (1..)
-        .zip(columns)
-        .take(SHOWN)
-        .map(|(number, name)| format!("{number} `{}`", shown(name)))
-        .collect();
+    let mut names: Vec<String> =
+        (1..).zip(columns).take(SHOWN).map(|(number, name)| format!("{number} `{}`", shown(name))).collect();
     if columns.len() > SHOWN {
         names.push(format!("and {} more", columns.len() - SHOWN));
     }

@@ -36,10 +36,7 @@ impl Output {
     pub(super) fn create(folder: &Path, path: PathBuf) -> Result<Output, ListError> {
         let file = NamedTempFile::with_prefix_in(".listproof-", folder);
         let file = file.map_err(|error| ListError::write(&path, error))?;
-        Ok(Output {
-            path,
-            stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file),
-        })
+        Ok(Output { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
@@ -50,13 +47,8 @@ impl Output {
     /// Puts the file in its place.
     pub(super) fn place(self) -> Result<(), ListError> {
         let path = self.path;
-        let file = self
-            .stream
-            .into_inner()
-            .map_err(|error| ListError::write(&path, error.into_error()))?;
-        file.as_file()
-            .sync_all()
-            .map_err(|error| ListError::write(&path, error))?;
+        let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
+        file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
         let placed = file.persist(&path);
         placed.map_err(|error| ListError::write(&path, error.error))?;
         Ok(())
@@ -77,18 +69,14 @@ const FILES: [&str; 9] = [
 ];
 
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
-    let lists = FILES
-        .iter()
-        .flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
+    let lists = FILES.iter().flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
     let others = ["report.html", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
 /// True for a folder with the results of an earlier run: then all files of that name in it are ours.
 pub(super) fn has_results(folder: &Path, stem: &str) -> bool {
-    ["csv", "ndjson"]
-        .iter()
-        .any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
+    ["csv", "ndjson"].iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
 }
 
 /// Makes a folder that only its owner can look into, and those above it that are missing.
@@ -108,26 +96,20 @@ pub(super) fn may_replace(path: &Path, form: &Form, is_ours: impl FnOnce() -> bo
         Ok(meta) => meta,
     };
     if meta.is_symlink() {
-        return Err(ListError::Link {
-            path: path.to_owned(),
-        });
+        return Err(ListError::Link { path: path.to_owned() });
     }
     let same = |input: &PathBuf| match (input.canonicalize(), path.canonicalize()) {
         (Ok(input), Ok(output)) => input == output,
         _ => false,
     };
     if form.path.as_ref().is_some_and(same) {
-        return Err(ListError::Itself {
-            path: path.to_owned(),
-        });
+        return Err(ListError::Itself { path: path.to_owned() });
     }
     // Nothing is lost with an empty file, such as `mktemp` makes.
     if meta.is_file() && (meta.len() == 0 || is_ours()) {
         Ok(())
     } else {
-        Err(ListError::Foreign {
-            path: path.to_owned(),
-        })
+        Err(ListError::Foreign { path: path.to_owned() })
     }
 }
 
@@ -146,10 +128,8 @@ pub(super) fn is_results(path: &Path) -> bool {
         return columns::earlier(&names).is_some();
     }
     [b',', b';', b'\t', b'|'].into_iter().any(|delimiter| {
-        let mut reader = csv::ReaderBuilder::new()
-            .delimiter(delimiter)
-            .has_headers(false)
-            .from_reader(line.as_bytes());
+        let mut reader =
+            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_bytes());
         let header = reader.records().next().and_then(Result::ok);
         let names: Vec<String> = header.iter().flatten().map(str::to_owned).collect();
         columns::earlier(&names).is_some()

@@ -10,10 +10,9 @@ pub(super) fn refuse_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
     const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
     const UNPACK: &str = "unpack it and name the list in it";
     let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
-            "a ZIP archive or an office document",
-            "export as CSV, or unpack it and name the list in it",
-        ),
+        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => {
+            ("a ZIP archive or an office document", "export as CSV, or unpack it and name the list in it")
+        }
         [0xd0, 0xcf, 0x11, 0xe0, ..] => ("an old Excel workbook", AS_CSV),
         [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),
@@ -26,11 +25,7 @@ pub(super) fn refuse_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => ("text in UTF-32", "save it as UTF-8"),
         _ => return Ok(()),
     };
-    Err(ListError::Binary {
-        name: name.to_owned(),
-        what,
-        hint,
-    })
+    Err(ListError::Binary { name: name.to_owned(), what, hint })
 }
 
 /// Texts that are no lists.
@@ -38,32 +33,19 @@ pub(super) fn refuse_text(name: &str, text: &str) -> Result<(), ListError> {
     let start = text.trim_start();
     let lower: String = start.chars().take(15).collect::<String>().to_lowercase();
     let (what, hint) = if lower.starts_with("<!doctype html") || lower.starts_with("<html") {
-        (
-            "an HTML page",
-            "open it in a spreadsheet program and export as CSV (UTF-8)",
-        )
+        ("an HTML page", "open it in a spreadsheet program and export as CSV (UTF-8)")
     } else if lower.starts_with("<?xml") {
-        (
-            "an XML document",
-            "open it in a spreadsheet program and export as CSV (UTF-8)",
-        )
+        ("an XML document", "open it in a spreadsheet program and export as CSV (UTF-8)")
     } else if start.starts_with('[')
         && matches!(start[1..].trim_start().bytes().next(), Some(b'{' | b'"' | b'['))
     {
         ("a JSON array", "write one object per line: `jq -c '.[]'`")
     } else if start.starts_with('{')
-        && matches!(
-            start[1..].trim_start_matches(' ').bytes().next(),
-            Some(b'\r' | b'\n')
-        )
+        && matches!(start[1..].trim_start_matches(' ').bytes().next(), Some(b'\r' | b'\n'))
     {
         ("a JSON document", "write one object per line: `jq -c .`")
     } else {
         return Ok(());
     };
-    Err(ListError::Binary {
-        name: name.to_owned(),
-        what,
-        hint,
-    })
+    Err(ListError::Binary { name: name.to_owned(), what, hint })
 }

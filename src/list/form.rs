@@ -81,20 +81,12 @@ impl Form {
     /// What was found out, in one line for people.
     pub fn sentence(&self) -> String {
         let packed = self.compression.word().map(|word| format!(", {word}"));
-        let header = if self.has_header || self.kind == Kind::Ndjson {
-            ""
-        } else {
-            ", no header"
-        };
+        let header = if self.has_header || self.kind == Kind::Ndjson { "" } else { ", no header" };
         format!(
             "{} in {}{}{}{header}; addresses: {}",
             self.kind.word(),
             self.encoding.word(),
-            if self.encoding == Encoding::Utf8 {
-                ""
-            } else {
-                " (written as UTF-8)"
-            },
+            if self.encoding == Encoding::Utf8 { "" } else { " (written as UTF-8)" },
             packed.unwrap_or_default(),
             self.found
         )
@@ -113,9 +105,7 @@ impl Form {
         foreign::refuse_bytes(name, &raw)?;
         let (encoding, mark_bytes) = Encoding::detect(&raw);
         let mut text = Vec::new();
-        Decode::new(&raw[mark_bytes..], encoding)
-            .read_to_end(&mut text)
-            .map_err(read_error(name))?;
+        Decode::new(&raw[mark_bytes..], encoding).read_to_end(&mut text).map_err(read_error(name))?;
         let text = String::from_utf8_lossy(&text);
         if text.trim().is_empty() {
             return Err(ListError::Empty { name: name.clone() });
@@ -160,11 +150,9 @@ impl Form {
                 column,
                 columns: shape.sample.names.clone(),
             },
-            NotFound::None => ListError::NoAddressColumn {
-                name: name.clone(),
-                line,
-                columns: shape.sample.names.clone(),
-            },
+            NotFound::None => {
+                ListError::NoAddressColumn { name: name.clone(), line, columns: shape.sample.names.clone() }
+            }
         })?;
         form.address = found.index;
         form.found = found.sentence;
@@ -180,16 +168,9 @@ impl Form {
             let mark_bytes = if self.encoding == Encoding::Utf8 { 3 } else { 2 };
             source::read_full(&mut stream, &mut [0; 3][..mark_bytes]).map_err(read_error(name))?;
         }
-        let wanted = Wanted {
-            width: self.columns.len().max(1),
-            address: self.address,
-            own: self.own.clone(),
-        };
-        Ok(Scanner::new(
-            Decode::new(stream, self.encoding),
-            self.marks,
-            wanted,
-        ))
+        let wanted =
+            Wanted { width: self.columns.len().max(1), address: self.address, own: self.own.clone() };
+        Ok(Scanner::new(Decode::new(stream, self.encoding), self.marks, wanted))
     }
 
     /// Takes the header as it is written; returns its line, or the first row's.
@@ -213,10 +194,7 @@ impl Form {
                     match why {
                         Unread::Unclosed if is_row => {}
                         Unread::Unclosed => {
-                            return Err(ListError::BrokenHeader {
-                                name: self.name.clone(),
-                                line,
-                            });
+                            return Err(ListError::BrokenHeader { name: self.name.clone(), line });
                         }
                         Unread::TooLong => {
                             return Err(ListError::EndlessLine {

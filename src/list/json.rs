@@ -30,25 +30,20 @@ pub(super) fn fields(line: &str) -> Result<Vec<Field>, String> {
             let mut fields = Vec::new();
             while let Some((key, value)) = map.next_entry::<String, &'de RawValue>()? {
                 let start = value.get().as_ptr() as usize - self.0.as_ptr() as usize;
-                fields.push(Field {
-                    key,
-                    value: start..start + value.get().len(),
-                });
+                fields.push(Field { key, value: start..start + value.get().len() });
             }
             Ok(fields)
         }
     }
     let mut reader = serde_json::Deserializer::from_str(line);
     let fields = reader.deserialize_map(Fields(line));
-    fields
-        .and_then(|fields| reader.end().map(|()| fields))
-        .map_err(|error| {
-            if line.trim_start().starts_with('{') {
-                format!("not valid JSON at byte {}", error.column())
-            } else {
-                "not a JSON object".to_owned()
-            }
-        })
+    fields.and_then(|fields| reader.end().map(|()| fields)).map_err(|error| {
+        if line.trim_start().starts_with('{') {
+            format!("not valid JSON at byte {}", error.column())
+        } else {
+            "not a JSON object".to_owned()
+        }
+    })
 }
 
 pub(super) fn is_object(line: &str) -> bool {
@@ -70,11 +65,7 @@ pub(super) fn text(raw: &str) -> String {
 
 /// The first objects as a table: a column for each key, in order of appearance.
 pub(super) fn sample(text: &str, rows: usize) -> Sample {
-    let mut sample = Sample {
-        has_header: true,
-        has_keys: true,
-        ..Sample::default()
-    };
+    let mut sample = Sample { has_header: true, has_keys: true, ..Sample::default() };
     for line in text.lines().take(rows) {
         let Ok(fields) = fields(line) else { continue };
         let mut row = vec![String::new(); sample.names.len()];
@@ -94,10 +85,7 @@ pub(super) fn sample(text: &str, rows: usize) -> Sample {
 
 /// Writes a text as a JSON string.
 pub(super) fn write_string(out: &mut Vec<u8>, text: &str) {
-    if text
-        .bytes()
-        .all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\')
-    {
+    if text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\') {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');

@@ -133,11 +133,7 @@ impl Layout {
         let start = out.len();
         let mut own = row.own.clone();
         if self.kind == Kind::Lines {
-            cell::write(
-                out,
-                address.unwrap_or(&String::from_utf8_lossy(row.raw)),
-                self.delimiter,
-            );
+            cell::write(out, address.unwrap_or(&String::from_utf8_lossy(row.raw)), self.delimiter);
             return 0..0;
         }
         if let Some(address) = address {
@@ -196,11 +192,7 @@ impl Layout {
     }
 
     fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) {
-        let Ours {
-            columns,
-            told,
-            scratch,
-        } = ours;
+        let Ours { columns, told, scratch } = ours;
         for (n, column) in columns.iter().enumerate() {
             if n > 0 {
                 out.push(self.delimiter);
@@ -242,12 +234,7 @@ impl Layout {
                 }
             }
         }
-        if let Some(Ours {
-            columns,
-            told,
-            scratch,
-        }) = ours
-        {
+        if let Some(Ours { columns, told, scratch }) = ours {
             for column in columns {
                 if filled {
                     out.push(b',');
@@ -269,10 +256,7 @@ impl Layout {
             key.strip_prefix(&self.prefix)
                 .is_some_and(|name| Column::ALL.iter().any(|column| column.name() == name))
         };
-        let field = row
-            .fields
-            .iter()
-            .find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
+        let field = row.fields.iter().find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
         Some(Rejected {
             line: row.line,
             cause: Cause::KeyTaken(field.key.clone()),

@@ -40,11 +40,7 @@ pub struct List {
 pub fn open(source: &Source, options: &ReadOptions) -> Result<List, ListError> {
     let bytes = Bytes::of(source)?;
     let form = Form::of(&bytes, options)?;
-    Ok(List {
-        bytes,
-        form,
-        split_cells: options.split_cells,
-    })
+    Ok(List { bytes, form, split_cells: options.split_cells })
 }
 
 impl List {
@@ -238,10 +234,7 @@ impl Rows<'_> {
             }
         } else if self.scanner.span().cells > form.columns.len() && !self.surplus_is_empty() {
             let span = self.scanner.span();
-            let cause = Cause::TooManyCells {
-                cells: span.cells,
-                columns: form.columns.len(),
-            };
+            let cause = Cause::TooManyCells { cells: span.cells, columns: form.columns.len() };
             let rejected = self.rejected(span.line, cause, span.record.clone());
             return Ok(Some(Entry::Rejected(rejected)));
         }
@@ -304,9 +297,7 @@ impl Rows<'_> {
             return span.address.clone();
         }
         let Range { start, end } = span.record;
-        self.value
-            .as_ref()
-            .map_or(end..end, |value| start + value.start..start + value.end)
+        self.value.as_ref().map_or(end..end, |value| start + value.start..start + value.end)
     }
 
     /// The text of the address cell.

@@ -203,11 +203,7 @@ impl Span {
                 cell_start = next;
                 continue;
             }
-            let record_end = if end < next {
-                marks.record_end(bytes, at, end)
-            } else {
-                end
-            };
+            let record_end = if end < next { marks.record_end(bytes, at, end) } else { end };
             self.note(wanted, cell_start..record_end);
             self.record = reach.start..record_end;
             self.whole = reach.start..next;

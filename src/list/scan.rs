@@ -38,11 +38,7 @@ pub(super) enum Scanned {
     /// A record; [`Scanner::span`] says where.
     Record,
     /// The line, or its beginning, as far as it was kept.
-    Unread {
-        line: u64,
-        text: Range<usize>,
-        why: Unread,
-    },
+    Unread { line: u64, text: Range<usize>, why: Unread },
 }
 
 /// Reads records out of a stream.
@@ -127,11 +123,7 @@ impl<R: Read> Scanner<R> {
                 return Ok(Some(self.too_long()));
             }
             let (start, end, next) = (self.start, self.start + line_end, self.start + next);
-            let end = if end < next {
-                self.marks.record_end(&self.buffer, start, end)
-            } else {
-                end
-            };
+            let end = if end < next { self.marks.record_end(&self.buffer, start, end) } else { end };
             if end > start {
                 return self.record(end, next).map(Some);
             }
@@ -165,10 +157,7 @@ impl<R: Read> Scanner<R> {
                     .unwrap_or(usize::MAX),
             };
             let bytes = &self.buffer[..self.end];
-            match self
-                .span
-                .quoted(bytes, self.marks, delimiter, &self.wanted, reach)
-            {
+            match self.span.quoted(bytes, self.marks, delimiter, &self.wanted, reach) {
                 Walk::Done => {
                     let inner = &bytes[self.span.record.clone()];
                     let lines = if self.span.whole.len() == first_line_bytes {
@@ -250,17 +239,10 @@ mod tests {
     use crate::list::cell::unquote;
     use proptest::prelude::*;
 
-    const COMMA: Marks = Marks {
-        delimiter: Some(b','),
-        line_end: b'\n',
-    };
+    const COMMA: Marks = Marks { delimiter: Some(b','), line_end: b'\n' };
 
     fn wanting(address: usize, own: Option<Range<usize>>) -> Wanted {
-        Wanted {
-            width: 3,
-            address,
-            own,
-        }
+        Wanted { width: 3, address, own }
     }
 
     /// What was found, as text: `line: record | address cell`, or `line: ! unread line`.
@@ -282,18 +264,9 @@ mod tests {
 
     #[test]
     fn lines_end_in_any_way_and_empty_ones_are_no_records() {
-        let old_mac = Marks {
-            line_end: b'\r',
-            ..COMMA
-        };
-        let lines = Marks {
-            delimiter: None,
-            ..COMMA
-        };
-        assert_eq!(
-            found("a,b\r\n\r\n\nc\n,d", COMMA),
-            ["1: a,b | b", "4: c | ", "5: ,d | d"]
-        );
+        let old_mac = Marks { line_end: b'\r', ..COMMA };
+        let lines = Marks { delimiter: None, ..COMMA };
+        assert_eq!(found("a,b\r\n\r\n\nc\n,d", COMMA), ["1: a,b | b", "4: c | ", "5: ,d | d"]);
         assert_eq!(
             found("a,b\r\rc,\"d\re\"\rf", old_mac),
             ["1: a,b | b", "3: c,\"d\re\" | \"d\re\"", "5: f | "]
@@ -303,33 +276,20 @@ mod tests {
 
     #[test]
     fn a_quote_is_read_as_the_csv_crate_reads_it() {
-        assert_eq!(
-            found("a,\"b,\nc\"\"\",d\n", COMMA),
-            ["1: a,\"b,\nc\"\"\",d | \"b,\nc\"\"\""]
-        );
+        assert_eq!(found("a,\"b,\nc\"\"\",d\n", COMMA), ["1: a,\"b,\nc\"\"\",d | \"b,\nc\"\"\""]);
         assert_eq!(found("a,b \"c\" d\n", COMMA), ["1: a,b \"c\" d | b \"c\" d"]);
         assert_eq!(found("a,\"b\" c,d\n", COMMA), ["1: a,\"b\" c,d | \"b\" c"]);
     }
 
     #[test]
     fn a_quote_that_is_not_closed_costs_only_its_line() {
-        assert_eq!(
-            found("a,\"b\nc,d\ne,f\n", COMMA),
-            ["1: ! Unclosed a,\"b", "2: c,d | d", "3: e,f | f"]
-        );
+        assert_eq!(found("a,\"b\nc,d\ne,f\n", COMMA), ["1: ! Unclosed a,\"b", "2: c,d | d", "3: e,f | f"]);
         assert_eq!(
             found("a,\"b\nc,\"d\"\ne,\"f\ng\"\n", COMMA),
-            [
-                "1: ! Unclosed a,\"b",
-                "2: c,\"d\" | \"d\"",
-                "3: e,\"f\ng\" | \"f\ng\""
-            ]
+            ["1: ! Unclosed a,\"b", "2: c,\"d\" | \"d\"", "3: e,\"f\ng\" | \"f\ng\""]
         );
         // The second cell over several lines opens exactly where the first was found not to be one.
-        assert_eq!(
-            found("a,\"b\nc,\"d\ne\"\n", COMMA),
-            ["1: ! Unclosed a,\"b", "2: c,\"d\ne\" | \"d\ne\""]
-        );
+        assert_eq!(found("a,\"b\nc,\"d\ne\"\n", COMMA), ["1: ! Unclosed a,\"b", "2: c,\"d\ne\" | \"d\ne\""]);
     }
 
     #[test]

@@ -77,10 +77,7 @@ impl Bytes {
             Source::Stdin => ("stdin".to_owned(), None),
             Source::Path(path) => (path.display().to_string(), Some(path)),
         };
-        let failed = |source| ListError::Read {
-            name: name.clone(),
-            source,
-        };
+        let failed = |source| ListError::Read { name: name.clone(), source };
         let place = match path {
             None => Place::Spool(spool(&mut io::stdin().lock()).map_err(failed)?),
             Some(path) => {
@@ -99,12 +96,7 @@ impl Bytes {
             Place::File(path) => Some(path.clone()),
             Place::Spool(_) => None,
         };
-        let mut bytes = Bytes {
-            name: name.clone(),
-            path,
-            compression: Compression::Plain,
-            place,
-        };
+        let mut bytes = Bytes { name: name.clone(), path, compression: Compression::Plain, place };
         let mut magic = [0; 4];
         let filled = read_full(&mut bytes.open().map_err(failed)?, &mut magic).map_err(failed)?;
         bytes.compression = match &magic[..filled] {
@@ -141,11 +133,7 @@ impl Bytes {
                 Box::new(decoder)
             }
         };
-        Ok(Box::new(Unpacked {
-            inner: unpacked,
-            packed_bytes,
-            given_bytes: 0,
-        }))
+        Ok(Box::new(Unpacked { inner: unpacked, packed_bytes, given_bytes: 0 }))
     }
 }
 
@@ -206,9 +194,9 @@ pub(super) fn stem(path: Option<&Path>) -> String {
     for ending in [".gz", ".gzip", ".zst", ".zstd"] {
         stem = cut_ending(stem, ending);
     }
-    for ending in [
-        ".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm",
-    ] {
+    for ending in
+        [".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm"]
+    {
         let cut = cut_ending(stem, ending);
         if cut != stem {
             stem = cut;
@@ -264,14 +252,9 @@ mod tests {
         };
         assert_eq!(
             (text(), text()),
-            (
-                "email\nann@x.example\n".to_owned(),
-                "email\nann@x.example\n".to_owned()
-            )
+            ("email\nann@x.example\n".to_owned(), "email\nann@x.example\n".to_owned())
         );
-        let Place::Spool(file) = &bytes.place else {
-            panic!("it was spooled")
-        };
+        let Place::Spool(file) = &bytes.place else { panic!("it was spooled") };
         let mode = file.as_file().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -37,12 +37,7 @@ pub(super) fn spool(file: &File) -> io::Result<NamedTempFile> {
         name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the workbook has no visible sheet"))?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(io::Error::other)?;
 
-    let mut csv = Csv {
-        out: BufWriter::new(NamedTempFile::new()?),
-        row: 0,
-        column: 0,
-        bytes: 0,
-    };
+    let mut csv = Csv { out: BufWriter::new(NamedTempFile::new()?), row: 0, column: 0, bytes: 0 };
     while let Some(cell) = cells.next_cell().map_err(io::Error::other)? {
         let (row, column) = cell.get_position();
         csv.go_to(row, column)?;
@@ -69,10 +64,7 @@ fn measure(file: File) -> io::Result<()> {
 }
 
 fn too_large(what: &str, most_bytes: u64) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::FileTooLarge,
-        format!("{what} to more than {} GiB", most_bytes >> 30),
-    )
+    io::Error::new(io::ErrorKind::FileTooLarge, format!("{what} to more than {} GiB", most_bytes >> 30))
 }
 
 /// The cell's text. A date is written as ISO 8601 has it, without a time of midnight.

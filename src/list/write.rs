@@ -125,10 +125,9 @@ impl Outputs {
     pub fn create(target: &Target, form: &Form, options: &WriteOptions) -> Result<Outputs, ListError> {
         let layout = Layout::new(form, options.prefix.as_deref())?;
         let (results, splits) = match target {
-            Target::Stdout => (
-                Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())),
-                None,
-            ),
+            Target::Stdout => {
+                (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
+            }
             Target::File(path) => {
                 files::may_replace(path, form, || files::is_results(path))?;
                 let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -204,17 +203,9 @@ impl Outputs {
             return self.reject(&rejected);
         }
         let original = repaired.map(|_| row.address());
-        let told = Told {
-            record,
-            duplicate_of,
-            original,
-        };
+        let told = Told { record, duplicate_of, original };
         self.line.clear();
-        let ours = Ours {
-            columns: &self.columns,
-            told,
-            scratch: &mut self.scratch,
-        };
+        let ours = Ours { columns: &self.columns, told, scratch: &mut self.scratch };
         self.layout.told_row(row, ours, &mut self.line);
         self.results.write(&self.line)?;
         self.counts.note(record, duplicate_of);
@@ -224,11 +215,7 @@ impl Outputs {
         let (layout, line) = (&self.layout, &mut self.line);
         if duplicate_of.is_some() {
             line.clear();
-            let ours = Ours {
-                columns: &self.duplicate_columns,
-                told,
-                scratch: &mut self.scratch,
-            };
+            let ours = Ours { columns: &self.duplicate_columns, told, scratch: &mut self.scratch };
             layout.told_row(row, ours, line);
             return splits.duplicates.write(line);
         }
@@ -239,11 +226,7 @@ impl Outputs {
                 // The cleaned list never holds an address that was not checked.
                 let checked = (row.extent != Extent::Whole).then(|| row.address());
                 layout.own_row(row, repaired.or(checked), line);
-                splits
-                    .deliverable
-                    .as_mut()
-                    .unwrap_or(&mut splits.open)
-                    .write(line)
+                splits.deliverable.as_mut().unwrap_or(&mut splits.open).write(line)
             }
             Verdict::Unknown => {
                 line.clear();
@@ -252,11 +235,7 @@ impl Outputs {
             }
             Verdict::Undeliverable => {
                 line.clear();
-                let ours = Ours {
-                    columns: &self.undeliverable_columns,
-                    told,
-                    scratch: &mut self.scratch,
-                };
+                let ours = Ours { columns: &self.undeliverable_columns, told, scratch: &mut self.scratch };
                 layout.told_row(row, ours, line);
                 splits.undeliverable.write(line)?;
                 if may_suppress(record) {
@@ -291,10 +270,7 @@ impl Outputs {
 
     /// Puts all files in their places.
     pub fn finish(self) -> Result<Finished, ListError> {
-        let folder = self
-            .splits
-            .as_ref()
-            .map(|splits| (splits.folder.clone(), splits.stem.clone()));
+        let folder = self.splits.as_ref().map(|splits| (splits.folder.clone(), splits.stem.clone()));
         match (self.results, self.splits) {
             (Results::File(results), Some(splits)) => splits.place(results)?,
             (Results::File(results), None) => results.place()?,
@@ -303,10 +279,7 @@ impl Outputs {
                 flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
         }
-        Ok(Finished {
-            counts: self.counts,
-            folder,
-        })
+        Ok(Finished { counts: self.counts, folder })
     }
 }
 

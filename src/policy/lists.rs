@@ -59,11 +59,7 @@ const FILES: [(&str, &str, Shape); 10] = [
     ("free.txt", data!("free.txt"), Shape::Domain),
     ("neighbours.txt", data!("neighbours.txt"), Shape::Domain),
     ("no_reply.txt", data!("no_reply.txt"), Shape::Word),
-    (
-        "provider_syntax.csv",
-        data!("provider_syntax.csv"),
-        Shape::NameRule,
-    ),
+    ("provider_syntax.csv", data!("provider_syntax.csv"), Shape::NameRule),
     ("relays.txt", data!("relays.txt"), Shape::Domain),
     ("roles.txt", data!("roles.txt"), Shape::Word),
     ("targets.csv", data!("targets.csv"), Shape::Target),
@@ -155,9 +151,7 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
             replaces = true;
             continue;
         }
-        let (line, removes) = line
-            .strip_prefix('-')
-            .map_or((line, false), |rest| (rest.trim(), true));
+        let (line, removes) = line.strip_prefix('-').map_or((line, false), |rest| (rest.trim(), true));
         let (key, value) = entry(line);
         let key = canonical(key.trim(), shape).map_err(wrong)?;
         if removes {
@@ -191,9 +185,9 @@ fn check_value(value: &str, shape: Shape) -> Result<(), String> {
         Shape::Domain | Shape::Word if value.is_empty() => Ok(()),
         Shape::Domain | Shape::Word => Err(format!("`{value}` is more than the one column of this list")),
         Shape::Target if matches!(value, "sole" | "big" | "common") => Ok(()),
-        Shape::Target => Err(format!(
-            "`{value}` is no rank\nhint: write `domain,common`, or `big` or `sole`"
-        )),
+        Shape::Target => {
+            Err(format!("`{value}` is no rank\nhint: write `domain,common`, or `big` or `sole`"))
+        }
         Shape::Typo if Domain::parse(value).is_ok() => Ok(()),
         Shape::Typo => Err(format!("`{value}` is no domain\nhint: write `typo,domain`")),
         Shape::NameRule => name_rule(value).map(|_| ()),
@@ -206,10 +200,7 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
     let [id, min, max, specials, ignored, tag, not_last] = columns[..] else {
         return Err("a line needs `domain,id,min,max,specials,ignored,tag,not_last`".to_owned());
     };
-    let number = |text: &str| {
-        text.parse()
-            .map_err(|_| format!("`{text}` is no number of characters"))
-    };
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number of characters"));
     let mut tags = tag.chars();
     let tag = tags.next();
     if tags.next().is_some() {
@@ -249,10 +240,7 @@ mod tests {
                 lines.is_sorted_by(|a, b| entry(a).0 < entry(b).0),
                 "`{name}` is not sorted or has doubles"
             );
-            assert!(
-                text.starts_with("# ") && text.contains("Date: 20"),
-                "`{name}` has no head"
-            );
+            assert!(text.starts_with("# ") && text.contains("Date: 20"), "`{name}` has no head");
             for line in lines {
                 let (key, value) = entry(line);
                 assert_eq!(canonical(key, shape).as_deref(), Ok(key), "{name}");
@@ -267,37 +255,21 @@ mod tests {
         let targets: HashSet<&str> = keys("targets.csv").into_iter().collect();
         let neighbours: HashSet<&str> = keys("neighbours.txt").into_iter().collect();
         let typos: HashSet<&str> = keys("typos.csv").into_iter().collect();
-        for real in targets
-            .iter()
-            .chain(&neighbours)
-            .copied()
-            .chain(keys("free.txt"))
-            .chain(keys("relays.txt"))
+        for real in
+            targets.iter().chain(&neighbours).copied().chain(keys("free.txt")).chain(keys("relays.txt"))
         {
-            assert!(
-                !lists.kinds.is_disposable(&domain(real)),
-                "`{real}` is a provider, and disposable"
-            );
+            assert!(!lists.kinds.is_disposable(&domain(real)), "`{real}` is a provider, and disposable");
             assert!(!typos.contains(real), "`{real}` is a provider, and a typo");
         }
         for typo in &typos {
-            assert!(
-                !lists.kinds.is_disposable(&domain(typo)),
-                "`{typo}` is a typo, and disposable"
-            );
+            assert!(!lists.kinds.is_disposable(&domain(typo)), "`{typo}` is a typo, and disposable");
         }
         assert!(targets.is_disjoint(&neighbours));
         for (typo, meant) in lists.targets.typos() {
-            assert!(
-                targets.contains(meant),
-                "`{typo}` is a typo of `{meant}`, which is no target"
-            );
+            assert!(targets.contains(meant), "`{typo}` is a typo of `{meant}`, which is no target");
         }
         for relay in keys("relays.txt") {
-            assert!(
-                !lists.kinds.is_free(&domain(relay)),
-                "`{relay}` is a relay, and free"
-            );
+            assert!(!lists.kinds.is_free(&domain(relay)), "`{relay}` is a relay, and free");
         }
         for name in keys("no_reply.txt") {
             assert!(!keys("roles.txt").contains(&name), "`{name}` stands in two lists");
@@ -307,24 +279,15 @@ mod tests {
     /// Nobody owns what stands below a public suffix together: it can't be one throw-away service.
     #[test]
     fn no_public_suffix_is_disposable() {
-        for name in keys("disposable.txt")
-            .into_iter()
-            .chain(keys("disposable_mx.txt"))
-        {
-            assert!(
-                domain(name).registrable().is_some(),
-                "`{name}` is a public suffix"
-            );
+        for name in keys("disposable.txt").into_iter().chain(keys("disposable_mx.txt")) {
+            assert!(domain(name).registrable().is_some(), "`{name}` is a public suffix");
         }
     }
 
     #[test]
     fn every_entry_of_the_longest_list_is_found() {
         for key in keys("disposable.txt") {
-            assert!(
-                Lists::built_in().kinds.is_disposable(&domain(key)),
-                "`{key}` is not found"
-            );
+            assert!(Lists::built_in().kinds.is_disposable(&domain(key)), "`{key}` is not found");
         }
     }
 
@@ -390,23 +353,11 @@ mod tests {
                 "a.example,x\n",
                 "disposable.txt:1: `x` is more than the one column of this list",
             ),
-            (
-                "targets.csv",
-                "\na.example,huge\n",
-                "targets.csv:2: `huge` is no rank",
-            ),
+            ("targets.csv", "\na.example,huge\n", "targets.csv:2: `huge` is no rank"),
             ("typos.csv", "a.example\n", "typos.csv:1: `` is no domain"),
             ("roles.txt", "a@b\n", "roles.txt:1: `a@b` can't stand before an @"),
-            (
-                "roles.txt",
-                "a\n!replace\n",
-                "roles.txt:2: `!replace` comes after entries",
-            ),
-            (
-                "provider_syntax.csv",
-                "a.example,x,1\n",
-                "provider_syntax.csv:1: a line needs",
-            ),
+            ("roles.txt", "a\n!replace\n", "roles.txt:2: `!replace` comes after entries"),
+            ("provider_syntax.csv", "a.example,x,1\n", "provider_syntax.csv:1: a line needs"),
         ] {
             let folder = folder(&[(name, text)]);
             let error = Lists::with_files(folder.path()).unwrap_err().to_string();

@@ -27,11 +27,7 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy {
-            own_providers: None,
-            own_replies: None,
-            lists: Lists::built_in(),
-        }
+        Policy { own_providers: None, own_replies: None, lists: Lists::built_in() }
     }
 
     /// Who runs which hosts, and how gently they are asked.
@@ -52,20 +48,15 @@ impl Policy {
     /// What comes with the program, changed by the files of a user's folder. It lives as long as the program: a run has
     /// one policy.
     pub fn with_folder(folder: &Path) -> Result<Policy, PolicyError> {
-        let mut policy = Policy {
-            lists: Box::leak(Box::new(Lists::with_files(folder)?)),
-            ..Policy::built_in()
-        };
+        let mut policy =
+            Policy { lists: Box::leak(Box::new(Lists::with_files(folder)?)), ..Policy::built_in() };
         if let Some((name, text)) = read(folder, "providers.toml")? {
             let mut providers = policy.providers().clone();
             providers.extend(&name, &text)?;
             policy.own_providers = Some(Box::leak(Box::new(providers)));
         }
         if let Some((name, text)) = read(folder, "replies.toml")? {
-            let rules = ReplyRules::load(&[RuleFile {
-                name: &name,
-                text: &text,
-            }])?;
+            let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
             policy.own_replies = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
@@ -91,18 +82,12 @@ impl From<lists::ListError> for PolicyError {
     fn from(fault: lists::ListError) -> PolicyError {
         let hint = "a user's list has one entry a line; a `-` in front removes a shipped one".to_owned();
         match fault {
-            lists::ListError::Unreadable { file, source } => PolicyError {
-                file: file.display().to_string(),
-                line: 1,
-                what: source.to_string(),
-                hint,
-            },
-            lists::ListError::Line { file, line, what } => PolicyError {
-                file: file.display().to_string(),
-                line,
-                what,
-                hint,
-            },
+            lists::ListError::Unreadable { file, source } => {
+                PolicyError { file: file.display().to_string(), line: 1, what: source.to_string(), hint }
+            }
+            lists::ListError::Line { file, line, what } => {
+                PolicyError { file: file.display().to_string(), line, what, hint }
+            }
         }
     }
 }
@@ -126,9 +111,7 @@ impl PolicyError {
     pub fn toml(file: &str, text: &str, fault: &toml::de::Error) -> PolicyError {
         PolicyError {
             file: file.to_owned(),
-            line: fault
-                .span()
-                .map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+            line: fault.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1),
             what: fault.message().to_owned(),
             hint: "the head of the shipped file says which keys there are and what they mean".to_owned(),
         }

@@ -142,10 +142,7 @@ impl Providers {
     pub fn parse(file: &str, text: &str) -> Result<Providers, PolicyError> {
         let table: Table = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         let default = Arc::new(table.default.provider());
-        let mut providers = Providers {
-            by_suffix: HashMap::new(),
-            default,
-        };
+        let mut providers = Providers { by_suffix: HashMap::new(), default };
         providers.add(file, text, table.provider)?;
         Ok(providers)
     }
@@ -157,8 +154,7 @@ impl Providers {
             self.default = Arc::new(default.provider());
         }
         for named in &table.provider {
-            self.by_suffix
-                .retain(|_, provider| *provider.id != *named.get_ref().id);
+            self.by_suffix.retain(|_, provider| *provider.id != *named.get_ref().id);
         }
         self.add(file, text, table.provider)
     }
@@ -299,10 +295,7 @@ mod tests {
     use super::*;
 
     fn id(host: &str) -> String {
-        Providers::built_in()
-            .of(&Domain::parse(host).unwrap())
-            .id
-            .to_string()
+        Providers::built_in().of(&Domain::parse(host).unwrap()).id.to_string()
     }
 
     #[test]
@@ -321,11 +314,7 @@ mod tests {
             let [gentle, normal, fast] =
                 [Pace::Gentle, Pace::Normal, Pace::Fast].map(|pace| provider.limits(pace));
             assert!(gentle.recipients <= normal.recipients && normal.recipients <= fast.recipients);
-            assert!(
-                normal.open <= fast.open && normal.connections <= fast.connections,
-                "{}",
-                provider.id
-            );
+            assert!(normal.open <= fast.open && normal.connections <= fast.connections, "{}", provider.id);
             assert_eq!(fast.unknown_per_day, None);
         }
     }
@@ -344,18 +333,9 @@ mod tests {
             fast = { open = 1, connections = 1, recipients = 1 }
         "#;
         providers.extend("mine.toml", entry).unwrap();
-        assert_eq!(
-            providers.of(&Domain::parse("mx.ours.example").unwrap()).name,
-            "Ours"
-        );
-        assert!(
-            !providers
-                .of(&Domain::parse("aspmx.l.google.com").unwrap())
-                .is_known()
-        );
-        let fault = providers
-            .extend("mine.toml", "\n[[provider]]\ncolour = 1\n")
-            .unwrap_err();
+        assert_eq!(providers.of(&Domain::parse("mx.ours.example").unwrap()).name, "Ours");
+        assert!(!providers.of(&Domain::parse("aspmx.l.google.com").unwrap()).is_known());
+        let fault = providers.extend("mine.toml", "\n[[provider]]\ncolour = 1\n").unwrap_err();
         assert!(fault.to_string().starts_with("mine.toml:3: "), "{fault}");
     }
 }

@@ -55,11 +55,7 @@ mod tests {
         assert_ne!(one, two);
         assert_eq!(one.local().len(), RANDOM_CHARS + 2);
         assert_eq!(one.domain(), Some(&domain));
-        assert!(
-            one.local()
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        );
+        assert!(one.local().bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()));
     }
 
     #[test]

@@ -308,11 +308,7 @@ impl Inquiry {
             return false;
         };
         self.flying -= 1;
-        let trouble = Trouble {
-            exchanger,
-            at: now.wall,
-            what,
-        };
+        let trouble = Trouble { exchanger, at: now.wall, what };
         match who {
             Who::Listed(place) => {
                 let question = &mut self.questions[place as usize];
@@ -374,11 +370,7 @@ impl Inquiry {
             }
             _ => State::Closed,
         };
-        question.inquired.attempts.push(Attempt {
-            exchanger,
-            at: now.wall,
-            said,
-        });
+        question.inquired.attempts.push(Attempt { exchanger, at: now.wall, said });
         if self.here.accepted > 0 && self.here.refused_unclearly {
             self.settle_made_up(CatchAll::No(Proof::UnclearControl));
         }
@@ -392,11 +384,7 @@ impl Inquiry {
         self.here.made_up_tries += 1;
         let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
         if reply.is_positive() {
-            let attempt = Attempt {
-                exchanger,
-                at: now.wall,
-                said,
-            };
+            let attempt = Attempt { exchanger, at: now.wall, said };
             return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
         }
         match meaning.cause {
@@ -432,11 +420,7 @@ impl Inquiry {
                     }
                     None => {
                         let what = Obstacle::Refused(Box::new(said));
-                        self.settle_made_up(CatchAll::Failed(Trouble {
-                            exchanger,
-                            at: now.wall,
-                            what,
-                        }));
+                        self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
                     }
                 }
             }
@@ -446,9 +430,7 @@ impl Inquiry {
     fn settle_made_up(&mut self, outcome: CatchAll) {
         self.here.made_up_state = Control::Settled;
         if matches!(outcome, CatchAll::Yes(_)) {
-            let put_off = std::mem::take(&mut self.waiting)
-                .into_iter()
-                .map(|(_, place)| place);
+            let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
             for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
                 self.questions[place as usize].state = State::Closed;
             }
@@ -461,21 +443,14 @@ impl Inquiry {
             Positive::Accepted
         } else {
             let words = normalized_text(&said.reply, "postmaster");
-            let same = self
-                .questions
-                .iter()
-                .filter(|question| question.state == State::Undecided)
-                .any(|question| {
+            let same =
+                self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
                     let refusal = question.inquired.attempts.last();
                     refusal.is_some_and(|attempt| {
                         normalized_text(&attempt.said.reply, question.address.local()) == words
                     })
                 });
-            if same {
-                Positive::SameWords
-            } else {
-                Positive::Silent
-            }
+            if same { Positive::SameWords } else { Positive::Silent }
         };
     }
 
@@ -487,18 +462,12 @@ impl Inquiry {
         };
         let question = &mut self.questions[place as usize];
         question.state = State::Closed;
-        question.inquired.trouble = Some(Trouble {
-            exchanger,
-            at: now.wall,
-            what,
-        });
+        question.inquired.trouble = Some(Trouble { exchanger, at: now.wall, what });
     }
 
     /// Leaves what was not asked yet to a later run.
     pub fn give_up(&mut self, unprobed: Unprobed) {
-        let put_off = std::mem::take(&mut self.waiting)
-            .into_iter()
-            .map(|(_, place)| place);
+        let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
         for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
             let question = &mut self.questions[place as usize];
             question.state = State::Closed;
@@ -515,11 +484,7 @@ impl Inquiry {
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
     pub fn demand(&self) -> u32 {
-        if self.explores() {
-            1
-        } else {
-            u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1)
-        }
+        if self.explores() { 1 } else { u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1) }
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
@@ -528,11 +493,7 @@ impl Inquiry {
         let Some(exchanger) = self.exchangers.front().cloned() else {
             return;
         };
-        let trouble = Trouble {
-            exchanger,
-            at: now.wall,
-            what,
-        };
+        let trouble = Trouble { exchanger, at: now.wall, what };
         self.ready.clear();
         self.waiting.clear();
         for question in &mut self.questions {
@@ -572,11 +533,7 @@ impl Inquiry {
         if let Some(due) = due {
             return Next::Wait(due);
         }
-        if self.elsewhere > 0 && self.exchangers.len() > 1 {
-            Next::Move
-        } else {
-            Next::Done
-        }
+        if self.elsewhere > 0 && self.exchangers.len() > 1 { Next::Move } else { Next::Done }
     }
 
     /// True when [`Inquiry::asks`] would give out a question now.
@@ -618,11 +575,7 @@ impl Inquiry {
             }
             (proven, _) => proven,
         };
-        let positive = if self.here.accepted > 0 {
-            Positive::Accepted
-        } else {
-            self.here.positive.clone()
-        };
+        let positive = if self.here.accepted > 0 { Positive::Accepted } else { self.here.positive.clone() };
         let exchanger = self.exchangers.front();
         for question in &mut self.questions {
             match question.state {

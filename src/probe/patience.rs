@@ -9,11 +9,8 @@ use crate::reason::{Cause, Retry};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The waits of the first, second and third try again, where the server does not say how long.
-const LADDER: [Duration; 3] = [
-    Duration::from_secs(5 * 60),
-    Duration::from_secs(15 * 60),
-    Duration::from_secs(60 * 60),
-];
+const LADDER: [Duration; 3] =
+    [Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
 
 /// The tail that a run may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,48 +48,26 @@ mod tests {
 
     #[test]
     fn greylisting_waits_as_told_else_by_the_ladder() {
-        let patience = Patience {
-            max_wait: 30 * MINUTE,
-        };
+        let patience = Patience { max_wait: 30 * MINUTE };
         let again = |tries, told, waited| patience.again_in(Cause::Greylisted, tries, told, waited);
         assert_eq!(again(1, None, Duration::ZERO), Some(5 * MINUTE));
         assert_eq!(again(1, Some(2 * MINUTE), Duration::ZERO), Some(2 * MINUTE));
         assert_eq!(again(2, None, 5 * MINUTE), Some(15 * MINUTE));
-        assert_eq!(
-            again(3, None, 20 * MINUTE),
-            None,
-            "an hour is more than the tail allows"
-        );
+        assert_eq!(again(3, None, 20 * MINUTE), None, "an hour is more than the tail allows");
         assert_eq!(again(1, Some(60 * MINUTE), Duration::ZERO), None);
     }
 
     #[test]
     fn no_patience_means_one_question() {
-        let patience = Patience {
-            max_wait: Duration::ZERO,
-        };
-        assert_eq!(
-            patience.again_in(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO),
-            None
-        );
+        let patience = Patience { max_wait: Duration::ZERO };
+        assert_eq!(patience.again_in(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO), None);
     }
 
     #[test]
     fn what_time_does_not_heal_is_not_asked_again() {
-        let patience = Patience {
-            max_wait: 600 * MINUTE,
-        };
-        for cause in [
-            Cause::MailboxUnknown,
-            Cause::IpBlocklisted,
-            Cause::Accepted,
-            Cause::MailboxFull,
-        ] {
-            assert_eq!(
-                patience.again_in(cause, 1, None, Duration::ZERO),
-                None,
-                "{cause:?}"
-            );
+        let patience = Patience { max_wait: 600 * MINUTE };
+        for cause in [Cause::MailboxUnknown, Cause::IpBlocklisted, Cause::Accepted, Cause::MailboxFull] {
+            assert_eq!(patience.again_in(cause, 1, None, Duration::ZERO), None, "{cause:?}");
         }
     }
 }

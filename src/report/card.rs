@@ -19,11 +19,7 @@ fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result
     let reason = judgement.reason;
     writeln!(out, "{text}: {}, {}", reason.verdict().word(), reason.word())?;
     writeln!(out, "  {}", reason.sentence())?;
-    if let Some(address) = record
-        .address
-        .as_ref()
-        .map(ToString::to_string)
-        .filter(|address| address != text)
+    if let Some(address) = record.address.as_ref().map(ToString::to_string).filter(|address| address != text)
     {
         writeln!(out, "  asked as      {address}")?;
     }
@@ -31,11 +27,7 @@ fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result
         writeln!(out, "  did you mean  {meant}")?;
     }
     if let Some(host) = &record.mx_host {
-        let provider = record
-            .provider
-            .as_ref()
-            .map(|provider| format!(" ({provider})"))
-            .unwrap_or_default();
+        let provider = record.provider.as_ref().map(|provider| format!(" ({provider})")).unwrap_or_default();
         writeln!(out, "  mail server   {host}{provider}")?;
     }
     if let Some(reply) = &record.reply {
@@ -48,21 +40,12 @@ fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result
         (record.kinds.tagged, "tagged"),
         (record.catch_all, "catch-all domain"),
     ];
-    let kinds: Vec<&str> = kinds
-        .iter()
-        .filter(|(is, _)| *is == Some(true))
-        .map(|(_, word)| *word)
-        .collect();
+    let kinds: Vec<&str> = kinds.iter().filter(|(is, _)| *is == Some(true)).map(|(_, word)| *word).collect();
     if !kinds.is_empty() {
         writeln!(out, "  kind          {}", kinds.join(", "))?;
     }
     writeln!(out, "  whose fault   {}", whose(reason))?;
-    writeln!(
-        out,
-        "  how sure      {} (rule {})",
-        judgement.confidence.word(),
-        judgement.rule
-    )?;
+    writeln!(out, "  how sure      {} (rule {})", judgement.confidence.word(), judgement.rule)?;
     if let Some(at) = judgement.retry_after {
         writeln!(out, "  ask again     {}", humantime::format_rfc3339_seconds(at))?;
     } else if let Some(when) = repair(reason.retry()) {

@@ -33,10 +33,7 @@ impl FromStr for Amount {
         match text.strip_suffix('%') {
             Some(share) => {
                 let share: f64 = share.trim().parse().map_err(|_| fault())?;
-                (0.0..=100.0)
-                    .contains(&share)
-                    .then_some(Amount::Percent(share))
-                    .ok_or_else(fault)
+                (0.0..=100.0).contains(&share).then_some(Amount::Percent(share)).ok_or_else(fault)
             }
             None => text.trim().parse().map(Amount::Rows).map_err(|_| fault()),
         }
@@ -54,17 +51,11 @@ impl FromStr for Gate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Gate, String> {
-        let (word, most) = text
-            .split_once('>')
-            .ok_or_else(|| format!("`{text}` is not like `undeliverable>5%`"))?;
-        let verdict = Verdict::ALL
-            .into_iter()
-            .find(|verdict| verdict.word() == word.trim());
+        let (word, most) =
+            text.split_once('>').ok_or_else(|| format!("`{text}` is not like `undeliverable>5%`"))?;
+        let verdict = Verdict::ALL.into_iter().find(|verdict| verdict.word() == word.trim());
         let verdict = verdict.ok_or_else(|| format!("`{}` is not a verdict", word.trim()))?;
-        Ok(Gate {
-            verdict,
-            most: most.parse()?,
-        })
+        Ok(Gate { verdict, most: most.parse()? })
     }
 }
 
@@ -81,16 +72,9 @@ impl Gates {
     /// The exit of a finished run.
     pub fn exit(&self, counts: &Counts) -> Exit {
         let judged = Verdict::ALL.into_iter().map(|verdict| counts.of(verdict)).sum();
-        if self
-            .fail_if
-            .iter()
-            .any(|gate| gate.most.is_exceeded(counts.of(gate.verdict), judged))
-        {
+        if self.fail_if.iter().any(|gate| gate.most.is_exceeded(counts.of(gate.verdict), judged)) {
             Exit::GateFailed
-        } else if self
-            .max_unknown
-            .is_some_and(|most| most.is_exceeded(counts.of(Verdict::Unknown), judged))
-        {
+        } else if self.max_unknown.is_some_and(|most| most.is_exceeded(counts.of(Verdict::Unknown), judged)) {
             Exit::TooManyUnknown
         } else {
             Exit::Finished
@@ -103,18 +87,12 @@ mod tests {
     use super::*;
 
     fn counts(deliverable: u64, undeliverable: u64, unknown: u64) -> Counts {
-        Counts {
-            verdicts: [deliverable, 0, undeliverable, unknown],
-            ..Counts::default()
-        }
+        Counts { verdicts: [deliverable, 0, undeliverable, unknown], ..Counts::default() }
     }
 
     #[test]
     fn a_gate_fails_above_its_share_and_not_at_it() {
-        let gates = Gates {
-            max_unknown: None,
-            fail_if: vec!["undeliverable>5%".parse().unwrap()],
-        };
+        let gates = Gates { max_unknown: None, fail_if: vec!["undeliverable>5%".parse().unwrap()] };
         assert_eq!(gates.exit(&counts(95, 5, 0)), Exit::Finished);
         assert_eq!(gates.exit(&counts(94, 6, 0)), Exit::GateFailed);
         assert_eq!(gates.exit(&counts(0, 0, 0)), Exit::Finished);
@@ -122,10 +100,7 @@ mod tests {
 
     #[test]
     fn a_failed_gate_weighs_more_than_too_many_unknowns() {
-        let mut gates = Gates {
-            max_unknown: Some(Amount::Rows(3)),
-            fail_if: vec![],
-        };
+        let mut gates = Gates { max_unknown: Some(Amount::Rows(3)), fail_if: vec![] };
         assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::TooManyUnknown);
         gates.fail_if.push("undeliverable > 0".parse().unwrap());
         assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::GateFailed);
@@ -133,15 +108,9 @@ mod tests {
 
     #[test]
     fn what_is_no_gate_is_refused() {
-        for text in [
-            "",
-            "5%",
-            "bad>5%",
-            "undeliverable>",
-            "undeliverable>x%",
-            "undeliverable>101%",
-            "unknown<5",
-        ] {
+        for text in
+            ["", "5%", "bad>5%", "undeliverable>", "undeliverable>x%", "undeliverable>101%", "unknown<5"]
+        {
             assert!(text.parse::<Gate>().is_err(), "{text}");
         }
     }

@@ -48,12 +48,7 @@ impl Summary {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Counts {
-            results,
-            rejected,
-            duplicates,
-            ..
-        } = self.counts;
+        let Counts { results, rejected, duplicates, .. } = self.counts;
         if self.unprobed {
             writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
         }
@@ -65,25 +60,13 @@ impl Summary {
             writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
         }
         writeln!(out, "{} ({})", self.input, self.form)?;
-        let judged: u64 = Verdict::ALL
-            .into_iter()
-            .map(|verdict| self.counts.of(verdict))
-            .sum();
+        let judged: u64 = Verdict::ALL.into_iter().map(|verdict| self.counts.of(verdict)).sum();
         for verdict in Verdict::ALL {
             let rows = self.counts.of(verdict);
             let share = (rows * 100 + judged / 2).checked_div(judged).unwrap_or(0);
-            writeln!(
-                out,
-                "{rows:>9}  {:<13} {share:>3} %  {}",
-                verdict.word(),
-                verdict.action()
-            )?;
-            let mut reasons: Vec<(&Reason, &u64)> = self
-                .counts
-                .reasons
-                .iter()
-                .filter(|(reason, _)| reason.verdict() == verdict)
-                .collect();
+            writeln!(out, "{rows:>9}  {:<13} {share:>3} %  {}", verdict.word(), verdict.action())?;
+            let mut reasons: Vec<(&Reason, &u64)> =
+                self.counts.reasons.iter().filter(|(reason, _)| reason.verdict() == verdict).collect();
             reasons.sort_by_key(|(reason, rows)| (std::cmp::Reverse(**rows), reason.word()));
             for (reason, rows) in reasons {
                 writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
@@ -91,26 +74,15 @@ impl Summary {
         }
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
-        let (last, rest) = if self.unprobed {
-            ("unprobed", deliverable + unknown)
-        } else {
-            ("retry", unknown)
-        };
-        let sent = if self.unprobed {
-            String::new()
-        } else {
-            format!("{deliverable} deliverable + ")
-        };
+        let (last, rest) =
+            if self.unprobed { ("unprobed", deliverable + unknown) } else { ("retry", unknown) };
+        let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
         writeln!(
             out,
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
              {duplicates} duplicates; rejected {rejected}"
         )?;
-        let Asked {
-            connections,
-            questions,
-            domains,
-        } = self.asked;
+        let Asked { connections, questions, domains } = self.asked;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
             writeln!(
@@ -129,10 +101,8 @@ impl Summary {
 
     /// For machines: the same numbers, keys that never change their meaning.
     pub fn json(&self) -> String {
-        let verdicts: Map<String, Value> = Verdict::ALL
-            .into_iter()
-            .map(|v| (v.word().to_owned(), self.counts.of(v).into()))
-            .collect();
+        let verdicts: Map<String, Value> =
+            Verdict::ALL.into_iter().map(|v| (v.word().to_owned(), self.counts.of(v).into())).collect();
         let reasons: Map<String, Value> = self
             .counts
             .reasons

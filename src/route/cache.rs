@@ -42,12 +42,7 @@ impl<D: Dns> Cached<D> {
     }
 
     fn with_capacity(dns: D, capacity: usize) -> Cached<D> {
-        Cached {
-            dns,
-            mx: Memory::new(capacity),
-            addresses: Memory::new(capacity),
-            invented: OnceCell::new(),
-        }
+        Cached { dns, mx: Memory::new(capacity), addresses: Memory::new(capacity), invented: OnceCell::new() }
     }
 }
 
@@ -81,9 +76,7 @@ struct Memory<T> {
 
 impl<T: Clone> Memory<T> {
     fn new(capacity: usize) -> Memory<T> {
-        Memory {
-            slots: Mutex::new(Generations::new(capacity)),
-        }
+        Memory { slots: Mutex::new(Generations::new(capacity)) }
     }
 
     async fn once<'a>(&self, name: &Domain, ask: impl Fn() -> Answering<'a, T>) -> Result<T, Miss>
@@ -93,15 +86,8 @@ impl<T: Clone> Memory<T> {
         let slot = self.slot(name);
         let known = slot.get_or_init(|| async {
             let answer = ask().await;
-            let kept = if matches!(answer, Err(Miss::Failed(_))) {
-                FAILURE_KEPT
-            } else {
-                KEPT
-            };
-            Known {
-                answer,
-                until: Instant::now() + kept,
-            }
+            let kept = if matches!(answer, Err(Miss::Failed(_))) { FAILURE_KEPT } else { KEPT };
+            Known { answer, until: Instant::now() + kept }
         });
         known.await.answer.clone()
     }
@@ -129,11 +115,7 @@ struct Generations<K, V> {
 
 impl<K: Eq + Hash + Clone, V: Clone> Generations<K, V> {
     fn new(capacity: usize) -> Generations<K, V> {
-        Generations {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            half: capacity.div_ceil(2),
-        }
+        Generations { young: HashMap::new(), old: HashMap::new(), half: capacity.div_ceil(2) }
     }
 
     fn get(&mut self, key: &K) -> Option<V> {
@@ -214,15 +196,9 @@ mod tests {
         assert_eq!(answers, (found(), found(), found()));
         assert_eq!(cache.addresses(&a).await, found());
         assert_eq!(asked(&cache), 2);
-        assert_eq!(
-            (cache.mx(&a).await, cache.mx(&a).await),
-            (Err(Miss::NoData), Err(Miss::NoData))
-        );
+        assert_eq!((cache.mx(&a).await, cache.mx(&a).await), (Err(Miss::NoData), Err(Miss::NoData)));
         assert_eq!(asked(&cache), 3);
-        assert_eq!(
-            (cache.invented().await, cache.invented().await),
-            (Invented::new([]), Invented::new([]))
-        );
+        assert_eq!((cache.invented().await, cache.invented().await), (Invented::new([]), Invented::new([])));
         assert_eq!(asked(&cache), 4);
     }
 
@@ -264,10 +240,7 @@ mod tests {
         let often = domain("often.example");
         for n in 0..1000 {
             cache.addresses(&often).await.unwrap();
-            cache
-                .addresses(&domain(&format!("host{n}.example")))
-                .await
-                .unwrap();
+            cache.addresses(&domain(&format!("host{n}.example"))).await.unwrap();
         }
         assert_eq!(asked(&cache), 1001, "`often` was asked for once");
         let slots = cache.addresses.slots.lock().unwrap();

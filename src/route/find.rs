@@ -36,11 +36,7 @@ async fn all<T>(mut questions: Vec<Answering<'_, T>>) -> Vec<Result<T, Miss>> {
                 *answer = Some(ready);
             }
         }
-        if answers.iter().all(Option::is_some) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if answers.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     answers.into_iter().flatten().collect()
@@ -124,11 +120,7 @@ mod tests {
             mx: HashMap::from([
                 (
                     "shop.example",
-                    vec![
-                        (20, "mx2.shop.example"),
-                        (10, "mx1.shop.example"),
-                        (30, "mx3.shop.example"),
-                    ],
+                    vec![(20, "mx2.shop.example"), (10, "mx1.shop.example"), (30, "mx3.shop.example")],
                 ),
                 ("gone.example", vec![(10, "mx.gone.example")]),
                 ("lame.example", vec![(10, "mx.lame.example")]),
@@ -148,16 +140,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_walk_ends_where_the_zone_leads() {
         let zone = zone();
-        let hosts = vec![
-            exchanger("mx1.shop.example", 10, "8.8.8.8"),
-            exchanger("mx2.shop.example", 20, "9.9.9.9"),
-        ];
+        let hosts =
+            vec![exchanger("mx1.shop.example", 10, "8.8.8.8"), exchanger("mx2.shop.example", 20, "9.9.9.9")];
         for (domain, expected) in [
             ("shop.example", Route::Hosts(hosts)),
-            (
-                "bare.example",
-                Route::Hosts(vec![exchanger("bare.example", 0, "1.1.1.1")]),
-            ),
+            ("bare.example", Route::Hosts(vec![exchanger("bare.example", 0, "1.1.1.1")])),
             ("gone.example", Route::Absent(Absence::NoMailHost)),
             ("none.example", Route::Absent(Absence::NoSuchDomain)),
             ("broken.example", Route::Failed(DnsFault::ServFail)),
@@ -181,11 +168,7 @@ mod tests {
         let mut zone = zone();
         zone.invented = Invented::new(["1.1.1.1".parse().unwrap()]);
         for domain in ["bare.example", "none.example", "gone.example", "loop.example"] {
-            assert_eq!(
-                found(&zone, domain).await,
-                Route::Failed(DnsFault::Rewritten),
-                "{domain}"
-            );
+            assert_eq!(found(&zone, domain).await, Route::Failed(DnsFault::Rewritten), "{domain}");
         }
         assert!(matches!(found(&zone, "shop.example").await, Route::Hosts(_)));
     }

@@ -47,10 +47,7 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Patience {
-        Patience {
-            timeout: Duration::from_secs(5),
-            retries: 1,
-        }
+        Patience { timeout: Duration::from_secs(5), retries: 1 }
     }
 }
 
@@ -82,10 +79,7 @@ impl NameServers {
     pub fn of_system(patience: Patience) -> Result<NameServers, SetupFault> {
         let (config, _) = read_system_conf().map_err(|fault| SetupFault::System(fault.to_string()))?;
         let address = |server: &NameServerConfig| {
-            let port = server
-                .connections
-                .first()
-                .map_or(53, |connection| connection.port);
+            let port = server.connections.first().map_or(53, |connection| connection.port);
             SocketAddr::new(server.ip, port)
         };
         let servers: Vec<SocketAddr> = config.name_servers().iter().map(address).collect();
@@ -164,16 +158,8 @@ impl NameServers {
     }
 
     async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, Miss> {
-        let (v4, v6) = tokio::join!(
-            self.lookup(host, RecordType::A),
-            self.lookup(host, RecordType::AAAA)
-        );
-        let found: Vec<IpAddr> = [&v4, &v6]
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(address)
-            .collect();
+        let (v4, v6) = tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
+        let found: Vec<IpAddr> = [&v4, &v6].into_iter().flatten().flatten().filter_map(address).collect();
         if !found.is_empty() {
             return Ok(found);
         }
@@ -320,10 +306,7 @@ fn end_of_aliases(name: &Name, answers: &[Record]) -> Option<Name> {
 
 fn exchanger(record: &RData) -> Option<Mx> {
     match record {
-        RData::MX(mx) => Some(Mx {
-            preference: mx.preference,
-            target: target(&mx.exchange),
-        }),
+        RData::MX(mx) => Some(Mx { preference: mx.preference, target: target(&mx.exchange) }),
         _ => None,
     }
 }

@@ -58,15 +58,8 @@ pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, Miss>, invented: &Invent
         Err(Miss::Failed(fault)) => return Next::Known(Route::Failed(fault)),
     };
     if records.is_empty() {
-        let host = Target {
-            host: domain.clone(),
-            preference: 0,
-        };
-        return Next::LookUp(Targets {
-            hosts: vec![host],
-            implicit: true,
-            doubt: None,
-        });
+        let host = Target { host: domain.clone(), preference: 0 };
+        return Next::LookUp(Targets { hosts: vec![host], implicit: true, doubt: None });
     }
     if records.iter().all(|mx| mx.target == MxTarget::Null) {
         return Next::Known(unless_invented(Route::NullMx, invented));
@@ -90,10 +83,7 @@ pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, Miss>, invented: &Invent
                 targets.doubt.get_or_insert(fault);
                 break;
             }
-            MxTarget::Host(host) => targets.hosts.push(Target {
-                host,
-                preference: mx.preference,
-            }),
+            MxTarget::Host(host) => targets.hosts.push(Target { host, preference: mx.preference }),
         }
     }
     Next::LookUp(targets)
@@ -132,11 +122,7 @@ pub fn route(
         }
         if !addresses.is_empty() {
             addresses.sort_by_key(IpAddr::is_ipv6);
-            exchangers.push(Exchanger {
-                host: target.host,
-                preference: target.preference,
-                addresses,
-            });
+            exchangers.push(Exchanger { host: target.host, preference: target.preference, addresses });
         }
     }
     if !exchangers.is_empty() {
@@ -212,11 +198,7 @@ mod tests {
         match targets(&domain("shop.example"), answer, invented) {
             Next::Known(route) => route,
             Next::LookUp(targets) => {
-                let addresses = targets
-                    .hosts
-                    .iter()
-                    .map(|target| lookup(target.host.as_str()))
-                    .collect();
+                let addresses = targets.hosts.iter().map(|target| lookup(target.host.as_str())).collect();
                 route(targets, addresses, &Allowed::default(), invented)
             }
         }
@@ -228,12 +210,8 @@ mod tests {
 
     #[test]
     fn exchangers_come_by_preference_with_public_addresses_only_and_ipv4_first() {
-        let answer = Ok(vec![
-            mx(20, "b.example"),
-            mx(10, "a.example"),
-            mx(20, "c.example"),
-            mx(30, "a.example"),
-        ]);
+        let answer =
+            Ok(vec![mx(20, "b.example"), mx(10, "a.example"), mx(20, "c.example"), mx(30, "a.example")]);
         let route = honest(answer, |host| match host {
             "a.example" => at(&["2606:4700::1", "10.0.0.1", "8.8.8.8", "::1"]),
             "b.example" => no_address(),
@@ -250,14 +228,8 @@ mod tests {
     fn without_mx_the_domain_itself_is_the_exchanger() {
         for answer in [Err(Miss::NoData), Ok(vec![])] {
             let route = honest(answer.clone(), |_| at(&["8.8.8.8"]));
-            assert_eq!(
-                route,
-                Route::Hosts(vec![exchanger("shop.example", 0, &["8.8.8.8"])])
-            );
-            assert_eq!(
-                honest(answer.clone(), |_| no_address()),
-                Route::Absent(Absence::NoMailHost)
-            );
+            assert_eq!(route, Route::Hosts(vec![exchanger("shop.example", 0, &["8.8.8.8"])]));
+            assert_eq!(honest(answer.clone(), |_| no_address()), Route::Absent(Absence::NoMailHost));
             assert_eq!(honest(answer, |_| servfail()), Route::Failed(DnsFault::ServFail));
         }
     }
@@ -270,78 +242,41 @@ mod tests {
             honest(beside.clone(), |_| at(&["8.8.8.8"])),
             Route::Hosts(vec![exchanger("a.example", 10, &["8.8.8.8"])])
         );
-        assert_eq!(
-            honest(beside, |_| no_address()),
-            Route::Absent(Absence::NoMailHost)
-        );
+        assert_eq!(honest(beside, |_| no_address()), Route::Absent(Absence::NoMailHost));
     }
 
     #[test]
     fn what_has_no_mail_host_is_told_from_what_could_not_be_asked() {
         let both = || Ok(vec![mx(10, "a.example"), mx(20, "b.example")]);
         let with_a = |a: Result<Vec<IpAddr>, Miss>, b: Result<Vec<IpAddr>, Miss>| {
-            honest(
-                both(),
-                |host| if host == "a.example" { a.clone() } else { b.clone() },
-            )
+            honest(both(), |host| if host == "a.example" { a.clone() } else { b.clone() })
         };
-        assert_eq!(
-            honest(Err(Miss::NoSuchDomain), |_| no_address()),
-            Route::Absent(Absence::NoSuchDomain)
-        );
-        assert_eq!(
-            honest(servfail(), |_| at(&["8.8.8.8"])),
-            Route::Failed(DnsFault::ServFail)
-        );
-        assert_eq!(
-            with_a(no_address(), Err(Miss::NoSuchDomain)),
-            Route::Absent(Absence::NoMailHost)
-        );
-        assert_eq!(
-            with_a(no_address(), servfail()),
-            Route::Failed(DnsFault::ServFail)
-        );
+        assert_eq!(honest(Err(Miss::NoSuchDomain), |_| no_address()), Route::Absent(Absence::NoSuchDomain));
+        assert_eq!(honest(servfail(), |_| at(&["8.8.8.8"])), Route::Failed(DnsFault::ServFail));
+        assert_eq!(with_a(no_address(), Err(Miss::NoSuchDomain)), Route::Absent(Absence::NoMailHost));
+        assert_eq!(with_a(no_address(), servfail()), Route::Failed(DnsFault::ServFail));
         assert_eq!(
             with_a(servfail(), at(&["8.8.8.8"])),
             Route::Hosts(vec![exchanger("b.example", 20, &["8.8.8.8"])])
         );
-        assert_eq!(
-            with_a(at(&["127.0.0.1"]), no_address()),
-            Route::Unroutable(ip("127.0.0.1"))
-        );
-        assert_eq!(
-            with_a(at(&["127.0.0.1"]), servfail()),
-            Route::Failed(DnsFault::ServFail)
-        );
-        assert_eq!(
-            with_a(at(&["127.0.0.1"]), at(&["10.0.0.1"])),
-            Route::Failed(DnsFault::PrivateAddress)
-        );
+        assert_eq!(with_a(at(&["127.0.0.1"]), no_address()), Route::Unroutable(ip("127.0.0.1")));
+        assert_eq!(with_a(at(&["127.0.0.1"]), servfail()), Route::Failed(DnsFault::ServFail));
+        assert_eq!(with_a(at(&["127.0.0.1"]), at(&["10.0.0.1"])), Route::Failed(DnsFault::PrivateAddress));
     }
 
     #[test]
     fn a_number_as_target_is_no_host_but_an_odd_name_may_be_one_for_others() {
-        assert_eq!(
-            honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()),
-            Route::Absent(Absence::NoMailHost)
-        );
+        assert_eq!(honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()), Route::Absent(Absence::NoMailHost));
         let odd = honest(Ok(vec![mx(10, "my_mx.example")]), |_| no_address());
         assert_eq!(
             odd,
-            Route::Failed(DnsFault::Other(
-                "the MX target `my_mx.example` is no host name".to_owned()
-            ))
+            Route::Failed(DnsFault::Other("the MX target `my_mx.example` is no host name".to_owned()))
         );
     }
 
     #[test]
     fn of_thousands_of_targets_the_best_are_looked_up_and_the_rest_is_a_doubt() {
-        let many = || {
-            Ok((0..5000)
-                .rev()
-                .map(|n| mx(n, &format!("mx{n}.example")))
-                .collect())
-        };
+        let many = || Ok((0..5000).rev().map(|n| mx(n, &format!("mx{n}.example"))).collect());
         let Next::LookUp(some) = targets(&domain("shop.example"), many(), &Invented::default()) else {
             panic!("hosts to look up");
         };

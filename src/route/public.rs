@@ -32,30 +32,18 @@ struct Block<Net> {
 
 const fn v4(octets: [u8; 4], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv4Net> {
     let [a, b, c, d] = octets;
-    Block {
-        net: Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix),
-        name,
-        reach,
-    }
+    Block { net: Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix), name, reach }
 }
 
 /// `head` is the first four groups; the rest is zero for all blocks but a few single addresses.
 const fn v6(head: [u16; 4], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
-    v6_full(
-        [head[0], head[1], head[2], head[3], 0, 0, 0, 0],
-        prefix,
-        name,
-        reach,
-    )
+    v6_full([head[0], head[1], head[2], head[3], 0, 0, 0, 0], prefix, name, reach)
 }
 
 const fn v6_full(groups: [u16; 8], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
     let g = groups;
     Block {
-        net: Ipv6Net::new_assert(
-            Ipv6Addr::new(g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]),
-            prefix,
-        ),
+        net: Ipv6Net::new_assert(Ipv6Addr::new(g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]), prefix),
         name,
         reach,
     }
@@ -70,20 +58,10 @@ const V4: [Block<Ipv4Net>; 18] = [
     v4([169, 254, 0, 0], 16, "Link Local", Unroutable),
     v4([172, 16, 0, 0], 12, "Private-Use", Private),
     v4([192, 0, 0, 9], 32, "Port Control Protocol Anycast", Public),
-    v4(
-        [192, 0, 0, 10],
-        32,
-        "Traversal Using Relays around NAT Anycast",
-        Public,
-    ),
+    v4([192, 0, 0, 10], 32, "Traversal Using Relays around NAT Anycast", Public),
     v4([192, 0, 0, 0], 24, "IETF Protocol Assignments", Unroutable),
     v4([192, 0, 2, 0], 24, "Documentation (TEST-NET-1)", Unroutable),
-    v4(
-        [192, 88, 99, 0],
-        24,
-        "Deprecated (6to4 Relay Anycast)",
-        Unroutable,
-    ),
+    v4([192, 88, 99, 0], 24, "Deprecated (6to4 Relay Anycast)", Unroutable),
     v4([192, 168, 0, 0], 16, "Private-Use", Private),
     // Resolvers of tunnels and proxies hand these out for any name, so they say nothing about a domain.
     v4([198, 18, 0, 0], 15, "Benchmarking", Private),
@@ -98,42 +76,17 @@ const V4: [Block<Ipv4Net>; 18] = [
 const V6: [Block<Ipv6Net>; 23] = [
     v6([0, 0, 0, 0], 128, "Unspecified Address", Unroutable),
     v6_full([0, 0, 0, 0, 0, 0, 0, 1], 128, "Loopback Address", Unroutable),
-    v6(
-        [0x64, 0xff9b, 1, 0],
-        48,
-        "IPv4-IPv6 Translation, local use",
-        Private,
-    ),
+    v6([0x64, 0xff9b, 1, 0], 48, "IPv4-IPv6 Translation, local use", Private),
     v6([0x100, 0, 0, 0], 64, "Discard-Only Address Block", Unroutable),
     v6([0x100, 0, 0, 1], 64, "Dummy IPv6 Prefix", Unroutable),
-    v6_full(
-        [0x2001, 1, 0, 0, 0, 0, 0, 1],
-        128,
-        "Port Control Protocol Anycast",
-        Public,
-    ),
-    v6_full(
-        [0x2001, 1, 0, 0, 0, 0, 0, 2],
-        128,
-        "Traversal Using Relays around NAT Anycast",
-        Public,
-    ),
-    v6_full(
-        [0x2001, 1, 0, 0, 0, 0, 0, 3],
-        128,
-        "DNS-SD Service Registration Protocol Anycast",
-        Public,
-    ),
+    v6_full([0x2001, 1, 0, 0, 0, 0, 0, 1], 128, "Port Control Protocol Anycast", Public),
+    v6_full([0x2001, 1, 0, 0, 0, 0, 0, 2], 128, "Traversal Using Relays around NAT Anycast", Public),
+    v6_full([0x2001, 1, 0, 0, 0, 0, 0, 3], 128, "DNS-SD Service Registration Protocol Anycast", Public),
     v6([0x2001, 2, 0, 0], 48, "Benchmarking", Private),
     v6([0x2001, 3, 0, 0], 32, "AMT", Public),
     v6([0x2001, 4, 0x112, 0], 48, "AS112-v6", Public),
     v6([0x2001, 0x20, 0, 0], 28, "ORCHIDv2", Public),
-    v6(
-        [0x2001, 0x30, 0, 0],
-        28,
-        "Drone Remote ID Protocol Entity Tags",
-        Public,
-    ),
+    v6([0x2001, 0x30, 0, 0], 28, "Drone Remote ID Protocol Entity Tags", Public),
     v6([0x2001, 0, 0, 0], 23, "IETF Protocol Assignments", Unroutable),
     v6([0x2001, 0xdb8, 0, 0], 32, "Documentation", Unroutable),
     v6([0x3fff, 0, 0, 0], 20, "Documentation", Unroutable),
@@ -153,23 +106,17 @@ pub fn reach(ip: IpAddr) -> Reach {
 
 /// What the registries call the block of `ip`, for evidence; `None` where the address is nothing special.
 pub fn special_purpose(ip: IpAddr) -> Option<&'static str> {
-    block(ip)
-        .filter(|&(_, reach)| reach != Public)
-        .map(|(name, _)| name)
+    block(ip).filter(|&(_, reach)| reach != Public).map(|(name, _)| name)
 }
 
 fn block(ip: IpAddr) -> Option<(&'static str, Reach)> {
     match ip {
-        IpAddr::V4(ip) => V4
-            .iter()
-            .find(|block| block.net.contains(&ip))
-            .map(|block| (block.name, block.reach)),
+        IpAddr::V4(ip) => {
+            V4.iter().find(|block| block.net.contains(&ip)).map(|block| (block.name, block.reach))
+        }
         IpAddr::V6(ip) => match embedded(ip) {
             Some(inner) => block(IpAddr::V4(inner)),
-            None => V6
-                .iter()
-                .find(|block| block.net.contains(&ip))
-                .map(|block| (block.name, block.reach)),
+            None => V6.iter().find(|block| block.net.contains(&ip)).map(|block| (block.name, block.reach)),
         },
     }
 }
@@ -206,11 +153,7 @@ impl Allowed {
     /// Who can reach `ip`, counting what is allowed as public. A v4-mapped address is allowed with its IPv4 form.
     pub fn reach(&self, ip: IpAddr) -> Reach {
         let plain = ip.to_canonical();
-        if self.0.iter().any(|net| net.contains(&ip) || net.contains(&plain)) {
-            Public
-        } else {
-            reach(ip)
-        }
+        if self.0.iter().any(|net| net.contains(&ip) || net.contains(&plain)) { Public } else { reach(ip) }
     }
 }
 

@@ -52,13 +52,7 @@ impl Offline {
 
     /// What the address shows.
     pub fn check(&mut self, text: &str) -> Record {
-        told::record(
-            &self.found,
-            self.intake.look(text),
-            &self.roster,
-            self.risky_roles,
-            self.now,
-        )
+        told::record(&self.found, self.intake.look(text), &self.roster, self.risky_roles, self.now)
     }
 }
 
@@ -67,11 +61,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let (Reach::Dns(place) | Reach::Probe(place)) = &settings.reach else {
         let mut offline = Offline::new(settings)?;
         let records = texts.iter().map(|text| offline.check(text)).collect();
-        return Ok(Checked {
-            records,
-            dialogues: Vec::new(),
-            exit: Exit::Finished,
-        });
+        return Ok(Checked { records, dialogues: Vec::new(), exit: Exit::Finished });
     };
     let policy = settings.policy()?;
     let mut intake = Intake::new(policy.lists);
@@ -104,9 +94,5 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     };
     let now = clock.now().wall;
     let record = |seen| told::record(&outcome.found, seen, &roster, settings.risky_roles, now);
-    Ok(Checked {
-        records: seen.into_iter().map(record).collect(),
-        dialogues: outcome.dialogues,
-        exit,
-    })
+    Ok(Checked { records: seen.into_iter().map(record).collect(), dialogues: outcome.dialogues, exit })
 }

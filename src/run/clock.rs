@@ -25,19 +25,13 @@ impl Clock {
 
     /// A clock that shows this time of day now.
     pub fn showing(wall: SystemTime) -> Clock {
-        Clock {
-            began: Instant::now(),
-            wall,
-        }
+        Clock { began: Instant::now(), wall }
     }
 
     /// Now.
     pub fn now(&self) -> Moment {
         let elapsed = self.began.elapsed();
-        Moment {
-            elapsed,
-            wall: self.wall + elapsed,
-        }
+        Moment { elapsed, wall: self.wall + elapsed }
     }
 
     /// When the run will have lasted this long.
@@ -52,11 +46,7 @@ pub fn cpu() -> Option<std::time::Duration> {
     // after it, in hundredths of a second on all Linux machines.
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     let (_, rest) = stat.rsplit_once(')')?;
-    let ticks = rest
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|word| word.parse::<u64>().ok());
+    let ticks = rest.split_whitespace().skip(11).take(2).map(|word| word.parse::<u64>().ok());
     let ticks = ticks.sum::<Option<u64>>()?;
     Some(std::time::Duration::from_millis(ticks * 10))
 }

@@ -45,10 +45,7 @@ struct DomainFacts {
 impl Found {
     /// Nothing yet. Whoever is left without a word of its own at the end was not asked for this reason.
     pub fn nothing(unprobed: Unprobed) -> Found {
-        Found {
-            unprobed: Some(unprobed),
-            ..Found::default()
-        }
+        Found { unprobed: Some(unprobed), ..Found::default() }
     }
 
     /// Notes where a domain's mail goes. The stops are there when its mailboxes are worth asking about.
@@ -84,16 +81,7 @@ impl Found {
         let worth_asking = matches!(route, RouteFact::Hosts { evidence: true, .. }) && !disposable;
         let lane = stops.first().map(|stop| Scheduler::lane_key(&stops, stop));
         let hosts = stops.iter().map(|stop| stop.host.clone()).collect();
-        self.domains.insert(
-            domain.clone(),
-            DomainFacts {
-                route,
-                hosts,
-                lane,
-                disposable,
-                anomaly: false,
-            },
-        );
+        self.domains.insert(domain.clone(), DomainFacts { route, hosts, lane, disposable, anomaly: false });
         if worth_asking { stops } else { Vec::new() }
     }
 
@@ -125,12 +113,7 @@ impl Found {
 
     /// Puts together what is known about a row.
     pub fn evidence(&self, seen: Seen, roster: &Roster) -> Evidence {
-        let Seen {
-            form,
-            mut kinds,
-            slip,
-            ..
-        } = seen;
+        let Seen { form, mut kinds, slip, .. } = seen;
         let (mut route, mut inquiry) = (None, Inquired::default());
         if let Form::Fine(address) = &form {
             let facts = address.domain().and_then(|domain| self.domains.get(domain));
@@ -138,9 +121,7 @@ impl Found {
             if facts.is_some_and(|facts| facts.disposable) {
                 kinds.disposable = Some(true);
             }
-            let heard = roster
-                .target(address)
-                .and_then(|target| self.inquired.get(&target));
+            let heard = roster.target(address).and_then(|target| self.inquired.get(&target));
             inquiry = heard.cloned().unwrap_or_default();
             let is_askable = match &route {
                 Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
@@ -167,26 +148,16 @@ impl Found {
                 || (suspicion.certainty == Certainty::Likely && !works),
             meant: suspicion.meant,
         });
-        Evidence {
-            form,
-            kinds,
-            slip,
-            route,
-            inquiry,
-        }
+        Evidence { form, kinds, slip, route, inquiry }
     }
 
     /// Every exchanger said "not my domain", and each of them has clearly answered for another.
     fn is_unserved(&self, domain: Option<&Domain>, facts: &DomainFacts, attempts: &[Attempt]) -> bool {
         let denied = |host: &Domain| {
-            attempts
-                .iter()
-                .any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
+            attempts.iter().any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
         };
         let serves_others = |host: &Domain| {
-            self.served
-                .get(host)
-                .is_some_and(|served| served.iter().any(|other| Some(other) != domain))
+            self.served.get(host).is_some_and(|served| served.iter().any(|other| Some(other) != domain))
         };
         !facts.hosts.is_empty() && facts.hosts.iter().all(|host| denied(host) && serves_others(host))
     }

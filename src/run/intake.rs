@@ -45,10 +45,7 @@ pub struct Look {
 /// By these lists, and nothing is put right.
 impl From<&'static Lists> for Look {
     fn from(lists: &'static Lists) -> Look {
-        Look {
-            lists,
-            apply_suggestions: false,
-        }
+        Look { lists, apply_suggestions: false }
     }
 }
 
@@ -72,27 +69,19 @@ struct Known {
 impl Intake {
     /// Looks this way.
     pub fn new(how: impl Into<Look>) -> Intake {
-        Intake {
-            how: how.into(),
-            domains: HashMap::default(),
-        }
+        Intake { how: how.into(), domains: HashMap::default() }
     }
 
     /// Looks at a cell.
     pub fn look(&mut self, cell: &str) -> Seen {
         let seen = self.look_as_typed(cell);
-        let Some(slip) = seen
-            .slip
-            .as_ref()
-            .filter(|slip| self.how.apply_suggestions && can_not_work(&seen.form, slip))
+        let Some(slip) =
+            seen.slip.as_ref().filter(|slip| self.how.apply_suggestions && can_not_work(&seen.form, slip))
         else {
             return seen;
         };
         let meant = slip.meant.clone();
-        Seen {
-            repaired: Some(meant.clone()),
-            ..self.look_as_typed(&meant)
-        }
+        Seen { repaired: Some(meant.clone()), ..self.look_as_typed(&meant) }
     }
 
     fn look_as_typed(&mut self, cell: &str) -> Seen {
@@ -116,41 +105,21 @@ impl Intake {
         };
         let Some(domain) = address.domain() else {
             let kinds = self.how.lists.kinds.of(&address);
-            return Seen {
-                form: Form::Literal(address),
-                kinds,
-                repaired,
-                slip: None,
-            };
+            return Seen { form: Form::Literal(address), kinds, repaired, slip: None };
         };
         if self.domains.len() == REMEMBERED_DOMAINS && !self.domains.contains_key(domain) {
             self.domains.clear();
         }
         let lists = self.how.lists;
-        let known = self
-            .domains
-            .entry(domain.clone())
-            .or_insert_with(|| Known::of(domain, lists));
+        let known = self.domains.entry(domain.clone()).or_insert_with(|| Known::of(domain, lists));
         known.look(address, repaired, lists)
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> Seen {
-        let form = if text.trim().is_empty() {
-            Form::Empty
-        } else {
-            Form::Broken(fault.kind.word())
-        };
+        let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
         let meant = typo::suggest_for_fault(text, fault, &self.how.lists.targets);
-        let slip = meant.map(|meant| Suspicion {
-            meant: meant.to_string(),
-            certainty: Certainty::Likely,
-        });
-        Seen {
-            form,
-            kinds: Kinds::default(),
-            repaired: None,
-            slip,
-        }
+        let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
+        Seen { form, kinds: Kinds::default(), repaired: None, slip }
     }
 }
 
@@ -169,22 +138,14 @@ impl Known {
         let kinds = lists.kinds.with_domain(address.local(), self.kinds);
         let slip = self.suggestion.as_ref().and_then(|suggestion| {
             let meant = address.at_domain(suggestion.domain.clone()).ok()?;
-            Some(Suspicion {
-                meant: meant.to_string(),
-                certainty: suggestion.certainty,
-            })
+            Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
         });
         let form = match self.name_rule.filter(|rule| rule.forbids(address.local())) {
             Some(rule) => Form::NotAllowed(rule.id.clone()),
             None if self.is_set_aside => Form::SpecialUse(address),
             None => Form::Fine(address),
         };
-        Seen {
-            form,
-            kinds,
-            repaired,
-            slip,
-        }
+        Seen { form, kinds, repaired, slip }
     }
 }
 
@@ -210,10 +171,7 @@ mod tests {
 
     #[test]
     fn a_suggestion_is_applied_only_where_what_was_typed_can_not_work() {
-        let mut intake = Intake::new(Look {
-            lists: Lists::built_in(),
-            apply_suggestions: true,
-        });
+        let mut intake = Intake::new(Look { lists: Lists::built_in(), apply_suggestions: true });
         for (typed, applied) in [
             ("jane@gmial.com", Some("jane@gmail.com")),
             ("jane@bakery.con", Some("jane@bakery.com")),
@@ -238,10 +196,7 @@ mod tests {
         let mut intake = Intake::new(Lists::built_in());
         let first = intake.look("Jane@GMIAL.com");
         assert_eq!(first.repaired, None);
-        assert_eq!(
-            first.slip.as_ref().map(|slip| slip.meant.as_str()),
-            Some("Jane@gmail.com")
-        );
+        assert_eq!(first.slip.as_ref().map(|slip| slip.meant.as_str()), Some("Jane@gmail.com"));
         assert_eq!(intake.look("Jane@gmial.com"), first);
     }
 }

@@ -37,10 +37,7 @@ impl Network {
     /// The network of a place. Must be called where a runtime runs, because its clock starts here.
     pub fn of(place: &Place) -> Result<Network, Error> {
         match place {
-            Place::World {
-                file,
-                sender: (helo, mail_from),
-            } => {
+            Place::World { file, sender: (helo, mail_from) } => {
                 let mut network = Network::scripted(World::open(file)?);
                 if let Some(egress) = &mut network.egress {
                     egress.helo = helo.clone().unwrap_or_else(|| egress.helo.clone());
@@ -48,23 +45,13 @@ impl Network {
                 }
                 Ok(network)
             }
-            Place::Internet {
-                dns,
-                smtp_port,
-                allowed,
-                sender,
-                way,
-            } => {
+            Place::Internet { dns, smtp_port, allowed, sender, way } => {
                 let servers = if dns.is_empty() {
                     NameServers::of_system(Patience::default())?
                 } else {
                     NameServers::at(dns, Patience::default())?
                 };
-                let egress = sender.clone().map(|(helo, sender)| Egress {
-                    path: way.clone(),
-                    helo,
-                    sender,
-                });
+                let egress = sender.clone().map(|(helo, sender)| Egress { path: way.clone(), helo, sender });
                 Ok(Network {
                     smtp_port: *smtp_port,
                     allowed: Allowed::new(allowed.iter().copied()),

@@ -152,14 +152,8 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
             }
         }
     }
-    let Run {
-        mut outcome,
-        scheduler,
-        ..
-    } = run;
-    outcome
-        .found
-        .note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous()));
+    let Run { mut outcome, scheduler, .. } = run;
+    outcome.found.note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous()));
     outcome
 }
 
@@ -186,28 +180,17 @@ impl Run<'_> {
     fn new(job: &Job) -> Run<'_> {
         let limits = schedule::Limits {
             pace: job.pace,
-            patience: Patience {
-                max_wait: job.max_wait,
-            },
+            patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
             egresses: 1,
         };
-        let found = Found::nothing(if job.dns_only {
-            Unprobed::DnsOnly
-        } else {
-            Unprobed::Deadline
-        });
+        let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         Run {
             job,
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             domain_of: HashMap::new(),
-            outcome: Outcome {
-                found,
-                dialogues: Vec::new(),
-                asked: Asked::default(),
-                out_of_time: false,
-            },
+            outcome: Outcome { found, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },
             stopped: false,
             cut_at: None,
         }
@@ -234,24 +217,12 @@ impl Run<'_> {
     fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
         let policy = &self.job.policy;
         tracing::debug!(event = "routed", domain = %entry.domain, ?route);
-        let stops = self
-            .outcome
-            .found
-            .note_route(&entry.domain, route, policy.providers(), policy.lists);
+        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers(), policy.lists);
         if stops.is_empty() || self.job.dns_only || self.stopped {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
-        self.domain_of.extend(
-            entry
-                .listed
-                .iter()
-                .map(|(target, _)| (*target, entry.domain.clone())),
-        );
-        let order = Order {
-            domain: entry.domain,
-            exchangers: stops,
-            listed: entry.listed,
-        };
+        self.domain_of.extend(entry.listed.iter().map(|(target, _)| (*target, entry.domain.clone())));
+        let order = Order { domain: entry.domain, exchangers: stops, listed: entry.listed };
         self.scheduler.order(order, self.job.network.clock.now());
     }
 
@@ -268,9 +239,7 @@ impl Run<'_> {
         self.outcome.asked.connections += 1;
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.job.network.clone(), tell.clone(), self.job.trace);
-        let Opening {
-            host, address, tls, ..
-        } = opening.clone();
+        let Opening { host, address, tls, .. } = opening.clone();
         self.held.insert(session, Held { opening, orders });
         sessions.spawn(async move {
             let call = Call {
@@ -310,15 +279,8 @@ impl Run<'_> {
         self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
         let policy = &self.job.policy;
         let heard = schedule::meant(event, |stage, reply| {
-            let context = Context {
-                stage,
-                provider: provider.is_known().then_some(&*provider.id),
-            };
-            Said {
-                stage,
-                reply: reply.clone(),
-                meaning: policy.replies().read(reply, &context),
-            }
+            let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
+            Said { stage, reply: reply.clone(), meaning: policy.replies().read(reply, &context) }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
             self.held.remove(&session);

@@ -37,11 +37,7 @@ impl Progress {
             return Progress::Quiet;
         }
         if !std::io::stderr().is_terminal() {
-            return Progress::Lines {
-                total,
-                done: 0,
-                last: Instant::now(),
-            };
+            return Progress::Lines { total, done: 0, last: Instant::now() };
         }
         let style = ProgressStyle::with_template(
             "{bar:30} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}",

@@ -25,11 +25,7 @@ enum Known {
 impl<'a> Repeats<'a> {
     /// Begins before the first row.
     pub fn of(list: &'a List, how: Look) -> Repeats<'a> {
-        Repeats {
-            list,
-            how,
-            known: Known::SoFar(Firsts::default()),
-        }
+        Repeats { list, how, known: Known::SoFar(Firsts::default()) }
     }
 
     /// The first record with this address; `None` when that is `record` itself. Ask in rising order.
@@ -63,9 +59,5 @@ impl<'a> Repeats<'a> {
 
 /// Duplicates are found in temporary files.
 fn spill(error: std::io::Error) -> Error {
-    ListError::Write {
-        path: std::env::temp_dir(),
-        source: error,
-    }
-    .into()
+    ListError::Write { path: std::env::temp_dir(), source: error }.into()
 }

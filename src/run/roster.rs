@@ -33,10 +33,7 @@ impl Roster {
         let target = Target(u32::try_from(self.targets.len()).ok()?);
         self.targets.insert(address.clone(), target);
         let place = *self.domains.entry(domain.clone()).or_insert_with(|| {
-            self.entries.push(Entry {
-                domain: domain.clone(),
-                listed: Vec::new(),
-            });
+            self.entries.push(Entry { domain: domain.clone(), listed: Vec::new() });
             self.entries.len() - 1
         });
         self.entries[place].listed.push((target, address.clone()));

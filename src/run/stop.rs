@@ -24,12 +24,8 @@ pub struct Stop(watch::Receiver<Option<Exit>>);
 impl Stop {
     /// Listens for SIGINT and SIGTERM.
     pub fn on_signals() -> Result<Stop, Error> {
-        let listen = |kind| {
-            signal(kind).map_err(|source| Error::System {
-                what: "listen for signals",
-                source,
-            })
-        };
+        let listen =
+            |kind| signal(kind).map_err(|source| Error::System { what: "listen for signals", source });
         let (mut interrupt, mut terminate) =
             (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (tell, heard) = watch::channel(None);

@@ -19,27 +19,15 @@ pub fn record(found: &Found, seen: Seen, roster: &Roster, risky_roles: bool, now
         judgement.rule = "list.role".into();
     }
     let (mx_host, reply, heard_at) = match grounds {
-        Some(grounds) => (
-            Some(grounds.exchanger.clone()),
-            grounds.reply.cloned(),
-            Some(grounds.at),
-        ),
+        Some(grounds) => (Some(grounds.exchanger.clone()), grounds.reply.cloned(), Some(grounds.at)),
         None => (None, None, None),
     };
     // What the DNS said is evidence too, and as old as the run.
     let checked_at = heard_at.or(evidence.route.is_some().then_some(now));
     let lifetime = lifetime(judgement.reason);
-    let Evidence {
-        form,
-        kinds,
-        slip,
-        inquiry,
-        ..
-    } = evidence;
+    let Evidence { form, kinds, slip, inquiry, .. } = evidence;
     let address = form.into_address();
-    let provider = address
-        .as_ref()
-        .and_then(|address| found.provider(address.domain()?));
+    let provider = address.as_ref().and_then(|address| found.provider(address.domain()?));
     Record {
         expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
         judgement,

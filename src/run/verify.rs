@@ -45,16 +45,12 @@ pub struct Verify {
 
 /// Does it.
 pub async fn verify(verify: Verify) -> Result<Summary, Error> {
-    let Settings {
-        reach, risky_roles, ..
-    } = &verify.settings;
+    let Settings { reach, risky_roles, .. } = &verify.settings;
     let policy = verify.settings.policy()?;
     let list = crate::list::open(&verify.source, &verify.reading)?;
     let form = list.form().clone();
     tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-    let target = verify
-        .target
-        .unwrap_or_else(|| Target::Folder(form.default_folder()));
+    let target = verify.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
     let mut writing = verify.writing;
     writing.unprobed = !matches!(reach, Reach::Probe(_));
     writing.originals = verify.apply_suggestions;
@@ -63,10 +59,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         tracing::warn!(event = "columns", "{warning}");
     }
 
-    let how = Look {
-        lists: policy.lists,
-        apply_suggestions: verify.apply_suggestions,
-    };
+    let how = Look { lists: policy.lists, apply_suggestions: verify.apply_suggestions };
     let mut roster = Roster::default();
     if !matches!(reach, Reach::Offline) {
         gather(&list, how, &mut roster)?;
@@ -89,10 +82,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
             };
             let mut progress = Progress::of(roster.len() as u64, verify.quiet);
             let domains = roster.take_domains();
-            (
-                probing::ask(&job, domains, stop.clone(), &mut progress).await,
-                clock,
-            )
+            (probing::ask(&job, domains, stop.clone(), &mut progress).await, clock)
         }
     };
 
@@ -139,14 +129,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 /// The first pass: who is to be asked about.
 fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
     ahead::each(list, how, |looked| {
-        if let Looked::Row(
-            _,
-            Seen {
-                form: Form::Fine(address),
-                ..
-            },
-        ) = looked
-        {
+        if let Looked::Row(_, Seen { form: Form::Fine(address), .. }) = looked {
             roster.enter(&address);
         }
         Ok(())

@@ -198,8 +198,7 @@ impl Lane {
     pub fn backlog_beyond_little(&self) -> usize {
         /// A little is what may be asked in this part of a minute.
         const PART: u32 = 12;
-        self.backlog
-            .saturating_sub((self.limits.recipients / PART) as usize)
+        self.backlog.saturating_sub((self.limits.recipients / PART) as usize)
     }
 
     /// Counts an unknown recipient, listed or made up, against the caps.
@@ -215,12 +214,8 @@ impl Lane {
 
     /// The caps with their spans.
     fn caps(&self) -> impl Iterator<Item = (Duration, usize)> {
-        let caps = [
-            (HOUR, self.limits.unknown_per_hour),
-            (DAY, self.limits.unknown_per_day),
-        ];
-        caps.into_iter()
-            .filter_map(|(span, cap)| Some((span, cap? as usize)))
+        let caps = [(HOUR, self.limits.unknown_per_hour), (DAY, self.limits.unknown_per_day)];
+        caps.into_iter().filter_map(|(span, cap)| Some((span, cap? as usize)))
     }
 
     /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
@@ -228,10 +223,7 @@ impl Lane {
         let left = |(span, cap): (Duration, usize)| {
             let before = self.unknown.partition_point(|&at| at + span <= now);
             let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
-            u32::try_from(cap)
-                .unwrap_or(u32::MAX)
-                .saturating_sub(used)
-                .saturating_sub(self.flying)
+            u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.flying)
         };
         self.caps().map(left).min().unwrap_or(u32::MAX)
     }

@@ -253,13 +253,7 @@ impl Scheduler {
 
     /// Are we shut out everywhere?
     pub fn shut(&self) -> Option<Shut> {
-        let Census {
-            connected,
-            tried,
-            answered,
-            refused,
-            unreachable,
-        } = self.census;
+        let Census { connected, tried, answered, refused, unreachable } = self.census;
         if !connected {
             // Dead hosts may fail faster than a living one greets.
             let nowhere = unreachable >= CLOSED_OPERATORS && unreachable * 100 >= tried * UNREACHABLE_PERCENT;
@@ -274,11 +268,8 @@ impl Scheduler {
         if stop.provider.is_known() {
             return stop.provider.id.clone();
         }
-        let mut hosts: Vec<&str> = stops
-            .iter()
-            .filter(|stop| !stop.provider.is_known())
-            .map(|stop| stop.host.as_str())
-            .collect();
+        let mut hosts: Vec<&str> =
+            stops.iter().filter(|stop| !stop.provider.is_known()).map(|stop| stop.host.as_str()).collect();
         hosts.sort_unstable();
         hosts.join(" ").into()
     }
@@ -290,11 +281,7 @@ impl Scheduler {
             return;
         };
         let key = Self::lane_key(&order.exchangers, first);
-        let Order {
-            domain,
-            exchangers,
-            mut listed,
-        } = order;
+        let Order { domain, exchangers, mut listed } = order;
         let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
@@ -314,9 +301,7 @@ impl Scheduler {
         if egresses == 1 {
             return 0;
         }
-        let first = key.bytes().fold(0, |sum: usize, byte| {
-            sum.wrapping_mul(31).wrapping_add(byte.into())
-        });
+        let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);
         let backlog = |egress: &usize| {
             let lane = self.lane_of.get(&(*egress, key.clone()));
@@ -351,15 +336,7 @@ impl Scheduler {
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
-        let course = Course {
-            inquiry,
-            stops,
-            home,
-            size,
-            door: None,
-            queued: false,
-            begun: false,
-        };
+        let course = Course { inquiry, stops, home, size, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);
@@ -396,11 +373,8 @@ impl Scheduler {
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        let idle: Vec<SessionId> = self
-            .doors
-            .iter_mut()
-            .flat_map(|door| std::mem::take(&mut door.idle))
-            .collect();
+        let idle: Vec<SessionId> =
+            self.doors.iter_mut().flat_map(|door| std::mem::take(&mut door.idle)).collect();
         for session in idle {
             self.quit(session);
         }
@@ -485,15 +459,11 @@ impl Scheduler {
         }
         let mut last = nobody;
         // A door that others use already is better than a new one: its connection serves this domain too.
-        let known = stop
-            .addresses
-            .iter()
-            .filter(|address| lane.doors.contains_key(address));
+        let known = stop.addresses.iter().filter(|address| lane.doors.contains_key(address));
         let addresses: Vec<IpAddr> = known.chain(&stop.addresses).copied().collect();
         for address in &addresses {
             let door = *lane.doors.entry(*address).or_insert_with(|| {
-                self.doors
-                    .push(Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls));
+                self.doors.push(Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls));
                 self.doors.len() - 1
             });
             match &self.doors[door].dead {
@@ -535,8 +505,7 @@ impl Scheduler {
             self.free_courses.push(id);
         }
         let settled = course.inquiry.settle(self.stopping);
-        self.actions
-            .extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
+        self.actions.extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
     }
 
     fn run_lanes(&mut self) {
@@ -589,10 +558,7 @@ impl Scheduler {
             }
         }
         if let Some(at) = wake {
-            self.timers.insert((
-                at.max(self.now.elapsed + Duration::from_nanos(1)),
-                Timer::Lane(id),
-            ));
+            self.timers.insert((at.max(self.now.elapsed + Duration::from_nanos(1)), Timer::Lane(id)));
         }
     }
 
@@ -610,11 +576,7 @@ impl Scheduler {
         }
         let lane_id = door.lane;
         if !self.lanes[lane_id].has_room() {
-            return if door.working == 0 {
-                Served::NoRoom
-            } else {
-                Served::Full
-            };
+            return if door.working == 0 { Served::NoRoom } else { Served::Full };
         }
         let refusals = self.lanes[lane_id].manners.refused;
         if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
@@ -644,10 +606,7 @@ impl Scheduler {
 
     /// How many questions could be asked at a door now; counts no further than to `enough`.
     fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
-        let waiting = self.doors[door_id]
-            .courses
-            .iter()
-            .filter_map(|course| self.courses[course].as_ref());
+        let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
         let mut demand = 0;
         for course in waiting {
             demand += course.inquiry.demand();
@@ -767,10 +726,7 @@ impl Scheduler {
             }
         }
         let tries = door.refusals as usize;
-        let wait = said
-            .meaning
-            .retry_in
-            .unwrap_or(REST * 4u32.saturating_pow(door.refusals - 1));
+        let wait = said.meaning.retry_in.unwrap_or(REST * 4u32.saturating_pow(door.refusals - 1));
         if hurried || tries >= lane::REFUSALS_TO_PAUSE as usize || wait > self.limits.patience.max_wait {
             let obstacle = Obstacle::Refused(Box::new(said.clone()));
             self.close_door(door_id, &obstacle);

@@ -21,10 +21,7 @@ pub struct RunClock(Arc<AtomicU64>);
 impl RunClock {
     /// Sets the time since the run began.
     pub fn set(&self, elapsed: Duration) {
-        self.0.store(
-            u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX),
-            Ordering::Relaxed,
-        );
+        self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
 
@@ -55,12 +52,7 @@ impl Pacer {
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
-        Pacer {
-            clock: clock.clone(),
-            limiter,
-            per_minute,
-            burst,
-        }
+        Pacer { clock: clock.clone(), limiter, per_minute, burst }
     }
 
     /// The rate, per minute.

@@ -95,12 +95,7 @@ impl Queue {
 
     /// Who waits, in no order.
     pub fn iter(&self) -> impl Iterator<Item = CourseId> {
-        let classes = self
-            .fresh
-            .waiting
-            .iter()
-            .chain(&self.long.waiting)
-            .map(|(id, _)| *id);
+        let classes = self.fresh.waiting.iter().chain(&self.long.waiting).map(|(id, _)| *id);
         self.begun.iter().copied().chain(classes)
     }
 }

@@ -99,10 +99,7 @@ impl Session {
     }
 
     fn recipients(&self) -> u32 {
-        self.manners
-            .recipients
-            .min(self.offer.rcpt_max.unwrap_or(u32::MAX))
-            .max(1)
+        self.manners.recipients.min(self.offer.rcpt_max.unwrap_or(u32::MAX)).max(1)
     }
 
     fn is_used_up(&self) -> bool {
@@ -164,23 +161,14 @@ impl Scheduler {
 
     /// Takes the answers of a flight for true.
     fn believe(&mut self, id: SessionId) {
-        let answered = self
-            .sessions
-            .get_mut(&id)
-            .map(|session| std::mem::take(&mut session.answered));
+        let answered = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.answered));
         for (ask, said) in answered.into_iter().flatten() {
             self.answered(id, ask, said);
         }
     }
 
     fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
-        let Some(Asked {
-            course: course_id,
-            who,
-            place,
-            ..
-        }) = self.landed(id, ask)
-        else {
+        let Some(Asked { course: course_id, who, place, .. }) = self.landed(id, ask) else {
             return;
         };
         let now = self.now;
@@ -263,11 +251,7 @@ impl Scheduler {
 
     /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
     pub(super) fn stop_lingering(&mut self, id: SessionId) {
-        let Some(session) = self
-            .sessions
-            .get(&id)
-            .filter(|session| session.state == State::Idle)
-        else {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.state == State::Idle) else {
             return;
         };
         let (now, door) = (self.now.elapsed, &self.doors[session.door]);
@@ -342,12 +326,7 @@ impl Scheduler {
             _ => None,
         };
         let mut was_question = false;
-        for Asked {
-            course: course_id,
-            who,
-            ..
-        } in unanswered
-        {
+        for Asked { course: course_id, who, .. } in unanswered {
             let Some(course) = self.courses[course_id].as_mut() else {
                 continue;
             };
@@ -370,9 +349,8 @@ impl Scheduler {
             if session.refused > 1 {
                 manners.refused = manners.refused.min(session.refused - 1);
             } else {
-                manners.transactions = manners
-                    .transactions
-                    .min(session.transactions.saturating_sub(1).max(1));
+                manners.transactions =
+                    manners.transactions.min(session.transactions.saturating_sub(1).max(1));
             }
         }
         match how {
@@ -444,11 +422,7 @@ impl Scheduler {
             return self.hit_cap(door_id);
         }
         // Refusals are known only after the flight has left, so it holds no more than the session may still get.
-        let room = lane
-            .flight
-            .min(lane.asks.burst())
-            .min(session.refusals_left())
-            .min(unknown_left);
+        let room = lane.flight.min(lane.asks.burst()).min(session.refusals_left()).min(unknown_left);
         let (recipients, transactions_left) = (session.recipients(), session.transactions_left());
         let size = self.demand(door_id, room).max(1);
         let lane = &mut self.lanes[lane_id];
@@ -468,19 +442,12 @@ impl Scheduler {
             };
             let was_long = Queue::is_long(course.inquiry.unasked());
             let mut recipients_of = Vec::new();
-            let asks = course
-                .inquiry
-                .asks(now, recipients.min(size - asked), &mut self.random);
+            let asks = course.inquiry.asks(now, recipients.min(size - asked), &mut self.random);
             for (place, (who, address)) in (0..).zip(asks) {
                 let id = AskId(self.next_ask);
                 self.next_ask += 1;
                 asked += 1;
-                flying.push(Asked {
-                    ask: id,
-                    course: course_id,
-                    who,
-                    place,
-                });
+                flying.push(Asked { ask: id, course: course_id, who, place });
                 recipients_of.push(Ask { id, address });
             }
             course.queued = course.inquiry.wants_ask(now);
@@ -492,9 +459,7 @@ impl Scheduler {
             queue.asked(u32::try_from(recipients_of.len()).unwrap_or(u32::MAX), was_long);
             if !recipients_of.is_empty() {
                 begun += 1;
-                flight.transactions.push(Transaction {
-                    recipients: recipients_of,
-                });
+                flight.transactions.push(Transaction { recipients: recipients_of });
             } else if !course.queued {
                 self.go_on(course_id);
             }

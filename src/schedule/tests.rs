@@ -73,11 +73,7 @@ struct Operator {
 fn operators() -> impl Strategy<Value = Vec<Operator>> {
     let domains = prop::collection::vec(prop::collection::vec(any::<bool>(), 1..10), 1..4);
     let operator = (any::<bool>(), prop::collection::vec(habit(), 1..3), domains);
-    let operator = operator.prop_map(|(known, hosts, domains)| Operator {
-        known,
-        hosts,
-        domains,
-    });
+    let operator = operator.prop_map(|(known, hosts, domains)| Operator { known, hosts, domains });
     prop::collection::vec(operator, 1..4)
 }
 
@@ -134,33 +130,19 @@ struct World {
 
 impl World {
     fn moment(&self) -> Moment {
-        Moment {
-            elapsed: self.now,
-            wall: std::time::UNIX_EPOCH + self.now,
-        }
+        Moment { elapsed: self.now, wall: std::time::UNIX_EPOCH + self.now }
     }
 
     fn send(&mut self, session: SessionId, heard: Heard) {
         self.sent += 1;
-        self.on_the_way
-            .insert((self.now + ROUND_TRIP, self.sent), (session, heard));
+        self.on_the_way.insert((self.now + ROUND_TRIP, self.sent), (session, heard));
     }
 
     fn said(&self, session: SessionId, stage: Stage, words: &str) -> Said {
-        let provider = self.sessions[&session]
-            .provider
-            .as_ref()
-            .filter(|provider| provider.is_known());
+        let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
         let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
-        let context = Context {
-            stage,
-            provider: provider.map(|provider| &*provider.id),
-        };
-        Said {
-            stage,
-            meaning: ReplyRules::built_in().read(&reply, &context),
-            reply,
-        }
+        let context = Context { stage, provider: provider.map(|provider| &*provider.id) };
+        Said { stage, meaning: ReplyRules::built_in().read(&reply, &context), reply }
     }
 
     fn open(&mut self, opening: &Opening, pace: Pace, sockets: usize) {
@@ -175,10 +157,7 @@ impl World {
         self.dials.entry(lane.clone()).or_default().push(self.now);
         assert!(self.sessions.len() <= sockets, "more sessions than sockets");
         let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
-        assert!(
-            at_once <= opening.provider.limits(pace).open as usize,
-            "{at_once} sessions at once"
-        );
+        assert!(at_once <= opening.provider.limits(pace).open as usize, "{at_once} sessions at once");
         let heard = match habit {
             Habit::Unreachable => Heard::Broken(Some(Finding::ConnectFailed)),
             Habit::BlocksAt(Stage::Connect) => Heard::Refused(self.said(
@@ -187,10 +166,7 @@ impl World {
                 "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
             )),
             Habit::BrokenTls if opening.tls => Heard::NoTls,
-            _ => Heard::Ready(Offer {
-                pipelining: true,
-                ..Offer::default()
-            }),
+            _ => Heard::Ready(Offer { pipelining: true, ..Offer::default() }),
         };
         self.send(opening.session, heard);
     }
@@ -205,15 +181,9 @@ impl World {
             let open = self.sessions.get_mut(&id).unwrap();
             open.transactions += 1;
             assert!(open.transactions <= manners.transactions, "too many transactions");
-            assert!(
-                transaction.recipients.len() <= manners.recipients as usize,
-                "too many recipients"
-            );
-            let domains: HashSet<_> = transaction
-                .recipients
-                .iter()
-                .map(|ask| ask.address.domain().cloned())
-                .collect();
+            assert!(transaction.recipients.len() <= manners.recipients as usize, "too many recipients");
+            let domains: HashSet<_> =
+                transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
             for ask in &transaction.recipients {
                 let open = &self.sessions[&id];
@@ -238,11 +208,9 @@ impl World {
                     Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
                         Some(Heard::Broken(Some(Finding::Disconnected)))
                     }
-                    Habit::EndsAfter(most) if open.answers >= most => Some(Heard::Refused(self.said(
-                        id,
-                        Stage::Rcpt,
-                        "421 4.7.0 Error: too many errors",
-                    ))),
+                    Habit::EndsAfter(most) if open.answers >= most => {
+                        Some(Heard::Refused(self.said(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
+                    }
                     _ => None,
                 };
                 if let Some(heard) = ended {
@@ -296,12 +264,7 @@ impl World {
 
 /// The most within any span of that length.
 fn most_within(times: &[Duration], span: Duration) -> usize {
-    let after = |from: usize| {
-        times[from..]
-            .iter()
-            .take_while(|at| **at < times[from] + span)
-            .count()
-    };
+    let after = |from: usize| times[from..].iter().take_while(|at| **at < times[from] + span).count();
     (0..times.len()).map(after).max().unwrap_or(0)
 }
 
@@ -325,9 +288,7 @@ fn play(operators: &[Operator], run: Run) {
     };
     let limits = Limits {
         pace: run.pace,
-        patience: Patience {
-            max_wait: run.max_wait,
-        },
+        patience: Patience { max_wait: run.max_wait },
         sessions: run.sockets,
         egresses: 1,
     };
@@ -369,22 +330,11 @@ fn play(operators: &[Operator], run: Run) {
                 listed.insert(target, (address.clone(), *exists, accepts_any));
                 entries.push((target, address));
             }
-            scheduler.order(
-                Order {
-                    domain,
-                    exchangers: stops.clone(),
-                    listed: entries,
-                },
-                world.moment(),
-            );
+            scheduler.order(Order { domain, exchangers: stops.clone(), listed: entries }, world.moment());
         }
     }
     let settled = drive(&mut scheduler, &mut world, run);
-    assert!(
-        world.now < Duration::from_secs(3 * 86_400),
-        "it took {:?}",
-        world.now
-    );
+    assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
     assert_eq!(settled.len(), listed.len(), "everybody is settled");
     check_limits(&world, &providers, run.pace);
     check_verdicts(listed, settled);
@@ -424,9 +374,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
             }
             scheduler.hear(session, heard, world.moment());
         } else {
-            let Some(wake) = wake else {
-                panic!("nothing is to come, and {} are settled", settled.len())
-            };
+            let Some(wake) = wake else { panic!("nothing is to come, and {} are settled", settled.len()) };
             world.now = world.now.max(wake);
             scheduler.wake(world.moment());
         }
@@ -441,18 +389,9 @@ fn check_limits(world: &World, providers: &HashMap<String, Arc<Provider>>, pace:
         let most = |times: &HashMap<String, Vec<Duration>>, span| {
             times.get(lane).map_or(0, |times| most_within(times, span))
         };
-        assert!(
-            most(&world.dials, MINUTE) <= limits.connections.max(2) as usize,
-            "connections a minute"
-        );
-        assert!(
-            most(&world.asks, MINUTE) <= limits.recipients.max(2) as usize,
-            "recipients a minute"
-        );
-        let caps = [
-            (limits.unknown_per_hour, MINUTE * 60),
-            (limits.unknown_per_day, MINUTE * 1440),
-        ];
+        assert!(most(&world.dials, MINUTE) <= limits.connections.max(2) as usize, "connections a minute");
+        assert!(most(&world.asks, MINUTE) <= limits.recipients.max(2) as usize, "recipients a minute");
+        let caps = [(limits.unknown_per_hour, MINUTE * 60), (limits.unknown_per_day, MINUTE * 1440)];
         for (cap, span) in caps.into_iter().filter_map(|(cap, span)| Some((cap?, span))) {
             assert!(
                 most(&world.unknown, span) <= cap as usize,
@@ -471,18 +410,12 @@ fn check_verdicts(listed: Listed, mut settled: HashMap<Target, Inquired>) {
             form: Form::Fine(address.clone()),
             kinds: Kinds::default(),
             slip: None,
-            route: Some(RouteFact::Hosts {
-                provider: "".into(),
-                evidence: true,
-            }),
+            route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
             inquiry,
         };
         let (judgement, _) = decide(&evidence, std::time::UNIX_EPOCH);
         let verdict = judgement.reason.verdict();
-        assert!(
-            !exists || verdict != Verdict::Undeliverable,
-            "{address} exists: {judgement:?}"
-        );
+        assert!(!exists || verdict != Verdict::Undeliverable, "{address} exists: {judgement:?}");
         assert!(
             exists || accepts_any || verdict != Verdict::Deliverable,
             "{address} does not exist: {judgement:?}"

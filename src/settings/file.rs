@@ -43,11 +43,7 @@ impl FileSettings {
             });
         }
         let project = read(Path::new("listproof.toml"))?.unwrap_or_default();
-        let user = users_file()
-            .map(|path| read(&path))
-            .transpose()?
-            .flatten()
-            .unwrap_or_default();
+        let user = users_file().map(|path| read(&path)).transpose()?.flatten().unwrap_or_default();
         Ok(project.or(user))
     }
 
@@ -71,9 +67,7 @@ impl FileSettings {
 
 /// `$XDG_CONFIG_HOME/listproof/config.toml`, else `~/.config/...`.
 fn users_file() -> Option<PathBuf> {
-    let base = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute());
+    let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
     Some(base.join("listproof/config.toml"))
 }
@@ -86,9 +80,7 @@ fn read(path: &Path) -> Result<Option<FileSettings>, Error> {
     };
     match std::fs::read_to_string(path) {
         Ok(text) => toml::from_str(&text).map(Some).map_err(|error| {
-            let line = error
-                .span()
-                .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             fault(format!(":{line}: {}", error.message()))
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -98,8 +90,7 @@ fn read(path: &Path) -> Result<Option<FileSettings>, Error> {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom))
-        .transpose()
+    text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
 #[cfg(test)]
@@ -111,11 +102,7 @@ mod tests {
         let text = include_str!("../../samples/listproof.toml");
         let bare: String = text
             .lines()
-            .map(|line| {
-                line.strip_prefix("# ")
-                    .filter(|rest| rest.contains(" = "))
-                    .unwrap_or(line)
-            })
+            .map(|line| line.strip_prefix("# ").filter(|rest| rest.contains(" = ")).unwrap_or(line))
             .collect::<Vec<_>>()
             .join("\n");
         let all: FileSettings = toml::from_str(&bare).unwrap();

@@ -81,16 +81,9 @@ impl Settings {
     pub fn new(typed: Probing, max_wait: Duration) -> Result<Settings, Error> {
         let files = FileSettings::gather(typed.config.as_deref())?;
         let helo = typed.helo.or(files.helo).map(|text| helo(&text)).transpose()?;
-        let mail_from = typed
-            .mail_from
-            .or(files.mail_from)
-            .map(|text| sender(&text))
-            .transpose()?;
+        let mail_from = typed.mail_from.or(files.mail_from).map(|text| sender(&text)).transpose()?;
         let place = match typed.world {
-            Some(file) => Place::World {
-                file,
-                sender: (helo, mail_from),
-            },
+            Some(file) => Place::World { file, sender: (helo, mail_from) },
             None => Place::Internet {
                 dns: some_or(typed.dns, files.dns)
                     .iter()
@@ -130,18 +123,11 @@ impl Settings {
 }
 
 fn some_or<T>(typed: Vec<T>, otherwise: Option<Vec<T>>) -> Vec<T> {
-    if typed.is_empty() {
-        otherwise.unwrap_or_default()
-    } else {
-        typed
-    }
+    if typed.is_empty() { otherwise.unwrap_or_default() } else { typed }
 }
 
 fn setting(message: String, hint: &str) -> Error {
-    Error::Setting {
-        message,
-        hint: hint.to_owned(),
-    }
+    Error::Setting { message, hint: hint.to_owned() }
 }
 
 /// The user's own host name: never a literal, never one that gets a verifier listed.
@@ -150,10 +136,7 @@ fn helo(text: &str) -> Result<Domain, Error> {
     let domain =
         Domain::parse(text).map_err(|_| setting(format!("`--helo {text}` is not a host name"), hint))?;
     if !domain.as_str().contains('.') || domain.is_within("localhost") || domain.is_within("localdomain") {
-        return Err(setting(
-            format!("`--helo {text}` is no name that a mail server believes"),
-            hint,
-        ));
+        return Err(setting(format!("`--helo {text}` is no name that a mail server believes"), hint));
     }
     Ok(domain)
 }
@@ -163,10 +146,7 @@ fn sender(text: &str) -> Result<Address, Error> {
     let address =
         Address::parse(text).map_err(|_| setting(format!("`--mail-from {text}` is not an address"), hint))?;
     if address.domain().is_none() || address.needs_smtputf8() {
-        return Err(setting(
-            format!("`--mail-from {text}` can't be an envelope sender everywhere"),
-            hint,
-        ));
+        return Err(setting(format!("`--mail-from {text}` can't be an envelope sender everywhere"), hint));
     }
     Ok(address)
 }
@@ -207,19 +187,13 @@ fn way(source: Option<IpAddr>, proxy: Option<String>) -> Result<Way, Error> {
             "write `socks5://[USER:PASSWORD@]ADDR:PORT` with a numeric address",
         )
     };
-    let rest = url
-        .strip_prefix("socks5://")
-        .ok_or_else(fault)?
-        .trim_end_matches('/');
+    let rest = url.strip_prefix("socks5://").ok_or_else(fault)?.trim_end_matches('/');
     let (login, host) = match rest.rsplit_once('@') {
         Some((login, host)) => (Some(login.split_once(':').ok_or_else(fault)?), host),
         None => (None, rest),
     };
     let proxy = host.parse().map_err(|_| fault())?;
-    Ok(Way::Socks5 {
-        proxy,
-        login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
-    })
+    Ok(Way::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
 }
 
 #[cfg(test)]
@@ -241,54 +215,19 @@ mod tests {
     #[test]
     fn who_asks_must_say_who_they_are() {
         assert!(fault(Probing::default()).starts_with("`--helo` and `--mail-from` are missing"));
-        assert!(
-            fault(Probing {
-                helo: None,
-                ..typed()
-            })
-            .starts_with("`--helo` is missing")
-        );
-        assert!(
-            Settings::new(
-                Probing {
-                    offline: true,
-                    ..Probing::default()
-                },
-                Duration::ZERO
-            )
-            .is_ok()
-        );
-        assert!(
-            Settings::new(
-                Probing {
-                    dns_only: true,
-                    ..Probing::default()
-                },
-                Duration::ZERO
-            )
-            .is_ok()
-        );
+        assert!(fault(Probing { helo: None, ..typed() }).starts_with("`--helo` is missing"));
+        assert!(Settings::new(Probing { offline: true, ..Probing::default() }, Duration::ZERO).is_ok());
+        assert!(Settings::new(Probing { dns_only: true, ..Probing::default() }, Duration::ZERO).is_ok());
     }
 
     #[test]
     fn names_that_get_a_verifier_listed_are_refused() {
         for name in ["localhost", "mail", "x.localdomain", "[192.0.2.1]", "a b"] {
-            assert!(
-                fault(Probing {
-                    helo: Some(name.to_owned()),
-                    ..typed()
-                })
-                .contains("--helo"),
-                "{name}"
-            );
+            assert!(fault(Probing { helo: Some(name.to_owned()), ..typed() }).contains("--helo"), "{name}");
         }
         for sender in ["", "<>", "nobody", "jürgen@example.org", "x@[192.0.2.1]"] {
             assert!(
-                fault(Probing {
-                    mail_from: Some(sender.to_owned()),
-                    ..typed()
-                })
-                .contains("--mail-from"),
+                fault(Probing { mail_from: Some(sender.to_owned()), ..typed() }).contains("--mail-from"),
                 "{sender}"
             );
         }
@@ -300,10 +239,7 @@ mod tests {
         let login = Some(("me".to_owned(), "se:cret".to_owned()));
         assert_eq!(
             with("socks5://me:se:cret@192.0.2.1:1080").unwrap(),
-            Way::Socks5 {
-                proxy: "192.0.2.1:1080".parse().unwrap(),
-                login
-            }
+            Way::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login }
         );
         let fault = with("socks5://me:secret@proxy:x").unwrap_err().to_string();
         assert!(!fault.contains("secret"), "{fault}");

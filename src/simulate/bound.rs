@@ -12,10 +12,7 @@
 //! Decides: what is necessary. One control at a domain that accepts any name, and nothing else; elsewhere every listed
 //! address, and a control where somebody was accepted and too few were refused to prove that not everybody is. Twice
 //! where they are greylisted. Operators that refuse us, or whose answers are no evidence, need nothing.
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "shares and times of a simulation need not be exact"
-)]
+#![expect(clippy::cast_precision_loss, reason = "shares and times of a simulation need not be exact")]
 
 use std::time::Duration;
 
@@ -132,12 +129,7 @@ impl Bound {
         }
         let mut session_time = 0.0;
         for (lane, host) in lanes.iter_mut().zip(&list.hosts) {
-            let Need {
-                probes,
-                refused,
-                transactions,
-                ..
-            } = lane.need;
+            let Need { probes, refused, transactions, .. } = lane.need;
             if probes == 0 {
                 continue;
             }
@@ -155,16 +147,11 @@ impl Bound {
             lane.time = Duration::from_secs_f64(probes as f64 * 60.0 / (rate * egresses as f64));
             session_time += lane.sessions as f64 * lane.session.as_secs_f64();
         }
-        let slowest = (0..)
-            .zip(&lanes)
-            .max_by_key(|(_, lane)| lane.time)
-            .map_or(0, |(id, _)| id);
+        let slowest = (0..).zip(&lanes).max_by_key(|(_, lane)| lane.time).map_or(0, |(id, _)| id);
         let looked_up = |domains: f64| Duration::from_secs_f64(domains / list.dns_per_second);
         Bound {
             slowest,
-            operators: lanes
-                .get(slowest as usize)
-                .map_or(Duration::ZERO, |lane| lane.time),
+            operators: lanes.get(slowest as usize).map_or(Duration::ZERO, |lane| lane.time),
             sockets: Duration::from_secs_f64(session_time / sockets as f64),
             dns: looked_up(list.domains.len() as f64),
             greylisting: last_greylister.map_or(Duration::ZERO, |id| {
@@ -177,10 +164,7 @@ impl Bound {
 
     /// The bound itself.
     pub fn time(&self) -> Duration {
-        self.operators
-            .max(self.sockets)
-            .max(self.dns)
-            .max(self.greylisting)
+        self.operators.max(self.sockets).max(self.dns).max(self.greylisting)
     }
 
     /// What must be asked in all.
@@ -227,39 +211,25 @@ mod tests {
         let bound = Bound::of(&list, Pace::Fast, 1, 1000);
         let lane = bound.lanes[0];
         // Nobody is refused, so one control; 10 recipients to a transaction, 50 transactions to a session.
-        assert_eq!(
-            (lane.need.probes, lane.need.refused, lane.need.transactions),
-            (6001, 1, 601)
-        );
+        assert_eq!((lane.need.probes, lane.need.refused, lane.need.transactions), (6001, 1, 601));
         assert_eq!(lane.sessions, 13);
         // 6001 probes at 5000 a minute; 13 sessions at 100 a minute would take less.
         assert_eq!(bound.time(), Duration::from_secs_f64(6001.0 * 60.0 / 5000.0));
         assert_eq!(bound.dns, Duration::from_millis(10));
         // 462 in a session: 4 round trips and 10 flights, and the time to think.
         let session = 0.040 * 14.0 + 0.005 * 6001.0 / 13.0;
-        assert!(
-            (lane.session.as_secs_f64() - session).abs() < 1e-6,
-            "{:?}",
-            lane.session
-        );
+        assert!((lane.session.as_secs_f64() - session).abs() < 1e-6, "{:?}", lane.session);
         let halved = Bound::of(&list, Pace::Fast, 2, 1000);
         assert_eq!(halved.time(), bound.time() / 2);
     }
 
     #[test]
     fn greylisting_hosts_are_bound_by_the_last_first_contact() {
-        let mix = Mix {
-            big: Vec::new(),
-            ..one_domain()
-        };
+        let mix = Mix { big: Vec::new(), ..one_domain() };
         let list = List::generate(&mix, 50, 1);
         let bound = Bound::of(&list, Pace::Fast, 1, 1000);
         assert_eq!(bound.need().domains, list.domains.len() as u64);
-        assert_eq!(
-            bound.need().probes,
-            2 * (50 + bound.need().domains),
-            "listed and control, twice each"
-        );
+        assert_eq!(bound.need().probes, 2 * (50 + bound.need().domains), "listed and control, twice each");
         let (newest, domain) = (0u32..).zip(&list.domains).last().unwrap();
         let session = bound.lanes[domain.host as usize].session;
         let expected = Duration::from_millis(10 * u64::from(newest)) + Duration::from_secs(300) + 2 * session;

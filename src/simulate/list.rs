@@ -94,11 +94,8 @@ impl List {
             wait: Duration::from_secs(mix.wait_s),
             dns_per_second: mix.dns_per_second,
         };
-        let operators: Vec<(HostId, &Operator)> = mix
-            .operator
-            .iter()
-            .map(|operator| (list.add_operator(operator), operator))
-            .collect();
+        let operators: Vec<(HostId, &Operator)> =
+            mix.operator.iter().map(|operator| (list.add_operator(operator), operator)).collect();
         let hosters: Vec<HostId> = (0..mix.hosters.count).map(|n| list.add_hoster(mix, n)).collect();
 
         // Each row falls on a domain, by its rank; big ones come first, as ranks below zero would.
@@ -113,10 +110,7 @@ impl List {
                     }
                     place -= big.share;
                 }
-                (
-                    big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32),
-                    row,
-                )
+                (big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32), row)
             })
             .collect();
         ranks.sort_unstable();
@@ -133,10 +127,7 @@ impl List {
             let domain = match mix.big.get(rank as usize) {
                 Some(big) => {
                     let host = operators.iter().find(|(_, operator)| operator.id == big.operator);
-                    Listed {
-                        host: host.map_or(0, |(id, _)| *id),
-                        ..listed
-                    }
+                    Listed { host: host.map_or(0, |(id, _)| *id), ..listed }
                 }
                 None => list.place(mix, &operators, &hosters, rank, listed),
             };
@@ -171,12 +162,7 @@ impl List {
         let mut place = self.draw(Draw::Operator, key);
         for (host, operator) in operators {
             if place < operator.share {
-                return Listed {
-                    host: *host,
-                    catch_all: accepts_any < operator.catch_all,
-                    dead,
-                    ..listed
-                };
+                return Listed { host: *host, catch_all: accepts_any < operator.catch_all, dead, ..listed };
             }
             place -= operator.share;
         }
@@ -184,20 +170,10 @@ impl List {
             // Weight 1/rank over the firms.
             let n = (hosters.len() as f64).powf(self.draw(Draw::Hoster, key)) - 1.0;
             let host = hosters[(n as usize).min(hosters.len() - 1)];
-            return Listed {
-                host,
-                catch_all: accepts_any < mix.hosters.catch_all,
-                dead,
-                ..listed
-            };
+            return Listed { host, catch_all: accepts_any < mix.hosters.catch_all, dead, ..listed };
         }
         let host = if dead { 0 } else { self.add_own(mix, rank) };
-        Listed {
-            host,
-            catch_all: accepts_any < mix.own.catch_all,
-            dead,
-            ..listed
-        }
+        Listed { host, catch_all: accepts_any < mix.own.catch_all, dead, ..listed }
     }
 
     fn add_operator(&mut self, operator: &Operator) -> HostId {
@@ -289,11 +265,7 @@ impl List {
             let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
             Some((Target(row), address))
         });
-        Some(Order {
-            domain,
-            exchangers,
-            listed: addresses.collect(),
-        })
+        Some(Order { domain, exchangers, listed: addresses.collect() })
     }
 
     /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
@@ -319,21 +291,9 @@ pub enum Asked {
 
 /// Reads an address of [`List::order`], or a control at one of its domains.
 pub fn read(address: &Address) -> Option<(DomainId, Asked)> {
-    let domain = address
-        .domain()?
-        .as_str()
-        .strip_prefix('d')?
-        .strip_suffix(".test")?;
-    let row = address
-        .local()
-        .strip_prefix('r')
-        .and_then(|number| number.parse().ok());
-    let asked = row.map_or(
-        Asked::Control {
-            exists: address.local() == "postmaster",
-        },
-        Asked::Row,
-    );
+    let domain = address.domain()?.as_str().strip_prefix('d')?.strip_suffix(".test")?;
+    let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
+    let asked = row.map_or(Asked::Control { exists: address.local() == "postmaster" }, Asked::Row);
     Some((domain.parse().ok()?, asked))
 }
 

@@ -31,13 +31,8 @@ impl<'a> Log<'a> {
         writeln!(out, "{setup}")?;
         for host in &list.hosts {
             let provider = &host.provider;
-            let Limits {
-                open,
-                connections,
-                recipients,
-                unknown_per_hour,
-                unknown_per_day,
-            } = provider.limits(pace);
+            let Limits { open, connections, recipients, unknown_per_hour, unknown_per_day } =
+                provider.limits(pace);
             let line = json!({
                 "kind": "operator", "operator": &*host.name, "evidence": provider.evidence,
                 "never_catch_all": provider.is_known() && provider.catch_all_share == 0.0,
@@ -68,13 +63,7 @@ impl<'a> Log<'a> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let (operator, egress) = (&*list.hosts[call.host as usize].name, call.egress);
         let (start, end) = (call.began.as_secs_f64(), now.as_secs_f64());
-        let Call {
-            transactions,
-            asked,
-            refused,
-            controls,
-            ..
-        } = call;
+        let Call { transactions, asked, refused, controls, .. } = call;
         writeln!(
             out,
             r#"{{"kind":"session","operator":"{operator}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{asked},"refused":{refused},"controls":{controls}}}"#,

@@ -152,12 +152,7 @@ impl Mix {
     pub fn parse(file: &str, text: &str) -> Result<Mix, PolicyError> {
         let mix: Mix = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         let wrong = |what: String, hint: &str| {
-            Err(PolicyError {
-                file: file.to_owned(),
-                line: 1,
-                what,
-                hint: hint.to_owned(),
-            })
+            Err(PolicyError { file: file.to_owned(), line: 1, what, hint: hint.to_owned() })
         };
         let listed = |id: &str| mix.operator.iter().any(|operator| operator.id == id);
         if let Some(big) = mix.big.iter().find(|big| !listed(&big.operator)) {
@@ -167,15 +162,8 @@ impl Mix {
             );
         }
         let known = Providers::built_in();
-        if let Some(operator) = mix
-            .operator
-            .iter()
-            .find(|operator| known.by_id(&operator.id).is_none())
-        {
-            return wrong(
-                format!("nobody knows `{}`", operator.id),
-                "take ids from `providers.toml`",
-            );
+        if let Some(operator) = mix.operator.iter().find(|operator| known.by_id(&operator.id).is_none()) {
+            return wrong(format!("nobody knows `{}`", operator.id), "take ids from `providers.toml`");
         }
         let shares: f64 = mix.operator.iter().map(|operator| operator.share).sum();
         let shares = shares + mix.hosters.share + mix.own.share;
@@ -202,11 +190,7 @@ mod tests {
 
     #[test]
     fn a_power_law_runs_from_its_head_to_its_end() {
-        let law = PowerLaw {
-            universe: 1e6,
-            exponent: 0.8,
-            head: 10.0,
-        };
+        let law = PowerLaw { universe: 1e6, exponent: 0.8, head: 10.0 };
         assert!((law.rank(0.0) - 10.0).abs() < 1e-6);
         assert!((law.rank(1.0) - 1e6).abs() < 1.0);
     }

@@ -100,17 +100,13 @@ impl<'a> Run<'a> {
     fn new(list: Arc<List>, setup: &Setup, log: Log<'a>) -> Run<'a> {
         let limits = Limits {
             pace: setup.pace,
-            patience: Patience {
-                max_wait: setup.max_wait,
-            },
+            patience: Patience { max_wait: setup.max_wait },
             sessions: setup.sockets,
             egresses: setup.egresses,
         };
         let now = moment(Duration::ZERO);
         let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
-            host.exchangers
-                .iter()
-                .map(move |stop| (Arc::from(stop.host.as_str()), id))
+            host.exchangers.iter().map(move |stop| (Arc::from(stop.host.as_str()), id))
         });
         Run {
             scheduler: Scheduler::new(limits, fastrand::Rng::with_seed(setup.seed), now),
@@ -196,19 +192,8 @@ impl<'a> Run<'a> {
         };
         let call = self.receivers.connected(id, opening.egress, self.now);
         let host = &self.list.hosts[id as usize];
-        let at = self.now
-            + if host.refuses {
-                host.latency * 2
-            } else {
-                host.opening()
-            };
-        self.sessions.insert(
-            opening.session,
-            Session {
-                call,
-                answers: Vec::new(),
-            },
-        );
+        let at = self.now + if host.refuses { host.latency * 2 } else { host.opening() };
+        self.sessions.insert(opening.session, Session { call, answers: Vec::new() });
         self.most_open = self.most_open.max(self.sessions.len());
         self.foresee(at, Event::Opened(opening.session));
     }
@@ -220,12 +205,8 @@ impl<'a> Run<'a> {
         let host = &self.list.hosts[session.call.host as usize];
         let mut took = host.latency;
         for transaction in &flight.transactions {
-            let answers = self
-                .receivers
-                .transaction(&mut session.call, transaction, self.now);
-            session
-                .answers
-                .extend(transaction.recipients.iter().map(|ask| ask.id).zip(answers));
+            let answers = self.receivers.transaction(&mut session.call, transaction, self.now);
+            session.answers.extend(transaction.recipients.iter().map(|ask| ask.id).zip(answers));
             took += host.think * u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
         }
         self.foresee(self.now + took, Event::Landed(id));
@@ -255,18 +236,12 @@ impl<'a> Run<'a> {
                     self.hang_up(id)?;
                     self.scheduler.hear(id, refusal, now);
                 } else {
-                    let offer = Offer {
-                        pipelining: true,
-                        ..Offer::default()
-                    };
+                    let offer = Offer { pipelining: true, ..Offer::default() };
                     self.scheduler.hear(id, Heard::Ready(offer), now);
                 }
             }
             Event::Landed(id) => {
-                let answers = self
-                    .sessions
-                    .get_mut(&id)
-                    .map(|session| std::mem::take(&mut session.answers));
+                let answers = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.answers));
                 for (ask, said) in answers.into_iter().flatten() {
                     self.scheduler.hear(id, Heard::Answered(ask, said), now);
                 }
@@ -290,10 +265,7 @@ impl<'a> Run<'a> {
 }
 
 fn moment(elapsed: Duration) -> Moment {
-    Moment {
-        elapsed,
-        wall: SystemTime::UNIX_EPOCH + elapsed,
-    }
+    Moment { elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
 }
 
 #[cfg(test)]
@@ -304,18 +276,7 @@ mod tests {
     fn run(mix: Shipped, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> Outcome {
         let list = Arc::new(List::generate(&mix.mix().unwrap(), rows, 7));
         let max_wait = Duration::from_secs(1800);
-        simulate(
-            &list,
-            &Setup {
-                egresses,
-                pace,
-                max_wait,
-                sockets: 1000,
-                seed: 7,
-            },
-            log,
-        )
-        .unwrap()
+        simulate(&list, &Setup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
     }
 
     #[test]
@@ -326,11 +287,7 @@ mod tests {
                 let what = format!("{mix:?} {egresses} {pace:?}");
                 assert_eq!(outcome.settled, outcome.ordered, "{what}");
                 assert_eq!(outcome.violations, receivers::Violations::default(), "{what}");
-                assert!(
-                    outcome.refuser_sessions <= 20,
-                    "{what}: {}",
-                    outcome.refuser_sessions
-                );
+                assert!(outcome.refuser_sessions <= 20, "{what}: {}", outcome.refuser_sessions);
                 if pace == Pace::Fast {
                     assert!(outcome.probes >= outcome.bound.need().probes, "{what}");
                     assert!(
@@ -347,17 +304,9 @@ mod tests {
     fn the_log_tells_enough_to_count_again() {
         let mut log = Vec::new();
         let outcome = run(Shipped::B2b, 500, 1, Pace::Fast, Some(&mut log));
-        let lines: Vec<serde_json::Value> = log
-            .split(|byte| *byte == b'\n')
-            .filter_map(|line| serde_json::from_slice(line).ok())
-            .collect();
-        let of = |kind: &str| {
-            lines
-                .iter()
-                .filter(|line| line["kind"] == kind)
-                .cloned()
-                .collect::<Vec<_>>()
-        };
+        let lines: Vec<serde_json::Value> =
+            log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+        let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
         let sum = |lines: &[serde_json::Value], key: &str| {
             lines.iter().filter_map(|line| line[key].as_u64()).sum::<u64>()
         };

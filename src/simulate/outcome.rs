@@ -1,8 +1,5 @@
 //! What a simulation shows: its figures, as text for people and as one JSON object.
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "shares and times of a simulation need not be exact"
-)]
+#![expect(clippy::cast_precision_loss, reason = "shares and times of a simulation need not be exact")]
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -66,14 +63,12 @@ impl Outcome {
     pub(super) fn new(list: &List, setup: &Setup, bound: Bound, run: &Run) -> Outcome {
         let loads = &run.receivers.loads;
         let refusers = list.hosts.iter().zip(loads).filter(|(host, _)| host.refuses);
-        let mut longest: Vec<usize> = (0..list.hosts.len())
-            .filter(|&id| bound.lanes[id].need.probes > 0)
-            .collect();
+        let mut longest: Vec<usize> =
+            (0..list.hosts.len()).filter(|&id| bound.lanes[id].need.probes > 0).collect();
         longest.sort_by_key(|&id| std::cmp::Reverse(bound.lanes[id].time));
         longest.truncate(TABLE_ROWS);
-        let table = longest
-            .into_iter()
-            .map(|id| (list.hosts[id].name.to_string(), bound.lanes[id], loads[id]));
+        let table =
+            longest.into_iter().map(|id| (list.hosts[id].name.to_string(), bound.lanes[id], loads[id]));
         Outcome {
             setup: *setup,
             rows: list.rows,
@@ -120,13 +115,7 @@ impl Outcome {
             // Writing to a string can't fail.
             let _ = writeln!(out, "{what:<20} {value}");
         };
-        line(
-            "rows",
-            format!(
-                "{} at {} domains; {} to ask about",
-                self.rows, self.domains, self.ordered
-            ),
-        );
+        line("rows", format!("{} at {} domains; {} to ask about", self.rows, self.domains, self.ordered));
         line(
             "settled",
             format!(
@@ -136,19 +125,14 @@ impl Outcome {
         );
         line("makespan", time(self.makespan));
         line("bound", time(self.bound.time()));
-        line(
-            "  operators",
-            format!("{} ({slowest})", time(self.bound.operators)),
-        );
+        line("  operators", format!("{} ({slowest})", time(self.bound.operators)));
         line("  sockets", time(self.bound.sockets));
         line("  dns", time(self.bound.dns));
         line("  greylisting", time(self.bound.greylisting));
         line(
             "ratio",
             self.ratio()
-                .map_or("none, because rows were left over".to_owned(), |ratio| {
-                    format!("{ratio:.3}")
-                }),
+                .map_or("none, because rows were left over".to_owned(), |ratio| format!("{ratio:.3}")),
         );
         line(
             "connections",
@@ -160,10 +144,7 @@ impl Outcome {
                 self.most_open
             ),
         );
-        line(
-            "probes",
-            format!("{}, of these {} controls", self.probes, self.controls),
-        );
+        line("probes", format!("{}, of these {} controls", self.probes, self.controls));
         line(
             "necessary probes",
             format!(
@@ -175,9 +156,7 @@ impl Outcome {
         );
         line("refusers", format!("{} sessions at most", self.refuser_sessions));
         line("violations", self.violations.sum().to_string());
-        let cpu = cost
-            .cpu
-            .map_or("unknown".to_owned(), |cpu| format!("{:.1} s", cpu.as_secs_f64()));
+        let cpu = cost.cpu.map_or("unknown".to_owned(), |cpu| format!("{:.1} s", cpu.as_secs_f64()));
         line("wall, cpu", format!("{:.1} s, {cpu}", cost.wall.as_secs_f64()));
         let _ = writeln!(
             out,
@@ -203,11 +182,8 @@ impl Outcome {
     /// For programs. Times are seconds.
     pub fn json(&self, list: &List, cost: Cost) -> Value {
         let need = self.bound.need();
-        let pace: Vec<Value> = self
-            .table
-            .iter()
-            .map(|(name, lane, load)| lane_json(name, lane, *load))
-            .collect();
+        let pace: Vec<Value> =
+            self.table.iter().map(|(name, lane, load)| lane_json(name, lane, *load)).collect();
         json!({
             "rows": self.rows, "domains": self.domains, "egress": self.setup.egresses,
             "pace": format!("{:?}", self.setup.pace).to_lowercase(), "seed": self.setup.seed,

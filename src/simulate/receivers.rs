@@ -133,28 +133,14 @@ impl Words {
     fn new(rules: &ReplyRules) -> Words {
         let said = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
-            let meaning = rules.read(
-                &reply,
-                &Context {
-                    stage,
-                    provider: None,
-                },
-            );
-            Said {
-                stage,
-                reply,
-                meaning,
-            }
+            let meaning = rules.read(&reply, &Context { stage, provider: None });
+            Said { stage, reply, meaning }
         };
         Words {
             accepted: said(Stage::Rcpt, 250, "2.1.5 Ok"),
             unknown: said(Stage::Rcpt, 550, "5.1.1 User unknown"),
             greylisted: said(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
-            refused: said(
-                Stage::Connect,
-                554,
-                "5.7.1 Your IP address is blocked for poor reputation",
-            ),
+            refused: said(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
         }
     }
 }
@@ -208,15 +194,7 @@ impl Receivers {
         counter.open += 1;
         self.violations.open += u64::from(counter.open > limits.open);
         self.loads[host as usize].connections += 1;
-        Call {
-            host,
-            egress,
-            began: now,
-            transactions: 0,
-            asked: 0,
-            refused: 0,
-            controls: 0,
-        }
+        Call { host, egress, began: now, transactions: 0, asked: 0, refused: 0, controls: 0 }
     }
 
     /// A transaction is answered; one answer for each recipient.
@@ -250,11 +228,7 @@ impl Receivers {
                 self.controls += 1;
                 call.controls += 1;
             }
-            let row = if let Asked::Row(row) = whom {
-                Some(row)
-            } else {
-                None
-            };
+            let row = if let Asked::Row(row) = whom { Some(row) } else { None };
             let is_early =
                 host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;
             let said = match exists || list.domains[domain as usize].catch_all {

@@ -59,11 +59,7 @@ impl fmt::Display for Command<'_> {
             Command::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
                 Ok(plain) => {
                     let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
-                    write!(
-                        f,
-                        "{}",
-                        MailCommand::new(Some(plain), parameters.into_iter().collect())
-                    )
+                    write!(f, "{}", MailCommand::new(Some(plain), parameters.into_iter().collect()))
                 }
                 Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
                 Err(_) => write!(f, "MAIL FROM:<{sender}>"),
@@ -130,10 +126,7 @@ mod tests {
             (mail(&quoted, false), "MAIL FROM:<\"ann lee>\"@shop.example>\r\n"),
             (said(Command::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
             (said(Command::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
-            (
-                said(Command::Rcpt(&quoted)),
-                "RCPT TO:<\"ann lee>\"@shop.example>\r\n",
-            ),
+            (said(Command::Rcpt(&quoted)), "RCPT TO:<\"ann lee>\"@shop.example>\r\n"),
             (said(Command::Rset), "RSET\r\n"),
             (said(Command::Quit), "QUIT\r\n"),
         ] {

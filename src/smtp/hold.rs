@@ -127,10 +127,7 @@ pub async fn hold(
 }
 
 fn not_connected(why: String) -> Event {
-    Event::Ended(Ended {
-        stage: Stage::Connect,
-        why: End::Connect(why),
-    })
+    Event::Ended(Ended { stage: Stage::Connect, why: End::Connect(why) })
 }
 
 /// When the server has had its time: a limit runs from one whole reply to the next, and one over all.
@@ -180,12 +177,7 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     fn new(stream: Box<dyn Stream>, transcript: Option<&'a mut Transcript>) -> Line<'a> {
-        Line {
-            stream,
-            unsent: Vec::new(),
-            heard: vec![0; READ_BYTES].into(),
-            transcript,
-        }
+        Line { stream, unsent: Vec::new(), heard: vec![0; READ_BYTES].into(), transcript }
     }
 
     fn note(&mut self, text: &str) {

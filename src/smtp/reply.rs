@@ -42,11 +42,7 @@ impl Enhanced {
             plain.then(|| digits.parse::<u16>().ok()).flatten()
         };
         let (subject, detail) = (number()?, number()?);
-        parts.next().is_none().then_some(Enhanced {
-            class,
-            subject,
-            detail,
-        })
+        parts.next().is_none().then_some(Enhanced { class, subject, detail })
     }
 }
 
@@ -71,15 +67,8 @@ impl Reply {
     /// Makes a reply of a code and texts, cleaned as if read from the wire.
     pub fn new(code: u16, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Reply {
         let lines: Vec<String> = lines.into_iter().map(|line| clean(line.as_ref())).collect();
-        let enhanced = lines
-            .first()
-            .and_then(|line| leading_enhanced(line))
-            .map(|(code, _)| code);
-        Reply {
-            code,
-            enhanced,
-            lines,
-        }
+        let enhanced = lines.first().and_then(|line| leading_enhanced(line)).map(|(code, _)| code);
+        Reply { code, enhanced, lines }
     }
 
     /// Reads one reply as people paste it: with or without line ends at its end, on one line or several.
@@ -122,11 +111,7 @@ impl fmt::Display for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.code)?;
         let text = self.text();
-        if text.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " {text}")
-        }
+        if text.is_empty() { Ok(()) } else { write!(f, " {text}") }
     }
 }
 
@@ -205,9 +190,7 @@ impl ReplyReader {
             if end - start > MAX_LINE_BYTES {
                 return Err(Malformed::LineTooLong);
             }
-            let line = self.buffer[start..end]
-                .strip_suffix(b"\r")
-                .unwrap_or(&self.buffer[start..end]);
+            let line = self.buffer[start..end].strip_suffix(b"\r").unwrap_or(&self.buffer[start..end]);
             let (code, last, text) = split_line(line).ok_or(Malformed::NotAReply)?;
             if *self.code.get_or_insert(code) != code {
                 return Err(Malformed::MixedCodes);
@@ -236,9 +219,7 @@ fn split_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] = digits else {
         return None;
     };
-    let code = digits
-        .iter()
-        .fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
+    let code = digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0'));
     match rest {
         [] => Some((code, true, rest)),
         [b'-', text @ ..] => Some((code, false, text)),
@@ -257,10 +238,7 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The text without characters that could steer a terminal, a spreadsheet or a reader's eye.
 pub fn clean(text: &str) -> String {
-    let spaced = text
-        .chars()
-        .filter(|c| !is_bidi(*c))
-        .map(|c| if c.is_control() { ' ' } else { c });
+    let spaced = text.chars().filter(|c| !is_bidi(*c)).map(|c| if c.is_control() { ' ' } else { c });
     spaced.collect::<String>().trim().to_owned()
 }
 
@@ -290,31 +268,14 @@ mod tests {
     fn a_plain_reply_has_code_enhanced_code_and_text() {
         let reply = read(b"550 5.1.1 No such user\r\n").unwrap().unwrap();
         assert_eq!(reply.code, 550);
-        assert_eq!(
-            reply.enhanced,
-            Some(Enhanced {
-                class: 5,
-                subject: 1,
-                detail: 1
-            })
-        );
+        assert_eq!(reply.enhanced, Some(Enhanced { class: 5, subject: 1, detail: 1 }));
         assert_eq!(reply.to_string(), "550 5.1.1 No such user");
     }
 
     #[test]
     fn lenient_where_real_servers_are() {
-        for bytes in [
-            &b"550\r\n"[..],
-            b"550 \r\n",
-            b"550\tx\r\n",
-            b"571 x\n",
-            b"250-a\n250 b\n",
-        ] {
-            assert!(
-                matches!(read(bytes), Ok(Some(_))),
-                "{:?}",
-                String::from_utf8_lossy(bytes)
-            );
+        for bytes in [&b"550\r\n"[..], b"550 \r\n", b"550\tx\r\n", b"571 x\n", b"250-a\n250 b\n"] {
+            assert!(matches!(read(bytes), Ok(Some(_))), "{:?}", String::from_utf8_lossy(bytes));
         }
         let latin = read(b"550 Empf\xe4nger unbekannt\r\n").unwrap().unwrap();
         assert_eq!(latin.lines, ["Empfänger unbekannt"]);
@@ -327,19 +288,14 @@ mod tests {
         assert_eq!(read(b"5500 x\r\n"), Err(Malformed::NotAReply));
         assert_eq!(read(b"250-a\r\n550 b\r\n"), Err(Malformed::MixedCodes));
         assert_eq!(read(&[b'2'; MAX_LINE_BYTES + 2]), Err(Malformed::LineTooLong));
-        assert_eq!(
-            read(&b"250-x\r\n".repeat(MAX_REPLY_LINES + 1)),
-            Err(Malformed::ReplyTooLong)
-        );
+        assert_eq!(read(&b"250-x\r\n".repeat(MAX_REPLY_LINES + 1)), Err(Malformed::ReplyTooLong));
         let long_lines = [b"250-".as_slice(), &[b'x'; 4000], b"\r\n"].concat();
         assert_eq!(read(&long_lines.repeat(20)), Err(Malformed::ReplyTooLong));
     }
 
     #[test]
     fn what_could_steer_a_terminal_is_gone() {
-        let reply = read(b"550 \x1b[31mred\x07 \xe2\x80\xaetxt\xc2\x9b\r\n")
-            .unwrap()
-            .unwrap();
+        let reply = read(b"550 \x1b[31mred\x07 \xe2\x80\xaetxt\xc2\x9b\r\n").unwrap().unwrap();
         assert_eq!(reply.lines, ["[31mred  txt"]);
     }
 

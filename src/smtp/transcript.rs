@@ -66,8 +66,7 @@ impl Transcript {
         if self.lines.len() < MAX_LINES {
             self.lines.push(line);
         } else if self.lines.len() == MAX_LINES {
-            self.lines
-                .push(Line::Note(format!("cut after {MAX_LINES} lines")));
+            self.lines.push(Line::Note(format!("cut after {MAX_LINES} lines")));
         }
     }
 }

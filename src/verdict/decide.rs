@@ -45,11 +45,7 @@ pub struct Grounds<'a> {
 
 impl<'a> From<&'a Attempt> for Grounds<'a> {
     fn from(attempt: &'a Attempt) -> Grounds<'a> {
-        Grounds {
-            exchanger: &attempt.exchanger,
-            reply: Some(&attempt.said.reply),
-            at: attempt.at,
-        }
+        Grounds { exchanger: &attempt.exchanger, reply: Some(&attempt.said.reply), at: attempt.at }
     }
 }
 
@@ -59,11 +55,7 @@ impl<'a> From<&'a Trouble> for Grounds<'a> {
             Obstacle::Refused(said) => Some(&said.reply),
             Obstacle::Broken(_) => None,
         };
-        Grounds {
-            exchanger: &trouble.exchanger,
-            reply,
-            at: trouble.at,
-        }
+        Grounds { exchanger: &trouble.exchanger, reply, at: trouble.at }
     }
 }
 
@@ -103,10 +95,7 @@ impl<'a> Ruling<'a> {
     }
 
     fn inferred(reason: impl Into<Reason>, rule: impl Into<Cow<'a, str>>) -> Ruling<'a> {
-        Ruling {
-            confidence: Confidence::Inferred,
-            ..Ruling::confirmed(reason, rule)
-        }
+        Ruling { confidence: Confidence::Inferred, ..Ruling::confirmed(reason, rule) }
     }
 
     /// About the mailbox or its domain, and for good or at least for days.
@@ -116,10 +105,7 @@ impl<'a> Ruling<'a> {
 
     fn judgement(self, now: SystemTime) -> Judgement {
         let unknown = self.reason.verdict() == Verdict::Unknown;
-        let wait = self
-            .wait
-            .or_else(|| usual_wait(self.reason.retry()))
-            .filter(|_| unknown);
+        let wait = self.wait.or_else(|| usual_wait(self.reason.retry())).filter(|_| unknown);
         Judgement {
             reason: self.reason,
             rule: self.rule.into_owned().into(),
@@ -170,18 +156,9 @@ fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
 /// The reply that weighs most: a definite one before an acceptance before anything unclear, the newest first.
 fn by_replies(evidence: &Evidence) -> Option<Ruling<'_>> {
     let inquiry = &evidence.inquiry;
-    let rulings = || {
-        inquiry
-            .attempts
-            .iter()
-            .rev()
-            .map(|attempt| by_reply(attempt, evidence))
-    };
+    let rulings = || inquiry.attempts.iter().rev().map(|attempt| by_reply(attempt, evidence));
     let accepted = |ruling: &Ruling<'_>| ruling.reason == Reason::Said(Cause::Accepted);
-    rulings()
-        .find(Ruling::is_definite)
-        .or_else(|| rulings().find(accepted))
-        .or_else(|| rulings().next())
+    rulings().find(Ruling::is_definite).or_else(|| rulings().find(accepted)).or_else(|| rulings().next())
 }
 
 fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
@@ -192,20 +169,14 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
             (Some(cause), Positive::Accepted) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
-            _ => (
-                Cause::Ambiguous.into(),
-                meaning.rule.as_str().into(),
-                Confidence::Inferred,
-            ),
+            _ => (Cause::Ambiguous.into(), meaning.rule.as_str().into(), Confidence::Inferred),
         },
         // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
         Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => unsupported(meaning),
         Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => unsupported(meaning),
-        Cause::RelayDenied if inquiry.unserved => (
-            Finding::DomainNotServed.into(),
-            "control.unserved".into(),
-            Confidence::Inferred,
-        ),
+        Cause::RelayDenied if inquiry.unserved => {
+            (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
+        }
         cause => (cause.into(), meaning.rule.as_str().into(), meaning.confidence),
     };
     // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn.
@@ -218,39 +189,23 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         _ if reason.verdict() == Verdict::Unknown => (reason, Confidence::Inferred),
         _ => (reason, confidence),
     };
-    Ruling {
-        reason,
-        rule,
-        confidence,
-        grounds: Some(attempt.into()),
-        wait: meaning.retry_in,
-    }
+    Ruling { reason, rule, confidence, grounds: Some(attempt.into()), wait: meaning.retry_in }
 }
 
 /// A cause that needs a second witness and has none.
 fn unsupported(meaning: &Meaning) -> (Reason, Cow<'_, str>, Confidence) {
-    (
-        Cause::Ambiguous.into(),
-        meaning.rule.as_str().into(),
-        Confidence::Inferred,
-    )
+    (Cause::Ambiguous.into(), meaning.rule.as_str().into(), Confidence::Inferred)
 }
 
 /// Said by two different exchangers.
 fn is_said_twice(cause: Cause, attempts: &[Attempt]) -> bool {
-    let mut said = attempts
-        .iter()
-        .filter(|a| a.said.meaning.cause == cause)
-        .map(|a| &a.exchanger);
+    let mut said = attempts.iter().filter(|a| a.said.meaning.cause == cause).map(|a| &a.exchanger);
     said.next().is_some_and(|first| said.any(|other| other != first))
 }
 
 /// A local part that many servers would not expect: quoted, or with more than letters, digits and `.+-_`.
 fn is_unusual(address: &Address) -> bool {
-    !address
-        .local()
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
+    !address.local().bytes().all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
 }
 
 /// What stands in the way of a verdict about the mailbox.
@@ -277,28 +232,16 @@ fn by_trouble(evidence: &Evidence) -> Option<Ruling<'_>> {
 
 fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
     let (reason, rule, wait): (Reason, Cow<'_, str>, _) = match &trouble.what {
-        Obstacle::Refused(said) => (
-            said.meaning.cause.into(),
-            said.meaning.rule.as_str().into(),
-            said.meaning.retry_in,
-        ),
+        Obstacle::Refused(said) => {
+            (said.meaning.cause.into(), said.meaning.rule.as_str().into(), said.meaning.retry_in)
+        }
         Obstacle::Broken(finding) => ((*finding).into(), finding.word().into(), None),
     };
     // An obstacle is never about the mailbox, so a cause that says so was read where it can't be true.
     let is_obstacle = matches!(reason.fault(), Fault::Us | Fault::Host | Fault::None)
         && reason.verdict() == Verdict::Unknown;
-    let reason = if is_obstacle {
-        reason
-    } else {
-        Cause::Ambiguous.into()
-    };
-    Ruling {
-        reason,
-        rule,
-        confidence: Confidence::Inferred,
-        grounds: Some(trouble.into()),
-        wait,
-    }
+    let reason = if is_obstacle { reason } else { Cause::Ambiguous.into() };
+    Ruling { reason, rule, confidence: Confidence::Inferred, grounds: Some(trouble.into()), wait }
 }
 
 fn unprobed_ruling(unprobed: Unprobed) -> Ruling<'static> {
@@ -307,10 +250,7 @@ fn unprobed_ruling(unprobed: Unprobed) -> Ruling<'static> {
         Unprobed::Budget(wait) => Some(wait),
         Unprobed::OperatorPaused => None,
     };
-    Ruling {
-        wait,
-        ..Ruling::inferred(Finding::NotProbed, unprobed.word())
-    }
+    Ruling { wait, ..Ruling::inferred(Finding::NotProbed, unprobed.word()) }
 }
 
 fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
@@ -318,45 +258,28 @@ fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
         return Some(Ruling::inferred(Finding::Disposable, "list.disposable"));
     }
     let slip = evidence.slip.as_ref()?;
-    slip.probable
-        .then(|| Ruling::inferred(Finding::ProbableTypo, "typo"))
+    slip.probable.then(|| Ruling::inferred(Finding::ProbableTypo, "typo"))
 }
 
 fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
-    if let Some(RouteFact::Hosts {
-        evidence: false,
-        provider,
-    }) = &evidence.route
-    {
-        return Some(Ruling::inferred(
-            Finding::NotCheckable,
-            format!("provider.{provider}"),
-        ));
+    if let Some(RouteFact::Hosts { evidence: false, provider }) = &evidence.route {
+        return Some(Ruling::inferred(Finding::NotCheckable, format!("provider.{provider}")));
     }
     let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted));
     let grounds = accepted.as_ref().and_then(|ruling| ruling.grounds.clone());
     let confidence = match &evidence.inquiry.catch_all {
         CatchAll::Yes(made_up) => {
             let grounds = grounds.or(Some((&**made_up).into()));
-            return Some(Ruling {
-                grounds,
-                ..Ruling::inferred(Finding::CatchAll, "control.accepted")
-            });
+            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAll, "control.accepted") });
         }
         CatchAll::Unclear => {
-            return Some(Ruling {
-                grounds,
-                ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear")
-            });
+            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear") });
         }
         CatchAll::No(Proof::Control | Proof::Listed) => Confidence::Confirmed,
         CatchAll::No(Proof::UnclearControl) => Confidence::Inferred,
         CatchAll::Failed(_) | CatchAll::NotAsked => return None,
     };
-    Some(Ruling {
-        confidence,
-        ..accepted?
-    })
+    Some(Ruling { confidence, ..accepted? })
 }
 
 /// Nothing was asked, so nothing is known.

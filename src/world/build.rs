@@ -121,15 +121,7 @@ fn build(script: Script) -> Result<World, Fault> {
             hosts.push(Arc::new(host));
         }
     }
-    Ok(World::new(
-        now,
-        script.seed,
-        egress,
-        script.dns_delay,
-        zone,
-        hosts,
-        by_address,
-    ))
+    Ok(World::new(now, script.seed, egress, script.dns_delay, zone, hosts, by_address))
 }
 
 fn check_egress(egress: &EgressEntry) -> Result<Sender, Fault> {
@@ -149,11 +141,7 @@ fn check_egress(egress: &EgressEntry) -> Result<Sender, Fault> {
 
 fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
     let at = entry.name.span().start;
-    let wrong = |what| Fault {
-        at,
-        what,
-        hint: "see the `[[domain]]` entries of `samples/world.toml`",
-    };
+    let wrong = |what| Fault { at, what, hint: "see the `[[domain]]` entries of `samples/world.toml`" };
     let mut answers = Vec::new();
     for (names, answer) in entry.answers {
         answers.push((Names::parse(&names).map_err(wrong)?, answer));
@@ -167,34 +155,16 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
     });
     let names = entry.name.into_inner();
     for (n, name) in names.each().map_err(wrong)? {
-        let filled = |texts: &[String]| {
-            texts
-                .iter()
-                .map(|text| fill(text, n))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let filled = |texts: &[String]| texts.iter().map(|text| fill(text, n)).collect::<Result<Vec<_>, _>>();
         let name = a_label(&name).map_err(wrong)?;
         let mx = filled(&entry.mx).map_err(wrong)?;
         let addresses = filled(&entry.address).map_err(wrong)?;
-        let address = |text: &String| {
-            text.parse::<IpAddr>()
-                .map_err(|_| format!("`{text}` is not an IP address"))
-        };
-        let cname = entry
-            .cname
-            .as_deref()
-            .map(|target| fill(target, n).and_then(|target| a_label(&target)));
+        let address =
+            |text: &String| text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an IP address"));
+        let cname = entry.cname.as_deref().map(|target| fill(target, n).and_then(|target| a_label(&target)));
         let record = Entry {
-            mx: mx
-                .iter()
-                .map(|text| read_mx(text))
-                .collect::<Result<_, _>>()
-                .map_err(wrong)?,
-            addresses: addresses
-                .iter()
-                .map(address)
-                .collect::<Result<_, _>>()
-                .map_err(wrong)?,
+            mx: mx.iter().map(|text| read_mx(text)).collect::<Result<_, _>>().map_err(wrong)?,
+            addresses: addresses.iter().map(address).collect::<Result<_, _>>().map_err(wrong)?,
             cname: cname.transpose().map_err(wrong)?,
             fault: entry.fault.map(|fault| (fault, entry.fault_on)),
             delay: entry.delay,
@@ -217,37 +187,20 @@ fn make_hosts(
     first: usize,
 ) -> Result<Vec<Host>, Fault> {
     let at = entry.name.span().start;
-    let wrong = |what| Fault {
-        at,
-        what,
-        hint: "see the `[[host]]` entries of `samples/world.toml`",
-    };
-    let names: Vec<String> = entry
-        .name
-        .get_ref()
-        .each()
-        .map_err(wrong)?
-        .map(|(_, name)| name)
-        .collect();
+    let wrong = |what| Fault { at, what, hint: "see the `[[host]]` entries of `samples/world.toml`" };
+    let names: Vec<String> = entry.name.get_ref().each().map_err(wrong)?.map(|(_, name)| name).collect();
     if names.len() > 1 && !entry.address.is_empty() {
         return Err(wrong(
             "many hosts can't share one `address`; leave it out and each gets its own".to_owned(),
         ));
     }
-    let given: Vec<(usize, IpAddr)> = entry
-        .address
-        .iter()
-        .map(|address| (address.span().start, *address.get_ref()))
-        .collect();
+    let given: Vec<(usize, IpAddr)> =
+        entry.address.iter().map(|address| (address.span().start, *address.get_ref())).collect();
     let behaviour = Arc::new(entry);
     let mut hosts = Vec::new();
     for name in names {
         let index = first + hosts.len();
-        let addresses = if given.is_empty() {
-            vec![(at, next_free(taken))]
-        } else {
-            given.clone()
-        };
+        let addresses = if given.is_empty() { vec![(at, next_free(taken))] } else { given.clone() };
         for (at, address) in &addresses {
             let number = u32::try_from(taken.len()).unwrap_or(u32::MAX);
             if taken.insert(*address, Endpoint { host: index, number }).is_some() {
@@ -285,19 +238,13 @@ mod tests {
     use super::*;
 
     fn fault(text: &str) -> String {
-        read(text, Path::new("w.toml"))
-            .map(|_| ())
-            .unwrap_err()
-            .to_string()
+        read(text, Path::new("w.toml")).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
     fn mistakes_are_told_with_their_line() {
         let table = [
-            (
-                "[[domain]]\nname = \"a.example\"\nmailbox = []",
-                "w.toml:3: unknown field `mailbox`",
-            ),
+            ("[[domain]]\nname = \"a.example\"\nmailbox = []", "w.toml:3: unknown field `mailbox`"),
             (
                 "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"A.example\"",
                 "w.toml:4: the domain `a.example` stands twice",
@@ -314,10 +261,7 @@ mod tests {
                 "[[host]]\nname = \"a.example\"\nrtt = \"5 parsecs\"",
                 "w.toml:3: `5 parsecs` is not a time such as `500ms` or `5m`",
             ),
-            (
-                "\n[[host]]\nname = \"a b.example\"",
-                "w.toml:3: `b.example` is not a share such as `88%`",
-            ),
+            ("\n[[host]]\nname = \"a b.example\"", "w.toml:3: `b.example` is not a share such as `88%`"),
             (
                 "[[host]]\nname = \"a.example\"\naddress = [\"192.0.2.1\"]\n[[host]]\nname = \"b.example\"\naddress = [\"192.0.2.1\"]",
                 "w.toml:6: two hosts have the address 192.0.2.1",
@@ -333,13 +277,7 @@ mod tests {
     fn a_few_lines_make_many_domains_on_few_hosts() {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
-        assert_eq!(
-            world.shared.zone.mx("d47.example"),
-            Ok(vec![read_mx("10 mx2.op.example").unwrap()])
-        );
-        assert_eq!(
-            world.shared.zone.addresses("mx2.op.example"),
-            Ok(vec!["198.18.0.3".parse().unwrap()])
-        );
+        assert_eq!(world.shared.zone.mx("d47.example"), Ok(vec![read_mx("10 mx2.op.example").unwrap()]));
+        assert_eq!(world.shared.zone.addresses("mx2.op.example"), Ok(vec!["198.18.0.3".parse().unwrap()]));
     }
 }

@@ -47,10 +47,7 @@ impl Dial for World {
             let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
             let session = Session::new(self.clone(), Arc::clone(host), client_of(path, self));
             let reset = Arc::new(AtomicBool::new(false));
-            let end = ClientEnd {
-                stream: ours,
-                reset: Arc::clone(&reset),
-            };
+            let end = ClientEnd { stream: ours, reset: Arc::clone(&reset) };
             tokio::spawn(async move {
                 if converse(&mut theirs, session).await == Ending::Reset {
                     reset.store(true, Ordering::Release);
@@ -271,9 +268,7 @@ mod tests {
     "#;
 
     async fn dial(world: &World) -> io::Result<Box<dyn Stream>> {
-        world
-            .dial("192.0.2.1:25".parse().unwrap(), &Path::Direct(None))
-            .await
+        world.dial("192.0.2.1:25".parse().unwrap(), &Path::Direct(None)).await
     }
 
     /// Sends lines at once and reads until nothing more comes for a minute.
@@ -310,14 +305,7 @@ mod tests {
             let heard = say(&mut *stream, JANE).await;
             seen.push(codes(&heard).join(" "));
         }
-        assert_eq!(
-            seen,
-            [
-                "220 250 250 450 221",
-                "220 250 250 450 221",
-                "220 250 250 250 221"
-            ]
-        );
+        assert_eq!(seen, ["220 250 250 450 221", "220 250 250 450 221", "220 250 250 250 221"]);
         assert_eq!(world.elapsed(), Duration::from_secs(300));
     }
 
@@ -341,11 +329,7 @@ mod tests {
         ];
         for (connect, kind, seconds) in table {
             let world = World::parse(&format!("{ACME}\nconnect = \"{connect}\"")).unwrap();
-            assert_eq!(
-                dial(&world).await.err().map(|fault| fault.kind()),
-                Some(kind),
-                "{connect}"
-            );
+            assert_eq!(dial(&world).await.err().map(|fault| fault.kind()), Some(kind), "{connect}");
             assert_eq!(world.elapsed(), Duration::from_secs(seconds), "{connect}");
         }
     }
@@ -369,26 +353,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_notices_that_its_client_left() {
-        let world = World::parse(&format!(
-            "{ACME}\nlimits = {{ connections = 1 }}\ntarpit = \"1h\""
-        ))
-        .unwrap();
+        let world =
+            World::parse(&format!("{ACME}\nlimits = {{ connections = 1 }}\ntarpit = \"1h\"")).unwrap();
         let mut stream = dial(&world).await.unwrap();
-        say(
-            &mut *stream,
-            "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n",
-        )
-        .await;
+        say(&mut *stream, "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n").await;
         drop(stream);
         sleep(Duration::from_secs(1)).await;
         let mut stream = dial(&world).await.unwrap();
         assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
         assert!(
-            world
-                .heard()
-                .violations()
-                .keys()
-                .all(|&wrong| wrong != crate::world::Violation::Connections)
+            world.heard().violations().keys().all(|&wrong| wrong != crate::world::Violation::Connections)
         );
     }
 
@@ -436,9 +410,7 @@ mod tests {
         let world = World::parse(&format!("{ACME}\ntls = \"required\"")).unwrap();
         let mut stream = dial(&world).await.unwrap();
         assert!(
-            say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n")
-                .await
-                .ends_with("220 2.0.0 Ready to start TLS\r\n")
+            say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n").await.ends_with("220 2.0.0 Ready to start TLS\r\n")
         );
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
@@ -448,10 +420,7 @@ mod tests {
             .with_custom_certificate_verifier(Arc::new(Anyone))
             .with_no_client_auth();
         let name = ServerName::try_from("mx.acme.example").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config))
-            .connect(name, stream)
-            .await
-            .unwrap();
+        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
         assert_eq!(codes(&say(&mut stream, JANE).await), ["250", "250", "250", "221"]);
     }
 }

@@ -24,10 +24,7 @@ pub struct Heard {
 impl Heard {
     /// How often this recipient was asked for, at all hosts together.
     pub fn asked(&self, address: &str) -> u64 {
-        self.hosts
-            .values()
-            .filter_map(|host| host.asked.get(address))
-            .sum()
+        self.hosts.values().filter_map(|host| host.asked.get(address)).sum()
     }
 
     /// All sessions.
@@ -102,11 +99,7 @@ impl Queries {
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Line<'a> {
     /// A question to the name servers.
-    Query {
-        name: &'a str,
-        kind: &'a str,
-        answer: &'a str,
-    },
+    Query { name: &'a str, kind: &'a str, answer: &'a str },
     /// A session, written when it is over; `at` is when it began.
     Session {
         host: &'a str,
@@ -141,10 +134,7 @@ impl Log {
         let at = humantime::format_rfc3339_millis(at).to_string();
         let written = serde_json::to_string(&At { at, line }).map_err(std::io::Error::from);
         // One write per line: lines stay whole even where the process is killed between two.
-        if written
-            .and_then(|text| writer.write_all((text + "\n").as_bytes()))
-            .is_err()
-        {
+        if written.and_then(|text| writer.write_all((text + "\n").as_bytes())).is_err() {
             *log = None;
         }
     }
@@ -166,11 +156,7 @@ pub(super) mod tests {
 
     impl Kept {
         pub(in crate::world) fn lines(&self) -> Vec<String> {
-            String::from_utf8(lock(&self.0).clone())
-                .unwrap()
-                .lines()
-                .map(str::to_owned)
-                .collect()
+            String::from_utf8(lock(&self.0).clone()).unwrap().lines().map(str::to_owned).collect()
         }
     }
 
@@ -189,11 +175,7 @@ pub(super) mod tests {
     fn the_log_has_a_line_per_query_and_per_session() {
         let (log, kept) = (Log::default(), Kept::default());
         let at = SystemTime::UNIX_EPOCH;
-        let query = Line::Query {
-            name: "acme.example",
-            kind: "MX",
-            answer: "noerror",
-        };
+        let query = Line::Query { name: "acme.example", kind: "MX", answer: "noerror" };
         log.write(at, &query);
         log.open(Box::new(kept.clone()));
         log.write(at, &query);

@@ -69,12 +69,7 @@ pub struct Occasion<'a> {
 impl Host {
     /// A machine that nobody has spoken to yet.
     pub fn new(name: Domain, addresses: Vec<IpAddr>, behaviour: Arc<HostEntry>) -> Host {
-        Host {
-            name,
-            addresses,
-            behaviour,
-            memory: Mutex::default(),
-        }
+        Host { name, addresses, behaviour, memory: Mutex::default() }
     }
 
     /// What it heard until now.
@@ -90,14 +85,8 @@ impl Host {
         state.open += 1;
         let open = state.open;
         let wrong = [
-            (
-                state.banned_until.is_some_and(|until| now < until),
-                Violation::Banned,
-            ),
-            (
-                limits.connections.is_some_and(|most| open > most),
-                Violation::Connections,
-            ),
+            (state.banned_until.is_some_and(|until| now < until), Violation::Banned),
+            (limits.connections.is_some_and(|most| open > most), Violation::Connections),
             (
                 state.connects.passes(now, MINUTE, limits.connections_per_minute),
                 Violation::ConnectionsPerMinute,
@@ -105,9 +94,7 @@ impl Host {
         ];
         memory.heard.sessions += 1;
         memory.heard.most_at_once = memory.heard.most_at_once.max(open);
-        let wrong = wrong
-            .into_iter()
-            .filter_map(|(is, violation)| is.then_some(violation));
+        let wrong = wrong.into_iter().filter_map(|(is, violation)| is.then_some(violation));
         (memory.heard.sessions, wrong.collect())
     }
 
@@ -120,11 +107,7 @@ impl Host {
 
     /// Counts a command.
     pub fn hears(&self, verb: &str) {
-        *lock(&self.memory)
-            .heard
-            .commands
-            .entry(verb.to_owned())
-            .or_default() += 1;
+        *lock(&self.memory).heard.commands.entry(verb.to_owned()).or_default() += 1;
     }
 
     /// Counts a violation.
@@ -137,9 +120,7 @@ impl Host {
         let mut memory = lock(&self.memory);
         *memory.heard.asked.entry(address.to_owned()).or_default() += 1;
         let state = memory.clients.entry(client).or_default();
-        let passed = state
-            .rcpts
-            .passes(now, MINUTE, self.behaviour.limits.rcpts_per_minute);
+        let passed = state.rcpts.passes(now, MINUTE, self.behaviour.limits.rcpts_per_minute);
         passed.then_some(Violation::RcptsPerMinute)
     }
 

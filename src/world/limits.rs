@@ -114,10 +114,9 @@ impl Violation {
                 "451 4.3.0 Multiple destination domains per transaction is unsupported. Please try again.",
                 false,
             ),
-            Violation::Banned => (
-                "421 4.7.0 {host} Your address {ip} is blocked for too many invalid recipients",
-                true,
-            ),
+            Violation::Banned => {
+                ("421 4.7.0 {host} Your address {ip} is blocked for too many invalid recipients", true)
+            }
             Violation::EarlyTalk => ("550 5.5.1 Protocol error", true),
             Violation::UnofferedPipelining => ("503 5.5.0 Improper use of SMTP command pipelining", true),
             Violation::BadCommand => ("503 5.5.1 Error: bad sequence of commands", false),
@@ -157,10 +156,7 @@ mod tests {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         let mut window = Window::default();
         let at = [0, 1, 2, 59, 60, 61, 62, 130];
-        let passed: Vec<bool> = at
-            .iter()
-            .map(|&t| window.passes(second * t, minute, Some(3)))
-            .collect();
+        let passed: Vec<bool> = at.iter().map(|&t| window.passes(second * t, minute, Some(3))).collect();
         assert_eq!(passed, [false, false, false, true, true, true, true, false]);
         assert!(!Window::default().passes(second, minute, None));
         assert!(Window::default().passes(second, minute, Some(0)));

@@ -86,10 +86,8 @@ struct Endpoint {
 impl World {
     /// Reads a world file.
     pub fn open(path: &Path) -> Result<World, WorldError> {
-        let text = std::fs::read_to_string(path).map_err(|source| WorldError::Unreadable {
-            path: path.display().to_string(),
-            source,
-        })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| WorldError::Unreadable { path: path.display().to_string(), source })?;
         build::read(&text, path)
     }
 
@@ -146,12 +144,7 @@ impl World {
     /// All addresses at which a host listens: in this world they may be connected to, whatever the registries of
     /// special addresses say. Scripted records that lead elsewhere (an MX on loopback) are not among them.
     pub fn nets(&self) -> Vec<IpNet> {
-        let nets: Vec<IpNet> = self
-            .shared
-            .by_address
-            .keys()
-            .map(|&address| address.into())
-            .collect();
+        let nets: Vec<IpNet> = self.shared.by_address.keys().map(|&address| address.into()).collect();
         IpNet::aggregate(&nets)
     }
 
@@ -162,16 +155,9 @@ impl World {
 
     /// What all servers heard until now.
     pub fn heard(&self) -> Heard {
-        let mut heard = Heard {
-            queries: self.shared.queries.counts(),
-            ..Heard::default()
-        };
+        let mut heard = Heard { queries: self.shared.queries.counts(), ..Heard::default() };
         for host in &self.shared.hosts {
-            heard
-                .hosts
-                .entry(host.name.to_string())
-                .or_default()
-                .add(&host.heard());
+            heard.hosts.entry(host.name.to_string()).or_default().add(&host.heard());
         }
         heard
     }
@@ -189,10 +175,7 @@ impl World {
     }
 
     fn host_at(&self, address: IpAddr) -> Option<&Arc<Host>> {
-        self.shared
-            .by_address
-            .get(&address)
-            .map(|endpoint| &self.shared.hosts[endpoint.host])
+        self.shared.by_address.get(&address).map(|endpoint| &self.shared.hosts[endpoint.host])
     }
 
     /// The time of day after so much of the world's time.

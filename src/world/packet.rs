@@ -51,11 +51,7 @@ pub fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<Answer> 
             Duration::ZERO
         }
     };
-    let most = asked
-        .edns
-        .as_ref()
-        .map_or(PLAIN_PACKET_BYTES, Edns::max_payload)
-        .max(PLAIN_PACKET_BYTES);
+    let most = asked.edns.as_ref().map_or(PLAIN_PACKET_BYTES, Edns::max_payload).max(PLAIN_PACKET_BYTES);
     let mut packet = reply.to_vec().ok()?;
     if !over_tcp && packet.len() > usize::from(most) {
         packet = reply.truncate().to_vec().ok()?;
@@ -77,20 +73,14 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
     let mut owner = name.clone();
     for alias in &looked.chain {
         let target = Name::from_ascii(format!("{alias}.")).ok()?;
-        reply.add_answer(Record::from_rdata(
-            owner,
-            TTL_SECONDS,
-            RData::CNAME(CNAME(target.clone())),
-        ));
+        reply.add_answer(Record::from_rdata(owner, TTL_SECONDS, RData::CNAME(CNAME(target.clone()))));
         owner = target;
     }
     reply.metadata.response_code = match looked.found {
         Ok(entry) => {
             let records = records(world, entry, kind);
             reply.add_answers(
-                records
-                    .into_iter()
-                    .map(|data| Record::from_rdata(owner.clone(), TTL_SECONDS, data)),
+                records.into_iter().map(|data| Record::from_rdata(owner.clone(), TTL_SECONDS, data)),
             );
             ResponseCode::NoError
         }
@@ -100,12 +90,7 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
         Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => ResponseCode::ServFail,
     };
     let is_empty = reply.answers.len() == looked.chain.len();
-    if is_empty
-        && matches!(
-            reply.metadata.response_code,
-            ResponseCode::NoError | ResponseCode::NXDomain
-        )
-    {
+    if is_empty && matches!(reply.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
         // Without an SOA a negative answer could not be kept (RFC 2308 5).
         let soa = SOA::new(Name::root(), Name::root(), 1, 300, 300, 300, TTL_SECONDS);
         reply.add_authority(Record::from_rdata(Name::root(), TTL_SECONDS, RData::SOA(soa)));
@@ -114,10 +99,8 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
 }
 
 fn records(world: &World, entry: &Entry, kind: RecordType) -> Vec<RData> {
-    let addresses = entry
-        .addresses
-        .iter()
-        .map(|&address| world.loopback(address).map_or(address, IpAddr::from));
+    let addresses =
+        entry.addresses.iter().map(|&address| world.loopback(address).map_or(address, IpAddr::from));
     match kind {
         RecordType::MX => entry
             .mx
@@ -205,35 +188,20 @@ pub(super) mod tests {
     fn said(name: &str, kind: RecordType) -> Vec<String> {
         let reply = ask(name, kind, false).unwrap();
         let code = format!("{:?}", reply.metadata.response_code);
-        std::iter::once(code)
-            .chain(reply.answers.iter().map(|record| record.data.to_string()))
-            .collect()
+        std::iter::once(code).chain(reply.answers.iter().map(|record| record.data.to_string())).collect()
     }
 
     #[test]
     fn answers_are_written_as_the_zone_gives_them() {
         let table: [(&str, RecordType, &[&str]); 8] = [
-            (
-                "Acme.Example.",
-                RecordType::MX,
-                &["NoError", "10 mx1.acme.example.", "20 mx2.acme.example."],
-            ),
+            ("Acme.Example.", RecordType::MX, &["NoError", "10 mx1.acme.example.", "20 mx2.acme.example."]),
             ("null.example.", RecordType::MX, &["NoError", "0 ."]),
             (
                 "alias.example.",
                 RecordType::MX,
-                &[
-                    "NoError",
-                    "acme.example.",
-                    "10 mx1.acme.example.",
-                    "20 mx2.acme.example.",
-                ],
+                &["NoError", "acme.example.", "10 mx1.acme.example.", "20 mx2.acme.example."],
             ),
-            (
-                "mx1.acme.example.",
-                RecordType::A,
-                &["NoError", "127.1.0.1", "127.1.0.2"],
-            ),
+            ("mx1.acme.example.", RecordType::A, &["NoError", "127.1.0.1", "127.1.0.2"]),
             ("mx2.acme.example.", RecordType::A, &["NoError", "127.1.0.3"]),
             ("loop.example.", RecordType::A, &["NoError", "127.0.0.1"]),
             ("nowhere.example.", RecordType::MX, &["NXDomain"]),
@@ -249,9 +217,6 @@ pub(super) mod tests {
     fn an_answer_too_large_for_a_packet_is_cut_and_whole_over_tcp() {
         let cut = ask("many.example.", RecordType::MX, false).unwrap();
         assert!(cut.metadata.truncation && cut.answers.is_empty());
-        assert_eq!(
-            ask("many.example.", RecordType::MX, true).unwrap().answers.len(),
-            40
-        );
+        assert_eq!(ask("many.example.", RecordType::MX, true).unwrap().answers.len(), 40);
     }
 }

@@ -22,10 +22,7 @@ pub struct Names {
 enum Middle {
     Nothing,
     Anything,
-    Number {
-        range: RangeInclusive<u64>,
-        digits: usize,
-    },
+    Number { range: RangeInclusive<u64>, digits: usize },
 }
 
 impl Names {
@@ -47,26 +44,20 @@ impl Names {
         if after.contains(['{', '*']) {
             return Err("only one `{…}` or `*` in a name".to_owned());
         }
-        Ok(Names {
-            before: before.to_owned(),
-            middle,
-            after: after.to_owned(),
-            share,
-        })
+        Ok(Names { before: before.to_owned(), middle, after: after.to_owned(), share })
     }
 
     /// Is this one of the names? `salt` makes the share of one domain another choice than that of the next.
     pub fn contains(&self, name: &str, salt: u64) -> bool {
-        let inside = name
-            .strip_prefix(self.before.as_str())
-            .and_then(|rest| rest.strip_suffix(self.after.as_str()));
+        let inside =
+            name.strip_prefix(self.before.as_str()).and_then(|rest| rest.strip_suffix(self.after.as_str()));
         let matches = match (&self.middle, inside) {
             (_, None) => false,
             (Middle::Nothing, Some(inside)) => inside.is_empty(),
             (Middle::Anything, Some(_)) => true,
-            (Middle::Number { range, digits }, Some(inside)) => inside
-                .parse()
-                .is_ok_and(|n| range.contains(&n) && padded(n, *digits) == inside),
+            (Middle::Number { range, digits }, Some(inside)) => {
+                inside.parse().is_ok_and(|n| range.contains(&n) && padded(n, *digits) == inside)
+            }
         };
         matches && (self.share >= 1.0 || chance(salt, name) < self.share)
     }
@@ -117,10 +108,7 @@ fn number(text: &str) -> Result<Middle, String> {
     if first > last {
         return Err(wrong());
     }
-    Ok(Middle::Number {
-        range: first..=last,
-        digits,
-    })
+    Ok(Middle::Number { range: first..=last, digits })
 }
 
 fn padded(n: u64, digits: usize) -> String {
@@ -129,9 +117,7 @@ fn padded(n: u64, digits: usize) -> String {
 
 /// `88%` as 0.88.
 pub fn percent(text: &str) -> Result<f64, String> {
-    let number = text
-        .strip_suffix('%')
-        .and_then(|digits| digits.parse::<f64>().ok());
+    let number = text.strip_suffix('%').and_then(|digits| digits.parse::<f64>().ok());
     match number {
         Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
         _ => Err(format!("`{text}` is not a share such as `88%`")),
@@ -148,9 +134,7 @@ pub fn fill(text: &str, n: u64) -> Result<String, String> {
             None if modulus.is_empty() => n,
             Some(Ok(modulus)) if modulus > 0 => n % modulus,
             _ => {
-                return Err(format!(
-                    "`{{n{modulus}}}` is neither `{{n}}` nor such as `{{n%20}}`"
-                ));
+                return Err(format!("`{{n{modulus}}}` is neither `{{n}}` nor such as `{{n%20}}`"));
             }
         };
         out.push_str(before);
@@ -168,9 +152,7 @@ pub fn chance(salt: u64, name: &str) -> f64 {
 /// FNV-1a: the same in every build of every version, which `std`'s hashes do not promise.
 pub fn hash(salt: u64, text: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    text.bytes().fold(start, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(start, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]
@@ -181,11 +163,7 @@ mod tests {
     fn a_pattern_contains_what_it_writes_out_and_nothing_else() {
         let table = [
             ("jane", vec!["jane"], vec!["jan", "jane2", "", "janejane"]),
-            (
-                "U{8..11}x",
-                vec!["u8x", "u9x", "u10x", "u11x"],
-                vec!["u08x", "u12x", "ux", "u8"],
-            ),
+            ("U{8..11}x", vec!["u8x", "u9x", "u10x", "u11x"], vec!["u08x", "u12x", "ux", "u8"]),
             ("d{08..10}", vec!["d08", "d09", "d10"], vec!["d8", "d010"]),
         ];
         for (pattern, inside, outside) in table {
@@ -204,11 +182,8 @@ mod tests {
     fn a_share_keeps_about_that_many_and_always_the_same_ones() {
         let names = Names::parse("user{1..10000} 88%").unwrap();
         let kept = |salt| (1..=10_000).filter(move |n| names.contains(&format!("user{n}"), salt));
-        let (first, again, other): (Vec<u64>, Vec<u64>, Vec<u64>) = (
-            kept.clone()(1).collect(),
-            kept.clone()(1).collect(),
-            kept(2).collect(),
-        );
+        let (first, again, other): (Vec<u64>, Vec<u64>, Vec<u64>) =
+            (kept.clone()(1).collect(), kept.clone()(1).collect(), kept(2).collect());
         assert!((8_700..8_900).contains(&first.len()), "{}", first.len());
         assert_eq!(first, again);
         assert_ne!(first, other);
@@ -216,10 +191,7 @@ mod tests {
 
     #[test]
     fn numbers_fill_in() {
-        assert_eq!(
-            fill("10 mx{n%20}.op{n}.example", 47).unwrap(),
-            "10 mx7.op47.example"
-        );
+        assert_eq!(fill("10 mx{n%20}.op{n}.example", 47).unwrap(), "10 mx7.op47.example");
         for bad in ["{n%0}", "{n", "{nx}"] {
             assert!(fill(bad, 1).is_err(), "{bad}");
         }

@@ -224,9 +224,7 @@ impl TryFrom<String> for AnswerEntry {
         }
         let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&text);
         let state = Situation::deserialize(word);
-        state
-            .map(AnswerEntry::Is)
-            .map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
+        state.map(AnswerEntry::Is).map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
     }
 }
 
@@ -245,9 +243,7 @@ impl TryFrom<String> for Words {
             | [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-', ..] => {
                 Ok(Words(text.trim_end().to_owned()))
             }
-            _ => Err(format!(
-                "`{text}` is not a reply such as `550 5.1.1 no such user`"
-            )),
+            _ => Err(format!("`{text}` is not a reply such as `550 5.1.1 no such user`")),
         }
     }
 }
@@ -392,9 +388,7 @@ fn share<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {
 
 fn net<'de, D: Deserializer<'de>>(source: D) -> Result<Option<IpNet>, D::Error> {
     let text = String::deserialize(source)?;
-    let net = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     net.map(Some).map_err(|_| {
         serde::de::Error::custom(format!(
             "`{text}` is neither an address nor a network such as `192.0.2.0/24`"

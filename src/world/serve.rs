@@ -3,10 +3,7 @@
 //!
 //! Must not: listen anywhere but on loopback. Fails: where an address can't be bound, before anything is served. A host
 //! that should time out or be unreachable refuses connections here, which is all that loopback can do.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the world's listeners live here and nowhere else"
-)]
+#![expect(clippy::disallowed_methods, reason = "the world's listeners live here and nowhere else")]
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -55,24 +52,13 @@ impl Server {
             if host.behaviour.connect != Connect::Accepted {
                 continue;
             }
-            for address in host
-                .addresses
-                .iter()
-                .filter_map(|&address| world.loopback(address))
-            {
+            for address in host.addresses.iter().filter_map(|&address| world.loopback(address)) {
                 let (listener, at) = listen((address, smtp_port).into()).await?;
                 smtp_port = at.port();
                 hosts.push((Arc::clone(host), listener));
             }
         }
-        Ok(Server {
-            world,
-            dns,
-            udp,
-            tcp,
-            smtp_port,
-            hosts,
-        })
+        Ok(Server { world, dns, udp, tcp, smtp_port, hosts })
     }
 
     /// Where the name server listens, on UDP and TCP.
@@ -102,9 +88,7 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
     let mut tries = if at.port() == 0 { PORT_TRIES } else { 1 };
     loop {
         tries -= 1;
-        let bound = UdpSocket::bind(at)
-            .await
-            .and_then(|udp| Ok((udp.local_addr()?, udp)));
+        let bound = UdpSocket::bind(at).await.and_then(|udp| Ok((udp.local_addr()?, udp)));
         let (taken, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
         match listen(taken).await {
             Ok((tcp, _)) => return Ok((udp, tcp, taken)),
@@ -115,9 +99,7 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
 }
 
 async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
-    let bound = TcpListener::bind(at)
-        .await
-        .and_then(|listener| Ok((listener.local_addr()?, listener)));
+    let bound = TcpListener::bind(at).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
     let (taken, listener) = bound.map_err(|source| WorldError::Taken { at, source })?;
     Ok((listener, taken))
 }
@@ -166,11 +148,7 @@ async fn answer_stream(world: World, mut stream: TcpStream) {
         let Ok(length) = u16::try_from(packet.len()) else {
             return;
         };
-        if stream
-            .write_all(&[&length.to_be_bytes()[..], &packet].concat())
-            .await
-            .is_err()
-        {
+        if stream.write_all(&[&length.to_be_bytes()[..], &packet].concat()).await.is_err() {
             return;
         }
     }
@@ -228,16 +206,8 @@ mod tests {
     #[tokio::test]
     async fn only_loopback_is_served() {
         let world = World::parse(WORLD).unwrap();
-        let fault = Server::bind(world, "0.0.0.0:0".parse().unwrap(), 0)
-            .await
-            .err()
-            .unwrap();
-        assert!(
-            fault
-                .to_string()
-                .starts_with("a world is served on loopback only"),
-            "{fault}"
-        );
+        let fault = Server::bind(world, "0.0.0.0:0".parse().unwrap(), 0).await.err().unwrap();
+        assert!(fault.to_string().starts_with("a world is served on loopback only"), "{fault}");
     }
 
     #[tokio::test]
@@ -245,9 +215,7 @@ mod tests {
         let world = World::parse(WORLD).unwrap();
         let kept = Kept::default();
         world.log_to(Box::new(kept.clone()));
-        let server = Server::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0)
-            .await
-            .unwrap();
+        let server = Server::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
         let (dns, port) = (server.dns(), server.smtp_port());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
@@ -260,10 +228,7 @@ mod tests {
         assert_eq!(packet[count - 4..count], [127, 1, 0, 2]);
 
         let mut stream = TcpStream::connect(dns).await.unwrap();
-        stream
-            .write_u16(u16::try_from(question.len()).unwrap())
-            .await
-            .unwrap();
+        stream.write_u16(u16::try_from(question.len()).unwrap()).await.unwrap();
         stream.write_all(&question).await.unwrap();
         let mut answer = vec![0; usize::from(stream.read_u16().await.unwrap())];
         stream.read_exact(&mut answer).await.unwrap();
@@ -274,14 +239,8 @@ mod tests {
             clients.spawn(async move {
                 let stream = TcpStream::connect(("127.1.0.2", port)).await.unwrap();
                 let mut lines = BufReader::new(stream);
-                lines
-                    .write_all(b"EHLO x\r\nMAIL FROM:<a@example.org>\r\n")
-                    .await
-                    .unwrap();
-                lines
-                    .write_all(format!("RCPT TO:<jane@d{n}.example>\r\nQUIT\r\n").as_bytes())
-                    .await
-                    .unwrap();
+                lines.write_all(b"EHLO x\r\nMAIL FROM:<a@example.org>\r\n").await.unwrap();
+                lines.write_all(format!("RCPT TO:<jane@d{n}.example>\r\nQUIT\r\n").as_bytes()).await.unwrap();
                 let mut heard = String::new();
                 lines.read_to_string(&mut heard).await.unwrap();
                 heard.contains("250 2.1.5 Ok")

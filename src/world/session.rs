@@ -220,9 +220,6 @@ impl Drop for Session {
             asked: &self.asked,
             violations: &self.violations,
         };
-        self.world
-            .shared
-            .log
-            .write(self.world.time_of_day(self.began), &line);
+        self.world.shared.log.write(self.world.time_of_day(self.began), &line);
     }
 }

@@ -159,34 +159,18 @@ impl Software {
     /// The EHLO keywords besides STARTTLS, which depends on the host's `tls`.
     pub fn keywords(self) -> &'static [&'static str] {
         match self {
-            Software::Postfix => &[
-                "PIPELINING",
-                "SIZE 10240000",
-                "ENHANCEDSTATUSCODES",
-                "8BITMIME",
-                "SMTPUTF8",
-            ],
-            Software::Exim => &[
-                "SIZE 52428800",
-                "LIMITS MAILMAX=1000 RCPTMAX=50000",
-                "8BITMIME",
-                "PIPELINING",
-            ],
-            Software::Exchange => &[
-                "SIZE 157286400",
-                "PIPELINING",
-                "DSN",
-                "ENHANCEDSTATUSCODES",
-                "8BITMIME",
-                "SMTPUTF8",
-            ],
-            Software::Google => &[
-                "SIZE 157286400",
-                "8BITMIME",
-                "ENHANCEDSTATUSCODES",
-                "PIPELINING",
-                "SMTPUTF8",
-            ],
+            Software::Postfix => {
+                &["PIPELINING", "SIZE 10240000", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
+            }
+            Software::Exim => {
+                &["SIZE 52428800", "LIMITS MAILMAX=1000 RCPTMAX=50000", "8BITMIME", "PIPELINING"]
+            }
+            Software::Exchange => {
+                &["SIZE 157286400", "PIPELINING", "DSN", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8"]
+            }
+            Software::Google => {
+                &["SIZE 157286400", "8BITMIME", "ENHANCEDSTATUSCODES", "PIPELINING", "SMTPUTF8"]
+            }
         }
     }
 }

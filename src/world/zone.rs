@@ -108,11 +108,7 @@ impl Zone {
         let mut next = name;
         while looked.chain.len() <= MAX_CNAMES {
             let Some(entry) = self.names.get(next) else {
-                looked.found = if self.above.contains(next) {
-                    Ok(&EMPTY)
-                } else {
-                    Err(Trouble::NoSuchName)
-                };
+                looked.found = if self.above.contains(next) { Ok(&EMPTY) } else { Err(Trouble::NoSuchName) };
                 break;
             };
             looked.delay += entry.delay;
@@ -137,11 +133,7 @@ impl Zone {
     /// The MX records of a name, as a resolver hands them out.
     pub fn mx(&self, name: &str) -> Result<Vec<Mx>, Miss> {
         let entry = self.look_up(name, Question::Mx).found.map_err(Miss::from)?;
-        if entry.mx.is_empty() {
-            Err(Miss::NoData)
-        } else {
-            Ok(entry.mx.clone())
-        }
+        if entry.mx.is_empty() { Err(Miss::NoData) } else { Ok(entry.mx.clone()) }
     }
 
     /// The addresses of a name, IPv4 first.
@@ -214,11 +206,7 @@ impl Mail {
                 return AnswerEntry::Is(Situation::Ok);
             }
         }
-        let known = if self.catch_all {
-            Situation::Ok
-        } else {
-            Situation::Unknown
-        };
+        let known = if self.catch_all { Situation::Ok } else { Situation::Unknown };
         AnswerEntry::Is(known)
     }
 }
@@ -250,43 +238,18 @@ mod tests {
     fn zone() -> Zone {
         let mut zone = Zone::default();
         let add = |zone: &mut Zone, name: &str, entry| assert!(zone.add(name, entry), "{name}");
-        add(
-            &mut zone,
-            "acme.example",
-            Entry {
-                mx: vec![host("mx.acme.example")],
-                ..Entry::default()
-            },
-        );
+        add(&mut zone, "acme.example", Entry { mx: vec![host("mx.acme.example")], ..Entry::default() });
         zone.add_addresses(
             "mx.acme.example",
             &["2001:db8::1".parse().unwrap(), "192.0.2.1".parse().unwrap()],
         );
-        add(
-            &mut zone,
-            "alias.example",
-            Entry {
-                cname: Some("acme.example".into()),
-                ..Entry::default()
-            },
-        );
-        add(
-            &mut zone,
-            "loop.example",
-            Entry {
-                cname: Some("loop.example".into()),
-                ..Entry::default()
-            },
-        );
+        add(&mut zone, "alias.example", Entry { cname: Some("acme.example".into()), ..Entry::default() });
+        add(&mut zone, "loop.example", Entry { cname: Some("loop.example".into()), ..Entry::default() });
         let fault = Some((DnsTrouble::Timeout, Some(Question::Mx)));
         add(
             &mut zone,
             "half.example",
-            Entry {
-                fault,
-                addresses: vec!["192.0.2.9".parse().unwrap()],
-                ..Entry::default()
-            },
+            Entry { fault, addresses: vec!["192.0.2.9".parse().unwrap()], ..Entry::default() },
         );
         zone
     }
@@ -306,22 +269,13 @@ mod tests {
         for (name, answer) in table {
             assert_eq!(zone.mx(name), answer, "{name}");
         }
-        assert_eq!(
-            zone.addresses("half.example"),
-            Ok(vec!["192.0.2.9".parse().unwrap()])
-        );
+        assert_eq!(zone.addresses("half.example"), Ok(vec!["192.0.2.9".parse().unwrap()]));
     }
 
     #[test]
     fn ipv4_addresses_come_first() {
         let addresses = zone().addresses("mx.acme.example").unwrap();
-        assert_eq!(
-            addresses,
-            [
-                "192.0.2.1".parse::<IpAddr>().unwrap(),
-                "2001:db8::1".parse().unwrap()
-            ]
-        );
+        assert_eq!(addresses, ["192.0.2.1".parse::<IpAddr>().unwrap(), "2001:db8::1".parse().unwrap()]);
     }
 
     #[test]
@@ -337,14 +291,8 @@ mod tests {
     #[test]
     fn mx_records_read() {
         assert_eq!(read_mx("0 .").unwrap().target, MxTarget::Null);
-        assert_eq!(
-            read_mx("10 192.0.2.1").unwrap().target,
-            MxTarget::Malformed("192.0.2.1".into())
-        );
-        assert_eq!(
-            read_mx("10 _bad.example").unwrap().target,
-            MxTarget::Malformed("_bad.example".into())
-        );
+        assert_eq!(read_mx("10 192.0.2.1").unwrap().target, MxTarget::Malformed("192.0.2.1".into()));
+        assert_eq!(read_mx("10 _bad.example").unwrap().target, MxTarget::Malformed("_bad.example".into()));
         assert!(read_mx("mx.example").is_err());
     }
 }

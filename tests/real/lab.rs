@@ -55,14 +55,9 @@ impl Lab {
         }
         let mut running = HashMap::new();
         for scenario in &scenarios {
-            let postfix = scenario
-                .postfix
-                .iter()
-                .map(|(host, lines)| (servers::postfix as Start, host, lines));
-            let exim = scenario
-                .exim
-                .iter()
-                .map(|(host, lines)| (servers::exim as Start, host, lines));
+            let postfix =
+                scenario.postfix.iter().map(|(host, lines)| (servers::postfix as Start, host, lines));
+            let exim = scenario.exim.iter().map(|(host, lines)| (servers::exim as Start, host, lines));
             for (start, host, lines) in postfix.chain(exim) {
                 if let Some(address) = hosts.get(host) {
                     running.insert(host.clone(), start(host, address, lines)?);
@@ -72,11 +67,7 @@ impl Lab {
         for server in running.values_mut().chain(&mut others) {
             server.wait_until_listening()?;
         }
-        Ok(Lab {
-            turns: scenarios.iter().map(|_| Mutex::default()).collect(),
-            scenarios,
-            hosts: running,
-        })
+        Ok(Lab { turns: scenarios.iter().map(|_| Mutex::default()).collect(), scenarios, hosts: running })
     }
 
     pub(crate) fn scenarios(&self) -> &[Scenario] {
@@ -106,10 +97,7 @@ impl Lab {
             let heard = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
                 .map_err(|error| format!("`{host}` about `{}`: {error}", row.address))?;
             if !heard.starts_with(promised) {
-                return Err(format!(
-                    "`{host}` about `{}`:\n  {heard}\nnot\n  {promised}",
-                    row.address
-                ));
+                return Err(format!("`{host}` about `{}`:\n  {heard}\nnot\n  {promised}", row.address));
             }
         }
         Ok(())
@@ -123,11 +111,8 @@ impl Lab {
         let folder = Path::new(SCRATCH).join("runs").join(&scenario.name);
         fs::create_dir_all(&folder).map_err(|error| format!("can't make `{}`: {error}", folder.display()))?;
         let judged = verify(scenario, &folder)?;
-        let expected: Vec<Judged> = scenario
-            .rows
-            .iter()
-            .filter_map(|row| expected(&row.address, &row.reason))
-            .collect();
+        let expected: Vec<Judged> =
+            scenario.rows.iter().filter_map(|row| expected(&row.address, &row.reason)).collect();
         if judged != expected {
             let logs: String = scenario.hosts().map(last_words).collect();
             return Err(format!("{}{logs}", difference(&expected, &judged)));
@@ -194,9 +179,7 @@ impl Canaries {
             }
             let call =
                 TcpStream::connect(address).map_err(|error| format!("the canary at {address}: {error}"))?;
-            listener
-                .accept()
-                .map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
+            listener.accept().map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
             drop(call);
         }
         Ok(())

@@ -45,10 +45,7 @@ fn main() -> ExitCode {
         without_lab(&scenarios, "only listed")
     } else if std::env::var_os("LISTPROOF_REAL").is_none() {
         let why = "set `LISTPROOF_REAL=1` to start mail servers for them";
-        eprintln!(
-            "the {} tests with real servers are left out: {why}",
-            2 * scenarios.len()
-        );
+        eprintln!("the {} tests with real servers are left out: {why}", 2 * scenarios.len());
         without_lab(&scenarios, why)
     } else {
         match namespace::enter() {
@@ -90,10 +87,7 @@ fn in_lab(lab: &Arc<Lab>) -> Vec<Trial> {
 }
 
 fn without_lab(scenarios: &[Scenario], why: &str) -> Vec<Trial> {
-    scenarios
-        .iter()
-        .flat_map(|scenario| left_out(scenario, why))
-        .collect()
+    scenarios.iter().flat_map(|scenario| left_out(scenario, why)).collect()
 }
 
 /// Tests that can't run here: ignored on a developer's machine, failed where real servers are required.

@@ -35,10 +35,7 @@ fn ground() -> String {
     }
     let listed = backwards(Client::Listed.address());
     let _ = writeln!(zone, "{listed}.bl.lab.test. A 127.0.0.2");
-    let _ = writeln!(
-        zone,
-        "{listed}.bl.lab.test. TXT \"listed, see https://bl.lab.test/\""
-    );
+    let _ = writeln!(zone, "{listed}.bl.lab.test. TXT \"listed, see https://bl.lab.test/\"");
     zone
 }
 
@@ -61,16 +58,11 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         std::fs::write(&file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
     };
     write("root.zone", ground() + records)?;
-    write(
-        "refusing.zone",
-        "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned(),
-    )?;
+    write("refusing.zone", "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned())?;
     let mut servers = Vec::new();
-    for (name, address, zone) in [
-        ("root", "53", "."),
-        ("refusing", "54", "nothing.test."),
-        ("inventing", "56", "."),
-    ] {
+    for (name, address, zone) in
+        [("root", "53", "."), ("refusing", "54", "nothing.test."), ("inventing", "56", ".")]
+    {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
         servers.push(Server::start(
             "nsd",
@@ -80,12 +72,7 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         )?);
     }
     write("unbound.conf", resolver(folder))?;
-    servers.push(Server::start(
-        "unbound",
-        &["-d", "-c", "unbound.conf"],
-        folder,
-        &RESOLVER.to_string(),
-    )?);
+    servers.push(Server::start("unbound", &["-d", "-c", "unbound.conf"], folder, &RESOLVER.to_string())?);
     for server in &mut servers {
         server.wait_until_listening()?;
     }
@@ -128,11 +115,7 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
     question.extend([0, 0, 15, 0, 1]);
     let mut stream = TcpStream::connect(RESOLVER)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(
-        &u16::try_from(question.len())
-            .map_err(io::Error::other)?
-            .to_be_bytes(),
-    )?;
+    stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
     stream.write_all(&question)?;
     let mut head = [0; 14];
     stream.read_exact(&mut head)?;

@@ -37,11 +37,8 @@ pub(crate) fn enter() -> Result<(), String> {
     for name in PROGRAMS {
         program(name).ok_or_else(|| format!("`{name}` is not installed"))?;
     }
-    let allowed = Command::new("unshare")
-        .args(UNSHARE)
-        .args(["--mount-proc", "true"])
-        .stderr(Stdio::null())
-        .status();
+    let allowed =
+        Command::new("unshare").args(UNSHARE).args(["--mount-proc", "true"]).stderr(Stdio::null()).status();
     if !allowed.is_ok_and(|status| status.success()) {
         return Err("no right to make namespaces here (it takes root)".to_owned());
     }
@@ -70,10 +67,8 @@ pub(crate) fn run(line: &str) -> Result<(), String> {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
     let file = program(name).ok_or_else(|| format!("`{name}` is not installed"))?;
-    let output = Command::new(file)
-        .args(words)
-        .output()
-        .map_err(|error| format!("can't run `{line}`: {error}"))?;
+    let output =
+        Command::new(file).args(words).output().map_err(|error| format!("can't run `{line}`: {error}"))?;
     if output.status.success() {
         return Ok(());
     }
@@ -88,11 +83,7 @@ pub(crate) fn furnish() -> Result<(), String> {
     run("ip link set lo up")?;
     for client in Client::ALL {
         run(&format!("ip address add {}/32 dev lo", client.address()))?;
-        run(&format!(
-            "ip route add local {}.0/24 dev lo src {}",
-            client.network(),
-            client.address()
-        ))?;
+        run(&format!("ip route add local {}.0/24 dev lo src {}", client.network(), client.address()))?;
     }
     run(&format!("ip route add local {NAME_SERVERS}.0/24 dev lo"))?;
     // Nobody must be found here; who is asked there anyway shall reach a canary and not an error.
@@ -103,10 +94,9 @@ pub(crate) fn furnish() -> Result<(), String> {
     overlay("hosts", "127.0.0.1 localhost\n")?;
     // Exim insists on its user even if told to run as another, and is unpacked rather than installed where Postfix
     // is: the two packages exclude each other. Where the user exists its own line comes first and counts.
-    for (file, line) in [
-        ("passwd", "Debian-exim:x:64999:64999::/:/bin/false"),
-        ("group", "Debian-exim:x:64999:"),
-    ] {
+    for (file, line) in
+        [("passwd", "Debian-exim:x:64999:64999::/:/bin/false"), ("group", "Debian-exim:x:64999:")]
+    {
         let known = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
         overlay(file, &format!("{}\n{line}\n", known.trim_end()))?;
     }

@@ -107,18 +107,11 @@ impl Scenario {
         let wrong = |why: String| format!("in `{}`: {why}", file.display());
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
         let mut scenario: Scenario = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        scenario.name = file
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         for row in &scenario.rows {
             Reason::from_word(&row.reason).ok_or_else(|| wrong(format!("`{}` is no reason", row.reason)))?;
             if row.hears.is_some() && scenario.host_of(row).is_none() {
-                return Err(wrong(format!(
-                    "`{}`: say `at` which host it is asked",
-                    row.address
-                )));
+                return Err(wrong(format!("`{}`: say `at` which host it is asked", row.address)));
             }
         }
         Ok(scenario)

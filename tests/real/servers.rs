@@ -44,12 +44,7 @@ impl Server {
             .stderr(errors)
             .spawn()
             .map_err(|error| failed(&error))?;
-        Ok(Server {
-            program: program.to_owned(),
-            address,
-            process,
-            log,
-        })
+        Ok(Server { program: program.to_owned(), address, process, log })
     }
 
     /// Where it listens.
@@ -65,10 +60,7 @@ impl Server {
             let ended = self.process.try_wait().ok().flatten();
             if ended.is_some() || left.is_zero() {
                 let words = fs::read_to_string(&self.log).unwrap_or_default();
-                return Err(format!(
-                    "`{}` does not listen at {}: {words}",
-                    self.program, self.address
-                ));
+                return Err(format!("`{}` does not listen at {}: {words}", self.program, self.address));
             }
             std::thread::sleep(step);
             left = left.saturating_sub(step);
@@ -115,12 +107,7 @@ pub(crate) fn postfix(host: &str, address: &str, lines: &str) -> Result<Server, 
         ),
     )?;
     let config = config.to_string_lossy().into_owned();
-    Server::start(
-        "master",
-        &["-c", &config, "-d"],
-        &folder,
-        &format!("{address}:25"),
-    )
+    Server::start("master", &["-c", &config, "-d"], &folder, &format!("{address}:25"))
 }
 
 /// The folders of a queue, and whose they are.
@@ -155,10 +142,7 @@ fn user_number(name: &str) -> std::io::Result<u32> {
     let users = fs::read_to_string("/etc/passwd")?;
     let number = users.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(name))
-            .then(|| fields.nth(1))??
-            .parse()
-            .ok()
+        (fields.next() == Some(name)).then(|| fields.nth(1))??.parse().ok()
     });
     number.ok_or_else(|| std::io::Error::other(format!("there is no user `{name}`")))
 }
@@ -168,10 +152,7 @@ fn settle(file: &Path, text: &str) -> Result<(), String> {
     let write = || {
         fs::write(file, text)?;
         let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-        File::options()
-            .write(true)
-            .open(file)?
-            .set_times(FileTimes::new().set_modified(hour_ago))
+        File::options().write(true).open(file)?.set_times(FileTimes::new().set_modified(hour_ago))
     };
     write().map_err(|error| format!("can't write `{}`: {error}", file.display()))
 }
@@ -194,12 +175,7 @@ pub(crate) fn exim(host: &str, address: &str, lines: &str) -> Result<Server, Str
     };
     furnish().map_err(|error| format!("can't furnish `{place}`: {error}"))?;
     let config = config.to_string_lossy().into_owned();
-    Server::start(
-        "exim4",
-        &["-bdf", "-C", &config],
-        &folder,
-        &format!("{address}:25"),
-    )
+    Server::start("exim4", &["-bdf", "-C", &config], &folder, &format!("{address}:25"))
 }
 
 /// Where postgrey answers; scenarios name it in `check_policy_service`.

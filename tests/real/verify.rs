@@ -28,12 +28,7 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
     std::fs::write(&list, text).map_err(|error| format!("can't write `{}`: {error}", list.display()))?;
 
     let run = Command::new("timeout")
-        .args([
-            "--kill-after=5s",
-            PATIENCE,
-            env!("CARGO_BIN_EXE_listproof"),
-            "verify",
-        ])
+        .args(["--kill-after=5s", PATIENCE, env!("CARGO_BIN_EXE_listproof"), "verify"])
         .arg(&list)
         .arg("-o")
         .arg(&out)

@@ -15,11 +15,8 @@ pub(super) fn wait(heard: &Heard) -> Option<Duration> {
     if !(400..500).contains(&heard.code) {
         return None;
     }
-    let words: Vec<&str> = heard
-        .words
-        .split(' ')
-        .map(|word| word.trim_matches(['.', ',', ';', ':', '!']))
-        .collect();
+    let words: Vec<&str> =
+        heard.words.split(' ').map(|word| word.trim_matches(['.', ',', ';', ':', '!'])).collect();
     let found = words.iter().enumerate().find_map(|(at, word)| {
         let next = words.get(at + 1).copied().unwrap_or("");
         clock(word).or_else(|| amount(word, next))
@@ -31,11 +28,7 @@ pub(super) fn wait(heard: &Heard) -> Option<Duration> {
 fn amount(word: &str, next: &str) -> Option<Duration> {
     let digits = word.find(|c: char| !c.is_ascii_digit()).unwrap_or(word.len());
     let number: u64 = word[..digits].parse().ok()?;
-    let unit = if digits == word.len() {
-        next
-    } else {
-        &word[digits..]
-    };
+    let unit = if digits == word.len() { next } else { &word[digits..] };
     let seconds = match unit {
         "s" | "sec" | "secs" | "second" | "seconds" | "sekunden" | "secondes" | "segundos" | "secondi" => 1,
         "m" | "min" | "mins" | "minute" | "minutes" | "minuten" | "minutos" | "minuti" => 60,
@@ -71,13 +64,9 @@ pub(super) fn blocklist(heard: &Heard, known: &BTreeMap<String, Vec<String>>) ->
         (follows && is_host).then(|| name.to_owned())
     });
     named.or_else(|| {
-        let marks = known
-            .iter()
-            .flat_map(|(name, marks)| marks.iter().map(move |mark| (name, mark)));
+        let marks = known.iter().flat_map(|(name, marks)| marks.iter().map(move |mark| (name, mark)));
         let named = marks.filter(|(_, mark)| heard.words.contains(mark.as_str()));
         // The longest mark is the most particular: `zen.spamhaus` before `spamhaus`.
-        named
-            .max_by_key(|(_, mark)| mark.len())
-            .map(|(name, _)| name.clone())
+        named.max_by_key(|(_, mark)| mark.len()).map(|(name, _)| name.clone())
     })
 }

@@ -30,11 +30,7 @@ pub(super) struct Heard {
 impl Heard {
     /// Takes a reply to pieces.
     pub(super) fn of(reply: &Reply) -> Heard {
-        let mut heard = Heard {
-            code: reply.code,
-            inner_code: reply.code,
-            ..Heard::default()
-        };
+        let mut heard = Heard { code: reply.code, inner_code: reply.code, ..Heard::default() };
         let mut plain = String::new();
         for line in &reply.lines {
             plain.clear();
@@ -107,18 +103,12 @@ impl Heard {
         if colon && !self.words.ends_with(':') {
             self.words.push(':');
         }
-        if word.is_empty() {
-            colon
-        } else {
-            self.take_token(word, colon)
-        }
+        if word.is_empty() { colon } else { self.take_token(word, colon) }
     }
 
     /// A token without address or code: hyphens and underscores part words, except in names of hosts and links.
     fn take_plain(&mut self, token: &str) {
-        let is_name = token
-            .trim_end_matches(['.', ',', ';', '!', '?', ':'])
-            .contains(['.', '/']);
+        let is_name = token.trim_end_matches(['.', ',', ';', '!', '?', ':']).contains(['.', '/']);
         if is_name {
             self.push(token);
         } else {
@@ -163,9 +153,7 @@ pub fn normalized_text(reply: &Reply, recipient: &str) -> String {
     }
     for word in heard.words.split(' ') {
         let word = word.trim_matches(['.', ',', ';', ':', '!', '?']);
-        let varies = word
-            .bytes()
-            .any(|b| b.is_ascii_digit() || matches!(b, b'@' | b'.' | b'/' | b'~'))
+        let varies = word.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'@' | b'.' | b'/' | b'~'))
             || word.len() > 24
             || own_names.contains(&word);
         if !varies && !word.is_empty() {
@@ -192,13 +180,10 @@ fn leading_code(token: &str) -> Option<(u16, &str)> {
 /// What stands before and after an address in a token: `rcpt=a@example.com:550` gives `rcpt=` and `:550`.
 fn around_address(token: &str) -> Option<(&str, &str)> {
     let at = token.find('@')?;
-    let before = token[..at]
-        .rfind([':', ';', ',', '=', '/', '!'])
-        .map_or("", |cut| &token[..=cut]);
+    let before = token[..at].rfind([':', ';', ',', '=', '/', '!']).map_or("", |cut| &token[..=cut]);
     let domain = &token[at + 1..];
-    let end = domain
-        .find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_')))
-        .unwrap_or(domain.len());
+    let end =
+        domain.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(domain.len());
     let end = domain[..end].trim_end_matches(['.', '-', '_']).len();
     Some((before, &domain[end..]))
 }
@@ -261,18 +246,9 @@ mod tests {
     fn words_come_out_bare() {
         for (reply, expected) in [
             ("550 5.1.1 <a@example.com>... User-Unknown", "@ user unknown"),
-            (
-                "550 Empfänger a@example.com existiert nicht!",
-                "empfanger @ existiert nicht!",
-            ),
-            (
-                "550 5.1.1 This user doesn't have an account",
-                "this user doesnt have an account",
-            ),
-            (
-                "550 sorry, no mailbox here by that name. (#5.1.1)",
-                "sorry, no mailbox here by that name.",
-            ),
+            ("550 Empfänger a@example.com existiert nicht!", "empfanger @ existiert nicht!"),
+            ("550 5.1.1 This user doesn't have an account", "this user doesnt have an account"),
+            ("550 sorry, no mailbox here by that name. (#5.1.1)", "sorry, no mailbox here by that name."),
             (
                 "554 Client host [192.0.2.1] blocked using zen.example.org",
                 "client host ~ip blocked using zen.example.org",
@@ -286,18 +262,9 @@ mod tests {
                 "550 permanent failure for one or more recipients (a@example.com:blocked)",
                 "permanent failure for one or more recipients @: blocked",
             ),
-            (
-                "550-5.1.1 The account\n550 5.1.1 does not exist",
-                "the account does not exist",
-            ),
-            (
-                "550 5.1.1 The account 550-5.1.1 does not 550 5.1.1 exist",
-                "the account does not exist",
-            ),
-            (
-                "550 see http://example.org/a-b?c=r0103 now",
-                "see http://example.org/a-b?c=r0103 now",
-            ),
+            ("550-5.1.1 The account\n550 5.1.1 does not exist", "the account does not exist"),
+            ("550 5.1.1 The account 550-5.1.1 does not 550 5.1.1 exist", "the account does not exist"),
+            ("550 see http://example.org/a-b?c=r0103 now", "see http://example.org/a-b?c=r0103 now"),
             (
                 "550 host mx.example.com[192.0.2.1] said: 550 5.1.1 no user (in reply to RCPT TO command)",
                 "host mx.example.com ~ip said: no user",
@@ -321,11 +288,7 @@ mod tests {
             ("550 5.1.1 no, 5.0.0", "5.1.1"),
             ("550-5.2.1 a\n550 5.2.1 b", "5.2.1"),
         ] {
-            assert_eq!(
-                heard(reply).telling_code().map(|c| c.to_string()).as_deref(),
-                Some(code),
-                "{reply}"
-            );
+            assert_eq!(heard(reply).telling_code().map(|c| c.to_string()).as_deref(), Some(code), "{reply}");
         }
     }
 
@@ -334,18 +297,9 @@ mod tests {
         let text =
             |reply: &str, recipient| normalized_text(&Reply::parse(reply.as_bytes()).unwrap(), recipient);
         assert_eq!(
-            text(
-                "550 5.1.1 <ann@example.com> ann unknown id 4Fx1 Mon, 01",
-                "ann@example.com"
-            ),
-            text(
-                "550 5.1.1 <bob@example.org> bob unknown id 9Zz2 Mon, 09",
-                "bob@example.org"
-            ),
+            text("550 5.1.1 <ann@example.com> ann unknown id 4Fx1 Mon, 01", "ann@example.com"),
+            text("550 5.1.1 <bob@example.org> bob unknown id 9Zz2 Mon, 09", "bob@example.org"),
         );
-        assert_ne!(
-            text("550 5.1.1 no", "a@example.com"),
-            text("550 5.7.1 no", "a@example.com")
-        );
+        assert_ne!(text("550 5.1.1 no", "a@example.com"), text("550 5.7.1 no", "a@example.com"));
     }
 }

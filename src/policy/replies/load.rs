@@ -78,12 +78,7 @@ impl Draft {
     pub(super) fn add(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
         let raw: RawFile = toml::from_str(file.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
-            fault(
-                file,
-                at,
-                error.message().to_owned(),
-                "see `listproof policy show` for the keys of a rule",
-            )
+            fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
         })?;
         for (name, family) in raw.words {
             self.words.insert(name, format!("(?:{})", family.join("|")));
@@ -108,16 +103,13 @@ impl Draft {
                     let what = format!("rule `{}` stands twice, first in line {before}", raw.id);
                     return Err(fault(file, at, what, "give each rule an id of its own"));
                 }
-                let rule = self
-                    .rule(file, line, tier, raw)
-                    .map_err(|(what, hint)| fault(file, at, what, hint))?;
+                let rule =
+                    self.rule(file, line, tier, raw).map_err(|(what, hint)| fault(file, at, what, hint))?;
                 let old = self.rules.values_mut().flatten().find(|old| old.id == rule.id);
                 match old {
                     Some(old) if old.tier == tier => *old = rule,
                     _ => {
-                        self.rules
-                            .values_mut()
-                            .for_each(|tier| tier.retain(|old| old.id != rule.id));
+                        self.rules.values_mut().for_each(|tier| tier.retain(|old| old.id != rule.id));
                         new.push(rule);
                     }
                 }
@@ -172,10 +164,7 @@ impl Draft {
         });
         let codes = raw.code.iter().map(|word| {
             Codes::basic(word).ok_or_else(|| {
-                (
-                    format!("`{word}` is no reply code, in rule `{}`", raw.id),
-                    "write `550` or `5xx`",
-                )
+                (format!("`{word}` is no reply code, in rule `{}`", raw.id), "write `550` or `5xx`")
             })
         });
         let enhanced = raw.enhanced.iter().map(|word| {
@@ -226,10 +215,7 @@ impl Draft {
 
     fn pattern(&self, part: &str, id: &str) -> Result<Pattern, Fault> {
         let expanded = self.expand(part).map_err(|family| {
-            (
-                format!("no word family `{{{family}}}`, in rule `{id}`"),
-                "word families stand under `[words]`",
-            )
+            (format!("no word family `{{{family}}}`, in rule `{id}`"), "word families stand under `[words]`")
         })?;
         Pattern::new(expanded).map_err(|error| {
             (
@@ -264,12 +250,7 @@ impl Draft {
 type Fault = (String, &'static str);
 
 fn fault(file: RuleFile<'_>, at: usize, what: String, hint: &str) -> PolicyError {
-    PolicyError {
-        file: file.name.to_owned(),
-        line: line_of(file.text, at),
-        what,
-        hint: hint.to_owned(),
-    }
+    PolicyError { file: file.name.to_owned(), line: line_of(file.text, at), what, hint: hint.to_owned() }
 }
 
 fn line_of(text: &str, at: usize) -> usize {

@@ -28,25 +28,19 @@ pub(super) struct Pattern {
 impl Pattern {
     /// Checks a pattern; an error in the words of the regex parser.
     pub(super) fn new(source: String) -> Result<Pattern, String> {
-        let hir = ParserBuilder::new()
-            .unicode(false)
-            .utf8(false)
-            .build()
-            .parse(&source)
-            .map_err(|error| match error {
-                regex_syntax::Error::Parse(error) => error.kind().to_string(),
-                regex_syntax::Error::Translate(error) => error.kind().to_string(),
-                other => other.to_string(),
+        let hir =
+            ParserBuilder::new().unicode(false).utf8(false).build().parse(&source).map_err(|error| {
+                match error {
+                    regex_syntax::Error::Parse(error) => error.kind().to_string(),
+                    regex_syntax::Error::Translate(error) => error.kind().to_string(),
+                    other => other.to_string(),
+                }
             })?;
         if hir.properties().minimum_len() == Some(0) {
             return Err("the pattern matches an empty text".to_owned());
         }
         let literals = needed_literals(&hir).unwrap_or_default();
-        Ok(Pattern {
-            source,
-            literals,
-            compiled: OnceLock::new(),
-        })
+        Ok(Pattern { source, literals, compiled: OnceLock::new() })
     }
 
     /// Does the text hold it? A pattern that grows too large to compile holds nowhere; the loader runs every rule of a
@@ -54,16 +48,9 @@ impl Pattern {
     pub(super) fn is_in(&self, text: &str) -> bool {
         let compiled = self.compiled.get_or_init(|| {
             let mut builder = RegexBuilder::new(&self.source);
-            builder
-                .unicode(false)
-                .size_limit(4 << 20)
-                .dfa_size_limit(256 << 10)
-                .build()
-                .ok()
+            builder.unicode(false).size_limit(4 << 20).dfa_size_limit(256 << 10).build().ok()
         });
-        compiled
-            .as_ref()
-            .is_some_and(|regex| regex.is_match(text.as_bytes()))
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text.as_bytes()))
     }
 }
 
@@ -75,14 +62,10 @@ fn needed_literals(hir: &Hir) -> Option<Vec<Vec<u8>>> {
         }
         HirKind::Capture(capture) => needed_literals(&capture.sub),
         HirKind::Repetition(repetition) if repetition.min > 0 => needed_literals(&repetition.sub),
-        HirKind::Concat(parts) => parts
-            .iter()
-            .filter_map(needed_literals)
-            .max_by_key(|set| selectivity(set)),
+        HirKind::Concat(parts) => parts.iter().filter_map(needed_literals).max_by_key(|set| selectivity(set)),
         HirKind::Alternation(parts) => {
             let sets: Option<Vec<_>> = parts.iter().map(needed_literals).collect();
-            sets.map(|sets| sets.concat())
-                .filter(|set| set.len() <= MOST_LITERALS)
+            sets.map(|sets| sets.concat()).filter(|set| set.len() <= MOST_LITERALS)
         }
         _ => None,
     }
@@ -126,26 +109,15 @@ impl Index {
             always = (0..patterns).collect();
         }
         let owners = by_literal.into_values().collect();
-        Index {
-            literals,
-            owners,
-            always,
-            patterns,
-        }
+        Index { literals, owners, always, patterns }
     }
 
     /// The patterns that may be in the text.
     pub(super) fn candidates(&self, text: &str) -> Candidates {
         let mut found = Candidates(vec![0; self.patterns.div_ceil(64)]);
         self.always.iter().for_each(|&pattern| found.add(pattern));
-        for hit in self
-            .literals
-            .iter()
-            .flat_map(|literals| literals.find_overlapping_iter(text))
-        {
-            self.owners[hit.pattern().as_usize()]
-                .iter()
-                .for_each(|&pattern| found.add(pattern));
+        for hit in self.literals.iter().flat_map(|literals| literals.find_overlapping_iter(text)) {
+            self.owners[hit.pattern().as_usize()].iter().for_each(|&pattern| found.add(pattern));
         }
         found
     }

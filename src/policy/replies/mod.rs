@@ -62,20 +62,15 @@ pub struct ReplyRules {
     blocklists: BTreeMap<String, Vec<String>>,
 }
 
-const BUILT_IN: RuleFile<'static> = RuleFile {
-    name: "src/policy/data/replies.toml",
-    text: include_str!("../data/replies.toml"),
-};
+const BUILT_IN: RuleFile<'static> =
+    RuleFile { name: "src/policy/data/replies.toml", text: include_str!("../data/replies.toml") };
 
 /// The rule of last resort, in code so that a reply always has a meaning.
 static UNDECIDED: LazyLock<RuleId> = LazyLock::new(|| RuleId("undecided".into()));
 
 impl ReplyRules {
     /// The rules that come with the program.
-    #[expect(
-        clippy::expect_used,
-        reason = "the data are part of the program, and a test loads them"
-    )]
+    #[expect(clippy::expect_used, reason = "the data are part of the program, and a test loads them")]
     pub fn built_in() -> &'static ReplyRules {
         static RULES: LazyLock<ReplyRules> =
             LazyLock::new(|| ReplyRules::load(&[]).expect("built-in reply rules"));
@@ -97,11 +92,7 @@ impl ReplyRules {
             patterns += rule.text.len();
         }
         let index = Index::new(rules.iter().flat_map(|rule| &rule.text));
-        let rules = ReplyRules {
-            rules,
-            index,
-            blocklists: draft.blocklists,
-        };
+        let rules = ReplyRules { rules, index, blocklists: draft.blocklists };
         for rule in rules.rules.iter().filter(|rule| *rule.file != *BUILT_IN.name) {
             rules.check(rule)?;
         }
@@ -120,18 +111,12 @@ impl ReplyRules {
         for (text, should_win) in examples.chain(rule.not.iter().map(|text| (text, false))) {
             let Ok(reply) = Reply::parse(text.as_bytes()) else {
                 let hint = "an example is a whole reply, with its code on each line";
-                return Err(refuse(
-                    format!("`{text}` is no reply, in rule `{}`", rule.id),
-                    hint,
-                ));
+                return Err(refuse(format!("`{text}` is no reply, in rule `{}`", rule.id), hint));
             };
             let winner = self.read(&reply, &rule.example_context()).rule;
             if (winner == rule.id) != should_win {
                 return Err(refuse(
-                    format!(
-                        "rule `{winner}` wins on `{text}`, an example of rule `{}`",
-                        rule.id
-                    ),
+                    format!("rule `{winner}` wins on `{text}`, an example of rule `{}`", rule.id),
                     "narrow one of the two, or move the words to another tier",
                 ));
             }

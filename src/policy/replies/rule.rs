@@ -73,11 +73,7 @@ impl Tier {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Codes {
     Basic(RangeInclusive<u16>),
-    Enhanced {
-        class: Option<u8>,
-        subject: u16,
-        detail: RangeInclusive<u16>,
-    },
+    Enhanced { class: Option<u8>, subject: u16, detail: RangeInclusive<u16> },
 }
 
 impl Codes {

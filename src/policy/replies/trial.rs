@@ -46,10 +46,7 @@ impl ReplyRules {
     /// Which rule wins on a reply, and which lose.
     pub fn trial(&self, reply: &Reply, at: &Context<'_>) -> Trial<'_> {
         let outcomes = std::iter::once(Outcome::Wins).chain(std::iter::repeat(Outcome::Loses));
-        Trial {
-            cause: self.read(reply, at).cause,
-            holding: outcomes.zip(self.matching(reply, at)).collect(),
-        }
+        Trial { cause: self.read(reply, at).cause, holding: outcomes.zip(self.matching(reply, at)).collect() }
     }
 }
 
@@ -67,11 +64,7 @@ impl fmt::Display for Trial<'_> {
         writeln!(f, "{}: {}", self.cause.word(), self.cause.sentence())?;
         for (outcome, rule) in &self.holding {
             let (file, line) = rule.origin();
-            let outcome = if *outcome == Outcome::Wins {
-                "wins"
-            } else {
-                "loses"
-            };
+            let outcome = if *outcome == Outcome::Wins { "wins" } else { "loses" };
             writeln!(
                 f,
                 "  {outcome:<5}  {:<10} {:<32} {:<24} {file}:{line}",
@@ -93,18 +86,9 @@ mod tests {
     fn a_trial_names_the_winner_first_and_then_the_losers() {
         let rules = ReplyRules::built_in();
         let reply = Reply::parse(b"550 5.1.1 User unknown").unwrap();
-        let trial = rules.trial(
-            &reply,
-            &Context {
-                stage: Stage::Rcpt,
-                provider: None,
-            },
-        );
-        let told: Vec<_> = trial
-            .holding
-            .iter()
-            .map(|(outcome, rule)| (*outcome, rule.id().as_str()))
-            .collect();
+        let trial = rules.trial(&reply, &Context { stage: Stage::Rcpt, provider: None });
+        let told: Vec<_> =
+            trial.holding.iter().map(|(outcome, rule)| (*outcome, rule.id().as_str())).collect();
         assert_eq!(
             told,
             [
@@ -114,19 +98,12 @@ mod tests {
                 (Outcome::Loses, "bare-refusal"),
             ]
         );
-        assert!(
-            trial
-                .to_string()
-                .starts_with("mailbox_unknown: there is no such mailbox")
-        );
+        assert!(trial.to_string().starts_with("mailbox_unknown: there is no such mailbox"));
     }
 
     #[test]
     fn what_is_loaded_adds_up() {
         let rules = ReplyRules::built_in();
-        assert_eq!(
-            rules.loaded().counts.values().sum::<usize>(),
-            rules.iter().count()
-        );
+        assert_eq!(rules.loaded().counts.values().sum::<usize>(), rules.iter().count());
     }
 }

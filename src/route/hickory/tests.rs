@@ -55,10 +55,7 @@ async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
             let mut buffer = vec![0; length.into()];
             stream.read_exact(&mut buffer).await.unwrap();
             let reply = reply(&buffer, script, true).unwrap();
-            stream
-                .write_u16(u16::try_from(reply.len()).unwrap())
-                .await
-                .unwrap();
+            stream.write_u16(u16::try_from(reply.len()).unwrap()).await.unwrap();
             stream.write_all(&reply).await.unwrap();
         }
     });
@@ -92,11 +89,8 @@ fn reply(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
         }
         Answer(code, records) => {
             message.metadata.response_code = code;
-            message.add_answers(
-                records
-                    .into_iter()
-                    .map(|(name, data)| Record::from_rdata(at(name), 60, data)),
-            );
+            message
+                .add_answers(records.into_iter().map(|(name, data)| Record::from_rdata(at(name), 60, data)));
             if message.answers.is_empty() && code != ResponseCode::NXDomain {
                 let soa = SOA::new(at("ns.example"), at("hostmaster.example"), 1, 60, 60, 60, 60);
                 message.add_authorities([Record::from_rdata(at("example"), 60, RData::SOA(soa))]);
@@ -151,18 +145,16 @@ fn zone(question: &Question) -> Does {
             ],
         ),
         // What a server says that holds the alias, but not the zone it points into.
-        ("far.example", _) => Answer(
-            ResponseCode::NoError,
-            vec![("far.example", RData::CNAME(CNAME(at("shop.example"))))],
-        ),
+        ("far.example", _) => {
+            Answer(ResponseCode::NoError, vec![("far.example", RData::CNAME(CNAME(at("shop.example"))))])
+        }
         ("dangling.example", _) => Answer(
             ResponseCode::NXDomain,
             vec![("dangling.example", RData::CNAME(CNAME(at("gone.example"))))],
         ),
-        ("circle.example", _) => Answer(
-            ResponseCode::NoError,
-            vec![("circle.example", RData::CNAME(CNAME(at("circle.example"))))],
-        ),
+        ("circle.example", _) => {
+            Answer(ResponseCode::NoError, vec![("circle.example", RData::CNAME(CNAME(at("circle.example"))))])
+        }
         ("both.example", T::A) => Answer(ResponseCode::NoError, vec![a("both.example", "192.0.2.1")]),
         ("both.example", T::AAAA) => Answer(ResponseCode::NoError, vec![aaaa("both.example", "2001:db8::1")]),
         ("six.example", T::AAAA) => Answer(ResponseCode::NoError, vec![aaaa("six.example", "2001:db8::1")]),
@@ -181,19 +173,15 @@ fn zone(question: &Question) -> Does {
         }
         ("big.example", T::MX) => Truncate,
         ("shy.example", _) if question.edns => code(ResponseCode::FormErr),
-        ("shy.example", T::MX) => Answer(
-            ResponseCode::NoError,
-            vec![mx("shy.example", 5, at("mx.shy.example"))],
-        ),
+        ("shy.example", T::MX) => {
+            Answer(ResponseCode::NoError, vec![mx("shy.example", 5, at("mx.shy.example"))])
+        }
         (name, _) if name.ends_with(".invalid") => code(ResponseCode::NXDomain),
         _ => code(ResponseCode::NoError),
     }
 }
 
-const HASTE: Patience = Patience {
-    timeout: Duration::from_millis(300),
-    retries: 0,
-};
+const HASTE: Patience = Patience { timeout: Duration::from_millis(300), retries: 0 };
 
 async fn servers(scripts: &[Script]) -> NameServers {
     let mut addresses = Vec::new();
@@ -208,17 +196,11 @@ fn domain(text: &str) -> Domain {
 }
 
 fn host(preference: u16, name: &str) -> Mx {
-    Mx {
-        preference,
-        target: MxTarget::Host(domain(name)),
-    }
+    Mx { preference, target: MxTarget::Host(domain(name)) }
 }
 
 fn malformed(preference: u16, text: &str) -> Mx {
-    Mx {
-        preference,
-        target: MxTarget::Malformed(text.to_owned()),
-    }
+    Mx { preference, target: MxTarget::Malformed(text.to_owned()) }
 }
 
 fn ips(texts: &[&str]) -> Vec<IpAddr> {
@@ -228,32 +210,20 @@ fn ips(texts: &[&str]) -> Vec<IpAddr> {
 #[tokio::test]
 async fn each_kind_of_answer_stays_what_it_is() {
     let dns = servers(&[zone]).await;
-    let null = Mx {
-        preference: 0,
-        target: MxTarget::Null,
-    };
+    let null = Mx { preference: 0, target: MxTarget::Null };
     for (name, expected) in [
-        (
-            "shop.example",
-            Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]),
-        ),
+        ("shop.example", Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")])),
         ("null.example", Ok(vec![null])),
         (
             "odd.example",
             Ok(vec![
-                Mx {
-                    preference: 1,
-                    target: MxTarget::Host(Domain::from_dns("my_mx.example").unwrap()),
-                },
+                Mx { preference: 1, target: MxTarget::Host(Domain::from_dns("my_mx.example").unwrap()) },
                 malformed(2, "192.0.2.1"),
                 malformed(3, "m\\033\\374x.example"),
             ]),
         ),
         ("alias.example", Ok(vec![host(10, "mx1.shop.example")])),
-        (
-            "far.example",
-            Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]),
-        ),
+        ("far.example", Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")])),
         ("shy.example", Ok(vec![host(5, "mx.shy.example")])),
         ("dangling.example", Err(Miss::NoSuchDomain)),
         ("gone.example", Err(Miss::NoSuchDomain)),
@@ -266,10 +236,7 @@ async fn each_kind_of_answer_stays_what_it_is() {
     }
     for name in ["referred.example", "circle.example", "strange.example"] {
         let answer = dns.mx(&domain(name)).await;
-        assert!(
-            matches!(answer, Err(Miss::Failed(DnsFault::Other(_)))),
-            "{name}: {answer:?}"
-        );
+        assert!(matches!(answer, Err(Miss::Failed(DnsFault::Other(_)))), "{name}: {answer:?}");
     }
 }
 
@@ -309,21 +276,14 @@ async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() 
         assert_eq!(dns.mx(&domain("shop.example")).await, expected);
         let before = asked.load(Ordering::Relaxed);
         assert_eq!(dns.mx(&domain("gone.example")).await, Err(Miss::NoSuchDomain));
-        assert_eq!(
-            asked.load(Ordering::Relaxed),
-            before,
-            "the good one is asked first now"
-        );
+        assert_eq!(asked.load(Ordering::Relaxed), before, "the good one is asked first now");
     }
 }
 
 #[tokio::test]
 async fn when_all_fail_the_answer_that_tells_more_is_told() {
     let dns = servers(&[|_| Nothing, |_| code(ResponseCode::Refused), |_| Nothing]).await;
-    assert_eq!(
-        dns.mx(&domain("shop.example")).await,
-        Err(Miss::Failed(DnsFault::Refused))
-    );
+    assert_eq!(dns.mx(&domain("shop.example")).await, Err(Miss::Failed(DnsFault::Refused)));
 }
 
 #[tokio::test]
@@ -333,19 +293,13 @@ async fn a_closed_port_is_a_failure_and_not_an_absence() {
         (socket.local_addr().unwrap(), socket)
     };
     let dns = NameServers::at(&[closed], HASTE).unwrap();
-    assert!(matches!(
-        dns.mx(&domain("shop.example")).await,
-        Err(Miss::Failed(_))
-    ));
+    assert!(matches!(dns.mx(&domain("shop.example")).await, Err(Miss::Failed(_))));
 }
 
 #[tokio::test]
 async fn a_server_that_makes_up_answers_is_found_out() {
     assert_eq!(servers(&[zone]).await.invented().await, Invented::default());
-    assert_eq!(
-        servers(&[|_| Nothing]).await.invented().await,
-        Invented::default()
-    );
+    assert_eq!(servers(&[|_| Nothing]).await.invented().await, Invented::default());
     let inventor: Script = |question| match question.kind {
         RecordType::A => {
             let made_up = RData::A(A("192.0.2.66".parse().unwrap()));

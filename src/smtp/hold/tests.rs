@@ -30,9 +30,7 @@ impl Dial for OneServer {
         let stream = self.0.lock().unwrap().take();
         Box::pin(async move {
             let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-            stream
-                .map(|stream| Box::new(stream) as Box<dyn Stream>)
-                .ok_or(refused)
+            stream.map(|stream| Box::new(stream) as Box<dyn Stream>).ok_or(refused)
         })
     }
 }
@@ -85,10 +83,7 @@ struct Outcome {
 
 impl Outcome {
     fn end(&self) -> &Ended {
-        let ends = self
-            .events
-            .iter()
-            .filter(|event| matches!(event, Event::Ended(_)));
+        let ends = self.events.iter().filter(|event| matches!(event, Event::Ended(_)));
         assert_eq!(ends.count(), 1, "{:?}", self.events);
         match self.events.last() {
             Some(Event::Ended(ended)) => ended,
@@ -98,9 +93,7 @@ impl Outcome {
 
     fn answers(&self) -> Vec<&Event> {
         let answers = self.events.iter();
-        answers
-            .filter(|event| matches!(event, Event::Answered(..)))
-            .collect()
+        answers.filter(|event| matches!(event, Event::Answered(..))).collect()
     }
 }
 
@@ -113,15 +106,8 @@ fn rcpt(id: u64, text: &str) -> Event {
 }
 
 fn flight(recipients: u64) -> Order {
-    let ask = |id| Ask {
-        id: AskId(id),
-        address: Address::parse(&format!("user{id}@shop.example")).unwrap(),
-    };
-    Order::Fly(Flight {
-        transactions: vec![Transaction {
-            recipients: (0..recipients).map(ask).collect(),
-        }],
-    })
+    let ask = |id| Ask { id: AskId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() };
+    Order::Fly(Flight { transactions: vec![Transaction { recipients: (0..recipients).map(ask).collect() }] })
 }
 
 fn call(host: &Domain, tls: Tls) -> Call<'_> {
@@ -167,18 +153,13 @@ async fn meet_with<F: Future<Output = ()>>(
         () = hold(&network, call, receiver, |event| events.push(event), Some(&mut transcript)) => {}
         () = serving => {}
     }
-    Outcome {
-        events,
-        took: start.elapsed(),
-        lines: transcript.lines().to_vec(),
-    }
+    Outcome { events, took: start.elapsed(), lines: transcript.lines().to_vec() }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plain_session_asks_and_leaves() {
     let outcome = meet(Tls::No, |mut peer| async move {
-        peer.open(&["220 hi", "250 mx", "250 ok", "250 yes", "550 5.1.1 no", "221 bye"])
-            .await;
+        peer.open(&["220 hi", "250 mx", "250 ok", "250 yes", "550 5.1.1 no", "221 bye"]).await;
     })
     .await;
     let expected = [
@@ -213,8 +194,7 @@ async fn a_flight_larger_than_the_pipe_does_not_lock_up() {
         peer.open(&["220 hi", "250-mx\r\n250 PIPELINING", "250 ok"]).await;
         for _ in 0..500 {
             // The server stops reading while it answers, and the client must not mind.
-            peer.answer("550 no such user here, and a text that is long enough to fill a pipe")
-                .await;
+            peer.answer("550 no such user here, and a text that is long enough to fill a pipe").await;
         }
         peer.answer("221 bye").await;
     })
@@ -228,22 +208,15 @@ async fn a_flight_larger_than_the_pipe_does_not_lock_up() {
 async fn latin_1_and_bare_line_feeds_are_answers() {
     let outcome = meet(Tls::No, |mut peer| async move {
         peer.say("220 hi\n").await;
-        for reply in [
-            &b"250 mx\n"[..],
-            b"250\n",
-            b"550 Empf\xe4nger unbekannt\r\n",
-            b"550-no\n550 no\n",
-            b"221\n",
-        ] {
+        for reply in
+            [&b"250 mx\n"[..], b"250\n", b"550 Empf\xe4nger unbekannt\r\n", b"550-no\n550 no\n", b"221\n"]
+        {
             peer.hear().await;
             peer.say(reply).await;
         }
     })
     .await;
-    assert_eq!(
-        outcome.answers(),
-        [&rcpt(0, "550 Empfänger unbekannt"), &rcpt(1, "550-no\r\n550 no")]
-    );
+    assert_eq!(outcome.answers(), [&rcpt(0, "550 Empfänger unbekannt"), &rcpt(1, "550-no\r\n550 no")]);
     assert_eq!(outcome.end(), &ended(Stage::Quit, End::Quit));
 }
 
@@ -356,10 +329,7 @@ async fn an_idle_session_takes_its_leave_when_its_time_is_over() {
         assert_eq!(peer.answer("221 bye").await, "QUIT");
     };
     let start = Instant::now();
-    tokio::join!(
-        hold(&network, call, receiver, |event| events.push(event), None),
-        serve
-    );
+    tokio::join!(hold(&network, call, receiver, |event| events.push(event), None), serve);
     assert_eq!(events.last(), Some(&Event::Ended(ended(Stage::Quit, End::Quit))));
     assert_eq!(start.elapsed(), Limits::default().session);
     drop(sender);
@@ -379,14 +349,8 @@ async fn a_server_that_hangs_up_on_an_idle_session_is_noticed() {
         sleep(Duration::from_secs(20)).await;
     };
     let start = Instant::now();
-    tokio::join!(
-        hold(&network, call, receiver, |event| events.push(event), None),
-        serve
-    );
-    assert_eq!(
-        events.last(),
-        Some(&Event::Ended(ended(Stage::Helo, End::Closed)))
-    );
+    tokio::join!(hold(&network, call, receiver, |event| events.push(event), None), serve);
+    assert_eq!(events.last(), Some(&Event::Ended(ended(Stage::Helo, End::Closed))));
     assert_eq!(start.elapsed(), Duration::from_secs(20));
 }
 
@@ -426,10 +390,7 @@ async fn ten_megabytes_of_ehlo_are_not_read() {
         panic!("all of it was read");
     })
     .await;
-    assert_eq!(
-        outcome.end(),
-        &ended(Stage::Helo, End::Malformed(Malformed::ReplyTooLong))
-    );
+    assert_eq!(outcome.end(), &ended(Stage::Helo, End::Malformed(Malformed::ReplyTooLong)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -439,34 +400,23 @@ async fn replies_out_of_step_end_the_session_and_answer_nobody_else() {
         peer.fall_silent().await;
     })
     .await;
-    assert_eq!(
-        early.end(),
-        &ended(Stage::Helo, End::Malformed(Malformed::Unasked))
-    );
+    assert_eq!(early.end(), &ended(Stage::Helo, End::Malformed(Malformed::Unasked)));
 
     let double = meet(Tls::No, |mut peer| async move {
-        peer.open(&["220 hi", "250 mx", "250 ok", "550 no\r\n250 yes"])
-            .await;
+        peer.open(&["220 hi", "250 mx", "250 ok", "550 no\r\n250 yes"]).await;
         peer.fall_silent().await;
     })
     .await;
     assert_eq!(double.answers(), [&rcpt(0, "550 no")]);
-    assert_eq!(
-        double.end(),
-        &ended(Stage::Rcpt, End::Malformed(Malformed::Unasked))
-    );
+    assert_eq!(double.end(), &ended(Stage::Rcpt, End::Malformed(Malformed::Unasked)));
 
     let mixed = meet(Tls::No, |mut peer| async move {
-        peer.open(&["220 hi", "250 mx", "250 ok", "250-yes\r\n550 no"])
-            .await;
+        peer.open(&["220 hi", "250 mx", "250 ok", "250-yes\r\n550 no"]).await;
         peer.fall_silent().await;
     })
     .await;
     assert_eq!(mixed.answers(), [] as [&Event; 0]);
-    assert_eq!(
-        mixed.end(),
-        &ended(Stage::Rcpt, End::Malformed(Malformed::MixedCodes))
-    );
+    assert_eq!(mixed.end(), &ended(Stage::Rcpt, End::Malformed(Malformed::MixedCodes)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -491,8 +441,7 @@ async fn a_refused_session_is_left_with_a_goodbye_and_without_waiting() {
 #[tokio::test(start_paused = true)]
 async fn a_last_reply_is_read_though_the_server_takes_no_more_commands() {
     let outcome = meet_with(Tls::No, vec![flight(200)], |mut peer| async move {
-        peer.open(&["220 hi", "250-mx\r\n250 PIPELINING", "250 ok", "550 no"])
-            .await;
+        peer.open(&["220 hi", "250-mx\r\n250 PIPELINING", "250 ok", "550 no"]).await;
         peer.say("421 too many errors\r\n").await;
         // Closes with most of the flight unread.
     })
@@ -516,27 +465,13 @@ async fn no_connection_is_an_end_too() {
     let host = Domain::parse("mx.shop.example").unwrap();
     let mut events = Vec::new();
     let network = OneServer(Mutex::new(None));
-    hold(
-        &network,
-        call(&host, Tls::No),
-        receiver,
-        |event| events.push(event),
-        None,
-    )
-    .await;
+    hold(&network, call(&host, Tls::No), receiver, |event| events.push(event), None).await;
     let why = End::Connect("connection refused".to_owned());
     assert_eq!(events, [Event::Ended(ended(Stage::Connect, why))]);
 
     let (_, receiver) = mpsc::channel(1);
     let mut events = Vec::new();
-    hold(
-        &BlackHole,
-        call(&host, Tls::No),
-        receiver,
-        |event| events.push(event),
-        None,
-    )
-    .await;
+    hold(&BlackHole, call(&host, Tls::No), receiver, |event| events.push(event), None).await;
     let why = End::Connect("no connection within 30 s".to_owned());
     assert_eq!(events, [Event::Ended(ended(Stage::Connect, why))]);
 }
@@ -546,13 +481,7 @@ fn a_session_can_be_held_by_any_thread() {
     fn is_send(_: &impl Send) {}
     let host = Domain::parse("mx.shop.example").unwrap();
     let (_, receiver) = mpsc::channel(1);
-    is_send(&hold(
-        &crate::smtp::wire::Internet,
-        call(&host, Tls::No),
-        receiver,
-        |_| (),
-        None,
-    ));
+    is_send(&hold(&crate::smtp::wire::Internet, call(&host, Tls::No), receiver, |_| (), None));
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -594,20 +523,13 @@ async fn tls_gone_wrong_ends_the_session_as_such() {
     })
     .await;
     assert!(
-        matches!(
-            garbage.end(),
-            Ended {
-                stage: Stage::StartTls,
-                why: End::Tls(_)
-            }
-        ),
+        matches!(garbage.end(), Ended { stage: Stage::StartTls, why: End::Tls(_) }),
         "{:?}",
         garbage.end()
     );
 
     let injection = meet(Tls::Try, |mut peer| async move {
-        peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go\r\n250 injected"])
-            .await;
+        peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go\r\n250 injected"]).await;
         peer.fall_silent().await;
     })
     .await;
@@ -628,15 +550,5 @@ async fn tls_gone_wrong_ends_the_session_as_such() {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
     })
     .await;
-    assert!(
-        matches!(
-            gone.end(),
-            Ended {
-                stage: Stage::StartTls,
-                why: End::Tls(_)
-            }
-        ),
-        "{:?}",
-        gone.end()
-    );
+    assert!(matches!(gone.end(), Ended { stage: Stage::StartTls, why: End::Tls(_) }), "{:?}", gone.end());
 }

@@ -307,10 +307,8 @@ impl Session {
         let sender_is_wide = self.manner.sender.needs_smtputf8();
         for transaction in flight.transactions {
             let is_wide = |ask: &Ask| sender_is_wide || ask.address.needs_smtputf8();
-            let (unspeakable, asks): (Vec<Ask>, Vec<Ask>) = transaction
-                .recipients
-                .into_iter()
-                .partition(|ask| is_wide(ask) && !self.offer.smtputf8);
+            let (unspeakable, asks): (Vec<Ask>, Vec<Ask>) =
+                transaction.recipients.into_iter().partition(|ask| is_wide(ask) && !self.offer.smtputf8);
             for ask in unspeakable {
                 self.tell(Event::Answered(ask.id, Answer::NoSmtputf8));
             }
@@ -337,10 +335,7 @@ impl Session {
                 Step::Ehlo => Command::Ehlo(&self.manner.helo),
                 Step::Helo => Command::Helo(&self.manner.helo),
                 Step::StartTls => Command::StartTls,
-                &Step::Mail { smtputf8 } => Command::Mail {
-                    sender: &self.manner.sender,
-                    smtputf8,
-                },
+                &Step::Mail { smtputf8 } => Command::Mail { sender: &self.manner.sender, smtputf8 },
                 Step::Rcpt(ask) => Command::Rcpt(&ask.address),
                 Step::Rset => Command::Rset,
                 Step::Quit => Command::Quit,
@@ -383,11 +378,7 @@ impl Session {
             return;
         }
         // Nothing depends on how a server takes our goodbye.
-        let why = if self.phase == Phase::Leaving {
-            End::Quit
-        } else {
-            why
-        };
+        let why = if self.phase == Phase::Leaving { End::Quit } else { why };
         self.phase = Phase::Ended;
         self.tell(Event::Ended(Ended { stage, why }));
     }

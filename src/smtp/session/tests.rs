@@ -20,22 +20,13 @@ fn manner(tls: Tls) -> Manner {
 fn flight(sizes: &[u64]) -> Flight {
     let mut ids = 0..;
     let transactions = sizes.iter().map(|&size| Transaction {
-        recipients: ids
-            .by_ref()
-            .take(usize::try_from(size).unwrap())
-            .map(ask)
-            .collect(),
+        recipients: ids.by_ref().take(usize::try_from(size).unwrap()).map(ask).collect(),
     });
-    Flight {
-        transactions: transactions.collect(),
-    }
+    Flight { transactions: transactions.collect() }
 }
 
 fn ask(id: u64) -> Ask {
-    Ask {
-        id: AskId(id),
-        address: Address::parse(&format!("user{id}@shop.example")).unwrap(),
-    }
+    Ask { id: AskId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() }
 }
 
 fn reply(text: &str) -> Reply {
@@ -71,11 +62,7 @@ struct Talk {
 
 impl Talk {
     fn new(tls: Tls) -> Talk {
-        Talk {
-            session: Session::new(manner(tls)),
-            said: String::new(),
-            events: Vec::new(),
-        }
+        Talk { session: Session::new(manner(tls)), said: String::new(), events: Vec::new() }
     }
 
     /// Past EHLO, with these keywords offered.
@@ -142,12 +129,7 @@ fn without_pipelining_each_command_waits_for_the_reply_before() {
         assert_eq!(talk.said(), said);
         talk.hear(heard);
     }
-    let expected = [
-        rcpt(0, "250 yes"),
-        rcpt(1, "550 no"),
-        rcpt(2, "252 maybe"),
-        Event::Landed,
-    ];
+    let expected = [rcpt(0, "250 yes"), rcpt(1, "550 no"), rcpt(2, "252 maybe"), Event::Landed];
     assert_eq!(talk.told(), expected);
     assert_eq!((talk.said(), talk.session.stage()), (String::new(), None));
 }
@@ -160,15 +142,9 @@ fn with_pipelining_a_flight_leaves_in_one_go_and_rset_leads_the_next() {
         format!("{MAIL}RCPT TO:<user0@shop.example>\r\nRSET\r\n{MAIL}RCPT TO:<user1@shop.example>\r\n");
     assert_eq!(talk.said(), expected);
     talk.hear("250 ok\r\n550 no\r\n250 ok\r\n250 ok\r\n250 yes\r\n");
-    assert_eq!(
-        talk.told(),
-        [rcpt(0, "550 no"), rcpt(1, "250 yes"), Event::Landed]
-    );
+    assert_eq!(talk.told(), [rcpt(0, "550 no"), rcpt(1, "250 yes"), Event::Landed]);
     talk.fly(&[1]);
-    assert_eq!(
-        talk.said(),
-        format!("RSET\r\n{MAIL}RCPT TO:<user0@shop.example>\r\n")
-    );
+    assert_eq!(talk.said(), format!("RSET\r\n{MAIL}RCPT TO:<user0@shop.example>\r\n"));
     talk.hear("250 ok\r\n250 ok\r\n250 yes\r\n");
     talk.order(Order::Quit);
     assert_eq!(talk.said(), "QUIT\r\n");
@@ -188,14 +164,8 @@ fn orders_wait_for_their_turn() {
     talk.hear("250 mx\r\n");
     talk.hear("250 ok\r\n");
     talk.hear("250 yes\r\n");
-    assert_eq!(
-        talk.said(),
-        format!("{EHLO}{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n")
-    );
-    assert_eq!(
-        talk.told(),
-        [Event::Ready(Offer::default()), rcpt(0, "250 yes"), Event::Landed]
-    );
+    assert_eq!(talk.said(), format!("{EHLO}{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n"));
+    assert_eq!(talk.told(), [Event::Ready(Offer::default()), rcpt(0, "250 yes"), Event::Landed]);
 }
 
 #[test]
@@ -209,19 +179,10 @@ fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() 
             talk.hear("550 not you\r\n");
             talk.said();
             talk.hear("250 ok\r\n");
-            assert_eq!(
-                talk.said(),
-                "RCPT TO:<user2@shop.example>\r\n",
-                "nothing to reset"
-            );
+            assert_eq!(talk.said(), "RCPT TO:<user2@shop.example>\r\n", "nothing to reset");
             talk.hear("550 no\r\n");
         }
-        let expected = [
-            mail(0, "550 not you"),
-            mail(1, "550 not you"),
-            rcpt(2, "550 no"),
-            Event::Landed,
-        ];
+        let expected = [mail(0, "550 not you"), mail(1, "550 not you"), rcpt(2, "550 no"), Event::Landed];
         assert_eq!(talk.told(), expected, "{keyword}");
     }
 }
@@ -241,20 +202,14 @@ fn a_421_answers_its_command_and_leaves_the_rest_unanswered() {
     let mut talk = Talk::ready("PIPELINING");
     talk.fly(&[3, 2]);
     talk.hear("250 ok\r\n550 no\r\n421 too many errors\r\n550 no\r\n250 ok\r\n");
-    let expected = [
-        rcpt(0, "550 no"),
-        rcpt(1, "421 too many errors"),
-        refused(Stage::Rcpt, "421 too many errors"),
-    ];
+    let expected =
+        [rcpt(0, "550 no"), rcpt(1, "421 too many errors"), refused(Stage::Rcpt, "421 too many errors")];
     assert_eq!(talk.told(), expected);
 
     let mut talk = Talk::ready("PIPELINING");
     talk.fly(&[1, 1]);
     talk.hear("421 busy\r\n");
-    assert_eq!(
-        talk.told(),
-        [mail(0, "421 busy"), refused(Stage::Mail, "421 busy")]
-    );
+    assert_eq!(talk.told(), [mail(0, "421 busy"), refused(Stage::Mail, "421 busy")]);
 }
 
 #[test]
@@ -266,10 +221,7 @@ fn a_421_ends_the_session_at_every_stage() {
         (&["220 hi\r\n", "250-mx\r\n250 STARTTLS\r\n"][..], Stage::StartTls),
         (&["220 hi\r\n", "250 mx\r\n"][..], Stage::Mail),
         (&["220 hi\r\n", "250 mx\r\n", "250 ok\r\n"][..], Stage::Rcpt),
-        (
-            &["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"][..],
-            Stage::Rset,
-        ),
+        (&["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"][..], Stage::Rset),
     ] {
         let mut talk = Talk::new(Tls::Try);
         talk.fly(&[1, 1]);
@@ -292,10 +244,7 @@ fn a_server_may_say_421_of_its_own_accord_and_nothing_else() {
     talk.fly(&[1]);
     talk.hear("250 ok\r\n");
     talk.hear("550 no\r\n421 too many errors\r\n");
-    assert_eq!(
-        talk.told(),
-        [rcpt(0, "550 no"), refused(Stage::Rset, "421 too many errors")]
-    );
+    assert_eq!(talk.told(), [rcpt(0, "550 no"), refused(Stage::Rset, "421 too many errors")]);
 
     let mut talk = Talk::ready("SIZE");
     talk.hear("250 ok\r\n");
@@ -309,10 +258,7 @@ fn two_replies_at_once_never_shift_an_answer_to_the_next_recipient() {
     talk.hear("250 ok\r\n");
     talk.said();
     talk.hear("250 yes\r\n550 no\r\n");
-    assert_eq!(
-        talk.told(),
-        [rcpt(0, "250 yes"), malformed(Stage::Rcpt, Malformed::Unasked)]
-    );
+    assert_eq!(talk.told(), [rcpt(0, "250 yes"), malformed(Stage::Rcpt, Malformed::Unasked)]);
     assert_eq!(talk.said(), "");
 
     let mut talk = Talk::new(Tls::No);
@@ -366,10 +312,7 @@ fn a_refused_greeting_or_reset_ends_with_a_goodbye() {
     talk.said();
     talk.hear("554 too many nonmail commands\r\n");
     assert_eq!(talk.said(), "QUIT\r\n");
-    let expected = [
-        rcpt(0, "250 yes"),
-        refused(Stage::Rset, "554 too many nonmail commands"),
-    ];
+    let expected = [rcpt(0, "250 yes"), refused(Stage::Rset, "554 too many nonmail commands")];
     assert_eq!(talk.told(), expected);
 }
 
@@ -385,14 +328,8 @@ fn tls_starts_where_wished_and_offered_and_forgets_what_was_offered_before() {
     talk.drain();
     assert_eq!(talk.said(), EHLO);
     talk.hear("250-mx\r\n250 STARTTLS\r\n");
-    let offer = Offer {
-        starttls: true,
-        ..Offer::default()
-    };
-    assert_eq!(
-        (talk.said(), talk.told()),
-        (String::new(), vec![Event::Ready(offer)])
-    );
+    let offer = Offer { starttls: true, ..Offer::default() };
+    assert_eq!((talk.said(), talk.told()), (String::new(), vec![Event::Ready(offer)]));
 
     for (tls, keyword) in [(Tls::No, "STARTTLS"), (Tls::Try, "SIZE")] {
         let mut talk = Talk::new(tls);
@@ -415,10 +352,7 @@ fn tls_that_fails_ends_the_session_and_tls_that_is_refused_does_not() {
     talk.hear("220 go\r\n");
     talk.session.tls_failed("bad record".to_owned());
     talk.drain();
-    assert_eq!(
-        talk.told(),
-        [ended(Stage::StartTls, End::Tls("bad record".to_owned()))]
-    );
+    assert_eq!(talk.told(), [ended(Stage::StartTls, End::Tls("bad record".to_owned()))]);
 
     let mut talk = asked();
     talk.hear("454 not now\r\n");
@@ -438,15 +372,10 @@ fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
     let wide = || Transaction {
         recipients: vec![
             ask(0),
-            Ask {
-                id: AskId(1),
-                address: Address::parse("jürgen@shop.example").unwrap(),
-            },
+            Ask { id: AskId(1), address: Address::parse("jürgen@shop.example").unwrap() },
         ],
     };
-    let flight = Flight {
-        transactions: vec![wide()],
-    };
+    let flight = Flight { transactions: vec![wide()] };
     let mut talk = Talk::ready("SMTPUTF8");
     talk.order(Order::Fly(flight.clone()));
     assert_eq!(talk.said(), "MAIL FROM:<ann@probe.example> SMTPUTF8\r\n");
@@ -459,14 +388,9 @@ fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
     let mut talk = Talk::ready("PIPELINING");
     let mut only = wide();
     only.recipients.remove(0);
-    talk.order(Order::Fly(Flight {
-        transactions: vec![only],
-    }));
+    talk.order(Order::Fly(Flight { transactions: vec![only] }));
     assert_eq!(talk.said(), "");
-    assert_eq!(
-        talk.told(),
-        [Event::Answered(AskId(1), Answer::NoSmtputf8), Event::Landed]
-    );
+    assert_eq!(talk.told(), [Event::Answered(AskId(1), Answer::NoSmtputf8), Event::Landed]);
 }
 
 #[test]
@@ -474,10 +398,8 @@ fn silence_and_hanging_up_end_the_session_where_it_was() {
     let steps = ["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"];
     let stages = [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Rset];
     for (heard, stage) in stages.into_iter().enumerate() {
-        for (end, why) in [
-            (Session::closed as fn(&mut _), End::Closed),
-            (Session::timed_out, End::TimedOut),
-        ] {
+        for (end, why) in [(Session::closed as fn(&mut _), End::Closed), (Session::timed_out, End::TimedOut)]
+        {
             let mut talk = Talk::new(Tls::No);
             talk.fly(&[1, 1]);
             for line in &steps[..heard] {
@@ -527,9 +449,7 @@ fn what_is_not_smtp_ends_the_session_where_it_came() {
 
 /// One thing that a server sends.
 fn line() -> impl Strategy<Value = Vec<u8>> {
-    let code = prop::sample::select(vec![
-        220, 250, 250, 250, 252, 354, 421, 450, 451, 500, 502, 550, 554,
-    ]);
+    let code = prop::sample::select(vec![220, 250, 250, 250, 252, 354, 421, 450, 451, 500, 502, 550, 554]);
     let text = prop::sample::select(vec!["ok", "PIPELINING", "STARTTLS", "no"]);
     prop_oneof![
         20 => (code.clone(), text.clone()).prop_map(|(code, text)| format!("{code} {text}\r\n").into_bytes()),

@@ -36,11 +36,7 @@ async fn a_connection_leaves_from_the_chosen_address() {
 #[tokio::test]
 async fn a_source_of_the_other_family_is_an_error_that_says_so() {
     let path = Path::Direct(Some("::1".parse().unwrap()));
-    let fault = Internet
-        .dial("127.0.0.1:25".parse().unwrap(), &path)
-        .await
-        .err()
-        .unwrap();
+    let fault = Internet.dial("127.0.0.1:25".parse().unwrap(), &path).await.err().unwrap();
     assert_eq!(
         fault.to_string(),
         "`127.0.0.1:25` can't be reached from source address `::1`: the families differ"
@@ -79,14 +75,8 @@ async fn proxy(listener: TcpListener, login: Option<(&str, &str)>, code: u8) {
     assert_eq!(read::<4>(&mut stream).await, [5, 1, 0, 1]);
     let ip = read::<4>(&mut stream).await;
     let port = stream.read_u16().await.unwrap();
-    stream
-        .write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0])
-        .await
-        .unwrap();
-    stream
-        .write_all(format!("{}:{port}", IpAddr::from(ip)).as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    stream.write_all(format!("{}:{port}", IpAddr::from(ip)).as_bytes()).await.unwrap();
 }
 
 async fn read<const N: usize>(stream: &mut TcpStream) -> [u8; N] {
@@ -112,10 +102,7 @@ async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
 #[tokio::test]
 async fn a_proxys_refusal_names_the_proxy() {
     let (listener, address) = listen().await;
-    let path = Path::Socks5 {
-        proxy: address,
-        login: None,
-    };
+    let path = Path::Socks5 { proxy: address, login: None };
     let to = "192.0.2.1:25".parse().unwrap();
     let (stream, ()) = tokio::join!(Internet.dial(to, &path), proxy(listener, None, 5));
     let expected = format!("proxy `{address}`: Connection refused");
@@ -145,13 +132,7 @@ async fn a_reset_connection_ends_a_session_as_closed() {
     };
     let (_sender, orders) = tokio::sync::mpsc::channel(1);
     let mut events = Vec::new();
-    tokio::join!(
-        hold(&Internet, call, orders, |event| events.push(event), None),
-        serve
-    );
-    let ended = Ended {
-        stage: Stage::Helo,
-        why: End::Closed,
-    };
+    tokio::join!(hold(&Internet, call, orders, |event| events.push(event), None), serve);
+    let ended = Ended { stage: Stage::Helo, why: End::Closed };
     assert_eq!(events, [Event::Ended(ended)]);
 }

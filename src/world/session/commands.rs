@@ -10,9 +10,8 @@ use crate::world::limits::Violation;
 use crate::world::script::{Deed, Moment, Tls};
 
 /// The verbs that are counted by name.
-const VERBS: [&str; 12] = [
-    "EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT", "DATA", "BDAT", "HELP",
-];
+const VERBS: [&str; 12] =
+    ["EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT", "DATA", "BDAT", "HELP"];
 
 impl Session {
     /// Answers one line of the client.
@@ -23,11 +22,7 @@ impl Session {
         let line = String::from_utf8_lossy(line);
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let verb = verb.to_ascii_uppercase();
-        let counted = if VERBS.contains(&verb.as_str()) {
-            &verb
-        } else {
-            "OTHER"
-        };
+        let counted = if VERBS.contains(&verb.as_str()) { &verb } else { "OTHER" };
         self.host.hears(counted);
         if !self.host.behaviour.think.is_zero() {
             self.acts.push_back(Act::Wait(self.host.behaviour.think));
@@ -62,11 +57,7 @@ impl Session {
         self.begin(name, true);
         let mut lines = vec!["{host}".to_owned()];
         lines.extend(self.keywords().iter().map(|&keyword| keyword.to_owned()));
-        if matches!(
-            self.host.behaviour.tls,
-            Tls::Offered | Tls::Required | Tls::Broken
-        ) && !self.secure
-        {
+        if matches!(self.host.behaviour.tls, Tls::Offered | Tls::Required | Tls::Broken) && !self.secure {
             lines.push("STARTTLS".to_owned());
         }
         let last = lines.len() - 1;
@@ -84,10 +75,7 @@ impl Session {
     }
 
     fn begin(&mut self, name: &str, extended: bool) {
-        self.helo = Some(Helo {
-            name: name.trim().to_owned(),
-            extended,
-        });
+        self.helo = Some(Helo { name: name.trim().to_owned(), extended });
         self.mail = None;
     }
 
@@ -103,8 +91,7 @@ impl Session {
         }
         let said = self.answer(Moment::Starttls, "220 2.0.0 Ready to start TLS");
         if said && tls == Tls::Broken {
-            self.acts
-                .push_back(Act::Say(b"this is no handshake\r\n".to_vec()));
+            self.acts.push_back(Act::Say(b"this is no handshake\r\n".to_vec()));
             self.hang_up(Act::Close);
         } else if said {
             self.acts.push_back(Act::StartTls);
@@ -126,9 +113,7 @@ impl Session {
             self.note(Violation::BadCommand);
             return self.tell("501 5.5.4 Syntax: MAIL FROM:<address>");
         };
-        let smtputf8 = parameters
-            .split(' ')
-            .any(|word| word.eq_ignore_ascii_case("SMTPUTF8"));
+        let smtputf8 = parameters.split(' ').any(|word| word.eq_ignore_ascii_case("SMTPUTF8"));
         if smtputf8 && !self.offers("SMTPUTF8") {
             self.note(Violation::BadCommand);
             return self.tell("555 5.5.4 Unsupported option: SMTPUTF8");
@@ -137,12 +122,8 @@ impl Session {
         if most.is_some_and(|most| self.mails > most) && self.is_defended(Violation::MailsPerSession) {
             return;
         }
-        self.mail = Some(Mail {
-            sender: sender.to_lowercase(),
-            smtputf8,
-            recipients: 0,
-            domains: HashSet::new(),
-        });
+        self.mail =
+            Some(Mail { sender: sender.to_lowercase(), smtputf8, recipients: 0, domains: HashSet::new() });
         if self.answer(Moment::Mail, "250 2.1.0 Ok") {
             self.mail_was_refused = false;
         } else {
@@ -217,10 +198,7 @@ impl Session {
 fn path<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let text = text.trim();
     let (head, rest) = text.split_at_checked(word.len())?;
-    let rest = rest
-        .trim_start()
-        .strip_prefix('<')
-        .filter(|_| head.eq_ignore_ascii_case(word))?;
+    let rest = rest.trim_start().strip_prefix('<').filter(|_| head.eq_ignore_ascii_case(word))?;
     // A quoted local part may hold a `>`; an address never ends in one.
     let end = rest.rfind('>')?;
     Some((&rest[..end], rest[end + 1..].trim()))

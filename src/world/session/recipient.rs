@@ -12,33 +12,22 @@ impl Session {
         let (world, host) = (self.world.clone(), Arc::clone(&self.host));
         let behaviour = &host.behaviour;
         let stock = |situation| (behaviour.software.words(situation).to_owned(), None);
-        if !world
-            .shared
-            .zone
-            .leads_to(domain, host.name.as_str(), &host.addresses)
-        {
+        if !world.shared.zone.leads_to(domain, host.name.as_str(), &host.addresses) {
             return stock(Situation::Relay);
         }
         let mail = world.shared.zone.mail(domain);
-        let greylists = [
-            behaviour.greylist.as_ref(),
-            mail.and_then(|mail| mail.greylist.as_ref()),
-        ];
+        let greylists = [behaviour.greylist.as_ref(), mail.and_then(|mail| mail.greylist.as_ref())];
         for greylist in greylists.into_iter().flatten() {
             if host.is_newcomer(greylist, &self.occasion(0, Some((local, domain)))) {
                 let own = greylist.say.as_ref().map(|words| (words.0.clone(), None));
                 return own.unwrap_or_else(|| stock(Situation::Greylisted));
             }
         }
-        match mail.map_or(AnswerEntry::Is(Situation::Unknown), |mail| {
-            mail.answer(domain, local)
-        }) {
+        match mail.map_or(AnswerEntry::Is(Situation::Unknown), |mail| mail.answer(domain, local)) {
             AnswerEntry::Says(words) => (words.0, None),
             AnswerEntry::Is(Situation::Unknown) if behaviour.catch_all => stock(Situation::Ok),
             AnswerEntry::Is(Situation::Unknown) => {
-                let own = mail
-                    .and_then(|mail| mail.unknown.as_ref())
-                    .or(behaviour.unknown.as_ref());
+                let own = mail.and_then(|mail| mail.unknown.as_ref()).or(behaviour.unknown.as_ref());
                 self.nobody(own)
             }
             AnswerEntry::Is(situation) => stock(situation),
@@ -50,10 +39,7 @@ impl Session {
         let host = Arc::clone(&self.host);
         let behaviour = &host.behaviour;
         self.unknowns += 1;
-        if behaviour
-            .accepts_after_unknowns
-            .is_some_and(|most| self.unknowns > most)
-        {
+        if behaviour.accepts_after_unknowns.is_some_and(|most| self.unknowns > most) {
             return (behaviour.software.words(Situation::Ok).to_owned(), None);
         }
         if !behaviour.tarpit.is_zero() {

@@ -89,11 +89,7 @@ impl Session {
             Some(Deed::Twice) => wire.repeat(2).into_bytes(),
             _ => wire.into_bytes(),
         };
-        self.acts.push_back(if deed == Some(Deed::Drip) {
-            Act::Drip(bytes)
-        } else {
-            Act::Say(bytes)
-        });
+        self.acts.push_back(if deed == Some(Deed::Drip) { Act::Drip(bytes) } else { Act::Say(bytes) });
         if at_end {
             self.hang_up(Act::Close);
         }
@@ -122,19 +118,13 @@ impl Session {
             ("{sender}", self.mail.as_ref().map_or("", |mail| &mail.sender)),
             ("{helo}", self.helo.as_ref().map_or("", |helo| &helo.name)),
         ];
-        places.iter().fold(words.to_owned(), |text, (place, known)| {
-            text.replace(place, known)
-        })
+        places.iter().fold(words.to_owned(), |text, (place, known)| text.replace(place, known))
     }
 
     /// Was this extension offered to this client?
     pub(super) fn offers(&self, keyword: &str) -> bool {
         let extended = self.helo.as_ref().is_some_and(|helo| helo.extended);
-        extended
-            && self
-                .keywords()
-                .iter()
-                .any(|offered| offered.eq_ignore_ascii_case(keyword))
+        extended && self.keywords().iter().any(|offered| offered.eq_ignore_ascii_case(keyword))
     }
 
     pub(super) fn keywords(&self) -> Vec<&str> {

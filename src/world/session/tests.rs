@@ -35,10 +35,8 @@ fn session(world: &World) -> Session {
 fn acts(session: &mut Session, now: Duration) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(act) = session.next(now) {
-        let is_last = matches!(
-            act,
-            Act::Close | Act::Reset | Act::Silence | Act::SayForEver(_) | Act::StartTls
-        );
+        let is_last =
+            matches!(act, Act::Close | Act::Reset | Act::Silence | Act::SayForEver(_) | Act::StartTls);
         seen.push(match act {
             Act::Say(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
             other => format!("{other:?}"),
@@ -92,19 +90,13 @@ fn a_whole_dialogue_goes_as_rfc_5321_has_it() {
             ],
         ),
         ("RSET", &["250 2.0.0 Ok"]),
-        (
-            "RCPT TO:<jane@acme.example>",
-            &["503 5.5.1 Error: bad sequence of commands"],
-        ),
+        ("RCPT TO:<jane@acme.example>", &["503 5.5.1 Error: bad sequence of commands"]),
         ("VRFY jane", &["252 2.0.0 Cannot VRFY user"]),
         ("NOOP", &["250 2.0.0 Ok"]),
         ("XYZZY", &["500 5.5.2 Error: command not recognized"]),
         ("QUIT", &["221 2.0.0 Bye", "Close"]),
     ];
-    assert_eq!(
-        acts(&mut session, Duration::ZERO),
-        ["220 mx.acme.example ESMTP Postfix"]
-    );
+    assert_eq!(acts(&mut session, Duration::ZERO), ["220 mx.acme.example ESMTP Postfix"]);
     for (said, expected) in dialogue {
         session.hear(format!("{said}\r\n").as_bytes());
         assert_eq!(acts(&mut session, Duration::ZERO), expected, "{said}");
@@ -131,10 +123,7 @@ fn each_mailbox_has_its_answer() {
         ),
         ("old@acme.example", "550 5.2.1 <old@acme.example> was closed"),
         ("anybody@open.example", "250 2.1.5 Ok"),
-        (
-            "jane@elsewhere.example",
-            "554 5.7.1 <jane@elsewhere.example>: Relay access denied",
-        ),
+        ("jane@elsewhere.example", "554 5.7.1 <jane@elsewhere.example>: Relay access denied"),
     ];
     for (address, answer) in table {
         assert_eq!(rcpt(&world, address), answer, "{address}");
@@ -144,10 +133,7 @@ fn each_mailbox_has_its_answer() {
 #[test]
 fn a_verifier_that_sends_mail_is_caught() {
     let world = world("");
-    let said = after(
-        &mut session(&world),
-        &[READY[0], READY[1], "RCPT TO:<jane@acme.example>", "DATA"],
-    );
+    let said = after(&mut session(&world), &[READY[0], READY[1], "RCPT TO:<jane@acme.example>", "DATA"]);
     assert_eq!(said, ["554 5.5.1 Error: this world takes no mail"]);
     assert_eq!(violations(&world), [(Violation::Data, 1)]);
 }
@@ -160,10 +146,7 @@ fn manners_that_were_not_offered_are_counted() {
     let said = acts(&mut early, Duration::ZERO);
     assert_eq!(said[1], "250-mx.acme.example\r\n250 STARTTLS");
     assert_eq!(said[2], "530 5.7.0 Must issue a STARTTLS command first");
-    assert_eq!(
-        violations(&world),
-        [(Violation::EarlyTalk, 1), (Violation::UnofferedPipelining, 1)]
-    );
+    assert_eq!(violations(&world), [(Violation::EarlyTalk, 1), (Violation::UnofferedPipelining, 1)]);
 }
 
 #[test]
@@ -171,38 +154,19 @@ fn tls_is_demanded_refused_broken_or_begun() {
     let table = [
         ("none", "STARTTLS", "503 5.5.1 Error: bad sequence of commands"),
         ("offered", "STARTTLS", "220 2.0.0 Ready to start TLS | StartTls"),
-        (
-            "required",
-            READY[1],
-            "530 5.7.0 Must issue a STARTTLS command first",
-        ),
-        (
-            "impossible",
-            READY[1],
-            "530 5.7.0 Must issue a STARTTLS command first",
-        ),
-        (
-            "broken",
-            "STARTTLS",
-            "220 2.0.0 Ready to start TLS | this is no handshake | Close",
-        ),
+        ("required", READY[1], "530 5.7.0 Must issue a STARTTLS command first"),
+        ("impossible", READY[1], "530 5.7.0 Must issue a STARTTLS command first"),
+        ("broken", "STARTTLS", "220 2.0.0 Ready to start TLS | this is no handshake | Close"),
     ];
     for (tls, line, expected) in table {
         let world = world(&format!("tls = \"{tls}\""));
-        assert_eq!(
-            after(&mut session(&world), &[READY[0], line]).join(" | "),
-            expected,
-            "{tls}"
-        );
+        assert_eq!(after(&mut session(&world), &[READY[0], line]).join(" | "), expected, "{tls}");
     }
     let world = world("tls = \"required\"");
     let mut session = session(&world);
     after(&mut session, &[READY[0], "STARTTLS"]);
     session.is_secured();
-    assert_eq!(
-        after(&mut session, &[READY[1]]),
-        ["503 5.5.1 Error: bad sequence of commands"]
-    );
+    assert_eq!(after(&mut session, &[READY[1]]), ["503 5.5.1 Error: bad sequence of commands"]);
     assert_eq!(after(&mut session, &READY), ["250 2.1.0 Ok"]);
 }
 
@@ -214,10 +178,7 @@ fn a_server_of_old_knows_only_helo() {
         after(&mut session, &["EHLO probe.example.org"]),
         ["502 5.5.1 Error: command not implemented"]
     );
-    assert_eq!(
-        after(&mut session, &["HELO probe.example.org"]),
-        ["250 mx.acme.example"]
-    );
+    assert_eq!(after(&mut session, &["HELO probe.example.org"]), ["250 mx.acme.example"]);
     assert_eq!(after(&mut session, &[READY[1]]), ["250 2.1.0 Ok"]);
 }
 
@@ -267,11 +228,7 @@ fn limits_of_a_session_are_enforced_and_counted() {
     for (limit, lines, expected, violation) in table {
         let lines = [&READY[..], lines].concat();
         let strict = world(&format!("limits = {{ {limit} }}"));
-        assert_eq!(
-            after(&mut session(&strict), &lines).join(" | "),
-            expected,
-            "{limit}"
-        );
+        assert_eq!(after(&mut session(&strict), &lines).join(" | "), expected, "{limit}");
         assert_eq!(violations(&strict), [(violation, 1)], "{limit}");
         let lax = world(&format!("limits = {{ {limit}, enforce = false }}"));
         assert_ne!(after(&mut session(&lax), &lines).join(" | "), expected, "{limit}");
@@ -286,18 +243,10 @@ fn limits_of_a_host_outlive_the_session() {
     let mut second = session(&world);
     assert_eq!(
         acts(&mut second, Duration::ZERO),
-        [
-            "421 4.7.0 mx.acme.example Error: too many connections from 203.0.113.25",
-            "Close"
-        ]
+        ["421 4.7.0 mx.acme.example Error: too many connections from 203.0.113.25", "Close"]
     );
     drop(second);
-    let lines = [
-        READY[0],
-        READY[1],
-        "RCPT TO:<a@acme.example>",
-        "RCPT TO:<b@acme.example>",
-    ];
+    let lines = [READY[0], READY[1], "RCPT TO:<a@acme.example>", "RCPT TO:<b@acme.example>"];
     assert_eq!(after(&mut first, &lines)[0], "550 Too many invalid recipients");
     drop(first);
     let said = acts(&mut session(&world), Duration::ZERO);
@@ -314,10 +263,7 @@ fn a_host_that_was_asked_too_much_accepts_everything() {
     let first = after(&mut session, &[READY[0], READY[1], "RCPT TO:<a@acme.example>"]);
     assert_eq!(first[0], "Wait(5s)");
     assert!(first[1].starts_with("550 5.1.1"), "{first:?}");
-    assert_eq!(
-        after(&mut session, &["RCPT TO:<b@acme.example>"]),
-        ["250 2.1.5 Ok"]
-    );
+    assert_eq!(after(&mut session, &["RCPT TO:<b@acme.example>"]), ["250 2.1.5 Ok"]);
 }
 
 #[test]
@@ -352,14 +298,8 @@ fn rules_speak_at_their_moment_for_their_recipients() {
     ];
     assert_eq!(after(&mut session, &[READY[0], READY[1], jane]), expected);
     assert_eq!(after(&mut session, &[jane]), ["Wait(2s)", "250 2.1.5 Ok"]);
-    assert_eq!(
-        after(&mut session, &["RCPT TO:<user1@acme.example>"]),
-        ["250 2.1.5 Ok"]
-    );
-    assert_eq!(
-        after(&mut session, &["RCPT TO:<user2@acme.example>"]),
-        ["421 4.7.0 enough", "Close"]
-    );
+    assert_eq!(after(&mut session, &["RCPT TO:<user1@acme.example>"]), ["250 2.1.5 Ok"]);
+    assert_eq!(after(&mut session, &["RCPT TO:<user2@acme.example>"]), ["421 4.7.0 enough", "Close"]);
 }
 
 #[test]
@@ -371,9 +311,7 @@ fn rules_have_their_time_and_their_chance() {
         assert!(said[0].starts_with(code), "{said:?}");
     }
     let world = self::world("[[host.rule]]\nat = \"connect\"\nshare = \"25%\"\ndo = \"drop\"");
-    let dropped = (0..1000)
-        .filter(|_| acts(&mut session(&world), Duration::ZERO) == ["Close"])
-        .count();
+    let dropped = (0..1000).filter(|_| acts(&mut session(&world), Duration::ZERO) == ["Close"]).count();
     assert!((200..300).contains(&dropped), "{dropped}");
 }
 
@@ -390,20 +328,14 @@ fn hostile_deeds_do_what_their_names_say() {
     let latin1 = b"550 Empf\xe4nger\r\n".to_vec();
     assert_eq!(wire("latin1", said), Act::Say(latin1));
     assert_eq!(wire("bare_lf", ""), Act::Say(b"250 mx.acme.example\n".to_vec()));
-    assert_eq!(
-        wire("twice", ""),
-        Act::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec())
-    );
+    assert_eq!(wire("twice", ""), Act::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("drip", ""), Act::Drip(b"250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("close", ""), Act::Say(b"250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("drop", ""), Act::Close);
     assert_eq!(wire("reset", ""), Act::Reset);
     assert_eq!(wire("silence", ""), Act::Silence);
     assert!(matches!(wire("endless_line", ""), Act::SayForEver(line) if !line.contains(&b'\n')));
-    assert!(matches!(
-        wire("endless_reply", ""),
-        Act::SayForEver(b"250-and another line\r\n")
-    ));
+    assert!(matches!(wire("endless_reply", ""), Act::SayForEver(b"250-and another line\r\n")));
     assert!(matches!(wire("garbage", ""), Act::Say(bytes) if !bytes.starts_with(b"2")));
 }
 
@@ -413,10 +345,7 @@ fn a_client_line_without_an_end_is_cut_off() {
     let mut session = session(&world);
     acts(&mut session, Duration::ZERO);
     session.hear(&[b'x'; 5000]);
-    assert_eq!(
-        acts(&mut session, Duration::ZERO),
-        ["500 5.5.2 Error: line too long", "Close"]
-    );
+    assert_eq!(acts(&mut session, Duration::ZERO), ["500 5.5.2 Error: line too long", "Close"]);
 }
 
 #[test]

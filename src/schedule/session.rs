@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::dispatch::Served;
 use super::lane::DoorTls;
 use super::queue::Queue;
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, Served, SessionId, Timer};
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};

@@ -8,10 +8,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::policy::Providers;
 use crate::policy::replies::{Context, ReplyRules};
-use crate::reason::Verdict;
+use crate::reason::{Finding, Verdict};
 use crate::smtp::session::{Ask, Offer};
 use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::{Evidence, Form, RouteFact};
+use crate::verdict::evidence::{Evidence, Form, RouteFact, Said};
 use crate::verdict::{Kinds, decide};
 
 const MINUTE: Duration = Duration::from_secs(60);

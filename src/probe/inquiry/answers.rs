@@ -1,0 +1,209 @@
+//! What an answer leaves open: of a listed address, of the made-up one, of `postmaster`.
+//!
+//! Decides: whether a question is closed, asked again, or for another exchanger, and what a control proves.
+
+use super::{Control, Inquiry, Moment, State, Who};
+use crate::policy::replies::normalized_text;
+use crate::reason::{Cause, Fault, Verdict};
+use crate::verdict::Confidence;
+use crate::verdict::evidence::{Attempt, CatchAll, Obstacle, Positive, Proof, Said, Trouble};
+
+/// Sessions that a question may end before it is given up.
+const DROPS: u32 = 2;
+
+impl Inquiry {
+    /// An answer to a question that [`Inquiry::asks`] gave out.
+    pub fn heard(&mut self, who: Who, said: Said, now: Moment) {
+        self.flying -= 1;
+        match who {
+            Who::Listed(place) => self.heard_listed(place, said, now),
+            Who::MadeUp => self.heard_made_up(said, now),
+            Who::Postmaster => self.heard_postmaster(&said),
+        }
+    }
+
+    /// A question that was given out and never answered: it is as if it had not been asked.
+    pub fn unanswered(&mut self, who: Who) {
+        self.flying -= 1;
+        match who {
+            Who::Listed(place) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
+                self.questions[place as usize].state = State::Closed;
+            }
+            // Behind the others: should it be what ended the session, they still get their turn.
+            Who::Listed(place) => self.ready.push_back(place),
+            Who::MadeUp => self.here.made_up_state = Control::Unasked,
+            Who::Postmaster => self.postmaster_was_asked = false,
+        }
+    }
+
+    /// The oldest open question of a session that broke off: it may be what the server did not bear. When it ends a
+    /// second session it is given up here, and this is true.
+    pub fn dropped(&mut self, who: Who, what: Obstacle, now: Moment) -> bool {
+        let drops = match who {
+            Who::Listed(place) => &mut self.questions[place as usize].drops,
+            Who::MadeUp | Who::Postmaster => &mut self.here.control_drops,
+        };
+        *drops += 1;
+        let is_last = *drops >= DROPS;
+        let Some(exchanger) = self.exchangers.front().cloned().filter(|_| is_last) else {
+            self.unanswered(who);
+            return false;
+        };
+        self.flying -= 1;
+        let trouble = Trouble { exchanger, at: now.wall, what };
+        match who {
+            Who::Listed(place) => {
+                let question = &mut self.questions[place as usize];
+                question.state = State::Elsewhere;
+                question.inquired.trouble = Some(trouble);
+                self.elsewhere += 1;
+            }
+            Who::MadeUp => self.settle_made_up(CatchAll::Failed(trouble)),
+            Who::Postmaster => self.here.positive = Positive::Silent,
+        }
+        true
+    }
+
+    fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
+        let Some(exchanger) = self.exchangers.front().cloned() else {
+            return;
+        };
+        let question = &mut self.questions[place as usize];
+        let cause = said.meaning.cause;
+        question.tries += 1;
+        let first_try = *question.first_try.get_or_insert(now.elapsed);
+        let again = self.patience.again_in(
+            cause,
+            question.tries,
+            said.meaning.retry_in,
+            now.elapsed.saturating_sub(first_try),
+        );
+        question.state = match cause {
+            Cause::Accepted => {
+                self.here.accepted += 1;
+                State::Accepted
+            }
+            Cause::Ambiguous if said.reply.is_permanent() && said.meaning.if_about_mailbox.is_some() => {
+                self.undecided += 1;
+                State::Undecided
+            }
+            Cause::RelayDenied | Cause::SenderBlocked | Cause::DomainNoMail => {
+                self.elsewhere += 1;
+                State::Elsewhere
+            }
+            Cause::MailboxUnknown if said.meaning.confidence == Confidence::Confirmed => {
+                self.here.clear_refusals += 1;
+                State::Closed
+            }
+            cause if cause.verdict() == Verdict::Unknown && !said.reply.is_permanent() => {
+                self.here.transient_answers += 1;
+                match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
+                    Some(wait) => {
+                        self.waiting.insert((now.elapsed + wait, place));
+                        State::Waiting
+                    }
+                    None => State::Closed,
+                }
+            }
+            // Once more over TLS, which the scheduler switches on; a second such answer is the last.
+            Cause::TlsRequired if question.tries == 1 => {
+                self.ready.push_back(place);
+                State::Open
+            }
+            _ => State::Closed,
+        };
+        question.inquired.attempts.push(Attempt { exchanger, at: now.wall, said });
+        if self.here.accepted > 0 && self.here.refused_unclearly {
+            self.settle_made_up(CatchAll::No(Proof::UnclearControl));
+        }
+    }
+
+    fn heard_made_up(&mut self, said: Said, now: Moment) {
+        let Some(exchanger) = self.exchangers.front().cloned() else {
+            return;
+        };
+        let Said { reply, meaning, .. } = &said;
+        self.here.made_up_tries += 1;
+        let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
+        if reply.is_positive() {
+            let attempt = Attempt { exchanger, at: now.wall, said };
+            return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
+        }
+        match meaning.cause {
+            Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => {
+                self.settle_made_up(CatchAll::No(Proof::Control));
+            }
+            // It tells the made-up name from the listed one, in whatever words; alone, that proves nothing.
+            cause
+                if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) =>
+            {
+                self.here.refused_unclearly = true;
+                self.here.made_up_state = Control::Settled;
+                if self.here.accepted > 0 {
+                    self.settle_made_up(CatchAll::No(Proof::UnclearControl));
+                }
+            }
+            Cause::Ambiguous => {
+                self.here.unclear_answers += 1;
+                if self.here.unclear_answers < 2 {
+                    self.here.made_up_state = Control::Unasked;
+                } else {
+                    self.settle_made_up(CatchAll::Unclear);
+                }
+            }
+            cause => {
+                let waited = now.elapsed.saturating_sub(first_try);
+                let tries = self.here.made_up_tries;
+                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
+                match again.filter(|_| !reply.is_permanent()) {
+                    Some(wait) => self.here.made_up_state = Control::Waiting(now.elapsed + wait),
+                    None if cause == Cause::TlsRequired && tries == 1 => {
+                        self.here.made_up_state = Control::Unasked;
+                    }
+                    None => {
+                        let what = Obstacle::Refused(Box::new(said));
+                        self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
+                    }
+                }
+            }
+        }
+    }
+
+    fn settle_made_up(&mut self, outcome: CatchAll) {
+        self.here.made_up_state = Control::Settled;
+        if matches!(outcome, CatchAll::Yes(_)) {
+            let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
+            for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
+                self.questions[place as usize].state = State::Closed;
+            }
+        }
+        self.here.catch_all = outcome;
+    }
+
+    fn heard_postmaster(&mut self, said: &Said) {
+        self.here.positive = if said.reply.is_positive() {
+            Positive::Accepted
+        } else {
+            let words = normalized_text(&said.reply, "postmaster");
+            let same =
+                self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
+                    let refusal = question.inquired.attempts.last();
+                    refusal.is_some_and(|attempt| {
+                        normalized_text(&attempt.said.reply, question.address.local()) == words
+                    })
+                });
+            if same { Positive::SameWords } else { Positive::Silent }
+        };
+    }
+
+    /// A question that this exchanger can't be asked at all.
+    pub fn unable(&mut self, who: Who, what: Obstacle, now: Moment) {
+        self.flying -= 1;
+        let (Who::Listed(place), Some(exchanger)) = (who, self.exchangers.front().cloned()) else {
+            return;
+        };
+        let question = &mut self.questions[place as usize];
+        question.state = State::Closed;
+        question.inquired.trouble = Some(Trouble { exchanger, at: now.wall, what });
+    }
+}

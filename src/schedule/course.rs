@@ -1,0 +1,138 @@
+//! A course: one domain's inquiry on its way through its exchangers.
+//!
+//! Decides: where a domain's questions wait, and when the next exchanger is asked. Must not: start anything.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use super::lane::Door;
+use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
+use crate::probe::Inquiry;
+use crate::probe::inquiry::Next;
+use crate::reason::Finding;
+use crate::verdict::evidence::Obstacle;
+
+/// One domain on its way.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) inquiry: Inquiry,
+    /// The exchangers left, the front one is being asked; in step with the inquiry's.
+    pub(super) stops: VecDeque<(Stop, LaneId)>,
+    /// The lane that it was ordered at, and with how many addresses.
+    pub(super) home: LaneId,
+    pub(super) size: usize,
+    /// Where its questions wait, or were last asked.
+    pub(super) door: Option<DoorId>,
+    /// It stands in its door's queue.
+    pub(super) queued: bool,
+    /// It was asked about already.
+    pub(super) begun: bool,
+}
+
+impl Scheduler {
+    /// Brings a course to its next step: a queue, a wait, the next exchanger, or its end.
+    pub(super) fn go_on(&mut self, id: CourseId) {
+        loop {
+            let now = self.now;
+            let Some(course) = self.courses[id].as_mut() else {
+                return;
+            };
+            let next = course.inquiry.next(now);
+            if self.stopping.is_some() && next != Next::Hear {
+                return self.settle(id);
+            }
+            match next {
+                Next::Hear => return,
+                Next::Done => return self.settle(id),
+                Next::Wait(due) => {
+                    self.timers.insert((due, Timer::Course(id)));
+                    return;
+                }
+                Next::Move => {
+                    course.inquiry.advance();
+                    course.stops.pop_front();
+                    course.door = None;
+                }
+                Next::Ask => {
+                    if course.queued {
+                        return;
+                    }
+                    match self.find_door(id) {
+                        Ok(door) => return self.queue(id, door),
+                        Err(obstacle) => self.block(id, obstacle),
+                    }
+                }
+            }
+        }
+    }
+
+    /// A living door for the course's current exchanger.
+    pub(super) fn find_door(&mut self, id: CourseId) -> Result<DoorId, Obstacle> {
+        let nobody = Obstacle::Broken(Finding::ConnectFailed);
+        let Some(course) = self.courses[id].as_ref() else {
+            return Err(nobody);
+        };
+        let Some((stop, lane_id)) = course.stops.front() else {
+            return Err(nobody);
+        };
+        let lane_id = *lane_id;
+        let lane = &mut self.lanes[lane_id];
+        if let Some(said) = &lane.paused {
+            return Err(Obstacle::Refused(said.clone()));
+        }
+        if let Some(door) = course.door
+            && self.doors[door].dead.is_none()
+        {
+            return Ok(door);
+        }
+        let mut last = nobody;
+        // A door that others use already is better than a new one: its connection serves this domain too.
+        let known = stop.addresses.iter().filter(|address| lane.doors.contains_key(address));
+        let addresses: Vec<IpAddr> = known.chain(&stop.addresses).copied().collect();
+        for address in &addresses {
+            let door = *lane.doors.entry(*address).or_insert_with(|| {
+                self.doors.push(Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls));
+                self.doors.len() - 1
+            });
+            match &self.doors[door].dead {
+                None => return Ok(door),
+                Some(obstacle) => last = obstacle.clone(),
+            }
+        }
+        Err(last)
+    }
+
+    pub(super) fn queue(&mut self, id: CourseId, door_id: DoorId) {
+        let Some(course) = self.courses[id].as_mut() else {
+            return;
+        };
+        (course.door, course.queued) = (Some(door_id), true);
+        let door = &mut self.doors[door_id];
+        door.courses.push(id, course.inquiry.unasked(), course.begun);
+        if !std::mem::replace(&mut door.busy, true) {
+            self.lanes[door.lane].busy_doors.push_back(door_id);
+        }
+        self.timers.insert((self.now.elapsed, Timer::Lane(door.lane)));
+    }
+
+    pub(super) fn block(&mut self, id: CourseId, obstacle: Obstacle) {
+        let now = self.now;
+        if let Some(course) = self.courses[id].as_mut() {
+            course.inquiry.blocked(obstacle, now);
+        }
+    }
+
+    pub(super) fn settle(&mut self, id: CourseId) {
+        let Some(course) = self.courses[id].take() else {
+            return;
+        };
+        self.open_courses -= 1;
+        self.lanes[course.home].backlog -= course.size;
+        if !course.queued {
+            // Else its place in the queue still has the id; who finds it there frees it.
+            self.free_courses.push(id);
+        }
+        let settled = course.inquiry.settle(self.stopping);
+        self.actions.extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
+    }
+}

@@ -1,0 +1,190 @@
+//! Starts what may start: at each lane in turn a flight on an idle session, or a new session.
+//!
+//! Decides: the order of waiting. A lane that may not start says when it may; nobody else waits for it.
+
+use std::time::Duration;
+
+use super::lane::DoorTls;
+use super::session::Session;
+use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer};
+use crate::verdict::evidence::Unprobed;
+
+/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
+/// how many sessions are opened at once where few questions are left.
+const PROBES_PER_REFUSAL: u32 = 2;
+
+/// What [`Scheduler::serve`] did.
+pub(super) enum Served {
+    /// Nothing is left to do at this door.
+    Nothing,
+    /// Something; there may be more.
+    Started,
+    /// Nothing before this time of the run.
+    Until(Duration),
+    /// Nothing until a session ends or lands.
+    Full,
+    /// Nothing until another door's session ends.
+    NoRoom,
+}
+
+impl Scheduler {
+    pub(super) fn run_lanes(&mut self) {
+        while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= self.now.elapsed) {
+            let Timer::Lane(lane) = timer else { break };
+            self.timers.remove(&(at, timer));
+            self.run_lane(lane);
+        }
+        // Who found no free socket comes next; a lane that needs none any more passes its turn on.
+        while self.sessions.len() < self.limits.sessions
+            && let Some(lane) = self.starved.pop_front()
+        {
+            self.lanes[lane].is_starved = false;
+            self.run_lane(lane);
+        }
+    }
+
+    /// Starts what the lane may start now, and asks to be woken for the rest.
+    pub(super) fn run_lane(&mut self, id: LaneId) {
+        if self.stopping.is_some() {
+            return;
+        }
+        let mut wake: Option<Duration> = None;
+        let mut later = |at: Duration| wake = Some(wake.map_or(at, |wake| wake.min(at)));
+        let held = self.lanes[id].hold_until;
+        if held > self.now.elapsed {
+            later(held);
+        } else {
+            let mut lacks_room = false;
+            let mut untried = self.lanes[id].busy_doors.len();
+            while untried > 0 {
+                untried -= 1;
+                let Some(door) = self.lanes[id].busy_doors.pop_front() else {
+                    break;
+                };
+                match self.serve(door) {
+                    Served::Nothing => {
+                        self.doors[door].busy = false;
+                        continue;
+                    }
+                    Served::Started => untried = self.lanes[id].busy_doors.len() + 1,
+                    Served::Until(at) => later(at),
+                    Served::NoRoom => lacks_room = true,
+                    Served::Full => {}
+                }
+                self.lanes[id].busy_doors.push_back(door);
+            }
+            if lacks_room {
+                self.make_room(id);
+            }
+        }
+        if let Some(at) = wake {
+            self.timers.insert((at.max(self.now.elapsed + Duration::from_nanos(1)), Timer::Lane(id)));
+        }
+    }
+
+    /// Starts one thing at a door: a flight on an idle session, or a new session.
+    pub(super) fn serve(&mut self, door_id: DoorId) -> Served {
+        let door = &self.doors[door_id];
+        if door.courses.is_empty() {
+            return Served::Nothing;
+        }
+        if door.hold_until > self.now.elapsed {
+            return Served::Until(door.hold_until);
+        }
+        if let Some(&session) = door.idle.last() {
+            return self.fly(door_id, session);
+        }
+        let lane_id = door.lane;
+        if !self.lanes[lane_id].has_room() {
+            return if door.working == 0 { Served::NoRoom } else { Served::Full };
+        }
+        let refusals = self.lanes[lane_id].manners.refused;
+        if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
+            return Served::Full;
+        }
+        if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
+            return self.hit_cap(door_id);
+        }
+        if self.sessions.len() >= self.limits.sessions {
+            if !std::mem::replace(&mut self.lanes[lane_id].is_starved, true) {
+                self.starved.push_back(lane_id);
+            }
+            return Served::Full;
+        }
+        if let Err(wait) = self.lanes[lane_id].dials.take(1) {
+            return Served::Until(self.now.elapsed + wait);
+        }
+        self.open(door_id);
+        Served::Started
+    }
+
+    /// Do at least so many questions wait at a door?
+    pub(super) fn waits_for(&self, door_id: DoorId, enough: u32) -> bool {
+        let courses = &self.doors[door_id].courses;
+        courses.len() >= enough as usize || self.demand(door_id, enough) >= enough
+    }
+
+    /// How many questions could be asked at a door now; counts no further than to `enough`.
+    pub(super) fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
+        let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
+        let mut demand = 0;
+        for course in waiting {
+            demand += course.inquiry.demand();
+            if demand >= enough {
+                break;
+            }
+        }
+        demand.min(enough)
+    }
+
+    /// Sends a session without work away, so that another door of the lane gets its place.
+    pub(super) fn make_room(&mut self, lane: LaneId) {
+        if self.lanes[lane].leaving > 0 {
+            return;
+        }
+        let doors = self.lanes[lane].doors.values().map(|&door| &self.doors[door]);
+        let useless = doors.filter(|door| door.courses.is_empty() || door.hold_until > self.now.elapsed);
+        if let Some(session) = useless.filter_map(|door| door.idle.last().copied()).min() {
+            self.quit(session);
+        }
+    }
+
+    /// The caps on unknown recipients are used up: wait for them, or leave the rest to a later run.
+    pub(super) fn hit_cap(&mut self, door_id: DoorId) -> Served {
+        let lane = &self.lanes[self.doors[door_id].lane];
+        let again = lane.unknown_again(self.now.elapsed);
+        if lane.flying > 0 || again <= self.now.elapsed {
+            return Served::Full;
+        }
+        if again <= self.limits.patience.max_wait {
+            return Served::Until(again);
+        }
+        let wait = again.saturating_sub(self.now.elapsed);
+        for course in self.clear_queue(door_id) {
+            if let Some(course) = self.courses[course].as_mut() {
+                course.inquiry.give_up(Unprobed::Budget(wait));
+            }
+            self.go_on(course);
+        }
+        Served::Nothing
+    }
+
+    pub(super) fn open(&mut self, door_id: DoorId) {
+        let door = &mut self.doors[door_id];
+        let lane = &mut self.lanes[door.lane];
+        self.census.tried += usize::from(!std::mem::replace(&mut lane.tally.tried, true));
+        let session = SessionId(self.next_session);
+        self.next_session += 1;
+        door.working += 1;
+        lane.open += 1;
+        self.sessions.insert(session, Session::new(door_id, lane.manners));
+        self.actions.push_back(Action::Open(Opening {
+            session,
+            egress: lane.egress,
+            host: door.host.clone(),
+            address: door.address,
+            tls: door.tls == DoorTls::Wanted,
+            provider: lane.provider.clone(),
+        }));
+    }
+}

@@ -60,11 +60,12 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     }
 
     let how = Look { lists: policy.lists, apply_suggestions: verify.apply_suggestions };
+    // From here on a signal ends the run cleanly, also while the list is still being read.
+    let stop = Stop::on_signals()?;
     let mut roster = Roster::default();
     if !matches!(reach, Reach::Offline) {
         gather(&list, how, &mut roster)?;
     }
-    let stop = Stop::on_signals()?;
     let (outcome, clock) = match reach {
         Reach::Offline => (unasked(), Clock::system()),
         Reach::Dns(place) | Reach::Probe(place) => {

@@ -143,7 +143,7 @@ fn without_reply() -> String {
     for (left, form) in [
         ("an empty cell", Form::Empty),
         ("no address", Form::Broken("no_at")),
-        ("a name that the provider does not allow", Form::NotAllowed("gmail".to_owned())),
+        ("a name that the provider does not allow", Form::NotAllowed("provider_syntax.gmail".to_owned())),
         ("a special-use domain", Form::SpecialUse(address())),
         ("an address literal", Form::Literal(address())),
     ] {

@@ -1,7 +1,7 @@
 //! Which row repeats the address of an earlier one, in memory that does not grow with the list.
 //!
-//! Decides: equality of keys, by a 128-bit hash with a key of its own per run (2^-64 at a thousand million rows; 96 bits
-//! and 2^-56 where a million are remembered). Must not: know what a canonical address is. Fails: when the spill file
+//! Decides: equality of keys, by a 128-bit hash with a key of its own per run; 96 bits where a million are remembered. As
+//! far as the hash is a good one, two of a thousand million rows are taken for one by a chance of 2^-64. Must not: know what a canonical address is. Fails: when the spill file
 //! can't be written.
 //!
 //! A list of [`MOST_REMEMBERED`] addresses or fewer needs one pass: [`Firsts`] remembers them. A longer one is read ahead

@@ -131,9 +131,7 @@ fn by_form(form: &Form) -> Option<Ruling<'_>> {
     Some(match form {
         Form::Empty => Ruling::confirmed(Finding::Empty, "empty"),
         Form::Broken(fault) => Ruling::confirmed(Finding::Syntax, format!("syntax.{fault}")),
-        Form::NotAllowed(rule) => {
-            Ruling::confirmed(Finding::ProviderSyntax, format!("provider_syntax.{rule}"))
-        }
+        Form::NotAllowed(rule) => Ruling::confirmed(Finding::ProviderSyntax, rule.as_str()),
         Form::SpecialUse(_) => Ruling::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
         Form::Literal(_) => Ruling::inferred(Finding::AddressLiteral, "address_literal"),
         Form::Fine(_) => return None,

@@ -1,15 +1,13 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::intake::{Intake, Seen};
-use super::network::Network;
 use super::probing::{self, Job};
 use super::progress::Progress;
 use super::roster::Roster;
 use super::stop::Stop;
-use super::{sockets, told};
+use super::told;
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::run::clock::Clock;
@@ -72,27 +70,11 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
             roster.enter(address);
         }
     }
-    let network = Arc::new(Network::of(place)?);
-    let clock = network.clock;
-    let job = Job {
-        network,
-        policy,
-        dns_only: matches!(settings.reach, Reach::Dns(_)),
-        pace: settings.pace,
-        max_wait: settings.max_wait,
-        max_duration: settings.max_duration,
-        sessions: sockets::available(),
-        trace,
-    };
+    let job = Job::of(settings, place, policy, trace)?;
     let stop = Stop::on_signals()?;
     let outcome = probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
-    let exit = match stop.wished() {
-        Some(exit) => exit,
-        None if outcome.found.shut.is_some() => Exit::ShutOut,
-        None if outcome.out_of_time => Exit::OutOfTime,
-        None => Exit::Finished,
-    };
-    let now = clock.now().wall;
+    let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
+    let now = job.network.clock.now().wall;
     let record = |seen| told::record(&outcome.found, seen, &roster, settings.risky_roles, now);
     Ok(Checked { records: seen.into_iter().map(record).collect(), dialogues: outcome.dialogues, exit })
 }

@@ -17,14 +17,17 @@ use super::found::Found;
 use super::network::Network;
 use super::progress::Progress;
 use super::roster::Entry;
+use super::sockets;
 use super::stop::Stop;
 use crate::address::Domain;
+use crate::error::{Error, Exit};
 use crate::policy::replies::Context;
 use crate::policy::{Pace, Policy};
 use crate::probe::Patience;
 use crate::probe::inquiry::Target;
 use crate::route::{self, Route};
 use crate::schedule::{self, Action, Heard, Opening, Order, Scheduler, SessionId};
+use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
 use crate::smtp::transcript::Transcript;
@@ -57,6 +60,22 @@ pub struct Job {
     pub trace: bool,
 }
 
+impl Job {
+    /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
+    pub fn of(settings: &Settings, place: &Place, policy: Policy, trace: bool) -> Result<Job, Error> {
+        Ok(Job {
+            network: Arc::new(Network::of(place)?),
+            policy,
+            dns_only: matches!(settings.reach, Reach::Dns(_)),
+            pace: settings.pace,
+            max_wait: settings.max_wait,
+            max_duration: settings.max_duration,
+            sessions: sockets::available(),
+            trace,
+        })
+    }
+}
+
 /// What came of it.
 pub struct Outcome {
     /// What was found out.
@@ -67,6 +86,14 @@ pub struct Outcome {
     pub asked: Asked,
     /// It was stopped before its end, by the clock.
     pub out_of_time: bool,
+}
+
+impl Outcome {
+    /// How a run exits that did not come to its end, the strongest reason first.
+    pub fn early_exit(&self, stop: &Stop) -> Option<Exit> {
+        let shut = self.found.shut.map(|_| Exit::ShutOut);
+        stop.wished().or(shut).or(self.out_of_time.then_some(Exit::OutOfTime))
+    }
 }
 
 /// What a run cost the others.

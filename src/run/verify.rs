@@ -3,19 +3,16 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
 //! only one, judges and writes every row. Memory holds addresses and answers, never rows.
 
-use std::sync::Arc;
-
 use super::ahead::{self, Looked};
 use super::found::Found;
 use super::intake::{Look, Seen};
-use super::network::Network;
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
 use super::repeats::Repeats;
 use super::roster::Roster;
 use super::stop::Stop;
-use super::{sockets, told};
-use crate::error::{Error, Exit};
+use super::told;
+use crate::error::Error;
 use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
@@ -69,21 +66,10 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let (outcome, clock) = match reach {
         Reach::Offline => (unasked(), Clock::system()),
         Reach::Dns(place) | Reach::Probe(place) => {
-            let network = Arc::new(Network::of(place)?);
-            let clock = network.clock;
-            let job = Job {
-                network,
-                policy,
-                dns_only: matches!(reach, Reach::Dns(_)),
-                pace: verify.settings.pace,
-                max_wait: verify.settings.max_wait,
-                max_duration: verify.settings.max_duration,
-                sessions: sockets::available(),
-                trace: false,
-            };
+            let job = Job::of(&verify.settings, place, policy, false)?;
             let mut progress = Progress::of(roster.len() as u64, verify.quiet);
             let domains = roster.take_domains();
-            (probing::ask(&job, domains, stop.clone(), &mut progress).await, clock)
+            (probing::ask(&job, domains, stop.clone(), &mut progress).await, job.network.clock)
         }
     };
 
@@ -102,12 +88,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         }
     })?;
     let finished = outputs.finish()?;
-    let exit = match (stop.wished(), outcome.found.shut) {
-        (Some(exit), _) => exit,
-        (None, Some(_)) => Exit::ShutOut,
-        (None, None) if outcome.out_of_time => Exit::OutOfTime,
-        (None, None) => verify.gates.exit(&finished.counts),
-    };
+    let exit = outcome.early_exit(&stop).unwrap_or_else(|| verify.gates.exit(&finished.counts));
     let summary = Summary {
         input: form.name.clone(),
         form: form.sentence(),

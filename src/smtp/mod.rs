@@ -11,7 +11,7 @@ pub mod hold;
 pub mod reply;
 pub mod session;
 mod stage;
-mod tls;
+pub(crate) mod tls;
 pub mod transcript;
 pub mod wire;
 

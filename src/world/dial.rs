@@ -250,12 +250,8 @@ impl AsyncWrite for ClientEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokio_rustls::TlsConnector;
-    use tokio_rustls::rustls::client::danger::{
-        HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-    };
-    use tokio_rustls::rustls::pki_types::{ServerName, UnixTime};
-    use tokio_rustls::rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+    use crate::address::Domain;
+    use crate::smtp::tls;
 
     const ACME: &str = r#"
         [[domain]]
@@ -366,45 +362,6 @@ mod tests {
         );
     }
 
-    /// Takes any certificate.
-    #[derive(Debug)]
-    struct Anyone;
-
-    impl ServerCertVerifier for Anyone {
-        fn verify_server_cert(
-            &self,
-            _: &CertificateDer<'_>,
-            _: &[CertificateDer<'_>],
-            _: &ServerName<'_>,
-            _: &[u8],
-            _: UnixTime,
-        ) -> Result<ServerCertVerified, Error> {
-            Ok(ServerCertVerified::assertion())
-        }
-
-        fn verify_tls12_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            Ok(HandshakeSignatureValid::assertion())
-        }
-
-        fn verify_tls13_signature(
-            &self,
-            _: &[u8],
-            _: &CertificateDer<'_>,
-            _: &DigitallySignedStruct,
-        ) -> Result<HandshakeSignatureValid, Error> {
-            Ok(HandshakeSignatureValid::assertion())
-        }
-
-        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-            vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_host_that_demands_tls_can_be_asked_over_it() {
         let world = World::parse(&format!("{ACME}\ntls = \"required\"")).unwrap();
@@ -412,15 +369,8 @@ mod tests {
         assert!(
             say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n").await.ends_with("220 2.0.0 Ready to start TLS\r\n")
         );
-        let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anyone))
-            .with_no_client_auth();
-        let name = ServerName::try_from("mx.acme.example").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        assert_eq!(codes(&say(&mut stream, JANE).await), ["250", "250", "250", "221"]);
+        let host = Domain::parse("mx.acme.example").unwrap();
+        let mut stream = tls::secure(stream, &host).await.unwrap();
+        assert_eq!(codes(&say(&mut *stream, JANE).await), ["250", "250", "250", "221"]);
     }
 }

@@ -49,7 +49,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::find::reply(&reply.replace("\\n", "\n")),
+            reply: explain::find::reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()

@@ -2,7 +2,8 @@
 //!
 //! Decides: where in a text the server's words begin, and which stage, host and recipient the text names. Reads the logs
 //! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
-//! Must not: say what the reply means. Can't know: a reply without any code; then all of the text is its words.
+//! Must not: say what the reply means. Can't know: a text without any code; then all of it is words, and
+//! [`Failure::coded`] says so.
 
 use crate::smtp::{Enhanced, Reply, Stage};
 use regex::Regex;
@@ -11,8 +12,10 @@ use std::sync::LazyLock;
 /// A refusal that somebody told about, and what was told with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The server's words.
+    /// The server's words. Where no code stands, one that fits them: 450 for words of a later try, else 550.
     pub reply: Reply,
+    /// The text has a code, so that it is a server's answer and not just prose.
+    pub coded: bool,
     /// The step that it answered, where the text says so.
     pub stage: Option<Stage>,
     /// The host that said it.
@@ -29,7 +32,13 @@ fn pattern(text: &str) -> Regex {
 /// A reply code with something after it that shows that it is one: an enhanced code, a letter or a bracket.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r##"(?:^|[\s:;('"#<>,])([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[ -]+[^\s0-9]|[ -]*$)"##,
+        r##"(?:^|[\s:;('"#<>,]|LED=)([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[):]{0,2}[ -]+[^\s0-9]|, ?b?['"]|[ -]*$)"##,
+    )
+});
+/// Words by which prose without a code tells that the failure may pass.
+static LATER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\btemporar|try(?:ing)? again|try later|will (?:be )?(?:retr|tr(?:y|ied)|keep|continue)|\bdelayed|deferred|being retried|vor(?:ü|ue)bergehend|momentan|temporaneamente|временн|稍后|稍後|暂时|暫時|一時的",
     )
 });
 static HOST: LazyLock<Regex> = LazyLock::new(|| {
@@ -47,26 +56,25 @@ static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{
 
 /// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
 pub fn failure(text: &str) -> Failure {
-    let stage = stage_named(text);
-    let host = host_named(text);
+    let (reply, coded) = reply(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
-    Failure { reply: reply(text), stage, host, recipient }
+    Failure { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
 }
 
-/// The reply in a text.
-pub fn reply(text: &str) -> Reply {
+/// The reply in a text, and whether a code stands there.
+pub fn reply(text: &str) -> (Reply, bool) {
     if let Some(reply) = pasted(text) {
-        return reply;
+        return (reply, true);
     }
     // A transcript of Sendmail: what the server said stands behind `<<<`, the lines below it are Sendmail's own.
     let heard: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
     if let Some(reply) = pasted(&heard.join("\n")) {
-        return reply;
+        return (reply, true);
     }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
         && let Some(reply) = pasted(close_quote(text, code.start()))
     {
-        return reply;
+        return (reply, true);
     }
     let status = first(&STATUS, text).map(str::to_owned);
     let words = text.split_once("stat=").map_or(text, |(_, words)| words);
@@ -76,9 +84,10 @@ pub fn reply(text: &str) -> Reply {
     let code = match enhanced.as_deref().and_then(|code| code.bytes().next()) {
         Some(b'2') => 250,
         Some(b'4') => 450,
+        None if LATER.is_match(text) => 450,
         _ => 550,
     };
-    Reply::new(code, [format!("{} {words}", status.unwrap_or_default()).trim()])
+    (Reply::new(code, [format!("{} {words}", status.unwrap_or_default()).trim()]), enhanced.is_some())
 }
 
 /// A reply as it is pasted: the code first, on one line or several, each with or without its code.
@@ -214,10 +223,14 @@ mod tests {
             ("550-5.1.1 a 550 5.1.1 b", "550 5.1.1 a 550 5.1.1 b"),
             ("550-one\r\nsecond", "550 one second"),
             ("User unknown", "550 User unknown"),
+            ("Your mail is delayed, we will keep trying", "450 Your mail is delayed, we will keep trying"),
+            ("SMTP Error (451): Failed to add it (later)", "451 ): Failed to add it (later)"),
+            ("{'a@example.com': (550, b'5.1.1 no such user')}", "550 , b'5.1.1 no such user')}"),
+            ("{[{LED=452 4.2.2 full};{MSG=}]}", "452 4.2.2 full};{MSG=}]}"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
             ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {
-            assert_eq!(super::reply(text).to_string(), reply, "{text}");
+            assert_eq!(super::reply(text).0.to_string(), reply, "{text}");
         }
     }
 }

@@ -16,7 +16,8 @@ const ENOUGH_DOMAINS: usize = 3;
 pub fn card(explanation: &Explanation<'_>) -> String {
     let Explanation { failure, provider, meaning, advice } = explanation;
     let cause = meaning.cause;
-    let mut card = format!("{}\n", failure.reply);
+    let mut card =
+        if failure.coded { format!("{}\n", failure.reply) } else { failure.reply.lines.join(" ") + "\n" };
     let mut row = |name: &str, value: &str| {
         // Writing to a `String` can't fail.
         let _ = writeln!(card, "  {name:<9} {value}");
@@ -34,7 +35,10 @@ pub fn card(explanation: &Explanation<'_>) -> String {
     if let Some(wait) = meaning.retry_in {
         row("wait", &humantime::format_duration(wait).to_string());
     }
-    if let Some(hidden) = meaning.if_about_mailbox {
+    if !failure.coded {
+        row("but", "the text has no reply code: this is read out of its words alone");
+    }
+    if let Some(hidden) = meaning.if_about_mailbox.filter(|_| failure.coded) {
         row("or", &format!("{}, if other mailboxes at this server are accepted", hidden.sentence()));
     }
     let mut codes = format!(

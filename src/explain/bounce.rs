@@ -9,7 +9,7 @@ use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
 pub fn is_message(text: &[u8]) -> bool {
-    let start = &text.trim_ascii_start()[..];
+    let start = text.trim_ascii_start();
     let first = start.split(|&b| b == b'\n').next().unwrap_or_default();
     let name = first.split(|&b| b == b':').next().unwrap_or_default().to_ascii_lowercase();
     let known: [&[u8]; 17] = [
@@ -31,7 +31,8 @@ pub fn is_message(text: &[u8]) -> bool {
         b"authentication-results",
         b"auto-submitted",
     ];
-    first.starts_with(b"From ") || name.len() < first.len() && (known.contains(&&name[..]) || name.starts_with(b"x-"))
+    first.starts_with(b"From ")
+        || name.len() < first.len() && (known.contains(&&name[..]) || name.starts_with(b"x-"))
 }
 
 /// The failures in a text that somebody cut out of a bounce; none where it does not look like one.

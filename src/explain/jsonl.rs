@@ -51,7 +51,13 @@ impl Explainer<'_> {
 /// The failure that a line asks about. A line that is no question is a reply without words, which nobody understands.
 fn question(line: &[u8]) -> Failure {
     let Ok(question) = serde_json::from_slice::<Question<'_>>(line) else {
-        return Failure { reply: Reply::new(0, [""; 0]), coded: false, stage: None, host: None, recipient: None };
+        return Failure {
+            reply: Reply::new(0, [""; 0]),
+            coded: false,
+            stage: None,
+            host: None,
+            recipient: None,
+        };
     };
     let (reply, coded) = find::reply(&question.reply);
     let named = question.stage.as_deref().and_then(Stage::from_word);

@@ -60,13 +60,9 @@ mod tests {
     #[test]
     fn messages_end_where_a_from_line_follows_a_blank_one() {
         let mbox = "From a Sat\nFrom b Sat\r\nSubject: 1\r\n\r\n>From there\r\nFrom here\r\n\r\nFrom c Sat\nSubject: 2\n\nlast";
-        let all: Vec<String> = messages(mbox.as_bytes())
-            .map(|message| String::from_utf8(message.unwrap()).unwrap())
-            .collect();
-        assert_eq!(
-            all,
-            ["Subject: 1\r\n\r\nFrom there\r\nFrom here\r\n\r\n", "Subject: 2\n\nlast"]
-        );
+        let all: Vec<String> =
+            messages(mbox.as_bytes()).map(|message| String::from_utf8(message.unwrap()).unwrap()).collect();
+        assert_eq!(all, ["Subject: 1\r\n\r\nFrom there\r\nFrom here\r\n\r\n", "Subject: 2\n\nlast"]);
         assert_eq!(messages(&b""[..]).count(), 0);
     }
 }

@@ -81,8 +81,7 @@ fn collect(part: &[u8], inside: Inside, depth: usize, leaves: &mut Vec<Leaf>) {
         Some("quoted-printable") => from_quoted_printable(body),
         _ => body.to_vec(),
     };
-    let charset =
-        parameter(kind, "charset").and_then(|label| Encoding::for_label(label.as_bytes()));
+    let charset = parameter(kind, "charset").and_then(|label| Encoding::for_label(label.as_bytes()));
     let text = match charset {
         Some(charset) => charset.decode(&bytes).0.into_owned(),
         None => decoded(&bytes),
@@ -95,9 +94,10 @@ fn split(part: &[u8]) -> (&[u8], &[u8]) {
     if let Some(body) = part.strip_prefix(b"\n") {
         return (b"", body);
     }
-    let names_a_field = part.iter().position(|&b| b == b':').is_some_and(|colon| {
-        part[..colon].iter().all(|b| b.is_ascii_graphic()) || part.starts_with(b"From ")
-    });
+    let names_a_field = part
+        .iter()
+        .position(|&b| b == b':')
+        .is_some_and(|colon| part[..colon].iter().all(u8::is_ascii_graphic) || part.starts_with(b"From "));
     if !names_a_field {
         return (b"", part);
     }
@@ -216,7 +216,8 @@ fn without_markup(html: &str) -> String {
         out.push_str(&rest[..open]);
         let close = rest[open..].find('>').map_or(rest.len(), |at| open + at + 1);
         let tag = rest[open + 1..close].trim_start_matches('/').to_ascii_lowercase();
-        if ["br", "p", "div", "tr", "td", "h1", "h2", "li", "table"].iter().any(|name| tag.starts_with(name)) {
+        if ["br", "p", "div", "tr", "td", "h1", "h2", "li", "table"].iter().any(|name| tag.starts_with(name))
+        {
             out.push('\n');
         }
         rest = &rest[close..];

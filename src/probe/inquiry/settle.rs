@@ -22,7 +22,9 @@ impl Inquiry {
 
     /// Writes what is known about this exchanger to the addresses that it answered.
     fn freeze(&mut self) {
-        let proven = if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_)) {
+        // Beside an accepted made-up name clear refusals prove nothing: the host contradicts itself.
+        let proven = if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_) | CatchAll::Yes(_))
+        {
             CatchAll::No(Proof::Listed)
         } else {
             self.here.catch_all.clone()

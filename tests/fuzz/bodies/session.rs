@@ -10,6 +10,7 @@ use listproof::policy::replies::{Context, ReplyRules};
 use listproof::policy::{Pace, Providers};
 use listproof::probe::Patience;
 use listproof::probe::inquiry::{Moment, Target};
+use listproof::probe::known::{Known, Listed};
 use listproof::reason::{Cause, Finding, Verdict};
 use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop};
 use listproof::smtp::session::{
@@ -271,16 +272,16 @@ impl Play<'_> {
             Stop { provider: Providers::built_in().of(&host).clone(), host, addresses: vec![address] }
         });
         let exchangers = exchangers.collect();
-        let listed: Vec<(Target, Address)> = (0..=shape >> 3 & 7)
+        let listed: Vec<Listed> = (0..=shape >> 3 & 7)
             .map(|place| {
                 let target = Target(u32::try_from(self.listed.len()).expect("few"));
                 let address = Address::parse(&format!("user{place}@{domain}")).expect("an address");
                 self.listed.insert(target, address.clone());
-                (target, address)
+                Listed::from((target, address))
             })
             .collect();
         let now = self.moment();
-        self.scheduler.order(Order { domain, exchangers, listed }, now);
+        self.scheduler.order(Order { domain, exchangers, listed, known: Known::default() }, now);
     }
 
     fn run(&mut self, stops_after: Option<usize>) {
@@ -343,6 +344,7 @@ impl Play<'_> {
             Action::Settled(target, inquired) => {
                 assert!(self.settled.insert(target, inquired).is_none(), "settled twice");
             }
+            Action::Learnt(..) | Action::Room(_) => {}
         }
     }
 

@@ -181,7 +181,6 @@ impl Prefix {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told<'a> {
     pub(super) record: &'a Record,
-    pub(super) duplicate_of: Option<u64>,
     /// The address as it was found, where another one was judged.
     pub(super) original: Option<&'a str>,
 }
@@ -291,7 +290,8 @@ impl Column {
             Column::CheckedAt => time(record.checked_at),
             Column::ExpiresAt => time(record.expires_at),
             Column::RetryAfter => time(judgement.retry_after),
-            Column::DuplicateOf => told.duplicate_of.map_or(Value::None, Value::Number),
+            // Shows when the rows before are known.
+            Column::DuplicateOf => Value::None,
             Column::EmailOriginal => match told.original {
                 Some(original) if original.starts_with(FORMULA_STARTS) => compose(&|text| {
                     // A spreadsheet's own mark for a text.

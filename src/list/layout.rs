@@ -96,36 +96,52 @@ impl Layout {
         out.extend_from_slice(self.line_end.as_bytes());
     }
 
+    /// What stands between ours and a column that is added behind them.
+    pub(super) fn before_added(&self, column: Column) -> Vec<u8> {
+        if self.is_ndjson() {
+            let mut key = vec![b','];
+            self.key(column, &mut key);
+            return key;
+        }
+        vec![self.delimiter]
+    }
+
     /// The user's own row; `address` replaces the text of its address cell.
     pub(super) fn own_row(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) {
         self.row(row, address, None, out);
     }
 
-    /// The user's row with ours.
-    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) {
-        self.row(row, None, Some(ours), out);
+    /// The user's row with ours. Returns the place of [`Column::DuplicateOf`], behind ours where it is not among them.
+    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
+        self.row(row, None, Some(ours), out)
     }
 
-    fn row(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
+    fn row(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        ours: Option<Ours<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
         // A row made of a part of a cell always holds that part alone.
         let address = address.or((row.extent == Extent::Part).then_some(&*row.address));
-        match self.kind {
+        let gap = match self.kind {
             Kind::Ndjson => self.object(row, address, ours, out),
             Kind::Delimited(_) | Kind::Lines => {
                 let start = out.len();
                 let own = self.cells(row, address, out);
-                self.put_ours(out, start, own, ours.is_some(), |out| {
-                    if let Some(ours) = ours {
-                        self.values(ours, out);
-                    }
-                });
+                self.put_ours(out, start, own, ours.is_some(), |out| match ours {
+                    Some(ours) => self.values(ours, out),
+                    None => out.len()..out.len(),
+                })
             }
-        }
+        };
         if row.line_end.is_empty() {
             out.extend_from_slice(self.line_end.as_bytes());
         } else {
             out.extend_from_slice(row.line_end);
         }
+        gap
     }
 
     /// Writes the user's cells, padded; returns where our earlier ones are among them, from `out`'s old end on.
@@ -164,35 +180,36 @@ impl Layout {
     }
 
     /// Puts ours behind the cells that begin at `start` of `out`, or in place of our earlier ones, or takes those out.
-    fn put_ours(
+    fn put_ours<T>(
         &self,
         out: &mut Vec<u8>,
         start: usize,
         own: Range<usize>,
         wanted: bool,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+        write: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
         let Some(columns) = &self.own else {
             if wanted {
                 out.push(self.delimiter);
-                write(out);
             }
-            return;
+            return write(out);
         };
-        let mut ours = Vec::new();
-        let mut gap = start + own.start..start + own.end;
-        if wanted {
-            write(&mut ours);
-        } else if columns.start > 0 {
-            gap.start -= 1;
-        } else if gap.end < out.len() {
-            gap.end += 1;
+        let mut place = start + own.start..start + own.end;
+        if !wanted && columns.start > 0 {
+            place.start -= 1;
+        } else if !wanted && place.end < out.len() {
+            place.end += 1;
         }
-        out.splice(gap, ours);
+        let behind = out.split_off(place.end);
+        out.truncate(place.start);
+        let written = write(out);
+        out.extend_from_slice(&behind);
+        written
     }
 
-    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) {
+    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
         let Ours { columns, told, scratch } = ours;
+        let mut gap = None;
         for (n, column) in columns.iter().enumerate() {
             if n > 0 {
                 out.push(self.delimiter);
@@ -207,10 +224,21 @@ impl Layout {
                     let _ = write!(out, "{number}");
                 }
             }
+            if *column == Column::DuplicateOf {
+                gap = Some(out.len()..out.len());
+            }
         }
+        gap.unwrap_or(out.len()..out.len())
     }
 
-    fn object(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
+    fn object(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        ours: Option<Ours<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
+        let mut gap = None;
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let is_earlier = |key: &String| earlier.contains(key);
         let raw = row.raw;
@@ -240,13 +268,23 @@ impl Layout {
                     out.push(b',');
                 }
                 filled = true;
-                json::write_string(out, &format!("{}{}", self.prefix, column.name()));
-                out.push(b':');
+                self.key(*column, out);
+                let start = out.len();
                 let value = column.value(told, scratch);
                 value.write_json(scratch, out);
+                if *column == Column::DuplicateOf {
+                    gap = Some(start..out.len());
+                }
             }
         }
+        let end = out.len();
         out.push(b'}');
+        gap.unwrap_or(end..end)
+    }
+
+    fn key(&self, column: Column, out: &mut Vec<u8>) {
+        json::write_string(out, &format!("{}{}", self.prefix, column.name()));
+        out.push(b':');
     }
 
     /// A key of ours that stands in this object though it did not in the list's beginning.

@@ -48,19 +48,16 @@ impl Lab {
         }
         let mut others = names::up(Path::new(SCRATCH), &records)?;
         if namespace::program("openssl").is_some() {
-            servers::certificate()?;
+            servers::certificates()?;
         }
         if namespace::program("postgrey").is_some() {
             others.push(servers::postgrey()?);
         }
         let mut running = HashMap::new();
         for scenario in &scenarios {
-            let postfix =
-                scenario.postfix.iter().map(|(host, lines)| (servers::postfix as Start, host, lines));
-            let exim = scenario.exim.iter().map(|(host, lines)| (servers::exim as Start, host, lines));
-            for (start, host, lines) in postfix.chain(exim) {
+            for (program, host, config) in scenario.servers() {
                 if let Some(address) = hosts.get(host) {
-                    running.insert(host.clone(), start(host, address, lines)?);
+                    running.insert(host.to_owned(), program.start(host, address, config)?);
                 }
             }
         }
@@ -120,8 +117,6 @@ impl Lab {
         canaries.must_be_silent()
     }
 }
-
-type Start = fn(&str, &str, &str) -> Result<Server, String>;
 
 fn expected(address: &str, reason: &str) -> Option<Judged> {
     let verdict = Reason::from_word(reason)?.verdict();

@@ -5,8 +5,10 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crate::namespace::{Client, NAME_SERVERS};
@@ -18,6 +20,9 @@ const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53
 /// The longest that unbound takes to give up on a domain whose name servers are silent.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How long the slow name server thinks.
+const DELAY: Duration = Duration::from_millis(1500);
+
 /// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
 fn ground() -> String {
     let mut zone = format!(
@@ -27,6 +32,8 @@ fn ground() -> String {
          ns.lab.test. A {NAME_SERVERS}.53\n\
          refusing.lab.test. A {NAME_SERVERS}.54\n\
          silent.lab.test. A {NAME_SERVERS}.55\n\
+         slow.lab.test. A {NAME_SERVERS}.57\n\
+         child.lab.test. A {NAME_SERVERS}.58\n\
          lab.test. MX 10 probe.lab.test.\n\
          lab.test. TXT \"v=spf1 a:probe.lab.test -all\"\n"
     );
@@ -57,11 +64,16 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         let file = folder.join(file);
         std::fs::write(&file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
     };
-    write("root.zone", ground() + records)?;
+    let root = ground() + records;
+    // What is delegated stands in the same text, for the servers that it is delegated to.
+    let child: String = root.split_inclusive('\n').filter(|line| !line.contains(".test. NS ")).collect();
+    write("root.zone", root)?;
+    write("child.zone", child)?;
     write("refusing.zone", "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned())?;
+    write("inventing.zone", "$ORIGIN .\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n* MX 0 .\n* A 198.51.100.7\n".to_owned())?;
     let mut servers = Vec::new();
     for (name, address, zone) in
-        [("root", "53", "."), ("refusing", "54", "nothing.test."), ("inventing", "56", ".")]
+        [("root", "53", "."), ("refusing", "54", "nothing.test."), ("inventing", "56", "."), ("child", "58", ".")]
     {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
         servers.push(Server::start(
@@ -71,12 +83,34 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
             &format!("{NAME_SERVERS}.{address}:53"),
         )?);
     }
+    slow().map_err(|error| format!("can't start the slow name server: {error}"))?;
     write("unbound.conf", resolver(folder))?;
     servers.push(Server::start("unbound", &["-d", "-c", "unbound.conf"], folder, &RESOLVER.to_string())?);
     for server in &mut servers {
         server.wait_until_listening()?;
     }
     Ok(servers)
+}
+
+/// Hands questions on, and the answers back after [`DELAY`].
+fn slow() -> io::Result<()> {
+    let door = Arc::new(UdpSocket::bind(format!("{NAME_SERVERS}.57:53"))?);
+    thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, client)) = door.recv_from(&mut question) {
+            let (door, question) = (Arc::clone(&door), question[..length].to_vec());
+            thread::spawn(move || -> io::Result<usize> {
+                let to_child = UdpSocket::bind(format!("{NAME_SERVERS}.57:0"))?;
+                to_child.connect(format!("{NAME_SERVERS}.58:53"))?;
+                to_child.send(&question)?;
+                let mut answer = [0; 4096];
+                let length = to_child.recv(&mut answer)?;
+                thread::sleep(DELAY);
+                door.send_to(&answer[..length], client)
+            });
+        }
+    });
+    Ok(())
 }
 
 fn authority(folder: &Path, name: &str, address: &str, zone: &str) -> String {

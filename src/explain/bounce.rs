@@ -5,6 +5,7 @@
 //! Sendmail and Postfix write it for people. Must not: say what a failure means.
 
 use super::find::{self, Failure};
+use crate::smtp::reply::clean;
 use std::io::{self, BufRead};
 
 /// More than this of a message is the returned mail, not the report.
@@ -164,8 +165,8 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
         failures.push(Failure {
             reply: find::reply(&text),
             stage: find::stage_named(&text),
-            host: field("Remote-MTA").map(after_type).map(|host| host.to_ascii_lowercase()),
-            recipient: Some(after_type(recipient).trim_matches(['<', '>']).to_owned()),
+            host: field("Remote-MTA").map(after_type).map(|host| clean(&host).to_ascii_lowercase()),
+            recipient: Some(clean(after_type(recipient).trim_matches(['<', '>']))),
         });
     }
     failures

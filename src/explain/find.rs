@@ -4,6 +4,7 @@
 //! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
 //! Must not: say what the reply means. Can't know: a reply without any code; then all of the text is its words.
 
+use crate::smtp::reply::clean;
 use crate::smtp::{Enhanced, Reply, Stage};
 use regex::Regex;
 use std::sync::LazyLock;
@@ -15,9 +16,9 @@ pub struct Failure {
     pub reply: Reply,
     /// The step that it answered, where the text says so.
     pub stage: Option<Stage>,
-    /// The host that said it.
+    /// The host that said it; as clean as the reply.
     pub host: Option<String>,
-    /// Whom it is about.
+    /// Whom it is about; as clean as the reply.
     pub recipient: Option<String>,
 }
 
@@ -49,7 +50,7 @@ static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{
 pub fn failure(text: &str) -> Failure {
     let stage = stage_named(text);
     let host = host_named(text);
-    let recipient = first(&RECIPIENT, text).map(str::to_owned);
+    let recipient = first(&RECIPIENT, text).map(clean);
     Failure { reply: reply(text), stage, host, recipient }
 }
 

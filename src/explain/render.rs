@@ -4,7 +4,6 @@
 
 use super::Explanation;
 use crate::reason::{Cause, Fault};
-use crate::smtp::reply::clean;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -23,7 +22,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = writeln!(card, "  {name:<9} {value}");
     };
     if let Some(recipient) = &failure.recipient {
-        row("to", &clean(recipient));
+        row("to", recipient);
     }
     row("means", cause.sentence());
     row("fault", fault_phrase(cause.fault()));
@@ -49,7 +48,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = write!(codes, ", at {}", stage.word());
     }
     if let Some(host) = &failure.host {
-        let _ = write!(codes, ", {}", clean(host));
+        let _ = write!(codes, ", {host}");
     }
     if let Some(provider) = provider {
         let _ = write!(codes, " ({provider})");

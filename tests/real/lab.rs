@@ -31,8 +31,14 @@ impl Lab {
     /// Starts name servers and mail servers of all scenarios and waits until they listen.
     pub(crate) fn up(scenarios: Vec<Scenario>) -> Result<Lab, String> {
         let mut records = String::new();
-        let mut hosts = HashMap::new();
+        let (mut hosts, mut owners) = (HashMap::new(), HashMap::new());
         for scenario in &scenarios {
+            for name in scenario.zone.lines().filter_map(|record| record.split_whitespace().next()) {
+                let owner = *owners.entry(name).or_insert(&scenario.name);
+                if *owner != scenario.name {
+                    return Err(format!("`{owner}` and `{}` both have records of `{name}`", scenario.name));
+                }
+            }
             records.push_str(&scenario.zone);
             records.push('\n');
             if scenario.missing_program().is_some() {
@@ -81,7 +87,8 @@ impl Lab {
     pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
         let (scenario, _turn) = self.turn(index);
         for lookup in &scenario.lookups {
-            let heard = names::mx(&lookup.mx).map_err(|error| format!("`{}`: {error}", lookup.mx))?;
+            let heard = names::mx(&lookup.mx)
+                .map_err(|error| format!("`{}`: {error}\n{}", lookup.mx, names::last_words()))?;
             if heard != lookup.hears {
                 return Err(format!("MX of `{}`: {heard}, not {}", lookup.mx, lookup.hears));
             }

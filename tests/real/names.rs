@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::namespace::{Client, NAME_SERVERS};
+use crate::namespace::{Client, NAME_SERVERS, SCRATCH};
 use crate::servers::Server;
 
 /// The resolver that `/etc/resolv.conf` names.
@@ -21,7 +21,7 @@ const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long the slow name server thinks.
-const DELAY: Duration = Duration::from_millis(1500);
+const DELAY: Duration = Duration::from_millis(600);
 
 /// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
 fn ground() -> String {
@@ -66,15 +66,21 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
     };
     let root = ground() + records;
     // What is delegated stands in the same text, for the servers that it is delegated to.
-    let child: String = root.split_inclusive('\n').filter(|line| !line.contains(".test. NS ")).collect();
+    let child: String = root.split_inclusive('\n').filter(|line| !is_delegation(line)).collect();
     write("root.zone", root)?;
     write("child.zone", child)?;
     write("refusing.zone", "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned())?;
-    write("inventing.zone", "$ORIGIN .\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n* MX 0 .\n* A 198.51.100.7\n".to_owned())?;
+    write(
+        "inventing.zone",
+        "$ORIGIN .\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n* MX 0 .\n* A 198.51.100.7\n".to_owned(),
+    )?;
     let mut servers = Vec::new();
-    for (name, address, zone) in
-        [("root", "53", "."), ("refusing", "54", "nothing.test."), ("inventing", "56", "."), ("child", "58", ".")]
-    {
+    for (name, address, zone) in [
+        ("root", "53", "."),
+        ("refusing", "54", "nothing.test."),
+        ("inventing", "56", "."),
+        ("child", "58", "."),
+    ] {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
         servers.push(Server::start(
             "nsd",
@@ -90,6 +96,11 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         server.wait_until_listening()?;
     }
     Ok(servers)
+}
+
+fn is_delegation(record: &str) -> bool {
+    let mut words = record.split_whitespace();
+    words.next() != Some("@") && words.next() == Some("NS")
 }
 
 /// Hands questions on, and the answers back after [`DELAY`].
@@ -131,13 +142,22 @@ fn resolver(folder: &Path) -> String {
     format!(
         "server:\n  interface: 127.0.0.1\n  access-control: 127.0.0.0/8 allow\n  username: \"\"\n  \
          chroot: \"\"\n  directory: \"{folder}\"\n  pidfile: \"{folder}/unbound.pid\"\n  use-syslog: no\n  \
-         module-config: \"iterator\"\n  do-ip6: no\n  num-threads: 1\n  \
+         module-config: \"iterator\"\n  do-ip6: no\n  num-threads: 1\n  incoming-num-tcp: 100\n  \
          local-zone: \"test.\" nodefault\n  local-zone: \"invalid.\" nodefault\n  \
          local-zone: \"10.in-addr.arpa.\" nodefault\n\
          remote-control:\n  control-enable: no\n\
          stub-zone:\n  name: \".\"\n  stub-addr: {NAME_SERVERS}.53\n"
     )
 }
+
+/// What the resolver wrote last.
+pub(crate) fn last_words() -> String {
+    let log = Path::new(SCRATCH).join(format!("unbound-{RESOLVER}.log"));
+    std::fs::read_to_string(log).unwrap_or_default()
+}
+
+/// The bit of an answer that did not fit.
+const TRUNCATED: u8 = 2;
 
 /// Asks the resolver for the MX records of a name: the response code, after `NOERROR` the number of records.
 pub(crate) fn mx(name: &str) -> io::Result<String> {
@@ -147,14 +167,21 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
         question.extend(label.as_bytes());
     }
     question.extend([0, 0, 15, 0, 1]);
-    let mut stream = TcpStream::connect(RESOLVER)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
-    stream.write_all(&question)?;
-    let mut head = [0; 14];
-    stream.read_exact(&mut head)?;
-    let answers = u16::from_be_bytes([head[8], head[9]]);
-    Ok(match head[5] & 15 {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send_to(&question, RESOLVER)?;
+    let mut head = [0; 512];
+    socket.recv(&mut head)?;
+    if head[2] & TRUNCATED != 0 {
+        let mut stream = TcpStream::connect(RESOLVER)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
+        stream.write_all(&question)?;
+        stream.read_exact(&mut head[..2])?;
+        stream.read_exact(&mut head[..12])?;
+    }
+    let answers = u16::from_be_bytes([head[6], head[7]]);
+    Ok(match head[3] & 15 {
         0 => format!("NOERROR {answers}"),
         2 => "SERVFAIL".to_owned(),
         3 => "NXDOMAIN".to_owned(),

@@ -92,15 +92,22 @@ pub(crate) fn furnish() -> Result<(), String> {
     }
     run(&format!("ip route add local {NAME_SERVERS}.0/24 dev lo"))?;
     // Nobody must be found here; who is asked there anyway shall reach a canary and not an error.
-    for network in ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"] {
+    for network in
+        ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+    {
         run(&format!("ip route add local {network} dev lo"))?;
     }
+    let write =
+        |setting: &str| fs::write(setting, "1").map_err(|error| format!("can't set `{setting}`: {error}"));
+    write("/proc/sys/net/ipv6/ip_nonlocal_bind")?;
     for network in ["64:ff9b::/96", "2002::/16", "fc00::/7", "fe80::/10"] {
         run(&format!("ip -6 route add local {network} dev lo"))?;
     }
     overlay("resolv.conf", "nameserver 127.0.0.1\n")?;
     overlay("hosts", "127.0.0.1 localhost\n")?;
-    let known = |file: &str| fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default().trim_end().to_owned();
+    let known = |file: &str| {
+        fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default().trim_end().to_owned()
+    };
     let (mut users, mut groups) = (known("passwd"), known("group"));
     for (number, name) in (64990..).zip(USERS) {
         let _ = write!(users, "\n{name}:x:{number}:{number}::/:/bin/false");

@@ -20,7 +20,8 @@ pub(crate) fn certificates() -> Result<(), String> {
             "openssl x509 -in {SCRATCH}/{name}.csr -signkey {SCRATCH}/{name}.key -days {days} -out {SCRATCH}/{name}.crt"
         ))?;
         let join = || {
-            let read = |ending: &str| fs::read_to_string(Path::new(SCRATCH).join(name).with_extension(ending));
+            let read =
+                |ending: &str| fs::read_to_string(Path::new(SCRATCH).join(name).with_extension(ending));
             fs::write(Path::new(SCRATCH).join(name).with_extension("pem"), read("key")? + &read("crt")?)
         };
         join().map_err(|error| format!("can't write the certificate `{name}`: {error}"))?;

@@ -47,6 +47,11 @@ impl Program {
         }
     }
 
+    /// True where no package of the system has it: a machine may lack it through no fault of its own.
+    pub(crate) fn is_from_registry(self) -> bool {
+        matches!(self, Program::Haraka | Program::Aiosmtpd)
+    }
+
     /// Starts one for a host at an address, with a scenario's configuration.
     pub(crate) fn start(self, host: &str, address: &str, config: &str) -> Result<Server, String> {
         match self {

@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::cell;
-use super::columns::{Column, Told};
+use super::columns::{Heading, Told};
 use super::duplicates::Key;
 use super::layout::{Layout, Ours};
 use super::read::{Extent, Rejected, Row};
@@ -18,9 +18,9 @@ use crate::verdict::{Confidence, Record};
 #[derive(Clone, Debug)]
 pub struct Composer {
     pub(super) layout: Layout,
-    pub(super) columns: Vec<Column>,
-    /// With `smtp_text`, the server's words.
-    pub(super) undeliverable_columns: Vec<Column>,
+    pub(super) columns: Vec<Heading>,
+    /// With `smtp_text`, the server's words, where `columns` are without.
+    pub(super) undeliverable_columns: Option<Vec<Heading>>,
     /// Rows also go to the lists by verdict.
     pub(super) splits: bool,
 }
@@ -88,10 +88,10 @@ impl Composer {
                     self.layout.own_row(row, repaired.or(checked), apart);
                 }
                 Verdict::Unknown => self.layout.own_row(row, None, apart),
-                Verdict::Undeliverable if self.undeliverable_columns == self.columns => {}
                 Verdict::Undeliverable => {
-                    let ours = Ours { columns: &self.undeliverable_columns, told, scratch };
-                    self.layout.told_row(row, ours, apart);
+                    if let Some(columns) = &self.undeliverable_columns {
+                        self.layout.told_row(row, Ours { columns, told, scratch }, apart);
+                    }
                 }
             }
         }
@@ -127,7 +127,7 @@ impl Composed {
     }
 
     /// The rows: their numbers and the keys of their addresses.
-    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<Key>)> {
+    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<Key>)> + Clone {
         self.lines.iter().filter_map(|line| match line {
             Line::Row(row) => Some((row.record, row.key)),
             Line::Rejected(_) => None,

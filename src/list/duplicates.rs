@@ -9,9 +9,8 @@
 //! an earlier one. These (record, first) pairs are spilled into parts by record, so that pass two gets them in row
 //! order, again one part at a time.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use foldhash::quality::RandomState;
@@ -40,64 +39,88 @@ impl Keys {
 }
 
 /// So many keys are remembered: as many as fit into the table that a million need.
-pub const MOST_REMEMBERED: usize = (1 << 21) / 8 * 7;
+pub const MOST_REMEMBERED: usize = MOST_PLACES / 4 * 3;
+const MOST_PLACES: usize = 1 << 21;
+const FIRST_PLACES: usize = 1 << 10;
 
-/// Remembers the first record of each key.
-#[derive(Default)]
+/// Remembers the first record of each key, in a table of its own that is asked about many keys at a time: then the
+/// processor waits for memory once, not for each of them.
 pub struct Firsts {
-    records: HashMap<Print, u32, BuildHasherDefault<Hashed>>,
+    /// A power of two of them; a key stands at the first free place from its own on.
+    places: Vec<Place>,
+    remembered: usize,
+}
+
+/// 96 bits of a key and its record, 0 where there is none.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    print: [u32; 3],
+    record: u32,
 }
 
 /// There are too many keys, or records, to remember them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// 96 bits of hash: with the record an entry has 16 bytes.
-#[derive(PartialEq, Eq)]
-struct Print {
-    high: [u32; 2],
-    low: u32,
+#[expect(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
+fn print(key: Key) -> [u32; 3] {
+    [key.high as u32, (key.high >> 32) as u32, key.low as u32]
 }
 
-impl Print {
-    #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-    fn of(key: Key) -> Print {
-        Print { high: [key.high as u32, (key.high >> 32) as u32], low: key.low as u32 }
-    }
-}
-
-impl Hash for Print {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.high[1]) << 32 | u64::from(self.high[0]));
-    }
-}
-
-/// The key is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+impl Default for Firsts {
+    fn default() -> Firsts {
+        Firsts { places: vec![Place::default(); FIRST_PLACES], remembered: 0 }
     }
 }
 
 impl Firsts {
-    /// The first record with this key; `None` when that is `record` itself.
+    /// Has the memory ready that these keys will be looked for in.
+    pub fn expect(&self, keys: impl Iterator<Item = Key>) {
+        let touched = keys.fold(0, |touched, key| touched ^ self.places[self.home(print(key))].record);
+        std::hint::black_box(touched);
+    }
+
+    /// The first record (from 1 on) with this key; `None` when that is `record` itself.
     pub fn first_of(&mut self, record: u64, key: Key) -> Result<Option<u64>, Full> {
-        let print = Print::of(key);
-        let number = u32::try_from(record).map_err(|_| Full)?;
-        if self.records.len() == MOST_REMEMBERED {
-            return self.records.get(&print).map(|&first| Some(first.into())).ok_or(Full);
+        let print = print(key);
+        let record = u32::try_from(record).map_err(|_| Full)?;
+        let at = self.find(print);
+        let place = self.places[at];
+        if place.record != 0 {
+            return Ok((place.record != record).then_some(place.record.into()));
         }
-        let first = *self.records.entry(print).or_insert(number);
-        Ok((first != number).then_some(first.into()))
+        if self.remembered == MOST_REMEMBERED {
+            return Err(Full);
+        }
+        self.places[at] = Place { print, record };
+        self.remembered += 1;
+        if self.remembered > self.places.len() / 4 * 3 {
+            self.grow();
+        }
+        Ok(None)
+    }
+
+    fn home(&self, print: [u32; 3]) -> usize {
+        print[0] as usize & (self.places.len() - 1)
+    }
+
+    /// Where the key stands, or would.
+    fn find(&self, print: [u32; 3]) -> usize {
+        let mut at = self.home(print);
+        while self.places[at].record != 0 && self.places[at].print != print {
+            at = (at + 1) & (self.places.len() - 1);
+        }
+        at
+    }
+
+    fn grow(&mut self) {
+        let bigger = vec![Place::default(); self.places.len() * 2];
+        for place in std::mem::replace(&mut self.places, bigger) {
+            if place.record != 0 {
+                let at = self.find(place.print);
+                self.places[at] = place;
+            }
+        }
     }
 }
 

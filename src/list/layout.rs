@@ -3,20 +3,21 @@
 //! Decides: the bytes of a written row. Must not: open a file. A short row is padded, so that ours align; what an
 //! earlier run of ours wrote is replaced in place; where the user's own row is wanted, it is taken out.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::ops::Range;
 
 use super::cell;
-use super::columns::{Column, Prefix, Told, Value};
-use super::dialect::Kind;
+use super::columns::{Column, Heading, Prefix, Told, Value};
 use super::error::ListError;
 use super::form::Form;
 use super::json;
 use super::read::{Cause, Extent, Rejected, Row};
+use super::shape::Kind;
 
 /// What we add to a row.
 pub(super) struct Ours<'a> {
-    pub(super) columns: &'a [Column],
+    pub(super) columns: &'a [Heading],
     pub(super) told: Told<'a>,
     /// Overwritten; given so that not every row has to allocate one.
     pub(super) scratch: &'a mut String,
@@ -30,6 +31,8 @@ pub(super) struct Layout {
     line_end: &'static str,
     prefix: String,
     because_of: Option<String>,
+    /// What our columns may be called in any of the files, without the prefix.
+    ours: Vec<Cow<'static, str>>,
     /// The names of the list's columns.
     names: Vec<String>,
     /// Where our earlier columns are among them.
@@ -40,9 +43,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Works out how our columns fit into a list.
-    pub(super) fn new(form: &Form, prefix: Option<&str>) -> Result<Layout, ListError> {
-        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), prefix)?;
+    /// Works out how columns of ours with these names fit into a list.
+    pub(super) fn new(
+        form: &Form,
+        ours: Vec<Cow<'static, str>>,
+        prefix: Option<&str>,
+    ) -> Result<Layout, ListError> {
+        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
         let delimiter = form.delimiter();
         let mut header = form.header.clone();
         if form.kind == Kind::Lines {
@@ -62,6 +69,7 @@ impl Layout {
             line_end: form.line_end,
             prefix: prefix.text,
             because_of: prefix.because_of,
+            ours,
             names: form.columns.clone(),
             own: form.own.clone(),
             header,
@@ -73,9 +81,10 @@ impl Layout {
     pub(super) fn warning(&self) -> Option<String> {
         let column = self.because_of.as_ref()?;
         Some(format!(
-            "the list has a column `{}` of its own, so ours are called `{}verdict` and so on",
+            "the list has a column `{}` of its own, so ours are called `{}{}` and so on",
             column.trim(),
-            self.prefix
+            self.prefix,
+            self.ours[0],
         ))
     }
 
@@ -84,7 +93,7 @@ impl Layout {
     }
 
     /// The header over the user's own columns and `ours`; nothing for NDJSON.
-    pub(super) fn header(&self, ours: &[Column], out: &mut Vec<u8>) {
+    pub(super) fn header(&self, ours: &[Heading], out: &mut Vec<u8>) {
         if self.is_ndjson() {
             return;
         }
@@ -95,7 +104,7 @@ impl Layout {
                 if n > 0 {
                     out.push(self.delimiter);
                 }
-                cell::write(out, &format!("{}{}", self.prefix, column.name()), self.delimiter);
+                cell::write(out, &format!("{}{}", self.prefix, column.name), self.delimiter);
             }
         });
         out.extend_from_slice(self.line_end.as_bytes());
@@ -105,7 +114,7 @@ impl Layout {
     pub(super) fn before_added(&self, column: Column) -> Vec<u8> {
         if self.is_ndjson() {
             let mut key = vec![b','];
-            self.key(column, &mut key);
+            self.key(column.name(), &mut key);
             return key;
         }
         vec![self.delimiter]
@@ -221,7 +230,12 @@ impl Layout {
             }
             match column.value(told, scratch) {
                 Value::None => {}
-                Value::Word(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Word(word) | Value::Name(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Plain(local, domain) => {
+                    out.extend_from_slice(local.as_bytes());
+                    out.push(b'@');
+                    out.extend_from_slice(domain.as_bytes());
+                }
                 Value::Text(text) => cell::write(out, text, self.delimiter),
                 Value::Scratch => cell::write(out, scratch, self.delimiter),
                 Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
@@ -229,7 +243,7 @@ impl Layout {
                     let _ = write!(out, "{number}");
                 }
             }
-            if *column == Column::DuplicateOf {
+            if column.is(Column::DuplicateOf) {
                 gap = Some(out.len()..out.len());
             }
         }
@@ -273,11 +287,11 @@ impl Layout {
                     out.push(b',');
                 }
                 filled = true;
-                self.key(*column, out);
+                self.key(&column.name, out);
                 let start = out.len();
                 let value = column.value(told, scratch);
                 value.write_json(scratch, out);
-                if *column == Column::DuplicateOf {
+                if column.is(Column::DuplicateOf) {
                     gap = Some(start..out.len());
                 }
             }
@@ -287,8 +301,8 @@ impl Layout {
         gap.unwrap_or(end..end)
     }
 
-    fn key(&self, column: Column, out: &mut Vec<u8>) {
-        json::write_string(out, &format!("{}{}", self.prefix, column.name()));
+    fn key(&self, name: &str, out: &mut Vec<u8>) {
+        json::write_string(out, &format!("{}{name}", self.prefix));
         out.push(b':');
     }
 
@@ -296,8 +310,7 @@ impl Layout {
     pub(super) fn clash(&self, row: &Row<'_>) -> Option<Rejected> {
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let ours = |key: &str| {
-            key.strip_prefix(&self.prefix)
-                .is_some_and(|name| Column::ALL.iter().any(|column| column.name() == name))
+            key.strip_prefix(&self.prefix).is_some_and(|name| self.ours.iter().any(|ours| ours == name))
         };
         let field = row.fields.iter().find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
         Some(Rejected {

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::columns::{Column, ColumnSet};
+use super::columns::{Column, ColumnSet, Heading};
 use super::compose::{Composed, Composer, Line, RowLine};
+use super::dialect::Dialect;
 use super::error::ListError;
 use super::files::{self, Output, WRITE_BUFFER_BYTES};
 use super::form::Form;
@@ -30,10 +31,12 @@ pub enum Target {
 }
 
 /// How results are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Which of our columns.
     pub columns: ColumnSet,
+    /// Another service's columns and words in place of ours.
+    pub dialect: Option<&'static Dialect>,
     /// In front of our columns' names; `None` chooses one where a name is taken.
     pub prefix: Option<String>,
     /// Mailboxes were not asked about (`--offline`, `--dns-only`): what is not settled goes to `.unprobed`.
@@ -120,7 +123,13 @@ pub struct Outputs {
 impl Outputs {
     /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
     pub fn create(target: &Target, form: &Form, options: &WriteOptions) -> Result<Outputs, ListError> {
-        let layout = Layout::new(form, options.prefix.as_deref())?;
+        let columns = headings(options);
+        let extra = [Column::SmtpText, Column::DuplicateOf].map(|column| column.name().into());
+        let names = match options.dialect {
+            Some(_) => columns.iter().map(|column| column.name.clone()).chain(extra).collect(),
+            None => Column::ALL.iter().map(|column| column.name().into()).collect(),
+        };
+        let layout = Layout::new(form, names, options.prefix.as_deref())?;
         let (results, splits) = match target {
             Target::Stdout => {
                 (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
@@ -137,13 +146,12 @@ impl Outputs {
                 (Results::File(results), Some(splits))
             }
         };
-        let mut columns = options.columns.columns();
-        columns.extend(options.originals.then_some(Column::EmailOriginal));
+        let tells = |column: Column| columns.iter().any(|heading| heading.is(column));
         let mut outputs = Outputs {
-            tells_duplicates: columns.contains(&Column::DuplicateOf),
+            tells_duplicates: tells(Column::DuplicateOf),
             before_number: layout.before_added(Column::DuplicateOf),
             composer: Composer {
-                undeliverable_columns: with(&columns, Column::SmtpText),
+                undeliverable_columns: (!tells(Column::SmtpText)).then(|| with(&columns, Column::SmtpText)),
                 columns,
                 layout,
                 splits: splits.is_some(),
@@ -169,7 +177,7 @@ impl Outputs {
 
     fn write_headers(&mut self) -> Result<(), ListError> {
         let Composer { layout, columns, undeliverable_columns, .. } = &self.composer;
-        let header = |columns: &[Column]| {
+        let header = |columns: &[Heading]| {
             let mut header = Vec::new();
             layout.header(columns, &mut header);
             header
@@ -182,8 +190,9 @@ impl Outputs {
             }
             splits.open.write(&users)?;
             splits.risky.write(&told)?;
-            splits.undeliverable.write(&header(undeliverable_columns))?;
-            splits.duplicates.write(&header(&with(columns, Column::DuplicateOf)))?;
+            splits.undeliverable.write(&header(undeliverable_columns.as_ref().unwrap_or(columns)))?;
+            let told = if self.tells_duplicates { told } else { header(&with(columns, Column::DuplicateOf)) };
+            splits.duplicates.write(&told)?;
             splits.suppression.write(b"email\n")?;
             splits.rejected.write(b"line,cause,text\n")?;
         }
@@ -281,10 +290,19 @@ impl Outputs {
     }
 }
 
-/// These columns and another one, if it is not there.
-fn with(columns: &[Column], extra: Column) -> Vec<Column> {
-    let more = (!columns.contains(&extra)).then_some(extra);
-    columns.iter().copied().chain(more).collect()
+/// The columns of the results.
+fn headings(options: &WriteOptions) -> Vec<Heading> {
+    let mut headings = match options.dialect {
+        Some(dialect) => dialect.headings().to_vec(),
+        None => options.columns.columns().into_iter().map(Heading::from).collect(),
+    };
+    headings.extend(options.originals.then(|| Column::EmailOriginal.into()));
+    headings
+}
+
+/// These columns and another one.
+fn with(columns: &[Heading], extra: Column) -> Vec<Heading> {
+    columns.iter().cloned().chain([extra.into()]).collect()
 }
 
 impl Splits {

@@ -37,8 +37,11 @@ impl<'a> Repeats<'a> {
     /// once about each row, in their order.
     pub fn first_of(
         &mut self,
-        rows: impl Iterator<Item = (u64, Option<Key>)>,
+        rows: impl Iterator<Item = (u64, Option<Key>)> + Clone,
     ) -> Result<Vec<Option<u64>>, Error> {
+        if let Known::SoFar(firsts) = &self.known {
+            firsts.expect(rows.clone().filter_map(|(_, key)| key));
+        }
         rows.map(|(record, key)| key.map_or(Ok(None), |key| self.first(record, key))).collect()
     }
 

@@ -21,7 +21,7 @@ const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long the slow name server thinks.
-const DELAY: Duration = Duration::from_millis(600);
+const DELAY: Duration = Duration::from_millis(200);
 
 /// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
 fn ground() -> String {

@@ -83,23 +83,27 @@ impl StateError {
                 "nothing was changed; name another file with `--state FILE`, or move this one away".to_owned()
             }
             StateError::Newer { .. } => {
-                "nothing was changed; use that newer listproof, or another file with `--state FILE`".to_owned()
+                "nothing was changed; use that newer listproof, or another file with `--state FILE`"
+                    .to_owned()
             }
             StateError::OtherUniverse { .. } => {
-                "nothing was changed; use another file with `--state FILE`, or none with `--no-state`".to_owned()
+                "nothing was changed; use another file with `--state FILE`, or none with `--no-state`"
+                    .to_owned()
             }
-            StateError::Missing { .. } => {
-                "name the file with `--state FILE`; `verify` makes it".to_owned()
+            StateError::Missing { .. } => "name the file with `--state FILE`; `verify` makes it".to_owned(),
+            StateError::NoPlace => {
+                "name a file with `--state FILE`, or use none with `--no-state`".to_owned()
             }
-            StateError::NoPlace => "name a file with `--state FILE`, or use none with `--no-state`".to_owned(),
             StateError::Unusable { .. } => {
-                "name a file in a folder of yours with `--state FILE`, or use none with `--no-state`".to_owned()
+                "name a file in a folder of yours with `--state FILE`, or use none with `--no-state`"
+                    .to_owned()
             }
             StateError::NoRun => {
                 "run `listproof verify` over it first, with the same `--state` and the same column".to_owned()
             }
             StateError::Database(_) => {
-                "make room on the disk, then run the same command again: it goes on where it stopped".to_owned()
+                "make room on the disk, then run the same command again: it goes on where it stopped"
+                    .to_owned()
             }
         }
     }

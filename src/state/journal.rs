@@ -5,37 +5,20 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-
 use std::time::SystemTime;
 
 use rusqlite::params;
 
-use super::roster::RunId;
+use super::roster::{Place, RunId};
 use super::{Key, State, StateError, millis, route, wording};
 use crate::address::{Address, Domain};
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding, Reason};
 use crate::route::Route;
+use crate::schedule::Answered;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::Confidence;
-use crate::verdict::evidence::{
-    Attempt, CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed,
-};
-
-/// An answer that counts.
-#[derive(Debug)]
-pub struct Answer {
-    /// The domain asked about.
-    pub domain: Domain,
-    /// Whom the question was about.
-    pub who: Who,
-    /// The address in the question.
-    pub address: Address,
-    /// What was said, by whom and when.
-    pub attempt: Attempt,
-    /// What the lane is keyed by.
-    pub lane: std::sync::Arc<str>,
-}
+use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
 
 /// What was told about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +84,13 @@ impl State {
         Ok(key)
     }
 
-    fn write_reply(&mut self, stage: Stage, reply: &Reply, local: &str, address: &str) -> Result<Written, StateError> {
+    fn write_reply(
+        &mut self,
+        stage: Stage,
+        reply: &Reply,
+        local: &str,
+        address: &str,
+    ) -> Result<Written, StateError> {
         let (shared, parts) = wording::take_apart(&reply.lines, local, address);
         let text = Key::of(&shared);
         if remember(&mut self.noted.texts, text) {
@@ -112,19 +101,25 @@ impl State {
     }
 
     /// Writes where a domain's mail goes.
-    pub fn write_route(&mut self, domain: &Domain, found: &Route, now: SystemTime) -> Result<(), StateError> {
+    pub fn write_route(
+        &mut self,
+        run: RunId,
+        domain: &Domain,
+        found: &Route,
+        now: SystemTime,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         let key = self.write_name(domain.as_str())?;
         let (kind, detail) = route::written(found);
-        let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?)")?;
-        insert.execute(params![key, kind, detail, millis(now)])?;
+        let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
+        insert.execute(params![key, kind, detail, millis(now), run])?;
         Ok(())
     }
 
     /// Writes an answer.
-    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &Answer) -> Result<(), StateError> {
+    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &Answered) -> Result<(), StateError> {
         self.begin_writing()?;
-        let Answer { domain, who, address, attempt, lane } = answer;
+        let Answered { domain, who, address, attempt, lane, .. } = answer;
         let said = &attempt.said;
         let name = self.write_name(domain.as_str())?;
         let exchanger = self.write_name(attempt.exchanger.as_str())?;
@@ -141,9 +136,9 @@ impl State {
             .db
             .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         // Of two answers of one millisecond the second is a millisecond younger.
-        while insert.execute(params![
-            name, who, local, at, run, egress, exchanger, stage, code, text, parts
-        ])? == 0
+        while insert
+            .execute(params![name, who, local, at, run, egress, exchanger, stage, code, text, parts])?
+            == 0
         {
             at += 1;
         }
@@ -169,7 +164,7 @@ impl State {
     pub fn write_settled(
         &mut self,
         run: RunId,
-        address: &Address,
+        (place, address): (Place, &Address),
         inquired: &Inquired,
         told: Told,
         now: SystemTime,
@@ -199,9 +194,9 @@ impl State {
             Some(Unprobed::Budget(wait)) => Some(millis(now + wait)),
             _ => None,
         };
-        let mut insert = self.db.prepare_cached(
-            "INSERT OR REPLACE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         insert.execute(params![
             name,
             local,
@@ -219,8 +214,8 @@ impl State {
         drop(insert);
         if inquired.unprobed.is_none() {
             let mut delete =
-                self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND local = ?")?;
-            delete.execute(params![run, name, local])?;
+                self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;
+            delete.execute(params![run, name, place.0])?;
         }
         Ok(())
     }

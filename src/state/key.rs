@@ -21,6 +21,12 @@ impl Key {
     }
 }
 
+impl std::fmt::LowerHex for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::LowerHex::fmt(&self.0, f)
+    }
+}
+
 impl ToSql for Key {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.into())
@@ -40,6 +46,6 @@ mod tests {
     #[test]
     fn a_number_is_what_other_tools_make_of_the_name() {
         // printf example.com | sha256sum: a379a6f6eeafb9a5...
-        assert_eq!(Key::of("example.com"), Key(0xa379_a6f6_eeaf_b9a5_u64.cast_signed() as i64 >> 1 & i64::MAX));
+        assert_eq!(Key::of("example.com"), Key((0xa379_a6f6_eeaf_b9a5_u64 >> 1).cast_signed()));
     }
 }

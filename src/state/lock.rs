@@ -34,7 +34,10 @@ impl Lock {
         }
         let words = format!("{}, started {}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
         // Whoever can't read who holds it still can't have it.
-        let _ = file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(words.as_bytes()));
+        let _ = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(words.as_bytes()));
         Ok(Lock { _file: file })
     }
 }
@@ -73,7 +76,9 @@ mod tests {
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
         let held = Lock::take(&state, false, now).unwrap();
-        let Err(StateError::Held { holder, .. }) = Lock::take(&state, false, now) else { panic!("held twice") };
+        let Err(StateError::Held { holder, .. }) = Lock::take(&state, false, now) else {
+            panic!("held twice")
+        };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
         assert!(Lock::take(&state, false, now).is_ok());

@@ -48,7 +48,7 @@ pub fn default_file(universe: &Universe) -> Result<PathBuf, StateError> {
     let name = if *universe == Universe::internet() {
         "state.db".to_owned()
     } else {
-        format!("state-{:016x}.db", super::Key::of(&universe.0).0)
+        format!("state-{:016x}.db", super::Key::of(&universe.0))
     };
     Ok(folder.join(name))
 }
@@ -57,7 +57,9 @@ impl State {
     /// A state that is gone when it is dropped. It lives in a file that has no name, so memory stays what it is.
     pub fn temporary() -> Result<State, StateError> {
         let db = Connection::open("")?;
-        db.execute_batch(&format!("PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"))?;
+        db.execute_batch(&format!(
+            "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
+        ))?;
         migrate(&db)?;
         Ok(State::with(db, None))
     }
@@ -73,16 +75,15 @@ impl State {
         create(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| damage(file, error);
-        let is_new = check(&db, file)?;
+        check(&db, file)?;
         db.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{CACHE_KIB};
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(damaged)?;
         migrate(&db).map_err(damaged)?;
-        if is_new {
-            db.execute("INSERT INTO universe VALUES (?)", [&universe.0]).map_err(damaged)?;
-        }
+        let first = "INSERT INTO universe SELECT ? WHERE NOT EXISTS (SELECT 1 FROM universe)";
+        db.execute(first, [&universe.0]).map_err(damaged)?;
         same_universe(&db, file, universe)?;
         Ok(State::with(db, Some(lock)))
     }
@@ -150,8 +151,8 @@ fn refuse_foreign(file: &Path) -> Result<(), StateError> {
     }
 }
 
-/// Is it ours, and can it be read? True for an empty one.
-fn check(db: &Connection, file: &Path) -> Result<bool, StateError> {
+/// Is it ours, or empty, and can it be read?
+fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
     let damaged = |error| damage(file, error);
     let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(damaged);
     let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
@@ -159,11 +160,11 @@ fn check(db: &Connection, file: &Path) -> Result<bool, StateError> {
     if application != APPLICATION_ID && !is_new {
         return Err(StateError::Foreign { file: file.to_owned() });
     }
-    if version > MIGRATIONS.len() as i64 {
-        let known = MIGRATIONS.len() as i64;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > known {
         return Err(StateError::Newer { file: file.to_owned(), found: version, known });
     }
-    Ok(is_new)
+    Ok(())
 }
 
 fn same_universe(db: &Connection, file: &Path, universe: &Universe) -> Result<(), StateError> {

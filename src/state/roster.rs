@@ -3,10 +3,10 @@
 //! Decides: what is fresh enough ([`Fresh`]). Addresses go through the file, sorted by domain, never through memory; a domain's stand
 //! together, so that it can be asked about as a whole.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use rusqlite::{OptionalExtension, ToSql, params};
 use rusqlite::types::ToSqlOutput;
+use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::{Key, State, StateError, millis};
 use crate::address::{Address, Domain};
@@ -21,6 +21,10 @@ impl ToSql for RunId {
     }
 }
 
+/// The place of an address in its list, counted from 1 among those that arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place(pub(super) i64);
+
 /// Which evidence may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fresh {
@@ -28,6 +32,19 @@ pub struct Fresh {
     pub at: SystemTime,
     /// What was gathered after this.
     pub since: SystemTime,
+}
+
+impl Fresh {
+    /// What is still good at this time and not older than that; `None` is any age.
+    pub fn of(at: SystemTime, max_age: Option<Duration>) -> Fresh {
+        let since = max_age.and_then(|age| at.checked_sub(age));
+        Fresh { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    /// Nothing that was known before the run.
+    pub fn nothing() -> Fresh {
+        Fresh { at: super::time(i64::MAX), since: super::time(i64::MAX) }
+    }
 }
 
 /// The addresses of a list on their way into the roster, in the order of the list.
@@ -70,33 +87,35 @@ impl State {
         Ok(Domain::from_dns(&name).ok().map(|domain| (key, domain)))
     }
 
-    /// Up to `most` of a domain's addresses that are still to be asked, those after `after` in their order.
+    /// Up to `most` of a domain's addresses that are still to be asked, those after a place in their order.
     pub fn listed(
         &self,
         run: RunId,
         domain: &Domain,
-        after: &str,
+        after: Place,
         most: usize,
-    ) -> Result<Vec<Address>, StateError> {
+    ) -> Result<Vec<(Place, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT local FROM roster WHERE run = ? AND domain = ? AND local > ? ORDER BY local LIMIT ?",
+            "SELECT place, local FROM roster WHERE run = ? AND domain = ? AND place > ? ORDER BY place LIMIT ?",
         )?;
         let key = Key::of(domain.as_str());
-        let locals = find.query_map(params![run, key, after, most], |row| row.get::<_, String>(0))?;
+        let mut rows = find.query(params![run, key, after.0, most])?;
         let mut listed = Vec::new();
-        for local in locals {
+        while let Some(row) = rows.next()? {
             let known = |_: &str| Ok(domain.clone());
-            listed.extend(Address::parse_with(&format!("{}@{domain}", local?), known).ok());
+            let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
+            if let Ok(address) = Address::parse_with(&text, known) {
+                listed.push((Place(row.get(0)?), address));
+            }
         }
         Ok(listed)
     }
 
-    /// A domain at which nobody is asked.
-    pub fn strike_out(&mut self, run: RunId, domain: Key) -> Result<(), StateError> {
+    /// A domain at which nobody is asked; returns how many addresses that are.
+    pub fn strike_out(&mut self, run: RunId, domain: Key) -> Result<u64, StateError> {
         self.begin_writing()?;
         let mut delete = self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ?")?;
-        delete.execute(params![run, domain])?;
-        Ok(())
+        Ok(delete.execute(params![run, domain])? as u64)
     }
 }
 
@@ -123,11 +142,11 @@ impl Arrivals<'_> {
     pub fn close(self, fresh: Fresh) -> Result<(), StateError> {
         let Arrivals { state, run, .. } = self;
         state.db.execute(
-            "INSERT INTO roster SELECT DISTINCT ?1, arrived.domain, arrived.local FROM arrived
+            "INSERT INTO roster SELECT ?1, domain, min(rowid) AS place, local FROM arrived
              WHERE NOT EXISTS (
                 SELECT 1 FROM settled WHERE settled.domain = arrived.domain AND settled.local = arrived.local
                 AND settled.expires > ?2 AND settled.checked >= ?3
-             ) ORDER BY 2, 3",
+             ) GROUP BY domain, local ORDER BY domain, place",
             params![run, millis(fresh.at), millis(fresh.since)],
         )?;
         state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;

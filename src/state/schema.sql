@@ -24,6 +24,8 @@ CREATE TABLE run (
     ended INTEGER,
     -- Why nothing that servers said in it is judged.
     shut TEXT,
+    -- Keys of the lanes at which too many mailboxes vanished at once, one a line.
+    anomalies TEXT,
     -- Nothing needs to be asked again before this time; and the oldest evidence that was used.
     fresh_until INTEGER,
     oldest INTEGER
@@ -43,15 +45,17 @@ CREATE TABLE route (
     domain INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
     detail TEXT NOT NULL,
-    looked_up INTEGER NOT NULL
+    looked_up INTEGER NOT NULL,
+    run INTEGER NOT NULL
 ) STRICT;
 
--- Who is still to be asked in a run.
+-- Who is still to be asked in a run, by domain, in the order of the list.
 CREATE TABLE roster (
     run INTEGER NOT NULL,
     domain INTEGER NOT NULL,
+    place INTEGER NOT NULL,
     local TEXT NOT NULL,
-    PRIMARY KEY (run, domain, local)
+    PRIMARY KEY (run, domain, place)
 ) STRICT, WITHOUT ROWID;
 
 -- Each answer that counts, as it came. `who`: 0 a listed address, 1 a made-up name, 2 `postmaster`.

@@ -100,7 +100,10 @@ mod tests {
     #[test]
     fn replies_that_differ_in_names_ids_and_times_share_their_words() {
         for (one, other) in [
-            ("5.1.1 <jane@acme.example>: Recipient address rejected", "5.1.1 <jane@acme.example>: Recipient address rejected"),
+            (
+                "5.1.1 <jane@acme.example>: Recipient address rejected",
+                "5.1.1 <jane@acme.example>: Recipient address rejected",
+            ),
             ("5.1.1 No such user d2e1a72fcca58-7f3b - gsmtp", "5.1.1 No such user 77a0f3 - gsmtp"),
             (
                 "5.4.1 Access denied. [AM0EUR02FT003.eop.example 2026-01-05T09:00:00.000Z 08DE2F1A2B3C4D5E]",

@@ -30,7 +30,7 @@ pub struct Checked {
 /// Looks at addresses without asking anybody, each as it comes, so that a stream of them never ends up in memory.
 pub struct Offline {
     intake: Intake,
-    found: Found<'static>,
+    found: Found,
     risky_roles: bool,
 }
 
@@ -75,7 +75,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let stop = Stop::on_signals()?;
     let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let facts = Facts { recall: Recall::of(&state, policy), policy, run: run.id, fresh };
+    let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh };
     let mut found = Found::of(facts, outcome.whole, job.network.clock.now().wall);
     let record = |seen| told::record(&mut found, seen, settings.risky_roles);
     let records = seen.into_iter().map(record).collect::<Result<_, _>>()?;

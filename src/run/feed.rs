@@ -7,6 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use rusqlite::Connection;
+
 use super::found::{is_worth_asking, stops};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
@@ -94,7 +96,7 @@ impl Feed {
         policy: &Policy,
         now: SystemTime,
     ) -> Result<Option<Order>, StateError> {
-        let mut recall = Recall::of(state, *policy);
+        let mut recall = state.recall(*policy);
         while let Some(key) = self.next_waiting(lane) {
             let (Some(domain), Some(LookedUp { route, .. })) = (recall.domain(key)?, recall.route(key)?)
             else {
@@ -137,7 +139,7 @@ impl Feed {
         domain: Key,
         place: Place,
         address: Address,
-        recall: &mut Recall<'_>,
+        recall: &mut Recall<&Connection>,
     ) -> Result<Listed, StateError> {
         let target = Target(self.next_target);
         self.next_target = self.next_target.wrapping_add(1);

@@ -3,9 +3,10 @@
 //! Decides: which facts count: those of this run, and older ones that are still fresh. Must not: judge.
 
 use std::collections::{BTreeSet, HashMap};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+use rusqlite::Connection;
 
 use super::intake::Seen;
 use super::told;
@@ -32,17 +33,17 @@ pub struct Whole {
 }
 
 /// Puts evidence together.
-pub struct Found<'a> {
-    facts: Option<Facts<'a>>,
+pub struct Found {
+    facts: Option<Facts>,
     whole: Whole,
     now: SystemTime,
-    domains: HashMap<Domain, Rc<DomainFacts>>,
+    domains: HashMap<Domain, Arc<DomainFacts>>,
 }
 
 /// Where facts come from.
-pub struct Facts<'a> {
+pub struct Facts {
     /// The state.
-    pub recall: Recall<'a>,
+    pub recall: Recall<Connection>,
     /// The rules of the day.
     pub policy: Policy,
     /// The run that is told about.
@@ -79,14 +80,14 @@ pub struct Known {
 /// So many domains are remembered. Rows of one domain often stand together, and a list has a few that many rows share.
 const REMEMBERED_DOMAINS: usize = 1 << 15;
 
-impl<'a> Found<'a> {
+impl Found {
     /// With facts of a state. `now` is the end of the run.
-    pub fn of(facts: Facts<'a>, whole: Whole, now: SystemTime) -> Found<'a> {
+    pub fn of(facts: Facts, whole: Whole, now: SystemTime) -> Found {
         Found { facts: Some(facts), whole, now, domains: HashMap::new() }
     }
 
     /// Nothing was asked, for this reason.
-    pub fn nothing(unprobed: Unprobed, now: SystemTime) -> Found<'a> {
+    pub fn nothing(unprobed: Unprobed, now: SystemTime) -> Found {
         let whole = Whole { unprobed: Some(unprobed), ..Whole::default() };
         Found { facts: None, whole, now, domains: HashMap::new() }
     }
@@ -181,14 +182,14 @@ impl<'a> Found<'a> {
         Ok(inquired)
     }
 
-    fn domain(&mut self, address: &Address) -> Result<Option<Rc<DomainFacts>>, StateError> {
+    fn domain(&mut self, address: &Address) -> Result<Option<Arc<DomainFacts>>, StateError> {
         let (Some(facts), Some(domain)) = (&mut self.facts, address.domain()) else {
             return Ok(None);
         };
         if let Some(known) = self.domains.get(domain) {
             return Ok(Some(known.clone()));
         }
-        let known = Rc::new(facts.domain(domain)?);
+        let known = Arc::new(facts.domain(domain)?);
         if self.domains.len() == REMEMBERED_DOMAINS {
             self.domains.clear();
         }
@@ -213,7 +214,7 @@ impl<'a> Found<'a> {
     }
 }
 
-impl Facts<'_> {
+impl Facts {
     fn domain(&self, domain: &Domain) -> Result<DomainFacts, StateError> {
         let key = Key::of(domain.as_str());
         let Some(LookedUp { route, at, run }) = self.recall.route(key)? else {

@@ -32,7 +32,7 @@ use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
 use crate::smtp::transcript::Transcript;
 use crate::smtp::{self};
-use crate::state::recall::{LookedUp, Recall};
+use crate::state::recall::LookedUp;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
 use crate::state::{Key, State};
@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
 
     /// A route that was looked up lately.
     fn known_route(&self, domain: Key) -> Result<Option<Route>, Error> {
-        let known = Recall::of(self.state, self.job.policy).route(domain)?;
+        let known = self.state.recall(self.job.policy).route(domain)?;
         let is_fresh = |known: &LookedUp| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
             told::is_route_fresh(&fact, known.at, self.fresh)

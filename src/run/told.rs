@@ -14,7 +14,7 @@ use crate::verdict::evidence::{CatchAll, Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, Record, decide};
 
 /// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
-pub fn record(found: &mut Found<'_>, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
+pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
     let known = found.known(seen)?;
     Ok(judged(known, risky_roles, found.now()))
 }

@@ -3,24 +3,26 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
 //! only one, judges and writes every row. Memory holds neither rows nor addresses nor answers: those are in the state.
 
-use super::ahead::{self, Looked};
+use super::ahead;
 use super::found::{Facts, Found, Whole};
-use super::intake::{Look, Seen};
+use super::intake::{Intake, Look};
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
 use super::repeats::Repeats;
 use super::stop::Stop;
 use super::told;
+use crate::address::Address;
 use crate::error::Error;
-use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::batch::Batch;
+use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
 use crate::settings::{Place, Reach, Settings};
-use crate::state::State;
 use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
+use crate::state::{State, StateError};
 use crate::verdict::evidence::{Form, Unprobed};
 
 /// What is to be done.
@@ -77,24 +79,36 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         None => Clock::system().now(),
         Some(asking) => asking.job.network.clock.now(),
     };
-    let mut found = match &asking {
-        None => Found::nothing(Unprobed::Offline, now.wall),
-        Some(asking) => asking.found(outcome.whole.clone()),
-    };
     let mut repeats = Repeats::of(&list, how);
-    ahead::each(&list, how, |looked| match looked {
-        Looked::Rejected(rejected) => Ok(outputs.reject(&rejected)?),
-        Looked::Row(row, mut seen) => {
-            let repaired = seen.repaired.take();
-            let first = match seen.form.address() {
-                Some(address) => repeats.first_of(row.record, address)?,
-                None => None,
-            };
-            let record = told::record(&mut found, seen, *risky_roles)?;
-            Ok(outputs.write(&row, &record, repaired.as_deref(), first)?)
-        }
+    let (keys, compose) = (repeats.keys(), outputs.composer());
+    let judges = ahead::hands(|| {
+        let found = match &asking {
+            None => Found::nothing(Unprobed::Offline, now.wall),
+            Some(asking) => asking.found(outcome.whole.clone())?,
+        };
+        Ok::<_, Error>(Judge { intake: Intake::new(how), found })
     })?;
-    drop(found);
+    let judge = |judge: &mut Judge, batch: &Batch| -> Result<Composed, StateError> {
+        let mut composed = Composed::default();
+        for entry in batch.entries() {
+            match entry {
+                Entry::Rejected(rejected) => composed.reject(rejected),
+                Entry::Row(row) => {
+                    let mut seen = judge.intake.look(row.address());
+                    let repaired = seen.repaired.take();
+                    let key = seen.form.address().map(|address| keys.of(address));
+                    let record = told::record(&mut judge.found, seen, *risky_roles)?;
+                    compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
+                }
+            }
+        }
+        Ok(composed)
+    };
+    ahead::each(&list, judges, judge, |composed| {
+        let composed = composed?;
+        let firsts = repeats.first_of(composed.keys())?;
+        Ok(outputs.write_all(&composed, &firsts)?)
+    })?;
     if let Some(asking) = &mut asking {
         asking.end(&outcome)?;
     }
@@ -117,6 +131,12 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     };
     finished.summary(summary.json().as_bytes())?;
     Ok(summary)
+}
+
+/// What a worker judges rows with.
+struct Judge {
+    intake: Intake,
+    found: Found,
 }
 
 /// A run that asks, with its state.
@@ -154,11 +174,8 @@ impl Asking {
     async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
-            ahead::each(list, how, |looked| {
-                if let Looked::Row(_, Seen { form: Form::Fine(address), .. }) = looked {
-                    arrivals.arrive(&address)?;
-                }
-                Ok(())
+            ahead::each(list, ahead::intakes(how), addresses, |addresses| {
+                Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
             })?;
             arrivals.close(self.fresh)?;
         }
@@ -166,11 +183,11 @@ impl Asking {
         probing::ask(&self.job, &mut self.state, self.run, self.fresh, stop, &mut progress).await
     }
 
-    fn found(&self, whole: Whole) -> Found<'_> {
+    fn found(&self, whole: Whole) -> Result<Found, Error> {
         let policy = self.job.policy;
-        let recall = Recall::of(&self.state, policy);
+        let recall = Recall::of(self.state.reader()?, policy);
         let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh };
-        Found::of(facts, whole, self.job.network.clock.now().wall)
+        Ok(Found::of(facts, whole, self.job.network.clock.now().wall))
     }
 
     /// Ends the run, unless somebody is still to be asked in it: then the same command goes on with it.
@@ -180,6 +197,18 @@ impl Asking {
         }
         Ok(())
     }
+}
+
+/// The addresses of a batch that can be asked about.
+fn addresses(intake: &mut Intake, batch: &Batch) -> Vec<Address> {
+    let fine = batch.entries().filter_map(|entry| match entry {
+        Entry::Row(row) => match intake.look(row.address()).form {
+            Form::Fine(address) => Some(address),
+            _ => None,
+        },
+        Entry::Rejected(_) => None,
+    });
+    fine.collect()
 }
 
 fn unasked() -> Outcome {

@@ -22,6 +22,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use error::StateError;
 pub use key::Key;
 pub use lock::Lock;
+use open::Readers;
 pub use open::{Universe, default_file};
 
 use rusqlite::Connection;
@@ -31,15 +32,17 @@ pub struct State {
     db: Connection,
     /// Held as long as the state is open; `None` for a temporary one.
     _lock: Option<Lock>,
+    /// More connections for those who only read.
+    readers: Readers,
     /// Numbers that are known to stand in their tables.
     noted: journal::Noted,
 }
 
 impl State {
-    fn with(db: Connection, lock: Option<Lock>) -> State {
+    fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, noted: journal::Noted::default() }
+        State { db, _lock: lock, readers, noted: journal::Noted::default() }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Decides: what is refused, before anything is changed: foreign files, newer versions, other universes. Files are
 //! readable by their owner only, and so is the folder that is made for them.
 
+use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,10 @@ const APPLICATION_ID: i64 = 0x6c70_7266;
 const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
 /// Memory for pages of the file.
 const CACHE_KIB: i64 = 48 << 10;
+/// And for each of those who only read.
+const READER_CACHE_KIB: i64 = 16 << 10;
+/// So many can read a temporary state at once.
+const READERS: usize = 8;
 /// How long another tool that reads or writes the file is waited for.
 const BUSY: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -54,14 +59,32 @@ pub fn default_file(universe: &Universe) -> Result<PathBuf, StateError> {
 }
 
 impl State {
-    /// A state that is gone when it is dropped. It lives in a file that has no name, so memory stays what it is.
+    /// A state that is gone when it is dropped, or when the process ends in any way: its file has no name any more. So
+    /// memory stays what it is.
     pub fn temporary() -> Result<State, StateError> {
-        let db = Connection::open("")?;
+        let unusable = |source| StateError::Unusable { file: std::env::temp_dir(), source };
+        let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
+        let db = connect(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         db.execute_batch(&format!(
             "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
         ))?;
         migrate(&db)?;
-        Ok(State::with(db, None))
+        let mut readers = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            readers.push(reader(file.path())?);
+        }
+        Ok(State::with(db, Readers::Open(RefCell::new(readers)), None))
+    }
+
+    /// A connection for somebody who only reads what was committed.
+    pub fn reader(&self) -> Result<Connection, StateError> {
+        match &self.readers {
+            Readers::Of(file) => reader(file),
+            Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Unusable {
+                file: std::env::temp_dir(),
+                source: io::Error::other("too many readers"),
+            }),
+        }
     }
 
     /// Opens a state file for a run, or makes it.
@@ -85,7 +108,7 @@ impl State {
         let first = "INSERT INTO universe SELECT ? WHERE NOT EXISTS (SELECT 1 FROM universe)";
         db.execute(first, [&universe.0]).map_err(damaged)?;
         same_universe(&db, file, universe)?;
-        Ok(State::with(db, Some(lock)))
+        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
     /// Opens a state file that must exist, for its owner. Whatever it is about.
@@ -94,7 +117,7 @@ impl State {
         let lock = Lock::take(file, false, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db).map_err(|error| damage(file, error))?;
-        Ok(State::with(db, Some(lock)))
+        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
     /// Opens a state file for reading, also while a run holds it.
@@ -105,13 +128,27 @@ impl State {
         refuse_foreign(file)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         check(&db, file)?;
-        Ok(State::with(db, None))
+        Ok(State::with(db, Readers::Of(file.to_owned()), None))
     }
 
     /// Refuses a state of another universe.
     pub fn must_be_about(&self, file: &Path, universe: &Universe) -> Result<(), StateError> {
         same_universe(&self.db, file, universe)
     }
+}
+
+/// Where more connections come from.
+pub(super) enum Readers {
+    /// The file.
+    Of(PathBuf),
+    /// Those that were opened while the file had a name.
+    Open(RefCell<Vec<Connection>>),
+}
+
+fn reader(file: &Path) -> Result<Connection, StateError> {
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB};"))?;
+    Ok(db)
 }
 
 fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {

@@ -3,11 +3,12 @@
 //! Decides: nothing. A reply is read anew each time, so a better rule needs no new question. Must not: take a name for
 //! another: numbers are looked up and names compared. What can't be read back counts as not known.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::roster::RunId;
 use super::{Key, State, StateError, route, time, wording};
@@ -25,12 +26,17 @@ use crate::verdict::evidence::{
 /// The columns of an answer.
 const ANSWER: &str = "at, exchanger, stage, code, text, parts";
 
-/// Reads facts.
-pub struct Recall<'a> {
-    state: &'a State,
+/// Reads facts, over a connection of its own ([`State::reader`]) or over the one that writes.
+pub struct Recall<D> {
+    db: D,
+    reader: Reader,
+}
+
+/// Reads replies, and remembers names and texts.
+struct Reader {
     policy: Policy,
     names: HashMap<Key, Option<Domain>>,
-    texts: HashMap<Key, Option<Rc<str>>>,
+    texts: HashMap<Key, Option<Arc<str>>>,
 }
 
 /// The end of the questions about an address.
@@ -59,10 +65,17 @@ pub struct LookedUp {
     pub run: RunId,
 }
 
-impl<'a> Recall<'a> {
+impl State {
+    /// Reads what is known, also what was not committed yet.
+    pub fn recall(&self, policy: Policy) -> Recall<&Connection> {
+        Recall::of(&self.db, policy)
+    }
+}
+
+impl<D: Borrow<Connection>> Recall<D> {
     /// Reads by these rules.
-    pub fn of(state: &'a State, policy: Policy) -> Recall<'a> {
-        Recall { state, policy, names: HashMap::new(), texts: HashMap::new() }
+    pub fn of(db: D, policy: Policy) -> Recall<D> {
+        Recall { db, reader: Reader { policy, names: HashMap::new(), texts: HashMap::new() } }
     }
 
     /// What came of the questions about an address; `now` is what a wait is counted from.
@@ -72,7 +85,9 @@ impl<'a> Recall<'a> {
         address: &Address,
         now: SystemTime,
     ) -> Result<Option<Settled>, StateError> {
-        let mut find = self.state.db.prepare_cached(
+        let Recall { db, reader } = self;
+        let db: &Connection = (*db).borrow();
+        let mut find = db.prepare_cached(
             "SELECT run, catch_all, control, positive, trouble, unprobed, again, reason, checked, expires
              FROM settled WHERE domain = ? AND local = ?",
         )?;
@@ -82,17 +97,19 @@ impl<'a> Recall<'a> {
         };
         let run = RunId(row.get(0)?);
         let inquired = Inquired {
-            attempts: self.attempts(run, domain, address)?,
+            attempts: reader.attempts(db, run, domain, address)?,
             catch_all: match row.get_ref(1)?.as_str_or_null().unwrap_or_default() {
                 Some("yes") => match row.get::<_, Option<i64>>(2)? {
-                    Some(at) => self.made_up_at(domain, address, at)?,
+                    Some(at) => reader.made_up_at(db, domain, address, at)?,
                     None => CatchAll::NotAsked,
                 },
                 Some("no.control") => CatchAll::No(Proof::Control),
                 Some("no.unclear_control") => CatchAll::No(Proof::UnclearControl),
                 Some("no.listed") => CatchAll::No(Proof::Listed),
                 Some("unclear") => CatchAll::Unclear,
-                Some("failed") => self.trouble(row.get(2)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed),
+                Some("failed") => {
+                    reader.trouble(db, row.get(2)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed)
+                }
                 _ => CatchAll::NotAsked,
             },
             positive: match row.get_ref(3)?.as_str_or_null().unwrap_or_default() {
@@ -101,7 +118,7 @@ impl<'a> Recall<'a> {
                 Some("silent") => Positive::Silent,
                 _ => Positive::NotAsked,
             },
-            trouble: self.trouble(row.get(4)?)?,
+            trouble: reader.trouble(db, row.get(4)?)?,
             unprobed: unprobed(row, now)?,
             ..Inquired::default()
         };
@@ -116,15 +133,8 @@ impl<'a> Recall<'a> {
         domain: Key,
         address: &Address,
     ) -> Result<Vec<Attempt>, StateError> {
-        let mut find = self.state.db.prepare_cached(&format!(
-            "SELECT {ANSWER} FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ? ORDER BY at"
-        ))?;
-        let mut rows = find.query(params![domain, address.local(), run])?;
-        let mut attempts = Vec::new();
-        while let Some(row) = rows.next()? {
-            attempts.extend(self.attempt(row, address)?);
-        }
-        Ok(attempts)
+        let Recall { db, reader } = self;
+        reader.attempts((*db).borrow(), run, domain, address)
     }
 
     /// What servers said about made-up names of a domain in this run or since then, and about its `postmaster` in this
@@ -135,7 +145,9 @@ impl<'a> Recall<'a> {
         domain: &Domain,
         since: SystemTime,
     ) -> Result<Vec<(Who, Address, Attempt)>, StateError> {
-        let mut find = self.state.db.prepare_cached(&format!(
+        let Recall { db, reader } = self;
+        let db: &Connection = (*db).borrow();
+        let mut find = db.prepare_cached(&format!(
             "SELECT {ANSWER}, who, local FROM answer
              WHERE domain = ?1 AND who IN (1, 2) AND (run = ?3 OR who = 1 AND at >= ?2) ORDER BY at"
         ))?;
@@ -145,7 +157,7 @@ impl<'a> Recall<'a> {
             let who = if row.get::<_, i64>(6)? == 1 { Who::MadeUp } else { Who::Postmaster };
             let text = format!("{}@{domain}", row.get_ref(7)?.as_str().unwrap_or_default());
             let Ok(address) = Address::parse(&text) else { continue };
-            if let Some(attempt) = self.attempt(row, &address)? {
+            if let Some(attempt) = reader.attempt(db, row, &address)? {
                 controls.push((who, address, attempt));
             }
         }
@@ -154,10 +166,9 @@ impl<'a> Recall<'a> {
 
     /// Where a domain's mail goes.
     pub fn route(&self, domain: Key) -> Result<Option<LookedUp>, StateError> {
-        let mut find = self
-            .state
-            .db
-            .prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
+        let db: &Connection = self.db.borrow();
+        let mut find =
+            db.prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
         let mut rows = find.query([domain])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
@@ -171,13 +182,45 @@ impl<'a> Recall<'a> {
 
     /// Did this exchanger clearly answer for another domain?
     pub fn serves_others(&self, exchanger: &Domain, domain: Key) -> Result<bool, StateError> {
-        let mut find =
-            self.state.db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND domain <> ?")?;
+        let db: &Connection = self.db.borrow();
+        let mut find = db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND domain <> ?")?;
         Ok(find.exists(params![Key::of(exchanger.as_str()), domain])?)
     }
 
-    fn made_up_at(&mut self, domain: Key, address: &Address, at: i64) -> Result<CatchAll, StateError> {
-        let mut find = self.state.db.prepare_cached(&format!(
+    /// The name with this number.
+    pub fn domain(&mut self, key: Key) -> Result<Option<Domain>, StateError> {
+        let Recall { db, reader } = self;
+        reader.domain((*db).borrow(), key)
+    }
+}
+
+impl Reader {
+    fn attempts(
+        &mut self,
+        db: &Connection,
+        run: RunId,
+        domain: Key,
+        address: &Address,
+    ) -> Result<Vec<Attempt>, StateError> {
+        let mut find = db.prepare_cached(&format!(
+            "SELECT {ANSWER} FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ? ORDER BY at"
+        ))?;
+        let mut rows = find.query(params![domain, address.local(), run])?;
+        let mut attempts = Vec::new();
+        while let Some(row) = rows.next()? {
+            attempts.extend(self.attempt(db, row, address)?);
+        }
+        Ok(attempts)
+    }
+
+    fn made_up_at(
+        &mut self,
+        db: &Connection,
+        domain: Key,
+        address: &Address,
+        at: i64,
+    ) -> Result<CatchAll, StateError> {
+        let mut find = db.prepare_cached(&format!(
             "SELECT {ANSWER}, local FROM answer WHERE domain = ? AND who = 1 AND at = ?"
         ))?;
         let mut rows = find.query(params![domain, at])?;
@@ -189,37 +232,44 @@ impl<'a> Recall<'a> {
             return Ok(CatchAll::NotAsked);
         };
         Ok(self
-            .attempt(row, &made_up)?
+            .attempt(db, row, &made_up)?
             .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Box::new(attempt))))
     }
 
     /// An answer in a row that begins with the columns of [`ANSWER`].
-    fn attempt(&mut self, row: &Row<'_>, address: &Address) -> Result<Option<Attempt>, StateError> {
-        let Some(exchanger) = self.domain(row.get(1)?)? else {
+    fn attempt(
+        &mut self,
+        db: &Connection,
+        row: &Row<'_>,
+        address: &Address,
+    ) -> Result<Option<Attempt>, StateError> {
+        let Some(exchanger) = self.domain(db, row.get(1)?)? else {
             return Ok(None);
         };
-        let said = self.said(row, 2, &exchanger, address.local(), &address.to_string())?;
+        let said = self.said(db, row, 2, &exchanger, address.local(), &address.to_string())?;
         Ok(said.map(|said| Attempt { exchanger, at: at(row), said }))
     }
 
-    fn trouble(&mut self, id: Option<i64>) -> Result<Option<Trouble>, StateError> {
+    fn trouble(&mut self, db: &Connection, id: Option<i64>) -> Result<Option<Trouble>, StateError> {
         let Some(id) = id else {
             return Ok(None);
         };
-        let mut find = self.state.db.prepare_cached(
+        let mut find = db.prepare_cached(
             "SELECT at, exchanger, stage, code, text, parts, finding FROM trouble WHERE id = ?",
         )?;
         let mut rows = find.query([id])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let Some(exchanger) = self.domain(row.get(1)?)? else {
+        let Some(exchanger) = self.domain(db, row.get(1)?)? else {
             return Ok(None);
         };
         let finding = row.get_ref(6)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
         let what = match finding {
             Some(finding) => Some(Obstacle::Broken(finding)),
-            None => self.said(row, 2, &exchanger, "@", "@")?.map(|said| Obstacle::Refused(Box::new(said))),
+            None => {
+                self.said(db, row, 2, &exchanger, "@", "@")?.map(|said| Obstacle::Refused(Box::new(said)))
+            }
         };
         Ok(what.map(|what| Trouble { exchanger, at: at(row), what }))
     }
@@ -227,6 +277,7 @@ impl<'a> Recall<'a> {
     /// A reply in the columns `stage, code, text, parts` from `first` on.
     fn said(
         &mut self,
+        db: &Connection,
         row: &Row<'_>,
         first: usize,
         exchanger: &Domain,
@@ -234,7 +285,7 @@ impl<'a> Recall<'a> {
         address: &str,
     ) -> Result<Option<Said>, StateError> {
         let stage = row.get_ref(first)?.as_str().ok().and_then(Stage::from_word);
-        let (Some(stage), Some(shared)) = (stage, self.text(row.get(first + 2)?)?) else {
+        let (Some(stage), Some(shared)) = (stage, self.text(db, row.get(first + 2)?)?) else {
             return Ok(None);
         };
         let parts = row.get_ref(first + 3)?.as_str_or_null().unwrap_or_default();
@@ -245,12 +296,11 @@ impl<'a> Recall<'a> {
         Ok(Some(Said { stage, reply, meaning }))
     }
 
-    /// The name with this number.
-    pub fn domain(&mut self, key: Key) -> Result<Option<Domain>, StateError> {
+    fn domain(&mut self, db: &Connection, key: Key) -> Result<Option<Domain>, StateError> {
         if let Some(known) = self.names.get(&key) {
             return Ok(known.clone());
         }
-        let mut find = self.state.db.prepare_cached("SELECT name FROM name WHERE id = ?")?;
+        let mut find = db.prepare_cached("SELECT name FROM name WHERE id = ?")?;
         let name = find.query_row([key], |row| row.get::<_, String>(0)).optional()?;
         let domain = name.and_then(|name| Domain::from_dns(&name).ok());
         bound(&mut self.names);
@@ -258,12 +308,12 @@ impl<'a> Recall<'a> {
         Ok(domain)
     }
 
-    fn text(&mut self, key: Key) -> Result<Option<Rc<str>>, StateError> {
+    fn text(&mut self, db: &Connection, key: Key) -> Result<Option<Arc<str>>, StateError> {
         if let Some(known) = self.texts.get(&key) {
             return Ok(known.clone());
         }
-        let mut find = self.state.db.prepare_cached("SELECT text FROM text WHERE id = ?")?;
-        let text = find.query_row([key], |row| row.get::<_, String>(0)).optional()?.map(Rc::from);
+        let mut find = db.prepare_cached("SELECT text FROM text WHERE id = ?")?;
+        let text = find.query_row([key], |row| row.get::<_, String>(0)).optional()?.map(Arc::from);
         bound(&mut self.texts);
         self.texts.insert(key, text.clone());
         Ok(text)

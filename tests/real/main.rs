@@ -1,4 +1,4 @@
-//! Real mail servers behind real name servers: what Postfix, Exim, OpenSMTPD, Haraka and aiosmtpd say, and what `listproof` makes of it.
+//! Real mail servers behind real name servers: what Postfix, Exim, `OpenSMTPD`, Haraka and aiosmtpd say, and what `listproof` makes of it.
 //!
 //! Each file in `scenarios/` is one situation, named as a sentence, and gives two tests: `servers_say` checks
 //! by a dialogue of our own that the lab answers as the scenario promises (else a right verdict would prove

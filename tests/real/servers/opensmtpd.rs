@@ -1,4 +1,4 @@
-//! OpenSMTPD: its paths are fixed when it is built, so each has a mount namespace of its own.
+//! `OpenSMTPD`: its paths are fixed when it is built, so each has a mount namespace of its own.
 //!
 //! A scenario gives the lines of `smtpd.conf` behind the one that listens.
 

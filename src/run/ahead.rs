@@ -1,9 +1,10 @@
 //! Reads a list and has its rows worked on by other threads, a few batches ahead of whoever takes the outcomes.
 //!
 //! Decides: nothing. Batches are dealt to the workers in turn and taken back in the same turn, so outcomes come in the
-//! order of the list, whichever thread was faster. Must not: judge. Fails: where the reader or the taker does.
+//! order of the list, whichever thread was faster. What was taken goes back to be filled again: memory that is at hand is
+//! worth more than memory that the system has to find. Must not: judge. Fails: where the reader or the taker does.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::intake::{Intake, Look};
@@ -17,54 +18,72 @@ const WAITING: usize = 2;
 const MOST_WORKERS: usize = 6;
 
 /// Does `work` on each batch of a list on other threads, and hands the outcomes to `take` in the order of the list.
-pub fn each<T: Send>(
+///
+/// `work` may get an outcome that was taken, and overwrites it.
+pub fn each<T: Default + Send>(
     list: &List,
     how: Look,
-    work: impl Fn(&mut Intake, &Batch) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<(), Error>,
+    work: impl Fn(&mut Intake, &Batch, &mut T) + Sync,
+    mut take: impl FnMut(&mut T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     // Reading and taking together are as much work as one worker has.
     let workers = thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, MOST_WORKERS));
     let work = &work;
     thread::scope(|threads| {
-        let (mut dealt, mut done) = (Vec::new(), Vec::new());
+        let (mut desks, mut done) = (Vec::new(), Vec::new());
+        let (empty, emptied) = channel();
         for _ in 0..workers {
             let (deal, batches) = sync_channel(WAITING);
             let (give, outcomes) = sync_channel(WAITING);
-            dealt.push(deal);
-            done.push(outcomes);
-            threads.spawn(move || worker(how, work, &batches, &give));
+            let (taken, back) = channel();
+            desks.push(deal);
+            done.push((outcomes, taken));
+            let empty = empty.clone();
+            threads.spawn(move || worker(how, work, &Desk { batches, empty, give, back }));
         }
-        threads.spawn(move || read(list, &dealt));
+        threads.spawn(move || read(list, &desks, &emptied));
         // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
-        for outcomes in done.iter().cycle() {
-            match outcomes.recv() {
-                Ok(outcome) => take(outcome?)?,
-                Err(_) => break,
-            }
+        for (outcomes, taken) in done.iter().cycle() {
+            let Ok(outcome) = outcomes.recv() else { break };
+            let mut outcome = outcome?;
+            take(&mut outcome)?;
+            // A worker that is done needs nothing more.
+            let _ = taken.send(outcome);
         }
         Ok(())
     })
 }
 
-fn worker<T>(
-    how: Look,
-    work: impl Fn(&mut Intake, &Batch) -> T,
-    batches: &Receiver<Result<Batch, ListError>>,
-    give: &SyncSender<Result<T, ListError>>,
-) {
+/// What a worker gets and gives.
+struct Desk<T> {
+    batches: Receiver<Result<Batch, ListError>>,
+    /// Back to the reader.
+    empty: Sender<Batch>,
+    give: SyncSender<Result<T, ListError>>,
+    /// From the taker.
+    back: Receiver<T>,
+}
+
+fn worker<T: Default>(how: Look, work: impl Fn(&mut Intake, &Batch, &mut T), desk: &Desk<T>) {
     let mut intake = Intake::new(how);
-    for batch in batches {
-        if give.send(batch.map(|batch| work(&mut intake, &batch))).is_err() {
+    for batch in &desk.batches {
+        let outcome = batch.map(|batch| {
+            let mut outcome = desk.back.try_recv().unwrap_or_default();
+            work(&mut intake, &batch, &mut outcome);
+            // A reader that is done needs nothing more.
+            let _ = desk.empty.send(batch);
+            outcome
+        });
+        if desk.give.send(outcome).is_err() {
             return;
         }
     }
 }
 
 /// Deals the batches. The first worker that gets no more ends the taking.
-fn read(list: &List, dealt: &[SyncSender<Result<Batch, ListError>>]) {
-    let mut turns = dealt.iter().cycle();
-    let mut deal = |batch| turns.next().is_some_and(|worker| worker.send(batch).is_ok());
+fn read(list: &List, desks: &[SyncSender<Result<Batch, ListError>>], emptied: &Receiver<Batch>) {
+    let mut turns = desks.iter().cycle();
+    let mut deal = |batch| turns.next().is_some_and(|desk| desk.send(batch).is_ok());
     let mut rows = match list.rows() {
         Ok(rows) => rows,
         Err(error) => {
@@ -73,10 +92,11 @@ fn read(list: &List, dealt: &[SyncSender<Result<Batch, ListError>>]) {
         }
     };
     loop {
-        let batch = Batch::fill(&mut rows);
-        let is_last = batch.as_ref().map_or(true, Batch::is_empty);
+        let mut batch = emptied.try_recv().unwrap_or_default();
+        let filled = batch.fill(&mut rows);
+        let is_last = filled.is_err() || batch.is_empty();
         // Nobody takes when the taker gave up.
-        if !deal(batch) || is_last {
+        if !deal(filled.map(|()| batch)) || is_last {
             return;
         }
     }

@@ -79,7 +79,7 @@ struct Memory {
 /// Places for domains to begin with, so that one address costs nothing.
 const FIRST_PLACES: usize = 1 << 8;
 /// Far more than this costs more in memory than it saves.
-const MOST_PLACES: usize = 1 << 16;
+const MOST_PLACES: usize = 1 << 17;
 
 impl Memory {
     fn hash(&self, domain: &str) -> u64 {

@@ -78,8 +78,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let now = clock.now();
     let mut repeats = Repeats::of(&list, how);
     let (keys, compose) = (repeats.keys(), outputs.composer());
-    let judge = |intake: &mut Intake, batch: &Batch| {
-        let mut composed = Composed::default();
+    let judge = |intake: &mut Intake, batch: &Batch, composed: &mut Composed| {
+        composed.clear();
         for entry in batch.entries() {
             match entry {
                 Entry::Rejected(rejected) => composed.reject(rejected),
@@ -88,15 +88,14 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
                     let repaired = seen.repaired.take();
                     let key = seen.form.address().map(|address| keys.of(address));
                     let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
-                    compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
+                    compose.row(&row, &record, repaired.as_deref(), key, composed);
                 }
             }
         }
-        composed
     };
     ahead::each(&list, how, judge, |composed| {
         let firsts = repeats.first_of(composed.keys())?;
-        Ok(outputs.write_all(&composed, &firsts)?)
+        Ok(outputs.write_all(composed, &firsts)?)
     })?;
     let finished = outputs.finish()?;
     let exit = outcome.early_exit(&stop).unwrap_or_else(|| verify.gates.exit(&finished.counts));
@@ -121,18 +120,18 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 
 /// The first pass: who is to be asked about.
 fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
-    let addresses = |intake: &mut Intake, batch: &Batch| {
-        let fine = batch.entries().filter_map(|entry| match entry {
+    let addresses = |intake: &mut Intake, batch: &Batch, addresses: &mut Vec<Address>| {
+        addresses.clear();
+        addresses.extend(batch.entries().filter_map(|entry| match entry {
             Entry::Row(row) => match intake.look(row.address()).form {
                 Form::Fine(address) => Some(address),
                 _ => None,
             },
             Entry::Rejected(_) => None,
-        });
-        fine.collect::<Vec<Address>>()
+        }));
     };
     ahead::each(list, how, addresses, |addresses| {
-        for address in &addresses {
+        for address in addresses.iter() {
             roster.enter(address);
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! order of the list, whichever thread was faster. What was taken goes back to be filled again: memory that is at hand is
 //! worth more than memory that the system has to find. Must not: judge. Fails: where the reader or the taker does.
 
+use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -17,29 +18,40 @@ const WAITING: usize = 2;
 /// More than so many workers would wait for the reader.
 const MOST_WORKERS: usize = 6;
 
-/// Does `work` on each batch of a list on other threads, and hands the outcomes to `take` in the order of the list.
-///
-/// `work` may get an outcome that was taken, and overwrites it.
-pub fn each<T: Default + Send>(
-    list: &List,
-    how: Look,
-    work: impl Fn(&mut Intake, &Batch, &mut T) + Sync,
-    mut take: impl FnMut(&mut T) -> Result<(), Error>,
-) -> Result<(), Error> {
+/// What each worker works with, one for each that can work at once.
+pub fn hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
     // Reading and taking together are as much work as one worker has.
     let workers = thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, MOST_WORKERS));
+    std::iter::repeat_with(make).take(workers).collect()
+}
+
+/// What each worker needs to look at addresses.
+pub fn intakes(how: Look) -> Vec<Intake> {
+    hands(|| Ok::<_, Infallible>(Intake::new(how))).unwrap_or_default()
+}
+
+/// Does `work` on each batch of a list on other threads, one for each of the `hands`, and hands the outcomes to `take` in
+/// the order of the list.
+///
+/// `work` may get an outcome that was taken, and overwrites it.
+pub fn each<H: Send, T: Default + Send>(
+    list: &List,
+    hands: Vec<H>,
+    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error> + Sync,
+    mut take: impl FnMut(&mut T) -> Result<(), Error>,
+) -> Result<(), Error> {
     let work = &work;
     thread::scope(|threads| {
         let (mut desks, mut done) = (Vec::new(), Vec::new());
         let (empty, emptied) = channel();
-        for _ in 0..workers {
+        for hand in hands {
             let (deal, batches) = sync_channel(WAITING);
             let (give, outcomes) = sync_channel(WAITING);
             let (taken, back) = channel();
             desks.push(deal);
             done.push((outcomes, taken));
             let empty = empty.clone();
-            threads.spawn(move || worker(how, work, &Desk { batches, empty, give, back }));
+            threads.spawn(move || worker(hand, work, &Desk { batches, empty, give, back }));
         }
         threads.spawn(move || read(list, &desks, &emptied));
         // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
@@ -59,20 +71,23 @@ struct Desk<T> {
     batches: Receiver<Result<Batch, ListError>>,
     /// Back to the reader.
     empty: Sender<Batch>,
-    give: SyncSender<Result<T, ListError>>,
+    give: SyncSender<Result<T, Error>>,
     /// From the taker.
     back: Receiver<T>,
 }
 
-fn worker<T: Default>(how: Look, work: impl Fn(&mut Intake, &Batch, &mut T), desk: &Desk<T>) {
-    let mut intake = Intake::new(how);
+fn worker<H, T: Default>(
+    mut hand: H,
+    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error>,
+    desk: &Desk<T>,
+) {
     for batch in &desk.batches {
-        let outcome = batch.map(|batch| {
+        let outcome = batch.map_err(Error::from).and_then(|batch| {
             let mut outcome = desk.back.try_recv().unwrap_or_default();
-            work(&mut intake, &batch, &mut outcome);
+            work(&mut hand, &batch, &mut outcome)?;
             // A reader that is done needs nothing more.
             let _ = desk.empty.send(batch);
-            outcome
+            Ok(outcome)
         });
         if desk.give.send(outcome).is_err() {
             return;

@@ -71,8 +71,9 @@ impl<'a> Repeats<'a> {
                 }
                 Entry::Rejected(_) => None,
             }));
+            Ok(())
         };
-        ahead::each(self.list, self.how, keys, |keys| {
+        ahead::each(self.list, ahead::intakes(self.how), keys, |keys| {
             keys.iter().try_for_each(|&(record, key)| finder.feed(record, key).map_err(spill))
         })?;
         finder.finish().map_err(spill)

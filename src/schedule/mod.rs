@@ -23,7 +23,7 @@ mod session;
 mod tests;
 mod trouble;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,9 +33,9 @@ use fastrand::Rng;
 use crate::address::{Address, Domain};
 use crate::policy::{Pace, Provider};
 use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::{Inquiry, Patience, control};
+use crate::probe::{Inquiry, Known, Listed, Patience, Who, control};
 use crate::smtp::session::Flight;
-use crate::verdict::evidence::{Inquired, Unprobed};
+use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
 use census::Census;
 pub use census::Shut;
 use course::Course;
@@ -73,7 +73,7 @@ pub struct Limits {
     pub egresses: usize,
 }
 
-/// A domain to ask about.
+/// A domain to ask about, or a part of a long one.
 #[derive(Debug)]
 pub struct Order {
     /// The domain.
@@ -81,7 +81,9 @@ pub struct Order {
     /// Its exchangers, best first, each with its operator.
     pub exchangers: Vec<Stop>,
     /// Its listed addresses.
-    pub listed: Vec<(Target, Address)>,
+    pub listed: Vec<Listed>,
+    /// What is known about it already.
+    pub known: Known,
 }
 
 /// An exchanger with its operator.
@@ -104,8 +106,31 @@ pub enum Action {
     Fly(SessionId, Flight),
     /// Say QUIT.
     Quit(SessionId),
+    /// Keep an answer: it counts. Comes before everything that follows from it.
+    Answered(Answered),
     /// What was found out about an address; never again for the same one.
     Settled(Target, Inquired),
+    /// What was learnt about a domain: for its other parts, and for later runs.
+    Learnt(Domain, Known),
+    /// A lane that had no room ([`Scheduler::has_room`]) wants more work.
+    Room(Arc<str>),
+}
+
+/// An answer that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The domain asked about.
+    pub domain: Domain,
+    /// Whom the question was about.
+    pub who: Who,
+    /// The address in the question.
+    pub address: Address,
+    /// What was said, by whom and when.
+    pub attempt: Attempt,
+    /// From which source address, counted from 0.
+    pub egress: usize,
+    /// What the lane is keyed by.
+    pub lane: Arc<str>,
 }
 
 /// A session to open.
@@ -155,6 +180,8 @@ pub struct Scheduler {
     stopping: Option<Unprobed>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
+    /// Keys of lanes whose orders wait outside.
+    crowded: HashSet<Arc<str>>,
     census: Census,
 }
 
@@ -179,6 +206,7 @@ impl Scheduler {
             actions: VecDeque::new(),
             stopping: None,
             starved: VecDeque::new(),
+            crowded: HashSet::new(),
             census: Census::default(),
         }
     }
@@ -198,11 +226,32 @@ impl Scheduler {
         self.open_courses == 0 && self.sessions.is_empty()
     }
 
-    /// What an operator's answers were, by lane key (see [`Scheduler::lane_key`]).
-    pub fn tally(&self, key: &str) -> Option<Tally> {
-        let key: Arc<str> = key.into();
-        let lanes = (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
-        lanes.map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
+    /// Keys of the lanes at which too many mailboxes vanished at once, over all egresses.
+    pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
+        let mut tallies: HashMap<&Arc<str>, Tally> = HashMap::new();
+        for lane in &self.lanes {
+            let tally = tallies.entry(&lane.key).or_default();
+            *tally = tally.and(lane.tally);
+        }
+        tallies.into_iter().filter(|(_, tally)| tally.is_anomalous()).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// Should an order for this lane be placed now? Where not, it can wait outside, at no cost for anybody:
+    /// [`Action::Room`] calls for it before the lane runs dry.
+    pub fn has_room(&mut self, key: &Arc<str>) -> bool {
+        let egresses = self.limits.egresses;
+        let lanes = (0..egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+        let (mut backlog, mut first) = (0, None);
+        for &lane in lanes {
+            backlog += self.lanes[lane].backlog;
+            first = first.or(Some(lane));
+        }
+        let Some(first) = first else { return true };
+        let has_room = backlog < self.lanes[first].plenty() * egresses;
+        if !has_room {
+            self.crowded.insert(key.clone());
+        }
+        has_room
     }
 
     /// Are we shut out everywhere?
@@ -228,16 +277,16 @@ impl Scheduler {
             return;
         };
         let key = Self::lane_key(&order.exchangers, first);
-        let Order { domain, exchangers, mut listed } = order;
+        let Order { domain, exchangers, mut listed, known } = order;
         let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
             let part = listed.split_off(listed.len() - share);
             let egress = self.egress_for(&key);
-            self.take_on(egress, domain.clone(), &exchangers, part);
+            self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
         }
         let egress = self.egress_for(&key);
-        self.take_on(egress, domain, &exchangers, listed);
+        self.take_on(egress, domain, &exchangers, listed, known);
         self.run_lanes();
     }
 
@@ -262,7 +311,8 @@ impl Scheduler {
         egress: usize,
         domain: Domain,
         exchangers: &[Stop],
-        listed: Vec<(Target, Address)>,
+        listed: Vec<Listed>,
+        known: Known,
     ) {
         let stops: VecDeque<(Stop, LaneId)> = exchangers
             .iter()
@@ -274,16 +324,18 @@ impl Scheduler {
         let Some((first, lane)) = stops.front() else {
             return;
         };
-        let (home, size) = (*lane, listed.len());
-        self.lanes[home].backlog += size;
+        let home = *lane;
+        self.lanes[home].backlog += listed.len();
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
             never_catch_all: first.provider.is_known() && share == 0.0,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
-        let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
-        let course = Course { inquiry, stops, home, size, door: None, queued: false, begun: false };
+        let patience = self.limits.patience;
+        let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
+        let was_told = inquiry.is_decided();
+        let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);

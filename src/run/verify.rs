@@ -173,6 +173,17 @@ impl Asking {
     async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
+            let addresses = |intake: &mut Intake, batch: &Batch, addresses: &mut Vec<Address>| {
+                addresses.clear();
+                addresses.extend(batch.entries().filter_map(|entry| match entry {
+                    Entry::Row(row) => match intake.look(row.address()).form {
+                        Form::Fine(address) => Some(address),
+                        _ => None,
+                    },
+                    Entry::Rejected(_) => None,
+                }));
+                Ok(())
+            };
             ahead::each(list, ahead::intakes(how), addresses, |addresses| {
                 Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
             })?;
@@ -196,19 +207,6 @@ impl Asking {
         }
         Ok(())
     }
-}
-
-/// The addresses of a batch that can be asked about.
-fn addresses(intake: &mut Intake, batch: &Batch, addresses: &mut Vec<Address>) -> Result<(), Error> {
-    addresses.clear();
-    addresses.extend(batch.entries().filter_map(|entry| match entry {
-        Entry::Row(row) => match intake.look(row.address()).form {
-            Form::Fine(address) => Some(address),
-            _ => None,
-        },
-        Entry::Rejected(_) => None,
-    }));
-    Ok(())
 }
 
 fn unasked() -> Outcome {

@@ -5,7 +5,10 @@
 //! judge (it hands out [`Inquired`]). Can't know: whether a host tells the truth; that is what the controls are for.
 
 mod answers;
+mod here;
 mod settle;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -13,9 +16,11 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 
 use super::control;
+use super::known::{Known, Listed};
 use super::patience::Patience;
 use crate::address::{Address, Domain};
 use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Trouble, Unprobed};
+use here::{Control, Here};
 
 /// Names a listed address across the whole run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,26 +83,35 @@ pub struct Inquiry {
     ready: VecDeque<u32>,
     /// Questions that got a transient answer, by the time when they are due.
     waiting: BTreeSet<(Duration, u32)>,
+    /// Questions answered and not yet handed out.
+    answered: Vec<u32>,
     /// How many were refused in words that do not decide.
     undecided: u32,
     /// How many only another exchanger can answer.
     elsewhere: u32,
     here: Here,
-    postmaster_was_asked: bool,
+    /// About the other exchangers.
+    known: Known,
     flying: u32,
     trouble: Option<Trouble>,
 }
 
+/// One listed address. There are many, and most were not asked about yet.
 #[derive(Debug)]
 struct Question {
     target: Target,
-    address: Address,
     state: State,
-    tries: usize,
     /// Sessions that ended when it was their oldest open question.
-    drops: u32,
-    first_try: Option<Duration>,
-    inquired: Inquired,
+    drops: u8,
+    address: Address,
+    /// What was said, once something was.
+    inquired: Option<Box<Inquired>>,
+}
+
+impl Question {
+    fn inquired(&mut self) -> &mut Inquired {
+        self.inquired.get_or_insert_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,72 +128,50 @@ enum State {
     Elsewhere,
     /// Nothing more to ask.
     Closed,
-}
-
-/// What is known about the exchanger that is being asked.
-#[derive(Debug, Default)]
-struct Here {
-    made_up: Option<Address>,
-    made_up_state: Control,
-    made_up_tries: usize,
-    control_drops: u32,
-    made_up_first_try: Option<Duration>,
-    unclear_answers: u32,
-    /// A made-up name was refused in words that mean nothing until somebody is accepted.
-    refused_unclearly: bool,
-    catch_all: CatchAll,
-    positive: Positive,
-    clear_refusals: u32,
-    accepted: u32,
-    transient_answers: u32,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Control {
-    #[default]
-    Unasked,
-    Flying,
-    Waiting(Duration),
-    Settled,
+    /// Handed out.
+    Gone,
 }
 
 impl Inquiry {
-    /// An inquiry about a domain's listed addresses at its exchangers, best first.
+    /// An inquiry about a domain's listed addresses at its exchangers, best first, with what is known already.
     pub fn new(
         domain: Domain,
         exchangers: impl IntoIterator<Item = Domain>,
-        listed: impl IntoIterator<Item = (Target, Address)>,
+        listed: impl IntoIterator<Item = Listed>,
+        known: Known,
         expectation: Expectation,
         patience: Patience,
+        now: Moment,
     ) -> Inquiry {
-        let questions: Vec<Question> = listed
-            .into_iter()
-            .map(|(target, address)| Question {
-                target,
-                address,
-                state: State::Open,
-                tries: 0,
+        let question = |listed: Listed| {
+            let earlier = Some(listed.earlier).filter(|earlier| !earlier.is_empty());
+            let inquired = |attempts| Box::new(Inquired { attempts, ..Inquired::default() });
+            Question {
+                target: listed.target,
+                state: State::Elsewhere,
                 drops: 0,
-                first_try: None,
-                inquired: Inquired::default(),
-            })
-            .collect();
-        let ready = (0..).take(questions.len()).collect();
-        Inquiry {
+                address: listed.address,
+                inquired: earlier.map(inquired),
+            }
+        };
+        let mut inquiry = Inquiry {
             domain,
             exchangers: exchangers.into_iter().collect(),
             expectation,
             patience,
-            questions,
-            ready,
+            questions: listed.into_iter().map(question).collect(),
+            ready: VecDeque::new(),
             waiting: BTreeSet::new(),
+            answered: Vec::new(),
             undecided: 0,
             elsewhere: 0,
             here: Here::default(),
-            postmaster_was_asked: false,
+            known,
             flying: 0,
             trouble: None,
-        }
+        };
+        inquiry.arrive(now);
+        inquiry
     }
 
     /// The domain asked about.
@@ -228,7 +220,7 @@ impl Inquiry {
         }
         if self.wants_postmaster() {
             // A domain so long that no such address fits into a path has no positive control.
-            self.postmaster_was_asked = true;
+            self.known.postmaster_was_asked = true;
             return control::postmaster(&self.domain).map(|address| (Who::Postmaster, address));
         }
         None
@@ -247,8 +239,10 @@ impl Inquiry {
 
     fn wants_made_up(&self, now: Moment) -> bool {
         // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-        let wanted =
-            self.here.accepted > 0 || self.here.transient_answers > 0 || self.expectation.made_up_first;
+        let wanted = self.here.accepted > 0
+            || self.here.transient_answers > 0
+            || self.here.put_off.is_some()
+            || self.expectation.made_up_first;
         let may = match self.here.made_up_state {
             Control::Unasked => true,
             Control::Waiting(due) => due <= now.elapsed,
@@ -258,7 +252,8 @@ impl Inquiry {
     }
 
     fn wants_postmaster(&self) -> bool {
-        !self.postmaster_was_asked
+        !self.known.postmaster_was_asked
+            && !self.here.given_up
             && self.flying == 0
             && self.here.accepted == 0
             && self.here.positive == Positive::NotAsked
@@ -271,10 +266,9 @@ impl Inquiry {
         for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
             let question = &mut self.questions[place as usize];
             question.state = State::Closed;
-            question.inquired.unprobed = Some(unprobed);
+            question.inquired().unprobed = Some(unprobed);
         }
-        self.here.made_up_state = Control::Settled;
-        self.postmaster_was_asked = true;
+        self.here.give_up();
     }
 
     /// Listed addresses that may be asked about now, or after a control.
@@ -305,8 +299,7 @@ impl Inquiry {
         if self.here.accepted > 0 && !self.is_proven() && self.here.made_up_state != Control::Settled {
             self.here.catch_all = CatchAll::Failed(trouble.clone());
         }
-        self.here.made_up_state = Control::Settled;
-        self.postmaster_was_asked = true;
+        self.here.give_up();
         self.trouble = Some(trouble);
     }
 

@@ -23,8 +23,8 @@ use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::policy::replies::Context;
 use crate::policy::{Pace, Policy};
-use crate::probe::Patience;
 use crate::probe::inquiry::Target;
+use crate::probe::{Known, Listed, Patience};
 use crate::route::{self, Route};
 use crate::schedule::{self, Action, Heard, Opening, Order, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
@@ -143,6 +143,7 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                     }
                     progress.tell(1, run.held.len());
                 }
+                Action::Learnt(..) | Action::Room(_) => {}
             }
         }
         let is_idle = lookups.is_empty() && run.scheduler.is_idle() && sessions.is_empty();
@@ -249,7 +250,8 @@ impl Run<'_> {
             return progress.tell(entry.listed.len() as u64, self.held.len());
         }
         self.domain_of.extend(entry.listed.iter().map(|(target, _)| (*target, entry.domain.clone())));
-        let order = Order { domain: entry.domain, exchangers: stops, listed: entry.listed };
+        let listed = entry.listed.into_iter().map(Listed::from).collect();
+        let order = Order { domain: entry.domain, exchangers: stops, listed, known: Known::default() };
         self.scheduler.order(order, self.job.network.clock.now());
     }
 

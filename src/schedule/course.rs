@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use super::lane::Door;
 use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
-use crate::probe::inquiry::Next;
+use crate::probe::inquiry::{Next, Target};
 use crate::reason::Finding;
-use crate::verdict::evidence::Obstacle;
+use crate::verdict::evidence::{Inquired, Obstacle};
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -18,9 +18,10 @@ pub(super) struct Course {
     pub(super) inquiry: Inquiry,
     /// The exchangers left, the front one is being asked; in step with the inquiry's.
     pub(super) stops: VecDeque<(Stop, LaneId)>,
-    /// The lane that it was ordered at, and with how many addresses.
+    /// The lane that it was ordered at.
     pub(super) home: LaneId,
-    pub(super) size: usize,
+    /// That it was decided whether the domain accepts any name has been told.
+    pub(super) was_told: bool,
     /// Where its questions wait, or were last asked.
     pub(super) door: Option<DoorId>,
     /// It stands in its door's queue.
@@ -33,6 +34,7 @@ impl Scheduler {
     /// Brings a course to its next step: a queue, a wait, the next exchanger, or its end.
     pub(super) fn go_on(&mut self, id: CourseId) {
         loop {
+            self.tell_final(id);
             let now = self.now;
             let Some(course) = self.courses[id].as_mut() else {
                 return;
@@ -49,7 +51,7 @@ impl Scheduler {
                     return;
                 }
                 Next::Move => {
-                    course.inquiry.advance();
+                    course.inquiry.advance(now);
                     course.stops.pop_front();
                     course.door = None;
                 }
@@ -127,12 +129,41 @@ impl Scheduler {
             return;
         };
         self.open_courses -= 1;
-        self.lanes[course.home].backlog -= course.size;
         if !course.queued {
             // Else its place in the queue still has the id; who finds it there frees it.
             self.free_courses.push(id);
         }
-        let settled = course.inquiry.settle(self.stopping);
-        self.actions.extend(settled.map(|(target, inquired)| Action::Settled(target, inquired)));
+        let domain = course.inquiry.domain().clone();
+        let (known, settled) = course.inquiry.settle(self.stopping);
+        self.hand_out(course.home, settled);
+        self.actions.push_back(Action::Learnt(domain, known));
+    }
+
+    /// Hands out what is final before the whole domain is, and tells what its other parts need not ask again.
+    fn tell_final(&mut self, id: CourseId) {
+        let Some(course) = self.courses[id].as_mut() else {
+            return;
+        };
+        if course.inquiry.is_decided() && !std::mem::replace(&mut course.was_told, true) {
+            let learnt = Action::Learnt(course.inquiry.domain().clone(), course.inquiry.known());
+            self.actions.push_back(learnt);
+        }
+        let taken = course.inquiry.take_final();
+        let home = course.home;
+        self.hand_out(home, taken);
+    }
+
+    fn hand_out(&mut self, home: LaneId, settled: Vec<(Target, Inquired)>) {
+        if settled.is_empty() {
+            return;
+        }
+        let lane = &mut self.lanes[home];
+        lane.backlog -= settled.len();
+        if lane.backlog < lane.plenty() / 2
+            && let Some(key) = self.crowded.take(&lane.key)
+        {
+            self.actions.push_back(Action::Room(key));
+        }
+        self.actions.extend(settled.into_iter().map(|(target, inquired)| Action::Settled(target, inquired)));
     }
 }

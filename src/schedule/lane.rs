@@ -194,6 +194,13 @@ impl Lane {
         self.paused.get_or_insert_with(|| Box::new(said.clone()));
     }
 
+    /// A backlog that keeps the lane busy for some minutes.
+    pub fn plenty(&self) -> usize {
+        /// More minutes only cost memory; fewer would leave too little of a mix of long and short domains to choose from.
+        const MINUTES: u32 = 2;
+        (self.limits.recipients * MINUTES).max(200) as usize
+    }
+
     /// The backlog, less what takes a few seconds at most.
     pub fn backlog_beyond_little(&self) -> usize {
         /// A little is what may be asked in this part of a minute.

@@ -23,17 +23,17 @@ mod session;
 mod tests;
 mod trouble;
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::address::{Address, Domain};
+use crate::address::Domain;
 use crate::policy::{Pace, Provider};
 use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::{Inquiry, Patience, control};
+use crate::probe::{Inquiry, Known, Listed, Patience, control};
 use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Inquired, Unprobed};
 use census::Census;
@@ -73,7 +73,7 @@ pub struct Limits {
     pub egresses: usize,
 }
 
-/// A domain to ask about.
+/// A domain to ask about, or a part of a long one.
 #[derive(Debug)]
 pub struct Order {
     /// The domain.
@@ -81,7 +81,9 @@ pub struct Order {
     /// Its exchangers, best first, each with its operator.
     pub exchangers: Vec<Stop>,
     /// Its listed addresses.
-    pub listed: Vec<(Target, Address)>,
+    pub listed: Vec<Listed>,
+    /// What is known about it already.
+    pub known: Known,
 }
 
 /// An exchanger with its operator.
@@ -106,6 +108,10 @@ pub enum Action {
     Quit(SessionId),
     /// What was found out about an address; never again for the same one.
     Settled(Target, Inquired),
+    /// What was learnt about a domain: for its other parts, and for later runs.
+    Learnt(Domain, Known),
+    /// A lane that had no room ([`Scheduler::has_room`]) wants more work.
+    Room(Arc<str>),
 }
 
 /// A session to open.
@@ -155,6 +161,8 @@ pub struct Scheduler {
     stopping: Option<Unprobed>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
+    /// Keys of lanes whose orders wait outside.
+    crowded: HashSet<Arc<str>>,
     census: Census,
 }
 
@@ -179,6 +187,7 @@ impl Scheduler {
             actions: VecDeque::new(),
             stopping: None,
             starved: VecDeque::new(),
+            crowded: HashSet::new(),
             census: Census::default(),
         }
     }
@@ -205,6 +214,24 @@ impl Scheduler {
         lanes.map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
     }
 
+    /// Should an order for this lane be placed now? Where not, it can wait outside, at no cost for anybody:
+    /// [`Action::Room`] calls for it before the lane runs dry.
+    pub fn has_room(&mut self, key: &Arc<str>) -> bool {
+        let egresses = self.limits.egresses;
+        let lanes = (0..egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
+        let (mut backlog, mut first) = (0, None);
+        for &lane in lanes {
+            backlog += self.lanes[lane].backlog;
+            first = first.or(Some(lane));
+        }
+        let Some(first) = first else { return true };
+        let has_room = backlog < self.lanes[first].plenty() * egresses;
+        if !has_room {
+            self.crowded.insert(key.clone());
+        }
+        has_room
+    }
+
     /// Are we shut out everywhere?
     pub fn shut(&self) -> Option<Shut> {
         self.census.shut()
@@ -228,16 +255,16 @@ impl Scheduler {
             return;
         };
         let key = Self::lane_key(&order.exchangers, first);
-        let Order { domain, exchangers, mut listed } = order;
+        let Order { domain, exchangers, mut listed, known } = order;
         let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
             let part = listed.split_off(listed.len() - share);
             let egress = self.egress_for(&key);
-            self.take_on(egress, domain.clone(), &exchangers, part);
+            self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
         }
         let egress = self.egress_for(&key);
-        self.take_on(egress, domain, &exchangers, listed);
+        self.take_on(egress, domain, &exchangers, listed, known);
         self.run_lanes();
     }
 
@@ -262,7 +289,8 @@ impl Scheduler {
         egress: usize,
         domain: Domain,
         exchangers: &[Stop],
-        listed: Vec<(Target, Address)>,
+        listed: Vec<Listed>,
+        known: Known,
     ) {
         let stops: VecDeque<(Stop, LaneId)> = exchangers
             .iter()
@@ -274,16 +302,18 @@ impl Scheduler {
         let Some((first, lane)) = stops.front() else {
             return;
         };
-        let (home, size) = (*lane, listed.len());
-        self.lanes[home].backlog += size;
+        let home = *lane;
+        self.lanes[home].backlog += listed.len();
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
             never_catch_all: first.provider.is_known() && share == 0.0,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
-        let inquiry = Inquiry::new(domain, hosts, listed, expectation, self.limits.patience);
-        let course = Course { inquiry, stops, home, size, door: None, queued: false, begun: false };
+        let patience = self.limits.patience;
+        let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
+        let was_told = inquiry.is_decided();
+        let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
             self.courses[id] = Some(course);

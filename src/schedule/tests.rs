@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use proptest::prelude::*;
 
 use super::*;
+use crate::address::Address;
 use crate::policy::Providers;
 use crate::policy::replies::{Context, ReplyRules};
 use crate::reason::{Finding, Verdict};
@@ -269,7 +270,7 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
 }
 
 /// Each address, whether it exists, and whether a host of its domain accepts anybody.
-type Listed = HashMap<Target, (Address, bool, bool)>;
+type Everybody = HashMap<Target, (Address, bool, bool)>;
 
 /// Plays a world to its end.
 fn play(operators: &[Operator], run: Run) {
@@ -294,7 +295,7 @@ fn play(operators: &[Operator], run: Run) {
     };
     let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment());
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
-    let mut listed = Listed::new();
+    let mut listed = Everybody::new();
     for (n, operator) in (0u8..).zip(operators) {
         let stops: Vec<Stop> = (0u8..)
             .zip(&operator.hosts)
@@ -328,9 +329,11 @@ fn play(operators: &[Operator], run: Run) {
                     world.exists.insert(address.to_string());
                 }
                 listed.insert(target, (address.clone(), *exists, accepts_any));
-                entries.push((target, address));
+                entries.push(Listed::from((target, address)));
             }
-            scheduler.order(Order { domain, exchangers: stops.clone(), listed: entries }, world.moment());
+            let known = Known::default();
+            let order = Order { domain, exchangers: stops.clone(), listed: entries, known };
+            scheduler.order(order, world.moment());
         }
     }
     let settled = drive(&mut scheduler, &mut world, run);
@@ -353,6 +356,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
+                Action::Learnt(..) | Action::Room(_) => {}
             }
         }
         if scheduler.is_idle() {
@@ -403,7 +407,7 @@ fn check_limits(world: &World, providers: &HashMap<String, Arc<Provider>>, pace:
 }
 
 /// Nobody who exists is condemned, and nobody who does not is praised.
-fn check_verdicts(listed: Listed, mut settled: HashMap<Target, Inquired>) {
+fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
     for (target, (address, exists, accepts_any)) in listed {
         let inquiry = settled.remove(&target).unwrap();
         let evidence = Evidence {

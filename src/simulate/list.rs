@@ -10,6 +10,7 @@
 )]
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::mix::{Mix, Operator};
 use crate::address::{Address, Domain};
 use crate::policy::{Provider, Providers};
 use crate::probe::inquiry::Target;
+use crate::probe::{Known, Listed};
 use crate::schedule::{Order, Stop};
 
 /// A domain, by its place in [`List::domains`].
@@ -32,7 +34,7 @@ pub struct List {
     /// Rows, with duplicates and what is no address.
     pub rows: u32,
     /// Its domains in the order of their first rows.
-    pub domains: Vec<Listed>,
+    pub domains: Vec<ListedDomain>,
     /// Its operators.
     pub hosts: Vec<Host>,
     /// How long greylisting hosts put off.
@@ -43,7 +45,7 @@ pub struct List {
 
 /// A domain of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedDomain {
     /// Whose it is.
     pub host: HostId,
     /// Its first address; the others follow.
@@ -114,10 +116,10 @@ impl List {
             })
             .collect();
         ranks.sort_unstable();
-        let mut domains: Vec<(u32, Listed)> = Vec::new();
+        let mut domains: Vec<(u32, ListedDomain)> = Vec::new();
         for same in ranks.chunk_by(|one, other| one.0 == other.0) {
             let (rank, first_row) = same[0];
-            let listed = Listed {
+            let listed = ListedDomain {
                 host: 0,
                 first: 0,
                 listed: u32::try_from(same.len()).unwrap_or(u32::MAX),
@@ -127,7 +129,7 @@ impl List {
             let domain = match mix.big.get(rank as usize) {
                 Some(big) => {
                     let host = operators.iter().find(|(_, operator)| operator.id == big.operator);
-                    Listed { host: host.map_or(0, |(id, _)| *id), ..listed }
+                    ListedDomain { host: host.map_or(0, |(id, _)| *id), ..listed }
                 }
                 None => list.place(mix, &operators, &hosters, rank, listed),
             };
@@ -139,7 +141,7 @@ impl List {
         list.domains = domains
             .into_iter()
             .map(|(_, domain)| {
-                let placed = Listed { first, ..domain };
+                let placed = ListedDomain { first, ..domain };
                 first += domain.listed;
                 placed
             })
@@ -154,15 +156,20 @@ impl List {
         operators: &[(HostId, &Operator)],
         hosters: &[HostId],
         rank: u32,
-        listed: Listed,
-    ) -> Listed {
+        listed: ListedDomain,
+    ) -> ListedDomain {
         let key = u64::from(rank);
         let dead = self.draw(Draw::Dead, key) < mix.dead;
         let accepts_any = self.draw(Draw::CatchAll, key);
         let mut place = self.draw(Draw::Operator, key);
         for (host, operator) in operators {
             if place < operator.share {
-                return Listed { host: *host, catch_all: accepts_any < operator.catch_all, dead, ..listed };
+                return ListedDomain {
+                    host: *host,
+                    catch_all: accepts_any < operator.catch_all,
+                    dead,
+                    ..listed
+                };
             }
             place -= operator.share;
         }
@@ -170,10 +177,10 @@ impl List {
             // Weight 1/rank over the firms.
             let n = (hosters.len() as f64).powf(self.draw(Draw::Hoster, key)) - 1.0;
             let host = hosters[(n as usize).min(hosters.len() - 1)];
-            return Listed { host, catch_all: accepts_any < mix.hosters.catch_all, dead, ..listed };
+            return ListedDomain { host, catch_all: accepts_any < mix.hosters.catch_all, dead, ..listed };
         }
         let host = if dead { 0 } else { self.add_own(mix, rank) };
-        Listed { host, catch_all: accepts_any < mix.own.catch_all, dead, ..listed }
+        ListedDomain { host, catch_all: accepts_any < mix.own.catch_all, dead, ..listed }
     }
 
     fn add_operator(&mut self, operator: &Operator) -> HostId {
@@ -250,9 +257,9 @@ impl List {
         !self.domains[domain as usize].dead && self.host(domain).provider.evidence
     }
 
-    /// The order for a domain, as it comes out of the DNS.
-    pub fn order(&self, id: DomainId) -> Option<Order> {
-        let listed = self.domains[id as usize];
+    /// The order for a domain, as it comes out of the DNS, or for a part of its addresses.
+    pub fn order(&self, id: DomainId, part: Range<u32>) -> Option<Order> {
+        let placed = self.domains[id as usize];
         let domain = Domain::parse(&format!("d{id}.test")).ok()?;
         let mut exchangers = self.host(id).exchangers.clone();
         for stop in &mut exchangers {
@@ -260,12 +267,12 @@ impl List {
             let door = id as usize % stop.addresses.len();
             stop.addresses = vec![stop.addresses[door]];
         }
-        let rows = listed.first..listed.first + listed.listed;
+        let rows = placed.first + part.start..placed.first + part.end;
         let addresses = rows.filter_map(|row| {
             let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
-            Some((Target(row), address))
+            Some(Listed::from((Target(row), address)))
         });
-        Some(Order { domain, exchangers, listed: addresses.collect() })
+        Some(Order { domain, exchangers, listed: addresses.collect(), known: Known::default() })
     }
 
     /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
@@ -291,10 +298,15 @@ pub enum Asked {
 
 /// Reads an address of [`List::order`], or a control at one of its domains.
 pub fn read(address: &Address) -> Option<(DomainId, Asked)> {
-    let domain = address.domain()?.as_str().strip_prefix('d')?.strip_suffix(".test")?;
+    let domain = domain_id(address.domain()?)?;
     let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
     let asked = row.map_or(Asked::Control { exists: address.local() == "postmaster" }, Asked::Row);
-    Some((domain.parse().ok()?, asked))
+    Some((domain, asked))
+}
+
+/// Which domain of the list it is.
+pub fn domain_id(domain: &Domain) -> Option<DomainId> {
+    domain.as_str().strip_prefix('d')?.strip_suffix(".test")?.parse().ok()
 }
 
 /// What a number is drawn for.

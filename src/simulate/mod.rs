@@ -13,6 +13,7 @@ pub mod log;
 pub mod mix;
 pub mod outcome;
 pub mod receivers;
+mod spool;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -32,6 +33,7 @@ use list::{HostId, List};
 use log::Log;
 use outcome::Outcome;
 use receivers::{Call, Receivers};
+use spool::Spool;
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
@@ -87,6 +89,7 @@ struct Run<'a> {
     foreseen: u64,
     now: Duration,
     next_domain: u32,
+    spool: Spool,
     settled: u64,
     unanswered: u64,
     left: u64,
@@ -118,6 +121,7 @@ impl<'a> Run<'a> {
             foreseen: 0,
             now: Duration::ZERO,
             next_domain: 0,
+            spool: Spool::default(),
             settled: 0,
             unanswered: 0,
             left: 0,
@@ -178,6 +182,12 @@ impl<'a> Run<'a> {
                 self.left += u64::from(inquired.unprobed.is_some());
                 self.settled_last = self.now;
             }
+            Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
+            Action::Room(key) => {
+                if let Some(host) = self.spool.host(&key) {
+                    self.feed(host);
+                }
+            }
         }
     }
 
@@ -216,11 +226,9 @@ impl<'a> Run<'a> {
         let now = moment(self.now);
         match event {
             Event::Routed => {
-                if self.list.is_asked(self.next_domain)
-                    && let Some(order) = self.list.order(self.next_domain)
-                {
-                    self.ordered += order.listed.len() as u64;
-                    self.scheduler.order(order, now);
+                if self.list.is_asked(self.next_domain) {
+                    self.spool.push(&self.list, self.next_domain);
+                    self.feed(self.list.domains[self.next_domain as usize].host);
                 }
                 self.next_domain += 1;
                 if (self.next_domain as usize) < self.list.domains.len() {
@@ -253,6 +261,17 @@ impl<'a> Run<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Orders what waits outside for an operator, as long as its lane has room.
+    fn feed(&mut self, host: HostId) {
+        while let Some(key) = self.spool.waits(host)
+            && self.scheduler.has_room(&key)
+            && let Some(order) = self.spool.next(&self.list, host)
+        {
+            self.ordered += order.listed.len() as u64;
+            self.scheduler.order(order, moment(self.now));
+        }
     }
 
     fn hang_up(&mut self, id: SessionId) -> io::Result<()> {

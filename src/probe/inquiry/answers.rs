@@ -2,21 +2,31 @@
 //!
 //! Decides: whether a question is closed, asked again, or for another exchanger, and what a control proves.
 
-use super::{Control, Inquiry, Moment, State, Who};
+use std::time::{Duration, SystemTime};
+
+use super::here::Control;
+use super::{Inquiry, Moment, State, Who};
 use crate::policy::replies::normalized_text;
+use crate::probe::known::PutOff;
 use crate::reason::{Cause, Fault, Verdict};
 use crate::verdict::Confidence;
 use crate::verdict::evidence::{Attempt, CatchAll, Obstacle, Positive, Proof, Said, Trouble};
 
 /// Sessions that a question may end before it is given up.
-const DROPS: u32 = 2;
+const DROPS: u8 = 2;
 
 impl Inquiry {
     /// An answer to a question that [`Inquiry::asks`] gave out.
     pub fn heard(&mut self, who: Who, said: Said, now: Moment) {
         self.flying -= 1;
         match who {
-            Who::Listed(place) => self.heard_listed(place, said, now),
+            Who::Listed(place) => {
+                if let Some(exchanger) = self.exchangers.front().cloned() {
+                    let question = &mut self.questions[place as usize];
+                    question.inquired().attempts.push(Attempt { exchanger, at: now.wall, said });
+                    self.weigh(place, now);
+                }
+            }
             Who::MadeUp => self.heard_made_up(said, now),
             Who::Postmaster => self.heard_postmaster(&said),
         }
@@ -32,7 +42,7 @@ impl Inquiry {
             // Behind the others: should it be what ended the session, they still get their turn.
             Who::Listed(place) => self.ready.push_back(place),
             Who::MadeUp => self.here.made_up_state = Control::Unasked,
-            Who::Postmaster => self.postmaster_was_asked = false,
+            Who::Postmaster => self.known.postmaster_was_asked = false,
         }
     }
 
@@ -43,7 +53,7 @@ impl Inquiry {
             Who::Listed(place) => &mut self.questions[place as usize].drops,
             Who::MadeUp | Who::Postmaster => &mut self.here.control_drops,
         };
-        *drops += 1;
+        *drops = drops.saturating_add(1);
         let is_last = *drops >= DROPS;
         let Some(exchanger) = self.exchangers.front().cloned().filter(|_| is_last) else {
             self.unanswered(who);
@@ -55,7 +65,7 @@ impl Inquiry {
             Who::Listed(place) => {
                 let question = &mut self.questions[place as usize];
                 question.state = State::Elsewhere;
-                question.inquired.trouble = Some(trouble);
+                question.inquired().trouble = Some(trouble);
                 self.elsewhere += 1;
             }
             Who::MadeUp => self.settle_made_up(CatchAll::Failed(trouble)),
@@ -64,26 +74,25 @@ impl Inquiry {
         true
     }
 
-    fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
-        let Some(exchanger) = self.exchangers.front().cloned() else {
+    /// Weighs the newest answer about a listed address that this exchanger gave.
+    pub(super) fn weigh(&mut self, place: u32, now: Moment) {
+        let question = &mut self.questions[place as usize];
+        let attempts = question.inquired.as_deref().map_or(&[][..], |inquired| &inquired.attempts);
+        let here = self.exchangers.front();
+        let mut attempts = attempts.iter().filter(|attempt| Some(&attempt.exchanger) == here);
+        let tries = attempts.clone().count();
+        let (first, Some(Attempt { at, said: Said { reply, meaning, .. }, .. })) =
+            (attempts.clone().next(), attempts.next_back())
+        else {
             return;
         };
-        let question = &mut self.questions[place as usize];
-        let cause = said.meaning.cause;
-        question.tries += 1;
-        let first_try = *question.first_try.get_or_insert(now.elapsed);
-        let again = self.patience.again_in(
-            cause,
-            question.tries,
-            said.meaning.retry_in,
-            now.elapsed.saturating_sub(first_try),
-        );
+        let cause = meaning.cause;
         question.state = match cause {
             Cause::Accepted => {
                 self.here.accepted += 1;
                 State::Accepted
             }
-            Cause::Ambiguous if said.reply.is_permanent() && said.meaning.if_about_mailbox.is_some() => {
+            Cause::Ambiguous if reply.is_permanent() && meaning.if_about_mailbox.is_some() => {
                 self.undecided += 1;
                 State::Undecided
             }
@@ -91,28 +100,32 @@ impl Inquiry {
                 self.elsewhere += 1;
                 State::Elsewhere
             }
-            Cause::MailboxUnknown if said.meaning.confidence == Confidence::Confirmed => {
+            Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => {
                 self.here.clear_refusals += 1;
                 State::Closed
             }
-            cause if cause.verdict() == Verdict::Unknown && !said.reply.is_permanent() => {
+            cause if cause.verdict() == Verdict::Unknown && !reply.is_permanent() => {
                 self.here.transient_answers += 1;
+                let waited = waited(first.map_or(*at, |first| first.at), now);
+                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
                 match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
                     Some(wait) => {
-                        self.waiting.insert((now.elapsed + wait, place));
+                        self.waiting.insert((due(*at + wait, now), place));
                         State::Waiting
                     }
                     None => State::Closed,
                 }
             }
             // Once more over TLS, which the scheduler switches on; a second such answer is the last.
-            Cause::TlsRequired if question.tries == 1 => {
+            Cause::TlsRequired if tries == 1 => {
                 self.ready.push_back(place);
                 State::Open
             }
             _ => State::Closed,
         };
-        question.inquired.attempts.push(Attempt { exchanger, at: now.wall, said });
+        if matches!(question.state, State::Accepted | State::Closed) {
+            self.answered.push(place);
+        }
         if self.here.accepted > 0 && self.here.refused_unclearly {
             self.settle_made_up(CatchAll::No(Proof::UnclearControl));
         }
@@ -124,7 +137,6 @@ impl Inquiry {
         };
         let Said { reply, meaning, .. } = &said;
         self.here.made_up_tries += 1;
-        let first_try = *self.here.made_up_first_try.get_or_insert(now.elapsed);
         if reply.is_positive() {
             let attempt = Attempt { exchanger, at: now.wall, said };
             return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
@@ -152,11 +164,14 @@ impl Inquiry {
                 }
             }
             cause => {
-                let waited = now.elapsed.saturating_sub(first_try);
+                let since = self.here.put_off.map_or(now.wall, |put_off| put_off.since);
                 let tries = self.here.made_up_tries;
-                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
+                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited(since, now));
                 match again.filter(|_| !reply.is_permanent()) {
-                    Some(wait) => self.here.made_up_state = Control::Waiting(now.elapsed + wait),
+                    Some(wait) => {
+                        self.here.put_off = Some(PutOff { times: tries, since, until: now.wall + wait });
+                        self.here.made_up_state = Control::Waiting(now.elapsed + wait);
+                    }
                     None if cause == Cause::TlsRequired && tries == 1 => {
                         self.here.made_up_state = Control::Unasked;
                     }
@@ -169,7 +184,7 @@ impl Inquiry {
         }
     }
 
-    fn settle_made_up(&mut self, outcome: CatchAll) {
+    pub(super) fn settle_made_up(&mut self, outcome: CatchAll) {
         self.here.made_up_state = Control::Settled;
         if matches!(outcome, CatchAll::Yes(_)) {
             let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
@@ -187,7 +202,8 @@ impl Inquiry {
             let words = normalized_text(&said.reply, "postmaster");
             let same =
                 self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
-                    let refusal = question.inquired.attempts.last();
+                    let inquired = question.inquired.as_deref();
+                    let refusal = inquired.and_then(|inquired| inquired.attempts.last());
                     refusal.is_some_and(|attempt| {
                         normalized_text(&attempt.said.reply, question.address.local()) == words
                     })
@@ -204,6 +220,16 @@ impl Inquiry {
         };
         let question = &mut self.questions[place as usize];
         question.state = State::Closed;
-        question.inquired.trouble = Some(Trouble { exchanger, at: now.wall, what });
+        question.inquired().trouble = Some(Trouble { exchanger, at: now.wall, what });
     }
+}
+
+/// How long the run has waited since a first "not now"; what was waited before it began does not count.
+fn waited(since: SystemTime, now: Moment) -> Duration {
+    now.wall.duration_since(since).unwrap_or_default().min(now.elapsed)
+}
+
+/// A time of day as a time of the run.
+pub(super) fn due(at: SystemTime, now: Moment) -> Duration {
+    now.elapsed + at.duration_since(now.wall).unwrap_or_default()
 }

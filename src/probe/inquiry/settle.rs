@@ -1,33 +1,113 @@
 //! The way on and the end: the next exchanger, and what was found out about each address.
 
-use super::{Here, Inquiry, State, Target};
-use crate::reason::Cause;
+use super::here::Here;
+use super::{Inquiry, Moment, Question, State, Target};
+use crate::probe::known::Known;
+use crate::reason::{Cause, Verdict};
 use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Positive, Proof, Unprobed};
 
 impl Inquiry {
     /// Goes on to the next exchanger with the questions that this one did not answer.
-    pub fn advance(&mut self) {
+    pub fn advance(&mut self, now: Moment) {
         self.freeze();
+        self.leave();
         self.exchangers.pop_front();
-        self.here = Here::default();
         (self.undecided, self.elsewhere) = (0, 0);
+        self.arrive(now);
+    }
+
+    /// Begins at an exchanger: with what is known about it, and with what it said earlier to those who ask here.
+    pub(super) fn arrive(&mut self, now: Moment) {
+        let known = self.exchangers.front().and_then(|exchanger| self.known.take(exchanger));
+        self.here = known.map_or_else(Here::default, |known| Here::with(known, now));
         for (place, question) in (0..).zip(&mut self.questions) {
             if question.state == State::Elsewhere {
-                question.state = State::Open;
-                (question.tries, question.drops) = (0, 0);
+                (question.state, question.drops) = (State::Open, 0);
+                self.ready.push_back(place);
+            }
+        }
+        let accepts_any = matches!(self.here.catch_all, CatchAll::Yes(_));
+        for place in std::mem::take(&mut self.ready) {
+            if accepts_any {
+                self.questions[place as usize].state = State::Closed;
+            } else if self.was_asked_here(place) {
+                self.weigh(place, now);
+                self.reopen(place);
+            } else {
                 self.ready.push_back(place);
             }
         }
     }
 
-    /// Writes what is known about this exchanger to the addresses that it answered.
-    fn freeze(&mut self) {
-        let proven = if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_)) {
+    fn was_asked_here(&self, place: u32) -> bool {
+        let inquired = self.questions[place as usize].inquired.as_deref();
+        let mut attempts = inquired.into_iter().flat_map(|inquired| &inquired.attempts);
+        attempts.any(|attempt| Some(&attempt.exchanger) == self.exchangers.front())
+    }
+
+    /// Who was put off too often for an earlier run is asked again in this one.
+    fn reopen(&mut self, place: u32) {
+        let question = &mut self.questions[place as usize];
+        let last = question.inquired.as_deref().and_then(|inquired| inquired.attempts.last());
+        let is_open = last.is_some_and(|last| last.said.meaning.cause.verdict() == Verdict::Unknown);
+        if question.state == State::Closed && is_open {
+            question.state = State::Open;
+            self.answered.retain(|answered| *answered != place);
+            self.ready.push_back(place);
+        }
+    }
+
+    /// Leaves an exchanger; what was learnt there is kept.
+    fn leave(&mut self) {
+        if let Some(exchanger) = self.exchangers.front() {
+            self.known.exchangers.push(self.here.known(exchanger.clone()));
+        }
+    }
+
+    /// What is known about the domain by now.
+    pub fn known(&self) -> Known {
+        let mut known = self.known.clone();
+        known.exchangers.extend(self.exchangers.front().map(|exchanger| self.here.known(exchanger.clone())));
+        known
+    }
+
+    /// It was found out whether this exchanger accepts any name.
+    pub fn is_decided(&self) -> bool {
+        matches!(self.here.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
+    }
+
+    /// What the exchanger proves to be by now.
+    fn proven(&self) -> CatchAll {
+        if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_)) {
             CatchAll::No(Proof::Listed)
         } else {
             self.here.catch_all.clone()
-        };
-        let proven = match (proven, &self.trouble) {
+        }
+    }
+
+    /// Hands out addresses about which nothing more can be learnt, as soon as that is so.
+    pub fn take_final(&mut self) -> Vec<(Target, Inquired)> {
+        if self.answered.is_empty() || !self.is_proven() {
+            return Vec::new();
+        }
+        let proven = self.proven();
+        let mut taken = Vec::with_capacity(self.answered.len());
+        for place in std::mem::take(&mut self.answered) {
+            let question = &mut self.questions[place as usize];
+            if question.state == State::Accepted {
+                question.inquired().catch_all = proven.clone();
+            }
+            if matches!(question.state, State::Accepted | State::Closed) {
+                question.state = State::Gone;
+                taken.push((question.target, take(question)));
+            }
+        }
+        taken
+    }
+
+    /// Writes what is known about this exchanger to the addresses that it answered.
+    fn freeze(&mut self) {
+        let proven = match (self.proven(), &self.trouble) {
             // The host was given up while an acceptance was under way.
             (CatchAll::NotAsked, Some(trouble)) if self.here.accepted > 0 => {
                 CatchAll::Failed(trouble.clone())
@@ -39,45 +119,50 @@ impl Inquiry {
         for question in &mut self.questions {
             match question.state {
                 State::Accepted => {
-                    question.inquired.catch_all = proven.clone();
+                    question.inquired().catch_all = proven.clone();
                     question.state = State::Closed;
                 }
                 State::Undecided => {
-                    question.inquired.positive = positive.clone();
+                    question.inquired().positive = positive.clone();
                     question.state = State::Closed;
                 }
-                State::Closed
-                    if matches!(proven, CatchAll::Yes(_))
-                        && question
-                            .inquired
-                            .attempts
-                            .last()
-                            .is_none_or(|last| Some(&last.exchanger) == exchanger) =>
-                {
-                    question.inquired.catch_all = proven.clone();
+                State::Closed if matches!(proven, CatchAll::Yes(_)) => {
+                    let last = question.inquired.as_deref().and_then(|inquired| inquired.attempts.last());
+                    if last.is_none_or(|last| Some(&last.exchanger) == exchanger) {
+                        question.inquired().catch_all = proven.clone();
+                    }
                 }
                 _ => {}
             }
         }
     }
 
-    /// Ends the inquiry and hands out what was found. Whoever was not asked to the end gets `unprobed`.
-    pub fn settle(mut self, unprobed: Option<Unprobed>) -> impl Iterator<Item = (Target, Inquired)> {
+    /// Ends the inquiry and hands out what was found and not handed out yet, and what is known about the domain. Whoever
+    /// was not asked to the end gets `unprobed`.
+    pub fn settle(mut self, unprobed: Option<Unprobed>) -> (Known, Vec<(Target, Inquired)>) {
         self.freeze();
+        self.leave();
         let trouble = self.trouble;
-        self.questions.into_iter().map(move |mut question| {
-            if question.inquired.trouble.is_none() {
-                question.inquired.trouble.clone_from(&trouble);
-            }
+        let asked = self.questions.into_iter().filter(|question| question.state != State::Gone);
+        let settled = asked.map(|mut question| {
             let is_open = !matches!(question.state, State::Closed | State::Elsewhere);
-            let lacks_control = question.inquired.catch_all == CatchAll::NotAsked
-                && question.inquired.attempts.iter().any(is_acceptance);
-            if is_open || lacks_control {
-                question.inquired.unprobed = question.inquired.unprobed.or(unprobed);
+            let mut inquired = take(&mut question);
+            if inquired.trouble.is_none() {
+                inquired.trouble.clone_from(&trouble);
             }
-            (question.target, question.inquired)
-        })
+            let lacks_control =
+                inquired.catch_all == CatchAll::NotAsked && inquired.attempts.iter().any(is_acceptance);
+            if is_open || lacks_control {
+                inquired.unprobed = inquired.unprobed.or(unprobed);
+            }
+            (question.target, inquired)
+        });
+        (self.known, settled.collect())
     }
+}
+
+fn take(question: &mut Question) -> Inquired {
+    question.inquired.take().map_or_else(Inquired::default, |inquired| *inquired)
 }
 
 fn is_acceptance(attempt: &Attempt) -> bool {

@@ -1,0 +1,134 @@
+//! What was learnt about a domain, as plain data: it comes out of one [`super::Inquiry`] and goes into the next, so that
+//! a long domain can be asked about in parts, and a run can go on where an earlier one stopped.
+//!
+//! Decides: which of two reports says more. Must not: grow old by itself; whoever keeps it knows how long it holds.
+
+use std::time::SystemTime;
+
+use crate::address::{Address, Domain};
+use crate::verdict::evidence::{Attempt, CatchAll, Positive};
+
+use super::inquiry::Target;
+
+/// A listed address to ask about.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    /// Its name in this run.
+    pub target: Target,
+    /// Who.
+    pub address: Address,
+    /// What servers said to earlier questions about it that is still good, oldest first. A wait that they asked for goes
+    /// on; what they said comes out again with the new answers.
+    pub earlier: Vec<Attempt>,
+    /// It was found deliverable lately.
+    pub was_deliverable: bool,
+}
+
+impl From<(Target, Address)> for Listed {
+    fn from((target, address): (Target, Address)) -> Listed {
+        Listed { target, address, earlier: Vec::new(), was_deliverable: false }
+    }
+}
+
+/// What is known about a domain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Known {
+    /// By exchanger, each at most once.
+    pub exchangers: Vec<AtExchanger>,
+    /// `postmaster` is asked about at most once per domain and run.
+    pub postmaster_was_asked: bool,
+}
+
+/// What is known about a domain at one exchanger.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AtExchanger {
+    /// Which.
+    pub exchanger: Domain,
+    /// The made-up name that was asked about. One that was put off is asked about again by the same name.
+    pub made_up: Option<Address>,
+    /// Since when and until when it was put off, and how often.
+    pub put_off: Option<PutOff>,
+    /// Whether it accepts any name, where that was found out.
+    pub catch_all: CatchAll,
+    /// A made-up name was refused in words that mean nothing until somebody is accepted.
+    pub refused_unclearly: bool,
+    /// Whether `postmaster` was accepted.
+    pub positive: Positive,
+    /// Listed addresses refused in clear words.
+    pub clear_refusals: u32,
+}
+
+/// A question that got "not now".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PutOff {
+    /// How often.
+    pub times: usize,
+    /// When it was first.
+    pub since: SystemTime,
+    /// When it may be asked again.
+    pub until: SystemTime,
+}
+
+impl AtExchanger {
+    /// Nothing yet.
+    pub fn new(exchanger: Domain) -> AtExchanger {
+        AtExchanger {
+            exchanger,
+            made_up: None,
+            put_off: None,
+            catch_all: CatchAll::NotAsked,
+            refused_unclearly: false,
+            positive: Positive::NotAsked,
+            clear_refusals: 0,
+        }
+    }
+
+    fn is_decided(&self) -> bool {
+        matches!(self.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
+    }
+}
+
+impl Known {
+    /// Takes over what another inquiry about the same domain learnt. What is decided stays.
+    pub fn add(&mut self, other: Known) {
+        self.postmaster_was_asked |= other.postmaster_was_asked;
+        for there in other.exchangers {
+            match self.exchangers.iter_mut().find(|here| here.exchanger == there.exchanger) {
+                Some(here) if there.is_decided() || !here.is_decided() => *here = there,
+                Some(_) => {}
+                None => self.exchangers.push(there),
+            }
+        }
+    }
+
+    /// Takes out what is known about one exchanger.
+    pub(super) fn take(&mut self, exchanger: &Domain) -> Option<AtExchanger> {
+        let place = self.exchangers.iter().position(|at| at.exchanger == *exchanger)?;
+        Some(self.exchangers.swap_remove(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::evidence::Proof;
+
+    #[test]
+    fn what_is_decided_is_not_forgotten_for_what_is_not() {
+        let host = Domain::parse("mx.acme.example").unwrap();
+        let at = |catch_all| AtExchanger { catch_all, ..AtExchanger::new(host.clone()) };
+        let known = |catch_all| Known { exchangers: vec![at(catch_all)], postmaster_was_asked: false };
+        for (before, came, after) in [
+            (CatchAll::No(Proof::Control), CatchAll::NotAsked, CatchAll::No(Proof::Control)),
+            (CatchAll::NotAsked, CatchAll::Unclear, CatchAll::Unclear),
+            (CatchAll::Unclear, CatchAll::No(Proof::Control), CatchAll::No(Proof::Control)),
+        ] {
+            let mut sum = known(before);
+            sum.add(known(came));
+            assert_eq!(sum, known(after));
+        }
+        let mut nothing = Known::default();
+        nothing.add(known(CatchAll::Unclear));
+        assert_eq!(nothing, known(CatchAll::Unclear));
+    }
+}

@@ -35,9 +35,30 @@ struct Shape {
 }
 
 const SHAPES: [Shape; 3] = [
-    Shape { name: "3 MX, 1,000 rows each", domains: 300, rows_per_domain: 10, hosts: 3, goal: 30.0, cpu_goal: 50.0 },
-    Shape { name: "300 MX, 10 rows each", domains: 300, rows_per_domain: 10, hosts: 300, goal: 10.0, cpu_goal: 20.0 },
-    Shape { name: "3,000 MX, 1 row each", domains: 3000, rows_per_domain: 1, hosts: 3000, goal: 1.5, cpu_goal: 1.0 },
+    Shape {
+        name: "3 MX, 1,000 rows each",
+        domains: 300,
+        rows_per_domain: 10,
+        hosts: 3,
+        goal: 30.0,
+        cpu_goal: 50.0,
+    },
+    Shape {
+        name: "300 MX, 10 rows each",
+        domains: 300,
+        rows_per_domain: 10,
+        hosts: 300,
+        goal: 10.0,
+        cpu_goal: 20.0,
+    },
+    Shape {
+        name: "3,000 MX, 1 row each",
+        domains: 3000,
+        rows_per_domain: 1,
+        hosts: 3000,
+        goal: 1.5,
+        cpu_goal: 1.0,
+    },
 ];
 
 fn main() {
@@ -68,10 +89,14 @@ impl Shape {
         fs::create_dir_all(here.join("policy")).unwrap();
         fs::write(here.join("policy/providers.toml"), OWN_HOSTS).unwrap();
         let listproof = env!("CARGO_BIN_EXE_listproof");
-        let world = Serving::start(
-            Command::new(listproof)
-                .args(["world", &path(here, "world.toml"), "--dns", "127.0.0.1:53", "--smtp-port", "25"]),
-        );
+        let world = Serving::start(Command::new(listproof).args([
+            "world",
+            &path(here, "world.toml"),
+            "--dns",
+            "127.0.0.1:53",
+            "--smtp-port",
+            "25",
+        ]));
         let (list, policy, out) = (path(here, "list.txt"), path(here, "policy"), path(here, "out"));
         let peer = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer/target/release/peer");
         let peer = env::var("PEER").unwrap_or_else(|_| peer.to_owned());
@@ -115,10 +140,8 @@ impl Shape {
     }
 
     fn world(&self) -> String {
-        let mut world = format!(
-            "[[host]]\nname = \"mx{{0..{}}}.own.example\"\nrtt = \"50ms\"\n",
-            self.hosts - 1
-        );
+        let mut world =
+            format!("[[host]]\nname = \"mx{{0..{}}}.own.example\"\nrtt = \"50ms\"\n", self.hosts - 1);
         for (share, catch_all) in [(1..=9, false), (10..=10, true)] {
             for tenth in share {
                 let (first, last) = ((tenth - 1) * self.domains / 10, tenth * self.domains / 10 - 1);
@@ -147,11 +170,9 @@ impl Shape {
 }
 
 const OWN_HOSTS: &str = r#"
-[[provider]]
-id = "own"
-name = "own hosts"
-mx = ["own.example"]
+[default]
 catch_all_share = 0.1
+tls = false
 manners = { transactions = 100, recipients = 50, refused = 50 }
 normal = { open = 50, connections = 60000, recipients = 6000000 }
 fast = { open = 50, connections = 60000, recipients = 6000000 }

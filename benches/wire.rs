@@ -11,6 +11,7 @@
     reason = "a benchmark owns its sockets, tells its figures, counts below 2^52 and stops at what fails"
 )]
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -20,14 +21,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use listproof::address::{Address, Domain};
-use listproof::policy::replies::{Context, ReplyRules};
+use listproof::policy::replies::{Context, RecentReplies, ReplyRules};
 use listproof::route::cache::Cached;
 use listproof::route::hickory::{NameServers, Patience};
 use listproof::route::public::Allowed;
+use listproof::smtp::Stage;
 use listproof::smtp::egress::Path;
 use listproof::smtp::hold::{Call, Limits, hold};
 use listproof::smtp::session::{Answer, Ask, AskId, Event, Flight, Manner, Order, Tls, Transaction};
-use listproof::smtp::Stage;
 use listproof::smtp::wire::Internet;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
@@ -62,7 +63,9 @@ fn main() {
 }
 
 fn compare() {
-    println!("probes/s, medians of {ROUNDS}                     bare   program  ratio   us/probe of each   goal");
+    println!(
+        "probes/s, medians of {ROUNDS}                     bare   program  ratio   us/probe of each   goal"
+    );
     let now = Responder::start(0);
     for (name, each, connections, goal) in
         [("50 to a connection, in one flight", 50, 20_000, 0.80), ("one to a connection", 1, 40_000, 0.85)]
@@ -83,7 +86,10 @@ fn compare() {
     let [program] = far.race(["sessions"], 1000, 1, 1000 * rounds);
     let bound = rounds as f64 * flights * 0.1;
     println!("1,000 sockets, 100 ms: wall / latency bound  {:.3}   (goal 1.10)", program.wall / bound);
-    println!("resident bytes per open connection           {}   (goal 8192)", told(&["open", &now.smtp, "9000"]).trim());
+    println!(
+        "resident bytes per open connection           {}   (goal 8192)",
+        told(&["open", &now.smtp, "9000"]).trim()
+    );
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = socket.local_addr().unwrap().port().to_string();
     let questions = Arc::new(AtomicU64::new(0));
@@ -162,7 +168,13 @@ impl Responder {
         Responder { child, smtp: line.trim().to_owned() }
     }
 
-    fn race<const N: usize>(&self, parts: [&str; N], sockets: usize, each: usize, connections: usize) -> [Took; N] {
+    fn race<const N: usize>(
+        &self,
+        parts: [&str; N],
+        sockets: usize,
+        each: usize,
+        connections: usize,
+    ) -> [Took; N] {
         let numbers = [sockets, each, connections].map(|number| number.to_string());
         let programs = parts.map(|part| vec![part, &*self.smtp, &*numbers[0], &*numbers[1], &*numbers[2]]);
         race(&programs).try_into().unwrap_or_else(|_| unreachable!("one time each"))
@@ -195,7 +207,9 @@ async fn respond(delay: Duration) {
                 let Ok(count @ 1..) = stream.read(&mut heard).await else { return };
                 pause(delay).await;
                 said.clear();
-                for line in heard[..count].split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n")) {
+                for line in
+                    heard[..count].split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"))
+                {
                     said.extend_from_slice(match line[0] {
                         b'E' => b"250-mx.example\r\n250 PIPELINING\r\n",
                         b'Q' => b"221 2.0.0 bye\r\n",
@@ -243,14 +257,20 @@ struct Load {
 }
 
 impl Load {
-    async fn run<F: Future<Output = usize> + 'static>(self, connection: impl Fn(SocketAddr, usize) -> F + Copy + 'static) {
+    async fn run<F: Future<Output = usize> + 'static>(
+        self,
+        connection: impl Fn(SocketAddr, usize) -> F + Copy + 'static,
+    ) {
         rlimit::increase_nofile_limit(20_000).unwrap();
         let left = Arc::new(AtomicU64::new(self.connections as u64));
         let tasks = LocalSet::new();
         for _ in 0..self.sockets {
             let left = Arc::clone(&left);
             tasks.spawn_local(async move {
-                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                while left
+                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+                    .is_ok()
+                {
                     assert_eq!(connection(self.to, self.each).await, self.each, "every question is answered");
                 }
             });
@@ -283,7 +303,7 @@ async fn lines(stream: &mut TcpStream, buffer: &mut [u8], wanted: usize) -> usiz
     while seen < wanted {
         let count = stream.read(buffer).await.unwrap();
         assert!(count > 0, "the responder hung up");
-        seen += buffer[..count].iter().filter(|&&byte| byte == b'\n').count();
+        seen += memchr::memchr_iter(b'\n', &buffer[..count]).count();
     }
     seen
 }
@@ -296,8 +316,12 @@ fn manner() -> Manner {
     }
 }
 
-fn call<'a>(host: &'a Domain, to: SocketAddr) -> Call<'a> {
+fn call(host: &Domain, to: SocketAddr) -> Call<'_> {
     Call { host, to, path: &Path::Direct(None), manner: manner(), limits: Limits::default() }
+}
+
+thread_local! {
+    static RECENT: RefCell<RecentReplies<'static>> = RefCell::new(RecentReplies::of(ReplyRules::built_in()));
 }
 
 /// The program's session, and what each reply means.
@@ -316,7 +340,7 @@ async fn session(to: SocketAddr, each: usize) -> usize {
     let context = Context { stage: Stage::Rcpt, provider: None };
     let tell = |event| match event {
         Event::Answered(_, Answer::Rcpt(reply)) => {
-            std::hint::black_box(ReplyRules::built_in().read(&reply, &context));
+            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.read(&reply, &context)));
             answers += 1;
         }
         Event::Landed => drop(orders.take()),
@@ -348,12 +372,13 @@ async fn open(port: u16, count: usize) {
             hold(&Internet, call(&host, to), taken, tell, None).await;
         });
     }
-    tasks.run_until(async {
-        for _ in 0..count {
-            all_ready.recv().await.unwrap();
-        }
-    })
-    .await;
+    tasks
+        .run_until(async {
+            for _ in 0..count {
+                all_ready.recv().await.unwrap();
+            }
+        })
+        .await;
     println!("{}", (resident_bytes() - before) / count as u64);
 }
 
@@ -397,7 +422,8 @@ async fn names(port: u16, count: u32) {
             listproof::route::find(&*dns, &domain, &allowed).await
         });
         if lookups.len() >= 256 {
-            found += u32::from(matches!(lookups.join_next().await, Some(Ok(listproof::route::Route::Hosts(_)))));
+            found +=
+                u32::from(matches!(lookups.join_next().await, Some(Ok(listproof::route::Route::Hosts(_)))));
         }
     }
     while let Some(route) = lookups.join_next().await {

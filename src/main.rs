@@ -87,6 +87,7 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         target,
         writing: WriteOptions {
             columns: typed.columns,
+            dialect: typed.dialect,
             prefix: typed.column_prefix,
             ..WriteOptions::default()
         },
@@ -140,7 +141,7 @@ fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
         let mut offline = Offline::new(&settings)?;
         for text in texts {
             let text = text?;
-            told.tell(&text, &offline.check(&text))?;
+            told.tell(&text, &offline.check(&text)?)?;
         }
         return told.end(Exit::Finished);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use crate::list::ColumnSet;
+use crate::list::{ColumnSet, Dialect};
 use crate::policy::Pace;
 use crate::simulate::mix::Shipped;
 
@@ -58,6 +58,10 @@ pub struct Verify {
     /// How many of our columns are written.
     #[arg(long, value_enum, default_value_t = ColumnSet::Standard)]
     pub columns: ColumnSet,
+    /// Write the columns and words of another service: emailable, kickbox, millionverifier, neverbounce, verifalia,
+    /// zerobounce.
+    #[arg(long, value_name = "NAME", conflicts_with = "columns", value_parser = dialect)]
+    pub dialect: Option<&'static Dialect>,
     /// Put before the names of our columns.
     #[arg(long, value_name = "PREFIX")]
     pub column_prefix: Option<String>,
@@ -187,6 +191,7 @@ pub struct Simulate {
 }
 
 /// How to probe. Every value may also come from the environment or a settings file.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag as it was typed")]
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Probing")]
 pub struct Probing {
@@ -229,6 +234,22 @@ pub struct Probing {
     /// Stop starting questions after this time, and write what is known.
     #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub max_duration: Option<Duration>,
+    /// Where facts are kept, so that an interrupted run goes on and nothing is asked twice [default: a file in
+    /// `~/.local/state/listproof/`; with `--world` none].
+    #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE", conflicts_with = "no_state")]
+    pub state: Option<PathBuf>,
+    /// Keep nothing, and use nothing that was kept.
+    #[arg(long)]
+    pub no_state: bool,
+    /// Start over: no earlier run goes on, and nothing that is known is used.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Ask again about everything older than this, whatever it is.
+    #[arg(long, env = "LISTPROOF_MAX_AGE", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub max_age: Option<Duration>,
+    /// Wait for another run that uses the state.
+    #[arg(long)]
+    pub wait_lock: bool,
     /// Role addresses (info@, sales@) are risky instead of just flagged.
     #[arg(long)]
     pub risky_roles: bool,
@@ -266,4 +287,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+fn dialect(name: &str) -> Result<&'static Dialect, String> {
+    Dialect::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Dialect::all().iter().map(Dialect::name).collect();
+        format!("there is {}", names.join(", "))
+    })
 }

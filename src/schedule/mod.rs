@@ -30,12 +30,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::address::Domain;
+use crate::address::{Address, Domain};
 use crate::policy::{Pace, Provider};
 use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::{Inquiry, Known, Listed, Patience, control};
+use crate::probe::{Inquiry, Known, Listed, Patience, Who, control};
 use crate::smtp::session::Flight;
-use crate::verdict::evidence::{Inquired, Unprobed};
+use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
 use census::Census;
 pub use census::Shut;
 use course::Course;
@@ -106,12 +106,31 @@ pub enum Action {
     Fly(SessionId, Flight),
     /// Say QUIT.
     Quit(SessionId),
+    /// Keep an answer: it counts. Comes before everything that follows from it.
+    Answered(Answered),
     /// What was found out about an address; never again for the same one.
     Settled(Target, Inquired),
     /// What was learnt about a domain: for its other parts, and for later runs.
     Learnt(Domain, Known),
     /// A lane that had no room ([`Scheduler::has_room`]) wants more work.
     Room(Arc<str>),
+}
+
+/// An answer that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The domain asked about.
+    pub domain: Domain,
+    /// Whom the question was about.
+    pub who: Who,
+    /// The address in the question.
+    pub address: Address,
+    /// What was said, by whom and when.
+    pub attempt: Attempt,
+    /// From which source address, counted from 0.
+    pub egress: usize,
+    /// What the lane is keyed by.
+    pub lane: Arc<str>,
 }
 
 /// A session to open.
@@ -207,11 +226,14 @@ impl Scheduler {
         self.open_courses == 0 && self.sessions.is_empty()
     }
 
-    /// What an operator's answers were, by lane key (see [`Scheduler::lane_key`]).
-    pub fn tally(&self, key: &str) -> Option<Tally> {
-        let key: Arc<str> = key.into();
-        let lanes = (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
-        lanes.map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
+    /// Keys of the lanes at which too many mailboxes vanished at once, over all egresses.
+    pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
+        let mut tallies: HashMap<&Arc<str>, Tally> = HashMap::new();
+        for lane in &self.lanes {
+            let tally = tallies.entry(&lane.key).or_default();
+            *tally = tally.and(lane.tally);
+        }
+        tallies.into_iter().filter(|(_, tally)| tally.is_anomalous()).map(|(key, _)| key.clone()).collect()
     }
 
     /// Should an order for this lane be placed now? Where not, it can wait outside, at no cost for anybody:

@@ -5,13 +5,13 @@ mod flight;
 use std::time::Duration;
 
 use super::lane::DoorTls;
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
+use super::{Action, Answered, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
 use crate::smtp::session::{Answer, AskId, End, Ended, Event, Offer};
 use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::{Obstacle, Said};
+use crate::verdict::evidence::{Attempt, Obstacle, Said};
 
 /// What happened on a session, with its meaning.
 #[derive(Clone, Debug, PartialEq)]
@@ -207,8 +207,7 @@ impl Scheduler {
             lane.tally.unknown += u32::from(cause == Cause::MailboxUnknown);
             lane.tally.accepted += u32::from(cause == Cause::Accepted);
         }
-        // A refusal in words that say nothing may be one, too.
-        if cause == Cause::MailboxUnknown || (cause == Cause::Ambiguous && said.reply.is_permanent()) {
+        if said.may_be_unknown() {
             lane.count_unknown(now.elapsed);
         }
         if cause.fault() == Fault::Us {
@@ -216,6 +215,14 @@ impl Scheduler {
         } else {
             (door.strikes, door.refusals) = (0, 0);
             lane.pleased();
+        }
+        let (egress, key) = (lane.egress, lane.key.clone());
+        if let (Some(address), Some(exchanger)) = (course.inquiry.address_of(who), course.inquiry.exchanger())
+        {
+            let attempt = Attempt { exchanger: exchanger.clone(), at: now.wall, said: said.clone() };
+            let (domain, address) = (course.inquiry.domain().clone(), address.into_owned());
+            let answer = Answered { domain, who, address, attempt, egress, lane: key };
+            self.actions.push_back(Action::Answered(answer));
         }
         course.inquiry.heard(who, said, now);
         self.go_on(course_id);

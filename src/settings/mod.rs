@@ -4,6 +4,7 @@
 //! what to write instead.
 
 mod file;
+mod keeping;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::error::Error;
 use crate::policy::{Pace, Policy};
 use crate::smtp::egress::Path as Way;
 use file::FileSettings;
+pub use keeping::{Keeping, Kept};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;
@@ -34,6 +36,8 @@ pub struct Settings {
     pub max_wait: Duration,
     /// After which time nothing new is started.
     pub max_duration: Option<Duration>,
+    /// What is kept, and what that was kept is used.
+    pub keeping: Keeping,
     /// Role addresses are risky.
     pub risky_roles: bool,
     /// The user's policy files.
@@ -80,6 +84,7 @@ impl Settings {
     /// Makes settings of what was typed. `max_wait` is the command's own default.
     pub fn new(typed: Probing, max_wait: Duration) -> Result<Settings, Error> {
         let files = FileSettings::gather(typed.config.as_deref())?;
+        let keeping = Keeping::of(&typed, &files);
         let helo = typed.helo.or(files.helo).map(|text| helo(&text)).transpose()?;
         let mail_from = typed.mail_from.or(files.mail_from).map(|text| sender(&text)).transpose()?;
         let place = match typed.world {
@@ -109,6 +114,7 @@ impl Settings {
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),
+            keeping,
             risky_roles: typed.risky_roles || files.risky_roles.unwrap_or(false),
             policy: typed.policy.or(files.policy),
         })

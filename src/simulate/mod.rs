@@ -182,6 +182,7 @@ impl<'a> Run<'a> {
                 self.left += u64::from(inquired.unprobed.is_some());
                 self.settled_last = self.now;
             }
+            Action::Answered(_) => {}
             Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
             Action::Room(key) => {
                 if let Some(host) = self.spool.host(&key) {

@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use listproof::address::{Address, Domain};
-use listproof::policy::replies::{Context, RecentReplies, ReplyRules};
+use listproof::policy::Policy;
+use listproof::policy::replies::{Context, RecentReplies};
 use listproof::route::cache::Cached;
 use listproof::route::hickory::{NameServers, Patience};
 use listproof::route::public::Allowed;
@@ -321,7 +322,7 @@ fn call(host: &Domain, to: SocketAddr) -> Call<'_> {
 }
 
 thread_local! {
-    static RECENT: RefCell<RecentReplies<'static>> = RefCell::new(RecentReplies::of(ReplyRules::built_in()));
+    static RECENT: RefCell<RecentReplies> = RefCell::new(RecentReplies::of(Policy::built_in()));
 }
 
 /// The program's session, and what each reply means.

@@ -95,8 +95,10 @@ pub struct Provider {
     pub catch_all_share: f64,
     /// Use STARTTLS whenever it is offered.
     pub tls: bool,
-    /// Its addresses behave differently: reuse a connection only for the same address.
-    pub by_address: bool,
+    /// It may accept, and discard, after too many unknown names.
+    pub may_discard: bool,
+    /// Its own big domains, by which it is known without a look at the DNS.
+    pub domains: Vec<String>,
     /// What holds in every session.
     pub manners: Manners,
     normal: Limits,
@@ -248,7 +250,9 @@ struct Named {
     #[serde(default)]
     tls: bool,
     #[serde(default)]
-    by_address: bool,
+    may_discard: bool,
+    #[serde(default)]
+    domains: Vec<String>,
     manners: Manners,
     normal: Limits,
     fast: Limits,
@@ -266,7 +270,8 @@ impl Nameless {
             evidence: true,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
-            by_address: true,
+            may_discard: true,
+            domains: Vec::new(),
             manners: self.manners,
             normal: self.normal,
             fast: self.fast,
@@ -282,7 +287,8 @@ impl Named {
             evidence: self.evidence,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
-            by_address: self.by_address,
+            may_discard: self.may_discard,
+            domains: self.domains,
             manners: self.manners,
             normal: self.normal,
             fast: self.fast,

@@ -3,7 +3,7 @@
 //! The only spawner of a run. Decides: nothing but the order of select; when and what to ask is the scheduler's, what a
 //! reply means the policy's. Waits in one place: the loop below.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::policy::{Pace, Policy};
 use crate::probe::inquiry::Target;
 use crate::probe::{Known, Listed, Patience};
 use crate::route::{self, Route};
-use crate::schedule::{self, Action, Heard, Opening, Order, Scheduler, SessionId};
+use crate::schedule::{self, Action, Decision, Heard, Opening, Order, Ruling, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
@@ -84,6 +84,8 @@ pub struct Outcome {
     pub dialogues: Vec<(Domain, Transcript)>,
     /// Connections opened and questions asked.
     pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
     /// It was stopped before its end, by the clock.
     pub out_of_time: bool,
 }
@@ -143,6 +145,7 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                     }
                     progress.tell(1, run.held.len());
                 }
+                Action::Decided(decision) => run.decided(&decision),
                 Action::Learnt(..) | Action::Room(_) => {}
             }
         }
@@ -181,7 +184,10 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
         }
     }
     let Run { mut outcome, scheduler, .. } = run;
-    outcome.found.note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous()));
+    let anomaly = job.policy.thresholds().anomaly;
+    outcome
+        .found
+        .note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous(anomaly)));
     outcome
 }
 
@@ -210,7 +216,8 @@ impl Run<'_> {
             pace: job.pace,
             patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
-            egresses: 1,
+            thresholds: job.policy.thresholds(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
         let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         Run {
@@ -218,7 +225,13 @@ impl Run<'_> {
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             domain_of: HashMap::new(),
-            outcome: Outcome { found, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },
+            outcome: Outcome {
+                found,
+                dialogues: Vec::new(),
+                asked: Asked::default(),
+                decisions: BTreeMap::new(),
+                out_of_time: false,
+            },
             stopped: false,
             cut_at: None,
         }
@@ -262,7 +275,7 @@ impl Run<'_> {
         sessions: &mut JoinSet<Dialogue>,
     ) {
         let session = opening.session;
-        let Some(egress) = self.job.network.egress.clone() else {
+        let Some(egress) = self.job.network.egresses.get(opening.egress).cloned() else {
             return;
         };
         self.outcome.asked.connections += 1;
@@ -288,6 +301,12 @@ impl Run<'_> {
             hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        let Decision { what, operator, egress, addresses } = decision;
+        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
+        *self.outcome.decisions.entry(*what).or_default() += 1;
     }
 
     /// Hands an order to a session. One that is gone already will report its end.

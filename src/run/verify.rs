@@ -3,6 +3,8 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
 //! only one, judges and writes every row. Memory holds addresses and answers, never rows.
 
+use std::collections::BTreeMap;
+
 use super::ahead::{self, Looked};
 use super::found::Found;
 use super::intake::{Look, Seen};
@@ -93,6 +95,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         input: form.name.clone(),
         form: form.sentence(),
         asked: outcome.asked,
+        decisions: outcome.decisions,
         took: now.elapsed,
         unprobed: writing.unprobed,
         shut: outcome.found.shut,
@@ -123,6 +126,7 @@ fn unasked() -> Outcome {
         found: Found::nothing(Unprobed::Offline),
         dialogues: Vec::new(),
         asked: Asked::default(),
+        decisions: BTreeMap::new(),
         out_of_time: false,
     }
 }

@@ -21,11 +21,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::policy::Pace;
 use crate::policy::replies::ReplyRules;
+use crate::policy::{Pace, Thresholds};
 use crate::probe::Patience;
 use crate::probe::inquiry::Moment;
 use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::smtp::egress::Family;
 use crate::smtp::session::{AskId, Flight, Offer};
 use crate::verdict::evidence::Said;
 use bound::Bound;
@@ -105,7 +106,8 @@ impl<'a> Run<'a> {
             pace: setup.pace,
             patience: Patience { max_wait: setup.max_wait },
             sessions: setup.sockets,
-            egresses: setup.egresses,
+            thresholds: Thresholds::built_in(),
+            egresses: vec![Family::Both; setup.egresses],
         };
         let now = moment(Duration::ZERO);
         let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
@@ -182,6 +184,7 @@ impl<'a> Run<'a> {
                 self.left += u64::from(inquired.unprobed.is_some());
                 self.settled_last = self.now;
             }
+            Action::Decided(_) => {}
             Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
             Action::Room(key) => {
                 if let Some(host) = self.spool.host(&key) {

@@ -87,6 +87,7 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         target,
         writing: WriteOptions {
             columns: typed.columns,
+            dialect: typed.dialect,
             prefix: typed.column_prefix,
             ..WriteOptions::default()
         },

@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use listproof::address::{Address, Domain};
 use listproof::list::{
-    self, ColumnSet, Counts, Entry, ListError, Outputs, ReadOptions, Rejected, Source, Target, WriteOptions,
+    self, ColumnSet, Counts, Dialect, Entry, ListError, Outputs, ReadOptions, Rejected, Source, Target,
+    WriteOptions,
 };
 use listproof::reason::{Cause, Finding, Reason};
 use listproof::smtp::Reply;
@@ -374,4 +375,29 @@ proptest! {
             rest = &rest[end + ours..];
         }
     }
+}
+
+#[test]
+fn the_words_of_another_service_are_written_and_known_again() {
+    let desk =
+        Desk::with("contacts.csv", "email,status\nann@x.example,new\ngone@x.example,old\nfull@x.example,\n");
+    let options = WriteOptions { dialect: Dialect::named("neverbounce"), ..WriteOptions::default() };
+    for _ in 0..2 {
+        desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &options).unwrap();
+    }
+    let read = |file: &str| std::fs::read_to_string(desk.path("out").join(file)).unwrap();
+    assert_eq!(
+        read("contacts.results.csv"),
+        "email,status,result,suggested_correction\nann@x.example,new,valid,\ngone@x.example,old,invalid,\n\
+         full@x.example,,invalid,\n"
+    );
+    assert_eq!(
+        read("contacts.undeliverable.csv"),
+        "email,status,result,suggested_correction,smtp_text\n\
+         gone@x.example,old,invalid,,\"550 5.1.1 no, \"\"gone\"\" is not here\"\n"
+    );
+    assert_eq!(read("contacts.risky.csv").lines().count(), 2);
+    let zero = WriteOptions { dialect: Dialect::named("zerobounce"), ..WriteOptions::default() };
+    desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &zero).unwrap();
+    assert!(read("contacts.results.csv").starts_with("email,status,verify_status,verify_sub_status,"));
 }

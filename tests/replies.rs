@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
+use listproof::explain;
 use listproof::policy::replies::{Context, ReplyRules, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
@@ -31,6 +32,10 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/remembered.txt"),
         include_str!("replies/contrary.txt"),
         include_str!("replies/everyday.txt"),
+        include_str!("replies/helpdesks.txt"),
+        include_str!("replies/languages.txt"),
+        include_str!("replies/threads.txt"),
+        include_str!("replies/operators.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -43,7 +48,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: Reply::parse(reply.replace("\\n", "\n").as_bytes()).unwrap(),
+            reply: explain::find::reply(&reply.replace("\\n", "\n")),
         }
     };
     lines.map(record).collect()

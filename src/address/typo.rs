@@ -119,28 +119,29 @@ pub fn suggest(domain: &Domain, targets: &Targets) -> Option<Suggestion> {
     if let Some((target, certainty)) = nearest(typed, targets) {
         return suggestion(target.domain.clone(), certainty);
     }
-    let (head, tail) = typed.rsplit_once('.')?;
-    let meant = TOP_LEVEL_SLIPS.iter().find(|(slip, _)| *slip == tail)?.1;
+    let (head, tail) = typed.rsplit_once('.').filter(|(_, tail)| *tail != "com")?;
+    let meant = TOP_LEVEL_SLIPS.binary_search_by_key(&tail, |(slip, _)| slip).ok()?;
+    let meant = TOP_LEVEL_SLIPS[meant].1;
     suggestion(Domain::parse(&format!("{head}.{meant}")).ok()?, Certainty::Likely)
 }
 
-/// Slips of top levels that exist nowhere, so that they tell for any domain.
+/// Slips of top levels that exist nowhere, so that they tell for any domain. Sorted.
 const TOP_LEVEL_SLIPS: &[(&str, &str)] = &[
     ("c0m", "com"),
     ("ccom", "com"),
     ("cim", "com"),
     ("ckm", "com"),
     ("clm", "com"),
-    ("cmo", "com"),
     ("cmm", "com"),
+    ("cmo", "com"),
     ("coim", "com"),
     ("coj", "com"),
     ("cok", "com"),
+    ("coml", "com"),
     ("comm", "com"),
     ("comn", "com"),
     ("con", "com"),
     ("conm", "com"),
-    ("coml", "com"),
     ("coom", "com"),
     ("copm", "com"),
     ("couk", "co.uk"),

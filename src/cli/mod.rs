@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
-use crate::list::ColumnSet;
+use crate::list::{ColumnSet, Dialect};
 use crate::policy::Pace;
 use crate::simulate::mix::Shipped;
 
@@ -58,6 +58,10 @@ pub struct Verify {
     /// How many of our columns are written.
     #[arg(long, value_enum, default_value_t = ColumnSet::Standard)]
     pub columns: ColumnSet,
+    /// Write the columns and words of another service: emailable, kickbox, millionverifier, neverbounce, verifalia,
+    /// zerobounce.
+    #[arg(long, value_name = "NAME", conflicts_with = "columns", value_parser = dialect)]
+    pub dialect: Option<&'static Dialect>,
     /// Put before the names of our columns.
     #[arg(long, value_name = "PREFIX")]
     pub column_prefix: Option<String>,
@@ -266,4 +270,11 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+fn dialect(name: &str) -> Result<&'static Dialect, String> {
+    Dialect::named(name).ok_or_else(|| {
+        let names: Vec<&str> = Dialect::all().iter().map(Dialect::name).collect();
+        format!("there is {}", names.join(", "))
+    })
 }

@@ -48,7 +48,7 @@ static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{
 /// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
 pub fn failure(text: &str) -> Failure {
     let stage = stage_named(text);
-    let host = first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase());
+    let host = host_named(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
     Failure { reply: reply(text), stage, host, recipient }
 }
@@ -120,6 +120,21 @@ fn bare_status(word: &str) -> Option<Enhanced> {
 
 fn first<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
     pattern.captures(text).and_then(|found| found.get(1)).map(|found| found.as_str())
+}
+
+/// The host that a text names as the one that spoke: `host mx.example.com said`, `relay=mx.example.com`.
+pub fn host_named(text: &str) -> Option<String> {
+    first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase())
+}
+
+/// The hosts that a reply names in its own words, in links above all: `see https://postmaster.example.com/error`.
+pub fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
+    let words = reply.lines.iter().flat_map(|line| line.split_ascii_whitespace());
+    words.filter(|word| word.contains('.')).filter_map(|word| {
+        let after_scheme = word.split_once("://").map_or(word, |(_, rest)| rest);
+        let host = after_scheme.split(['/', '?', ':']).next()?;
+        Some(host.trim_matches(|c: char| !c.is_ascii_alphanumeric()))
+    })
 }
 
 /// The step that a text names as the one that was answered.

@@ -57,7 +57,10 @@ fn question(line: &[u8]) -> Failure {
     Failure {
         reply: find::reply(&question.reply),
         stage: named.or_else(|| find::stage_named(&question.reply)),
-        host: question.mx.map(|host| host.trim_end_matches('.').to_ascii_lowercase()),
+        host: match question.mx {
+            Some(host) => Some(host.trim_end_matches('.').to_ascii_lowercase()),
+            None => find::host_named(&question.reply),
+        },
         recipient: None,
     }
 }

@@ -44,8 +44,12 @@ pub struct Explanation<'a> {
 
 impl<'a> Explainer<'a> {
     /// Explains one failure. Where the step is not known it may have been any, so that words about a message count as such.
+    /// Where the host is not known, an operator's link in its own words tells whose they are.
     pub fn judge(&self, failure: Failure) -> Explanation<'a> {
-        let provider = failure.host.as_deref().and_then(|host| (self.operator_of)(host));
+        let provider = match &failure.host {
+            Some(host) => (self.operator_of)(host),
+            None => find::hosts_in(&failure.reply).find_map(|host| (self.operator_of)(host)),
+        };
         let stage = failure.stage.unwrap_or(Stage::Eod);
         let meaning = self.rules.read(&failure.reply, &Context { stage, provider });
         let advice = advice::advice(meaning.cause, provider);

@@ -4,6 +4,7 @@
 
 use super::Explanation;
 use crate::reason::{Cause, Fault};
+use crate::smtp::reply::clean;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -22,7 +23,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = writeln!(card, "  {name:<9} {value}");
     };
     if let Some(recipient) = &failure.recipient {
-        row("to", recipient);
+        row("to", &clean(recipient));
     }
     row("means", cause.sentence());
     row("fault", fault_phrase(cause.fault()));
@@ -48,7 +49,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = write!(codes, ", at {}", stage.word());
     }
     if let Some(host) = &failure.host {
-        let _ = write!(codes, ", {host}");
+        let _ = write!(codes, ", {}", clean(host));
     }
     if let Some(provider) = provider {
         let _ = write!(codes, " ({provider})");

@@ -3,11 +3,14 @@
 //! Decides: names, order, sets and prefix (VERDICTS: "Columns"). Empty means "not determined". Must not: judge.
 //! No value of ours can be taken for a formula by a spreadsheet.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::dialect::Words;
 use super::error::ListError;
 use super::json;
 use crate::address::Domain;
@@ -110,6 +113,43 @@ impl ColumnSet {
     }
 }
 
+/// A column as it is written: what it is called, and what stands in it.
+#[derive(Clone, Debug)]
+pub(super) struct Heading {
+    pub(super) name: Cow<'static, str>,
+    pub(super) content: Content,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Column(Column),
+    /// Another service's word for the reason.
+    Words(Arc<Words>),
+}
+
+impl From<Column> for Heading {
+    fn from(column: Column) -> Heading {
+        Heading { name: column.name().into(), content: Content::Column(column) }
+    }
+}
+
+impl Heading {
+    pub(super) fn is(&self, column: Column) -> bool {
+        matches!(self.content, Content::Column(content) if content == column)
+    }
+
+    /// What stands in it; `scratch` is overwritten when that has to be composed.
+    pub(super) fn value<'a>(&'a self, told: Told<'a>, scratch: &mut String) -> Value<'a> {
+        match &self.content {
+            Content::Column(column) => column.value(told, scratch),
+            Content::Words(words) => match words.of(told.record.judgement.reason) {
+                "" => Value::None,
+                word => Value::Text(word),
+            },
+        }
+    }
+}
+
 /// The stretch of columns that an earlier run of ours added: with one prefix, and the minimal set at least.
 pub(super) fn earlier(names: &[String]) -> Option<Range<usize>> {
     let minimal = ColumnSet::Minimal.columns();
@@ -139,14 +179,13 @@ impl Prefix {
         list: &str,
         names: &[String],
         own: Option<&Range<usize>>,
+        ours: &[Cow<'static, str>],
         asked: Option<&str>,
     ) -> Result<Prefix, ListError> {
         let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
         let taken = |prefix: &str| {
             let same = |name: &str| {
-                Column::ALL
-                    .iter()
-                    .any(|column| name.trim().eq_ignore_ascii_case(&format!("{prefix}{}", column.name())))
+                ours.iter().any(|ours| name.trim().eq_ignore_ascii_case(&format!("{prefix}{ours}")))
             };
             (0..names.len())
                 .filter(theirs)
@@ -181,7 +220,6 @@ impl Prefix {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told<'a> {
     pub(super) record: &'a Record,
-    pub(super) duplicate_of: Option<u64>,
     /// The address as it was found, where another one was judged.
     pub(super) original: Option<&'a str>,
 }
@@ -193,7 +231,11 @@ pub(super) enum Value<'a> {
     None,
     /// A word of the vocabulary: small letters and `_`, which no list takes for a delimiter.
     Word(&'static str),
-    /// An id or name.
+    /// A domain: nothing in it needs quotes either.
+    Name(&'a str),
+    /// An address of which nothing needs care: the parts left and right of the @.
+    Plain(&'a str, &'a str),
+    /// An id or a text.
     Text(&'a str),
     /// In the scratch text that was given.
     Scratch,
@@ -206,7 +248,12 @@ impl Value<'_> {
     pub(super) fn write_json(&self, scratch: &str, out: &mut Vec<u8>) {
         match *self {
             Value::None => out.extend_from_slice(b"null"),
-            Value::Word(text) | Value::Text(text) => json::write_string(out, text),
+            Value::Word(text) | Value::Name(text) | Value::Text(text) => json::write_string(out, text),
+            Value::Plain(local, domain) => {
+                for piece in ["\"", local, "@", domain, "\""] {
+                    out.extend_from_slice(piece.as_bytes());
+                }
+            }
             Value::Scratch => json::write_string(out, scratch),
             Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
             Value::Number(number) => {
@@ -230,6 +277,7 @@ impl Column {
             Value::Scratch
         };
         let text = |text: Option<&'a str>| text.map_or(Value::None, Value::Text);
+        let name = |name: Option<&'a Domain>| name.map_or(Value::None, |name| Value::Name(name.as_str()));
         let flag = |flag: Option<bool>| flag.map_or(Value::None, Value::Flag);
         let mut time = |time: Option<SystemTime>| match time {
             None => Value::None,
@@ -251,19 +299,19 @@ impl Column {
             },
             Column::EmailNormalized => match &record.address {
                 None => Value::None,
-                Some(address) => compose(&|text| {
-                    // By hand for the usual address: this is written for every row.
-                    if let Some(domain) = address.domain() {
-                        text.extend([address.local(), "@", domain.as_str()]);
-                    } else {
-                        let _ = write!(text, "{address}");
+                Some(address) => match address.domain() {
+                    Some(domain) if is_plain(address.local()) => {
+                        Value::Plain(address.local(), domain.as_str())
                     }
-                    never_a_formula(text);
-                }),
+                    _ => compose(&|text| {
+                        let _ = write!(text, "{address}");
+                        never_a_formula(text);
+                    }),
+                },
             },
-            Column::Domain => text(record.address.as_ref().and_then(|a| a.domain()).map(Domain::as_str)),
+            Column::Domain => name(record.address.as_ref().and_then(|a| a.domain())),
             Column::Provider => text(record.provider.as_deref()),
-            Column::MxHost => text(record.mx_host.as_ref().map(Domain::as_str)),
+            Column::MxHost => name(record.mx_host.as_ref()),
             Column::IsCatchAll => flag(record.catch_all),
             Column::IsRole => flag(record.kinds.role),
             Column::IsDisposable => flag(record.kinds.disposable),
@@ -291,7 +339,8 @@ impl Column {
             Column::CheckedAt => time(record.checked_at),
             Column::ExpiresAt => time(record.expires_at),
             Column::RetryAfter => time(judgement.retry_after),
-            Column::DuplicateOf => told.duplicate_of.map_or(Value::None, Value::Number),
+            // Shows when the rows before are known.
+            Column::DuplicateOf => Value::None,
             Column::EmailOriginal => match told.original {
                 Some(original) if original.starts_with(FORMULA_STARTS) => compose(&|text| {
                     // A spreadsheet's own mark for a text.
@@ -314,6 +363,12 @@ fn cut(text: &mut String, bytes: usize) {
 
 /// What a formula starts with, in one spreadsheet or another.
 const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+
+/// True for the usual local part, which is no formula and needs no quotes in any list.
+fn is_plain(local: &str) -> bool {
+    let is_usual = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+');
+    !local.starts_with(FORMULA_STARTS) && local.bytes().all(is_usual)
+}
 
 /// An address may start with `=`, `+` or `-`, which a spreadsheet takes for a formula. The same address with its
 /// local part in quotes (RFC 5321 4.1.2) is harmless.
@@ -369,7 +424,9 @@ mod tests {
     fn a_taken_name_gives_all_of_ours_a_prefix() {
         let choose = |header: &str, asked: Option<&str>| {
             let names = names(header);
-            Prefix::choose("list.csv", &names, earlier(&names).as_ref(), asked)
+            let ours: Vec<Cow<'static, str>> =
+                Column::ALL.iter().map(|column| column.name().into()).collect();
+            Prefix::choose("list.csv", &names, earlier(&names).as_ref(), &ours, asked)
                 .map(|prefix| (prefix.text, prefix.because_of))
                 .map_err(|error| error.to_string())
         };

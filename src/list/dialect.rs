@@ -1,252 +1,145 @@
-//! What kind of text a list is: its delimiter, its header, one per line, or NDJSON.
+//! What our columns are called, and their words, for people who come from another service (`--dialect`).
 //!
-//! Decides: from the first part of the list, read by the csv crate with each delimiter in turn. The delimiter under
-//! which the rows are most alike and hold addresses wins. Must not: read rows; that is [`scan`](super::scan)'s.
+//! Decides: nothing; `dialects.toml` does, and a test holds it to our vocabulary. Must not: change a verdict, or which
+//! file a row goes to.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock};
 
-use memchr::{memchr, memrchr};
+use serde::Deserialize;
 
-use super::column::{self, Sample, looks_like_address};
-use super::json;
-use super::record::{Marks, Wanted};
-use super::scan::{Scanned, Scanner};
+use super::columns::{Column, Content, Heading};
+use crate::reason::Reason;
 
-/// How a list is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Cells between delimiters (CSV, TSV and their like).
-    Delimited(u8),
-    /// One address per line.
-    Lines,
-    /// One JSON object per line.
-    Ndjson,
-}
-
-impl Kind {
-    /// What it is called.
-    pub fn word(self) -> &'static str {
-        match self {
-            Kind::Delimited(b',') => "CSV",
-            Kind::Delimited(b';') => "CSV with semicolons",
-            Kind::Delimited(b'\t') => "TSV",
-            Kind::Delimited(b'|') => "CSV with pipes",
-            Kind::Delimited(_) => "CSV with a delimiter of its own",
-            Kind::Lines => "one address per line",
-            Kind::Ndjson => "NDJSON",
-        }
-    }
-}
-
-/// Delimiters that are tried; the first of equals wins.
-const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// So many records are looked at.
-const SAMPLE_ROWS: usize = 1_000;
-
-/// What the beginning of a list tells.
+/// A service's names for what we tell.
 #[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) kind: Kind,
-    pub(super) marks: Marks,
-    /// The first line is a spreadsheet's `sep=;`, not a row.
-    pub(super) sep_line: bool,
-    pub(super) sample: Sample,
+pub struct Dialect {
+    name: String,
+    headings: Vec<Heading>,
 }
 
-/// Reads the beginning of a list, UTF-8 without a byte order mark; `whole` when it is all there is.
-pub(super) fn shape(text: &str, whole: bool) -> Shape {
-    let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
-    let text = if whole {
-        text
-    } else {
-        let last_line_end = memrchr(line_end, text.as_bytes());
-        last_line_end.map_or(text, |at| &text[..=at])
-    };
-    if text.trim_start().starts_with('{') && json::is_object(first_line(text, line_end)) {
-        return Shape {
-            kind: Kind::Ndjson,
-            marks: Marks { delimiter: None, line_end },
-            sep_line: false,
-            sample: json::sample(text, SAMPLE_ROWS),
+/// What a service calls a reason; where it has no word of its own, its verdict.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Words(BTreeMap<String, String>);
+
+impl Words {
+    pub(super) fn of(&self, reason: Reason) -> &str {
+        let word = self.0.get(reason.word()).or_else(|| self.0.get(reason.verdict().word()));
+        word.map_or("", String::as_str)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    dialect: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    name: String,
+    columns: Vec<String>,
+    words: BTreeMap<String, Words>,
+}
+
+impl Entry {
+    fn dialect(mut self) -> Option<Dialect> {
+        let mut heading = |column: &String| {
+            let (theirs, ours) = column.split_once('=')?;
+            let content = if ours.is_empty() {
+                Content::Words(Arc::new(self.words.remove(theirs)?))
+            } else {
+                Content::Column(Column::ALL.iter().copied().find(|column| column.name() == ours)?)
+            };
+            Some(Heading { name: theirs.to_owned().into(), content })
         };
-    }
-    let (told, text) = sep_line(text, line_end);
-    let kind = match told {
-        Some(delimiter) => Kind::Delimited(delimiter),
-        None => kind(text, line_end),
-    };
-    let delimiter = match kind {
-        Kind::Delimited(delimiter) => Some(delimiter),
-        _ => None,
-    };
-    let rows = match delimiter {
-        Some(delimiter) => records(text, Marks { delimiter: Some(delimiter), line_end }),
-        None => lines(text, line_end),
-    };
-    Shape { kind, marks: Marks { delimiter, line_end }, sep_line: told.is_some(), sample: sample(rows) }
-}
-
-fn first_line(text: &str, line_end: u8) -> &str {
-    let text = text.trim_start();
-    memchr(line_end, text.as_bytes()).map_or(text, |at| &text[..at])
-}
-
-fn lines(text: &str, line_end: u8) -> Vec<Vec<String>> {
-    let lines = text.split(char::from(line_end));
-    let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let filled = lines.filter(|line| !line.is_empty());
-    filled.take(SAMPLE_ROWS).map(|line| vec![line.to_owned()]).collect()
-}
-
-/// The first records as the csv crate reads them, but for those that the scanner can't read.
-fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
-    let anything = Wanted { width: 1, address: 0, own: None };
-    let mut scanner = Scanner::new(text.as_bytes(), marks, anything);
-    let mut readable = Vec::new();
-    let mut count = 0;
-    while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
-        if scanned == Scanned::Record {
-            readable.extend_from_slice(&scanner.bytes()[scanner.span().record.clone()]);
-            readable.push(marks.line_end);
-            count += 1;
-        }
-    }
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(marks.delimiter.unwrap_or(b','))
-        .terminator(csv::Terminator::Any(marks.line_end))
-        .has_headers(false)
-        .flexible(true)
-        .from_reader(readable.as_slice());
-    let records = reader.records().map_while(Result::ok);
-    records.map(|record| record.iter().map(str::to_owned).collect()).collect()
-}
-
-/// Excel's way to name the delimiter: a first line `sep=;`.
-fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
-    let line = first_line(text, line_end);
-    match line.trim_end_matches('\r').as_bytes() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
-            let rest = text.trim_start();
-            (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
-        }
-        _ => (None, text),
+        let headings = self.columns.iter().map(&mut heading).collect::<Option<Vec<Heading>>>()?;
+        Some(Dialect { name: self.name, headings })
     }
 }
 
-fn kind(text: &str, line_end: u8) -> Kind {
-    let fits =
-        DELIMITERS.map(|delimiter| Fit::of(&records(text, Marks { delimiter: Some(delimiter), line_end })));
-    let mut best: Option<(usize, u8)> = None;
-    for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
-        let score = fit.score();
-        let alike = fit.width > 1 && fit.alike * 2 >= fit.rows;
-        if (alike || fit.named) && best.is_none_or(|(high, _)| score > high) {
-            best = Some((score, delimiter));
-        }
-    }
-    if let Some((_, delimiter)) = best {
-        return Kind::Delimited(delimiter);
-    }
-    let quoted = |line: &Vec<String>| {
-        let cell = line[0].trim();
-        cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
-    };
-    let lines = lines(text, line_end);
-    if lines.iter().filter(|line| quoted(line)).count() * 2 > lines.len() {
-        Kind::Delimited(b',')
-    } else {
-        Kind::Lines
-    }
-}
+/// Read once: the data live as long as the program.
+#[expect(clippy::expect_used, reason = "the data are part of the program, and a test reads them")]
+static DIALECTS: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
+    let file: File = toml::from_str(include_str!("dialects.toml")).expect("dialects.toml");
+    file.dialect.into_iter().map(|entry| entry.dialect().expect("a column of ours or its words")).collect()
+});
 
-/// How well a delimiter explains the rows.
-struct Fit {
-    rows: usize,
-    /// The usual number of cells, and in how many rows it is so.
-    width: usize,
-    alike: usize,
-    /// Rows with a cell that is an address.
-    addressed: usize,
-    /// The first row has several cells, one of which names an address column.
-    named: bool,
-}
-
-impl Fit {
-    fn of(rows: &[Vec<String>]) -> Fit {
-        let (width, alike) = usual_width(rows);
-        let addressed = rows.iter().filter(|row| row.iter().any(|cell| looks_like_address(cell))).count();
-        Fit {
-            rows: rows.len(),
-            width,
-            alike,
-            addressed,
-            named: rows
-                .first()
-                .is_some_and(|first| first.len() > 1 && first.iter().any(|cell| column::is_known_name(cell))),
-        }
+impl Dialect {
+    /// All there are, by name.
+    pub fn all() -> &'static [Dialect] {
+        &DIALECTS
     }
 
-    /// Per mille; a row that has its address in a cell, and a header, count twice as much as rows that are alike.
-    fn score(&self) -> usize {
-        (2 * self.addressed + self.alike) * 1_000 / self.rows.max(1) + if self.named { 2_000 } else { 0 }
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<&'static Dialect> {
+        DIALECTS.iter().find(|dialect| dialect.name == name)
     }
-}
 
-/// The most frequent number of cells (the larger of equals), and how many rows have it.
-fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
-    let mut widths: HashMap<usize, usize> = HashMap::new();
-    for row in rows {
-        *widths.entry(row.len()).or_default() += 1;
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
-    widths.into_iter().max_by_key(|&(width, count)| (count, width)).unwrap_or((0, 0))
-}
 
-/// Tells the header from the rows.
-fn sample(mut rows: Vec<Vec<String>>) -> Sample {
-    let Some(first) = rows.first() else {
-        return Sample::default();
-    };
-    let has_header = is_header(first, &rows[1..]);
-    let header = if has_header { rows.remove(0) } else { Vec::new() };
-    let (usual, _) = usual_width(&rows);
-    // Some exports do not name all columns. A few rows that are too wide are those rows' trouble.
-    let unnamed = rows.iter().filter(|row| filled_width(row) > header.len()).count();
-    let width = if unnamed * 2 > rows.len() { header.len().max(usual) } else { header.len() };
-    let names = (0..width)
-        .map(|index| match header.get(index) {
-            Some(name) if !name.trim().is_empty() => name.clone(),
-            _ => format!("column_{}", index + 1),
+    pub(super) fn headings(&self) -> &[Heading] {
+        &self.headings
+    }
+
+    /// True when some of these columns, side by side, are a dialect's, with or without something in front of each.
+    pub(super) fn is_spoken(columns: &[String]) -> bool {
+        Dialect::all().iter().any(|dialect| {
+            columns.windows(dialect.headings.len()).any(|columns| {
+                let mut pairs = columns.iter().zip(&dialect.headings);
+                let prefix = columns[0].strip_suffix(&*dialect.headings[0].name);
+                prefix.is_some_and(|prefix| {
+                    pairs.all(|(column, heading)| column.strip_prefix(prefix) == Some(&*heading.name))
+                })
+            })
         })
-        .collect();
-    Sample { names, has_header, has_keys: false, rows }
+    }
 }
 
-/// The number of cells up to the last that is not empty.
-fn filled_width(row: &[String]) -> usize {
-    row.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::{Cause, Finding, Verdict};
 
-/// True when the first row names an address column, or when it looks like names above cells that look like values.
-/// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
-fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
-    if first.iter().any(|cell| cell.contains('@')) {
-        return false;
+    #[test]
+    fn every_dialect_has_a_word_for_every_verdict_and_none_for_what_we_never_say() {
+        let reasons =
+            Cause::ALL.iter().map(|cause| cause.word()).chain(Finding::ALL.iter().map(|f| f.word()));
+        let reasons: Vec<&str> = reasons.collect();
+        let verdicts = [Verdict::Deliverable, Verdict::Risky, Verdict::Undeliverable, Verdict::Unknown];
+        for dialect in Dialect::all() {
+            for heading in dialect.headings() {
+                let Content::Words(words) = &heading.content else { continue };
+                for verdict in verdicts {
+                    assert!(words.0.contains_key(verdict.word()), "{} {}", dialect.name, heading.name);
+                }
+                for word in words.0.keys() {
+                    let known = reasons.contains(&word.as_str()) || verdicts.iter().any(|v| v.word() == word);
+                    assert!(known, "{}: no reason is called `{word}`", dialect.name);
+                }
+            }
+        }
+        assert!(Dialect::all().is_sorted_by(|a, b| a.name < b.name));
     }
-    if first.iter().any(|cell| column::is_known_name(cell)) {
-        return true;
-    }
-    let value = |(index, cell): (usize, &String)| {
-        let cell = cell.trim();
-        let repeated = || others.iter().any(|row| row.get(index).is_some_and(|other| other.trim() == cell));
-        cell.parse::<f64>().is_ok() || !cell.is_empty() && repeated()
-    };
-    if first.iter().enumerate().any(value) {
-        return false;
-    }
-    match column::by_cells(others).and_then(|index| first.get(index)) {
-        // What stands above the addresses may be one that lacks its @.
-        Some(name) if first.len() > 1 => !name.trim().is_empty() && !name.contains('.'),
-        Some(name) => column::speaks_of_mail(name),
-        None => first.len() > 1,
+
+    #[test]
+    fn a_reasons_own_word_goes_before_its_verdicts() {
+        let headings = Dialect::named("zerobounce").unwrap().headings();
+        let words = |reason: Reason| {
+            let words = headings.iter().filter_map(|heading| match &heading.content {
+                Content::Words(words) => Some(words.of(reason)),
+                Content::Column(_) => None,
+            });
+            words.collect::<Vec<&str>>()
+        };
+        assert_eq!(words(Cause::Accepted.into()), ["valid", ""]);
+        assert_eq!(words(Finding::Disposable.into()), ["do_not_mail", "disposable"]);
+        assert_eq!(words(Cause::MailboxUnknown.into()), ["invalid", "mailbox_not_found"]);
+        assert_eq!(words(Finding::NotProbed.into()), ["unknown", ""]);
     }
 }

@@ -9,9 +9,8 @@
 //! an earlier one. These (record, first) pairs are spilled into parts by record, so that pass two gets them in row
 //! order, again one part at a time.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use foldhash::quality::RandomState;
@@ -21,96 +20,121 @@ const PARTS: usize = 64;
 /// A part's bytes that wait for the file; a small list never touches it.
 const WAITING_BYTES: usize = 64 << 10;
 
-/// Two hashes of a key, that nobody can foresee.
-#[derive(Default)]
-struct Hashers(RandomState, RandomState);
+/// Makes keys that nobody can foresee: those of one `Keys` and its clones can be compared.
+#[derive(Clone, Default)]
+pub struct Keys(RandomState, RandomState);
 
-impl Hashers {
-    fn hash(&self, key: &impl Hash) -> (u64, u64) {
-        (self.0.hash_one(key), self.1.hash_one(key))
+/// What stands for an address among the others of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    high: u64,
+    low: u64,
+}
+
+impl Keys {
+    /// The key of an address, or of anything else that can be equal.
+    pub fn of(&self, equal: &impl Hash) -> Key {
+        Key { high: self.0.hash_one(equal), low: self.1.hash_one(equal) }
     }
 }
 
 /// So many keys are remembered: as many as fit into the table that a million need.
-pub const MOST_REMEMBERED: usize = (1 << 21) / 8 * 7;
+pub const MOST_REMEMBERED: usize = MOST_PLACES / 4 * 3;
+const MOST_PLACES: usize = 1 << 21;
+const FIRST_PLACES: usize = 1 << 10;
 
-/// Remembers the first record of each key.
-#[derive(Default)]
+/// Remembers the first record of each key, in a table of its own that is asked about many keys at a time: then the
+/// processor waits for memory once, not for each of them.
 pub struct Firsts {
-    hashers: Hashers,
-    records: HashMap<Print, u32, BuildHasherDefault<Hashed>>,
+    /// A power of two of them; a key stands at the first free place from its own on.
+    places: Vec<Place>,
+    remembered: usize,
+}
+
+/// 96 bits of a key and its record, 0 where there is none.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    print: [u32; 3],
+    record: u32,
 }
 
 /// There are too many keys, or records, to remember them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-/// 96 bits of hash: with the record an entry has 16 bytes.
-#[derive(PartialEq, Eq)]
-struct Print {
-    high: u64,
-    low: u32,
+#[expect(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
+fn print(key: Key) -> [u32; 3] {
+    [key.high as u32, (key.high >> 32) as u32, key.low as u32]
 }
 
-impl Hash for Print {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.high);
-    }
-}
-
-/// The key is a hash already.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
+impl Default for Firsts {
+    fn default() -> Firsts {
+        Firsts { places: vec![Place::default(); FIRST_PLACES], remembered: 0 }
     }
 }
 
 impl Firsts {
-    /// The first record with this key; `None` when that is `record` itself.
-    pub fn first_of(&mut self, record: u64, key: &impl Hash) -> Result<Option<u64>, Full> {
-        let (high, low) = self.hashers.hash(key);
-        #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
-        let print = Print { high, low: low as u32 };
-        let number = u32::try_from(record).map_err(|_| Full)?;
-        if self.records.len() == MOST_REMEMBERED {
-            return self.records.get(&print).map(|&first| Some(first.into())).ok_or(Full);
+    /// Has the memory ready that these keys will be looked for in.
+    pub fn expect(&self, keys: impl Iterator<Item = Key>) {
+        let touched = keys.fold(0, |touched, key| touched ^ self.places[self.home(print(key))].record);
+        std::hint::black_box(touched);
+    }
+
+    /// The first record (from 1 on) with this key; `None` when that is `record` itself.
+    pub fn first_of(&mut self, record: u64, key: Key) -> Result<Option<u64>, Full> {
+        let print = print(key);
+        let record = u32::try_from(record).map_err(|_| Full)?;
+        let at = self.find(print);
+        let place = self.places[at];
+        if place.record != 0 {
+            return Ok((place.record != record).then_some(place.record.into()));
         }
-        let first = *self.records.entry(print).or_insert(number);
-        Ok((first != number).then_some(first.into()))
+        if self.remembered == MOST_REMEMBERED {
+            return Err(Full);
+        }
+        self.places[at] = Place { print, record };
+        self.remembered += 1;
+        if self.remembered > self.places.len() / 4 * 3 {
+            self.grow();
+        }
+        Ok(None)
+    }
+
+    fn home(&self, print: [u32; 3]) -> usize {
+        print[0] as usize & (self.places.len() - 1)
+    }
+
+    /// Where the key stands, or would.
+    fn find(&self, print: [u32; 3]) -> usize {
+        let mut at = self.home(print);
+        while self.places[at].record != 0 && self.places[at].print != print {
+            at = (at + 1) & (self.places.len() - 1);
+        }
+        at
+    }
+
+    fn grow(&mut self) {
+        let bigger = vec![Place::default(); self.places.len() * 2];
+        for place in std::mem::replace(&mut self.places, bigger) {
+            if place.record != 0 {
+                let at = self.find(place.print);
+                self.places[at] = place;
+            }
+        }
     }
 }
 
 /// Takes the keys of pass one.
+#[derive(Default)]
 pub struct Finder {
-    hashers: Hashers,
     spill: Spill,
     last_record: u64,
 }
 
-impl Default for Finder {
-    fn default() -> Finder {
-        Finder::new()
-    }
-}
-
 impl Finder {
-    /// Starts without keys.
-    pub fn new() -> Finder {
-        Finder { hashers: Hashers::default(), spill: Spill::default(), last_record: 0 }
-    }
-
     /// Notes that `record` (rising from call to call) has the address that `key` stands for.
-    pub fn feed(&mut self, record: u64, key: &impl Hash) -> io::Result<()> {
-        let (high, low) = self.hashers.hash(key);
+    pub fn feed(&mut self, record: u64, key: Key) -> io::Result<()> {
+        let Key { high, low } = key;
         self.last_record = self.last_record.max(record);
         let part = usize::from(high.to_be_bytes()[0]) % PARTS;
         let mut entry = [0; 24];
@@ -258,17 +282,17 @@ mod tests {
     use std::collections::HashMap;
 
     fn found(keys: &[String]) -> Vec<Option<u64>> {
-        let mut finder = Finder::new();
+        let (hasher, mut finder) = (Keys::default(), Finder::default());
         for (record, key) in (1..).zip(keys) {
-            finder.feed(record, key).unwrap();
+            finder.feed(record, hasher.of(key)).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
         (1..).zip(keys).map(|(record, _)| duplicates.first_of(record).unwrap()).collect()
     }
 
     fn remembered(keys: &[String]) -> Vec<Option<u64>> {
-        let mut firsts = Firsts::default();
-        (1..).zip(keys).map(|(record, key)| firsts.first_of(record, key).unwrap()).collect()
+        let (hasher, mut firsts) = (Keys::default(), Firsts::default());
+        (1..).zip(keys).map(|(record, key)| firsts.first_of(record, hasher.of(key)).unwrap()).collect()
     }
 
     fn expected(keys: &[String]) -> Vec<Option<u64>> {
@@ -295,20 +319,20 @@ mod tests {
 
     #[test]
     fn a_full_memory_says_so_and_still_knows_what_it_has() {
-        let mut firsts = Firsts::default();
+        let (keys, mut firsts) = (Keys::default(), Firsts::default());
         for record in 1..=MOST_REMEMBERED as u64 {
-            assert_eq!(firsts.first_of(record, &record), Ok(None));
+            assert_eq!(firsts.first_of(record, keys.of(&record)), Ok(None));
         }
-        assert_eq!(firsts.first_of(u64::from(u32::MAX), &7u64), Ok(Some(7)));
-        assert_eq!(firsts.first_of(u64::from(u32::MAX), &0u64), Err(Full));
-        assert_eq!(Firsts::default().first_of(1 << 32, &7u64), Err(Full));
+        assert_eq!(firsts.first_of(u64::from(u32::MAX), keys.of(&7u64)), Ok(Some(7)));
+        assert_eq!(firsts.first_of(u64::from(u32::MAX), keys.of(&0u64)), Err(Full));
+        assert_eq!(Firsts::default().first_of(1 << 32, keys.of(&7u64)), Err(Full));
     }
 
     #[test]
     fn records_may_be_left_out_and_asked_in_leaps() {
-        let mut finder = Finder::new();
+        let (keys, mut finder) = (Keys::default(), Finder::default());
         for (record, key) in [(2, "a"), (5, "b"), (9, "a"), (700, "b"), (701, "a")] {
-            finder.feed(record, &key).unwrap();
+            finder.feed(record, keys.of(&key)).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
         assert_eq!(duplicates.count(), 3);

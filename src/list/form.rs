@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use super::column::{self, NotFound};
 use super::columns;
 use super::decode::{Decode, Encoding};
-use super::dialect::{self, Kind};
 use super::error::{ListError, read_error};
 use super::foreign;
 use super::read::ReadOptions;
 use super::record::{Marks, Wanted};
 use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, Unread};
+use super::shape::{self, Kind};
 use super::source::{self, Bytes, Compression};
 
 /// So many bytes are looked at to find out what a list is.
@@ -111,7 +111,7 @@ impl Form {
             return Err(ListError::Empty { name: name.clone() });
         }
         foreign::refuse_text(name, &text)?;
-        let shape = dialect::shape(&text, whole);
+        let shape = shape::shape(&text, whole);
         let skipped_records =
             usize::from(shape.sep_line) + usize::from(shape.sample.has_header && shape.kind != Kind::Ndjson);
         let mut form = Form {

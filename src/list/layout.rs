@@ -3,20 +3,21 @@
 //! Decides: the bytes of a written row. Must not: open a file. A short row is padded, so that ours align; what an
 //! earlier run of ours wrote is replaced in place; where the user's own row is wanted, it is taken out.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::ops::Range;
 
 use super::cell;
-use super::columns::{Column, Prefix, Told, Value};
-use super::dialect::Kind;
+use super::columns::{Column, Heading, Prefix, Told, Value};
 use super::error::ListError;
 use super::form::Form;
 use super::json;
 use super::read::{Cause, Extent, Rejected, Row};
+use super::shape::Kind;
 
 /// What we add to a row.
 pub(super) struct Ours<'a> {
-    pub(super) columns: &'a [Column],
+    pub(super) columns: &'a [Heading],
     pub(super) told: Told<'a>,
     /// Overwritten; given so that not every row has to allocate one.
     pub(super) scratch: &'a mut String,
@@ -30,6 +31,8 @@ pub(super) struct Layout {
     line_end: &'static str,
     prefix: String,
     because_of: Option<String>,
+    /// What our columns may be called in any of the files, without the prefix.
+    ours: Vec<Cow<'static, str>>,
     /// The names of the list's columns.
     names: Vec<String>,
     /// Where our earlier columns are among them.
@@ -40,9 +43,13 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Works out how our columns fit into a list.
-    pub(super) fn new(form: &Form, prefix: Option<&str>) -> Result<Layout, ListError> {
-        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), prefix)?;
+    /// Works out how columns of ours with these names fit into a list.
+    pub(super) fn new(
+        form: &Form,
+        ours: Vec<Cow<'static, str>>,
+        prefix: Option<&str>,
+    ) -> Result<Layout, ListError> {
+        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
         let delimiter = form.delimiter();
         let mut header = form.header.clone();
         for (index, name) in form.columns.iter().enumerate().skip(form.header_cells) {
@@ -57,6 +64,7 @@ impl Layout {
             line_end: form.line_end,
             prefix: prefix.text,
             because_of: prefix.because_of,
+            ours,
             names: form.columns.clone(),
             own: form.own.clone(),
             header,
@@ -68,9 +76,10 @@ impl Layout {
     pub(super) fn warning(&self) -> Option<String> {
         let column = self.because_of.as_ref()?;
         Some(format!(
-            "the list has a column `{}` of its own, so ours are called `{}verdict` and so on",
+            "the list has a column `{}` of its own, so ours are called `{}{}` and so on",
             column.trim(),
-            self.prefix
+            self.prefix,
+            self.ours[0],
         ))
     }
 
@@ -79,7 +88,7 @@ impl Layout {
     }
 
     /// The header over the user's own columns and `ours`; nothing for NDJSON.
-    pub(super) fn header(&self, ours: &[Column], out: &mut Vec<u8>) {
+    pub(super) fn header(&self, ours: &[Heading], out: &mut Vec<u8>) {
         if self.is_ndjson() {
             return;
         }
@@ -90,10 +99,20 @@ impl Layout {
                 if n > 0 {
                     out.push(self.delimiter);
                 }
-                cell::write(out, &format!("{}{}", self.prefix, column.name()), self.delimiter);
+                cell::write(out, &format!("{}{}", self.prefix, column.name), self.delimiter);
             }
         });
         out.extend_from_slice(self.line_end.as_bytes());
+    }
+
+    /// What stands between ours and a column that is added behind them.
+    pub(super) fn before_added(&self, column: Column) -> Vec<u8> {
+        if self.is_ndjson() {
+            let mut key = vec![b','];
+            self.key(column.name(), &mut key);
+            return key;
+        }
+        vec![self.delimiter]
     }
 
     /// The user's own row; `address` replaces the text of its address cell.
@@ -101,31 +120,37 @@ impl Layout {
         self.row(row, address, None, out);
     }
 
-    /// The user's row with ours.
-    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) {
-        self.row(row, None, Some(ours), out);
+    /// The user's row with ours. Returns the place of [`Column::DuplicateOf`], behind ours where it is not among them.
+    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
+        self.row(row, None, Some(ours), out)
     }
 
-    fn row(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
+    fn row(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        ours: Option<Ours<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
         // A row made of a part of a cell always holds that part alone.
         let address = address.or((row.extent == Extent::Part).then_some(&*row.address));
-        match self.kind {
+        let gap = match self.kind {
             Kind::Ndjson => self.object(row, address, ours, out),
             Kind::Delimited(_) | Kind::Lines => {
                 let start = out.len();
                 let own = self.cells(row, address, out);
-                self.put_ours(out, start, own, ours.is_some(), |out| {
-                    if let Some(ours) = ours {
-                        self.values(ours, out);
-                    }
-                });
+                self.put_ours(out, start, own, ours.is_some(), |out| match ours {
+                    Some(ours) => self.values(ours, out),
+                    None => out.len()..out.len(),
+                })
             }
-        }
+        };
         if row.line_end.is_empty() {
             out.extend_from_slice(self.line_end.as_bytes());
         } else {
             out.extend_from_slice(row.line_end);
         }
+        gap
     }
 
     /// Writes the user's cells, padded; returns where our earlier ones are among them, from `out`'s old end on.
@@ -164,42 +189,48 @@ impl Layout {
     }
 
     /// Puts ours behind the cells that begin at `start` of `out`, or in place of our earlier ones, or takes those out.
-    fn put_ours(
+    fn put_ours<T>(
         &self,
         out: &mut Vec<u8>,
         start: usize,
         own: Range<usize>,
         wanted: bool,
-        write: impl FnOnce(&mut Vec<u8>),
-    ) {
+        write: impl FnOnce(&mut Vec<u8>) -> T,
+    ) -> T {
         let Some(columns) = &self.own else {
             if wanted {
                 out.push(self.delimiter);
-                write(out);
             }
-            return;
+            return write(out);
         };
-        let mut ours = Vec::new();
-        let mut gap = start + own.start..start + own.end;
-        if wanted {
-            write(&mut ours);
-        } else if columns.start > 0 {
-            gap.start -= 1;
-        } else if gap.end < out.len() {
-            gap.end += 1;
+        let mut place = start + own.start..start + own.end;
+        if !wanted && columns.start > 0 {
+            place.start -= 1;
+        } else if !wanted && place.end < out.len() {
+            place.end += 1;
         }
-        out.splice(gap, ours);
+        let behind = out.split_off(place.end);
+        out.truncate(place.start);
+        let written = write(out);
+        out.extend_from_slice(&behind);
+        written
     }
 
-    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) {
+    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
         let Ours { columns, told, scratch } = ours;
+        let mut gap = None;
         for (n, column) in columns.iter().enumerate() {
             if n > 0 {
                 out.push(self.delimiter);
             }
             match column.value(told, scratch) {
                 Value::None => {}
-                Value::Word(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Word(word) | Value::Name(word) => out.extend_from_slice(word.as_bytes()),
+                Value::Plain(local, domain) => {
+                    out.extend_from_slice(local.as_bytes());
+                    out.push(b'@');
+                    out.extend_from_slice(domain.as_bytes());
+                }
                 Value::Text(text) => cell::write(out, text, self.delimiter),
                 Value::Scratch => cell::write(out, scratch, self.delimiter),
                 Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
@@ -207,10 +238,21 @@ impl Layout {
                     let _ = write!(out, "{number}");
                 }
             }
+            if column.is(Column::DuplicateOf) {
+                gap = Some(out.len()..out.len());
+            }
         }
+        gap.unwrap_or(out.len()..out.len())
     }
 
-    fn object(&self, row: &Row<'_>, address: Option<&str>, ours: Option<Ours<'_>>, out: &mut Vec<u8>) {
+    fn object(
+        &self,
+        row: &Row<'_>,
+        address: Option<&str>,
+        ours: Option<Ours<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
+        let mut gap = None;
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let is_earlier = |key: &String| earlier.contains(key);
         let raw = row.raw;
@@ -240,21 +282,30 @@ impl Layout {
                     out.push(b',');
                 }
                 filled = true;
-                json::write_string(out, &format!("{}{}", self.prefix, column.name()));
-                out.push(b':');
+                self.key(&column.name, out);
+                let start = out.len();
                 let value = column.value(told, scratch);
                 value.write_json(scratch, out);
+                if column.is(Column::DuplicateOf) {
+                    gap = Some(start..out.len());
+                }
             }
         }
+        let end = out.len();
         out.push(b'}');
+        gap.unwrap_or(end..end)
+    }
+
+    fn key(&self, name: &str, out: &mut Vec<u8>) {
+        json::write_string(out, &format!("{}{name}", self.prefix));
+        out.push(b':');
     }
 
     /// A key of ours that stands in this object though it did not in the list's beginning.
     pub(super) fn clash(&self, row: &Row<'_>) -> Option<Rejected> {
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let ours = |key: &str| {
-            key.strip_prefix(&self.prefix)
-                .is_some_and(|name| Column::ALL.iter().any(|column| column.name() == name))
+            key.strip_prefix(&self.prefix).is_some_and(|name| self.ours.iter().any(|ours| ours == name))
         };
         let field = row.fields.iter().find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
         Some(Rejected {

@@ -1,8 +1,8 @@
 //! Lists: what comes in, and what goes out.
 //!
-//! [`source`] gives a list's bytes (those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`dialect`] and [`column`] find out what the list
+//! [`source`] gives a list's bytes (those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`shape`] and [`column`] find out what the list
 //! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
-//! what we add, [`layout`] where it goes in a row, [`mod@write`] into which files, [`files`] how those come into their
+//! what we add ([`dialect`] how others call it), [`layout`] where it goes in a row, [`compose`] makes the written rows, [`mod@write`] puts them into their files, [`files`] how those come into their
 //! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
@@ -11,6 +11,7 @@ pub mod batch;
 mod cell;
 mod column;
 pub mod columns;
+mod compose;
 mod decode;
 mod dialect;
 pub mod duplicates;
@@ -24,17 +25,20 @@ mod object;
 pub mod read;
 mod record;
 mod scan;
+mod shape;
 mod source;
 mod workbook;
 pub mod write;
 
 pub use columns::{Column, ColumnSet};
+pub use compose::{Composed, Composer};
 pub use decode::Encoding;
-pub use dialect::Kind;
+pub use dialect::Dialect;
 pub use error::{Class, ListError};
 pub use form::Form;
 pub use object::write_object;
 pub use read::{Cause, Entry, List, ReadOptions, Rejected, Row, Rows, open};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
+pub use shape::Kind;
 pub use source::{Compression, Source};
 pub use write::{Counts, Finished, Outputs, Target, WriteOptions};

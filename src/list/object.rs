@@ -13,7 +13,7 @@ pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(column.name().as_bytes());
         out.extend_from_slice(b"\":");
-        let told = Told { record, duplicate_of: None, original: None };
+        let told = Told { record, original: None };
         let value = column.value(told, &mut scratch);
         value.write_json(&scratch, out);
     }

@@ -9,11 +9,11 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::cell;
-use super::dialect::Kind;
 use super::error::ListError;
 use super::form::{Form, Text};
 use super::json::{self, Field};
 use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
+use super::shape::Kind;
 use super::source::{Bytes, Source};
 
 /// Of a row that can't be read so much is shown.

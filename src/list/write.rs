@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::cell;
-use super::columns::{Column, ColumnSet, Told};
+use super::columns::{Column, ColumnSet, Heading};
+use super::compose::{Composed, Composer, Line, RowLine};
+use super::dialect::Dialect;
 use super::error::ListError;
 use super::files::{self, Output, WRITE_BUFFER_BYTES};
 use super::form::Form;
-use super::layout::{Layout, Ours};
-use super::read::{Extent, Rejected, Row};
-use crate::reason::{Finding, Reason, Verdict};
-use crate::verdict::{Confidence, Record};
+use super::layout::Layout;
+use super::read::{Rejected, Row};
+use crate::reason::{Reason, Verdict};
+use crate::verdict::Record;
 
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,10 +31,12 @@ pub enum Target {
 }
 
 /// How results are written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Which of our columns.
     pub columns: ColumnSet,
+    /// Another service's columns and words in place of ours.
+    pub dialect: Option<&'static Dialect>,
     /// In front of our columns' names; `None` chooses one where a name is taken.
     pub prefix: Option<String>,
     /// Mailboxes were not asked about (`--offline`, `--dns-only`): what is not settled goes to `.unprobed`.
@@ -67,9 +70,8 @@ impl Counts {
         self.verdicts[verdict as usize]
     }
 
-    fn note(&mut self, record: &Record, duplicate_of: Option<u64>) {
+    fn note(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.results += 1;
-        let reason = record.judgement.reason;
         if duplicate_of.is_some() {
             self.duplicates += 1;
         } else {
@@ -106,24 +108,28 @@ enum Results {
 
 /// All outputs of a run.
 pub struct Outputs {
-    layout: Layout,
-    columns: Vec<Column>,
-    /// With `smtp_text`, the server's words.
-    undeliverable_columns: Vec<Column>,
-    /// With `duplicate_of`.
-    duplicate_columns: Vec<Column>,
+    composer: Composer,
+    /// The results have a column for the first row with the same address; otherwise the duplicates alone do.
+    tells_duplicates: bool,
+    /// In front of that row's number where only the duplicates tell it.
+    before_number: Vec<u8>,
     results: Results,
     splits: Option<Splits>,
     counts: Counts,
     /// The row being written; kept for its memory.
-    line: Vec<u8>,
-    scratch: String,
+    one: Composed,
 }
 
 impl Outputs {
     /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
     pub fn create(target: &Target, form: &Form, options: &WriteOptions) -> Result<Outputs, ListError> {
-        let layout = Layout::new(form, options.prefix.as_deref())?;
+        let columns = headings(options);
+        let extra = [Column::SmtpText, Column::DuplicateOf].map(|column| column.name().into());
+        let names = match options.dialect {
+            Some(_) => columns.iter().map(|column| column.name.clone()).chain(extra).collect(),
+            None => Column::ALL.iter().map(|column| column.name().into()).collect(),
+        };
+        let layout = Layout::new(form, names, options.prefix.as_deref())?;
         let (results, splits) = match target {
             Target::Stdout => {
                 (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
@@ -140,22 +146,20 @@ impl Outputs {
                 (Results::File(results), Some(splits))
             }
         };
-        let mut columns = options.columns.columns();
-        columns.extend(options.originals.then_some(Column::EmailOriginal));
-        let with = |extra: Column| {
-            let more = (!columns.contains(&extra)).then_some(extra);
-            columns.iter().copied().chain(more).collect()
-        };
+        let tells = |column: Column| columns.iter().any(|heading| heading.is(column));
         let mut outputs = Outputs {
-            undeliverable_columns: with(Column::SmtpText),
-            duplicate_columns: with(Column::DuplicateOf),
-            columns,
-            layout,
+            tells_duplicates: tells(Column::DuplicateOf),
+            before_number: layout.before_added(Column::DuplicateOf),
+            composer: Composer {
+                undeliverable_columns: (!tells(Column::SmtpText)).then(|| with(&columns, Column::SmtpText)),
+                columns,
+                layout,
+                splits: splits.is_some(),
+            },
             results,
             splits,
             counts: Counts::default(),
-            line: Vec::new(),
-            scratch: String::new(),
+            one: Composed::default(),
         };
         outputs.write_headers()?;
         Ok(outputs)
@@ -163,16 +167,22 @@ impl Outputs {
 
     /// What to tell the user about our columns' names, if anything.
     pub fn warning(&self) -> Option<String> {
-        self.layout.warning()
+        self.composer.layout.warning()
+    }
+
+    /// What composes the rows; a thread that composes has its own.
+    pub fn composer(&self) -> Composer {
+        self.composer.clone()
     }
 
     fn write_headers(&mut self) -> Result<(), ListError> {
-        let header = |columns: &[Column]| {
+        let Composer { layout, columns, undeliverable_columns, .. } = &self.composer;
+        let header = |columns: &[Heading]| {
             let mut header = Vec::new();
-            self.layout.header(columns, &mut header);
+            layout.header(columns, &mut header);
             header
         };
-        let (users, told) = (header(&[]), header(&self.columns));
+        let (users, told) = (header(&[]), header(columns));
         self.results.write(&told)?;
         if let Some(splits) = &mut self.splits {
             if let Some(deliverable) = &mut splits.deliverable {
@@ -180,18 +190,16 @@ impl Outputs {
             }
             splits.open.write(&users)?;
             splits.risky.write(&told)?;
-            splits.undeliverable.write(&header(&self.undeliverable_columns))?;
-            splits.duplicates.write(&header(&self.duplicate_columns))?;
+            splits.undeliverable.write(&header(undeliverable_columns.as_ref().unwrap_or(columns)))?;
+            let told = if self.tells_duplicates { told } else { header(&with(columns, Column::DuplicateOf)) };
+            splits.duplicates.write(&told)?;
             splits.suppression.write(b"email\n")?;
             splits.rejected.write(b"line,cause,text\n")?;
         }
         Ok(())
     }
 
-    /// Writes one row to the results and to the list that it belongs to.
-    ///
-    /// `repaired` is the address as it was cleaned or put right, when that was done; `duplicate_of` the number of the
-    /// first row with this address.
+    /// Composes one row and writes it; see [`Composer::row`] and [`Outputs::write_all`].
     pub fn write(
         &mut self,
         row: &Row<'_>,
@@ -199,55 +207,54 @@ impl Outputs {
         repaired: Option<&str>,
         duplicate_of: Option<u64>,
     ) -> Result<(), ListError> {
-        if let Some(rejected) = self.layout.clash(row) {
-            return self.reject(&rejected);
-        }
-        let original = repaired.map(|_| row.address());
-        let told = Told { record, duplicate_of, original };
-        self.line.clear();
-        let ours = Ours { columns: &self.columns, told, scratch: &mut self.scratch };
-        self.layout.told_row(row, ours, &mut self.line);
-        self.results.write(&self.line)?;
-        self.counts.note(record, duplicate_of);
-        let Some(splits) = &mut self.splits else {
-            return Ok(());
-        };
-        let (layout, line) = (&self.layout, &mut self.line);
-        if duplicate_of.is_some() {
-            line.clear();
-            let ours = Ours { columns: &self.duplicate_columns, told, scratch: &mut self.scratch };
-            layout.told_row(row, ours, line);
-            return splits.duplicates.write(line);
-        }
-        match record.judgement.reason.verdict() {
-            Verdict::Risky => splits.risky.write(line),
-            Verdict::Deliverable => {
-                line.clear();
-                // The cleaned list never holds an address that was not checked.
-                let checked = (row.extent != Extent::Whole).then(|| row.address());
-                layout.own_row(row, repaired.or(checked), line);
-                splits.deliverable.as_mut().unwrap_or(&mut splits.open).write(line)
-            }
-            Verdict::Unknown => {
-                line.clear();
-                layout.own_row(row, None, line);
-                splits.open.write(line)
-            }
-            Verdict::Undeliverable => {
-                line.clear();
-                let ours = Ours { columns: &self.undeliverable_columns, told, scratch: &mut self.scratch };
-                layout.told_row(row, ours, line);
-                splits.undeliverable.write(line)?;
-                if may_suppress(record) {
-                    self.counts.suppressed += 1;
-                    line.clear();
-                    cell::write(line, repaired.unwrap_or(row.address()).trim(), b',');
-                    line.push(b'\n');
-                    splits.suppression.write(line)?;
+        let mut one = std::mem::take(&mut self.one);
+        one.clear();
+        self.composer.row(row, record, repaired, None, &mut one);
+        let written = self.write_all(&one, &[duplicate_of]);
+        self.one = one;
+        written
+    }
+
+    /// Writes rows to the results and to the lists that they belong to, and lists what was rejected.
+    ///
+    /// `firsts` has for each row the number of the first row with its address, where that is an earlier one.
+    pub fn write_all(&mut self, composed: &Composed, firsts: &[Option<u64>]) -> Result<(), ListError> {
+        let Composed { lines, told, .. } = composed;
+        let mut firsts = firsts.iter().copied();
+        let mut written = 0;
+        for line in lines {
+            let row = match line {
+                Line::Rejected(rejected) => {
+                    self.reject(rejected)?;
+                    continue;
                 }
-                Ok(())
+                Line::Row(row) => row,
+            };
+            let first = firsts.next().flatten();
+            self.counts.note(row.reason, first);
+            if let (Some(first), true) = (first, self.tells_duplicates) {
+                self.results.write(&told[written..row.gap.start])?;
+                self.results.write(first.to_string().as_bytes())?;
+                written = row.gap.end;
+            }
+            match (first, &mut self.splits) {
+                (_, None) => {}
+                (Some(first), Some(splits)) => {
+                    let file = &mut splits.duplicates;
+                    file.write(&told[row.told.start..row.gap.start])?;
+                    if !self.tells_duplicates {
+                        file.write(&self.before_number)?;
+                    }
+                    file.write(first.to_string().as_bytes())?;
+                    file.write(&told[row.gap.end..row.told.end])?;
+                }
+                (None, Some(splits)) => {
+                    self.counts.suppressed += u64::from(!row.suppressed.is_empty());
+                    splits.write(row, composed)?;
+                }
             }
         }
+        self.results.write(&told[written..])
     }
 
     /// Lists a row that could not be read, or a further address of a cell.
@@ -283,10 +290,19 @@ impl Outputs {
     }
 }
 
-/// Suppression is hard to undo, so only what is sure goes there, and only what is an address.
-fn may_suppress(record: &Record) -> bool {
-    let judgement = &record.judgement;
-    judgement.confidence == Confidence::Confirmed && judgement.reason != Reason::Found(Finding::Empty)
+/// The columns of the results.
+fn headings(options: &WriteOptions) -> Vec<Heading> {
+    let mut headings = match options.dialect {
+        Some(dialect) => dialect.headings().to_vec(),
+        None => options.columns.columns().into_iter().map(Heading::from).collect(),
+    };
+    headings.extend(options.originals.then(|| Column::EmailOriginal.into()));
+    headings
+}
+
+/// These columns and another one.
+fn with(columns: &[Heading], extra: Column) -> Vec<Heading> {
+    columns.iter().cloned().chain([extra.into()]).collect()
 }
 
 impl Splits {
@@ -317,6 +333,21 @@ impl Splits {
             stem: stem.clone(),
         };
         Ok((output("results", ending)?, splits))
+    }
+
+    /// Writes a row that repeats no other to the list of its verdict.
+    fn write(&mut self, row: &RowLine, composed: &Composed) -> Result<(), ListError> {
+        let apart = &composed.apart[row.apart.clone()];
+        let line = if apart.is_empty() { &composed.told[row.told.clone()] } else { apart };
+        match row.reason.verdict() {
+            Verdict::Risky => self.risky.write(line),
+            Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.open).write(line),
+            Verdict::Unknown => self.open.write(line),
+            Verdict::Undeliverable => {
+                self.undeliverable.write(line)?;
+                self.suppression.write(&composed.apart[row.suppressed.clone()])
+            }
+        }
     }
 
     /// Replaces what an earlier run left. The results go first: by them the next run knows the other files as ours,

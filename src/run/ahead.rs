@@ -1,68 +1,83 @@
-//! Reads a list and looks at its addresses, on a thread of its own and a few batches ahead of whoever takes the rows.
+//! Reads a list and has its rows worked on by other threads, a few batches ahead of whoever takes the outcomes.
 //!
-//! Decides: nothing. Rows come in their order, whatever thread did what. Must not: judge. Fails: where the reader or the
-//! taker does.
+//! Decides: nothing. Batches are dealt to the workers in turn and taken back in the same turn, so outcomes come in the
+//! order of the list, whichever thread was faster. Must not: judge. Fails: where the reader or the taker does.
 
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-use super::intake::{Intake, Look, Seen};
+use super::intake::{Intake, Look};
 use crate::error::Error;
-use crate::list::batch::{self, Batch};
-use crate::list::{Entry, List, ListError, Rejected, Row};
+use crate::list::batch::Batch;
+use crate::list::{List, ListError};
 
-/// Batches that wait for their taker. More only cost memory.
-const WAITING: usize = 4;
+/// Batches that wait for a worker, and outcomes that wait for their taker. More only cost memory.
+const WAITING: usize = 2;
+/// More than so many workers would wait for the reader.
+const MOST_WORKERS: usize = 6;
 
-/// What comes next in a list, with what its address shows.
-#[derive(Debug)]
-pub enum Looked<'a> {
-    /// A row.
-    Row(Row<'a>, Seen),
-    /// What can't be read.
-    Rejected(Rejected),
-}
-
-/// Hands out everything in a list.
-pub fn each(
+/// Does `work` on each batch of a list on other threads, and hands the outcomes to `take` in the order of the list.
+pub fn each<T: Send>(
     list: &List,
     how: Look,
-    mut take: impl FnMut(Looked<'_>) -> Result<(), Error>,
+    work: impl Fn(&mut Intake, &Batch) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let (send, batches) = sync_channel(WAITING);
+    // Reading and taking together are as much work as one worker has.
+    let workers = thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, MOST_WORKERS));
+    let work = &work;
     thread::scope(|threads| {
-        threads.spawn(move || {
-            if let Err(error) = read(list, how, &send) {
-                // Without a taker there is nobody to tell.
-                let _ = send.send(Err(error));
-            }
-        });
-        // Whatever ends this loop drops the receiver, and the reader's next send fails.
-        for batch in batches {
-            let (batch, seen): (Batch, Vec<Seen>) = batch?;
-            let mut seen = seen.into_iter();
-            for entry in batch.entries() {
-                match entry {
-                    Entry::Rejected(rejected) => take(Looked::Rejected(rejected))?,
-                    // Each row was looked at when it was read.
-                    Entry::Row(row) => seen.next().map_or(Ok(()), |seen| take(Looked::Row(row, seen)))?,
-                }
+        let (mut dealt, mut done) = (Vec::new(), Vec::new());
+        for _ in 0..workers {
+            let (deal, batches) = sync_channel(WAITING);
+            let (give, outcomes) = sync_channel(WAITING);
+            dealt.push(deal);
+            done.push(outcomes);
+            threads.spawn(move || worker(how, work, &batches, &give));
+        }
+        threads.spawn(move || read(list, &dealt));
+        // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
+        for outcomes in done.iter().cycle() {
+            match outcomes.recv() {
+                Ok(outcome) => take(outcome?)?,
+                Err(_) => break,
             }
         }
         Ok(())
     })
 }
 
-type Sent = Result<(Batch, Vec<Seen>), ListError>;
-
-fn read(list: &List, how: Look, send: &SyncSender<Sent>) -> Result<(), ListError> {
+fn worker<T>(
+    how: Look,
+    work: impl Fn(&mut Intake, &Batch) -> T,
+    batches: &Receiver<Result<Batch, ListError>>,
+    give: &SyncSender<Result<T, ListError>>,
+) {
     let mut intake = Intake::new(how);
-    let mut rows = list.rows()?;
+    for batch in batches {
+        if give.send(batch.map(|batch| work(&mut intake, &batch))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Deals the batches. The first worker that gets no more ends the taking.
+fn read(list: &List, dealt: &[SyncSender<Result<Batch, ListError>>]) {
+    let mut turns = dealt.iter().cycle();
+    let mut deal = |batch| turns.next().is_some_and(|worker| worker.send(batch).is_ok());
+    let mut rows = match list.rows() {
+        Ok(rows) => rows,
+        Err(error) => {
+            deal(Err(error));
+            return;
+        }
+    };
     loop {
-        let mut seen = Vec::with_capacity(batch::ROWS);
-        let batch = Batch::fill(&mut rows, |address| seen.push(intake.look(address)))?;
-        if batch.is_empty() || send.send(Ok((batch, seen))).is_err() {
-            return Ok(());
+        let batch = Batch::fill(&mut rows);
+        let is_last = batch.as_ref().map_or(true, Batch::is_empty);
+        // Nobody takes when the taker gave up.
+        if !deal(batch) || is_last {
+            return;
         }
     }
 }

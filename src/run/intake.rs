@@ -1,6 +1,6 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
@@ -49,27 +49,74 @@ impl From<&'static Lists> for Look {
     }
 }
 
-/// Looks at cells. What the lists say about a domain is remembered, since a list has many addresses of few domains.
+/// Looks at cells. What shows in a domain alone is remembered, since a list has many addresses of few domains.
 pub struct Intake {
     how: Look,
-    domains: HashMap<Domain, Known, RandomState>,
+    domains: Memory,
 }
 
-/// So many domains are remembered; then it begins anew. Far more than this costs more in memory than it saves.
-const REMEMBERED_DOMAINS: usize = 1 << 16;
-
 /// What shows in a domain alone.
+#[derive(Clone)]
 struct Known {
+    domain: Domain,
+    /// Of its text: tells most other domains apart without a look at that.
+    hash: u64,
     kinds: DomainKinds,
     suggestion: Option<Suggestion>,
     is_set_aside: bool,
     name_rule: Option<&'static NameRule>,
 }
 
+/// The domains seen last: each has one place, where the next that belongs there takes its turn.
+#[derive(Default)]
+struct Memory {
+    hasher: RandomState,
+    places: Vec<Option<Known>>,
+    /// Domains that took a place since there are so many places.
+    taken: usize,
+}
+
+/// Places for domains to begin with, so that one address costs nothing.
+const FIRST_PLACES: usize = 1 << 8;
+/// Far more than this costs more in memory than it saves.
+const MOST_PLACES: usize = 1 << 16;
+
+impl Memory {
+    fn hash(&self, domain: &str) -> u64 {
+        self.hasher.hash_one(domain)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
+    fn place(&self, hash: u64) -> usize {
+        hash as usize & self.places.len().wrapping_sub(1)
+    }
+
+    /// What is remembered of a domain that is spelled like this.
+    fn find(&self, domain: &str, hash: u64) -> Option<&Known> {
+        let known = self.places.get(self.place(hash))?.as_ref()?;
+        (known.hash == hash && known.domain.as_str() == domain).then_some(known)
+    }
+
+    fn keep(&mut self, known: Known) -> &Known {
+        if self.taken >= self.places.len() && self.places.len() < MOST_PLACES {
+            let places = (self.places.len() * 4).max(FIRST_PLACES);
+            let before = std::mem::replace(&mut self.places, vec![None; places]);
+            for known in before.into_iter().flatten() {
+                let place = self.place(known.hash);
+                self.places[place] = Some(known);
+            }
+            self.taken = 0;
+        }
+        self.taken += 1;
+        let place = self.place(known.hash);
+        self.places[place].insert(known)
+    }
+}
+
 impl Intake {
     /// Looks this way.
     pub fn new(how: impl Into<Look>) -> Intake {
-        Intake { how: how.into(), domains: HashMap::default() }
+        Intake { how: how.into(), domains: Memory::default() }
     }
 
     /// Looks at a cell.
@@ -85,34 +132,34 @@ impl Intake {
     }
 
     fn look_as_typed(&mut self, cell: &str) -> Seen {
+        let lists = self.how.lists;
         // Most cells are clean, and most domains were seen before.
         let mut known = None;
-        let read = Address::parse_with(cell, |domain| match self.domains.get_key_value(domain) {
-            Some((domain, found)) => {
-                known = Some(found);
-                Ok(domain.clone())
-            }
-            None => Domain::parse(domain),
-        });
-        if let (Ok(address), Some(known)) = (read, known) {
-            return known.look(address, None, self.how.lists);
-        }
-        let (read, repairs) = repair::read(cell);
+        let read =
+            Address::parse_with(cell, |domain| match self.domains.find(domain, self.domains.hash(domain)) {
+                Some(found) => Ok(known.insert(found).domain.clone()),
+                None => Domain::parse(domain),
+            });
+        let (read, repairs) = match (read, known) {
+            (Ok(address), Some(known)) => return known.look(address, None, lists),
+            (Ok(address), None) => (Ok(address), None),
+            (Err(_), _) => repair::read(cell),
+        };
         let repaired = repairs.map(|repairs| repairs.text);
         let address = match read {
             Ok(address) => address,
             Err(fault) => return self.broken(repaired.as_deref().unwrap_or(cell), &fault),
         };
         let Some(domain) = address.domain() else {
-            let kinds = self.how.lists.kinds.of(&address);
+            let kinds = lists.kinds.of(&address);
             return Seen { form: Form::Literal(address), kinds, repaired, slip: None };
         };
-        if self.domains.len() == REMEMBERED_DOMAINS && !self.domains.contains_key(domain) {
-            self.domains.clear();
+        let hash = self.domains.hash(domain.as_str());
+        if let Some(known) = self.domains.find(domain.as_str(), hash) {
+            return known.look(address, repaired, lists);
         }
-        let lists = self.how.lists;
-        let known = self.domains.entry(domain.clone()).or_insert_with(|| Known::of(domain, lists));
-        known.look(address, repaired, lists)
+        let known = Known::of(domain, hash, lists);
+        self.domains.keep(known).look(address, repaired, lists)
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> Seen {
@@ -124,8 +171,10 @@ impl Intake {
 }
 
 impl Known {
-    fn of(domain: &Domain, lists: &'static Lists) -> Known {
+    fn of(domain: &Domain, hash: u64, lists: &'static Lists) -> Known {
         Known {
+            domain: domain.clone(),
+            hash,
             kinds: lists.kinds.of_domain(domain),
             suggestion: typo::suggest(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),

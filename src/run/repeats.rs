@@ -3,17 +3,17 @@
 //! Decides: how that is found. A short list is remembered while it is read; one with more distinct addresses than that is
 //! read to its end first, once, so that memory stays what it is. Fails: when the spill file can't be written.
 
-use super::ahead::{self, Looked};
+use super::ahead;
 use super::intake::Look;
-use crate::address::Address;
 use crate::error::Error;
-use crate::list::duplicates::{Duplicates, Finder, Firsts, Full};
-use crate::list::{List, ListError};
+use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys};
+use crate::list::{Entry, List, ListError};
 
 /// Tells in the order of the list which rows repeat an earlier one.
 pub struct Repeats<'a> {
     list: &'a List,
     how: Look,
+    keys: Keys,
     known: Known,
 }
 
@@ -25,13 +25,29 @@ enum Known {
 impl<'a> Repeats<'a> {
     /// Begins before the first row.
     pub fn of(list: &'a List, how: Look) -> Repeats<'a> {
-        Repeats { list, how, known: Known::SoFar(Firsts::default()) }
+        Repeats { list, how, keys: Keys::default(), known: Known::SoFar(Firsts::default()) }
     }
 
-    /// The first record with this address; `None` when that is `record` itself. Ask in rising order.
-    pub fn first_of(&mut self, record: u64, address: &Address) -> Result<Option<u64>, Error> {
+    /// What makes the keys of addresses.
+    pub fn keys(&self) -> Keys {
+        self.keys.clone()
+    }
+
+    /// For each of these rows, the first record with its key; `None` when that is the row itself, or has no key. Ask
+    /// once about each row, in their order.
+    pub fn first_of(
+        &mut self,
+        rows: impl Iterator<Item = (u64, Option<Key>)> + Clone,
+    ) -> Result<Vec<Option<u64>>, Error> {
+        if let Known::SoFar(firsts) = &self.known {
+            firsts.expect(rows.clone().filter_map(|(_, key)| key));
+        }
+        rows.map(|(record, key)| key.map_or(Ok(None), |key| self.first(record, key))).collect()
+    }
+
+    fn first(&mut self, record: u64, key: Key) -> Result<Option<u64>, Error> {
         if let Known::SoFar(firsts) = &mut self.known {
-            match firsts.first_of(record, address) {
+            match firsts.first_of(record, key) {
                 Ok(first) => return Ok(first),
                 // Its memory is needed now.
                 Err(Full) => *firsts = Firsts::default(),
@@ -45,14 +61,21 @@ impl<'a> Repeats<'a> {
     }
 
     fn read_to_the_end(&self) -> Result<Duplicates, Error> {
-        let mut finder = Finder::new();
-        ahead::each(self.list, self.how, |looked| match looked {
-            Looked::Row(row, seen) => match seen.form.address() {
-                Some(address) => finder.feed(row.record, address).map_err(spill),
-                None => Ok(()),
+        let mut finder = Finder::default();
+        ahead::each(
+            self.list,
+            self.how,
+            |intake, batch| {
+                let rows = batch.entries().filter_map(|entry| match entry {
+                    Entry::Row(row) => {
+                        Some((row.record, self.keys.of(intake.look(row.address()).form.address()?)))
+                    }
+                    Entry::Rejected(_) => None,
+                });
+                rows.collect::<Vec<(u64, Key)>>()
             },
-            Looked::Rejected(_) => Ok(()),
-        })?;
+            |rows| rows.into_iter().try_for_each(|(record, key)| finder.feed(record, key).map_err(spill)),
+        )?;
         finder.finish().map_err(spill)
     }
 }

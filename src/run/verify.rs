@@ -5,17 +5,19 @@
 
 use std::collections::BTreeMap;
 
-use super::ahead::{self, Looked};
+use super::ahead;
 use super::found::Found;
-use super::intake::{Look, Seen};
+use super::intake::{Intake, Look};
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
 use super::repeats::Repeats;
 use super::roster::Roster;
 use super::stop::Stop;
 use super::told;
+use crate::address::Address;
 use crate::error::Error;
-use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::batch::Batch;
+use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
 use crate::settings::{Reach, Settings};
@@ -77,17 +79,26 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 
     let now = clock.now();
     let mut repeats = Repeats::of(&list, how);
-    ahead::each(&list, how, |looked| match looked {
-        Looked::Rejected(rejected) => Ok(outputs.reject(&rejected)?),
-        Looked::Row(row, mut seen) => {
-            let repaired = seen.repaired.take();
-            let first = match seen.form.address() {
-                Some(address) => repeats.first_of(row.record, address)?,
-                None => None,
-            };
-            let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
-            Ok(outputs.write(&row, &record, repaired.as_deref(), first)?)
+    let (keys, compose) = (repeats.keys(), outputs.composer());
+    let judge = |intake: &mut Intake, batch: &Batch| {
+        let mut composed = Composed::default();
+        for entry in batch.entries() {
+            match entry {
+                Entry::Rejected(rejected) => composed.reject(rejected),
+                Entry::Row(row) => {
+                    let mut seen = intake.look(row.address());
+                    let repaired = seen.repaired.take();
+                    let key = seen.form.address().map(|address| keys.of(address));
+                    let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
+                    compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
+                }
+            }
         }
+        composed
+    };
+    ahead::each(&list, how, judge, |composed| {
+        let firsts = repeats.first_of(composed.keys())?;
+        Ok(outputs.write_all(&composed, &firsts)?)
     })?;
     let finished = outputs.finish()?;
     let exit = outcome.early_exit(&stop).unwrap_or_else(|| verify.gates.exit(&finished.counts));
@@ -113,9 +124,19 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 
 /// The first pass: who is to be asked about.
 fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
-    ahead::each(list, how, |looked| {
-        if let Looked::Row(_, Seen { form: Form::Fine(address), .. }) = looked {
-            roster.enter(&address);
+    let addresses = |intake: &mut Intake, batch: &Batch| {
+        let fine = batch.entries().filter_map(|entry| match entry {
+            Entry::Row(row) => match intake.look(row.address()).form {
+                Form::Fine(address) => Some(address),
+                _ => None,
+            },
+            Entry::Rejected(_) => None,
+        });
+        fine.collect::<Vec<Address>>()
+    };
+    ahead::each(list, how, addresses, |addresses| {
+        for address in &addresses {
+            roster.enter(address);
         }
         Ok(())
     })

@@ -27,7 +27,7 @@ use super::evidence::{
 };
 use super::record::{Confidence, Judgement};
 use crate::address::{Address, Domain};
-use crate::policy::replies::Meaning;
+use crate::policy::replies::{Meaning, RuleId};
 use crate::reason::{Cause, Fault, Finding, Reason, Retry, Verdict};
 use crate::route::Absence;
 use crate::smtp::Reply;
@@ -73,10 +73,41 @@ pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgement, Option<Ground
     (ruling.judgement(now), grounds)
 }
 
+/// The id of the rule that decided. Most rows of a list get one of ours, which costs nothing.
+enum Rule<'a> {
+    Ours(&'static str),
+    /// With a detail behind it: a fault, an operator.
+    Detailed(&'static str, &'a str),
+    /// By the policy's data.
+    Listed(&'a str),
+}
+
+impl From<Rule<'_>> for Cow<'static, str> {
+    fn from(rule: Rule<'_>) -> Cow<'static, str> {
+        match rule {
+            Rule::Ours(id) => id.into(),
+            Rule::Detailed(id, detail) => format!("{id}.{detail}").into(),
+            Rule::Listed(id) => id.to_owned().into(),
+        }
+    }
+}
+
+impl From<&'static str> for Rule<'_> {
+    fn from(id: &'static str) -> Self {
+        Rule::Ours(id)
+    }
+}
+
+impl<'a> From<&'a RuleId> for Rule<'a> {
+    fn from(id: &'a RuleId) -> Self {
+        Rule::Listed(id.as_str())
+    }
+}
+
 /// A reason with its grounds.
 struct Ruling<'a> {
     reason: Reason,
-    rule: Cow<'a, str>,
+    rule: Rule<'a>,
     confidence: Confidence,
     grounds: Option<Grounds<'a>>,
     /// How long to wait, where the evidence says it.
@@ -84,7 +115,7 @@ struct Ruling<'a> {
 }
 
 impl<'a> Ruling<'a> {
-    fn confirmed(reason: impl Into<Reason>, rule: impl Into<Cow<'a, str>>) -> Ruling<'a> {
+    fn confirmed(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Ruling<'a> {
         Ruling {
             reason: reason.into(),
             rule: rule.into(),
@@ -94,7 +125,7 @@ impl<'a> Ruling<'a> {
         }
     }
 
-    fn inferred(reason: impl Into<Reason>, rule: impl Into<Cow<'a, str>>) -> Ruling<'a> {
+    fn inferred(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Ruling<'a> {
         Ruling { confidence: Confidence::Inferred, ..Ruling::confirmed(reason, rule) }
     }
 
@@ -108,7 +139,7 @@ impl<'a> Ruling<'a> {
         let wait = self.wait.or_else(|| usual_wait(self.reason.retry())).filter(|_| unknown);
         Judgement {
             reason: self.reason,
-            rule: self.rule.into_owned().into(),
+            rule: self.rule.into(),
             confidence: self.confidence,
             retry_after: wait.map(|wait| self.grounds.as_ref().map_or(now, |grounds| grounds.at) + wait),
         }
@@ -130,8 +161,8 @@ fn usual_wait(retry: Retry) -> Option<Duration> {
 fn by_form(form: &Form) -> Option<Ruling<'_>> {
     Some(match form {
         Form::Empty => Ruling::confirmed(Finding::Empty, "empty"),
-        Form::Broken(fault) => Ruling::confirmed(Finding::Syntax, format!("syntax.{fault}")),
-        Form::NotAllowed(rule) => Ruling::confirmed(Finding::ProviderSyntax, rule.as_str()),
+        Form::Broken(fault) => Ruling::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault)),
+        Form::NotAllowed(rule) => Ruling::confirmed(Finding::ProviderSyntax, Rule::Listed(rule)),
         Form::SpecialUse(_) => Ruling::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
         Form::Literal(_) => Ruling::inferred(Finding::AddressLiteral, "address_literal"),
         Form::Fine(_) => return None,
@@ -146,7 +177,9 @@ fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
         }
         RouteFact::Absent(Absence::NoMailHost) => Ruling::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
         RouteFact::Unroutable => Ruling::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
-        RouteFact::Failed(fault) => Ruling::inferred(Finding::DnsFailure, format!("dns.{}", fault.word())),
+        RouteFact::Failed(fault) => {
+            Ruling::inferred(Finding::DnsFailure, Rule::Detailed("dns", fault.word()))
+        }
         RouteFact::Hosts { .. } => return None,
     })
 }
@@ -162,12 +195,12 @@ fn by_replies(evidence: &Evidence) -> Option<Ruling<'_>> {
 fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
     let Said { reply, meaning, .. } = &attempt.said;
     let inquiry = &evidence.inquiry;
-    let (reason, rule, confidence): (Reason, Cow<'_, str>, Confidence) = match meaning.cause {
+    let (reason, rule, confidence): (Reason, Rule<'_>, Confidence) = match meaning.cause {
         Cause::Ambiguous => match (meaning.if_about_mailbox, &inquiry.positive) {
             (Some(cause), Positive::Accepted) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
-            _ => (Cause::Ambiguous.into(), meaning.rule.as_str().into(), Confidence::Inferred),
+            _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
         },
         // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
         Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => unsupported(meaning),
@@ -175,7 +208,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         Cause::RelayDenied if inquiry.unserved => {
             (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
         }
-        cause => (cause.into(), meaning.rule.as_str().into(), meaning.confidence),
+        cause => (cause.into(), (&meaning.rule).into(), meaning.confidence),
     };
     // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn.
     let condemns = reason.verdict() == Verdict::Undeliverable;
@@ -191,8 +224,8 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
 }
 
 /// A cause that needs a second witness and has none.
-fn unsupported(meaning: &Meaning) -> (Reason, Cow<'_, str>, Confidence) {
-    (Cause::Ambiguous.into(), meaning.rule.as_str().into(), Confidence::Inferred)
+fn unsupported(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
+    (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred)
 }
 
 /// Said by two different exchangers.
@@ -229,9 +262,9 @@ fn by_trouble(evidence: &Evidence) -> Option<Ruling<'_>> {
 }
 
 fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
-    let (reason, rule, wait): (Reason, Cow<'_, str>, _) = match &trouble.what {
+    let (reason, rule, wait): (Reason, Rule<'_>, _) = match &trouble.what {
         Obstacle::Refused(said) => {
-            (said.meaning.cause.into(), said.meaning.rule.as_str().into(), said.meaning.retry_in)
+            (said.meaning.cause.into(), (&said.meaning.rule).into(), said.meaning.retry_in)
         }
         Obstacle::Broken(finding) => ((*finding).into(), finding.word().into(), None),
     };
@@ -261,7 +294,7 @@ fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
 
 fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
     if let Some(RouteFact::Hosts { evidence: false, provider }) = &evidence.route {
-        return Some(Ruling::inferred(Finding::NotCheckable, format!("provider.{provider}")));
+        return Some(Ruling::inferred(Finding::NotCheckable, Rule::Detailed("provider", provider)));
     }
     let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted));
     let grounds = accepted.as_ref().and_then(|ruling| ruling.grounds.clone());

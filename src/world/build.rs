@@ -15,6 +15,7 @@ use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
 use super::zone::{Entry, Mail, Zone, read_mx};
 use super::{Endpoint, Sender, World};
 use crate::address::{Address, Domain};
+use crate::smtp::reply::clean;
 
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
 const FIRST_FREE: u32 = 0xc612_0001;
@@ -94,7 +95,8 @@ pub fn read(text: &str, path: &Path) -> Result<World, WorldError> {
     script.and_then(build).map_err(|fault| WorldError::Wrong {
         path: path.display().to_string(),
         line: 1 + text[..fault.at.min(text.len())].matches('\n').count(),
-        what: fault.what,
+        // A name out of the file may hold anything.
+        what: clean(&fault.what),
         hint: fault.hint,
     })
 }

@@ -79,7 +79,8 @@ impl Inquiry {
 
     /// What the exchanger proves to be by now.
     fn proven(&self) -> CatchAll {
-        if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_)) {
+        // Beside an accepted made-up name clear refusals prove nothing: the host contradicts itself.
+        if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_) | CatchAll::Yes(_)) {
             CatchAll::No(Proof::Listed)
         } else {
             self.here.catch_all.clone()

@@ -1,0 +1,142 @@
+//! Rows as they will be written, composed on any thread before it is known which of them repeat an earlier one.
+//!
+//! Decides: the bytes of a row in each file it may go to. That it repeats another changes one cell, so that cell is left
+//! open as a gap, which [`Outputs`](super::Outputs) fills when the rows come by in their order. Must not: open a file,
+//! count, or know the rows before.
+
+use std::ops::Range;
+
+use super::cell;
+use super::columns::{Heading, Told};
+use super::duplicates::Key;
+use super::layout::{Layout, Ours};
+use super::read::{Extent, Rejected, Row};
+use crate::reason::{Finding, Reason, Verdict};
+use crate::verdict::{Confidence, Record};
+
+/// Composes the rows of one list.
+#[derive(Clone, Debug)]
+pub struct Composer {
+    pub(super) layout: Layout,
+    pub(super) columns: Vec<Heading>,
+    /// With `smtp_text`, the server's words, where `columns` are without.
+    pub(super) undeliverable_columns: Option<Vec<Heading>>,
+    /// Rows also go to the lists by verdict.
+    pub(super) splits: bool,
+}
+
+/// Rows, in their order, and what was rejected between them.
+#[derive(Debug, Default)]
+pub struct Composed {
+    pub(super) lines: Vec<Line>,
+    /// The rows with our columns.
+    pub(super) told: Vec<u8>,
+    /// What goes to the lists by verdict and looks different there.
+    pub(super) apart: Vec<u8>,
+    scratch: String,
+}
+
+#[derive(Debug)]
+pub(super) enum Line {
+    Row(RowLine),
+    Rejected(Rejected),
+}
+
+/// Where a row lies.
+#[derive(Debug)]
+pub(super) struct RowLine {
+    pub(super) record: u64,
+    pub(super) key: Option<Key>,
+    pub(super) reason: Reason,
+    /// With our columns, in `told`.
+    pub(super) told: Range<usize>,
+    /// In `told`: what the number of the first row with this address takes the place of.
+    pub(super) gap: Range<usize>,
+    /// In `apart`, as it goes to the list of its verdict; empty where that is the same.
+    pub(super) apart: Range<usize>,
+    /// In `apart`: a line of the suppression list; empty for most.
+    pub(super) suppressed: Range<usize>,
+}
+
+impl Composer {
+    /// Composes one row.
+    ///
+    /// `repaired` is the address as it was cleaned or put right, when that was done; `key` stands for the address among
+    /// the others of the list.
+    pub fn row(
+        &self,
+        row: &Row<'_>,
+        record: &Record,
+        repaired: Option<&str>,
+        key: Option<Key>,
+        out: &mut Composed,
+    ) {
+        if let Some(rejected) = self.layout.clash(row) {
+            return out.reject(rejected);
+        }
+        let told = Told { record, original: repaired.map(|_| row.address()) };
+        let Composed { lines, told: line, apart, scratch } = out;
+        let reason = record.judgement.reason;
+        let (start, apart_start) = (line.len(), apart.len());
+        let gap = self.layout.told_row(row, Ours { columns: &self.columns, told, scratch }, line);
+        if self.splits {
+            match reason.verdict() {
+                Verdict::Risky => {}
+                Verdict::Deliverable => {
+                    // The cleaned list never holds an address that was not checked.
+                    let checked = (row.extent != Extent::Whole).then(|| row.address());
+                    self.layout.own_row(row, repaired.or(checked), apart);
+                }
+                Verdict::Unknown => self.layout.own_row(row, None, apart),
+                Verdict::Undeliverable => {
+                    if let Some(columns) = &self.undeliverable_columns {
+                        self.layout.told_row(row, Ours { columns, told, scratch }, apart);
+                    }
+                }
+            }
+        }
+        let suppressed_start = apart.len();
+        if self.splits && may_suppress(record) {
+            cell::write(apart, repaired.unwrap_or(row.address()).trim(), b',');
+            apart.push(b'\n');
+        }
+        lines.push(Line::Row(RowLine {
+            record: row.record,
+            key,
+            reason,
+            told: start..line.len(),
+            gap,
+            apart: apart_start..suppressed_start,
+            suppressed: suppressed_start..apart.len(),
+        }));
+    }
+}
+
+/// Suppression is hard to undo, so only what is sure goes there, and only what is an address.
+fn may_suppress(record: &Record) -> bool {
+    let judgement = &record.judgement;
+    judgement.reason.verdict() == Verdict::Undeliverable
+        && judgement.confidence == Confidence::Confirmed
+        && judgement.reason != Reason::Found(Finding::Empty)
+}
+
+impl Composed {
+    /// Takes a row that could not be read, or a further address of a cell.
+    pub fn reject(&mut self, rejected: Rejected) {
+        self.lines.push(Line::Rejected(rejected));
+    }
+
+    /// The rows: their numbers and the keys of their addresses.
+    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<Key>)> + Clone {
+        self.lines.iter().filter_map(|line| match line {
+            Line::Row(row) => Some((row.record, row.key)),
+            Line::Rejected(_) => None,
+        })
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.lines.clear();
+        self.told.clear();
+        self.apart.clear();
+    }
+}

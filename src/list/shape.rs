@@ -1,0 +1,252 @@
+//! What kind of text a list is: its delimiter, its header, one per line, or NDJSON.
+//!
+//! Decides: from the first part of the list, read by the csv crate with each delimiter in turn. The delimiter under
+//! which the rows are most alike and hold addresses wins. Must not: read rows; that is [`scan`](super::scan)'s.
+
+use std::collections::HashMap;
+
+use memchr::{memchr, memrchr};
+
+use super::column::{self, Sample, looks_like_address};
+use super::json;
+use super::record::{Marks, Wanted};
+use super::scan::{Scanned, Scanner};
+
+/// How a list is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Cells between delimiters (CSV, TSV and their like).
+    Delimited(u8),
+    /// One address per line.
+    Lines,
+    /// One JSON object per line.
+    Ndjson,
+}
+
+impl Kind {
+    /// What it is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Delimited(b',') => "CSV",
+            Kind::Delimited(b';') => "CSV with semicolons",
+            Kind::Delimited(b'\t') => "TSV",
+            Kind::Delimited(b'|') => "CSV with pipes",
+            Kind::Delimited(_) => "CSV with a delimiter of its own",
+            Kind::Lines => "one address per line",
+            Kind::Ndjson => "NDJSON",
+        }
+    }
+}
+
+/// Delimiters that are tried; the first of equals wins.
+const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// So many records are looked at.
+const SAMPLE_ROWS: usize = 1_000;
+
+/// What the beginning of a list tells.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    pub(super) marks: Marks,
+    /// The first line is a spreadsheet's `sep=;`, not a row.
+    pub(super) sep_line: bool,
+    pub(super) sample: Sample,
+}
+
+/// Reads the beginning of a list, UTF-8 without a byte order mark; `whole` when it is all there is.
+pub(super) fn shape(text: &str, whole: bool) -> Shape {
+    let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
+    let text = if whole {
+        text
+    } else {
+        let last_line_end = memrchr(line_end, text.as_bytes());
+        last_line_end.map_or(text, |at| &text[..=at])
+    };
+    if text.trim_start().starts_with('{') && json::is_object(first_line(text, line_end)) {
+        return Shape {
+            kind: Kind::Ndjson,
+            marks: Marks { delimiter: None, line_end },
+            sep_line: false,
+            sample: json::sample(text, SAMPLE_ROWS),
+        };
+    }
+    let (told, text) = sep_line(text, line_end);
+    let kind = match told {
+        Some(delimiter) => Kind::Delimited(delimiter),
+        None => kind(text, line_end),
+    };
+    let delimiter = match kind {
+        Kind::Delimited(delimiter) => Some(delimiter),
+        _ => None,
+    };
+    let rows = match delimiter {
+        Some(delimiter) => records(text, Marks { delimiter: Some(delimiter), line_end }),
+        None => lines(text, line_end),
+    };
+    Shape { kind, marks: Marks { delimiter, line_end }, sep_line: told.is_some(), sample: sample(rows) }
+}
+
+fn first_line(text: &str, line_end: u8) -> &str {
+    let text = text.trim_start();
+    memchr(line_end, text.as_bytes()).map_or(text, |at| &text[..at])
+}
+
+fn lines(text: &str, line_end: u8) -> Vec<Vec<String>> {
+    let lines = text.split(char::from(line_end));
+    let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let filled = lines.filter(|line| !line.is_empty());
+    filled.take(SAMPLE_ROWS).map(|line| vec![line.to_owned()]).collect()
+}
+
+/// The first records as the csv crate reads them, but for those that the scanner can't read.
+fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
+    let anything = Wanted { width: 1, address: 0, own: None };
+    let mut scanner = Scanner::new(text.as_bytes(), marks, anything);
+    let mut readable = Vec::new();
+    let mut count = 0;
+    while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
+        if scanned == Scanned::Record {
+            readable.extend_from_slice(&scanner.bytes()[scanner.span().record.clone()]);
+            readable.push(marks.line_end);
+            count += 1;
+        }
+    }
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(marks.delimiter.unwrap_or(b','))
+        .terminator(csv::Terminator::Any(marks.line_end))
+        .has_headers(false)
+        .flexible(true)
+        .from_reader(readable.as_slice());
+    let records = reader.records().map_while(Result::ok);
+    records.map(|record| record.iter().map(str::to_owned).collect()).collect()
+}
+
+/// Excel's way to name the delimiter: a first line `sep=;`.
+fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
+    let line = first_line(text, line_end);
+    match line.trim_end_matches('\r').as_bytes() {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
+            let rest = text.trim_start();
+            (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
+        }
+        _ => (None, text),
+    }
+}
+
+fn kind(text: &str, line_end: u8) -> Kind {
+    let fits =
+        DELIMITERS.map(|delimiter| Fit::of(&records(text, Marks { delimiter: Some(delimiter), line_end })));
+    let mut best: Option<(usize, u8)> = None;
+    for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
+        let score = fit.score();
+        let alike = fit.width > 1 && fit.alike * 2 >= fit.rows;
+        if (alike || fit.named) && best.is_none_or(|(high, _)| score > high) {
+            best = Some((score, delimiter));
+        }
+    }
+    if let Some((_, delimiter)) = best {
+        return Kind::Delimited(delimiter);
+    }
+    let quoted = |line: &Vec<String>| {
+        let cell = line[0].trim();
+        cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
+    };
+    let lines = lines(text, line_end);
+    if lines.iter().filter(|line| quoted(line)).count() * 2 > lines.len() {
+        Kind::Delimited(b',')
+    } else {
+        Kind::Lines
+    }
+}
+
+/// How well a delimiter explains the rows.
+struct Fit {
+    rows: usize,
+    /// The usual number of cells, and in how many rows it is so.
+    width: usize,
+    alike: usize,
+    /// Rows with a cell that is an address.
+    addressed: usize,
+    /// The first row has several cells, one of which names an address column.
+    named: bool,
+}
+
+impl Fit {
+    fn of(rows: &[Vec<String>]) -> Fit {
+        let (width, alike) = usual_width(rows);
+        let addressed = rows.iter().filter(|row| row.iter().any(|cell| looks_like_address(cell))).count();
+        Fit {
+            rows: rows.len(),
+            width,
+            alike,
+            addressed,
+            named: rows
+                .first()
+                .is_some_and(|first| first.len() > 1 && first.iter().any(|cell| column::is_known_name(cell))),
+        }
+    }
+
+    /// Per mille; a row that has its address in a cell, and a header, count twice as much as rows that are alike.
+    fn score(&self) -> usize {
+        (2 * self.addressed + self.alike) * 1_000 / self.rows.max(1) + if self.named { 2_000 } else { 0 }
+    }
+}
+
+/// The most frequent number of cells (the larger of equals), and how many rows have it.
+fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
+    let mut widths: HashMap<usize, usize> = HashMap::new();
+    for row in rows {
+        *widths.entry(row.len()).or_default() += 1;
+    }
+    widths.into_iter().max_by_key(|&(width, count)| (count, width)).unwrap_or((0, 0))
+}
+
+/// Tells the header from the rows.
+fn sample(mut rows: Vec<Vec<String>>) -> Sample {
+    let Some(first) = rows.first() else {
+        return Sample::default();
+    };
+    let has_header = is_header(first, &rows[1..]);
+    let header = if has_header { rows.remove(0) } else { Vec::new() };
+    let (usual, _) = usual_width(&rows);
+    // Some exports do not name all columns. A few rows that are too wide are those rows' trouble.
+    let unnamed = rows.iter().filter(|row| filled_width(row) > header.len()).count();
+    let width = if unnamed * 2 > rows.len() { header.len().max(usual) } else { header.len() };
+    let names = (0..width)
+        .map(|index| match header.get(index) {
+            Some(name) if !name.trim().is_empty() => name.clone(),
+            _ => format!("column_{}", index + 1),
+        })
+        .collect();
+    Sample { names, has_header, has_keys: false, rows }
+}
+
+/// The number of cells up to the last that is not empty.
+fn filled_width(row: &[String]) -> usize {
+    row.iter().rposition(|cell| !cell.is_empty()).map_or(0, |last| last + 1)
+}
+
+/// True when the first row names an address column, or when it looks like names above cells that look like values.
+/// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
+fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
+    if first.iter().any(|cell| cell.contains('@')) {
+        return false;
+    }
+    if first.iter().any(|cell| column::is_known_name(cell)) {
+        return true;
+    }
+    let value = |(index, cell): (usize, &String)| {
+        let cell = cell.trim();
+        let repeated = || others.iter().any(|row| row.get(index).is_some_and(|other| other.trim() == cell));
+        cell.parse::<f64>().is_ok() || !cell.is_empty() && repeated()
+    };
+    if first.iter().enumerate().any(value) {
+        return false;
+    }
+    match column::by_cells(others).and_then(|index| first.get(index)) {
+        // What stands above the addresses may be one that lacks its @.
+        Some(name) if first.len() > 1 => !name.trim().is_empty() && !name.contains('.'),
+        Some(name) => column::speaks_of_mail(name),
+        None => first.len() > 1,
+    }
+}

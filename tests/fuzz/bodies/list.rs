@@ -1,0 +1,109 @@
+//! Any bytes as a list: refused with a sentence, or read so that every record comes out, once, and the results can be
+//! read again.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use listproof::list::{
+    ColumnSet, Entry, Form, ListError, Outputs, ReadOptions, Source, Target, WriteOptions, open,
+};
+use listproof::policy::lists::Lists;
+use listproof::run::found::Found;
+use listproof::run::intake::Intake;
+use listproof::run::roster::Roster;
+use listproof::run::told;
+use listproof::verdict::evidence::Unprobed;
+
+/// The first byte says how it is read and written, the rest is the file.
+pub(crate) fn check(bytes: &[u8]) {
+    let Some((&how, file)) = bytes.split_first() else { return };
+    thread_local! {
+        static FOLDER: tempfile::TempDir = tempfile::tempdir().expect("a folder for the list");
+    }
+    FOLDER.with(|folder| pass(folder.path(), file, how));
+}
+
+fn pass(folder: &Path, file: &[u8], how: u8) {
+    let path = folder.join("list.csv");
+    std::fs::write(&path, file).expect("the list can be written");
+    let reading = ReadOptions { split_cells: how & 1 == 1, column: (how & 2 == 2).then(|| "1".to_owned()) };
+    let writing = WriteOptions {
+        columns: if how & 4 == 4 { ColumnSet::Full } else { ColumnSet::Standard },
+        unprobed: how & 8 == 8,
+        ..WriteOptions::default()
+    };
+    let in_folder = how & 16 == 16;
+    let target =
+        if in_folder { Target::Folder(folder.join("out")) } else { Target::File(folder.join("results.csv")) };
+    match one_run(&path, &reading, &writing, &target) {
+        Ok((form, rows)) => {
+            let results = folder.join(if in_folder { "out/list.results.csv" } else { "results.csv" });
+            if results.exists() && rows > 0 {
+                are_readable(&results, &form, rows);
+            }
+        }
+        Err(error) => {
+            let told = error.to_string() + &error.hint();
+            assert!(!told.is_empty() && !told.replace('\n', " ").contains(char::is_control), "{told:?}");
+        }
+    }
+    // A stale folder is somebody else's to the next run.
+    let _ = std::fs::remove_dir_all(folder.join("out"));
+    let _ = std::fs::remove_file(folder.join("results.csv"));
+}
+
+/// What `verify --offline` does, on one thread. Gives what the list is, and the rows in the results.
+fn one_run(
+    path: &Path,
+    reading: &ReadOptions,
+    writing: &WriteOptions,
+    target: &Target,
+) -> Result<(Form, u64), ListError> {
+    let list = open(&Source::Path(path.to_owned()), reading)?;
+    let mut outputs = Outputs::create(target, list.form(), writing)?;
+    let (mut rows, mut rejected, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
+    let mut intake = Intake::new(Lists::built_in());
+    let (found, roster) = (Found::nothing(Unprobed::Offline), Roster::default());
+    let mut reader = list.rows()?;
+    while let Some(entry) = reader.next()? {
+        match entry {
+            Entry::Row(row) => {
+                assert!(row.line >= last_line, "rows come in their order");
+                last_line = row.line;
+                let mut seen = intake.look(row.address());
+                let repaired = seen.repaired.take();
+                let record = told::record(&found, seen, &roster, false, SystemTime::UNIX_EPOCH);
+                outputs.write(&row, &record, repaired.as_deref(), None)?;
+                rows += 1;
+            }
+            Entry::Rejected(one) => {
+                outputs.reject(&one)?;
+                if one.is_row() { rejected += 1 } else { further += 1 }
+            }
+        }
+    }
+    let counts = outputs.finish()?.counts;
+    // A row with a key that ours would double is written as rejected.
+    clashed += rows - counts.results;
+    assert_eq!(counts.rows(), rows + rejected, "rows in are rows out and rejected");
+    assert_eq!((counts.rejected, counts.further_addresses), (rejected + clashed, further));
+    let judged: u64 = counts.verdicts.iter().sum();
+    assert_eq!(judged + counts.duplicates, counts.results, "every row has a verdict");
+    Ok((list.form().clone(), counts.results))
+}
+
+/// Our own results are a list that we can read.
+fn are_readable(results: &Path, form: &Form, rows: u64) {
+    let column = Some((form.address + 1).to_string());
+    let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
+        .unwrap_or_else(|error| panic!("our own results: {error}"));
+    let mut reader = list.rows().expect("our own results");
+    let mut read = 0;
+    while let Some(entry) = reader.next().expect("our own results") {
+        match entry {
+            Entry::Row(_) => read += 1,
+            Entry::Rejected(one) => assert!(!one.is_row(), "our own results: {one:?}"),
+        }
+    }
+    assert_eq!(read, rows, "our own results have another number of rows");
+}

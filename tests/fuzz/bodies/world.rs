@@ -1,0 +1,81 @@
+//! Any bytes as a world file: refused with its line, or a world in which a session of ours comes to its end with every host.
+
+use std::time::Duration;
+
+use listproof::address::{Address, Domain};
+use listproof::smtp::session::{
+    Ask, AskId, End, Event, Flight, Manner, Order, Output, Session, Tls, Transaction,
+};
+use listproof::world::session::Act;
+use listproof::world::{World, WorldError, session};
+
+/// A world file, in whatever bytes.
+pub(crate) fn check(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    // Names by the million are allowed, and only cost time.
+    if text.split("..").skip(1).any(|end| end.bytes().take_while(u8::is_ascii_digit).count() > 2) {
+        return;
+    }
+    match World::parse(&text) {
+        Err(WorldError::Wrong { line, what, hint, .. }) => {
+            assert!((1..=text.matches('\n').count() + 1).contains(&line), "line {line}");
+            assert!(!what.is_empty() && !what.contains('\n') && !hint.is_empty(), "{what:?}");
+        }
+        Err(other) => panic!("{other}"),
+        Ok(world) => {
+            let nets = world.nets();
+            for (n, host) in world.hosts().iter().enumerate() {
+                assert!(host.addresses.iter().all(|ip| nets.iter().any(|net| net.contains(ip))));
+                if n < 4 {
+                    converse(&world, n);
+                }
+            }
+        }
+    }
+}
+
+/// One session with a host, without sockets, to whatever end. Only time and TLS are missing.
+fn converse(world: &World, host: usize) {
+    let host = world.hosts()[host].clone();
+    let mut theirs = session::Session::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
+    let mut ours = Session::new(Manner {
+        helo: Domain::parse("probe.example").expect("a name"),
+        sender: Address::parse("check@probe.example").expect("an address"),
+        tls: Tls::Try,
+    });
+    let recipients = ["jane", "postmaster", "nobody"].into_iter().zip(0..).filter_map(|(name, id)| {
+        let address = Address::parse(&format!("{name}@{}", host.name)).ok()?;
+        Some(Ask { id: AskId(id), address })
+    });
+    let recipients = recipients.collect();
+    ours.order(Order::Fly(Flight { transactions: vec![Transaction { recipients }] }));
+    ours.order(Order::Quit);
+    let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
+    for step in 0.. {
+        assert!(step < 10_000, "it does not come to its end");
+        while let Some(output) = ours.poll() {
+            match output {
+                Output::Say(bytes) => theirs.hear(&bytes),
+                Output::StartTls => ours.tls_failed("there is none".to_owned()),
+                Output::Tell(Event::Answered(id, _)) => answered.push(id),
+                Output::Tell(Event::Ended(end)) => ended = Some(end.why),
+                Output::Tell(_) => {}
+            }
+        }
+        if ours.is_over() {
+            break;
+        }
+        match theirs.next(now) {
+            Some(Act::Say(bytes) | Act::Drip(bytes)) => ours.heard(&bytes),
+            Some(Act::SayForEver(bytes)) => ours.heard(bytes),
+            Some(Act::Wait(time)) => now = now.saturating_add(time),
+            Some(Act::Close | Act::Reset) => ours.closed(),
+            Some(Act::Silence | Act::StartTls) | None => ours.timed_out(),
+        }
+    }
+    assert!(ended.is_some(), "it ended without a word");
+    assert!(!matches!(ended, Some(End::Connect(_))));
+    answered.sort_unstable();
+    answered.dedup();
+    assert!(answered.len() <= 3);
+}

@@ -45,6 +45,8 @@ pub(super) struct Door {
     pub(super) refusals: u32,
     /// Nothing is started here before this time of the run.
     pub(super) hold_until: Duration,
+    /// The domain at which it last refused a name in clear words.
+    pub(super) told_apart: Option<Domain>,
     /// Why nobody needs to try again in this run.
     pub(super) dead: Option<Obstacle>,
 }
@@ -64,6 +66,7 @@ impl Door {
             strikes: 0,
             refusals: 0,
             hold_until: Duration::ZERO,
+            told_apart: None,
             dead: None,
         }
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use super::pace::{Pacer, RunClock};
 use super::vouching::Unvouched;
 use super::{DoorId, OperatorId};
-use crate::address::Domain;
 use crate::policy::thresholds::{Anomaly, Ramp};
 use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
 use crate::verdict::evidence::Said;
@@ -68,8 +67,6 @@ pub struct Lane {
     unknown: VecDeque<Duration>,
     /// Unknown recipients in all.
     pub unknown_names: u32,
-    /// The domain at which one was refused last in clear words.
-    pub told_apart: Option<Domain>,
     ramp: Ramp,
     /// It waits for a free socket.
     pub is_starved: bool,
@@ -164,7 +161,6 @@ impl Lane {
             unvouched: Unvouched::default(),
             unknown: VecDeque::new(),
             unknown_names: 0,
-            told_apart: None,
             ramp,
             is_starved: false,
         }

@@ -29,8 +29,8 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let door = &mut self.doors[session.door];
-        let lane_id = door.lane;
+        let door_id = session.door;
+        let lane_id = self.doors[door_id].lane;
         let lane = &mut self.lanes[lane_id];
         let Some(course) = self.courses[course_id].as_mut() else {
             return;
@@ -78,7 +78,7 @@ impl Scheduler {
         let is_refusal = cause == Cause::MailboxUnknown && said.meaning.confidence == Confidence::Confirmed;
         if let Some(course) = self.courses[course_id].as_mut() {
             if is_refusal {
-                self.lanes[lane_id].told_apart = Some(course.inquiry.domain().clone());
+                self.doors[door_id].told_apart = Some(course.inquiry.domain().clone());
             }
             course.inquiry.heard(who, said, now);
         }

@@ -45,7 +45,7 @@ impl Scheduler {
         let threshold = self.limits.thresholds.doubt;
         let too_many =
             session.unknown >= threshold.unknown_in_session || lane.unknown_names >= threshold.unknown_in_run;
-        let can_be_tested = lane.told_apart.is_some();
+        let can_be_tested = self.doors[session.door].told_apart.is_some();
         said.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
     }
 
@@ -136,7 +136,7 @@ impl Scheduler {
             && self.stopping.is_none()
             && self.lanes[lane_id].paused.is_none()
             && self.lanes[lane_id].unknown_left(now.elapsed) > 0;
-        let domain = self.lanes[lane_id].told_apart.clone().filter(|_| may);
+        let domain = self.doors[session.door].told_apart.clone().filter(|_| may);
         let Some(address) = domain.and_then(|domain| control::made_up(&domain, &mut self.random)) else {
             return false;
         };

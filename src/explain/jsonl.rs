@@ -51,11 +51,19 @@ impl Explainer<'_> {
 /// The failure that a line asks about. A line that is no question is a reply without words, which nobody understands.
 fn question(line: &[u8]) -> Failure {
     let Ok(question) = serde_json::from_slice::<Question<'_>>(line) else {
-        return Failure { reply: Reply::new(0, [""; 0]), stage: None, host: None, recipient: None };
+        return Failure {
+            reply: Reply::new(0, [""; 0]),
+            coded: false,
+            stage: None,
+            host: None,
+            recipient: None,
+        };
     };
+    let (reply, coded) = find::reply(&question.reply);
     let named = question.stage.as_deref().and_then(Stage::from_word);
     Failure {
-        reply: find::reply(&question.reply),
+        reply,
+        coded,
         stage: named.or_else(|| find::stage_named(&question.reply)),
         host: match question.mx {
             Some(host) => Some(host.trim_end_matches('.').to_ascii_lowercase()),

@@ -1,16 +1,21 @@
 //! What a reply, a log line or a bounce means, for the person who got it.
 //!
 //! Decides: what kind of text it was given, and how the meaning is told. [`find`] finds the reply in a line, [`bounce`]
-//! the failures in a message, [`advice`] knows the first step, [`render`] writes for people, [`jsonl`] for programs. What a
+//! the failures in a message, [`mime`] opens it, [`mbox`] parts many, [`log`] reads logs,
+//! [`advice`] knows the first step, [`render`] writes for people, [`jsonl`] for programs. What a
 //! reply means is decided in [`crate::policy::replies`] alone. Never fails on its input: what it can't read is `ambiguous`.
 
 pub mod advice;
 pub mod bounce;
 pub mod find;
 pub mod jsonl;
+pub mod log;
+pub mod mbox;
+pub mod mime;
 pub mod render;
 
 use crate::policy::replies::{Context, Meaning, ReplyRules};
+use crate::reason::Confidence;
 use crate::smtp::Stage;
 use advice::Advice;
 use find::Failure;
@@ -48,24 +53,31 @@ impl<'a> Explainer<'a> {
     pub fn judge(&self, failure: Failure) -> Explanation<'a> {
         let provider = match &failure.host {
             Some(host) => (self.operator_of)(host),
-            None => find::hosts_in(&failure.reply).find_map(|host| (self.operator_of)(host)),
+            None => find::hosts_in(&failure.reply)
+                .find_map(|host| (self.operator_of)(host).or_else(|| advice::operator_linked(host))),
         };
         let stage = failure.stage.unwrap_or(Stage::Eod);
-        let meaning = self.rules.read(&failure.reply, &Context { stage, provider });
-        let advice = advice::advice(meaning.cause, provider);
+        let mut meaning = self.rules.read(&failure.reply, &Context { stage, provider });
+        if !failure.coded {
+            // Prose may be about anything; only a server's answer can confirm.
+            meaning.confidence = Confidence::Inferred;
+        }
+        let advice = advice::advice(meaning.cause, provider, meaning.blocklist.as_deref());
         Explanation { failure, provider, meaning, advice }
     }
 
     /// Explains a text: a reply, log lines, a message or an mbox. At least one explanation comes out.
     pub fn explain(&self, text: &[u8]) -> Vec<Explanation<'a>> {
-        let text = bounce::decoded(text);
-        let failures = if bounce::is_message(&text) {
-            let messages = bounce::messages(text.as_bytes());
-            messages.filter_map(Result::ok).flat_map(|message| bounce::failures(&message)).collect()
+        let failures: Vec<Failure> = if bounce::is_message(text) {
+            mbox::messages(text)
+                .filter_map(Result::ok)
+                .flat_map(|message| bounce::failures(&message))
+                .collect()
         } else {
             Vec::new()
         };
-        let failures = if failures.is_empty() { failures_outside_messages(&text) } else { failures };
+        let failures =
+            if failures.is_empty() { failures_outside_messages(&bounce::decoded(text)) } else { failures };
         failures.into_iter().map(|failure| self.judge(failure)).collect()
     }
 
@@ -82,7 +94,7 @@ impl<'a> Explainer<'a> {
             Ok(())
         };
         if is_mbox {
-            for message in bounce::messages(input) {
+            for message in mbox::messages(input) {
                 let failures = bounce::failures(&message?);
                 tell(failures.into_iter().map(|failure| self.judge(failure)).collect())?;
             }
@@ -95,11 +107,12 @@ impl<'a> Explainer<'a> {
     }
 }
 
-/// A pasted reply, part of a bounce, or a log with a failure in some of its lines.
+/// Part of a bounce, a log, a pasted reply, or several replies with one on each line.
 fn failures_outside_messages(text: &str) -> Vec<Failure> {
-    let cut_out = bounce::failures_in_text(text);
-    if !cut_out.is_empty() {
-        return cut_out;
+    let found = bounce::failures_in_text(text);
+    let found = if found.is_empty() { log::failures(text) } else { found };
+    if !found.is_empty() {
+        return found;
     }
     let is_one_reply = text.trim_start().as_bytes().get(3) == Some(&b'-');
     let told: Vec<&str> = text.lines().filter(|line| find::has_code(line)).collect();

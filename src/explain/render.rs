@@ -3,7 +3,9 @@
 //! Decides: wording and order; the plain sentence first, codes and rule for the administrator last. Prints nothing itself.
 
 use super::Explanation;
+use super::find::Failure;
 use crate::reason::{Cause, Fault};
+use crate::smtp::Reply;
 use crate::smtp::reply::clean;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -17,10 +19,10 @@ const ENOUGH_DOMAINS: usize = 3;
 pub fn card(explanation: &Explanation<'_>) -> String {
     let Explanation { failure, provider, meaning, advice } = explanation;
     let cause = meaning.cause;
-    let mut card = format!("{}\n", failure.reply);
+    let mut card = said(failure);
     let mut row = |name: &str, value: &str| {
         // Writing to a `String` can't fail.
-        let _ = writeln!(card, "  {name:<9} {value}");
+        let _ = writeln!(card, "  {name:<10} {value}");
     };
     if let Some(recipient) = &failure.recipient {
         row("to", &clean(recipient));
@@ -35,7 +37,10 @@ pub fn card(explanation: &Explanation<'_>) -> String {
     if let Some(wait) = meaning.retry_in {
         row("wait", &humantime::format_duration(wait).to_string());
     }
-    if let Some(hidden) = meaning.if_about_mailbox {
+    if !failure.coded {
+        row("but", "the text has no reply code: this is read out of its words alone");
+    }
+    if let Some(hidden) = meaning.if_about_mailbox.filter(|_| failure.coded) {
         row("or", &format!("{}, if other mailboxes at this server are accepted", hidden.sentence()));
     }
     let mut codes = format!(
@@ -56,6 +61,16 @@ pub fn card(explanation: &Explanation<'_>) -> String {
     }
     row("for admins", &codes);
     card
+}
+
+/// The server's words on one line: the enhanced code that each line of a reply may repeat is said once.
+fn said(failure: &Failure) -> String {
+    let Reply { code, enhanced, lines } = &failure.reply;
+    let repeated = enhanced.map(|code| code.to_string()).unwrap_or_default();
+    let rest = lines.iter().skip(1).map(|line| line.strip_prefix(repeated.as_str()).unwrap_or(line).trim());
+    let words: Vec<&str> = lines.iter().take(1).map(|line| line.trim()).chain(rest).collect();
+    let words = words.join(" ");
+    if failure.coded { format!("{code} {words}\n") } else { format!("{words}\n") }
 }
 
 fn fault_phrase(fault: Fault) -> &'static str {

@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Verify a list: every row gets a verdict with its evidence, and a cleaned list is written.
     Verify(Verify),
+    /// Tell what a run would do: questions, connections and time per operator, without asking a mail server.
+    Plan(Plan),
     /// Verify one or a few addresses and show what was said.
     Check(Check),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
@@ -79,6 +81,28 @@ pub struct Verify {
     #[arg(long, value_name = "VERDICT>N%")]
     pub fail_if: Vec<String>,
     /// How to probe.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// `listproof plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The list, as for `verify`.
+    pub input: PathBuf,
+    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
+    #[arg(long, value_name = "NAME|N")]
+    pub column: Option<String>,
+    /// Several addresses in one cell become rows of their own.
+    #[arg(long)]
+    pub split_cells: bool,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// How the run would probe. With `--offline` the DNS is not asked either, and only big domains have an operator.
     #[command(flatten)]
     pub probing: Probing,
     /// What to tell.

@@ -175,6 +175,14 @@ impl Providers {
         }
     }
 
+    /// The operator of one of its own big domains, or of a domain that is named like its hosts; a guess without a look at
+    /// the DNS.
+    pub fn of_domain(&self, domain: &Domain) -> &Arc<Provider> {
+        let mut known = self.by_suffix.values();
+        let own = known.find(|provider| provider.domains.iter().any(|own| own == domain.as_str()));
+        own.unwrap_or_else(|| self.of(domain))
+    }
+
     /// The id of the operator of a host as text, if the table knows it.
     pub fn id_of(&self, host: &str) -> Option<&str> {
         let provider = self.of(&Domain::from_dns(host).ok()?);
@@ -311,6 +319,16 @@ mod tests {
         assert_eq!(id("eur.olc.protection.outlook.com"), "outlook");
         assert_eq!(id("mx.notgoogle.com"), "");
         assert_eq!(id("mx.acme.example"), "");
+    }
+
+    #[test]
+    fn big_domains_are_known_without_the_dns() {
+        let id =
+            |domain: &str| Providers::built_in().of_domain(&Domain::parse(domain).unwrap()).id.to_string();
+        assert_eq!(id("gmail.com"), "google");
+        assert_eq!(id("hotmail.com"), "outlook");
+        assert_eq!(id("gmx.de"), "gmx");
+        assert_eq!(id("acme.example"), "");
     }
 
     #[test]

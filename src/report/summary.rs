@@ -94,7 +94,7 @@ impl Summary {
             )?;
         }
         for (decision, times) in &self.decisions {
-            writeln!(out, "{times:>9}  {}", decision.sentence())?;
+            writeln!(out, "{times:>8}x  {}", decision.sentence())?;
         }
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;

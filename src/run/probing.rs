@@ -35,7 +35,7 @@ use crate::smtp::{self};
 use crate::verdict::evidence::{Said, Unprobed};
 
 /// Domains looked up at once. More bought nothing where it was measured.
-const LOOKUPS: usize = 256;
+pub(super) const LOOKUPS: usize = 256;
 
 /// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
 const GRACE: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
 use crate::probe::inquiry::{Next, Target};
 use crate::reason::Finding;
-use crate::verdict::evidence::{Inquired, Obstacle};
+use crate::verdict::evidence::{Inquired, Obstacle, Said};
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -143,6 +143,9 @@ impl Scheduler {
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
         self.hold(lane, course.home, settled);
         self.actions.push_back(Action::Learnt(domain, known));
+        if self.open_courses == 0 {
+            self.let_go();
+        }
     }
 
     /// Hands out what is final before the whole domain is, and tells what its other parts need not ask again.
@@ -192,20 +195,17 @@ impl Scheduler {
 
     /// Somebody was accepted at a lane: what it refused before is believed.
     pub(super) fn vouched(&mut self, lane: LaneId) {
+        self.lanes[lane].displeased = None;
         let refusals = self.lanes[lane].unvouched.accepted();
         self.hand_out(lane, refusals);
     }
 
     /// A lane was found to refuse us: what nobody vouched for is taken back.
-    pub(super) fn withdraw(&mut self, lane: LaneId) {
-        let Some(said) = self.lanes[lane].paused.clone() else {
-            return;
-        };
+    pub(super) fn withdraw(&mut self, lane: LaneId, said: &Said) {
         let refusals = self.lanes[lane].unvouched.take();
         if !refusals.is_empty() {
             self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
-            let refusals =
-                refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, &said)));
+            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, said)));
             self.hand_out(lane, refusals.collect());
         }
     }
@@ -213,8 +213,14 @@ impl Scheduler {
     /// Nothing is left to be asked at a lane: what it refused last is believed, or held back if it is too much.
     fn run_dry(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.unvouched.len() == 0 || lane.backlog > lane.unvouched.len() {
+        if lane.backlog > lane.unvouched.len() {
             return;
+        }
+        if let Some(said) = lane.displeased.take() {
+            // The last that was heard of it is that it refuses us.
+            let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
+            self.received(operator, |reception| reception.refused |= !accepted);
+            return self.withdraw(id, &said);
         }
         let refusals = lane.unvouched.run_dry(self.limits.thresholds.anomaly);
         if refusals.iter().any(|(_, inquired)| inquired.anomaly) {

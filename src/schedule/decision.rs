@@ -57,20 +57,18 @@ impl Ruling {
     /// What it means, for people.
     pub fn sentence(self) -> &'static str {
         match self {
-            Ruling::SlowedDown => "operators told us to go slower, and were obeyed",
-            Ruling::LeftAlone => "operators refuse us and were left alone",
-            Ruling::HostGivenUp => "hosts could not be talked to and were given up",
-            Ruling::MannersTightened => "operators bore less in a session than expected",
+            Ruling::SlowedDown => "slowed down, because the operator told us to",
+            Ruling::LeftAlone => "left an operator alone that refuses us",
+            Ruling::HostGivenUp => "gave up a host with which nobody can talk",
+            Ruling::MannersTightened => "asked for less in a session, because the host had cut one off",
             Ruling::AnswersWithdrawn => {
-                "operators turned to refusing us: what they had said last was taken back"
+                "took back what an operator said last, because it turned out to refuse us"
             }
             Ruling::CaughtAccepting => {
-                "operators accepted anything after unknown names: asked again, in shorter sessions"
+                "caught a host that accepts anything after unknown names, and asked again"
             }
-            Ruling::AnomalyHeldBack => "operators refused too many in a row: held back",
-            Ruling::CapReached => {
-                "operators' caps on unknown names were used up: the rest is for a later run"
-            }
+            Ruling::AnomalyHeldBack => "held back too many refusals in a row",
+            Ruling::CapReached => "left addresses to a later run: a cap on unknown names is used up",
         }
     }
 }

@@ -55,6 +55,8 @@ pub struct Lane {
     pub was_cut: bool,
     /// Why the lane is left alone.
     pub paused: Option<Box<Said>>,
+    /// A refusal of us since it last accepted somebody.
+    pub displeased: Option<Box<Said>>,
     /// Its doors by address.
     pub doors: BTreeMap<IpAddr, DoorId>,
     /// Doors with questions to ask, in the order of arrival.
@@ -155,6 +157,7 @@ impl Lane {
             refused_in_row: 0,
             was_cut: false,
             paused: None,
+            displeased: None,
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),

@@ -27,6 +27,7 @@ mod session;
 mod tests;
 mod trouble;
 mod vouching;
+mod waiting;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -53,6 +54,7 @@ use pace::RunClock;
 use queue::Queue;
 use session::Session;
 pub use session::{Heard, meant};
+pub use waiting::Waiting;
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

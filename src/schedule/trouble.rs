@@ -2,7 +2,7 @@
 
 use super::decision::Ruling;
 use super::{CourseId, DoorId, LaneId, REST, Scheduler};
-use crate::reason::{Fault, Finding};
+use crate::reason::{Cause, Fault, Finding, Verdict};
 use crate::verdict::evidence::{Obstacle, Said};
 
 impl Scheduler {
@@ -42,6 +42,7 @@ impl Scheduler {
         door.refusals += 1;
         let lane = door.lane;
         if said.meaning.cause.fault() == Fault::Us {
+            self.note_displeasure(lane, said);
             let at_once = if hurried { 1 } else { self.limits.thresholds.breaker.sessions };
             let in_row = self.lanes[lane].refused();
             // Egresses that are refused one after the other need not all learn it by themselves.
@@ -66,6 +67,18 @@ impl Scheduler {
         }
     }
 
+    /// Notes a refusal that is about what we are, not about our pace.
+    pub(super) fn note_displeasure(&mut self, lane: LaneId, said: &Said) {
+        let cause = said.meaning.cause;
+        if cause.fault() == Fault::Us && cause.verdict() == Verdict::Unknown && said.reply.is_permanent() {
+            let is_pace = matches!(cause, Cause::RateLimited | Cause::TlsRequired | Cause::ProtocolError);
+            let displeased = &mut self.lanes[lane].displeased;
+            if !is_pace && displeased.is_none() {
+                *displeased = Some(Box::new(said.clone()));
+            }
+        }
+    }
+
     /// Leaves a lane alone for the rest of the run. What it said last is taken back, and who waits there looks elsewhere.
     pub(super) fn leave_alone(&mut self, id: LaneId, said: &Said) {
         let lane = &mut self.lanes[id];
@@ -76,7 +89,7 @@ impl Scheduler {
         let (operator, doors) = (lane.operator, lane.doors.values().copied().collect::<Vec<DoorId>>());
         self.note_refusal(operator);
         self.decided(Ruling::LeftAlone, id, self.lanes[id].backlog);
-        self.withdraw(id);
+        self.withdraw(id, said);
         for door in doors {
             self.send_on(door);
         }

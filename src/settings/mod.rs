@@ -30,6 +30,8 @@ const DNS_PORT: u16 = 53;
 pub struct Settings {
     /// How far it goes.
     pub reach: Reach,
+    /// Ways out: source addresses and proxies, at least one.
+    pub ways_out: usize,
     /// How hard it presses.
     pub pace: Pace,
     /// How long passing trouble is waited for.
@@ -91,6 +93,7 @@ impl Settings {
             },
             files.egress.take(),
         )?;
+        let ways_out = ways.len();
         let place = match typed.world {
             Some(file) => Place::World { file, ways },
             None => Place::Internet {
@@ -113,6 +116,7 @@ impl Settings {
         };
         Ok(Settings {
             reach,
+            ways_out,
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),

@@ -76,6 +76,10 @@ impl Scheduler {
             return self.doubt(id, asked, said);
         }
         let is_refusal = cause == Cause::MailboxUnknown && said.meaning.confidence == Confidence::Confirmed;
+        if is_refusal {
+            // It speaks for what was accepted before, but nothing of that speaks for it.
+            self.clear_doubts(id);
+        }
         if let Some(course) = self.courses[course_id].as_mut() {
             if is_refusal {
                 self.doors[door_id].told_apart = Some(course.inquiry.domain().clone());
@@ -86,9 +90,6 @@ impl Scheduler {
             self.vouched(lane_id);
         }
         self.go_on(course_id);
-        if is_refusal {
-            self.clear_doubts(id);
-        }
     }
 
     /// Counts an answer to a recipient, whoever it was.
@@ -108,6 +109,8 @@ impl Scheduler {
         }
         if cause.fault() == Fault::Us {
             session.spoilt.get_or_insert_with(|| said.clone());
+            let lane = door.lane;
+            self.note_displeasure(lane, said);
         } else {
             (door.strikes, door.refusals) = (0, 0);
             lane.pleased();

@@ -13,7 +13,7 @@ impl Scheduler {
         session.idle_since = now;
         let door = session.door;
         let has_doubts = !session.doubts.is_empty();
-        if session.is_used_up() || self.stopping.is_some() {
+        if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 {
             self.leave(id);
         } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
@@ -43,6 +43,16 @@ impl Scheduler {
             self.timers.insert((again, Timer::Linger(id)));
         } else {
             self.leave(id);
+        }
+    }
+
+    /// Nobody is left to be asked about: idle sessions need not wait.
+    pub(in crate::schedule) fn let_go(&mut self) {
+        let idle = self.sessions.iter().filter(|(_, session)| session.state == State::Idle);
+        let mut idle: Vec<SessionId> = idle.map(|(id, _)| *id).collect();
+        idle.sort_unstable();
+        for id in idle {
+            self.quit(id);
         }
     }
 

@@ -6,6 +6,7 @@ use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
 use crate::route::hickory::SetupFault;
 use crate::schedule::Shut;
+use crate::state::StateError;
 use crate::world::WorldError;
 
 /// How a run ended, as schedulers see it.
@@ -23,6 +24,8 @@ pub enum Exit {
     GateFailed,
     /// Stopped at a deadline or a budget.
     OutOfTime,
+    /// Another run holds the state.
+    Held,
     /// We can't get out, or are refused everywhere.
     ShutOut,
     /// The input can't be read.
@@ -49,6 +52,7 @@ impl Exit {
             Exit::TooManyUnknown => 3,
             Exit::GateFailed => 4,
             Exit::OutOfTime => 10,
+            Exit::Held => 11,
             Exit::ShutOut => 12,
             Exit::Unreadable => 65,
             Exit::Unwritable => 74,
@@ -88,6 +92,9 @@ pub enum Error {
     /// A scripted world is wrong.
     #[error(transparent)]
     World(#[from] WorldError),
+    /// The state can't be used.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// No name servers.
     #[error(transparent)]
     Resolver(#[from] SetupFault),
@@ -109,6 +116,7 @@ impl Error {
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
             Error::World(fault) => Some(fault.hint()),
+            Error::State(fault) => Some(fault.hint()),
             Error::Resolver(_) => {
                 Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned())
             }
@@ -119,7 +127,11 @@ impl Error {
     /// The exit code's name.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::Setting { .. } | Error::Policy(_) | Error::World(_) => Exit::Misconfigured,
+            Error::State(StateError::Held { .. }) => Exit::Held,
+            Error::State(fault) if fault.is_about_writing() => Exit::Unwritable,
+            Error::Setting { .. } | Error::Policy(_) | Error::World(_) | Error::State(_) => {
+                Exit::Misconfigured
+            }
             Error::Usage { .. } => Exit::Usage,
             Error::List(fault) => match fault.class() {
                 Class::Usage => Exit::Usage,

@@ -68,5 +68,6 @@ pub mod schedule;
 pub mod settings;
 pub mod simulate;
 pub mod smtp;
+pub mod state;
 pub mod verdict;
 pub mod world;

@@ -161,7 +161,7 @@ fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
         let mut offline = Offline::new(&settings)?;
         for text in texts {
             let text = text?;
-            told.tell(&text, &offline.check(&text))?;
+            told.tell(&text, &offline.check(&text)?)?;
         }
         return told.end(Exit::Finished);
     }

@@ -15,16 +15,19 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::policy::{Pace, Policy};
+use listproof::run::found::{Facts, Found};
 use listproof::run::intake::Intake;
 use listproof::run::network::Network;
 use listproof::run::probing::{self, Job, Outcome};
 use listproof::run::progress::Progress;
-use listproof::run::roster::Roster;
 use listproof::run::stop::Stop;
 use listproof::run::told;
 use listproof::schedule::Shut;
 use listproof::settings::Way;
 use listproof::smtp::egress::Path as Egress;
+use listproof::state::State;
+use listproof::state::recall::Recall;
+use listproof::state::roster::Fresh;
 use listproof::verdict::Record;
 use listproof::verdict::evidence::Form;
 use listproof::world::pattern::Names;
@@ -198,15 +201,11 @@ struct Ended {
 fn run(world: &World, scenario: &Scenario) -> Ended {
     let policy = Policy::built_in();
     let listed: Vec<String> = scenario.rows.iter().flat_map(emails).collect();
-    let mut roster = Roster::default();
-    for email in &listed {
-        if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
-            roster.enter(&address);
-        }
-    }
+    let mut state = State::temporary().unwrap();
+    let fresh = Fresh::nothing();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-    let (outcome, now) = runtime.block_on(async {
+    let (begun, outcome, now) = runtime.block_on(async {
         let mut network = Network::scripted(world.clone());
         let way = |ip: &IpAddr| Way { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
         if !scenario.run.source_ips.is_empty() {
@@ -224,18 +223,29 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             sessions: scenario.run.sockets,
             trace: false,
         };
+        let begun = state.begin("", "", false, clock.now().wall).unwrap();
+        let mut arrivals = state.arrivals(begun.id).unwrap();
+        for email in &listed {
+            if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
+                arrivals.arrive(&address).unwrap();
+            }
+        }
+        arrivals.close(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = probing::ask(&job, roster.take_domains(), Stop::never(), &mut progress);
+        let asked = probing::ask(&job, &mut state, begun, fresh, Stop::never(), &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
-        (outcome.unwrap_or_else(|_| panic!("the run does not end")), clock.now())
+        (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
+    let facts = Facts { recall: Recall::of(state.reader().unwrap(), policy), policy, run: begun.id, fresh };
+    let mut found = Found::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
         let seen = Intake::new(policy.lists).look(&email);
-        let record = told::record(&outcome.found, seen, &roster, false, now.wall);
+        let record = told::record(&mut found, seen, false).unwrap();
         (email, record)
     };
-    Ended { records: listed.into_iter().map(record).collect(), outcome, took: now.elapsed }
+    let records = listed.into_iter().map(record).collect();
+    Ended { records, outcome, took: now.elapsed }
 }
 
 fn check(text: &str) -> Vec<String> {
@@ -249,7 +259,7 @@ fn check(text: &str) -> Vec<String> {
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
-    let found = ended.outcome.found.shut.map_or("no", Shut::word);
+    let found = ended.outcome.whole.shut.map_or("no", Shut::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {

@@ -215,6 +215,7 @@ pub struct Simulate {
 }
 
 /// How to probe. Every value may also come from the environment or a settings file.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag as it was typed")]
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Probing")]
 pub struct Probing {
@@ -257,6 +258,22 @@ pub struct Probing {
     /// Stop starting questions after this time, and write what is known.
     #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub max_duration: Option<Duration>,
+    /// Where facts are kept, so that an interrupted run goes on and nothing is asked twice [default: a file in
+    /// `~/.local/state/listproof/`; with `--world` none].
+    #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE", conflicts_with = "no_state")]
+    pub state: Option<PathBuf>,
+    /// Keep nothing, and use nothing that was kept.
+    #[arg(long)]
+    pub no_state: bool,
+    /// Start over: no earlier run goes on, and nothing that is known is used.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Ask again about everything older than this, whatever it is.
+    #[arg(long, env = "LISTPROOF_MAX_AGE", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub max_age: Option<Duration>,
+    /// Wait for another run that uses the state.
+    #[arg(long)]
+    pub wait_lock: bool,
     /// Role addresses (info@, sales@) are risky instead of just flagged.
     #[arg(long)]
     pub risky_roles: bool,

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 use super::cell;
-use super::error::ListError;
+use super::error::{ListError, read_error};
 use super::form::{Form, Text};
 use super::json::{self, Field};
 use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
@@ -47,6 +47,14 @@ impl List {
     /// What it is.
     pub fn form(&self) -> &Form {
         &self.form
+    }
+
+    /// What tells it from all other lists, and from the same one read otherwise.
+    pub fn identity(&self) -> Result<String, ListError> {
+        let digest = self.bytes.digest().map_err(read_error(&self.bytes.name))?;
+        let digest = u128::from_be_bytes(digest);
+        let split = if self.split_cells { " split" } else { "" };
+        Ok(format!("{digest:032x} column {}{split}", self.form.address + 1))
     }
 
     /// Its rows from the first one on. Each call reads the list anew.

@@ -6,6 +6,8 @@
 use fastrand::Rng;
 
 use crate::address::{Address, Domain};
+use crate::reason::{Cause, Confidence, Fault};
+use crate::verdict::evidence::Said;
 
 /// Letters in a made-up name; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
@@ -24,6 +26,35 @@ pub fn made_up(domain: &Domain, random: &mut Rng) -> Option<Address> {
 /// The mailbox that every domain must have (RFC 5321 4.5.1).
 pub fn postmaster(domain: &Domain) -> Option<Address> {
     Address::parse(&format!("postmaster@{domain}")).ok()
+}
+
+/// What an answer about a made-up name shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Any name is accepted.
+    AcceptsAny,
+    /// It was refused in clear words.
+    Refuses,
+    /// It was told from a listed one, in whatever words; alone, that proves nothing.
+    RefusesUnclearly,
+    /// The host itself answered unclearly.
+    Unclear,
+    /// The control failed, for now or for good.
+    Nothing,
+}
+
+/// What an answer about a made-up name shows.
+pub fn shown(said: &Said) -> Shown {
+    let Said { reply, meaning, .. } = said;
+    match meaning.cause {
+        _ if reply.is_positive() => Shown::AcceptsAny,
+        Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => Shown::Refuses,
+        cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
+            Shown::RefusesUnclearly
+        }
+        Cause::Ambiguous => Shown::Unclear,
+        _ => Shown::Nothing,
+    }
 }
 
 /// Should a made-up name be asked before the first of so many listed addresses? Asked first, it was in vain where the

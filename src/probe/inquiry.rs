@@ -10,6 +10,7 @@ mod settle;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
@@ -190,6 +191,17 @@ impl Inquiry {
     /// The domain asked about.
     pub fn domain(&self) -> &Domain {
         &self.domain
+    }
+
+    /// Whom a question is about.
+    pub fn address_of(&self, who: Who) -> Option<Cow<'_, Address>> {
+        match who {
+            Who::Listed(place) | Who::Again(place) => {
+                self.questions.get(place as usize).map(|question| Cow::Borrowed(&question.address))
+            }
+            Who::MadeUp => self.here.made_up.as_ref().map(Cow::Borrowed),
+            Who::Postmaster => control::postmaster(&self.domain).map(Cow::Owned),
+        }
     }
 
     /// The exchanger that is being asked; `None` when none is left.

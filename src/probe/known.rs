@@ -3,12 +3,12 @@
 //!
 //! Decides: which of two reports says more. Must not: grow old by itself; whoever keeps it knows how long it holds.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::control::{self, Shown};
+use super::inquiry::{Target, Who};
 use crate::address::{Address, Domain};
-use crate::verdict::evidence::{Attempt, CatchAll, Positive};
-
-use super::inquiry::Target;
+use crate::verdict::evidence::{Attempt, CatchAll, Positive, Proof};
 
 /// A listed address to ask about.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,12 +85,63 @@ impl AtExchanger {
         }
     }
 
+    /// An answer about a made-up name. A newer one says more than an older.
+    fn learn(&mut self, made_up: Address, attempt: Attempt, usual_wait: Duration, latest: SystemTime) {
+        if self.made_up.as_ref() != Some(&made_up) {
+            *self =
+                AtExchanger { positive: self.positive.clone(), ..AtExchanger::new(self.exchanger.clone()) };
+        }
+        self.made_up = Some(made_up);
+        match control::shown(&attempt.said) {
+            Shown::AcceptsAny => self.catch_all = CatchAll::Yes(Box::new(attempt)),
+            Shown::Refuses => self.catch_all = CatchAll::No(Proof::Control),
+            Shown::RefusesUnclearly => self.refused_unclearly = true,
+            Shown::Unclear => {}
+            Shown::Nothing => {
+                let before =
+                    self.put_off.unwrap_or(PutOff { times: 0, since: attempt.at, until: attempt.at });
+                let until = attempt.at + attempt.said.meaning.retry_in.unwrap_or(usual_wait);
+                let waits = !attempt.said.reply.is_permanent() && until <= latest;
+                self.put_off = waits.then_some(PutOff { times: before.times + 1, until, ..before });
+            }
+        }
+    }
+
     fn is_decided(&self) -> bool {
         matches!(self.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
     }
 }
 
 impl Known {
+    /// What earlier answers to controls show, oldest first. A control that was put off waits on, if it was to wait no longer
+    /// than until `latest`; `usual_wait` is for one that was not told how long.
+    pub fn of(
+        controls: impl IntoIterator<Item = (Who, Address, Attempt)>,
+        usual_wait: Duration,
+        latest: SystemTime,
+    ) -> Known {
+        let mut known = Known::default();
+        for (who, address, attempt) in controls {
+            let place = known.exchangers.iter().position(|at| at.exchanger == attempt.exchanger);
+            let place = place.unwrap_or_else(|| {
+                known.exchangers.push(AtExchanger::new(attempt.exchanger.clone()));
+                known.exchangers.len() - 1
+            });
+            let here = &mut known.exchangers[place];
+            match who {
+                Who::Listed(_) | Who::Again(_) => {}
+                Who::MadeUp => here.learn(address, attempt, usual_wait, latest),
+                Who::Postmaster => {
+                    known.postmaster_was_asked = true;
+                    if attempt.said.reply.is_positive() {
+                        here.positive = Positive::Accepted;
+                    }
+                }
+            }
+        }
+        known
+    }
+
     /// Takes over what another inquiry about the same domain learnt. What is decided stays.
     pub fn add(&mut self, other: Known) {
         self.postmaster_was_asked |= other.postmaster_was_asked;
@@ -119,7 +170,6 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verdict::evidence::Proof;
 
     #[test]
     fn what_is_decided_is_not_forgotten_for_what_is_not() {

@@ -3,6 +3,7 @@
 //! Decides: nothing. Batches are dealt to the workers in turn and taken back in the same turn, so outcomes come in the
 //! order of the list, whichever thread was faster. Must not: judge. Fails: where the reader or the taker does.
 
+use std::convert::Infallible;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
@@ -16,24 +17,35 @@ const WAITING: usize = 2;
 /// More than so many workers would wait for the reader.
 const MOST_WORKERS: usize = 6;
 
-/// Does `work` on each batch of a list on other threads, and hands the outcomes to `take` in the order of the list.
-pub fn each<T: Send>(
-    list: &List,
-    how: Look,
-    work: impl Fn(&mut Intake, &Batch) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<(), Error>,
-) -> Result<(), Error> {
+/// What each worker works with, one for each that can work at once.
+pub fn hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
     // Reading and taking together are as much work as one worker has.
     let workers = thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, MOST_WORKERS));
+    std::iter::repeat_with(make).take(workers).collect()
+}
+
+/// What each worker needs to look at addresses.
+pub fn intakes(how: Look) -> Vec<Intake> {
+    hands(|| Ok::<_, Infallible>(Intake::new(how))).unwrap_or_default()
+}
+
+/// Does `work` on each batch of a list on other threads, one for each of the `hands`, and hands the outcomes to `take` in
+/// the order of the list.
+pub fn each<H: Send, T: Send>(
+    list: &List,
+    hands: Vec<H>,
+    work: impl Fn(&mut H, &Batch) -> T + Sync,
+    mut take: impl FnMut(T) -> Result<(), Error>,
+) -> Result<(), Error> {
     let work = &work;
     thread::scope(|threads| {
         let (mut dealt, mut done) = (Vec::new(), Vec::new());
-        for _ in 0..workers {
+        for hand in hands {
             let (deal, batches) = sync_channel(WAITING);
             let (give, outcomes) = sync_channel(WAITING);
             dealt.push(deal);
             done.push(outcomes);
-            threads.spawn(move || worker(how, work, &batches, &give));
+            threads.spawn(move || worker(hand, work, &batches, &give));
         }
         threads.spawn(move || read(list, &dealt));
         // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
@@ -47,15 +59,14 @@ pub fn each<T: Send>(
     })
 }
 
-fn worker<T>(
-    how: Look,
-    work: impl Fn(&mut Intake, &Batch) -> T,
+fn worker<H, T>(
+    mut hand: H,
+    work: impl Fn(&mut H, &Batch) -> T,
     batches: &Receiver<Result<Batch, ListError>>,
     give: &SyncSender<Result<T, ListError>>,
 ) {
-    let mut intake = Intake::new(how);
     for batch in batches {
-        if give.send(batch.map(|batch| work(&mut intake, &batch))).is_err() {
+        if give.send(batch.map(|batch| work(&mut hand, &batch))).is_err() {
             return;
         }
     }

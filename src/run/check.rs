@@ -1,19 +1,19 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
-use std::time::SystemTime;
-
 use super::intake::{Intake, Seen};
 use super::probing::{self, Job};
 use super::progress::Progress;
-use super::roster::Roster;
 use super::stop::Stop;
 use super::told;
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::run::clock::Clock;
-use crate::run::found::Found;
+use crate::run::found::{Facts, Found};
 use crate::settings::{Reach, Settings};
 use crate::smtp::transcript::Transcript;
+use crate::state::State;
+use crate::state::recall::Recall;
+use crate::state::roster::Fresh;
 use crate::verdict::Record;
 use crate::verdict::evidence::{Form, Unprobed};
 
@@ -31,9 +31,7 @@ pub struct Checked {
 pub struct Offline {
     intake: Intake,
     found: Found,
-    roster: Roster,
     risky_roles: bool,
-    now: SystemTime,
 }
 
 impl Offline {
@@ -41,16 +39,14 @@ impl Offline {
     pub fn new(settings: &Settings) -> Result<Offline, Error> {
         Ok(Offline {
             intake: Intake::new(settings.policy()?.lists),
-            found: Found::nothing(Unprobed::Offline),
-            roster: Roster::default(),
+            found: Found::nothing(Unprobed::Offline, Clock::system().now().wall),
             risky_roles: settings.risky_roles,
-            now: Clock::system().now().wall,
         })
     }
 
     /// What the address shows.
-    pub fn check(&mut self, text: &str) -> Record {
-        told::record(&self.found, self.intake.look(text), &self.roster, self.risky_roles, self.now)
+    pub fn check(&mut self, text: &str) -> Result<Record, Error> {
+        Ok(told::record(&mut self.found, self.intake.look(text), self.risky_roles)?)
     }
 }
 
@@ -58,23 +54,30 @@ impl Offline {
 pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result<Checked, Error> {
     let (Reach::Dns(place) | Reach::Probe(place)) = &settings.reach else {
         let mut offline = Offline::new(settings)?;
-        let records = texts.iter().map(|text| offline.check(text)).collect();
+        let records = texts.iter().map(|text| offline.check(text)).collect::<Result<_, _>>()?;
         return Ok(Checked { records, dialogues: Vec::new(), exit: Exit::Finished });
     };
     let policy = settings.policy()?;
     let mut intake = Intake::new(policy.lists);
-    let mut roster = Roster::default();
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
+    let job = Job::of(settings, place, policy, trace)?;
+    let now = job.network.clock.now().wall;
+    let mut state = State::temporary()?;
+    let run = state.begin("", "", false, now)?;
+    let fresh = Fresh::nothing();
+    let mut arrivals = state.arrivals(run.id)?;
     for seen in &seen {
         if let Form::Fine(address) = &seen.form {
-            roster.enter(address);
+            arrivals.arrive(address)?;
         }
     }
-    let job = Job::of(settings, place, policy, trace)?;
+    arrivals.close(fresh)?;
     let stop = Stop::on_signals()?;
-    let outcome = probing::ask(&job, roster.take_domains(), stop.clone(), &mut Progress::Quiet).await;
+    let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let now = job.network.clock.now().wall;
-    let record = |seen| told::record(&outcome.found, seen, &roster, settings.risky_roles, now);
-    Ok(Checked { records: seen.into_iter().map(record).collect(), dialogues: outcome.dialogues, exit })
+    let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh };
+    let mut found = Found::of(facts, outcome.whole, job.network.clock.now().wall);
+    let record = |seen| told::record(&mut found, seen, settings.risky_roles);
+    let records = seen.into_iter().map(record).collect::<Result<_, _>>()?;
+    Ok(Checked { records, dialogues: outcome.dialogues, exit })
 }

@@ -1,141 +1,138 @@
-//! What a run found out, kept by address and domain, and put together into the evidence of a row.
+//! What was found out about a row: facts from the state, put together into evidence.
+//!
+//! Decides: which facts count: those of this run, and older ones that are still fresh. Must not: judge.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::SystemTime;
+
+use rusqlite::Connection;
 
 use super::intake::Seen;
-use super::roster::Roster;
-use crate::address::Domain;
+use super::told;
 use crate::address::typo::Certainty;
-use crate::policy::Providers;
-use crate::policy::lists::Lists;
-use crate::probe::inquiry::Target;
-use crate::reason::{Cause, Fault};
+use crate::address::{Address, Domain};
+use crate::policy::Policy;
+use crate::reason::Cause;
 use crate::route::Route;
 use crate::schedule::{Scheduler, Shut, Stop};
-use crate::verdict::Confidence;
+use crate::state::recall::{LookedUp, Recall, Settled};
+use crate::state::roster::{Fresh, RunId};
+use crate::state::{Key, StateError};
 use crate::verdict::evidence::{Attempt, Evidence, Form, Inquired, RouteFact, Slip, Unprobed};
 
-/// Everything that was found out.
-#[derive(Debug, Default)]
-pub struct Found {
-    domains: HashMap<Domain, DomainFacts>,
-    inquired: HashMap<Target, Inquired>,
-    /// Domains, two at most, for which an exchanger gave a clear answer: it serves them.
-    served: HashMap<Domain, Vec<Domain>>,
-    /// Why mailboxes were not asked about, where that holds for the whole run.
+/// What holds for all rows of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Whole {
+    /// Why mailboxes were not asked about that nothing else is known of.
     pub unprobed: Option<Unprobed>,
     /// Set when nothing that servers said may be judged.
     pub shut: Option<Shut>,
+    /// Keys of the lanes at which too many mailboxes vanished at once.
+    pub anomalies: BTreeSet<Arc<str>>,
 }
 
+/// Puts evidence together.
+pub struct Found {
+    facts: Option<Facts>,
+    whole: Whole,
+    now: SystemTime,
+    domains: HashMap<Domain, Arc<DomainFacts>>,
+}
+
+/// Where facts come from.
+pub struct Facts {
+    /// The state.
+    pub recall: Recall<Connection>,
+    /// The rules of the day.
+    pub policy: Policy,
+    /// The run that is told about.
+    pub run: RunId,
+    /// What else may be used.
+    pub fresh: Fresh,
+}
+
+/// A domain as the policy sees it.
 #[derive(Debug)]
 struct DomainFacts {
-    route: RouteFact,
+    key: Key,
+    route: Option<(RouteFact, SystemTime)>,
     /// Names of its exchangers.
     hosts: Vec<Domain>,
-    /// What its lane is keyed by, where it was asked.
+    /// What its lane is keyed by, where it has exchangers.
     lane: Option<Arc<str>>,
     /// Its mail goes to a throw-away service.
     disposable: bool,
-    /// At its operator too many mailboxes vanished at once.
-    anomaly: bool,
 }
 
+/// A row's evidence, and what was told about its address last.
+pub struct Known {
+    /// Everything known about the row.
+    pub evidence: Evidence,
+    /// The operator's id, where somebody knows it.
+    pub provider: Option<Arc<str>>,
+    /// When its domain was looked up.
+    pub looked_up: Option<SystemTime>,
+    /// The end of the questions about it.
+    pub settled: Option<Settled>,
+}
+
+/// So many domains are remembered. Rows of one domain often stand together, and a list has a few that many rows share.
+const REMEMBERED_DOMAINS: usize = 1 << 15;
+
 impl Found {
-    /// Nothing yet. Whoever is left without a word of its own at the end was not asked for this reason.
-    pub fn nothing(unprobed: Unprobed) -> Found {
-        Found { unprobed: Some(unprobed), ..Found::default() }
+    /// With facts of a state. `now` is the end of the run.
+    pub fn of(facts: Facts, whole: Whole, now: SystemTime) -> Found {
+        Found { facts: Some(facts), whole, now, domains: HashMap::new() }
     }
 
-    /// Notes where a domain's mail goes. The stops are there when its mailboxes are worth asking about.
-    pub fn note_route(
-        &mut self,
-        domain: &Domain,
-        route: Route,
-        providers: &Providers,
-        lists: &Lists,
-    ) -> Vec<Stop> {
-        let (route, stops) = match route {
-            Route::Hosts(exchangers) => {
-                let stops: Vec<Stop> = exchangers
-                    .into_iter()
-                    .map(|exchanger| Stop {
-                        provider: providers.of(&exchanger.host).clone(),
-                        host: exchanger.host,
-                        addresses: exchanger.addresses,
-                    })
-                    .collect();
-                let first = stops.first().map(|stop| &stop.provider);
-                let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
-                let evidence = first.is_none_or(|provider| provider.evidence);
-                (RouteFact::Hosts { provider, evidence }, stops)
-            }
-            Route::NullMx => (RouteFact::NullMx, Vec::new()),
-            Route::Absent(absence) => (RouteFact::Absent(absence), Vec::new()),
-            Route::Unroutable(_) => (RouteFact::Unroutable, Vec::new()),
-            Route::Failed(fault) => (RouteFact::Failed(fault), Vec::new()),
-        };
-        let disposable = lists.kinds.is_disposable(domain)
-            || stops.iter().any(|stop| lists.kinds.is_disposable_mx(&stop.host));
-        let worth_asking = matches!(route, RouteFact::Hosts { evidence: true, .. }) && !disposable;
-        let lane = stops.first().map(|stop| Scheduler::lane_key(&stops, stop));
-        let hosts = stops.iter().map(|stop| stop.host.clone()).collect();
-        self.domains.insert(domain.clone(), DomainFacts { route, hosts, lane, disposable, anomaly: false });
-        if worth_asking { stops } else { Vec::new() }
+    /// Nothing was asked, for this reason.
+    pub fn nothing(unprobed: Unprobed, now: SystemTime) -> Found {
+        let whole = Whole { unprobed: Some(unprobed), ..Whole::default() };
+        Found { facts: None, whole, now, domains: HashMap::new() }
     }
 
-    /// Notes what the servers said about an address.
-    pub fn note_inquired(&mut self, target: Target, domain: &Domain, inquired: Inquired) {
-        for attempt in inquired.attempts.iter().filter(|attempt| is_clear(attempt)) {
-            let served = self.served.entry(attempt.exchanger.clone()).or_default();
-            if served.len() < 2 && !served.contains(domain) {
-                served.push(domain.clone());
-            }
-        }
-        self.inquired.insert(target, inquired);
-    }
-
-    /// Marks the domains of the operators at which too many mailboxes vanished at once.
-    pub fn note_anomalies(&mut self, is_anomalous: impl Fn(&str) -> bool) {
-        for facts in self.domains.values_mut() {
-            facts.anomaly = facts.lane.as_deref().is_some_and(&is_anomalous);
-        }
-    }
-
-    /// The operator's id of a domain; empty for one that nobody knows.
-    pub fn provider(&self, domain: &Domain) -> Option<Arc<str>> {
-        match &self.domains.get(domain)?.route {
-            RouteFact::Hosts { provider, .. } if !provider.is_empty() => Some(provider.clone()),
-            _ => None,
-        }
+    /// The end of the run.
+    pub fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// Puts together what is known about a row.
-    pub fn evidence(&self, seen: Seen, roster: &Roster) -> Evidence {
+    pub fn known(&mut self, seen: Seen) -> Result<Known, StateError> {
         let Seen { form, mut kinds, slip, .. } = seen;
-        let (mut route, mut inquiry) = (None, Inquired::default());
+        let mut known = Inquired::default();
+        let (mut route, mut provider, mut looked_up, mut settled) = (None, None, None, None);
         if let Form::Fine(address) = &form {
-            let facts = address.domain().and_then(|domain| self.domains.get(domain));
-            route = facts.map(|facts| facts.route.clone());
-            if facts.is_some_and(|facts| facts.disposable) {
+            let domain = self.domain(address)?;
+            if domain.as_ref().is_some_and(|domain| domain.disposable) {
                 kinds.disposable = Some(true);
             }
-            let heard = roster.target(address).and_then(|target| self.inquired.get(&target));
-            inquiry = heard.cloned().unwrap_or_default();
+            if let Some((fact, at)) = domain.as_ref().and_then(|domain| domain.route.as_ref()) {
+                (route, looked_up) = (Some(fact.clone()), Some(*at));
+            }
+            if let Some(RouteFact::Hosts { provider: id, .. }) = &route {
+                provider = (!id.is_empty()).then(|| id.clone());
+            }
+            settled = domain.as_ref().map_or(Ok(None), |domain| self.settled(domain.key, address))?;
             let is_askable = match &route {
                 Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
                 _ => true,
             };
-            if heard.is_none() && is_askable {
-                inquiry.unprobed = self.unprobed;
+            known = match &settled {
+                Some(settled) => settled.inquired.clone(),
+                None => self.begun(domain.as_deref(), address, is_askable)?,
+            };
+            if let Some(domain) = &domain {
+                known.anomaly = domain.lane.as_ref().is_some_and(|lane| self.whole.anomalies.contains(lane));
+                known.unserved = self.is_unserved(domain, &known.attempts)?;
             }
-            inquiry.anomaly = facts.is_some_and(|facts| facts.anomaly);
-            inquiry.unserved =
-                facts.is_some_and(|facts| self.is_unserved(address.domain(), facts, &inquiry.attempts));
-            if self.shut.is_some() {
-                inquiry = Inquired {
-                    trouble: inquiry.trouble,
+            let is_of_run = self
+                .facts
+                .as_ref()
+                .is_some_and(|facts| settled.as_ref().is_none_or(|settled| settled.run == facts.run));
+            if self.whole.shut.is_some() && is_of_run {
+                known = Inquired {
+                    trouble: known.trouble,
                     unprobed: Some(Unprobed::OperatorPaused),
                     ..Inquired::default()
                 };
@@ -148,24 +145,128 @@ impl Found {
                 || (suspicion.certainty == Certainty::Likely && !works),
             meant: suspicion.meant,
         });
-        Evidence { form, kinds, slip, route, inquiry }
+        Ok(Known {
+            evidence: Evidence { form, kinds, slip, route, inquiry: known },
+            provider,
+            looked_up,
+            settled,
+        })
+    }
+
+    fn settled(&mut self, domain: Key, address: &Address) -> Result<Option<Settled>, StateError> {
+        let Some(Facts { recall, run, fresh, .. }) = &mut self.facts else {
+            return Ok(None);
+        };
+        let settled = recall.settled(domain, address, self.now)?;
+        Ok(settled.filter(|settled| {
+            let is_fresh = settled.expires.is_some_and(|at| at > fresh.at)
+                && settled.checked.is_some_and(|at| at >= fresh.since);
+            settled.run == *run || is_fresh
+        }))
+    }
+
+    /// What is known about an address that was not asked about to the end.
+    fn begun(
+        &mut self,
+        domain: Option<&DomainFacts>,
+        address: &Address,
+        is_askable: bool,
+    ) -> Result<Inquired, StateError> {
+        let mut inquired = Inquired::default();
+        if is_askable {
+            inquired.unprobed = self.whole.unprobed;
+            if let (Some(Facts { recall, run, .. }), Some(domain)) = (&mut self.facts, domain) {
+                inquired.attempts = recall.attempts(*run, domain.key, address)?;
+            }
+        }
+        Ok(inquired)
+    }
+
+    fn domain(&mut self, address: &Address) -> Result<Option<Arc<DomainFacts>>, StateError> {
+        let (Some(facts), Some(domain)) = (&mut self.facts, address.domain()) else {
+            return Ok(None);
+        };
+        if let Some(known) = self.domains.get(domain) {
+            return Ok(Some(known.clone()));
+        }
+        let known = Arc::new(facts.domain(domain)?);
+        if self.domains.len() == REMEMBERED_DOMAINS {
+            self.domains.clear();
+        }
+        self.domains.insert(domain.clone(), known.clone());
+        Ok(Some(known))
     }
 
     /// Every exchanger said "not my domain", and each of them has clearly answered for another.
-    fn is_unserved(&self, domain: Option<&Domain>, facts: &DomainFacts, attempts: &[Attempt]) -> bool {
+    fn is_unserved(&self, domain: &DomainFacts, attempts: &[Attempt]) -> Result<bool, StateError> {
         let denied = |host: &Domain| {
             attempts.iter().any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
         };
-        let serves_others = |host: &Domain| {
-            self.served.get(host).is_some_and(|served| served.iter().any(|other| Some(other) != domain))
+        let Some(facts) = self.facts.as_ref().filter(|_| !domain.hosts.is_empty()) else {
+            return Ok(false);
         };
-        !facts.hosts.is_empty() && facts.hosts.iter().all(|host| denied(host) && serves_others(host))
+        for host in &domain.hosts {
+            if !denied(host) || !facts.recall.serves_others(host, domain.key)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
-/// An answer that shows that the exchanger serves the domain.
-fn is_clear(attempt: &Attempt) -> bool {
-    let meaning = &attempt.said.meaning;
-    let about_mailbox = meaning.cause == Cause::Accepted || meaning.cause.fault() == Fault::Mailbox;
-    about_mailbox && meaning.confidence == Confidence::Confirmed
+impl Facts {
+    fn domain(&self, domain: &Domain) -> Result<DomainFacts, StateError> {
+        let key = Key::of(domain.as_str());
+        let Some(LookedUp { route, at, run }) = self.recall.route(key)? else {
+            return Ok(DomainFacts { key, route: None, hosts: Vec::new(), lane: None, disposable: false });
+        };
+        let (route, stops) = stops(route, &self.policy);
+        // What an older look-up found missing may be there by now.
+        let is_fresh = run == self.run
+            || matches!(route, RouteFact::Hosts { .. })
+            || told::is_route_fresh(&route, at, self.fresh);
+        Ok(DomainFacts {
+            key,
+            disposable: is_disposable(domain, &stops, &self.policy),
+            lane: stops.first().map(|stop| Scheduler::lane_key(&stops, stop)),
+            hosts: stops.into_iter().map(|stop| stop.host).collect(),
+            route: is_fresh.then_some((route, at)),
+        })
+    }
+}
+
+/// A route as a verdict needs it, and the stops on it.
+pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<Stop>) {
+    let fact = match route {
+        Route::Hosts(exchangers) => {
+            let stops: Vec<Stop> = exchangers
+                .into_iter()
+                .map(|exchanger| Stop {
+                    provider: policy.providers().of(&exchanger.host).clone(),
+                    host: exchanger.host,
+                    addresses: exchanger.addresses,
+                })
+                .collect();
+            let first = stops.first().map(|stop| &stop.provider);
+            let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
+            let evidence = first.is_none_or(|provider| provider.evidence);
+            return (RouteFact::Hosts { provider, evidence }, stops);
+        }
+        Route::NullMx => RouteFact::NullMx,
+        Route::Absent(absence) => RouteFact::Absent(absence),
+        Route::Unroutable(_) => RouteFact::Unroutable,
+        Route::Failed(fault) => RouteFact::Failed(fault),
+    };
+    (fact, Vec::new())
+}
+
+/// Does a domain's mail go to a throw-away service?
+fn is_disposable(domain: &Domain, stops: &[Stop], policy: &Policy) -> bool {
+    let kinds = &policy.lists.kinds;
+    kinds.is_disposable(domain) || stops.iter().any(|stop| kinds.is_disposable_mx(&stop.host))
+}
+
+/// Are a domain's mailboxes worth asking about?
+pub fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[Stop], policy: &Policy) -> bool {
+    matches!(route, RouteFact::Hosts { evidence: true, .. }) && !is_disposable(domain, stops, policy)
 }

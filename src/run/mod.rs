@@ -7,6 +7,7 @@
 pub mod ahead;
 pub mod check;
 pub mod clock;
+pub mod feed;
 pub mod found;
 pub mod intake;
 pub mod network;
@@ -14,7 +15,6 @@ pub mod plan;
 pub mod probing;
 pub mod progress;
 pub mod repeats;
-pub mod roster;
 pub mod sockets;
 pub mod stop;
 pub mod told;

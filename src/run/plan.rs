@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ahead;
-use super::found::Found;
+use super::found;
 use super::intake::{Intake, Look};
 use super::network::Network;
 use super::probing::LOOKUPS;
@@ -29,7 +29,7 @@ use crate::schedule::Stop;
 use crate::settings::{Place, Reach, Settings};
 use crate::simulate::given::Given;
 use crate::simulate::{self, Setup};
-use crate::verdict::evidence::{Form, Unprobed};
+use crate::verdict::evidence::{Form, RouteFact};
 
 /// What is to be planned.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
         };
         batch.entries().map(row).collect::<Vec<Option<(u64, Option<Key>, Option<Address>)>>>()
     };
-    ahead::each(list, how, look, |batch| {
+    ahead::each(list, ahead::intakes(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
         let read: Vec<_> = batch.into_iter().flatten().collect();
         let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
@@ -128,7 +128,6 @@ async fn look_up(
 ) -> Result<Vec<Given>, Error> {
     let network = Arc::new(Network::of(place)?);
     let mut given = vec![Given { stops: Vec::new(), addresses: 0 }; domains.len()];
-    let mut found = Found::nothing(Unprobed::DnsOnly);
     let mut waiting = domains.into_iter().enumerate();
     let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
     loop {
@@ -147,19 +146,18 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let fault = match route {
-            Route::Hosts(_) => None,
-            Route::Failed(_) => Some(&mut not_asked.dns_failure),
-            _ => Some(&mut not_asked.no_mail),
+        let (fact, stops) = found::stops(route, &policy);
+        let is_asked = found::is_worth_asking(&domain, &fact, &stops, &policy);
+        let count = match fact {
+            _ if is_asked => None,
+            RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
+            RouteFact::Failed(_) => Some(&mut not_asked.dns_failure),
+            RouteFact::NullMx | RouteFact::Absent(_) | RouteFact::Unroutable => Some(&mut not_asked.no_mail),
         };
-        let had_hosts = fault.is_none();
-        if let Some(count) = fault {
+        if let Some(count) = count {
             *count += u64::from(addresses);
         }
-        let stops = found.note_route(&domain, route, policy.providers(), policy.lists);
-        if stops.is_empty() && had_hosts {
-            not_asked.not_checkable += u64::from(addresses);
-        }
+        let stops = if is_asked { stops } else { Vec::new() };
         given[place] = Given { stops, addresses };
     }
 }

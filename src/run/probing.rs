@@ -4,35 +4,43 @@
 //! reply means the policy's. Waits in one place: the loop below.
 
 use std::collections::{BTreeMap, HashMap};
-use std::future::pending;
+use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::sleep_until;
 
-use super::found::Found;
+use super::feed::Feed;
+use super::found::{Whole, stops};
 use super::network::Network;
 use super::progress::Progress;
-use super::roster::Entry;
-use super::sockets;
 use super::stop::Stop;
+use super::{sockets, told};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::policy::replies::Context;
 use crate::policy::{Pace, Policy};
+use crate::probe::Patience;
 use crate::probe::inquiry::Target;
-use crate::probe::{Known, Listed, Patience};
+use crate::reason::Finding;
 use crate::route::{self, Route};
-use crate::schedule::{self, Action, Decision, Heard, Opening, Order, Ruling, Scheduler, SessionId};
+use crate::schedule::{self, Action, Decision, Heard, Opening, Ruling, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
 use crate::smtp::transcript::Transcript;
 use crate::smtp::{self};
-use crate::verdict::evidence::{Said, Unprobed};
+use crate::state::recall::LookedUp;
+use crate::state::roster::Fresh;
+use crate::state::runs::Begun;
+use crate::state::{Key, State};
+use crate::verdict::evidence::{Inquired, Said, Unprobed};
+
+/// Events heard at once, and stored in one transaction.
+const EVENTS: usize = 1024;
 
 /// Domains looked up at once. More bought nothing where it was measured.
 pub(super) const LOOKUPS: usize = 256;
@@ -76,10 +84,10 @@ impl Job {
     }
 }
 
-/// What came of it.
+/// What came of it, besides the facts in the state.
 pub struct Outcome {
-    /// What was found out.
-    pub found: Found,
+    /// What holds for all rows.
+    pub whole: Whole,
     /// The dialogues, by host, in the order of their end; empty unless asked for.
     pub dialogues: Vec<(Domain, Transcript)>,
     /// Connections opened and questions asked.
@@ -93,7 +101,7 @@ pub struct Outcome {
 impl Outcome {
     /// How a run exits that did not come to its end, the strongest reason first.
     pub fn early_exit(&self, stop: &Stop) -> Option<Exit> {
-        let shut = self.found.shut.map(|_| Exit::ShutOut);
+        let shut = self.whole.shut.map(|_| Exit::ShutOut);
         stop.wished().or(shut).or(self.out_of_time.then_some(Exit::OutOfTime))
     }
 }
@@ -113,63 +121,57 @@ pub struct Asked {
 struct Held {
     opening: Opening,
     orders: mpsc::Sender<smtp::session::Order>,
+    task: task::Id,
 }
 
 type Dialogue = Option<(Domain, Transcript)>;
 
-/// Asks about all of them.
-pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut Progress) -> Outcome {
-    let mut run = Run::new(job);
-    let mut waiting = domains.into_iter();
-    let mut lookups: JoinSet<(Entry, Route)> = JoinSet::new();
+/// Asks about everybody in the roster of a run. What is found out is in the state when this returns.
+pub async fn ask(
+    job: &Job,
+    state: &mut State,
+    begun: Begun,
+    fresh: Fresh,
+    mut stop: Stop,
+    progress: &mut Progress,
+) -> Result<Outcome, Error> {
+    let mut run = Run::new(job, state, (begun, fresh), progress)?;
+    let mut lookups: JoinSet<(Key, Domain, Route)> = JoinSet::new();
     let (tell, mut events) = mpsc::unbounded_channel();
+    let mut heard = Vec::with_capacity(EVENTS);
     let mut sessions: JoinSet<Dialogue> = JoinSet::new();
     loop {
-        while lookups.len() < LOOKUPS && !run.stopped {
-            let Some(entry) = waiting.next() else { break };
-            let network = job.network.clone();
-            run.outcome.asked.domains += 1;
-            lookups.spawn(async move {
-                let route = route::find(&*network.dns, &entry.domain, &network.allowed).await;
-                (entry, route)
-            });
-        }
-        while let Some(action) = run.scheduler.action() {
-            match action {
-                Action::Open(opening) => run.open(opening, &tell, &mut sessions),
-                Action::Fly(session, flight) => run.order(session, smtp::session::Order::Fly(flight)),
-                Action::Quit(session) => run.order(session, smtp::session::Order::Quit),
-                Action::Settled(target, inquired) => {
-                    if let Some(domain) = run.domain_of.remove(&target) {
-                        run.outcome.found.note_inquired(target, &domain, inquired);
-                    }
-                    progress.tell(1, run.held.len());
-                }
-                Action::Decided(decision) => run.decided(&decision),
-                Action::Learnt(..) | Action::Room(_) => {}
-            }
-        }
+        run.look_up(&mut lookups)?;
+        run.act(&tell, &mut sessions)?;
         let is_idle = lookups.is_empty() && run.scheduler.is_idle() && sessions.is_empty();
-        if is_idle && (run.stopped || waiting.len() == 0) {
+        if is_idle && (run.stopped || run.feed.is_idle()) {
             break;
         }
         if !run.stopped
             && let Some(shut) = run.scheduler.shut()
         {
-            run.outcome.found.shut = Some(shut);
+            run.outcome.whole.shut = Some(shut);
             run.stop(Unprobed::OperatorPaused);
         }
         let wake = run.scheduler.next_wake();
         let deadline = job.max_duration.filter(|_| !run.stopped);
+        let may_look_up = !run.stopped && !run.feed.is_exhausted && lookups.len() < LOOKUPS;
         // In this order, so that a world always tells the same story.
         tokio::select! {
             biased;
-            Some((session, event)) = events.recv() => run.hear(session, event),
+            _ = events.recv_many(&mut heard, EVENTS) => {
+                for (session, event) in heard.drain(..) {
+                    run.hear(session, event);
+                }
+            }
             // A lookup that failed inside leaves its rows unasked; they are written all the same.
-            Some(looked_up) = lookups.join_next() => if let Ok((entry, route)) = looked_up {
-                run.routed(entry, route, progress);
+            Some(looked_up) = lookups.join_next() => if let Ok((key, domain, route)) = looked_up {
+                run.looked_up(key, &domain, route)?;
             },
-            Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
+            Some(over) = sessions.join_next_with_id() => match over {
+                Ok((_, dialogue)) => run.outcome.dialogues.extend(dialogue),
+                Err(fault) => run.lost(fault.id()),
+            },
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
                 run.outcome.out_of_time = true;
@@ -181,14 +183,13 @@ pub async fn ask(job: &Job, domains: Vec<Entry>, mut stop: Stop, progress: &mut 
                 sessions.abort_all();
                 run.cut();
             }
+            () = ready(()), if may_look_up => {}
         }
     }
+    run.state.commit()?;
     let Run { mut outcome, scheduler, .. } = run;
-    let anomaly = job.policy.thresholds().anomaly;
-    outcome
-        .found
-        .note_anomalies(|lane| scheduler.tally(lane).is_some_and(|tally| tally.is_anomalous(anomaly)));
-    outcome
+    outcome.whole.anomalies = scheduler.anomalies();
+    Ok(outcome)
 }
 
 async fn until(job: &Job, at: Option<Duration>) {
@@ -200,18 +201,29 @@ async fn until(job: &Job, at: Option<Duration>) {
 
 struct Run<'a> {
     job: &'a Job,
+    state: &'a mut State,
+    begun: Begun,
+    /// What else may be used.
+    fresh: Fresh,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
+    feed: Feed,
     scheduler: Scheduler,
     held: HashMap<SessionId, Held>,
-    /// Domains of the addresses that are being asked about.
-    domain_of: HashMap<Target, Domain>,
+    progress: &'a mut Progress,
     outcome: Outcome,
     stopped: bool,
     /// When a stopped run waits no longer.
     cut_at: Option<Duration>,
 }
 
-impl Run<'_> {
-    fn new(job: &Job) -> Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        job: &'a Job,
+        state: &'a mut State,
+        (begun, fresh): (Begun, Fresh),
+        progress: &'a mut Progress,
+    ) -> Result<Run<'a>, Error> {
         let limits = schedule::Limits {
             pace: job.pace,
             patience: Patience { max_wait: job.max_wait },
@@ -219,14 +231,22 @@ impl Run<'_> {
             thresholds: job.policy.thresholds(),
             egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
-        let found = Found::nothing(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
-        Run {
+        let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
+        let egresses = egresses.collect::<Result<_, _>>()?;
+        let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
+        let whole = Whole { unprobed, ..Whole::default() };
+        Ok(Run {
             job,
+            state,
+            begun,
+            fresh,
+            egresses,
+            feed: Feed::of(begun, fresh, job.max_wait),
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
-            domain_of: HashMap::new(),
+            progress,
             outcome: Outcome {
-                found,
+                whole,
                 dialogues: Vec::new(),
                 asked: Asked::default(),
                 decisions: BTreeMap::new(),
@@ -234,7 +254,117 @@ impl Run<'_> {
             },
             stopped: false,
             cut_at: None,
+        })
+    }
+
+    /// Looks up the next domains of the roster, unless their routes are known.
+    fn look_up(&mut self, lookups: &mut JoinSet<(Key, Domain, Route)>) -> Result<(), Error> {
+        for _ in lookups.len()..LOOKUPS {
+            if self.stopped {
+                break;
+            }
+            let Some((key, domain)) = self.feed.next(self.state)? else { break };
+            if let Some(route) = self.known_route(key)? {
+                self.routed(key, &domain, route)?;
+                continue;
+            }
+            let network = self.job.network.clone();
+            self.outcome.asked.domains += 1;
+            lookups.spawn(async move {
+                let route = route::find(&*network.dns, &domain, &network.allowed).await;
+                (key, domain, route)
+            });
         }
+        Ok(())
+    }
+
+    /// A route that was looked up lately.
+    fn known_route(&self, domain: Key) -> Result<Option<Route>, Error> {
+        let known = self.state.recall(self.job.policy).route(domain)?;
+        let is_fresh = |known: &LookedUp| {
+            let (fact, _) = stops(known.route.clone(), &self.job.policy);
+            told::is_route_fresh(&fact, known.at, self.fresh)
+        };
+        Ok(known.filter(is_fresh).map(|known| known.route))
+    }
+
+    fn looked_up(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
+        tracing::debug!(event = "routed", %domain, ?route);
+        self.state.write_route(self.begun.id, domain, &route, self.job.network.clock.now().wall)?;
+        self.routed(key, domain, route)
+    }
+
+    fn routed(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
+        if self.stopped {
+            return Ok(());
+        }
+        let lane =
+            if self.job.dns_only { None } else { self.feed.routed(key, domain, route, &self.job.policy) };
+        if let Some(lane) = lane {
+            return self.fill(&lane);
+        }
+        let passed = self.state.strike_out(self.begun.id, key)?;
+        self.progress.tell(passed, self.held.len());
+        Ok(())
+    }
+
+    /// Gives a lane work while it has room for it.
+    fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
+        while !self.stopped && self.scheduler.has_room(lane) {
+            let now = self.job.network.clock.now();
+            let Some(order) = self.feed.order(lane, self.state, &self.job.policy, now.wall)? else {
+                break;
+            };
+            self.scheduler.order(order, now);
+        }
+        Ok(())
+    }
+
+    /// Does what the scheduler wants. What was said is stored before anything that follows from it is done.
+    fn act(
+        &mut self,
+        tell: &mpsc::UnboundedSender<(SessionId, Event)>,
+        sessions: &mut JoinSet<Dialogue>,
+    ) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        while let Some(action) = self.scheduler.action() {
+            match action {
+                Action::Answered(answer) => {
+                    let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
+                    self.state.write_answer(self.begun.id, egress, &answer)?;
+                }
+                Action::Settled(target, inquired) => self.settled(target, &inquired)?,
+                Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
+                Action::Room(lane) => self.fill(&lane)?,
+                Action::Decided(decision) => self.decided(&decision),
+                action => wanted.push(action),
+            }
+        }
+        self.state.commit()?;
+        for action in wanted {
+            match action {
+                Action::Open(opening) => self.open(opening, tell, sessions),
+                Action::Fly(session, flight) => self.order(session, smtp::session::Order::Fly(flight)),
+                Action::Quit(session) => self.order(session, smtp::session::Order::Quit),
+                Action::Answered(_)
+                | Action::Settled(..)
+                | Action::Learnt(..)
+                | Action::Room(_)
+                | Action::Decided(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, target: Target, inquired: &Inquired) -> Result<(), Error> {
+        let Some((place, address)) = self.feed.settled(target) else {
+            return Ok(());
+        };
+        let now = self.job.network.clock.now().wall;
+        let told = told::in_short(&address, inquired, now);
+        self.state.write_settled(self.begun.id, (place, &address), inquired, told, now)?;
+        self.progress.tell(1, self.held.len());
+        Ok(())
     }
 
     fn stop(&mut self, unprobed: Unprobed) {
@@ -255,19 +385,6 @@ impl Run<'_> {
         }
     }
 
-    fn routed(&mut self, entry: Entry, route: Route, progress: &mut Progress) {
-        let policy = &self.job.policy;
-        tracing::debug!(event = "routed", domain = %entry.domain, ?route);
-        let stops = self.outcome.found.note_route(&entry.domain, route, policy.providers(), policy.lists);
-        if stops.is_empty() || self.job.dns_only || self.stopped {
-            return progress.tell(entry.listed.len() as u64, self.held.len());
-        }
-        self.domain_of.extend(entry.listed.iter().map(|(target, _)| (*target, entry.domain.clone())));
-        let listed = entry.listed.into_iter().map(Listed::from).collect();
-        let order = Order { domain: entry.domain, exchangers: stops, listed, known: Known::default() };
-        self.scheduler.order(order, self.job.network.clock.now());
-    }
-
     fn open(
         &mut self,
         opening: Opening,
@@ -282,8 +399,7 @@ impl Run<'_> {
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.job.network.clone(), tell.clone(), self.job.trace);
         let Opening { host, address, tls, .. } = opening.clone();
-        self.held.insert(session, Held { opening, orders });
-        sessions.spawn(async move {
+        let task = sessions.spawn(async move {
             let call = Call {
                 host: &host,
                 to: SocketAddr::new(address, network.smtp_port),
@@ -301,6 +417,18 @@ impl Run<'_> {
             hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
+        self.held.insert(session, Held { opening, orders, task: task.id() });
+    }
+
+    /// A session's task failed inside, or was cut. One that told its end is gone already; any other has broken.
+    fn lost(&mut self, task: task::Id) {
+        let Some(session) = self.held.iter().find(|(_, held)| held.task == task).map(|(session, _)| *session)
+        else {
+            return;
+        };
+        self.held.remove(&session);
+        tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
+        self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), self.job.network.clock.now());
     }
 
     fn decided(&mut self, decision: &Decision) {
@@ -336,3 +464,6 @@ impl Run<'_> {
         self.scheduler.hear(session, heard, self.job.network.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,7 +64,7 @@ impl<'a> Repeats<'a> {
         let mut finder = Finder::default();
         ahead::each(
             self.list,
-            self.how,
+            ahead::intakes(self.how),
             |intake, batch| {
                 let rows = batch.entries().filter_map(|entry| match entry {
                     Entry::Row(row) => {

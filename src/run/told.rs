@@ -2,16 +2,25 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::found::Found;
+use super::found::{Found, Known};
 use super::intake::Seen;
-use super::roster::Roster;
+use crate::address::Address;
 use crate::reason::{Finding, Reason, Verdict};
-use crate::verdict::evidence::{CatchAll, Evidence};
-use crate::verdict::{Record, decide};
+use crate::route::Absence;
+use crate::state::StateError;
+use crate::state::journal::Told;
+use crate::state::roster::Fresh;
+use crate::verdict::evidence::{CatchAll, Evidence, Form, Inquired, RouteFact};
+use crate::verdict::{Kinds, Record, decide};
 
 /// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
-pub fn record(found: &Found, seen: Seen, roster: &Roster, risky_roles: bool, now: SystemTime) -> Record {
-    let evidence = found.evidence(seen, roster);
+pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
+    let known = found.known(seen)?;
+    Ok(judged(known, risky_roles, found.now()))
+}
+
+fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
+    let Known { evidence, provider, looked_up, .. } = known;
     let (mut judgement, grounds) = decide(&evidence, now);
     if risky_roles && evidence.kinds.role == Some(true) && judgement.reason.verdict() == Verdict::Deliverable
     {
@@ -22,17 +31,15 @@ pub fn record(found: &Found, seen: Seen, roster: &Roster, risky_roles: bool, now
         Some(grounds) => (Some(grounds.exchanger.clone()), grounds.reply.cloned(), Some(grounds.at)),
         None => (None, None, None),
     };
-    // What the DNS said is evidence too, and as old as the run.
-    let checked_at = heard_at.or(evidence.route.is_some().then_some(now));
+    // What the DNS said is evidence too.
+    let checked_at = heard_at.or(looked_up);
     let lifetime = lifetime(judgement.reason);
     let Evidence { form, kinds, slip, inquiry, .. } = evidence;
-    let address = form.into_address();
-    let provider = address.as_ref().and_then(|address| found.provider(address.domain()?));
     Record {
         expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
         judgement,
         did_you_mean: slip.map(|slip| slip.meant),
-        address,
+        address: form.into_address(),
         kinds,
         provider,
         mx_host,
@@ -45,6 +52,35 @@ pub fn record(found: &Found, seen: Seen, roster: &Roster, risky_roles: bool, now
         attempts: u32::try_from(inquiry.attempts.len()).unwrap_or(u32::MAX),
         checked_at,
     }
+}
+
+/// What is told about an address that was asked about, as far as its row and the rest of the run do not matter.
+pub fn in_short(address: &Address, inquired: &Inquired, now: SystemTime) -> Told {
+    let evidence = Evidence {
+        form: Form::Fine(address.clone()),
+        kinds: Kinds::default(),
+        slip: None,
+        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        inquiry: inquired.clone(),
+    };
+    let (judgement, grounds) = decide(&evidence, now);
+    let checked = grounds.map(|grounds| grounds.at);
+    let lifetime = lifetime(judgement.reason);
+    let expires = checked.zip(lifetime).map(|(at, lifetime)| at + lifetime);
+    Told { reason: judgement.reason, checked, expires }
+}
+
+/// May a route that was looked up at that time be used again? One that is no answer may not.
+pub fn is_route_fresh(route: &RouteFact, at: SystemTime, fresh: Fresh) -> bool {
+    let lifetime = match route {
+        RouteFact::Hosts { .. } => Some(Duration::from_secs(86_400)),
+        RouteFact::NullMx => lifetime(Finding::NullMx.into()),
+        RouteFact::Absent(Absence::NoSuchDomain) => lifetime(Finding::DomainNotFound.into()),
+        RouteFact::Absent(Absence::NoMailHost) => lifetime(Finding::NoMailHost.into()),
+        RouteFact::Unroutable => lifetime(Finding::MxUnroutable.into()),
+        RouteFact::Failed(_) => None,
+    };
+    at >= fresh.since && lifetime.is_some_and(|lifetime| at + lifetime > fresh.at)
 }
 
 /// How long an answer may be used again; `None` for what was no answer.

@@ -1,26 +1,30 @@
 //! The main job: a list in, verdicts and a cleaned list out.
 //!
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
-//! only one, judges and writes every row. Memory holds addresses and answers, never rows.
+//! only one, judges and writes every row. Memory holds neither rows nor addresses nor answers: those are in the state.
 
 use std::collections::BTreeMap;
 
 use super::ahead;
-use super::found::Found;
+use super::found::{Facts, Found, Whole};
 use super::intake::{Intake, Look};
 use super::probing::{self, Asked, Job, Outcome};
 use super::progress::Progress;
 use super::repeats::Repeats;
-use super::roster::Roster;
 use super::stop::Stop;
 use super::told;
 use crate::address::Address;
 use crate::error::Error;
 use crate::list::batch::Batch;
 use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
-use crate::settings::{Reach, Settings};
+use crate::settings::{Place, Reach, Settings};
+use crate::state::recall::Recall;
+use crate::state::roster::Fresh;
+use crate::state::runs::Begun;
+use crate::state::{State, StateError};
 use crate::verdict::evidence::{Form, Unprobed};
 
 /// What is to be done.
@@ -63,43 +67,53 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let how = Look { lists: policy.lists, apply_suggestions: verify.apply_suggestions };
     // From here on a signal ends the run cleanly, also while the list is still being read.
     let stop = Stop::on_signals()?;
-    let mut roster = Roster::default();
-    if !matches!(reach, Reach::Offline) {
-        gather(&list, how, &mut roster)?;
-    }
-    let (outcome, clock) = match reach {
-        Reach::Offline => (unasked(), Clock::system()),
+    let mut asking = match reach {
+        Reach::Offline => None,
         Reach::Dns(place) | Reach::Probe(place) => {
-            let job = Job::of(&verify.settings, place, policy, false)?;
-            let mut progress = Progress::of(roster.len() as u64, verify.quiet);
-            let domains = roster.take_domains();
-            (probing::ask(&job, domains, stop.clone(), &mut progress).await, job.network.clock)
+            Some(Asking::begin(&verify.settings, place, policy, &list, how)?)
         }
     };
-
-    let now = clock.now();
+    let outcome = match &mut asking {
+        None => unasked(),
+        Some(asking) => asking.ask(&list, how, stop.clone(), verify.quiet).await?,
+    };
+    let now = match &asking {
+        None => Clock::system().now(),
+        Some(asking) => asking.job.network.clock.now(),
+    };
     let mut repeats = Repeats::of(&list, how);
     let (keys, compose) = (repeats.keys(), outputs.composer());
-    let judge = |intake: &mut Intake, batch: &Batch| {
+    let judges = ahead::hands(|| {
+        let found = match &asking {
+            None => Found::nothing(Unprobed::Offline, now.wall),
+            Some(asking) => asking.found(outcome.whole.clone())?,
+        };
+        Ok::<_, Error>(Judge { intake: Intake::new(how), found })
+    })?;
+    let judge = |judge: &mut Judge, batch: &Batch| -> Result<Composed, StateError> {
         let mut composed = Composed::default();
         for entry in batch.entries() {
             match entry {
                 Entry::Rejected(rejected) => composed.reject(rejected),
                 Entry::Row(row) => {
-                    let mut seen = intake.look(row.address());
+                    let mut seen = judge.intake.look(row.address());
                     let repaired = seen.repaired.take();
                     let key = seen.form.address().map(|address| keys.of(address));
-                    let record = told::record(&outcome.found, seen, &roster, *risky_roles, now.wall);
+                    let record = told::record(&mut judge.found, seen, *risky_roles)?;
                     compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
                 }
             }
         }
-        composed
+        Ok(composed)
     };
-    ahead::each(&list, how, judge, |composed| {
+    ahead::each(&list, judges, judge, |composed| {
+        let composed = composed?;
         let firsts = repeats.first_of(composed.keys())?;
         Ok(outputs.write_all(&composed, &firsts)?)
     })?;
+    if let Some(asking) = &mut asking {
+        asking.end(&outcome)?;
+    }
     let finished = outputs.finish()?;
     let exit = outcome.early_exit(&stop).unwrap_or_else(|| verify.gates.exit(&finished.counts));
     let summary = Summary {
@@ -109,7 +123,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         decisions: outcome.decisions,
         took: now.elapsed,
         unprobed: writing.unprobed,
-        shut: outcome.found.shut,
+        shut: outcome.whole.shut,
         exit,
         folder: match &target {
             Target::Folder(folder) => Some(folder.display().to_string()),
@@ -122,29 +136,87 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     Ok(summary)
 }
 
-/// The first pass: who is to be asked about.
-fn gather(list: &List, how: Look, roster: &mut Roster) -> Result<(), Error> {
-    let addresses = |intake: &mut Intake, batch: &Batch| {
-        let fine = batch.entries().filter_map(|entry| match entry {
-            Entry::Row(row) => match intake.look(row.address()).form {
-                Form::Fine(address) => Some(address),
-                _ => None,
-            },
-            Entry::Rejected(_) => None,
-        });
-        fine.collect::<Vec<Address>>()
-    };
-    ahead::each(list, how, addresses, |addresses| {
-        for address in &addresses {
-            roster.enter(address);
+/// What a worker judges rows with.
+struct Judge {
+    intake: Intake,
+    found: Found,
+}
+
+/// A run that asks, with its state.
+struct Asking {
+    job: Job,
+    state: State,
+    run: Begun,
+    fresh: Fresh,
+}
+
+impl Asking {
+    fn begin(
+        settings: &Settings,
+        place: &Place,
+        policy: Policy,
+        list: &List,
+        how: Look,
+    ) -> Result<Asking, Error> {
+        let job = Job::of(settings, place, policy, false)?;
+        let now = job.network.clock.now().wall;
+        let mut state = settings.open_state(place, now)?;
+        let far = if job.dns_only { "names" } else { "mailboxes" };
+        let applied = if how.apply_suggestions { " applied" } else { "" };
+        let identity = format!("{} {far}{applied}", list.identity()?);
+        let run = state.begin(&identity, &list.form().name, settings.keeping.fresh, now)?;
+        let fresh = if settings.keeping.fresh || job.dns_only {
+            Fresh::nothing()
+        } else {
+            Fresh::of(run.at, settings.keeping.max_age)
+        };
+        Ok(Asking { job, state, run, fresh })
+    }
+
+    /// The first pass gathers who is to be asked about, unless an earlier process did so; then they are asked.
+    async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
+        if !self.run.gathered {
+            let mut arrivals = self.state.arrivals(self.run.id)?;
+            ahead::each(list, ahead::intakes(how), addresses, |addresses| {
+                Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
+            })?;
+            arrivals.close(self.fresh)?;
+        }
+        let mut progress = Progress::of(self.state.still_to_ask(self.run.id)?, quiet);
+        probing::ask(&self.job, &mut self.state, self.run, self.fresh, stop, &mut progress).await
+    }
+
+    fn found(&self, whole: Whole) -> Result<Found, Error> {
+        let policy = self.job.policy;
+        let recall = Recall::of(self.state.reader()?, policy);
+        let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh };
+        Ok(Found::of(facts, whole, self.job.network.clock.now().wall))
+    }
+
+    /// Ends the run, unless somebody is still to be asked in it: then the same command goes on with it.
+    fn end(&mut self, outcome: &Outcome) -> Result<(), Error> {
+        if outcome.whole.shut.is_some() || self.state.still_to_ask(self.run.id)? == 0 {
+            self.state.end(self.run.id, self.job.network.clock.now().wall)?;
         }
         Ok(())
-    })
+    }
+}
+
+/// The addresses of a batch that can be asked about.
+fn addresses(intake: &mut Intake, batch: &Batch) -> Vec<Address> {
+    let fine = batch.entries().filter_map(|entry| match entry {
+        Entry::Row(row) => match intake.look(row.address()).form {
+            Form::Fine(address) => Some(address),
+            _ => None,
+        },
+        Entry::Rejected(_) => None,
+    });
+    fine.collect()
 }
 
 fn unasked() -> Outcome {
     Outcome {
-        found: Found::nothing(Unprobed::Offline),
+        whole: Whole { unprobed: Some(Unprobed::Offline), ..Whole::default() },
         dialogues: Vec::new(),
         asked: Asked::default(),
         decisions: BTreeMap::new(),

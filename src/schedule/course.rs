@@ -168,14 +168,14 @@ impl Scheduler {
         if settled.is_empty() {
             return;
         }
-        let paused = self.lanes[lane].paused.clone();
+        let paused = self.lanes[lane].paused.clone().map(Obstacle::Refused);
         let mut free = Vec::with_capacity(settled.len());
         let mut taken_back = 0;
         for (target, inquired) in settled {
             let had = inquired.attempts.len();
             match &paused {
-                Some(said) => {
-                    let inquired = withdrawn(inquired, said);
+                Some(why) => {
+                    let inquired = withdrawn(inquired, why);
                     taken_back += usize::from(inquired.attempts.len() < had);
                     free.push((target, inquired));
                 }
@@ -196,7 +196,7 @@ impl Scheduler {
     /// Somebody was accepted at a lane: what it refused before is believed.
     pub(super) fn vouched(&mut self, lane: LaneId) {
         self.lanes[lane].displeased = None;
-        let refusals = self.lanes[lane].unvouched.accepted();
+        let refusals = self.lanes[lane].unvouched.take();
         self.hand_out(lane, refusals);
     }
 
@@ -205,12 +205,13 @@ impl Scheduler {
         let refusals = self.lanes[lane].unvouched.take();
         if !refusals.is_empty() {
             self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
-            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, said)));
+            let why = Obstacle::Refused(Box::new(said.clone()));
+            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, &why)));
             self.hand_out(lane, refusals.collect());
         }
     }
 
-    /// Nothing is left to be asked at a lane: what it refused last is believed, or held back if it is too much.
+    /// Nothing is left to be asked at a lane: what it refused last is believed, unless it refuses us too.
     fn run_dry(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
         if lane.backlog > lane.unvouched.len() {
@@ -222,10 +223,7 @@ impl Scheduler {
             self.received(operator, |reception| reception.refused |= !accepted);
             return self.withdraw(id, &said);
         }
-        let refusals = lane.unvouched.run_dry(self.limits.thresholds.anomaly);
-        if refusals.iter().any(|(_, inquired)| inquired.anomaly) {
-            self.decided(Ruling::AnomalyHeldBack, id, refusals.len());
-        }
+        let refusals = lane.unvouched.take();
         self.hand_out(id, refusals);
     }
 

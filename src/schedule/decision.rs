@@ -33,8 +33,6 @@ pub enum Ruling {
     AnswersWithdrawn,
     /// It accepted a name that can't exist after it had refused others; its acceptances are taken back and asked again.
     CaughtAccepting,
-    /// Too many refusals in a row at its end: held back.
-    AnomalyHeldBack,
     /// A cap on unknown recipients is used up; the rest is left to a later run.
     CapReached,
 }
@@ -49,7 +47,6 @@ impl Ruling {
             Ruling::MannersTightened => "manners_tightened",
             Ruling::AnswersWithdrawn => "answers_withdrawn",
             Ruling::CaughtAccepting => "caught_accepting",
-            Ruling::AnomalyHeldBack => "anomaly_held_back",
             Ruling::CapReached => "cap_reached",
         }
     }
@@ -67,7 +64,6 @@ impl Ruling {
             Ruling::CaughtAccepting => {
                 "caught a host that accepts anything after unknown names, and asked again"
             }
-            Ruling::AnomalyHeldBack => "held back too many refusals in a row",
             Ruling::CapReached => "left addresses to a later run: a cap on unknown names is used up",
         }
     }

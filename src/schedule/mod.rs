@@ -36,13 +36,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::address::Domain;
+use crate::address::{Address, Domain};
 use crate::policy::{Pace, Provider, Thresholds};
 use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::{Inquiry, Known, Listed, Patience, control};
+use crate::probe::{Inquiry, Known, Listed, Patience, Who, control};
 use crate::smtp::egress::Family;
 use crate::smtp::session::Flight;
-use crate::verdict::evidence::{Inquired, Unprobed};
+use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
 use census::Census;
 pub use census::Shut;
 use course::Course;
@@ -120,6 +120,8 @@ pub enum Action {
     Fly(SessionId, Flight),
     /// Say QUIT.
     Quit(SessionId),
+    /// Keep an answer: it counts. Comes before everything that follows from it.
+    Answered(Answered),
     /// What was found out about an address; never again for the same one.
     Settled(Target, Inquired),
     /// What was learnt about a domain: for its other parts, and for later runs.
@@ -128,6 +130,23 @@ pub enum Action {
     Room(Arc<str>),
     /// Something was decided about an operator.
     Decided(Decision),
+}
+
+/// An answer that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The domain asked about.
+    pub domain: Domain,
+    /// Whom the question was about.
+    pub who: Who,
+    /// The address in the question.
+    pub address: Address,
+    /// What was said, by whom and when.
+    pub attempt: Attempt,
+    /// From which source address, counted from 0.
+    pub egress: usize,
+    /// What the lane is keyed by.
+    pub lane: Arc<str>,
 }
 
 /// A session to open.

@@ -2,6 +2,7 @@
 //!
 //! Decides: from which egress a domain is asked, when an operator wants more work, how it received us.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -68,10 +69,14 @@ impl Scheduler {
         }
     }
 
-    /// What an operator's answers were, by lane key (see [`Scheduler::lane_key`]).
-    pub fn tally(&self, key: &str) -> Option<Tally> {
-        let operator = &self.operators[*self.operator_of.get(key)?];
-        operator.lanes.iter().map(|&lane| self.lanes[lane].tally).reduce(Tally::and)
+    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses.
+    pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
+        let anomaly = self.limits.thresholds.anomaly;
+        let is_anomalous = |operator: &&Operator| {
+            let tallies = operator.lanes.iter().map(|&lane| self.lanes[lane].tally);
+            tallies.reduce(Tally::and).is_some_and(|tally| tally.is_anomalous(anomaly))
+        };
+        self.operators.iter().filter(is_anomalous).map(|operator| operator.key.clone()).collect()
     }
 
     /// The egress for a part of an operator's addresses: of those that reach it, the first that has little to do, so that

@@ -357,7 +357,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
-                Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
+                Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
             }
         }
         if scheduler.is_idle() {

@@ -4,17 +4,14 @@
 //! what it means. So a refusal is handed out once the same lane has accepted somebody after it, or has run dry; if the
 //! lane turns out to refuse us before that, all that it said since its last acceptance is withdrawn.
 
-use crate::policy::thresholds::Anomaly;
 use crate::probe::inquiry::Target;
 use crate::reason::{Cause, Fault};
-use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Said, Trouble};
+use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Trouble};
 
 /// Refusals since a lane's last acceptance.
 #[derive(Debug, Default)]
 pub(super) struct Unvouched {
     refusals: Vec<(Target, Inquired)>,
-    /// The lane has accepted somebody.
-    has_accepted: bool,
 }
 
 impl Unvouched {
@@ -32,40 +29,21 @@ impl Unvouched {
         self.refusals.len()
     }
 
-    /// Somebody was accepted.
-    pub(super) fn accepted(&mut self) -> Vec<(Target, Inquired)> {
-        self.has_accepted = true;
-        std::mem::take(&mut self.refusals)
-    }
-
-    /// Nothing more will be asked: what is left is believed, unless it is too much. Where nobody was ever accepted, the
-    /// run's own look at the operator tells.
-    pub(super) fn run_dry(&mut self, anomaly: Anomaly) -> Vec<(Target, Inquired)> {
-        let is_too_much = self.has_accepted && self.refusals.len() >= anomaly.asked as usize;
-        let mut refusals = std::mem::take(&mut self.refusals);
-        if is_too_much {
-            for (_, inquired) in &mut refusals {
-                inquired.anomaly = true;
-            }
-        }
-        refusals
-    }
-
-    /// The lane refuses us.
+    /// They are believed, or taken back.
     pub(super) fn take(&mut self) -> Vec<(Target, Inquired)> {
         std::mem::take(&mut self.refusals)
     }
 }
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
-pub(super) fn withdrawn(inquired: Inquired, said: &Said) -> Inquired {
+pub(super) fn withdrawn(inquired: Inquired, why: &Obstacle) -> Inquired {
     if !is_refusal(&inquired) {
         return inquired;
     }
     let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| Trouble {
         exchanger: exchanger.clone(),
         at: *at,
-        what: Obstacle::Refused(Box::new(said.clone())),
+        what: why.clone(),
     });
     Inquired { trouble, ..Inquired::default() }
 }

@@ -31,6 +31,9 @@ pub(super) struct FileSettings {
     pub(super) max_wait: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub(super) max_duration: Option<Duration>,
+    pub(super) state: Option<PathBuf>,
+    #[serde(default, deserialize_with = "duration")]
+    pub(super) max_age: Option<Duration>,
     pub(super) risky_roles: Option<bool>,
     pub(super) policy: Option<PathBuf>,
 }
@@ -62,6 +65,8 @@ impl FileSettings {
             pace: self.pace.or(other.pace),
             max_wait: self.max_wait.or(other.max_wait),
             max_duration: self.max_duration.or(other.max_duration),
+            state: self.state.or(other.state),
+            max_age: self.max_age.or(other.max_age),
             risky_roles: self.risky_roles.or(other.risky_roles),
             policy: self.policy.or(other.policy),
         }
@@ -116,6 +121,8 @@ mod tests {
                 && all.proxy.is_some()
                 && all.source_ip.is_some()
                 && all.max_duration.is_some()
+                && all.state.is_some()
+                && all.max_age.is_some()
         );
     }
 

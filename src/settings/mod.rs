@@ -5,6 +5,7 @@
 
 mod egress;
 mod file;
+mod keeping;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::smtp::egress::Egress;
 use egress::Typed;
 pub use egress::Way;
 use file::FileSettings;
+pub use keeping::{Keeping, Kept};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub max_wait: Duration,
     /// After which time nothing new is started.
     pub max_duration: Option<Duration>,
+    /// What is kept, and what that was kept is used.
+    pub keeping: Keeping,
     /// Role addresses are risky.
     pub risky_roles: bool,
     /// The user's policy files.
@@ -82,6 +86,7 @@ impl Settings {
     /// Makes settings of what was typed. `max_wait` is the command's own default.
     pub fn new(typed: Probing, max_wait: Duration) -> Result<Settings, Error> {
         let mut files = FileSettings::gather(typed.config.as_deref())?;
+        let keeping = Keeping::of(&typed, &files);
         // What is typed, or listed as `[[egress]]`, replaces the file's one way out.
         let is_alone = typed.source_ip.is_empty() && typed.proxy.is_empty() && files.egress.is_none();
         let ways = egress::ways(
@@ -120,6 +125,7 @@ impl Settings {
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),
+            keeping,
             risky_roles: typed.risky_roles || files.risky_roles.unwrap_or(false),
             policy: typed.policy.or(files.policy),
         })

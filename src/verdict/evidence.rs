@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::record::Kinds;
 use crate::address::{Address, Domain};
 use crate::policy::replies::Meaning;
-use crate::reason::Finding;
+use crate::reason::{Cause, Finding};
 use crate::route::{Absence, DnsFault};
 use crate::smtp::{Reply, Stage};
 
@@ -130,6 +130,14 @@ pub struct Said {
     pub reply: Reply,
     /// Their meaning, by the reply rules.
     pub meaning: Meaning,
+}
+
+impl Said {
+    /// The recipient is unknown there, or may be: a refusal in words that say nothing may mean it, too.
+    pub fn may_be_unknown(&self) -> bool {
+        let cause = self.meaning.cause;
+        cause == Cause::MailboxUnknown || (cause == Cause::Ambiguous && self.reply.is_permanent())
+    }
 }
 
 /// Does a domain accept any name at an exchanger?

@@ -6,9 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use super::here::Control;
 use super::{Inquiry, Moment, State, Who};
+use crate::address::Domain;
 use crate::policy::replies::normalized_text;
+use crate::probe::control::{self, Shown};
 use crate::probe::known::PutOff;
-use crate::reason::{Cause, Fault, Finding, Verdict};
+use crate::reason::{Cause, Finding, Verdict};
 use crate::verdict::Confidence;
 use crate::verdict::evidence::{Attempt, CatchAll, Obstacle, Positive, Proof, Said, Trouble};
 
@@ -192,27 +194,21 @@ impl Inquiry {
         let Some(exchanger) = self.exchangers.front().cloned() else {
             return;
         };
-        let Said { reply, meaning, .. } = &said;
         self.here.made_up_tries += 1;
-        if reply.is_positive() {
-            let attempt = Attempt { exchanger, at: now.wall, said };
-            return self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
-        }
-        match meaning.cause {
-            Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => {
-                self.settle_made_up(CatchAll::No(Proof::Control));
+        match control::shown(&said) {
+            Shown::AcceptsAny => {
+                let attempt = Attempt { exchanger, at: now.wall, said };
+                self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
             }
-            // It tells the made-up name from the listed one, in whatever words; alone, that proves nothing.
-            cause
-                if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) =>
-            {
+            Shown::Refuses => self.settle_made_up(CatchAll::No(Proof::Control)),
+            Shown::RefusesUnclearly => {
                 self.here.refused_unclearly = true;
                 self.here.made_up_state = Control::Settled;
                 if self.here.accepted > 0 {
                     self.settle_made_up(CatchAll::No(Proof::UnclearControl));
                 }
             }
-            Cause::Ambiguous => {
+            Shown::Unclear => {
                 self.here.unclear_answers += 1;
                 if self.here.unclear_answers < 2 {
                     self.here.made_up_state = Control::Unasked;
@@ -220,23 +216,27 @@ impl Inquiry {
                     self.settle_made_up(CatchAll::Unclear);
                 }
             }
-            cause => {
-                let since = self.here.put_off.map_or(now.wall, |put_off| put_off.since);
-                let tries = self.here.made_up_tries;
-                let again = self.patience.again_in(cause, tries, meaning.retry_in, waited(since, now));
-                match again.filter(|_| !reply.is_permanent()) {
-                    Some(wait) => {
-                        self.here.put_off = Some(PutOff { times: tries, since, until: now.wall + wait });
-                        self.here.made_up_state = Control::Waiting(now.elapsed + wait);
-                    }
-                    None if cause == Cause::TlsRequired && tries == 1 => {
-                        self.here.made_up_state = Control::Unasked;
-                    }
-                    None => {
-                        let what = Obstacle::Refused(Box::new(said));
-                        self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
-                    }
-                }
+            Shown::Nothing => self.made_up_failed(exchanger, said, now),
+        }
+    }
+
+    /// Nothing was learnt from the made-up name; it is asked about again where time may help.
+    fn made_up_failed(&mut self, exchanger: Domain, said: Said, now: Moment) {
+        let Said { reply, meaning, .. } = &said;
+        let since = self.here.put_off.map_or(now.wall, |put_off| put_off.since);
+        let tries = self.here.made_up_tries;
+        let again = self.patience.again_in(meaning.cause, tries, meaning.retry_in, waited(since, now));
+        match again.filter(|_| !reply.is_permanent()) {
+            Some(wait) => {
+                self.here.put_off = Some(PutOff { times: tries, since, until: now.wall + wait });
+                self.here.made_up_state = Control::Waiting(now.elapsed + wait);
+            }
+            None if meaning.cause == Cause::TlsRequired && tries == 1 => {
+                self.here.made_up_state = Control::Unasked;
+            }
+            None => {
+                let what = Obstacle::Refused(Box::new(said));
+                self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
             }
         }
     }

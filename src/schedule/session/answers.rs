@@ -1,12 +1,13 @@
 //! What comes back: answers go to their inquiries, and into the accounts of session, door, lane and operator.
 
-use super::{Asked, Scheduler, SessionId};
+use super::{Asked, LaneId, Scheduler, SessionId};
 use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding};
+use crate::schedule::{Action, Answered};
 use crate::smtp::Stage;
 use crate::smtp::session::AskId;
 use crate::verdict::Confidence;
-use crate::verdict::evidence::{Obstacle, Said};
+use crate::verdict::evidence::{Attempt, Obstacle, Said};
 
 impl Scheduler {
     /// Takes the answers of a flight for true.
@@ -80,6 +81,9 @@ impl Scheduler {
             // It speaks for what was accepted before, but nothing of that speaks for it.
             self.clear_doubts(id);
         }
+        if let Some(answer) = self.to_keep(&asked, lane_id, &said) {
+            self.actions.push_back(Action::Answered(answer));
+        }
         if let Some(course) = self.courses[course_id].as_mut() {
             if is_refusal {
                 self.doors[door_id].told_apart = Some(course.inquiry.domain().clone());
@@ -92,6 +96,23 @@ impl Scheduler {
         self.go_on(course_id);
     }
 
+    /// The answer as it is kept, where it is about somebody who was not asked about before.
+    pub(super) fn to_keep(&self, asked: &Asked, lane: LaneId, said: &Said) -> Option<Answered> {
+        let (course, lane) = (self.courses[asked.course].as_ref()?, &self.lanes[lane]);
+        if let Who::Again(_) = asked.who {
+            return None;
+        }
+        let exchanger = course.inquiry.exchanger()?.clone();
+        Some(Answered {
+            domain: course.inquiry.domain().clone(),
+            who: asked.who,
+            address: course.inquiry.address_of(asked.who)?.into_owned(),
+            attempt: Attempt { exchanger, at: self.now.wall, said: said.clone() },
+            egress: lane.egress,
+            lane: self.operators[lane.operator].key.clone(),
+        })
+    }
+
     /// Counts an answer to a recipient, whoever it was.
     pub(super) fn account(&mut self, id: SessionId, said: &Said) {
         let Some(session) = self.sessions.get_mut(&id) else {
@@ -102,8 +123,7 @@ impl Scheduler {
         let cause = said.meaning.cause;
         session.answers += 1;
         session.refused += u32::from(!said.reply.is_positive());
-        // A refusal in words that say nothing may be one, too.
-        if cause == Cause::MailboxUnknown || (cause == Cause::Ambiguous && said.reply.is_permanent()) {
+        if said.may_be_unknown() {
             session.unknown += 1;
             lane.count_unknown(self.now.elapsed);
         }

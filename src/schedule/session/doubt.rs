@@ -8,8 +8,8 @@
 use super::{Action, Asked, Scheduler, SessionId, State, Timer};
 use crate::probe::{Who, control};
 use crate::reason::{Cause, Fault, Finding};
-use crate::schedule::CourseId;
 use crate::schedule::decision::Ruling;
+use crate::schedule::{Answered, CourseId};
 use crate::smtp::Stage;
 use crate::smtp::session::{Ask, AskId, Flight, Transaction};
 use crate::verdict::evidence::{Obstacle, Said};
@@ -21,6 +21,8 @@ pub(super) struct Doubts {
     accepted: Vec<(CourseId, u32)>,
     /// Made-up names that were accepted, of which their inquiries don't know yet.
     parked: Vec<(Asked, Said)>,
+    /// All of these answers as they are to be kept, once they count.
+    unkept: Vec<Answered>,
     /// How many unknown names the session had refused when doubt began.
     refused_before: u32,
     /// The closing control that is under way.
@@ -52,9 +54,11 @@ impl Scheduler {
     /// Takes an acceptance with doubt.
     pub(super) fn doubt(&mut self, id: SessionId, asked: Asked, said: Said) {
         let now = self.now;
+        let unkept = self.lane_of(id).and_then(|lane| self.to_keep(&asked, lane, &said));
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
+        session.doubts.unkept.extend(unkept);
         if session.doubts.is_empty() {
             session.doubts.refused_before = session.unknown;
         }
@@ -75,9 +79,10 @@ impl Scheduler {
         let (now, Some(lane)) = (self.now, self.lane_of(id)) else {
             return;
         };
-        let Some(Doubts { accepted, parked, .. }) = self.take_doubts(id) else {
+        let Some(Doubts { accepted, parked, unkept, .. }) = self.take_doubts(id) else {
             return;
         };
+        self.actions.extend(unkept.into_iter().map(Action::Answered));
         if !accepted.is_empty() {
             self.vouched(lane);
         }

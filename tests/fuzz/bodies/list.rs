@@ -10,7 +10,6 @@ use listproof::list::{
 use listproof::policy::lists::Lists;
 use listproof::run::found::Found;
 use listproof::run::intake::Intake;
-use listproof::run::roster::Roster;
 use listproof::run::told;
 use listproof::verdict::evidence::Unprobed;
 
@@ -63,7 +62,7 @@ fn one_run(
     let mut outputs = Outputs::create(target, list.form(), writing)?;
     let (mut rows, mut rejected, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
     let mut intake = Intake::new(Lists::built_in());
-    let (found, roster) = (Found::nothing(Unprobed::Offline), Roster::default());
+    let mut found = Found::nothing(Unprobed::Offline, SystemTime::UNIX_EPOCH);
     let mut reader = list.rows()?;
     while let Some(entry) = reader.next()? {
         match entry {
@@ -72,7 +71,7 @@ fn one_run(
                 last_line = row.line;
                 let mut seen = intake.look(row.address());
                 let repaired = seen.repaired.take();
-                let record = told::record(&found, seen, &roster, false, SystemTime::UNIX_EPOCH);
+                let record = told::record(&mut found, seen, false).expect("nothing is stored");
                 outputs.write(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }

@@ -346,7 +346,7 @@ impl Play<'_> {
             Action::Settled(target, inquired) => {
                 assert!(self.settled.insert(target, inquired).is_none(), "settled twice");
             }
-            Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
+            Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
         }
     }
 

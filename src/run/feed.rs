@@ -1,0 +1,165 @@
+//! What the scheduler is fed with: domains of the roster, as their lanes have room.
+//!
+//! Decides: the order, which is that of the roster, and the parts in which long domains are ordered. Domains that wait for
+//! room cost a few bytes each. Must not: keep addresses beyond the orders that are open.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rusqlite::Connection;
+
+use super::found::{is_worth_asking, stops};
+use crate::address::{Address, Domain};
+use crate::policy::Policy;
+use crate::probe::inquiry::Target;
+use crate::probe::{Known, Listed};
+use crate::route::Route;
+use crate::schedule::{Order, Scheduler};
+use crate::state::recall::{LookedUp, Recall};
+use crate::state::roster::{Fresh, Place};
+use crate::state::runs::Begun;
+use crate::state::{Key, State, StateError};
+
+/// Addresses of one domain that are ordered at once.
+const PART: usize = 2000;
+/// Who was put off and not told how long waits so long.
+const PUT_OFF: Duration = Duration::from_secs(5 * 60);
+/// How long it is believed that a domain accepts any name, or does not.
+const CATCH_ALL_HOLDS: Duration = Duration::from_secs(30 * 86_400);
+
+/// Domains on their way from the roster to the scheduler.
+pub struct Feed {
+    run: Begun,
+    fresh: Fresh,
+    /// How long passing trouble is waited for.
+    max_wait: Duration,
+    /// The last domain that was taken from the roster.
+    last: Option<Key>,
+    /// Nobody is left in the roster behind that.
+    pub is_exhausted: bool,
+    /// By lane, domains that wait for room.
+    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+    /// Domains that were ordered in part: up to whom, and what was learnt.
+    parts: HashMap<Key, (Place, Known)>,
+    /// Who is being asked about.
+    open: HashMap<Target, (Place, Address)>,
+    next_target: u32,
+}
+
+impl Feed {
+    /// From the beginning of a run's roster, with what else is fresh.
+    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration) -> Feed {
+        Feed {
+            run,
+            fresh,
+            max_wait,
+            last: None,
+            is_exhausted: false,
+            waiting: HashMap::new(),
+            parts: HashMap::new(),
+            open: HashMap::new(),
+            next_target: 0,
+        }
+    }
+
+    /// The next domain of the roster.
+    pub fn next(&mut self, state: &State) -> Result<Option<(Key, Domain)>, StateError> {
+        let next = state.next_domain(self.run.id, self.last)?;
+        match &next {
+            Some((key, _)) => self.last = Some(*key),
+            None => self.is_exhausted = true,
+        }
+        Ok(next)
+    }
+
+    /// A domain whose route is known waits at its lane; which is handed back. `None` when its mailboxes are not worth
+    /// asking about.
+    pub fn routed(&mut self, key: Key, domain: &Domain, route: Route, policy: &Policy) -> Option<Arc<str>> {
+        let (fact, stops) = stops(route, policy);
+        let first = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy))?;
+        let lane = Scheduler::lane_key(&stops, first);
+        self.waiting.entry(lane.clone()).or_default().push_back(key);
+        Some(lane)
+    }
+
+    /// Nobody waits for room, and nobody is being asked about.
+    pub fn is_idle(&self) -> bool {
+        self.is_exhausted && self.waiting.is_empty()
+    }
+
+    /// The next order for a lane, if one waits.
+    pub fn order(
+        &mut self,
+        lane: &Arc<str>,
+        state: &State,
+        policy: &Policy,
+        now: SystemTime,
+    ) -> Result<Option<Order>, StateError> {
+        let mut recall = state.recall(*policy);
+        while let Some(key) = self.next_waiting(lane) {
+            let (Some(domain), Some(LookedUp { route, .. })) = (recall.domain(key)?, recall.route(key)?)
+            else {
+                continue;
+            };
+            let (after, learnt) = self.parts.remove(&key).unwrap_or_default();
+            let addresses = state.listed(self.run.id, &domain, after, PART)?;
+            let Some(&(last, _)) = addresses.last() else {
+                continue;
+            };
+            let since = self.fresh.since.max(now - CATCH_ALL_HOLDS);
+            let controls = recall.controls(self.run.id, &domain, since)?;
+            let mut known = Known::of(controls, PUT_OFF, now + self.max_wait);
+            known.add(learnt);
+            if addresses.len() == PART {
+                self.parts.insert(key, (last, known.clone()));
+                self.waiting.entry(lane.clone()).or_default().push_back(key);
+            }
+            let mut listed = Vec::with_capacity(addresses.len());
+            for (place, address) in addresses {
+                listed.push(self.listed(key, place, address, &mut recall)?);
+            }
+            let (_, exchangers) = stops(route, policy);
+            return Ok(Some(Order { domain, exchangers, listed, known }));
+        }
+        Ok(None)
+    }
+
+    fn next_waiting(&mut self, lane: &str) -> Option<Key> {
+        let waiting = self.waiting.get_mut(lane)?;
+        let next = waiting.pop_front();
+        if waiting.is_empty() {
+            self.waiting.remove(lane);
+        }
+        next
+    }
+
+    fn listed(
+        &mut self,
+        domain: Key,
+        place: Place,
+        address: Address,
+        recall: &mut Recall<&Connection>,
+    ) -> Result<Listed, StateError> {
+        let target = Target(self.next_target);
+        self.next_target = self.next_target.wrapping_add(1);
+        let earlier =
+            if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+        self.open.insert(target, (place, address.clone()));
+        Ok(Listed { earlier, ..Listed::from((target, address)) })
+    }
+
+    /// Who that was. Nobody asks about them any more.
+    pub fn settled(&mut self, target: Target) -> Option<(Place, Address)> {
+        self.open.remove(&target)
+    }
+
+    /// Something was learnt about a domain, perhaps for its other parts.
+    pub fn learnt(&mut self, domain: &Domain, learnt: Known) {
+        if !self.parts.is_empty()
+            && let Some((_, known)) = self.parts.get_mut(&Key::of(domain.as_str()))
+        {
+            known.add(learnt);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What can be wrong with a state, each with what to do next.
+
+use std::path::PathBuf;
+
+/// Why the state can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// Another process uses it.
+    #[error("`{}` is in use by process {holder}", file.display())]
+    Held {
+        /// Which.
+        file: PathBuf,
+        /// Its process id and start, as far as they can be read.
+        holder: String,
+    },
+    /// It is somebody else's file.
+    #[error("`{}` is not a state of listproof", file.display())]
+    Foreign {
+        /// Which.
+        file: PathBuf,
+    },
+    /// A newer listproof wrote it.
+    #[error("`{}` was written by a newer listproof (version {found}, this one knows {known})", file.display())]
+    Newer {
+        /// Which.
+        file: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+    /// It is about another world.
+    #[error("`{}` is about {theirs}, not {ours}", file.display())]
+    OtherUniverse {
+        /// Which.
+        file: PathBuf,
+        /// What its facts are about.
+        theirs: String,
+        /// What this run is about.
+        ours: String,
+    },
+    /// It does not exist, where it must.
+    #[error("`{}` does not exist", file.display())]
+    Missing {
+        /// Which.
+        file: PathBuf,
+    },
+    /// There is no place for one.
+    #[error("no place for the state: neither `STATE_DIRECTORY`, `XDG_STATE_HOME` nor `HOME` is set")]
+    NoPlace,
+    /// Its folder can't be made, or the file not opened.
+    #[error("cannot open `{}`: {source}", file.display())]
+    Unusable {
+        /// Which.
+        file: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// It is damaged.
+    #[error("`{}` is damaged: {what}", file.display())]
+    Damaged {
+        /// Which.
+        file: PathBuf,
+        /// What the database says.
+        what: String,
+    },
+    /// The list has no run in it to report on.
+    #[error("no run over this list is known")]
+    NoRun,
+    /// The database refused something: mostly a full disk.
+    #[error("the state can't be written or read: {0}")]
+    Database(#[from] rusqlite::Error),
+}
+
+impl StateError {
+    /// What to do next.
+    pub fn hint(&self) -> String {
+        match self {
+            StateError::Held { .. } => {
+                "wait with `--wait-lock`, or use another file with `--state FILE`".to_owned()
+            }
+            StateError::Foreign { .. } | StateError::Damaged { .. } => {
+                "nothing was changed; name another file with `--state FILE`, or move this one away".to_owned()
+            }
+            StateError::Newer { .. } => {
+                "nothing was changed; use that newer listproof, or another file with `--state FILE`"
+                    .to_owned()
+            }
+            StateError::OtherUniverse { .. } => {
+                "nothing was changed; use another file with `--state FILE`, or none with `--no-state`"
+                    .to_owned()
+            }
+            StateError::Missing { .. } => "name the file with `--state FILE`; `verify` makes it".to_owned(),
+            StateError::NoPlace => {
+                "name a file with `--state FILE`, or use none with `--no-state`".to_owned()
+            }
+            StateError::Unusable { .. } => {
+                "name a file in a folder of yours with `--state FILE`, or use none with `--no-state`"
+                    .to_owned()
+            }
+            StateError::NoRun => {
+                "run `listproof verify` over it first, with the same `--state` and the same column".to_owned()
+            }
+            StateError::Database(_) => {
+                "make room on the disk, then run the same command again: it goes on where it stopped"
+                    .to_owned()
+            }
+        }
+    }
+
+    /// True where no output can be written because of it; else the configuration is wrong.
+    pub fn is_about_writing(&self) -> bool {
+        matches!(self, StateError::Unusable { .. } | StateError::Database(_) | StateError::Damaged { .. })
+    }
+}

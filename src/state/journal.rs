@@ -1,0 +1,273 @@
+//! Facts go in: routes, answers, and the end of the questions about an address.
+//!
+//! Everything written since the last [`State::commit`] is one transaction. The run commits before it acts on what it
+//! heard, so at most what was under way is asked again after a crash. Fails: when the disk does.
+
+use std::collections::HashSet;
+use std::hash::Hash;
+use std::time::SystemTime;
+
+use rusqlite::params;
+
+use super::roster::{Place, RunId};
+use super::{Key, State, StateError, millis, route, wording};
+use crate::address::{Address, Domain};
+use crate::probe::Who;
+use crate::reason::{Cause, Fault, Finding, Reason};
+use crate::route::Route;
+use crate::schedule::Answered;
+use crate::smtp::{Reply, Stage};
+use crate::verdict::Confidence;
+use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
+
+/// What was told about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The reason of the verdict.
+    pub reason: Reason,
+    /// When the evidence was gathered.
+    pub checked: Option<SystemTime>,
+    /// When it is too old to be used again.
+    pub expires: Option<SystemTime>,
+}
+
+/// Numbers that stand in their tables for sure. Forgotten now and then: writing one again is no mistake.
+#[derive(Default)]
+pub(super) struct Noted {
+    names: HashSet<Key>,
+    texts: HashSet<Key>,
+    served: HashSet<(Key, Key)>,
+    /// The last trouble, which is often everybody's.
+    trouble: Option<(Trouble, i64)>,
+}
+
+/// True when it was not remembered.
+fn remember<T: Eq + Hash>(set: &mut HashSet<T>, value: T) -> bool {
+    /// More are not worth their memory.
+    const MOST: usize = 1 << 16;
+    if set.len() >= MOST {
+        set.clear();
+    }
+    set.insert(value)
+}
+
+/// A reply as it stands in the tables.
+struct Written {
+    stage: &'static str,
+    code: u16,
+    text: Key,
+    parts: Option<String>,
+}
+
+impl State {
+    /// Writes for good what was written since the last time.
+    pub fn commit(&mut self) -> Result<(), StateError> {
+        if !self.db.is_autocommit() {
+            self.db.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_writing(&mut self) -> Result<(), StateError> {
+        if self.db.is_autocommit() {
+            self.db.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_name(&mut self, name: &str) -> Result<Key, StateError> {
+        let key = Key::of(name);
+        if remember(&mut self.noted.names, key) {
+            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO name VALUES (?, ?)")?;
+            insert.execute(params![key, name])?;
+        }
+        Ok(key)
+    }
+
+    fn write_reply(
+        &mut self,
+        stage: Stage,
+        reply: &Reply,
+        local: &str,
+        address: &str,
+    ) -> Result<Written, StateError> {
+        let (shared, parts) = wording::take_apart(&reply.lines, local, address);
+        let text = Key::of(&shared);
+        if remember(&mut self.noted.texts, text) {
+            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO text VALUES (?, ?)")?;
+            insert.execute(params![text, shared])?;
+        }
+        Ok(Written { stage: stage.word(), code: reply.code, text, parts })
+    }
+
+    /// Writes where a domain's mail goes.
+    pub fn write_route(
+        &mut self,
+        run: RunId,
+        domain: &Domain,
+        found: &Route,
+        now: SystemTime,
+    ) -> Result<(), StateError> {
+        self.begin_writing()?;
+        let key = self.write_name(domain.as_str())?;
+        let (kind, detail) = route::written(found);
+        let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
+        insert.execute(params![key, kind, detail, millis(now), run])?;
+        Ok(())
+    }
+
+    /// Writes an answer.
+    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &Answered) -> Result<(), StateError> {
+        self.begin_writing()?;
+        let Answered { domain, who, address, attempt, lane, .. } = answer;
+        let said = &attempt.said;
+        let name = self.write_name(domain.as_str())?;
+        let exchanger = self.write_name(attempt.exchanger.as_str())?;
+        let local = address.local();
+        let Written { stage, code, text, parts } =
+            self.write_reply(said.stage, &said.reply, local, &address.to_string())?;
+        let who = match who {
+            Who::Listed(_) | Who::Again(_) => 0,
+            Who::MadeUp => 1,
+            Who::Postmaster => 2,
+        };
+        let mut at = millis(attempt.at);
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        // Of two answers of one millisecond the second is a millisecond younger.
+        while insert
+            .execute(params![name, who, local, at, run, egress, exchanger, stage, code, text, parts])?
+            == 0
+        {
+            at += 1;
+        }
+        drop(insert);
+        if is_clear(said) && remember(&mut self.noted.served, (exchanger, name)) {
+            let mut insert = self.db.prepare_cached(
+                "INSERT OR IGNORE INTO served SELECT ?1, ?2
+                 WHERE (SELECT count(*) FROM served WHERE exchanger = ?1) < 2",
+            )?;
+            insert.execute(params![exchanger, name])?;
+        }
+        if said.may_be_unknown() {
+            let mut insert = self.db.prepare_cached(
+                "INSERT INTO spent VALUES (?, ?, ?, 1)
+                 ON CONFLICT DO UPDATE SET unknown = unknown + 1",
+            )?;
+            insert.execute(params![egress, &**lane, at / 60_000])?;
+        }
+        Ok(())
+    }
+
+    /// Writes the end of the questions about an address. It leaves the roster, unless it was not asked to the end.
+    pub fn write_settled(
+        &mut self,
+        run: RunId,
+        (place, address): (Place, &Address),
+        inquired: &Inquired,
+        told: Told,
+        now: SystemTime,
+    ) -> Result<(), StateError> {
+        self.begin_writing()?;
+        let Some(domain) = address.domain() else {
+            return Ok(());
+        };
+        let (name, local) = (self.write_name(domain.as_str())?, address.local());
+        if inquired.attempts.is_empty() {
+            // What was answered meanwhile has been taken back.
+            let mut delete = self.db.prepare_cached(
+                "DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?",
+            )?;
+            delete.execute(params![name, local, run])?;
+        }
+        let (catch_all, control) = match &inquired.catch_all {
+            CatchAll::Yes(made_up) => (Some("yes"), Some(millis(made_up.at))),
+            CatchAll::No(Proof::Control) => (Some("no.control"), None),
+            CatchAll::No(Proof::UnclearControl) => (Some("no.unclear_control"), None),
+            CatchAll::No(Proof::Listed) => (Some("no.listed"), None),
+            CatchAll::Unclear => (Some("unclear"), None),
+            CatchAll::Failed(trouble) => (Some("failed"), Some(self.write_trouble(trouble)?)),
+            CatchAll::NotAsked => (None, None),
+        };
+        let positive = match inquired.positive {
+            Positive::Accepted => Some("accepted"),
+            Positive::SameWords => Some("same_words"),
+            Positive::Silent => Some("silent"),
+            Positive::NotAsked => None,
+        };
+        let trouble = inquired.trouble.as_ref().map(|trouble| self.write_trouble(trouble)).transpose()?;
+        let again = match inquired.unprobed {
+            Some(Unprobed::Budget(wait)) => Some(millis(now + wait)),
+            _ => None,
+        };
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR REPLACE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        insert.execute(params![
+            name,
+            local,
+            run,
+            catch_all,
+            control,
+            positive,
+            trouble,
+            inquired.unprobed.map(Unprobed::word),
+            again,
+            told.reason.word(),
+            told.checked.map(millis),
+            told.expires.map(millis),
+        ])?;
+        drop(insert);
+        if inquired.unprobed.is_none() {
+            let mut delete =
+                self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;
+            delete.execute(params![run, name, place.0])?;
+        }
+        Ok(())
+    }
+
+    /// Writes what was told about an address that was judged otherwise before.
+    pub fn write_told(&mut self, domain: Key, local: &str, told: Told) -> Result<(), StateError> {
+        self.begin_writing()?;
+        let mut update = self.db.prepare_cached(
+            "UPDATE settled SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
+        )?;
+        let (checked, expires) = (told.checked.map(millis), told.expires.map(millis));
+        update.execute(params![told.reason.word(), checked, expires, domain, local])?;
+        Ok(())
+    }
+
+    fn write_trouble(&mut self, trouble: &Trouble) -> Result<i64, StateError> {
+        if let Some((_, id)) = self.noted.trouble.as_ref().filter(|(last, _)| last == trouble) {
+            return Ok(*id);
+        }
+        let exchanger = self.write_name(trouble.exchanger.as_str())?;
+        let (finding, reply) = match &trouble.what {
+            Obstacle::Broken(finding) => (Some(Finding::word(*finding)), None),
+            Obstacle::Refused(said) => (None, Some(self.write_reply(said.stage, &said.reply, "@", "@")?)),
+        };
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO trouble (exchanger, at, finding, stage, code, text, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        let id = insert.insert(params![
+            exchanger,
+            millis(trouble.at),
+            finding,
+            reply.as_ref().map(|reply| reply.stage),
+            reply.as_ref().map(|reply| reply.code),
+            reply.as_ref().map(|reply| reply.text),
+            reply.as_ref().and_then(|reply| reply.parts.as_deref()),
+        ])?;
+        drop(insert);
+        self.noted.trouble = Some((trouble.clone(), id));
+        Ok(id)
+    }
+}
+
+/// An answer that shows that the exchanger serves the domain.
+fn is_clear(said: &Said) -> bool {
+    let meaning = &said.meaning;
+    let about_mailbox = meaning.cause == Cause::Accepted || meaning.cause.fault() == Fault::Mailbox;
+    about_mailbox && meaning.confidence == Confidence::Confirmed
+}

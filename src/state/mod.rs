@@ -1,0 +1,57 @@
+//! The state: what was found out, on disk, so that a run goes on after anything and nothing is asked twice.
+//!
+//! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`journal`]) and come out ([`recall`]); what they
+//! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`roster`] holds who is still to
+//! be asked, `schema.sql` is the map of the tables.
+//!
+//! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
+
+mod error;
+pub mod journal;
+mod key;
+mod lock;
+mod open;
+pub mod recall;
+pub mod roster;
+mod route;
+pub mod runs;
+mod wording;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+pub use error::StateError;
+pub use key::Key;
+pub use lock::Lock;
+use open::Readers;
+pub use open::{Universe, default_file};
+
+use rusqlite::Connection;
+
+/// An open state.
+pub struct State {
+    db: Connection,
+    /// Held as long as the state is open; `None` for a temporary one.
+    _lock: Option<Lock>,
+    /// More connections for those who only read.
+    readers: Readers,
+    /// Numbers that are known to stand in their tables.
+    noted: journal::Noted,
+}
+
+impl State {
+    fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
+        // Each room asks a handful of questions, again and again.
+        db.set_prepared_statement_cache_capacity(64);
+        State { db, _lock: lock, readers, noted: journal::Noted::default() }
+    }
+}
+
+/// A time as it stands in the tables: milliseconds since 1970.
+fn millis(at: SystemTime) -> i64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn time(millis: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis.try_into().unwrap_or(0))
+}

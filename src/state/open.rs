@@ -1,0 +1,247 @@
+//! Opening a state: where it is, whether it is one, and what it is about.
+//!
+//! Decides: what is refused, before anything is changed: foreign files, newer versions, other universes. Files are
+//! readable by their owner only, and so is the folder that is made for them.
+
+use std::cell::RefCell;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use super::{Lock, State, StateError};
+use crate::reason::Reason;
+
+/// Marks the file as ours: "lprf".
+const APPLICATION_ID: i64 = 0x6c70_7266;
+/// What brings a state from one version to the next; the first makes it.
+const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+/// Memory for pages of the file.
+const CACHE_KIB: i64 = 48 << 10;
+/// And for each of those who only read.
+const READER_CACHE_KIB: i64 = 16 << 10;
+/// So many can read a temporary state at once.
+const READERS: usize = 8;
+/// How long another tool that reads or writes the file is waited for.
+const BUSY: std::time::Duration = std::time::Duration::from_secs(20);
+
+/// What a state's facts are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Universe(pub String);
+
+impl Universe {
+    /// The Internet as it is.
+    pub fn internet() -> Universe {
+        Universe("the Internet".to_owned())
+    }
+}
+
+/// Where the state is when nobody says where: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/listproof`, or
+/// `~/.local/state/listproof`. Each universe has a file of its own there.
+pub fn default_file(universe: &Universe) -> Result<PathBuf, StateError> {
+    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    // systemd names several folders with a colon between them.
+    let systemd = std::env::var("STATE_DIRECTORY").ok();
+    let systemd = systemd.as_deref().and_then(|paths| paths.split(':').next()).map(PathBuf::from);
+    let folder = systemd
+        .filter(|path| path.is_absolute())
+        .or_else(|| Some(variable("XDG_STATE_HOME")?.join("listproof")))
+        .or_else(|| Some(variable("HOME")?.join(".local/state/listproof")))
+        .ok_or(StateError::NoPlace)?;
+    let name = if *universe == Universe::internet() {
+        "state.db".to_owned()
+    } else {
+        format!("state-{:016x}.db", super::Key::of(&universe.0))
+    };
+    Ok(folder.join(name))
+}
+
+impl State {
+    /// A state that is gone when it is dropped, or when the process ends in any way: its file has no name any more. So
+    /// memory stays what it is.
+    pub fn temporary() -> Result<State, StateError> {
+        let unusable = |source| StateError::Unusable { file: std::env::temp_dir(), source };
+        let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
+        let db = connect(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        db.execute_batch(&format!(
+            "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
+        ))?;
+        migrate(&db)?;
+        let mut readers = Vec::with_capacity(READERS);
+        for _ in 0..READERS {
+            readers.push(reader(file.path())?);
+        }
+        Ok(State::with(db, Readers::Open(RefCell::new(readers)), None))
+    }
+
+    /// A connection for somebody who only reads what was committed.
+    pub fn reader(&self) -> Result<Connection, StateError> {
+        match &self.readers {
+            Readers::Of(file) => reader(file),
+            Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Unusable {
+                file: std::env::temp_dir(),
+                source: io::Error::other("too many readers"),
+            }),
+        }
+    }
+
+    /// Opens a state file for a run, or makes it.
+    pub fn open(file: &Path, universe: &Universe, wait: bool, now: SystemTime) -> Result<State, StateError> {
+        let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
+        if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            make_folder(folder).map_err(unusable)?;
+        }
+        refuse_foreign(file)?;
+        let lock = Lock::take(file, wait, now)?;
+        create(file).map_err(unusable)?;
+        let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let damaged = |error| damage(file, error);
+        check(&db, file)?;
+        db.execute_batch(&format!(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{CACHE_KIB};
+             PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+        ))
+        .map_err(damaged)?;
+        migrate(&db).map_err(damaged)?;
+        let first = "INSERT INTO universe SELECT ? WHERE NOT EXISTS (SELECT 1 FROM universe)";
+        db.execute(first, [&universe.0]).map_err(damaged)?;
+        same_universe(&db, file, universe)?;
+        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
+    }
+
+    /// Opens a state file that must exist, for its owner. Whatever it is about.
+    pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
+        State::read_only(file)?;
+        let lock = Lock::take(file, false, now)?;
+        let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        migrate(&db).map_err(|error| damage(file, error))?;
+        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
+    }
+
+    /// Opens a state file for reading, also while a run holds it.
+    pub fn read_only(file: &Path) -> Result<State, StateError> {
+        if !file.exists() {
+            return Err(StateError::Missing { file: file.to_owned() });
+        }
+        refuse_foreign(file)?;
+        let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        check(&db, file)?;
+        Ok(State::with(db, Readers::Of(file.to_owned()), None))
+    }
+
+    /// Refuses a state of another universe.
+    pub fn must_be_about(&self, file: &Path, universe: &Universe) -> Result<(), StateError> {
+        same_universe(&self.db, file, universe)
+    }
+}
+
+/// Where more connections come from.
+pub(super) enum Readers {
+    /// The file.
+    Of(PathBuf),
+    /// Those that were opened while the file had a name.
+    Open(RefCell<Vec<Connection>>),
+}
+
+fn reader(file: &Path) -> Result<Connection, StateError> {
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    db.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB};"))?;
+    Ok(db)
+}
+
+fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
+    let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        .map_err(|error| damage(file, error))?;
+    db.busy_timeout(BUSY)?;
+    Ok(db)
+}
+
+/// Makes an empty file that only its owner can read, where there is none.
+fn create(file: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file).map(drop)
+}
+
+/// Makes a folder that only its owner can look into, and those above it that are missing.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// A file that does not begin as a database is not even opened as one.
+fn refuse_foreign(file: &Path) -> Result<(), StateError> {
+    const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+    let mut start = Vec::new();
+    match std::fs::File::open(file).and_then(|file| file.take(16).read_to_end(&mut start)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(StateError::Unusable { file: file.to_owned(), source }),
+        Ok(_) if start.is_empty() || start == MAGIC => Ok(()),
+        Ok(_) => Err(StateError::Foreign { file: file.to_owned() }),
+    }
+}
+
+/// Is it ours, or empty, and can it be read?
+fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
+    let damaged = |error| damage(file, error);
+    let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(damaged);
+    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
+    let is_new = number("SELECT count(*) FROM sqlite_schema")? == 0;
+    if application != APPLICATION_ID && !is_new {
+        return Err(StateError::Foreign { file: file.to_owned() });
+    }
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if version > known {
+        return Err(StateError::Newer { file: file.to_owned(), found: version, known });
+    }
+    Ok(())
+}
+
+fn same_universe(db: &Connection, file: &Path, universe: &Universe) -> Result<(), StateError> {
+    let theirs = db.query_row("SELECT name FROM universe", [], |row| row.get::<_, String>(0)).optional();
+    match theirs.map_err(|error| damage(file, error))? {
+        Some(theirs) if theirs != universe.0 => {
+            Err(StateError::OtherUniverse { file: file.to_owned(), theirs, ours: universe.0.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn migrate(db: &Connection) -> rusqlite::Result<()> {
+    let version: usize = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    for (number, migration) in (1..).zip(MIGRATIONS).skip(version) {
+        db.execute_batch(&format!(
+            "BEGIN; {migration} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
+        ))?;
+    }
+    let stored: usize = db.query_row("SELECT count(*) FROM reason", [], |row| row.get(0))?;
+    if stored != Reason::all().count() {
+        for reason in Reason::all() {
+            db.execute(
+                "INSERT OR REPLACE INTO reason VALUES (?, ?, ?, ?)",
+                [reason.word(), reason.verdict().word(), reason.fault().word(), reason.sentence()],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// An error that a state file met before any of it was used.
+fn damage(file: &Path, error: rusqlite::Error) -> StateError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            StateError::Damaged { file: file.to_owned(), what: error.to_string() }
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            StateError::Unusable { file: file.to_owned(), source: io::Error::other(error.to_string()) }
+        }
+        _ => StateError::Database(error),
+    }
+}

@@ -1,0 +1,157 @@
+//! Who is still to be asked in a run: the distinct addresses of its list about which nothing fresh is known.
+//!
+//! Decides: what is fresh enough ([`Fresh`]). Addresses go through the file, sorted by domain, never through memory; a domain's stand
+//! together, so that it can be asked about as a whole.
+
+use std::time::{Duration, SystemTime};
+
+use rusqlite::types::ToSqlOutput;
+use rusqlite::{OptionalExtension, ToSql, params};
+
+use super::{Key, State, StateError, millis};
+use crate::address::{Address, Domain};
+
+/// The number of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunId(pub(super) i64);
+
+impl ToSql for RunId {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.into())
+    }
+}
+
+/// The place of an address in its list, counted from 1 among those that arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place(pub(super) i64);
+
+/// Which evidence may be used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fresh {
+    /// What expires after this.
+    pub at: SystemTime,
+    /// What was gathered after this.
+    pub since: SystemTime,
+}
+
+impl Fresh {
+    /// What is still good at this time and not older than that; `None` is any age.
+    pub fn of(at: SystemTime, max_age: Option<Duration>) -> Fresh {
+        let since = max_age.and_then(|age| at.checked_sub(age));
+        Fresh { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
+    }
+
+    /// Nothing that was known before the run.
+    pub fn nothing() -> Fresh {
+        Fresh { at: super::time(i64::MAX), since: super::time(i64::MAX) }
+    }
+}
+
+/// The addresses of a list on their way into the roster, in the order of the list.
+pub struct Arrivals<'a> {
+    state: &'a mut State,
+    run: RunId,
+    /// The last domain and its number: neighbours often share it.
+    last: Option<(Domain, Key)>,
+}
+
+impl State {
+    /// Begins the roster of a run anew.
+    pub fn arrivals(&mut self, run: RunId) -> Result<Arrivals<'_>, StateError> {
+        self.begin_writing()?;
+        self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
+        // Temporary tables live in a file of their own, which nobody else sees.
+        self.db.execute_batch(
+            "CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
+             DELETE FROM arrived;",
+        )?;
+        Ok(Arrivals { state: self, run, last: None })
+    }
+
+    /// How many are still to be asked.
+    pub fn still_to_ask(&self, run: RunId) -> Result<u64, StateError> {
+        Ok(self.db.query_row("SELECT count(*) FROM roster WHERE run = ?", [run], |row| row.get(0))?)
+    }
+
+    /// The next domain with somebody to ask, by number.
+    pub fn next_domain(&self, run: RunId, after: Option<Key>) -> Result<Option<(Key, Domain)>, StateError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT roster.domain, name.name FROM roster JOIN name ON name.id = roster.domain
+             WHERE roster.run = ? AND roster.domain > ? ORDER BY roster.domain LIMIT 1",
+        )?;
+        let after = after.map_or(-1, |key| key.0);
+        let found = find.query_row(params![run, after], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
+        let Some((key, name)) = found.optional()? else {
+            return Ok(None);
+        };
+        Ok(Domain::from_dns(&name).ok().map(|domain| (key, domain)))
+    }
+
+    /// Up to `most` of a domain's addresses that are still to be asked, those after a place in their order.
+    pub fn listed(
+        &self,
+        run: RunId,
+        domain: &Domain,
+        after: Place,
+        most: usize,
+    ) -> Result<Vec<(Place, Address)>, StateError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT place, local FROM roster WHERE run = ? AND domain = ? AND place > ? ORDER BY place LIMIT ?",
+        )?;
+        let key = Key::of(domain.as_str());
+        let mut rows = find.query(params![run, key, after.0, most])?;
+        let mut listed = Vec::new();
+        while let Some(row) = rows.next()? {
+            let known = |_: &str| Ok(domain.clone());
+            let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
+            if let Ok(address) = Address::parse_with(&text, known) {
+                listed.push((Place(row.get(0)?), address));
+            }
+        }
+        Ok(listed)
+    }
+
+    /// A domain at which nobody is asked; returns how many addresses that are.
+    pub fn strike_out(&mut self, run: RunId, domain: Key) -> Result<u64, StateError> {
+        self.begin_writing()?;
+        let mut delete = self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ?")?;
+        Ok(delete.execute(params![run, domain])? as u64)
+    }
+}
+
+impl Arrivals<'_> {
+    /// An address of the list. Address literals have no domain to be asked at and do not arrive.
+    pub fn arrive(&mut self, address: &Address) -> Result<(), StateError> {
+        let Some(domain) = address.domain() else {
+            return Ok(());
+        };
+        let key = match &self.last {
+            Some((last, key)) if last == domain => *key,
+            _ => {
+                let key = self.state.write_name(domain.as_str())?;
+                self.last = Some((domain.clone(), key));
+                key
+            }
+        };
+        let mut insert = self.state.db.prepare_cached("INSERT INTO arrived VALUES (?, ?)")?;
+        insert.execute(params![key, address.local()])?;
+        Ok(())
+    }
+
+    /// Everybody has arrived: whoever is not known stands in the roster now, once.
+    pub fn close(self, fresh: Fresh) -> Result<(), StateError> {
+        let Arrivals { state, run, .. } = self;
+        state.db.execute(
+            "INSERT INTO roster SELECT ?1, domain, min(rowid) AS place, local FROM arrived
+             WHERE NOT EXISTS (
+                SELECT 1 FROM settled WHERE settled.domain = arrived.domain AND settled.local = arrived.local
+                AND settled.expires > ?2 AND settled.checked >= ?3
+             ) GROUP BY domain, local ORDER BY domain, place",
+            params![run, millis(fresh.at), millis(fresh.since)],
+        )?;
+        state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
+        state.commit()?;
+        state.db.execute_batch("DROP TABLE arrived")?;
+        Ok(())
+    }
+}

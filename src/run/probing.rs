@@ -3,14 +3,14 @@
 //! The only spawner of a run. Decides: nothing but the order of select; when and what to ask is the scheduler's, what a
 //! reply means the policy's. Waits in one place: the loop below.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::sleep_until;
 
 use super::feed::Feed;
@@ -25,8 +25,9 @@ use crate::policy::replies::{Context, RecentReplies};
 use crate::policy::{Pace, Policy};
 use crate::probe::Patience;
 use crate::probe::inquiry::Target;
+use crate::reason::Finding;
 use crate::route::{self, Route};
-use crate::schedule::{self, Action, Heard, Opening, Scheduler, SessionId};
+use crate::schedule::{self, Action, Decision, Heard, Opening, Ruling, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
@@ -42,7 +43,7 @@ use crate::verdict::evidence::{Inquired, Said, Unprobed};
 const EVENTS: usize = 1024;
 
 /// Domains looked up at once. More bought nothing where it was measured.
-const LOOKUPS: usize = 256;
+pub(super) const LOOKUPS: usize = 256;
 
 /// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
 const GRACE: Duration = Duration::from_secs(5);
@@ -91,6 +92,8 @@ pub struct Outcome {
     pub dialogues: Vec<(Domain, Transcript)>,
     /// Connections opened and questions asked.
     pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
     /// It was stopped before its end, by the clock.
     pub out_of_time: bool,
 }
@@ -118,6 +121,7 @@ pub struct Asked {
 struct Held {
     opening: Opening,
     orders: mpsc::Sender<smtp::session::Order>,
+    task: task::Id,
 }
 
 type Dialogue = Option<(Domain, Transcript)>;
@@ -164,7 +168,10 @@ pub async fn ask(
             Some(looked_up) = lookups.join_next() => if let Ok((key, domain, route)) = looked_up {
                 run.looked_up(key, &domain, route)?;
             },
-            Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
+            Some(over) = sessions.join_next_with_id() => match over {
+                Ok((_, dialogue)) => run.outcome.dialogues.extend(dialogue),
+                Err(fault) => run.lost(fault.id()),
+            },
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
                 run.outcome.out_of_time = true;
@@ -198,8 +205,8 @@ struct Run<'a> {
     begun: Begun,
     /// What else may be used.
     fresh: Fresh,
-    /// The number of who we are.
-    egress: i64,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
     feed: Feed,
     replies: RecentReplies,
     scheduler: Scheduler,
@@ -222,9 +229,11 @@ impl<'a> Run<'a> {
             pace: job.pace,
             patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
-            egresses: 1,
+            thresholds: job.policy.thresholds(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
-        let egress = job.network.egress.as_ref().map(|egress| state.egress(egress)).transpose()?;
+        let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
+        let egresses = egresses.collect::<Result<_, _>>()?;
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
         Ok(Run {
@@ -232,13 +241,19 @@ impl<'a> Run<'a> {
             state,
             begun,
             fresh,
-            egress: egress.unwrap_or_default(),
+            egresses,
             feed: Feed::of(begun, fresh, job.max_wait),
             replies: RecentReplies::of(job.policy),
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             progress,
-            outcome: Outcome { whole, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },
+            outcome: Outcome {
+                whole,
+                dialogues: Vec::new(),
+                asked: Asked::default(),
+                decisions: BTreeMap::new(),
+                out_of_time: false,
+            },
             stopped: false,
             cut_at: None,
         })
@@ -317,11 +332,13 @@ impl<'a> Run<'a> {
         while let Some(action) = self.scheduler.action() {
             match action {
                 Action::Answered(answer) => {
-                    self.state.write_answer(self.begun.id, self.egress, &answer)?;
+                    let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
+                    self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
                 Action::Settled(target, inquired) => self.settled(target, &inquired)?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
+                Action::Decided(decision) => self.decided(&decision),
                 action => wanted.push(action),
             }
         }
@@ -331,7 +348,11 @@ impl<'a> Run<'a> {
                 Action::Open(opening) => self.open(opening, tell, sessions),
                 Action::Fly(session, flight) => self.order(session, smtp::session::Order::Fly(flight)),
                 Action::Quit(session) => self.order(session, smtp::session::Order::Quit),
-                Action::Answered(_) | Action::Settled(..) | Action::Learnt(..) | Action::Room(_) => {}
+                Action::Answered(_)
+                | Action::Settled(..)
+                | Action::Learnt(..)
+                | Action::Room(_)
+                | Action::Decided(_) => {}
             }
         }
         Ok(())
@@ -373,15 +394,14 @@ impl<'a> Run<'a> {
         sessions: &mut JoinSet<Dialogue>,
     ) {
         let session = opening.session;
-        let Some(egress) = self.job.network.egress.clone() else {
+        let Some(egress) = self.job.network.egresses.get(opening.egress).cloned() else {
             return;
         };
         self.outcome.asked.connections += 1;
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.job.network.clone(), tell.clone(), self.job.trace);
         let Opening { host, address, tls, .. } = opening.clone();
-        self.held.insert(session, Held { opening, orders });
-        sessions.spawn(async move {
+        let task = sessions.spawn(async move {
             let call = Call {
                 host: &host,
                 to: SocketAddr::new(address, network.smtp_port),
@@ -399,6 +419,24 @@ impl<'a> Run<'a> {
             hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
+        self.held.insert(session, Held { opening, orders, task: task.id() });
+    }
+
+    /// A session's task failed inside, or was cut. One that told its end is gone already; any other has broken.
+    fn lost(&mut self, task: task::Id) {
+        let Some(session) = self.held.iter().find(|(_, held)| held.task == task).map(|(session, _)| *session)
+        else {
+            return;
+        };
+        self.held.remove(&session);
+        tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
+        self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), self.job.network.clock.now());
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        let Decision { what, operator, egress, addresses } = decision;
+        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
+        *self.outcome.decisions.entry(*what).or_default() += 1;
     }
 
     /// Hands an order to a session. One that is gone already will report its end.
@@ -428,3 +466,6 @@ impl<'a> Run<'a> {
         self.scheduler.hear(session, heard, self.job.network.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
 //! only one, judges and writes every row. Memory holds neither rows nor addresses nor answers: those are in the state.
 
+use std::collections::BTreeMap;
+
 use super::ahead;
 use super::found::{Facts, Found, Whole};
 use super::intake::{Intake, Look};
@@ -19,10 +21,10 @@ use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
 use crate::settings::{Place, Reach, Settings};
+use crate::state::State;
 use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
-use crate::state::{State, StateError};
 use crate::verdict::evidence::{Form, Unprobed};
 
 /// What is to be done.
@@ -88,8 +90,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         };
         Ok::<_, Error>(Judge { intake: Intake::new(how), found })
     })?;
-    let judge = |judge: &mut Judge, batch: &Batch| -> Result<Composed, StateError> {
-        let mut composed = Composed::default();
+    let judge = |judge: &mut Judge, batch: &Batch, composed: &mut Composed| {
+        composed.clear();
         for entry in batch.entries() {
             match entry {
                 Entry::Rejected(rejected) => composed.reject(rejected),
@@ -98,16 +100,15 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
                     let repaired = seen.repaired.take();
                     let key = seen.form.address().map(|address| keys.of(address));
                     let record = told::record(&mut judge.found, seen, *risky_roles)?;
-                    compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
+                    compose.row(&row, &record, repaired.as_deref(), key, composed);
                 }
             }
         }
-        Ok(composed)
+        Ok(())
     };
     ahead::each(&list, judges, judge, |composed| {
-        let composed = composed?;
         let firsts = repeats.first_of(composed.keys())?;
-        Ok(outputs.write_all(&composed, &firsts)?)
+        Ok(outputs.write_all(composed, &firsts)?)
     })?;
     if let Some(asking) = &mut asking {
         asking.end(&outcome)?;
@@ -118,6 +119,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         input: form.name.clone(),
         form: form.sentence(),
         asked: outcome.asked,
+        decisions: outcome.decisions,
         took: now.elapsed,
         unprobed: writing.unprobed,
         shut: outcome.whole.shut,
@@ -174,6 +176,17 @@ impl Asking {
     async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
+            let addresses = |intake: &mut Intake, batch: &Batch, addresses: &mut Vec<Address>| {
+                addresses.clear();
+                addresses.extend(batch.entries().filter_map(|entry| match entry {
+                    Entry::Row(row) => match intake.look(row.address()).form {
+                        Form::Fine(address) => Some(address),
+                        _ => None,
+                    },
+                    Entry::Rejected(_) => None,
+                }));
+                Ok(())
+            };
             ahead::each(list, ahead::intakes(how), addresses, |addresses| {
                 Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
             })?;
@@ -199,23 +212,12 @@ impl Asking {
     }
 }
 
-/// The addresses of a batch that can be asked about.
-fn addresses(intake: &mut Intake, batch: &Batch) -> Vec<Address> {
-    let fine = batch.entries().filter_map(|entry| match entry {
-        Entry::Row(row) => match intake.look(row.address()).form {
-            Form::Fine(address) => Some(address),
-            _ => None,
-        },
-        Entry::Rejected(_) => None,
-    });
-    fine.collect()
-}
-
 fn unasked() -> Outcome {
     Outcome {
         whole: Whole { unprobed: Some(Unprobed::Offline), ..Whole::default() },
         dialogues: Vec::new(),
         asked: Asked::default(),
+        decisions: BTreeMap::new(),
         out_of_time: false,
     }
 }

@@ -75,6 +75,9 @@ struct Counted {
     addresses: u32,
 }
 
+/// A row by its number, its key and its address; `None` where the row can't be read.
+type Looked = Option<(u64, Option<Key>, Option<Address>)>;
+
 /// Reads the list: how many rows of which kind, and the domains in the order of their first address.
 fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
     let how = Look { lists: policy.lists, apply_suggestions: false };
@@ -83,8 +86,9 @@ fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
     let mut rows = Rows::default();
     let mut places: HashMap<Domain, usize> = HashMap::new();
     let mut domains: Vec<Counted> = Vec::new();
-    let look = |intake: &mut Intake, batch: &Batch| {
-        let row = |entry: Entry<'_>| match entry {
+    let look = |intake: &mut Intake, batch: &Batch, looked: &mut Vec<Looked>| {
+        looked.clear();
+        looked.extend(batch.entries().map(|entry| match entry {
             Entry::Rejected(_) => None,
             Entry::Row(row) => {
                 let form = intake.look(row.address()).form;
@@ -92,12 +96,12 @@ fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
                 let fine = if let Form::Fine(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
             }
-        };
-        batch.entries().map(row).collect::<Vec<Option<(u64, Option<Key>, Option<Address>)>>>()
+        }));
+        Ok(())
     };
     ahead::each(list, ahead::intakes(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
-        let read: Vec<_> = batch.into_iter().flatten().collect();
+        let read: Vec<_> = batch.drain(..).flatten().collect();
         let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
         for ((_, key, fine), first) in read.into_iter().zip(firsts) {
             rows.rows += 1;

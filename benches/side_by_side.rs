@@ -169,14 +169,14 @@ impl Shape {
     }
 }
 
-const OWN_HOSTS: &str = r#"
+const OWN_HOSTS: &str = "
 [default]
 catch_all_share = 0.1
 tls = false
 manners = { transactions = 100, recipients = 50, refused = 50 }
 normal = { open = 50, connections = 60000, recipients = 6000000 }
 fast = { open = 50, connections = 60000, recipients = 6000000 }
-"#;
+";
 
 /// A world that is served until it is dropped.
 struct Serving(Child);

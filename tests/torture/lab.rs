@@ -159,15 +159,14 @@ fn world(domains: u32) -> String {
 
 fn list(domains: u32) -> String {
     let kinds = [("plain", 7), ("any", 1), ("later", 1), ("none", 1)];
-    let mut list = "email\n".to_owned();
+    let mut lines = vec!["email".to_owned()];
     for user in 0..ROWS_PER_DOMAIN {
         for (kind, tenths) in kinds {
-            for domain in 0..domains * tenths / 10 {
-                list += &format!("user{user}@{kind}{domain}.example\n");
-            }
+            let domains = 0..domains * tenths / 10;
+            lines.extend(domains.map(|domain| format!("user{user}@{kind}{domain}.example")));
         }
     }
-    list
+    lines.join("\n") + "\n"
 }
 
 /// How a command ended, and what it said on stderr.

@@ -71,7 +71,7 @@ fn held(process: u32) -> Option<Held> {
     Some(Held { kib, descriptors: read_dir(format!("/proc/{process}/fd")).ok()?.count() })
 }
 
-/// Serves the world; gives the line that tells where.
+/// Serves the world; gives its name server and its port.
 fn serve(folder: &Path) -> (Running, String, String) {
     let mut served = Command::new(env!("CARGO_BIN_EXE_listproof"))
         .args(["world", "world.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"])
@@ -80,8 +80,10 @@ fn serve(folder: &Path) -> (Running, String, String) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let told = BufReader::new(served.stdout.take().unwrap()).lines().next().unwrap().unwrap();
-    let words: Vec<&str> = told.split(['`', ' ', ',']).collect();
+    let told: Vec<String> =
+        BufReader::new(served.stdout.take().unwrap()).lines().take(2).map(Result::unwrap).collect();
+    let told = told.join(" ");
+    let words: Vec<&str> = told.split_whitespace().collect();
     let after = |flag: &str| words[words.iter().position(|word| *word == flag).unwrap() + 1].to_owned();
     (Running(served), after("--dns"), after("--smtp-port"))
 }
@@ -99,9 +101,11 @@ fn a_long_run_among_failing_hosts_does_not_grow_and_judges_everybody() {
     std::fs::write(folder.path().join("list.csv"), list).unwrap();
     let (_world, dns, smtp_port) = serve(folder.path());
 
+    // Who was put off is asked again where there is time.
+    let max_wait = if rows > 10_000 { "2m" } else { "0s" };
     let began = Instant::now();
     let run = Command::new(env!("CARGO_BIN_EXE_listproof"))
-        .args(["verify", "list.csv", "-o", "out", "-q", "--pace", "fast", "--max-wait", "2m", "--force"])
+        .args(["verify", "list.csv", "-o", "out", "-q", "--pace", "fast", "--max-wait", max_wait])
         .args(["--state", "state.db", "--helo", "probe.example", "--mail-from", "check@probe.example"])
         .args(["--dns", &dns, "--smtp-port", &smtp_port, "--allow-mx-net", "127.0.0.0/8"])
         .current_dir(folder.path())

@@ -19,10 +19,10 @@ use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::run::clock::Clock;
 use crate::settings::{Place, Reach, Settings};
+use crate::state::State;
 use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
-use crate::state::{State, StateError};
 use crate::verdict::evidence::{Form, Unprobed};
 
 /// What is to be done.
@@ -88,8 +88,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         };
         Ok::<_, Error>(Judge { intake: Intake::new(how), found })
     })?;
-    let judge = |judge: &mut Judge, batch: &Batch| -> Result<Composed, StateError> {
-        let mut composed = Composed::default();
+    let judge = |judge: &mut Judge, batch: &Batch, composed: &mut Composed| {
+        composed.clear();
         for entry in batch.entries() {
             match entry {
                 Entry::Rejected(rejected) => composed.reject(rejected),
@@ -98,16 +98,15 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
                     let repaired = seen.repaired.take();
                     let key = seen.form.address().map(|address| keys.of(address));
                     let record = told::record(&mut judge.found, seen, *risky_roles)?;
-                    compose.row(&row, &record, repaired.as_deref(), key, &mut composed);
+                    compose.row(&row, &record, repaired.as_deref(), key, composed);
                 }
             }
         }
-        Ok(composed)
+        Ok(())
     };
     ahead::each(&list, judges, judge, |composed| {
-        let composed = composed?;
         let firsts = repeats.first_of(composed.keys())?;
-        Ok(outputs.write_all(&composed, &firsts)?)
+        Ok(outputs.write_all(composed, &firsts)?)
     })?;
     if let Some(asking) = &mut asking {
         asking.end(&outcome)?;
@@ -174,6 +173,17 @@ impl Asking {
     async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
+            let addresses = |intake: &mut Intake, batch: &Batch, addresses: &mut Vec<Address>| {
+                addresses.clear();
+                addresses.extend(batch.entries().filter_map(|entry| match entry {
+                    Entry::Row(row) => match intake.look(row.address()).form {
+                        Form::Fine(address) => Some(address),
+                        _ => None,
+                    },
+                    Entry::Rejected(_) => None,
+                }));
+                Ok(())
+            };
             ahead::each(list, ahead::intakes(how), addresses, |addresses| {
                 Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
             })?;
@@ -197,18 +207,6 @@ impl Asking {
         }
         Ok(())
     }
-}
-
-/// The addresses of a batch that can be asked about.
-fn addresses(intake: &mut Intake, batch: &Batch) -> Vec<Address> {
-    let fine = batch.entries().filter_map(|entry| match entry {
-        Entry::Row(row) => match intake.look(row.address()).form {
-            Form::Fine(address) => Some(address),
-            _ => None,
-        },
-        Entry::Rejected(_) => None,
-    });
-    fine.collect()
 }
 
 fn unasked() -> Outcome {

@@ -37,6 +37,7 @@ const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Verify(typed) => verify(typed),
+        Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
         Command::Man => man(),
     };
     let exit = exit.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        // What was typed, or a file's name, is repeated in it and may hold anything.
+        let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+        eprintln!("error: {told}");
         if let Some(hint) = error.hint() {
             let indent = if hint.starts_with(' ') { "\n" } else { " " };
             eprintln!("hint:{indent}{hint}");
@@ -103,6 +106,25 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         print!("{}", summary.text());
     }
     Ok(summary.exit)
+}
+
+fn plan(typed: cli::Plan) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let in_world = typed.probing.world.is_some();
+    // Nobody hears who asks, so nobody has to say it.
+    let probing = cli::Probing { dns_only: !typed.probing.offline, ..typed.probing };
+    let plan = run::plan::Plan {
+        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
+        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        settings: Settings::new(probing, VERIFY_WAITS)?,
+    };
+    let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
+    let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
+    match stdout(std::io::stdout().write_all(told.as_bytes())) {
+        // Who stops reading us has seen enough.
+        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        told => told.map(|()| Exit::Finished),
+    }
 }
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.

@@ -1,4 +1,4 @@
-//! What is known about the world, as data: operators, reply rules, word lists.
+//! What is known about the world, as data: operators, reply rules, thresholds, word lists.
 //!
 //! Each kind of data has a loader that refuses what it does not understand and names the file and the line. Code here
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
@@ -7,6 +7,7 @@
 pub mod lists;
 pub mod providers;
 pub mod replies;
+pub mod thresholds;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -14,12 +15,14 @@ use std::path::Path;
 use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
+pub use thresholds::Thresholds;
 
 /// Everything that is known. What comes with the program is read when it is first needed: an offline run reads no reply.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
     own_providers: Option<&'static Providers>,
     own_replies: Option<&'static ReplyRules>,
+    own_thresholds: Option<&'static Thresholds>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
 }
@@ -27,7 +30,7 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy { own_providers: None, own_replies: None, lists: Lists::built_in() }
+        Policy { own_providers: None, own_replies: None, own_thresholds: None, lists: Lists::built_in() }
     }
 
     /// Who runs which hosts, and how gently they are asked.
@@ -38,6 +41,11 @@ impl Policy {
     /// What replies mean.
     pub fn replies(&self) -> &'static ReplyRules {
         self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// When a run draws a conclusion.
+    pub fn thresholds(&self) -> &'static Thresholds {
+        self.own_thresholds.unwrap_or_else(Thresholds::built_in)
     }
 
     /// What comes with the program, changed by a user's folder if there is one.
@@ -58,6 +66,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "replies.toml")? {
             let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
             policy.own_replies = Some(Box::leak(Box::new(rules)));
+        }
+        if let Some((name, text)) = read(folder, "thresholds.toml")? {
+            let thresholds = policy.thresholds().with(&name, &text)?;
+            policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
         }
         Ok(policy)
     }

@@ -3,6 +3,8 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses. The last pass, `--offline` the
 //! only one, judges and writes every row. Memory holds neither rows nor addresses nor answers: those are in the state.
 
+use std::collections::BTreeMap;
+
 use super::ahead;
 use super::found::{Facts, Found, Whole};
 use super::intake::{Intake, Look};
@@ -117,6 +119,7 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         input: form.name.clone(),
         form: form.sentence(),
         asked: outcome.asked,
+        decisions: outcome.decisions,
         took: now.elapsed,
         unprobed: writing.unprobed,
         shut: outcome.whole.shut,
@@ -214,6 +217,7 @@ fn unasked() -> Outcome {
         whole: Whole { unprobed: Some(Unprobed::Offline), ..Whole::default() },
         dialogues: Vec::new(),
         asked: Asked::default(),
+        decisions: BTreeMap::new(),
         out_of_time: false,
     }
 }

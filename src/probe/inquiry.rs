@@ -318,6 +318,11 @@ impl Inquiry {
         self.ready.len()
     }
 
+    /// Questions are under way.
+    pub fn is_flying(&self) -> bool {
+        self.flying > 0
+    }
+
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
     pub fn demand(&self) -> u32 {
         if self.explores() { 1 } else { u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1) }

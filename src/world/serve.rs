@@ -75,6 +75,8 @@ impl Server {
 
     /// Serves until `stop` is ready. Sessions that are open then are cut, and logged.
     pub async fn run(self, stop: impl Future<Output = ()>) {
+        // Its clock begins now, so that the times in its log can be compared with others.
+        self.world.elapsed();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_udp(self.world.clone(), Arc::new(self.udp)));
         tasks.spawn(serve_tcp(self.world.clone(), self.tcp));

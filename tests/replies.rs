@@ -52,6 +52,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/relayed.txt"),
         include_str!("replies/traps.txt"),
         include_str!("replies/gateways.txt"),
+        include_str!("replies/maillogs.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));

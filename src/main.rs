@@ -52,12 +52,14 @@ fn main() -> ExitCode {
         Command::Man => man(),
     };
     let exit = exit.unwrap_or_else(|error| {
+        // What was typed, or a file's name, is repeated in it and may hold anything.
+        let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
         if log_format == LogFormat::Json {
             let (exit_code, hint) = (error.exit().code(), error.hint());
-            tracing::error!(event = "failed", exit_code, hint, "{error}");
+            tracing::error!(event = "failed", exit_code, hint, "{told}");
             return error.exit();
         }
-        eprintln!("error: {error}");
+        eprintln!("error: {told}");
         if let Some(hint) = error.hint() {
             let indent = if hint.starts_with(' ') { "\n" } else { " " };
             eprintln!("hint:{indent}{hint}");

@@ -77,7 +77,7 @@ pub struct Verify {
     /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
     #[arg(long)]
     pub json: bool,
-    /// Write the run's numbers for Prometheus: a file for node_exporter's textfile collector, readable by everybody.
+    /// Write the run's numbers for Prometheus: a file for `node_exporter`'s textfile collector, readable by everybody.
     #[arg(long, value_name = "FILE.prom")]
     pub metrics_file: Option<PathBuf>,
     /// Exit with 3 when more rows than this stay unknown, as a number or a share.

@@ -1,4 +1,4 @@
-//! The numbers of a run for Prometheus, as node_exporter's textfile collector reads them.
+//! The numbers of a run for Prometheus, as `node_exporter`'s textfile collector reads them.
 //!
 //! Decides: names and labels, which never change their meaning. Must not: contain an address or a domain. The file alone
 //! of all that is written may be read by everybody, because the collector runs as somebody else. A run that failed tells

@@ -190,6 +190,8 @@ pub struct Scheduler {
     open_courses: usize,
     free_courses: Vec<CourseId>,
     sessions: HashMap<SessionId, Session>,
+    /// Those that are idle, the oldest first.
+    idle: BTreeSet<SessionId>,
     next_session: u64,
     next_ask: u64,
     timers: BTreeSet<(Duration, Timer)>,
@@ -216,6 +218,7 @@ impl Scheduler {
             open_courses: 0,
             free_courses: Vec::new(),
             sessions: HashMap::new(),
+            idle: BTreeSet::new(),
             next_session: 0,
             next_ask: 0,
             timers: BTreeSet::new(),
@@ -334,11 +337,7 @@ impl Scheduler {
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        let idle: Vec<SessionId> =
-            self.doors.iter_mut().flat_map(|door| std::mem::take(&mut door.idle)).collect();
-        for session in idle {
-            self.quit(session);
-        }
+        self.let_go();
         for door in &mut self.doors {
             door.courses = Queue::default();
         }

@@ -229,7 +229,7 @@ fn no_log_names_an_address() {
     let cells = list.split([',', '\n', '"']).filter(|cell| cell.contains('@'));
     let named: Vec<&str> = cells.filter(|cell| log.contains(cell.trim())).collect();
     assert!(named.is_empty(), "{named:?}");
-    assert!(!log.contains("@"), "nor anybody else's");
+    assert!(!log.contains('@'), "nor anybody else's");
 }
 
 #[test]
@@ -263,13 +263,13 @@ fn the_readme_lists_the_events_that_there_are() {
 fn what_is_kept_is_for_its_owner_only() {
     let folder = tempfile::tempdir().unwrap();
     verify(folder.path(), &["--state", "kept/state.db"]);
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let permissions = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for made in ["kept", "out"] {
-        let made = folder.path().join(made);
-        assert_eq!(mode(&made), 0o700, "{}", made.display());
-        for entry in std::fs::read_dir(&made).unwrap() {
+        let folder = folder.path().join(made);
+        assert_eq!(permissions(&folder), 0o700, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            assert_eq!(mode(&path), 0o600, "{}", path.display());
+            assert_eq!(permissions(&path), 0o600, "{}", path.display());
         }
     }
 }

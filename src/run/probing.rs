@@ -123,10 +123,11 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// No name server told anything at all: the trouble is not theirs. A few domains may all be broken by themselves.
+    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
+    /// theirs. A few domains may all be broken by themselves.
     fn in_vain(self) -> bool {
         const FEW: u64 = 3;
-        self.domains >= FEW && self.untold == self.domains
+        self.domains >= FEW && self.untold == self.domains && self.connections == 0
     }
 }
 

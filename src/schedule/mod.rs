@@ -294,7 +294,7 @@ impl Scheduler {
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
-            never_catch_all: first.provider.is_known() && share == 0.0,
+            proof: first.provider.proof,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;

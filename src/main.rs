@@ -23,7 +23,7 @@ use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
 use listproof::report::{Gates, card};
-use listproof::run::{self, check::Offline, stop::Stop};
+use listproof::run::{self, check::Offline, stop::Stop, telling::Listing};
 use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
@@ -81,7 +81,7 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
     let in_world = typed.probing.world.is_some();
     let target = typed.output.as_deref().map(target);
     let to_stdout = target == Some(Target::Stdout);
-    let verify = run::verify::Verify {
+    let listing = Listing {
         source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         target,
@@ -93,9 +93,9 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         },
         apply_suggestions: typed.apply_suggestions,
         gates,
-        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
-        quiet: typed.telling.quiet,
     };
+    let settings = Settings::new(typed.probing, VERIFY_WAITS)?;
+    let verify = run::verify::Verify { listing, settings, quiet: typed.telling.quiet };
     let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
     if to_stdout {
         eprint!("{}", summary.text());

@@ -5,6 +5,7 @@
 //! [`repeats`] and [`told`].
 
 pub mod ahead;
+pub mod asking;
 pub mod check;
 pub mod clock;
 pub mod feed;
@@ -16,5 +17,6 @@ pub mod progress;
 pub mod repeats;
 pub mod sockets;
 pub mod stop;
+pub mod telling;
 pub mod told;
 pub mod verify;

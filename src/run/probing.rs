@@ -84,6 +84,7 @@ impl Job {
 }
 
 /// What came of it, besides the facts in the state.
+#[derive(Default)]
 pub struct Outcome {
     /// What holds for all rows.
     pub whole: Whole,

@@ -4,19 +4,65 @@ use std::time::{Duration, SystemTime};
 
 use super::found::{Found, Known};
 use super::intake::Seen;
+use super::telling::Age;
 use crate::address::Address;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::route::Absence;
-use crate::state::StateError;
 use crate::state::journal::Told;
+use crate::state::recall::Settled;
 use crate::state::roster::Fresh;
+use crate::state::{Key, StateError};
 use crate::verdict::evidence::{CatchAll, Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, Record, decide};
 
+/// What is told about a row, and what follows for later runs.
+pub struct Row {
+    /// What is told.
+    pub record: Record,
+    /// How long it holds.
+    pub age: Age,
+    /// What is told about its address otherwise than before.
+    pub retold: Option<Retold>,
+}
+
+/// An address about which something else is told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retold {
+    /// Its domain.
+    pub domain: Key,
+    /// Its local part.
+    pub local: String,
+    /// What is told.
+    pub told: Told,
+}
+
 /// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
 pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
-    let known = found.known(seen)?;
-    Ok(judged(known, risky_roles, found.now()))
+    Ok(row(found, seen, risky_roles)?.record)
+}
+
+/// The same, with what follows for later runs.
+pub fn row(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Row, StateError> {
+    let mut known = found.known(seen)?;
+    let is_asked_about = matches!(known.evidence.form, Form::Fine(_));
+    let settled = known.settled.take();
+    let record = judged(known, risky_roles, found.now());
+    let age = match record.expires_at {
+        _ if !is_asked_about => Age::default(),
+        Some(expires) => Age { fresh_until: Some(expires), oldest: record.checked_at },
+        None => Age { fresh_until: Some(SystemTime::UNIX_EPOCH), oldest: record.checked_at },
+    };
+    let told =
+        Told { reason: record.judgement.reason, checked: record.checked_at, expires: record.expires_at };
+    let is_new = |settled: &Settled| {
+        settled.reason.as_deref() != Some(told.reason.word()) || settled.expires != told.expires
+    };
+    let address = record.address.as_ref().filter(|_| settled.as_ref().is_some_and(is_new));
+    let retold = address.and_then(|address| {
+        let domain = Key::of(address.domain()?.as_str());
+        Some(Retold { domain, local: address.local().to_owned(), told })
+    });
+    Ok(Row { record, age, retold })
 }
 
 fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {

@@ -46,6 +46,13 @@ impl State {
     }
 }
 
+impl State {
+    /// It will be there when the process is gone.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.readers, Readers::Of(_))
+    }
+}
+
 /// A time as it stands in the tables: milliseconds since 1970.
 fn millis(at: SystemTime) -> i64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();

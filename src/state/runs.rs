@@ -24,15 +24,6 @@ pub struct Begun {
     pub gathered: bool,
 }
 
-/// How a run over a list ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Nothing that servers said in it is judged.
-    pub shut: Option<&'static str>,
-    /// Keys of the lanes at which too many mailboxes vanished at once.
-    pub anomalies: Vec<String>,
-}
-
 impl State {
     /// Goes on with the interrupted run over this list, or begins one. `anew` drops an interrupted one.
     pub fn begin(
@@ -89,9 +80,24 @@ impl State {
     }
 
     /// Nothing is left to ask in this run, or nothing more will be.
-    pub fn end(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
+    pub fn end<'a>(
+        &mut self,
+        run: RunId,
+        now: SystemTime,
+        shut: Option<&str>,
+        anomalies: impl Iterator<Item = &'a str>,
+        fresh_until: Option<SystemTime>,
+        oldest: Option<SystemTime>,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         self.drop_run(run, now)?;
+        let anomalies: Vec<&str> = anomalies.collect();
+        // Where nothing grows old, nothing ever needs to be asked again.
+        let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
+        self.db.execute(
+            "UPDATE run SET shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
+            params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
+        )?;
         self.commit()
     }
 

@@ -17,6 +17,7 @@ pub mod render;
 use crate::policy::replies::{Context, Meaning, ReplyRules};
 use crate::reason::Confidence;
 use crate::smtp::Stage;
+use crate::smtp::reply::clean;
 use advice::Advice;
 use find::Failure;
 use render::Tally;
@@ -50,7 +51,11 @@ pub struct Explanation<'a> {
 impl<'a> Explainer<'a> {
     /// Explains one failure. Where the step is not known it may have been any, so that words about a message count as such.
     /// Where the host is not known, an operator's link in its own words tells whose they are.
-    pub fn judge(&self, failure: Failure) -> Explanation<'a> {
+    pub fn judge(&self, mut failure: Failure) -> Explanation<'a> {
+        // The reply is clean already; what else is shown has come from a stranger too.
+        for shown in [&mut failure.host, &mut failure.recipient].into_iter().flatten() {
+            *shown = clean(shown);
+        }
         let provider = match &failure.host {
             Some(host) => (self.operator_of)(host),
             None => find::hosts_in(&failure.reply)

@@ -6,7 +6,6 @@ use super::Explanation;
 use super::find::Failure;
 use crate::reason::{Cause, Fault};
 use crate::smtp::Reply;
-use crate::smtp::reply::clean;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -25,7 +24,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = writeln!(card, "  {name:<10} {value}");
     };
     if let Some(recipient) = &failure.recipient {
-        row("to", &clean(recipient));
+        row("to", recipient);
     }
     row("means", cause.sentence());
     row("fault", fault_phrase(cause.fault()));
@@ -54,7 +53,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
         let _ = write!(codes, ", at {}", stage.word());
     }
     if let Some(host) = &failure.host {
-        let _ = write!(codes, ", {}", clean(host));
+        let _ = write!(codes, ", {host}");
     }
     if let Some(provider) = provider {
         let _ = write!(codes, " ({provider})");

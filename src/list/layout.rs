@@ -52,6 +52,11 @@ impl Layout {
         let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
         let delimiter = form.delimiter();
         let mut header = form.header.clone();
+        if form.kind == Kind::Lines {
+            // One cell, whatever stands in it, as in the rows.
+            header.clear();
+            cell::write(&mut header, &String::from_utf8_lossy(&form.header), delimiter);
+        }
         for (index, name) in form.columns.iter().enumerate().skip(form.header_cells) {
             if index > 0 {
                 header.push(delimiter);

@@ -12,6 +12,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const LADDER: [Duration; 3] =
     [Duration::from_secs(5 * 60), Duration::from_secs(15 * 60), Duration::from_secs(60 * 60)];
 
+/// The same after answers about our pace: most servers count by the minute.
+const PACE_LADDER: [Duration; 3] = [MINUTE, LADDER[0], LADDER[1]];
+
 /// The tail that a run may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
@@ -29,15 +32,16 @@ impl Patience {
         told: Option<Duration>,
         waited: Duration,
     ) -> Option<Duration> {
-        let limit = match cause.retry() {
-            Retry::AsTold | Retry::Later | Retry::Slower | Retry::Hour => LADDER.len(),
-            Retry::Once => 1,
-            _ => 0,
+        let (ladder, limit) = match cause.retry() {
+            Retry::AsTold | Retry::Later | Retry::Hour => (LADDER, LADDER.len()),
+            Retry::Slower => (PACE_LADDER, PACE_LADDER.len()),
+            Retry::Once => (LADDER, 1),
+            _ => return None,
         };
         if tries == 0 || tries > limit {
             return None;
         }
-        let wait = told.map_or(LADDER[tries - 1], |told| told.max(MINUTE / 6));
+        let wait = told.map_or(ladder[tries - 1], |told| told.max(MINUTE / 6));
         (waited + wait <= self.max_wait).then_some(wait)
     }
 }
@@ -55,6 +59,14 @@ mod tests {
         assert_eq!(again(2, None, 5 * MINUTE), Some(15 * MINUTE));
         assert_eq!(again(3, None, 20 * MINUTE), None, "an hour is more than the tail allows");
         assert_eq!(again(1, Some(60 * MINUTE), Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_server_that_found_us_too_fast_is_asked_again_after_a_minute() {
+        let patience = Patience { max_wait: 30 * MINUTE };
+        let again = |tries, waited| patience.again_in(Cause::RateLimited, tries, None, waited);
+        assert_eq!(again(1, Duration::ZERO), Some(MINUTE));
+        assert_eq!(again(2, MINUTE), Some(5 * MINUTE));
     }
 
     #[test]

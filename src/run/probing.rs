@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 use tokio::time::sleep_until;
 
 use super::feed::Feed;
@@ -25,6 +25,7 @@ use crate::policy::replies::Context;
 use crate::policy::{Pace, Policy};
 use crate::probe::Patience;
 use crate::probe::inquiry::Target;
+use crate::reason::Finding;
 use crate::route::{self, Route};
 use crate::schedule::{self, Action, Heard, Opening, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
@@ -119,6 +120,7 @@ pub struct Asked {
 struct Held {
     opening: Opening,
     orders: mpsc::Sender<smtp::session::Order>,
+    task: task::Id,
 }
 
 type Dialogue = Option<(Domain, Transcript)>;
@@ -165,7 +167,10 @@ pub async fn ask(
             Some(looked_up) = lookups.join_next() => if let Ok((key, domain, route)) = looked_up {
                 run.looked_up(key, &domain, route)?;
             },
-            Some(over) = sessions.join_next() => run.outcome.dialogues.extend(over.ok().flatten()),
+            Some(over) = sessions.join_next_with_id() => match over {
+                Ok((_, dialogue)) => run.outcome.dialogues.extend(dialogue),
+                Err(fault) => run.lost(fault.id()),
+            },
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
                 run.outcome.out_of_time = true;
@@ -379,8 +384,7 @@ impl<'a> Run<'a> {
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.job.network.clone(), tell.clone(), self.job.trace);
         let Opening { host, address, tls, .. } = opening.clone();
-        self.held.insert(session, Held { opening, orders });
-        sessions.spawn(async move {
+        let task = sessions.spawn(async move {
             let call = Call {
                 host: &host,
                 to: SocketAddr::new(address, network.smtp_port),
@@ -398,6 +402,18 @@ impl<'a> Run<'a> {
             hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
+        self.held.insert(session, Held { opening, orders, task: task.id() });
+    }
+
+    /// A session's task failed inside, or was cut. One that told its end is gone already; any other has broken.
+    fn lost(&mut self, task: task::Id) {
+        let Some(session) = self.held.iter().find(|(_, held)| held.task == task).map(|(session, _)| *session)
+        else {
+            return;
+        };
+        self.held.remove(&session);
+        tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
+        self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), self.job.network.clock.now());
     }
 
     /// Hands an order to a session. One that is gone already will report its end.
@@ -427,3 +443,6 @@ impl<'a> Run<'a> {
         self.scheduler.hear(session, heard, self.job.network.clock.now());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,8 +31,14 @@ impl Lab {
     /// Starts name servers and mail servers of all scenarios and waits until they listen.
     pub(crate) fn up(scenarios: Vec<Scenario>) -> Result<Lab, String> {
         let mut records = String::new();
-        let mut hosts = HashMap::new();
+        let (mut hosts, mut owners) = (HashMap::new(), HashMap::new());
         for scenario in &scenarios {
+            for name in scenario.zone.lines().filter_map(|record| record.split_whitespace().next()) {
+                let owner = *owners.entry(name).or_insert(&scenario.name);
+                if *owner != scenario.name {
+                    return Err(format!("`{owner}` and `{}` both have records of `{name}`", scenario.name));
+                }
+            }
             records.push_str(&scenario.zone);
             records.push('\n');
             if scenario.missing_program().is_some() {
@@ -48,19 +54,16 @@ impl Lab {
         }
         let mut others = names::up(Path::new(SCRATCH), &records)?;
         if namespace::program("openssl").is_some() {
-            servers::certificate()?;
+            servers::certificates()?;
         }
         if namespace::program("postgrey").is_some() {
             others.push(servers::postgrey()?);
         }
         let mut running = HashMap::new();
         for scenario in &scenarios {
-            let postfix =
-                scenario.postfix.iter().map(|(host, lines)| (servers::postfix as Start, host, lines));
-            let exim = scenario.exim.iter().map(|(host, lines)| (servers::exim as Start, host, lines));
-            for (start, host, lines) in postfix.chain(exim) {
+            for (program, host, config) in scenario.servers() {
                 if let Some(address) = hosts.get(host) {
-                    running.insert(host.clone(), start(host, address, lines)?);
+                    running.insert(host.to_owned(), program.start(host, address, config)?);
                 }
             }
         }
@@ -84,7 +87,8 @@ impl Lab {
     pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
         let (scenario, _turn) = self.turn(index);
         for lookup in &scenario.lookups {
-            let heard = names::mx(&lookup.mx).map_err(|error| format!("`{}`: {error}", lookup.mx))?;
+            let heard = names::mx(&lookup.mx)
+                .map_err(|error| format!("`{}`: {error}\n{}", lookup.mx, names::last_words()))?;
             if heard != lookup.hears {
                 return Err(format!("MX of `{}`: {heard}, not {}", lookup.mx, lookup.hears));
             }
@@ -120,8 +124,6 @@ impl Lab {
         canaries.must_be_silent()
     }
 }
-
-type Start = fn(&str, &str, &str) -> Result<Server, String>;
 
 fn expected(address: &str, reason: &str) -> Option<Judged> {
     let verdict = Reason::from_word(reason)?.verdict();

@@ -5,11 +5,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use crate::namespace::{Client, NAME_SERVERS};
+use crate::namespace::{Client, NAME_SERVERS, SCRATCH};
 use crate::servers::Server;
 
 /// The resolver that `/etc/resolv.conf` names.
@@ -17,6 +19,9 @@ const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53
 
 /// The longest that unbound takes to give up on a domain whose name servers are silent.
 const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long the slow name server thinks.
+const DELAY: Duration = Duration::from_millis(200);
 
 /// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
 fn ground() -> String {
@@ -27,6 +32,8 @@ fn ground() -> String {
          ns.lab.test. A {NAME_SERVERS}.53\n\
          refusing.lab.test. A {NAME_SERVERS}.54\n\
          silent.lab.test. A {NAME_SERVERS}.55\n\
+         slow.lab.test. A {NAME_SERVERS}.57\n\
+         child.lab.test. A {NAME_SERVERS}.58\n\
          lab.test. MX 10 probe.lab.test.\n\
          lab.test. TXT \"v=spf1 a:probe.lab.test -all\"\n"
     );
@@ -57,12 +64,23 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         let file = folder.join(file);
         std::fs::write(&file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
     };
-    write("root.zone", ground() + records)?;
+    let root = ground() + records;
+    // What is delegated stands in the same text, for the servers that it is delegated to.
+    let child: String = root.split_inclusive('\n').filter(|line| !is_delegation(line)).collect();
+    write("root.zone", root)?;
+    write("child.zone", child)?;
     write("refusing.zone", "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned())?;
+    write(
+        "inventing.zone",
+        "$ORIGIN .\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n* MX 0 .\n* A 198.51.100.7\n".to_owned(),
+    )?;
     let mut servers = Vec::new();
-    for (name, address, zone) in
-        [("root", "53", "."), ("refusing", "54", "nothing.test."), ("inventing", "56", ".")]
-    {
+    for (name, address, zone) in [
+        ("root", "53", "."),
+        ("refusing", "54", "nothing.test."),
+        ("inventing", "56", "."),
+        ("child", "58", "."),
+    ] {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
         servers.push(Server::start(
             "nsd",
@@ -71,12 +89,39 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
             &format!("{NAME_SERVERS}.{address}:53"),
         )?);
     }
+    slow().map_err(|error| format!("can't start the slow name server: {error}"))?;
     write("unbound.conf", resolver(folder))?;
     servers.push(Server::start("unbound", &["-d", "-c", "unbound.conf"], folder, &RESOLVER.to_string())?);
     for server in &mut servers {
         server.wait_until_listening()?;
     }
     Ok(servers)
+}
+
+fn is_delegation(record: &str) -> bool {
+    let mut words = record.split_whitespace();
+    words.next() != Some("@") && words.next() == Some("NS")
+}
+
+/// Hands questions on, and the answers back after [`DELAY`].
+fn slow() -> io::Result<()> {
+    let door = Arc::new(UdpSocket::bind(format!("{NAME_SERVERS}.57:53"))?);
+    thread::spawn(move || {
+        let mut question = [0; 512];
+        while let Ok((length, client)) = door.recv_from(&mut question) {
+            let (door, question) = (Arc::clone(&door), question[..length].to_vec());
+            thread::spawn(move || -> io::Result<usize> {
+                let to_child = UdpSocket::bind(format!("{NAME_SERVERS}.57:0"))?;
+                to_child.connect(format!("{NAME_SERVERS}.58:53"))?;
+                to_child.send(&question)?;
+                let mut answer = [0; 4096];
+                let length = to_child.recv(&mut answer)?;
+                thread::sleep(DELAY);
+                door.send_to(&answer[..length], client)
+            });
+        }
+    });
+    Ok(())
 }
 
 fn authority(folder: &Path, name: &str, address: &str, zone: &str) -> String {
@@ -97,13 +142,22 @@ fn resolver(folder: &Path) -> String {
     format!(
         "server:\n  interface: 127.0.0.1\n  access-control: 127.0.0.0/8 allow\n  username: \"\"\n  \
          chroot: \"\"\n  directory: \"{folder}\"\n  pidfile: \"{folder}/unbound.pid\"\n  use-syslog: no\n  \
-         module-config: \"iterator\"\n  do-ip6: no\n  num-threads: 1\n  \
+         module-config: \"iterator\"\n  do-ip6: no\n  num-threads: 1\n  incoming-num-tcp: 100\n  \
          local-zone: \"test.\" nodefault\n  local-zone: \"invalid.\" nodefault\n  \
          local-zone: \"10.in-addr.arpa.\" nodefault\n\
          remote-control:\n  control-enable: no\n\
          stub-zone:\n  name: \".\"\n  stub-addr: {NAME_SERVERS}.53\n"
     )
 }
+
+/// What the resolver wrote last.
+pub(crate) fn last_words() -> String {
+    let log = Path::new(SCRATCH).join(format!("unbound-{RESOLVER}.log"));
+    std::fs::read_to_string(log).unwrap_or_default()
+}
+
+/// The bit of an answer that did not fit.
+const TRUNCATED: u8 = 2;
 
 /// Asks the resolver for the MX records of a name: the response code, after `NOERROR` the number of records.
 pub(crate) fn mx(name: &str) -> io::Result<String> {
@@ -113,14 +167,21 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
         question.extend(label.as_bytes());
     }
     question.extend([0, 0, 15, 0, 1]);
-    let mut stream = TcpStream::connect(RESOLVER)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
-    stream.write_all(&question)?;
-    let mut head = [0; 14];
-    stream.read_exact(&mut head)?;
-    let answers = u16::from_be_bytes([head[8], head[9]]);
-    Ok(match head[5] & 15 {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.send_to(&question, RESOLVER)?;
+    let mut head = [0; 512];
+    socket.recv(&mut head)?;
+    if head[2] & TRUNCATED != 0 {
+        let mut stream = TcpStream::connect(RESOLVER)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
+        stream.write_all(&question)?;
+        stream.read_exact(&mut head[..2])?;
+        stream.read_exact(&mut head[..12])?;
+    }
+    let answers = u16::from_be_bytes([head[6], head[7]]);
+    Ok(match head[3] & 15 {
         0 => format!("NOERROR {answers}"),
         2 => "SERVFAIL".to_owned(),
         3 => "NXDOMAIN".to_owned(),

@@ -4,6 +4,7 @@
 //! one sentence that says what is missing; whether that is a failure of the test is for the caller to say.
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,10 @@ pub(crate) const SCRATCH: &str = "/var/spool/postfix";
 
 /// What a lab can't do without.
 const PROGRAMS: [&str; 6] = ["unshare", "mount", "ip", "nsd", "unbound", "postconf"];
+
+/// Users on which servers insist that are unpacked rather than installed: their packages exclude Postfix's. Where a user
+/// exists its own line comes first and counts.
+const USERS: [&str; 3] = ["Debian-exim", "opensmtpd", "opensmtpq"];
 
 const UNSHARE: [&str; 5] = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
 
@@ -87,19 +92,29 @@ pub(crate) fn furnish() -> Result<(), String> {
     }
     run(&format!("ip route add local {NAME_SERVERS}.0/24 dev lo"))?;
     // Nobody must be found here; who is asked there anyway shall reach a canary and not an error.
-    for network in ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "192.168.0.0/16"] {
+    for network in
+        ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
+    {
         run(&format!("ip route add local {network} dev lo"))?;
+    }
+    let write =
+        |setting: &str| fs::write(setting, "1").map_err(|error| format!("can't set `{setting}`: {error}"));
+    write("/proc/sys/net/ipv6/ip_nonlocal_bind")?;
+    for network in ["64:ff9b::/96", "2002::/16", "fc00::/7", "fe80::/10"] {
+        run(&format!("ip -6 route add local {network} dev lo"))?;
     }
     overlay("resolv.conf", "nameserver 127.0.0.1\n")?;
     overlay("hosts", "127.0.0.1 localhost\n")?;
-    // Exim insists on its user even if told to run as another, and is unpacked rather than installed where Postfix
-    // is: the two packages exclude each other. Where the user exists its own line comes first and counts.
-    for (file, line) in
-        [("passwd", "Debian-exim:x:64999:64999::/:/bin/false"), ("group", "Debian-exim:x:64999:")]
-    {
-        let known = fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default();
-        overlay(file, &format!("{}\n{line}\n", known.trim_end()))?;
+    let known = |file: &str| {
+        fs::read_to_string(Path::new("/etc").join(file)).unwrap_or_default().trim_end().to_owned()
+    };
+    let (mut users, mut groups) = (known("passwd"), known("group"));
+    for (number, name) in (64990..).zip(USERS) {
+        let _ = write!(users, "\n{name}:x:{number}:{number}::/:/bin/false");
+        let _ = write!(groups, "\n{name}:x:{number}:");
     }
+    overlay("passwd", &(users + "\n"))?;
+    overlay("group", &(groups + "\n"))?;
     Ok(())
 }
 
@@ -110,8 +125,8 @@ fn overlay(file: &str, text: &str) -> Result<(), String> {
     run(&format!("mount --bind {} /etc/{file}", ours.display()))
 }
 
-/// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is
-/// silent, `.56` has an answer for every name.
+/// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is silent, `.56` has an
+/// answer for every name, `.58` serves what is delegated to it, and `.57` the same, slowly.
 pub(crate) const NAME_SERVERS: &str = "11.0.0";
 
 /// As whom the servers of a scenario see us.

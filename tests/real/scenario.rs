@@ -7,6 +7,7 @@ use listproof::reason::Reason;
 use serde::Deserialize;
 
 use crate::namespace::{self, Client};
+use crate::servers::Program;
 
 /// One file of `scenarios/`.
 #[derive(Clone, Debug, Deserialize)]
@@ -15,7 +16,7 @@ pub(crate) struct Scenario {
     /// The file's name, a sentence.
     #[serde(skip)]
     pub(crate) name: String,
-    /// Programs beyond Postfix and the name servers.
+    /// Programs beyond the mail servers and the name servers.
     #[serde(default)]
     needs: Vec<String>,
     /// As whom the servers see us.
@@ -40,10 +41,19 @@ pub(crate) struct Scenario {
     pub(crate) zone: String,
     /// Host name -> lines for its `main.cf`.
     #[serde(default)]
-    pub(crate) postfix: BTreeMap<String, String>,
+    postfix: BTreeMap<String, String>,
     /// Host name -> its whole Exim configuration.
     #[serde(default)]
-    pub(crate) exim: BTreeMap<String, String>,
+    exim: BTreeMap<String, String>,
+    /// Host name -> lines for its `smtpd.conf`.
+    #[serde(default)]
+    opensmtpd: BTreeMap<String, String>,
+    /// Host name -> its plugin.
+    #[serde(default)]
+    haraka: BTreeMap<String, String>,
+    /// Host name -> its handler.
+    #[serde(default)]
+    aiosmtpd: BTreeMap<String, String>,
     /// Addresses at which somebody counts the connections to port 25; there must be none.
     #[serde(default)]
     pub(crate) canary: Vec<String>,
@@ -117,9 +127,23 @@ impl Scenario {
         Ok(scenario)
     }
 
+    /// The mail servers: program, host and configuration.
+    pub(crate) fn servers(&self) -> impl Iterator<Item = (Program, &str, &str)> {
+        let programs = [
+            (Program::Postfix, &self.postfix),
+            (Program::Exim, &self.exim),
+            (Program::OpenSmtpd, &self.opensmtpd),
+            (Program::Haraka, &self.haraka),
+            (Program::Aiosmtpd, &self.aiosmtpd),
+        ];
+        programs.into_iter().flat_map(|(program, hosts)| {
+            hosts.iter().map(move |(host, config)| (program, host.as_str(), config.as_str()))
+        })
+    }
+
     /// The hosts with a mail server.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &str> {
-        self.postfix.keys().chain(self.exim.keys()).map(String::as_str)
+        self.servers().map(|(_, host, _)| host)
     }
 
     /// The host that is asked by hand about a row.
@@ -134,7 +158,8 @@ impl Scenario {
 
     /// The first program that this scenario needs and this machine lacks.
     pub(crate) fn missing_program(&self) -> Option<&str> {
-        let mut needed = self.needs.iter().map(String::as_str);
+        let servers = self.servers().map(|(program, ..)| program.executable());
+        let mut needed = self.needs.iter().map(String::as_str).chain(servers);
         needed.find(|name| namespace::program(name).is_none())
     }
 }

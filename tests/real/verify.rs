@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::scenario::Scenario;
 
 /// The most that one scenario may take, in `timeout`'s words.
-const PATIENCE: &str = "120s";
+const PATIENCE: &str = "240s";
 
 /// What the results say about one row.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,28 +7,30 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
+use listproof::address::Address;
 use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
-use listproof::report::{Gates, card};
+use listproof::report::{Gates, Summary, card, stats};
 use listproof::run::{self, check::Offline, stop::Stop, telling::Listing};
 use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
+use listproof::state::{State, Universe, default_file};
 use listproof::verdict::Record;
 
 /// How long `verify` waits for greylisting and other passing trouble.
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Verify(typed) => verify(typed),
         Command::Check(typed) => check(&typed),
+        Command::Report(typed) => report(typed),
+        Command::State(typed) => state(typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
@@ -61,30 +65,37 @@ fn main() -> ExitCode {
 
 fn verify(typed: Verify) -> Result<Exit, Error> {
     log(&typed.telling);
+    let in_world = typed.probing.world.is_some();
+    let listing = listing(typed.listing)?;
+    let to_stdout = listing.target == Some(Target::Stdout);
+    let quiet = typed.telling.quiet;
+    let settings = Settings::new(typed.probing, VERIFY_WAITS)?;
+    let verify = run::verify::Verify { listing, settings, quiet };
+    let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
+    Ok(tell(&summary, to_stdout, quiet))
+}
+
+/// The summary goes to stdout, unless the results do.
+fn tell(summary: &Summary, results_to_stdout: bool, quiet: bool) -> Exit {
+    if results_to_stdout {
+        eprint!("{}", summary.text());
+    } else if !quiet {
+        print!("{}", summary.text());
+    }
+    summary.exit
+}
+
+fn listing(typed: cli::Listing) -> Result<Listing, Error> {
     let usage = |what: &str| {
         let hint = format!("see `listproof verify --help` for {what}");
         move |message: String| Error::Usage { message, hint }
     };
-    let gates = Gates {
-        max_unknown: typed
-            .max_unknown
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(usage("--max-unknown"))?,
-        fail_if: typed
-            .fail_if
-            .iter()
-            .map(|text| text.parse())
-            .collect::<Result<_, _>>()
-            .map_err(usage("--fail-if"))?,
-    };
-    let in_world = typed.probing.world.is_some();
-    let target = typed.output.as_deref().map(target);
-    let to_stdout = target == Some(Target::Stdout);
-    let listing = Listing {
+    let max_unknown = typed.max_unknown.map(|text| text.parse()).transpose();
+    let fail_if = typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+    Ok(Listing {
         source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
-        target,
+        target: typed.output.as_deref().map(target),
         writing: WriteOptions {
             columns: typed.columns,
             dialect: typed.dialect,
@@ -92,17 +103,61 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
             ..WriteOptions::default()
         },
         apply_suggestions: typed.apply_suggestions,
-        gates,
+        gates: Gates {
+            max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
+            fail_if: fail_if.map_err(usage("--fail-if"))?,
+        },
+    })
+}
+
+fn report(typed: cli::Report) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let file = kept(typed.kept)?;
+    let listing = listing(typed.listing)?;
+    let to_stdout = listing.target == Some(Target::Stdout);
+    let report = run::report::Report {
+        listing,
+        policy: Policy::of(typed.policy.as_deref())?,
+        risky_roles: typed.risky_roles,
+        rejudge: typed.rejudge,
     };
-    let settings = Settings::new(typed.probing, VERIFY_WAITS)?;
-    let verify = run::verify::Verify { listing, settings, quiet: typed.telling.quiet };
-    let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
-    if to_stdout {
-        eprint!("{}", summary.text());
-    } else if !typed.telling.quiet {
-        print!("{}", summary.text());
+    let summary = run::report::report(report, &file)?;
+    Ok(tell(&summary, to_stdout, typed.telling.quiet))
+}
+
+fn kept(typed: cli::Kept) -> Result<PathBuf, Error> {
+    Ok(typed.state.map_or_else(|| default_file(&Universe::internet()), Ok)?)
+}
+
+fn state(typed: cli::State) -> Result<Exit, Error> {
+    let now = run::clock::Clock::system().now().wall;
+    match typed {
+        cli::State::Stats { kept: file } => {
+            let file = kept(file)?;
+            print!("{}", stats::text(&file, &State::read_only(&file)?.stats()?));
+        }
+        cli::State::Prune { older_than, kept: file } => {
+            let before = now.checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+            let (addresses, answers) = State::of_owner(&kept(file)?, now)?.prune(before)?;
+            println!("deleted {addresses} addresses and {answers} answers");
+        }
+        cli::State::Forget { address, kept: file } => {
+            let was_known = State::of_owner(&kept(file)?, now)?.forget(&one_address(&address)?)?;
+            println!("{}", if was_known { "forgotten" } else { "nothing was known" });
+        }
+        cli::State::Export { address, kept: file } => {
+            let known = State::read_only(&kept(file)?)?.export(&one_address(&address)?)?;
+            println!("{:#}", known.unwrap_or_default());
+        }
     }
-    Ok(summary.exit)
+    Ok(Exit::Finished)
+}
+
+fn one_address(text: &str) -> Result<Address, Error> {
+    Address::parse(text).map_err(|fault| Error::Usage {
+        message: format!("`{text}` is not an address: {}", fault.kind.word()),
+        hint: "write it as the list's results have it, in `email_normalized`".to_owned(),
+    })
 }
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.

@@ -26,6 +26,11 @@ pub enum Command {
     Verify(Verify),
     /// Verify one or a few addresses and show what was said.
     Check(Check),
+    /// Write the files of a list again from what is known, asking nobody; replies are read by the rules of today.
+    Report(Report),
+    /// Look after what is kept of earlier runs.
+    #[command(subcommand)]
+    State(State),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
     Explain(Explain),
     /// Look at the policy data: what is loaded, and which rule wins on a reply.
@@ -47,6 +52,20 @@ pub enum Command {
 /// `listproof verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
+    /// The list and the outputs.
+    #[command(flatten)]
+    pub listing: Listing,
+    /// How to probe.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// A list, and what is to be written about it.
+#[derive(Debug, Args)]
+pub struct Listing {
     /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
     pub input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
@@ -78,12 +97,73 @@ pub struct Verify {
     /// Exit with 4 when this holds, for example `undeliverable>5%`; may be given again.
     #[arg(long, value_name = "VERDICT>N%")]
     pub fail_if: Vec<String>,
-    /// How to probe.
+}
+
+/// `listproof report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The list and the outputs.
     #[command(flatten)]
-    pub probing: Probing,
+    pub listing: Listing,
+    /// Also write what the rules of today say into the state.
+    #[arg(long)]
+    pub rejudge: bool,
+    /// Where the facts are.
+    #[command(flatten)]
+    pub kept: Kept,
+    /// Role addresses (info@, sales@) are risky instead of just flagged.
+    #[arg(long)]
+    pub risky_roles: bool,
+    /// Your own policy files: they add to the shipped ones or replace entries.
+    #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+    pub policy: Option<PathBuf>,
     /// What to tell.
     #[command(flatten)]
     pub telling: Telling,
+}
+
+/// `listproof state`.
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Tell what is in it.
+    Stats {
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Delete what is old.
+    Prune {
+        /// What is older than this.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        older_than: Duration,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Delete everything that is known about an address.
+    Forget {
+        /// Which.
+        address: String,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Print everything that is known about an address, as JSON.
+    Export {
+        /// Which.
+        address: String,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+}
+
+/// Where facts were kept.
+#[derive(Debug, Args)]
+pub struct Kept {
+    /// The file [default: the one that runs on the Internet use].
+    #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
 }
 
 /// `listproof check`.

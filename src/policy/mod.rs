@@ -4,6 +4,7 @@
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
 //! adds to the shipped data or replaces entries by id.
 
+pub mod lifetimes;
 pub mod lists;
 pub mod providers;
 pub mod replies;
@@ -11,6 +12,7 @@ pub mod replies;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use lifetimes::Lifetimes;
 use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
@@ -20,6 +22,7 @@ use replies::{ReplyRules, RuleFile};
 pub struct Policy {
     own_providers: Option<&'static Providers>,
     own_replies: Option<&'static ReplyRules>,
+    own_lifetimes: Option<&'static Lifetimes>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
 }
@@ -27,7 +30,7 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy { own_providers: None, own_replies: None, lists: Lists::built_in() }
+        Policy { own_providers: None, own_replies: None, own_lifetimes: None, lists: Lists::built_in() }
     }
 
     /// Who runs which hosts, and how gently they are asked.
@@ -38,6 +41,11 @@ impl Policy {
     /// What replies mean.
     pub fn replies(&self) -> &'static ReplyRules {
         self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// How long facts hold.
+    pub fn lifetimes(&self) -> &'static Lifetimes {
+        self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
     }
 
     /// What comes with the program, changed by a user's folder if there is one.
@@ -58,6 +66,11 @@ impl Policy {
         if let Some((name, text)) = read(folder, "replies.toml")? {
             let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
             policy.own_replies = Some(Box::leak(Box::new(rules)));
+        }
+        if let Some((name, text)) = read(folder, "lifetimes.toml")? {
+            let mut lifetimes = policy.lifetimes().clone();
+            lifetimes.extend(&name, &text)?;
+            policy.own_lifetimes = Some(Box::leak(Box::new(lifetimes)));
         }
         Ok(policy)
     }

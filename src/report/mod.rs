@@ -2,6 +2,7 @@
 
 pub mod card;
 pub mod gate;
+pub mod stats;
 pub mod summary;
 
 pub use gate::{Gate, Gates};

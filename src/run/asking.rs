@@ -21,7 +21,7 @@ use crate::state::State;
 use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
-use crate::verdict::evidence::Form;
+use crate::verdict::evidence::{Form, Unprobed};
 
 /// A run that asks, with its state.
 pub struct Asking {
@@ -58,7 +58,8 @@ impl Asking {
     /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
     pub async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
         if self.all_known {
-            return Ok(Outcome::default());
+            let unprobed = Some(if self.job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
+            return Ok(Outcome { whole: Whole { unprobed, ..Whole::default() }, ..Outcome::default() });
         }
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;

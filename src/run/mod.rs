@@ -15,6 +15,7 @@ pub mod network;
 pub mod probing;
 pub mod progress;
 pub mod repeats;
+pub mod report;
 pub mod sockets;
 pub mod stop;
 pub mod telling;

@@ -274,7 +274,7 @@ impl<'a> Run<'a> {
         let known = self.state.recall(self.job.policy).route(domain)?;
         let is_fresh = |known: &LookedUp| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
-            told::is_route_fresh(&fact, known.at, self.fresh)
+            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), self.fresh)
         };
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
@@ -346,7 +346,7 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let now = self.job.network.clock.now().wall;
-        let told = told::in_short(&address, inquired, now);
+        let told = told::in_short(&address, inquired, self.job.policy.lifetimes(), now);
         self.state.write_settled(self.begun.id, (place, &address), inquired, told, now)?;
         self.progress.tell(1, self.held.len());
         Ok(())

@@ -35,6 +35,13 @@ pub struct Listing {
     pub gates: Gates,
 }
 
+impl Listing {
+    /// Opens the list.
+    pub fn open(&self) -> Result<List, Error> {
+        Ok(crate::list::open(&self.source, &self.reading)?)
+    }
+}
+
 /// A list that is open, with its outputs.
 pub struct Open {
     /// The list.
@@ -86,9 +93,8 @@ struct Outcome {
 }
 
 impl Open {
-    /// Opens the list and prepares the outputs. `unprobed`: mailboxes are not asked about.
-    pub fn of(listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
-        let list = crate::list::open(&listing.source, &listing.reading)?;
+    /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
+    pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
         let form = list.form();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = listing.target.unwrap_or_else(|| Target::Folder(form.default_folder()));

@@ -1,12 +1,13 @@
 //! From evidence to what is told about a row.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::found::{Found, Known};
 use super::intake::Seen;
 use super::telling::Age;
 use crate::address::Address;
-use crate::reason::{Finding, Reason, Verdict};
+use crate::policy::lifetimes::Lifetimes;
+use crate::reason::{Finding, Verdict};
 use crate::route::Absence;
 use crate::state::journal::Told;
 use crate::state::recall::Settled;
@@ -46,7 +47,7 @@ pub fn row(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Row, Stat
     let mut known = found.known(seen)?;
     let is_asked_about = matches!(known.evidence.form, Form::Fine(_));
     let settled = known.settled.take();
-    let record = judged(known, risky_roles, found.now());
+    let record = judged(known, risky_roles, found.lifetimes(), found.now());
     let age = match record.expires_at {
         _ if !is_asked_about => Age::default(),
         Some(expires) => Age { fresh_until: Some(expires), oldest: record.checked_at },
@@ -65,7 +66,7 @@ pub fn row(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Row, Stat
     Ok(Row { record, age, retold })
 }
 
-fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
+fn judged(known: Known, risky_roles: bool, lifetimes: &Lifetimes, now: SystemTime) -> Record {
     let Known { evidence, provider, looked_up, .. } = known;
     let (mut judgement, grounds) = decide(&evidence, now);
     if risky_roles && evidence.kinds.role == Some(true) && judgement.reason.verdict() == Verdict::Deliverable
@@ -79,7 +80,7 @@ fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
     };
     // What the DNS said is evidence too.
     let checked_at = heard_at.or(looked_up);
-    let lifetime = lifetime(judgement.reason);
+    let lifetime = lifetimes.of(judgement.reason);
     let Evidence { form, kinds, slip, inquiry, .. } = evidence;
     Record {
         expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
@@ -101,7 +102,7 @@ fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
 }
 
 /// What is told about an address that was asked about, as far as its row and the rest of the run do not matter.
-pub fn in_short(address: &Address, inquired: &Inquired, now: SystemTime) -> Told {
+pub fn in_short(address: &Address, inquired: &Inquired, lifetimes: &Lifetimes, now: SystemTime) -> Told {
     let evidence = Evidence {
         form: Form::Fine(address.clone()),
         kinds: Kinds::default(),
@@ -111,37 +112,20 @@ pub fn in_short(address: &Address, inquired: &Inquired, now: SystemTime) -> Told
     };
     let (judgement, grounds) = decide(&evidence, now);
     let checked = grounds.map(|grounds| grounds.at);
-    let lifetime = lifetime(judgement.reason);
+    let lifetime = lifetimes.of(judgement.reason);
     let expires = checked.zip(lifetime).map(|(at, lifetime)| at + lifetime);
     Told { reason: judgement.reason, checked, expires }
 }
 
 /// May a route that was looked up at that time be used again? One that is no answer may not.
-pub fn is_route_fresh(route: &RouteFact, at: SystemTime, fresh: Fresh) -> bool {
+pub fn is_route_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: Fresh) -> bool {
     let lifetime = match route {
-        RouteFact::Hosts { .. } => Some(Duration::from_secs(86_400)),
-        RouteFact::NullMx => lifetime(Finding::NullMx.into()),
-        RouteFact::Absent(Absence::NoSuchDomain) => lifetime(Finding::DomainNotFound.into()),
-        RouteFact::Absent(Absence::NoMailHost) => lifetime(Finding::NoMailHost.into()),
-        RouteFact::Unroutable => lifetime(Finding::MxUnroutable.into()),
+        RouteFact::Hosts { .. } => Some(lifetimes.route),
+        RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
+        RouteFact::Absent(Absence::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
+        RouteFact::Absent(Absence::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
+        RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
         RouteFact::Failed(_) => None,
     };
     at >= fresh.since && lifetime.is_some_and(|lifetime| at + lifetime > fresh.at)
-}
-
-/// How long an answer may be used again; `None` for what was no answer.
-fn lifetime(reason: Reason) -> Option<Duration> {
-    const DAY: Duration = Duration::from_secs(86_400);
-    match reason {
-        Reason::Found(Finding::DomainNotFound | Finding::NoMailHost | Finding::MxUnroutable) => Some(DAY * 7),
-        Reason::Found(Finding::NullMx) => Some(DAY * 90),
-        Reason::Found(
-            Finding::Syntax | Finding::ProviderSyntax | Finding::Empty | Finding::SpecialUseDomain,
-        ) => None,
-        reason => match reason.verdict() {
-            Verdict::Undeliverable => Some(DAY * 90),
-            Verdict::Deliverable | Verdict::Risky => Some(DAY * 30),
-            Verdict::Unknown => None,
-        },
-    }
 }

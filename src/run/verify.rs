@@ -29,7 +29,8 @@ pub struct Verify {
 /// Does it.
 pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let Verify { listing, settings, quiet } = verify;
-    let open = Open::of(listing, settings.policy()?, !matches!(settings.reach, Reach::Probe(_)))?;
+    let list = listing.open()?;
+    let open = Open::of(list, listing, settings.policy()?, !matches!(settings.reach, Reach::Probe(_)))?;
     // From here on a signal ends the run cleanly, also while the list is still being read.
     let stop = Stop::on_signals()?;
     match &settings.reach {

@@ -24,6 +24,19 @@ pub struct Begun {
     pub gathered: bool,
 }
 
+/// A run that was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// Which.
+    pub begun: Begun,
+    /// When it ended; `None` when it can go on.
+    pub ended: Option<SystemTime>,
+    /// The word for why nothing that servers said in it is judged.
+    pub shut: Option<String>,
+    /// Keys of the lanes at which too many mailboxes vanished at once.
+    pub anomalies: Vec<String>,
+}
+
 impl State {
     /// Goes on with the interrupted run over this list, or begins one. `anew` drops an interrupted one.
     pub fn begin(
@@ -58,6 +71,25 @@ impl State {
             Ok(Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
         });
         Ok(begun.optional()?)
+    }
+
+    /// The newest run over this list.
+    pub fn last_run(&self, identity: &str) -> Result<Option<Past>, StateError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT id, began, gathered, ended, shut, anomalies FROM run WHERE identity = ? ORDER BY id DESC LIMIT 1",
+        )?;
+        let past = find.query_row([identity], |row| {
+            let begun =
+                Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? };
+            let anomalies: Option<String> = row.get(5)?;
+            Ok(Past {
+                begun,
+                ended: row.get::<_, Option<i64>>(3)?.map(time),
+                shut: row.get(4)?,
+                anomalies: anomalies.unwrap_or_default().lines().map(str::to_owned).collect(),
+            })
+        });
+        Ok(past.optional()?)
     }
 
     fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {

@@ -5,6 +5,8 @@
 //! know: whether the typed domain works. Who knows that it has a working MX takes anything but a [`Certainty::Trap`]
 //! for a hint.
 
+use std::ops::Range;
+
 use super::domain::Domain;
 use super::fault::{FaultKind, SyntaxFault};
 use super::slip::{Slip, letters};
@@ -36,9 +38,15 @@ pub struct Suggestion {
 pub struct Targets {
     /// By the length of the name.
     list: Vec<Target>,
+    /// The letters of each, in the same order: most are told apart by these alone.
+    letters: Vec<u64>,
+    /// Where those with names of so many letters are in both.
+    lengths: Vec<Range<usize>>,
     known: Table,
     typos: Table,
     neighbours: Table,
+    /// Words and names of people near a target's name.
+    words: Table,
 }
 
 #[derive(Clone, Debug)]
@@ -46,7 +54,6 @@ struct Target {
     domain: Domain,
     /// Length of the part before the first dot, in bytes.
     name: usize,
-    letters: u64,
     rank: Rank,
 }
 
@@ -72,7 +79,7 @@ impl Target {
 impl Targets {
     /// Makes the search ready. Entries of `targets` are `domain,rank` with rank `sole`, `big` or `common`; who isn't a
     /// domain with a dot is left out, the loader has told about it.
-    pub fn new(targets: Table, typos: Table, neighbours: Table) -> Targets {
+    pub fn new(targets: Table, typos: Table, neighbours: Table, words: Table) -> Targets {
         let target = |(domain, rank): (&str, &str)| {
             let domain = Domain::parse(domain).ok()?;
             let name = domain.as_str().find('.')?;
@@ -81,11 +88,15 @@ impl Targets {
                 "big" => Rank::Big,
                 _ => Rank::Common,
             };
-            Some(Target { letters: letters(&domain.as_str()[..name]), name, domain, rank })
+            Some(Target { domain, name, rank })
         };
         let mut list: Vec<Target> = targets.entries().into_iter().filter_map(target).collect();
         list.sort_by_key(|target| target.name);
-        Targets { list, known: targets, typos, neighbours }
+        let letters = list.iter().map(|target| letters(target.name())).collect();
+        let longest = list.last().map_or(0, |target| target.name);
+        let shorter = |length| list.partition_point(|target| target.name < length);
+        let lengths = (0..=longest).map(|length| shorter(length)..shorter(length + 1)).collect();
+        Targets { list, letters, lengths, known: targets, typos, neighbours, words }
     }
 
     /// True for a domain that is nobody's slip.
@@ -96,6 +107,26 @@ impl Targets {
     /// The listed typos, each with what it stands for.
     pub fn typos(&self) -> Vec<(&str, &str)> {
         self.typos.entries()
+    }
+
+    /// Targets whose names have about as many letters, and about the same.
+    fn near(&self, typed: usize, typed_letters: u64) -> impl Iterator<Item = &Target> {
+        let lengths = typed.saturating_sub(2)..=typed + 2;
+        lengths.filter_map(|length| Some((length, self.lengths.get(length)?))).flat_map(
+            move |(length, place)| {
+                let most = most_changed(length, typed);
+                let targets = self.letters[place.clone()].iter().zip(&self.list[place.clone()]);
+                targets
+                    .filter(move |&(letters, _)| differ_by_at_most(letters ^ typed_letters, most))
+                    .map(|(_, target)| target)
+            },
+        )
+    }
+
+    /// True for a word, somebody's name, or the name of a target.
+    fn is_word(&self, name: &str) -> bool {
+        let alike = self.lengths.get(name.len()).map_or(&[][..], |place| &self.list[place.clone()]);
+        self.words.contains(name) || alike.iter().any(|target| target.name() == name)
     }
 
     fn is_target(&self, domain: &str) -> bool {
@@ -174,14 +205,15 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
     let letters = letters(name);
     let mut best = None;
     let mut suffix_exists = None;
-    let shortest = targets.list.partition_point(|target| target.name + 2 < name.len());
-    for target in targets.list[shortest..].iter().take_while(|target| target.name <= name.len() + 2) {
-        if (letters ^ target.letters).count_ones() > most_changed(target.name, name.len()) {
-            continue;
-        }
+    let mut is_word = None;
+    for target in targets.near(name.len(), letters) {
         let Some(slip) = Slip::between(name, target.name()) else {
             continue;
         };
+        // A word, or somebody's name, is what its owner meant to type.
+        if slip != Slip::None && *is_word.get_or_insert_with(|| targets.is_word(name)) {
+            continue;
+        }
         let exists = *suffix_exists.get_or_insert_with(|| is_public_suffix(suffix));
         let Some(tail) = Tail::between(suffix, target.suffix(), exists) else {
             continue;
@@ -208,6 +240,15 @@ fn most_changed(name: usize, typed: usize) -> u32 {
         (1, false) => 1,
         _ => 0,
     }
+}
+
+/// True for a set of at most so many.
+fn differ_by_at_most(mut set: u64, most: u32) -> bool {
+    for _ in 0..most {
+        // Without its lowest; an empty one stays empty.
+        set &= set.wrapping_sub(1);
+    }
+    set == 0
 }
 
 /// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
@@ -267,6 +308,7 @@ fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
     use Certainty::{Hint, Likely};
     let letters = target.name;
     let well_known = target.rank != Rank::Common;
+    let in_country = target.domain.top_level().len() == 2;
     let certainty = match (slip, tail) {
         (Slip::None, Tail::Slip) => Likely,
         (Slip::None, Tail::KnownSlip) if letters > 3 || well_known => Likely,
@@ -275,10 +317,19 @@ fn weigh(slip: Slip, tail: Tail, target: &Target) -> Option<Certainty> {
         (Slip::Swapped | Slip::Doubled, _) if letters > 4 => Likely,
         (Slip::Swapped | Slip::Doubled, _) if letters > 3 && well_known => Hint,
         (Slip::Missing { first: true }, _) if letters < 7 => return None,
-        (Slip::Missing { .. } | Slip::Extra | Slip::NextKey { .. }, _)
+        // Who looks at the screen sees the first letter.
+        (Slip::NextKey { first: true }, _) if letters > 5 => Hint,
+        (Slip::Missing { .. } | Slip::Extra | Slip::NextKey { first: false }, _)
             if letters > 5 || (letters > 4 && well_known) =>
         {
             Likely
+        }
+        // Among the short names of a country others are rarer than under `com`, where every one is somebody's.
+        (Slip::Doubled, Tail::Same) if letters > 2 && well_known && in_country => Hint,
+        (Slip::Extra | Slip::NextKey { first: false }, Tail::Same)
+            if letters > 3 && well_known && in_country =>
+        {
+            Hint
         }
         (Slip::NextKey { first: false }, _) if letters > 4 => Hint,
         (Slip::OtherKey { first: false }, _) if letters > 6 || (letters > 4 && well_known) => Hint,

@@ -4,8 +4,7 @@
 //! open as a gap, which [`Outputs`](super::Outputs) fills when the rows come by in their order. Must not: open a file,
 //! count, or know the rows before.
 
-use std::ops::Range;
-
+use super::batch::Stretch;
 use super::cell;
 use super::columns::{Heading, Told};
 use super::duplicates::Key;
@@ -39,7 +38,7 @@ pub struct Composed {
 #[derive(Debug)]
 pub(super) enum Line {
     Row(RowLine),
-    Rejected(Rejected),
+    Rejected(Box<Rejected>),
 }
 
 /// Where a row lies.
@@ -49,13 +48,13 @@ pub(super) struct RowLine {
     pub(super) key: Option<Key>,
     pub(super) reason: Reason,
     /// With our columns, in `told`.
-    pub(super) told: Range<usize>,
+    pub(super) told: Stretch,
     /// In `told`: what the number of the first row with this address takes the place of.
-    pub(super) gap: Range<usize>,
+    pub(super) gap: Stretch,
     /// In `apart`, as it goes to the list of its verdict; empty where that is the same.
-    pub(super) apart: Range<usize>,
+    pub(super) apart: Stretch,
     /// In `apart`: a line of the suppression list; empty for most.
-    pub(super) suppressed: Range<usize>,
+    pub(super) suppressed: Stretch,
 }
 
 impl Composer {
@@ -104,10 +103,10 @@ impl Composer {
             record: row.record,
             key,
             reason,
-            told: start..line.len(),
-            gap,
-            apart: apart_start..suppressed_start,
-            suppressed: suppressed_start..apart.len(),
+            told: (start..line.len()).into(),
+            gap: gap.into(),
+            apart: (apart_start..suppressed_start).into(),
+            suppressed: (suppressed_start..apart.len()).into(),
         }));
     }
 }
@@ -123,7 +122,7 @@ fn may_suppress(record: &Record) -> bool {
 impl Composed {
     /// Takes a row that could not be read, or a further address of a cell.
     pub fn reject(&mut self, rejected: Rejected) {
-        self.lines.push(Line::Rejected(rejected));
+        self.lines.push(Line::Rejected(Box::new(rejected)));
     }
 
     /// The rows: their numbers and the keys of their addresses.
@@ -134,7 +133,8 @@ impl Composed {
         })
     }
 
-    pub(super) fn clear(&mut self) {
+    /// Empties it, and keeps its memory.
+    pub fn clear(&mut self) {
         self.lines.clear();
         self.told.clear();
         self.apart.clear();

@@ -233,20 +233,20 @@ impl Outputs {
             let first = firsts.next().flatten();
             self.counts.note(row.reason, first);
             if let (Some(first), true) = (first, self.tells_duplicates) {
-                self.results.write(&told[written..row.gap.start])?;
+                self.results.write(&told[written..row.gap.start()])?;
                 self.results.write(first.to_string().as_bytes())?;
-                written = row.gap.end;
+                written = row.gap.end();
             }
             match (first, &mut self.splits) {
                 (_, None) => {}
                 (Some(first), Some(splits)) => {
                     let file = &mut splits.duplicates;
-                    file.write(&told[row.told.start..row.gap.start])?;
+                    file.write(&told[row.told.start()..row.gap.start()])?;
                     if !self.tells_duplicates {
                         file.write(&self.before_number)?;
                     }
                     file.write(first.to_string().as_bytes())?;
-                    file.write(&told[row.gap.end..row.told.end])?;
+                    file.write(&told[row.gap.end()..row.told.end()])?;
                 }
                 (None, Some(splits)) => {
                     self.counts.suppressed += u64::from(!row.suppressed.is_empty());
@@ -337,15 +337,15 @@ impl Splits {
 
     /// Writes a row that repeats no other to the list of its verdict.
     fn write(&mut self, row: &RowLine, composed: &Composed) -> Result<(), ListError> {
-        let apart = &composed.apart[row.apart.clone()];
-        let line = if apart.is_empty() { &composed.told[row.told.clone()] } else { apart };
+        let apart = &composed.apart[row.apart.range()];
+        let line = if apart.is_empty() { &composed.told[row.told.range()] } else { apart };
         match row.reason.verdict() {
             Verdict::Risky => self.risky.write(line),
             Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.open).write(line),
             Verdict::Unknown => self.open.write(line),
             Verdict::Undeliverable => {
                 self.undeliverable.write(line)?;
-                self.suppression.write(&composed.apart[row.suppressed.clone()])
+                self.suppression.write(&composed.apart[row.suppressed.range()])
             }
         }
     }

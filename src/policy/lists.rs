@@ -53,7 +53,7 @@ macro_rules! data {
 }
 
 /// The list files by the names a user's folder may use, with what a line of them holds.
-const FILES: [(&str, &str, Shape); 10] = [
+const FILES: [(&str, &str, Shape); 11] = [
     ("disposable.txt", data!("disposable.txt"), Shape::Domain),
     ("disposable_mx.txt", data!("disposable_mx.txt"), Shape::Domain),
     ("free.txt", data!("free.txt"), Shape::Domain),
@@ -64,6 +64,7 @@ const FILES: [(&str, &str, Shape); 10] = [
     ("roles.txt", data!("roles.txt"), Shape::Word),
     ("targets.csv", data!("targets.csv"), Shape::Target),
     ("typos.csv", data!("typos.csv"), Shape::Typo),
+    ("words.txt", data!("words.txt"), Shape::Word),
 ];
 
 /// What a line of a list holds.
@@ -120,6 +121,7 @@ impl Lists {
             roles,
             targets,
             typos,
+            words,
         ] = tables;
         let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
@@ -127,7 +129,7 @@ impl Lists {
         Lists {
             kinds: kind::Tables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
             name_rules: name_rules.collect(),
-            targets: Targets::new(targets, typos, neighbours),
+            targets: Targets::new(targets, typos, neighbours, words),
         }
     }
 }

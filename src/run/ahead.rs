@@ -1,10 +1,11 @@
 //! Reads a list and has its rows worked on by other threads, a few batches ahead of whoever takes the outcomes.
 //!
 //! Decides: nothing. Batches are dealt to the workers in turn and taken back in the same turn, so outcomes come in the
-//! order of the list, whichever thread was faster. Must not: judge. Fails: where the reader or the taker does.
+//! order of the list, whichever thread was faster. What was taken goes back to be filled again: memory that is at hand is
+//! worth more than memory that the system has to find. Must not: judge. Fails: where the reader or the taker does.
 
 use std::convert::Infallible;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
 use super::intake::{Intake, Look};
@@ -31,51 +32,73 @@ pub fn intakes(how: Look) -> Vec<Intake> {
 
 /// Does `work` on each batch of a list on other threads, one for each of the `hands`, and hands the outcomes to `take` in
 /// the order of the list.
-pub fn each<H: Send, T: Send>(
+///
+/// `work` may get an outcome that was taken, and overwrites it.
+pub fn each<H: Send, T: Default + Send>(
     list: &List,
     hands: Vec<H>,
-    work: impl Fn(&mut H, &Batch) -> T + Sync,
-    mut take: impl FnMut(T) -> Result<(), Error>,
+    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error> + Sync,
+    mut take: impl FnMut(&mut T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let work = &work;
     thread::scope(|threads| {
-        let (mut dealt, mut done) = (Vec::new(), Vec::new());
+        let (mut desks, mut done) = (Vec::new(), Vec::new());
+        let (empty, emptied) = channel();
         for hand in hands {
             let (deal, batches) = sync_channel(WAITING);
             let (give, outcomes) = sync_channel(WAITING);
-            dealt.push(deal);
-            done.push(outcomes);
-            threads.spawn(move || worker(hand, work, &batches, &give));
+            let (taken, back) = channel();
+            desks.push(deal);
+            done.push((outcomes, taken));
+            let empty = empty.clone();
+            threads.spawn(move || worker(hand, work, &Desk { batches, empty, give, back }));
         }
-        threads.spawn(move || read(list, &dealt));
+        threads.spawn(move || read(list, &desks, &emptied));
         // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
-        for outcomes in done.iter().cycle() {
-            match outcomes.recv() {
-                Ok(outcome) => take(outcome?)?,
-                Err(_) => break,
-            }
+        for (outcomes, taken) in done.iter().cycle() {
+            let Ok(outcome) = outcomes.recv() else { break };
+            let mut outcome = outcome?;
+            take(&mut outcome)?;
+            // A worker that is done needs nothing more.
+            let _ = taken.send(outcome);
         }
         Ok(())
     })
 }
 
-fn worker<H, T>(
+/// What a worker gets and gives.
+struct Desk<T> {
+    batches: Receiver<Result<Batch, ListError>>,
+    /// Back to the reader.
+    empty: Sender<Batch>,
+    give: SyncSender<Result<T, Error>>,
+    /// From the taker.
+    back: Receiver<T>,
+}
+
+fn worker<H, T: Default>(
     mut hand: H,
-    work: impl Fn(&mut H, &Batch) -> T,
-    batches: &Receiver<Result<Batch, ListError>>,
-    give: &SyncSender<Result<T, ListError>>,
+    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error>,
+    desk: &Desk<T>,
 ) {
-    for batch in batches {
-        if give.send(batch.map(|batch| work(&mut hand, &batch))).is_err() {
+    for batch in &desk.batches {
+        let outcome = batch.map_err(Error::from).and_then(|batch| {
+            let mut outcome = desk.back.try_recv().unwrap_or_default();
+            work(&mut hand, &batch, &mut outcome)?;
+            // A reader that is done needs nothing more.
+            let _ = desk.empty.send(batch);
+            Ok(outcome)
+        });
+        if desk.give.send(outcome).is_err() {
             return;
         }
     }
 }
 
 /// Deals the batches. The first worker that gets no more ends the taking.
-fn read(list: &List, dealt: &[SyncSender<Result<Batch, ListError>>]) {
-    let mut turns = dealt.iter().cycle();
-    let mut deal = |batch| turns.next().is_some_and(|worker| worker.send(batch).is_ok());
+fn read(list: &List, desks: &[SyncSender<Result<Batch, ListError>>], emptied: &Receiver<Batch>) {
+    let mut turns = desks.iter().cycle();
+    let mut deal = |batch| turns.next().is_some_and(|desk| desk.send(batch).is_ok());
     let mut rows = match list.rows() {
         Ok(rows) => rows,
         Err(error) => {
@@ -84,10 +107,11 @@ fn read(list: &List, dealt: &[SyncSender<Result<Batch, ListError>>]) {
         }
     };
     loop {
-        let batch = Batch::fill(&mut rows);
-        let is_last = batch.as_ref().map_or(true, Batch::is_empty);
+        let mut batch = emptied.try_recv().unwrap_or_default();
+        let filled = batch.fill(&mut rows);
+        let is_last = filled.is_err() || batch.is_empty();
         // Nobody takes when the taker gave up.
-        if !deal(batch) || is_last {
+        if !deal(filled.map(|()| batch)) || is_last {
             return;
         }
     }

@@ -63,8 +63,13 @@ impl Asking {
         }
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
-            ahead::each(list, ahead::intakes(how), addresses, |addresses| {
-                Ok(addresses.iter().try_for_each(|address| arrivals.arrive(address))?)
+            let look = |intake: &mut Intake, batch: &Batch, seen: &mut Vec<Address>| {
+                seen.clear();
+                seen.extend(addresses(intake, batch));
+                Ok(())
+            };
+            ahead::each(list, ahead::intakes(how), look, |addresses| {
+                Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
             })?;
             arrivals.close(self.fresh)?;
         }
@@ -120,13 +125,12 @@ pub fn identity(list: &List, how: Look, dns_only: bool) -> Result<String, Error>
 }
 
 /// The addresses of a batch that can be asked about.
-fn addresses(intake: &mut Intake, batch: &Batch) -> Vec<Address> {
-    let fine = batch.entries().filter_map(|entry| match entry {
+fn addresses(intake: &mut Intake, batch: &Batch) -> impl Iterator<Item = Address> {
+    batch.entries().filter_map(|entry| match entry {
         Entry::Row(row) => match intake.look(row.address()).form {
             Form::Fine(address) => Some(address),
             _ => None,
         },
         Entry::Rejected(_) => None,
-    });
-    fine.collect()
+    })
 }

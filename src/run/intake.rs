@@ -58,16 +58,16 @@ pub struct Intake {
 /// What shows in a domain alone.
 #[derive(Clone)]
 struct Known {
-    domain: Domain,
-    /// Of its text: tells most other domains apart without a look at that.
+    /// Of the domain's name, which is not kept: to look at it would cost more than to read it anew.
     hash: u64,
     kinds: DomainKinds,
-    suggestion: Option<Suggestion>,
+    suggestion: Option<Box<Suggestion>>,
     is_set_aside: bool,
     name_rule: Option<&'static NameRule>,
 }
 
-/// The domains seen last: each has one place, where the next that belongs there takes its turn.
+/// The domains seen last: each has one place, where the next that belongs there takes its turn. They are known by a hash
+/// that nobody can foresee; as far as that is a good one, it confuses two in 2^64.
 #[derive(Default)]
 struct Memory {
     hasher: RandomState,
@@ -79,22 +79,16 @@ struct Memory {
 /// Places for domains to begin with, so that one address costs nothing.
 const FIRST_PLACES: usize = 1 << 8;
 /// Far more than this costs more in memory than it saves.
-const MOST_PLACES: usize = 1 << 16;
+const MOST_PLACES: usize = 1 << 17;
 
 impl Memory {
-    fn hash(&self, domain: &str) -> u64 {
-        self.hasher.hash_one(domain)
-    }
-
     #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
     fn place(&self, hash: u64) -> usize {
         hash as usize & self.places.len().wrapping_sub(1)
     }
 
-    /// What is remembered of a domain that is spelled like this.
-    fn find(&self, domain: &str, hash: u64) -> Option<&Known> {
-        let known = self.places.get(self.place(hash))?.as_ref()?;
-        (known.hash == hash && known.domain.as_str() == domain).then_some(known)
+    fn find(&self, hash: u64) -> Option<&Known> {
+        self.places.get(self.place(hash))?.as_ref().filter(|known| known.hash == hash)
     }
 
     fn keep(&mut self, known: Known) -> &Known {
@@ -133,17 +127,9 @@ impl Intake {
 
     fn look_as_typed(&mut self, cell: &str) -> Seen {
         let lists = self.how.lists;
-        // Most cells are clean, and most domains were seen before.
-        let mut known = None;
-        let read =
-            Address::parse_with(cell, |domain| match self.domains.find(domain, self.domains.hash(domain)) {
-                Some(found) => Ok(known.insert(found).domain.clone()),
-                None => Domain::parse(domain),
-            });
-        let (read, repairs) = match (read, known) {
-            (Ok(address), Some(known)) => return known.look(address, None, lists),
-            (Ok(address), None) => (Ok(address), None),
-            (Err(_), _) => repair::read(cell),
+        let (read, repairs) = match Address::parse(cell) {
+            Ok(address) => (Ok(address), None),
+            Err(_) => repair::read(cell),
         };
         let repaired = repairs.map(|repairs| repairs.text);
         let address = match read {
@@ -154,8 +140,8 @@ impl Intake {
             let kinds = lists.kinds.of(&address);
             return Seen { form: Form::Literal(address), kinds, repaired, slip: None };
         };
-        let hash = self.domains.hash(domain.as_str());
-        if let Some(known) = self.domains.find(domain.as_str(), hash) {
+        let hash = self.domains.hasher.hash_one(domain.as_str());
+        if let Some(known) = self.domains.find(hash) {
             return known.look(address, repaired, lists);
         }
         let known = Known::of(domain, hash, lists);
@@ -173,10 +159,9 @@ impl Intake {
 impl Known {
     fn of(domain: &Domain, hash: u64, lists: &'static Lists) -> Known {
         Known {
-            domain: domain.clone(),
             hash,
             kinds: lists.kinds.of_domain(domain),
-            suggestion: typo::suggest(domain, &lists.targets),
+            suggestion: typo::suggest(domain, &lists.targets).map(Box::new),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
         }

@@ -4,8 +4,9 @@
 //! read to its end first, once, so that memory stays what it is. Fails: when the spill file can't be written.
 
 use super::ahead;
-use super::intake::Look;
+use super::intake::{Intake, Look};
 use crate::error::Error;
+use crate::list::batch::Batch;
 use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys};
 use crate::list::{Entry, List, ListError};
 
@@ -62,20 +63,19 @@ impl<'a> Repeats<'a> {
 
     fn read_to_the_end(&self) -> Result<Duplicates, Error> {
         let mut finder = Finder::default();
-        ahead::each(
-            self.list,
-            ahead::intakes(self.how),
-            |intake, batch| {
-                let rows = batch.entries().filter_map(|entry| match entry {
-                    Entry::Row(row) => {
-                        Some((row.record, self.keys.of(intake.look(row.address()).form.address()?)))
-                    }
-                    Entry::Rejected(_) => None,
-                });
-                rows.collect::<Vec<(u64, Key)>>()
-            },
-            |rows| rows.into_iter().try_for_each(|(record, key)| finder.feed(record, key).map_err(spill)),
-        )?;
+        let keys = |intake: &mut Intake, batch: &Batch, keys: &mut Vec<(u64, Key)>| {
+            keys.clear();
+            keys.extend(batch.entries().filter_map(|entry| match entry {
+                Entry::Row(row) => {
+                    Some((row.record, self.keys.of(intake.look(row.address()).form.address()?)))
+                }
+                Entry::Rejected(_) => None,
+            }));
+            Ok(())
+        };
+        ahead::each(self.list, ahead::intakes(self.how), keys, |keys| {
+            keys.iter().try_for_each(|&(record, key)| finder.feed(record, key).map_err(spill))
+        })?;
         finder.finish().map_err(spill)
     }
 }

@@ -10,13 +10,12 @@ use super::found::{Found, Whole};
 use super::intake::{Intake, Look};
 use super::probing::Asked;
 use super::repeats::Repeats;
-use super::told::{self, Retold, Row};
+use super::told::{self, Retold};
 use crate::error::{Error, Exit};
 use crate::list::batch::Batch;
 use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
-use crate::state::StateError;
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
@@ -119,31 +118,33 @@ impl Open {
         let mut repeats = Repeats::of(&self.list, self.how);
         let (keys, compose, how) = (repeats.keys(), self.outputs.composer(), self.how);
         let workers = found.into_iter().map(|found| Judge { intake: Intake::new(how), found }).collect();
-        let judge = |judge: &mut Judge, batch: &Batch| -> Result<Outcome, StateError> {
-            let mut outcome = Outcome::default();
+        let judge = |judge: &mut Judge, batch: &Batch, outcome: &mut Outcome| {
+            let Outcome { composed, age, retold } = outcome;
+            composed.clear();
+            retold.clear();
+            *age = Age::default();
             for entry in batch.entries() {
                 match entry {
-                    Entry::Rejected(rejected) => outcome.composed.reject(rejected),
+                    Entry::Rejected(rejected) => composed.reject(rejected),
                     Entry::Row(row) => {
                         let mut seen = judge.intake.look(row.address());
                         let repaired = seen.repaired.take();
                         let key = seen.form.address().map(|address| keys.of(address));
-                        let Row { record, age, retold } = told::row(&mut judge.found, seen, risky_roles)?;
-                        compose.row(&row, &record, repaired.as_deref(), key, &mut outcome.composed);
-                        outcome.age.add(age);
-                        outcome.retold.extend(retold);
+                        let told = told::row(&mut judge.found, seen, risky_roles)?;
+                        compose.row(&row, &told.record, repaired.as_deref(), key, composed);
+                        age.add(told.age);
+                        retold.extend(told.retold);
                     }
                 }
             }
-            Ok(outcome)
+            Ok(())
         };
         let mut age = Age::default();
         ahead::each(&self.list, workers, judge, |outcome| {
-            let outcome = outcome?;
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);
-            outcome.retold.into_iter().try_for_each(&mut retold)
+            outcome.retold.drain(..).try_for_each(&mut retold)
         })?;
         Ok(age)
     }

@@ -39,6 +39,7 @@ const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 fn main() -> ExitCode {
     let exit = match Cli::parse().command {
         Command::Verify(typed) => verify(typed),
+        Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
         Command::Report(typed) => report(typed),
         Command::State(typed) => state(typed),
@@ -158,6 +159,25 @@ fn one_address(text: &str) -> Result<Address, Error> {
         message: format!("`{text}` is not an address: {}", fault.kind.word()),
         hint: "write it as the list's results have it, in `email_normalized`".to_owned(),
     })
+}
+
+fn plan(typed: cli::Plan) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let in_world = typed.probing.world.is_some();
+    // Nobody hears who asks, so nobody has to say it.
+    let probing = cli::Probing { dns_only: !typed.probing.offline, ..typed.probing };
+    let plan = run::plan::Plan {
+        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
+        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
+        settings: Settings::new(probing, VERIFY_WAITS)?,
+    };
+    let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
+    let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
+    match stdout(std::io::stdout().write_all(told.as_bytes())) {
+        // Who stops reading us has seen enough.
+        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
+        told => told.map(|()| Exit::Finished),
+    }
 }
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.

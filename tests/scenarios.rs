@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,8 @@ use listproof::run::progress::Progress;
 use listproof::run::stop::Stop;
 use listproof::run::told;
 use listproof::schedule::Shut;
+use listproof::settings::Way;
+use listproof::smtp::egress::Path as Egress;
 use listproof::state::State;
 use listproof::state::recall::Recall;
 use listproof::state::roster::Fresh;
@@ -89,6 +92,10 @@ struct Run {
     over_within: Option<Duration>,
     /// Sockets that it has.
     sockets: usize,
+    /// Source addresses that it has, if not the world's one.
+    source_ips: Vec<IpAddr>,
+    /// What must be decided about operators, and how often.
+    decisions: BTreeMap<String, Range>,
 }
 
 impl Default for Run {
@@ -101,6 +108,8 @@ impl Default for Run {
             out_of_time: false,
             over_within: None,
             sockets: 100,
+            source_ips: Vec::new(),
+            decisions: BTreeMap::new(),
         }
     }
 }
@@ -197,7 +206,12 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (begun, outcome, now) = runtime.block_on(async {
-        let network = Arc::new(Network::scripted(world.clone()));
+        let mut network = Network::scripted(world.clone());
+        let way = |ip: &IpAddr| Way { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
+        if !scenario.run.source_ips.is_empty() {
+            network.leave_by(&scenario.run.source_ips.iter().map(way).collect::<Vec<_>>());
+        }
+        let network = Arc::new(network);
         let clock = network.clock;
         let job = Job {
             network,
@@ -244,12 +258,16 @@ fn check(text: &str) -> Vec<String> {
             check_row(row, &email, &ended.records[&email], &heard, &mut faults);
         }
     }
-    let Run { shut, out_of_time, over_within, .. } = &scenario.run;
+    let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
     let found = ended.outcome.whole.shut.map_or("no", Shut::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
         faults.0.push(format!("it took {}", humantime::format_duration(ended.took)));
+    }
+    for (what, times) in decisions {
+        let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
+        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, times)| *times));
     }
     check_heard(&scenario, &heard, &mut faults);
     faults.0

@@ -24,6 +24,8 @@ pub struct Cli {
 pub enum Command {
     /// Verify a list: every row gets a verdict with its evidence, and a cleaned list is written.
     Verify(Verify),
+    /// Tell what a run would do: questions, connections and time per operator, without asking a mail server.
+    Plan(Plan),
     /// Verify one or a few addresses and show what was said.
     Check(Check),
     /// Write the files of a list again from what is known, asking nobody; replies are read by the rules of today.
@@ -166,6 +168,28 @@ pub struct Kept {
     pub state: Option<PathBuf>,
 }
 
+/// `listproof plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// The list, as for `verify`.
+    pub input: PathBuf,
+    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
+    #[arg(long, value_name = "NAME|N")]
+    pub column: Option<String>,
+    /// Several addresses in one cell become rows of their own.
+    #[arg(long)]
+    pub split_cells: bool,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+    /// How the run would probe. With `--offline` the DNS is not asked either, and only big domains have an operator.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
 /// `listproof check`.
 #[derive(Debug, Args)]
 pub struct Check {
@@ -275,12 +299,12 @@ pub struct Simulate {
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Probing")]
 pub struct Probing {
-    /// The name to say in EHLO: your host's own, with forward and reverse DNS.
-    #[arg(long, env = "LISTPROOF_HELO", value_name = "NAME")]
-    pub helo: Option<String>,
-    /// The envelope sender: an address of your own domain.
-    #[arg(long, env = "LISTPROOF_MAIL_FROM", value_name = "ADDR")]
-    pub mail_from: Option<String>,
+    /// The name to say in EHLO: your host's own, with forward and reverse DNS; one for all, or one for each way out.
+    #[arg(long, env = "LISTPROOF_HELO", value_name = "NAME", value_delimiter = ',')]
+    pub helo: Vec<String>,
+    /// The envelope sender: an address of your own domain; one for all, or one for each way out.
+    #[arg(long, env = "LISTPROOF_MAIL_FROM", value_name = "ADDR", value_delimiter = ',')]
+    pub mail_from: Vec<String>,
     /// No network at all: syntax, typos, lists and duplicates.
     #[arg(long)]
     pub offline: bool,
@@ -288,7 +312,7 @@ pub struct Probing {
     #[arg(long, conflicts_with = "offline")]
     pub dns_only: bool,
     /// Ask a scripted world instead of the Internet, in virtual time.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dns", "source_ip", "proxy"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dns", "proxy"])]
     pub world: Option<PathBuf>,
     /// Ask this name server; may be given again [default: the system's].
     #[arg(long, env = "LISTPROOF_DNS", value_name = "ADDR[:PORT]", value_delimiter = ',')]
@@ -296,12 +320,12 @@ pub struct Probing {
     /// The port of the mail servers [default: 25].
     #[arg(long, env = "LISTPROOF_SMTP_PORT", value_name = "N")]
     pub smtp_port: Option<u16>,
-    /// Connect from this address of this machine.
-    #[arg(long, env = "LISTPROOF_SOURCE_IP", value_name = "ADDR")]
-    pub source_ip: Option<std::net::IpAddr>,
-    /// Connect through this proxy: `socks5://[USER:PASSWORD@]HOST:PORT`.
-    #[arg(long, env = "LISTPROOF_PROXY", value_name = "URL", conflicts_with = "source_ip")]
-    pub proxy: Option<String>,
+    /// Connect from this address of this machine; given again, each is a way out with limits of its own.
+    #[arg(long, env = "LISTPROOF_SOURCE_IP", value_name = "ADDR", value_delimiter = ',')]
+    pub source_ip: Vec<std::net::IpAddr>,
+    /// Connect through this proxy: `socks5://[USER:PASSWORD@]HOST:PORT`; may be given again.
+    #[arg(long, env = "LISTPROOF_PROXY", value_name = "URL", value_delimiter = ',')]
+    pub proxy: Vec<String>,
     /// Mail servers in this range may be connected to although it is not public; may be given again.
     #[arg(long, env = "LISTPROOF_ALLOW_MX_NET", value_name = "CIDR", value_delimiter = ',')]
     pub allow_mx_net: Vec<IpNet>,

@@ -1,4 +1,4 @@
-//! What is known about the world, as data: operators, reply rules, word lists.
+//! What is known about the world, as data: operators, reply rules, thresholds, word lists.
 //!
 //! Each kind of data has a loader that refuses what it does not understand and names the file and the line. Code here
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
@@ -8,6 +8,7 @@ pub mod lifetimes;
 pub mod lists;
 pub mod providers;
 pub mod replies;
+pub mod thresholds;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -16,6 +17,7 @@ use lifetimes::Lifetimes;
 use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
+pub use thresholds::Thresholds;
 
 /// Everything that is known. What comes with the program is read when it is first needed: an offline run reads no reply.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,7 @@ pub struct Policy {
     own_providers: Option<&'static Providers>,
     own_replies: Option<&'static ReplyRules>,
     own_lifetimes: Option<&'static Lifetimes>,
+    own_thresholds: Option<&'static Thresholds>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
 }
@@ -30,7 +33,13 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy { own_providers: None, own_replies: None, own_lifetimes: None, lists: Lists::built_in() }
+        Policy {
+            own_providers: None,
+            own_replies: None,
+            own_lifetimes: None,
+            own_thresholds: None,
+            lists: Lists::built_in(),
+        }
     }
 
     /// Who runs which hosts, and how gently they are asked.
@@ -46,6 +55,11 @@ impl Policy {
     /// How long facts hold.
     pub fn lifetimes(&self) -> &'static Lifetimes {
         self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
+    }
+
+    /// When a run draws a conclusion.
+    pub fn thresholds(&self) -> &'static Thresholds {
+        self.own_thresholds.unwrap_or_else(Thresholds::built_in)
     }
 
     /// What comes with the program, changed by a user's folder if there is one.
@@ -71,6 +85,10 @@ impl Policy {
             let mut lifetimes = policy.lifetimes().clone();
             lifetimes.extend(&name, &text)?;
             policy.own_lifetimes = Some(Box::leak(Box::new(lifetimes)));
+        }
+        if let Some((name, text)) = read(folder, "thresholds.toml")? {
+            let thresholds = policy.thresholds().with(&name, &text)?;
+            policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
         }
         Ok(policy)
     }

@@ -95,8 +95,10 @@ pub struct Provider {
     pub catch_all_share: f64,
     /// Use STARTTLS whenever it is offered.
     pub tls: bool,
-    /// Its addresses behave differently: reuse a connection only for the same address.
-    pub by_address: bool,
+    /// It may accept, and discard, after too many unknown names.
+    pub may_discard: bool,
+    /// Its own big domains, by which it is known without a look at the DNS.
+    pub domains: Vec<String>,
     /// What holds in every session.
     pub manners: Manners,
     normal: Limits,
@@ -171,6 +173,14 @@ impl Providers {
                 None => return &self.default,
             }
         }
+    }
+
+    /// The operator of one of its own big domains, or of a domain that is named like its hosts; a guess without a look at
+    /// the DNS.
+    pub fn of_domain(&self, domain: &Domain) -> &Arc<Provider> {
+        let mut known = self.by_suffix.values();
+        let own = known.find(|provider| provider.domains.iter().any(|own| own == domain.as_str()));
+        own.unwrap_or_else(|| self.of(domain))
     }
 
     /// The id of the operator of a host as text, if the table knows it.
@@ -248,7 +258,9 @@ struct Named {
     #[serde(default)]
     tls: bool,
     #[serde(default)]
-    by_address: bool,
+    may_discard: bool,
+    #[serde(default)]
+    domains: Vec<String>,
     manners: Manners,
     normal: Limits,
     fast: Limits,
@@ -266,7 +278,8 @@ impl Nameless {
             evidence: true,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
-            by_address: true,
+            may_discard: true,
+            domains: Vec::new(),
             manners: self.manners,
             normal: self.normal,
             fast: self.fast,
@@ -282,7 +295,8 @@ impl Named {
             evidence: self.evidence,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
-            by_address: self.by_address,
+            may_discard: self.may_discard,
+            domains: self.domains,
             manners: self.manners,
             normal: self.normal,
             fast: self.fast,
@@ -305,6 +319,16 @@ mod tests {
         assert_eq!(id("eur.olc.protection.outlook.com"), "outlook");
         assert_eq!(id("mx.notgoogle.com"), "");
         assert_eq!(id("mx.acme.example"), "");
+    }
+
+    #[test]
+    fn big_domains_are_known_without_the_dns() {
+        let id =
+            |domain: &str| Providers::built_in().of_domain(&Domain::parse(domain).unwrap()).id.to_string();
+        assert_eq!(id("gmail.com"), "google");
+        assert_eq!(id("hotmail.com"), "outlook");
+        assert_eq!(id("gmx.de"), "gmx");
+        assert_eq!(id("acme.example"), "");
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct Target(pub u32);
 pub enum Who {
     /// A listed address, by its place in the inquiry.
     Listed(u32),
+    /// One that was accepted here before, once more: does the host still accept anybody?
+    Again(u32),
     /// The made-up one.
     MadeUp,
     /// `postmaster`, as the positive control.
@@ -86,8 +88,12 @@ pub struct Inquiry {
     waiting: BTreeSet<(Duration, u32)>,
     /// Questions answered and not yet handed out.
     answered: Vec<u32>,
-    /// How many were refused in words that do not decide.
-    undecided: u32,
+    /// Refused in words that do not decide, since this exchanger last accepted somebody.
+    undecided: Vec<u32>,
+    /// How many were accepted with doubt.
+    doubted: u32,
+    /// An acceptance that is being heard is doubted.
+    doubts: bool,
     /// How many only another exchanger can answer.
     elsewhere: u32,
     here: Here,
@@ -102,8 +108,10 @@ pub struct Inquiry {
 struct Question {
     target: Target,
     state: State,
-    /// Sessions that ended when it was their oldest open question.
+    /// Sessions that ended when it was their oldest open question, or before its answer could be believed.
     drops: u8,
+    /// It was found deliverable lately.
+    was_deliverable: bool,
     address: Address,
     /// What was said, once something was.
     inquired: Option<Box<Inquired>>,
@@ -123,6 +131,8 @@ enum State {
     Waiting,
     /// Accepted here; worth something once the made-up name was refused.
     Accepted,
+    /// Accepted here by a host that may accept anything by now.
+    Doubted,
     /// Refused in words that do not decide.
     Undecided,
     /// This exchanger can't answer, another might.
@@ -151,6 +161,7 @@ impl Inquiry {
                 target: listed.target,
                 state: State::Elsewhere,
                 drops: 0,
+                was_deliverable: listed.was_deliverable,
                 address: listed.address,
                 inquired: earlier.map(inquired),
             }
@@ -164,7 +175,9 @@ impl Inquiry {
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
             answered: Vec::new(),
-            undecided: 0,
+            undecided: Vec::new(),
+            doubted: 0,
+            doubts: false,
             elsewhere: 0,
             here: Here::default(),
             known,
@@ -183,7 +196,9 @@ impl Inquiry {
     /// Whom a question is about.
     pub fn address_of(&self, who: Who) -> Option<Cow<'_, Address>> {
         match who {
-            Who::Listed(place) => self.questions.get(place as usize).map(|q| Cow::Borrowed(&q.address)),
+            Who::Listed(place) | Who::Again(place) => {
+                self.questions.get(place as usize).map(|question| Cow::Borrowed(&question.address))
+            }
             Who::MadeUp => self.here.made_up.as_ref().map(Cow::Borrowed),
             Who::Postmaster => control::postmaster(&self.domain).map(Cow::Owned),
         }
@@ -212,7 +227,7 @@ impl Inquiry {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
-        if self.wants_made_up(now) {
+        if self.wants_made_up(now) && !self.made_up_comes_last() {
             if self.here.made_up.is_none() {
                 self.here.made_up = control::made_up(&self.domain, random);
             }
@@ -228,7 +243,10 @@ impl Inquiry {
         if let Some(place) = self.ready.pop_front() {
             return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
         }
-        if self.wants_postmaster() {
+        if self.wants_positive() {
+            if let Some(place) = self.here.accepted_last {
+                return Some((Who::Again(place), self.questions[place as usize].address.clone()));
+            }
             // A domain so long that no such address fits into a path has no positive control.
             self.known.postmaster_was_asked = true;
             return control::postmaster(&self.domain).map(|address| (Who::Postmaster, address));
@@ -247,6 +265,13 @@ impl Inquiry {
         matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= needed
     }
 
+    /// Refused after the others were accepted, the made-up name shows at once that the host did not accept just anybody.
+    fn made_up_comes_last(&self) -> bool {
+        /// More than this would only put the proof off.
+        const FEW: usize = 10;
+        matches!(self.here.made_up_state, Control::Waiting(_)) && (1..FEW).contains(&self.ready.len())
+    }
+
     fn wants_made_up(&self, now: Moment) -> bool {
         // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
         let wanted = self.here.accepted > 0
@@ -261,13 +286,16 @@ impl Inquiry {
         wanted && may && !self.is_proven()
     }
 
-    fn wants_postmaster(&self) -> bool {
-        !self.known.postmaster_was_asked
+    /// Undecided refusals need somebody who is accepted after them. A host that turned against us refuses everybody, also
+    /// whom it accepted before.
+    fn wants_positive(&self) -> bool {
+        let is_left = self.here.accepted_last.is_some() || !self.known.postmaster_was_asked;
+        is_left
             && !self.here.given_up
             && self.flying == 0
-            && self.here.accepted == 0
+            && self.ready.is_empty()
             && self.here.positive == Positive::NotAsked
-            && self.undecided > 0
+            && !self.undecided.is_empty()
     }
 
     /// Leaves what was not asked yet to a later run.
@@ -279,6 +307,11 @@ impl Inquiry {
             question.inquired().unprobed = Some(unprobed);
         }
         self.here.give_up();
+    }
+
+    /// Was this address found deliverable lately?
+    pub fn was_deliverable(&self, place: u32) -> bool {
+        self.questions[place as usize].was_deliverable
     }
 
     /// Listed addresses that may be asked about now, or after a control.
@@ -330,7 +363,7 @@ impl Inquiry {
         if self.wants_ask(now) {
             return Next::Ask;
         }
-        if self.flying > 0 {
+        if self.flying > 0 || self.doubted > 0 {
             return Next::Hear;
         }
         if let Some(due) = due {
@@ -346,6 +379,6 @@ impl Inquiry {
         }
         let must_wait = self.explores() && self.flying > 0;
         let listed = !self.ready.is_empty() && !must_wait;
-        self.wants_made_up(now) || listed || self.wants_postmaster()
+        self.wants_made_up(now) || listed || self.wants_positive()
     }
 }

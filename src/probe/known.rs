@@ -37,6 +37,8 @@ pub struct Known {
     pub exchangers: Vec<AtExchanger>,
     /// `postmaster` is asked about at most once per domain and run.
     pub postmaster_was_asked: bool,
+    /// From which egress somebody was put off: only who comes back from there, with the same sender, is known again.
+    pub egress: Option<usize>,
 }
 
 /// What is known about a domain at one exchanger.
@@ -127,7 +129,7 @@ impl Known {
             });
             let here = &mut known.exchangers[place];
             match who {
-                Who::Listed(_) => {}
+                Who::Listed(_) | Who::Again(_) => {}
                 Who::MadeUp => here.learn(address, attempt, usual_wait, latest),
                 Who::Postmaster => {
                     known.postmaster_was_asked = true;
@@ -143,6 +145,7 @@ impl Known {
     /// Takes over what another inquiry about the same domain learnt. What is decided stays.
     pub fn add(&mut self, other: Known) {
         self.postmaster_was_asked |= other.postmaster_was_asked;
+        self.egress = other.egress.or(self.egress);
         for there in other.exchangers {
             match self.exchangers.iter_mut().find(|here| here.exchanger == there.exchanger) {
                 Some(here) if there.is_decided() || !here.is_decided() => *here = there,
@@ -150,6 +153,11 @@ impl Known {
                 None => self.exchangers.push(there),
             }
         }
+    }
+
+    /// Somebody was put off and has not come back yet.
+    pub fn is_waiting(&self) -> bool {
+        self.exchangers.iter().any(|at| at.put_off.is_some())
     }
 
     /// Takes out what is known about one exchanger.
@@ -167,7 +175,7 @@ mod tests {
     fn what_is_decided_is_not_forgotten_for_what_is_not() {
         let host = Domain::parse("mx.acme.example").unwrap();
         let at = |catch_all| AtExchanger { catch_all, ..AtExchanger::new(host.clone()) };
-        let known = |catch_all| Known { exchangers: vec![at(catch_all)], postmaster_was_asked: false };
+        let known = |catch_all| Known { exchangers: vec![at(catch_all)], ..Known::default() };
         for (before, came, after) in [
             (CatchAll::No(Proof::Control), CatchAll::NotAsked, CatchAll::No(Proof::Control)),
             (CatchAll::NotAsked, CatchAll::Unclear, CatchAll::Unclear),

@@ -1,6 +1,7 @@
-//! What is told about a whole run: [`summary`] for people and for machines.
+//! What is told about a whole run: [`summary`] after it, [`forecast`] before it, each for people and for machines.
 
 pub mod card;
+pub mod forecast;
 pub mod gate;
 pub mod stats;
 pub mod summary;

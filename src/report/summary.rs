@@ -2,6 +2,7 @@
 //!
 //! Decides: which numbers are told and what is the next useful command. Must not: contain an address.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::error::Exit;
 use crate::list::Counts;
 use crate::reason::{Reason, Verdict};
 use crate::run::probing::Asked;
-use crate::schedule::Shut;
+use crate::schedule::{Ruling, Shut};
 
 /// What is told about a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Summary {
     pub counts: Counts,
     /// What it cost the others.
     pub asked: Asked,
+    /// What was decided about operators, and how often.
+    pub decisions: BTreeMap<Ruling, u64>,
     /// How long it took, by the run's own clock.
     pub took: Duration,
     /// Mailboxes were not asked about.
@@ -96,6 +99,9 @@ impl Summary {
                 "asked {domains} domains, {questions} questions over {connections} connections in {took}"
             )?;
         }
+        for (decision, times) in &self.decisions {
+            writeln!(out, "{times:>8}x  {}", decision.sentence())?;
+        }
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
             if unknown > 0 && !self.unprobed {
@@ -115,6 +121,8 @@ impl Summary {
             .iter()
             .map(|(reason, rows)| (reason.word().to_owned(), (*rows).into()))
             .collect();
+        let decisions: Map<String, Value> =
+            self.decisions.iter().map(|(what, times)| (what.word().to_owned(), (*times).into())).collect();
         let object = json!({
             "listproof": env!("CARGO_PKG_VERSION"),
             "input": self.input,
@@ -132,6 +140,7 @@ impl Summary {
             "domains": self.asked.domains,
             "questions": self.asked.questions,
             "connections": self.asked.connections,
+            "decisions": decisions,
             "seconds": self.took.as_secs(),
             "exit_code": self.exit.code(),
         });

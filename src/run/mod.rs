@@ -1,6 +1,6 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
-//! [`verify`] and [`check`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
+//! [`verify`], [`check`] and [`plan`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
 //! [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and [`roster`], after it [`found`],
 //! [`repeats`] and [`told`].
 
@@ -12,6 +12,7 @@ pub mod feed;
 pub mod found;
 pub mod intake;
 pub mod network;
+pub mod plan;
 pub mod probing;
 pub mod progress;
 pub mod repeats;

@@ -10,7 +10,7 @@ use crate::route::Dns;
 use crate::route::cache::Cached;
 use crate::route::hickory::{NameServers, Patience};
 use crate::route::public::Allowed;
-use crate::settings::Place;
+use crate::settings::{Place, Way};
 use crate::smtp::egress::{Egress, Path};
 use crate::smtp::wire::{Dial, Internet};
 use crate::world::World;
@@ -25,8 +25,8 @@ pub struct Network {
     pub smtp_port: u16,
     /// Addresses that may be connected to although they are not public.
     pub allowed: Allowed,
-    /// Who we are; `None` where no mail server is asked.
-    pub egress: Option<Egress>,
+    /// Who we are, by each way out; none where no mail server is asked.
+    pub egresses: Vec<Egress>,
     /// The clock that runs there.
     pub clock: Clock,
     /// Where made-up names come from; a world always gives the same.
@@ -37,25 +37,21 @@ impl Network {
     /// The network of a place. Must be called where a runtime runs, because its clock starts here.
     pub fn of(place: &Place) -> Result<Network, Error> {
         match place {
-            Place::World { file, sender: (helo, mail_from) } => {
+            Place::World { file, ways } => {
                 let mut network = Network::scripted(World::open(file)?);
-                if let Some(egress) = &mut network.egress {
-                    egress.helo = helo.clone().unwrap_or_else(|| egress.helo.clone());
-                    egress.sender = mail_from.clone().unwrap_or_else(|| egress.sender.clone());
-                }
+                network.leave_by(ways);
                 Ok(network)
             }
-            Place::Internet { dns, smtp_port, allowed, sender, way } => {
+            Place::Internet { dns, smtp_port, allowed, egresses } => {
                 let servers = if dns.is_empty() {
                     NameServers::of_system(Patience::default())?
                 } else {
                     NameServers::at(dns, Patience::default())?
                 };
-                let egress = sender.clone().map(|(helo, sender)| Egress { path: way.clone(), helo, sender });
                 Ok(Network {
                     smtp_port: *smtp_port,
                     allowed: Allowed::new(allowed.iter().copied()),
-                    egress,
+                    egresses: egresses.clone(),
                     clock: Clock::system(),
                     random: fastrand::Rng::new(),
                     dns: Arc::new(Cached::new(servers)),
@@ -65,17 +61,29 @@ impl Network {
         }
     }
 
+    /// Leaves by these ways. What they don't say of the sender stays as it is.
+    pub fn leave_by(&mut self, ways: &[Way]) {
+        if let Some(own) = self.egresses.first().cloned() {
+            let egress = |way: &Way| Egress {
+                path: way.path.clone(),
+                helo: way.helo.clone().unwrap_or_else(|| own.helo.clone()),
+                sender: way.sender.clone().unwrap_or_else(|| own.sender.clone()),
+            };
+            self.egresses = ways.iter().map(egress).collect();
+        }
+    }
+
     /// A scripted world, with the sender that it brings along. Its clock starts here, as above.
     pub fn scripted(world: World) -> Network {
         let own = world.sender();
         Network {
             smtp_port: 25,
             allowed: Allowed::new(world.nets()),
-            egress: Some(Egress {
+            egresses: vec![Egress {
                 path: Path::Direct(None),
                 helo: own.helo.clone(),
                 sender: own.mail_from.clone(),
-            }),
+            }],
             clock: Clock::showing(world.starts()),
             random: fastrand::Rng::with_seed(world.seed()),
             dns: Arc::new(world.clone()),

@@ -3,7 +3,7 @@
 //! The only spawner of a run. Decides: nothing but the order of select; when and what to ask is the scheduler's, what a
 //! reply means the policy's. Waits in one place: the loop below.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::{pending, ready};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::probe::Patience;
 use crate::probe::inquiry::Target;
 use crate::reason::Finding;
 use crate::route::{self, Route};
-use crate::schedule::{self, Action, Heard, Opening, Scheduler, SessionId};
+use crate::schedule::{self, Action, Decision, Heard, Opening, Ruling, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
 use crate::smtp::session::{Event, Manner, Tls};
@@ -43,7 +43,7 @@ use crate::verdict::evidence::{Inquired, Said, Unprobed};
 const EVENTS: usize = 1024;
 
 /// Domains looked up at once. More bought nothing where it was measured.
-const LOOKUPS: usize = 256;
+pub(super) const LOOKUPS: usize = 256;
 
 /// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
 const GRACE: Duration = Duration::from_secs(5);
@@ -93,6 +93,8 @@ pub struct Outcome {
     pub dialogues: Vec<(Domain, Transcript)>,
     /// Connections opened and questions asked.
     pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
     /// It was stopped before its end, by the clock.
     pub out_of_time: bool,
 }
@@ -204,8 +206,8 @@ struct Run<'a> {
     begun: Begun,
     /// What else may be used.
     fresh: Fresh,
-    /// The number of who we are.
-    egress: i64,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
     feed: Feed,
     scheduler: Scheduler,
     held: HashMap<SessionId, Held>,
@@ -227,9 +229,11 @@ impl<'a> Run<'a> {
             pace: job.pace,
             patience: Patience { max_wait: job.max_wait },
             sessions: job.sessions,
-            egresses: 1,
+            thresholds: job.policy.thresholds(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
-        let egress = job.network.egress.as_ref().map(|egress| state.egress(egress)).transpose()?;
+        let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
+        let egresses = egresses.collect::<Result<_, _>>()?;
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
         Ok(Run {
@@ -237,12 +241,18 @@ impl<'a> Run<'a> {
             state,
             begun,
             fresh,
-            egress: egress.unwrap_or_default(),
+            egresses,
             feed: Feed::of(begun, fresh, job.max_wait),
             scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
             held: HashMap::new(),
             progress,
-            outcome: Outcome { whole, dialogues: Vec::new(), asked: Asked::default(), out_of_time: false },
+            outcome: Outcome {
+                whole,
+                dialogues: Vec::new(),
+                asked: Asked::default(),
+                decisions: BTreeMap::new(),
+                out_of_time: false,
+            },
             stopped: false,
             cut_at: None,
         })
@@ -321,11 +331,13 @@ impl<'a> Run<'a> {
         while let Some(action) = self.scheduler.action() {
             match action {
                 Action::Answered(answer) => {
-                    self.state.write_answer(self.begun.id, self.egress, &answer)?;
+                    let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
+                    self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
                 Action::Settled(target, inquired) => self.settled(target, &inquired)?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
+                Action::Decided(decision) => self.decided(&decision),
                 action => wanted.push(action),
             }
         }
@@ -335,7 +347,11 @@ impl<'a> Run<'a> {
                 Action::Open(opening) => self.open(opening, tell, sessions),
                 Action::Fly(session, flight) => self.order(session, smtp::session::Order::Fly(flight)),
                 Action::Quit(session) => self.order(session, smtp::session::Order::Quit),
-                Action::Answered(_) | Action::Settled(..) | Action::Learnt(..) | Action::Room(_) => {}
+                Action::Answered(_)
+                | Action::Settled(..)
+                | Action::Learnt(..)
+                | Action::Room(_)
+                | Action::Decided(_) => {}
             }
         }
         Ok(())
@@ -377,7 +393,7 @@ impl<'a> Run<'a> {
         sessions: &mut JoinSet<Dialogue>,
     ) {
         let session = opening.session;
-        let Some(egress) = self.job.network.egress.clone() else {
+        let Some(egress) = self.job.network.egresses.get(opening.egress).cloned() else {
             return;
         };
         self.outcome.asked.connections += 1;
@@ -414,6 +430,12 @@ impl<'a> Run<'a> {
         self.held.remove(&session);
         tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
         self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), self.job.network.clock.now());
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        let Decision { what, operator, egress, addresses } = decision;
+        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
+        *self.outcome.decisions.entry(*what).or_default() += 1;
     }
 
     /// Hands an order to a session. One that is gone already will report its end.

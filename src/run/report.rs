@@ -3,14 +3,13 @@
 //! Decides: which run is told about: the newest over this list. What servers said is read by the rules of today.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::ahead;
 use super::asking::identity;
 use super::clock::Clock;
 use super::found::{Facts, Found, Whole};
 use super::intake::Look;
-use super::probing::Asked;
 use super::telling::{Listing, Open, Went};
 use crate::error::Error;
 use crate::policy::Policy;
@@ -70,6 +69,5 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     })?;
     state.commit()?;
     let still_to_ask = state.still_to_ask(run.id)?;
-    let asked = Asked::default();
-    open.finish(&Went { whole, asked, took: Duration::ZERO, still_to_ask, exit: None })
+    open.finish(&Went { whole, still_to_ask, ..Went::default() })
 }

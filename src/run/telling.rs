@@ -3,6 +3,7 @@
 //! Decides: nothing. Rows are judged by workers, each with a reader of its own, and written in their order. Memory holds a
 //! few batches of rows, never the list.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use super::ahead;
@@ -16,6 +17,7 @@ use crate::list::batch::Batch;
 use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
+use crate::schedule::Ruling;
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
@@ -63,12 +65,14 @@ pub struct Age {
 }
 
 /// How a run went, for its summary.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Went {
     /// What holds for all rows.
     pub whole: Whole,
     /// What it cost the others.
     pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
     /// How long it took.
     pub took: Duration,
     /// How many are still to be asked.
@@ -157,6 +161,7 @@ impl Open {
             input: form.name.clone(),
             form: form.sentence(),
             asked: went.asked,
+            decisions: went.decisions.clone(),
             took: went.took,
             unprobed: self.unprobed,
             still_to_ask: went.still_to_ask,

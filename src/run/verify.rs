@@ -6,8 +6,7 @@
 use super::ahead;
 use super::asking::Asking;
 use super::clock::Clock;
-use super::found::{Found, Whole};
-use super::probing::Asked;
+use super::found::Found;
 use super::stop::Stop;
 use super::telling::{Listing, Open, Went};
 use crate::error::{Error, Exit};
@@ -43,10 +42,7 @@ fn offline(mut open: Open, settings: &Settings) -> Result<Summary, Error> {
     let clock = Clock::system();
     let nothing = ahead::hands(|| Ok::<_, Error>(Found::nothing(Unprobed::Offline, clock.now().wall)))?;
     open.tell(settings.risky_roles, nothing, |_| Ok(()))?;
-    let whole = Whole::default();
-    let went =
-        Went { whole, asked: Asked::default(), took: clock.now().elapsed, still_to_ask: 0, exit: None };
-    open.finish(&went)
+    open.finish(&Went { took: clock.now().elapsed, ..Went::default() })
 }
 
 async fn asked(
@@ -68,6 +64,7 @@ async fn asked(
         exit: outcome.early_exit(&stop).or(left_over),
         whole: outcome.whole,
         asked: outcome.asked,
+        decisions: outcome.decisions,
         took: asking.now().elapsed,
         still_to_ask,
     })

@@ -1,6 +1,9 @@
 //! How the operators received us: what tells "one domain" from "every domain".
 //!
-//! Decides: when the trouble is so general that it must be ours. Thresholds are the constants below.
+//! Decides: when the trouble is so general that it must be ours. Operators are counted, not lanes: an operator that is
+//! asked from many egresses is one witness.
+
+use crate::policy::Thresholds;
 
 /// Why the whole run can't get out. Nothing that servers said in such a run is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,40 +14,89 @@ pub enum Shut {
     RefusedEverywhere,
 }
 
-/// Operators that must have failed, without one connection, before port 25 is called closed.
-const CLOSED_OPERATORS: usize = 5;
-/// Share of the operators tried until now that they must be, in percent.
-const UNREACHABLE_PERCENT: usize = 90;
-/// Operators that must have answered before "everybody refuses us" can be said.
-const HEARD_OPERATORS: usize = 8;
-/// Share of them that refused us, in percent.
-const REFUSING_PERCENT: usize = 80;
+/// How one operator received us.
+#[expect(clippy::struct_excessive_bools, reason = "four facts, each of which can be without the others")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reception {
+    /// A connection was tried.
+    pub(super) tried: bool,
+    /// An address of it could not be reached.
+    pub(super) unreachable: bool,
+    /// It answered a question about a mailbox.
+    pub(super) answered: bool,
+    /// It is left alone, from wherever it was asked, because it refuses us.
+    pub(super) refused: bool,
+}
 
 /// How the operators received us.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Census {
     /// A connection came about, whatever was said on it.
     pub(super) connected: bool,
-    /// Lanes to which a connection was tried.
-    pub(super) tried: usize,
-    /// Lanes that answered a question or refused us.
-    pub(super) answered: usize,
-    /// Lanes that are left alone because they refuse us.
-    pub(super) refused: usize,
-    /// Lanes with a door that could not be reached.
-    pub(super) unreachable: usize,
+    tried: usize,
+    unreachable: usize,
+    /// Answered or refused us.
+    heard: usize,
+    refused: usize,
 }
 
 impl Census {
+    /// An operator was received differently before.
+    pub(super) fn change(&mut self, before: Reception, after: Reception) {
+        let heard = |reception: Reception| reception.answered || reception.refused;
+        let count = |count: &mut usize, before: bool, after: bool| {
+            *count = *count + usize::from(after) - usize::from(before);
+        };
+        count(&mut self.tried, before.tried, after.tried);
+        count(&mut self.unreachable, before.unreachable, after.unreachable);
+        count(&mut self.refused, before.refused, after.refused);
+        count(&mut self.heard, heard(before), heard(after));
+    }
+
     /// Are we shut out everywhere?
-    pub(super) fn shut(self) -> Option<Shut> {
-        let Census { connected, tried, answered, refused, unreachable } = self;
+    pub(super) fn shut(self, thresholds: &Thresholds) -> Option<Shut> {
+        let Census { connected, tried, unreachable, heard, refused } = self;
+        let (closed, out) = (thresholds.port_closed, thresholds.shut_out);
         if !connected {
             // Dead hosts may fail faster than a living one greets.
-            let nowhere = unreachable >= CLOSED_OPERATORS && unreachable * 100 >= tried * UNREACHABLE_PERCENT;
+            let nowhere =
+                unreachable >= closed.operators && unreachable * 100 >= tried * closed.unreachable_percent;
             return nowhere.then_some(Shut::PortClosed);
         }
-        let everywhere = answered >= HEARD_OPERATORS && refused * 100 >= answered * REFUSING_PERCENT;
+        let everywhere = heard >= out.operators && refused * 100 >= heard * out.refusing_percent;
         everywhere.then_some(Shut::RefusedEverywhere)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_eight_operators_of_ten_and_at_least_eight() {
+        let thresholds = Thresholds::built_in();
+        let nobody = Reception::default();
+        let refused = Reception { tried: true, refused: true, ..nobody };
+        let answered = Reception { tried: true, answered: true, ..nobody };
+        for (refusing, answering, shut) in [
+            (7, 0, None),
+            (8, 0, Some(Shut::RefusedEverywhere)),
+            (8, 2, Some(Shut::RefusedEverywhere)),
+            (8, 3, None),
+        ] {
+            let mut census = Census { connected: true, ..Census::default() };
+            (0..refusing).for_each(|_| census.change(nobody, refused));
+            (0..answering).for_each(|_| census.change(nobody, answered));
+            assert_eq!(census.shut(thresholds), shut, "{refusing} of {}", refusing + answering);
+        }
+    }
+
+    #[test]
+    fn an_operator_that_answers_after_all_is_no_witness_against_us() {
+        let (nobody, mut census) = (Reception::default(), Census { connected: true, ..Census::default() });
+        let refused = Reception { refused: true, ..nobody };
+        (0..8).for_each(|_| census.change(nobody, refused));
+        (0..2).for_each(|_| census.change(refused, Reception { answered: true, ..nobody }));
+        assert_eq!(census.shut(Thresholds::built_in()), None);
     }
 }

@@ -5,12 +5,14 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::lane::Door;
+use super::decision::Ruling;
+use super::door::Door;
+use super::vouching::withdrawn;
 use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
 use crate::probe::inquiry::{Next, Target};
 use crate::reason::Finding;
-use crate::verdict::evidence::{Inquired, Obstacle};
+use crate::verdict::evidence::{Inquired, Obstacle, Said};
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -78,7 +80,7 @@ impl Scheduler {
             return Err(nobody);
         };
         let lane_id = *lane_id;
-        let lane = &mut self.lanes[lane_id];
+        let lane = &self.lanes[lane_id];
         if let Some(said) = &lane.paused {
             return Err(Obstacle::Refused(said.clone()));
         }
@@ -90,7 +92,9 @@ impl Scheduler {
         let mut last = nobody;
         // A door that others use already is better than a new one: its connection serves this domain too.
         let known = stop.addresses.iter().filter(|address| lane.doors.contains_key(address));
-        let addresses: Vec<IpAddr> = known.chain(&stop.addresses).copied().collect();
+        let reached = known.chain(&stop.addresses).filter(|address| self.reaches(lane.egress, address));
+        let addresses: Vec<IpAddr> = reached.copied().collect();
+        let lane = &mut self.lanes[lane_id];
         for address in &addresses {
             let door = *lane.doors.entry(*address).or_insert_with(|| {
                 self.doors.push(Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls));
@@ -134,9 +138,14 @@ impl Scheduler {
             self.free_courses.push(id);
         }
         let domain = course.inquiry.domain().clone();
-        let (known, settled) = course.inquiry.settle(self.stopping);
-        self.hand_out(course.home, settled);
+        let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
+        let (mut known, settled) = course.inquiry.settle(self.stopping);
+        known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
+        self.hold(lane, course.home, settled);
         self.actions.push_back(Action::Learnt(domain, known));
+        if self.open_courses == 0 {
+            self.let_go();
+        }
     }
 
     /// Hands out what is final before the whole domain is, and tells what its other parts need not ask again.
@@ -149,8 +158,73 @@ impl Scheduler {
             self.actions.push_back(learnt);
         }
         let taken = course.inquiry.take_final();
+        let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let home = course.home;
-        self.hand_out(home, taken);
+        self.hold(lane, home, taken);
+    }
+
+    /// Hands out what was found out at a lane, but keeps refusals for which nobody vouches yet.
+    fn hold(&mut self, lane: LaneId, home: LaneId, settled: Vec<(Target, Inquired)>) {
+        if settled.is_empty() {
+            return;
+        }
+        let paused = self.lanes[lane].paused.clone().map(Obstacle::Refused);
+        let mut free = Vec::with_capacity(settled.len());
+        let mut taken_back = 0;
+        for (target, inquired) in settled {
+            let had = inquired.attempts.len();
+            match &paused {
+                Some(why) => {
+                    let inquired = withdrawn(inquired, why);
+                    taken_back += usize::from(inquired.attempts.len() < had);
+                    free.push((target, inquired));
+                }
+                // Who was sent on from another lane is not this one's to count.
+                None if lane == home => {
+                    free.extend(self.lanes[lane].unvouched.hold(target, inquired));
+                }
+                None => free.push((target, inquired)),
+            }
+        }
+        if taken_back > 0 {
+            self.decided(Ruling::AnswersWithdrawn, lane, taken_back);
+        }
+        self.hand_out(home, free);
+        self.run_dry(home);
+    }
+
+    /// Somebody was accepted at a lane: what it refused before is believed.
+    pub(super) fn vouched(&mut self, lane: LaneId) {
+        self.lanes[lane].displeased = None;
+        let refusals = self.lanes[lane].unvouched.take();
+        self.hand_out(lane, refusals);
+    }
+
+    /// A lane was found to refuse us: what nobody vouched for is taken back.
+    pub(super) fn withdraw(&mut self, lane: LaneId, said: &Said) {
+        let refusals = self.lanes[lane].unvouched.take();
+        if !refusals.is_empty() {
+            self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
+            let why = Obstacle::Refused(Box::new(said.clone()));
+            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, &why)));
+            self.hand_out(lane, refusals.collect());
+        }
+    }
+
+    /// Nothing is left to be asked at a lane: what it refused last is believed, unless it refuses us too.
+    fn run_dry(&mut self, id: LaneId) {
+        let lane = &mut self.lanes[id];
+        if lane.backlog > lane.unvouched.len() {
+            return;
+        }
+        if let Some(said) = lane.displeased.take() {
+            // The last that was heard of it is that it refuses us.
+            let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
+            self.received(operator, |reception| reception.refused |= !accepted);
+            return self.withdraw(id, &said);
+        }
+        let refusals = lane.unvouched.take();
+        self.hand_out(id, refusals);
     }
 
     fn hand_out(&mut self, home: LaneId, settled: Vec<(Target, Inquired)>) {
@@ -159,11 +233,8 @@ impl Scheduler {
         }
         let lane = &mut self.lanes[home];
         lane.backlog -= settled.len();
-        if lane.backlog < lane.plenty() / 2
-            && let Some(key) = self.crowded.take(&lane.key)
-        {
-            self.actions.push_back(Action::Room(key));
-        }
+        let operator = lane.operator;
         self.actions.extend(settled.into_iter().map(|(target, inquired)| Action::Settled(target, inquired)));
+        self.call_for_orders(operator);
     }
 }

@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::lane::DoorTls;
+use super::decision::Ruling;
+use super::door::DoorTls;
 use super::session::Session;
 use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer};
 use crate::verdict::evidence::Unprobed;
@@ -160,7 +161,9 @@ impl Scheduler {
             return Served::Until(again);
         }
         let wait = again.saturating_sub(self.now.elapsed);
-        for course in self.clear_queue(door_id) {
+        let left = self.clear_queue(door_id);
+        self.decided(Ruling::CapReached, self.doors[door_id].lane, left.len());
+        for course in left {
             if let Some(course) = self.courses[course].as_mut() {
                 course.inquiry.give_up(Unprobed::Budget(wait));
             }
@@ -172,12 +175,12 @@ impl Scheduler {
     pub(super) fn open(&mut self, door_id: DoorId) {
         let door = &mut self.doors[door_id];
         let lane = &mut self.lanes[door.lane];
-        self.census.tried += usize::from(!std::mem::replace(&mut lane.tally.tried, true));
+        let operator = lane.operator;
         let session = SessionId(self.next_session);
         self.next_session += 1;
         door.working += 1;
         lane.open += 1;
-        self.sessions.insert(session, Session::new(door_id, lane.manners));
+        self.sessions.insert(session, Session::new(door_id, lane.manners, lane.provider.may_discard));
         self.actions.push_back(Action::Open(Opening {
             session,
             egress: lane.egress,
@@ -186,5 +189,6 @@ impl Scheduler {
             tls: door.tls == DoorTls::Wanted,
             provider: lane.provider.clone(),
         }));
+        self.received(operator, |reception| reception.tried = true);
     }
 }

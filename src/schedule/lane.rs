@@ -9,18 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::queue::Queue;
-use super::{DoorId, SessionId};
-use crate::address::Domain;
-use crate::policy::{Limits, Manners, Pace, Provider};
-use crate::verdict::evidence::{Obstacle, Said};
+use super::vouching::Unvouched;
+use super::{DoorId, OperatorId};
+use crate::policy::thresholds::{Anomaly, Ramp};
+use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
+use crate::verdict::evidence::Said;
 
-/// Sessions refused in a row after which a lane is left alone for the rest of the run.
-pub const REFUSALS_TO_PAUSE: u32 = 3;
-/// Clean answers after which a lane goes half as fast again.
-const ANSWERS_TO_CLIMB: u32 = 10;
-/// Where a lane starts: one question a second over one connection.
-const START_PER_MINUTE: u32 = 60;
 /// The largest flight that a lane may send, in recipients.
 pub const FLIGHT: u32 = 50;
 
@@ -31,8 +25,8 @@ pub struct Lane {
     pub provider: Arc<Provider>,
     /// From which source address it is asked.
     pub egress: usize,
-    /// What it is found by.
-    pub key: Arc<str>,
+    /// Whose it is.
+    pub operator: OperatorId,
     /// Listed addresses that it was given and that are not settled.
     pub backlog: usize,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
@@ -61,14 +55,21 @@ pub struct Lane {
     pub was_cut: bool,
     /// Why the lane is left alone.
     pub paused: Option<Box<Said>>,
+    /// A refusal of us since it last accepted somebody.
+    pub displeased: Option<Box<Said>>,
     /// Its doors by address.
     pub doors: BTreeMap<IpAddr, DoorId>,
     /// Doors with questions to ask, in the order of arrival.
     pub busy_doors: VecDeque<DoorId>,
     /// What its answers were.
     pub tally: Tally,
+    /// Refusals since its last acceptance.
+    pub(super) unvouched: Unvouched,
     /// When unknown recipients were asked about, within the last day.
     unknown: VecDeque<Duration>,
+    /// Unknown recipients in all.
+    pub unknown_names: u32,
+    ramp: Ramp,
     /// It waits for a free socket.
     pub is_starved: bool,
 }
@@ -82,12 +83,10 @@ pub struct Tally {
     pub unknown: u32,
     /// Of these, accepted.
     pub accepted: u32,
-    /// Sessions that came as far as a greeting.
-    pub sessions: u32,
-    /// A connection to it was tried.
-    pub tried: bool,
-    /// A door of it could not be reached.
-    pub unreachable: bool,
+    /// Of those asked, found deliverable lately.
+    pub lately: u32,
+    /// Of these, refused as unknown.
+    pub lately_gone: u32,
 }
 
 impl Tally {
@@ -95,18 +94,25 @@ impl Tally {
     #[must_use]
     pub fn and(self, other: Tally) -> Tally {
         Tally {
-            tried: self.tried || other.tried,
             asked: self.asked + other.asked,
             unknown: self.unknown + other.unknown,
             accepted: self.accepted + other.accepted,
-            sessions: self.sessions + other.sessions,
-            unreachable: self.unreachable || other.unreachable,
+            lately: self.lately + other.lately,
+            lately_gone: self.lately_gone + other.lately_gone,
         }
     }
 
-    /// Too many vanished at once for it to be true: thresholds of an operator's own outage.
-    pub fn is_anomalous(&self) -> bool {
-        self.asked >= 20 && self.accepted == 0 && u64::from(self.unknown) * 10 > u64::from(self.asked) * 7
+    /// Too many vanished at once for it to be true: an outage of the operator's own.
+    pub fn is_anomalous(&self, anomaly: Anomaly) -> bool {
+        let beyond = |part: u32, whole: u32, percent: u32| {
+            u64::from(part) * 100 > u64::from(whole) * u64::from(percent)
+        };
+        let nobody = self.asked >= anomaly.asked
+            && self.accepted == 0
+            && beyond(self.unknown, self.asked, anomaly.unknown_percent);
+        let lately = self.lately >= anomaly.recently_deliverable
+            && beyond(self.lately_gone, self.lately, anomaly.recently_gone_percent);
+        nobody || lately
     }
 }
 
@@ -115,11 +121,19 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
-    pub fn new(key: Arc<str>, provider: Arc<Provider>, egress: usize, pace: Pace, clock: &RunClock) -> Lane {
+    pub fn new(
+        operator: OperatorId,
+        provider: Arc<Provider>,
+        egress: usize,
+        pace: Pace,
+        thresholds: &Thresholds,
+        clock: &RunClock,
+    ) -> Lane {
+        let ramp = thresholds.ramp;
         let limits = provider.limits(pace);
         let (rate, allowed_open) = match pace {
             Pace::Fast => (limits.recipients, limits.open),
-            Pace::Gentle | Pace::Normal => (limits.recipients.min(START_PER_MINUTE), 1),
+            Pace::Gentle | Pace::Normal => (limits.recipients.min(ramp.recipients_per_minute), 1),
         };
         // No flight is larger than the refusals that a session may have.
         let burst = provider.manners.refused.min(FLIGHT);
@@ -130,7 +144,7 @@ impl Lane {
             manners: provider.manners,
             provider,
             egress,
-            key,
+            operator,
             backlog: 0,
             limits,
             open: 0,
@@ -143,10 +157,14 @@ impl Lane {
             refused_in_row: 0,
             was_cut: false,
             paused: None,
+            displeased: None,
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
+            unvouched: Unvouched::default(),
             unknown: VecDeque::new(),
+            unknown_names: 0,
+            ramp,
             is_starved: false,
         }
     }
@@ -160,7 +178,7 @@ impl Lane {
     pub fn pleased(&mut self) {
         self.refused_in_row = 0;
         self.clean_answers += 1;
-        if self.clean_answers.is_multiple_of(ANSWERS_TO_CLIMB) {
+        if self.clean_answers.is_multiple_of(self.ramp.clean_answers.max(1)) {
             self.allowed_open = (self.allowed_open + 1).min(self.limits.open);
             let rate = self.asks.per_minute().saturating_mul(3) / 2;
             self.asks.change(rate.min(self.limits.recipients), self.burst);
@@ -176,22 +194,15 @@ impl Lane {
         self.hold_until = self.hold_until.max(until);
     }
 
-    /// A session was refused for what we are. After some in a row the lane is left alone.
-    pub fn refused(&mut self, said: &Said, at_once: bool) {
+    /// A session was refused for what we are; how many were in a row.
+    pub fn refused(&mut self) -> u32 {
         self.refused_in_row += 1;
-        if at_once || self.refused_in_row >= REFUSALS_TO_PAUSE {
-            self.pause(said);
-        }
+        self.refused_in_row
     }
 
     /// Sessions refused since the last clean answer.
     pub fn refused_in_row(&self) -> u32 {
         self.refused_in_row
-    }
-
-    /// Leaves the lane alone for the rest of the run.
-    pub fn pause(&mut self, said: &Said) {
-        self.paused.get_or_insert_with(|| Box::new(said.clone()));
     }
 
     /// A backlog that keeps the lane busy for some minutes.
@@ -210,6 +221,7 @@ impl Lane {
 
     /// Counts an unknown recipient, listed or made up, against the caps.
     pub fn count_unknown(&mut self, now: Duration) {
+        self.unknown_names += 1;
         if self.caps().next().is_none() {
             return;
         }
@@ -242,65 +254,5 @@ impl Lane {
             self.unknown.get(oldest).map(|&at| at + span)
         };
         self.caps().filter_map(again).max().map_or(now, |at| at.max(now))
-    }
-}
-
-/// Whether STARTTLS is said at a door.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DoorTls {
-    /// Nobody asked for it.
-    Plain,
-    /// When it is offered: the operator's data or the server itself want it.
-    Wanted,
-    /// Not again: some old servers offer what they can't do.
-    Broken,
-}
-
-/// One address of an operator.
-#[derive(Debug)]
-pub struct Door {
-    /// The lane it belongs to.
-    pub lane: usize,
-    /// Where.
-    pub address: IpAddr,
-    /// A host name that led here.
-    pub host: Domain,
-    /// Whether STARTTLS is said here.
-    pub tls: DoorTls,
-    /// It stands in its lane's queue.
-    pub busy: bool,
-    /// Domains with questions that may be asked now.
-    pub courses: Queue,
-    /// Sessions waiting for a flight.
-    pub idle: Vec<SessionId>,
-    /// Sessions on their way or in flight.
-    pub working: u32,
-    /// Sessions that broke without one answer, in a row.
-    pub strikes: u32,
-    /// Sessions that were refused before any question, in a row, and when the first was.
-    pub refusals: u32,
-    /// Nothing is started here before this time of the run.
-    pub hold_until: Duration,
-    /// Why nobody needs to try again in this run.
-    pub dead: Option<Obstacle>,
-}
-
-impl Door {
-    /// A door that nobody has tried yet.
-    pub fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Door {
-        Door {
-            lane,
-            address,
-            host,
-            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
-            busy: false,
-            courses: Queue::default(),
-            idle: Vec::new(),
-            working: 0,
-            strikes: 0,
-            refusals: 0,
-            hold_until: Duration::ZERO,
-            dead: None,
-        }
     }
 }

@@ -7,23 +7,29 @@
 //!
 //! - a *course* is one domain's [`Inquiry`] on its way through its exchangers;
 //! - a *door* is one address of an operator, shared by the courses of all domains behind it;
-//! - a *lane* is one operator, with one pace for all its doors ([`lane`], [`pace`]).
+//! - a *lane* is one operator from one egress, with one pace for all its doors ([`lane`], [`pace`]).
 //!
-//! Here is what comes in and goes out; `course` brings a domain to its next step, `dispatch` starts what may start,
-//! `session` hears answers, `trouble` draws the consequences of refusals, `census` tells our trouble from theirs.
+//! Here is what comes in and goes out; `operator` chooses the lane, `course` brings a domain to its next step, `dispatch`
+//! starts what may start, `session` hears answers, `trouble` draws the consequences of refusals, `vouching` holds refusals
+//! back until they can be believed, `census` tells our trouble from theirs.
 
 mod census;
 mod course;
+mod decision;
 mod dispatch;
+mod door;
 pub mod lane;
+mod operator;
 pub mod pace;
 mod queue;
 mod session;
 #[cfg(test)]
 mod tests;
 mod trouble;
+mod vouching;
+mod waiting;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,19 +37,24 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use crate::address::{Address, Domain};
-use crate::policy::{Pace, Provider};
+use crate::policy::{Pace, Provider, Thresholds};
 use crate::probe::inquiry::{Expectation, Moment, Target};
 use crate::probe::{Inquiry, Known, Listed, Patience, Who, control};
+use crate::smtp::egress::Family;
 use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
 use census::Census;
 pub use census::Shut;
 use course::Course;
-use lane::{Door, Lane, Tally};
+pub use decision::{Decision, Ruling};
+use door::Door;
+use lane::Lane;
+use operator::Operator;
 use pace::RunClock;
 use queue::Queue;
 use session::Session;
 pub use session::{Heard, meant};
+pub use waiting::Waiting;
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,6 +63,7 @@ pub struct SessionId(pub u64);
 type CourseId = usize;
 type DoorId = usize;
 type LaneId = usize;
+type OperatorId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
 const LINGER: Duration = Duration::from_secs(2);
@@ -61,7 +73,7 @@ const REST: Duration = Duration::from_secs(30);
 const SHARE: usize = 500;
 
 /// What a run allows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// How hard to press.
     pub pace: Pace,
@@ -69,8 +81,10 @@ pub struct Limits {
     pub patience: Patience,
     /// Sessions open at once, over all lanes.
     pub sessions: usize,
-    /// Source addresses; each has lanes of its own.
-    pub egresses: usize,
+    /// When conclusions are drawn.
+    pub thresholds: &'static Thresholds,
+    /// The ways out, at least one, by what each reaches; each has lanes of its own.
+    pub egresses: Vec<Family>,
 }
 
 /// A domain to ask about, or a part of a long one.
@@ -112,8 +126,10 @@ pub enum Action {
     Settled(Target, Inquired),
     /// What was learnt about a domain: for its other parts, and for later runs.
     Learnt(Domain, Known),
-    /// A lane that had no room ([`Scheduler::has_room`]) wants more work.
+    /// An operator that had no room ([`Scheduler::has_room`]) wants more work.
     Room(Arc<str>),
+    /// Something was decided about an operator.
+    Decided(Decision),
 }
 
 /// An answer that counts.
@@ -164,9 +180,10 @@ pub struct Scheduler {
     random: Rng,
     clock: RunClock,
     now: Moment,
+    operators: Vec<Operator>,
+    /// By key.
+    operator_of: HashMap<Arc<str>, OperatorId>,
     lanes: Vec<Lane>,
-    /// By egress and key.
-    lane_of: HashMap<(usize, Arc<str>), LaneId>,
     doors: Vec<Door>,
     courses: Vec<Option<Course>>,
     /// Courses that are not settled.
@@ -180,8 +197,6 @@ pub struct Scheduler {
     stopping: Option<Unprobed>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
-    /// Keys of lanes whose orders wait outside.
-    crowded: HashSet<Arc<str>>,
     census: Census,
 }
 
@@ -193,8 +208,9 @@ impl Scheduler {
             random,
             clock: RunClock::default(),
             now,
+            operators: Vec::new(),
+            operator_of: HashMap::new(),
             lanes: Vec::new(),
-            lane_of: HashMap::new(),
             doors: Vec::new(),
             courses: Vec::new(),
             open_courses: 0,
@@ -206,7 +222,6 @@ impl Scheduler {
             actions: VecDeque::new(),
             stopping: None,
             starved: VecDeque::new(),
-            crowded: HashSet::new(),
             census: Census::default(),
         }
     }
@@ -226,51 +241,12 @@ impl Scheduler {
         self.open_courses == 0 && self.sessions.is_empty()
     }
 
-    /// Keys of the lanes at which too many mailboxes vanished at once, over all egresses.
-    pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
-        let mut tallies: HashMap<&Arc<str>, Tally> = HashMap::new();
-        for lane in &self.lanes {
-            let tally = tallies.entry(&lane.key).or_default();
-            *tally = tally.and(lane.tally);
-        }
-        tallies.into_iter().filter(|(_, tally)| tally.is_anomalous()).map(|(key, _)| key.clone()).collect()
-    }
-
-    /// Should an order for this lane be placed now? Where not, it can wait outside, at no cost for anybody:
-    /// [`Action::Room`] calls for it before the lane runs dry.
-    pub fn has_room(&mut self, key: &Arc<str>) -> bool {
-        let egresses = self.limits.egresses;
-        let lanes = (0..egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
-        let (mut backlog, mut first) = (0, None);
-        for &lane in lanes {
-            backlog += self.lanes[lane].backlog;
-            first = first.or(Some(lane));
-        }
-        let Some(first) = first else { return true };
-        let has_room = backlog < self.lanes[first].plenty() * egresses;
-        if !has_room {
-            self.crowded.insert(key.clone());
-        }
-        has_room
-    }
-
     /// Are we shut out everywhere?
     pub fn shut(&self) -> Option<Shut> {
-        self.census.shut()
+        self.census.shut(self.limits.thresholds)
     }
 
-    /// What lanes are keyed by: the operator, or the set of MX hosts where nobody knows the operator.
-    pub fn lane_key(stops: &[Stop], stop: &Stop) -> Arc<str> {
-        if stop.provider.is_known() {
-            return stop.provider.id.clone();
-        }
-        let mut hosts: Vec<&str> =
-            stops.iter().filter(|stop| !stop.provider.is_known()).map(|stop| stop.host.as_str()).collect();
-        hosts.sort_unstable();
-        hosts.join(" ").into()
-    }
-
-    /// Takes on a domain. One with many addresses is shared by the egresses.
+    /// Takes on a domain. One with many addresses is shared by the egresses, unless a wait has begun at one of them.
     pub fn order(&mut self, order: Order, now: Moment) {
         self.set_time(now);
         let Some(first) = order.exchangers.first() else {
@@ -278,32 +254,18 @@ impl Scheduler {
         };
         let key = Self::lane_key(&order.exchangers, first);
         let Order { domain, exchangers, mut listed, known } = order;
-        let shares = (listed.len() / SHARE).clamp(1, self.limits.egresses);
+        let egresses = self.limits.egresses.len();
+        let bound_to = known.egress.filter(|egress| *egress < egresses);
+        let shares = if bound_to.is_some() { 1 } else { (listed.len() / SHARE).clamp(1, egresses) };
         let share = listed.len().div_ceil(shares);
         while listed.len() > share {
             let part = listed.split_off(listed.len() - share);
-            let egress = self.egress_for(&key);
+            let egress = self.egress_for(&key, &exchangers);
             self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
         }
-        let egress = self.egress_for(&key);
+        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers));
         self.take_on(egress, domain, &exchangers, listed, known);
         self.run_lanes();
-    }
-
-    /// The egress for a part of an operator's addresses: the first that has little to do, so that few connections bear
-    /// a trickle; where all have enough, the one that has least. Operators start with different egresses.
-    fn egress_for(&mut self, key: &Arc<str>) -> usize {
-        let egresses = self.limits.egresses;
-        if egresses == 1 {
-            return 0;
-        }
-        let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);
-        let backlog = |egress: &usize| {
-            let lane = self.lane_of.get(&(*egress, key.clone()));
-            lane.map_or(0, |&lane| self.lanes[lane].backlog_beyond_little())
-        };
-        in_turn.min_by_key(backlog).unwrap_or(0)
     }
 
     fn take_on(
@@ -391,13 +353,5 @@ impl Scheduler {
     fn set_time(&mut self, now: Moment) {
         self.now = now;
         self.clock.set(now.elapsed);
-    }
-
-    fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        *self.lane_of.entry((egress, key.clone())).or_insert_with(|| {
-            let lane = Lane::new(key, provider.clone(), egress, self.limits.pace, &self.clock);
-            self.lanes.push(lane);
-            self.lanes.len() - 1
-        })
     }
 }

@@ -14,7 +14,7 @@ const LONG: usize = 50;
 
 /// The queue of a door.
 #[derive(Debug, Default)]
-pub struct Queue {
+pub(super) struct Queue {
     begun: VecDeque<CourseId>,
     fresh: Class,
     long: Class,
@@ -44,7 +44,7 @@ impl Class {
 
 impl Queue {
     /// A domain with so many listed addresses to ask about.
-    pub fn push(&mut self, id: CourseId, unasked: usize, begun: bool) {
+    pub(super) fn push(&mut self, id: CourseId, unasked: usize, begun: bool) {
         if unasked >= LONG {
             self.long.push(id, unasked);
         } else if begun {
@@ -56,7 +56,7 @@ impl Queue {
     }
 
     /// Who is next.
-    pub fn pop(&mut self) -> Option<CourseId> {
+    pub(super) fn pop(&mut self) -> Option<CourseId> {
         let short_waits = !self.begun.is_empty() || !self.fresh.waiting.is_empty();
         if self.owed_to_long >= 0.0 || !short_waits {
             let long = self.long.pop();
@@ -69,7 +69,7 @@ impl Queue {
 
     /// Notes what was asked.
     #[expect(clippy::cast_precision_loss, reason = "a share need not be exact")]
-    pub fn asked(&mut self, count: u32, was_long: bool) {
+    pub(super) fn asked(&mut self, count: u32, was_long: bool) {
         if self.long.asks == 0 || self.fresh.asks == 0 {
             self.owed_to_long = 0.0;
             return;
@@ -79,22 +79,22 @@ impl Queue {
     }
 
     /// Is a domain of so many unasked addresses a long one?
-    pub fn is_long(unasked: usize) -> bool {
+    pub(super) fn is_long(unasked: usize) -> bool {
         unasked >= LONG
     }
 
     /// Nobody waits.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// How many wait; some of them may be gone already.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.begun.len() + self.fresh.waiting.len() + self.long.waiting.len()
     }
 
     /// Who waits, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = CourseId> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = CourseId> {
         let classes = self.fresh.waiting.iter().chain(&self.long.waiting).map(|(id, _)| *id);
         self.begun.iter().copied().chain(classes)
     }

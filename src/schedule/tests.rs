@@ -291,7 +291,8 @@ fn play(operators: &[Operator], run: Run) {
         pace: run.pace,
         patience: Patience { max_wait: run.max_wait },
         sessions: run.sockets,
-        egresses: 1,
+        thresholds: Thresholds::built_in(),
+        egresses: vec![Family::Both],
     };
     let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment());
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
@@ -356,7 +357,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
-                Action::Answered(_) | Action::Learnt(..) | Action::Room(_) => {}
+                Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
             }
         }
         if scheduler.is_idle() {

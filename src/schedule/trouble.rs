@@ -1,16 +1,15 @@
 //! Refusals and broken sessions: who rests, who is given up, and what that means for those who wait there.
 
-use super::{CourseId, DoorId, REST, Scheduler, lane};
-use crate::reason::{Fault, Finding};
+use super::decision::Ruling;
+use super::{CourseId, DoorId, LaneId, REST, Scheduler};
+use crate::reason::{Cause, Fault, Finding, Verdict};
 use crate::verdict::evidence::{Obstacle, Said};
-
-/// Sessions that broke in a row, without one answer, before a door is given up.
-const STRIKES: u32 = 2;
 
 impl Scheduler {
     /// Everybody who waits at a door is blocked.
     pub(super) fn close_door(&mut self, door_id: DoorId, obstacle: &Obstacle) {
         self.doors[door_id].dead = Some(obstacle.clone());
+        self.decided(Ruling::HostGivenUp, self.doors[door_id].lane, 0);
         self.send_on(door_id);
     }
 
@@ -41,37 +40,58 @@ impl Scheduler {
         let hurried = self.limits.patience.max_wait < REST;
         let door = &mut self.doors[door_id];
         door.refusals += 1;
-        let lane_id = door.lane;
+        let lane = door.lane;
         if said.meaning.cause.fault() == Fault::Us {
-            let lane = &mut self.lanes[lane_id];
-            let was_paused = lane.paused.is_some();
-            let key = lane.key.clone();
-            lane.refused(said, hurried);
+            self.note_displeasure(lane, said);
+            let at_once = if hurried { 1 } else { self.limits.thresholds.breaker.sessions };
+            let in_row = self.lanes[lane].refused();
             // Egresses that are refused one after the other need not all learn it by themselves.
-            let elsewhere =
-                (0..self.limits.egresses).filter_map(|egress| self.lane_of.get(&(egress, key.clone())));
-            let in_row: u32 = elsewhere.map(|&lane| self.lanes[lane].refused_in_row()).sum();
-            let lane = &mut self.lanes[lane_id];
-            if in_row >= lane::REFUSALS_TO_PAUSE && lane.tally.asked == 0 {
-                lane.pause(said);
-            }
-            if lane.paused.is_some() {
-                self.census.answered += usize::from(!was_paused && lane.tally.asked == 0);
-                self.census.refused += usize::from(!was_paused);
-                let doors: Vec<DoorId> = lane.doors.values().copied().collect();
-                for door in doors {
-                    self.send_on(door);
-                }
-                return;
+            let operator = &self.operators[self.lanes[lane].operator];
+            let of_all: u32 = operator.lanes.iter().map(|&lane| self.lanes[lane].refused_in_row()).sum();
+            let never_answered = self.lanes[lane].tally.asked == 0;
+            if in_row >= at_once || (of_all >= at_once && never_answered) {
+                return self.leave_alone(lane, said);
             }
         }
+        let door = &mut self.doors[door_id];
         let tries = door.refusals as usize;
         let wait = said.meaning.retry_in.unwrap_or(REST * 4u32.saturating_pow(door.refusals - 1));
-        if hurried || tries >= lane::REFUSALS_TO_PAUSE as usize || wait > self.limits.patience.max_wait {
+        if hurried
+            || tries >= self.limits.thresholds.breaker.sessions as usize
+            || wait > self.limits.patience.max_wait
+        {
             let obstacle = Obstacle::Refused(Box::new(said.clone()));
             self.close_door(door_id, &obstacle);
         } else {
             door.hold_until = self.now.elapsed + wait;
+        }
+    }
+
+    /// Notes a refusal that is about what we are, not about our pace.
+    pub(super) fn note_displeasure(&mut self, lane: LaneId, said: &Said) {
+        let cause = said.meaning.cause;
+        if cause.fault() == Fault::Us && cause.verdict() == Verdict::Unknown && said.reply.is_permanent() {
+            let is_pace = matches!(cause, Cause::RateLimited | Cause::TlsRequired | Cause::ProtocolError);
+            let displeased = &mut self.lanes[lane].displeased;
+            if !is_pace && displeased.is_none() {
+                *displeased = Some(Box::new(said.clone()));
+            }
+        }
+    }
+
+    /// Leaves a lane alone for the rest of the run. What it said last is taken back, and who waits there looks elsewhere.
+    pub(super) fn leave_alone(&mut self, id: LaneId, said: &Said) {
+        let lane = &mut self.lanes[id];
+        if lane.paused.is_some() {
+            return;
+        }
+        lane.paused = Some(Box::new(said.clone()));
+        let (operator, doors) = (lane.operator, lane.doors.values().copied().collect::<Vec<DoorId>>());
+        self.note_refusal(operator);
+        self.decided(Ruling::LeftAlone, id, self.lanes[id].backlog);
+        self.withdraw(id, said);
+        for door in doors {
+            self.send_on(door);
         }
     }
 
@@ -80,7 +100,10 @@ impl Scheduler {
         let hurried = self.limits.patience.max_wait < REST;
         let door = &mut self.doors[door_id];
         door.strikes += 1;
-        if hurried || door.strikes >= STRIKES || finding == Finding::ConnectFailed {
+        if hurried
+            || door.strikes >= self.limits.thresholds.broken.sessions
+            || finding == Finding::ConnectFailed
+        {
             self.close_door(door_id, &Obstacle::Broken(finding));
         } else {
             door.hold_until = self.now.elapsed + REST;

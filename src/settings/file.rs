@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use super::egress::Entry;
 use crate::error::Error;
 use crate::policy::Pace;
 
@@ -19,6 +20,7 @@ use crate::policy::Pace;
 pub(super) struct FileSettings {
     pub(super) helo: Option<String>,
     pub(super) mail_from: Option<String>,
+    pub(super) egress: Option<Vec<Entry>>,
     pub(super) dns: Option<Vec<String>>,
     pub(super) smtp_port: Option<u16>,
     pub(super) source_ip: Option<IpAddr>,
@@ -54,6 +56,7 @@ impl FileSettings {
         FileSettings {
             helo: self.helo.or(other.helo),
             mail_from: self.mail_from.or(other.mail_from),
+            egress: self.egress.or(other.egress),
             dns: self.dns.or(other.dns),
             smtp_port: self.smtp_port.or(other.smtp_port),
             source_ip: self.source_ip.or(other.source_ip),

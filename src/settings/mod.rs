@@ -3,6 +3,7 @@
 //! Decides: every value, once, checked; the rest of the program can't meet a bad one. Fails: naming the setting and
 //! what to write instead.
 
+mod egress;
 mod file;
 mod keeping;
 
@@ -12,11 +13,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::address::{Address, Domain};
 use crate::cli::Probing;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
-use crate::smtp::egress::Path as Way;
+use crate::smtp::egress::Egress;
+use egress::Typed;
+pub use egress::Way;
 use file::FileSettings;
 pub use keeping::{Keeping, Kept};
 
@@ -30,6 +32,8 @@ const DNS_PORT: u16 = 53;
 pub struct Settings {
     /// How far it goes.
     pub reach: Reach,
+    /// Ways out: source addresses and proxies, at least one.
+    pub ways_out: usize,
     /// How hard it presses.
     pub pace: Pace,
     /// How long passing trouble is waited for.
@@ -62,8 +66,8 @@ pub enum Place {
     World {
         /// Its file.
         file: PathBuf,
-        /// The HELO name and envelope sender, where the user gave them.
-        sender: (Option<Domain>, Option<Address>),
+        /// How connections leave; at least one.
+        ways: Vec<Way>,
     },
     /// The Internet, or a lab like it.
     Internet {
@@ -73,22 +77,30 @@ pub enum Place {
         smtp_port: u16,
         /// Ranges that may be connected to although they are not public.
         allowed: Vec<IpNet>,
-        /// Who we are; always there where mail servers are asked.
-        sender: Option<(Domain, Address)>,
-        /// How connections leave.
-        way: Way,
+        /// How connections leave, and who we are then; at least one where mail servers are asked.
+        egresses: Vec<Egress>,
     },
 }
 
 impl Settings {
     /// Makes settings of what was typed. `max_wait` is the command's own default.
     pub fn new(typed: Probing, max_wait: Duration) -> Result<Settings, Error> {
-        let files = FileSettings::gather(typed.config.as_deref())?;
+        let mut files = FileSettings::gather(typed.config.as_deref())?;
         let keeping = Keeping::of(&typed, &files);
-        let helo = typed.helo.or(files.helo).map(|text| helo(&text)).transpose()?;
-        let mail_from = typed.mail_from.or(files.mail_from).map(|text| sender(&text)).transpose()?;
+        // What is typed, or listed as `[[egress]]`, replaces the file's one way out.
+        let is_alone = typed.source_ip.is_empty() && typed.proxy.is_empty() && files.egress.is_none();
+        let ways = egress::ways(
+            Typed {
+                source_ip: some_or(typed.source_ip, files.source_ip.filter(|_| is_alone).map(|ip| vec![ip])),
+                proxy: some_or(typed.proxy, files.proxy.filter(|_| is_alone).map(|url| vec![url])),
+                helo: some_or(typed.helo, files.helo.map(|name| vec![name])),
+                mail_from: some_or(typed.mail_from, files.mail_from.map(|sender| vec![sender])),
+            },
+            files.egress.take(),
+        )?;
+        let ways_out = ways.len();
         let place = match typed.world {
-            Some(file) => Place::World { file, sender: (helo, mail_from) },
+            Some(file) => Place::World { file, ways },
             None => Place::Internet {
                 dns: some_or(typed.dns, files.dns)
                     .iter()
@@ -96,12 +108,10 @@ impl Settings {
                     .collect::<Result<_, _>>()?,
                 smtp_port: typed.smtp_port.or(files.smtp_port).unwrap_or(SMTP_PORT),
                 allowed: some_or(typed.allow_mx_net, files.allow_mx_net),
-                sender: match (helo, mail_from) {
-                    (Some(helo), Some(mail_from)) => Some((helo, mail_from)),
-                    _ if typed.offline || typed.dns_only => None,
-                    given => return Err(no_sender(&given)),
+                egresses: match ways.into_iter().map(Way::named).collect() {
+                    Err(_) if typed.offline || typed.dns_only => Vec::new(),
+                    egresses => egresses?,
                 },
-                way: way(typed.source_ip.or(files.source_ip), typed.proxy.or(files.proxy))?,
             },
         };
         let reach = match (typed.offline, typed.dns_only) {
@@ -111,6 +121,7 @@ impl Settings {
         };
         Ok(Settings {
             reach,
+            ways_out,
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),
@@ -136,42 +147,6 @@ fn setting(message: String, hint: &str) -> Error {
     Error::Setting { message, hint: hint.to_owned() }
 }
 
-/// The user's own host name: never a literal, never one that gets a verifier listed.
-fn helo(text: &str) -> Result<Domain, Error> {
-    let hint = "give the full name of this host, one whose A record is its address and whose PTR leads back";
-    let domain =
-        Domain::parse(text).map_err(|_| setting(format!("`--helo {text}` is not a host name"), hint))?;
-    if !domain.as_str().contains('.') || domain.is_within("localhost") || domain.is_within("localdomain") {
-        return Err(setting(format!("`--helo {text}` is no name that a mail server believes"), hint));
-    }
-    Ok(domain)
-}
-
-fn sender(text: &str) -> Result<Address, Error> {
-    let hint = "give an address of your own domain that can receive mail; the null sender is refused by many servers";
-    let address =
-        Address::parse(text).map_err(|_| setting(format!("`--mail-from {text}` is not an address"), hint))?;
-    if address.domain().is_none() || address.needs_smtputf8() {
-        return Err(setting(format!("`--mail-from {text}` can't be an envelope sender everywhere"), hint));
-    }
-    Ok(address)
-}
-
-fn no_sender(given: &(Option<Domain>, Option<Address>)) -> Error {
-    let missing = match given {
-        (None, None) => "`--helo` and `--mail-from` are missing",
-        (None, _) => "`--helo` is missing",
-        _ => "`--mail-from` is missing",
-    };
-    setting(
-        format!("{missing}: mail servers want to know who asks"),
-        "  --helo NAME       the full name of this host, with forward and reverse DNS\n  \
-         --mail-from ADDR  an address of your own domain that can receive mail\n  \
-         or write `helo = ...` and `mail_from = ...` into listproof.toml;\n  \
-         `--dns-only` and `--offline` need neither, `--world samples/world.toml` is a demo",
-    )
-}
-
 fn name_server(text: &str) -> Result<SocketAddr, Error> {
     let bare = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, DNS_PORT));
     bare.or_else(|_| text.parse()).map_err(|_| {
@@ -182,34 +157,14 @@ fn name_server(text: &str) -> Result<SocketAddr, Error> {
     })
 }
 
-fn way(source: Option<IpAddr>, proxy: Option<String>) -> Result<Way, Error> {
-    let Some(url) = proxy else {
-        return Ok(Way::Direct(source));
-    };
-    let fault = || {
-        let shown = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
-        setting(
-            format!("`--proxy {shown}` is not usable"),
-            "write `socks5://[USER:PASSWORD@]ADDR:PORT` with a numeric address",
-        )
-    };
-    let rest = url.strip_prefix("socks5://").ok_or_else(fault)?.trim_end_matches('/');
-    let (login, host) = match rest.rsplit_once('@') {
-        Some((login, host)) => (Some(login.split_once(':').ok_or_else(fault)?), host),
-        None => (None, rest),
-    };
-    let proxy = host.parse().map_err(|_| fault())?;
-    Ok(Way::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn typed() -> Probing {
         Probing {
-            helo: Some("probe.example.org".to_owned()),
-            mail_from: Some("check@example.org".to_owned()),
+            helo: vec!["probe.example.org".to_owned()],
+            mail_from: vec!["check@example.org".to_owned()],
             ..Probing::default()
         }
     }
@@ -221,7 +176,7 @@ mod tests {
     #[test]
     fn who_asks_must_say_who_they_are() {
         assert!(fault(Probing::default()).starts_with("`--helo` and `--mail-from` are missing"));
-        assert!(fault(Probing { helo: None, ..typed() }).starts_with("`--helo` is missing"));
+        assert!(fault(Probing { helo: Vec::new(), ..typed() }).starts_with("`--helo` is missing"));
         assert!(Settings::new(Probing { offline: true, ..Probing::default() }, Duration::ZERO).is_ok());
         assert!(Settings::new(Probing { dns_only: true, ..Probing::default() }, Duration::ZERO).is_ok());
     }
@@ -229,26 +184,14 @@ mod tests {
     #[test]
     fn names_that_get_a_verifier_listed_are_refused() {
         for name in ["localhost", "mail", "x.localdomain", "[192.0.2.1]", "a b"] {
-            assert!(fault(Probing { helo: Some(name.to_owned()), ..typed() }).contains("--helo"), "{name}");
+            assert!(fault(Probing { helo: vec![name.to_owned()], ..typed() }).contains("--helo"), "{name}");
         }
         for sender in ["", "<>", "nobody", "jürgen@example.org", "x@[192.0.2.1]"] {
             assert!(
-                fault(Probing { mail_from: Some(sender.to_owned()), ..typed() }).contains("--mail-from"),
+                fault(Probing { mail_from: vec![sender.to_owned()], ..typed() }).contains("--mail-from"),
                 "{sender}"
             );
         }
-    }
-
-    #[test]
-    fn a_proxy_is_read_with_its_login_and_never_printed_with_it() {
-        let with = |proxy: &str| way(None, Some(proxy.to_owned()));
-        let login = Some(("me".to_owned(), "se:cret".to_owned()));
-        assert_eq!(
-            with("socks5://me:se:cret@192.0.2.1:1080").unwrap(),
-            Way::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login }
-        );
-        let fault = with("socks5://me:secret@proxy:x").unwrap_err().to_string();
-        assert!(!fault.contains("secret"), "{fault}");
     }
 
     #[test]

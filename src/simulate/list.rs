@@ -29,8 +29,8 @@ pub type HostId = u32;
 /// The list and its receivers.
 #[derive(Debug)]
 pub struct List {
-    seed: u64,
-    unknown: f64,
+    pub(super) seed: u64,
+    pub(super) unknown: f64,
     /// Rows, with duplicates and what is no address.
     pub rows: u32,
     /// Its domains in the order of their first rows.
@@ -247,6 +247,12 @@ impl List {
         &self.hosts[self.domains[domain as usize].host as usize]
     }
 
+    /// Where an address of the list is asked about.
+    pub fn host_of(&self, target: Target) -> HostId {
+        let after = self.domains.partition_point(|domain| domain.first <= target.0);
+        self.domains.get(after.saturating_sub(1)).map_or(0, |domain| domain.host)
+    }
+
     /// Does the mailbox not exist?
     pub fn is_unknown(&self, row: u32) -> bool {
         self.draw(Draw::Mailbox, row.into()) < self.unknown
@@ -276,7 +282,7 @@ impl List {
     }
 
     /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
-    fn draw(&self, what: Draw, key: u64) -> f64 {
+    pub(super) fn draw(&self, what: Draw, key: u64) -> f64 {
         let mixed = self.seed
             ^ (what as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ key.wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -311,7 +317,7 @@ pub fn domain_id(domain: &Domain) -> Option<DomainId> {
 
 /// What a number is drawn for.
 #[derive(Clone, Copy)]
-enum Draw {
+pub(super) enum Draw {
     Row = 1,
     Rank,
     Dead,

@@ -5,9 +5,10 @@
 //! their limits; it shows what the scheduler makes of limits, not what limits there are.
 //!
 //! [`mix`] is what a list is made of, [`list`] the list, [`bound`] the time below which nobody can stay,
-//! [`outcome`] the figures, [`log`] what others need to work all of it out again.
+//! [`given`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
 
 pub mod bound;
+pub mod given;
 pub mod list;
 pub mod log;
 pub mod mix;
@@ -21,11 +22,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::policy::Pace;
 use crate::policy::replies::ReplyRules;
+use crate::policy::{Pace, Thresholds};
 use crate::probe::Patience;
 use crate::probe::inquiry::Moment;
 use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::smtp::egress::Family;
 use crate::smtp::session::{AskId, Flight, Offer};
 use crate::verdict::evidence::Said;
 use bound::Bound;
@@ -105,7 +107,8 @@ impl<'a> Run<'a> {
             pace: setup.pace,
             patience: Patience { max_wait: setup.max_wait },
             sessions: setup.sockets,
-            egresses: setup.egresses,
+            thresholds: Thresholds::built_in(),
+            egresses: vec![Family::Both; setup.egresses],
         };
         let now = moment(Duration::ZERO);
         let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
@@ -176,19 +179,18 @@ impl<'a> Run<'a> {
                     self.foresee(self.now + latency, Event::Ended(session));
                 }
             }
-            Action::Settled(_, inquired) => {
+            Action::Settled(target, inquired) => {
                 self.settled += 1;
                 self.unanswered += u64::from(inquired.attempts.is_empty());
-                self.left += u64::from(inquired.unprobed.is_some());
+                if inquired.unprobed.is_some() {
+                    self.left += 1;
+                    self.receivers.loads[self.list.host_of(target) as usize].left += 1;
+                }
                 self.settled_last = self.now;
             }
-            Action::Answered(_) => {}
+            Action::Answered(_) | Action::Decided(_) => {}
             Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
-            Action::Room(key) => {
-                if let Some(host) = self.spool.host(&key) {
-                    self.feed(host);
-                }
-            }
+            Action::Room(key) => self.feed(&key),
         }
     }
 
@@ -228,8 +230,8 @@ impl<'a> Run<'a> {
         match event {
             Event::Routed => {
                 if self.list.is_asked(self.next_domain) {
-                    self.spool.push(&self.list, self.next_domain);
-                    self.feed(self.list.domains[self.next_domain as usize].host);
+                    let key = self.spool.push(&self.list, self.next_domain);
+                    self.feed(&key);
                 }
                 self.next_domain += 1;
                 if (self.next_domain as usize) < self.list.domains.len() {
@@ -264,11 +266,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Orders what waits outside for an operator, as long as its lane has room.
-    fn feed(&mut self, host: HostId) {
-        while let Some(key) = self.spool.waits(host)
-            && self.scheduler.has_room(&key)
-            && let Some(order) = self.spool.next(&self.list, host)
+    /// Orders what waits for an operator, as long as it has room.
+    fn feed(&mut self, key: &str) {
+        while !self.spool.is_empty(key)
+            && self.scheduler.has_room(key)
+            && let Some(order) = self.spool.next(&self.list, key)
         {
             self.ordered += order.listed.len() as u64;
             self.scheduler.order(order, moment(self.now));

@@ -10,6 +10,7 @@ use super::bound::{Bound, Lane};
 use super::list::List;
 use super::receivers::{Load, Violations};
 use super::{Run, Setup};
+use crate::policy::Pace;
 
 /// Rows of the pace table.
 const TABLE_ROWS: usize = 12;
@@ -46,6 +47,8 @@ pub struct Outcome {
     pub violations: Violations,
     /// The most sessions at one operator that refuses us.
     pub refuser_sessions: u64,
+    /// What each operator got.
+    pub loads: Vec<Load>,
     /// The operators with the longest bounds.
     table: Vec<(String, Lane, Load)>,
 }
@@ -86,7 +89,18 @@ impl Outcome {
             most_open: run.most_open,
             violations: run.receivers.violations,
             refuser_sessions: refusers.map(|(_, load)| load.connections).max().unwrap_or(0),
+            loads: loads.clone(),
         }
+    }
+
+    /// How hard was pressed.
+    pub fn pace(&self) -> Pace {
+        self.setup.pace
+    }
+
+    /// From how many addresses.
+    pub fn egresses(&self) -> usize {
+        self.setup.egresses
     }
 
     /// Makespan over bound; `None` where rows were left over, because the bound is for all of them.

@@ -117,6 +117,8 @@ pub struct Load {
     pub probes: u64,
     /// The last thing that happened.
     pub until: Duration,
+    /// Addresses left to a later run.
+    pub left: u64,
 }
 
 /// The answers, made once.

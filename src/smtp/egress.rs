@@ -30,3 +30,37 @@ pub enum Path {
         login: Option<(String, String)>,
     },
 }
+
+impl Path {
+    /// Which addresses it reaches.
+    pub fn family(&self) -> Family {
+        match self {
+            Path::Direct(Some(IpAddr::V4(_))) => Family::V4,
+            Path::Direct(Some(IpAddr::V6(_))) => Family::V6,
+            Path::Direct(None) | Path::Socks5 { .. } => Family::Both,
+        }
+    }
+}
+
+/// The addresses that a way out reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Family {
+    /// As far as we know.
+    #[default]
+    Both,
+    /// From an IPv4 address.
+    V4,
+    /// From an IPv6 address.
+    V6,
+}
+
+impl Family {
+    /// Is this address among them?
+    pub fn has(self, address: &IpAddr) -> bool {
+        match self {
+            Family::Both => true,
+            Family::V4 => address.is_ipv4(),
+            Family::V6 => address.is_ipv6(),
+        }
+    }
+}

@@ -127,7 +127,7 @@ impl State {
         let Written { stage, code, text, parts } =
             self.write_reply(said.stage, &said.reply, local, &address.to_string())?;
         let who = match who {
-            Who::Listed(_) => 0,
+            Who::Listed(_) | Who::Again(_) => 0,
             Who::MadeUp => 1,
             Who::Postmaster => 2,
         };
@@ -174,6 +174,13 @@ impl State {
             return Ok(());
         };
         let (name, local) = (self.write_name(domain.as_str())?, address.local());
+        if inquired.attempts.is_empty() {
+            // What was answered meanwhile has been taken back.
+            let mut delete = self.db.prepare_cached(
+                "DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?",
+            )?;
+            delete.execute(params![name, local, run])?;
+        }
         let (catch_all, control) = match &inquired.catch_all {
             CatchAll::Yes(made_up) => (Some("yes"), Some(millis(made_up.at))),
             CatchAll::No(Proof::Control) => (Some("no.control"), None),

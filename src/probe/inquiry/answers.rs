@@ -10,7 +10,7 @@ use crate::address::Domain;
 use crate::policy::replies::normalized_text;
 use crate::probe::control::{self, Shown};
 use crate::probe::known::PutOff;
-use crate::reason::{Cause, Verdict};
+use crate::reason::{Cause, Finding, Verdict};
 use crate::verdict::Confidence;
 use crate::verdict::evidence::{Attempt, CatchAll, Obstacle, Positive, Proof, Said, Trouble};
 
@@ -22,15 +22,9 @@ impl Inquiry {
     pub fn heard(&mut self, who: Who, said: Said, now: Moment) {
         self.flying -= 1;
         match who {
-            Who::Listed(place) => {
-                if let Some(exchanger) = self.exchangers.front().cloned() {
-                    let question = &mut self.questions[place as usize];
-                    question.inquired().attempts.push(Attempt { exchanger, at: now.wall, said });
-                    self.weigh(place, now);
-                }
-            }
+            Who::Listed(place) => self.heard_listed(place, said, now),
             Who::MadeUp => self.heard_made_up(said, now),
-            Who::Postmaster => self.heard_postmaster(&said),
+            Who::Again(_) | Who::Postmaster => self.heard_positive(who, &said),
         }
     }
 
@@ -44,7 +38,56 @@ impl Inquiry {
             // Behind the others: should it be what ended the session, they still get their turn.
             Who::Listed(place) => self.ready.push_back(place),
             Who::MadeUp => self.here.made_up_state = Control::Unasked,
+            Who::Again(_) => {}
             Who::Postmaster => self.known.postmaster_was_asked = false,
+        }
+    }
+
+    /// Like [`Inquiry::heard`], but the host may accept anything by now: an acceptance counts when [`Inquiry::believe`]
+    /// follows.
+    pub fn heard_in_doubt(&mut self, place: u32, said: Said, now: Moment) {
+        self.doubts = true;
+        self.heard(Who::Listed(place), said, now);
+        self.doubts = false;
+    }
+
+    /// An acceptance that was doubted is true.
+    pub fn believe(&mut self, place: u32) {
+        let question = &mut self.questions[place as usize];
+        if question.state == State::Doubted {
+            question.state = State::Accepted;
+            self.doubted -= 1;
+            self.answered.push(place);
+            self.accepted(place);
+        }
+    }
+
+    /// An acceptance that was doubted may be a lie: it is as if it had not been asked.
+    pub fn unsay(&mut self, place: u32, now: Moment) {
+        let question = &mut self.questions[place as usize];
+        if question.state != State::Doubted {
+            return;
+        }
+        self.doubted -= 1;
+        self.here.accepted -= 1;
+        question.inquired().attempts.pop();
+        self.flying += 1;
+        question.state = State::Open;
+        self.dropped(Who::Listed(place), Obstacle::Broken(Finding::Disconnected), now);
+    }
+
+    /// Somebody was accepted, so the refusals before were about their mailboxes.
+    fn accepted(&mut self, place: u32) {
+        self.here.accepted_last = Some(place);
+        self.vouch();
+    }
+
+    fn vouch(&mut self) {
+        for place in std::mem::take(&mut self.undecided) {
+            let question = &mut self.questions[place as usize];
+            question.state = State::Closed;
+            question.inquired().positive = Positive::Accepted;
+            self.answered.push(place);
         }
     }
 
@@ -53,7 +96,7 @@ impl Inquiry {
     pub fn dropped(&mut self, who: Who, what: Obstacle, now: Moment) -> bool {
         let drops = match who {
             Who::Listed(place) => &mut self.questions[place as usize].drops,
-            Who::MadeUp | Who::Postmaster => &mut self.here.control_drops,
+            Who::Again(_) | Who::MadeUp | Who::Postmaster => &mut self.here.control_drops,
         };
         *drops = drops.saturating_add(1);
         let is_last = *drops >= DROPS;
@@ -71,9 +114,17 @@ impl Inquiry {
                 self.elsewhere += 1;
             }
             Who::MadeUp => self.settle_made_up(CatchAll::Failed(trouble)),
-            Who::Postmaster => self.here.positive = Positive::Silent,
+            Who::Again(_) | Who::Postmaster => self.here.positive = Positive::Silent,
         }
         true
+    }
+
+    fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
+        if let Some(exchanger) = self.exchangers.front().cloned() {
+            let question = &mut self.questions[place as usize];
+            question.inquired().attempts.push(Attempt { exchanger, at: now.wall, said });
+            self.weigh(place, now);
+        }
     }
 
     /// Weighs the newest answer about a listed address that this exchanger gave.
@@ -92,10 +143,11 @@ impl Inquiry {
         question.state = match cause {
             Cause::Accepted => {
                 self.here.accepted += 1;
-                State::Accepted
+                self.doubted += u32::from(self.doubts);
+                if self.doubts { State::Doubted } else { State::Accepted }
             }
             Cause::Ambiguous if reply.is_permanent() && meaning.if_about_mailbox.is_some() => {
-                self.undecided += 1;
+                self.undecided.push(place);
                 State::Undecided
             }
             Cause::RelayDenied | Cause::SenderBlocked | Cause::DomainNoMail => {
@@ -125,8 +177,13 @@ impl Inquiry {
             }
             _ => State::Closed,
         };
-        if matches!(question.state, State::Accepted | State::Closed) {
-            self.answered.push(place);
+        match question.state {
+            State::Accepted => {
+                self.answered.push(place);
+                self.accepted(place);
+            }
+            State::Closed => self.answered.push(place),
+            _ => {}
         }
         if self.here.accepted > 0 && self.here.refused_unclearly {
             self.settle_made_up(CatchAll::No(Proof::UnclearControl));
@@ -195,21 +252,27 @@ impl Inquiry {
         self.here.catch_all = outcome;
     }
 
-    fn heard_postmaster(&mut self, said: &Said) {
-        self.here.positive = if said.reply.is_positive() {
-            Positive::Accepted
-        } else {
-            let words = normalized_text(&said.reply, "postmaster");
-            let same =
-                self.questions.iter().filter(|question| question.state == State::Undecided).any(|question| {
-                    let inquired = question.inquired.as_deref();
-                    let refusal = inquired.and_then(|inquired| inquired.attempts.last());
-                    refusal.is_some_and(|attempt| {
-                        normalized_text(&attempt.said.reply, question.address.local()) == words
-                    })
-                });
-            if same { Positive::SameWords } else { Positive::Silent }
+    /// Does the host accept anybody? Asked for the sake of those who were refused in words that do not decide.
+    fn heard_positive(&mut self, who: Who, said: &Said) {
+        if said.reply.is_positive() {
+            if who == Who::Postmaster {
+                self.here.positive = Positive::Accepted;
+            }
+            return self.vouch();
+        }
+        let name = match who {
+            Who::Again(place) | Who::Listed(place) => self.questions[place as usize].address.local(),
+            Who::MadeUp | Who::Postmaster => "postmaster",
         };
+        let words = normalized_text(&said.reply, name);
+        let same = self.undecided.iter().any(|place| {
+            let question = &self.questions[*place as usize];
+            let refusal = question.inquired.as_deref().and_then(|inquired| inquired.attempts.last());
+            refusal.is_some_and(|attempt| {
+                normalized_text(&attempt.said.reply, question.address.local()) == words
+            })
+        });
+        self.here.positive = if same { Positive::SameWords } else { Positive::Silent };
     }
 
     /// A question that this exchanger can't be asked at all.

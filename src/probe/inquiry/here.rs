@@ -24,6 +24,8 @@ pub(super) struct Here {
     pub(super) positive: Positive,
     pub(super) clear_refusals: u32,
     pub(super) accepted: u32,
+    /// Who was accepted last.
+    pub(super) accepted_last: Option<u32>,
     pub(super) transient_answers: u32,
     /// No more controls.
     pub(super) given_up: bool,

@@ -12,7 +12,8 @@ impl Inquiry {
         self.freeze();
         self.leave();
         self.exchangers.pop_front();
-        (self.undecided, self.elsewhere) = (0, 0);
+        self.undecided.clear();
+        self.elsewhere = 0;
         self.arrive(now);
     }
 
@@ -115,7 +116,8 @@ impl Inquiry {
             }
             (proven, _) => proven,
         };
-        let positive = if self.here.accepted > 0 { Positive::Accepted } else { self.here.positive.clone() };
+        let positive = self.here.positive.clone();
+        let accepts_any = matches!(proven, CatchAll::Yes(_));
         let exchanger = self.exchangers.front();
         for question in &mut self.questions {
             match question.state {
@@ -127,10 +129,13 @@ impl Inquiry {
                     question.inquired().positive = positive.clone();
                     question.state = State::Closed;
                 }
-                State::Closed if matches!(proven, CatchAll::Yes(_)) => {
+                State::Closed if accepts_any => {
                     let last = question.inquired.as_deref().and_then(|inquired| inquired.attempts.last());
                     if last.is_none_or(|last| Some(&last.exchanger) == exchanger) {
-                        question.inquired().catch_all = proven.clone();
+                        let inquired = question.inquired();
+                        inquired.catch_all = proven.clone();
+                        // Who accepts anybody did not mean the mailbox.
+                        inquired.positive = Positive::NotAsked;
                     }
                 }
                 _ => {}

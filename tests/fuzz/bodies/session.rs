@@ -7,12 +7,13 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use listproof::address::{Address, Domain, Kinds};
 use listproof::policy::replies::{Context, ReplyRules};
-use listproof::policy::{Pace, Providers};
+use listproof::policy::{Pace, Providers, Thresholds};
 use listproof::probe::Patience;
 use listproof::probe::inquiry::{Moment, Target};
 use listproof::probe::known::{Known, Listed};
 use listproof::reason::{Cause, Finding, Verdict};
 use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop};
+use listproof::smtp::egress::Family;
 use listproof::smtp::session::{
     Answer, Ask, AskId, Event, Flight, Manner, Offer, Order as Say, Output, Session, Tls, Transaction,
 };
@@ -225,7 +226,8 @@ impl Play<'_> {
             pace: [Pace::Gentle, Pace::Normal, Pace::Fast, Pace::Fast][usize::from(first >> 3 & 3)],
             patience: Patience { max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]) },
             sessions: most_open,
-            egresses: 1,
+            thresholds: Thresholds::built_in(),
+            egresses: vec![Family::Both],
         };
         let mut play = Play {
             events: events.iter(),
@@ -344,7 +346,7 @@ impl Play<'_> {
             Action::Settled(target, inquired) => {
                 assert!(self.settled.insert(target, inquired).is_none(), "settled twice");
             }
-            Action::Answered(_) | Action::Learnt(..) | Action::Room(_) => {}
+            Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
         }
     }
 

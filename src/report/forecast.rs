@@ -1,0 +1,253 @@
+//! The plan of a run in a few lines for people, and the same numbers as JSON.
+//!
+//! Decides: which operators are named. All figures of questions and time are estimates, and say so.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::policy::Pace;
+use crate::simulate::list::List;
+use crate::simulate::outcome::Outcome;
+
+/// Hosts that nobody knows and that are named one by one, the slowest first.
+const NAMED_HOSTS: usize = 5;
+
+/// What the list is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// Rows that can be read.
+    pub rows: u64,
+    /// Rows that can't.
+    pub rejected: u64,
+    /// Rows without a usable address.
+    pub not_addresses: u64,
+    /// Rows that repeat an earlier one.
+    pub duplicates: u64,
+    /// Different addresses.
+    pub addresses: u64,
+    /// Their domains.
+    pub domains: u64,
+}
+
+/// Addresses about which no mail server is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotAsked {
+    /// Their domain takes no mail.
+    pub no_mail: u64,
+    /// The DNS did not answer for it.
+    pub dns_failure: u64,
+    /// Throw-away services, and operators whose answers prove nothing.
+    pub not_checkable: u64,
+}
+
+/// What a run would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forecast {
+    input: String,
+    rows: Rows,
+    not_asked: NotAsked,
+    /// The DNS was asked.
+    looked_up: bool,
+    pace: Pace,
+    egresses: usize,
+    /// Operators, the slowest first; hosts that are not named are added up in the last.
+    operators: Vec<Share>,
+    all: Share,
+}
+
+/// What goes to one operator.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Share {
+    name: String,
+    /// Operators that are added up in it.
+    hosts: u64,
+    addresses: u64,
+    domains: u64,
+    questions: u64,
+    connections: u64,
+    time: Duration,
+    /// Addresses that don't fit today.
+    left: u64,
+}
+
+impl Share {
+    fn add(&mut self, other: &Share) {
+        self.hosts += other.hosts;
+        self.addresses += other.addresses;
+        self.domains += other.domains;
+        self.questions += other.questions;
+        self.connections += other.connections;
+        self.time = self.time.max(other.time);
+        self.left += other.left;
+    }
+
+    /// Days until all are asked, if each is like the first.
+    fn days(&self) -> u64 {
+        let fit = self.addresses.saturating_sub(self.left);
+        if self.left == 0 { 1 } else { self.addresses.div_ceil(fit.max(1)) }
+    }
+
+    fn json(&self) -> Value {
+        json!({
+            "operator": self.name, "hosts": self.hosts, "addresses": self.addresses, "domains": self.domains,
+            "questions": self.questions, "connections": self.connections, "seconds": self.time.as_secs(),
+            "left_for_later_days": self.left, "days": self.days(),
+        })
+    }
+}
+
+impl Forecast {
+    /// What a simulated run of the list shows.
+    pub fn new(
+        input: String,
+        rows: Rows,
+        not_asked: NotAsked,
+        looked_up: bool,
+        list: &List,
+        outcome: &Outcome,
+    ) -> Forecast {
+        let mut shares: Vec<Share> = list
+            .hosts
+            .iter()
+            .zip(&outcome.loads)
+            .map(|(host, load)| Share {
+                name: host.name.to_string(),
+                hosts: 1,
+                questions: load.probes,
+                connections: load.connections,
+                time: load.until,
+                left: load.left,
+                ..Share::default()
+            })
+            .collect();
+        for domain in &list.domains {
+            let share = &mut shares[domain.host as usize];
+            share.domains += 1;
+            share.addresses += u64::from(domain.listed);
+        }
+        let mut all = Share { name: "all".to_owned(), ..Share::default() };
+        for share in &shares {
+            all.add(share);
+        }
+        let known = list.hosts.iter().map(|host| host.provider.is_known());
+        let (mut operators, mut hosts): (Vec<_>, Vec<_>) =
+            shares.into_iter().zip(known).partition(|(_, known)| *known);
+        hosts.sort_by_key(|(share, _)| std::cmp::Reverse((share.left, share.time)));
+        let rest = hosts.split_off(hosts.len().min(NAMED_HOSTS));
+        operators.append(&mut hosts);
+        let mut operators: Vec<Share> = operators.into_iter().map(|(share, _)| share).collect();
+        operators.sort_by_key(|share| std::cmp::Reverse((share.time, share.left)));
+        if !rest.is_empty() {
+            let mut others = Share { name: format!("{} other hosts", rest.len()), ..Share::default() };
+            for (share, _) in &rest {
+                others.add(share);
+            }
+            operators.push(others);
+        }
+        let (pace, egresses) = (outcome.pace(), outcome.egresses());
+        Forecast { input, rows, not_asked, looked_up, pace, egresses, operators, all }
+    }
+
+    /// Days until all are asked; those of the slowest operator where all are added up.
+    fn days_of(&self, share: &Share) -> u64 {
+        if share.name == self.all.name {
+            return self.operators.iter().map(Share::days).max().unwrap_or(1);
+        }
+        share.days()
+    }
+
+    /// For people: short, the next command last.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string can't fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        let Rows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        writeln!(out, "{}: {rows} rows; {addresses} addresses at {domains} domains", self.input)?;
+        writeln!(
+            out,
+            "not asked about: {duplicates} duplicates, {not_addresses} without an address, {rejected} unreadable"
+        )?;
+        let NotAsked { no_mail, dns_failure, not_checkable } = self.not_asked;
+        let unasked = no_mail + dns_failure + not_checkable;
+        if unasked > 0 {
+            writeln!(
+                out,
+                "nor {unasked} addresses: {no_mail} at domains without mail, {not_checkable} that can't be checked, \
+                 {dns_failure} whose DNS does not answer"
+            )?;
+        }
+        if !self.looked_up {
+            writeln!(out, "the DNS was not asked: domains that are not known count as hosts of their own")?;
+        }
+        writeln!(
+            out,
+            "\n{:<28}{:>10}{:>9}{:>11}{:>13}{:>11}  about",
+            "operator", "addresses", "domains", "questions", "connections", "left over"
+        )?;
+        for share in self.operators.iter().chain([&self.all]) {
+            let name: String = share.name.chars().take(27).collect();
+            let Share { addresses, domains, questions, connections, left, .. } = share;
+            write!(
+                out,
+                "{name:<28}{addresses:>10}{domains:>9}{questions:>11}{connections:>13}{left:>11}  {}",
+                time(share.time)
+            )?;
+            let days = self.days_of(share);
+            writeln!(out, "{}", if days > 1 { format!(", on {days} days") } else { String::new() })?;
+        }
+        let (pace, ways) = (pace_word(self.pace), self.egresses);
+        writeln!(
+            out,
+            "\nabout {} at `--pace {pace}` from {ways} address{}; estimates, because nobody was asked",
+            time(self.all.time),
+            if ways == 1 { "" } else { "es" }
+        )?;
+        if self.all.left > 0 {
+            writeln!(
+                out,
+                "{} addresses don't fit today: the operators' caps on unknown names will be used up. Run again on \
+                 {} more days, add addresses of yours with `--source-ip`, or `--pace fast` where the operators know you",
+                self.all.left,
+                self.days_of(&self.all).saturating_sub(1)
+            )?;
+        }
+        writeln!(out, "next: listproof verify {}", self.input)
+    }
+
+    /// For programs. Times are seconds.
+    pub fn json(&self) -> Value {
+        let Rows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        let NotAsked { no_mail, dns_failure, not_checkable } = self.not_asked;
+        json!({
+            "input": self.input, "rows": rows, "rejected": rejected, "not_addresses": not_addresses,
+            "duplicates": duplicates, "addresses": addresses, "domains": domains,
+            "not_asked": { "no_mail": no_mail, "dns_failure": dns_failure, "not_checkable": not_checkable },
+            "looked_up": self.looked_up, "pace": pace_word(self.pace), "egresses": self.egresses,
+            "operators": self.operators.iter().map(Share::json).collect::<Vec<_>>(),
+            "questions": self.all.questions, "connections": self.all.connections,
+            "seconds": self.all.time.as_secs(), "left_for_later_days": self.all.left,
+            "days": self.days_of(&self.all),
+        })
+    }
+}
+
+fn pace_word(pace: Pace) -> &'static str {
+    match pace {
+        Pace::Gentle => "gentle",
+        Pace::Normal => "normal",
+        Pace::Fast => "fast",
+    }
+}
+
+fn time(time: Duration) -> String {
+    let seconds = time.as_secs().max(u64::from(!time.is_zero()));
+    // Beyond an hour seconds mean nothing, in an estimate.
+    let seconds = if seconds > 3600 { seconds.div_ceil(60) * 60 } else { seconds };
+    humantime::format_duration(Duration::from_secs(seconds)).to_string()
+}

@@ -1,0 +1,179 @@
+//! The plan of a run: what it would ask, where, and how long that takes, without asking any mail server.
+//!
+//! Decides: nothing that a run would decide otherwise; the same scheduler runs under a virtual clock, with answers drawn
+//! from what is usual. Can't know: how many mailboxes are gone and which domains accept any name, so its figures are
+//! estimates. The DNS is asked as a run would; with `--offline` only domains that the policy knows have an operator.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::ahead;
+use super::found;
+use super::intake::{Intake, Look};
+use super::network::Network;
+use super::probing::LOOKUPS;
+use super::repeats::Repeats;
+use super::sockets;
+use crate::address::{Address, Domain};
+use crate::error::Error;
+use crate::list::batch::Batch;
+use crate::list::duplicates::Key;
+use crate::list::{Entry, List, ReadOptions, Source};
+use crate::policy::Policy;
+use crate::report::forecast::{Forecast, NotAsked, Rows};
+use crate::route::{self, Route};
+use crate::schedule::Stop;
+use crate::settings::{Place, Reach, Settings};
+use crate::simulate::given::Given;
+use crate::simulate::{self, Setup};
+use crate::verdict::evidence::{Form, RouteFact};
+
+/// What is to be planned.
+#[derive(Debug)]
+pub struct Plan {
+    /// The list.
+    pub source: Source,
+    /// How it is read.
+    pub reading: ReadOptions,
+    /// How the world would be asked.
+    pub settings: Settings,
+}
+
+/// Plans a run.
+pub async fn plan(plan: &Plan) -> Result<Forecast, Error> {
+    let settings = &plan.settings;
+    let policy = settings.policy()?;
+    let list = crate::list::open(&plan.source, &plan.reading)?;
+    let (rows, domains) = count(&list, policy)?;
+    let mut not_asked = NotAsked::default();
+    let given: Vec<Given> = match &settings.reach {
+        Reach::Offline => domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect(),
+        Reach::Dns(place) | Reach::Probe(place) => look_up(domains, place, policy, &mut not_asked).await?,
+    };
+    let simulated = simulate::list::List::given(&given, 1)?;
+    let setup = Setup {
+        egresses: settings.ways_out,
+        pace: settings.pace,
+        max_wait: settings.max_wait,
+        sockets: sockets::available(),
+        seed: 1,
+    };
+    let simulated = Arc::new(simulated);
+    let outcome = simulate::simulate(&simulated, &setup, None)
+        .map_err(|source| Error::System { what: "simulate", source })?;
+    let form = list.form();
+    let looked_up = !matches!(settings.reach, Reach::Offline);
+    Ok(Forecast::new(form.name.clone(), rows, not_asked, looked_up, &simulated, &outcome))
+}
+
+/// A domain of the list, with its different addresses.
+struct Counted {
+    domain: Domain,
+    addresses: u32,
+}
+
+/// A row by its number, its key and its address; `None` where the row can't be read.
+type Looked = Option<(u64, Option<Key>, Option<Address>)>;
+
+/// Reads the list: how many rows of which kind, and the domains in the order of their first address.
+fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
+    let how = Look { lists: policy.lists, apply_suggestions: false };
+    let mut repeats = Repeats::of(list, how);
+    let keys = repeats.keys();
+    let mut rows = Rows::default();
+    let mut places: HashMap<Domain, usize> = HashMap::new();
+    let mut domains: Vec<Counted> = Vec::new();
+    let look = |intake: &mut Intake, batch: &Batch, looked: &mut Vec<Looked>| {
+        looked.clear();
+        looked.extend(batch.entries().map(|entry| match entry {
+            Entry::Rejected(_) => None,
+            Entry::Row(row) => {
+                let form = intake.look(row.address()).form;
+                let key = form.address().map(|address| keys.of(address));
+                let fine = if let Form::Fine(address) = form { Some(address) } else { None };
+                Some((row.record, key, fine))
+            }
+        }));
+        Ok(())
+    };
+    ahead::each(list, ahead::intakes(how), look, |batch| {
+        rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
+        let read: Vec<_> = batch.drain(..).flatten().collect();
+        let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
+        for ((_, key, fine), first) in read.into_iter().zip(firsts) {
+            rows.rows += 1;
+            rows.duplicates += u64::from(first.is_some());
+            rows.not_addresses += u64::from(key.is_none());
+            let domain = fine.filter(|_| first.is_none()).and_then(|address| address.domain().cloned());
+            if let Some(domain) = domain {
+                rows.addresses += 1;
+                let place = *places.entry(domain.clone()).or_insert_with(|| {
+                    domains.push(Counted { domain, addresses: 0 });
+                    domains.len() - 1
+                });
+                domains[place].addresses += 1;
+            }
+        }
+        Ok(())
+    })?;
+    rows.domains = domains.len() as u64;
+    Ok((rows, domains))
+}
+
+/// Asks the DNS where the mail of all domains goes.
+async fn look_up(
+    domains: Vec<Counted>,
+    place: &Place,
+    policy: Policy,
+    not_asked: &mut NotAsked,
+) -> Result<Vec<Given>, Error> {
+    let network = Arc::new(Network::of(place)?);
+    let mut given = vec![Given { stops: Vec::new(), addresses: 0 }; domains.len()];
+    let mut waiting = domains.into_iter().enumerate();
+    let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
+    loop {
+        while lookups.len() < LOOKUPS {
+            let Some((place, counted)) = waiting.next() else { break };
+            let network = network.clone();
+            lookups.spawn(async move {
+                let route = route::find(&*network.dns, &counted.domain, &network.allowed).await;
+                (place, counted, route)
+            });
+        }
+        let Some(looked_up) = lookups.join_next().await else {
+            return Ok(given);
+        };
+        // A lookup that failed inside leaves its rows out of the plan, as a run would.
+        let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
+            continue;
+        };
+        let (fact, stops) = found::stops(route, &policy);
+        let is_asked = found::is_worth_asking(&domain, &fact, &stops, &policy);
+        let count = match fact {
+            _ if is_asked => None,
+            RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
+            RouteFact::Failed(_) => Some(&mut not_asked.dns_failure),
+            RouteFact::NullMx | RouteFact::Absent(_) | RouteFact::Unroutable => Some(&mut not_asked.no_mail),
+        };
+        if let Some(count) = count {
+            *count += u64::from(addresses);
+        }
+        let stops = if is_asked { stops } else { Vec::new() };
+        given[place] = Given { stops, addresses };
+    }
+}
+
+/// What can be said of a domain without the DNS: the operators of big domains are known, any other may have its own host.
+fn guess(counted: Counted, policy: Policy, not_asked: &mut NotAsked) -> Given {
+    let Counted { domain, addresses } = counted;
+    let provider = policy.providers().of_domain(&domain).clone();
+    if !provider.evidence || policy.lists.kinds.is_disposable(&domain) {
+        not_asked.not_checkable += u64::from(addresses);
+        return Given { stops: Vec::new(), addresses };
+    }
+    let nowhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    Given { stops: vec![Stop { host: domain, addresses: nowhere, provider }], addresses }
+}

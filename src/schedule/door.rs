@@ -1,0 +1,73 @@
+//! A door: one address of an operator. Connections are kept per door and used for all domains behind it, because hosts
+//! at different addresses may behave differently.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::SessionId;
+use super::queue::Queue;
+use crate::address::Domain;
+use crate::verdict::evidence::Obstacle;
+
+/// Whether STARTTLS is said at a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DoorTls {
+    /// Nobody asked for it.
+    Plain,
+    /// When it is offered: the operator's data or the server itself want it.
+    Wanted,
+    /// Not again: some old servers offer what they can't do.
+    Broken,
+}
+
+/// One address of an operator.
+#[derive(Debug)]
+pub(super) struct Door {
+    /// The lane it belongs to.
+    pub(super) lane: usize,
+    /// Where.
+    pub(super) address: IpAddr,
+    /// A host name that led here.
+    pub(super) host: Domain,
+    /// Whether STARTTLS is said here.
+    pub(super) tls: DoorTls,
+    /// It stands in its lane's queue.
+    pub(super) busy: bool,
+    /// Domains with questions that may be asked now.
+    pub(super) courses: Queue,
+    /// Sessions waiting for a flight.
+    pub(super) idle: Vec<SessionId>,
+    /// Sessions on their way or in flight.
+    pub(super) working: u32,
+    /// Sessions that broke without one answer, in a row.
+    pub(super) strikes: u32,
+    /// Sessions that were refused before any question, in a row, and when the first was.
+    pub(super) refusals: u32,
+    /// Nothing is started here before this time of the run.
+    pub(super) hold_until: Duration,
+    /// The domain at which it last refused a name in clear words.
+    pub(super) told_apart: Option<Domain>,
+    /// Why nobody needs to try again in this run.
+    pub(super) dead: Option<Obstacle>,
+}
+
+impl Door {
+    /// A door that nobody has tried yet.
+    pub(super) fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Door {
+        Door {
+            lane,
+            address,
+            host,
+            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
+            busy: false,
+            courses: Queue::default(),
+            idle: Vec::new(),
+            working: 0,
+            strikes: 0,
+            refusals: 0,
+            hold_until: Duration::ZERO,
+            told_apart: None,
+            dead: None,
+        }
+    }
+}

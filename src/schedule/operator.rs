@@ -1,0 +1,140 @@
+//! Operators: what is common to the lanes of all egresses to one of them.
+//!
+//! Decides: from which egress a domain is asked, when an operator wants more work, how it received us.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::census::Reception;
+use super::lane::{Lane, Tally};
+use super::{Action, LaneId, OperatorId, Scheduler, Stop};
+use crate::policy::Provider;
+use crate::smtp::egress::Family;
+
+/// One operator.
+#[derive(Debug)]
+pub(super) struct Operator {
+    /// What it is found by.
+    pub(super) key: Arc<str>,
+    /// Its lanes, at most one for each egress.
+    pub(super) lanes: Vec<LaneId>,
+    /// Orders for it wait outside.
+    is_crowded: bool,
+    reception: Reception,
+}
+
+impl Scheduler {
+    /// What lanes are keyed by: the operator, or the set of MX hosts where nobody knows the operator.
+    pub fn lane_key(stops: &[Stop], stop: &Stop) -> Arc<str> {
+        if stop.provider.is_known() {
+            return stop.provider.id.clone();
+        }
+        let mut hosts: Vec<&str> =
+            stops.iter().filter(|stop| !stop.provider.is_known()).map(|stop| stop.host.as_str()).collect();
+        hosts.sort_unstable();
+        hosts.join(" ").into()
+    }
+
+    /// Should an order for this operator be placed now? Where not, it can wait outside, at no cost for anybody:
+    /// [`Action::Room`] calls for it before the operator's lanes run dry.
+    pub fn has_room(&mut self, key: &str) -> bool {
+        let Some(&id) = self.operator_of.get(key) else {
+            return true;
+        };
+        let operator = &mut self.operators[id];
+        let lanes = || operator.lanes.iter().map(|&lane| &self.lanes[lane]);
+        let backlog: usize = lanes().map(|lane| lane.backlog).sum();
+        let plenty = lanes().next().map_or(usize::MAX, Lane::plenty);
+        let has_room = backlog < plenty * self.limits.egresses.len();
+        operator.is_crowded |= !has_room;
+        has_room
+    }
+
+    /// Calls for orders that wait outside, once little is left to do.
+    pub(super) fn call_for_orders(&mut self, id: OperatorId) {
+        if !self.operators[id].is_crowded {
+            return;
+        }
+        let lanes = self.operators[id].lanes.iter().map(|&lane| &self.lanes[lane]);
+        let (mut backlog, mut plenty) = (0, 0);
+        for lane in lanes {
+            backlog += lane.backlog;
+            plenty = lane.plenty();
+        }
+        if backlog < plenty * self.limits.egresses.len() / 2 {
+            let operator = &mut self.operators[id];
+            operator.is_crowded = false;
+            self.actions.push_back(Action::Room(operator.key.clone()));
+        }
+    }
+
+    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses.
+    pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
+        let anomaly = self.limits.thresholds.anomaly;
+        let is_anomalous = |operator: &&Operator| {
+            let tallies = operator.lanes.iter().map(|&lane| self.lanes[lane].tally);
+            tallies.reduce(Tally::and).is_some_and(|tally| tally.is_anomalous(anomaly))
+        };
+        self.operators.iter().filter(is_anomalous).map(|operator| operator.key.clone()).collect()
+    }
+
+    /// The egress for a part of an operator's addresses: of those that reach it, the first that has little to do, so that
+    /// few connections bear a trickle; where all have enough, the one that has least. Operators start with different
+    /// egresses. One that was refused gets nothing more, unless all were.
+    pub(super) fn egress_for(&self, key: &str, stops: &[Stop]) -> usize {
+        let egresses = self.limits.egresses.len();
+        if egresses == 1 {
+            return 0;
+        }
+        let addresses = || stops.iter().flat_map(|stop| &stop.addresses);
+        let reaches = |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].has(address));
+        let lanes = self.operator_of.get(key).map_or(&[][..], |&id| &self.operators[id].lanes);
+        let burden = |egress: &usize| {
+            let mut lanes = lanes.iter().map(|&lane| &self.lanes[lane]);
+            let lane = lanes.find(|lane| lane.egress == *egress);
+            lane.map_or((false, 0), |lane| (lane.paused.is_some(), lane.backlog_beyond_little()))
+        };
+        let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);
+        in_turn.filter(reaches).min_by_key(burden).unwrap_or(0)
+    }
+
+    /// The operator's lane from an egress.
+    pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
+        let id = *self.operator_of.entry(key.clone()).or_insert_with(|| {
+            let reception = Reception::default();
+            self.operators.push(Operator { key, lanes: Vec::new(), is_crowded: false, reception });
+            self.operators.len() - 1
+        });
+        let lanes = &self.operators[id].lanes;
+        if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
+            return lane;
+        }
+        let (pace, thresholds) = (self.limits.pace, self.limits.thresholds);
+        self.lanes.push(Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock));
+        let lane = self.lanes.len() - 1;
+        self.operators[id].lanes.push(lane);
+        lane
+    }
+
+    /// Notes how an operator received us.
+    pub(super) fn received(&mut self, id: OperatorId, note: impl FnOnce(&mut Reception)) {
+        let reception = &mut self.operators[id].reception;
+        let before = *reception;
+        note(reception);
+        let after = *reception;
+        self.census.change(before, after);
+    }
+
+    /// Notes whether an operator is left alone from every egress that asked it.
+    pub(super) fn note_refusal(&mut self, id: OperatorId) {
+        let refused = self.operators[id].lanes.iter().all(|&lane| self.lanes[lane].paused.is_some());
+        self.received(id, |reception| reception.refused = refused);
+    }
+
+    /// Can an egress reach this address?
+    pub(super) fn reaches(&self, egress: usize, address: &IpAddr) -> bool {
+        self.limits.egresses.get(egress).copied().is_some_and(|family: Family| family.has(address))
+    }
+}

@@ -1,0 +1,161 @@
+//! What comes back: answers go to their inquiries, and into the accounts of session, door, lane and operator.
+
+use super::{Asked, LaneId, Scheduler, SessionId};
+use crate::probe::Who;
+use crate::reason::{Cause, Fault, Finding};
+use crate::schedule::{Action, Answered};
+use crate::smtp::Stage;
+use crate::smtp::session::AskId;
+use crate::verdict::Confidence;
+use crate::verdict::evidence::{Attempt, Obstacle, Said};
+
+impl Scheduler {
+    /// Takes the answers of a flight for true.
+    pub(super) fn believe(&mut self, id: SessionId) {
+        let answered = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.answered));
+        for (ask, said) in answered.into_iter().flatten() {
+            self.answered(id, ask, said);
+        }
+    }
+
+    fn answered(&mut self, id: SessionId, ask: AskId, said: Said) {
+        if self.is_closing(id, ask) {
+            return self.closed(id, &said);
+        }
+        let Some(asked) = self.landed(id, ask) else {
+            return;
+        };
+        let Asked { course: course_id, who, place, .. } = asked;
+        let now = self.now;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let door_id = session.door;
+        let lane_id = self.doors[door_id].lane;
+        let lane = &mut self.lanes[lane_id];
+        let Some(course) = self.courses[course_id].as_mut() else {
+            return;
+        };
+        // Too many recipients for one transaction: this one belongs into the next.
+        let is_crowded = said.reply.code == 452 && said.meaning.cause == Cause::RateLimited && place > 0;
+        if is_crowded {
+            lane.manners.recipients = lane.manners.recipients.min(place);
+            session.manners.recipients = session.manners.recipients.min(place);
+        }
+        // With MAIL refused, or the session ended (421), nothing was said about the recipient.
+        let is_unasked = said.stage != Stage::Rcpt || said.reply.code == 421;
+        if is_crowded || is_unasked {
+            course.inquiry.unanswered(who);
+            if is_unasked {
+                session.spoilt.get_or_insert(said);
+            }
+            return self.go_on(course_id);
+        }
+        let cause = said.meaning.cause;
+        let is_doubtful = self.is_doubtful(id, &said);
+        self.account(id, &said);
+        let Some(course) = self.courses[course_id].as_mut() else {
+            return;
+        };
+        let lane = &mut self.lanes[lane_id];
+        if let Who::Listed(place) = who {
+            let about_mailbox = cause.fault() == Fault::Mailbox || cause == Cause::Accepted;
+            let lately = about_mailbox && course.inquiry.was_deliverable(place);
+            let is_unknown = cause == Cause::MailboxUnknown;
+            let tally = &mut lane.tally;
+            tally.asked += u32::from(about_mailbox);
+            tally.unknown += u32::from(is_unknown);
+            tally.accepted += u32::from(cause == Cause::Accepted);
+            tally.lately += u32::from(lately);
+            tally.lately_gone += u32::from(lately && is_unknown);
+            if about_mailbox && lane.paused.is_none() {
+                let operator = lane.operator;
+                self.received(operator, |reception| (reception.answered, reception.refused) = (true, false));
+            }
+        }
+        if is_doubtful {
+            return self.doubt(id, asked, said);
+        }
+        let is_refusal = cause == Cause::MailboxUnknown && said.meaning.confidence == Confidence::Confirmed;
+        if is_refusal {
+            // It speaks for what was accepted before, but nothing of that speaks for it.
+            self.clear_doubts(id);
+        }
+        if let Some(answer) = self.to_keep(&asked, lane_id, &said) {
+            self.actions.push_back(Action::Answered(answer));
+        }
+        if let Some(course) = self.courses[course_id].as_mut() {
+            if is_refusal {
+                self.doors[door_id].told_apart = Some(course.inquiry.domain().clone());
+            }
+            course.inquiry.heard(who, said, now);
+        }
+        if cause == Cause::Accepted {
+            self.vouched(lane_id);
+        }
+        self.go_on(course_id);
+    }
+
+    /// The answer as it is kept, where it is about somebody who was not asked about before.
+    pub(super) fn to_keep(&self, asked: &Asked, lane: LaneId, said: &Said) -> Option<Answered> {
+        let (course, lane) = (self.courses[asked.course].as_ref()?, &self.lanes[lane]);
+        if let Who::Again(_) = asked.who {
+            return None;
+        }
+        let exchanger = course.inquiry.exchanger()?.clone();
+        Some(Answered {
+            domain: course.inquiry.domain().clone(),
+            who: asked.who,
+            address: course.inquiry.address_of(asked.who)?.into_owned(),
+            attempt: Attempt { exchanger, at: self.now.wall, said: said.clone() },
+            egress: lane.egress,
+            lane: self.operators[lane.operator].key.clone(),
+        })
+    }
+
+    /// Counts an answer to a recipient, whoever it was.
+    pub(super) fn account(&mut self, id: SessionId, said: &Said) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let door = &mut self.doors[session.door];
+        let lane = &mut self.lanes[door.lane];
+        let cause = said.meaning.cause;
+        session.answers += 1;
+        session.refused += u32::from(!said.reply.is_positive());
+        if said.may_be_unknown() {
+            session.unknown += 1;
+            lane.count_unknown(self.now.elapsed);
+        }
+        if cause.fault() == Fault::Us {
+            session.spoilt.get_or_insert_with(|| said.clone());
+            let lane = door.lane;
+            self.note_displeasure(lane, said);
+        } else {
+            (door.strikes, door.refusals) = (0, 0);
+            lane.pleased();
+        }
+    }
+
+    /// The host does not take such an address at all.
+    pub(super) fn unable(&mut self, id: SessionId, ask: AskId) {
+        let Some(asked) = self.landed(id, ask) else {
+            return;
+        };
+        if let Some(course) = self.courses[asked.course].as_mut() {
+            let obstacle = Obstacle::Broken(Finding::Smtputf8Unsupported);
+            course.inquiry.unable(asked.who, obstacle, self.now);
+            self.go_on(asked.course);
+        }
+    }
+
+    /// Takes an ask off its session.
+    fn landed(&mut self, id: SessionId, ask: AskId) -> Option<Asked> {
+        let session = self.sessions.get_mut(&id)?;
+        let place = session.flying.iter().position(|asked| asked.ask == ask)?;
+        let asked = session.flying.swap_remove(place);
+        let lane = self.doors[session.door].lane;
+        self.lanes[lane].flying -= 1;
+        Some(asked)
+    }
+}

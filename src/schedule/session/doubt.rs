@@ -1,0 +1,212 @@
+//! Acceptances that prove nothing yet: some hosts accept, and discard, after too many unknown names.
+//!
+//! Decides: at operators that nobody knows, whether an acceptance after unknown names is believed. A clear refusal later in
+//! the same session shows that the host still tells names apart, and mostly comes by itself; a session that would end
+//! without one asks about a made-up name at a domain that refused somebody before. A host that accepts that name is caught:
+//! its doubtful acceptances are taken back, and asked again in sessions that end before the lies begin.
+
+use super::{Action, Asked, Scheduler, SessionId, State, Timer};
+use crate::probe::{Who, control};
+use crate::reason::{Cause, Fault, Finding};
+use crate::schedule::decision::Ruling;
+use crate::schedule::{Answered, CourseId};
+use crate::smtp::Stage;
+use crate::smtp::session::{Ask, AskId, Flight, Transaction};
+use crate::verdict::evidence::{Obstacle, Said};
+
+/// The doubts of a session.
+#[derive(Debug, Default)]
+pub(super) struct Doubts {
+    /// Listed addresses that were accepted, by their places.
+    accepted: Vec<(CourseId, u32)>,
+    /// Made-up names that were accepted, of which their inquiries don't know yet.
+    parked: Vec<(Asked, Said)>,
+    /// All of these answers as they are to be kept, once they count.
+    unkept: Vec<Answered>,
+    /// How many unknown names the session had refused when doubt began.
+    refused_before: u32,
+    /// The closing control that is under way.
+    closing: Option<AskId>,
+    /// It waits for its pace.
+    pub(super) is_waiting: bool,
+}
+
+impl Doubts {
+    pub(super) fn is_empty(&self) -> bool {
+        self.accepted.is_empty() && self.parked.is_empty()
+    }
+}
+
+impl Scheduler {
+    /// Must this acceptance be proven?
+    pub(super) fn is_doubtful(&self, id: SessionId, said: &Said) -> bool {
+        let Some(session) = self.sessions.get(&id) else {
+            return false;
+        };
+        let lane = &self.lanes[self.doors[session.door].lane];
+        let threshold = self.limits.thresholds.doubt;
+        let too_many =
+            session.unknown >= threshold.unknown_in_session || lane.unknown_names >= threshold.unknown_in_run;
+        let can_be_tested = self.doors[session.door].told_apart.is_some();
+        said.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
+    }
+
+    /// Takes an acceptance with doubt.
+    pub(super) fn doubt(&mut self, id: SessionId, asked: Asked, said: Said) {
+        let now = self.now;
+        let unkept = self.lane_of(id).and_then(|lane| self.to_keep(&asked, lane, &said));
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.doubts.unkept.extend(unkept);
+        if session.doubts.is_empty() {
+            session.doubts.refused_before = session.unknown;
+        }
+        match asked.who {
+            Who::Listed(place) if said.meaning.cause == Cause::Accepted => {
+                session.doubts.accepted.push((asked.course, place));
+                if let Some(course) = self.courses[asked.course].as_mut() {
+                    course.inquiry.heard_in_doubt(place, said, now);
+                }
+            }
+            _ => session.doubts.parked.push((asked, said)),
+        }
+        self.go_on(asked.course);
+    }
+
+    /// The host still tells names apart: what it accepted was accepted.
+    pub(super) fn clear_doubts(&mut self, id: SessionId) {
+        let (now, Some(lane)) = (self.now, self.lane_of(id)) else {
+            return;
+        };
+        let Some(Doubts { accepted, parked, unkept, .. }) = self.take_doubts(id) else {
+            return;
+        };
+        self.actions.extend(unkept.into_iter().map(Action::Answered));
+        if !accepted.is_empty() {
+            self.vouched(lane);
+        }
+        for (course_id, place) in accepted {
+            if let Some(course) = self.courses[course_id].as_mut() {
+                course.inquiry.believe(place);
+            }
+            self.go_on(course_id);
+        }
+        for (Asked { course: course_id, who, .. }, said) in parked {
+            if let Some(course) = self.courses[course_id].as_mut() {
+                course.inquiry.heard(who, said, now);
+            }
+            self.go_on(course_id);
+        }
+    }
+
+    /// Nothing shows that the host still tells names apart: what it accepted is asked again.
+    pub(super) fn unsay_doubtful(&mut self, id: SessionId) -> usize {
+        let now = self.now;
+        let Some(Doubts { accepted, parked, .. }) = self.take_doubts(id) else {
+            return 0;
+        };
+        let count = accepted.len() + parked.len();
+        for (course_id, place) in accepted {
+            if let Some(course) = self.courses[course_id].as_mut() {
+                course.inquiry.unsay(place, now);
+            }
+            self.go_on(course_id);
+        }
+        for (Asked { course: course_id, who, .. }, _) in parked {
+            if let Some(course) = self.courses[course_id].as_mut() {
+                course.inquiry.dropped(who, Obstacle::Broken(Finding::Disconnected), now);
+            }
+            self.go_on(course_id);
+        }
+        count
+    }
+
+    fn take_doubts(&mut self, id: SessionId) -> Option<Doubts> {
+        let session = self.sessions.get_mut(&id).filter(|session| !session.doubts.is_empty())?;
+        Some(std::mem::take(&mut session.doubts))
+    }
+
+    /// Sends the closing control of an idle session that has doubts. `false` when it needs none or can't have one.
+    pub(super) fn close(&mut self, id: SessionId) -> bool {
+        let now = self.now;
+        let Some(session) = self.sessions.get(&id) else {
+            return false;
+        };
+        let lane_id = self.doors[session.door].lane;
+        let may = session.state == State::Idle
+            && !session.doubts.is_empty()
+            && session.may_close()
+            && session.spoilt.is_none()
+            && self.stopping.is_none()
+            && self.lanes[lane_id].paused.is_none()
+            && self.lanes[lane_id].unknown_left(now.elapsed) > 0;
+        let domain = self.doors[session.door].told_apart.clone().filter(|_| may);
+        let Some(address) = domain.and_then(|domain| control::made_up(&domain, &mut self.random)) else {
+            return false;
+        };
+        if let Err(wait) = self.lanes[lane_id].asks.take(1) {
+            self.set_state(id, State::Working);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.doubts.is_waiting = true;
+            }
+            self.timers.insert((now.elapsed + wait, Timer::Linger(id)));
+            return true;
+        }
+        let ask = AskId(self.next_ask);
+        self.next_ask += 1;
+        self.lanes[lane_id].flying += 1;
+        self.set_state(id, State::Working);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.transactions += 1;
+            session.doubts.closing = Some(ask);
+        }
+        let transaction = Transaction { recipients: vec![Ask { id: ask, address }] };
+        self.actions.push_back(Action::Fly(id, Flight { transactions: vec![transaction] }));
+        true
+    }
+
+    /// Is this the closing control?
+    pub(super) fn is_closing(&self, id: SessionId, ask: AskId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| session.doubts.closing == Some(ask))
+    }
+
+    /// The closing control was answered.
+    pub(super) fn closed(&mut self, id: SessionId, said: &Said) {
+        self.account(id, said);
+        let Some(lane_id) = self.forget_closing(id) else {
+            return;
+        };
+        let cause = said.meaning.cause;
+        let refused_before = self.sessions.get(&id).map_or(0, |session| session.doubts.refused_before);
+        if said.reply.is_positive() {
+            let taken_back = self.unsay_doubtful(id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.manners.refused = 0;
+            }
+            self.decided(Ruling::CaughtAccepting, lane_id, taken_back);
+            if refused_before > 0 {
+                let manners = &mut self.lanes[lane_id].manners;
+                manners.refused = manners.refused.min(refused_before);
+            } else {
+                // It lies from the first answer on: nothing can be learnt here any more.
+                self.leave_alone(lane_id, said);
+            }
+        } else if said.stage != Stage::Rcpt || cause.fault() == Fault::Us {
+            self.unsay_doubtful(id);
+        } else {
+            // However it says it: it does not accept the name.
+            self.clear_doubts(id);
+        }
+    }
+
+    /// Takes the closing control off its session.
+    pub(super) fn forget_closing(&mut self, id: SessionId) -> Option<usize> {
+        let session = self.sessions.get_mut(&id)?;
+        let lane = self.doors[session.door].lane;
+        if session.doubts.closing.take().is_some() {
+            self.lanes[lane].flying -= 1;
+        }
+        Some(lane)
+    }
+}

@@ -1,0 +1,82 @@
+//! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
+
+use super::{Action, LINGER, REST, Scheduler, SessionId, State, Timer};
+
+impl Scheduler {
+    /// A session has nothing under way: it waits for a flight, or leaves.
+    pub(super) fn rest(&mut self, id: SessionId) {
+        self.set_state(id, State::Idle);
+        let now = self.now.elapsed;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.idle_since = now;
+        let door = session.door;
+        let has_doubts = !session.doubts.is_empty();
+        if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 {
+            self.leave(id);
+        } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id)) {
+            self.timers.insert((now + LINGER, Timer::Linger(id)));
+        }
+        self.wake_lane(self.doors[door].lane);
+    }
+
+    /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
+    pub(in crate::schedule) fn stop_lingering(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut session.doubts.is_waiting) {
+            self.set_state(id, State::Idle);
+            return self.leave(id);
+        }
+        if session.state != State::Idle {
+            return;
+        }
+        let (idle_since, door) = (session.idle_since, &self.doors[session.door]);
+        let now = self.now.elapsed;
+        let is_held = door.hold_until.max(self.lanes[door.lane].hold_until) > now;
+        let is_wanted = !door.courses.is_empty() && !is_held && now < idle_since + REST;
+        let until = idle_since + LINGER;
+        if until > now || is_wanted {
+            let again = if until > now { until } else { now + LINGER };
+            self.timers.insert((again, Timer::Linger(id)));
+        } else {
+            self.leave(id);
+        }
+    }
+
+    /// Nobody is left to be asked about: idle sessions need not wait.
+    pub(in crate::schedule) fn let_go(&mut self) {
+        let idle = self.sessions.iter().filter(|(_, session)| session.state == State::Idle);
+        let mut idle: Vec<SessionId> = idle.map(|(id, _)| *id).collect();
+        idle.sort_unstable();
+        for id in idle {
+            self.quit(id);
+        }
+    }
+
+    /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
+    fn leave(&mut self, id: SessionId) {
+        if !self.close(id) {
+            self.quit(id);
+        }
+    }
+
+    /// Says QUIT on an idle session, and draws the consequence of what spoilt it.
+    pub(in crate::schedule) fn quit(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.state == State::Leaving {
+            return;
+        }
+        let (door, spoilt) = (session.door, session.spoilt.take());
+        self.set_state(id, State::Leaving);
+        self.actions.push_back(Action::Quit(id));
+        if let Some(said) = spoilt {
+            self.displeased(door, &said);
+        }
+        self.unsay_doubtful(id);
+    }
+}

@@ -89,7 +89,7 @@ fn a_second_run_asks_nobody_and_writes_the_same() {
     let second = lab.verify("two", &[], 0);
     assert_eq!([&second["domains"], &second["questions"], &second["connections"]], [0, 0, 0]);
     assert_eq!(lab.results("two"), lab.results("one"));
-    let third = lab.verify("three", &["--fresh"], 0);
+    let third = lab.verify("three", &["--fresh", "--pace", "fast"], 0);
     assert_eq!(third["questions"], first["questions"]);
 }
 
@@ -126,6 +126,16 @@ fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
         lab.results(out).lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
     };
     assert_eq!(verdicts("out"), verdicts("whole"));
+}
+
+#[test]
+fn what_an_operator_was_asked_yesterday_counts_today() {
+    let lab = Lab::new();
+    lab.verify("one", &[], 0);
+    // Eleven unknown names were asked about, and such a host bears twenty an hour.
+    let second = lab.verify("two", &["--fresh"], 10);
+    assert!(second["reasons"]["not_probed"].as_i64().unwrap() > 0, "{second}");
+    assert!(lab.results("two").contains(",not_probed,"));
 }
 
 #[test]
@@ -233,9 +243,11 @@ fn a_second_run_at_the_same_time_is_told_who_holds_the_state() {
     let second = lab.run(&verify, 11);
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     assert!(told.contains(&format!("is in use by process {}, started ", first.id())), "{told}");
+    // A few addresses can be asked about meanwhile.
+    let check = ["check", "user1@acme.example", "--state", "s.db", "--json"];
+    lab.run(&[&check[..], &flags, &sender].concat(), 0);
     first.kill().unwrap();
     first.wait().unwrap();
     // Its lock died with it.
-    let check = ["check", "user1@acme.example", "--state", "s.db", "--json"];
     lab.run(&[&check[..], &flags, &sender].concat(), 0);
 }

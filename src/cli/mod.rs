@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::list::{ColumnSet, Dialect};
 use crate::policy::Pace;
+use crate::settings::Deadline;
 use crate::simulate::mix::Shipped;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
@@ -338,6 +339,9 @@ pub struct Probing {
     /// Stop starting questions after this time, and write what is known.
     #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub max_duration: Option<Duration>,
+    /// The same at this time of day.
+    #[arg(long, env = "LISTPROOF_DEADLINE", value_name = "HH:MM")]
+    pub deadline: Option<Deadline>,
     /// Where facts are kept, so that an interrupted run goes on and nothing is asked twice [default: a file in
     /// `~/.local/state/listproof/`; with `--world` none].
     #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE", conflicts_with = "no_state")]

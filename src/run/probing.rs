@@ -71,15 +71,22 @@ pub struct Job {
 impl Job {
     /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
     pub fn of(settings: &Settings, place: &Place, policy: Policy, trace: bool) -> Result<Job, Error> {
+        let network = Arc::new(Network::of(place)?);
         Ok(Job {
-            network: Arc::new(Network::of(place)?),
             policy,
             dns_only: matches!(settings.reach, Reach::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
-            max_duration: settings.max_duration,
+            max_duration: match &settings.deadline {
+                None => settings.max_duration,
+                Some(deadline) => {
+                    let left = deadline.after(network.clock.now().wall)?;
+                    Some(settings.max_duration.map_or(left, |most| most.min(left)))
+                }
+            },
             sessions: sockets::available(),
             trace,
+            network,
         })
     }
 }
@@ -233,7 +240,14 @@ impl<'a> Run<'a> {
             egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
         let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
-        let egresses = egresses.collect::<Result<_, _>>()?;
+        let egresses = egresses.collect::<Result<Vec<_>, _>>()?;
+        let now = job.network.clock.now();
+        let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
+        for (place, &egress) in egresses.iter().enumerate() {
+            for (operator, ago, unknown) in state.spent(egress, now.wall)? {
+                scheduler.spent(place, &operator, ago, unknown);
+            }
+        }
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
         Ok(Run {
@@ -243,7 +257,7 @@ impl<'a> Run<'a> {
             fresh,
             egresses,
             feed: Feed::of(begun, fresh, job.max_wait),
-            scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
+            scheduler,
             held: HashMap::new(),
             progress,
             outcome: Outcome {

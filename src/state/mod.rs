@@ -6,6 +6,7 @@
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
+mod borrowed;
 pub mod care;
 mod error;
 pub mod journal;

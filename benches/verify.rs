@@ -10,12 +10,14 @@
     reason = "a benchmark makes its own files, tells its figures and stops at what fails"
 )]
 
+mod copy;
+
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
+
+use copy::copy;
 
 const ROUNDS: usize = 5;
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -99,43 +101,4 @@ fn contacts(rows: u64) -> String {
         writeln!(list, "{row},Annabel,{company},annabel.{name}@{domain},Berlin").unwrap();
     }
     list
-}
-
-/// What the other columns hold in most rows.
-const CELLS: [&str; 16] = [
-    "unknown",
-    "not_probed",
-    "us",
-    "retry",
-    "",
-    "",
-    "",
-    "",
-    "false",
-    "false",
-    "false",
-    "false",
-    "",
-    "",
-    "",
-    "",
-];
-
-fn copy(list: &Path, out: &Path, wide: bool) {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_path(list).unwrap();
-    let mut writer = csv::Writer::from_writer(BufWriter::with_capacity(64 << 10, File::create(out).unwrap()));
-    let mut row = csv::ByteRecord::new();
-    while reader.read_byte_record(&mut row).unwrap() {
-        if wide {
-            let address = row[3].to_vec();
-            let domain = address.rsplit(|&byte| byte == b'@').next().unwrap();
-            row.push_field(&address);
-            row.push_field(domain);
-            for cell in CELLS {
-                row.push_field(cell.as_bytes());
-            }
-        }
-        writer.write_byte_record(&row).unwrap();
-    }
-    writer.flush().unwrap();
 }

@@ -54,7 +54,9 @@ fn main() -> ExitCode {
         Command::Man => man(),
     };
     let exit = exit.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        // What was typed, or a file's name, is repeated in it and may hold anything.
+        let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+        eprintln!("error: {told}");
         if let Some(hint) = error.hint() {
             let indent = if hint.starts_with(' ') { "\n" } else { " " };
             eprintln!("hint:{indent}{hint}");

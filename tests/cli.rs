@@ -420,3 +420,28 @@ fn a_terminated_run_writes_every_row() {
 fn an_interrupted_run_writes_every_row() {
     signalled("-INT", 130);
 }
+
+#[test]
+fn the_environment_is_checked_like_what_is_typed() {
+    for (name, value) in [
+        ("LISTPROOF_HELO", "probe.example\r\nDATA"),
+        ("LISTPROOF_HELO", "localhost\u{1b}[2J"),
+        ("LISTPROOF_MAIL_FROM", "check@probe.example> DATA"),
+        ("LISTPROOF_MAIL_FROM", "<>"),
+        ("LISTPROOF_DNS", "127.0.0.1:99999"),
+        ("LISTPROOF_SMTP_PORT", "0x19"),
+        ("LISTPROOF_SOURCE_IP", "::ffff:1:2:3:4:5:6:7"),
+        ("LISTPROOF_PROXY", "http://127.0.0.1"),
+    ] {
+        let ran = Command::new(env!("CARGO_BIN_EXE_listproof"))
+            .args(["check", "jane@shop.example"])
+            .env("LISTPROOF_HELO", "probe.example")
+            .env("LISTPROOF_MAIL_FROM", "check@probe.example")
+            .env(name, value)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(ran.stderr).unwrap();
+        assert!(matches!(ran.status.code(), Some(2 | 78)), "{name}={value:?}: {:?} {said}", ran.status);
+        assert!(!said.replace('\n', " ").contains(char::is_control), "{name}={value:?}: {said:?}");
+    }
+}

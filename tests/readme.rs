@@ -41,3 +41,30 @@ fn every_column_is_explained() {
         assert!(readme.contains(&format!("`{}`", column.name())), "`{}`", column.name());
     }
 }
+
+/// What is said about safety stands in a table, each sentence with the test that shows it.
+#[test]
+fn every_sentence_about_safety_names_a_test_that_exists() {
+    let readme = include_str!("../README.md");
+    let table = readme.split_once("| what | shown by |").unwrap().1.split_once("\n\n").unwrap().0;
+    let proofs = table.lines().flat_map(|line| line.split(" | ").skip(1));
+    let named: Vec<&str> = proofs.flat_map(|proof| proof.split('`').skip(1).step_by(2)).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let mut sources = String::new();
+    let mut folders = vec![std::path::PathBuf::from("src"), "tests".into()];
+    while let Some(folder) = folders.pop() {
+        for entry in folder.read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|ending| ending == "rs") {
+                sources.push_str(&std::fs::read_to_string(&path).unwrap());
+            } else if path.extension().is_some_and(|ending| ending == "toml") {
+                write!(sources, "fn {}(", path.file_stem().unwrap().to_string_lossy()).unwrap();
+            }
+        }
+    }
+    for name in named {
+        assert!(sources.contains(&format!("fn {name}(")), "no test is called `{name}`");
+    }
+}

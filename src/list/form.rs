@@ -58,8 +58,10 @@ pub struct Form {
     /// Where our own earlier columns lie in `header`.
     pub(super) header_own: Range<usize>,
     marks: Marks,
-    /// Rows before the first data row: a `sep=` line, the header.
+    /// Rows before the first data row: a `sep=` line, those above the header, the header.
     pub(super) skipped_records: usize,
+    /// Those of them that stand above the header.
+    pub(super) above_header: Range<usize>,
 }
 
 impl Form {
@@ -112,8 +114,10 @@ impl Form {
         }
         foreign::refuse_text(name, &text)?;
         let shape = shape::shape(&text, whole);
-        let skipped_records =
-            usize::from(shape.sep_line) + usize::from(shape.sample.has_header && shape.kind != Kind::Ndjson);
+        let sep_lines = usize::from(shape.sep_line);
+        let above_header = sep_lines..sep_lines + shape.above_header;
+        let has_header = shape.sample.has_header && shape.kind != Kind::Ndjson;
+        let skipped_records = above_header.end + usize::from(has_header);
         let mut form = Form {
             name: name.clone(),
             path: bytes.path.clone(),
@@ -131,6 +135,7 @@ impl Form {
             header_own: 0..0,
             marks: shape.marks,
             skipped_records,
+            above_header,
             columns: Vec::new(),
         };
         if shape.sample.names.len() > MAX_COLUMNS {

@@ -68,8 +68,12 @@ impl List {
             parts: VecDeque::new(),
             listed: VecDeque::new(),
         };
-        for _ in 0..self.form.skipped_records {
-            rows.scan()?;
+        for number in 0..self.form.skipped_records {
+            if let (Some(Scanned::Record), true) = (rows.scan()?, self.form.above_header.contains(&number)) {
+                let span = rows.scanner.span();
+                let above = rows.rejected(span.line, Cause::AboveHeader, span.record.clone());
+                rows.listed.push_back(above);
+            }
         }
         Ok(rows)
     }
@@ -92,6 +96,12 @@ pub enum Cause {
         /// In the list.
         columns: usize,
     },
+    /// It ends before the address column, and yet holds an @: its cells are divided by something else.
+    #[error("no cell where the addresses are, and an @ elsewhere")]
+    AddressElsewhere,
+    /// It stands above the header, so it belongs to no column.
+    #[error("it stands above the header")]
+    AboveHeader,
     /// A line of NDJSON that is not one object.
     #[error("{0}")]
     NotAnObject(String),
@@ -246,6 +256,11 @@ impl Rows<'_> {
             let rejected = self.rejected(span.line, cause, span.record.clone());
             return Ok(Some(Entry::Rejected(rejected)));
         }
+        if self.is_address_elsewhere() {
+            let span = self.scanner.span();
+            let rejected = self.rejected(span.line, Cause::AddressElsewhere, span.record.clone());
+            return Ok(Some(Entry::Rejected(rejected)));
+        }
         let Some(mut addresses) = self.several_addresses() else {
             return Ok(Some(Entry::Row(self.row(self.text(), Extent::Whole))));
         };
@@ -270,6 +285,15 @@ impl Rows<'_> {
         let span = self.scanner.span();
         let surplus = &self.scanner.bytes()[span.width_end..span.record.end];
         surplus.iter().all(|&byte| byte == delimiter)
+    }
+
+    /// True for a row without an address cell of which it would be wrong to say that it has no address.
+    fn is_address_elsewhere(&self) -> bool {
+        let form = &self.list.form;
+        let span = self.scanner.span();
+        form.kind != Kind::Ndjson
+            && span.cells <= form.address
+            && memchr::memchr(b'@', &self.scanner.bytes()[span.record.clone()]).is_some()
     }
 
     /// The addresses in the cell when there are several.

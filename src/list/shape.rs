@@ -50,6 +50,8 @@ pub(super) struct Shape {
     pub(super) marks: Marks,
     /// The first line is a spreadsheet's `sep=;`, not a row.
     pub(super) sep_line: bool,
+    /// So many rows stand above the header: a report's title, a date.
+    pub(super) above_header: usize,
     pub(super) sample: Sample,
 }
 
@@ -67,6 +69,7 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
             kind: Kind::Ndjson,
             marks: Marks { delimiter: None, line_end },
             sep_line: false,
+            above_header: 0,
             sample: json::sample(text, SAMPLE_ROWS),
         };
     }
@@ -79,11 +82,14 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
         Kind::Delimited(delimiter) => Some(delimiter),
         _ => None,
     };
-    let rows = match delimiter {
+    let mut rows = match delimiter {
         Some(delimiter) => records(text, Marks { delimiter: Some(delimiter), line_end }),
         None => lines(text, line_end),
     };
-    Shape { kind, marks: Marks { delimiter, line_end }, sep_line: told.is_some(), sample: sample(rows) }
+    let above_header = above_header(&rows);
+    rows.drain(..above_header);
+    let marks = Marks { delimiter, line_end };
+    Shape { kind, marks, sep_line: told.is_some(), above_header, sample: sample(rows) }
 }
 
 fn first_line(text: &str, line_end: u8) -> &str {
@@ -199,6 +205,22 @@ fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
         *widths.entry(row.len()).or_default() += 1;
     }
     widths.into_iter().max_by_key(|&(width, count)| (count, width)).unwrap_or((0, 0))
+}
+
+/// How many rows stand above a header that is not the first row. It is believed only if it names an address column, that
+/// column has addresses from there on, and no address stands above.
+fn above_header(rows: &[Vec<String>]) -> usize {
+    const MOST_ABOVE: usize = 8;
+    const SEEN_BELOW: usize = 20;
+    let address = |row: &Vec<String>| row.iter().position(|cell| column::is_known_name(cell));
+    let first = rows.iter().take(MOST_ABOVE + 1).enumerate();
+    let named = first.filter(|(_, row)| row.len() > 1).find_map(|(at, row)| Some((at, address(row)?)));
+    let Some((at, index)) = named else { return 0 };
+    let below = rows[at + 1..].iter().take(SEEN_BELOW);
+    let filled = below.filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
+    let (addresses, others): (Vec<&String>, Vec<&String>) = filled.partition(|cell| looks_like_address(cell));
+    let nothing_above = rows[..=at].iter().flatten().all(|cell| !cell.contains('@'));
+    if nothing_above && addresses.len() > others.len() { at } else { 0 }
 }
 
 /// Tells the header from the rows.

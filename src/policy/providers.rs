@@ -97,6 +97,8 @@ pub struct Provider {
     pub tls: bool,
     /// It may accept, and discard, after too many unknown names.
     pub may_discard: bool,
+    /// Refused listed addresses that prove that a domain does not accept any name.
+    pub proof: u32,
     /// Its own big domains, by which it is known without a look at the DNS.
     pub domains: Vec<String>,
     /// What holds in every session.
@@ -259,6 +261,8 @@ struct Named {
     tls: bool,
     #[serde(default)]
     may_discard: bool,
+    #[serde(default = "two")]
+    proof: u32,
     #[serde(default)]
     domains: Vec<String>,
     manners: Manners,
@@ -270,6 +274,10 @@ fn yes() -> bool {
     true
 }
 
+fn two() -> u32 {
+    2
+}
+
 impl Nameless {
     fn provider(self) -> Provider {
         Provider {
@@ -279,6 +287,7 @@ impl Nameless {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: true,
+            proof: two(),
             domains: Vec::new(),
             manners: self.manners,
             normal: self.normal,
@@ -296,6 +305,7 @@ impl Named {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: self.may_discard,
+            proof: self.proof,
             domains: self.domains,
             manners: self.manners,
             normal: self.normal,

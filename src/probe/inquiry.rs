@@ -69,8 +69,8 @@ pub enum Next {
 pub struct Expectation {
     /// Ask a made-up name before the first listed one.
     pub made_up_first: bool,
-    /// The operator has no catch-all domains: one refusal proves as much as two elsewhere.
-    pub never_catch_all: bool,
+    /// Clear refusals of listed addresses that prove that the domain does not accept any name.
+    pub proof: u32,
 }
 
 /// The questions to one domain.
@@ -261,8 +261,7 @@ impl Inquiry {
     }
 
     fn is_proven(&self) -> bool {
-        let needed = if self.expectation.never_catch_all { 1 } else { 2 };
-        matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= needed
+        matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= self.expectation.proof
     }
 
     /// Refused after the others were accepted, the made-up name shows at once that the host did not accept just anybody.
@@ -317,6 +316,11 @@ impl Inquiry {
     /// Listed addresses that may be asked about now, or after a control.
     pub fn unasked(&self) -> usize {
         self.ready.len()
+    }
+
+    /// Questions are under way.
+    pub fn is_flying(&self) -> bool {
+        self.flying > 0
     }
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.

@@ -21,7 +21,7 @@ use super::stop::Stop;
 use super::{sockets, told};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
-use crate::policy::replies::Context;
+use crate::policy::replies::{Context, RecentReplies};
 use crate::policy::{Pace, Policy};
 use crate::probe::Patience;
 use crate::probe::inquiry::Target;
@@ -216,6 +216,7 @@ struct Run<'a> {
     /// The numbers of who we are, by each way out.
     egresses: Vec<i64>,
     feed: Feed,
+    replies: RecentReplies,
     scheduler: Scheduler,
     held: HashMap<SessionId, Held>,
     progress: &'a mut Progress,
@@ -257,6 +258,7 @@ impl<'a> Run<'a> {
             fresh,
             egresses,
             feed: Feed::of(begun, fresh, job.max_wait),
+            replies: RecentReplies::of(job.policy),
             scheduler,
             held: HashMap::new(),
             progress,
@@ -468,10 +470,10 @@ impl<'a> Run<'a> {
         let Opening { host, provider, .. } = &held.opening;
         tracing::trace!(event = "session", session = session.0, %host, ?event);
         self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
-        let policy = &self.job.policy;
+        let replies = &mut self.replies;
         let heard = schedule::meant(event, |stage, reply| {
             let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
-            Said { stage, reply: reply.clone(), meaning: policy.replies().read(reply, &context) }
+            Said { stage, reply: reply.clone(), meaning: replies.read(reply, &context) }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
             self.held.remove(&session);

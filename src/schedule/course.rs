@@ -41,11 +41,14 @@ impl Scheduler {
             let Some(course) = self.courses[id].as_mut() else {
                 return;
             };
-            let next = course.inquiry.next(now);
-            if self.stopping.is_some() && next != Next::Hear {
-                return self.settle(id);
+            if self.stopping.is_some() {
+                // What was asked is heard to its end, and nothing more is asked.
+                if !course.inquiry.is_flying() {
+                    self.settle(id);
+                }
+                return;
             }
-            match next {
+            match course.inquiry.next(now) {
                 Next::Hear => return,
                 Next::Done => return self.settle(id),
                 Next::Wait(due) => {

@@ -109,6 +109,7 @@ impl Scheduler {
         if self.sessions.len() >= self.limits.sessions {
             if !std::mem::replace(&mut self.lanes[lane_id].is_starved, true) {
                 self.starved.push_back(lane_id);
+                self.make_way();
             }
             return Served::Full;
         }

@@ -206,11 +206,10 @@ impl Lane {
         self.refused_in_row
     }
 
-    /// A backlog that keeps the lane busy for some minutes.
+    /// A backlog that keeps the lane busy for a minute. More only costs memory, and lets the domains that came first fill
+    /// it up, so that those that come next can't go beside them.
     pub fn plenty(&self) -> usize {
-        /// More minutes only cost memory; fewer would leave too little of a mix of long and short domains to choose from.
-        const MINUTES: u32 = 2;
-        (self.limits.recipients * MINUTES).max(200) as usize
+        self.limits.recipients.max(200) as usize
     }
 
     /// The backlog, less what takes a few seconds at most.

@@ -190,6 +190,8 @@ pub struct Scheduler {
     open_courses: usize,
     free_courses: Vec<CourseId>,
     sessions: HashMap<SessionId, Session>,
+    /// Those that are idle, the oldest first.
+    idle: BTreeSet<SessionId>,
     next_session: u64,
     next_ask: u64,
     timers: BTreeSet<(Duration, Timer)>,
@@ -218,6 +220,7 @@ impl Scheduler {
             open_courses: 0,
             free_courses: Vec::new(),
             sessions: HashMap::new(),
+            idle: BTreeSet::new(),
             next_session: 0,
             next_ask: 0,
             timers: BTreeSet::new(),
@@ -304,7 +307,7 @@ impl Scheduler {
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
-            never_catch_all: first.provider.is_known() && share == 0.0,
+            proof: first.provider.proof,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
@@ -347,11 +350,7 @@ impl Scheduler {
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        let idle: Vec<SessionId> =
-            self.doors.iter_mut().flat_map(|door| std::mem::take(&mut door.idle)).collect();
-        for session in idle {
-            self.quit(session);
-        }
+        self.let_go();
         for door in &mut self.doors {
             door.courses = Queue::default();
         }

@@ -193,12 +193,18 @@ impl Scheduler {
         let lane = &mut self.lanes[door.lane];
         match session.state {
             State::Working => door.working -= 1,
-            State::Idle => door.idle.retain(|other| *other != id),
+            State::Idle => {
+                door.idle.retain(|other| *other != id);
+                self.idle.remove(&id);
+            }
             State::Leaving => lane.leaving -= 1,
         }
         match state {
             State::Working => door.working += 1,
-            State::Idle => door.idle.push(id),
+            State::Idle => {
+                door.idle.push(id);
+                self.idle.insert(id);
+            }
             State::Leaving => lane.leaving += 1,
         }
         session.state = state;

@@ -273,7 +273,8 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
 type Everybody = HashMap<Target, (Address, bool, bool)>;
 
 /// Plays a world to its end.
-fn play(operators: &[Operator], run: Run) {
+/// Plays it to its end, and says when that came.
+fn play(operators: &[Operator], run: Run) -> Duration {
     let mut world = World {
         habits: HashMap::new(),
         exists: HashSet::new(),
@@ -342,6 +343,7 @@ fn play(operators: &[Operator], run: Run) {
     assert_eq!(settled.len(), listed.len(), "everybody is settled");
     check_limits(&world, &providers, run.pace);
     check_verdicts(listed, settled);
+    world.now
 }
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
@@ -432,6 +434,14 @@ fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
             evidence.inquiry
         );
     }
+}
+
+#[test]
+fn a_session_that_nobody_waits_for_gives_its_socket_to_a_lane_that_lacks_one() {
+    let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true, false]] };
+    let run = Run { pace: Pace::Fast, max_wait: Duration::ZERO, sockets: 1, stopped_after: None, seed: 1 };
+    let took = play(&vec![operator; 20], run);
+    assert!(took < 20 * LINGER / 2, "{took:?}");
 }
 
 proptest! {

@@ -53,8 +53,7 @@ impl Need {
             let unknown = (domain.first..domain.first + domain.listed)
                 .filter(|row| list.is_unknown(*row))
                 .count() as u64;
-            let never = host.provider.is_known() && host.provider.catch_all_share == 0.0;
-            let proof = if never { 1 } else { 2 };
+            let proof = u64::from(host.provider.proof);
             let control = u64::from(unknown < proof && unknown < rows);
             (rows + control, rows + u64::from(unknown == 0), unknown + control)
         };

@@ -35,7 +35,7 @@ impl<'a> Log<'a> {
                 provider.limits(pace);
             let line = json!({
                 "kind": "operator", "operator": &*host.name, "evidence": provider.evidence,
-                "never_catch_all": provider.is_known() && provider.catch_all_share == 0.0,
+                "refusals_that_prove": provider.proof,
                 "refuses": host.refuses, "greylists": host.greylists,
                 "latency_s": host.latency.as_secs_f64(), "think_s": host.think.as_secs_f64(), "tls": provider.tls,
                 "open": open, "connections_per_minute": connections, "recipients_per_minute": recipients,

@@ -238,6 +238,9 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The text without characters that could steer a terminal, a spreadsheet or a reader's eye.
 pub fn clean(text: &str) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.trim().to_owned();
+    }
     let spaced = text.chars().filter(|c| !is_bidi(*c)).map(|c| if c.is_control() { ' ' } else { c });
     spaced.collect::<String>().trim().to_owned()
 }

@@ -14,7 +14,7 @@ use super::roster::RunId;
 use super::{Key, State, StateError, route, time, wording};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
-use crate::policy::replies::Context;
+use crate::policy::replies::{Context, RecentReplies};
 use crate::probe::Who;
 use crate::reason::Finding;
 use crate::route::Route;
@@ -35,6 +35,7 @@ pub struct Recall<D> {
 /// Reads replies, and remembers names and texts.
 struct Reader {
     policy: Policy,
+    replies: RecentReplies,
     names: HashMap<Key, Option<Domain>>,
     texts: HashMap<Key, Option<Arc<str>>>,
 }
@@ -75,7 +76,15 @@ impl State {
 impl<D: Borrow<Connection>> Recall<D> {
     /// Reads by these rules.
     pub fn of(db: D, policy: Policy) -> Recall<D> {
-        Recall { db, reader: Reader { policy, names: HashMap::new(), texts: HashMap::new() } }
+        Recall {
+            db,
+            reader: Reader {
+                policy,
+                replies: RecentReplies::of(policy),
+                names: HashMap::new(),
+                texts: HashMap::new(),
+            },
+        }
     }
 
     /// What came of the questions about an address; `now` is what a wait is counted from.
@@ -292,7 +301,7 @@ impl Reader {
         let reply = Reply::new(row.get(first + 1)?, wording::put_together(&shared, parts, local, address));
         let provider = self.policy.providers().of(exchanger);
         let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
-        let meaning = self.policy.replies().read(&reply, &context);
+        let meaning = self.replies.read(&reply, &context);
         Ok(Some(Said { stage, reply, meaning }))
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -26,6 +26,8 @@ use super::{World, WorldError};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Largest packet that a client may send, in bytes.
 const MAX_QUESTION_BYTES: usize = 4096;
+/// Connections that wait to be accepted. One that finds the queue full may wait for its greeting for ever.
+const BACKLOG: u32 = 4096;
 /// How often a free port for both UDP and TCP is looked for.
 const PORT_TRIES: usize = 16;
 
@@ -53,7 +55,7 @@ impl Server {
                 continue;
             }
             for address in host.addresses.iter().filter_map(|&address| world.loopback(address)) {
-                let (listener, at) = listen((address, smtp_port).into()).await?;
+                let (listener, at) = listen((address, smtp_port).into())?;
                 smtp_port = at.port();
                 hosts.push((Arc::clone(host), listener));
             }
@@ -73,6 +75,8 @@ impl Server {
 
     /// Serves until `stop` is ready. Sessions that are open then are cut, and logged.
     pub async fn run(self, stop: impl Future<Output = ()>) {
+        // Its clock begins now, so that the times in its log can be compared with others.
+        self.world.elapsed();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_udp(self.world.clone(), Arc::new(self.udp)));
         tasks.spawn(serve_tcp(self.world.clone(), self.tcp));
@@ -90,7 +94,7 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
         tries -= 1;
         let bound = UdpSocket::bind(at).await.and_then(|udp| Ok((udp.local_addr()?, udp)));
         let (taken, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
-        match listen(taken).await {
+        match listen(taken) {
             Ok((tcp, _)) => return Ok((udp, tcp, taken)),
             Err(fault) if tries == 0 => return Err(fault),
             Err(_) => {}
@@ -98,9 +102,15 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
     }
 }
 
-async fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
-    let bound = TcpListener::bind(at).await.and_then(|listener| Ok((listener.local_addr()?, listener)));
-    let (taken, listener) = bound.map_err(|source| WorldError::Taken { at, source })?;
+fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
+    let bind = || {
+        let socket = if at.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(at)?;
+        let listener = socket.listen(BACKLOG)?;
+        Ok((listener.local_addr()?, listener))
+    };
+    let (taken, listener) = bind().map_err(|source| WorldError::Taken { at, source })?;
     Ok((listener, taken))
 }
 

@@ -22,6 +22,7 @@ mod names;
 mod namespace;
 mod scenario;
 mod servers;
+mod town;
 mod verify;
 
 use std::process::ExitCode;

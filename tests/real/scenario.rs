@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::namespace::{self, Client};
 use crate::servers::Program;
+use crate::town;
 
 /// One file of `scenarios/`.
 #[derive(Clone, Debug, Deserialize)]
@@ -101,7 +102,7 @@ fn our_domain() -> String {
 }
 
 impl Scenario {
-    /// All scenarios, by name. Fails with the file's name.
+    /// All scenarios, by name: the files, and the town. Fails with the file's name.
     pub(crate) fn read_all() -> Result<Vec<Scenario>, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/scenarios");
         let unreadable = |error| format!("can't read `{}`: {error}", folder.display());
@@ -109,6 +110,7 @@ impl Scenario {
         for entry in folder.read_dir().map_err(unreadable)? {
             scenarios.push(Scenario::read(&entry.map_err(unreadable)?.path())?);
         }
+        scenarios.push(town::scenario()?);
         scenarios.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(scenarios)
     }
@@ -116,12 +118,17 @@ impl Scenario {
     fn read(file: &Path) -> Result<Scenario, String> {
         let wrong = |why: String| format!("in `{}`: {why}", file.display());
         let text = std::fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
-        let mut scenario: Scenario = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-        scenario.name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Scenario::parse(&file.file_stem().unwrap_or_default().to_string_lossy(), &text).map_err(wrong)
+    }
+
+    /// Reads a scenario out of a text.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Scenario, String> {
+        let mut scenario: Scenario = toml::from_str(text).map_err(|error| error.to_string())?;
+        name.clone_into(&mut scenario.name);
         for row in &scenario.rows {
-            Reason::from_word(&row.reason).ok_or_else(|| wrong(format!("`{}` is no reason", row.reason)))?;
+            Reason::from_word(&row.reason).ok_or_else(|| format!("`{}` is no reason", row.reason))?;
             if row.hears.is_some() && scenario.host_of(row).is_none() {
-                return Err(wrong(format!("`{}`: say `at` which host it is asked", row.address)));
+                return Err(format!("`{}`: say `at` which host it is asked", row.address));
             }
         }
         Ok(scenario)

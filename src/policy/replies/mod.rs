@@ -10,11 +10,13 @@ mod extract;
 mod form;
 mod load;
 mod matching;
+mod recent;
 mod rule;
 mod trial;
 
 pub use form::normalized_text;
 pub use load::RuleFile;
+pub use recent::RecentReplies;
 pub use rule::{Rule, RuleId, Tier};
 pub use trial::{Loaded, Outcome, Trial};
 

@@ -30,7 +30,7 @@ fn host() -> Domain {
 }
 
 fn inquiry(listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
-    let expectation = Expectation { made_up_first: false, never_catch_all: false };
+    let expectation = Expectation { made_up_first: false, proof: 2 };
     let patience = Patience { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
     Inquiry::new(domain, [host()], listed, known, expectation, patience, now)

@@ -13,7 +13,8 @@ impl Scheduler {
         session.idle_since = now;
         let door = session.door;
         let has_doubts = !session.doubts.is_empty();
-        if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 {
+        let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
+        if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
             self.leave(id);
         } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
@@ -46,12 +47,22 @@ impl Scheduler {
         }
     }
 
+    /// A lane found no free socket: an idle session that nobody waits for gives up its own.
+    pub(in crate::schedule) fn make_way(&mut self) {
+        /// Who is looked at. Idle sessions with questions before them wait for their pace only, and are few.
+        const LOOKED_AT: usize = 16;
+        let mut idle = self.idle.iter().copied().take(LOOKED_AT);
+        let is_needless = |id: &SessionId| {
+            self.sessions.get(id).is_some_and(|session| self.doors[session.door].courses.is_empty())
+        };
+        if let Some(id) = idle.find(is_needless) {
+            self.leave(id);
+        }
+    }
+
     /// Nobody is left to be asked about: idle sessions need not wait.
     pub(in crate::schedule) fn let_go(&mut self) {
-        let idle = self.sessions.iter().filter(|(_, session)| session.state == State::Idle);
-        let mut idle: Vec<SessionId> = idle.map(|(id, _)| *id).collect();
-        idle.sort_unstable();
-        for id in idle {
+        while let Some(id) = self.idle.pop_first() {
             self.quit(id);
         }
     }

@@ -204,7 +204,11 @@ impl Session {
         let stage = step.stage();
         match step {
             Step::Quit => return self.end_at(stage, End::Quit),
-            Step::Rcpt(ask) => self.tell(Event::Answered(ask.id, Answer::Rcpt(reply.clone()))),
+            Step::Rcpt(ask) => {
+                let leaves = (reply.code == 421).then(|| reply.clone());
+                self.tell(Event::Answered(ask.id, Answer::Rcpt(reply)));
+                return leaves.into_iter().for_each(|reply| self.end_at(stage, End::Refused(reply)));
+            }
             Step::Mail { .. } => self.mail_answered(&reply),
             Step::MootRcpt => {}
             _ if reply.code == 421 => {}

@@ -1,0 +1,225 @@
+//! The program against the crate check-if-email-exists, in one world of real sockets, 50 ms away.
+//!
+//! `cargo bench --bench side_by_side`. Wants root, `unshare`, `ip` and `mount` (a private network and a name server on port 53),
+//! and `cargo build --release` in `benches/peer`. Each shape of list is a world of its own; both get the same sockets,
+//! and no limits: the hosts are one's own, which a policy folder says. Medians of three runs in turn. CPU is the
+//! program's own, not the world's.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark makes its own files, tells its figures and stops at what fails"
+)]
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Connections that each of them may hold.
+const SOCKETS: u32 = 100;
+const ROUNDS: usize = 3;
+const TICKS_PER_SECOND: f64 = 100.0;
+const INSIDE: &str = "LISTPROOF_BENCH_INSIDE";
+
+/// A list and the servers behind it. Of eight mailboxes one does not exist, of ten domains one accepts any name.
+struct Shape {
+    name: &'static str,
+    domains: u32,
+    rows_per_domain: u32,
+    hosts: u32,
+    goal: f64,
+    cpu_goal: f64,
+}
+
+const SHAPES: [Shape; 3] = [
+    Shape {
+        name: "3 MX, 1,000 rows each",
+        domains: 300,
+        rows_per_domain: 10,
+        hosts: 3,
+        goal: 30.0,
+        cpu_goal: 50.0,
+    },
+    Shape {
+        name: "300 MX, 10 rows each",
+        domains: 300,
+        rows_per_domain: 10,
+        hosts: 300,
+        goal: 10.0,
+        cpu_goal: 20.0,
+    },
+    Shape {
+        name: "3,000 MX, 1 row each",
+        domains: 3000,
+        rows_per_domain: 1,
+        hosts: 3000,
+        goal: 1.5,
+        cpu_goal: 1.0,
+    },
+];
+
+fn main() {
+    if env::var_os(INSIDE).is_none() {
+        let status = Command::new("unshare")
+            .args(["--net", "--mount", "--kill-child", "--fork", "--pid", "--mount-proc"])
+            .arg(env::current_exe().unwrap())
+            .env(INSIDE, "1")
+            .status();
+        assert!(status.is_ok_and(|status| status.success()), "no private network here: it takes root");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path();
+    run("ip", &["link", "set", "lo", "up"]);
+    fs::write(here.join("resolv.conf"), "nameserver 127.0.0.1\noptions edns0\n").unwrap();
+    run("mount", &["--bind", &path(here, "resolv.conf"), "/etc/resolv.conf"]);
+    println!("rows/s and CPU per row, medians of {ROUNDS}; 50 ms round trips, {SOCKETS} sockets each");
+    for shape in &SHAPES {
+        shape.compare(here);
+    }
+}
+
+impl Shape {
+    fn compare(&self, here: &Path) {
+        fs::write(here.join("world.toml"), self.world()).unwrap();
+        fs::write(here.join("list.txt"), self.list()).unwrap();
+        fs::create_dir_all(here.join("policy")).unwrap();
+        fs::write(here.join("policy/providers.toml"), OWN_HOSTS).unwrap();
+        let listproof = env!("CARGO_BIN_EXE_listproof");
+        let world = Serving::start(Command::new(listproof).args([
+            "world",
+            &path(here, "world.toml"),
+            "--dns",
+            "127.0.0.1:53",
+            "--smtp-port",
+            "25",
+        ]));
+        let (list, policy, out) = (path(here, "list.txt"), path(here, "policy"), path(here, "out"));
+        let peer = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer/target/release/peer");
+        let peer = env::var("PEER").unwrap_or_else(|_| peer.to_owned());
+        let sockets = SOCKETS.to_string();
+        // The program keeps 300 descriptors for other things than sessions.
+        let limited = format!("ulimit -n {}; exec \"$@\"", SOCKETS + 300);
+        #[rustfmt::skip]
+        let programs = [
+            vec![&*peer, &list, &sockets],
+            vec![
+                "sh", "-c", &limited, "sh", listproof, "verify", &list, "-o", &out, "-q", "--policy", &policy,
+                "--pace", "fast", "--dns", "127.0.0.1", "--allow-mx-net", "127.0.0.0/8",
+                "--helo", "probe.example.org", "--mail-from", "list-check@example.org", "--max-wait", "0s",
+            ],
+        ];
+        let mut figures = [const { Vec::new() }; 2];
+        for _ in 0..ROUNDS {
+            for (program, figures) in programs.iter().zip(&mut figures) {
+                figures.push(time(program));
+            }
+        }
+        drop(world);
+        let rows = f64::from(self.domains * self.rows_per_domain);
+        let [theirs, ours] = figures.map(|mut runs| {
+            let mut median = |of: fn(&(f64, f64)) -> f64| {
+                runs.sort_by(|a, b| of(a).total_cmp(&of(b)));
+                of(&runs[ROUNDS / 2])
+            };
+            (rows / median(|run| run.0), median(|run| run.1) / rows * 1e6)
+        });
+        println!("{}", self.name);
+        println!("  check-if-email-exists {:>9.0} rows/s {:>8.1} us/row", theirs.0, theirs.1);
+        println!("  listproof             {:>9.0} rows/s {:>8.1} us/row", ours.0, ours.1);
+        println!(
+            "  ratio {:.1}x rows/s (goal {}x), {:.1}x CPU (goal {}x)",
+            ours.0 / theirs.0,
+            self.goal,
+            theirs.1 / ours.1,
+            self.cpu_goal
+        );
+    }
+
+    fn world(&self) -> String {
+        let mut world =
+            format!("[[host]]\nname = \"mx{{0..{}}}.own.example\"\nrtt = \"50ms\"\n", self.hosts - 1);
+        for (share, catch_all) in [(1..=9, false), (10..=10, true)] {
+            for tenth in share {
+                let (first, last) = ((tenth - 1) * self.domains / 10, tenth * self.domains / 10 - 1);
+                write!(
+                    world,
+                    "[[domain]]\nname = \"d{{{first}..{last}}}.example\"\nmx = [\"10 mx{{n%{}}}.own.example\"]\n\
+                     mailboxes = [\"live{{0..9}}\"]\ncatch_all = {catch_all}\n",
+                    self.hosts
+                )
+                .unwrap();
+            }
+        }
+        world
+    }
+
+    fn list(&self) -> String {
+        let mut list = String::new();
+        for row in 0..self.rows_per_domain {
+            for domain in 0..self.domains {
+                let name = if (row + domain) % 8 == 0 { "dead" } else { "live" };
+                writeln!(list, "{name}{row}@d{domain}.example").unwrap();
+            }
+        }
+        list
+    }
+}
+
+const OWN_HOSTS: &str = "
+[default]
+catch_all_share = 0.1
+tls = false
+manners = { transactions = 100, recipients = 50, refused = 50 }
+normal = { open = 50, connections = 60000, recipients = 6000000 }
+fast = { open = 50, connections = 60000, recipients = 6000000 }
+";
+
+/// A world that is served until it is dropped.
+struct Serving(Child);
+
+impl Serving {
+    fn start(command: &mut Command) -> Serving {
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while std::net::TcpStream::connect("127.0.0.1:53").is_err() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the world does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Serving(child)
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+fn run(program: &str, arguments: &[&str]) {
+    let status = Command::new(program).args(arguments).status();
+    assert!(status.is_ok_and(|status| status.success()), "`{program} {}` failed", arguments.join(" "));
+}
+
+/// Wall and CPU seconds of a program.
+fn time(program: &[&str]) -> (f64, f64) {
+    let (begun, cpu) = (Instant::now(), children_ticks());
+    let status = Command::new(program[0]).args(&program[1..]).stdout(Stdio::null()).status().unwrap();
+    assert!(status.success(), "{program:?}");
+    (begun.elapsed().as_secs_f64(), (children_ticks() - cpu) / TICKS_PER_SECOND)
+}
+
+/// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
+fn children_ticks() -> f64 {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, fields) = stat.rsplit_once(')').unwrap();
+    fields.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
+}

@@ -1,0 +1,261 @@
+//! What is tortured: a world served by a process of its own, a list, and the verifier between them.
+//!
+//! Must not: signal anybody but the processes started here. Fails: by a panic that names the file or process.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Rows of one domain.
+const ROWS_PER_DOMAIN: u32 = 2;
+/// The time of day in the world when it begins.
+pub(crate) const WORLD_BEGINS: &str = "2026-01-05T09:00:00Z";
+/// How long a verifier may take that nothing disturbs, and how long one to end that was asked to.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How much is done: a little in `cargo test`, all of it with `LISTPROOF_TORTURE=full`.
+pub(crate) struct Measure {
+    pub(crate) rows: u32,
+    pub(crate) kills: u32,
+}
+
+impl Measure {
+    pub(crate) fn asked_for() -> Measure {
+        if is_full() { Measure { rows: 20_000, kills: 30 } } else { Measure { rows: 400, kills: 2 } }
+    }
+}
+
+pub(crate) fn is_full() -> bool {
+    std::env::var("LISTPROOF_TORTURE").is_ok_and(|word| word == "full")
+}
+
+/// A folder with a list and a world for it.
+pub(crate) struct Lab {
+    folder: tempfile::TempDir,
+    rows: u32,
+}
+
+/// What is told about an address.
+pub(crate) type Verdicts = BTreeMap<String, (String, String)>;
+
+impl Lab {
+    pub(crate) fn new(rows: u32) -> Lab {
+        let lab = Lab { folder: tempfile::tempdir().unwrap(), rows };
+        let domains = rows / ROWS_PER_DOMAIN;
+        std::fs::write(lab.path("world.toml"), world(domains)).unwrap();
+        std::fs::write(lab.path("list.csv"), list(domains)).unwrap();
+        lab
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// The program in this folder, with nothing of this machine's settings.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
+        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `verify` of the list, as this world's servers are asked.
+    pub(crate) fn verify(&self, served: &Served, more: &[&str]) -> Command {
+        let mut command = self.command(&["verify", "list.csv", "-q", "--pace", "fast"]);
+        command.args(["--helo", "probe.example.org", "--mail-from", "me@example.org"]);
+        command.args(["--dns", &served.dns, "--smtp-port", &served.port, "--allow-mx-net", "127.0.0.0/8"]);
+        for (flag, value) in [("-o", "out"), ("--state", "state.db")] {
+            if !more.contains(&flag) {
+                command.args([flag, value]);
+            }
+        }
+        command.args(more);
+        command
+    }
+
+    /// What a run finds that nobody disturbs: the same world in process, where time costs nothing.
+    pub(crate) fn undisturbed(&self) -> Verdicts {
+        let arguments = ["verify", "list.csv", "-q", "--pace", "fast", "--world", "world.toml", "-o", "calm"];
+        assert_eq!(ended(self.command(&arguments)), (0, String::new()));
+        let verdicts = self.verdicts("calm");
+        assert_eq!(verdicts.len(), usize::try_from(self.rows).unwrap());
+        assert!(verdicts.values().all(|(verdict, _)| verdict != "unknown"));
+        verdicts
+    }
+
+    /// What the results in a folder say. Every row must be there, and the files add up.
+    pub(crate) fn verdicts(&self, folder: &str) -> Verdicts {
+        let path = self.path(folder).join("list.results.csv");
+        let mut reader =
+            csv::Reader::from_path(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let header = reader.headers().unwrap().clone();
+        let column = |name: &str| header.iter().position(|heading| heading == name).unwrap();
+        let (email, verdict, reason) = (column("email"), column("verdict"), column("reason"));
+        let verdicts: Verdicts = reader
+            .records()
+            .map(|record| {
+                let record = record.unwrap();
+                (record[email].to_owned(), (record[verdict].to_owned(), record[reason].to_owned()))
+            })
+            .collect();
+        assert_eq!(verdicts.len(), usize::try_from(self.rows).unwrap(), "every row is in the results");
+        let summary = self.summary(folder);
+        let split: u64 = ["deliverable", "risky", "undeliverable", "unknown"]
+            .iter()
+            .map(|verdict| summary["verdicts"][verdict].as_u64().unwrap())
+            .sum();
+        assert_eq!(split, u64::from(self.rows), "{summary}");
+        verdicts
+    }
+
+    pub(crate) fn summary(&self, folder: &str) -> Value {
+        let text = std::fs::read_to_string(self.path(folder).join("list.summary.json")).unwrap();
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) fn serve(&self) -> Served {
+        Served::new(self, "127.0.0.1:0", "0")
+    }
+}
+
+/// Seven domains of ten answer plainly; of the others one accepts anything, one takes no mail, and one greylists where
+/// there is time for it.
+fn world(domains: u32) -> String {
+    let last = |tenths: u32| domains * tenths / 10 - 1;
+    let host = |kind: &str, last: u32| {
+        format!("[[host]]\nname = \"mx.{kind}{{0..{last}}}.example\"\nrtt = \"20ms\"\n")
+    };
+    let domain = |kind: &str, last: u32, rest: &str| {
+        format!("[[domain]]\nname = \"{kind}{{0..{last}}}.example\"\n{rest}\n")
+    };
+    let mx = |kind: &str| format!("mx = [\"10 mx.{kind}{{n}}.example\"]\n");
+    let mailboxes = "mailboxes = [\"user0\"]\n";
+    // Who is put off waits for ten seconds at least, each time.
+    let greylist = if is_full() {
+        "greylist = { delay = \"1s\", by = \"domain\", say = \"451 4.7.1 Greylisted, try again in 2 seconds\" }"
+    } else {
+        ""
+    };
+    [
+        format!("now = {WORLD_BEGINS}\n"),
+        domain("plain", last(7), &(mx("plain") + mailboxes)),
+        host("plain", last(7)),
+        domain("any", last(1), &(mx("any") + "catch_all = true")),
+        host("any", last(1)),
+        domain("later", last(1), &(mx("later") + mailboxes + greylist)),
+        host("later", last(1)),
+        domain("none", last(1), "mx = [\"0 .\"]"),
+    ]
+    .concat()
+}
+
+fn list(domains: u32) -> String {
+    let kinds = [("plain", 7), ("any", 1), ("later", 1), ("none", 1)];
+    let mut lines = vec!["email".to_owned()];
+    for user in 0..ROWS_PER_DOMAIN {
+        for (kind, tenths) in kinds {
+            let domains = 0..domains * tenths / 10;
+            lines.extend(domains.map(|domain| format!("user{user}@{kind}{domain}.example")));
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// How a command ended, and what it said on stderr.
+pub(crate) fn ended(mut command: Command) -> (i32, String) {
+    let output = command.output().unwrap();
+    (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+/// Waits for the end of a child; one that does not end is killed, and the test fails.
+#[track_caller]
+pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
+    within(PATIENCE, child).unwrap_or_else(|| {
+        child.kill().unwrap();
+        panic!("it does not end")
+    })
+}
+
+/// The end of a child, should it come within this time.
+pub(crate) fn within(time: Duration, child: &mut Child) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if begun.elapsed() >= time {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn send(signal: &str, child: &Child) {
+    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "kill {signal}");
+}
+
+/// A world on loopback, until it is dropped.
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    /// When its clock began.
+    pub(crate) began: Instant,
+    dns: String,
+    port: String,
+}
+
+impl Served {
+    fn new(lab: &Lab, dns: &str, port: &str) -> Served {
+        let mut child = lab
+            .command(&["world", "world.toml", "--dns", dns, "--smtp-port", port, "--log", "world.log"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        // It prints how to ask it: `... --dns ADDR --smtp-port N ...`.
+        let (mut said, mut byte) = (String::new(), [0]);
+        let mut stdout = child.stdout.take().unwrap();
+        while !said.contains("--mail-from") && stdout.read(&mut byte).unwrap() == 1 {
+            said.push(char::from(byte[0]));
+        }
+        let word_after = |flag: &str| {
+            let mut words = said.split_whitespace().skip_while(|word| *word != flag);
+            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {said}")).to_owned()
+        };
+        Served { dns: word_after("--dns"), port: word_after("--smtp-port"), began: Instant::now(), child }
+    }
+
+    /// Ends the world; it is gone for that time, then there is one at the same ports.
+    pub(crate) fn is_gone_for(&mut self, lab: &Lab, time: Duration) {
+        self.end();
+        std::thread::sleep(time);
+        *self = Served::new(lab, &self.dns, &self.port);
+    }
+
+    /// Ends the world so that every session is in its log.
+    pub(crate) fn end(&mut self) {
+        send("-TERM", &self.child);
+        end_of(&mut self.child);
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have been ended before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The lines of a file, none where there is none.
+pub(crate) fn lines(path: &Path) -> Vec<String> {
+    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,192 @@
+//! A run meets what real runs meet: it is killed, told to stop, its disk fills, the network goes away, another run is in
+//! its way. Afterwards the same command goes on, finds what an undisturbed run finds, and asks nobody twice.
+//!
+//! Everything happens on loopback, between processes of their own and in real time. `cargo test` does a little of it;
+//! `LISTPROOF_TORTURE=full cargo test --test torture` all: 20,000 rows and 30 kills.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test waits for real processes and stops at what fails"
+)]
+#![expect(clippy::print_stderr, reason = "what was measured is worth reading")]
+
+mod disk;
+mod heard;
+mod lab;
+
+use std::process::Child;
+use std::thread::sleep;
+use std::time::Duration;
+
+use disk::on_a_small_disk;
+use heard::Repeats;
+use lab::{Lab, Measure, Verdicts, end_of, ended, send, within};
+
+/// The next moment to strike: at random, and short beside the run, so that it takes many.
+fn moment(random: &mut fastrand::Rng) -> Duration {
+    let most = if lab::is_full() { 1_500 } else { 900 };
+    Duration::from_millis(random.u64(20..most))
+}
+
+/// Nothing is told otherwise than in an undisturbed run; what is open is open.
+#[track_caller]
+fn nothing_differs(found: &Verdicts, calm: &Verdicts) {
+    for (address, told) in found {
+        assert!(
+            told.0 == "unknown" || *told == calm[address],
+            "{address} is {told:?}, not {:?}",
+            calm[address]
+        );
+    }
+}
+
+/// Recipients of one transaction at a host that nobody knows.
+const IN_FLIGHT: usize = 10;
+
+#[test]
+fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
+    let measure = Measure::asked_for();
+    let lab = Lab::new(measure.rows);
+    let calm = lab.undisturbed();
+    let mut served = lab.serve();
+    let mut random = fastrand::Rng::with_seed(1);
+    let mut kills = Vec::new();
+    for _ in 0..measure.kills {
+        let mut child = lab.verify(&served, &[]).spawn().unwrap();
+        let status = within(moment(&mut random), &mut child);
+        assert_eq!(status, None, "it ended before it was killed");
+        kills.push(served.began.elapsed());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
+    assert_eq!(lab.verdicts("out"), calm);
+    served.end();
+    let repeats = Repeats::in_log(&lab.path("world.log"), &kills, |address| calm.contains_key(address));
+    eprintln!("{} rows, {} kills: {repeats:?}", lab.rows(), kills.len());
+    let one_in_a_thousand = usize::try_from(lab.rows() / 1_000).unwrap();
+    assert!(repeats.others <= one_in_a_thousand, "{repeats:?}");
+    assert!(repeats.most_in_a_session <= IN_FLIGHT, "{repeats:?}");
+}
+
+#[test]
+fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_on() {
+    let measure = Measure::asked_for();
+    let lab = Lab::new(measure.rows);
+    let calm = lab.undisturbed();
+    let mut served = lab.serve();
+    let mut random = fastrand::Rng::with_seed(2);
+    for (signal, code) in [("-TERM", 143), ("-INT", 130)].into_iter().cycle().take(measure.kills as usize) {
+        let mut child = lab.verify(&served, &[]).spawn().unwrap();
+        is_asking(&lab, &mut child);
+        sleep(moment(&mut random));
+        send(signal, &child);
+        assert_eq!(end_of(&mut child).code(), Some(code));
+        assert_eq!(lab.summary("out")["exit_code"], code);
+        nothing_differs(&lab.verdicts("out"), &calm);
+    }
+    assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
+    assert_eq!(lab.verdicts("out"), calm);
+    served.end();
+    let repeats = Repeats::in_log(&lab.path("world.log"), &[], |address| calm.contains_key(address));
+    eprintln!("{} rows, {} stops: {repeats:?}", lab.rows(), measure.kills);
+    assert_eq!(repeats.others, 0);
+}
+
+/// Waits until a run holds its state: from then on it takes signals for wishes.
+fn is_asking(lab: &Lab, child: &mut Child) {
+    let holder = format!("{}, started", child.id());
+    while !lab::lines(&lab.path("state.db.lock")).iter().any(|line| line.starts_with(&holder)) {
+        assert_eq!(within(Duration::from_millis(5), child), None, "it ended before it began");
+    }
+}
+
+#[test]
+fn a_state_on_a_full_disk_ends_the_run_with_a_hint_and_goes_on_when_there_is_room() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let served = lab.serve();
+    let run = lab.verify(&served, &["--state", "disk/state.db"]);
+    let size = if lab::is_full() { "2m" } else { "400k" };
+    let Some(ends) = on_a_small_disk(&lab, size, &run) else { return };
+    assert_eq!((ends.full.as_str(), ends.roomy.as_str()), ("74", "0"), "{}", ends.said);
+    assert!(
+        ends.said.contains("error: ") && ends.said.contains("hint: make room on the disk"),
+        "{}",
+        ends.said
+    );
+    assert_eq!(lab.verdicts("out"), calm);
+}
+
+#[test]
+fn outputs_on_a_full_disk_leave_nothing_behind_and_cost_no_second_question() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let served = lab.serve();
+    let Some(ends) = on_a_small_disk(&lab, "64k", &lab.verify(&served, &["-o", "disk/out"])) else { return };
+    assert_eq!((ends.full.as_str(), ends.roomy.as_str()), ("74", "0"), "{}", ends.said);
+    assert!(ends.said.contains("hint: "), "{}", ends.said);
+    assert_eq!(lab.verdicts("after/out"), calm);
+    assert_eq!(lab.summary("after/out")["questions"], 0);
+}
+
+#[test]
+fn a_network_that_stands_still_for_a_while_changes_nothing() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let served = lab.serve();
+    let mut child = lab.verify(&served, &[]).spawn().unwrap();
+    is_asking(&lab, &mut child);
+    sleep(Duration::from_millis(500));
+    send("-STOP", &served.child);
+    sleep(Duration::from_secs(2));
+    send("-CONT", &served.child);
+    assert_eq!(end_of(&mut child).code(), Some(0));
+    assert_eq!(lab.verdicts("out"), calm);
+}
+
+#[test]
+fn servers_that_are_gone_for_a_while_make_nobody_look_bad() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let mut served = lab.serve();
+    let mut child = lab.verify(&served, &["--max-wait", "5s"]).spawn().unwrap();
+    is_asking(&lab, &mut child);
+    sleep(Duration::from_millis(500));
+    served.is_gone_for(&lab, Duration::from_secs(2));
+    end_of(&mut child);
+    nothing_differs(&lab.verdicts("out"), &calm);
+    assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
+    assert_eq!(lab.verdicts("out"), calm);
+}
+
+#[test]
+fn a_run_that_is_out_of_time_says_so_and_goes_on() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let served = lab.serve();
+    assert_eq!(ended(lab.verify(&served, &["--max-duration", "1s"])), (10, String::new()));
+    nothing_differs(&lab.verdicts("out"), &calm);
+    assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
+    assert_eq!(lab.verdicts("out"), calm);
+}
+
+#[test]
+fn of_two_runs_at_once_one_waits_or_is_told_who_is_in_its_way() {
+    let lab = Lab::new(Measure::asked_for().rows);
+    let calm = lab.undisturbed();
+    let served = lab.serve();
+    let mut first = lab.verify(&served, &[]).spawn().unwrap();
+    is_asking(&lab, &mut first);
+    let (code, said) = ended(lab.verify(&served, &[]));
+    assert_eq!(code, 11, "{said}");
+    assert!(said.contains(&format!("in use by process {}, started 20", first.id())), "{said}");
+    assert_eq!(ended(lab.verify(&served, &["-o", "second", "--wait-lock"])), (0, String::new()));
+    assert_eq!(
+        within(Duration::ZERO, &mut first).and_then(|status| status.code()),
+        Some(0),
+        "the first is over"
+    );
+    assert_eq!((lab.verdicts("out"), lab.verdicts("second")), (calm.clone(), calm));
+    assert_eq!(lab.summary("second")["connections"], 0, "nobody is asked again");
+}

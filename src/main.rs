@@ -23,7 +23,7 @@ use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
-use listproof::report::{Gates, Summary, card, stats};
+use listproof::report::{self, Gates, Summary, card, stats};
 use listproof::run::{self, check::Offline, stop::Stop, telling::Listing};
 use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
@@ -37,11 +37,13 @@ use listproof::verdict::Record;
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
-    let exit = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let log_format = command.log_format();
+    let exit = match command {
         Command::Verify(typed) => verify(typed),
         Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
-        Command::Report(typed) => report(typed),
+        Command::Report(typed) => report_again(typed),
         Command::State(typed) => state(typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
@@ -56,6 +58,11 @@ fn main() -> ExitCode {
     let exit = exit.unwrap_or_else(|error| {
         // What was typed, or a file's name, is repeated in it and may hold anything.
         let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+        if log_format == LogFormat::Json {
+            let (exit_code, hint) = (error.exit().code(), error.hint());
+            tracing::error!(event = "failed", exit_code, hint, "{told}");
+            return error.exit();
+        }
         eprintln!("error: {told}");
         if let Some(hint) = error.hint() {
             let indent = if hint.starts_with(' ') { "\n" } else { " " };
@@ -68,24 +75,40 @@ fn main() -> ExitCode {
 
 fn verify(typed: Verify) -> Result<Exit, Error> {
     log(&typed.telling);
-    let in_world = typed.probing.world.is_some();
-    let listing = listing(typed.listing)?;
-    let to_stdout = listing.target == Some(Target::Stdout);
-    let quiet = typed.telling.quiet;
-    let settings = Settings::new(typed.probing, VERIFY_WAITS)?;
-    let verify = run::verify::Verify { listing, settings, quiet };
-    let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
-    Ok(tell(&summary, to_stdout, quiet))
+    let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
+    let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
+    let ended = verified(typed);
+    if let Some(path) = metrics {
+        let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
+        let now = run::clock::Clock::system().now().wall;
+        report::metrics::write(&path, exit, now, ended.as_ref().ok())?;
+    }
+    let summary = ended?;
+    tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
+    tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
+    Ok(summary.exit)
 }
 
-/// The summary goes to stdout, unless the results do.
-fn tell(summary: &Summary, results_to_stdout: bool, quiet: bool) -> Exit {
-    if results_to_stdout {
-        eprint!("{}", summary.text());
-    } else if !quiet {
-        print!("{}", summary.text());
+/// What is told about a run goes to stdout, unless the results do.
+fn tell(told: [Option<String>; 2], results_to_stdout: bool) {
+    for told in told.into_iter().flatten() {
+        if results_to_stdout {
+            eprint!("{told}");
+        } else {
+            print!("{told}");
+        }
     }
-    summary.exit
+}
+
+fn verified(typed: Verify) -> Result<Summary, Error> {
+    let in_world = typed.probing.world.is_some();
+    let verify = run::verify::Verify {
+        listing: listing(typed.listing)?,
+        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
+        // Lines about the progress are for people.
+        quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
+    };
+    runtime(in_world)?.block_on(run::verify::verify(verify))
 }
 
 fn listing(typed: cli::Listing) -> Result<Listing, Error> {
@@ -113,7 +136,7 @@ fn listing(typed: cli::Listing) -> Result<Listing, Error> {
     })
 }
 
-fn report(typed: cli::Report) -> Result<Exit, Error> {
+fn report_again(typed: cli::Report) -> Result<Exit, Error> {
     log(&typed.telling);
     let file = kept(typed.kept)?;
     let listing = listing(typed.listing)?;
@@ -125,7 +148,8 @@ fn report(typed: cli::Report) -> Result<Exit, Error> {
         rejudge: typed.rejudge,
     };
     let summary = run::report::report(report, &file)?;
-    Ok(tell(&summary, to_stdout, typed.telling.quiet))
+    tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout);
+    Ok(summary.exit)
 }
 
 fn kept(typed: cli::Kept) -> Result<PathBuf, Error> {
@@ -419,6 +443,8 @@ fn runtime(in_world: bool) -> Result<Runtime, Error> {
 fn log(telling: &Telling) {
     let level = match (telling.quiet, telling.verbose) {
         (true, _) => "listproof=error",
+        // Machines want to know how it ended, people are told anyway.
+        (_, 0) if telling.log_format == LogFormat::Json => "listproof=info",
         (_, 0) => "listproof=warn",
         (_, 1) => "listproof=debug",
         _ => "listproof=trace",

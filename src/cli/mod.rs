@@ -58,6 +58,12 @@ pub struct Verify {
     /// The list and the outputs.
     #[command(flatten)]
     pub listing: Listing,
+    /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the run's numbers for Prometheus: a file for `node_exporter`'s textfile collector, readable by everybody.
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics_file: Option<PathBuf>,
     /// How to probe.
     #[command(flatten)]
     pub probing: Probing,
@@ -395,6 +401,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+impl Command {
+    /// The form of its log.
+    pub fn log_format(&self) -> LogFormat {
+        match self {
+            Command::Verify(typed) => typed.telling.log_format,
+            Command::Check(typed) => typed.telling.log_format,
+            _ => LogFormat::Text,
+        }
+    }
 }
 
 fn dialect(name: &str) -> Result<&'static Dialect, String> {

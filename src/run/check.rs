@@ -65,7 +65,8 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     // While a run holds the state it is read, and not written.
     let (mut state, held) = match settings.open_state(place, now) {
         Err(Error::State(StateError::Held { file, .. })) => {
-            (State::temporary()?, Some(State::read_only(&file)?))
+            // One that is being made has nothing to tell yet.
+            (State::temporary()?, State::read_only(&file).ok())
         }
         state => (state?, None),
     };

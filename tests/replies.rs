@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
 use listproof::explain;
-use listproof::policy::replies::{Context, ReplyRules, RuleFile};
+use listproof::policy::replies::{Context, ReplyRules, Rule, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
 use proptest::prelude::*;
@@ -14,6 +14,18 @@ fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
     let faults: Vec<String> =
         rules.iter().filter_map(|rule| rules.check(rule).err()).map(|fault| fault.to_string()).collect();
     assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+#[test]
+fn every_rule_says_where_its_fact_can_be_looked_up() {
+    let marks = ["RFC ", "://", " of Debian", "tests/replies/"];
+    let rules = ReplyRules::built_in();
+    let unfounded: Vec<_> = rules
+        .iter()
+        .filter(|rule| !marks.iter().any(|mark| rule.source().contains(mark)))
+        .map(Rule::id)
+        .collect();
+    assert!(unfounded.is_empty(), "{unfounded:?}");
 }
 
 /// One line of `tests/replies/`.
@@ -37,6 +49,9 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/threads.txt"),
         include_str!("replies/operators.txt"),
         include_str!("replies/programs.txt"),
+        include_str!("replies/relayed.txt"),
+        include_str!("replies/traps.txt"),
+        include_str!("replies/gateways.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));

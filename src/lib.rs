@@ -41,7 +41,7 @@
 //! | the verdict | [`mod@verdict::decide`]: its doc comment is the table |
 //! | a verdict's words | [`reason`] |
 //! | a column, a file | [`list::columns`], [`list::write`] |
-//! | the summary, a gate | [`report`] |
+//! | the summary, a gate, a metric | [`report`] |
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
 //! | how a scripted server behaves | [`world`] |

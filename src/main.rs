@@ -22,7 +22,7 @@ use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
-use listproof::report::{Gates, card};
+use listproof::report::{self, Gates, Summary, card};
 use listproof::run::{self, check::Offline, stop::Stop};
 use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
@@ -35,7 +35,9 @@ use listproof::verdict::Record;
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
-    let exit = match Cli::parse().command {
+    let command = Cli::parse().command;
+    let log_format = command.log_format();
+    let exit = match command {
         Command::Verify(typed) => verify(typed),
         Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
@@ -52,6 +54,11 @@ fn main() -> ExitCode {
     let exit = exit.unwrap_or_else(|error| {
         // What was typed, or a file's name, is repeated in it and may hold anything.
         let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+        if log_format == LogFormat::Json {
+            let (exit_code, hint) = (error.exit().code(), error.hint());
+            tracing::error!(event = "failed", exit_code, hint, "{told}");
+            return error.exit();
+        }
         eprintln!("error: {told}");
         if let Some(hint) = error.hint() {
             let indent = if hint.starts_with(' ') { "\n" } else { " " };
@@ -64,6 +71,28 @@ fn main() -> ExitCode {
 
 fn verify(typed: Verify) -> Result<Exit, Error> {
     log(&typed.telling);
+    let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
+    let to_stdout = typed.output.as_deref() == Some(Path::new("-"));
+    let ended = verified(typed);
+    if let Some(path) = metrics {
+        let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
+        let now = run::clock::Clock::system().now().wall;
+        report::metrics::write(&path, exit, now, ended.as_ref().ok())?;
+    }
+    let summary = ended?;
+    tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
+    let told = [(!quiet).then(|| summary.text()), json.then(|| summary.line())];
+    for told in told.into_iter().flatten() {
+        if to_stdout {
+            eprint!("{told}");
+        } else {
+            print!("{told}");
+        }
+    }
+    Ok(summary.exit)
+}
+
+fn verified(typed: Verify) -> Result<Summary, Error> {
     let usage = |what: &str| {
         let hint = format!("see `listproof verify --help` for {what}");
         move |message: String| Error::Usage { message, hint }
@@ -82,12 +111,10 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
             .map_err(usage("--fail-if"))?,
     };
     let in_world = typed.probing.world.is_some();
-    let target = typed.output.as_deref().map(target);
-    let to_stdout = target == Some(Target::Stdout);
     let verify = run::verify::Verify {
         source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
-        target,
+        target: typed.output.as_deref().map(target),
         writing: WriteOptions {
             columns: typed.columns,
             dialect: typed.dialect,
@@ -97,15 +124,10 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
         apply_suggestions: typed.apply_suggestions,
         gates,
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
-        quiet: typed.telling.quiet,
+        // Lines about the progress are for people.
+        quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
     };
-    let summary = runtime(in_world)?.block_on(run::verify::verify(verify))?;
-    if to_stdout {
-        eprint!("{}", summary.text());
-    } else if !typed.telling.quiet {
-        print!("{}", summary.text());
-    }
-    Ok(summary.exit)
+    runtime(in_world)?.block_on(run::verify::verify(verify))
 }
 
 fn plan(typed: cli::Plan) -> Result<Exit, Error> {
@@ -364,6 +386,8 @@ fn runtime(in_world: bool) -> Result<Runtime, Error> {
 fn log(telling: &Telling) {
     let level = match (telling.quiet, telling.verbose) {
         (true, _) => "listproof=error",
+        // Machines want to know how it ended, people are told anyway.
+        (_, 0) if telling.log_format == LogFormat::Json => "listproof=info",
         (_, 0) => "listproof=warn",
         (_, 1) => "listproof=debug",
         _ => "listproof=trace",

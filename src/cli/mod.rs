@@ -74,6 +74,12 @@ pub struct Verify {
     /// exist. The column `email_original` keeps what was typed.
     #[arg(long)]
     pub apply_suggestions: bool,
+    /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the run's numbers for Prometheus: a file for `node_exporter`'s textfile collector, readable by everybody.
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics_file: Option<PathBuf>,
     /// Exit with 3 when more rows than this stay unknown, as a number or a share.
     #[arg(long, value_name = "N|N%")]
     pub max_unknown: Option<String>,
@@ -311,6 +317,17 @@ pub enum LogFormat {
     Text,
     /// One JSON object per line.
     Json,
+}
+
+impl Command {
+    /// The form of its log.
+    pub fn log_format(&self) -> LogFormat {
+        match self {
+            Command::Verify(typed) => typed.telling.log_format,
+            Command::Check(typed) => typed.telling.log_format,
+            _ => LogFormat::Text,
+        }
+    }
 }
 
 fn dialect(name: &str) -> Result<&'static Dialect, String> {

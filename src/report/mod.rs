@@ -3,6 +3,7 @@
 pub mod card;
 pub mod forecast;
 pub mod gate;
+pub mod metrics;
 pub mod summary;
 
 pub use gate::{Gate, Gates};

@@ -51,13 +51,19 @@ impl Summary {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Counts { results, rejected, duplicates, .. } = self.counts;
         if self.unprobed {
             writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
         }
         if let Some(shut) = self.shut {
             writeln!(out, "stopped early: {}", shut.sentence())?;
             writeln!(out, "hint: {}", shut.hint())?;
+        }
+        if self.exit == Exit::NetworkDown {
+            writeln!(
+                out,
+                "no name server told anything: the network or the resolver is down, or `--dns` is wrong"
+            )?;
+            writeln!(out, "hint: nothing was judged by it; run the same command again when it is up")?;
         }
         if matches!(self.exit, Exit::Interrupted | Exit::Terminated) {
             writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
@@ -75,17 +81,8 @@ impl Summary {
                 writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
             }
         }
-        let [deliverable, risky, undeliverable, unknown] =
-            Verdict::ALL.map(|verdict| self.counts.of(verdict));
-        let (last, rest) =
-            if self.unprobed { ("unprobed", deliverable + unknown) } else { ("retry", unknown) };
-        let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
-        writeln!(
-            out,
-            "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; rejected {rejected}"
-        )?;
-        let Asked { connections, questions, domains } = self.asked;
+        writeln!(out, "{}", self.sum())?;
+        let Asked { connections, questions, domains, .. } = self.asked;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
             writeln!(
@@ -98,15 +95,38 @@ impl Summary {
         }
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
-            if unknown > 0 && !self.unprobed {
+            if self.counts.of(Verdict::Unknown) > 0 && !self.unprobed {
                 writeln!(out, "next: listproof verify {folder}/{}.retry.csv", self.stem)?;
             }
         }
         Ok(())
     }
 
+    /// How the counts add up.
+    pub fn sum(&self) -> String {
+        let Counts { results, rejected, duplicates, .. } = self.counts;
+        let [deliverable, risky, undeliverable, unknown] =
+            Verdict::ALL.map(|verdict| self.counts.of(verdict));
+        let (last, rest) =
+            if self.unprobed { ("unprobed", deliverable + unknown) } else { ("retry", unknown) };
+        let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
+        format!(
+            "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
+             {duplicates} duplicates; rejected {rejected}"
+        )
+    }
+
     /// For machines: the same numbers, keys that never change their meaning.
     pub fn json(&self) -> String {
+        format!("{:#}\n", self.object())
+    }
+
+    /// The same on one line.
+    pub fn line(&self) -> String {
+        format!("{}\n", self.object())
+    }
+
+    fn object(&self) -> Value {
         let verdicts: Map<String, Value> =
             Verdict::ALL.into_iter().map(|v| (v.word().to_owned(), self.counts.of(v).into())).collect();
         let reasons: Map<String, Value> = self
@@ -117,7 +137,7 @@ impl Summary {
             .collect();
         let decisions: Map<String, Value> =
             self.decisions.iter().map(|(what, times)| (what.word().to_owned(), (*times).into())).collect();
-        let object = json!({
+        json!({
             "listproof": env!("CARGO_PKG_VERSION"),
             "input": self.input,
             "rows": self.counts.rows(),
@@ -135,7 +155,6 @@ impl Summary {
             "decisions": decisions,
             "seconds": self.took.as_secs(),
             "exit_code": self.exit.code(),
-        });
-        format!("{object:#}\n")
+        })
     }
 }

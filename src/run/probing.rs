@@ -30,7 +30,7 @@ use crate::route::{self, Route};
 use crate::schedule::{self, Action, Decision, Heard, Opening, Ruling, Scheduler, SessionId};
 use crate::settings::{Place, Reach, Settings};
 use crate::smtp::hold::{Call, hold};
-use crate::smtp::session::{Event, Manner, Tls};
+use crate::smtp::session::{Answer, Event, Manner, Tls};
 use crate::smtp::transcript::Transcript;
 use crate::smtp::{self};
 use crate::state::recall::LookedUp;
@@ -102,7 +102,10 @@ impl Outcome {
     /// How a run exits that did not come to its end, the strongest reason first.
     pub fn early_exit(&self, stop: &Stop) -> Option<Exit> {
         let shut = self.whole.shut.map(|_| Exit::ShutOut);
-        stop.wished().or(shut).or(self.out_of_time.then_some(Exit::OutOfTime))
+        stop.wished()
+            .or(self.asked.in_vain().then_some(Exit::NetworkDown))
+            .or(shut)
+            .or(self.out_of_time.then_some(Exit::OutOfTime))
     }
 }
 
@@ -115,6 +118,17 @@ pub struct Asked {
     pub questions: u64,
     /// Domains looked up.
     pub domains: u64,
+    /// How many of them no name server told anything about.
+    pub untold: u64,
+}
+
+impl Asked {
+    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
+    /// theirs. A few domains may all be broken by themselves.
+    fn in_vain(self) -> bool {
+        const FEW: u64 = 3;
+        self.domains >= FEW && self.untold == self.domains && self.connections == 0
+    }
 }
 
 /// A session that is open.
@@ -190,6 +204,18 @@ pub async fn ask(
     let Run { mut outcome, scheduler, .. } = run;
     outcome.whole.anomalies = scheduler.anomalies();
     Ok(outcome)
+}
+
+/// What happened, without the words of servers: these name addresses.
+fn in_short(event: &Event) -> String {
+    match event {
+        Event::Ready(_) => "ready".to_owned(),
+        Event::Answered(_, Answer::Rcpt(reply)) => format!("answered {}", reply.code),
+        Event::Answered(_, Answer::Mail(reply)) => format!("refused at mail {}", reply.code),
+        Event::Answered(_, Answer::NoSmtputf8) => "no smtputf8".to_owned(),
+        Event::Landed => "landed".to_owned(),
+        Event::Ended(ended) => format!("ended at {}", ended.stage.word()),
+    }
 }
 
 async fn until(job: &Job, at: Option<Duration>) {
@@ -292,6 +318,7 @@ impl<'a> Run<'a> {
 
     fn looked_up(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
         tracing::debug!(event = "routed", %domain, ?route);
+        self.outcome.asked.untold += u64::from(matches!(route, Route::Failed(_)));
         self.state.write_route(self.begun.id, domain, &route, self.job.network.clock.now().wall)?;
         self.routed(key, domain, route)
     }
@@ -453,7 +480,7 @@ impl<'a> Run<'a> {
             return;
         };
         let Opening { host, provider, .. } = &held.opening;
-        tracing::trace!(event = "session", session = session.0, %host, ?event);
+        tracing::trace!(event = "session", session = session.0, %host, what = in_short(&event));
         self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
         let replies = &mut self.replies;
         let heard = schedule::meant(event, |stage, reply| {

@@ -1,0 +1,110 @@
+//! The numbers of a run for Prometheus, as `node_exporter`'s textfile collector reads them.
+//!
+//! Decides: names and labels, which never change their meaning. Must not: contain an address or a domain. The file alone
+//! of all that is written may be read by everybody, because the collector runs as somebody else. A run that failed tells
+//! its exit code and time too, since that is what an alarm is made of.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tempfile::NamedTempFile;
+
+use super::Summary;
+use crate::error::{Error, Exit};
+use crate::list::ListError;
+use crate::reason::Verdict;
+
+/// Replaces the file at `path`, all at once. `summary` is there when the run came so far.
+pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> Result<(), Error> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let text = text(&name, exit, ended, summary);
+    place(path, &text).map_err(|error| ListError::Write { path: path.to_owned(), source: error }.into())
+}
+
+fn place(path: &Path, text: &str) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // The collector takes whatever ends in `.prom`.
+    let mut file = NamedTempFile::with_prefix_in(".listproof-", folder)?;
+    #[cfg(unix)]
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    file.write_all(text.as_bytes())?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// The file's text. `name` is the label that tells the runs of one machine apart.
+pub fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    let mut metrics = Metrics { name, text: String::new() };
+    metrics.one("exit_code", "how the last run ended, see the table of exit codes", exit.code().into());
+    let ended = ended.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    metrics.one("ended_timestamp_seconds", "when the last run ended", ended);
+    let Some(summary) = summary else {
+        return metrics.text;
+    };
+    metrics.one("run_seconds", "how long the last run took", summary.took.as_secs());
+    metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
+    metrics.one("rejected", "rows that could not be read", summary.counts.rejected);
+    metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
+    metrics.one("domains", "domains looked up", summary.asked.domains);
+    metrics.one("questions", "recipients asked about", summary.asked.questions);
+    metrics.one("connections", "connections to mail servers", summary.asked.connections);
+    let verdicts = Verdict::ALL.into_iter().map(|verdict| (verdict.word(), summary.counts.of(verdict)));
+    metrics.each("verdict_rows", "rows by verdict, duplicates left out", "verdict", verdicts);
+    let reasons = summary.counts.reasons.iter().map(|(reason, rows)| (reason.word(), *rows));
+    metrics.each("reason_rows", "rows by reason, duplicates left out", "reason", reasons);
+    metrics.text
+}
+
+struct Metrics {
+    name: String,
+    text: String,
+}
+
+impl Metrics {
+    fn one(&mut self, metric: &str, help: &str, value: u64) {
+        self.head(metric, help);
+        let name = &self.name;
+        // Writing into a string can't fail.
+        let _ = writeln!(self.text, "listproof_{metric}{{list=\"{name}\"}} {value}");
+    }
+
+    fn each<'a>(
+        &mut self,
+        metric: &str,
+        help: &str,
+        label: &str,
+        values: impl Iterator<Item = (&'a str, u64)>,
+    ) {
+        self.head(metric, help);
+        let name = &self.name;
+        for (word, value) in values {
+            let _ = writeln!(self.text, "listproof_{metric}{{list=\"{name}\",{label}=\"{word}\"}} {value}");
+        }
+    }
+
+    fn head(&mut self, metric: &str, help: &str) {
+        let _ = writeln!(self.text, "# HELP listproof_{metric} {help}\n# TYPE listproof_{metric} gauge");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_failed_tells_its_exit_code_and_time() {
+        let ended = UNIX_EPOCH + std::time::Duration::from_secs(1_767_600_000);
+        assert_eq!(
+            text("jane@acme.example", Exit::Misconfigured, ended, None),
+            "# HELP listproof_exit_code how the last run ended, see the table of exit codes\n\
+             # TYPE listproof_exit_code gauge\n\
+             listproof_exit_code{list=\"jane_acme_example\"} 78\n\
+             # HELP listproof_ended_timestamp_seconds when the last run ended\n\
+             # TYPE listproof_ended_timestamp_seconds gauge\n\
+             listproof_ended_timestamp_seconds{list=\"jane_acme_example\"} 1767600000\n"
+        );
+    }
+}

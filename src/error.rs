@@ -153,6 +153,11 @@ impl Shut {
         }
     }
 
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Shut> {
+        [Shut::PortClosed, Shut::RefusedEverywhere].into_iter().find(|shut| shut.word() == word)
+    }
+
     /// What happened, for people.
     pub fn sentence(self) -> &'static str {
         match self {

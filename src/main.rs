@@ -7,28 +7,30 @@
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
+use listproof::address::Address;
 use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
 use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
-use listproof::report::{self, Gates, Summary, card};
-use listproof::run::{self, check::Offline, stop::Stop};
+use listproof::report::{self, Gates, Summary, card, stats};
+use listproof::run::{self, check::Offline, stop::Stop, telling::Listing};
 use listproof::settings::{Reach, Settings};
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
+use listproof::state::{State, Universe, default_file};
 use listproof::verdict::Record;
 
 /// How long `verify` waits for greylisting and other passing trouble.
@@ -41,6 +43,8 @@ fn main() -> ExitCode {
         Command::Verify(typed) => verify(typed),
         Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
+        Command::Report(typed) => report_again(typed),
+        Command::State(typed) => state(typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
@@ -72,7 +76,7 @@ fn main() -> ExitCode {
 fn verify(typed: Verify) -> Result<Exit, Error> {
     log(&typed.telling);
     let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
-    let to_stdout = typed.output.as_deref() == Some(Path::new("-"));
+    let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
     let ended = verified(typed);
     if let Some(path) = metrics {
         let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
@@ -81,37 +85,40 @@ fn verify(typed: Verify) -> Result<Exit, Error> {
     }
     let summary = ended?;
     tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
-    let told = [(!quiet).then(|| summary.text()), json.then(|| summary.line())];
+    tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
+    Ok(summary.exit)
+}
+
+/// What is told about a run goes to stdout, unless the results do.
+fn tell(told: [Option<String>; 2], results_to_stdout: bool) {
     for told in told.into_iter().flatten() {
-        if to_stdout {
+        if results_to_stdout {
             eprint!("{told}");
         } else {
             print!("{told}");
         }
     }
-    Ok(summary.exit)
 }
 
 fn verified(typed: Verify) -> Result<Summary, Error> {
+    let in_world = typed.probing.world.is_some();
+    let verify = run::verify::Verify {
+        listing: listing(typed.listing)?,
+        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
+        // Lines about the progress are for people.
+        quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
+    };
+    runtime(in_world)?.block_on(run::verify::verify(verify))
+}
+
+fn listing(typed: cli::Listing) -> Result<Listing, Error> {
     let usage = |what: &str| {
         let hint = format!("see `listproof verify --help` for {what}");
         move |message: String| Error::Usage { message, hint }
     };
-    let gates = Gates {
-        max_unknown: typed
-            .max_unknown
-            .map(|text| text.parse())
-            .transpose()
-            .map_err(usage("--max-unknown"))?,
-        fail_if: typed
-            .fail_if
-            .iter()
-            .map(|text| text.parse())
-            .collect::<Result<_, _>>()
-            .map_err(usage("--fail-if"))?,
-    };
-    let in_world = typed.probing.world.is_some();
-    let verify = run::verify::Verify {
+    let max_unknown = typed.max_unknown.map(|text| text.parse()).transpose();
+    let fail_if = typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
+    Ok(Listing {
         source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         target: typed.output.as_deref().map(target),
@@ -122,12 +129,62 @@ fn verified(typed: Verify) -> Result<Summary, Error> {
             ..WriteOptions::default()
         },
         apply_suggestions: typed.apply_suggestions,
-        gates,
-        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
-        // Lines about the progress are for people.
-        quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
+        gates: Gates {
+            max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
+            fail_if: fail_if.map_err(usage("--fail-if"))?,
+        },
+    })
+}
+
+fn report_again(typed: cli::Report) -> Result<Exit, Error> {
+    log(&typed.telling);
+    let file = kept(typed.kept)?;
+    let listing = listing(typed.listing)?;
+    let to_stdout = listing.target == Some(Target::Stdout);
+    let report = run::report::Report {
+        listing,
+        policy: Policy::of(typed.policy.as_deref())?,
+        risky_roles: typed.risky_roles,
+        rejudge: typed.rejudge,
     };
-    runtime(in_world)?.block_on(run::verify::verify(verify))
+    let summary = run::report::report(report, &file)?;
+    tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout);
+    Ok(summary.exit)
+}
+
+fn kept(typed: cli::Kept) -> Result<PathBuf, Error> {
+    Ok(typed.state.map_or_else(|| default_file(&Universe::internet()), Ok)?)
+}
+
+fn state(typed: cli::State) -> Result<Exit, Error> {
+    let now = run::clock::Clock::system().now().wall;
+    match typed {
+        cli::State::Stats { kept: file } => {
+            let file = kept(file)?;
+            print!("{}", stats::text(&file, &State::read_only(&file)?.stats()?));
+        }
+        cli::State::Prune { older_than, kept: file } => {
+            let before = now.checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+            let (addresses, answers) = State::of_owner(&kept(file)?, now)?.prune(before)?;
+            println!("deleted {addresses} addresses and {answers} answers");
+        }
+        cli::State::Forget { address, kept: file } => {
+            let was_known = State::of_owner(&kept(file)?, now)?.forget(&one_address(&address)?)?;
+            println!("{}", if was_known { "forgotten" } else { "nothing was known" });
+        }
+        cli::State::Export { address, kept: file } => {
+            let known = State::read_only(&kept(file)?)?.export(&one_address(&address)?)?;
+            println!("{:#}", known.unwrap_or_default());
+        }
+    }
+    Ok(Exit::Finished)
+}
+
+fn one_address(text: &str) -> Result<Address, Error> {
+    Address::parse(text).map_err(|fault| Error::Usage {
+        message: format!("`{text}` is not an address: {}", fault.kind.word()),
+        hint: "write it as the list's results have it, in `email_normalized`".to_owned(),
+    })
 }
 
 fn plan(typed: cli::Plan) -> Result<Exit, Error> {

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 
 use crate::list::{ColumnSet, Dialect};
 use crate::policy::Pace;
+use crate::settings::Deadline;
 use crate::simulate::mix::Shipped;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
@@ -28,6 +29,11 @@ pub enum Command {
     Plan(Plan),
     /// Verify one or a few addresses and show what was said.
     Check(Check),
+    /// Write the files of a list again from what is known, asking nobody; replies are read by the rules of today.
+    Report(Report),
+    /// Look after what is kept of earlier runs.
+    #[command(subcommand)]
+    State(State),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
     Explain(Explain),
     /// Look at the policy data: what is loaded, and which rule wins on a reply.
@@ -49,6 +55,26 @@ pub enum Command {
 /// `listproof verify`.
 #[derive(Debug, Args)]
 pub struct Verify {
+    /// The list and the outputs.
+    #[command(flatten)]
+    pub listing: Listing,
+    /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
+    #[arg(long)]
+    pub json: bool,
+    /// Write the run's numbers for Prometheus: a file for `node_exporter`'s textfile collector, readable by everybody.
+    #[arg(long, value_name = "FILE.prom")]
+    pub metrics_file: Option<PathBuf>,
+    /// How to probe.
+    #[command(flatten)]
+    pub probing: Probing,
+    /// What to tell.
+    #[command(flatten)]
+    pub telling: Telling,
+}
+
+/// A list, and what is to be written about it.
+#[derive(Debug, Args)]
+pub struct Listing {
     /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
     pub input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
@@ -74,24 +100,79 @@ pub struct Verify {
     /// exist. The column `email_original` keeps what was typed.
     #[arg(long)]
     pub apply_suggestions: bool,
-    /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
-    #[arg(long)]
-    pub json: bool,
-    /// Write the run's numbers for Prometheus: a file for `node_exporter`'s textfile collector, readable by everybody.
-    #[arg(long, value_name = "FILE.prom")]
-    pub metrics_file: Option<PathBuf>,
     /// Exit with 3 when more rows than this stay unknown, as a number or a share.
     #[arg(long, value_name = "N|N%")]
     pub max_unknown: Option<String>,
     /// Exit with 4 when this holds, for example `undeliverable>5%`; may be given again.
     #[arg(long, value_name = "VERDICT>N%")]
     pub fail_if: Vec<String>,
-    /// How to probe.
+}
+
+/// `listproof report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// The list and the outputs.
     #[command(flatten)]
-    pub probing: Probing,
+    pub listing: Listing,
+    /// Also write what the rules of today say into the state.
+    #[arg(long)]
+    pub rejudge: bool,
+    /// Where the facts are.
+    #[command(flatten)]
+    pub kept: Kept,
+    /// Role addresses (info@, sales@) are risky instead of just flagged.
+    #[arg(long)]
+    pub risky_roles: bool,
+    /// Your own policy files: they add to the shipped ones or replace entries.
+    #[arg(long, env = "LISTPROOF_POLICY", value_name = "DIR")]
+    pub policy: Option<PathBuf>,
     /// What to tell.
     #[command(flatten)]
     pub telling: Telling,
+}
+
+/// `listproof state`.
+#[derive(Debug, Subcommand)]
+pub enum State {
+    /// Tell what is in it.
+    Stats {
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Delete what is old.
+    Prune {
+        /// What is older than this.
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        older_than: Duration,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Delete everything that is known about an address.
+    Forget {
+        /// Which.
+        address: String,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+    /// Print everything that is known about an address, as JSON.
+    Export {
+        /// Which.
+        address: String,
+        /// Where the facts are.
+        #[command(flatten)]
+        kept: Kept,
+    },
+}
+
+/// Where facts were kept.
+#[derive(Debug, Args)]
+pub struct Kept {
+    /// The file [default: the one that runs on the Internet use].
+    #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE")]
+    pub state: Option<PathBuf>,
 }
 
 /// `listproof plan`.
@@ -264,6 +345,9 @@ pub struct Probing {
     /// Stop starting questions after this time, and write what is known.
     #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub max_duration: Option<Duration>,
+    /// The same at this time of day.
+    #[arg(long, env = "LISTPROOF_DEADLINE", value_name = "HH:MM")]
+    pub deadline: Option<Deadline>,
     /// Where facts are kept, so that an interrupted run goes on and nothing is asked twice [default: a file in
     /// `~/.local/state/listproof/`; with `--world` none].
     #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE", conflicts_with = "no_state")]

@@ -4,6 +4,7 @@
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
 //! adds to the shipped data or replaces entries by id.
 
+pub mod lifetimes;
 pub mod lists;
 pub mod providers;
 pub mod replies;
@@ -12,6 +13,7 @@ pub mod thresholds;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use lifetimes::Lifetimes;
 use lists::Lists;
 pub use providers::{Limits, Manners, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
@@ -22,6 +24,7 @@ pub use thresholds::Thresholds;
 pub struct Policy {
     own_providers: Option<&'static Providers>,
     own_replies: Option<&'static ReplyRules>,
+    own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
     /// Which words and domains are special.
     pub lists: &'static Lists,
@@ -30,7 +33,13 @@ pub struct Policy {
 impl Policy {
     /// What comes with the program.
     pub fn built_in() -> Policy {
-        Policy { own_providers: None, own_replies: None, own_thresholds: None, lists: Lists::built_in() }
+        Policy {
+            own_providers: None,
+            own_replies: None,
+            own_lifetimes: None,
+            own_thresholds: None,
+            lists: Lists::built_in(),
+        }
     }
 
     /// Who runs which hosts, and how gently they are asked.
@@ -41,6 +50,11 @@ impl Policy {
     /// What replies mean.
     pub fn replies(&self) -> &'static ReplyRules {
         self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// How long facts hold.
+    pub fn lifetimes(&self) -> &'static Lifetimes {
+        self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
     }
 
     /// When a run draws a conclusion.
@@ -66,6 +80,11 @@ impl Policy {
         if let Some((name, text)) = read(folder, "replies.toml")? {
             let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
             policy.own_replies = Some(Box::leak(Box::new(rules)));
+        }
+        if let Some((name, text)) = read(folder, "lifetimes.toml")? {
+            let mut lifetimes = policy.lifetimes().clone();
+            lifetimes.extend(&name, &text)?;
+            policy.own_lifetimes = Some(Box::leak(Box::new(lifetimes)));
         }
         if let Some((name, text)) = read(folder, "thresholds.toml")? {
             let thresholds = policy.thresholds().with(&name, &text)?;

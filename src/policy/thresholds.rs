@@ -45,6 +45,8 @@ pub struct Breaker {
 pub struct Broken {
     /// Sessions without an answer in a row.
     pub sessions: u32,
+    /// Of these, ones in which the host let a time limit pass.
+    pub silent: u32,
 }
 
 /// `[shut_out]`.

@@ -4,6 +4,7 @@ pub mod card;
 pub mod forecast;
 pub mod gate;
 pub mod metrics;
+pub mod stats;
 pub mod summary;
 
 pub use gate::{Gate, Gates};

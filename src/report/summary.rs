@@ -31,6 +31,8 @@ pub struct Summary {
     pub took: Duration,
     /// Mailboxes were not asked about.
     pub unprobed: bool,
+    /// How many addresses are still to be asked about: the outputs are partial.
+    pub still_to_ask: u64,
     /// Why nothing that servers said was judged.
     pub shut: Option<Shut>,
     /// How it ends.
@@ -51,6 +53,10 @@ impl Summary {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
+        if self.still_to_ask > 0 {
+            let n = self.still_to_ask;
+            writeln!(out, "partial: {n} addresses are still to be asked about; the same command goes on")?;
+        }
         if self.unprobed {
             writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
         }
@@ -148,6 +154,8 @@ impl Summary {
             "verdicts": verdicts,
             "reasons": reasons,
             "mailboxes_checked": !self.unprobed,
+            "partial": self.still_to_ask > 0,
+            "still_to_ask": self.still_to_ask,
             "stopped_because": self.shut.map(Shut::word),
             "domains": self.asked.domains,
             "questions": self.asked.questions,

@@ -11,9 +11,9 @@ use crate::run::clock::Clock;
 use crate::run::found::{Facts, Found};
 use crate::settings::{Reach, Settings};
 use crate::smtp::transcript::Transcript;
-use crate::state::State;
 use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
+use crate::state::{State, StateError};
 use crate::verdict::Record;
 use crate::verdict::evidence::{Form, Unprobed};
 
@@ -62,9 +62,21 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
     let job = Job::of(settings, place, policy, trace)?;
     let now = job.network.clock.now().wall;
-    let mut state = State::temporary()?;
-    let run = state.begin("", "", false, now)?;
-    let fresh = Fresh::nothing();
+    // While a run holds the state it is read, and not written.
+    let (mut state, held) = match settings.open_state(place, now) {
+        Err(Error::State(StateError::Held { file, .. })) => {
+            // One that is being made has nothing to tell yet.
+            (State::temporary()?, State::read_only(&file).ok())
+        }
+        state => (state?, None),
+    };
+    let run = state.begin("check", "check", true, now)?;
+    // Who wants to see a dialogue wants a new one.
+    let is_anew = settings.keeping.fresh || trace || job.dns_only;
+    let fresh = if is_anew { Fresh::nothing() } else { Fresh::of(run.at, settings.keeping.max_age) };
+    if let Some(held) = held.filter(|_| !is_anew) {
+        state.borrow(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
+    }
     let mut arrivals = state.arrivals(run.id)?;
     for seen in &seen {
         if let Form::Fine(address) = &seen.form {
@@ -79,5 +91,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let mut found = Found::of(facts, outcome.whole, job.network.clock.now().wall);
     let record = |seen| told::record(&mut found, seen, settings.risky_roles);
     let records = seen.into_iter().map(record).collect::<Result<_, _>>()?;
+    drop(found);
+    state.end(run.id, job.network.clock.now().wall, None, std::iter::empty(), Some(now), None)?;
     Ok(Checked { records, dialogues: outcome.dialogues, exit })
 }

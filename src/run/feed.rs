@@ -25,8 +25,6 @@ use crate::state::{Key, State, StateError};
 const PART: usize = 2000;
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
-/// How long it is believed that a domain accepts any name, or does not.
-const CATCH_ALL_HOLDS: Duration = Duration::from_secs(30 * 86_400);
 
 /// Domains on their way from the roster to the scheduler.
 pub struct Feed {
@@ -107,7 +105,7 @@ impl Feed {
             let Some(&(last, _)) = addresses.last() else {
                 continue;
             };
-            let since = self.fresh.since.max(now - CATCH_ALL_HOLDS);
+            let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
             let controls = recall.controls(self.run.id, &domain, since)?;
             let mut known = Known::of(controls, PUT_OFF, now + self.max_wait);
             known.add(learnt);

@@ -13,6 +13,7 @@ use super::told;
 use crate::address::typo::Certainty;
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
+use crate::policy::lifetimes::Lifetimes;
 use crate::reason::Cause;
 use crate::route::Route;
 use crate::schedule::{Scheduler, Shut, Stop};
@@ -95,6 +96,11 @@ impl Found {
     /// The end of the run.
     pub fn now(&self) -> SystemTime {
         self.now
+    }
+
+    /// How long what is found out holds.
+    pub fn lifetimes(&self) -> &'static Lifetimes {
+        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.policy.lifetimes())
     }
 
     /// Puts together what is known about a row.
@@ -224,7 +230,7 @@ impl Facts {
         // What an older look-up found missing may be there by now.
         let is_fresh = run == self.run
             || matches!(route, RouteFact::Hosts { .. })
-            || told::is_route_fresh(&route, at, self.fresh);
+            || told::is_route_fresh(&route, at, self.policy.lifetimes(), self.fresh);
         Ok(DomainFacts {
             key,
             disposable: is_disposable(domain, &stops, &self.policy),

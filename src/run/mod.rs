@@ -5,6 +5,7 @@
 //! [`repeats`] and [`told`].
 
 pub mod ahead;
+pub mod asking;
 pub mod check;
 pub mod clock;
 pub mod feed;
@@ -15,7 +16,9 @@ pub mod plan;
 pub mod probing;
 pub mod progress;
 pub mod repeats;
+pub mod report;
 pub mod sockets;
 pub mod stop;
+pub mod telling;
 pub mod told;
 pub mod verify;

@@ -71,20 +71,28 @@ pub struct Job {
 impl Job {
     /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
     pub fn of(settings: &Settings, place: &Place, policy: Policy, trace: bool) -> Result<Job, Error> {
+        let network = Arc::new(Network::of(place)?);
         Ok(Job {
-            network: Arc::new(Network::of(place)?),
             policy,
             dns_only: matches!(settings.reach, Reach::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
-            max_duration: settings.max_duration,
+            max_duration: match &settings.deadline {
+                None => settings.max_duration,
+                Some(deadline) => {
+                    let left = deadline.after(network.clock.now().wall)?;
+                    Some(settings.max_duration.map_or(left, |most| most.min(left)))
+                }
+            },
             sessions: sockets::available(),
             trace,
+            network,
         })
     }
 }
 
 /// What came of it, besides the facts in the state.
+#[derive(Default)]
 pub struct Outcome {
     /// What holds for all rows.
     pub whole: Whole,
@@ -259,7 +267,14 @@ impl<'a> Run<'a> {
             egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
         };
         let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
-        let egresses = egresses.collect::<Result<_, _>>()?;
+        let egresses = egresses.collect::<Result<Vec<_>, _>>()?;
+        let now = job.network.clock.now();
+        let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
+        for (place, &egress) in egresses.iter().enumerate() {
+            for (operator, ago, unknown) in state.spent(egress, now.wall)? {
+                scheduler.spent(place, &operator, ago, unknown);
+            }
+        }
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
         Ok(Run {
@@ -270,7 +285,7 @@ impl<'a> Run<'a> {
             egresses,
             feed: Feed::of(begun, fresh, job.max_wait),
             replies: RecentReplies::of(job.policy),
-            scheduler: Scheduler::new(limits, job.network.random.clone(), job.network.clock.now()),
+            scheduler,
             held: HashMap::new(),
             progress,
             outcome: Outcome {
@@ -311,7 +326,7 @@ impl<'a> Run<'a> {
         let known = self.state.recall(self.job.policy).route(domain)?;
         let is_fresh = |known: &LookedUp| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
-            told::is_route_fresh(&fact, known.at, self.fresh)
+            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), self.fresh)
         };
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
@@ -390,7 +405,7 @@ impl<'a> Run<'a> {
             return Ok(());
         };
         let now = self.job.network.clock.now().wall;
-        let told = told::in_short(&address, inquired, now);
+        let told = told::in_short(&address, inquired, self.job.policy.lifetimes(), now);
         self.state.write_settled(self.begun.id, (place, &address), inquired, told, now)?;
         self.progress.tell(1, self.held.len());
         Ok(())

@@ -1,25 +1,72 @@
 //! From evidence to what is told about a row.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::found::{Found, Known};
 use super::intake::Seen;
+use super::telling::Age;
 use crate::address::Address;
-use crate::reason::{Finding, Reason, Verdict};
+use crate::policy::lifetimes::Lifetimes;
+use crate::reason::{Finding, Verdict};
 use crate::route::Absence;
-use crate::state::StateError;
 use crate::state::journal::Told;
+use crate::state::recall::Settled;
 use crate::state::roster::Fresh;
+use crate::state::{Key, StateError};
 use crate::verdict::evidence::{CatchAll, Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, Record, decide};
 
-/// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
-pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
-    let known = found.known(seen)?;
-    Ok(judged(known, risky_roles, found.now()))
+/// What is told about a row, and what follows for later runs.
+pub struct Row {
+    /// What is told.
+    pub record: Record,
+    /// How long it holds.
+    pub age: Age,
+    /// What is told about its address otherwise than before.
+    pub retold: Option<Retold>,
 }
 
-fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
+/// An address about which something else is told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retold {
+    /// Its domain.
+    pub domain: Key,
+    /// Its local part.
+    pub local: String,
+    /// What is told.
+    pub told: Told,
+}
+
+/// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
+pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record, StateError> {
+    Ok(row(found, seen, risky_roles)?.record)
+}
+
+/// The same, with what follows for later runs.
+pub fn row(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Row, StateError> {
+    let mut known = found.known(seen)?;
+    let is_asked_about = matches!(known.evidence.form, Form::Fine(_));
+    let settled = known.settled.take();
+    let record = judged(known, risky_roles, found.lifetimes(), found.now());
+    let age = match record.expires_at {
+        _ if !is_asked_about => Age::default(),
+        Some(expires) => Age { fresh_until: Some(expires), oldest: record.checked_at },
+        None => Age { fresh_until: Some(SystemTime::UNIX_EPOCH), oldest: record.checked_at },
+    };
+    let told =
+        Told { reason: record.judgement.reason, checked: record.checked_at, expires: record.expires_at };
+    let is_new = |settled: &Settled| {
+        settled.reason.as_deref() != Some(told.reason.word()) || settled.expires != told.expires
+    };
+    let address = record.address.as_ref().filter(|_| settled.as_ref().is_some_and(is_new));
+    let retold = address.and_then(|address| {
+        let domain = Key::of(address.domain()?.as_str());
+        Some(Retold { domain, local: address.local().to_owned(), told })
+    });
+    Ok(Row { record, age, retold })
+}
+
+fn judged(known: Known, risky_roles: bool, lifetimes: &Lifetimes, now: SystemTime) -> Record {
     let Known { evidence, provider, looked_up, .. } = known;
     let (mut judgement, grounds) = decide(&evidence, now);
     if risky_roles && evidence.kinds.role == Some(true) && judgement.reason.verdict() == Verdict::Deliverable
@@ -33,7 +80,7 @@ fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
     };
     // What the DNS said is evidence too.
     let checked_at = heard_at.or(looked_up);
-    let lifetime = lifetime(judgement.reason);
+    let lifetime = lifetimes.of(judgement.reason);
     let Evidence { form, kinds, slip, inquiry, .. } = evidence;
     Record {
         expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
@@ -55,7 +102,7 @@ fn judged(known: Known, risky_roles: bool, now: SystemTime) -> Record {
 }
 
 /// What is told about an address that was asked about, as far as its row and the rest of the run do not matter.
-pub fn in_short(address: &Address, inquired: &Inquired, now: SystemTime) -> Told {
+pub fn in_short(address: &Address, inquired: &Inquired, lifetimes: &Lifetimes, now: SystemTime) -> Told {
     let evidence = Evidence {
         form: Form::Fine(address.clone()),
         kinds: Kinds::default(),
@@ -65,37 +112,20 @@ pub fn in_short(address: &Address, inquired: &Inquired, now: SystemTime) -> Told
     };
     let (judgement, grounds) = decide(&evidence, now);
     let checked = grounds.map(|grounds| grounds.at);
-    let lifetime = lifetime(judgement.reason);
+    let lifetime = lifetimes.of(judgement.reason);
     let expires = checked.zip(lifetime).map(|(at, lifetime)| at + lifetime);
     Told { reason: judgement.reason, checked, expires }
 }
 
 /// May a route that was looked up at that time be used again? One that is no answer may not.
-pub fn is_route_fresh(route: &RouteFact, at: SystemTime, fresh: Fresh) -> bool {
+pub fn is_route_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: Fresh) -> bool {
     let lifetime = match route {
-        RouteFact::Hosts { .. } => Some(Duration::from_secs(86_400)),
-        RouteFact::NullMx => lifetime(Finding::NullMx.into()),
-        RouteFact::Absent(Absence::NoSuchDomain) => lifetime(Finding::DomainNotFound.into()),
-        RouteFact::Absent(Absence::NoMailHost) => lifetime(Finding::NoMailHost.into()),
-        RouteFact::Unroutable => lifetime(Finding::MxUnroutable.into()),
+        RouteFact::Hosts { .. } => Some(lifetimes.route),
+        RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
+        RouteFact::Absent(Absence::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
+        RouteFact::Absent(Absence::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
+        RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
         RouteFact::Failed(_) => None,
     };
     at >= fresh.since && lifetime.is_some_and(|lifetime| at + lifetime > fresh.at)
-}
-
-/// How long an answer may be used again; `None` for what was no answer.
-fn lifetime(reason: Reason) -> Option<Duration> {
-    const DAY: Duration = Duration::from_secs(86_400);
-    match reason {
-        Reason::Found(Finding::DomainNotFound | Finding::NoMailHost | Finding::MxUnroutable) => Some(DAY * 7),
-        Reason::Found(Finding::NullMx) => Some(DAY * 90),
-        Reason::Found(
-            Finding::Syntax | Finding::ProviderSyntax | Finding::Empty | Finding::SpecialUseDomain,
-        ) => None,
-        reason => match reason.verdict() {
-            Verdict::Undeliverable => Some(DAY * 90),
-            Verdict::Deliverable | Verdict::Risky => Some(DAY * 30),
-            Verdict::Unknown => None,
-        },
-    }
 }

@@ -65,7 +65,7 @@ pub struct Lane {
     pub tally: Tally,
     /// Refusals since its last acceptance.
     pub(super) unvouched: Unvouched,
-    /// When unknown recipients were asked about, within the last day.
+    /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
     unknown: VecDeque<Duration>,
     /// Unknown recipients in all.
     pub unknown_names: u32,
@@ -117,7 +117,8 @@ impl Tally {
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(86_400);
+/// The longest span of a cap.
+pub const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
@@ -224,10 +225,16 @@ impl Lane {
         if self.caps().next().is_none() {
             return;
         }
-        self.unknown.push_back(now);
-        while self.unknown.front().is_some_and(|&first| first + DAY <= now) {
+        self.unknown.push_back(now + DAY);
+        while self.unknown.front().is_some_and(|&forgotten| forgotten <= now) {
             self.unknown.pop_front();
         }
+    }
+
+    /// Counts unknown recipients of earlier runs, each by when it will be a day ago.
+    pub fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>) {
+        self.unknown.extend(forgotten);
+        self.unknown.make_contiguous().sort_unstable();
     }
 
     /// The caps with their spans.
@@ -239,7 +246,8 @@ impl Lane {
     /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
     pub fn unknown_left(&self, now: Duration) -> u32 {
         let left = |(span, cap): (Duration, usize)| {
-            let before = self.unknown.partition_point(|&at| at + span <= now);
+            let before =
+                self.unknown.partition_point(|&forgotten| forgotten <= now + DAY.saturating_sub(span));
             let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
             u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.flying)
         };
@@ -250,7 +258,7 @@ impl Lane {
     pub fn unknown_again(&self, now: Duration) -> Duration {
         let again = |(span, cap): (Duration, usize)| {
             let oldest = self.unknown.len().checked_sub(cap)?;
-            self.unknown.get(oldest).map(|&at| at + span)
+            self.unknown.get(oldest).map(|&forgotten| forgotten.saturating_sub(DAY.saturating_sub(span)))
         };
         self.caps().filter_map(again).max().map_or(now, |at| at.max(now))
     }

@@ -199,6 +199,8 @@ pub struct Scheduler {
     stopping: Option<Unprobed>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
+    /// Unknown recipients of earlier runs, by operator: the egress, and when each will be a day ago.
+    earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
     census: Census,
 }
 
@@ -225,8 +227,19 @@ impl Scheduler {
             actions: VecDeque::new(),
             stopping: None,
             starved: VecDeque::new(),
+            earlier: HashMap::new(),
             census: Census::default(),
         }
+    }
+
+    /// Unknown recipients that an operator was asked about in earlier runs, so long ago: they count against its caps as
+    /// long as those of this run do. Call it before the first order.
+    pub fn spent(&mut self, egress: usize, operator: &str, ago: Duration, unknown: usize) {
+        let Some(forgotten) = lane::DAY.checked_sub(ago) else {
+            return;
+        };
+        let spent = std::iter::repeat_n((egress, forgotten), unknown);
+        self.earlier.entry(operator.into()).or_default().extend(spent);
     }
 
     /// The next thing to do, if there is one.

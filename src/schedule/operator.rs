@@ -114,6 +114,10 @@ impl Scheduler {
         let (pace, thresholds) = (self.limits.pace, self.limits.thresholds);
         self.lanes.push(Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock));
         let lane = self.lanes.len() - 1;
+        if let Some(earlier) = self.earlier.get(&self.operators[id].key) {
+            let own = earlier.iter().filter(|(from, _)| *from == egress).map(|(_, forgotten)| *forgotten);
+            self.lanes[lane].count_earlier(own);
+        }
         self.operators[id].lanes.push(lane);
         lane
     }

@@ -95,18 +95,21 @@ impl Scheduler {
         }
     }
 
-    /// A session broke without one answer.
+    /// A session broke without one answer. The host rests longer each time; nobody waits for one that can't be reached.
     pub(super) fn broken(&mut self, door_id: DoorId, finding: Finding) {
-        let hurried = self.limits.patience.max_wait < REST;
+        let patience = self.limits.patience.max_wait;
+        let most = match finding {
+            Finding::ConnectFailed => 1,
+            Finding::Timeout => self.limits.thresholds.broken.silent,
+            _ => self.limits.thresholds.broken.sessions,
+        };
         let door = &mut self.doors[door_id];
+        let rest = REST * 4u32.saturating_pow(door.strikes);
         door.strikes += 1;
-        if hurried
-            || door.strikes >= self.limits.thresholds.broken.sessions
-            || finding == Finding::ConnectFailed
-        {
+        if door.strikes >= most || rest > patience {
             self.close_door(door_id, &Obstacle::Broken(finding));
         } else {
-            door.hold_until = self.now.elapsed + REST;
+            door.hold_until = self.now.elapsed + rest;
         }
     }
 }

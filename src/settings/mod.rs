@@ -3,6 +3,7 @@
 //! Decides: every value, once, checked; the rest of the program can't meet a bad one. Fails: naming the setting and
 //! what to write instead.
 
+mod deadline;
 mod egress;
 mod file;
 mod keeping;
@@ -17,6 +18,7 @@ use crate::cli::Probing;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
 use crate::smtp::egress::Egress;
+pub use deadline::Deadline;
 use egress::Typed;
 pub use egress::Way;
 use file::FileSettings;
@@ -40,6 +42,8 @@ pub struct Settings {
     pub max_wait: Duration,
     /// After which time nothing new is started.
     pub max_duration: Option<Duration>,
+    /// At which time of day nothing new is started.
+    pub deadline: Option<Deadline>,
     /// What is kept, and what that was kept is used.
     pub keeping: Keeping,
     /// Role addresses are risky.
@@ -125,6 +129,7 @@ impl Settings {
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),
+            deadline: typed.deadline,
             keeping,
             risky_roles: typed.risky_roles || files.risky_roles.unwrap_or(false),
             policy: typed.policy.or(files.policy),

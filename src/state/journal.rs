@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
 
@@ -225,6 +225,26 @@ impl State {
             delete.execute(params![run, name, place.0])?;
         }
         Ok(())
+    }
+
+    /// Unknown recipients that an egress asked about within the last day: the operator, how long ago, how many.
+    pub fn spent(
+        &mut self,
+        egress: i64,
+        now: SystemTime,
+    ) -> Result<Vec<(String, Duration, usize)>, StateError> {
+        const MINUTE: i64 = 60_000;
+        const DAY: i64 = 24 * 60;
+        let now = millis(now);
+        self.begin_writing()?;
+        self.db.execute("DELETE FROM spent WHERE minute < ?", [now / MINUTE - DAY])?;
+        let mut find =
+            self.db.prepare_cached("SELECT operator, minute, unknown FROM spent WHERE egress = ?")?;
+        let spent = find.query_map([egress], |row| {
+            let ago = now.saturating_sub(row.get::<_, i64>(1)? * MINUTE).max(0);
+            Ok((row.get(0)?, Duration::from_millis(ago.unsigned_abs()), row.get(2)?))
+        })?;
+        Ok(spent.collect::<Result<_, _>>()?)
     }
 
     /// Writes what was told about an address that was judged otherwise before.

@@ -2,10 +2,12 @@
 //!
 //! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`journal`]) and come out ([`recall`]); what they
 //! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`roster`] holds who is still to
-//! be asked, `schema.sql` is the map of the tables.
+//! be asked, [`care`] is for its owner, `schema.sql` is the map of the tables.
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
+mod borrowed;
+pub mod care;
 mod error;
 pub mod journal;
 mod key;
@@ -43,6 +45,13 @@ impl State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
         State { db, _lock: lock, readers, noted: journal::Noted::default() }
+    }
+}
+
+impl State {
+    /// It will be there when the process is gone.
+    pub fn is_kept(&self) -> bool {
+        matches!(self.readers, Readers::Of(_))
     }
 }
 

@@ -128,6 +128,10 @@ impl State {
         refuse_foreign(file)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         check(&db, file)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if version == 0 {
+            return Err(StateError::Missing { file: file.to_owned() });
+        }
         Ok(State::with(db, Readers::Of(file.to_owned()), None))
     }
 

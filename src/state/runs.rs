@@ -24,11 +24,15 @@ pub struct Begun {
     pub gathered: bool,
 }
 
-/// How a run over a list ended.
+/// A run that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    /// Nothing that servers said in it is judged.
-    pub shut: Option<&'static str>,
+pub struct Past {
+    /// Which.
+    pub begun: Begun,
+    /// When it ended; `None` when it can go on.
+    pub ended: Option<SystemTime>,
+    /// The word for why nothing that servers said in it is judged.
+    pub shut: Option<String>,
     /// Keys of the lanes at which too many mailboxes vanished at once.
     pub anomalies: Vec<String>,
 }
@@ -69,6 +73,25 @@ impl State {
         Ok(begun.optional()?)
     }
 
+    /// The newest run over this list.
+    pub fn last_run(&self, identity: &str) -> Result<Option<Past>, StateError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT id, began, gathered, ended, shut, anomalies FROM run WHERE identity = ? ORDER BY id DESC LIMIT 1",
+        )?;
+        let past = find.query_row([identity], |row| {
+            let begun =
+                Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? };
+            let anomalies: Option<String> = row.get(5)?;
+            Ok(Past {
+                begun,
+                ended: row.get::<_, Option<i64>>(3)?.map(time),
+                shut: row.get(4)?,
+                anomalies: anomalies.unwrap_or_default().lines().map(str::to_owned).collect(),
+            })
+        });
+        Ok(past.optional()?)
+    }
+
     fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
         self.db.execute("UPDATE run SET ended = ? WHERE id = ?", params![millis(now), run])?;
@@ -89,9 +112,24 @@ impl State {
     }
 
     /// Nothing is left to ask in this run, or nothing more will be.
-    pub fn end(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
+    pub fn end<'a>(
+        &mut self,
+        run: RunId,
+        now: SystemTime,
+        shut: Option<&str>,
+        anomalies: impl Iterator<Item = &'a str>,
+        fresh_until: Option<SystemTime>,
+        oldest: Option<SystemTime>,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         self.drop_run(run, now)?;
+        let anomalies: Vec<&str> = anomalies.collect();
+        // Where nothing grows old, nothing ever needs to be asked again.
+        let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
+        self.db.execute(
+            "UPDATE run SET shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
+            params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
+        )?;
         self.commit()
     }
 

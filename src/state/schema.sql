@@ -143,7 +143,8 @@ SELECT settled.local || '@' || name.name AS email,
     datetime(settled.checked / 1000, 'unixepoch') AS checked_at,
     datetime(settled.expires / 1000, 'unixepoch') AS expires_at,
     settled.catch_all,
-    settled.run
+    settled.run,
+    settled.domain AS domain_id
 FROM settled
 JOIN name ON name.id = settled.domain
 LEFT JOIN reason ON reason.word = settled.reason;
@@ -166,7 +167,8 @@ SELECT answer.local || '@' || domain.name AS email,
             substr(parts, instr(parts, ' ') + 1)
         FROM filled WHERE instr(text, char(26)) > 0
     ) SELECT text FROM filled WHERE instr(text, char(26)) = 0) AS text,
-    answer.run
+    answer.run,
+    answer.domain AS domain_id
 FROM answer
 JOIN name AS domain ON domain.id = answer.domain
 JOIN name AS exchanger ON exchanger.id = answer.exchanger

@@ -1,0 +1,125 @@
+//! How long what was found out may be used again: `data/lifetimes.toml`.
+//!
+//! Decides: nothing; it looks up. What does not stand there is never used again. Fails: with file and line, on a word that is
+//! no reason or a time that is none.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::PolicyError;
+use crate::reason::{Fault, Reason};
+
+const FILE: &str = "src/policy/data/lifetimes.toml";
+const BUILT_IN: &str = include_str!("data/lifetimes.toml");
+
+/// How long facts hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lifetimes {
+    reasons: BTreeMap<Reason, Duration>,
+    /// Where a domain's mail goes.
+    pub route: Duration,
+    /// Whether a domain accepts any name.
+    pub catch_all: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    reasons: BTreeMap<String, Spanned<String>>,
+    #[serde(default)]
+    facts: Facts,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Facts {
+    route: Option<Spanned<String>>,
+    catch_all: Option<Spanned<String>>,
+}
+
+impl Lifetimes {
+    /// Those that come with the program.
+    #[expect(clippy::expect_used, reason = "the data are part of the program, and a test loads them")]
+    pub fn built_in() -> &'static Lifetimes {
+        static LIFETIMES: LazyLock<Lifetimes> = LazyLock::new(|| {
+            let mut lifetimes = Lifetimes::default();
+            lifetimes.extend(FILE, BUILT_IN).expect("built-in lifetimes");
+            lifetimes
+        });
+        &LIFETIMES
+    }
+
+    /// How long an answer with this reason may be used again; `None` for what was no answer.
+    pub fn of(&self, reason: Reason) -> Option<Duration> {
+        self.reasons.get(&reason).copied()
+    }
+
+    /// Takes over the entries of a file.
+    pub fn extend(&mut self, name: &str, text: &str) -> Result<(), PolicyError> {
+        let file: File = toml::from_str(text).map_err(|fault| PolicyError::toml(name, text, &fault))?;
+        let refuse = |at: &Spanned<String>, what: String| PolicyError {
+            file: name.to_owned(),
+            line: text[..at.span().start].matches('\n').count() + 1,
+            what,
+            hint: "write a reason of the README and a time such as `\"30d\"`".to_owned(),
+        };
+        let time = |text: &Spanned<String>| {
+            humantime::parse_duration(text.get_ref()).map_err(|fault| refuse(text, fault.to_string()))
+        };
+        for (word, text) in &file.reasons {
+            let reason = Reason::from_word(word);
+            let reason = reason.ok_or_else(|| refuse(text, format!("`{word}` is no reason")))?;
+            if reason.fault() == Fault::Us {
+                return Err(refuse(text, format!("`{word}` is about us and can't be used again")));
+            }
+            self.reasons.insert(reason, time(text)?);
+        }
+        if let Some(text) = &file.facts.route {
+            self.route = time(text)?;
+        }
+        if let Some(text) = &file.facts.catch_all {
+            self.catch_all = time(text)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reason::{Cause, Finding, Verdict};
+
+    /// What needs no question never grows old.
+    const OFFLINE: [Finding; 4] =
+        [Finding::Syntax, Finding::ProviderSyntax, Finding::Empty, Finding::SpecialUseDomain];
+
+    #[test]
+    fn every_definite_reason_has_a_lifetime_and_no_unknown_one() {
+        let lifetimes = Lifetimes::built_in();
+        for reason in Reason::all().filter(|reason| !OFFLINE.map(Reason::from).contains(reason)) {
+            let is_definite = reason.verdict() != Verdict::Unknown;
+            assert_eq!(lifetimes.of(reason).is_some(), is_definite, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_users_entry_replaces_one_and_errors_name_the_line() {
+        let mut lifetimes = Lifetimes::built_in().clone();
+        lifetimes.extend("own.toml", "[reasons]\naccepted = \"7d\"\n").unwrap();
+        assert_eq!(lifetimes.of(Cause::Accepted.into()), Some(Duration::from_secs(7 * 86_400)));
+        assert_eq!(lifetimes.catch_all, Lifetimes::built_in().catch_all);
+        for (text, says) in [
+            ("[reasons]\nbad = \"7d\"\n", "own.toml:2: `bad` is no reason"),
+            ("[reasons]\nip_blocklisted = \"7d\"\n", "own.toml:2: `ip_blocklisted` is about us"),
+            ("[facts]\nroute = \"soon\"\n", "own.toml:2: "),
+        ] {
+            let fault = lifetimes.extend("own.toml", text).unwrap_err().to_string();
+            assert!(fault.starts_with(says), "{fault}");
+        }
+    }
+}

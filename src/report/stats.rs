@@ -1,0 +1,31 @@
+//! What is in a state, in a few lines.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::state::care::Stats;
+
+/// The figures of a state.
+pub fn text(file: &Path, stats: &Stats) -> String {
+    let mut text = String::new();
+    // Writing into a string can't fail.
+    let _ = write_stats(&mut text, file, stats);
+    text
+}
+
+fn write_stats(out: &mut String, file: &Path, stats: &Stats) -> std::fmt::Result {
+    let (runs, open) = stats.runs;
+    writeln!(out, "{}: {} bytes, about {}", file.display(), stats.bytes, stats.universe)?;
+    writeln!(
+        out,
+        "{runs:>9}  runs, {open} of them can go on, {} addresses still to be asked about",
+        stats.still_to_ask
+    )?;
+    writeln!(out, "{:>9}  domains", stats.domains)?;
+    let addresses: u64 = stats.verdicts.iter().map(|(_, addresses)| addresses).sum();
+    let verdicts: Vec<String> = stats.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
+    let verdicts = if verdicts.is_empty() { String::new() } else { format!(": {}", verdicts.join(", ")) };
+    writeln!(out, "{addresses:>9}  addresses asked about{verdicts}")?;
+    let since = stats.oldest.map(|at| format!(", the oldest of {}", humantime::format_rfc3339_seconds(at)));
+    writeln!(out, "{:>9}  answers{}", stats.answers, since.unwrap_or_default())
+}

@@ -1,0 +1,136 @@
+//! A run over a list that asks: its state, who is to be asked, and its end.
+//!
+//! Decides: whether an earlier run goes on, whether anybody needs to be asked at all, and when the run is over.
+
+use super::ahead;
+use super::found::{Facts, Found, Whole};
+use super::intake::{Intake, Look};
+use super::probing::{self, Job, Outcome};
+use super::progress::Progress;
+use super::stop::Stop;
+use super::telling::Age;
+use super::told::Retold;
+use crate::address::Address;
+use crate::error::Error;
+use crate::list::batch::Batch;
+use crate::list::{Entry, List};
+use crate::probe::inquiry::Moment;
+use crate::schedule::Shut;
+use crate::settings::{Place, Settings};
+use crate::state::State;
+use crate::state::recall::Recall;
+use crate::state::roster::Fresh;
+use crate::state::runs::Begun;
+use crate::verdict::evidence::{Form, Unprobed};
+
+/// A run that asks, with its state.
+pub struct Asking {
+    job: Job,
+    state: State,
+    run: Begun,
+    fresh: Fresh,
+    /// An earlier run found out everything, and all of it is fresh.
+    all_known: bool,
+}
+
+impl Asking {
+    /// Opens the state, and finds or begins the run.
+    pub fn begin(settings: &Settings, place: &Place, list: &List, how: Look) -> Result<Asking, Error> {
+        let job = Job::of(settings, place, settings.policy()?, false)?;
+        let now = job.network.clock.now().wall;
+        let mut state = settings.open_state(place, now)?;
+        let identity = identity(list, how, job.dns_only)?;
+        let anew = settings.keeping.fresh;
+        let fresh = |at| {
+            // What servers said is not told where only the DNS is asked.
+            let is_nothing = anew || job.dns_only;
+            if is_nothing { Fresh::nothing() } else { Fresh::of(at, settings.keeping.max_age) }
+        };
+        let known = if anew { None } else { state.fresh_run(&identity, fresh(now))? };
+        let (run, all_known) = match known {
+            Some(run) => (run, true),
+            None => (state.begin(&identity, &list.form().name, anew, now)?, false),
+        };
+        let fresh = fresh(if all_known { now } else { run.at });
+        Ok(Asking { job, state, run, fresh, all_known })
+    }
+
+    /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
+    pub async fn ask(&mut self, list: &List, how: Look, stop: Stop, quiet: bool) -> Result<Outcome, Error> {
+        if self.all_known {
+            let unprobed = Some(if self.job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
+            return Ok(Outcome { whole: Whole { unprobed, ..Whole::default() }, ..Outcome::default() });
+        }
+        if !self.run.gathered {
+            let mut arrivals = self.state.arrivals(self.run.id)?;
+            let look = |intake: &mut Intake, batch: &Batch, seen: &mut Vec<Address>| {
+                seen.clear();
+                seen.extend(addresses(intake, batch));
+                Ok(())
+            };
+            ahead::each(list, ahead::intakes(how), look, |addresses| {
+                Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
+            })?;
+            arrivals.close(self.fresh)?;
+        }
+        let mut progress = Progress::of(self.state.still_to_ask(self.run.id)?, quiet);
+        probing::ask(&self.job, &mut self.state, self.run, self.fresh, stop, &mut progress).await
+    }
+
+    /// How many are still to be asked.
+    pub fn still_to_ask(&self) -> Result<u64, Error> {
+        Ok(self.state.still_to_ask(self.run.id)?)
+    }
+
+    /// What was found out, for one who judges rows.
+    pub fn found(&self, whole: Whole) -> Result<Found, Error> {
+        let policy = self.job.policy;
+        let recall = Recall::of(self.state.reader()?, policy);
+        let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh };
+        Ok(Found::of(facts, whole, self.now().wall))
+    }
+
+    /// Now, where the run is made.
+    pub fn now(&self) -> Moment {
+        self.job.network.clock.now()
+    }
+
+    /// Notes that something else is told about an address than before.
+    pub fn retell(&mut self, retold: &Retold) -> Result<(), Error> {
+        // In a temporary state nobody will read it, and those who read it now would be in the way.
+        if self.state.is_kept() {
+            self.state.write_told(retold.domain, &retold.local, retold.told)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the run, unless somebody is still to be asked in it: then the same command goes on
+    /// with it.
+    pub fn end(&mut self, outcome: &Outcome, age: Age) -> Result<(), Error> {
+        if !self.all_known && (outcome.whole.shut.is_some() || self.still_to_ask()? == 0) {
+            let Age { fresh_until, oldest } = age;
+            let shut = outcome.whole.shut.map(Shut::word);
+            let anomalies = outcome.whole.anomalies.iter().map(|lane| &**lane);
+            self.state.end(self.run.id, self.now().wall, shut, anomalies, fresh_until, oldest)?;
+        }
+        Ok(self.state.commit()?)
+    }
+}
+
+/// What makes "the same command again".
+pub fn identity(list: &List, how: Look, dns_only: bool) -> Result<String, Error> {
+    let far = if dns_only { "names" } else { "mailboxes" };
+    let applied = if how.apply_suggestions { " applied" } else { "" };
+    Ok(format!("{} {far}{applied}", list.identity()?))
+}
+
+/// The addresses of a batch that can be asked about.
+fn addresses(intake: &mut Intake, batch: &Batch) -> impl Iterator<Item = Address> {
+    batch.entries().filter_map(|entry| match entry {
+        Entry::Row(row) => match intake.look(row.address()).form {
+            Form::Fine(address) => Some(address),
+            _ => None,
+        },
+        Entry::Rejected(_) => None,
+    })
+}

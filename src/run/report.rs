@@ -1,0 +1,73 @@
+//! `report`: files and summary again, from what is known. Nobody is asked.
+//!
+//! Decides: which run is told about: the newest over this list. What servers said is read by the rules of today.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::ahead;
+use super::asking::identity;
+use super::clock::Clock;
+use super::found::{Facts, Found, Whole};
+use super::intake::Look;
+use super::telling::{Listing, Open, Went};
+use crate::error::Error;
+use crate::policy::Policy;
+use crate::report::Summary;
+use crate::schedule::Shut;
+use crate::state::recall::Recall;
+use crate::state::roster::Fresh;
+use crate::state::{State, StateError};
+use crate::verdict::evidence::Unprobed;
+
+/// What is to be reported.
+#[derive(Debug)]
+pub struct Report {
+    /// The list, and what is to be written.
+    pub listing: Listing,
+    /// The rules of today.
+    pub policy: Policy,
+    /// Role addresses are risky.
+    pub risky_roles: bool,
+    /// Also write today's judgements into the state.
+    pub rejudge: bool,
+}
+
+/// Does it.
+pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
+    let Report { listing, policy, risky_roles, rejudge } = report;
+    let clock = Clock::system();
+    let mut state = if rejudge { State::of_owner(file, clock.now().wall)? } else { State::read_only(file)? };
+    let list = listing.open()?;
+    let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
+    let mut past = None;
+    for dns_only in [false, true] {
+        if past.is_none() {
+            past = state.last_run(&identity(&list, how, dns_only)?)?.map(|past| (past, dns_only));
+        }
+    }
+    let (past, dns_only) = past.ok_or(StateError::NoRun)?;
+    let whole = Whole {
+        unprobed: Some(if dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline }),
+        shut: past.shut.as_deref().and_then(Shut::from_word),
+        anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
+    };
+    let run = past.begun;
+    let fresh = if dns_only { Fresh::nothing() } else { Fresh::of(run.at, None) };
+    let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
+    let found = || -> Result<Found, Error> {
+        let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh };
+        Ok(Found::of(facts, whole.clone(), now))
+    };
+    let founds = ahead::hands(found)?;
+    let mut open = Open::of(list, listing, policy, dns_only)?;
+    open.tell(risky_roles, founds, |retold| {
+        if rejudge {
+            state.write_told(retold.domain, &retold.local, retold.told)?;
+        }
+        Ok(())
+    })?;
+    state.commit()?;
+    let still_to_ask = state.still_to_ask(run.id)?;
+    open.finish(&Went { whole, still_to_ask, ..Went::default() })
+}

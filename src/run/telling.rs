@@ -1,0 +1,192 @@
+//! The last pass over a list: every row is judged and written.
+//!
+//! Decides: nothing. Rows are judged by workers, each with a reader of its own, and written in their order. Memory holds a
+//! few batches of rows, never the list.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use super::ahead;
+use super::found::{Found, Whole};
+use super::intake::{Intake, Look};
+use super::probing::Asked;
+use super::repeats::Repeats;
+use super::told::{self, Retold};
+use crate::error::{Error, Exit};
+use crate::list::batch::Batch;
+use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::policy::Policy;
+use crate::report::{Gates, Summary};
+use crate::schedule::Ruling;
+
+/// A list, and what is to be written about it.
+#[derive(Debug)]
+pub struct Listing {
+    /// The list.
+    pub source: Source,
+    /// How it is read.
+    pub reading: ReadOptions,
+    /// Where the results go; `None` is the folder named after the list.
+    pub target: Option<Target>,
+    /// How they are written.
+    pub writing: WriteOptions,
+    /// Put addresses right that can't work as they are typed.
+    pub apply_suggestions: bool,
+    /// When a finished run counts as failed.
+    pub gates: Gates,
+}
+
+impl Listing {
+    /// Opens the list.
+    pub fn open(&self) -> Result<List, Error> {
+        Ok(crate::list::open(&self.source, &self.reading)?)
+    }
+}
+
+/// A list that is open, with its outputs.
+pub struct Open {
+    /// The list.
+    pub list: List,
+    /// How its addresses are looked at.
+    pub how: Look,
+    outputs: Outputs,
+    target: Target,
+    gates: Gates,
+    unprobed: bool,
+}
+
+/// How long what was told holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Age {
+    /// Nothing needs to be asked again before this; `None` when nothing was asked that grows old.
+    pub fresh_until: Option<SystemTime>,
+    /// The oldest evidence that was used.
+    pub oldest: Option<SystemTime>,
+}
+
+/// How a run went, for its summary.
+#[derive(Clone, Debug, Default)]
+pub struct Went {
+    /// What holds for all rows.
+    pub whole: Whole,
+    /// What it cost the others.
+    pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
+    /// How long it took.
+    pub took: Duration,
+    /// How many are still to be asked.
+    pub still_to_ask: u64,
+    /// How it ends when not by its counts.
+    pub exit: Option<Exit>,
+}
+
+/// What a worker judges rows with.
+struct Judge {
+    intake: Intake,
+    found: Found,
+}
+
+/// A batch that was judged.
+#[derive(Default)]
+struct Outcome {
+    composed: Composed,
+    age: Age,
+    retold: Vec<Retold>,
+}
+
+impl Open {
+    /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
+    pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
+        let form = list.form();
+        tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
+        let target = listing.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
+        let mut writing = listing.writing;
+        writing.unprobed = unprobed;
+        writing.originals = listing.apply_suggestions;
+        let outputs = Outputs::create(&target, form, &writing)?;
+        if let Some(warning) = outputs.warning() {
+            tracing::warn!(event = "columns", "{warning}");
+        }
+        let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
+        Ok(Open { list, how, outputs, target, gates: listing.gates, unprobed })
+    }
+
+    /// Judges and writes every row, each worker with its own view of what was found. `retold` hears what is told otherwise than before.
+    pub fn tell(
+        &mut self,
+        risky_roles: bool,
+        found: Vec<Found>,
+        mut retold: impl FnMut(Retold) -> Result<(), Error>,
+    ) -> Result<Age, Error> {
+        let mut repeats = Repeats::of(&self.list, self.how);
+        let (keys, compose, how) = (repeats.keys(), self.outputs.composer(), self.how);
+        let workers = found.into_iter().map(|found| Judge { intake: Intake::new(how), found }).collect();
+        let judge = |judge: &mut Judge, batch: &Batch, outcome: &mut Outcome| {
+            let Outcome { composed, age, retold } = outcome;
+            composed.clear();
+            retold.clear();
+            *age = Age::default();
+            for entry in batch.entries() {
+                match entry {
+                    Entry::Rejected(rejected) => composed.reject(rejected),
+                    Entry::Row(row) => {
+                        let mut seen = judge.intake.look(row.address());
+                        let repaired = seen.repaired.take();
+                        let key = seen.form.address().map(|address| keys.of(address));
+                        let told = told::row(&mut judge.found, seen, risky_roles)?;
+                        compose.row(&row, &told.record, repaired.as_deref(), key, composed);
+                        age.add(told.age);
+                        retold.extend(told.retold);
+                    }
+                }
+            }
+            Ok(())
+        };
+        let mut age = Age::default();
+        ahead::each(&self.list, workers, judge, |outcome| {
+            let firsts = repeats.first_of(outcome.composed.keys())?;
+            self.outputs.write_all(&outcome.composed, &firsts)?;
+            age.add(outcome.age);
+            outcome.retold.drain(..).try_for_each(&mut retold)
+        })?;
+        Ok(age)
+    }
+
+    /// Puts the files in their places, the summary last.
+    pub fn finish(self, went: &Went) -> Result<Summary, Error> {
+        let finished = self.outputs.finish()?;
+        let form = self.list.form();
+        let summary = Summary {
+            input: form.name.clone(),
+            form: form.sentence(),
+            asked: went.asked,
+            decisions: went.decisions.clone(),
+            took: went.took,
+            unprobed: self.unprobed,
+            still_to_ask: went.still_to_ask,
+            shut: went.whole.shut,
+            exit: went.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
+            folder: match &self.target {
+                Target::Folder(folder) => Some(folder.display().to_string()),
+                Target::File(_) | Target::Stdout => None,
+            },
+            stem: form.stem(),
+            counts: finished.counts.clone(),
+        };
+        finished.summary(summary.json().as_bytes())?;
+        Ok(summary)
+    }
+}
+
+impl Age {
+    /// With what was told about another row.
+    pub fn add(&mut self, other: Age) {
+        let earlier = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.fresh_until = earlier(self.fresh_until, other.fresh_until);
+        self.oldest = earlier(self.oldest, other.oldest);
+    }
+}

@@ -6,6 +6,7 @@
 //! its doubtful acceptances are taken back, and asked again in sessions that end before the lies begin.
 
 use super::{Action, Asked, Scheduler, SessionId, State, Timer};
+use crate::probe::inquiry::Moment;
 use crate::probe::{Who, control};
 use crate::reason::{Cause, Fault, Finding};
 use crate::schedule::decision::Ruling;
@@ -19,8 +20,8 @@ use crate::verdict::evidence::{Obstacle, Said};
 pub(super) struct Doubts {
     /// Listed addresses that were accepted, by their places.
     accepted: Vec<(CourseId, u32)>,
-    /// Made-up names that were accepted, of which their inquiries don't know yet.
-    parked: Vec<(Asked, Said)>,
+    /// Made-up names that were accepted, of which their inquiries don't know yet, and when.
+    parked: Vec<(Asked, Said, Moment)>,
     /// All of these answers as they are to be kept, once they count.
     unkept: Vec<Answered>,
     /// How many unknown names the session had refused when doubt began.
@@ -69,14 +70,14 @@ impl Scheduler {
                     course.inquiry.heard_in_doubt(place, said, now);
                 }
             }
-            _ => session.doubts.parked.push((asked, said)),
+            _ => session.doubts.parked.push((asked, said, now)),
         }
         self.go_on(asked.course);
     }
 
     /// The host still tells names apart: what it accepted was accepted.
     pub(super) fn clear_doubts(&mut self, id: SessionId) {
-        let (now, Some(lane)) = (self.now, self.lane_of(id)) else {
+        let Some(lane) = self.lane_of(id) else {
             return;
         };
         let Some(Doubts { accepted, parked, unkept, .. }) = self.take_doubts(id) else {
@@ -92,9 +93,9 @@ impl Scheduler {
             }
             self.go_on(course_id);
         }
-        for (Asked { course: course_id, who, .. }, said) in parked {
+        for (Asked { course: course_id, who, .. }, said, heard_at) in parked {
             if let Some(course) = self.courses[course_id].as_mut() {
-                course.inquiry.heard(who, said, now);
+                course.inquiry.heard(who, said, heard_at);
             }
             self.go_on(course_id);
         }
@@ -113,7 +114,7 @@ impl Scheduler {
             }
             self.go_on(course_id);
         }
-        for (Asked { course: course_id, who, .. }, _) in parked {
+        for (Asked { course: course_id, who, .. }, ..) in parked {
             if let Some(course) = self.courses[course_id].as_mut() {
                 course.inquiry.dropped(who, Obstacle::Broken(Finding::Disconnected), now);
             }

@@ -45,7 +45,6 @@
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
 //! | how a scripted server behaves | [`world`] |
-//! | what a simulated list is made of | `simulate/mixes/*.toml` |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
 //! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`world`] over

@@ -1,8 +1,8 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
-//! [`verify`], [`check`] and [`plan`] are the jobs, [`probing`] the only place that waits and spawns. Around it: [`clock`],
-//! [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and [`roster`], after it [`found`],
-//! [`repeats`] and [`told`].
+//! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`asking`] a run with its state, [`probing`] the only place
+//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and
+//! [`feed`], after it [`found`], [`repeats`], [`told`] and [`telling`].
 
 pub mod ahead;
 pub mod asking;

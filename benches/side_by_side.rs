@@ -11,6 +11,8 @@
     reason = "a benchmark makes its own files, tells its figures and stops at what fails"
 )]
 
+mod cpu;
+
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -21,7 +23,6 @@ use std::time::{Duration, Instant};
 /// Connections that each of them may hold.
 const SOCKETS: u32 = 100;
 const ROUNDS: usize = 3;
-const TICKS_PER_SECOND: f64 = 100.0;
 const INSIDE: &str = "LISTPROOF_BENCH_INSIDE";
 
 /// A list and the servers behind it. Of eight mailboxes one does not exist, of ten domains one accepts any name.
@@ -211,15 +212,8 @@ fn run(program: &str, arguments: &[&str]) {
 
 /// Wall and CPU seconds of a program.
 fn time(program: &[&str]) -> (f64, f64) {
-    let (begun, cpu) = (Instant::now(), children_ticks());
+    let (begun, cpu) = (Instant::now(), cpu::of_ended_children_s());
     let status = Command::new(program[0]).args(&program[1..]).stdout(Stdio::null()).status().unwrap();
     assert!(status.success(), "{program:?}");
-    (begun.elapsed().as_secs_f64(), (children_ticks() - cpu) / TICKS_PER_SECOND)
-}
-
-/// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
-fn children_ticks() -> f64 {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
+    (begun.elapsed().as_secs_f64(), cpu::of_ended_children_s() - cpu)
 }

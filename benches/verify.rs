@@ -11,6 +11,7 @@
 )]
 
 mod copy;
+mod cpu;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,7 +21,6 @@ use std::time::Instant;
 use copy::copy;
 
 const ROUNDS: usize = 5;
-const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
     let arguments: Vec<String> =
@@ -69,17 +69,10 @@ fn compare(rows: u64) {
 
 /// Wall and CPU seconds of a process.
 fn time(program: &[&str]) -> (f64, f64) {
-    let (started, cpu) = (Instant::now(), children_ticks());
+    let (started, cpu) = (Instant::now(), cpu::of_ended_children_s());
     let status = Command::new(program[0]).args(&program[1..]).status().unwrap();
     assert!(status.success(), "{program:?}");
-    (started.elapsed().as_secs_f64(), (children_ticks() - cpu) / TICKS_PER_SECOND)
-}
-
-/// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
-fn children_ticks() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
+    (started.elapsed().as_secs_f64(), cpu::of_ended_children_s() - cpu)
 }
 
 /// A list as a CRM exports it: 40 % free mail, the rest companies of which some have many people.

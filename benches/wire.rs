@@ -11,6 +11,8 @@
     reason = "a benchmark owns its sockets, tells its figures, counts below 2^52 and stops at what fails"
 )]
 
+mod cpu;
+
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
@@ -37,7 +39,6 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
 const ROUNDS: usize = 5;
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Sockets of the runs without delay.
 const SOCKETS: usize = 64;
 
@@ -120,9 +121,9 @@ fn race(programs: &[Vec<&str>]) -> Vec<Took> {
     let mut runs = vec![Vec::new(); programs.len()];
     for _ in 0..ROUNDS {
         for (program, runs) in programs.iter().zip(&mut runs) {
-            let (begun, cpu) = (Instant::now(), children_ticks());
+            let (begun, cpu) = (Instant::now(), cpu::of_ended_children_s());
             told(program);
-            let cpu = (children_ticks() - cpu) / TICKS_PER_SECOND;
+            let cpu = cpu::of_ended_children_s() - cpu;
             runs.push(Took { wall: begun.elapsed().as_secs_f64(), cpu });
         }
     }
@@ -142,13 +143,6 @@ fn told(part: &[&str]) -> String {
     let output = Command::new(std::env::current_exe().unwrap()).args(part).output().unwrap();
     assert!(output.status.success(), "{part:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// User and system time of all children that have ended (`man 5 proc_pid_stat`, fields 16 and 17).
-fn children_ticks() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, fields) = stat.rsplit_once(')').unwrap();
-    fields.split_whitespace().skip(13).take(2).map(|ticks| ticks.parse::<f64>().unwrap()).sum()
 }
 
 /// The other side, a process of its own.

@@ -123,8 +123,8 @@ fault = "servfail"
 
 /// Verifies addresses at domains of the world in which nobody answers.
 fn nobody_answers(kind: &str, code: i32) {
-    let rows: String = (1..=9).map(|n| format!("jane@{kind}{n}.example\n")).collect();
-    let folder = Folder::with(rows.as_bytes(), REFUSING);
+    let rows: Vec<String> = (1..=9).map(|n| format!("jane@{kind}{n}.example\n")).collect();
+    let folder = Folder::with(rows.concat().as_bytes(), REFUSING);
     let arguments = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--max-wait", "0s"];
     let ran = folder.run(&arguments);
     assert!(ran.exits(code).stdout().contains("hint: "), "{}", ran.stdout());

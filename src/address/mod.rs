@@ -15,7 +15,6 @@ mod literal;
 mod local;
 pub mod provider_syntax;
 pub mod repair;
-mod slip;
 pub mod special_use;
 pub mod syntax;
 pub mod table;

@@ -35,6 +35,12 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| {
         r##"(?:^|[\s:;('"#<>,]|LED=|reply=)([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[):]{0,2}[ -]+[^\s0-9]|, ?b?['"]|[ -]*$)"##,
     )
 });
+/// What a server wrote into its own log when it refused: Exim's sign, and the words after it.
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:temporarily )?rejected (?:(?:MAIL|RCPT|EHLO|HELO|AUTH|DATA|connection|after DATA)\b|EHLO or HELO)(?: <[^>]*>| [^ :]+)?[^:]{0,60}: ",
+    )
+});
 /// Words by which prose without a code tells that the failure may pass.
 static LATER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -63,6 +69,13 @@ pub fn failure(text: &str) -> Failure {
 
 /// The reply in a text, and whether a code stands there.
 pub fn reply(text: &str) -> (Reply, bool) {
+    // A server's own log tells after its words whose mail it was.
+    let text = text.split("; from=<").next().unwrap_or(text);
+    if let Some(sign) = REFUSED.find(text).filter(|sign| sign.end() < text.len()) {
+        let (told, is_coded) = reply(&text[sign.end()..]);
+        let is_passing = sign.as_str().starts_with("temporarily") && !is_coded;
+        return (if is_passing { Reply::new(450, told.lines) } else { told }, is_coded);
+    }
     if let Some(reply) = pasted(text) {
         return (reply, true);
     }
@@ -178,6 +191,15 @@ pub fn stage_named(text: &str) -> Option<Stage> {
         (">>> mail from", Stage::Mail),
         (">>> data", Stage::Data),
         ("does not like recipient", Stage::Rcpt),
+        ("reject: rcpt from", Stage::Rcpt),
+        ("reject: mail from", Stage::Mail),
+        ("reject: connect from", Stage::Connect),
+        ("reject: ehlo from", Stage::Helo),
+        ("reject: helo from", Stage::Helo),
+        ("rejected rcpt", Stage::Rcpt),
+        ("rejected mail", Stage::Mail),
+        ("rejected after data", Stage::Eod),
+        ("rejected connection", Stage::Connect),
     ];
     marks.into_iter().find_map(|(mark, stage)| text.contains(mark).then_some(stage))
 }

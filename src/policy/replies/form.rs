@@ -5,6 +5,7 @@
 //! `<a@example.com>... User-Unknown (#5.1.1)` reads `@ ... user unknown`.
 //! Must not: say what the words mean. Can't know: codes in words ("error five fifty").
 
+use super::matching::Pattern;
 use crate::smtp::{Enhanced, Reply};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -54,6 +55,26 @@ impl Heard {
     /// True when the reply, and the innermost one in it, call the failure permanent.
     pub(super) fn is_permanent(&self) -> bool {
         self.code >= 500 && self.inner_code >= 500
+    }
+
+    /// The words without what is said of somebody else: a `;` stands where the mask finds it, and of a link only the host
+    /// is left.
+    pub(super) fn words_of_the_mailbox(&self, mask: Option<&Pattern>) -> String {
+        let mut words = String::with_capacity(self.words.len());
+        for word in self.words.split_inclusive(' ') {
+            let host = word.find("://").map(|scheme| scheme + 3);
+            match host.and_then(|host| Some(host + word[host..].find('/')?)) {
+                Some(path) => {
+                    words.push_str(&word[..path]);
+                    words.push(' ');
+                }
+                None => words.push_str(word),
+            }
+        }
+        match mask {
+            Some(mask) => mask.cut_out_of(words),
+            None => words,
+        }
     }
 
     fn take_line(&mut self, line: &str) {
@@ -119,13 +140,16 @@ impl Heard {
     }
 
     fn push(&mut self, word: &str) {
+        let bare = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
+        let (known, end) = (spelled(bare), &word[bare.len()..]);
         if word.bytes().all(|b| b.is_ascii_punctuation() && b != b'@') {
             return;
         }
         if !self.words.is_empty() {
             self.words.push(' ');
         }
-        self.words.push_str(word);
+        self.words.push_str(known);
+        self.words.push_str(end);
     }
 
     /// Postfix and others close a quoted reply with the command that it answered; that is no word of the server.
@@ -186,6 +210,27 @@ fn around_address(token: &str) -> Option<(&str, &str)> {
         domain.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(domain.len());
     let end = domain[..end].trim_end_matches(['.', '-', '_']).len();
     Some((before, &domain[end..]))
+}
+
+/// Words that servers misspell, as the rules have them.
+fn spelled(word: &str) -> &str {
+    match word {
+        "adress" | "addres" | "addess" | "adresss" | "addresss" | "addrress" => "address",
+        "recepient" | "recipent" | "receipient" | "reciepient" | "recipinet" | "recpient" | "recipiant"
+        | "receipent" | "recipeint" | "recepeint" | "recient" => "recipient",
+        "unkown" | "unknow" | "uknown" | "unknwon" | "unknonw" | "unkonwn" | "unknwn" | "unknowed" => {
+            "unknown"
+        }
+        "exsist" | "exsit" | "exisit" | "exits" | "exsits" | "exisits" => "exists",
+        "dosnt" | "dosent" | "doesent" | "doensnt" | "doenst" | "doesnot" | "donot" => "doesnt",
+        "malbox" | "mailbx" | "maibox" | "mailobx" => "mailbox",
+        "accout" | "acount" | "acccount" | "accont" => "account",
+        "temporarly" | "temporarely" | "temporaly" | "temporarilly" => "temporarily",
+        "blackist" | "blaklisted" => "blacklisted",
+        "recieve" => "receive",
+        "recieving" => "receiving",
+        other => other,
+    }
 }
 
 /// Lower case, without accents, brackets, quotes and apostrophes.

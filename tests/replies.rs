@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
+#[path = "replies/sentences.rs"]
+mod sentences;
+
 use listproof::explain;
 use listproof::policy::replies::{Context, ReplyRules, Rule, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};

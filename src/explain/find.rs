@@ -69,6 +69,13 @@ pub fn failure(text: &str) -> Failure {
 
 /// The reply in a text, and whether a code stands there.
 pub fn reply(text: &str) -> (Reply, bool) {
+    // The log of qmail writes `_` for a space and `/` for the end of a line.
+    if let Some((_, said)) = text.split_once("emote_host_said:_") {
+        let said = said.replace('_', " ").replace('/', "\n");
+        if let Some(reply) = CODE.find(&said).and_then(|code| pasted(close_quote(&said, code.start()))) {
+            return (reply, true);
+        }
+    }
     // A server's own log tells after its words whose mail it was.
     let text = text.split("; from=<").next().unwrap_or(text);
     if let Some(sign) = REFUSED.find(text).filter(|sign| sign.end() < text.len()) {
@@ -241,6 +248,19 @@ mod tests {
             ("SMTP Error (451): Failed to add it (later)", "451 ): Failed to add it (later)"),
             ("{'a@example.com': (550, b'5.1.1 no such user')}", "550 , b'5.1.1 no such user')}"),
             ("{[{LED=452 4.2.2 full};{MSG=}]}", "452 4.2.2 full"),
+            (
+                "192.0.2.1_does_not_like_recipient./Remote_host_said:_550_No_such_user/Giving_up_on_192.0.2.1./",
+                "550 No such user",
+            ),
+            (
+                "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <a@example.com>: Relay access denied; from=<n@example.org> to=<a@example.com> proto=ESMTP helo=<mail>",
+                "554 5.7.1 <a@example.com>: Relay access denied",
+            ),
+            (
+                "H=mail.example.org [192.0.2.1] X=TLS1.3:AES_256_GCM:256 CV=no rejected MAIL <n@example.org>: Sender verify failed",
+                "550 Sender verify failed",
+            ),
+            ("H=(x) [192.0.2.1] temporarily rejected RCPT <a@example.com>: greylisted", "450 greylisted"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
             ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {

@@ -156,7 +156,12 @@ impl Draft {
         if phrases.is_empty() {
             return Ok(None);
         }
-        Pattern::new(format!(r"\b(?:{})", phrases.join("|"))).map(Some).map_err(refuse)
+        Pattern::new(format!(
+            r"\b(?:{})(?: (?:is|are|was|were|has|have|been|does|do|no longer))*",
+            phrases.join("|")
+        ))
+        .map(Some)
+        .map_err(refuse)
     }
 
     fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<Rule, Fault> {

@@ -147,7 +147,10 @@ fn close_quote(text: &str, code: usize) -> &str {
     let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
     let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
     let ends = ["\nGiving up on ", " (in reply to ", "(in reply to ", "};{"];
-    ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end()
+    let reply = ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end();
+    // A bracket that was opened before the code closes after the words.
+    let unopened = reply.ends_with(')') && reply.matches(')').count() > reply.matches('(').count();
+    if unopened { &reply[..reply.len() - 1] } else { reply }
 }
 
 fn bare_status(word: &str) -> Option<Enhanced> {

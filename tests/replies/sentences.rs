@@ -155,6 +155,13 @@ fn whatever_the_words_for_a_mailbox_its_absence_is_understood() {
 }
 
 #[test]
+fn an_absent_mailbox_is_understood_in_many_languages() {
+    let told = include_str!("absent.txt").lines().filter(|line| !line.starts_with('#'));
+    let misread: Vec<&str> = told.filter(|reply| cause(reply) != Cause::MailboxUnknown).collect();
+    assert_eq!(misread, Vec::<&str>::new());
+}
+
+#[test]
 fn what_is_said_of_somebody_else_kills_no_mailbox() {
     let predicates = ABSENT.iter().chain(&CLOSED).chain(["unavailable", "is full", "is missing"].iter());
     let told = predicates.flat_map(|said| OTHERS.iter().map(move |subject| (subject, said)));

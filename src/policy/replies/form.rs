@@ -197,7 +197,8 @@ fn leading_code(token: &str) -> Option<(u16, &str)> {
     let (digits, rest) = token.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
     let rest_is_apart = rest.is_empty() || rest.starts_with(['-', ':', ',', ';']);
-    ((400..600).contains(&code) && rest_is_apart)
+    let is_number = rest.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    ((400..600).contains(&code) && rest_is_apart && !is_number)
         .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';'])))
 }
 
@@ -271,7 +272,20 @@ fn push_without_accent(out: &mut String, c: char) {
         'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' => "u",
         'ý' | 'ÿ' => "y",
         'ź' | 'ż' | 'ž' => "z",
+        '\u{1ea0}'..='\u{1eb7}' => "a",
+        '\u{1eb8}'..='\u{1ec7}' => "e",
+        '\u{1ec8}'..='\u{1ecb}' | 'ĩ' => "i",
+        '\u{1ecc}'..='\u{1ee3}' | 'ơ' => "o",
+        '\u{1ee4}'..='\u{1ef1}' | 'ư' | 'ũ' => "u",
+        '\u{1ef2}'..='\u{1ef9}' => "y",
         'ё' => "е",
+        'ά' => "α",
+        'έ' => "ε",
+        'ή' => "η",
+        'ί' => "ι",
+        'ό' => "ο",
+        'ύ' => "υ",
+        'ώ' => "ω",
         // Combining marks, and the dot that lower-casing a Turkish capital leaves behind.
         '\u{300}'..='\u{36f}' => "",
         other => return out.push(other),

@@ -149,19 +149,19 @@ impl Draft {
             let hint = "each phrase under `[masks]` is a pattern like those of `text`".to_owned();
             PolicyError { file: "[masks]".to_owned(), line: 1, what, hint }
         };
-        let phrases = self.masks.values().flatten().map(|phrase| self.expand(phrase));
-        let phrases = phrases
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|family| refuse(format!("no word family `{{{family}}}`")))?;
+        let mut phrases = Vec::new();
+        for phrase in self.masks.values().flatten() {
+            let phrase =
+                self.expand(phrase).map_err(|family| refuse(format!("no word family `{{{family}}}`")))?;
+            // A boundary of words is known between ASCII characters only.
+            phrases.push(if phrase.is_ascii() { format!(r"\b(?:{phrase})") } else { phrase });
+        }
         if phrases.is_empty() {
             return Ok(None);
         }
-        Pattern::new(format!(
-            r"\b(?:{})(?: (?:is|are|was|were|has|have|been|does|do|no longer))*",
-            phrases.join("|")
-        ))
-        .map(Some)
-        .map_err(refuse)
+        // Its verb goes with a subject: "your account is no longer ..." leaves nothing to be said of a mailbox.
+        let verb = "(?: (?:is|are|was|were|has|have|been|does|do|no longer))*";
+        Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(refuse)
     }
 
     fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<Rule, Fault> {

@@ -148,9 +148,11 @@ fn close_quote(text: &str, code: usize) -> &str {
     let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
     let ends = ["\nGiving up on ", " (in reply to ", "(in reply to ", "};{"];
     let reply = ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end();
-    // A bracket that was opened before the code closes after the words.
-    let unopened = reply.ends_with(')') && reply.matches(')').count() > reply.matches('(').count();
-    if unopened { &reply[..reply.len() - 1] } else { reply }
+    // A bracket that was opened before the code closes after the words, unless it closed after the code.
+    let is_unopened = reply.ends_with(')')
+        && !reply[3..].starts_with(')')
+        && reply.matches(')').count() > reply.matches('(').count();
+    if is_unopened { &reply[..reply.len() - 1] } else { reply }
 }
 
 fn bare_status(word: &str) -> Option<Enhanced> {

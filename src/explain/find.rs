@@ -72,7 +72,8 @@ pub fn reply(text: &str) -> (Reply, bool) {
     // The log of qmail writes `_` for a space and `/` for the end of a line.
     if let Some((_, said)) = text.split_once("emote_host_said:_") {
         let said = said.replace('_', " ").replace('/', "\n");
-        if let Some(reply) = CODE.find(&said).and_then(|code| pasted(close_quote(&said, code.start()))) {
+        let code = CODE.captures(&said).and_then(|found| found.get(1));
+        if let Some(reply) = code.and_then(|code| pasted(close_quote(&said, code.start()))) {
             return (reply, true);
         }
     }
@@ -150,7 +151,7 @@ fn close_quote(text: &str, code: usize) -> &str {
     let reply = ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end();
     // A bracket that was opened before the code closes after the words, unless it closed after the code.
     let is_unopened = reply.ends_with(')')
-        && !reply[3..].starts_with(')')
+        && !reply.get(3..).is_some_and(|words| words.starts_with(')'))
         && reply.matches(')').count() > reply.matches('(').count();
     if is_unopened { &reply[..reply.len() - 1] } else { reply }
 }

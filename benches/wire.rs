@@ -329,7 +329,9 @@ async fn session(to: SocketAddr, each: usize) -> usize {
             address: Address::parse(&format!("no.user{place}@d1.example")).unwrap(),
         })
         .collect();
-    orders.try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }] })).unwrap();
+    orders
+        .try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }))
+        .unwrap();
     let mut orders = Some(orders);
     let mut answers = 0;
     let context = Context { stage: Stage::Rcpt, provider: None };

@@ -85,18 +85,21 @@ struct Run {
     sockets: usize,
     /// After so many events it is stopped.
     stopped_after: Option<usize>,
+    /// It is told that no more orders will come.
+    has_all_orders: bool,
     seed: u64,
 }
 
 fn run() -> impl Strategy<Value = Run> {
     let pace = prop_oneof![Just(Pace::Gentle), Just(Pace::Normal), Just(Pace::Fast)];
     let wait = prop_oneof![Just(0), Just(30), Just(600)];
-    (pace, wait, 1usize..6, prop::option::of(0usize..60), any::<u64>()).prop_map(
-        |(pace, wait, sockets, stopped_after, seed)| Run {
+    (pace, wait, 1usize..6, prop::option::of(0usize..60), any::<bool>(), any::<u64>()).prop_map(
+        |(pace, wait, sockets, stopped_after, has_all_orders, seed)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
             stopped_after,
+            has_all_orders,
             seed,
         },
     )
@@ -231,7 +234,7 @@ impl World {
                 self.send(id, Heard::Answered(ask.id, said));
             }
         }
-        self.send(id, Heard::Landed);
+        self.send(id, if flight.is_last { Heard::Broken(None) } else { Heard::Landed });
     }
 
     fn answer(&mut self, habit: Habit, ask: &Ask) -> String {
@@ -272,9 +275,8 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
 /// Each address, whether it exists, and whether a host of its domain accepts anybody.
 type Everybody = HashMap<Target, (Address, bool, bool)>;
 
-/// Plays a world to its end.
-/// Plays it to its end, and says when that came.
-fn play(operators: &[Operator], run: Run) -> Duration {
+/// Plays it to its end.
+fn play(operators: &[Operator], run: Run) -> World {
     let mut world = World {
         habits: HashMap::new(),
         exists: HashSet::new(),
@@ -338,12 +340,15 @@ fn play(operators: &[Operator], run: Run) -> Duration {
             scheduler.order(order, world.moment());
         }
     }
+    if run.has_all_orders {
+        scheduler.has_all_orders();
+    }
     let settled = drive(&mut scheduler, &mut world, run);
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
     assert_eq!(settled.len(), listed.len(), "everybody is settled");
     check_limits(&world, &providers, run.pace);
     check_verdicts(listed, settled);
-    world.now
+    world
 }
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
@@ -439,9 +444,36 @@ fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
 #[test]
 fn a_session_that_nobody_waits_for_gives_its_socket_to_a_lane_that_lacks_one() {
     let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true, false]] };
-    let run = Run { pace: Pace::Fast, max_wait: Duration::ZERO, sockets: 1, stopped_after: None, seed: 1 };
-    let took = play(&vec![operator; 20], run);
+    let took = play(&vec![operator; 20], Run { sockets: 1, ..HURRIED }).now;
     assert!(took < 20 * LINGER / 2, "{took:?}");
+}
+
+/// A run for which sockets are the bound.
+const HURRIED: Run = Run {
+    pace: Pace::Fast,
+    max_wait: Duration::ZERO,
+    sockets: 10,
+    stopped_after: None,
+    has_all_orders: true,
+    seed: 1,
+};
+
+#[test]
+fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips() {
+    // To the greeting and EHLO, which are one here, and to the one flight.
+    let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true]] };
+    let took = play(&vec![operator; 100], HURRIED).now;
+    let waves = 100 / 10;
+    assert!(took <= ROUND_TRIP * 2 * waves + ROUND_TRIP, "{took:?}");
+}
+
+#[test]
+fn a_closing_control_that_leaves_with_the_last_flight_clears_its_doubts() {
+    let mailboxes = vec![true, true, false, true];
+    let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![mailboxes] };
+    let world = play(&[operator], HURRIED);
+    let questions: Vec<usize> = world.asks.values().map(Vec::len).collect();
+    assert_eq!(questions, [4 + 2], "four addresses, a made-up one and the closing one");
 }
 
 proptest! {

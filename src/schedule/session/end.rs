@@ -92,7 +92,7 @@ impl Scheduler {
                     self.displeased(door_id, said);
                 }
             }
-            Heard::Broken(Some(_)) if session.spoilt.is_some() => {
+            Heard::Broken(_) if session.spoilt.is_some() => {
                 if let Some(said) = &session.spoilt {
                     self.displeased(door_id, said);
                 }

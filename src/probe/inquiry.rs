@@ -258,9 +258,10 @@ impl Inquiry {
     }
 
     /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
-    /// others need no question. Where answers are put off there is nothing to learn by waiting.
+    /// others need no question. Where answers are put off, the made-up one's too, there is nothing to learn by waiting.
     fn explores(&self) -> bool {
-        !self.is_proven() && self.here.made_up_state != Control::Settled && self.here.transient_answers == 0
+        let may_learn = matches!(self.here.made_up_state, Control::Unasked | Control::Flying);
+        !self.is_proven() && may_learn && self.here.transient_answers == 0
     }
 
     fn is_proven(&self) -> bool {

@@ -41,6 +41,8 @@ enum Habit {
     BrokenTls,
     /// Says the same nothing to everybody.
     Mute,
+    /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
+    Stutters,
     Denies,
 }
 
@@ -234,7 +236,17 @@ impl World {
                 self.send(id, Heard::Answered(ask.id, said));
             }
         }
-        self.send(id, if flight.is_last { Heard::Broken(None) } else { Heard::Landed });
+        if flight.is_last {
+            self.end(id);
+        } else {
+            self.send(id, Heard::Landed);
+        }
+    }
+
+    /// A goodbye is answered; by who has said too much, with another answer.
+    fn end(&mut self, id: SessionId) {
+        let stutters = self.sessions[&id].habit == Some(Habit::Stutters);
+        self.send(id, Heard::Broken(stutters.then_some(Finding::MalformedReply)));
     }
 
     fn answer(&mut self, habit: Habit, ask: &Ask) -> String {
@@ -245,6 +257,7 @@ impl World {
                 return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
             }
             Habit::Mute => return "550 Rejected".to_owned(),
+            Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
             Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
             Habit::TooFast(most) if self.too_fast < most => {
                 self.too_fast += 1;
@@ -360,7 +373,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
             match action {
                 Action::Open(opening) => world.open(&opening, run.pace, run.sockets),
                 Action::Fly(session, flight) => world.fly(session, &flight),
-                Action::Quit(session) => world.send(session, Heard::Broken(None)),
+                Action::Quit(session) => world.end(session),
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
@@ -465,6 +478,13 @@ fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips(
     let took = play(&vec![operator; 100], HURRIED).now;
     let waves = 100 / 10;
     assert!(took <= ROUND_TRIP * 2 * waves + ROUND_TRIP, "{took:?}");
+}
+
+#[test]
+fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
+    for domains in [vec![vec![true]], vec![vec![true, true]]] {
+        play(&[Operator { known: false, hosts: vec![Habit::Stutters], domains }], HURRIED);
+    }
 }
 
 #[test]

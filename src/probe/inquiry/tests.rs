@@ -135,3 +135,28 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(1)]);
     assert_eq!(inquiry.settle(None).1.len(), 1);
 }
+
+#[test]
+fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
+    let (now, due) = (at(MINUTE), at(6 * MINUTE));
+    let mut inquiry = inquiry(listed(&["ann", "bob", "cleo"]), Known::default(), now);
+    let mut random = Rng::with_seed(1);
+    for words in [ACCEPTED, PUT_OFF] {
+        let (who, _) = inquiry.asks(now, 1, false, &mut random).remove(0);
+        inquiry.heard(who, said(words), now);
+    }
+    // The wait is over before the others were asked, as when their lane is slow.
+    assert_eq!(inquiry.next(due), Next::Ask);
+    let asked: Vec<Who> = inquiry.asks(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
+    assert_eq!(asked, [Who::Listed(1), Who::Listed(2), Who::MadeUp]);
+    assert!(!inquiry.wants_ask(due));
+}
+
+#[test]
+fn in_a_hurry_the_made_up_name_goes_along_with_the_only_address() {
+    let mut inquiry = inquiry(listed(&["ann"]), Known::default(), at(MINUTE));
+    assert_eq!(inquiry.demand(true), 2);
+    let asked = inquiry.asks(at(MINUTE), 10, true, &mut Rng::with_seed(1));
+    assert!(matches!(asked[..], [(Who::Listed(0), _), (Who::MadeUp, _)]));
+    assert!(inquiry.has_asked_all());
+}

@@ -265,7 +265,7 @@ impl<'a> Run<'a> {
         let replies = &mut self.replies;
         let heard = schedule::meant(event, |stage, reply| {
             let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
-            Said { stage, reply: reply.clone(), meaning: replies.read(reply, &context) }
+            Said { stage, meaning: replies.read(&reply, &context), reply }
         });
         if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
             self.calls.ended(session);

@@ -108,6 +108,8 @@ fn verify(here: &Path, world: &str, list: &str, max_wait: &str) -> (f64, Heard) 
     fs::write(here.join("world.toml"), world).unwrap();
     fs::write(here.join("list.txt"), list).unwrap();
     let log = path(here, "world.log");
+    // It is written on.
+    let _ = fs::remove_file(&log);
     let serving = Serving::start(&path(here, "world.toml"), DNS, SMTP_PORT, Some(&log));
     let ours = ["list.txt", "--dns", DNS, "--smtp-port", SMTP_PORT, "--max-wait", max_wait];
     let program: Vec<&str> =

@@ -342,10 +342,12 @@ impl Inquiry {
         u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(u32::from(self.explores()))
     }
 
-    /// Nothing is left to ask, should those who were asked be accepted or refused in clear words.
-    pub fn has_asked_all(&self) -> bool {
+    /// Nothing will be left to ask but what [`Inquiry::asks`] would give out now, should those who were asked be accepted or
+    /// refused in clear words.
+    pub fn keeps_nothing_back(&self) -> bool {
         let has_control = matches!(self.here.made_up_state, Control::Flying | Control::Settled);
-        self.ready.is_empty() && self.undecided.is_empty() && (has_control || self.is_proven())
+        let holds_listed = self.explores() && !self.ready.is_empty();
+        !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be

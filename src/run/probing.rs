@@ -115,10 +115,12 @@ pub async fn ask(
                     run.hear(session, event);
                 }
             }
-            // A lookup that failed inside leaves its rows unasked; they are written all the same.
-            Some(looked_up) = run.lookups.join_next() => if let Ok((key, domain, route)) = looked_up {
-                run.looked_up(key, &domain, route)?;
-            },
+            Some(looked_up) = run.lookups.join_next() => {
+                run.looked_up(looked_up)?;
+                while let Some(looked_up) = run.lookups.try_join_next() {
+                    run.looked_up(looked_up)?;
+                }
+            }
             Some(over) = run.calls.next_over() => match over {
                 Ok((_, dialogue)) => run.outcome.dialogues.extend(dialogue),
                 Err(fault) => run.lost(fault.id()),

@@ -158,5 +158,5 @@ fn in_a_hurry_the_made_up_name_goes_along_with_the_only_address() {
     assert_eq!(inquiry.demand(true), 2);
     let asked = inquiry.asks(at(MINUTE), 10, true, &mut Rng::with_seed(1));
     assert!(matches!(asked[..], [(Who::Listed(0), _), (Who::MadeUp, _)]));
-    assert!(inquiry.has_asked_all());
+    assert!(inquiry.keeps_nothing_back());
 }

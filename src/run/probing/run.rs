@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{self, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 
 use super::calls::Calls;
 use super::outcome::Outcome;
@@ -143,11 +143,15 @@ impl<'a> Run<'a> {
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
 
-    pub(super) fn looked_up(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
+    /// Takes what a lookup found. One that failed inside leaves its rows unasked; they are written all the same.
+    pub(super) fn looked_up(&mut self, found: Result<(Key, Domain, Route), JoinError>) -> Result<(), Error> {
+        let Ok((key, domain, route)) = found else {
+            return Ok(());
+        };
         tracing::debug!(event = "routed", %domain, ?route);
         self.outcome.asked.untold += u64::from(matches!(route, Route::Failed(_)));
-        self.state.write_route(self.begun.id, domain, &route, self.job.network.clock.now().wall)?;
-        self.routed(key, domain, route)
+        self.state.write_route(self.begun.id, &domain, &route, self.job.network.clock.now().wall)?;
+        self.routed(key, &domain, route)
     }
 
     fn routed(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {

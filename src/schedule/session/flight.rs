@@ -117,7 +117,7 @@ impl Scheduler {
         let inquiries = session.flying.iter().filter_map(|asked| self.courses[asked.course].as_ref());
         let others = u32::try_from(self.doors[door_id].idle.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let they_take = others.saturating_mul(most);
-        inquiries.map(|course| &course.inquiry).all(Inquiry::has_asked_all)
+        inquiries.map(|course| &course.inquiry).all(Inquiry::keeps_nothing_back)
             && self.demand(door_id, they_take.saturating_add(1), false) <= they_take
     }
 

@@ -116,7 +116,10 @@ fn compare() {
 fn single_rows(responder: &Responder, dns_port: &str, open_files: u32) {
     const ROWS: usize = 100_000;
     let folder = tempfile::tempdir().unwrap();
-    let list: String = (0..ROWS).map(|row| format!("live@d{row}.example\n")).collect();
+    let mut list = String::new();
+    for row in 0..ROWS {
+        writeln!(list, "live@d{row}.example").unwrap();
+    }
     std::fs::write(folder.path().join("list.txt"), list).unwrap();
     let limited = format!("ulimit -n {open_files}; exec \"$@\"");
     let begun = cpu::of_ended_children_s();
@@ -372,7 +375,7 @@ thread_local! {
 /// The program's session, and what each reply means.
 async fn session(to: SocketAddr, each: usize) -> usize {
     let (orders, taken) = mpsc::channel(1);
-    let addresses = PREPARED.addresses.iter().cloned().take(each);
+    let addresses = PREPARED.addresses.iter().take(each).cloned();
     let recipients = (0..).zip(addresses).map(|(id, address)| Ask { id: AskId(id), address }).collect();
     orders
         .try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }))

@@ -323,6 +323,11 @@ impl Inquiry {
         self.flying > 0
     }
 
+    /// An acceptance waits for a proof.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted > 0
+    }
+
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
     pub fn demand(&self) -> u32 {
         if self.explores() { 1 } else { u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1) }

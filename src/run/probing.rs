@@ -275,15 +275,19 @@ impl<'a> Run<'a> {
                 scheduler.spent(place, &operator, ago, unknown);
             }
         }
+        for (operator, tally) in state.tallies(begun.id)? {
+            scheduler.tallied(&operator, tally);
+        }
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
+        let feed = Feed::of(begun, fresh, job.max_wait, egresses.clone());
         Ok(Run {
             job,
             state,
             begun,
             fresh,
             egresses,
-            feed: Feed::of(begun, fresh, job.max_wait),
+            feed,
             replies: RecentReplies::of(job.policy),
             scheduler,
             held: HashMap::new(),

@@ -139,7 +139,6 @@ impl Scheduler {
             && !session.doubts.is_empty()
             && session.may_close()
             && session.spoilt.is_none()
-            && self.stopping.is_none()
             && self.lanes[lane_id].paused.is_none()
             && self.lanes[lane_id].unknown_left(now.elapsed) > 0;
         let domain = self.doors[session.door].told_apart.clone().filter(|_| may);

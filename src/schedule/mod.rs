@@ -205,6 +205,8 @@ pub struct Scheduler {
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
     /// What operators answered in the part of the run that was before, by their keys.
     tallied: HashMap<Arc<str>, Tally>,
+    /// No more orders will come.
+    has_all_orders: bool,
     census: Census,
 }
 
@@ -233,6 +235,7 @@ impl Scheduler {
             starved: VecDeque::new(),
             earlier: HashMap::new(),
             tallied: HashMap::new(),
+            has_all_orders: false,
             census: Census::default(),
         }
     }
@@ -294,6 +297,11 @@ impl Scheduler {
         self.run_lanes();
     }
 
+    /// No more orders will come: sessions need not be kept for them.
+    pub fn has_all_orders(&mut self) {
+        self.has_all_orders = true;
+    }
+
     fn take_on(
         &mut self,
         egress: usize,
@@ -317,6 +325,7 @@ impl Scheduler {
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
+            made_up_along: control::goes_along(listed.len(), first.provider.proof),
             proof: first.provider.proof,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();

@@ -57,21 +57,23 @@ pub fn shown(said: &Said) -> Shown {
     }
 }
 
-/// Should a made-up name be asked before the first of so many listed addresses? Asked first, it was in vain where the
-/// listed ones alone would have shown that not everybody is accepted, and used up one of the refusals that a session
-/// may have, which is as dear again; asked later, each catch-all domain costs one probe more. With `a` their share and
-/// `c` the chance that a control is needed, first is cheaper iff `a > 2 (1 - a) (1 - c)`.
-pub fn goes_first(catch_all_share: f64, listed: usize) -> bool {
+/// How many listed addresses of a domain are asked about before a made-up one, as long as they are accepted.
+///
+/// Each more may be refused and spare the control; but where any name is accepted it was asked in vain. With `a` the share of
+/// such domains at the operator and `v` that of unknown mailboxes, the odds of such a domain after `j` acceptances are
+/// `a / (1 - a) / (1 - v)^j`. The made-up name comes once they are above `v`; for `j = 0` that is `a (1 + v) > v`. It would
+/// come too early where refusals are dear: a session bears few of them, and where a host may discard what it accepts after
+/// one ([`crate::policy::Provider::may_discard`]), each may need a control of its own.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "beyond either end it means that end")]
+pub fn listed_first(catch_all_share: f64, may_discard: bool) -> u32 {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
-    let known = 1.0 - UNKNOWN_SHARE;
-    let listed = i32::try_from(listed).unwrap_or(i32::MAX);
-    // A control is needed where somebody is accepted and fewer than two are refused.
-    let needed = match listed {
-        0 | 1 => known.powi(listed),
-        _ => known.powi(listed) + f64::from(listed) * UNKNOWN_SHARE * known.powi(listed - 1),
-    };
-    catch_all_share > 2.0 * (1.0 - catch_all_share) * (1.0 - needed)
+    /// What a refusal costs beyond its question, in questions.
+    const REFUSAL: f64 = 0.4;
+    let spared = UNKNOWN_SHARE * (1.0 + REFUSAL + f64::from(u8::from(may_discard)));
+    let odds = catch_all_share / (1.0 - catch_all_share);
+    let first = (spared / odds).ln() / -(1.0 - UNKNOWN_SHARE).ln();
+    first.ceil().max(0.0) as u32
 }
 
 #[cfg(test)]
@@ -90,9 +92,11 @@ mod tests {
     }
 
     #[test]
-    fn made_up_goes_first_only_where_catch_all_is_likely() {
-        assert!(!goes_first(0.0, 1) && !goes_first(0.15, 1) && !goes_first(0.0, 1000));
-        assert!(goes_first(0.2, 1) && goes_first(0.1, 2));
-        assert!(!goes_first(0.2, 50), "so many show it by themselves");
+    fn the_likelier_a_domain_accepts_any_name_the_earlier_a_made_up_one_is_asked() {
+        for (share, may_discard, first) in
+            [(0.0, false, u32::MAX), (0.1, false, 4), (0.12, false, 2), (0.2, false, 0), (1.0, false, 0), (0.15, true, 4)]
+        {
+            assert_eq!(listed_first(share, may_discard), first, "{share} {may_discard}");
+        }
     }
 }

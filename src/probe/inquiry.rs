@@ -67,8 +67,8 @@ pub enum Next {
 /// What the operator's data say about a domain's exchanger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// Ask a made-up name before the first listed one.
-    pub made_up_first: bool,
+    /// Listed addresses that are asked about before a made-up one, should they be accepted.
+    pub listed_first: u32,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
@@ -227,7 +227,7 @@ impl Inquiry {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
-        if self.wants_made_up(now) && !self.made_up_comes_last() {
+        if self.wants_made_up(now) {
             if self.here.made_up.is_none() {
                 self.here.made_up = control::made_up(&self.domain, random);
             }
@@ -237,10 +237,9 @@ impl Inquiry {
             }
             self.here.made_up_state = Control::Settled;
         }
-        if self.explores() && self.flying > 0 {
-            return None;
-        }
-        if let Some(place) = self.ready.pop_front() {
+        if self.askable() > 0
+            && let Some(place) = self.ready.pop_front()
+        {
             return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
         }
         if self.wants_positive() {
@@ -254,35 +253,46 @@ impl Inquiry {
         None
     }
 
-    /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
-    /// others need no question. Where answers are put off there is nothing to learn by waiting.
-    fn explores(&self) -> bool {
-        !self.is_proven() && self.here.made_up_state != Control::Settled && self.here.transient_answers == 0
+    /// How many listed addresses may be asked about now. Until it is known whether the domain accepts any name, a few: at
+    /// one that does, the others need no question. Who clearly refused somebody hardly does, and where answers are put off
+    /// there is nothing to learn by waiting.
+    fn askable(&self) -> usize {
+        let is_known = self.is_proven() || self.here.made_up_state == Control::Settled;
+        if is_known || self.here.clear_refusals > 0 || self.here.transient_answers > 0 {
+            return self.ready.len();
+        }
+        let few = self.expectation.listed_first.saturating_sub(self.here.accepted).max(1);
+        self.ready.len().min(few.saturating_sub(self.flying) as usize)
     }
 
     fn is_proven(&self) -> bool {
         matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= self.expectation.proof
     }
 
-    /// Refused after the others were accepted, the made-up name shows at once that the host did not accept just anybody.
-    fn made_up_comes_last(&self) -> bool {
-        /// More than this would only put the proof off.
-        const FEW: usize = 10;
-        matches!(self.here.made_up_state, Control::Waiting(_)) && (1..FEW).contains(&self.ready.len())
-    }
-
     fn wants_made_up(&self, now: Moment) -> bool {
-        // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-        let wanted = self.here.accepted > 0
-            || self.here.transient_answers > 0
-            || self.here.put_off.is_some()
-            || self.expectation.made_up_first;
-        let may = match self.here.made_up_state {
-            Control::Unasked => true,
-            Control::Waiting(due) => due <= now.elapsed,
-            Control::Flying | Control::Settled => false,
+        /// Of so many listed addresses that were put off, most were likely accepted since; then the proof can't wait.
+        const MANY: usize = 10;
+        let has_landed = self.flying == 0 && self.ready.is_empty();
+        let is_put_off = self.here.transient_answers > 0 || self.here.put_off.is_some();
+        let is_wanted = match self.here.made_up_state {
+            // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
+            Control::Unasked if is_put_off => true,
+            Control::Unasked if self.expectation.listed_first == 0 => true,
+            // Before that, those listed first may show by themselves that not everybody is accepted.
+            Control::Unasked => {
+                let are_accepted = self.here.clear_refusals == 0
+                    && self.here.accepted >= self.expectation.listed_first
+                    && self.flying == 0;
+                self.here.accepted > 0 && (has_landed || are_accepted)
+            }
+            // Refused after the others were accepted, it shows at once that the host did not accept just anybody.
+            Control::Waiting(due) if due <= now.elapsed => {
+                let is_needed = self.here.accepted > 0 || !self.waiting.is_empty();
+                self.ready.len() >= MANY || (has_landed && is_needed)
+            }
+            Control::Waiting(_) | Control::Flying | Control::Settled => false,
         };
-        wanted && may && !self.is_proven()
+        is_wanted && !self.is_proven()
     }
 
     /// Undecided refusals need somebody who is accepted after them. A host that turned against us refuses everybody, also
@@ -325,7 +335,7 @@ impl Inquiry {
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
     pub fn demand(&self) -> u32 {
-        if self.explores() { 1 } else { u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1) }
+        u32::try_from(self.askable()).unwrap_or(u32::MAX).max(1)
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
@@ -381,8 +391,6 @@ impl Inquiry {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
-        let must_wait = self.explores() && self.flying > 0;
-        let listed = !self.ready.is_empty() && !must_wait;
-        self.wants_made_up(now) || listed || self.wants_positive()
+        self.wants_made_up(now) || self.askable() > 0 || self.wants_positive()
     }
 }

@@ -164,6 +164,9 @@ pub async fn ask(
     let mut sessions: JoinSet<Dialogue> = JoinSet::new();
     loop {
         run.look_up(&mut lookups)?;
+        if lookups.is_empty() && run.feed.is_idle() {
+            run.scheduler.all_ordered(job.network.clock.now());
+        }
         run.act(&tell, &mut sessions)?;
         let is_idle = lookups.is_empty() && run.scheduler.is_idle() && sessions.is_empty();
         if is_idle && (run.stopped || run.feed.is_idle()) {
@@ -342,8 +345,11 @@ impl<'a> Run<'a> {
         if self.stopped {
             return Ok(());
         }
-        let lane =
-            if self.job.dns_only { None } else { self.feed.routed(key, domain, route, &self.job.policy) };
+        let lane = if self.job.dns_only {
+            None
+        } else {
+            self.feed.routed((key, domain), route, self.state, &self.job.policy)?
+        };
         if let Some(lane) = lane {
             return self.fill(&lane);
         }

@@ -11,7 +11,7 @@
 //!
 //! Here is what comes in and goes out; `operator` chooses the lane, `course` brings a domain to its next step, `dispatch`
 //! starts what may start, `session` hears answers, `trouble` draws the consequences of refusals, `vouching` holds refusals
-//! back until they can be believed, `census` tells our trouble from theirs.
+//! back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
 
 mod census;
 mod course;
@@ -22,6 +22,7 @@ pub mod lane;
 mod operator;
 pub mod pace;
 mod queue;
+mod retire;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -52,9 +53,10 @@ use lane::Lane;
 use operator::Operator;
 use pace::RunClock;
 use queue::Queue;
+use retire::Free;
 use session::Session;
 pub use session::{Heard, meant};
-pub use waiting::Waiting;
+pub use waiting::{Part, Waiting};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -171,6 +173,7 @@ enum Timer {
     Lane(LaneId),
     Course(CourseId),
     Linger(SessionId),
+    Retire(OperatorId),
 }
 
 /// The scheduler.
@@ -189,6 +192,7 @@ pub struct Scheduler {
     /// Courses that are not settled.
     open_courses: usize,
     free_courses: Vec<CourseId>,
+    free: Free,
     sessions: HashMap<SessionId, Session>,
     /// Those that are idle, the oldest first.
     idle: BTreeSet<SessionId>,
@@ -197,9 +201,12 @@ pub struct Scheduler {
     timers: BTreeSet<(Duration, Timer)>,
     actions: VecDeque<Action>,
     stopping: Option<Unprobed>,
+    /// No more orders will come.
+    all_ordered: bool,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
-    /// Unknown recipients of earlier runs, by operator: the egress, and when each will be a day ago.
+    /// Unknown recipients asked about over lanes that are not there, by operator: the egress, and when each will be a day
+    /// ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
     census: Census,
 }
@@ -219,6 +226,7 @@ impl Scheduler {
             courses: Vec::new(),
             open_courses: 0,
             free_courses: Vec::new(),
+            free: Free::default(),
             sessions: HashMap::new(),
             idle: BTreeSet::new(),
             next_session: 0,
@@ -226,6 +234,7 @@ impl Scheduler {
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             stopping: None,
+            all_ordered: false,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
             census: Census::default(),
@@ -304,11 +313,11 @@ impl Scheduler {
         };
         let home = *lane;
         self.lanes[home].backlog += listed.len();
-        let share = first.provider.catch_all_share;
-        let expectation = Expectation {
-            made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
-            proof: first.provider.proof,
-        };
+        for (_, lane) in &stops {
+            self.lanes[*lane].courses += 1;
+        }
+        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
+        let expectation = Expectation { listed_first: control::listed_first(catch_all_share, may_discard), proof };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
@@ -323,6 +332,15 @@ impl Scheduler {
             self.courses.len() - 1
         };
         self.go_on(id);
+    }
+
+    /// No more orders will come: nobody needs to wait for company.
+    pub fn all_ordered(&mut self, now: Moment) {
+        self.set_time(now);
+        if !std::mem::replace(&mut self.all_ordered, true) {
+            self.prove_idle();
+            self.run_lanes();
+        }
     }
 
     /// Tells what happened on a session.
@@ -341,6 +359,7 @@ impl Scheduler {
                 Timer::Lane(lane) => self.run_lane(lane),
                 Timer::Course(course) => self.go_on(course),
                 Timer::Linger(session) => self.stop_lingering(session),
+                Timer::Retire(operator) => self.retire(operator),
             }
         }
         self.run_lanes();

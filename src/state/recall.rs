@@ -16,7 +16,7 @@ use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::replies::{Context, RecentReplies};
 use crate::probe::Who;
-use crate::reason::Finding;
+use crate::reason::{Cause, Finding};
 use crate::route::Route;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::{
@@ -133,6 +133,21 @@ impl<D: Borrow<Connection>> Recall<D> {
         };
         let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(time));
         Ok(Some(Settled { run, inquired, reason: row.get(7)?, checked: moment(8)?, expires: moment(9)? }))
+    }
+
+    /// Was this address found deliverable after that time?
+    pub fn was_deliverable(
+        &self,
+        domain: Key,
+        address: &Address,
+        since: SystemTime,
+    ) -> Result<bool, StateError> {
+        let db: &Connection = self.db.borrow();
+        let mut find = db.prepare_cached(
+            "SELECT 1 FROM settled WHERE domain = ? AND local = ? AND reason = ? AND checked >= ?",
+        )?;
+        let accepted = Cause::Accepted.word();
+        Ok(find.exists(params![domain, address.local(), accepted, super::millis(since)])?)
     }
 
     /// What servers said in a run about a listed address, oldest first.

@@ -37,6 +37,7 @@ impl Scheduler {
             self.go_on(course);
         }
         self.wake_lane(lane_id);
+        self.may_retire(lane_id);
     }
 
     /// Hands unanswered questions back. True when the oldest of them was given up because it ended a session again.

@@ -12,11 +12,12 @@ impl Scheduler {
         };
         session.idle_since = now;
         let door = session.door;
+        let is_last = self.all_ordered && self.doors[door].courses.is_empty();
         let has_doubts = !session.doubts.is_empty();
         let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
         if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
             self.leave(id);
-        } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id)) {
+        } else if !(has_doubts && is_last && self.close(id)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
@@ -43,6 +44,20 @@ impl Scheduler {
             let again = if until > now { until } else { now + LINGER };
             self.timers.insert((again, Timer::Linger(id)));
         } else {
+            self.leave(id);
+        }
+    }
+
+    /// No more orders come: idle sessions need not wait for a refusal that proves what they accepted.
+    pub(in crate::schedule) fn prove_idle(&mut self) {
+        let has_doubts = |id: &SessionId| {
+            let session = self.sessions.get(id);
+            session.is_some_and(|session| {
+                !session.doubts.is_empty() && self.doors[session.door].courses.is_empty()
+            })
+        };
+        let idle: Vec<SessionId> = self.idle.iter().copied().filter(has_doubts).collect();
+        for id in idle {
             self.leave(id);
         }
     }

@@ -62,15 +62,19 @@ pub fn shown(said: &Said) -> Shown {
 /// Each more may be refused and spare the control; but where any name is accepted it was asked in vain. With `a` the share of
 /// such domains at the operator and `v` that of unknown mailboxes, the odds of such a domain after `j` acceptances are
 /// `a / (1 - a) / (1 - v)^j`. The made-up name comes once they are above `v`; for `j = 0` that is `a (1 + v) > v`. It would
-/// come too early where refusals are dear: a session bears few of them, and where a host may discard what it accepts after
-/// one ([`crate::policy::Provider::may_discard`]), each may need a control of its own.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "beyond either end it means that end")]
-pub fn listed_first(catch_all_share: f64, may_discard: bool) -> u32 {
+/// come too early where refusals are dear: a session bears few of them, and where an acceptance after one needs a proof of
+/// its own, because the host may discard what it accepts ([`crate::policy::Provider::may_discard`]), they are dearer still.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "beyond either end it means that end"
+)]
+pub fn listed_first(catch_all_share: f64, needs_proof: bool) -> u32 {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
     /// What a refusal costs beyond its question, in questions.
     const REFUSAL: f64 = 0.4;
-    let spared = UNKNOWN_SHARE * (1.0 + REFUSAL + f64::from(u8::from(may_discard)));
+    let spared = UNKNOWN_SHARE * (1.0 + REFUSAL + f64::from(u8::from(needs_proof)));
     let odds = catch_all_share / (1.0 - catch_all_share);
     let first = (spared / odds).ln() / -(1.0 - UNKNOWN_SHARE).ln();
     first.ceil().max(0.0) as u32
@@ -93,10 +97,15 @@ mod tests {
 
     #[test]
     fn the_likelier_a_domain_accepts_any_name_the_earlier_a_made_up_one_is_asked() {
-        for (share, may_discard, first) in
-            [(0.0, false, u32::MAX), (0.1, false, 4), (0.12, false, 2), (0.2, false, 0), (1.0, false, 0), (0.15, true, 4)]
-        {
-            assert_eq!(listed_first(share, may_discard), first, "{share} {may_discard}");
+        for (share, needs_proof, first) in [
+            (0.0, false, u32::MAX),
+            (0.1, false, 4),
+            (0.12, false, 2),
+            (0.2, false, 0),
+            (1.0, false, 0),
+            (0.15, true, 4),
+        ] {
+            assert_eq!(listed_first(share, needs_proof), first, "{share} {needs_proof}");
         }
     }
 }

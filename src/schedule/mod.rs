@@ -68,7 +68,7 @@ type LaneId = usize;
 type OperatorId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
 /// Addresses of one domain that are worth a connection of their own from another egress.
@@ -313,15 +313,18 @@ impl Scheduler {
         };
         let home = *lane;
         self.lanes[home].backlog += listed.len();
-        for (_, lane) in &stops {
-            self.lanes[*lane].courses += 1;
-        }
         let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
-        let expectation = Expectation { listed_first: control::listed_first(catch_all_share, may_discard), proof };
+        // In company the next refusal mostly proves what was accepted after the last one.
+        let needs_proof = may_discard && self.lanes[home].courses == 0;
+        let listed_first = control::listed_first(catch_all_share, needs_proof);
+        let expectation = Expectation { listed_first, proof };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
         let was_told = inquiry.is_decided();
+        for (_, lane) in &stops {
+            self.lanes[*lane].courses += 1;
+        }
         let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {

@@ -73,7 +73,8 @@ impl Scheduler {
     /// Does nobody need this lane, and was nothing learnt there?
     fn is_forgettable(&self, id: LaneId) -> bool {
         let (lane, now) = (&self.lanes[id], self.now.elapsed);
-        let are_doors_new = || lane.doors.values().all(|&door| self.doors[door].is_as_new(lane.provider.tls, now));
+        let are_doors_new =
+            || lane.doors.values().all(|&door| self.doors[door].is_as_new(lane.provider.tls, now));
         lane.is_quiet() && lane.is_as_new(self.limits.thresholds, now) && are_doors_new()
     }
 }

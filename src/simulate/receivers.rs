@@ -238,7 +238,15 @@ impl Receivers {
         counter.open += 1;
         self.violations.open += u64::from(counter.open > limits.open);
         self.loads[host as usize].connections += 1;
-        Call { host, egress, began: now, transactions: 0, asked: 0, refused: 0, controls: Controls::default() }
+        Call {
+            host,
+            egress,
+            began: now,
+            transactions: 0,
+            asked: 0,
+            refused: 0,
+            controls: Controls::default(),
+        }
     }
 
     /// A transaction is answered; one answer for each recipient.

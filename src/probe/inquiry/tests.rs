@@ -30,7 +30,7 @@ fn host() -> Domain {
 }
 
 fn inquiry(listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
-    let expectation = Expectation { made_up_first: false, proof: 2 };
+    let expectation = Expectation { listed_first: 1, proof: 2 };
     let patience = Patience { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
     Inquiry::new(domain, [host()], listed, known, expectation, patience, now)
@@ -92,11 +92,13 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
     let mut second = inquiry(vec![Listed { earlier, ..listed(&["ann"]).remove(0) }], known, now);
     assert_eq!(second.next(now), Next::Wait(3 * MINUTE));
     let later = Moment { elapsed: 3 * MINUTE, wall: now.wall + 3 * MINUTE };
-    assert_eq!(second.next(later), Next::Ask);
-    let asked = second.asks(later, 10, &mut Rng::with_seed(2));
-    assert!(asked.iter().any(|(who, address)| *who == Who::MadeUp && Some(address) == name.as_ref()));
-    for (who, _) in asked {
-        second.heard(who, said(honest(who)), later);
+    // The control comes last, where somebody was accepted.
+    for expected in [Who::Listed(0), Who::MadeUp] {
+        assert_eq!(second.next(later), Next::Ask);
+        let asked = second.asks(later, 10, &mut Rng::with_seed(2));
+        let [(who, address)] = &asked[..] else { panic!("{asked:?}") };
+        assert!(*who == expected && (expected != Who::MadeUp || Some(address) == name.as_ref()));
+        second.heard(*who, said(honest(*who)), later);
     }
     let (_, settled) = second.settle(None);
     assert_eq!(settled[0].1.attempts.len(), 2, "what was said before comes out again");
@@ -134,4 +136,35 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(0)], "the made-up one");
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(1)]);
     assert_eq!(inquiry.settle(None).1.len(), 1);
+}
+
+/// With so many listed addresses before the made-up one.
+fn inquiry_with(names: &[&str], listed_first: u32, proof: u32) -> Inquiry {
+    let expectation = Expectation { listed_first, proof };
+    let patience = Patience { max_wait: 30 * MINUTE };
+    let domain = Domain::parse("acme.example").unwrap();
+    Inquiry::new(domain, [host()], listed(names), Known::default(), expectation, patience, at(MINUTE))
+}
+
+#[test]
+fn a_made_up_name_is_asked_only_where_the_listed_ones_show_nothing() {
+    let names = ["ann", "bob", "cleo", "dora"];
+    let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(Who::Listed);
+    for (listed_first, proof, unknown, asked) in [
+        // Of two accepted ones nothing is known yet, so the control is next.
+        (2, 1, vec![], vec![ann, bob, Who::MadeUp, cleo, dora]),
+        // Who refused a listed one does not accept just anybody.
+        (2, 1, vec![bob], vec![ann, bob, cleo, dora]),
+        // One refusal proves nothing here, but makes it unlikely that everybody is accepted.
+        (2, 2, vec![bob], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (2, 2, vec![bob, dora], vec![ann, bob, cleo, dora]),
+        // Nobody was accepted, so there is nothing to prove.
+        (2, 9, vec![ann, bob, cleo, dora], vec![ann, bob, cleo, dora]),
+        (0, 1, vec![], vec![Who::MadeUp, ann, bob, cleo, dora]),
+        (u32::MAX, 1, vec![], vec![ann, bob, cleo, dora, Who::MadeUp]),
+    ] {
+        let mut inquiry = inquiry_with(&names, listed_first, proof);
+        let words = |who| if unknown.contains(&who) { UNKNOWN } else { honest(who) };
+        assert_eq!(answer(&mut inquiry, at(MINUTE), words), asked, "{listed_first} {proof} {unknown:?}");
+    }
 }

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use memchr::{memchr, memrchr};
 
 use super::column::{self, Sample, looks_like_address};
+use super::columns;
 use super::json;
 use super::record::{Marks, Wanted};
 use super::scan::{Scanned, Scanner};
@@ -251,6 +252,10 @@ fn filled_width(row: &[String]) -> usize {
 /// True when the first row names an address column, or when it looks like names above cells that look like values.
 /// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
 fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
+    // Nobody's row has the names of our columns side by side.
+    if columns::earlier(first).is_some() {
+        return true;
+    }
     if first.iter().any(|cell| cell.contains('@')) {
         return false;
     }

@@ -57,27 +57,37 @@ pub fn shown(said: &Said) -> Shown {
     }
 }
 
-/// How many listed addresses of a domain are asked about before a made-up one, as long as they are accepted.
+/// When a made-up name is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Before any listed address: a domain that accepts any name costs one question.
+    First,
+    /// After the first listed address that is accepted: such a domain costs two.
+    Second,
+    /// After all of them, if none was refused: there should be no such domain.
+    Last,
+}
+
+/// When a made-up name is asked about at an operator, by the share of its domains that accept any name.
 ///
-/// Each more may be refused and spare the control; but where any name is accepted it was asked in vain. With `a` the share of
-/// such domains at the operator and `v` that of unknown mailboxes, the odds of such a domain after `j` acceptances are
-/// `a / (1 - a) / (1 - v)^j`. The made-up name comes once they are above `v`; for `j = 0` that is `a (1 + v) > v`. It would
-/// come too early where refusals are dear: a session bears few of them, and where an acceptance after one needs a proof of
-/// its own, because the host may discard what it accepts ([`crate::policy::Provider::may_discard`]), they are dearer still.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "beyond either end it means that end"
-)]
-pub fn listed_first(catch_all_share: f64, needs_proof: bool) -> u32 {
+/// Asked first, it was in vain where the listed address is refused, which shows as much; asked second, the listed one was
+/// in vain where any name is accepted. With `a` the share of such domains and `v` that of unknown mailboxes, first costs
+/// fewer questions iff `a (1 + v) > v`, which is `a / (1 - a) > v`. But a refusal costs more than its question: a session
+/// bears few of them, and an acceptance after one may need a proof of its own, because the host may discard what it accepts
+/// ([`crate::policy::Provider::may_discard`]).
+pub fn turn(catch_all_share: f64, needs_proof: bool) -> Turn {
     /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
     const UNKNOWN_SHARE: f64 = 0.12;
     /// What a refusal costs beyond its question, in questions.
     const REFUSAL: f64 = 0.4;
-    let spared = UNKNOWN_SHARE * (1.0 + REFUSAL + f64::from(u8::from(needs_proof)));
-    let odds = catch_all_share / (1.0 - catch_all_share);
-    let first = (spared / odds).ln() / -(1.0 - UNKNOWN_SHARE).ln();
-    first.ceil().max(0.0) as u32
+    let refused = 1.0 + REFUSAL + f64::from(u8::from(needs_proof));
+    if catch_all_share <= 0.0 {
+        Turn::Last
+    } else if catch_all_share / (1.0 - catch_all_share) > UNKNOWN_SHARE * refused {
+        Turn::First
+    } else {
+        Turn::Second
+    }
 }
 
 #[cfg(test)]
@@ -97,15 +107,15 @@ mod tests {
 
     #[test]
     fn the_likelier_a_domain_accepts_any_name_the_earlier_a_made_up_one_is_asked() {
-        for (share, needs_proof, first) in [
-            (0.0, false, u32::MAX),
-            (0.1, false, 4),
-            (0.12, false, 2),
-            (0.2, false, 0),
-            (1.0, false, 0),
-            (0.15, true, 4),
+        for (share, needs_proof, expected) in [
+            (0.0, false, Turn::Last),
+            (0.12, false, Turn::Second),
+            (0.15, true, Turn::Second),
+            (0.15, false, Turn::First),
+            (0.3, true, Turn::First),
+            (1.0, false, Turn::First),
         ] {
-            assert_eq!(listed_first(share, needs_proof), first, "{share} {needs_proof}");
+            assert_eq!(turn(share, needs_proof), expected, "{share} {needs_proof}");
         }
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
-use super::control;
+use super::control::{self, Turn};
 use super::known::{Known, Listed};
 use super::patience::Patience;
 use crate::address::{Address, Domain};
@@ -67,8 +67,8 @@ pub enum Next {
 /// What the operator's data say about a domain's exchanger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// Listed addresses that are asked about before a made-up one, should they be accepted.
-    pub listed_first: u32,
+    /// When a made-up name is asked about.
+    pub made_up: Turn,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
@@ -253,16 +253,20 @@ impl Inquiry {
         None
     }
 
-    /// How many listed addresses may be asked about now. Until it is known whether the domain accepts any name, a few: at
-    /// one that does, the others need no question. Who clearly refused somebody hardly does, and where answers are put off
-    /// there is nothing to learn by waiting.
+    /// How many listed addresses may be asked about now. Until it is known whether the domain accepts any name, one after
+    /// the other: at one that does, the others need no question. Where answers are put off there is nothing to learn by
+    /// waiting.
     fn askable(&self) -> usize {
         let is_known = self.is_proven() || self.here.made_up_state == Control::Settled;
-        if is_known || self.here.clear_refusals > 0 || self.here.transient_answers > 0 {
+        if is_known || self.tells_apart() || self.here.transient_answers > 0 {
             return self.ready.len();
         }
-        let few = self.expectation.listed_first.saturating_sub(self.here.accepted).max(1);
-        self.ready.len().min(few.saturating_sub(self.flying) as usize)
+        self.ready.len().min(usize::from(self.flying == 0))
+    }
+
+    /// Is it unlikely that the domain accepts any name?
+    fn tells_apart(&self) -> bool {
+        self.here.clear_refusals > 0 || self.expectation.made_up == Turn::Last
     }
 
     fn is_proven(&self) -> bool {
@@ -276,19 +280,14 @@ impl Inquiry {
         let is_put_off = self.here.transient_answers > 0 || self.here.put_off.is_some();
         let is_wanted = match self.here.made_up_state {
             // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-            Control::Unasked if is_put_off => true,
-            Control::Unasked if self.expectation.listed_first == 0 => true,
-            // Before that, those listed first may show by themselves that not everybody is accepted.
+            Control::Unasked if is_put_off || self.expectation.made_up == Turn::First => true,
+            // Where somebody was refused the others may show as well as it that not everybody is accepted.
             Control::Unasked => {
-                let are_accepted = self.here.clear_refusals == 0
-                    && self.here.accepted >= self.expectation.listed_first
-                    && self.flying == 0;
-                self.here.accepted > 0 && (has_landed || are_accepted)
+                self.here.accepted > 0 && self.flying == 0 && (has_landed || !self.tells_apart())
             }
             // Refused after the others were accepted, it shows at once that the host did not accept just anybody.
             Control::Waiting(due) if due <= now.elapsed => {
-                let is_needed = self.here.accepted > 0 || !self.waiting.is_empty();
-                self.ready.len() >= MANY || (has_landed && is_needed)
+                self.ready.len() + self.waiting.len() >= MANY || (has_landed && self.here.accepted > 0)
             }
             Control::Waiting(_) | Control::Flying | Control::Settled => false,
         };
@@ -370,6 +369,7 @@ impl Inquiry {
         let mut due = self.waiting.first().map(|(at, _)| *at);
         if let Control::Waiting(at) = self.here.made_up_state
             && at > now.elapsed
+            && self.here.accepted > 0
             && !self.is_proven()
         {
             due = Some(due.map_or(at, |due| due.min(at)));

@@ -316,8 +316,7 @@ impl Scheduler {
         let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
         // In company the next refusal mostly proves what was accepted after the last one.
         let needs_proof = may_discard && self.lanes[home].courses == 0;
-        let listed_first = control::listed_first(catch_all_share, needs_proof);
-        let expectation = Expectation { listed_first, proof };
+        let expectation = Expectation { made_up: control::turn(catch_all_share, needs_proof), proof };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);

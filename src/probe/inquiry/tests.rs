@@ -30,7 +30,7 @@ fn host() -> Domain {
 }
 
 fn inquiry(listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
-    let expectation = Expectation { listed_first: 1, proof: 2 };
+    let expectation = Expectation { made_up: Turn::Second, proof: 2 };
     let patience = Patience { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
     Inquiry::new(domain, [host()], listed, known, expectation, patience, now)
@@ -138,33 +138,30 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     assert_eq!(inquiry.settle(None).1.len(), 1);
 }
 
-/// With so many listed addresses before the made-up one.
-fn inquiry_with(names: &[&str], listed_first: u32, proof: u32) -> Inquiry {
-    let expectation = Expectation { listed_first, proof };
-    let patience = Patience { max_wait: 30 * MINUTE };
-    let domain = Domain::parse("acme.example").unwrap();
-    Inquiry::new(domain, [host()], listed(names), Known::default(), expectation, patience, at(MINUTE))
-}
-
 #[test]
 fn a_made_up_name_is_asked_only_where_the_listed_ones_show_nothing() {
     let names = ["ann", "bob", "cleo", "dora"];
     let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(Who::Listed);
-    for (listed_first, proof, unknown, asked) in [
-        // Of two accepted ones nothing is known yet, so the control is next.
-        (2, 1, vec![], vec![ann, bob, Who::MadeUp, cleo, dora]),
-        // Who refused a listed one does not accept just anybody.
-        (2, 1, vec![bob], vec![ann, bob, cleo, dora]),
-        // One refusal proves nothing here, but makes it unlikely that everybody is accepted.
-        (2, 2, vec![bob], vec![ann, bob, cleo, dora, Who::MadeUp]),
-        (2, 2, vec![bob, dora], vec![ann, bob, cleo, dora]),
+    for (made_up, proof, unknown, asked) in [
+        // Who accepted one may accept anybody.
+        (Turn::Second, 1, vec![], vec![ann, Who::MadeUp, bob, cleo, dora]),
+        // Who refused one does not.
+        (Turn::Second, 1, vec![ann], vec![ann, bob, cleo, dora]),
+        // One refusal proves nothing here, but the others may.
+        (Turn::Second, 2, vec![ann], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (Turn::Second, 2, vec![ann, dora], vec![ann, bob, cleo, dora]),
         // Nobody was accepted, so there is nothing to prove.
-        (2, 9, vec![ann, bob, cleo, dora], vec![ann, bob, cleo, dora]),
-        (0, 1, vec![], vec![Who::MadeUp, ann, bob, cleo, dora]),
-        (u32::MAX, 1, vec![], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (Turn::Second, 9, vec![ann, bob, cleo, dora], vec![ann, bob, cleo, dora]),
+        (Turn::First, 1, vec![], vec![Who::MadeUp, ann, bob, cleo, dora]),
+        (Turn::Last, 1, vec![], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (Turn::Last, 1, vec![cleo], vec![ann, bob, cleo, dora]),
     ] {
-        let mut inquiry = inquiry_with(&names, listed_first, proof);
+        let domain = Domain::parse("acme.example").unwrap();
+        let (patience, expectation) = (Patience { max_wait: MINUTE }, Expectation { made_up, proof });
+        let listed = listed(&names);
+        let mut inquiry =
+            Inquiry::new(domain, [host()], listed, Known::default(), expectation, patience, at(MINUTE));
         let words = |who| if unknown.contains(&who) { UNKNOWN } else { honest(who) };
-        assert_eq!(answer(&mut inquiry, at(MINUTE), words), asked, "{listed_first} {proof} {unknown:?}");
+        assert_eq!(answer(&mut inquiry, at(MINUTE), words), asked, "{made_up:?} {proof} {unknown:?}");
     }
 }

@@ -6,8 +6,9 @@ use foldhash::fast::RandomState;
 
 use crate::address::kind::DomainKinds;
 use crate::address::provider_syntax::NameRule;
+use crate::address::special_use::special_use;
 use crate::address::typo::{self, Certainty, Suggestion};
-use crate::address::{Address, Domain, Kinds, SyntaxFault, domain, repair};
+use crate::address::{Address, Domain, Kinds, SyntaxFault, repair};
 use crate::policy::lists::Lists;
 use crate::verdict::evidence::Form;
 
@@ -196,7 +197,7 @@ fn can_not_work(form: &Form, slip: &Suspicion) -> bool {
 /// Names that can't receive mail. Not `test` and `example`: software should treat them as any other (RFC 6761 6.2 and
 /// 6.5), so the DNS is asked, which knows nothing of them on the Internet, and does in a lab.
 fn is_set_aside(domain: &Domain) -> bool {
-    domain::special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
+    special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
 }
 
 #[cfg(test)]

@@ -11,13 +11,15 @@ use super::found::{Found, Whole};
 use super::intake::{Intake, Look};
 use super::probing::Asked;
 use super::repeats::Repeats;
-use super::told::{self, Retold};
+use super::told;
 use crate::error::{Error, Exit};
 use crate::list::batch::Batch;
 use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::schedule::Ruling;
+use crate::state::journal::Retold;
+use crate::state::ledger::Note;
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Listing {
     pub writing: WriteOptions,
     /// Put addresses right that can't work as they are typed.
     pub apply_suggestions: bool,
+    /// Write just the rows about which something else is told than before.
+    pub changed_only: bool,
     /// When a finished run counts as failed.
     pub gates: Gates,
 }
@@ -53,6 +57,16 @@ pub struct Open {
     target: Target,
     gates: Gates,
     unprobed: bool,
+    changed_only: bool,
+}
+
+/// What is told otherwise than before, for the state.
+#[derive(Default)]
+pub struct Otherwise {
+    /// About addresses that were asked about.
+    pub retold: Vec<Retold>,
+    /// About rows.
+    pub notes: Vec<Note>,
 }
 
 /// How long what was told holds.
@@ -92,7 +106,7 @@ struct Judge {
 struct Outcome {
     composed: Composed,
     age: Age,
-    retold: Vec<Retold>,
+    otherwise: Otherwise,
 }
 
 impl Open {
@@ -109,23 +123,27 @@ impl Open {
             tracing::warn!(event = "columns", "{warning}");
         }
         let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
-        Ok(Open { list, how, outputs, target, gates: listing.gates, unprobed })
+        let Listing { gates, changed_only, .. } = listing;
+        Ok(Open { list, how, outputs, target, gates, unprobed, changed_only })
     }
 
-    /// Judges and writes every row, each worker with its own view of what was found. `retold` hears what is told otherwise than before.
+    /// Judges and writes every row, each worker with its own view of what was found. `keep` hears what is told otherwise
+    /// than before.
     pub fn tell(
         &mut self,
         risky_roles: bool,
         found: Vec<Found>,
-        mut retold: impl FnMut(Retold) -> Result<(), Error>,
+        mut keep: impl FnMut(&Otherwise) -> Result<(), Error>,
     ) -> Result<Age, Error> {
+        let changed_only = self.changed_only;
         let mut repeats = Repeats::of(&self.list, self.how);
         let (keys, compose, how) = (repeats.keys(), self.outputs.composer(), self.how);
         let workers = found.into_iter().map(|found| Judge { intake: Intake::new(how), found }).collect();
         let judge = |judge: &mut Judge, batch: &Batch, outcome: &mut Outcome| {
-            let Outcome { composed, age, retold } = outcome;
+            let Outcome { composed, age, otherwise } = outcome;
             composed.clear();
-            retold.clear();
+            otherwise.retold.clear();
+            otherwise.notes.clear();
             *age = Age::default();
             for entry in batch.entries() {
                 match entry {
@@ -135,9 +153,15 @@ impl Open {
                         let repaired = seen.repaired.take();
                         let key = seen.form.address().map(|address| keys.of(address));
                         let told = told::row(&mut judge.found, seen, risky_roles)?;
-                        compose.row(&row, &told.record, repaired.as_deref(), key, composed);
+                        let news = judge.found.news(row.address(), &told.record)?;
+                        if news.is_news || !changed_only {
+                            compose.row(&row, &told.record, repaired.as_deref(), key, composed);
+                        } else {
+                            composed.pass_over(row.record, told.record.judgement.reason, key);
+                        }
                         age.add(told.age);
-                        retold.extend(told.retold);
+                        otherwise.retold.extend(told.retold);
+                        otherwise.notes.extend(news.note);
                     }
                 }
             }
@@ -148,9 +172,14 @@ impl Open {
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);
-            outcome.retold.drain(..).try_for_each(&mut retold)
+            keep(&outcome.otherwise)
         })?;
         Ok(age)
+    }
+
+    /// What is told as before is not written.
+    pub fn changed_only(&self) -> bool {
+        self.changed_only
     }
 
     /// Puts the files in their places, the summary last.
@@ -164,6 +193,7 @@ impl Open {
             decisions: went.decisions.clone(),
             took: went.took,
             unprobed: self.unprobed,
+            changed_only: self.changed_only,
             still_to_ask: went.still_to_ask,
             shut: went.whole.shut,
             exit: went.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),

@@ -57,37 +57,31 @@ pub fn shown(said: &Said) -> Shown {
     }
 }
 
-/// When a made-up name is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Before any listed address: a domain that accepts any name costs one question.
-    First,
-    /// After the first listed address that is accepted: such a domain costs two.
-    Second,
-    /// After all of them, if none was refused: there should be no such domain.
-    Last,
+/// Unknown mailboxes in an ordinary list that was not cleaned for a year.
+const UNKNOWN_SHARE: f64 = 0.12;
+
+/// Should a made-up name be asked together with the first of so many listed addresses? It saves a round trip, and is in
+/// vain only where the first listed ones alone are refused and prove that not everybody is accepted.
+pub fn goes_along(listed: usize, proof: u32) -> bool {
+    /// Controls in vain that a round trip is worth.
+    const IN_VAIN: f64 = 0.05;
+    let enough = u32::try_from(listed).unwrap_or(u32::MAX).min(proof);
+    UNKNOWN_SHARE.powi(i32::try_from(enough).unwrap_or(i32::MAX)) < IN_VAIN
 }
 
-/// When a made-up name is asked about at an operator, by the share of its domains that accept any name.
-///
-/// Asked first, it was in vain where the listed address is refused, which shows as much; asked second, the listed one was
-/// in vain where any name is accepted. With `a` the share of such domains and `v` that of unknown mailboxes, first costs
-/// fewer questions iff `a (1 + v) > v`, which is `a / (1 - a) > v`. But a refusal costs more than its question: a session
-/// bears few of them, and an acceptance after one may need a proof of its own, because the host may discard what it accepts
-/// ([`crate::policy::Provider::may_discard`]).
-pub fn turn(catch_all_share: f64, needs_proof: bool) -> Turn {
-    /// Unknown mailboxes in an ordinary list that was not cleaned for a year.
-    const UNKNOWN_SHARE: f64 = 0.12;
-    /// What a refusal costs beyond its question, in questions.
-    const REFUSAL: f64 = 0.4;
-    let refused = 1.0 + REFUSAL + f64::from(u8::from(needs_proof));
-    if catch_all_share <= 0.0 {
-        Turn::Last
-    } else if catch_all_share / (1.0 - catch_all_share) > UNKNOWN_SHARE * refused {
-        Turn::First
-    } else {
-        Turn::Second
-    }
+/// Should a made-up name be asked before the first of so many listed addresses? Asked first, it was in vain where the
+/// listed ones alone would have shown that not everybody is accepted, and used up one of the refusals that a session
+/// may have, which is as dear again; asked later, each catch-all domain costs one probe more. With `a` their share and
+/// `c` the chance that a control is needed, first is cheaper iff `a > 2 (1 - a) (1 - c)`.
+pub fn goes_first(catch_all_share: f64, listed: usize) -> bool {
+    let known = 1.0 - UNKNOWN_SHARE;
+    let listed = i32::try_from(listed).unwrap_or(i32::MAX);
+    // A control is needed where somebody is accepted and fewer than two are refused.
+    let needed = match listed {
+        0 | 1 => known.powi(listed),
+        _ => known.powi(listed) + f64::from(listed) * UNKNOWN_SHARE * known.powi(listed - 1),
+    };
+    catch_all_share > 2.0 * (1.0 - catch_all_share) * (1.0 - needed)
 }
 
 #[cfg(test)]
@@ -106,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn the_likelier_a_domain_accepts_any_name_the_earlier_a_made_up_one_is_asked() {
-        for (share, needs_proof, expected) in [
-            (0.0, false, Turn::Last),
-            (0.12, false, Turn::Second),
-            (0.15, true, Turn::Second),
-            (0.15, false, Turn::First),
-            (0.3, true, Turn::First),
-            (1.0, false, Turn::First),
-        ] {
-            assert_eq!(turn(share, needs_proof), expected, "{share} {needs_proof}");
-        }
+    fn made_up_goes_first_only_where_catch_all_is_likely() {
+        assert!(!goes_first(0.0, 1) && !goes_first(0.15, 1) && !goes_first(0.0, 1000));
+        assert!(goes_first(0.2, 1) && goes_first(0.1, 2));
+        assert!(!goes_first(0.2, 50), "so many show it by themselves");
+    }
+
+    #[test]
+    fn made_up_goes_along_where_one_refusal_proves_nothing_and_a_second_is_unlikely() {
+        assert!(goes_along(2, 2) && goes_along(1000, 2));
+        assert!(!goes_along(1, 2), "the only address may be refused");
+        assert!(!goes_along(1000, 1), "the first refusal proves it");
     }
 }

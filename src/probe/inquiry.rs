@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 
-use super::control::{self, Turn};
+use super::control;
 use super::known::{Known, Listed};
 use super::patience::Patience;
 use crate::address::{Address, Domain};
@@ -67,8 +67,10 @@ pub enum Next {
 /// What the operator's data say about a domain's exchanger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// When a made-up name is asked about.
-    pub made_up: Turn,
+    /// Ask a made-up name before the first listed one.
+    pub made_up_first: bool,
+    /// Ask it together with the first listed one.
+    pub made_up_along: bool,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
@@ -210,11 +212,12 @@ impl Inquiry {
     }
 
     /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
-    /// [`Inquiry::heard`] or [`Inquiry::unanswered`].
-    pub fn asks(&mut self, now: Moment, at_most: u32, random: &mut Rng) -> Vec<(Who, Address)> {
+    /// [`Inquiry::heard`] or [`Inquiry::unanswered`]. In a hurry a probe more is no matter where it saves a round trip.
+    pub fn asks(&mut self, now: Moment, at_most: u32, hurry: bool, random: &mut Rng) -> Vec<(Who, Address)> {
         let mut asks = Vec::new();
+        let goes_along = hurry || self.expectation.made_up_along;
         while asks.len() < at_most as usize {
-            let Some(ask) = self.next_ask(now, random) else {
+            let Some(ask) = self.next_ask(now, goes_along && !asks.is_empty(), random) else {
                 break;
             };
             self.flying += 1;
@@ -223,11 +226,11 @@ impl Inquiry {
         asks
     }
 
-    fn next_ask(&mut self, now: Moment, random: &mut Rng) -> Option<(Who, Address)> {
+    fn next_ask(&mut self, now: Moment, along: bool, random: &mut Rng) -> Option<(Who, Address)> {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
-        if self.wants_made_up(now) {
+        if self.wants_made_up(now, along) && !self.made_up_comes_last() {
             if self.here.made_up.is_none() {
                 self.here.made_up = control::made_up(&self.domain, random);
             }
@@ -237,9 +240,10 @@ impl Inquiry {
             }
             self.here.made_up_state = Control::Settled;
         }
-        if self.askable() > 0
-            && let Some(place) = self.ready.pop_front()
-        {
+        if self.explores() && self.flying > 0 {
+            return None;
+        }
+        if let Some(place) = self.ready.pop_front() {
             return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
         }
         if self.wants_positive() {
@@ -253,45 +257,37 @@ impl Inquiry {
         None
     }
 
-    /// How many listed addresses may be asked about now. Until it is known whether the domain accepts any name, one after
-    /// the other: at one that does, the others need no question. Where answers are put off there is nothing to learn by
-    /// waiting.
-    fn askable(&self) -> usize {
-        let is_known = self.is_proven() || self.here.made_up_state == Control::Settled;
-        if is_known || self.tells_apart() || self.here.transient_answers > 0 {
-            return self.ready.len();
-        }
-        self.ready.len().min(usize::from(self.flying == 0))
-    }
-
-    /// Is it unlikely that the domain accepts any name?
-    fn tells_apart(&self) -> bool {
-        self.here.clear_refusals > 0 || self.expectation.made_up == Turn::Last
+    /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
+    /// others need no question. Where answers are put off, the made-up one's too, there is nothing to learn by waiting.
+    fn explores(&self) -> bool {
+        let may_learn = matches!(self.here.made_up_state, Control::Unasked | Control::Flying);
+        !self.is_proven() && may_learn && self.here.transient_answers == 0
     }
 
     fn is_proven(&self) -> bool {
         matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= self.expectation.proof
     }
 
-    fn wants_made_up(&self, now: Moment) -> bool {
-        /// Of so many listed addresses that were put off, most were likely accepted since; then the proof can't wait.
-        const MANY: usize = 10;
-        let has_landed = self.flying == 0 && self.ready.is_empty();
-        let is_put_off = self.here.transient_answers > 0 || self.here.put_off.is_some();
-        let is_wanted = match self.here.made_up_state {
-            // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-            Control::Unasked if is_put_off || self.expectation.made_up == Turn::First => true,
-            // Where somebody was refused the others may show as well as it that not everybody is accepted.
-            Control::Unasked => {
-                self.here.accepted > 0 && self.flying == 0 && (has_landed || !self.tells_apart())
-            }
-            // Refused after the others were accepted, it shows at once that the host did not accept just anybody.
-            Control::Waiting(due) if due <= now.elapsed => {
-                self.ready.len() + self.waiting.len() >= MANY || (has_landed && self.here.accepted > 0)
-            }
-            Control::Waiting(_) | Control::Flying | Control::Settled => false,
+    /// Refused after the others were accepted, the made-up name shows at once that the host did not accept just anybody.
+    fn made_up_comes_last(&self) -> bool {
+        /// More than this would only put the proof off.
+        const FEW: usize = 10;
+        matches!(self.here.made_up_state, Control::Waiting(_)) && (1..FEW).contains(&self.ready.len())
+    }
+
+    fn wants_made_up(&self, now: Moment, along: bool) -> bool {
+        // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
+        let wanted = self.here.accepted > 0
+            || self.here.transient_answers > 0
+            || self.here.put_off.is_some()
+            || self.expectation.made_up_first
+            || along;
+        let may = match self.here.made_up_state {
+            Control::Unasked => true,
+            Control::Waiting(due) => due <= now.elapsed,
+            Control::Flying | Control::Settled => false,
         };
-        is_wanted && !self.is_proven()
+        wanted && may && !self.is_proven()
     }
 
     /// Undecided refusals need somebody who is accepted after them. A host that turned against us refuses everybody, also
@@ -333,8 +329,25 @@ impl Inquiry {
     }
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
-    pub fn demand(&self) -> u32 {
-        u32::try_from(self.askable()).unwrap_or(u32::MAX).max(1)
+    pub fn demand(&self, hurry: bool) -> u32 {
+        if self.explores() {
+            1 + u32::from(hurry || self.expectation.made_up_along)
+        } else {
+            u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1)
+        }
+    }
+
+    /// How many questions are to come, should the domain not accept any name.
+    pub fn prospect(&self) -> u32 {
+        u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(u32::from(self.explores()))
+    }
+
+    /// Nothing will be left to ask but what [`Inquiry::asks`] would give out now, should those who were asked be accepted or
+    /// refused in clear words.
+    pub fn keeps_nothing_back(&self) -> bool {
+        let has_control = matches!(self.here.made_up_state, Control::Flying | Control::Settled);
+        let holds_listed = self.explores() && !self.ready.is_empty();
+        !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
@@ -369,7 +382,6 @@ impl Inquiry {
         let mut due = self.waiting.first().map(|(at, _)| *at);
         if let Control::Waiting(at) = self.here.made_up_state
             && at > now.elapsed
-            && self.here.accepted > 0
             && !self.is_proven()
         {
             due = Some(due.map_or(at, |due| due.min(at)));
@@ -391,6 +403,8 @@ impl Inquiry {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
-        self.wants_made_up(now) || self.askable() > 0 || self.wants_positive()
+        let must_wait = self.explores() && self.flying > 0;
+        let listed = !self.ready.is_empty() && !must_wait;
+        self.wants_made_up(now, false) || listed || self.wants_positive()
     }
 }

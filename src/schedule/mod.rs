@@ -201,13 +201,13 @@ pub struct Scheduler {
     timers: BTreeSet<(Duration, Timer)>,
     actions: VecDeque<Action>,
     stopping: Option<Unprobed>,
-    /// No more orders will come.
-    all_ordered: bool,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
     /// Unknown recipients asked about over lanes that are not there, by operator: the egress, and when each will be a day
     /// ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// No more orders will come.
+    has_all_orders: bool,
     census: Census,
 }
 
@@ -234,9 +234,9 @@ impl Scheduler {
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             stopping: None,
-            all_ordered: false,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
+            has_all_orders: false,
             census: Census::default(),
         }
     }
@@ -293,6 +293,11 @@ impl Scheduler {
         self.run_lanes();
     }
 
+    /// No more orders will come: sessions need not be kept for them.
+    pub fn has_all_orders(&mut self) {
+        self.has_all_orders = true;
+    }
+
     fn take_on(
         &mut self,
         egress: usize,
@@ -313,10 +318,12 @@ impl Scheduler {
         };
         let home = *lane;
         self.lanes[home].backlog += listed.len();
-        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
-        // In company the next refusal mostly proves what was accepted after the last one.
-        let needs_proof = may_discard && self.lanes[home].courses == 0;
-        let expectation = Expectation { made_up: control::turn(catch_all_share, needs_proof), proof };
+        let share = first.provider.catch_all_share;
+        let expectation = Expectation {
+            made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
+            made_up_along: control::goes_along(listed.len(), first.provider.proof),
+            proof: first.provider.proof,
+        };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
@@ -334,15 +341,6 @@ impl Scheduler {
             self.courses.len() - 1
         };
         self.go_on(id);
-    }
-
-    /// No more orders will come: nobody needs to wait for company.
-    pub fn all_ordered(&mut self, now: Moment) {
-        self.set_time(now);
-        if !std::mem::replace(&mut self.all_ordered, true) {
-            self.prove_idle();
-            self.run_lanes();
-        }
     }
 
     /// Tells what happened on a session.

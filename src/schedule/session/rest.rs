@@ -12,12 +12,12 @@ impl Scheduler {
         };
         session.idle_since = now;
         let door = session.door;
-        let is_last = self.all_ordered && self.doors[door].courses.is_empty();
+        let is_last = self.has_all_orders && self.doors[door].courses.is_empty();
         let has_doubts = !session.doubts.is_empty();
         let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
         if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
             self.leave(id);
-        } else if !(has_doubts && is_last && self.close(id)) {
+        } else if !(has_doubts && is_last && self.close(id, false)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
@@ -48,20 +48,6 @@ impl Scheduler {
         }
     }
 
-    /// No more orders come: idle sessions need not wait for a refusal that proves what they accepted.
-    pub(in crate::schedule) fn prove_idle(&mut self) {
-        let has_doubts = |id: &SessionId| {
-            let session = self.sessions.get(id);
-            session.is_some_and(|session| {
-                !session.doubts.is_empty() && self.doors[session.door].courses.is_empty()
-            })
-        };
-        let idle: Vec<SessionId> = self.idle.iter().copied().filter(has_doubts).collect();
-        for id in idle {
-            self.leave(id);
-        }
-    }
-
     /// A lane found no free socket: an idle session that nobody waits for gives up its own.
     pub(in crate::schedule) fn make_way(&mut self) {
         /// Who is looked at. Idle sessions with questions before them wait for their pace only, and are few.
@@ -84,7 +70,7 @@ impl Scheduler {
 
     /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
     fn leave(&mut self, id: SessionId) {
-        if !self.close(id) {
+        if !self.close(id, true) {
             self.quit(id);
         }
     }

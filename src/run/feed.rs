@@ -23,8 +23,6 @@ use crate::state::{Key, State, StateError};
 
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
-/// Whoever was found deliverable within this time should still be there.
-const LATELY: Duration = Duration::from_secs(30 * 86_400);
 
 /// Domains on their way from the roster to the scheduler.
 pub struct Feed {
@@ -43,11 +41,13 @@ pub struct Feed {
     /// Who is being asked about.
     open: HashMap<Target, (Place, Address)>,
     next_target: u32,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
 }
 
 impl Feed {
     /// From the beginning of a run's roster, with what else is fresh.
-    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration) -> Feed {
+    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration, egresses: Vec<i64>) -> Feed {
         Feed {
             run,
             fresh,
@@ -58,6 +58,7 @@ impl Feed {
             parts: HashMap::new(),
             open: HashMap::new(),
             next_target: 0,
+            egresses,
         }
     }
 
@@ -121,8 +122,15 @@ impl Feed {
                 self.parts.insert(key, (last, known.clone()));
             }
             let mut listed = Vec::with_capacity(addresses.len());
+            let lately = now - policy.thresholds().anomaly.recently();
             for (place, address) in addresses {
-                listed.push(self.listed(key, place, address, &mut recall, now)?);
+                listed.push(self.listed(key, place, address, lately, &mut recall)?);
+            }
+            if known.is_waiting() || listed.iter().any(Listed::is_waiting) {
+                // Only who comes back from where it was put off is known there.
+                let last = recall.last_egress(self.run.id, key)?;
+                let place = last.and_then(|last| self.egresses.iter().position(|egress| *egress == last));
+                known.egress = known.egress.or(place);
             }
             let (_, exchangers) = stops(route, policy);
             return Ok(Some(Order { domain, exchangers, listed, known }));
@@ -135,14 +143,14 @@ impl Feed {
         domain: Key,
         place: Place,
         address: Address,
+        lately: SystemTime,
         recall: &mut Recall<&Connection>,
-        now: SystemTime,
     ) -> Result<Listed, StateError> {
         let target = Target(self.next_target);
         self.next_target = self.next_target.wrapping_add(1);
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
-        let was_deliverable = recall.was_deliverable(domain, &address, now - LATELY)?;
+        let was_deliverable = recall.was_deliverable(domain, &address, lately)?;
         self.open.insert(target, (place, address.clone()));
         Ok(Listed { target, address, earlier, was_deliverable })
     }

@@ -49,7 +49,7 @@ pub use census::Shut;
 use course::Course;
 pub use decision::{Decision, Ruling};
 use door::Door;
-use lane::Lane;
+use lane::{Lane, Tally};
 use operator::Operator;
 use pace::RunClock;
 use queue::Queue;
@@ -149,6 +149,8 @@ pub struct Answered {
     pub egress: usize,
     /// What the lane is keyed by.
     pub lane: Arc<str>,
+    /// What it adds to the operator's accounts.
+    pub tally: Tally,
 }
 
 /// A session to open.
@@ -206,6 +208,8 @@ pub struct Scheduler {
     /// Unknown recipients asked about over lanes that are not there, by operator: the egress, and when each will be a day
     /// ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// What operators answered in the part of the run that was before, by their keys.
+    tallied: HashMap<Arc<str>, Tally>,
     /// No more orders will come.
     has_all_orders: bool,
     census: Census,
@@ -236,6 +240,7 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
+            tallied: HashMap::new(),
             has_all_orders: false,
             census: Census::default(),
         }
@@ -249,6 +254,11 @@ impl Scheduler {
         };
         let spent = std::iter::repeat_n((egress, forgotten), unknown);
         self.earlier.entry(operator.into()).or_default().extend(spent);
+    }
+
+    /// What an operator answered when this run was interrupted.
+    pub fn tallied(&mut self, operator: &str, tally: Tally) {
+        self.tallied.insert(operator.into(), tally);
     }
 
     /// The next thing to do, if there is one.
@@ -365,11 +375,12 @@ impl Scheduler {
         self.run_lanes();
     }
 
-    /// Starts nothing more, lets flights land, then settles everything; what was not asked gets `unprobed`.
+    /// Starts nothing more but the closing controls, lets flights land, then settles everything; what was not asked gets
+    /// `unprobed`.
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        self.let_go();
+        self.leave_all();
         for door in &mut self.doors {
             door.courses = Queue::default();
         }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::census::Reception;
+use super::lane::Tally;
 use super::{DoorId, LaneId, OperatorId, Scheduler, Timer};
 
 /// As long as the windows of the rates.
@@ -57,6 +58,7 @@ impl Scheduler {
             let unknown: Vec<_> = lane.take_unknown(now).map(|forgotten| (egress, forgotten)).collect();
             let doors: Vec<DoorId> = std::mem::take(&mut lane.doors).into_values().collect();
             lane.busy_doors.clear();
+            lane.tally = Tally::default();
             if !unknown.is_empty() {
                 let key = self.operators[lane.operator].key.clone();
                 self.earlier.entry(key).or_default().extend(unknown);

@@ -90,6 +90,7 @@ pub enum StateError {
 
 impl StateError {
     /// The same, now that it is known in which file it happened.
+    #[must_use]
     pub fn at(self, file: &Path) -> StateError {
         let StateError::Database(error) = self else {
             return self;

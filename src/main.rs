@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
         Command::Report(typed) => report_again(typed),
-        Command::State(typed) => state(typed),
+        Command::State(typed) => state(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
@@ -157,13 +157,13 @@ fn kept(typed: &cli::Kept) -> Result<PathBuf, Error> {
     Ok(typed.state.clone().map_or_else(|| default_file(&Universe::internet()), Ok)?)
 }
 
-fn state(typed: cli::State) -> Result<Exit, Error> {
+fn state(typed: &cli::State) -> Result<Exit, Error> {
     let (cli::State::Stats { kept: file }
     | cli::State::Prune { kept: file, .. }
     | cli::State::Forget { kept: file, .. }
-    | cli::State::Export { kept: file, .. }) = &typed;
+    | cli::State::Export { kept: file, .. }) = typed;
     let file = kept(file)?;
-    look_after(&typed, &file).map_err(|error| error.in_state(Some(&file)))
+    look_after(typed, &file).map_err(|error| error.in_state(Some(&file)))
 }
 
 fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {

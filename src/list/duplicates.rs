@@ -114,7 +114,7 @@ impl Firsts {
     }
 
     fn grow(&mut self) {
-        let bigger = vec![Place::default(); self.places.len() * 2];
+        let bigger = vec![Place::default(); (self.places.len() * 4).min(MOST_PLACES)];
         for place in std::mem::replace(&mut self.places, bigger) {
             if place.record != 0 {
                 let at = self.find(place.print);

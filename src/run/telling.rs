@@ -8,13 +8,13 @@ use std::time::{Duration, SystemTime};
 
 use super::ahead;
 use super::found::{Found, Whole};
-use super::intake::{Intake, Look};
+use super::intake::Look;
+use super::judge::Judge;
 use super::probing::Asked;
 use super::repeats::Repeats;
-use super::told::{self, Retold};
+use super::told::Retold;
 use crate::error::{Error, Exit};
-use crate::list::batch::Batch;
-use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::schedule::Ruling;
@@ -81,20 +81,6 @@ pub struct Went {
     pub exit: Option<Exit>,
 }
 
-/// What a worker judges rows with.
-struct Judge {
-    intake: Intake,
-    found: Found,
-}
-
-/// A batch that was judged.
-#[derive(Default)]
-struct Outcome {
-    composed: Composed,
-    age: Age,
-    retold: Vec<Retold>,
-}
-
 impl Open {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
     pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
@@ -120,31 +106,10 @@ impl Open {
         mut retold: impl FnMut(Retold) -> Result<(), Error>,
     ) -> Result<Age, Error> {
         let mut repeats = Repeats::of(&self.list, self.how);
-        let (keys, compose, how) = (repeats.keys(), self.outputs.composer(), self.how);
-        let workers = found.into_iter().map(|found| Judge { intake: Intake::new(how), found }).collect();
-        let judge = |judge: &mut Judge, batch: &Batch, outcome: &mut Outcome| {
-            let Outcome { composed, age, retold } = outcome;
-            composed.clear();
-            retold.clear();
-            *age = Age::default();
-            for entry in batch.entries() {
-                match entry {
-                    Entry::Rejected(rejected) => composed.reject(rejected),
-                    Entry::Row(row) => {
-                        let mut seen = judge.intake.look(row.address());
-                        let repaired = seen.repaired.take();
-                        let key = seen.form.address().map(|address| keys.of(address));
-                        let told = told::row(&mut judge.found, seen, risky_roles)?;
-                        compose.row(&row, &told.record, repaired.as_deref(), key, composed);
-                        age.add(told.age);
-                        retold.extend(told.retold);
-                    }
-                }
-            }
-            Ok(())
-        };
+        let judge = |found| Judge::of(found, self.how, self.outputs.composer(), repeats.keys(), risky_roles);
+        let judges = found.into_iter().map(judge).collect();
         let mut age = Age::default();
-        ahead::each(&self.list, workers, judge, |outcome| {
+        ahead::each(&self.list, judges, Judge::judge, |outcome| {
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);

@@ -247,6 +247,7 @@ fn filled_width(row: &[String]) -> usize {
 /// True when the first row names an address column, or when it looks like names above cells that look like values.
 /// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
 fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
+    // Nobody's row has the names of our columns side by side.
     if dialect::is_told(first) {
         return true;
     }

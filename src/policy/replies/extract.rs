@@ -44,8 +44,8 @@ fn clock(word: &str) -> Option<Duration> {
     let mut parts = word.split(':').map(|part| part.parse::<u64>().ok());
     let (first, second, third) = (parts.next()??, parts.next()??, parts.next());
     let seconds = match third {
-        None => first * 60 + second,
-        Some(third) => first * 3600 + second * 60 + third?,
+        None => first.checked_mul(60)?.checked_add(second)?,
+        Some(third) => first.checked_mul(3600)?.checked_add(second.checked_mul(60)?)?.checked_add(third?)?,
     };
     Some(Duration::from_secs(seconds))
 }

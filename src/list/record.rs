@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
-const QUOTE: u8 = b'"';
+pub(super) const QUOTE: u8 = b'"';
 
 /// Where the next line end begins: `\n`, `\r\n`, or `\r` alone, also side by side in one list.
 pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
@@ -123,7 +123,7 @@ impl Span {
         self.record = record;
     }
 
-    /// Takes a line without any quote; false when it has one, and [`Span::quoted`] has to walk it.
+    /// Takes a line without any quote.
     pub(super) fn plain(
         &mut self,
         bytes: &[u8],
@@ -131,11 +131,8 @@ impl Span {
         next: usize,
         delimiter: u8,
         wanted: &Wanted,
-    ) -> bool {
+    ) {
         let line = &bytes[record.clone()];
-        if memchr(QUOTE, line).is_some() {
-            return false;
-        }
         let Range { start, end } = record;
         self.single(record, next);
         self.address = end..end;
@@ -147,12 +144,12 @@ impl Span {
                 self.note(wanted, cell_start..at);
                 cell_start = at + 1;
             }
-            return true;
+            return;
         }
         // The usual case: run to the address, count the rest.
         for _ in 0..wanted.address {
             let Some(at) = delimiters.next() else {
-                return true;
+                return;
             };
             self.cells += 1;
             cell_start = at + 1;
@@ -166,7 +163,6 @@ impl Span {
             let surplus = memchr_iter(delimiter, line).nth(wanted.width - 1);
             self.width_end = surplus.map_or(end, |at| start + at);
         }
-        true
     }
 
     /// Walks a record from cell to cell.

@@ -10,7 +10,9 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::record::{Reach, Span, Walk, Wanted, behind_line_end, count_line_ends, line_end};
+use memchr::memchr3;
+
+use super::record::{QUOTE, Reach, Span, Walk, Wanted, behind_line_end, count_line_ends, line_end};
 use super::source::read_full;
 
 /// Longest record that is read, in bytes.
@@ -104,11 +106,20 @@ impl<R: Read> Scanner<R> {
         if self.skipping {
             self.skip_line()?;
         }
-        // Bytes after `start` that are known to hold no line end.
-        let mut searched = 0;
+        // Bytes after `start` that are known to hold no line end, and whether they hold a quote.
+        let (mut searched, mut quoted) = (0, false);
         loop {
             let unread = &self.buffer[self.start..self.end];
-            let found = line_end(&unread[searched..]).map(|at| searched + at);
+            let found = if quoted || self.delimiter.is_none() {
+                line_end(&unread[searched..])
+            } else {
+                memchr3(b'\n', b'\r', QUOTE, &unread[searched..])
+            };
+            let found = found.map(|at| searched + at);
+            if let Some(at) = found.filter(|&at| unread[at] == QUOTE) {
+                (searched, quoted) = (at, true);
+                continue;
+            }
             let ends = found.and_then(|at| Some((at, behind_line_end(unread, at, !self.ended)?)));
             let (end, next) = match ends {
                 Some(ends) => ends,
@@ -124,7 +135,7 @@ impl<R: Read> Scanner<R> {
                 return Ok(Some(self.too_long()));
             }
             if end > 0 {
-                return self.record(self.start + end, self.start + next).map(Some);
+                return self.record(self.start + end, self.start + next, quoted).map(Some);
             }
             self.start += next;
             self.line += 1;
@@ -132,18 +143,18 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The record whose first line ends at `end`, with its line end at `next`.
-    fn record(&mut self, end: usize, next: usize) -> io::Result<Scanned> {
+    /// The record whose first line ends at `end`, the next one at `next`, and is `quoted` where it holds a quote.
+    fn record(&mut self, end: usize, next: usize, quoted: bool) -> io::Result<Scanned> {
         let line = self.start..end;
         let Some(delimiter) = self.delimiter else {
             self.span.single(line, next);
             return Ok(self.take(1));
         };
-        if self.span.plain(&self.buffer, line, next, delimiter, &self.wanted) {
-            Ok(self.take(1))
-        } else {
-            self.quoted_record(delimiter, next - self.start)
+        if quoted {
+            return self.quoted_record(delimiter, next - self.start);
         }
+        self.span.plain(&self.buffer, line, next, delimiter, &self.wanted);
+        Ok(self.take(1))
     }
 
     fn quoted_record(&mut self, delimiter: u8, first_line_bytes: usize) -> io::Result<Scanned> {

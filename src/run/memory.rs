@@ -102,7 +102,7 @@ impl Memory {
             self.known.truncate(1);
             return;
         }
-        let larger = vec![FREE; self.places.len() * 4];
+        let larger = vec![FREE; self.places.len() * 2];
         for place in std::mem::replace(&mut self.places, larger) {
             if place != FREE {
                 let at = self.find(place);

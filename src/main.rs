@@ -103,7 +103,7 @@ fn tell(told: [Option<String>; 2], results_to_stdout: bool) {
 fn verified(typed: Verify) -> Result<Summary, Error> {
     let in_world = typed.probing.world.is_some();
     let verify = run::verify::Verify {
-        listing: listing(typed.listing)?,
+        listing: Listing { changed_only: typed.changed_only, ..listing(typed.listing)? },
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         // Lines about the progress are for people.
         quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
@@ -129,6 +129,7 @@ fn listing(typed: cli::Listing) -> Result<Listing, Error> {
             ..WriteOptions::default()
         },
         apply_suggestions: typed.apply_suggestions,
+        changed_only: false,
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,

@@ -6,11 +6,14 @@
     reason = "a test writes its own files and stops at what fails"
 )]
 
-use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+mod support;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use support::{Folder, Ran, SENDER, end_of, mode, send};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -35,143 +38,77 @@ greylist = { delay = "6h" }
 "#;
 
 /// A folder of its own for one test, with a world in it.
-struct Lab {
-    folder: tempfile::TempDir,
+fn lab() -> Folder {
+    Folder::with(b"", WORLD)
 }
 
-impl Lab {
-    fn new() -> Lab {
-        let lab = Lab { folder: tempfile::tempdir().unwrap() };
-        lab.file("world.toml", WORLD.as_bytes());
-        lab
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
-        let path = self.path(name);
-        std::fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// The program in this folder, with nothing of this machine's settings.
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
-        command
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ran {
-        Ran(self.command(arguments).stdin(Stdio::null()).output().unwrap())
-    }
-
-    /// `verify` of a list in the world.
-    fn verify(&self, list: &[u8], more: &[&str]) -> Ran {
-        self.file("list.csv", list);
-        self.run(&[&["verify", "list.csv", "--world", "world.toml", "-q"], more].concat())
-    }
-
-    fn text(&self, name: &str) -> String {
-        let path = self.path(name);
-        std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
-    }
-
-    /// The data rows of an output.
-    fn rows(&self, name: &str) -> u64 {
-        (self.text(name).lines().count() as u64).saturating_sub(1)
-    }
-}
-
-struct Ran(Output);
-
-impl Ran {
-    fn errors(&self) -> String {
-        String::from_utf8_lossy(&self.0.stderr).into_owned()
-    }
-
-    #[track_caller]
-    fn exits(&self, code: i32) -> &Ran {
-        assert_eq!(self.0.status.code(), Some(code), "{}", self.errors());
-        self
-    }
-
-    /// Every error says what happened and what to do next.
-    #[track_caller]
-    fn fails(&self, code: i32, says: &[&str]) {
-        let errors = self.exits(code).errors();
-        for part in says.iter().chain(&["error: ", "hint:"]) {
-            assert!(errors.contains(part), "`{part}` is missing in\n{errors}");
-        }
-        assert!(!errors.contains("panicked"), "{errors}");
-    }
+/// `verify` of a list in the world.
+fn verify(lab: &Folder, list: &[u8], more: &[&str]) -> Ran {
+    lab.write("list.csv", list);
+    lab.run(&[&["verify", "list.csv", "--world", "world.toml", "-q"], more].concat())
 }
 
 #[test]
 fn a_list_without_addresses_is_refused_with_its_columns() {
-    let lab = Lab::new();
-    lab.verify(b"name,city\nJane,Oslo\nJoe,Rome\n", &["-o", "out"]).fails(65, &["list.csv", "city"]);
+    let lab = lab();
+    verify(&lab, b"name,city\nJane,Oslo\nJoe,Rome\n", &["-o", "out"]).fails(65, &["list.csv", "city"]);
     assert!(!lab.path("out").exists(), "nothing is left behind");
 }
 
 #[test]
 fn a_named_column_that_is_not_there_is_refused() {
-    let lab = Lab::new();
-    lab.verify(b"email\njane@acme.example\n", &["--column", "mail"]).fails(2, &["`mail`", "email"]);
+    let lab = lab();
+    verify(&lab, b"email\njane@acme.example\n", &["--column", "mail"]).fails(2, &["`mail`", "email"]);
 }
 
 #[test]
 fn an_empty_file_is_refused() {
-    let lab = Lab::new();
+    let lab = lab();
     for empty in [&b""[..], b"\n\n", b"\xef\xbb\xbf"] {
-        lab.verify(empty, &[]).fails(65, &["list.csv"]);
+        verify(&lab, empty, &[]).fails(65, &["list.csv"]);
     }
 }
 
 #[test]
 fn a_list_that_is_not_there_is_refused() {
-    let lab = Lab::new();
+    let lab = lab();
     lab.run(&["verify", "nowhere.csv", "--world", "world.toml"]).fails(65, &["nowhere.csv"]);
 }
 
 #[test]
 fn a_list_in_another_encoding_is_read_and_said_so() {
-    let lab = Lab::new();
+    let lab = lab();
     let list = b"email,city\njane@acme.example,M\xfcnchen\nnobody@acme.example,K\xf6ln\n";
-    lab.file("list.csv", list);
+    lab.write("list.csv", list);
     let ran = lab.run(&["verify", "list.csv", "--world", "world.toml", "-o", "out"]);
     ran.exits(0);
-    let results = lab.text("out/list.results.csv");
+    let results = lab.read("out/list.results.csv");
     assert!(results.contains("München") && results.contains("Köln"), "{results}");
-    let said = String::from_utf8_lossy(&ran.0.stdout).to_lowercase();
+    let said = ran.stdout().to_lowercase();
     assert!(said.contains("windows-1252") || said.contains("latin"), "{said}");
 }
 
 #[test]
 fn ragged_rows_are_padded_and_unreadable_ones_rejected_with_their_line() {
-    let lab = Lab::new();
-    lab.verify(
+    let lab = lab();
+    verify(
+        &lab,
         b"name,email,city\nJane,jane@acme.example\nJoe,joe@acme.example,Rome,extra,more\nIda\n",
         &["-o", "out"],
     )
     .exits(0);
-    let summary = summary(&lab, "out/list.summary.json");
+    let summary = lab.summary("out");
     let all = count(&summary, "results") + count(&summary, "rejected");
     assert_eq!(all, 3, "{summary}");
-    assert!(lab.text("out/list.results.csv").contains("Jane,jane@acme.example,,deliverable"));
-}
-
-fn summary(lab: &Lab, name: &str) -> serde_json::Value {
-    serde_json::from_str(&lab.text(name)).unwrap()
+    assert!(lab.read("out/list.results.csv").contains("Jane,jane@acme.example,,deliverable"));
 }
 
 /// A number of the summary, wherever it stands in it.
 #[track_caller]
-fn count(summary: &serde_json::Value, key: &str) -> u64 {
-    fn find(value: &serde_json::Value, key: &str) -> Option<u64> {
+fn count(summary: &serde_json::Value, key: &str) -> usize {
+    fn find(value: &serde_json::Value, key: &str) -> Option<usize> {
         let object = value.as_object()?;
-        let own = object.get(key).and_then(serde_json::Value::as_u64);
+        let own = object.get(key).and_then(serde_json::Value::as_u64).and_then(|count| count.try_into().ok());
         own.or_else(|| object.values().find_map(|value| find(value, key)))
     }
     find(summary, key).unwrap_or_else(|| panic!("no `{key}` in {summary}"))
@@ -183,75 +120,74 @@ const MIXED: &[u8] =
 
 #[test]
 fn counts_add_up_and_every_row_is_in_one_file() {
-    let lab = Lab::new();
-    lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
-    let summary = summary(&lab, "out/list.summary.json");
+    let lab = lab();
+    verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
+    let summary = lab.summary("out");
     let parts = ["deliverable", "risky", "undeliverable", "retry", "duplicates"];
     let rows = parts.map(|part| lab.rows(&format!("out/list.{part}.csv")));
     assert_eq!(rows, [2, 1, 3, 1, 1]);
-    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<u64>());
+    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<usize>());
     assert_eq!(count(&summary, "results"), 8);
     assert_eq!(count(&summary, "rejected"), lab.rows("out/list.rejected.csv"));
     for (part, rows) in parts.into_iter().zip(rows) {
         let key = if part == "retry" { "unknown" } else { part };
         assert_eq!(count(&summary, key), rows, "{key} in {summary}");
     }
-    assert_eq!(lab.text("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
-    assert_eq!(lab.text("out/list.deliverable.csv"), "id,email\n1,jane@acme.example\n8,joe@acme.example\n");
+    assert_eq!(lab.read("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
+    assert_eq!(lab.read("out/list.deliverable.csv"), "id,email\n1,jane@acme.example\n8,joe@acme.example\n");
 }
 
 #[test]
 fn outputs_are_for_their_owner_only() {
-    let lab = Lab::new();
-    lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
+    let lab = lab();
+    verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
     for entry in std::fs::read_dir(lab.path("out")).unwrap() {
         let entry = entry.unwrap();
-        let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
-        assert_eq!(mode, 0o600, "{}", entry.path().display());
+        assert_eq!(mode(&entry.path()), 0o600, "{}", entry.path().display());
         assert!(entry.file_name().to_string_lossy().starts_with("list."), "{}", entry.path().display());
     }
 }
 
 #[test]
 fn a_second_run_replaces_its_own_files_and_refuses_others() {
-    let lab = Lab::new();
-    lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
-    let first = lab.text("out/list.results.csv");
-    lab.verify(MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
-    assert_eq!(lab.text("out/list.results.csv"), first, "the same world, the same answers");
+    let lab = lab();
+    verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
+    let first = lab.read("out/list.results.csv");
+    verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
+    assert_eq!(lab.read("out/list.results.csv"), first, "the same world, the same answers");
     std::fs::create_dir(lab.path("notes")).unwrap();
-    lab.file("notes/list.risky.csv", b"my own notes\n");
-    lab.verify(MIXED, &["-o", "notes", "--max-wait", "0s"]).fails(74, &["list.risky.csv"]);
-    assert_eq!(lab.text("notes/list.risky.csv"), "my own notes\n");
+    lab.write("notes/list.risky.csv", b"my own notes\n");
+    verify(&lab, MIXED, &["-o", "notes", "--max-wait", "0s"]).fails(74, &["list.risky.csv"]);
+    assert_eq!(lab.read("notes/list.risky.csv"), "my own notes\n");
     assert!(!lab.path("notes/list.results.csv").exists());
 }
 
 #[test]
 fn an_output_that_can_not_be_written_is_refused_before_anybody_is_asked() {
-    let lab = Lab::new();
-    lab.file("taken", b"");
-    lab.verify(MIXED, &["-o", "taken/out"]).fails(74, &["taken"]);
-    lab.verify(MIXED, &["-o", "nowhere/at/all.csv"]).fails(74, &["nowhere"]);
-    lab.verify(MIXED, &["-o", "/proc/out"]).fails(74, &["/proc/out"]);
+    let lab = lab();
+    lab.write("taken", b"");
+    verify(&lab, MIXED, &["-o", "taken/out"]).fails(74, &["taken"]);
+    verify(&lab, MIXED, &["-o", "nowhere/at/all.csv"]).fails(74, &["nowhere"]);
+    verify(&lab, MIXED, &["-o", "/proc/out"]).fails(74, &["/proc/out"]);
 }
 
 #[test]
 fn results_go_to_stdout_and_the_summary_to_stderr() {
-    let lab = Lab::new();
-    lab.file("list.csv", MIXED);
+    let lab = lab();
+    lab.write("list.csv", MIXED);
     let ran = lab.run(&["verify", "list.csv", "--world", "world.toml", "--max-wait", "0s", "-o", "-"]);
-    let results = String::from_utf8(ran.exits(0).0.stdout.clone()).unwrap();
+    let results = ran.exits(0).stdout();
     assert_eq!(results.lines().count(), 9, "{results}");
     assert!(results.starts_with("id,email,verdict,reason,"), "{results}");
-    assert!(ran.errors().contains("8 ="), "{}", ran.errors());
+    assert!(ran.stderr().contains("8 ="), "{}", ran.stderr());
     assert!(!lab.path("list.listproof").exists());
 }
 
 #[test]
 fn the_list_may_come_from_stdin() {
-    let lab = Lab::new();
+    let lab = lab();
     let mut child = lab
-        .command(&["verify", "-", "--world", "world.toml", "--max-wait", "0s", "-q", "-o", "-"])
+        .listproof(&["verify", "-", "--world", "world.toml", "--max-wait", "0s", "-q", "-o", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -259,13 +195,13 @@ fn the_list_may_come_from_stdin() {
         .unwrap();
     child.stdin.take().unwrap().write_all(MIXED).unwrap();
     let ran = Ran(child.wait_with_output().unwrap());
-    assert_eq!(String::from_utf8_lossy(&ran.exits(0).0.stdout).lines().count(), 9);
+    assert_eq!(ran.exits(0).stdout().lines().count(), 9);
 }
 
 #[test]
 fn what_was_typed_wrongly_is_refused() {
-    let lab = Lab::new();
-    lab.file("list.csv", MIXED);
+    let lab = lab();
+    lab.write("list.csv", MIXED);
     lab.run(&["verify", "list.csv", "--wrold", "world.toml"]).exits(2);
     lab.run(&["verfy"]).exits(2);
     lab.run(&["verify", "list.csv", "--world", "world.toml", "--fail-if", "undeliverable"])
@@ -276,8 +212,8 @@ fn what_was_typed_wrongly_is_refused() {
 
 #[test]
 fn gates_turn_a_finished_run_into_a_failed_one() {
-    let lab = Lab::new();
-    let gate = |gates: &[&str]| lab.verify(MIXED, &[&["-o", "out", "--max-wait", "0s"], gates].concat());
+    let lab = lab();
+    let gate = |gates: &[&str]| verify(&lab, MIXED, &[&["-o", "out", "--max-wait", "0s"], gates].concat());
     gate(&["--max-unknown", "0"]).exits(3);
     gate(&["--max-unknown", "1"]).exits(0);
     gate(&["--fail-if", "undeliverable>5%"]).exits(4);
@@ -288,8 +224,8 @@ fn gates_turn_a_finished_run_into_a_failed_one() {
 
 #[test]
 fn nobody_is_asked_without_a_name_of_ones_own() {
-    let lab = Lab::new();
-    lab.file("list.csv", MIXED);
+    let lab = lab();
+    lab.write("list.csv", MIXED);
     lab.run(&["verify", "list.csv"]).fails(78, &["--helo", "--mail-from"]);
     lab.run(&["verify", "list.csv", "--helo", "mx.acme.example"]).fails(78, &["--mail-from"]);
     lab.run(&["verify", "list.csv", "--helo", "x y", "--mail-from", "a@acme.example"]).fails(78, &["x y"]);
@@ -300,114 +236,61 @@ fn nobody_is_asked_without_a_name_of_ones_own() {
 
 #[test]
 fn a_bad_world_is_refused_with_its_line() {
-    let lab = Lab::new();
-    lab.file("list.csv", MIXED);
+    let lab = lab();
+    lab.write("list.csv", MIXED);
     lab.run(&["verify", "list.csv", "--world", "nowhere.toml"]).fails(78, &["nowhere.toml"]);
-    lab.file("bad.toml", b"[[domain]]\nname = \"acme.example\"\nmailbox = [\"jane\"]\n");
+    lab.write("bad.toml", b"[[domain]]\nname = \"acme.example\"\nmailbox = [\"jane\"]\n");
     lab.run(&["verify", "list.csv", "--world", "bad.toml"]).fails(78, &["bad.toml:3", "mailbox"]);
     assert!(!lab.path("list.listproof/list.results.csv").exists());
 }
 
 #[test]
 fn offline_says_that_nobody_was_asked() {
-    let lab = Lab::new();
-    lab.file("list.csv", MIXED);
+    let lab = lab();
+    lab.write("list.csv", MIXED);
     let ran = lab.run(&["verify", "list.csv", "--offline", "-o", "out"]);
-    assert!(String::from_utf8_lossy(&ran.exits(0).0.stdout).starts_with("mailboxes were not checked"));
+    assert!(ran.exits(0).stdout().starts_with("mailboxes were not checked"));
     assert!(lab.path("out/list.unprobed.csv").exists());
     assert!(!lab.path("out/list.deliverable.csv").exists() && !lab.path("out/list.retry.csv").exists());
 }
 
 #[test]
 fn a_deadline_ends_with_ten_and_everything_written() {
-    let lab = Lab::new();
-    lab.verify(MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"]).exits(10);
+    let lab = lab();
+    verify(&lab, MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"]).exits(10);
     assert_eq!(lab.rows("out/list.results.csv"), 8);
-    assert_eq!(lab.text("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
+    assert_eq!(lab.read("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
 }
 
-/// A world that is served on loopback until it is dropped.
-struct Served {
-    child: Child,
-    dns: String,
-    port: String,
-}
-
-impl Served {
-    /// A host that lets us wait for each answer.
-    fn new(lab: &Lab) -> Served {
-        let world = "[[domain]]\nname = \"slow.example\"\nmx = [\"10 mx.slow.example\"]\nmailboxes = [\"user{1..500}\"]\n\
-            [[host]]\nname = \"mx.slow.example\"\n[[host.rule]]\nat = \"rcpt\"\nwait = \"200ms\"\n";
-        lab.file("slow.toml", world.as_bytes());
-        let mut child = lab
-            .command(&["world", "slow.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        // It prints how to ask it: `… --dns ADDR --smtp-port N …`.
-        let (mut said, mut byte) = (String::new(), [0]);
-        let mut stdout = child.stdout.take().unwrap();
-        while !said.contains("--mail-from") && stdout.read(&mut byte).unwrap() == 1 {
-            said.push(char::from(byte[0]));
-        }
-        let word_after = |flag: &str| {
-            let mut words = said.split_whitespace().skip_while(|word| *word != flag);
-            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {said}")).to_owned()
-        };
-        Served { dns: word_after("--dns"), port: word_after("--smtp-port"), child }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
+/// A host that lets us wait for each answer.
+const SLOW: &str = r#"
+[[domain]]
+name = "slow.example"
+mx = ["10 mx.slow.example"]
+mailboxes = ["user{1..500}"]
+[[host]]
+name = "mx.slow.example"
+[[host.rule]]
+at = "rcpt"
+wait = "200ms"
+"#;
 
 fn signalled(signal: &str, code: i32) {
-    let lab = Lab::new();
-    let served = Served::new(&lab);
     let rows: Vec<String> = (1..=100).map(|n| format!("{n},user{n}@slow.example")).collect();
-    lab.file("list.csv", format!("id,email\n{}\n", rows.join("\n")).as_bytes());
-    let mut child = lab
-        .command(&[
-            "verify",
-            "list.csv",
-            "-o",
-            "out",
-            "--helo",
-            "probe.example.org",
-            "--mail-from",
-            "me@example.org",
-        ])
-        .args(["--dns", &served.dns, "--smtp-port", &served.port, "--allow-mx-net", "127.0.0.0/8", "-q"])
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+    let lab = Folder::with(format!("id,email\n{}\n", rows.join("\n")).as_bytes(), SLOW);
+    let served = lab.serve("world.toml");
+    let verify = [&["verify", "list.csv", "-o", "out", "-q"][..], &SENDER, &served.flags()].concat();
+    let mut child = lab.listproof(&verify).spawn().unwrap();
     // Real processes take real time: long enough for the first answers, and far from the end of a hundred.
     std::thread::sleep(Duration::from_millis(1500));
     assert!(child.try_wait().unwrap().is_none(), "it ended before the signal");
-    let kill = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(kill.success());
-    let asked_to_stop = Instant::now();
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if asked_to_stop.elapsed() > Duration::from_secs(15) {
-            child.kill().unwrap();
-            panic!("it does not stop");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(status.code(), Some(code));
+    send(signal, &child);
+    assert_eq!(end_of(&mut child).code(), Some(code));
     assert_eq!(lab.rows("out/list.results.csv"), 100);
     let (retry, deliverable) = (lab.rows("out/list.retry.csv"), lab.rows("out/list.deliverable.csv"));
     assert_eq!(retry + deliverable, 100);
     assert!(retry > 0, "what was open is in the retry file");
-    assert!(lab.text("out/list.results.csv").contains("not_probed"));
+    assert!(lab.read("out/list.results.csv").contains("not_probed"));
     assert!(Path::new(&lab.path("out/list.summary.json")).exists());
 }
 

@@ -6,12 +6,13 @@
     reason = "a test writes its own files and stops at what fails"
 )]
 
-use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+mod support;
 
-const LISTPROOF: &str = env!("CARGO_BIN_EXE_listproof");
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use support::{Folder, Ran, mode};
+
 const WORLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/world.toml");
 const CONTACTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/contacts.csv");
 
@@ -19,94 +20,69 @@ fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/nightly").join(name)
 }
 
-/// A command in a folder of its own, with nothing of this machine's settings but the programs.
-fn command(program: &str, folder: &Path) -> Command {
-    let mut command = Command::new(program);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    command.env_clear().env("PATH", path).env("HOME", folder).current_dir(folder).stdin(Stdio::null());
-    command
-}
-
 /// `verify` of the sample list in the sample world.
-fn verify(folder: &Path, more: &[&str]) -> Output {
-    command(LISTPROOF, folder)
-        .args(["verify", CONTACTS, "--world", WORLD, "-o", "out"])
-        .args(more)
-        .output()
-        .unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
+fn verify(folder: &Folder, more: &[&str]) -> Ran {
+    folder.run(&[&["verify", CONTACTS, "--world", WORLD, "-o", "out"], more].concat())
 }
 
 #[test]
 fn the_script_asks_again_about_what_stayed_unknown() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let night = || {
-        command("sh", folder.path())
-            .arg(sample("nightly.sh"))
-            .args([CONTACTS, "out", "--world", WORLD, "--state", "state.db"])
-            .env("LISTPROOF", LISTPROOF)
-            .output()
-            .unwrap()
+        let mut script = folder.program("sh");
+        script.arg(sample("nightly.sh"));
+        script.args([CONTACTS, "out", "--world", WORLD, "--state", "state.db"]);
+        Ran(script.env("LISTPROOF", env!("CARGO_BIN_EXE_listproof")).output().unwrap())
     };
     let first = night();
-    assert_eq!(first.status.code(), Some(0), "{}", text(&first.stderr));
-    assert_eq!(
-        (text(&first.stdout), text(&first.stderr)),
-        (String::new(), String::new()),
-        "cron mails nothing"
-    );
-    let read = |name: &str| std::fs::read_to_string(folder.path().join("out").join(name)).unwrap();
-    let open = read("contacts.retry.csv");
-    assert_eq!(read("again.csv"), open);
-    assert_eq!(night().status.code(), Some(0));
-    let second: serde_json::Value = serde_json::from_str(&read("again.summary.json")).unwrap();
+    first.exits(0);
+    assert_eq!((first.stdout(), first.stderr()), (String::new(), String::new()), "cron mails nothing");
+    let open = folder.read("out/contacts.retry.csv");
+    assert_eq!(folder.read("out/again.csv"), open);
+    night().exits(0);
+    let second = folder.json("out/again.summary.json");
     assert_eq!(second["rows"], open.lines().count() - 1, "the second night asks about the open ones alone");
 }
 
 #[test]
 fn the_scripts_are_written_in_their_languages() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let checks: [(&str, &[&str], &str); 2] = [
         ("sh", &["-n"], "nightly.sh"),
         ("python3", &["-c", "import ast, sys; ast.parse(open(sys.argv[1]).read())"], "airflow_dag.py"),
     ];
     for (program, arguments, script) in checks {
         // Not every machine has Python.
-        let Ok(output) = command(program, folder.path()).args(arguments).arg(sample(script)).output() else {
+        let Ok(output) = folder.program(program).args(arguments).arg(sample(script)).output() else {
             continue;
         };
-        assert!(output.status.success(), "{script}: {}", text(&output.stderr));
+        assert!(output.status.success(), "{script}: {}", Ran(output).stderr());
     }
 }
 
 #[test]
 fn systemd_takes_the_units() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name);
+    let folder = Folder::new();
     // Programs and users of the machine that it is meant for are looked for here.
     let service = std::fs::read_to_string(sample("listproof-nightly.service")).unwrap();
     let service =
         service.replace("/usr/local/bin/listproof-nightly", "/bin/sh").replace("User=listproof", "User=root");
-    std::fs::write(path("listproof-nightly.service"), service).unwrap();
-    std::fs::copy(sample("listproof-nightly.timer"), path("listproof-nightly.timer")).unwrap();
-    let verified = command("systemd-analyze", folder.path())
-        .args(["verify", "--man=no"])
-        .args([path("listproof-nightly.service"), path("listproof-nightly.timer")])
+    folder.write("listproof-nightly.service", service);
+    std::fs::copy(sample("listproof-nightly.timer"), folder.path("listproof-nightly.timer")).unwrap();
+    let verified = folder
+        .program("systemd-analyze")
+        .args(["verify", "--man=no", "listproof-nightly.service", "listproof-nightly.timer"])
         .output();
     // Not every machine has systemd.
-    let Ok(verified) = verified else { return };
+    let Ok(verified) = verified.map(Ran) else { return };
     let ours: Vec<String> =
-        text(&verified.stderr).lines().filter(|line| line.contains("listproof")).map(str::to_owned).collect();
-    assert!(verified.status.success() && ours.is_empty(), "{ours:?}");
+        verified.stderr().lines().filter(|line| line.contains("listproof")).map(str::to_owned).collect();
+    assert!(verified.0.status.success() && ours.is_empty(), "{ours:?}");
 }
 
 #[test]
 fn the_flags_of_the_samples_exist() {
-    let help = command(LISTPROOF, Path::new("/")).args(["verify", "--help"]).output().unwrap();
-    let help = text(&help.stdout);
+    let help = Folder::new().run(&["verify", "--help"]).stdout();
     for name in ["nightly.sh", "listproof-nightly.service", "crontab", "airflow_dag.py"] {
         let sample = std::fs::read_to_string(sample(name)).unwrap();
         let lines = sample.lines().filter(|line| line.contains("nightly") || line.contains("verify \""));
@@ -119,18 +95,18 @@ fn the_flags_of_the_samples_exist() {
 
 #[test]
 fn the_last_line_of_stdout_is_the_summary_where_that_is_wanted() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let summary = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
-    let file = || summary(&std::fs::read_to_string(folder.path().join("out/contacts.summary.json")).unwrap());
-    let told = verify(folder.path(), &["--json"]);
-    let stdout = text(&told.stdout);
+    let file = || folder.json("out/contacts.summary.json");
+    let told = verify(&folder, &["--json"]);
+    let stdout = told.stdout();
     assert!(stdout.lines().count() > 5, "people are told too");
     assert_eq!(summary(stdout.lines().last().unwrap()), file());
-    let quiet = verify(folder.path(), &["--json", "--quiet"]);
-    assert_eq!(summary(&text(&quiet.stdout)), file(), "quiet leaves it alone");
-    assert_eq!(text(&quiet.stdout).lines().count(), 1);
-    let quiet = verify(folder.path(), &["--quiet"]);
-    assert_eq!((text(&quiet.stdout), text(&quiet.stderr)), (String::new(), String::new()));
+    let quiet = verify(&folder, &["--json", "--quiet"]);
+    assert_eq!(summary(&quiet.stdout()), file(), "quiet leaves it alone");
+    assert_eq!(quiet.stdout().lines().count(), 1);
+    let quiet = verify(&folder, &["--quiet"]);
+    assert_eq!((quiet.stdout(), quiet.stderr()), (String::new(), String::new()));
 }
 
 const REFUSING: &str = r#"
@@ -147,15 +123,12 @@ fault = "servfail"
 
 /// Verifies addresses at domains of the world in which nobody answers.
 fn nobody_answers(kind: &str, code: i32) {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("world.toml"), REFUSING).unwrap();
     let rows: Vec<String> = (1..=9).map(|n| format!("jane@{kind}{n}.example\n")).collect();
-    std::fs::write(folder.path().join("list.csv"), rows.concat()).unwrap();
+    let folder = Folder::with(rows.concat().as_bytes(), REFUSING);
     let arguments = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--max-wait", "0s"];
-    let ran = command(LISTPROOF, folder.path()).args(arguments).output().unwrap();
-    assert_eq!(ran.status.code(), Some(code), "{}", text(&ran.stderr));
-    assert!(text(&ran.stdout).contains("hint: "), "{}", text(&ran.stdout));
-    let results = std::fs::read_to_string(folder.path().join("out/list.results.csv")).unwrap();
+    let ran = folder.run(&arguments);
+    assert!(ran.exits(code).stdout().contains("hint: "), "{}", ran.stdout());
+    let results = folder.read("out/list.results.csv");
     assert_eq!(results.matches(",unknown,").count(), 9, "{results}");
 }
 
@@ -171,11 +144,10 @@ fn where_no_name_server_answers_the_network_is_down() {
 
 #[test]
 fn metrics_add_up_name_nobody_and_are_for_everybody() {
-    let folder = tempfile::tempdir().unwrap();
-    verify(folder.path(), &["--metrics-file", "nightly.prom"]);
-    let path = folder.path().join("nightly.prom");
-    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
-    let metrics = std::fs::read_to_string(&path).unwrap();
+    let folder = Folder::new();
+    verify(&folder, &["--metrics-file", "nightly.prom"]);
+    assert_eq!(mode(&folder.path("nightly.prom")), 0o644);
+    let metrics = folder.read("nightly.prom");
     let value = |metric: &str| -> u64 {
         let lines = metrics.lines().filter(|line| line.starts_with(metric));
         lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
@@ -186,22 +158,21 @@ fn metrics_add_up_name_nobody_and_are_for_everybody() {
     assert!(value("listproof_questions") > 0 && value("listproof_ended_timestamp_seconds") > 1_700_000_000);
     assert!(!metrics.contains('@') && !metrics.contains(".example"), "{metrics}");
     let names: Vec<_> =
-        std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "nothing is left beside it: {names:?}");
 }
 
 #[test]
 fn metrics_tell_of_a_run_that_failed() {
-    let folder = tempfile::tempdir().unwrap();
-    let failed = verify(folder.path(), &["--metrics-file", "nightly.prom", "--column", "nowhere"]);
-    assert_eq!(failed.status.code(), Some(2));
-    let metrics = std::fs::read_to_string(folder.path().join("nightly.prom")).unwrap();
+    let folder = Folder::new();
+    verify(&folder, &["--metrics-file", "nightly.prom", "--column", "nowhere"]).exits(2);
+    let metrics = folder.read("nightly.prom");
     assert!(metrics.contains("listproof_exit_code{list=\"nightly\"} 2\n"), "{metrics}");
 }
 
 /// The lines of a log, all of which must be objects with an event.
-fn events(stderr: &[u8]) -> Vec<serde_json::Value> {
-    let lines = text(stderr);
+fn events(ran: &Ran) -> Vec<serde_json::Value> {
+    let lines = ran.stderr();
     let lines =
         lines.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}")));
     lines.map(|line: serde_json::Value| line["fields"].clone()).collect()
@@ -209,12 +180,11 @@ fn events(stderr: &[u8]) -> Vec<serde_json::Value> {
 
 #[test]
 fn a_log_in_json_is_json_to_the_last_line_and_tells_how_it_ended() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = events(&verify(folder.path(), &["--log-format", "json"]).stderr);
+    let folder = Folder::new();
+    let log = events(&verify(&folder, &["--log-format", "json"]));
     let last = log.last().unwrap();
     assert_eq!((&last["event"], &last["exit_code"]), (&"finished".into(), &0.into()));
-    let failed = verify(folder.path(), &["--log-format", "json", "--column", "nowhere"]);
-    let log = events(&failed.stderr);
+    let log = events(&verify(&folder, &["--log-format", "json", "--column", "nowhere"]));
     let last = log.last().unwrap();
     assert_eq!((&last["event"], &last["exit_code"]), (&"failed".into(), &2.into()));
     assert!(last["hint"].is_string());
@@ -222,8 +192,8 @@ fn a_log_in_json_is_json_to_the_last_line_and_tells_how_it_ended() {
 
 #[test]
 fn no_log_names_an_address() {
-    let folder = tempfile::tempdir().unwrap();
-    let log = text(&verify(folder.path(), &["--log-format", "json", "-vv"]).stderr);
+    let folder = Folder::new();
+    let log = verify(&folder, &["--log-format", "json", "-vv"]).stderr();
     assert!(log.contains("\"event\":\"session\""), "there is something to look at");
     let list = std::fs::read_to_string(CONTACTS).unwrap();
     let cells = list.split([',', '\n', '"']).filter(|cell| cell.contains('@'));
@@ -261,15 +231,14 @@ fn the_readme_lists_the_events_that_there_are() {
 
 #[test]
 fn what_is_kept_is_for_its_owner_only() {
-    let folder = tempfile::tempdir().unwrap();
-    verify(folder.path(), &["--state", "kept/state.db"]);
-    let permissions = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = Folder::new();
+    verify(&folder, &["--state", "kept/state.db"]);
     for made in ["kept", "out"] {
-        let folder = folder.path().join(made);
-        assert_eq!(permissions(&folder), 0o700, "{}", folder.display());
+        let folder = folder.path(made);
+        assert_eq!(mode(&folder), 0o700, "{}", folder.display());
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();
-            assert_eq!(permissions(&path), 0o600, "{}", path.display());
+            assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
     }
 }

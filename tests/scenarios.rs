@@ -237,7 +237,13 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let facts = Facts { recall: Recall::of(state.reader().unwrap(), policy), policy, run: begun.id, fresh };
+    let facts = Facts {
+        recall: Recall::of(state.reader().unwrap(), policy),
+        policy,
+        run: begun.id,
+        fresh,
+        news: None,
+    };
     let mut found = Found::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
         let seen = Intake::new(policy.lists).look(&email);

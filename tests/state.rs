@@ -6,10 +6,11 @@
     reason = "a test writes its own files and stops at what fails"
 )]
 
-use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+mod support;
+
+use std::path::Path;
+
+use support::{Folder, SENDER, Served, mode};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -27,54 +28,23 @@ name = "mx.any.example"
 "#;
 
 /// A folder of its own for one test, with a world and a list of 60 in it.
-struct Lab(tempfile::TempDir);
+fn lab() -> Folder {
+    let emails = (1..=40).map(|n| format!("user{n}@acme.example\n"));
+    let list: String = emails.chain((1..=20).map(|n| format!("user{n}@any.example\n"))).collect();
+    Folder::with(format!("email\n{list}").as_bytes(), WORLD)
+}
 
-impl Lab {
-    fn new() -> Lab {
-        let lab = Lab(tempfile::tempdir().unwrap());
-        std::fs::write(lab.path("world.toml"), WORLD).unwrap();
-        let emails = (1..=40).map(|n| format!("user{n}@acme.example\n"));
-        let list: String = emails.chain((1..=20).map(|n| format!("user{n}@any.example\n"))).collect();
-        std::fs::write(lab.path("list.csv"), format!("email\n{list}")).unwrap();
-        lab
-    }
+/// `verify` in the world, with a state; gives the summary.
+#[track_caller]
+fn verify(lab: &Folder, out: &str, more: &[&str], code: i32) -> serde_json::Value {
+    let arguments =
+        ["verify", "list.csv", "--world", "world.toml", "--state", "kept/state.db", "-q", "-o", out];
+    lab.run(&[&arguments[..], more].concat()).exits(code);
+    lab.summary(out)
+}
 
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-        command.args(arguments).current_dir(self.0.path()).env_clear().env("HOME", self.0.path());
-        command.stdin(Stdio::null());
-        command
-    }
-
-    #[track_caller]
-    fn run(&self, arguments: &[&str], code: i32) -> Output {
-        let output = self.command(arguments).output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{errors}");
-        assert!(code == 0 || code == 10 || errors.contains("\nhint: "), "{errors}");
-        output
-    }
-
-    /// `verify` in the world, with a state.
-    #[track_caller]
-    fn verify(&self, out: &str, more: &[&str], code: i32) -> serde_json::Value {
-        let arguments =
-            ["verify", "list.csv", "--world", "world.toml", "--state", "kept/state.db", "-q", "-o", out];
-        self.run(&[&arguments[..], more].concat(), code);
-        self.summary(out)
-    }
-
-    fn summary(&self, out: &str) -> serde_json::Value {
-        serde_json::from_slice(&std::fs::read(self.path(out).join("list.summary.json")).unwrap()).unwrap()
-    }
-
-    fn results(&self, out: &str) -> String {
-        std::fs::read_to_string(self.path(out).join("list.results.csv")).unwrap()
-    }
+fn results(lab: &Folder, out: &str) -> String {
+    lab.read(&format!("{out}/list.results.csv"))
 }
 
 fn query(file: &Path, sql: &str) -> i64 {
@@ -83,39 +53,39 @@ fn query(file: &Path, sql: &str) -> i64 {
 
 #[test]
 fn a_second_run_asks_nobody_and_writes_the_same() {
-    let lab = Lab::new();
-    let first = lab.verify("one", &[], 0);
+    let lab = lab();
+    let first = verify(&lab, "one", &[], 0);
     assert_eq!(first["verdicts"]["unknown"], 0);
-    let second = lab.verify("two", &[], 0);
+    let second = verify(&lab, "two", &[], 0);
     assert_eq!([&second["domains"], &second["questions"], &second["connections"]], [0, 0, 0]);
-    assert_eq!(lab.results("two"), lab.results("one"));
-    let third = lab.verify("three", &["--fresh", "--pace", "fast"], 0);
+    assert_eq!(results(&lab, "two"), results(&lab, "one"));
+    let third = verify(&lab, "three", &["--fresh", "--pace", "fast"], 0);
     assert_eq!(third["questions"], first["questions"]);
 }
 
 #[test]
 fn another_list_asks_only_about_whom_nothing_is_known() {
-    let lab = Lab::new();
-    lab.verify("one", &[], 0);
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
     let list = "email\nuser1@acme.example\nuser99@acme.example\nnew@any.example\n";
-    std::fs::write(lab.path("list.csv"), list).unwrap();
+    lab.write("list.csv", list);
     // Two names are new; that anybody is accepted at one domain, and not at the other, is known.
-    let second = lab.verify("two", &[], 0);
-    assert_eq!(second["questions"], 1, "{}", lab.results("two"));
+    let second = verify(&lab, "two", &[], 0);
+    assert_eq!(second["questions"], 1, "{}", results(&lab, "two"));
     let reasons = &second["reasons"];
     assert_eq!([&reasons["accepted"], &reasons["mailbox_unknown"], &reasons["catch_all"]], [1, 1, 1]);
 }
 
 #[test]
 fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
-    let lab = Lab::new();
-    lab.verify("whole", &[], 0);
+    let lab = lab();
+    verify(&lab, "whole", &[], 0);
     std::fs::remove_dir_all(lab.path("kept")).unwrap();
-    let stopped = lab.verify("out", &["--max-duration", "5s"], 10);
+    let stopped = verify(&lab, "out", &["--max-duration", "5s"], 10);
     assert_eq!(stopped["partial"], true);
     let left = stopped["still_to_ask"].as_i64().unwrap();
     assert!((1..60).contains(&left), "{left}");
-    let rest = lab.verify("out", &[], 0);
+    let rest = verify(&lab, "out", &[], 0);
     assert_eq!((&rest["partial"], rest["still_to_ask"].as_i64()), (&false.into(), Some(0)));
     let file = lab.path("kept/state.db");
     let asked = "SELECT count(*) FROM attempts WHERE who = 'listed'";
@@ -123,42 +93,40 @@ fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
     assert_eq!(query(&file, asked), query(&file, once), "nobody was asked twice");
     assert_eq!(query(&file, "SELECT count(*) FROM runs"), 1);
     let verdicts = |out: &str| -> Vec<String> {
-        lab.results(out).lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
+        results(&lab, out).lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
     };
     assert_eq!(verdicts("out"), verdicts("whole"));
 }
 
 #[test]
 fn what_an_operator_was_asked_yesterday_counts_today() {
-    let lab = Lab::new();
-    lab.verify("one", &[], 0);
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
     // Eleven unknown names were asked about, and such a host bears twenty an hour.
-    let second = lab.verify("two", &["--fresh"], 10);
+    let second = verify(&lab, "two", &["--fresh"], 10);
     assert!(second["reasons"]["not_probed"].as_i64().unwrap() > 0, "{second}");
-    assert!(lab.results("two").contains(",not_probed,"));
+    assert!(results(&lab, "two").contains(",not_probed,"));
 }
 
 #[test]
 fn a_report_tells_what_the_run_told_without_asking_anybody() {
-    let lab = Lab::new();
-    lab.verify("one", &[], 0);
-    lab.run(&["report", "list.csv", "--state", "kept/state.db", "-o", "two"], 0);
-    assert_eq!(lab.results("two"), lab.results("one"));
-    std::fs::write(lab.path("other.csv"), "email\nuser1@acme.example\n").unwrap();
-    lab.run(&["report", "other.csv", "--state", "kept/state.db", "-o", "three"], 78);
-    lab.run(&["report", "list.csv", "--state", "nowhere.db", "-o", "three"], 78);
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    lab.run(&["report", "list.csv", "--state", "kept/state.db", "-o", "two"]).exits(0);
+    assert_eq!(results(&lab, "two"), results(&lab, "one"));
+    lab.write("other.csv", "email\nuser1@acme.example\n");
+    lab.run(&["report", "other.csv", "--state", "kept/state.db", "-o", "three"]).fails(78, &["no run"]);
+    lab.run(&["report", "list.csv", "--state", "nowhere.db", "-o", "three"]).fails(78, &["`nowhere.db`"]);
 }
 
 #[test]
 fn an_owner_can_look_into_the_state_and_be_forgotten() {
-    let lab = Lab::new();
-    lab.verify("one", &[], 0);
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
     let file = lab.path("kept/state.db");
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&file), mode(&lab.path("kept"))), (0o600, 0o700));
     let state = |more: &[&str]| {
-        let output = lab.run(&[&["state"], more, &["--state", "kept/state.db"]].concat(), 0);
-        String::from_utf8(output.stdout).unwrap()
+        lab.run(&[&["state"], more, &["--state", "kept/state.db"]].concat()).exits(0).stdout()
     };
     assert!(
         state(&["stats"]).contains("60  addresses asked about: 30 deliverable, 20 risky, 10 undeliverable")
@@ -170,24 +138,24 @@ fn an_owner_can_look_into_the_state_and_be_forgotten() {
     );
     assert_eq!(state(&["forget", "user7@acme.example"]), "forgotten\n");
     assert_eq!(state(&["export", "user7@acme.example"]), "null\n");
-    assert_eq!(lab.verify("two", &[], 0)["questions"], 1, "only who was forgotten");
+    assert_eq!(verify(&lab, "two", &[], 0)["questions"], 1, "only who was forgotten");
     assert_eq!(state(&["prune", "--older-than", "1s"]).split(' ').nth(1), Some("60"));
 }
 
 #[test]
 fn what_is_no_state_or_of_another_world_is_left_as_it_is() {
-    let lab = Lab::new();
-    lab.verify("one", &[], 0);
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
     let state = std::fs::read(lab.path("kept/state.db")).unwrap();
-    std::fs::write(lab.path("text.db"), "not a database").unwrap();
-    std::fs::write(lab.path("cut.db"), &state[..3000]).unwrap();
-    std::fs::write(lab.path("newer.db"), &state).unwrap();
+    lab.write("text.db", "not a database");
+    lab.write("cut.db", &state[..3000]);
+    lab.write("newer.db", &state);
     rusqlite::Connection::open(lab.path("newer.db"))
         .unwrap()
         .execute_batch("PRAGMA user_version = 99")
         .unwrap();
     rusqlite::Connection::open(lab.path("other.db")).unwrap().execute_batch("CREATE TABLE mine (a)").unwrap();
-    std::fs::write(lab.path("world2.toml"), format!("{WORLD}\n# another\n")).unwrap();
+    lab.write("world2.toml", format!("{WORLD}\n# another\n"));
     for (world, file, code) in [
         ("world.toml", "text.db", 78),
         ("world.toml", "cut.db", 74),
@@ -196,58 +164,136 @@ fn what_is_no_state_or_of_another_world_is_left_as_it_is() {
         ("world2.toml", "kept/state.db", 78),
     ] {
         let before = std::fs::read(lab.path(file)).unwrap();
-        lab.run(&["verify", "list.csv", "--world", world, "--state", file, "-q", "-o", "two"], code);
+        lab.run(&["verify", "list.csv", "--world", world, "--state", file, "-q", "-o", "two"])
+            .fails(code, &[&format!("`{file}`")]);
         assert!(std::fs::read(lab.path(file)).unwrap() == before, "{file} was changed");
-    }
-}
-
-/// A world on loopback sockets, as a process of its own.
-struct Served {
-    child: Child,
-    /// The flags that lead to it.
-    flags: Vec<String>,
-}
-
-impl Served {
-    fn of(lab: &Lab) -> Served {
-        let mut child = lab
-            .command(&["world", "world.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let told = BufReader::new(child.stdout.take().unwrap()).lines().nth(1).unwrap().unwrap();
-        let flags = told.split_whitespace().skip_while(|word| *word != "--dns").take(6);
-        Served { flags: flags.map(str::to_owned).collect(), child }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 }
 
 #[test]
 fn a_second_run_at_the_same_time_is_told_who_holds_the_state() {
-    let lab = Lab::new();
-    let served = Served::of(&lab);
-    let flags: Vec<&str> = served.flags.iter().map(String::as_str).collect();
-    let sender = ["--helo", "probe.example.org", "--mail-from", "check@example.org"];
-    let verify =
-        [&["verify", "list.csv", "--state", "s.db", "-q", "-o", "out"], &flags[..], &sender].concat();
-    let mut first = lab.command(&verify).spawn().unwrap();
+    let lab = lab();
+    let served = lab.serve("world.toml");
+    let asking = [&SENDER[..], &served.flags(), &["--state", "s.db"]].concat();
+    let verify = [&["verify", "list.csv", "-q", "-o", "out"], &asking[..]].concat();
+    let mut first = lab.listproof(&verify).spawn().unwrap();
     while !lab.path("s.db").exists() {
         std::thread::yield_now();
     }
-    let second = lab.run(&verify, 11);
-    let told = String::from_utf8_lossy(&second.stderr).into_owned();
-    assert!(told.contains(&format!("is in use by process {}, started ", first.id())), "{told}");
+    lab.run(&verify).fails(11, &[&format!("is in use by process {}, started ", first.id())]);
     // A few addresses can be asked about meanwhile.
-    let check = ["check", "user1@acme.example", "--state", "s.db", "--json"];
-    lab.run(&[&check[..], &flags, &sender].concat(), 0);
+    let check = [&["check", "user1@acme.example", "--json"], &asking[..]].concat();
+    lab.run(&check).exits(0);
     first.kill().unwrap();
     first.wait().unwrap();
     // Its lock died with it.
-    lab.run(&[&check[..], &flags, &sender].concat(), 0);
+    lab.run(&check).exits(0);
+}
+
+/// A world in which two have a mailbox: one who stays, and another.
+fn with(other: &str) -> String {
+    format!(
+        r#"
+[[domain]]
+name = "acme.example"
+mx = ["10 mx.acme.example"]
+mailboxes = ["stays", "{other}"]
+[[host]]
+name = "mx.acme.example"
+[[domain]]
+name = "dead.example"
+mx = ["0 ."]
+"#
+    )
+}
+
+/// `verify` of the changes, at a served world; the addresses in the results with their reasons, and the summary.
+#[track_caller]
+fn changes(lab: &Folder, served: &Served, more: &[&str], code: i32) -> (Vec<String>, serde_json::Value) {
+    let verify = ["verify", "list.csv", "-q", "-o", "out", "--columns", "minimal", "--pace", "fast"];
+    let ran = [&verify, &SENDER[..], &served.flags(), &["--changed-only"], more].concat();
+    lab.run(&ran).exits(code);
+    let rows = results(lab, "out");
+    let told = |row: &str| row.split(',').take(3).collect::<Vec<_>>().join(" ");
+    (rows.lines().skip(1).map(told).collect(), lab.summary("out"))
+}
+
+#[test]
+fn only_changes_are_written_where_only_they_are_wanted() {
+    const LIST: &str = "email\nstays@acme.example\ngoes@acme.example\nstays@acme.example\nx@dead.example\nno address\n\"\"\n";
+    let lab = Folder::with(LIST.as_bytes(), &with("goes"));
+    let mut served = lab.serve("world.toml");
+    let (first, summary) = changes(&lab, &served, &[], 0);
+    assert_eq!(
+        (first.len(), &summary["unchanged"]),
+        (6, &0.into()),
+        "the first time everything is new: {first:?}"
+    );
+    let (second, summary) = changes(&lab, &served, &[], 0);
+    assert_eq!(
+        (second.len(), &summary["unchanged"], &summary["rows"]),
+        (0, &6.into(), &6.into()),
+        "{second:?}"
+    );
+    // Somebody leaves, somebody comes.
+    lab.write("world.toml", with("comes"));
+    served.becomes(&lab, "world.toml");
+    lab.write("list.csv", format!("{LIST}comes@acme.example\nno address either\n"));
+    let (third, summary) = changes(&lab, &served, &["--fresh"], 0);
+    let told = [
+        "goes@acme.example undeliverable mailbox_unknown",
+        "comes@acme.example deliverable accepted",
+        "no address either undeliverable syntax",
+    ];
+    assert_eq!((third, &summary["unchanged"]), (told.map(str::to_owned).to_vec(), &5.into()));
+    assert_eq!((lab.rows("out/list.undeliverable.csv"), lab.rows("out/list.deliverable.csv")), (2, 1));
+    let (fourth, _) = changes(&lab, &served, &[], 0);
+    assert_eq!(fourth, Vec::<String>::new());
+}
+
+#[test]
+fn what_was_told_without_the_flag_is_no_change_either() {
+    let lab = Folder::with(b"email\nstays@acme.example\ngoes@acme.example\n", &with("goes"));
+    let mut served = lab.serve("world.toml");
+    let verify =
+        [&["verify", "list.csv", "-q", "-o", "out", "--pace", "fast"], &SENDER[..], &served.flags()].concat();
+    lab.run(&verify).exits(0);
+    lab.write("world.toml", with("comes"));
+    served.becomes(&lab, "world.toml");
+    let (told, _) = changes(&lab, &served, &["--fresh"], 0);
+    assert_eq!(told, ["goes@acme.example undeliverable mailbox_unknown"]);
+}
+
+#[test]
+fn a_run_that_ends_too_early_has_no_news_of_whom_it_did_not_ask() {
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    let stopped = verify(&lab, "two", &["--changed-only", "--fresh", "--max-duration", "1ms"], 10);
+    assert_eq!((&stopped["results"], &stopped["unchanged"]), (&0.into(), &60.into()));
+}
+
+#[test]
+fn changes_are_told_only_where_something_is_kept() {
+    let lab = lab();
+    lab.run(&["verify", "list.csv", "--changed-only", "--world", "world.toml"]).fails(2, &["--changed-only"]);
+    lab.run(&["verify", "list.csv", "--changed-only", "--offline"]).exits(2);
+    lab.run(&["verify", "list.csv", "--changed-only", "--no-state"]).exits(2);
+}
+
+#[test]
+fn a_state_of_the_first_version_goes_on() {
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    let file = lab.path("kept/state.db");
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute_batch("DROP TABLE told; PRAGMA user_version = 1")
+        .unwrap();
+    let second = verify(&lab, "two", &["--changed-only"], 0);
+    assert_eq!(
+        (&second["connections"], &second["results"]),
+        (&0.into(), &60.into()),
+        "all of it is new to it"
+    );
+    assert_eq!(verify(&lab, "three", &["--changed-only"], 0)["unchanged"], 60);
 }

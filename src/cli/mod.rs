@@ -58,6 +58,9 @@ pub struct Verify {
     /// The list and the outputs.
     #[command(flatten)]
     pub listing: Listing,
+    /// Write just the rows whose verdict or reason is not what it was when the row was told of last, in any list.
+    #[arg(long, conflicts_with_all = ["offline", "no_state"])]
+    pub changed_only: bool,
     /// The last line of stdout is the summary as one JSON object; of stderr with `-o -`.
     #[arg(long)]
     pub json: bool,

@@ -38,7 +38,16 @@ pub struct Composed {
 #[derive(Debug)]
 pub(super) enum Line {
     Row(RowLine),
+    /// Told as before, and not written.
+    Unchanged(UnchangedLine),
     Rejected(Box<Rejected>),
+}
+
+#[derive(Debug)]
+pub(super) struct UnchangedLine {
+    record: u64,
+    key: Option<Key>,
+    pub(super) reason: Reason,
 }
 
 /// Where a row lies.
@@ -151,10 +160,16 @@ impl Composed {
         self.lines.push(Line::Rejected(Box::new(rejected)));
     }
 
+    /// Takes a row that is counted, and not written.
+    pub fn pass_over(&mut self, record: u64, reason: Reason, key: Option<Key>) {
+        self.lines.push(Line::Unchanged(UnchangedLine { record, key, reason }));
+    }
+
     /// The rows: their numbers and the keys of their addresses.
     pub fn keys(&self) -> impl Iterator<Item = (u64, Option<Key>)> + Clone {
         self.lines.iter().filter_map(|line| match line {
             Line::Row(row) => Some((row.record, row.key)),
+            Line::Unchanged(row) => Some((row.record, row.key)),
             Line::Rejected(_) => None,
         })
     }

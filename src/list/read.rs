@@ -299,9 +299,9 @@ impl Rows<'_> {
     /// The addresses in the cell when there are several.
     fn several_addresses(&self) -> Option<VecDeque<String>> {
         let cell = &self.scanner.bytes()[self.cell()];
-        let at_signs = cell.iter().filter(|&&byte| byte == b'@').count();
+        let one = |at| memchr::memchr(b'@', &cell[at + 1..]).is_none();
         // A JSON string may hide an @ behind an escape.
-        if self.list.form.kind != Kind::Ndjson && at_signs < 2 {
+        if self.list.form.kind != Kind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
             return None;
         }
         let text = self.text();

@@ -62,14 +62,23 @@ pub struct Counts {
     pub verdicts: [u64; 4],
     /// By reason, duplicates left out.
     pub reasons: BTreeMap<Reason, u64>,
+    /// Rows that were told as before and not written, where only changes are; in no count above.
+    pub unchanged: u64,
+    /// Of these by verdict, duplicates left out.
+    pub unchanged_verdicts: [u64; 4],
     /// Addresses in the suppression list, where one is written.
     pub suppressed: u64,
 }
 
 impl Counts {
-    /// Rows with this verdict, duplicates left out.
+    /// Rows with this verdict that were written, duplicates left out.
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.verdicts[verdict as usize]
+    }
+
+    /// The same in the whole list, whether they were written or not.
+    pub fn in_all(&self, verdict: Verdict) -> u64 {
+        self.of(verdict) + self.unchanged_verdicts[verdict as usize]
     }
 
     fn note(&mut self, reason: Reason, duplicate_of: Option<u64>) {
@@ -82,9 +91,16 @@ impl Counts {
         }
     }
 
+    fn note_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
+        self.unchanged += 1;
+        if duplicate_of.is_none() {
+            self.unchanged_verdicts[reason.verdict() as usize] += 1;
+        }
+    }
+
     /// Data rows of the list.
     pub fn rows(&self) -> u64 {
-        self.results + self.rejected
+        self.results + self.unchanged + self.rejected
     }
 }
 
@@ -216,6 +232,10 @@ impl Outputs {
             let row = match line {
                 Line::Rejected(rejected) => {
                     self.reject(rejected)?;
+                    continue;
+                }
+                Line::Unchanged(row) => {
+                    self.counts.note_unchanged(row.reason, firsts.next().flatten());
                     continue;
                 }
                 Line::Row(row) => row,

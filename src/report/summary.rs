@@ -31,6 +31,8 @@ pub struct Summary {
     pub took: Duration,
     /// Mailboxes were not asked about.
     pub unprobed: bool,
+    /// What was told as before was not written.
+    pub changed_only: bool,
     /// How many addresses are still to be asked about: the outputs are partial.
     pub still_to_ask: u64,
     /// Why nothing that servers said was judged.
@@ -59,6 +61,10 @@ impl Summary {
         }
         if self.unprobed {
             writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
+        }
+        if self.changed_only {
+            let n = self.counts.unchanged;
+            writeln!(out, "changes only: {n} rows have the verdict that they had last, and are in no file")?;
         }
         if let Some(shut) = self.shut {
             writeln!(out, "stopped early: {}", shut.sentence())?;
@@ -116,9 +122,11 @@ impl Summary {
         let (last, rest) =
             if self.unprobed { ("unprobed", deliverable + unknown) } else { ("retry", unknown) };
         let sent = if self.unprobed { String::new() } else { format!("{deliverable} deliverable + ") };
+        let unchanged =
+            if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; rejected {rejected}"
+             {duplicates} duplicates; rejected {rejected}{unchanged}"
         )
     }
 
@@ -150,6 +158,7 @@ impl Summary {
             "results": self.counts.results,
             "rejected": self.counts.rejected,
             "duplicates": self.counts.duplicates,
+            "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
             "verdicts": verdicts,
             "reasons": reasons,

@@ -8,8 +8,7 @@ use super::intake::{Intake, Look};
 use super::probing::{self, Job, Outcome};
 use super::progress::Progress;
 use super::stop::Stop;
-use super::telling::Age;
-use super::told::Retold;
+use super::telling::{Age, Open, Otherwise};
 use crate::address::Address;
 use crate::error::Error;
 use crate::list::batch::Batch;
@@ -31,15 +30,18 @@ pub struct Asking {
     fresh: Fresh,
     /// An earlier run found out everything, and all of it is fresh.
     all_known: bool,
+    /// What was told is compared with what is told, and noted.
+    tells_news: bool,
 }
 
 impl Asking {
     /// Opens the state, and finds or begins the run.
-    pub fn begin(settings: &Settings, place: &Place, list: &List, how: Look) -> Result<Asking, Error> {
+    pub fn begin(settings: &Settings, place: &Place, open: &Open) -> Result<Asking, Error> {
+        let Open { list, how, .. } = open;
         let job = Job::of(settings, place, settings.policy()?, false)?;
         let now = job.network.clock.now().wall;
         let mut state = settings.open_state(place, now)?;
-        let identity = identity(list, how, job.dns_only)?;
+        let identity = identity(list, *how, job.dns_only)?;
         let anew = settings.keeping.fresh;
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
@@ -51,8 +53,11 @@ impl Asking {
             Some(run) => (run, true),
             None => (state.begin(&identity, &list.form().name, anew, now)?, false),
         };
+        // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
+        let tells_news = state.is_kept() && (open.changed_only() || !all_known);
+        let run = Begun { goes_on: run.goes_on && !all_known, ..run };
         let fresh = fresh(if all_known { now } else { run.at });
-        Ok(Asking { job, state, run, fresh, all_known })
+        Ok(Asking { job, state, run, fresh, all_known, tells_news })
     }
 
     /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
@@ -86,7 +91,8 @@ impl Asking {
     pub fn found(&self, whole: Whole) -> Result<Found, Error> {
         let policy = self.job.policy;
         let recall = Recall::of(self.state.reader()?, policy);
-        let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh };
+        let news = self.tells_news.then_some(self.run);
+        let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh, news };
         Ok(Found::of(facts, whole, self.now().wall))
     }
 
@@ -95,11 +101,12 @@ impl Asking {
         self.job.network.clock.now()
     }
 
-    /// Notes that something else is told about an address than before.
-    pub fn retell(&mut self, retold: &Retold) -> Result<(), Error> {
+    /// Keeps what is told otherwise than before.
+    pub fn keep(&mut self, Otherwise { retold, notes }: &Otherwise) -> Result<(), Error> {
         // In a temporary state nobody will read it, and those who read it now would be in the way.
         if self.state.is_kept() {
-            self.state.write_told(retold.domain, &retold.local, retold.told)?;
+            retold.iter().try_for_each(|retold| self.state.write_told(retold))?;
+            self.state.note(notes)?;
         }
         Ok(())
     }
@@ -107,6 +114,9 @@ impl Asking {
     /// Ends the run, unless somebody is still to be asked in it: then the same command goes on
     /// with it.
     pub fn end(&mut self, outcome: &Outcome, age: Age) -> Result<(), Error> {
+        if self.tells_news {
+            self.state.close_notes(self.run)?;
+        }
         if !self.all_known && (outcome.whole.shut.is_some() || self.still_to_ask()? == 0) {
             let Age { fresh_until, oldest } = age;
             let shut = outcome.whole.shut.map(Shut::word);

@@ -87,7 +87,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let stop = Stop::on_signals()?;
     let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh };
+    let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };
     let mut found = Found::of(facts, outcome.whole, job.network.clock.now().wall);
     let record = |seen| told::record(&mut found, seen, settings.risky_roles);
     let records = seen.into_iter().map(record).collect::<Result<_, _>>()?;

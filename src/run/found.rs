@@ -17,9 +17,12 @@ use crate::policy::lifetimes::Lifetimes;
 use crate::reason::Cause;
 use crate::route::Route;
 use crate::schedule::{Scheduler, Shut, Stop};
+use crate::state::ledger::News;
 use crate::state::recall::{LookedUp, Recall, Settled};
 use crate::state::roster::{Fresh, RunId};
+use crate::state::runs::Begun;
 use crate::state::{Key, StateError};
+use crate::verdict::Record;
 use crate::verdict::evidence::{Attempt, Evidence, Form, Inquired, RouteFact, Slip, Unprobed};
 
 /// What holds for all rows of a run.
@@ -51,6 +54,8 @@ pub struct Facts {
     pub run: RunId,
     /// What else may be used.
     pub fresh: Fresh,
+    /// The run beside whose predecessors news are news; `None` where everything counts as news, and none is noted.
+    pub news: Option<Begun>,
 }
 
 /// A domain as the policy sees it.
@@ -162,6 +167,17 @@ impl Found {
             looked_up,
             settled,
         })
+    }
+
+    /// Is something else told about a row than before this run?
+    pub fn news(&self, cell: &str, record: &Record) -> Result<News, StateError> {
+        let Some((Facts { recall, .. }, run)) =
+            self.facts.as_ref().and_then(|facts| Some((facts, facts.news?)))
+        else {
+            return Ok(News::FIRST);
+        };
+        let address = record.address.as_ref().map(ToString::to_string);
+        recall.news(address.as_deref().unwrap_or(cell.trim()), record.judgement.reason, run)
     }
 
     fn settled(&mut self, domain: Key, address: &Address) -> Result<Option<Settled>, StateError> {

@@ -6,8 +6,8 @@
 use super::found::Found;
 use super::intake::{Intake, Look, Plain};
 use super::repeats::{key_of, key_of_parts};
-use super::telling::Age;
-use super::told::{self, Retold};
+use super::telling::{Age, Otherwise};
+use super::told;
 use crate::address::Kinds;
 use crate::error::Error;
 use crate::list::batch::Batch;
@@ -21,9 +21,18 @@ pub struct Judge {
     found: Found,
     composer: Composer,
     keys: Keys,
-    risky_roles: bool,
+    telling: Telling,
     /// What is told of plain addresses of these kinds, where nothing is asked.
     alike: Vec<(Kinds, Record, Age)>,
+}
+
+/// What is told of rows, and of which.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// Roles are risky.
+    pub risky_roles: bool,
+    /// Just the rows are written about which something else is told than before.
+    pub changed_only: bool,
 }
 
 /// A batch that was judged.
@@ -34,19 +43,20 @@ pub struct Outcome {
     /// How long what is told of them holds.
     pub age: Age,
     /// What is told otherwise than before.
-    pub retold: Vec<Retold>,
+    pub otherwise: Otherwise,
 }
 
 impl Judge {
     /// Judges by what was found, and composes with this composer and these keys of the list's addresses.
-    pub fn of(found: Found, how: Look, composer: Composer, keys: Keys, risky_roles: bool) -> Judge {
-        Judge { intake: Intake::new(how), found, composer, keys, risky_roles, alike: Vec::new() }
+    pub fn of(found: Found, how: Look, composer: Composer, keys: Keys, telling: Telling) -> Judge {
+        Judge { intake: Intake::new(how), found, composer, keys, telling, alike: Vec::new() }
     }
 
     /// Judges a batch; the outcome is overwritten.
     pub fn judge(&mut self, batch: &Batch, outcome: &mut Outcome) -> Result<(), Error> {
         outcome.composed.clear();
-        outcome.retold.clear();
+        outcome.otherwise.retold.clear();
+        outcome.otherwise.notes.clear();
         outcome.age = Age::default();
         batch.entries().try_for_each(|entry| match entry {
             Entry::Rejected(rejected) => {
@@ -70,10 +80,16 @@ impl Judge {
         let mut seen = self.intake.look(row.address());
         let repaired = seen.repaired.take();
         let key = seen.form.address().map(|address| key_of(&self.keys, address));
-        let told::Row { record, age, retold } = told::row(&mut self.found, seen, self.risky_roles)?;
-        self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);
+        let told::Row { record, age, retold } = told::row(&mut self.found, seen, self.telling.risky_roles)?;
+        let news = self.found.news(row.address(), &record)?;
+        if news.is_news || !self.telling.changed_only {
+            self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);
+        } else {
+            outcome.composed.pass_over(row.record, record.judgement.reason, key);
+        }
         outcome.age.add(age);
-        outcome.retold.extend(retold);
+        outcome.otherwise.retold.extend(retold);
+        outcome.otherwise.notes.extend(news.note);
         if let Some(Plain { kinds, .. }) = plain {
             self.alike.push((kinds, record, age));
         }

@@ -56,14 +56,15 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let fresh = if dns_only { Fresh::nothing() } else { Fresh::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
     let found = || -> Result<Found, Error> {
-        let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh };
+        let facts =
+            Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };
         Ok(Found::of(facts, whole.clone(), now))
     };
     let founds = ahead::hands(found)?;
     let mut open = Open::of(list, listing, policy, dns_only)?;
-    open.tell(risky_roles, founds, |retold| {
+    open.tell(risky_roles, founds, |otherwise| {
         if rejudge {
-            state.write_told(retold.domain, &retold.local, retold.told)?;
+            otherwise.retold.iter().try_for_each(|retold| state.write_told(retold))?;
         }
         Ok(())
     })?;

@@ -9,15 +9,16 @@ use std::time::{Duration, SystemTime};
 use super::ahead;
 use super::found::{Found, Whole};
 use super::intake::Look;
-use super::judge::Judge;
+use super::judge::{Judge, Telling};
 use super::probing::Asked;
 use super::repeats::Repeats;
-use super::told::Retold;
 use crate::error::{Error, Exit};
 use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::schedule::Ruling;
+use crate::state::journal::Retold;
+use crate::state::ledger::Note;
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Listing {
     pub writing: WriteOptions,
     /// Put addresses right that can't work as they are typed.
     pub apply_suggestions: bool,
+    /// Write just the rows about which something else is told than before.
+    pub changed_only: bool,
     /// When a finished run counts as failed.
     pub gates: Gates,
 }
@@ -53,6 +56,16 @@ pub struct Open {
     target: Target,
     gates: Gates,
     unprobed: bool,
+    changed_only: bool,
+}
+
+/// What is told otherwise than before, for the state.
+#[derive(Default)]
+pub struct Otherwise {
+    /// About addresses that were asked about.
+    pub retold: Vec<Retold>,
+    /// About rows.
+    pub notes: Vec<Note>,
 }
 
 /// How long what was told holds.
@@ -95,27 +108,35 @@ impl Open {
             tracing::warn!(event = "columns", "{warning}");
         }
         let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
-        Ok(Open { list, how, outputs, target, gates: listing.gates, unprobed })
+        let Listing { gates, changed_only, .. } = listing;
+        Ok(Open { list, how, outputs, target, gates, unprobed, changed_only })
     }
 
-    /// Judges and writes every row, each worker with its own view of what was found. `retold` hears what is told otherwise than before.
+    /// Judges and writes every row, each worker with its own view of what was found. `keep` hears what is told otherwise
+    /// than before.
     pub fn tell(
         &mut self,
         risky_roles: bool,
         found: Vec<Found>,
-        mut retold: impl FnMut(Retold) -> Result<(), Error>,
+        mut keep: impl FnMut(&Otherwise) -> Result<(), Error>,
     ) -> Result<Age, Error> {
+        let telling = Telling { risky_roles, changed_only: self.changed_only };
         let mut repeats = Repeats::of(&self.list, self.how);
-        let judge = |found| Judge::of(found, self.how, self.outputs.composer(), repeats.keys(), risky_roles);
+        let judge = |found| Judge::of(found, self.how, self.outputs.composer(), repeats.keys(), telling);
         let judges = found.into_iter().map(judge).collect();
         let mut age = Age::default();
         ahead::each(&self.list, judges, Judge::judge, |outcome| {
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);
-            outcome.retold.drain(..).try_for_each(&mut retold)
+            keep(&outcome.otherwise)
         })?;
         Ok(age)
+    }
+
+    /// What is told as before is not written.
+    pub fn changed_only(&self) -> bool {
+        self.changed_only
     }
 
     /// Puts the files in their places, the summary last.
@@ -129,6 +150,7 @@ impl Open {
             decisions: went.decisions.clone(),
             took: went.took,
             unprobed: self.unprobed,
+            changed_only: self.changed_only,
             still_to_ask: went.still_to_ask,
             shut: went.whole.shut,
             exit: went.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),

@@ -9,7 +9,7 @@ use crate::address::Address;
 use crate::policy::lifetimes::Lifetimes;
 use crate::reason::{Finding, Verdict};
 use crate::route::Absence;
-use crate::state::journal::Told;
+use crate::state::journal::{Retold, Told};
 use crate::state::recall::Settled;
 use crate::state::roster::Fresh;
 use crate::state::{Key, StateError};
@@ -24,17 +24,6 @@ pub struct Row {
     pub age: Age,
     /// What is told about its address otherwise than before.
     pub retold: Option<Retold>,
-}
-
-/// An address about which something else is told now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retold {
-    /// Its domain.
-    pub domain: Key,
-    /// Its local part.
-    pub local: String,
-    /// What is told.
-    pub told: Told,
 }
 
 /// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.

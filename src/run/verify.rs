@@ -11,7 +11,7 @@ use super::stop::Stop;
 use super::telling::{Listing, Open, Went};
 use crate::error::{Error, Exit};
 use crate::report::Summary;
-use crate::settings::{Place, Reach, Settings};
+use crate::settings::{Kept, Place, Reach, Settings};
 use crate::verdict::evidence::Unprobed;
 
 /// What is to be done.
@@ -28,6 +28,13 @@ pub struct Verify {
 /// Does it.
 pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let Verify { listing, settings, quiet } = verify;
+    if listing.changed_only && settings.keeping.kept == Kept::Nowhere {
+        return Err(Error::Usage {
+            message: "`--changed-only` compares with what was told before, and `--world` keeps nothing"
+                .to_owned(),
+            hint: "name a file for it with `--state FILE`".to_owned(),
+        });
+    }
     let list = listing.open()?;
     let open = Open::of(list, listing, settings.policy()?, !matches!(settings.reach, Reach::Probe(_)))?;
     // From here on a signal ends the run cleanly, also while the list is still being read.
@@ -52,20 +59,22 @@ async fn asked(
     stop: Stop,
     quiet: bool,
 ) -> Result<Summary, Error> {
-    let mut asking = Asking::begin(settings, place, &open.list, open.how)?;
+    let mut asking = Asking::begin(settings, place, &open)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
     let found = ahead::hands(|| asking.found(outcome.whole.clone()))?;
-    let age = open.tell(settings.risky_roles, found, |told| asking.retell(&told))?;
-    asking.end(&outcome, age)?;
+    let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);
-    open.finish(&Went {
+    let summary = open.finish(&Went {
         exit: outcome.early_exit(&stop).or(left_over),
-        whole: outcome.whole,
+        whole: outcome.whole.clone(),
         asked: outcome.asked,
-        decisions: outcome.decisions,
+        decisions: outcome.decisions.clone(),
         took: asking.now().elapsed,
         still_to_ask,
-    })
+    })?;
+    // After the outputs: what they don't tell was not told.
+    asking.end(&outcome, age)?;
+    Ok(summary)
 }

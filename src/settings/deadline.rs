@@ -57,6 +57,15 @@ mod tests {
     }
 
     #[test]
+    fn a_minute_that_has_begun_is_tomorrows() {
+        let deadline: Deadline = "05:30".parse().unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_767_600_000);
+        let at = now + deadline.after(now).unwrap();
+        assert_eq!(deadline.after(at).unwrap(), Duration::from_secs(86_400));
+        assert_eq!(deadline.after(at + Duration::from_secs(59)).unwrap(), Duration::from_secs(86_341));
+    }
+
+    #[test]
     fn what_is_no_time_of_day_is_refused() {
         for text in ["", "7", "24:00", "7:60", "07:30:00", "-1:00", "+7:30", "007:30"] {
             assert!(text.parse::<Deadline>().is_err(), "{text}");

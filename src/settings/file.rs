@@ -10,6 +10,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
+use super::Deadline;
 use super::egress::Entry;
 use crate::error::Error;
 use crate::policy::Pace;
@@ -31,6 +32,8 @@ pub(super) struct FileSettings {
     pub(super) max_wait: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
     pub(super) max_duration: Option<Duration>,
+    #[serde(default, deserialize_with = "time_of_day")]
+    pub(super) deadline: Option<Deadline>,
     pub(super) state: Option<PathBuf>,
     #[serde(default, deserialize_with = "duration")]
     pub(super) max_age: Option<Duration>,
@@ -65,6 +68,7 @@ impl FileSettings {
             pace: self.pace.or(other.pace),
             max_wait: self.max_wait.or(other.max_wait),
             max_duration: self.max_duration.or(other.max_duration),
+            deadline: self.deadline.or(other.deadline),
             state: self.state.or(other.state),
             max_age: self.max_age.or(other.max_age),
             risky_roles: self.risky_roles.or(other.risky_roles),
@@ -101,6 +105,11 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duratio
     text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
+fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Deadline>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +130,7 @@ mod tests {
                 && all.proxy.is_some()
                 && all.source_ip.is_some()
                 && all.max_duration.is_some()
+                && all.deadline.is_some()
                 && all.state.is_some()
                 && all.max_age.is_some()
         );

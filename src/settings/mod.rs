@@ -129,7 +129,7 @@ impl Settings {
             pace: typed.pace.or(files.pace).unwrap_or_default(),
             max_wait: typed.max_wait.or(files.max_wait).unwrap_or(max_wait),
             max_duration: typed.max_duration.or(files.max_duration),
-            deadline: typed.deadline,
+            deadline: typed.deadline.or(files.deadline),
             keeping,
             risky_roles: typed.risky_roles || files.risky_roles.unwrap_or(false),
             policy: typed.policy.or(files.policy),

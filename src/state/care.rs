@@ -81,12 +81,17 @@ impl State {
             [before],
         )?;
         self.db.execute("DELETE FROM route WHERE looked_up < ?", [before])?;
+        self.db.execute(
+            &format!("DELETE FROM told WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"),
+            [before],
+        )?;
         self.db.execute_batch(
             "DELETE FROM trouble WHERE id NOT IN (SELECT trouble FROM settled WHERE trouble IS NOT NULL
                  UNION SELECT control FROM settled WHERE catch_all = 'failed');
              DELETE FROM served WHERE domain NOT IN (SELECT domain FROM answer);
              DELETE FROM run WHERE ended IS NOT NULL AND id NOT IN (
-                 SELECT run FROM settled UNION SELECT run FROM answer UNION SELECT run FROM route);",
+                 SELECT run FROM settled UNION SELECT run FROM answer UNION SELECT run FROM route
+                 UNION SELECT run FROM told);",
         )?;
         self.delete_orphans()?;
         self.db.execute("UPDATE run SET fresh_until = 0", [])?;
@@ -127,6 +132,7 @@ impl State {
             let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
             deleted += self.db.execute(&sql, params![domain, local])?;
         }
+        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [Key::of(&address.to_string())])?;
         self.delete_orphans()?;
         self.db.execute("UPDATE run SET fresh_until = 0", [])?;
         self.commit()?;

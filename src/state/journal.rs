@@ -31,6 +31,17 @@ pub struct Told {
     pub expires: Option<SystemTime>,
 }
 
+/// An address about which something else is told now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retold {
+    /// Its domain.
+    pub domain: Key,
+    /// Its local part.
+    pub local: String,
+    /// What is told.
+    pub told: Told,
+}
+
 /// Numbers that stand in their tables for sure. Forgotten now and then: writing one again is no mistake.
 #[derive(Default)]
 pub(super) struct Noted {
@@ -248,7 +259,7 @@ impl State {
     }
 
     /// Writes what was told about an address that was judged otherwise before.
-    pub fn write_told(&mut self, domain: Key, local: &str, told: Told) -> Result<(), StateError> {
+    pub fn write_told(&mut self, Retold { domain, local, told }: &Retold) -> Result<(), StateError> {
         self.begin_writing()?;
         let mut update = self.db.prepare_cached(
             "UPDATE settled SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",

@@ -17,7 +17,7 @@ use crate::reason::Reason;
 /// Marks the file as ours: "lprf".
 const APPLICATION_ID: i64 = 0x6c70_7266;
 /// What brings a state from one version to the next; the first makes it.
-const MIGRATIONS: [&str; 1] = [include_str!("schema.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1-facts.sql"), include_str!("schema/2-told.sql")];
 /// Memory for pages of the file.
 const CACHE_KIB: i64 = 48 << 10;
 /// And for each of those who only read.
@@ -76,15 +76,18 @@ impl State {
         Ok(State::with(db, Readers::Open(RefCell::new(readers)), None))
     }
 
-    /// A connection for somebody who only reads what was committed.
+    /// A connection for somebody who only reads what was committed before the first look. To begin and end a view for each
+    /// question would take longer than most answers.
     pub fn reader(&self) -> Result<Connection, StateError> {
-        match &self.readers {
+        let reader = match &self.readers {
             Readers::Of(file) => reader(file),
             Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Unusable {
                 file: std::env::temp_dir(),
                 source: io::Error::other("too many readers"),
             }),
-        }
+        }?;
+        reader.execute_batch("BEGIN")?;
+        Ok(reader)
     }
 
     /// Opens a state file for a run, or makes it.

@@ -87,6 +87,11 @@ impl<D: Borrow<Connection>> Recall<D> {
         }
     }
 
+    /// Where it reads.
+    pub(super) fn db(&self) -> &Connection {
+        self.db.borrow()
+    }
+
     /// What came of the questions about an address; `now` is what a wait is counted from.
     pub fn settled(
         &mut self,

@@ -1,12 +1,11 @@
 //! What the world heard, by its own log: who was asked again although an answer had been given.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::lab::{WORLD_BEGINS, lines};
+use super::lab::WORLD_BEGINS;
 
 /// The last answers of a session that ended this shortly before a kill may not have been heard either: machines that
 /// run tests are busy.
@@ -35,9 +34,8 @@ struct Session {
 
 impl Repeats {
     /// Counts them in a log. The kills are times since the world began; `is_listed` tells listed addresses from made-up ones.
-    pub(crate) fn in_log(log: &Path, kills: &[Duration], is_listed: impl Fn(&str) -> bool) -> Repeats {
-        let mut sessions: Vec<Session> =
-            lines(log).iter().filter_map(|line| session(line, &is_listed)).collect();
+    pub(crate) fn in_log(log: &[String], kills: &[Duration], is_listed: impl Fn(&str) -> bool) -> Repeats {
+        let mut sessions: Vec<Session> = log.iter().filter_map(|line| session(line, &is_listed)).collect();
         sessions.sort_by_key(|session| session.began);
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         for (number, session) in sessions.iter().enumerate() {

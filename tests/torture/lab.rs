@@ -1,19 +1,16 @@
 //! What is tortured: a world served by a process of its own, a list, and the verifier between them.
-//!
-//! Must not: signal anybody but the processes started here. Fails: by a panic that names the file or process.
 
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
+use super::support::{Folder, SENDER, Served};
+
 /// The time of day in the world when it begins.
 pub(crate) const WORLD_BEGINS: &str = "2026-01-05T09:00:00Z";
-/// How long a verifier may take that nothing disturbs, and how long one to end that was asked to.
-const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The users in the list, at every domain. The last half of them does not exist.
 fn users() -> std::ops::Range<u32> {
@@ -38,7 +35,7 @@ pub(crate) fn is_full() -> bool {
 
 /// A folder with a list and a world for it.
 pub(crate) struct Lab {
-    folder: tempfile::TempDir,
+    pub(crate) folder: Folder,
     rows: u32,
 }
 
@@ -47,34 +44,29 @@ pub(crate) type Verdicts = BTreeMap<String, (String, String)>;
 
 impl Lab {
     pub(crate) fn new(rows: u32) -> Lab {
-        let lab = Lab { folder: tempfile::tempdir().unwrap(), rows };
         let domains = rows / u32::try_from(users().len()).unwrap();
-        std::fs::write(lab.path("world.toml"), world(domains)).unwrap();
-        std::fs::write(lab.path("list.csv"), list(domains)).unwrap();
-        lab
+        Lab { folder: Folder::with(list(domains).as_bytes(), &world(domains)), rows }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.path(name)
     }
 
     pub(crate) fn rows(&self) -> u32 {
         self.rows
     }
 
-    /// The program in this folder, with nothing of this machine's settings.
-    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-        command.args(arguments).current_dir(self.folder.path()).env_clear().env("HOME", self.folder.path());
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    /// The program, which says nothing but errors.
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.folder.listproof(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 
     /// `verify` of the list, as this world's servers are asked.
     pub(crate) fn verify(&self, served: &Served, more: &[&str]) -> Command {
         let mut command = self.command(&["verify", "list.csv", "-q", "--pace", "fast"]);
-        command.args(["--helo", "probe.example.org", "--mail-from", "me@example.org"]);
-        command.args(["--dns", &served.dns, "--smtp-port", &served.port, "--allow-mx-net", "127.0.0.0/8"]);
+        command.args(SENDER).args(served.flags());
         for (flag, value) in [("-o", "out"), ("--state", "state.db")] {
             if !more.contains(&flag) {
                 command.args([flag, value]);
@@ -120,12 +112,16 @@ impl Lab {
     }
 
     pub(crate) fn summary(&self, folder: &str) -> Value {
-        let text = std::fs::read_to_string(self.path(folder).join("list.summary.json")).unwrap();
-        serde_json::from_str(&text).unwrap()
+        self.folder.summary(folder)
+    }
+
+    /// The world is gone for that time.
+    pub(crate) fn without(&self, served: &mut Served, time: Duration) {
+        served.is_gone_for(time, &self.folder, "world.toml");
     }
 
     pub(crate) fn serve(&self) -> Served {
-        Served::new(self, "127.0.0.1:0", "0")
+        self.folder.serve("world.toml")
     }
 }
 
@@ -178,89 +174,4 @@ fn list(domains: u32) -> String {
 pub(crate) fn ended(mut command: Command) -> (i32, String) {
     let output = command.output().unwrap();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-/// Waits for the end of a child; one that does not end is killed, and the test fails.
-#[track_caller]
-pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
-    within(PATIENCE, child).unwrap_or_else(|| {
-        child.kill().unwrap();
-        panic!("it does not end")
-    })
-}
-
-/// The end of a child, should it come within this time.
-pub(crate) fn within(time: Duration, child: &mut Child) -> Option<ExitStatus> {
-    let begun = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            return Some(status);
-        }
-        if begun.elapsed() >= time {
-            return None;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-pub(crate) fn send(signal: &str, child: &Child) {
-    let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    assert!(sent.success(), "kill {signal}");
-}
-
-/// A world on loopback, until it is dropped.
-pub(crate) struct Served {
-    pub(crate) child: Child,
-    /// When its clock began.
-    pub(crate) began: Instant,
-    dns: String,
-    port: String,
-}
-
-impl Served {
-    fn new(lab: &Lab, dns: &str, port: &str) -> Served {
-        let mut child = lab
-            .command(&["world", "world.toml", "--dns", dns, "--smtp-port", port, "--log", "world.log"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
-        // It prints how to ask it: `... --dns ADDR --smtp-port N ...`.
-        let (mut said, mut byte) = (String::new(), [0]);
-        let mut stdout = child.stdout.take().unwrap();
-        while !said.contains("--mail-from") && stdout.read(&mut byte).unwrap() == 1 {
-            said.push(char::from(byte[0]));
-        }
-        let word_after = |flag: &str| {
-            let mut words = said.split_whitespace().skip_while(|word| *word != flag);
-            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {said}")).to_owned()
-        };
-        Served { dns: word_after("--dns"), port: word_after("--smtp-port"), began: Instant::now(), child }
-    }
-
-    /// Ends the world; it is gone for that time, then there is one at the same ports.
-    pub(crate) fn is_gone_for(&mut self, lab: &Lab, time: Duration) {
-        self.end();
-        std::thread::sleep(time);
-        *self = Served::new(lab, &self.dns, &self.port);
-    }
-
-    /// Ends the world so that every session is in its log.
-    pub(crate) fn end(&mut self) {
-        send("-TERM", &self.child);
-        end_of(&mut self.child);
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have been ended before.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The lines of a file, none where there is none.
-pub(crate) fn lines(path: &Path) -> Vec<String> {
-    std::fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }

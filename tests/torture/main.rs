@@ -13,6 +13,8 @@
 mod disk;
 mod heard;
 mod lab;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::process::Child;
 use std::thread::sleep;
@@ -20,7 +22,8 @@ use std::time::Duration;
 
 use disk::on_a_small_disk;
 use heard::Repeats;
-use lab::{Lab, Measure, Verdicts, end_of, ended, send, within};
+use lab::{Lab, Measure, Verdicts, ended};
+use support::{end_of, send, within};
 
 /// The next moment to strike: at random, and short beside the run, so that it takes many.
 fn moment(random: &mut fastrand::Rng) -> Duration {
@@ -62,7 +65,8 @@ fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
     assert_eq!(lab.verdicts("out"), calm);
     served.end();
-    let repeats = Repeats::in_log(&lab.path("world.log"), &kills, |address| calm.contains_key(address));
+    let repeats =
+        Repeats::in_log(&lab.folder.lines("world.log"), &kills, |address| calm.contains_key(address));
     eprintln!("{} rows, {} kills: {repeats:?}", lab.rows(), kills.len());
     let one_in_a_thousand = usize::try_from(lab.rows() / 1_000).unwrap();
     assert!(repeats.others <= one_in_a_thousand, "{repeats:?}");
@@ -88,7 +92,7 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
     assert_eq!(lab.verdicts("out"), calm);
     served.end();
-    let repeats = Repeats::in_log(&lab.path("world.log"), &[], |address| calm.contains_key(address));
+    let repeats = Repeats::in_log(&lab.folder.lines("world.log"), &[], |address| calm.contains_key(address));
     eprintln!("{} rows, {} stops: {repeats:?}", lab.rows(), measure.kills);
     assert_eq!(repeats.others, 0);
 }
@@ -96,7 +100,7 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
 /// Waits until a run holds its state: from then on it takes signals for wishes.
 fn is_asking(lab: &Lab, child: &mut Child) {
     let holder = format!("{}, started", child.id());
-    while !lab::lines(&lab.path("state.db.lock")).iter().any(|line| line.starts_with(&holder)) {
+    while !lab.folder.lines("state.db.lock").iter().any(|line| line.starts_with(&holder)) {
         assert_eq!(within(Duration::from_millis(5), child), None, "it ended before it began");
     }
 }
@@ -153,7 +157,7 @@ fn servers_that_are_gone_for_a_while_make_nobody_look_bad() {
     let mut child = lab.verify(&served, &["--max-wait", "5s"]).spawn().unwrap();
     is_asking(&lab, &mut child);
     sleep(Duration::from_millis(500));
-    served.is_gone_for(&lab, Duration::from_secs(2));
+    lab.without(&mut served, Duration::from_secs(2));
     end_of(&mut child);
     nothing_differs(&lab.verdicts("out"), &calm);
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));

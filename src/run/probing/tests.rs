@@ -68,7 +68,7 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
         ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
 
     let recall = Recall::of(state.reader().unwrap(), policy);
-    let facts = Facts { recall, policy, run: run.id, fresh: Fresh::nothing() };
+    let facts = Facts { recall, policy, run: run.id, fresh: Fresh::nothing(), news: None };
     let mut found = Found::of(facts, outcome.whole, now);
     let mut intake = Intake::new(policy.lists);
     let reasons = addresses.map(|address| {

@@ -553,7 +553,7 @@ fn suggested(typed: &str) -> Option<String> {
 }
 
 #[test]
-fn of_a_hundred_slips_at_least_84_are_understood_and_hardly_one_is_misunderstood() {
+fn of_a_hundred_slips_at_least_88_are_understood_and_hardly_one_is_misunderstood() {
     let targets = &Lists::built_in().targets;
     let mut random = fastrand::Rng::with_seed(5);
     let (mut asked, mut right, mut wrong) = (0, 0, Vec::new());
@@ -569,7 +569,7 @@ fn of_a_hundred_slips_at_least_84_are_understood_and_hardly_one_is_misunderstood
             None => {}
         }
     }
-    assert!(right * 100 >= asked * 84, "{right} of {asked}");
+    assert!(right * 100 >= asked * 88, "{right} of {asked}");
     assert!(wrong.len() * 100 <= asked, "{wrong:?}");
 }
 

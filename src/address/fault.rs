@@ -80,7 +80,7 @@ fault_kinds! {
     DomainTrailingDot = "domain_trailing_dot", "the domain ends with a dot";
     DomainDoubleDot = "domain_double_dot", "the domain has two dots in a row";
     DomainCharacter = "domain_character", "the domain has a character that is not allowed there";
-    DomainHyphen = "domain_hyphen", "a part of the domain starts or ends with a hyphen";
+    DomainHyphen = "domain_hyphen", "a part of the domain starts or ends with a hyphen, or has two as its third and fourth letter";
     LabelTooLong = "label_too_long", "a part of the domain is longer than 63 bytes";
     DomainTooLong = "domain_too_long", "the domain is longer than 253 bytes";
     InternationalDomain = "international_domain", "the domain has letters that can't stand in an international domain name";

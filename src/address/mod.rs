@@ -6,13 +6,16 @@
 //! a tagged one, [`provider_syntax`] what the big providers allow left of the @. What these four know of the world are
 //! [`table`]s, which [`crate::policy::lists`] fills.
 
+mod characters;
 pub mod domain;
 pub mod fault;
+mod idna;
 pub mod kind;
 mod literal;
+mod local;
 pub mod provider_syntax;
 pub mod repair;
-mod slip;
+pub mod special_use;
 pub mod syntax;
 pub mod table;
 pub mod typo;

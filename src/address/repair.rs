@@ -4,8 +4,9 @@
 //! owner never typed. A valid address is never changed. Must not: guess what was meant (that is [`super::typo`]), drop
 //! a letter of the address, hide what it did. Can't know: whether the cleaned text is an address; parse it.
 
+use super::characters::{half_width, is_invisible, is_joiner, plain_quote};
 use super::fault::SyntaxFault;
-use super::syntax::{Address, half_width, is_invisible, is_joiner, plain_quote};
+use super::syntax::Address;
 
 /// What was cleaned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,7 +29,7 @@ pub enum Repair {
     DisplayName,
     /// `<` and `>`.
     AngleBrackets,
-    /// A remark in parentheses behind it.
+    /// A remark in parentheses behind it, after a space.
     Comment,
     /// Quotation marks around all of it.
     Quotes,
@@ -164,15 +165,17 @@ fn angle_brackets(text: &str) -> Option<(String, Repair)> {
         && let Some((inside, _)) = rest.split_once('>')
         && inside.contains('@')
     {
-        let repair = if name.trim().is_empty() { Repair::AngleBrackets } else { Repair::DisplayName };
+        let is_name = name.contains(|c: char| !matches!(c, '<' | '"' | '\'' | '`') && !c.is_whitespace());
+        let repair = if is_name { Repair::DisplayName } else { Repair::AngleBrackets };
         return Some((inside.to_owned(), repair));
     }
     // One of the two was lost.
     shorter(text, text.trim_start_matches('<').trim_end_matches('>'), Repair::AngleBrackets)
 }
 
+/// Without a space before it, it is the comment of a message's header, and nobody's remark in a list.
 fn comment(text: &str) -> Option<(String, Repair)> {
-    let (address, remark) = text.split_once('(')?;
+    let (address, remark) = text.split_once(" (")?;
     (remark.ends_with(')') && address.contains('@')).then(|| (address.to_owned(), Repair::Comment))
 }
 
@@ -299,7 +302,7 @@ mod tests {
             ("<jane@example.com>", "jane@example.com", &[AngleBrackets]),
             ("jane@example.com>", "jane@example.com", &[AngleBrackets]),
             ("\"Doe, Jane\" <jane@example.com>;", "jane@example.com", &[DisplayName]),
-            ("jane@example.com (work)", "jane@example.com", &[Comment, WhiteSpace]),
+            ("jane@example.com (work)", "jane@example.com", &[Comment]),
             ("'jane@example.com'", "jane@example.com", &[Quotes]),
             ("\"jane@example.com\"", "jane@example.com", &[Quotes]),
             ("jane@example.com.,", "jane@example.com", &[TrailingPunctuation]),

@@ -8,12 +8,10 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::domain::stranger;
+use super::characters::unsightly;
 use super::fault::{DomainFault, FaultKind, SyntaxFault};
-use super::{Domain, literal};
+use super::{Domain, literal, local};
 
-/// Octets of a local part (RFC 5321 4.5.3.1.1).
-const LOCAL_MAX_BYTES: usize = 64;
 /// Octets of an address: a path has 256 with its angle brackets (RFC 5321 4.5.3.1.3).
 const ADDRESS_MAX_BYTES: usize = 254;
 
@@ -54,15 +52,7 @@ impl Address {
         text: &str,
         domain: impl FnOnce(&str) -> Result<Domain, DomainFault>,
     ) -> Result<Address, SyntaxFault> {
-        let bytes = text.as_bytes();
-        let (local, at) = match bytes.first() {
-            None => return fault(FaultKind::Empty, 0),
-            Some(b'"') => quoted(text)?,
-            Some(_) => dot_string(text)?,
-        };
-        if at > LOCAL_MAX_BYTES {
-            return fault(FaultKind::LocalTooLong, LOCAL_MAX_BYTES);
-        }
+        let (local, at) = local::parse(text)?;
         let start = at + 1;
         let right = &text[start..];
         let host = if right.starts_with('[') {
@@ -121,8 +111,8 @@ fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
 }
 
 /// The two parts of an address whose local part has nothing but letters, digits, `.`, `_`, `-`, `+` in it and does not
-/// begin with one of the last two, as in almost all addresses. Whether the right part is a domain is for the caller to know; where it is
-/// one in its canonical form, [`Address::parse`] reads the same.
+/// begin with one of the last two, as in almost all addresses. Whether the right part is a domain is for the caller to
+/// know; where it is one in its canonical form, [`Address::parse`] reads the same.
 pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut before = b'.';
@@ -131,7 +121,7 @@ pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
             b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'_' => {}
             b'.' if before != b'.' => {}
             b'-' | b'+' if at > 0 => {}
-            b'@' if before != b'.' && at <= LOCAL_MAX_BYTES && bytes.len() <= ADDRESS_MAX_BYTES => {
+            b'@' if before != b'.' && at <= local::MAX_BYTES && bytes.len() <= ADDRESS_MAX_BYTES => {
                 return Some((&text[..at], &text[at + 1..]));
             }
             _ => return None,
@@ -139,156 +129,6 @@ pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
         before = b;
     }
     None
-}
-
-/// `atext` of RFC 5321 as a table: the scan over the local part is one load per byte.
-const ATEXT: [bool; 256] = {
-    let mut table = [false; 256];
-    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~";
-    let mut i = 0;
-    while i < letters.len() {
-        table[letters[i] as usize] = true;
-        i += 1;
-    }
-    table
-};
-
-/// Dot-string: atoms with single dots between them. Returns it and the place of the @ behind it.
-fn dot_string(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
-    let bytes = text.as_bytes();
-    let mut atom = 0;
-    let mut international = false;
-    for (at, &b) in bytes.iter().enumerate() {
-        match b {
-            _ if ATEXT[usize::from(b)] => {}
-            b'.' if at > atom => atom = at + 1,
-            0x80.. => international = true,
-            b'@' if at > atom => {
-                let local = &text[..at];
-                if international {
-                    unsightly(local)?;
-                }
-                return Ok((local.into(), at));
-            }
-            // A text without any @ has no local part that could have faults.
-            _ if memchr::memchr(b'@', bytes).is_none() => break,
-            b'@' if at == 0 => return fault(FaultKind::NoLocalPart, 0),
-            b'@' => return fault(FaultKind::TrailingDot, at - 1),
-            b'.' if at == 0 => return fault(FaultKind::LeadingDot, 0),
-            b'.' => return fault(FaultKind::DoubleDot, at),
-            b'"' => return fault(FaultKind::MisplacedQuote, at),
-            _ => return fault(stranger(b, FaultKind::LocalCharacter), at),
-        }
-    }
-    fault(FaultKind::NoAt, text.len())
-}
-
-/// Quoted-string: any printable ASCII and anything beyond, `"` and `\` after a backslash. Returns the shortest way to
-/// write the same local part (RFC 5321 4.1.2 wants that one sent) and the place of the @ behind it.
-fn quoted(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
-    let bytes = text.as_bytes();
-    let mut content = String::with_capacity(bytes.len().min(LOCAL_MAX_BYTES));
-    let mut at = 1;
-    let mut run = at;
-    loop {
-        match bytes.get(at) {
-            None => return fault(FaultKind::UnclosedQuote, 0),
-            Some(b'"') => break,
-            Some(b'\\') => match bytes.get(at + 1) {
-                Some(b' '..=b'~') => {
-                    content.push_str(&text[run..at]);
-                    run = at + 1;
-                    at += 2;
-                }
-                None => return fault(FaultKind::UnclosedQuote, 0),
-                Some(_) => return fault(FaultKind::BadEscape, at),
-            },
-            Some(0..=31 | 127) => return fault(FaultKind::ControlCharacter, at),
-            Some(_) => at += 1,
-        }
-    }
-    content.push_str(&text[run..at]);
-    let end = at + 1;
-    match bytes.get(end) {
-        Some(b'@') => {}
-        None => return fault(FaultKind::NoAt, text.len()),
-        Some(_) => return fault(FaultKind::MisplacedQuote, at),
-    }
-    if !content.is_ascii() {
-        unsightly(&text[..end])?;
-    }
-    let local = if is_dot_string(&content) { content } else { in_quotes(&content) };
-    Ok((local.into(), end))
-}
-
-fn is_dot_string(content: &str) -> bool {
-    let atom = |atom: &str| !atom.is_empty() && atom.bytes().all(|b| ATEXT[usize::from(b)] || b >= 0x80);
-    content.split('.').all(atom)
-}
-
-fn in_quotes(content: &str) -> String {
-    let mut quoted = String::with_capacity(content.len() + 2);
-    quoted.push('"');
-    for c in content.chars() {
-        if matches!(c, '"' | '\\') {
-            quoted.push('\\');
-        }
-        quoted.push(c);
-    }
-    quoted.push('"');
-    quoted
-}
-
-/// The first character beyond ASCII that the grammar allows and no mailbox has.
-fn unsightly(text: &str) -> Result<(), SyntaxFault> {
-    let spells_words = text.chars().any(|c| !c.is_ascii() && !is_joiner(c));
-    for (at, c) in text.char_indices() {
-        let kind = match c {
-            '\0'..='\u{7f}' => continue,
-            '\u{80}'..='\u{9f}' => FaultKind::ControlCharacter,
-            '\u{fffd}' => FaultKind::Undecodable,
-            _ if is_invisible(c) || (is_joiner(c) && !spells_words) => FaultKind::InvisibleCharacter,
-            _ if c.is_whitespace() => FaultKind::WhiteSpace,
-            _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
-            _ if half_width(c).is_some() => FaultKind::FullWidth,
-            _ => continue,
-        };
-        return fault(kind, at);
-    }
-    Ok(())
-}
-
-/// Characters without a shape of their own: zero-width, soft hyphen, marks of writing direction, noncharacters.
-pub(super) fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
-        | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fdd0}'..='\u{fdef}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// ZWNJ and ZWJ. Some scripts need them to spell words; among ASCII they are leftovers of a web page.
-pub(super) fn is_joiner(c: char) -> bool {
-    matches!(c, '\u{200c}' | '\u{200d}')
-}
-
-/// The plain form of a curly quotation mark.
-pub(super) fn plain_quote(c: char) -> Option<char> {
-    match c {
-        '\u{2018}'..='\u{201b}' | '\u{2039}' | '\u{203a}' => Some('\''),
-        '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{301d}'..='\u{301f}' => Some('"'),
-        _ => None,
-    }
-}
-
-/// The plain form of a full-width or small form of an ASCII character, or of another script's full stop.
-pub(super) fn half_width(c: char) -> Option<char> {
-    match c {
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),
-        '\u{3002}' | '\u{ff61}' | '\u{fe52}' => Some('.'),
-        '\u{fe6b}' => Some('@'),
-        '\u{fe63}' => Some('-'),
-        _ => None,
-    }
 }
 
 /// The address as it is sent between `<` and `>`.

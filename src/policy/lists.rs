@@ -281,9 +281,9 @@ mod tests {
     /// Nobody owns what stands below a public suffix together: it can't be one throw-away service.
     #[test]
     fn no_public_suffix_is_disposable() {
-        for name in keys("disposable.txt").into_iter().chain(keys("disposable_mx.txt")) {
-            assert!(domain(name).registrable().is_some(), "`{name}` is a public suffix");
-        }
+        let names = keys("disposable.txt").into_iter().chain(keys("disposable_mx.txt"));
+        let suffixes: Vec<&str> = names.filter(|name| domain(name).registrable().is_none()).collect();
+        assert!(suffixes.is_empty(), "public suffixes: {suffixes:?}");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
 use super::memory::{Known, Memory};
+use crate::address::special_use::special_use;
 use crate::address::typo::{self, Certainty};
-use crate::address::{Address, Domain, Kinds, SyntaxFault, domain, repair, syntax};
+use crate::address::{Address, Domain, Kinds, SyntaxFault, repair, syntax};
 use crate::policy::lists::Lists;
 use crate::verdict::evidence::Form;
 
@@ -156,7 +157,7 @@ fn can_not_work(form: &Form, slip: &Suspicion) -> bool {
 /// Names that can't receive mail. Not `test` and `example`: software should treat them as any other (RFC 6761 6.2 and
 /// 6.5), so the DNS is asked, which knows nothing of them on the Internet, and does in a lab.
 fn is_set_aside(domain: &Domain) -> bool {
-    domain::special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
+    special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
 }
 
 #[cfg(test)]

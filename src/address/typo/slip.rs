@@ -13,7 +13,10 @@ pub(super) enum Slip {
     Missing {
         first: bool,
     },
-    Extra,
+    /// A letter more; `beside` when its key is beside that of a letter next to it, so that one finger struck both.
+    Extra {
+        beside: bool,
+    },
     /// A neighbour on the keyboard was hit.
     NextKey {
         first: bool,
@@ -40,7 +43,11 @@ impl Slip {
             ([], []) => Slip::None,
             ([more], []) if head > 0 && typed[head - 1] == *more => Slip::Doubled,
             ([], [more]) if head > 0 && meant[head - 1] == *more => Slip::Doubled,
-            ([_], []) => Slip::Extra,
+            ([more], []) => {
+                let around = [head.checked_sub(1), Some(head + 1)].into_iter().flatten();
+                let beside = around.filter_map(|at| typed.get(at)).any(|key| next_to(*more, *key));
+                Slip::Extra { beside }
+            }
             ([], [_]) => Slip::Missing { first },
             ([key], [other]) if next_to(*key, *other) => Slip::NextKey { first },
             ([_], [_]) => Slip::OtherKey { first },
@@ -104,10 +111,11 @@ fn next_to(a: u8, b: u8) -> bool {
         b"qsdfghjklm",
         b"wxcvbn",
     ];
-    // Keys above each other on the common staggering.
+    // Keys that touch each other from row to row.
     const COLUMNS: &[&[u8]] = &[
         b"1qaz", b"2wsx", b"3edc", b"4rfv", b"5tgb", b"6yhn", b"7ujm", b"8ik", b"9ol", b"0p", b"2qa",
-        b"3wsz", b"4edx", b"5rfc", b"6tgv", b"7yhb", b"8ujn", b"9ikm", b"0ol", b"pl-",
+        b"3wsz", b"4edx", b"5rfc", b"6tgv", b"7yhb", b"8ujn", b"9ikm", b"0ol", b"pl-", b"aw", b"se", b"dr",
+        b"ft", b"gy", b"hu", b"ji", b"ko",
     ];
     let beside = |keys: &&[u8]| keys.windows(2).any(|pair| pair == [a, b] || pair == [b, a]);
     ROWS.iter().chain(COLUMNS).any(beside)
@@ -135,7 +143,9 @@ mod tests {
             ("yaho", "yahoo", Some(Slip::Doubled)),
             ("gail", "gmail", Some(Slip::Missing { first: false })),
             ("mail", "gmail", Some(Slip::Missing { first: true })),
-            ("gmaxil", "gmail", Some(Slip::Extra)),
+            ("gmaxil", "gmail", Some(Slip::Extra { beside: false })),
+            ("gmnail", "gmail", Some(Slip::Extra { beside: true })),
+            ("hgmail", "gmail", Some(Slip::Extra { beside: true })),
             ("gnail", "gmail", Some(Slip::NextKey { first: false })),
             ("hmail", "gmail", Some(Slip::NextKey { first: true })),
             ("gmbil", "gmail", Some(Slip::OtherKey { first: false })),

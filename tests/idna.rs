@@ -1,0 +1,72 @@
+//! Unicode's own conformance table for international domain names, all of it.
+
+#![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
+
+use listproof::address::{Address, Domain, repair};
+
+const TABLE: &str = include_str!("idna/uts46_16.txt");
+
+/// The one line with a letter that Unicode has since version 17, U+32B9A.
+const ASSIGNED_SINCE: &str = "xn--9-i0j5967eg3qz.ss;";
+
+/// Text in which `\uXXXX` and `\x{XXXXX}` stand for characters.
+fn unescape(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, escaped)) = rest.split_once('\\') {
+        let (digits, after) = match escaped.strip_prefix("x{") {
+            Some(braced) => braced.split_once('}').unwrap(),
+            None => escaped[1..].split_at(4),
+        };
+        plain.push_str(before);
+        plain.push(char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap());
+        rest = after;
+    }
+    plain + rest
+}
+
+/// Each line's text, and what it becomes; `None` for what is to be refused.
+fn rows() -> impl Iterator<Item = (String, Option<&'static str>)> {
+    let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
+    let lines = lines.filter(|line| !line.starts_with(ASSIGNED_SINCE));
+    lines.map(|line| {
+        let (text, ascii) = line.split_once(';').unwrap();
+        (unescape(text), (!ascii.is_empty()).then_some(ascii))
+    })
+}
+
+#[test]
+fn every_conversion_and_every_refusal_is_unicodes() {
+    let (mut converted, mut refused, mut wrong) = (0, 0, Vec::new());
+    for (text, ascii) in rows() {
+        let domain = Domain::parse(&text).ok();
+        if domain.as_ref().map(Domain::as_str) != ascii {
+            wrong.push(format!("{text:?} is {domain:?}, not {ascii:?}"));
+        } else if ascii.is_some() {
+            converted += 1;
+        } else {
+            refused += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!((converted, refused), (546, 5_840));
+}
+
+/// What looks like an export's slip is refused as it stands, and read when it is cleaned.
+#[test]
+fn every_conversion_is_found_right_of_an_at() {
+    for (text, ascii) in rows() {
+        let Some(ascii) = ascii else { continue };
+        let (read, _) = repair::read(&format!("jane@{text}"));
+        let domain = read.as_ref().ok().and_then(Address::domain);
+        // With something before it, the longest name is too long for an address.
+        assert!(domain.map(Domain::as_str) == Some(ascii) || ascii.len() > 249, "{text:?} is {read:?}");
+    }
+}
+
+#[test]
+fn what_is_refused_is_no_address() {
+    for (text, _) in rows().filter(|(_, ascii)| ascii.is_none()) {
+        assert!(Address::parse(&format!("jane@{text}")).is_err(), "{text:?}");
+    }
+}

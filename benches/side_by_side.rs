@@ -12,13 +12,15 @@
 )]
 
 mod cpu;
+mod served;
 
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+
+use served::{Serving, VERIFY, path, time, write_policy};
 
 /// Connections that each of them may hold.
 const SOCKETS: u32 = 100;
@@ -87,36 +89,21 @@ impl Shape {
     fn compare(&self, here: &Path) {
         fs::write(here.join("world.toml"), self.world()).unwrap();
         fs::write(here.join("list.txt"), self.list()).unwrap();
-        fs::create_dir_all(here.join("policy")).unwrap();
-        fs::write(here.join("policy/providers.toml"), OWN_HOSTS).unwrap();
-        let listproof = env!("CARGO_BIN_EXE_listproof");
-        let world = Serving::start(Command::new(listproof).args([
-            "world",
-            &path(here, "world.toml"),
-            "--dns",
-            "127.0.0.1:53",
-            "--smtp-port",
-            "25",
-        ]));
-        let (list, policy, out) = (path(here, "list.txt"), path(here, "policy"), path(here, "out"));
+        write_policy(here, OWN_HOSTS);
+        let world = Serving::start(&path(here, "world.toml"), "127.0.0.1:53", "25", None);
         let peer = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/peer/target/release/peer");
         let peer = env::var("PEER").unwrap_or_else(|_| peer.to_owned());
         let sockets = SOCKETS.to_string();
         // The program keeps 300 descriptors for other things than sessions.
         let limited = format!("ulimit -n {}; exec \"$@\"", SOCKETS + 300);
-        #[rustfmt::skip]
-        let programs = [
-            vec![&*peer, &list, &sockets],
-            vec![
-                "sh", "-c", &limited, "sh", listproof, "verify", &list, "-o", &out, "-q", "--policy", &policy,
-                "--pace", "fast", "--dns", "127.0.0.1", "--allow-mx-net", "127.0.0.0/8",
-                "--helo", "probe.example.org", "--mail-from", "list-check@example.org", "--max-wait", "0s",
-            ],
-        ];
+        let ours = ["sh", "-c", &limited, "sh", env!("CARGO_BIN_EXE_listproof")];
+        let asks = ["list.txt", "--dns=127.0.0.1", "--max-wait=0s"];
+        let programs =
+            [vec![&*peer, "list.txt", &sockets], ours.into_iter().chain(VERIFY).chain(asks).collect()];
         let mut figures = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
             for (program, figures) in programs.iter().zip(&mut figures) {
-                figures.push(time(program));
+                figures.push(time(here, program));
             }
         }
         drop(world);
@@ -179,41 +166,7 @@ normal = { open = 50, connections = 60000, recipients = 6000000 }
 fast = { open = 50, connections = 60000, recipients = 6000000 }
 ";
 
-/// A world that is served until it is dropped.
-struct Serving(Child);
-
-impl Serving {
-    fn start(command: &mut Command) -> Serving {
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let begun = Instant::now();
-        while std::net::TcpStream::connect("127.0.0.1:53").is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(30), "the world does not start");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Serving(child)
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn path(folder: &Path, name: &str) -> String {
-    folder.join(name).display().to_string()
-}
-
 fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();
     assert!(status.is_ok_and(|status| status.success()), "`{program} {}` failed", arguments.join(" "));
-}
-
-/// Wall and CPU seconds of a program.
-fn time(program: &[&str]) -> (f64, f64) {
-    let (begun, cpu) = (Instant::now(), cpu::of_ended_children_s());
-    let status = Command::new(program[0]).args(&program[1..]).stdout(Stdio::null()).status().unwrap();
-    assert!(status.success(), "{program:?}");
-    (begun.elapsed().as_secs_f64(), cpu::of_ended_children_s() - cpu)
 }

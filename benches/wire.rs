@@ -18,8 +18,8 @@ use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use listproof::address::{Address, Domain};
@@ -107,6 +107,45 @@ fn compare() {
     let speed = |took: Took| 2.0 * domains as f64 / took.wall;
     println!("DNS answers/s: bare {:.0}, program {:.0} (goal 10000)", speed(bare), speed(program));
     println!("MX questions per domain                      {asked:.3}   (goal 1.02)");
+    for sockets in [1024, 20_000] {
+        single_rows(&now, &port, sockets);
+    }
+}
+
+/// A list of nothing but domains with one row and a host of their own, by the whole program, with so many open files.
+fn single_rows(responder: &Responder, dns_port: &str, open_files: u32) {
+    const ROWS: usize = 100_000;
+    let folder = tempfile::tempdir().unwrap();
+    let mut list = String::new();
+    for row in 0..ROWS {
+        writeln!(list, "live@d{row}.example").unwrap();
+    }
+    std::fs::write(folder.path().join("list.txt"), list).unwrap();
+    let limited = format!("ulimit -n {open_files}; exec \"$@\"");
+    let begun = cpu::of_ended_children_s();
+    let output = Command::new("sh")
+        .args(["-c", &limited, "sh", env!("CARGO_BIN_EXE_listproof"), "verify", "list.txt", "-o", "out"])
+        .args(["--pace=fast", "--no-state", "--max-wait=0s", "--allow-mx-net=127.0.0.0/8"])
+        .args(["--helo=probe.example.org", "--mail-from=list-check@example.org"])
+        .args([&format!("--dns=127.0.0.1:{dns_port}"), "--smtp-port", &responder.smtp])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let cpu = cpu::of_ended_children_s() - begun;
+    let begun = cpu::of_ended_children_s();
+    told(&["bare", &responder.smtp, &SOCKETS.to_string(), "2", &ROWS.to_string()]);
+    let bare = cpu::of_ended_children_s() - begun;
+    let summary = std::fs::read_to_string(folder.path().join("out/list.summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let decided = summary["verdicts"]["deliverable"].as_u64().unwrap();
+    println!(
+        "{ROWS} single rows, {open_files} open files: {} not decided (goal 0), {:.0} us CPU a row, {:.2} of bare \
+         connections (goal 1.5)",
+        ROWS as u64 - decided,
+        cpu / ROWS as f64 * 1e6,
+        cpu / bare
+    );
 }
 
 /// What one run took.
@@ -208,7 +247,9 @@ async fn respond(delay: Duration) {
                     said.extend_from_slice(match line[0] {
                         b'E' => b"250-mx.example\r\n250 PIPELINING\r\n",
                         b'Q' => b"221 2.0.0 bye\r\n",
-                        b'R' if line.starts_with(b"RCPT TO:<no") => b"550 5.1.1 no such user here\r\n",
+                        b'R' if line.starts_with(b"RCPT") && !line.starts_with(b"RCPT TO:<live") => {
+                            b"550 5.1.1 no such user here\r\n"
+                        }
                         _ => b"250 2.1.5 ok\r\n",
                     });
                 }
@@ -303,17 +344,29 @@ async fn lines(stream: &mut TcpStream, buffer: &mut [u8], wanted: usize) -> usiz
     seen
 }
 
-fn manner() -> Manner {
-    Manner {
-        helo: Domain::parse("probe.example.org").unwrap(),
-        sender: Address::parse("list-check@example.org").unwrap(),
-        tls: Tls::No,
+/// What a run has long before it opens a session: names and addresses are read once, not for each question.
+struct Prepared {
+    host: Domain,
+    manner: Manner,
+    addresses: Vec<Address>,
+}
+
+impl Prepared {
+    fn call(&self, to: SocketAddr) -> Call<'_> {
+        let (path, limits) = (&Path::Direct(None), Limits::default());
+        Call { host: &self.host, to, path, manner: self.manner.clone(), limits }
     }
 }
 
-fn call(host: &Domain, to: SocketAddr) -> Call<'_> {
-    Call { host, to, path: &Path::Direct(None), manner: manner(), limits: Limits::default() }
-}
+static PREPARED: LazyLock<Prepared> = LazyLock::new(|| Prepared {
+    host: Domain::parse("mx.example").unwrap(),
+    manner: Manner {
+        helo: Domain::parse("probe.example.org").unwrap(),
+        sender: Address::parse("list-check@example.org").unwrap(),
+        tls: Tls::No,
+    },
+    addresses: (0..50).map(|place| Address::parse(&format!("no.user{place}@d1.example")).unwrap()).collect(),
+});
 
 thread_local! {
     static RECENT: RefCell<RecentReplies> = RefCell::new(RecentReplies::of(Policy::built_in()));
@@ -321,15 +374,12 @@ thread_local! {
 
 /// The program's session, and what each reply means.
 async fn session(to: SocketAddr, each: usize) -> usize {
-    let host = Domain::parse("mx.example").unwrap();
     let (orders, taken) = mpsc::channel(1);
-    let recipients = (0..each)
-        .map(|place| Ask {
-            id: AskId(place as u64),
-            address: Address::parse(&format!("no.user{place}@d1.example")).unwrap(),
-        })
-        .collect();
-    orders.try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }] })).unwrap();
+    let addresses = PREPARED.addresses.iter().take(each).cloned();
+    let recipients = (0..).zip(addresses).map(|(id, address)| Ask { id: AskId(id), address }).collect();
+    orders
+        .try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }))
+        .unwrap();
     let mut orders = Some(orders);
     let mut answers = 0;
     let context = Context { stage: Stage::Rcpt, provider: None };
@@ -341,7 +391,7 @@ async fn session(to: SocketAddr, each: usize) -> usize {
         Event::Landed => drop(orders.take()),
         _ => {}
     };
-    hold(&Internet, call(&host, to), taken, tell, None).await;
+    hold(&Internet, PREPARED.call(to), taken, tell, None).await;
     answers
 }
 
@@ -358,13 +408,12 @@ async fn open(port: u16, count: usize) {
         kept.push(orders);
         let ready = ready.clone();
         tasks.spawn_local(async move {
-            let host = Domain::parse("mx.example").unwrap();
             let tell = |event| {
                 if matches!(event, Event::Ready(_)) {
                     let _ = ready.send(());
                 }
             };
-            hold(&Internet, call(&host, to), taken, tell, None).await;
+            hold(&Internet, PREPARED.call(to), taken, tell, None).await;
         });
     }
     tasks

@@ -433,9 +433,9 @@ fn man() -> Result<Exit, Error> {
     Ok(Exit::Finished)
 }
 
-/// A scripted world runs in virtual time, on one thread; everything else on all cores.
+/// One thread: a session costs less than waking another thread for what it heard. A scripted world runs in virtual time.
 fn runtime(in_world: bool) -> Result<Runtime, Error> {
-    let mut builder = if in_world { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    let mut builder = Builder::new_current_thread();
     builder.enable_all().start_paused(in_world);
     builder.build().map_err(|source| Error::System { what: "start the runtime", source })
 }

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
+#[path = "replies/sentences.rs"]
+mod sentences;
+
 use listproof::explain;
 use listproof::policy::replies::{Context, ReplyRules, Rule, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
@@ -53,6 +56,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/traps.txt"),
         include_str!("replies/gateways.txt"),
         include_str!("replies/maillogs.txt"),
+        include_str!("replies/wild.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -69,6 +69,8 @@ pub enum Next {
 pub struct Expectation {
     /// Ask a made-up name before the first listed one.
     pub made_up_first: bool,
+    /// Ask it together with the first listed one.
+    pub made_up_along: bool,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
@@ -210,11 +212,12 @@ impl Inquiry {
     }
 
     /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
-    /// [`Inquiry::heard`] or [`Inquiry::unanswered`].
-    pub fn asks(&mut self, now: Moment, at_most: u32, random: &mut Rng) -> Vec<(Who, Address)> {
+    /// [`Inquiry::heard`] or [`Inquiry::unanswered`]. In a hurry a probe more is no matter where it saves a round trip.
+    pub fn asks(&mut self, now: Moment, at_most: u32, hurry: bool, random: &mut Rng) -> Vec<(Who, Address)> {
         let mut asks = Vec::new();
+        let goes_along = hurry || self.expectation.made_up_along;
         while asks.len() < at_most as usize {
-            let Some(ask) = self.next_ask(now, random) else {
+            let Some(ask) = self.next_ask(now, goes_along && !asks.is_empty(), random) else {
                 break;
             };
             self.flying += 1;
@@ -223,11 +226,11 @@ impl Inquiry {
         asks
     }
 
-    fn next_ask(&mut self, now: Moment, random: &mut Rng) -> Option<(Who, Address)> {
+    fn next_ask(&mut self, now: Moment, along: bool, random: &mut Rng) -> Option<(Who, Address)> {
         if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
-        if self.wants_made_up(now) && !self.made_up_comes_last() {
+        if self.wants_made_up(now, along) && !self.made_up_comes_last() {
             if self.here.made_up.is_none() {
                 self.here.made_up = control::made_up(&self.domain, random);
             }
@@ -255,9 +258,10 @@ impl Inquiry {
     }
 
     /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
-    /// others need no question. Where answers are put off there is nothing to learn by waiting.
+    /// others need no question. Where answers are put off, the made-up one's too, there is nothing to learn by waiting.
     fn explores(&self) -> bool {
-        !self.is_proven() && self.here.made_up_state != Control::Settled && self.here.transient_answers == 0
+        let may_learn = matches!(self.here.made_up_state, Control::Unasked | Control::Flying);
+        !self.is_proven() && may_learn && self.here.transient_answers == 0
     }
 
     fn is_proven(&self) -> bool {
@@ -271,12 +275,13 @@ impl Inquiry {
         matches!(self.here.made_up_state, Control::Waiting(_)) && (1..FEW).contains(&self.ready.len())
     }
 
-    fn wants_made_up(&self, now: Moment) -> bool {
+    fn wants_made_up(&self, now: Moment, along: bool) -> bool {
         // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
         let wanted = self.here.accepted > 0
             || self.here.transient_answers > 0
             || self.here.put_off.is_some()
-            || self.expectation.made_up_first;
+            || self.expectation.made_up_first
+            || along;
         let may = match self.here.made_up_state {
             Control::Unasked => true,
             Control::Waiting(due) => due <= now.elapsed,
@@ -324,8 +329,25 @@ impl Inquiry {
     }
 
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
-    pub fn demand(&self) -> u32 {
-        if self.explores() { 1 } else { u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1) }
+    pub fn demand(&self, hurry: bool) -> u32 {
+        if self.explores() {
+            1 + u32::from(hurry || self.expectation.made_up_along)
+        } else {
+            u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1)
+        }
+    }
+
+    /// How many questions are to come, should the domain not accept any name.
+    pub fn prospect(&self) -> u32 {
+        u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(u32::from(self.explores()))
+    }
+
+    /// Nothing will be left to ask but what [`Inquiry::asks`] would give out now, should those who were asked be accepted or
+    /// refused in clear words.
+    pub fn keeps_nothing_back(&self) -> bool {
+        let has_control = matches!(self.here.made_up_state, Control::Flying | Control::Settled);
+        let holds_listed = self.explores() && !self.ready.is_empty();
+        !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
@@ -383,6 +405,6 @@ impl Inquiry {
         }
         let must_wait = self.explores() && self.flying > 0;
         let listed = !self.ready.is_empty() && !must_wait;
-        self.wants_made_up(now) || listed || self.wants_positive()
+        self.wants_made_up(now, false) || listed || self.wants_positive()
     }
 }

@@ -12,7 +12,7 @@ use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
 use crate::probe::inquiry::{Next, Target};
 use crate::reason::Finding;
-use crate::verdict::evidence::{Inquired, Obstacle, Said};
+use crate::verdict::evidence::{Inquired, Obstacle};
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -203,28 +203,28 @@ impl Scheduler {
         self.hand_out(lane, refusals);
     }
 
-    /// A lane was found to refuse us: what nobody vouched for is taken back.
-    pub(super) fn withdraw(&mut self, lane: LaneId, said: &Said) {
+    /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
+    pub(super) fn withdraw(&mut self, lane: LaneId, why: &Obstacle) {
         let refusals = self.lanes[lane].unvouched.take();
         if !refusals.is_empty() {
             self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
-            let why = Obstacle::Refused(Box::new(said.clone()));
-            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, &why)));
+            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, why)));
             self.hand_out(lane, refusals.collect());
         }
     }
 
-    /// Nothing is left to be asked at a lane: what it refused last is believed, unless it refuses us too.
-    fn run_dry(&mut self, id: LaneId) {
+    /// Nothing is left to be asked at a lane, and its sessions have shown at their ends that no reply was one too many: what
+    /// it refused last is believed, unless it refuses us too.
+    pub(super) fn run_dry(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.backlog > lane.unvouched.len() {
+        if lane.backlog > lane.unvouched.len() || lane.open > 0 {
             return;
         }
         if let Some(said) = lane.displeased.take() {
             // The last that was heard of it is that it refuses us.
             let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
             self.received(operator, |reception| reception.refused |= !accepted);
-            return self.withdraw(id, &said);
+            return self.withdraw(id, &Obstacle::Refused(said));
         }
         let refusals = lane.unvouched.take();
         self.hand_out(id, refusals);

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use super::decision::Ruling;
 use super::door::DoorTls;
+use super::lane::FLIGHT;
 use super::session::Session;
 use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer};
+use crate::probe::Inquiry;
 use crate::verdict::evidence::Unprobed;
 
 /// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
@@ -100,7 +102,8 @@ impl Scheduler {
             return if door.working == 0 { Served::NoRoom } else { Served::Full };
         }
         let refusals = self.lanes[lane_id].manners.refused;
-        if !self.waits_for(door_id, door.working * refusals * PROBES_PER_REFUSAL + 1) {
+        let for_each = refusals.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
+        if !self.has_prospects_of(door_id, door.working * for_each + 1) {
             return Served::Full;
         }
         if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
@@ -120,23 +123,27 @@ impl Scheduler {
         Served::Started
     }
 
-    /// Do at least so many questions wait at a door?
-    pub(super) fn waits_for(&self, door_id: DoorId, enough: u32) -> bool {
+    /// Are at least so many questions to come at a door, from those who wait there?
+    pub(super) fn has_prospects_of(&self, door_id: DoorId, enough: u32) -> bool {
         let courses = &self.doors[door_id].courses;
-        courses.len() >= enough as usize || self.demand(door_id, enough) >= enough
+        courses.len() >= enough as usize || self.count(door_id, enough, Inquiry::prospect) >= enough
     }
 
     /// How many questions could be asked at a door now; counts no further than to `enough`.
-    pub(super) fn demand(&self, door_id: DoorId, enough: u32) -> u32 {
+    pub(super) fn demand(&self, door_id: DoorId, enough: u32, hurry: bool) -> u32 {
+        self.count(door_id, enough, |inquiry| inquiry.demand(hurry))
+    }
+
+    fn count(&self, door_id: DoorId, enough: u32, of: impl Fn(&Inquiry) -> u32) -> u32 {
         let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
-        let mut demand = 0;
+        let mut count: u32 = 0;
         for course in waiting {
-            demand += course.inquiry.demand();
-            if demand >= enough {
+            count = count.saturating_add(of(&course.inquiry));
+            if count >= enough {
                 break;
             }
         }
-        demand.min(enough)
+        count.min(enough)
     }
 
     /// Sends a session without work away, so that another door of the lane gets its place.

@@ -201,6 +201,8 @@ pub struct Scheduler {
     starved: VecDeque<LaneId>,
     /// Unknown recipients of earlier runs, by operator: the egress, and when each will be a day ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// No more orders will come.
+    has_all_orders: bool,
     census: Census,
 }
 
@@ -228,6 +230,7 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
+            has_all_orders: false,
             census: Census::default(),
         }
     }
@@ -284,6 +287,11 @@ impl Scheduler {
         self.run_lanes();
     }
 
+    /// No more orders will come: sessions need not be kept for them.
+    pub fn has_all_orders(&mut self) {
+        self.has_all_orders = true;
+    }
+
     fn take_on(
         &mut self,
         egress: usize,
@@ -307,6 +315,7 @@ impl Scheduler {
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
+            made_up_along: control::goes_along(listed.len(), first.provider.proof),
             proof: first.provider.proof,
         };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();

@@ -134,16 +134,16 @@ impl Session {
 }
 
 /// Makes what the wire tells into what the scheduler hears; `said` adds what a reply means.
-pub fn meant(event: Event, mut said: impl FnMut(Stage, &Reply) -> Said) -> Heard {
+pub fn meant(event: Event, mut said: impl FnMut(Stage, Reply) -> Said) -> Heard {
     match event {
         Event::Ready(offer) => Heard::Ready(offer),
         Event::Landed => Heard::Landed,
-        Event::Answered(ask, Answer::Rcpt(reply)) => Heard::Answered(ask, said(Stage::Rcpt, &reply)),
-        Event::Answered(ask, Answer::Mail(reply)) => Heard::Answered(ask, said(Stage::Mail, &reply)),
+        Event::Answered(ask, Answer::Rcpt(reply)) => Heard::Answered(ask, said(Stage::Rcpt, reply)),
+        Event::Answered(ask, Answer::Mail(reply)) => Heard::Answered(ask, said(Stage::Mail, reply)),
         Event::Answered(ask, Answer::NoSmtputf8) => Heard::Unable(ask),
         Event::Ended(Ended { stage, why }) => match why {
             End::Quit => Heard::Broken(None),
-            End::Refused(reply) => Heard::Refused(said(stage, &reply)),
+            End::Refused(reply) => Heard::Refused(said(stage, reply)),
             End::Closed => Heard::Broken(Some(Finding::Disconnected)),
             End::TimedOut => Heard::Broken(Some(Finding::Timeout)),
             End::Malformed(_) => Heard::Broken(Some(Finding::MalformedReply)),

@@ -41,6 +41,8 @@ enum Habit {
     BrokenTls,
     /// Says the same nothing to everybody.
     Mute,
+    /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
+    Stutters,
     Denies,
 }
 
@@ -85,18 +87,21 @@ struct Run {
     sockets: usize,
     /// After so many events it is stopped.
     stopped_after: Option<usize>,
+    /// It is told that no more orders will come.
+    has_all_orders: bool,
     seed: u64,
 }
 
 fn run() -> impl Strategy<Value = Run> {
     let pace = prop_oneof![Just(Pace::Gentle), Just(Pace::Normal), Just(Pace::Fast)];
     let wait = prop_oneof![Just(0), Just(30), Just(600)];
-    (pace, wait, 1usize..6, prop::option::of(0usize..60), any::<u64>()).prop_map(
-        |(pace, wait, sockets, stopped_after, seed)| Run {
+    (pace, wait, 1usize..6, prop::option::of(0usize..60), any::<bool>(), any::<u64>()).prop_map(
+        |(pace, wait, sockets, stopped_after, has_all_orders, seed)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
             stopped_after,
+            has_all_orders,
             seed,
         },
     )
@@ -231,7 +236,17 @@ impl World {
                 self.send(id, Heard::Answered(ask.id, said));
             }
         }
-        self.send(id, Heard::Landed);
+        if flight.is_last {
+            self.end(id);
+        } else {
+            self.send(id, Heard::Landed);
+        }
+    }
+
+    /// A goodbye is answered; by who has said too much, with another answer.
+    fn end(&mut self, id: SessionId) {
+        let stutters = self.sessions[&id].habit == Some(Habit::Stutters);
+        self.send(id, Heard::Broken(stutters.then_some(Finding::MalformedReply)));
     }
 
     fn answer(&mut self, habit: Habit, ask: &Ask) -> String {
@@ -242,6 +257,7 @@ impl World {
                 return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
             }
             Habit::Mute => return "550 Rejected".to_owned(),
+            Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
             Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
             Habit::TooFast(most) if self.too_fast < most => {
                 self.too_fast += 1;
@@ -272,9 +288,8 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
 /// Each address, whether it exists, and whether a host of its domain accepts anybody.
 type Everybody = HashMap<Target, (Address, bool, bool)>;
 
-/// Plays a world to its end.
-/// Plays it to its end, and says when that came.
-fn play(operators: &[Operator], run: Run) -> Duration {
+/// Plays it to its end.
+fn play(operators: &[Operator], run: Run) -> World {
     let mut world = World {
         habits: HashMap::new(),
         exists: HashSet::new(),
@@ -338,12 +353,15 @@ fn play(operators: &[Operator], run: Run) -> Duration {
             scheduler.order(order, world.moment());
         }
     }
+    if run.has_all_orders {
+        scheduler.has_all_orders();
+    }
     let settled = drive(&mut scheduler, &mut world, run);
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
     assert_eq!(settled.len(), listed.len(), "everybody is settled");
     check_limits(&world, &providers, run.pace);
     check_verdicts(listed, settled);
-    world.now
+    world
 }
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
@@ -355,7 +373,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
             match action {
                 Action::Open(opening) => world.open(&opening, run.pace, run.sockets),
                 Action::Fly(session, flight) => world.fly(session, &flight),
-                Action::Quit(session) => world.send(session, Heard::Broken(None)),
+                Action::Quit(session) => world.end(session),
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
@@ -439,9 +457,43 @@ fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
 #[test]
 fn a_session_that_nobody_waits_for_gives_its_socket_to_a_lane_that_lacks_one() {
     let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true, false]] };
-    let run = Run { pace: Pace::Fast, max_wait: Duration::ZERO, sockets: 1, stopped_after: None, seed: 1 };
-    let took = play(&vec![operator; 20], run);
+    let took = play(&vec![operator; 20], Run { sockets: 1, ..HURRIED }).now;
     assert!(took < 20 * LINGER / 2, "{took:?}");
+}
+
+/// A run for which sockets are the bound.
+const HURRIED: Run = Run {
+    pace: Pace::Fast,
+    max_wait: Duration::ZERO,
+    sockets: 10,
+    stopped_after: None,
+    has_all_orders: true,
+    seed: 1,
+};
+
+#[test]
+fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips() {
+    // To the greeting and EHLO, which are one here, and to the one flight.
+    let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true]] };
+    let took = play(&vec![operator; 100], HURRIED).now;
+    let waves = 100 / 10;
+    assert!(took <= ROUND_TRIP * 2 * waves + ROUND_TRIP, "{took:?}");
+}
+
+#[test]
+fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
+    for domains in [vec![vec![true]], vec![vec![true, true]]] {
+        play(&[Operator { known: false, hosts: vec![Habit::Stutters], domains }], HURRIED);
+    }
+}
+
+#[test]
+fn a_closing_control_that_leaves_with_the_last_flight_clears_its_doubts() {
+    let mailboxes = vec![true, true, false, true];
+    let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![mailboxes] };
+    let world = play(&[operator], HURRIED);
+    let questions: Vec<usize> = world.asks.values().map(Vec::len).collect();
+    assert_eq!(questions, [4 + 2], "four addresses, a made-up one and the closing one");
 }
 
 proptest! {

@@ -89,7 +89,7 @@ impl Scheduler {
         let (operator, doors) = (lane.operator, lane.doors.values().copied().collect::<Vec<DoorId>>());
         self.note_refusal(operator);
         self.decided(Ruling::LeftAlone, id, self.lanes[id].backlog);
-        self.withdraw(id, said);
+        self.withdraw(id, &Obstacle::Refused(Box::new(said.clone())));
         for door in doors {
             self.send_on(door);
         }

@@ -78,6 +78,8 @@ enum Event {
 struct Session {
     call: Call,
     answers: Vec<(AskId, Said)>,
+    /// QUIT was said with the flight.
+    leaves: bool,
 }
 
 struct Run<'a> {
@@ -206,7 +208,7 @@ impl<'a> Run<'a> {
         let call = self.receivers.connected(id, opening.egress, self.now);
         let host = &self.list.hosts[id as usize];
         let at = self.now + if host.refuses { host.latency * 2 } else { host.opening() };
-        self.sessions.insert(opening.session, Session { call, answers: Vec::new() });
+        self.sessions.insert(opening.session, Session { call, answers: Vec::new(), leaves: false });
         self.most_open = self.most_open.max(self.sessions.len());
         self.foresee(at, Event::Opened(opening.session));
     }
@@ -217,6 +219,7 @@ impl<'a> Run<'a> {
         };
         let host = &self.list.hosts[session.call.host as usize];
         let mut took = host.latency;
+        session.leaves = flight.is_last;
         for transaction in &flight.transactions {
             let answers = self.receivers.transaction(&mut session.call, transaction, self.now);
             session.answers.extend(transaction.recipients.iter().map(|ask| ask.id).zip(answers));
@@ -252,11 +255,19 @@ impl<'a> Run<'a> {
                 }
             }
             Event::Landed(id) => {
-                let answers = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.answers));
-                for (ask, said) in answers.into_iter().flatten() {
+                let Some(session) = self.sessions.get_mut(&id) else {
+                    return Ok(());
+                };
+                let leaves = session.leaves;
+                for (ask, said) in std::mem::take(&mut session.answers) {
                     self.scheduler.hear(id, Heard::Answered(ask, said), now);
                 }
-                self.scheduler.hear(id, Heard::Landed, now);
+                if leaves {
+                    self.hang_up(id)?;
+                    self.scheduler.hear(id, Heard::Broken(None), now);
+                } else {
+                    self.scheduler.hear(id, Heard::Landed, now);
+                }
             }
             Event::Ended(id) => {
                 self.hang_up(id)?;

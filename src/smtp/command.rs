@@ -89,8 +89,13 @@ struct Line<'a>(&'a mut Vec<u8>);
 
 impl Write for Line<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let harmless = |byte: u8| if byte.is_ascii_control() { b' ' } else { byte };
-        self.0.extend(text.bytes().map(harmless));
+        let start = self.0.len();
+        self.0.extend_from_slice(text.as_bytes());
+        for byte in &mut self.0[start..] {
+            if byte.is_ascii_control() {
+                *byte = b' ';
+            }
+        }
         Ok(())
     }
 }

@@ -66,8 +66,11 @@ pub struct Reply {
 impl Reply {
     /// Makes a reply of a code and texts, cleaned as if read from the wire.
     pub fn new(code: u16, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Reply {
-        let lines: Vec<String> = lines.into_iter().map(|line| clean(line.as_ref())).collect();
-        let enhanced = lines.first().and_then(|line| leading_enhanced(line)).map(|(code, _)| code);
+        Reply::of_clean(code, lines.into_iter().map(|line| clean(line.as_ref())).collect())
+    }
+
+    fn of_clean(code: u16, lines: Vec<String>) -> Reply {
+        let enhanced = lines.first().and_then(|line| leading_enhanced(line));
         Reply { code, enhanced, lines }
     }
 
@@ -143,6 +146,8 @@ pub enum Malformed {
 #[derive(Debug, Default)]
 pub struct ReplyReader {
     buffer: Vec<u8>,
+    /// Bytes of `buffer` that are lines already.
+    read: usize,
     /// Bytes of `buffer` already searched for a line end.
     searched: usize,
     code: Option<u16>,
@@ -155,6 +160,9 @@ impl ReplyReader {
     /// Takes the next bytes. Keeps nothing after a fault, so that a flood can't grow memory.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.fault.is_none() {
+            self.buffer.drain(..self.read);
+            self.searched -= self.read;
+            self.read = 0;
             self.buffer.extend_from_slice(bytes);
         }
     }
@@ -166,27 +174,28 @@ impl ReplyReader {
         }
         self.read().inspect_err(|&fault| {
             self.fault = Some(fault);
-            self.buffer = Vec::new();
+            (self.buffer, self.read, self.searched) = (Vec::new(), 0, 0);
         })
     }
 
     /// True when bytes wait that no reply has used: before a TLS handshake that is an injection (RFC 3207 6).
     pub fn has_rest(&self) -> bool {
-        !self.buffer.is_empty() || self.code.is_some()
+        self.read < self.buffer.len() || self.code.is_some()
     }
 
     fn read(&mut self) -> Result<Option<Reply>, Malformed> {
-        let mut start = 0;
-        let found = loop {
+        loop {
+            let start = self.read;
             let from = start.max(self.searched);
             let Some(at) = memchr::memchr(b'\n', &self.buffer[from..]) else {
                 self.searched = self.buffer.len();
                 if self.buffer.len() - start > MAX_LINE_BYTES {
                     return Err(Malformed::LineTooLong);
                 }
-                break None;
+                return Ok(None);
             };
             let end = from + at;
+            (self.read, self.searched) = (end + 1, end + 1);
             if end - start > MAX_LINE_BYTES {
                 return Err(Malformed::LineTooLong);
             }
@@ -195,21 +204,21 @@ impl ReplyReader {
             if *self.code.get_or_insert(code) != code {
                 return Err(Malformed::MixedCodes);
             }
-            self.lines.push(clean(&decode(text)));
+            let text = clean(&decode(text));
+            if last && self.lines.is_empty() {
+                self.code = None;
+                return Ok(Some(Reply::of_clean(code, vec![text])));
+            }
+            self.lines.push(text);
             self.reply_bytes += end - start;
-            start = end + 1;
             if self.lines.len() > MAX_REPLY_LINES || self.reply_bytes > MAX_REPLY_BYTES {
                 return Err(Malformed::ReplyTooLong);
             }
             if last {
-                break Some(code);
+                (self.code, self.reply_bytes) = (None, 0);
+                return Ok(Some(Reply::of_clean(code, std::mem::take(&mut self.lines))));
             }
-        };
-        self.buffer.drain(..start);
-        self.searched = self.searched.saturating_sub(start);
-        let Some(code) = found else { return Ok(None) };
-        (self.code, self.reply_bytes) = (None, 0);
-        Ok(Some(Reply::new(code, std::mem::take(&mut self.lines))))
+        }
     }
 }
 
@@ -250,10 +259,10 @@ fn is_bidi(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{061c}' | '\u{feff}')
 }
 
-/// An enhanced code at the start of a text, and what follows it.
-fn leading_enhanced(text: &str) -> Option<(Enhanced, &str)> {
-    let (first, rest) = text.split_once(' ').unwrap_or((text, ""));
-    Enhanced::parse(first).map(|code| (code, rest))
+/// An enhanced code at the start of a text.
+fn leading_enhanced(text: &str) -> Option<Enhanced> {
+    let (first, _) = text.split_once(' ').unwrap_or((text, ""));
+    Enhanced::parse(first)
 }
 
 #[cfg(test)]

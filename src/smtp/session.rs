@@ -3,7 +3,7 @@
 //! Decides: what is said next (EHLO, HELO after its refusal, STARTTLS when wished and offered, then flights of
 //! transactions, RSET between them, QUIT) and which reply answers which command. Must not: judge, wait, retry.
 //! Fails: as an [`Ended`], whatever the server does. Can't know: whether a reply that comes after a command was
-//! meant for it; one that comes before it, or more than there are commands, ends the session.
+//! meant for it; one that comes before it, or more than there are commands, ends the session, if only at QUIT.
 //!
 //! This file holds the words that go in and come out, `machine` the machine, `offer` what EHLO answers.
 
@@ -63,6 +63,8 @@ pub struct Transaction {
 pub struct Flight {
     /// At least one; RSET is said between two.
     pub transactions: Vec<Transaction>,
+    /// QUIT leaves with it, as its last command: it lands with the session's end. Saves a round trip.
+    pub is_last: bool,
 }
 
 /// What a session is told to do. Orders wait for their turn: each is begun when the one before is done.
@@ -104,7 +106,8 @@ pub enum Event {
     Ready(Offer),
     /// One recipient's answer.
     Answered(AskId, Answer),
-    /// The flight is over and the session ready for another, or for QUIT.
+    /// The flight is over and the session ready for another, or for QUIT. Not told of a last flight, which
+    /// [`Event::Ended`] ends.
     Landed,
     /// The session is over. Always the last event, and always there.
     Ended(Ended),
@@ -122,7 +125,7 @@ pub struct Ended {
 /// What ended a session.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum End {
-    /// We said QUIT.
+    /// We said QUIT, and nothing was said that nobody had asked for.
     #[error("left with a goodbye")]
     Quit,
     /// The server refused the session (greeting, HELO, RSET), or said 421. A 421 to RCPT or MAIL is also that

@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use super::{Lock, State, StateError};
@@ -162,6 +163,8 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
     let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| damage(file, error))?;
     db.busy_timeout(BUSY)?;
+    // Else statements with a bound LIMIT are prepared anew each time they run.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
 }
 

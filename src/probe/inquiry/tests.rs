@@ -30,7 +30,7 @@ fn host() -> Domain {
 }
 
 fn inquiry(listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
-    let expectation = Expectation { made_up_first: false, proof: 2 };
+    let expectation = Expectation { made_up_first: false, made_up_along: false, proof: 2 };
     let patience = Patience { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
     Inquiry::new(domain, [host()], listed, known, expectation, patience, now)
@@ -45,7 +45,7 @@ fn answer(inquiry: &mut Inquiry, now: Moment, words: impl Fn(Who) -> &'static st
     let mut asked = Vec::new();
     let mut random = Rng::with_seed(1);
     while inquiry.next(now) == Next::Ask {
-        for (who, _) in inquiry.asks(now, 10, &mut random) {
+        for (who, _) in inquiry.asks(now, 10, false, &mut random) {
             asked.push(who);
             inquiry.heard(who, said(words(who)), now);
         }
@@ -93,7 +93,7 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
     assert_eq!(second.next(now), Next::Wait(3 * MINUTE));
     let later = Moment { elapsed: 3 * MINUTE, wall: now.wall + 3 * MINUTE };
     assert_eq!(second.next(later), Next::Ask);
-    let asked = second.asks(later, 10, &mut Rng::with_seed(2));
+    let asked = second.asks(later, 10, false, &mut Rng::with_seed(2));
     assert!(asked.iter().any(|(who, address)| *who == Who::MadeUp && Some(address) == name.as_ref()));
     for (who, _) in asked {
         second.heard(who, said(honest(who)), later);
@@ -126,7 +126,7 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     let mut inquiry = inquiry(listed(&["ann", "bob", "cleo"]), Known::default(), now);
     let mut random = Rng::with_seed(1);
     let mut said_to = |inquiry: &mut Inquiry, words: &str| {
-        let (who, _) = inquiry.asks(now, 1, &mut random).remove(0);
+        let (who, _) = inquiry.asks(now, 1, false, &mut random).remove(0);
         inquiry.heard(who, said(words), now);
         inquiry.take_final().into_iter().map(|(target, _)| target).collect::<Vec<_>>()
     };
@@ -134,4 +134,29 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(0)], "the made-up one");
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(1)]);
     assert_eq!(inquiry.settle(None).1.len(), 1);
+}
+
+#[test]
+fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
+    let (now, due) = (at(MINUTE), at(6 * MINUTE));
+    let mut inquiry = inquiry(listed(&["ann", "bob", "cleo"]), Known::default(), now);
+    let mut random = Rng::with_seed(1);
+    for words in [ACCEPTED, PUT_OFF] {
+        let (who, _) = inquiry.asks(now, 1, false, &mut random).remove(0);
+        inquiry.heard(who, said(words), now);
+    }
+    // The wait is over before the others were asked, as when their lane is slow.
+    assert_eq!(inquiry.next(due), Next::Ask);
+    let asked: Vec<Who> = inquiry.asks(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
+    assert_eq!(asked, [Who::Listed(1), Who::Listed(2), Who::MadeUp]);
+    assert!(!inquiry.wants_ask(due));
+}
+
+#[test]
+fn in_a_hurry_the_made_up_name_goes_along_with_the_only_address() {
+    let mut inquiry = inquiry(listed(&["ann"]), Known::default(), at(MINUTE));
+    assert_eq!(inquiry.demand(true), 2);
+    let asked = inquiry.asks(at(MINUTE), 10, true, &mut Rng::with_seed(1));
+    assert!(matches!(asked[..], [(Who::Listed(0), _), (Who::MadeUp, _)]));
+    assert!(inquiry.keeps_nothing_back());
 }

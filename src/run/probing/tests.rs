@@ -1,5 +1,7 @@
 //! What a fault of our own in a session does to a run.
 
+use std::net::SocketAddr;
+
 use super::*;
 use crate::address::Address;
 use crate::run::found::{Facts, Found};

@@ -5,6 +5,8 @@
 //! without one asks about a made-up name at a domain that refused somebody before. A host that accepts that name is caught:
 //! its doubtful acceptances are taken back, and asked again in sessions that end before the lies begin.
 
+use std::time::Duration;
+
 use super::{Action, Asked, Scheduler, SessionId, State, Timer};
 use crate::probe::inquiry::Moment;
 use crate::probe::{Who, control};
@@ -125,46 +127,63 @@ impl Scheduler {
 
     fn take_doubts(&mut self, id: SessionId) -> Option<Doubts> {
         let session = self.sessions.get_mut(&id).filter(|session| !session.doubts.is_empty())?;
-        Some(std::mem::take(&mut session.doubts))
+        // A closing control that is under way is still to come.
+        let closing = session.doubts.closing;
+        Some(std::mem::replace(&mut session.doubts, Doubts { closing, ..Doubts::default() }))
     }
 
-    /// Sends the closing control of an idle session that has doubts. `false` when it needs none or can't have one.
-    pub(super) fn close(&mut self, id: SessionId) -> bool {
-        let now = self.now;
-        let Some(session) = self.sessions.get(&id) else {
+    /// Sends the closing control of an idle session that has doubts, if it leaves together with QUIT. `false` when it needs
+    /// none or can't have one.
+    pub(super) fn close(&mut self, id: SessionId, is_last: bool) -> bool {
+        let has_doubts = self.sessions.get(&id).is_some_and(|session| !session.doubts.is_empty());
+        if !has_doubts {
             return false;
+        }
+        match self.closing(id) {
+            Ok(None) => return false,
+            Ok(Some(closing)) => {
+                self.set_state(id, State::Working);
+                self.actions.push_back(Action::Fly(id, Flight { transactions: vec![closing], is_last }));
+            }
+            Err(wait) => {
+                self.set_state(id, State::Working);
+                if let Some(session) = self.sessions.get_mut(&id) {
+                    session.doubts.is_waiting = true;
+                }
+                self.timers.insert((self.now.elapsed + wait, Timer::Linger(id)));
+            }
+        }
+        true
+    }
+
+    /// The closing control of an idle session, which counts as asked from now on. `None` where it can't have one; an error
+    /// says after which time it can.
+    pub(super) fn closing(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.state == State::Idle) else {
+            return Ok(None);
         };
-        let lane_id = self.doors[session.door].lane;
-        let may = session.state == State::Idle
-            && !session.doubts.is_empty()
-            && session.may_close()
+        let door = &self.doors[session.door];
+        let lane = &mut self.lanes[door.lane];
+        let under_way = u32::try_from(session.flying.len()).unwrap_or(u32::MAX);
+        let may = session.may_close()
+            && (session.flying.is_empty() || session.refusals_left() > under_way)
             && session.spoilt.is_none()
             && self.stopping.is_none()
-            && self.lanes[lane_id].paused.is_none()
-            && self.lanes[lane_id].unknown_left(now.elapsed) > 0;
-        let domain = self.doors[session.door].told_apart.clone().filter(|_| may);
+            && lane.paused.is_none()
+            && lane.unknown_left(self.now.elapsed) > 0;
+        let domain = door.told_apart.clone().filter(|_| may);
         let Some(address) = domain.and_then(|domain| control::made_up(&domain, &mut self.random)) else {
-            return false;
+            return Ok(None);
         };
-        if let Err(wait) = self.lanes[lane_id].asks.take(1) {
-            self.set_state(id, State::Working);
-            if let Some(session) = self.sessions.get_mut(&id) {
-                session.doubts.is_waiting = true;
-            }
-            self.timers.insert((now.elapsed + wait, Timer::Linger(id)));
-            return true;
-        }
+        lane.asks.take(1)?;
+        lane.flying += 1;
         let ask = AskId(self.next_ask);
         self.next_ask += 1;
-        self.lanes[lane_id].flying += 1;
-        self.set_state(id, State::Working);
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += 1;
             session.doubts.closing = Some(ask);
         }
-        let transaction = Transaction { recipients: vec![Ask { id: ask, address }] };
-        self.actions.push_back(Action::Fly(id, Flight { transactions: vec![transaction] }));
-        true
+        Ok(Some(Transaction { recipients: vec![Ask { id: ask, address }] }))
     }
 
     /// Is this the closing control?

@@ -7,7 +7,8 @@ use crate::verdict::evidence::{Obstacle, Said};
 
 impl Scheduler {
     pub(super) fn ended(&mut self, id: SessionId, how: &Heard) {
-        if *how != Heard::Broken(Some(Finding::MalformedReply)) {
+        let is_out_of_step = *how == Heard::Broken(Some(Finding::MalformedReply));
+        if !is_out_of_step {
             self.believe(id);
         }
         self.forget_closing(id);
@@ -36,6 +37,10 @@ impl Scheduler {
         for Asked { course, .. } in unanswered {
             self.go_on(course);
         }
+        if is_out_of_step {
+            self.withdraw(lane_id, &Obstacle::Broken(Finding::MalformedReply));
+        }
+        self.run_dry(lane_id);
         self.wake_lane(lane_id);
     }
 
@@ -92,7 +97,7 @@ impl Scheduler {
                     self.displeased(door_id, said);
                 }
             }
-            Heard::Broken(Some(_)) if session.spoilt.is_some() => {
+            Heard::Broken(_) if session.spoilt.is_some() => {
                 if let Some(said) = &session.spoilt {
                     self.displeased(door_id, said);
                 }

@@ -16,7 +16,7 @@ impl Scheduler {
         let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
         if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
             self.leave(id);
-        } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id)) {
+        } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id, false)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
@@ -69,7 +69,7 @@ impl Scheduler {
 
     /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
     fn leave(&mut self, id: SessionId) {
-        if !self.close(id) {
+        if !self.close(id, true) {
             self.quit(id);
         }
     }

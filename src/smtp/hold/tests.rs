@@ -107,7 +107,10 @@ fn rcpt(id: u64, text: &str) -> Event {
 
 fn flight(recipients: u64) -> Order {
     let ask = |id| Ask { id: AskId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() };
-    Order::Fly(Flight { transactions: vec![Transaction { recipients: (0..recipients).map(ask).collect() }] })
+    Order::Fly(Flight {
+        transactions: vec![Transaction { recipients: (0..recipients).map(ask).collect() }],
+        is_last: false,
+    })
 }
 
 fn call(host: &Domain, tls: Tls) -> Call<'_> {

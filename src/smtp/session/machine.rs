@@ -187,6 +187,7 @@ impl Session {
         match (self.phase, self.awaited.front().or(self.unsaid.front())) {
             (Phase::Handshake, _) => Stage::StartTls,
             (_, Some(step)) => step.stage(),
+            (Phase::Leaving, None) => Stage::Quit,
             (Phase::Idle { flown: false }, None) => Stage::Helo,
             (_, None) => Stage::Rset,
         }
@@ -203,7 +204,13 @@ impl Session {
         };
         let stage = step.stage();
         match step {
-            Step::Quit => return self.end_at(stage, End::Quit),
+            Step::Quit if matches!(reply.code, 221 | 421) => return self.end_at(stage, End::Quit),
+            // No goodbye: an odd one, or an answer that is late because there was one too many before it. Then the
+            // goodbye is still to come.
+            Step::Quit => {
+                self.phase = Phase::Leaving;
+                return;
+            }
             Step::Rcpt(ask) => {
                 let leaves = (reply.code == 421).then(|| reply.clone());
                 self.tell(Event::Answered(ask.id, Answer::Rcpt(reply)));
@@ -270,7 +277,7 @@ impl Session {
     /// Says what comes next, as soon as all that was said is answered.
     fn proceed(&mut self) {
         while self.awaited.is_empty() && !matches!(self.phase, Phase::Handshake | Phase::Ended) {
-            if self.unsaid.is_empty() && !self.begin_next_order() {
+            if self.unsaid.is_empty() && (self.phase == Phase::Leaving || !self.begin_next_order()) {
                 return;
             }
             if self.reader.has_rest() {
@@ -321,6 +328,9 @@ impl Session {
                 self.unsaid.push_back(Step::Mail { smtputf8 });
                 self.unsaid.extend(asks.into_iter().map(Step::Rcpt));
             }
+        }
+        if flight.is_last {
+            self.unsaid.push_back(Step::Quit);
         }
     }
 
@@ -381,8 +391,14 @@ impl Session {
         if self.is_over() {
             return;
         }
-        // Nothing depends on how a server takes our goodbye.
-        let why = if self.phase == Phase::Leaving { End::Quit } else { why };
+        let is_leaving = self.phase == Phase::Leaving || matches!(self.awaited.front(), Some(Step::Quit));
+        // Nothing depends on how a server takes our goodbye, unless it shows that the answers before were out of step.
+        let why = match why {
+            End::Malformed(Malformed::Unasked) => why,
+            End::Refused(_) if self.phase == Phase::Flying => why,
+            _ if is_leaving => End::Quit,
+            why => why,
+        };
         self.phase = Phase::Ended;
         self.tell(Event::Ended(Ended { stage, why }));
     }

@@ -22,7 +22,12 @@ fn flight(sizes: &[u64]) -> Flight {
     let transactions = sizes.iter().map(|&size| Transaction {
         recipients: ids.by_ref().take(usize::try_from(size).unwrap()).map(ask).collect(),
     });
-    Flight { transactions: transactions.collect() }
+    Flight { transactions: transactions.collect(), is_last: false }
+}
+
+/// The same, with QUIT behind it.
+fn last_flight(sizes: &[u64]) -> Order {
+    Order::Fly(Flight { is_last: true, ..flight(sizes) })
 }
 
 fn ask(id: u64) -> Ask {
@@ -268,6 +273,57 @@ fn two_replies_at_once_never_shift_an_answer_to_the_next_recipient() {
 }
 
 #[test]
+fn a_last_flight_leaves_with_its_goodbye_and_lands_with_the_sessions_end() {
+    for (keyword, at_once) in [("PIPELINING", true), ("SIZE", false)] {
+        let mut talk = Talk::ready(keyword);
+        talk.order(last_flight(&[1]));
+        let whole = format!("{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n");
+        assert_eq!(talk.said == whole, at_once, "{keyword}");
+        talk.hear("250 ok\r\n");
+        talk.hear("550 no\r\n");
+        assert_eq!(talk.said(), whole);
+        assert_eq!(talk.session.stage(), Some(Stage::Quit));
+        talk.hear("221 bye\r\n");
+        assert_eq!(talk.told(), [rcpt(0, "550 no"), ended(Stage::Quit, End::Quit)], "{keyword}");
+    }
+}
+
+#[test]
+fn a_last_flight_that_is_cut_short_is_told_from_one_that_is_not() {
+    for (heard, last) in [
+        ("250 ok\r\n", ended(Stage::Rcpt, End::Closed)),
+        ("250 ok\r\n550 no\r\n", ended(Stage::Quit, End::Quit)),
+        ("250 ok\r\n421 busy\r\n", refused(Stage::Rcpt, "421 busy")),
+    ] {
+        let mut talk = Talk::ready("PIPELINING");
+        talk.order(last_flight(&[1]));
+        talk.hear(heard);
+        talk.session.closed();
+        talk.drain();
+        assert_eq!(talk.events.last(), Some(&last), "{heard}");
+    }
+}
+
+#[test]
+fn more_replies_than_commands_show_at_the_goodbye_at_the_latest() {
+    // Two to MAIL in one packet, and the answer to RCPT behind them.
+    let mut talk = Talk::ready("PIPELINING");
+    talk.order(last_flight(&[1]));
+    talk.hear("250 ok\r\n550 no\r\n");
+    talk.hear("250 yes\r\n");
+    assert_eq!(talk.session.stage(), Some(Stage::Quit));
+    talk.hear("221 bye\r\n");
+    assert_eq!(talk.told(), [rcpt(0, "550 no"), malformed(Stage::Quit, Malformed::Unasked)]);
+
+    let mut talk = Talk::ready("PIPELINING");
+    talk.fly(&[1]);
+    talk.order(Order::Quit);
+    talk.hear("250 ok\r\n550 no\r\n");
+    talk.hear("250 yes\r\n221 bye\r\n");
+    assert_eq!(talk.events.last(), Some(&malformed(Stage::Quit, Malformed::Unasked)));
+}
+
+#[test]
 fn a_reply_before_its_command_ends_the_session_even_in_parts() {
     let mut talk = Talk::ready("SIZE");
     talk.hear("25");
@@ -375,7 +431,7 @@ fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
             Ask { id: AskId(1), address: Address::parse("jürgen@shop.example").unwrap() },
         ],
     };
-    let flight = Flight { transactions: vec![wide()] };
+    let flight = Flight { transactions: vec![wide()], is_last: false };
     let mut talk = Talk::ready("SMTPUTF8");
     talk.order(Order::Fly(flight.clone()));
     assert_eq!(talk.said(), "MAIL FROM:<ann@probe.example> SMTPUTF8\r\n");
@@ -388,7 +444,7 @@ fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
     let mut talk = Talk::ready("PIPELINING");
     let mut only = wide();
     only.recipients.remove(0);
-    talk.order(Order::Fly(Flight { transactions: vec![only] }));
+    talk.order(Order::Fly(Flight { transactions: vec![only], is_last: false }));
     assert_eq!(talk.said(), "");
     assert_eq!(talk.told(), [Event::Answered(AskId(1), Answer::NoSmtputf8), Event::Landed]);
 }
@@ -417,8 +473,13 @@ fn silence_and_hanging_up_end_the_session_where_it_was() {
 fn nothing_depends_on_how_a_goodbye_is_taken() {
     for take in [
         (|session| session.heard(b"221 bye\r\n")) as fn(&mut Session),
-        |session| session.heard(b"500 what\r\n"),
+        |session| session.heard(b"421 bye\r\n"),
         |session| session.heard(b"junk\r\n"),
+        |session| {
+            session.heard(b"500 what\r\n");
+            assert_eq!(session.stage(), Some(Stage::Quit));
+            session.closed();
+        },
         Session::closed,
         Session::timed_out,
     ] {
@@ -465,12 +526,17 @@ proptest! {
         codes in prop::collection::vec(prop::sample::select(vec![220, 250, 250, 250, 421, 450, 502, 550]), 0..30),
         pipelining: bool,
         sizes in prop::collection::vec(0u64..4, 0..5),
+        with_goodbye: bool,
         cut in 1usize..9,
     ) {
         let run = |cut: usize| {
             let mut talk = Talk::new(Tls::Try);
-            talk.fly(&sizes);
-            talk.order(Order::Quit);
+            if with_goodbye {
+                talk.order(last_flight(&sizes));
+            } else {
+                talk.fly(&sizes);
+                talk.order(Order::Quit);
+            }
             let mut codes = codes.iter();
             let mut answer = |command: &str| {
                 let code = codes.next().unwrap_or(&250);
@@ -504,10 +570,11 @@ proptest! {
     fn no_answer_without_its_own_reply_and_always_one_end(
         pieces in prop::collection::vec(prop::collection::vec(line(), 0..4), 0..14),
         sizes in prop::collection::vec(0u64..4, 0..5),
+        is_last: bool,
         tls: bool,
     ) {
         let mut talk = Talk::new(if tls { Tls::Try } else { Tls::No });
-        talk.fly(&sizes);
+        talk.order(Order::Fly(Flight { is_last, ..flight(&sizes) }));
         // For each reply heard: how many commands had left before it came, the greeting counted as one.
         let mut left_before = Vec::new();
         let mut reader = crate::smtp::reply::ReplyReader::default();

@@ -116,7 +116,7 @@ impl Dialogue {
                 })
                 .collect(),
         });
-        Say::Fly(Flight { transactions: transactions.collect() })
+        Say::Fly(Flight { transactions: transactions.collect(), is_last: shape & 3 == 3 })
     }
 
     fn look(&mut self) {
@@ -198,7 +198,8 @@ const HARMLESS: usize = 7;
 enum State {
     Opening,
     Idle,
-    Flying(Vec<Ask>),
+    /// And whether QUIT was said with it.
+    Flying(Vec<Ask>, bool),
     Leaving,
 }
 
@@ -329,6 +330,7 @@ impl Play<'_> {
                 let (_, state, at) = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(*state == State::Idle, "a flight on a session that is not ready");
                 let mut asks = Vec::new();
+                let is_last = flight.is_last;
                 for Transaction { recipients } in flight.transactions {
                     let domains: HashSet<_> =
                         recipients.iter().filter_map(|ask| ask.address.domain().cloned()).collect();
@@ -336,7 +338,7 @@ impl Play<'_> {
                     asks.extend(recipients);
                 }
                 assert!(!asks.is_empty() && asks.iter().all(|ask| self.asked.insert(ask.id)));
-                *state = State::Flying(asks);
+                *state = State::Flying(asks, is_last);
             }
             Action::Quit(id) => {
                 let open = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
@@ -366,10 +368,11 @@ impl Play<'_> {
                 7 => Heard::Refused(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
                 _ => Heard::Ready(Offer { pipelining: true, smtputf8: true, ..Offer::default() }),
             },
-            State::Flying(_) if how == 6 => Heard::Broken(Some(ENDS[usize::from(what) % ENDS.len()])),
-            State::Flying(_) if how == 7 => Heard::Refused(meant(*at, Stage::Rcpt, ANSWERS[4])),
-            State::Flying(asks) if asks.is_empty() => Heard::Landed,
-            State::Flying(asks) => {
+            State::Flying(..) if how == 6 => Heard::Broken(Some(ENDS[usize::from(what) % ENDS.len()])),
+            State::Flying(..) if how == 7 => Heard::Refused(meant(*at, Stage::Rcpt, ANSWERS[4])),
+            State::Flying(asks, true) if asks.is_empty() => Heard::Broken(None),
+            State::Flying(asks, false) if asks.is_empty() => Heard::Landed,
+            State::Flying(asks, _) => {
                 let ask = asks.remove(0);
                 let answer = usize::from(what) % ANSWERS.len();
                 refused = (answer >= HARMLESS).then(|| ask.address.clone());

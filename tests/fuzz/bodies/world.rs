@@ -48,7 +48,7 @@ fn converse(world: &World, host: usize) {
         Some(Ask { id: AskId(id), address })
     });
     let recipients = recipients.collect();
-    ours.order(Order::Fly(Flight { transactions: vec![Transaction { recipients }] }));
+    ours.order(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }));
     ours.order(Order::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {

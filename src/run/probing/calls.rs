@@ -1,0 +1,129 @@
+//! The sessions that are open, each held by a task of its own.
+//!
+//! Decides: nothing; it gives each session its line, hands it the scheduler's orders, and knows whom a task or an event
+//! belongs to. Fails: a task that fails inside is found by [`Calls::lost`].
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::{self, JoinError, JoinSet};
+
+use crate::address::Domain;
+use crate::run::network::Network;
+use crate::schedule::{Opening, SessionId};
+use crate::smtp::hold::{Call, Limits, hold};
+use crate::smtp::session::{Event, Manner, Order, Tls};
+use crate::smtp::transcript::Transcript;
+
+/// What was said in a session with a host, where it is kept.
+pub(super) type Dialogue = Option<(Domain, Transcript)>;
+
+/// Open sessions.
+pub(super) struct Calls {
+    network: Arc<Network>,
+    /// Keep the dialogues.
+    trace: bool,
+    tell: mpsc::UnboundedSender<(SessionId, Event)>,
+    held: HashMap<SessionId, Held>,
+    tasks: JoinSet<Dialogue>,
+}
+
+/// A session that is open.
+struct Held {
+    opening: Opening,
+    orders: mpsc::Sender<Order>,
+    task: task::Id,
+}
+
+impl Calls {
+    /// None yet; what happens in them comes out of the second half.
+    pub(super) fn new(
+        network: Arc<Network>,
+        trace: bool,
+    ) -> (Calls, mpsc::UnboundedReceiver<(SessionId, Event)>) {
+        let (tell, events) = mpsc::unbounded_channel();
+        (Calls { network, trace, tell, held: HashMap::new(), tasks: JoinSet::new() }, events)
+    }
+
+    /// How many have not told their end.
+    pub(super) fn len(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Not even a task is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// Opens a session. False when its way out does not exist.
+    pub(super) fn open(&mut self, opening: Opening) -> bool {
+        let session = opening.session;
+        let Some(egress) = self.network.egresses.get(opening.egress).cloned() else {
+            return false;
+        };
+        let (orders, taken) = mpsc::channel(1);
+        let (network, tell, trace) = (self.network.clone(), self.tell.clone(), self.trace);
+        let Opening { host, address, tls, .. } = opening.clone();
+        let task = self.tasks.spawn(async move {
+            let call = Call {
+                host: &host,
+                to: SocketAddr::new(address, network.smtp_port),
+                path: &egress.path,
+                manner: Manner {
+                    helo: egress.helo.clone(),
+                    sender: egress.sender.clone(),
+                    tls: if tls { Tls::Try } else { Tls::No },
+                },
+                limits: Limits::default(),
+            };
+            let mut transcript = trace.then(Transcript::default);
+            // The receiver lives as long as the run: a failed send has nobody left to tell.
+            let report = |event| drop(tell.send((session, event)));
+            hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
+            transcript.map(|transcript| (host, transcript))
+        });
+        self.held.insert(session, Held { opening, orders, task: task.id() });
+        true
+    }
+
+    /// Hands an order to a session. One that is gone already will report its end.
+    pub(super) fn order(&mut self, session: SessionId, order: Order) {
+        if let Some(held) = self.held.get(&session)
+            && held.orders.try_send(order).is_err()
+        {
+            tracing::debug!(event = "order_lost", session = session.0);
+        }
+    }
+
+    /// What a session was opened with, until its end was told.
+    pub(super) fn opening(&self, session: SessionId) -> Option<&Opening> {
+        self.held.get(&session).map(|held| &held.opening)
+    }
+
+    /// A session has told its end.
+    pub(super) fn ended(&mut self, session: SessionId) {
+        self.held.remove(&session);
+    }
+
+    /// The next task that is over; `None` when none is left.
+    pub(super) async fn next_over(&mut self) -> Option<Result<(task::Id, Dialogue), JoinError>> {
+        self.tasks.join_next_with_id().await
+    }
+
+    /// A session's task failed inside, or was cut. One that told its end is gone already; any other has broken.
+    pub(super) fn lost(&mut self, task: task::Id) -> Option<SessionId> {
+        let (&session, _) = self.held.iter().find(|(_, held)| held.task == task)?;
+        self.held.remove(&session);
+        Some(session)
+    }
+
+    /// Ends all of them without a word; in the order of their opening.
+    pub(super) fn cut(&mut self) -> Vec<SessionId> {
+        self.tasks.abort_all();
+        let mut open: Vec<SessionId> = self.held.drain().map(|(session, _)| session).collect();
+        open.sort_unstable();
+        open
+    }
+}

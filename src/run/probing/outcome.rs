@@ -1,0 +1,60 @@
+//! What came of asking, besides the facts in the state.
+//!
+//! Decides: how a run exits that did not come to its end.
+
+use std::collections::BTreeMap;
+
+use crate::address::Domain;
+use crate::error::Exit;
+use crate::run::found::Whole;
+use crate::run::stop::Stop;
+use crate::schedule::Ruling;
+use crate::smtp::transcript::Transcript;
+
+/// What came of it, besides the facts in the state.
+#[derive(Default)]
+pub struct Outcome {
+    /// What holds for all rows.
+    pub whole: Whole,
+    /// The dialogues, by host, in the order of their end; empty unless asked for.
+    pub dialogues: Vec<(Domain, Transcript)>,
+    /// Connections opened and questions asked.
+    pub asked: Asked,
+    /// How often the scheduler decided what about an operator.
+    pub decisions: BTreeMap<Ruling, u64>,
+    /// It was stopped before its end, by the clock.
+    pub out_of_time: bool,
+}
+
+impl Outcome {
+    /// How a run exits that did not come to its end, the strongest reason first.
+    pub fn early_exit(&self, stop: &Stop) -> Option<Exit> {
+        let shut = self.whole.shut.map(|_| Exit::ShutOut);
+        stop.wished()
+            .or(self.asked.in_vain().then_some(Exit::NetworkDown))
+            .or(shut)
+            .or(self.out_of_time.then_some(Exit::OutOfTime))
+    }
+}
+
+/// What a run cost the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Connections.
+    pub connections: u64,
+    /// RCPT commands answered.
+    pub questions: u64,
+    /// Domains looked up.
+    pub domains: u64,
+    /// How many of them no name server told anything about.
+    pub untold: u64,
+}
+
+impl Asked {
+    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
+    /// theirs. A few domains may all be broken by themselves.
+    fn in_vain(self) -> bool {
+        const FEW: u64 = 3;
+        self.domains >= FEW && self.untold == self.domains && self.connections == 0
+    }
+}

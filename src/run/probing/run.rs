@@ -1,0 +1,291 @@
+//! A run between two events: what is done about each of them.
+//!
+//! Decides: that what was said is stored before anything follows from it. When and what to ask is the scheduler's, what a
+//! reply means the policy's. Must not: wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{self, JoinError, JoinSet};
+
+use super::calls::Calls;
+use super::outcome::Outcome;
+use super::{GRACE, Job, LOOKUPS};
+use crate::address::Domain;
+use crate::error::Error;
+use crate::policy::replies::{Context, RecentReplies};
+use crate::probe::Patience;
+use crate::probe::inquiry::Target;
+use crate::reason::Finding;
+use crate::route::{self, Route};
+use crate::run::feed::Feed;
+use crate::run::found::{Whole, stops};
+use crate::run::progress::Progress;
+use crate::run::told;
+use crate::schedule::{self, Action, Decision, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::smtp::session::{Answer, Event, Order};
+use crate::state::recall::LookedUp;
+use crate::state::roster::Fresh;
+use crate::state::runs::Begun;
+use crate::state::{Key, State};
+use crate::verdict::evidence::{Inquired, Said, Unprobed};
+
+pub(super) struct Run<'a> {
+    job: &'a Job,
+    pub(super) state: &'a mut State,
+    begun: Begun,
+    /// What else may be used.
+    fresh: Fresh,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
+    feed: Feed,
+    /// Domains that are being looked up.
+    pub(super) lookups: JoinSet<(Key, Domain, Route)>,
+    replies: RecentReplies,
+    pub(super) scheduler: Scheduler,
+    pub(super) calls: Calls,
+    progress: &'a mut Progress,
+    pub(super) outcome: Outcome,
+    pub(super) stopped: bool,
+    /// When a stopped run waits no longer.
+    pub(super) cut_at: Option<Duration>,
+}
+
+impl<'a> Run<'a> {
+    /// A run that has asked nothing yet; what happens in its sessions comes out of the second half.
+    pub(super) fn new(
+        job: &'a Job,
+        state: &'a mut State,
+        (begun, fresh): (Begun, Fresh),
+        progress: &'a mut Progress,
+    ) -> Result<(Run<'a>, mpsc::UnboundedReceiver<(SessionId, Event)>), Error> {
+        let limits = Limits {
+            pace: job.pace,
+            patience: Patience { max_wait: job.max_wait },
+            sessions: job.sessions,
+            thresholds: job.policy.thresholds(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
+        };
+        let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
+        let egresses = egresses.collect::<Result<Vec<_>, _>>()?;
+        let now = job.network.clock.now();
+        let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
+        for (place, &egress) in egresses.iter().enumerate() {
+            for (operator, ago, unknown) in state.spent(egress, now.wall)? {
+                scheduler.spent(place, &operator, ago, unknown);
+            }
+        }
+        let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
+        let whole = Whole { unprobed, ..Whole::default() };
+        let (calls, events) = Calls::new(job.network.clone(), job.trace);
+        let run = Run {
+            job,
+            state,
+            begun,
+            fresh,
+            egresses,
+            feed: Feed::of(begun, fresh, job.max_wait),
+            lookups: JoinSet::new(),
+            replies: RecentReplies::of(job.policy),
+            scheduler,
+            calls,
+            progress,
+            outcome: Outcome { whole, ..Outcome::default() },
+            stopped: false,
+            cut_at: None,
+        };
+        Ok((run, events))
+    }
+
+    /// Nothing is under way, and nothing more is to come.
+    pub(super) fn is_over(&self) -> bool {
+        let is_idle = self.lookups.is_empty() && self.scheduler.is_idle() && self.calls.is_empty();
+        is_idle && (self.stopped || self.feed.is_idle())
+    }
+
+    /// There are domains to look up, and room for them.
+    pub(super) fn may_look_up(&self) -> bool {
+        !self.stopped && !self.feed.is_exhausted && self.lookups.len() < LOOKUPS
+    }
+
+    /// Looks up the next domains of the roster, unless their routes are known.
+    pub(super) fn look_up(&mut self) -> Result<(), Error> {
+        for _ in self.lookups.len()..LOOKUPS {
+            if self.stopped {
+                break;
+            }
+            let Some((key, domain)) = self.feed.next(self.state)? else { break };
+            if let Some(route) = self.known_route(key)? {
+                self.routed(key, &domain, route)?;
+                continue;
+            }
+            let network = self.job.network.clone();
+            self.outcome.asked.domains += 1;
+            self.lookups.spawn(async move {
+                let route = route::find(&*network.dns, &domain, &network.allowed).await;
+                (key, domain, route)
+            });
+        }
+        if self.feed.is_idle() && self.lookups.is_empty() {
+            self.scheduler.has_all_orders();
+        }
+        Ok(())
+    }
+
+    /// A route that was looked up lately.
+    fn known_route(&self, domain: Key) -> Result<Option<Route>, Error> {
+        let known = self.state.recall(self.job.policy).route(domain)?;
+        let is_fresh = |known: &LookedUp| {
+            let (fact, _) = stops(known.route.clone(), &self.job.policy);
+            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), self.fresh)
+        };
+        Ok(known.filter(is_fresh).map(|known| known.route))
+    }
+
+    /// Takes what a lookup found. One that failed inside leaves its rows unasked; they are written all the same.
+    pub(super) fn looked_up(&mut self, found: Result<(Key, Domain, Route), JoinError>) -> Result<(), Error> {
+        let Ok((key, domain, route)) = found else {
+            return Ok(());
+        };
+        tracing::debug!(event = "routed", %domain, ?route);
+        self.outcome.asked.untold += u64::from(matches!(route, Route::Failed(_)));
+        self.state.write_route(self.begun.id, &domain, &route, self.job.network.clock.now().wall)?;
+        self.routed(key, &domain, route)
+    }
+
+    fn routed(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
+        if self.stopped {
+            return Ok(());
+        }
+        let lane =
+            if self.job.dns_only { None } else { self.feed.routed(key, domain, route, &self.job.policy) };
+        if let Some(lane) = lane {
+            return self.fill(&lane);
+        }
+        let passed = self.state.strike_out(self.begun.id, key)?;
+        self.progress.tell(passed, self.calls.len());
+        Ok(())
+    }
+
+    /// Gives a lane work while it has room for it.
+    fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
+        while !self.stopped && self.scheduler.has_room(lane) {
+            let now = self.job.network.clock.now();
+            let Some(order) = self.feed.order(lane, self.state, &self.job.policy, now.wall)? else {
+                break;
+            };
+            self.scheduler.order(order, now);
+        }
+        Ok(())
+    }
+
+    /// Does what the scheduler wants. What was said is stored before anything that follows from it is done.
+    pub(super) fn act(&mut self) -> Result<(), Error> {
+        let mut wanted = Vec::new();
+        while let Some(action) = self.scheduler.action() {
+            match action {
+                Action::Answered(answer) => {
+                    let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
+                    self.state.write_answer(self.begun.id, egress, &answer)?;
+                }
+                Action::Settled(target, inquired) => self.settled(target, &inquired)?,
+                Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
+                Action::Room(lane) => self.fill(&lane)?,
+                Action::Decided(decision) => self.decided(&decision),
+                action => wanted.push(action),
+            }
+        }
+        self.state.commit()?;
+        for action in wanted {
+            match action {
+                Action::Open(opening) => self.open(opening),
+                Action::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
+                Action::Quit(session) => self.calls.order(session, Order::Quit),
+                Action::Answered(_)
+                | Action::Settled(..)
+                | Action::Learnt(..)
+                | Action::Room(_)
+                | Action::Decided(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, target: Target, inquired: &Inquired) -> Result<(), Error> {
+        let Some((place, address)) = self.feed.settled(target) else {
+            return Ok(());
+        };
+        let now = self.job.network.clock.now().wall;
+        let told = told::in_short(&address, inquired, self.job.policy.lifetimes(), now);
+        self.state.write_settled(self.begun.id, (place, &address), inquired, told, now)?;
+        self.progress.tell(1, self.calls.len());
+        Ok(())
+    }
+
+    pub(super) fn stop(&mut self, unprobed: Unprobed) {
+        self.stopped = true;
+        let now = self.job.network.clock.now();
+        self.cut_at = Some(now.elapsed + GRACE);
+        self.scheduler.stop(unprobed, now);
+    }
+
+    /// Waits no longer for what is under way.
+    pub(super) fn cut(&mut self) {
+        self.cut_at = None;
+        self.lookups.abort_all();
+        let now = self.job.network.clock.now();
+        for session in self.calls.cut() {
+            self.scheduler.hear(session, Heard::Broken(None), now);
+        }
+    }
+
+    fn open(&mut self, opening: Opening) {
+        self.outcome.asked.connections += u64::from(self.calls.open(opening));
+    }
+
+    /// A session's task failed inside, or was cut.
+    pub(super) fn lost(&mut self, task: task::Id) {
+        if let Some(session) = self.calls.lost(task) {
+            tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
+            let now = self.job.network.clock.now();
+            self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), now);
+        }
+    }
+
+    fn decided(&mut self, decision: &Decision) {
+        let Decision { what, operator, egress, addresses } = decision;
+        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
+        *self.outcome.decisions.entry(*what).or_default() += 1;
+    }
+
+    /// Hears what happened in a session.
+    pub(super) fn hear(&mut self, session: SessionId, event: Event) {
+        let Some(Opening { host, provider, .. }) = self.calls.opening(session) else {
+            return;
+        };
+        tracing::trace!(event = "session", session = session.0, %host, what = in_short(&event));
+        self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
+        let replies = &mut self.replies;
+        let heard = schedule::meant(event, |stage, reply| {
+            let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
+            Said { stage, meaning: replies.read(&reply, &context), reply }
+        });
+        if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
+            self.calls.ended(session);
+        }
+        self.scheduler.hear(session, heard, self.job.network.clock.now());
+    }
+}
+
+/// What happened, without the words of servers: these name addresses.
+fn in_short(event: &Event) -> String {
+    match event {
+        Event::Ready(_) => "ready".to_owned(),
+        Event::Answered(_, Answer::Rcpt(reply)) => format!("answered {}", reply.code),
+        Event::Answered(_, Answer::Mail(reply)) => format!("refused at mail {}", reply.code),
+        Event::Answered(_, Answer::NoSmtputf8) => "no smtputf8".to_owned(),
+        Event::Landed => "landed".to_owned(),
+        Event::Ended(ended) => format!("ended at {}", ended.stage.word()),
+    }
+}

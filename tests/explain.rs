@@ -204,7 +204,7 @@ fn no_control_character_reaches_the_reader_wherever_it_stands() {
         .collect();
     let mut turn = steering.iter().cycle();
     for sample in samples {
-        for (at, _) in sample.char_indices().step_by(5) {
+        for (at, _) in sample.char_indices().step_by(11) {
             let mut pasted = sample.to_owned();
             pasted.insert(at, *turn.next().unwrap());
             let mut told = Vec::new();

@@ -31,6 +31,15 @@ fn every_rule_says_where_its_fact_can_be_looked_up() {
     assert!(unfounded.is_empty(), "{unfounded:?}");
 }
 
+#[test]
+fn no_rule_is_replaced_by_another_of_its_name() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/data/replies");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
+    let named: usize = texts.map(|text| text.lines().filter(|line| line.starts_with("id = ")).count()).sum();
+    assert_eq!(named, ReplyRules::built_in().iter().count());
+}
+
 /// One line of `tests/replies/`.
 struct Recorded {
     line: &'static str,

@@ -79,11 +79,16 @@ pub fn reply(text: &str) -> (Reply, bool) {
     }
     // A server's own log tells after its words whose mail it was.
     let text = text.split("; from=<").next().unwrap_or(text);
-    if let Some(sign) = REFUSED.find(text).filter(|sign| sign.end() < text.len()) {
-        let (told, is_coded) = reply(&text[sign.end()..]);
-        let is_passing = sign.as_str().starts_with("temporarily") && !is_coded;
-        return (if is_passing { Reply::new(450, told.lines) } else { told }, is_coded);
-    }
+    let Some(sign) = REFUSED.find_iter(text).last().filter(|sign| sign.end() < text.len()) else {
+        return reply_among(text);
+    };
+    let (told, is_coded) = reply_among(&text[sign.end()..]);
+    let is_passing = sign.as_str().starts_with("temporarily") && !is_coded;
+    (if is_passing { Reply::new(450, told.lines) } else { told }, is_coded)
+}
+
+/// The reply among other words: behind its code, or all of them.
+fn reply_among(text: &str) -> (Reply, bool) {
     if let Some(reply) = pasted(text) {
         return (reply, true);
     }

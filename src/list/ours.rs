@@ -72,6 +72,7 @@ fn unasked(record: &Record) -> Option<(&Judgement, Kinds)> {
             judgement,
             did_you_mean: _,
             address: _,
+            repairs: _,
             kinds,
             provider: None,
             mx_host: None,
@@ -87,10 +88,10 @@ fn unasked(record: &Record) -> Option<(&Judgement, Kinds)> {
 
 /// Rows that are told alike may differ in these.
 fn is_rows_own(heading: &Heading) -> bool {
-    use Column::{DidYouMean, Domain, DuplicateOf, EmailNormalized, EmailOriginal};
+    use Column::{DidYouMean, Domain, DuplicateOf, EmailNormalized, EmailOriginal, Repairs};
     matches!(
         heading.content,
-        Content::Column(DidYouMean | EmailNormalized | Domain | DuplicateOf | EmailOriginal)
+        Content::Column(DidYouMean | EmailNormalized | Domain | DuplicateOf | EmailOriginal | Repairs)
     )
 }
 

@@ -175,6 +175,11 @@ impl Column {
             Column::RetryAfter => time(judgement.retry_after),
             // Shows when the rows before are known.
             Column::DuplicateOf => Value::None,
+            Column::Repairs if record.repairs.is_empty() => Value::None,
+            Column::Repairs => compose(&|text| {
+                let words: Vec<&str> = record.repairs.iter().map(|repair| repair.word()).collect();
+                text.push_str(&words.join(" "));
+            }),
             Column::EmailOriginal => match told.original {
                 Some(original) if original.starts_with(FORMULA_STARTS) => compose(&|text| {
                     // A spreadsheet's own mark for a text.

@@ -43,11 +43,13 @@ pub struct Feed {
     /// Who is being asked about.
     open: HashMap<Target, (Place, Address)>,
     next_target: u32,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
 }
 
 impl Feed {
     /// From the beginning of a run's roster, with what else is fresh.
-    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration) -> Feed {
+    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration, egresses: Vec<i64>) -> Feed {
         Feed {
             run,
             fresh,
@@ -58,6 +60,7 @@ impl Feed {
             parts: HashMap::new(),
             open: HashMap::new(),
             next_target: 0,
+            egresses,
         }
     }
 
@@ -114,8 +117,15 @@ impl Feed {
                 self.waiting.entry(lane.clone()).or_default().push_back(key);
             }
             let mut listed = Vec::with_capacity(addresses.len());
+            let lately = now - policy.thresholds().anomaly.recently();
             for (place, address) in addresses {
-                listed.push(self.listed(key, place, address, &mut recall)?);
+                listed.push(self.listed(key, place, address, lately, &mut recall)?);
+            }
+            if known.is_waiting() || listed.iter().any(Listed::is_waiting) {
+                // Only who comes back from where it was put off is known there.
+                let last = recall.last_egress(self.run.id, key)?;
+                let place = last.and_then(|last| self.egresses.iter().position(|egress| *egress == last));
+                known.egress = known.egress.or(place);
             }
             let (_, exchangers) = stops(route, policy);
             return Ok(Some(Order { domain, exchangers, listed, known }));
@@ -137,14 +147,16 @@ impl Feed {
         domain: Key,
         place: Place,
         address: Address,
+        lately: SystemTime,
         recall: &mut Recall<&Connection>,
     ) -> Result<Listed, StateError> {
         let target = Target(self.next_target);
         self.next_target = self.next_target.wrapping_add(1);
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+        let was_deliverable = recall.was_deliverable(domain, &address, lately)?;
         self.open.insert(target, (place, address.clone()));
-        Ok(Listed { earlier, ..Listed::from((target, address)) })
+        Ok(Listed { target, address, earlier, was_deliverable })
     }
 
     /// Who that was. Nobody asks about them any more.

@@ -62,7 +62,7 @@ async fn asked(
     let mut asking = Asking::begin(settings, place, &open)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
-    let found = ahead::hands(|| asking.found(outcome.whole.clone()))?;
+    let found = ahead::many_hands(|| asking.found(outcome.whole.clone()))?;
     let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);

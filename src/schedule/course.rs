@@ -42,8 +42,8 @@ impl Scheduler {
                 return;
             };
             if self.stopping.is_some() {
-                // What was asked is heard to its end, and nothing more is asked.
-                if !course.inquiry.is_flying() {
+                // What was asked is heard to its end and, where it is doubted, proven; nothing more is asked.
+                if !course.inquiry.is_flying() && !course.inquiry.is_doubted() {
                     self.settle(id);
                 }
                 return;

@@ -13,6 +13,7 @@ use super::vouching::Unvouched;
 use super::{DoorId, OperatorId};
 use crate::policy::thresholds::{Anomaly, Ramp};
 use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
+use crate::reason::{Cause, Fault};
 use crate::verdict::evidence::Said;
 
 /// The largest flight that a lane may send, in recipients.
@@ -90,6 +91,22 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// One answer about a listed address. `lately`: it was found deliverable lately.
+    pub fn of(said: &Said, lately: bool) -> Tally {
+        let cause = said.meaning.cause;
+        if cause.fault() != Fault::Mailbox && cause != Cause::Accepted {
+            return Tally::default();
+        }
+        let is_unknown = cause == Cause::MailboxUnknown;
+        Tally {
+            asked: 1,
+            unknown: u32::from(is_unknown),
+            accepted: u32::from(cause == Cause::Accepted),
+            lately: u32::from(lately),
+            lately_gone: u32::from(lately && is_unknown),
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, other: Tally) -> Tally {

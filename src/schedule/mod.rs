@@ -48,7 +48,7 @@ pub use census::Shut;
 use course::Course;
 pub use decision::{Decision, Ruling};
 use door::Door;
-use lane::Lane;
+use lane::{Lane, Tally};
 use operator::Operator;
 use pace::RunClock;
 use queue::Queue;
@@ -147,6 +147,8 @@ pub struct Answered {
     pub egress: usize,
     /// What the lane is keyed by.
     pub lane: Arc<str>,
+    /// What it adds to the operator's accounts.
+    pub tally: Tally,
 }
 
 /// A session to open.
@@ -201,6 +203,8 @@ pub struct Scheduler {
     starved: VecDeque<LaneId>,
     /// Unknown recipients of earlier runs, by operator: the egress, and when each will be a day ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// What operators answered in the part of the run that was before, by their keys.
+    tallied: HashMap<Arc<str>, Tally>,
     /// No more orders will come.
     has_all_orders: bool,
     census: Census,
@@ -230,6 +234,7 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
+            tallied: HashMap::new(),
             has_all_orders: false,
             census: Census::default(),
         }
@@ -243,6 +248,11 @@ impl Scheduler {
         };
         let spent = std::iter::repeat_n((egress, forgotten), unknown);
         self.earlier.entry(operator.into()).or_default().extend(spent);
+    }
+
+    /// What an operator answered when this run was interrupted.
+    pub fn tallied(&mut self, operator: &str, tally: Tally) {
+        self.tallied.insert(operator.into(), tally);
     }
 
     /// The next thing to do, if there is one.
@@ -355,11 +365,12 @@ impl Scheduler {
         self.run_lanes();
     }
 
-    /// Starts nothing more, lets flights land, then settles everything; what was not asked gets `unprobed`.
+    /// Starts nothing more but the closing controls, lets flights land, then settles everything; what was not asked gets
+    /// `unprobed`.
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        self.let_go();
+        self.leave_all();
         for door in &mut self.doors {
             door.courses = Queue::default();
         }

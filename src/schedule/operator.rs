@@ -69,14 +69,16 @@ impl Scheduler {
         }
     }
 
-    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses.
+    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses and the whole run.
     pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
         let anomaly = self.limits.thresholds.anomaly;
-        let is_anomalous = |operator: &&Operator| {
-            let tallies = operator.lanes.iter().map(|&lane| self.lanes[lane].tally);
-            tallies.reduce(Tally::and).is_some_and(|tally| tally.is_anomalous(anomaly))
-        };
-        self.operators.iter().filter(is_anomalous).map(|operator| operator.key.clone()).collect()
+        let mut tallies = self.tallied.clone();
+        for lane in &self.lanes {
+            let tally = tallies.entry(self.operators[lane.operator].key.clone()).or_default();
+            *tally = tally.and(lane.tally);
+        }
+        let is_anomalous = |(_, tally): &(Arc<str>, Tally)| tally.is_anomalous(anomaly);
+        tallies.into_iter().filter(is_anomalous).map(|(key, _)| key).collect()
     }
 
     /// The egress for a part of an operator's addresses: of those that reach it, the first that has little to do, so that

@@ -18,7 +18,11 @@ use crate::reason::Reason;
 /// Marks the file as ours: "lprf".
 const APPLICATION_ID: i64 = 0x6c70_7266;
 /// What brings a state from one version to the next; the first makes it.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1-facts.sql"), include_str!("schema/2-told.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1-facts.sql"),
+    include_str!("schema/2-told.sql"),
+    include_str!("schema/3-tally.sql"),
+];
 /// Memory for pages of the file.
 const CACHE_KIB: i64 = 48 << 10;
 /// And for each of those who only read.
@@ -163,7 +167,7 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
     let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| damage(file, error))?;
     db.busy_timeout(BUSY)?;
-    // Else statements with a bound LIMIT are prepared anew each time they run.
+    // Each question has one good plan. Without this a question is planned anew whenever its values change.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
 }

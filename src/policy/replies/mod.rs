@@ -163,15 +163,19 @@ impl ReplyRules {
 
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        let heard = Heard::of(reply);
-        let mut holding = self.holding(&heard, at);
+        self.read_form(&Heard::of(reply), at)
+    }
+
+    /// The same of a reply's form, which is all that its meaning hangs on.
+    fn read_form(&self, heard: &Heard, at: &Context<'_>) -> Meaning {
+        let mut holding = self.holding(heard, at);
         let rule = holding.next();
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
             confidence: rule.map_or(Confidence::Inferred, |rule| rule.confidence),
             if_about_mailbox: rule.and_then(|rule| rule.about_mailbox),
-            retry_in: extract::wait(&heard),
+            retry_in: extract::wait(heard),
             blocklist: None,
         };
         if at.stage.is_before_rcpt() {
@@ -195,7 +199,7 @@ impl ReplyRules {
             meaning.cause = Cause::SenderBlocked;
         }
         if meaning.cause == Cause::IpBlocklisted {
-            meaning.blocklist = extract::blocklist(&heard, &self.blocklists);
+            meaning.blocklist = extract::blocklist(heard, &self.blocklists);
         }
         meaning
     }

@@ -76,8 +76,12 @@ impl<'a> Run<'a> {
                 scheduler.spent(place, &operator, ago, unknown);
             }
         }
+        for (operator, tally) in state.tallies(begun.id)? {
+            scheduler.tallied(&operator, tally);
+        }
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
+        let feed = Feed::of(begun, fresh, job.max_wait, egresses.clone());
         let (calls, events) = Calls::new(job.network.clone(), job.trace);
         let run = Run {
             job,
@@ -85,7 +89,7 @@ impl<'a> Run<'a> {
             begun,
             fresh,
             egresses,
-            feed: Feed::of(begun, fresh, job.max_wait),
+            feed,
             lookups: JoinSet::new(),
             replies: RecentReplies::of(job.policy),
             scheduler,

@@ -67,6 +67,13 @@ impl Scheduler {
         }
     }
 
+    /// The run is told to stop: idle sessions leave.
+    pub(in crate::schedule) fn leave_all(&mut self) {
+        while let Some(&id) = self.idle.first() {
+            self.leave(id);
+        }
+    }
+
     /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
     fn leave(&mut self, id: SessionId) {
         if !self.close(id, true) {

@@ -171,6 +171,20 @@ fn what_is_no_state_or_of_another_world_is_left_as_it_is() {
 }
 
 #[test]
+fn a_state_that_is_damaged_in_its_middle_is_called_so_and_named() {
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    let mut state = std::fs::read(lab.path("kept/state.db")).unwrap();
+    state[8192..].fill(0xaa);
+    lab.write("bad.db", &state);
+    let damaged = ["`bad.db` is damaged", ".recover"];
+    lab.run(&["state", "stats", "--state", "bad.db"]).fails(74, &damaged);
+    lab.run(&["report", "list.csv", "--state", "bad.db", "-o", "two"]).fails(74, &damaged);
+    let verify = ["verify", "list.csv", "--world", "world.toml", "--state", "bad.db", "-q", "-o", "two"];
+    lab.run(&verify).fails(74, &damaged);
+}
+
+#[test]
 fn a_second_run_at_the_same_time_is_told_who_holds_the_state() {
     let lab = lab();
     let served = lab.serve("world.toml");

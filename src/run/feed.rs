@@ -1,9 +1,9 @@
 //! What the scheduler is fed with: domains of the roster, as their lanes have room.
 //!
-//! Decides: the order, which is that of the roster, and the parts in which long domains are ordered. Domains that wait for
-//! room cost a few bytes each. Must not: keep addresses beyond the orders that are open.
+//! Decides: what is told of earlier questions with an order. Whose turn it is among those that wait for room is decided by
+//! [`Waiting`]; they cost a few bytes each. Must not: keep addresses beyond the orders that are open.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,14 +15,12 @@ use crate::policy::Policy;
 use crate::probe::inquiry::Target;
 use crate::probe::{Known, Listed};
 use crate::route::Route;
-use crate::schedule::{Order, Scheduler};
+use crate::schedule::{Order, Scheduler, Waiting};
 use crate::state::recall::{LookedUp, Recall};
 use crate::state::roster::{Fresh, Place};
 use crate::state::runs::Begun;
 use crate::state::{Key, State, StateError};
 
-/// Addresses of one domain that are ordered at once.
-const PART: usize = 2000;
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
 
@@ -36,8 +34,8 @@ pub struct Feed {
     last: Option<Key>,
     /// Nobody is left in the roster behind that.
     pub is_exhausted: bool,
-    /// By lane, domains that wait for room.
-    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+    /// Domains that wait for room at their lanes.
+    waiting: Waiting<Key>,
     /// Domains that were ordered in part: up to whom, and what was learnt.
     parts: HashMap<Key, (Place, Known)>,
     /// Who is being asked about.
@@ -56,7 +54,7 @@ impl Feed {
             max_wait,
             last: None,
             is_exhausted: false,
-            waiting: HashMap::new(),
+            waiting: Waiting::default(),
             parts: HashMap::new(),
             open: HashMap::new(),
             next_target: 0,
@@ -76,15 +74,23 @@ impl Feed {
 
     /// A domain whose route is known waits at its lane; which is handed back. `None` when its mailboxes are not worth
     /// asking about.
-    pub fn routed(&mut self, key: Key, domain: &Domain, route: Route, policy: &Policy) -> Option<Arc<str>> {
+    pub fn routed(
+        &mut self,
+        (key, domain): (Key, &Domain),
+        route: Route,
+        state: &State,
+        policy: &Policy,
+    ) -> Result<Option<Arc<str>>, StateError> {
         let (fact, stops) = stops(route, policy);
-        let first = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy))?;
+        let Some(first) = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy)) else {
+            return Ok(None);
+        };
         let lane = Scheduler::lane_key(&stops, first);
-        self.waiting.entry(lane.clone()).or_default().push_back(key);
-        Some(lane)
+        self.waiting.push(lane.clone(), key, state.count_listed(self.run.id, key)?);
+        Ok(Some(lane))
     }
 
-    /// Nobody waits for room, and nobody is being asked about.
+    /// Nobody is left to be ordered.
     pub fn is_idle(&self) -> bool {
         self.is_exhausted && self.waiting.is_empty()
     }
@@ -98,13 +104,13 @@ impl Feed {
         now: SystemTime,
     ) -> Result<Option<Order>, StateError> {
         let mut recall = state.recall(*policy);
-        while let Some(key) = self.next_waiting(lane) {
+        while let Some((key, part)) = self.waiting.next(lane) {
             let (Some(domain), Some(LookedUp { route, .. })) = (recall.domain(key)?, recall.route(key)?)
             else {
                 continue;
             };
             let (after, learnt) = self.parts.remove(&key).unwrap_or_default();
-            let addresses = state.listed(self.run.id, &domain, after, PART)?;
+            let addresses = state.listed(self.run.id, &domain, after, part.range.len())?;
             let Some(&(last, _)) = addresses.last() else {
                 continue;
             };
@@ -112,9 +118,8 @@ impl Feed {
             let controls = recall.controls(self.run.id, &domain, since)?;
             let mut known = Known::of(controls, PUT_OFF, now + self.max_wait);
             known.add(learnt);
-            if addresses.len() == PART {
+            if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
-                self.waiting.entry(lane.clone()).or_default().push_back(key);
             }
             let mut listed = Vec::with_capacity(addresses.len());
             let lately = now - policy.thresholds().anomaly.recently();
@@ -131,15 +136,6 @@ impl Feed {
             return Ok(Some(Order { domain, exchangers, listed, known }));
         }
         Ok(None)
-    }
-
-    fn next_waiting(&mut self, lane: &str) -> Option<Key> {
-        let waiting = self.waiting.get_mut(lane)?;
-        let next = waiting.pop_front();
-        if waiting.is_empty() {
-            self.waiting.remove(lane);
-        }
-        next
     }
 
     fn listed(

@@ -41,7 +41,11 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let stop = Stop::on_signals()?;
     match &settings.reach {
         Reach::Offline => offline(open, &settings),
-        Reach::Dns(place) | Reach::Probe(place) => asked(open, &settings, place, stop, quiet).await,
+        Reach::Dns(place) | Reach::Probe(place) => {
+            let file = settings.state_file(&place.universe()?)?;
+            let told = asked(open, &settings, place, stop, quiet).await;
+            told.map_err(|error| error.in_state(file.as_deref()))
+        }
     }
 }
 

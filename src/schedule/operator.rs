@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::census::Reception;
 use super::lane::{Lane, Tally};
+use super::retire::place;
 use super::{Action, LaneId, OperatorId, Scheduler, Stop};
 use crate::policy::Provider;
 use crate::smtp::egress::Family;
@@ -21,7 +22,9 @@ pub(super) struct Operator {
     pub(super) lanes: Vec<LaneId>,
     /// Orders for it wait outside.
     is_crowded: bool,
-    reception: Reception,
+    pub(super) reception: Reception,
+    /// It may be forgotten once it was quiet for a while.
+    pub(super) is_retiring: bool,
 }
 
 impl Scheduler {
@@ -104,20 +107,21 @@ impl Scheduler {
 
     /// The operator's lane from an egress.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.operator_of.entry(key.clone()).or_insert_with(|| {
-            let reception = Reception::default();
-            self.operators.push(Operator { key, lanes: Vec::new(), is_crowded: false, reception });
-            self.operators.len() - 1
+        let id = *self.operator_of.entry(key).or_insert_with_key(|key| {
+            let (key, reception) = (key.clone(), Reception::default());
+            let operator =
+                Operator { key, lanes: Vec::new(), is_crowded: false, reception, is_retiring: false };
+            place(&mut self.operators, &mut self.free.operators, operator)
         });
         let lanes = &self.operators[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
         }
         let (pace, thresholds) = (self.limits.pace, self.limits.thresholds);
-        self.lanes.push(Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock));
-        let lane = self.lanes.len() - 1;
-        if let Some(earlier) = self.earlier.get(&self.operators[id].key) {
-            let own = earlier.iter().filter(|(from, _)| *from == egress).map(|(_, forgotten)| *forgotten);
+        let new = Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock);
+        let lane = place(&mut self.lanes, &mut self.free.lanes, new);
+        if let Some(earlier) = self.earlier.get_mut(&self.operators[id].key) {
+            let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, forgotten)| forgotten);
             self.lanes[lane].count_earlier(own);
         }
         self.operators[id].lanes.push(lane);

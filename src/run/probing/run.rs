@@ -162,8 +162,11 @@ impl<'a> Run<'a> {
         if self.stopped {
             return Ok(());
         }
-        let lane =
-            if self.job.dns_only { None } else { self.feed.routed(key, domain, route, &self.job.policy) };
+        let lane = if self.job.dns_only {
+            None
+        } else {
+            self.feed.routed((key, domain), route, self.state, &self.job.policy)?
+        };
         if let Some(lane) = lane {
             return self.fill(&lane);
         }

@@ -41,6 +41,9 @@ static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:temporarily )?rejected (?:(?:MAIL|RCPT|EHLO|HELO|AUTH|DATA|connection|after DATA)\b|EHLO or HELO)(?: <[^>]*>| [^ :]+)?[^:]{0,60}: ",
     )
 });
+/// Words before a code that make it the answer to a question about the sender, so that they belong to the reply.
+static ASKED_ABOUT_US: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\bsender verif|\bsender callout|\b(?:callback|verification) failed for"));
 /// Words by which prose without a code tells that the failure may pass.
 static LATER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -96,6 +99,12 @@ fn reply_among(text: &str) -> (Reply, bool) {
     let heard: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
     if let Some(reply) = pasted(&heard.join("\n")) {
         return (reply, true);
+    }
+    if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
+        && ASKED_ABOUT_US.is_match(&text[..code.start()])
+        && let Ok(number) = code.as_str().parse()
+    {
+        return (Reply::new(number, [text]), true);
     }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
         && let Some(reply) = pasted(close_quote(text, code.start()))
@@ -270,6 +279,10 @@ mod tests {
             (
                 "H=mail.example.org [192.0.2.1] X=TLS1.3:AES_256_GCM:256 CV=no rejected MAIL <n@example.org>: Sender verify failed",
                 "550 Sender verify failed",
+            ),
+            (
+                "sender verify fail for <n@example.org>: response to \"RCPT TO:<n@example.org>\" was: 550 5.1.1 No such user",
+                "550 sender verify fail for <n@example.org>: response to \"RCPT TO:<n@example.org>\" was: 550 5.1.1 No such user",
             ),
             ("H=(x) [192.0.2.1] temporarily rejected RCPT <a@example.com>: greylisted", "450 greylisted"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),

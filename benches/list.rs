@@ -51,6 +51,7 @@ static LIST: LazyLock<PathBuf> = LazyLock::new(|| {
 
 fn record(address: Option<Address>) -> Record {
     Record {
+        repairs: Vec::new(),
         judgement: Judgement {
             reason: Reason::Found(Finding::NotProbed),
             rule: "offline".into(),

@@ -2,6 +2,8 @@
 //!
 //! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
 
+use std::path::Path;
+
 use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
 use crate::route::hickory::SetupFault;
@@ -109,6 +111,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same, now that it is known in which file the state is.
+    #[must_use]
+    pub fn in_state(self, file: Option<&Path>) -> Error {
+        match (self, file) {
+            (Error::State(fault), Some(file)) => fault.at(file).into(),
+            (error, _) => error,
+        }
+    }
+
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {

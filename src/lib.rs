@@ -30,7 +30,7 @@
 //!
 //! | what | open |
 //! |---|---|
-//! | what a reply means | `policy/data/replies.toml` |
+//! | what a reply means | `policy/data/replies/` |
 //! | who an operator is, and how gently it is asked | `policy/data/providers.toml` |
 //! | which domains are throw-aways, typos, free, relays | `policy/data/*.txt`, `*.csv` |
 //! | what an address is | [`address::syntax`] |

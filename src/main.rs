@@ -44,7 +44,7 @@ fn main() -> ExitCode {
         Command::Plan(typed) => plan(typed),
         Command::Check(typed) => check(&typed),
         Command::Report(typed) => report_again(typed),
-        Command::State(typed) => state(typed),
+        Command::State(typed) => state(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
@@ -139,7 +139,7 @@ fn listing(typed: cli::Listing) -> Result<Listing, Error> {
 
 fn report_again(typed: cli::Report) -> Result<Exit, Error> {
     log(&typed.telling);
-    let file = kept(typed.kept)?;
+    let file = kept(&typed.kept)?;
     let listing = listing(typed.listing)?;
     let to_stdout = listing.target == Some(Target::Stdout);
     let report = run::report::Report {
@@ -148,33 +148,39 @@ fn report_again(typed: cli::Report) -> Result<Exit, Error> {
         risky_roles: typed.risky_roles,
         rejudge: typed.rejudge,
     };
-    let summary = run::report::report(report, &file)?;
+    let summary = run::report::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
     tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout);
     Ok(summary.exit)
 }
 
-fn kept(typed: cli::Kept) -> Result<PathBuf, Error> {
-    Ok(typed.state.map_or_else(|| default_file(&Universe::internet()), Ok)?)
+fn kept(typed: &cli::Kept) -> Result<PathBuf, Error> {
+    Ok(typed.state.clone().map_or_else(|| default_file(&Universe::internet()), Ok)?)
 }
 
-fn state(typed: cli::State) -> Result<Exit, Error> {
+fn state(typed: &cli::State) -> Result<Exit, Error> {
+    let (cli::State::Stats { kept: file }
+    | cli::State::Prune { kept: file, .. }
+    | cli::State::Forget { kept: file, .. }
+    | cli::State::Export { kept: file, .. }) = typed;
+    let file = kept(file)?;
+    look_after(typed, &file).map_err(|error| error.in_state(Some(&file)))
+}
+
+fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
     let now = run::clock::Clock::system().now().wall;
     match typed {
-        cli::State::Stats { kept: file } => {
-            let file = kept(file)?;
-            print!("{}", stats::text(&file, &State::read_only(&file)?.stats()?));
-        }
-        cli::State::Prune { older_than, kept: file } => {
-            let before = now.checked_sub(older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let (addresses, answers) = State::of_owner(&kept(file)?, now)?.prune(before)?;
+        cli::State::Stats { .. } => print!("{}", stats::text(file, &State::read_only(file)?.stats()?)),
+        cli::State::Prune { older_than, .. } => {
+            let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
+            let (addresses, answers) = State::of_owner(file, now)?.prune(before)?;
             println!("deleted {addresses} addresses and {answers} answers");
         }
-        cli::State::Forget { address, kept: file } => {
-            let was_known = State::of_owner(&kept(file)?, now)?.forget(&one_address(&address)?)?;
+        cli::State::Forget { address, .. } => {
+            let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
             println!("{}", if was_known { "forgotten" } else { "nothing was known" });
         }
-        cli::State::Export { address, kept: file } => {
-            let known = State::read_only(&kept(file)?)?.export(&one_address(&address)?)?;
+        cli::State::Export { address, .. } => {
+            let known = State::read_only(file)?.export(&one_address(address)?)?;
             println!("{:#}", known.unwrap_or_default());
         }
     }

@@ -209,7 +209,7 @@ Cause {
     MailboxUnverified = "mailbox_unverified", Unknown, Mailbox, Hour,
         "the server could not confirm the mailbox just now";
     RecipientDomainUnknown = "recipient_domain_unknown", Unknown, Host, Once,
-        "the server cannot resolve a domain that we can resolve";
+        "the server cannot resolve the recipient's domain";
     RelayDenied = "relay_denied", Unknown, Host, OtherExchanger,
         "the server says that it does not serve this domain";
     IpBlocklisted = "ip_blocklisted", Unknown, Us, AfterDelisting,

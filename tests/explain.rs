@@ -186,3 +186,31 @@ proptest! {
         explainer().jsonl(&bytes[..], &mut out).unwrap();
     }
 }
+
+#[test]
+fn no_control_character_reaches_the_reader_wherever_it_stands() {
+    let samples = [
+        include_str!("explain/dsn.eml"),
+        include_str!("explain/qmail.txt"),
+        include_str!("explain/exim.txt"),
+        include_str!("explain/exchange.txt"),
+        "Nov 21 10:00:00 mail postfix/smtp[9]: 4Fx1: to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25, dsn=5.7.1, status=bounced (host mx.example.com[192.0.2.1] said: 554 5.7.1 Client host [192.0.2.9] blocked using zen.spamhaus.org, retry in 5 minutes (in reply to RCPT TO command))\n",
+        "#Fields: date-time,recipient-address,recipient-status,server-hostname\n1,a@example.com,[{LED=550 5.1.1 no such user};{FQDN=mx.example.com}],host.example.com\n",
+    ];
+    let steering: Vec<char> = ('\0'..='\u{1f}')
+        .chain('\u{7f}'..='\u{9f}')
+        .filter(|c| *c != '\n')
+        .chain(['\u{200b}', '\u{2028}', '\u{202e}', '\u{2066}', '\u{feff}'])
+        .collect();
+    let mut turn = steering.iter().cycle();
+    for sample in samples {
+        for (at, _) in sample.char_indices().step_by(11) {
+            let mut pasted = sample.to_owned();
+            pasted.insert(at, *turn.next().unwrap());
+            let mut told = Vec::new();
+            explainer().run(pasted.as_bytes(), &mut told).unwrap();
+            let told = String::from_utf8(told).unwrap();
+            assert!(!told.contains(|c| c != '\n' && steering.contains(&c)), "{told:?} of {pasted:?}");
+        }
+    }
+}

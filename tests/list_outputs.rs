@@ -37,6 +37,7 @@ fn record(address: &str) -> Record {
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let sure = !matches!(reason, Reason::Found(Finding::DomainNotServed));
     Record {
+        repairs: Vec::new(),
         judgement: Judgement {
             reason,
             rule: "test".into(),

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
+#[path = "replies/sentences.rs"]
+mod sentences;
+
 use listproof::explain;
 use listproof::policy::replies::{Context, ReplyRules, Rule, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
@@ -26,6 +29,15 @@ fn every_rule_says_where_its_fact_can_be_looked_up() {
         .map(Rule::id)
         .collect();
     assert!(unfounded.is_empty(), "{unfounded:?}");
+}
+
+#[test]
+fn no_rule_is_replaced_by_another_of_its_name() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/policy/data/replies");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let texts = files.map(|path| std::fs::read_to_string(path).unwrap());
+    let named: usize = texts.map(|text| text.lines().filter(|line| line.starts_with("id = ")).count()).sum();
+    assert_eq!(named, ReplyRules::built_in().iter().count());
 }
 
 /// One line of `tests/replies/`.
@@ -53,6 +65,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/traps.txt"),
         include_str!("replies/gateways.txt"),
         include_str!("replies/maillogs.txt"),
+        include_str!("replies/wild.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -171,6 +171,20 @@ fn what_is_no_state_or_of_another_world_is_left_as_it_is() {
 }
 
 #[test]
+fn a_state_that_is_damaged_in_its_middle_is_called_so_and_named() {
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    let mut state = std::fs::read(lab.path("kept/state.db")).unwrap();
+    state[8192..].fill(0xaa);
+    lab.write("bad.db", &state);
+    let damaged = ["`bad.db` is damaged", ".recover"];
+    lab.run(&["state", "stats", "--state", "bad.db"]).fails(74, &damaged);
+    lab.run(&["report", "list.csv", "--state", "bad.db", "-o", "two"]).fails(74, &damaged);
+    let verify = ["verify", "list.csv", "--world", "world.toml", "--state", "bad.db", "-q", "-o", "two"];
+    lab.run(&verify).fails(74, &damaged);
+}
+
+#[test]
 fn a_second_run_at_the_same_time_is_told_who_holds_the_state() {
     let lab = lab();
     let served = lab.serve("world.toml");
@@ -287,7 +301,7 @@ fn a_state_of_the_first_version_goes_on() {
     let file = lab.path("kept/state.db");
     rusqlite::Connection::open(&file)
         .unwrap()
-        .execute_batch("DROP TABLE told; PRAGMA user_version = 1")
+        .execute_batch("DROP TABLE told; DROP TABLE tally; PRAGMA user_version = 1")
         .unwrap();
     let second = verify(&lab, "two", &["--changed-only"], 0);
     assert_eq!(
@@ -296,4 +310,63 @@ fn a_state_of_the_first_version_goes_on() {
         "all of it is new to it"
     );
     assert_eq!(verify(&lab, "three", &["--changed-only"], 0)["unchanged"], 60);
+}
+
+/// `verify` of a list at a served world, as its owner would.
+#[track_caller]
+fn verify_served(lab: &Folder, served: &Served, more: &[&str], code: i32) {
+    let verify = ["verify", "list.csv", "-q", "-o", "out", "--state", "s.db", "--pace", "fast"];
+    lab.run(&[&verify, &SENDER[..], &served.flags(), more].concat()).exits(code);
+}
+
+#[test]
+fn mailboxes_that_vanish_all_at_once_are_held_back() {
+    let world = |users: &str| {
+        format!(
+            "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"{users}\"]\n\
+             [[host]]\nname = \"mx.acme.example\"\n"
+        )
+    };
+    let list: Vec<String> = (1..=30).map(|n| format!("user{n}@acme.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), &world("user{1..30}"));
+    let mut served = lab.serve("world.toml");
+    verify_served(&lab, &served, &[], 0);
+    lab.write("world.toml", world("user{1..20}"));
+    served.becomes(&lab, "world.toml");
+    verify_served(&lab, &served, &["--fresh"], 0);
+    let reasons = &lab.summary("out")["reasons"];
+    assert_eq!((&reasons["accepted"], &reasons["operator_anomaly"]), (&20.into(), &10.into()), "{reasons}");
+}
+
+#[test]
+fn an_outage_of_theirs_shows_in_the_whole_run_however_often_it_was_interrupted() {
+    let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{1..5}\"]\n\
+                 [[host]]\nname = \"mx.acme.example\"\n";
+    let list: Vec<String> = (1..=50).map(|n| format!("user{n}@acme.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
+    let stopped = verify(&lab, "out", &["--pace", "fast", "--max-duration", "1s"], 10);
+    let known = &stopped["reasons"];
+    assert!(known["accepted"] == 5 && known["not_probed"].as_i64().unwrap() > 20, "{known}");
+    // The rest of them are all unknown, and more than a few.
+    let reasons = &verify(&lab, "out", &["--pace", "fast"], 0)["reasons"];
+    assert_eq!((&reasons["accepted"], &reasons["mailbox_unknown"]), (&5.into(), &45.into()), "{reasons}");
+}
+
+#[test]
+fn whoever_was_put_off_is_asked_again_from_where_it_was() {
+    let world = "[[domain]]\nname = \"d{1..6}.example\"\nmx = [\"10 mx.d{n}.example\"]\nmailboxes = [\"user\"]\n\
+                 [[host]]\nname = \"mx.d{1..6}.example\"\n\
+                 greylist = { delay = \"1s\", say = \"451 4.7.1 Greylisted, try again in 3 seconds\" }\n";
+    let list: Vec<String> = (1..=6).map(|n| format!("user@d{n}.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
+    let served = lab.serve("world.toml");
+    let from = |ways: &'static str| ["--source-ip", ways, "--max-wait", "1m"];
+    verify_served(&lab, &served, &[&from("127.0.0.2,127.0.0.3")[..], &["--max-duration", "2s"]].concat(), 10);
+    // The other way round, each would be asked from the other address.
+    verify_served(&lab, &served, &from("127.0.0.3,127.0.0.2"), 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 6);
+    let file = lab.path("s.db");
+    let ways = "SELECT max(ways) FROM (SELECT count(DISTINCT egress) AS ways FROM attempts GROUP BY email)";
+    assert_eq!(query(&file, ways), 1);
+    assert_eq!(query(&file, "SELECT count(DISTINCT egress) FROM attempts"), 2, "both were used");
 }

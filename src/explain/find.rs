@@ -35,6 +35,12 @@ static CODE: LazyLock<Regex> = LazyLock::new(|| {
         r##"(?:^|[\s:;('"#<>,]|LED=|reply=)([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[):]{0,2}[ -]+[^\s0-9]|, ?b?['"]|[ -]*$)"##,
     )
 });
+/// What a server wrote into its own log when it refused: Exim's sign, and the words after it.
+static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:temporarily )?rejected (?:(?:MAIL|RCPT|EHLO|HELO|AUTH|DATA|connection|after DATA)\b|EHLO or HELO)(?: <[^>]*>| [^ :]+)?[^:]{0,60}: ",
+    )
+});
 /// Words by which prose without a code tells that the failure may pass.
 static LATER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -63,6 +69,26 @@ pub fn failure(text: &str) -> Failure {
 
 /// The reply in a text, and whether a code stands there.
 pub fn reply(text: &str) -> (Reply, bool) {
+    // The log of qmail writes `_` for a space and `/` for the end of a line.
+    if let Some((_, said)) = text.split_once("emote_host_said:_") {
+        let said = said.replace('_', " ").replace('/', "\n");
+        let code = CODE.captures(&said).and_then(|found| found.get(1));
+        if let Some(reply) = code.and_then(|code| pasted(close_quote(&said, code.start()))) {
+            return (reply, true);
+        }
+    }
+    // A server's own log tells after its words whose mail it was.
+    let text = text.split("; from=<").next().unwrap_or(text);
+    let Some(sign) = REFUSED.find_iter(text).last().filter(|sign| sign.end() < text.len()) else {
+        return reply_among(text);
+    };
+    let (told, is_coded) = reply_among(&text[sign.end()..]);
+    let is_passing = sign.as_str().starts_with("temporarily") && !is_coded;
+    (if is_passing { Reply::new(450, told.lines) } else { told }, is_coded)
+}
+
+/// The reply among other words: behind its code, or all of them.
+fn reply_among(text: &str) -> (Reply, bool) {
     if let Some(reply) = pasted(text) {
         return (reply, true);
     }
@@ -127,7 +153,12 @@ fn close_quote(text: &str, code: usize) -> &str {
     let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
     let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
     let ends = ["\nGiving up on ", " (in reply to ", "(in reply to ", "};{"];
-    ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end()
+    let reply = ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end();
+    // A bracket that was opened before the code closes after the words, unless it closed after the code.
+    let is_unopened = reply.ends_with(')')
+        && !reply.get(3..).is_some_and(|words| words.starts_with(')'))
+        && reply.matches(')').count() > reply.matches('(').count();
+    if is_unopened { &reply[..reply.len() - 1] } else { reply }
 }
 
 fn bare_status(word: &str) -> Option<Enhanced> {
@@ -178,6 +209,15 @@ pub fn stage_named(text: &str) -> Option<Stage> {
         (">>> mail from", Stage::Mail),
         (">>> data", Stage::Data),
         ("does not like recipient", Stage::Rcpt),
+        ("reject: rcpt from", Stage::Rcpt),
+        ("reject: mail from", Stage::Mail),
+        ("reject: connect from", Stage::Connect),
+        ("reject: ehlo from", Stage::Helo),
+        ("reject: helo from", Stage::Helo),
+        ("rejected rcpt", Stage::Rcpt),
+        ("rejected mail", Stage::Mail),
+        ("rejected after data", Stage::Eod),
+        ("rejected connection", Stage::Connect),
     ];
     marks.into_iter().find_map(|(mark, stage)| text.contains(mark).then_some(stage))
 }
@@ -219,6 +259,19 @@ mod tests {
             ("SMTP Error (451): Failed to add it (later)", "451 ): Failed to add it (later)"),
             ("{'a@example.com': (550, b'5.1.1 no such user')}", "550 , b'5.1.1 no such user')}"),
             ("{[{LED=452 4.2.2 full};{MSG=}]}", "452 4.2.2 full"),
+            (
+                "192.0.2.1_does_not_like_recipient./Remote_host_said:_550_No_such_user/Giving_up_on_192.0.2.1./",
+                "550 No such user",
+            ),
+            (
+                "NOQUEUE: reject: RCPT from unknown[192.0.2.1]: 554 5.7.1 <a@example.com>: Relay access denied; from=<n@example.org> to=<a@example.com> proto=ESMTP helo=<mail>",
+                "554 5.7.1 <a@example.com>: Relay access denied",
+            ),
+            (
+                "H=mail.example.org [192.0.2.1] X=TLS1.3:AES_256_GCM:256 CV=no rejected MAIL <n@example.org>: Sender verify failed",
+                "550 Sender verify failed",
+            ),
+            ("H=(x) [192.0.2.1] temporarily rejected RCPT <a@example.com>: greylisted", "450 greylisted"),
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
             ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {

@@ -26,8 +26,8 @@ macro_rules! columns {
             /// All columns, in order.
             pub const ALL: &'static [Column] = &[$(Column::$variant,)+];
 
-            /// What is told about every address: all but [`Column::EmailOriginal`], the last.
-            pub const FULL: &'static [Column] = Column::ALL.split_at(Column::EmailOriginal as usize).0;
+            /// What is told about every address of a list: all but the last two.
+            pub const FULL: &'static [Column] = Column::ALL.split_at(Column::Repairs as usize).0;
 
             /// The name, without prefix.
             pub fn name(self) -> &'static str { match self { $(Column::$variant => $name,)+ } }
@@ -84,6 +84,8 @@ columns! {
     RetryAfter = "retry_after";
     /// The number of the first row with this address.
     DuplicateOf = "duplicate_of";
+    /// What was cleaned off the cell; told about single addresses only.
+    Repairs = "repairs";
     /// The cell as it was, where another address was judged; written with `--apply-suggestions` only.
     EmailOriginal = "email_original";
 }
@@ -341,6 +343,11 @@ impl Column {
             Column::RetryAfter => time(judgement.retry_after),
             // Shows when the rows before are known.
             Column::DuplicateOf => Value::None,
+            Column::Repairs if record.repairs.is_empty() => Value::None,
+            Column::Repairs => compose(&|text| {
+                let words: Vec<&str> = record.repairs.iter().map(|repair| repair.word()).collect();
+                text.push_str(&words.join(" "));
+            }),
             Column::EmailOriginal => match told.original {
                 Some(original) if original.starts_with(FORMULA_STARTS) => compose(&|text| {
                     // A spreadsheet's own mark for a text.

@@ -1,4 +1,4 @@
-//! One record as one JSON object, with the names of the full columns: what `check --json` prints.
+//! One record as one JSON object, with the names of the full columns and `repairs`: what `check --json` prints.
 
 use super::columns::{Column, Told};
 use super::json;
@@ -9,7 +9,7 @@ pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
     out.extend_from_slice(b"{\"email\":");
     json::write_string(out, email);
     let mut scratch = String::new();
-    for column in Column::FULL {
+    for column in Column::FULL.iter().chain(&[Column::Repairs]) {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(column.name().as_bytes());
         out.extend_from_slice(b"\":");

@@ -3,6 +3,7 @@
 //! Decides: nothing; `data/thresholds.toml` holds the numbers and their reasons. Fails: with file and line.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -77,10 +78,19 @@ pub struct Anomaly {
     pub asked: u32,
     /// More unknown ones than this among them, and nobody accepted.
     pub unknown_percent: u32,
+    /// What was found out no longer ago counts as lately.
+    pub recently_days: u32,
     /// Addresses that were deliverable lately and were asked about again, at least.
     pub recently_deliverable: u32,
     /// More unknown ones than this among them.
     pub recently_gone_percent: u32,
+}
+
+impl Anomaly {
+    /// How long ago lately is.
+    pub fn recently(&self) -> Duration {
+        Duration::from_secs(u64::from(self.recently_days) * 86_400)
+    }
 }
 
 /// `[doubt]`.

@@ -328,6 +328,11 @@ impl Inquiry {
         self.flying > 0
     }
 
+    /// An acceptance waits for a proof.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted > 0
+    }
+
     /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
     pub fn demand(&self, hurry: bool) -> u32 {
         if self.explores() {

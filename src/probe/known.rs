@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use super::control::{self, Shown};
 use super::inquiry::{Target, Who};
 use crate::address::{Address, Domain};
+use crate::reason::Verdict;
 use crate::verdict::evidence::{Attempt, CatchAll, Positive, Proof};
 
 /// A listed address to ask about.
@@ -27,6 +28,15 @@ pub struct Listed {
 impl From<(Target, Address)> for Listed {
     fn from((target, address): (Target, Address)) -> Listed {
         Listed { target, address, earlier: Vec::new(), was_deliverable: false }
+    }
+}
+
+impl Listed {
+    /// It was put off, and has not come back yet.
+    pub fn is_waiting(&self) -> bool {
+        self.earlier.last().is_some_and(|Attempt { said, .. }| {
+            said.meaning.cause.verdict() == Verdict::Unknown && !said.reply.is_permanent()
+        })
     }
 }
 

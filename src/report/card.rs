@@ -23,6 +23,10 @@ fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result
     {
         writeln!(out, "  asked as      {address}")?;
     }
+    if !record.repairs.is_empty() {
+        let words: Vec<&str> = record.repairs.iter().map(|repair| repair.word()).collect();
+        writeln!(out, "  cleaned off   {}", words.join(", "))?;
+    }
     if let Some(meant) = &record.did_you_mean {
         writeln!(out, "  did you mean  {meant}")?;
     }

@@ -5,6 +5,7 @@
 //! worth more than memory that the system has to find. Must not: judge. Fails: where the reader or the taker does.
 
 use std::convert::Infallible;
+use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
@@ -21,8 +22,16 @@ const MOST_WORKERS: usize = 6;
 /// What each worker works with, one for each that can work at once.
 pub fn hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
     // Reading and taking together are as much work as one worker has.
-    let workers = thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, MOST_WORKERS));
-    std::iter::repeat_with(make).take(workers).collect()
+    std::iter::repeat_with(make).take((cores() - 1).clamp(1, MOST_WORKERS)).collect()
+}
+
+/// The same for work beside which reading and taking are little.
+pub fn many_hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
+    std::iter::repeat_with(make).take(cores().min(MOST_WORKERS)).collect()
+}
+
+fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// What each worker needs to look at addresses.

@@ -1,9 +1,9 @@
 //! What the scheduler is fed with: domains of the roster, as their lanes have room.
 //!
-//! Decides: the order, which is that of the roster, and the parts in which long domains are ordered. Domains that wait for
-//! room cost a few bytes each. Must not: keep addresses beyond the orders that are open.
+//! Decides: what is told of earlier questions with an order. Whose turn it is among those that wait for room is decided by
+//! [`Waiting`]; they cost a few bytes each. Must not: keep addresses beyond the orders that are open.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,14 +15,12 @@ use crate::policy::Policy;
 use crate::probe::inquiry::Target;
 use crate::probe::{Known, Listed};
 use crate::route::Route;
-use crate::schedule::{Order, Scheduler};
+use crate::schedule::{Order, Scheduler, Waiting};
 use crate::state::recall::{LookedUp, Recall};
 use crate::state::roster::{Fresh, Place};
 use crate::state::runs::Begun;
 use crate::state::{Key, State, StateError};
 
-/// Addresses of one domain that are ordered at once.
-const PART: usize = 2000;
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
 
@@ -36,28 +34,31 @@ pub struct Feed {
     last: Option<Key>,
     /// Nobody is left in the roster behind that.
     pub is_exhausted: bool,
-    /// By lane, domains that wait for room.
-    waiting: HashMap<Arc<str>, VecDeque<Key>>,
+    /// Domains that wait for room at their lanes.
+    waiting: Waiting<Key>,
     /// Domains that were ordered in part: up to whom, and what was learnt.
     parts: HashMap<Key, (Place, Known)>,
     /// Who is being asked about.
     open: HashMap<Target, (Place, Address)>,
     next_target: u32,
+    /// The numbers of who we are, by each way out.
+    egresses: Vec<i64>,
 }
 
 impl Feed {
     /// From the beginning of a run's roster, with what else is fresh.
-    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration) -> Feed {
+    pub fn of(run: Begun, fresh: Fresh, max_wait: Duration, egresses: Vec<i64>) -> Feed {
         Feed {
             run,
             fresh,
             max_wait,
             last: None,
             is_exhausted: false,
-            waiting: HashMap::new(),
+            waiting: Waiting::default(),
             parts: HashMap::new(),
             open: HashMap::new(),
             next_target: 0,
+            egresses,
         }
     }
 
@@ -73,15 +74,23 @@ impl Feed {
 
     /// A domain whose route is known waits at its lane; which is handed back. `None` when its mailboxes are not worth
     /// asking about.
-    pub fn routed(&mut self, key: Key, domain: &Domain, route: Route, policy: &Policy) -> Option<Arc<str>> {
+    pub fn routed(
+        &mut self,
+        (key, domain): (Key, &Domain),
+        route: Route,
+        state: &State,
+        policy: &Policy,
+    ) -> Result<Option<Arc<str>>, StateError> {
         let (fact, stops) = stops(route, policy);
-        let first = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy))?;
+        let Some(first) = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy)) else {
+            return Ok(None);
+        };
         let lane = Scheduler::lane_key(&stops, first);
-        self.waiting.entry(lane.clone()).or_default().push_back(key);
-        Some(lane)
+        self.waiting.push(lane.clone(), key, state.count_listed(self.run.id, key)?);
+        Ok(Some(lane))
     }
 
-    /// Nobody waits for room, and nobody is being asked about.
+    /// Nobody is left to be ordered.
     pub fn is_idle(&self) -> bool {
         self.is_exhausted && self.waiting.is_empty()
     }
@@ -95,13 +104,13 @@ impl Feed {
         now: SystemTime,
     ) -> Result<Option<Order>, StateError> {
         let mut recall = state.recall(*policy);
-        while let Some(key) = self.next_waiting(lane) {
+        while let Some((key, part)) = self.waiting.next(lane) {
             let (Some(domain), Some(LookedUp { route, .. })) = (recall.domain(key)?, recall.route(key)?)
             else {
                 continue;
             };
             let (after, learnt) = self.parts.remove(&key).unwrap_or_default();
-            let addresses = state.listed(self.run.id, &domain, after, PART)?;
+            let addresses = state.listed(self.run.id, &domain, after, part.range.len())?;
             let Some(&(last, _)) = addresses.last() else {
                 continue;
             };
@@ -109,13 +118,19 @@ impl Feed {
             let controls = recall.controls(self.run.id, &domain, since)?;
             let mut known = Known::of(controls, PUT_OFF, now + self.max_wait);
             known.add(learnt);
-            if addresses.len() == PART {
+            if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
-                self.waiting.entry(lane.clone()).or_default().push_back(key);
             }
             let mut listed = Vec::with_capacity(addresses.len());
+            let lately = now - policy.thresholds().anomaly.recently();
             for (place, address) in addresses {
-                listed.push(self.listed(key, place, address, &mut recall)?);
+                listed.push(self.listed(key, place, address, lately, &mut recall)?);
+            }
+            if known.is_waiting() || listed.iter().any(Listed::is_waiting) {
+                // Only who comes back from where it was put off is known there.
+                let last = recall.last_egress(self.run.id, key)?;
+                let place = last.and_then(|last| self.egresses.iter().position(|egress| *egress == last));
+                known.egress = known.egress.or(place);
             }
             let (_, exchangers) = stops(route, policy);
             return Ok(Some(Order { domain, exchangers, listed, known }));
@@ -123,28 +138,21 @@ impl Feed {
         Ok(None)
     }
 
-    fn next_waiting(&mut self, lane: &str) -> Option<Key> {
-        let waiting = self.waiting.get_mut(lane)?;
-        let next = waiting.pop_front();
-        if waiting.is_empty() {
-            self.waiting.remove(lane);
-        }
-        next
-    }
-
     fn listed(
         &mut self,
         domain: Key,
         place: Place,
         address: Address,
+        lately: SystemTime,
         recall: &mut Recall<&Connection>,
     ) -> Result<Listed, StateError> {
         let target = Target(self.next_target);
         self.next_target = self.next_target.wrapping_add(1);
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+        let was_deliverable = recall.was_deliverable(domain, &address, lately)?;
         self.open.insert(target, (place, address.clone()));
-        Ok(Listed { earlier, ..Listed::from((target, address)) })
+        Ok(Listed { target, address, earlier, was_deliverable })
     }
 
     /// Who that was. Nobody asks about them any more.

@@ -6,6 +6,7 @@ use foldhash::fast::RandomState;
 
 use crate::address::kind::DomainKinds;
 use crate::address::provider_syntax::NameRule;
+use crate::address::repair::Repair;
 use crate::address::special_use::special_use;
 use crate::address::typo::{self, Certainty, Suggestion};
 use crate::address::{Address, Domain, Kinds, SyntaxFault, repair};
@@ -21,6 +22,8 @@ pub struct Seen {
     pub kinds: Kinds,
     /// The address as it was cleaned or put right, where the cell was not.
     pub repaired: Option<String>,
+    /// What was cleaned off the cell.
+    pub repairs: Vec<Repair>,
     /// Does it look mistyped?
     pub slip: Option<Suspicion>,
 }
@@ -132,28 +135,29 @@ impl Intake {
             Ok(address) => (Ok(address), None),
             Err(_) => repair::read(cell),
         };
-        let repaired = repairs.map(|repairs| repairs.text);
+        let (repaired, repairs) = repairs.map(|done| (done.text, done.repairs)).unzip();
+        let repairs = repairs.unwrap_or_default();
         let address = match read {
             Ok(address) => address,
             Err(fault) => return self.broken(repaired.as_deref().unwrap_or(cell), &fault),
         };
         let Some(domain) = address.domain() else {
             let kinds = lists.kinds.of(&address);
-            return Seen { form: Form::Literal(address), kinds, repaired, slip: None };
+            return Seen { form: Form::Literal(address), kinds, repaired, repairs, slip: None };
         };
         let hash = self.domains.hasher.hash_one(domain.as_str());
         if let Some(known) = self.domains.find(hash) {
-            return known.look(address, repaired, lists);
+            return Seen { repairs, ..known.look(address, repaired, lists) };
         }
         let known = Known::of(domain, hash, lists);
-        self.domains.keep(known).look(address, repaired, lists)
+        Seen { repairs, ..self.domains.keep(known).look(address, repaired, lists) }
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> Seen {
         let form = if text.trim().is_empty() { Form::Empty } else { Form::Broken(fault.kind.word()) };
         let meant = typo::suggest_for_fault(text, fault, &self.how.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
-        Seen { form, kinds: Kinds::default(), repaired: None, slip }
+        Seen { form, kinds: Kinds::default(), repaired: None, repairs: Vec::new(), slip }
     }
 }
 
@@ -180,7 +184,7 @@ impl Known {
             None if self.is_set_aside => Form::SpecialUse(address),
             None => Form::Fine(address),
         };
-        Seen { form, kinds, repaired, slip }
+        Seen { form, kinds, repaired, repairs: Vec::new(), slip }
     }
 }
 

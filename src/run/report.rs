@@ -60,7 +60,7 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
             Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };
         Ok(Found::of(facts, whole.clone(), now))
     };
-    let founds = ahead::hands(found)?;
+    let founds = ahead::many_hands(found)?;
     let mut open = Open::of(list, listing, policy, dns_only)?;
     open.tell(risky_roles, founds, |otherwise| {
         if rejudge {

@@ -32,11 +32,12 @@ pub fn record(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Record
 }
 
 /// The same, with what follows for later runs.
-pub fn row(found: &mut Found, seen: Seen, risky_roles: bool) -> Result<Row, StateError> {
+pub fn row(found: &mut Found, mut seen: Seen, risky_roles: bool) -> Result<Row, StateError> {
+    let repairs = std::mem::take(&mut seen.repairs);
     let mut known = found.known(seen)?;
     let is_asked_about = matches!(known.evidence.form, Form::Fine(_));
     let settled = known.settled.take();
-    let record = judged(known, risky_roles, found.lifetimes(), found.now());
+    let record = Record { repairs, ..judged(known, risky_roles, found.lifetimes(), found.now()) };
     let age = match record.expires_at {
         _ if !is_asked_about => Age::default(),
         Some(expires) => Age { fresh_until: Some(expires), oldest: record.checked_at },
@@ -74,6 +75,7 @@ fn judged(known: Known, risky_roles: bool, lifetimes: &Lifetimes, now: SystemTim
     Record {
         expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
         judgement,
+        repairs: Vec::new(),
         did_you_mean: slip.map(|slip| slip.meant),
         address: form.into_address(),
         kinds,

@@ -41,7 +41,11 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     let stop = Stop::on_signals()?;
     match &settings.reach {
         Reach::Offline => offline(open, &settings),
-        Reach::Dns(place) | Reach::Probe(place) => asked(open, &settings, place, stop, quiet).await,
+        Reach::Dns(place) | Reach::Probe(place) => {
+            let file = settings.state_file(&place.universe()?)?;
+            let told = asked(open, &settings, place, stop, quiet).await;
+            told.map_err(|error| error.in_state(file.as_deref()))
+        }
     }
 }
 
@@ -62,7 +66,7 @@ async fn asked(
     let mut asking = Asking::begin(settings, place, &open)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
-    let found = ahead::hands(|| asking.found(outcome.whole.clone()))?;
+    let found = ahead::many_hands(|| asking.found(outcome.whole.clone()))?;
     let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);

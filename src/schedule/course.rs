@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::decision::Ruling;
 use super::door::Door;
+use super::retire::place;
 use super::vouching::withdrawn;
 use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
@@ -42,8 +43,8 @@ impl Scheduler {
                 return;
             };
             if self.stopping.is_some() {
-                // What was asked is heard to its end, and nothing more is asked.
-                if !course.inquiry.is_flying() {
+                // What was asked is heard to its end and, where it is doubted, proven; nothing more is asked.
+                if !course.inquiry.is_flying() && !course.inquiry.is_doubted() {
                     self.settle(id);
                 }
                 return;
@@ -57,8 +58,11 @@ impl Scheduler {
                 }
                 Next::Move => {
                     course.inquiry.advance(now);
-                    course.stops.pop_front();
+                    let left = course.stops.pop_front();
                     course.door = None;
+                    if let Some((_, lane)) = left {
+                        self.lanes[lane].courses -= 1;
+                    }
                 }
                 Next::Ask => {
                     if course.queued {
@@ -100,8 +104,8 @@ impl Scheduler {
         let lane = &mut self.lanes[lane_id];
         for address in &addresses {
             let door = *lane.doors.entry(*address).or_insert_with(|| {
-                self.doors.push(Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls));
-                self.doors.len() - 1
+                let new = Door::new(lane_id, *address, stop.host.clone(), lane.provider.tls);
+                place(&mut self.doors, &mut self.free.doors, new)
             });
             match &self.doors[door].dead {
                 None => return Ok(door),
@@ -136,6 +140,9 @@ impl Scheduler {
             return;
         };
         self.open_courses -= 1;
+        for (_, lane) in &course.stops {
+            self.lanes[*lane].courses -= 1;
+        }
         if !course.queued {
             // Else its place in the queue still has the id; who finds it there frees it.
             self.free_courses.push(id);
@@ -146,6 +153,9 @@ impl Scheduler {
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
         self.hold(lane, course.home, settled);
         self.actions.push_back(Action::Learnt(domain, known));
+        for (_, lane) in &course.stops {
+            self.may_retire(*lane);
+        }
         if self.open_courses == 0 {
             self.let_go();
         }

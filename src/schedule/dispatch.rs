@@ -6,15 +6,11 @@ use std::time::Duration;
 
 use super::decision::Ruling;
 use super::door::DoorTls;
-use super::lane::FLIGHT;
+use super::lane::{FLIGHT, PROBES_PER_REFUSAL};
 use super::session::Session;
 use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer};
 use crate::probe::Inquiry;
 use crate::verdict::evidence::Unprobed;
-
-/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides
-/// how many sessions are opened at once where few questions are left.
-const PROBES_PER_REFUSAL: u32 = 2;
 
 /// What [`Scheduler::serve`] did.
 pub(super) enum Served {
@@ -94,19 +90,42 @@ impl Scheduler {
         if door.hold_until > self.now.elapsed {
             return Served::Until(door.hold_until);
         }
-        if let Some(&session) = door.idle.last() {
-            return self.fly(door_id, session);
+        let Some(session) = self.next_idle(door_id) else {
+            return self.dial(door_id);
+        };
+        match self.fly(door_id, session) {
+            // The time until the next flight is used for the next session, where sessions are the scarce good.
+            Served::Until(flight) if self.lanes[self.doors[door_id].lane].lacks_sessions() => {
+                match self.dial(door_id) {
+                    Served::Started => Served::Started,
+                    Served::Until(dial) => Served::Until(flight.min(dial)),
+                    Served::Nothing | Served::Full | Served::NoRoom => Served::Until(flight),
+                }
+            }
+            served => served,
         }
+    }
+
+    /// The idle session that is nearest to its end, so that sessions are used up one after the other.
+    fn next_idle(&self, door: DoorId) -> Option<SessionId> {
+        let left = |id: &&SessionId| self.sessions.get(id).map(Session::refusals_left);
+        self.doors[door].idle.iter().min_by_key(left).copied()
+    }
+
+    /// Opens a session at a door, if those that it has are too few for the questions that wait there.
+    fn dial(&mut self, door_id: DoorId) -> Served {
+        let door = &self.doors[door_id];
         let lane_id = door.lane;
-        if !self.lanes[lane_id].has_room() {
-            return if door.working == 0 { Served::NoRoom } else { Served::Full };
+        let lane = &self.lanes[lane_id];
+        if !lane.has_room() {
+            return if door.working == 0 && door.idle.is_empty() { Served::NoRoom } else { Served::Full };
         }
-        let refusals = self.lanes[lane_id].manners.refused;
-        let for_each = refusals.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
-        if !self.has_prospects_of(door_id, door.working * for_each + 1) {
+        let sessions = door.working + u32::try_from(door.idle.len()).unwrap_or(u32::MAX);
+        let for_each = lane.manners.refused.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
+        if !self.has_prospects_of(door_id, sessions * for_each + 1) {
             return Served::Full;
         }
-        if self.lanes[lane_id].unknown_left(self.now.elapsed) == 0 {
+        if lane.unknown_left(self.now.elapsed) == 0 {
             return self.hit_cap(door_id);
         }
         if self.sessions.len() >= self.limits.sessions {

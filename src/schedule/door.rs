@@ -20,6 +20,12 @@ pub(super) enum DoorTls {
     Broken,
 }
 
+impl DoorTls {
+    fn wanted(wanted: bool) -> DoorTls {
+        if wanted { DoorTls::Wanted } else { DoorTls::Plain }
+    }
+}
+
 /// One address of an operator.
 #[derive(Debug)]
 pub(super) struct Door {
@@ -58,7 +64,7 @@ impl Door {
             lane,
             address,
             host,
-            tls: if tls { DoorTls::Wanted } else { DoorTls::Plain },
+            tls: DoorTls::wanted(tls),
             busy: false,
             courses: Queue::default(),
             idle: Vec::new(),
@@ -69,5 +75,14 @@ impl Door {
             told_apart: None,
             dead: None,
         }
+    }
+
+    /// Was nothing learnt here that should be remembered?
+    pub(super) fn is_as_new(&self, tls: bool, now: Duration) -> bool {
+        self.dead.is_none()
+            && self.strikes == 0
+            && self.refusals == 0
+            && self.hold_until <= now
+            && self.tls == DoorTls::wanted(tls)
     }
 }

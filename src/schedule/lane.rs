@@ -13,10 +13,15 @@ use super::vouching::Unvouched;
 use super::{DoorId, OperatorId};
 use crate::policy::thresholds::{Anomaly, Ramp};
 use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
+use crate::reason::{Cause, Fault};
 use crate::verdict::evidence::Said;
 
 /// The largest flight that a lane may send, in recipients.
 pub const FLIGHT: u32 = 50;
+
+/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides how
+/// many sessions are opened at once.
+pub const PROBES_PER_REFUSAL: u32 = 2;
 
 /// One operator.
 #[derive(Debug)]
@@ -29,6 +34,8 @@ pub struct Lane {
     pub operator: OperatorId,
     /// Listed addresses that it was given and that are not settled.
     pub backlog: usize,
+    /// Domains under way that may be asked about here.
+    pub courses: u32,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
     pub manners: Manners,
     limits: Limits,
@@ -90,6 +97,22 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// One answer about a listed address. `lately`: it was found deliverable lately.
+    pub fn of(said: &Said, lately: bool) -> Tally {
+        let cause = said.meaning.cause;
+        if cause.fault() != Fault::Mailbox && cause != Cause::Accepted {
+            return Tally::default();
+        }
+        let is_unknown = cause == Cause::MailboxUnknown;
+        Tally {
+            asked: 1,
+            unknown: u32::from(is_unknown),
+            accepted: u32::from(cause == Cause::Accepted),
+            lately: u32::from(lately),
+            lately_gone: u32::from(lately && is_unknown),
+        }
+    }
+
     /// Both together.
     #[must_use]
     pub fn and(self, other: Tally) -> Tally {
@@ -147,6 +170,7 @@ impl Lane {
             egress,
             operator,
             backlog: 0,
+            courses: 0,
             limits,
             open: 0,
             leaving: 0,
@@ -206,10 +230,15 @@ impl Lane {
         self.refused_in_row
     }
 
-    /// A backlog that keeps the lane busy for a minute. More only costs memory, and lets the domains that came first fill
-    /// it up, so that those that come next can't go beside them.
+    /// A backlog that keeps the lane busy for half a minute. More only costs memory, and lets the domains that came first
+    /// fill it up, so that those that come next can't go beside them; less would leave too little at each of many doors.
     pub fn plenty(&self) -> usize {
-        self.limits.recipients.max(200) as usize
+        (self.limits.recipients / 2).max(200) as usize
+    }
+
+    /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
+    pub fn lacks_sessions(&self) -> bool {
+        self.asks.per_minute() > self.dials.per_minute() * self.manners.refused * PROBES_PER_REFUSAL
     }
 
     /// The backlog, less what takes a few seconds at most.
@@ -235,6 +264,29 @@ impl Lane {
     pub fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>) {
         self.unknown.extend(forgotten);
         self.unknown.make_contiguous().sort_unstable();
+    }
+
+    /// Takes out the unknown recipients that still count against a cap.
+    pub fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
+        std::mem::take(&mut self.unknown).into_iter().filter(move |&forgotten| forgotten > now)
+    }
+
+    /// Nobody needs it now.
+    pub fn is_quiet(&self) -> bool {
+        self.courses == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved
+    }
+
+    /// Was nothing learnt here that should be remembered?
+    pub fn is_as_new(&self, thresholds: &Thresholds, now: Duration) -> bool {
+        self.paused.is_none()
+            && self.displeased.is_none()
+            && self.refused_in_row == 0
+            && !self.was_cut
+            && self.flight == FLIGHT
+            && self.manners == self.provider.manners
+            && self.hold_until <= now
+            && self.tally.asked < thresholds.anomaly.asked
+            && self.unknown_names < thresholds.doubt.unknown_in_run
     }
 
     /// The caps with their spans.

@@ -11,7 +11,7 @@
 //!
 //! Here is what comes in and goes out; `operator` chooses the lane, `course` brings a domain to its next step, `dispatch`
 //! starts what may start, `session` hears answers, `trouble` draws the consequences of refusals, `vouching` holds refusals
-//! back until they can be believed, `census` tells our trouble from theirs.
+//! back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
 
 mod census;
 mod course;
@@ -22,6 +22,7 @@ pub mod lane;
 mod operator;
 pub mod pace;
 mod queue;
+mod retire;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -48,13 +49,14 @@ pub use census::Shut;
 use course::Course;
 pub use decision::{Decision, Ruling};
 use door::Door;
-use lane::Lane;
+use lane::{Lane, Tally};
 use operator::Operator;
 use pace::RunClock;
 use queue::Queue;
+use retire::Free;
 use session::Session;
 pub use session::{Heard, meant};
-pub use waiting::Waiting;
+pub use waiting::{Part, Waiting};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,7 +68,7 @@ type LaneId = usize;
 type OperatorId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(5);
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
 /// Addresses of one domain that are worth a connection of their own from another egress.
@@ -147,6 +149,8 @@ pub struct Answered {
     pub egress: usize,
     /// What the lane is keyed by.
     pub lane: Arc<str>,
+    /// What it adds to the operator's accounts.
+    pub tally: Tally,
 }
 
 /// A session to open.
@@ -171,6 +175,7 @@ enum Timer {
     Lane(LaneId),
     Course(CourseId),
     Linger(SessionId),
+    Retire(OperatorId),
 }
 
 /// The scheduler.
@@ -189,6 +194,7 @@ pub struct Scheduler {
     /// Courses that are not settled.
     open_courses: usize,
     free_courses: Vec<CourseId>,
+    free: Free,
     sessions: HashMap<SessionId, Session>,
     /// Those that are idle, the oldest first.
     idle: BTreeSet<SessionId>,
@@ -199,8 +205,11 @@ pub struct Scheduler {
     stopping: Option<Unprobed>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
-    /// Unknown recipients of earlier runs, by operator: the egress, and when each will be a day ago.
+    /// Unknown recipients asked about over lanes that are not there, by operator: the egress, and when each will be a day
+    /// ago.
     earlier: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// What operators answered in the part of the run that was before, by their keys.
+    tallied: HashMap<Arc<str>, Tally>,
     /// No more orders will come.
     has_all_orders: bool,
     census: Census,
@@ -221,6 +230,7 @@ impl Scheduler {
             courses: Vec::new(),
             open_courses: 0,
             free_courses: Vec::new(),
+            free: Free::default(),
             sessions: HashMap::new(),
             idle: BTreeSet::new(),
             next_session: 0,
@@ -230,6 +240,7 @@ impl Scheduler {
             stopping: None,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
+            tallied: HashMap::new(),
             has_all_orders: false,
             census: Census::default(),
         }
@@ -243,6 +254,11 @@ impl Scheduler {
         };
         let spent = std::iter::repeat_n((egress, forgotten), unknown);
         self.earlier.entry(operator.into()).or_default().extend(spent);
+    }
+
+    /// What an operator answered when this run was interrupted.
+    pub fn tallied(&mut self, operator: &str, tally: Tally) {
+        self.tallied.insert(operator.into(), tally);
     }
 
     /// The next thing to do, if there is one.
@@ -322,6 +338,9 @@ impl Scheduler {
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
         let was_told = inquiry.is_decided();
+        for (_, lane) in &stops {
+            self.lanes[*lane].courses += 1;
+        }
         let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
         self.open_courses += 1;
         let id = if let Some(id) = self.free_courses.pop() {
@@ -350,16 +369,18 @@ impl Scheduler {
                 Timer::Lane(lane) => self.run_lane(lane),
                 Timer::Course(course) => self.go_on(course),
                 Timer::Linger(session) => self.stop_lingering(session),
+                Timer::Retire(operator) => self.retire(operator),
             }
         }
         self.run_lanes();
     }
 
-    /// Starts nothing more, lets flights land, then settles everything; what was not asked gets `unprobed`.
+    /// Starts nothing more but the closing controls, lets flights land, then settles everything; what was not asked gets
+    /// `unprobed`.
     pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
-        self.let_go();
+        self.leave_all();
         for door in &mut self.doors {
             door.courses = Queue::default();
         }

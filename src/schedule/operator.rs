@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::census::Reception;
 use super::lane::{Lane, Tally};
+use super::retire::place;
 use super::{Action, LaneId, OperatorId, Scheduler, Stop};
 use crate::policy::Provider;
 use crate::smtp::egress::Family;
@@ -21,7 +22,9 @@ pub(super) struct Operator {
     pub(super) lanes: Vec<LaneId>,
     /// Orders for it wait outside.
     is_crowded: bool,
-    reception: Reception,
+    pub(super) reception: Reception,
+    /// It may be forgotten once it was quiet for a while.
+    pub(super) is_retiring: bool,
 }
 
 impl Scheduler {
@@ -69,14 +72,16 @@ impl Scheduler {
         }
     }
 
-    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses.
+    /// Keys of the operators at which too many mailboxes vanished at once, over all egresses and the whole run.
     pub fn anomalies(&self) -> BTreeSet<Arc<str>> {
         let anomaly = self.limits.thresholds.anomaly;
-        let is_anomalous = |operator: &&Operator| {
-            let tallies = operator.lanes.iter().map(|&lane| self.lanes[lane].tally);
-            tallies.reduce(Tally::and).is_some_and(|tally| tally.is_anomalous(anomaly))
-        };
-        self.operators.iter().filter(is_anomalous).map(|operator| operator.key.clone()).collect()
+        let mut tallies = self.tallied.clone();
+        for lane in &self.lanes {
+            let tally = tallies.entry(self.operators[lane.operator].key.clone()).or_default();
+            *tally = tally.and(lane.tally);
+        }
+        let is_anomalous = |(_, tally): &(Arc<str>, Tally)| tally.is_anomalous(anomaly);
+        tallies.into_iter().filter(is_anomalous).map(|(key, _)| key).collect()
     }
 
     /// The egress for a part of an operator's addresses: of those that reach it, the first that has little to do, so that
@@ -102,20 +107,21 @@ impl Scheduler {
 
     /// The operator's lane from an egress.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.operator_of.entry(key.clone()).or_insert_with(|| {
-            let reception = Reception::default();
-            self.operators.push(Operator { key, lanes: Vec::new(), is_crowded: false, reception });
-            self.operators.len() - 1
+        let id = *self.operator_of.entry(key).or_insert_with_key(|key| {
+            let (key, reception) = (key.clone(), Reception::default());
+            let operator =
+                Operator { key, lanes: Vec::new(), is_crowded: false, reception, is_retiring: false };
+            place(&mut self.operators, &mut self.free.operators, operator)
         });
         let lanes = &self.operators[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
         }
         let (pace, thresholds) = (self.limits.pace, self.limits.thresholds);
-        self.lanes.push(Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock));
-        let lane = self.lanes.len() - 1;
-        if let Some(earlier) = self.earlier.get(&self.operators[id].key) {
-            let own = earlier.iter().filter(|(from, _)| *from == egress).map(|(_, forgotten)| *forgotten);
+        let new = Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock);
+        let lane = place(&mut self.lanes, &mut self.free.lanes, new);
+        if let Some(earlier) = self.earlier.get_mut(&self.operators[id].key) {
+            let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, forgotten)| forgotten);
             self.lanes[lane].count_earlier(own);
         }
         self.operators[id].lanes.push(lane);

@@ -120,7 +120,8 @@ impl Session {
         self.transactions < self.most_transactions()
     }
 
-    fn refusals_left(&self) -> u32 {
+    /// Refused recipients that it may still have.
+    pub(super) fn refusals_left(&self) -> u32 {
         self.manners.refused.saturating_sub(self.refused)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Decides: whose turn it is, and in which parts long domains are ordered. Long domains and the crowd of short ones go in
 //! side by side, so that both end together: long ones use up an operator's rate, short ones (more controls, so more
-//! refusals) its connections, and one after the other would waste first one, then the other. Must not: hold addresses; a
+//! refusals) its connections, and one after the other would waste first one, then the other. Short ones come from both ends
+//! of their line in turn, because a list in its own order has the longer ones of them first. Must not: hold addresses; a
 //! domain is whatever the caller finds them by, on disk or elsewhere.
 
 use std::collections::{HashMap, VecDeque};
@@ -14,6 +15,15 @@ use super::queue::Queue;
 /// Addresses of one domain that are ordered at once.
 const PART: u32 = 1000;
 
+/// Which of a domain's addresses are ordered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// By their places among those of the domain.
+    pub range: Range<u32>,
+    /// Nobody of the domain waits behind them.
+    pub is_last: bool,
+}
+
 /// Domains that wait, by the key of their operator.
 #[derive(Debug)]
 pub struct Waiting<T> {
@@ -24,6 +34,8 @@ pub struct Waiting<T> {
 struct Line<T> {
     short: Class<T>,
     long: Class<T>,
+    /// The next short one comes from the end of its line.
+    from_end: bool,
 }
 
 /// Domains of one kind.
@@ -42,26 +54,31 @@ impl<T> Default for Waiting<T> {
 }
 
 impl<T: Clone> Waiting<T> {
-    /// A domain with so many addresses.
+    /// A domain with so many addresses, at least one.
     pub fn push(&mut self, key: Arc<str>, domain: T, addresses: u32) {
         let class = || Class { domains: VecDeque::new(), waiting: 0, given: 0 };
-        let line = self.lines.entry(key).or_insert_with(|| Line { short: class(), long: class() });
+        let line =
+            self.lines.entry(key).or_insert_with(|| Line { short: class(), long: class(), from_end: false });
         let is_long = Queue::is_long(addresses as usize);
         let class = if is_long { &mut line.long } else { &mut line.short };
         class.waiting += u64::from(addresses);
         class.domains.push_back((domain, 0..addresses));
     }
 
-    /// Does nobody wait for this operator?
-    pub fn is_empty(&self, key: &str) -> bool {
-        !self.lines.contains_key(key)
+    /// Does nobody wait for any operator?
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
     }
 
     /// The next domain for an operator, and which of its addresses: all of a short one, a part of a long one.
-    pub fn next(&mut self, key: &str) -> Option<(T, Range<u32>)> {
+    pub fn next(&mut self, key: &str) -> Option<(T, Part)> {
         let line = self.lines.get_mut(key)?;
-        let class = if line.short.is_behind(&line.long) { &mut line.short } else { &mut line.long };
-        let next = class.next();
+        let next = if line.short.is_behind(&line.long) {
+            line.from_end = !line.from_end;
+            line.short.next(line.from_end)
+        } else {
+            line.long.next(false)
+        };
         if line.short.domains.is_empty() && line.long.domains.is_empty() {
             self.lines.remove(key);
         }
@@ -78,15 +95,16 @@ impl<T: Clone> Class<T> {
             && (other.domains.is_empty() || mine <= u128::from(other.given) * total(self))
     }
 
-    fn next(&mut self) -> Option<(T, Range<u32>)> {
-        let (domain, left) = self.domains.pop_front()?;
+    fn next(&mut self, from_end: bool) -> Option<(T, Part)> {
+        let (domain, left) = if from_end { self.domains.pop_back() } else { self.domains.pop_front() }?;
         let to = left.end.min(left.start + PART);
         self.given += u64::from(to - left.start);
         self.waiting -= u64::from(to - left.start);
-        if to < left.end {
+        let is_last = to == left.end;
+        if !is_last {
             self.domains.push_back((domain.clone(), to..left.end));
         }
-        Some((domain, left.start..to))
+        Some((domain, Part { range: left.start..to, is_last }))
     }
 }
 
@@ -104,15 +122,15 @@ mod tests {
         }
         let (mut given, mut next_long, mut short_behind) = (0, 0, 0);
         while let Some((domain, part)) = waiting.next(&key) {
-            given += part.len();
+            given += part.range.len();
             if domain == "long" {
-                assert_eq!(part.start, next_long);
-                next_long = part.end;
-                short_behind = given - part.end as usize;
+                assert_eq!(part.range.start, next_long);
+                next_long = part.range.end;
+                short_behind = given - next_long as usize;
             }
         }
         assert_eq!((given, next_long), (10_000, 5000));
         assert!(short_behind >= 3000, "the last part of the long one came after {short_behind} short ones");
-        assert!(waiting.is_empty(&key));
+        assert!(waiting.is_empty());
     }
 }

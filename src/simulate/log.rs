@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Setup;
 use super::list::List;
-use super::receivers::Call;
+use super::receivers::{Call, Controls};
 use crate::policy::Limits;
 
 /// Where the log goes, if anywhere.
@@ -58,15 +58,17 @@ impl<'a> Log<'a> {
         Ok(())
     }
 
-    /// A session that is over. Times are seconds of the run.
+    /// A session that is over. Times are seconds of the run; closing and positive controls are among the controls, and these
+    /// among who was asked.
     pub fn session(&mut self, list: &List, call: &Call, now: Duration) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let (operator, egress) = (&*list.hosts[call.host as usize].name, call.egress);
         let (start, end) = (call.began.as_secs_f64(), now.as_secs_f64());
         let Call { transactions, asked, refused, controls, .. } = call;
+        let (all, Controls { closing, positive, .. }) = (controls.sum(), controls);
         writeln!(
             out,
-            r#"{{"kind":"session","operator":"{operator}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{asked},"refused":{refused},"controls":{controls}}}"#,
+            r#"{{"kind":"session","operator":"{operator}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{asked},"refused":{refused},"controls":{all},"closing":{closing},"positive":{positive}}}"#,
         )
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::bound::{Bound, Lane};
 use super::list::List;
-use super::receivers::{Load, Violations};
+use super::receivers::{Controls, Load, Violations};
 use super::{Run, Setup};
 use crate::policy::Pace;
 
@@ -39,8 +39,8 @@ pub struct Outcome {
     pub connections: u64,
     /// RCPT commands.
     pub probes: u64,
-    /// Of these, about made-up names and `postmaster`.
-    pub controls: u64,
+    /// Of these, controls.
+    pub controls: Controls,
     /// The most connections at once.
     pub most_open: usize,
     /// Limits broken, as counted by the receivers.
@@ -113,9 +113,9 @@ impl Outcome {
         self.connections as f64 / f64::from(self.rows)
     }
 
-    /// Probes over necessary probes.
+    /// Probes over necessary probes, by the closed formula of the theory.
     pub fn probes_ratio(&self) -> f64 {
-        self.probes as f64 / self.bound.need().probes as f64
+        self.probes as f64 / self.bound.need().probes_by_formula as f64
     }
 
     /// For people.
@@ -158,14 +158,24 @@ impl Outcome {
                 self.most_open
             ),
         );
-        line("probes", format!("{}, of these {} controls", self.probes, self.controls));
+        let controls = self.controls;
+        line(
+            "probes",
+            format!(
+                "{}, of these {} controls ({} closing, {} positive)",
+                self.probes,
+                controls.sum(),
+                controls.closing,
+                controls.positive
+            ),
+        );
         line(
             "necessary probes",
             format!(
-                "{} ({:.3} times as many asked); {} by the closed formula",
-                need.probes,
+                "{} ({:.3} times as many asked); {} with what these operators take for proof",
+                need.probes_by_formula,
                 self.probes_ratio(),
-                need.probes_by_formula
+                need.probes,
             ),
         );
         line("refusers", format!("{} sessions at most", self.refuser_sessions));
@@ -210,8 +220,10 @@ impl Outcome {
             },
             "connections": self.connections, "connections_at_least": self.bound.sessions(),
             "connections_per_row": self.connections_per_row(), "most_open": self.most_open,
-            "probes": self.probes, "controls": self.controls, "necessary_probes": need.probes,
-            "necessary_probes_by_formula": need.probes_by_formula, "probes_ratio": self.probes_ratio(),
+            "probes": self.probes, "controls": self.controls.sum(),
+            "closing_controls": self.controls.closing, "positive_controls": self.controls.positive,
+            "necessary_probes": need.probes_by_formula, "necessary_probes_as_proven": need.probes,
+            "probes_ratio": self.probes_ratio(),
             "refuser_sessions": self.refuser_sessions,
             "violations": self.violations, "violations_sum": self.violations.sum(),
             "pace_table": pace,

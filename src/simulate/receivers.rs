@@ -104,8 +104,36 @@ pub struct Call {
     pub asked: u32,
     /// Of these, refused, if only for now.
     pub refused: u32,
-    /// Of these, about made-up names and `postmaster`.
-    pub controls: u32,
+    /// Of these, controls.
+    pub controls: Controls,
+}
+
+/// Questions about nobody of the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Controls {
+    /// The first made-up name at a domain, as often as it was asked about.
+    pub negative: u32,
+    /// Another made-up name at the same domain: does the host still refuse anybody?
+    pub closing: u32,
+    /// `postmaster`: does it accept anybody?
+    pub positive: u32,
+}
+
+impl Controls {
+    /// All of them.
+    pub fn sum(&self) -> u32 {
+        self.negative + self.closing + self.positive
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Controls) -> Controls {
+        Controls {
+            negative: self.negative + other.negative,
+            closing: self.closing + other.closing,
+            positive: self.positive + other.positive,
+        }
+    }
 }
 
 /// What one operator got in all.
@@ -147,6 +175,16 @@ impl Words {
     }
 }
 
+/// Which control a made-up name is, by the mark of the first one at its domain.
+fn made_up(first: &mut u32, name: &str) -> Controls {
+    let mark = name.bytes().fold(1u32, |mark, byte| mark.wrapping_mul(31).wrapping_add(byte.into())).max(1);
+    if *first == 0 {
+        *first = mark;
+    }
+    let is_first = u32::from(*first == mark);
+    Controls { negative: is_first, closing: 1 - is_first, positive: 0 }
+}
+
 /// All receivers.
 #[derive(Debug)]
 pub struct Receivers {
@@ -160,13 +198,16 @@ pub struct Receivers {
     pub violations: Violations,
     /// By host.
     pub loads: Vec<Load>,
-    /// Made-up names and `postmaster` asked.
-    pub controls: u64,
+    /// Controls asked.
+    pub controls: Controls,
+    /// By domain, a mark of the first made-up name asked about; 0 for none.
+    made_up: Vec<u32>,
 }
 
 impl Receivers {
     /// The receivers of a list.
     pub fn new(list: Arc<List>, pace: Pace, rules: &ReplyRules) -> Receivers {
+        let made_up = vec![0; list.domains.len()];
         Receivers {
             loads: vec![Load::default(); list.hosts.len()],
             list,
@@ -175,7 +216,8 @@ impl Receivers {
             counters: HashMap::new(),
             first_contacts: HashMap::new(),
             violations: Violations::default(),
-            controls: 0,
+            controls: Controls::default(),
+            made_up,
         }
     }
 
@@ -196,7 +238,15 @@ impl Receivers {
         counter.open += 1;
         self.violations.open += u64::from(counter.open > limits.open);
         self.loads[host as usize].connections += 1;
-        Call { host, egress, began: now, transactions: 0, asked: 0, refused: 0, controls: 0 }
+        Call {
+            host,
+            egress,
+            began: now,
+            transactions: 0,
+            asked: 0,
+            refused: 0,
+            controls: Controls::default(),
+        }
     }
 
     /// A transaction is answered; one answer for each recipient.
@@ -226,10 +276,15 @@ impl Receivers {
                 Asked::Row(row) => !list.is_unknown(row),
                 Asked::Control { exists } => exists,
             };
-            if let Asked::Control { .. } = whom {
-                self.controls += 1;
-                call.controls += 1;
-            }
+            let control = match whom {
+                Asked::Row(_) => Controls::default(),
+                Asked::Control { exists: true } => Controls { positive: 1, ..Controls::default() },
+                Asked::Control { exists: false } => {
+                    made_up(&mut self.made_up[domain as usize], ask.address.local())
+                }
+            };
+            self.controls = self.controls.and(control);
+            call.controls = call.controls.and(control);
             let row = if let Asked::Row(row) = whom { Some(row) } else { None };
             let is_early =
                 host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;

@@ -25,20 +25,20 @@ impl Spool {
         key
     }
 
-    /// Does nobody wait for this operator?
-    pub(super) fn is_empty(&self, key: &str) -> bool {
-        self.waiting.is_empty(key)
+    /// Does nobody wait for any operator?
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// The next domain for an operator, or the next part of one.
     pub(super) fn next(&mut self, list: &List, key: &str) -> Option<Order> {
         let (id, part) = self.waiting.next(key)?;
-        let known = if part.end < list.domains[id as usize].listed {
-            self.known.entry(id).or_default().clone()
-        } else {
+        let known = if part.is_last {
             self.known.remove(&id).unwrap_or_default()
+        } else {
+            self.known.entry(id).or_default().clone()
         };
-        Some(Order { known, ..list.order(id, part)? })
+        Some(Order { known, ..list.order(id, part.range)? })
     }
 
     /// Something was learnt about a domain.

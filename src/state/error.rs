@@ -1,6 +1,8 @@
 //! What can be wrong with a state, each with what to do next.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// Why the state can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -67,20 +69,62 @@ pub enum StateError {
     /// The list has no run in it to report on.
     #[error("no run over this list is known")]
     NoRun,
-    /// The database refused something: mostly a full disk.
+    /// The disk is full, or fails.
+    #[error("cannot read or write `{}`: {what}", file.display())]
+    Disk {
+        /// Which.
+        file: PathBuf,
+        /// What the database says.
+        what: String,
+    },
+    /// Another program writes to it.
+    #[error("another program is writing to `{}`", file.display())]
+    Busy {
+        /// Which.
+        file: PathBuf,
+    },
+    /// The database refused something else.
     #[error("the state can't be written or read: {0}")]
     Database(#[from] rusqlite::Error),
 }
 
 impl StateError {
+    /// The same, now that it is known in which file it happened.
+    #[must_use]
+    pub fn at(self, file: &Path) -> StateError {
+        let StateError::Database(error) = self else {
+            return self;
+        };
+        let (file, what) = (file.to_owned(), error.to_string());
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => StateError::Damaged { file, what },
+            Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+                StateError::Unusable { file, source: std::io::Error::other(what) }
+            }
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => StateError::Disk { file, what },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { file },
+            _ => StateError::Database(error),
+        }
+    }
+
     /// What to do next.
     pub fn hint(&self) -> String {
         match self {
             StateError::Held { .. } => {
                 "wait with `--wait-lock`, or use another file with `--state FILE`".to_owned()
             }
-            StateError::Foreign { .. } | StateError::Damaged { .. } => {
+            StateError::Foreign { .. } => {
                 "nothing was changed; name another file with `--state FILE`, or move this one away".to_owned()
+            }
+            StateError::Damaged { .. } => {
+                "nothing was repaired; move it away, or name another file with `--state FILE`; `sqlite3 FILE \
+                 .recover` prints what can still be read"
+                    .to_owned()
+            }
+            StateError::Busy { .. } => {
+                "close what else has it open, such as `sqlite3`, then run the same command again: it goes on \
+                 where it stopped"
+                    .to_owned()
             }
             StateError::Newer { .. } => {
                 "nothing was changed; use that newer listproof, or another file with `--state FILE`"
@@ -101,7 +145,7 @@ impl StateError {
             StateError::NoRun => {
                 "run `listproof verify` over it first, with the same `--state` and the same column".to_owned()
             }
-            StateError::Database(_) => {
+            StateError::Disk { .. } | StateError::Database(_) => {
                 "make room on the disk, then run the same command again: it goes on where it stopped"
                     .to_owned()
             }
@@ -110,6 +154,19 @@ impl StateError {
 
     /// True where no output can be written because of it; else the configuration is wrong.
     pub fn is_about_writing(&self) -> bool {
-        matches!(self, StateError::Unusable { .. } | StateError::Database(_) | StateError::Damaged { .. })
+        match self {
+            StateError::Unusable { .. }
+            | StateError::Disk { .. }
+            | StateError::Busy { .. }
+            | StateError::Database(_)
+            | StateError::Damaged { .. } => true,
+            StateError::Held { .. }
+            | StateError::Foreign { .. }
+            | StateError::Newer { .. }
+            | StateError::OtherUniverse { .. }
+            | StateError::Missing { .. }
+            | StateError::NoPlace
+            | StateError::NoRun => false,
+        }
     }
 }

@@ -16,6 +16,7 @@ use crate::probe::Who;
 use crate::reason::{Cause, Fault, Finding, Reason};
 use crate::route::Route;
 use crate::schedule::Answered;
+use crate::schedule::lane::Tally;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::Confidence;
 use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
@@ -130,7 +131,7 @@ impl State {
     /// Writes an answer.
     pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &Answered) -> Result<(), StateError> {
         self.begin_writing()?;
-        let Answered { domain, who, address, attempt, lane, .. } = answer;
+        let Answered { domain, who, address, attempt, lane, tally, .. } = answer;
         let said = &attempt.said;
         let name = self.write_name(domain.as_str())?;
         let exchanger = self.write_name(attempt.exchanger.as_str())?;
@@ -168,7 +169,35 @@ impl State {
             )?;
             insert.execute(params![egress, &**lane, at / 60_000])?;
         }
+        if *tally != Tally::default() {
+            self.count(run, lane, *tally)?;
+        }
         Ok(())
+    }
+
+    fn count(&mut self, run: RunId, operator: &str, tally: Tally) -> Result<(), StateError> {
+        let mut insert = self.db.prepare_cached(
+            "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                 asked = asked + excluded.asked, unknown = unknown + excluded.unknown,
+                 accepted = accepted + excluded.accepted,
+                 lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
+        )?;
+        let Tally { asked, unknown, accepted, lately, lately_gone } = tally;
+        insert.execute(params![run, operator, asked, unknown, accepted, lately, lately_gone])?;
+        Ok(())
+    }
+
+    /// What operators answered in a run until now, by their keys.
+    pub fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
+        let mut find = self.db.prepare_cached(
+            "SELECT operator, asked, unknown, accepted, lately, lately_gone FROM tally WHERE run = ?",
+        )?;
+        let tallies = find.query_map([run], |row| {
+            let (asked, unknown, accepted) = (row.get(1)?, row.get(2)?, row.get(3)?);
+            let (lately, lately_gone) = (row.get(4)?, row.get(5)?);
+            Ok((row.get(0)?, Tally { asked, unknown, accepted, lately, lately_gone }))
+        })?;
+        Ok(tallies.collect::<Result<_, _>>()?)
     }
 
     /// Writes the end of the questions about an address. It leaves the roster, unless it was not asked to the end.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Lock, State, StateError};
 use crate::reason::Reason;
@@ -18,7 +18,11 @@ use crate::reason::Reason;
 /// Marks the file as ours: "lprf".
 const APPLICATION_ID: i64 = 0x6c70_7266;
 /// What brings a state from one version to the next; the first makes it.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/1-facts.sql"), include_str!("schema/2-told.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/1-facts.sql"),
+    include_str!("schema/2-told.sql"),
+    include_str!("schema/3-tally.sql"),
+];
 /// Memory for pages of the file.
 const CACHE_KIB: i64 = 48 << 10;
 /// And for each of those who only read.
@@ -101,7 +105,7 @@ impl State {
         let lock = Lock::take(file, wait, now)?;
         create(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        let damaged = |error| damage(file, error);
+        let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
         db.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{CACHE_KIB};
@@ -120,7 +124,7 @@ impl State {
         State::read_only(file)?;
         let lock = Lock::take(file, false, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        migrate(&db).map_err(|error| damage(file, error))?;
+        migrate(&db).map_err(|error| StateError::from(error).at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
@@ -161,9 +165,9 @@ fn reader(file: &Path) -> Result<Connection, StateError> {
 
 fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
     let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| damage(file, error))?;
+        .map_err(|error| StateError::from(error).at(file))?;
     db.busy_timeout(BUSY)?;
-    // Else statements with a bound LIMIT are prepared anew each time they run.
+    // Each question has one good plan. Without this a question is planned anew whenever its values change.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
 }
@@ -200,7 +204,7 @@ fn refuse_foreign(file: &Path) -> Result<(), StateError> {
 
 /// Is it ours, or empty, and can it be read?
 fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
-    let damaged = |error| damage(file, error);
+    let damaged = |error| StateError::from(error).at(file);
     let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(damaged);
     let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
     let is_new = number("SELECT count(*) FROM sqlite_schema")? == 0;
@@ -216,7 +220,7 @@ fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
 
 fn same_universe(db: &Connection, file: &Path, universe: &Universe) -> Result<(), StateError> {
     let theirs = db.query_row("SELECT name FROM universe", [], |row| row.get::<_, String>(0)).optional();
-    match theirs.map_err(|error| damage(file, error))? {
+    match theirs.map_err(|error| StateError::from(error).at(file))? {
         Some(theirs) if theirs != universe.0 => {
             Err(StateError::OtherUniverse { file: file.to_owned(), theirs, ours: universe.0.clone() })
         }
@@ -241,17 +245,4 @@ fn migrate(db: &Connection) -> rusqlite::Result<()> {
         }
     }
     Ok(())
-}
-
-/// An error that a state file met before any of it was used.
-fn damage(file: &Path, error: rusqlite::Error) -> StateError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            StateError::Damaged { file: file.to_owned(), what: error.to_string() }
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            StateError::Unusable { file: file.to_owned(), source: io::Error::other(error.to_string()) }
-        }
-        _ => StateError::Database(error),
-    }
 }

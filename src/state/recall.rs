@@ -16,7 +16,7 @@ use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::replies::{Context, RecentReplies};
 use crate::probe::Who;
-use crate::reason::Finding;
+use crate::reason::{Cause, Finding, Reason};
 use crate::route::Route;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::{
@@ -176,6 +176,28 @@ impl<D: Borrow<Connection>> Recall<D> {
             }
         }
         Ok(controls)
+    }
+
+    /// The number of who asked last at a domain in a run.
+    pub fn last_egress(&self, run: RunId, domain: Key) -> Result<Option<i64>, StateError> {
+        let mut find = self.db().prepare_cached(
+            "SELECT egress FROM answer WHERE domain = ? AND run = ? ORDER BY at DESC LIMIT 1",
+        )?;
+        Ok(find.query_row(params![domain, run], |row| row.get(0)).optional()?)
+    }
+
+    /// Was this address found deliverable since then?
+    pub fn was_deliverable(
+        &self,
+        domain: Key,
+        address: &Address,
+        since: SystemTime,
+    ) -> Result<bool, StateError> {
+        let mut find = self.db().prepare_cached(
+            "SELECT 1 FROM settled WHERE domain = ? AND local = ? AND reason = ? AND checked >= ?",
+        )?;
+        let accepted = Reason::from(Cause::Accepted).word();
+        Ok(find.exists(params![domain, address.local(), accepted, super::millis(since)])?)
     }
 
     /// Where a domain's mail goes.

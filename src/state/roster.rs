@@ -87,6 +87,12 @@ impl State {
         Ok(Domain::from_dns(&name).ok().map(|domain| (key, domain)))
     }
 
+    /// How many of a domain's addresses are still to be asked.
+    pub fn count_listed(&self, run: RunId, domain: Key) -> Result<u32, StateError> {
+        let mut count = self.db.prepare_cached("SELECT count(*) FROM roster WHERE run = ? AND domain = ?")?;
+        Ok(count.query_row(params![run, domain], |row| row.get(0))?)
+    }
+
     /// Up to `most` of a domain's addresses that are still to be asked, those after a place in their order.
     pub fn listed(
         &self,

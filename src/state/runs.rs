@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::roster::{Fresh, RunId};
 use super::{State, StateError, millis, time};
-use crate::smtp::egress::Egress;
+use crate::smtp::egress::{Egress, Path};
 
 /// A run that may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,7 @@ impl State {
 
     fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM tally WHERE run = ?", [run])?;
         self.db.execute("UPDATE run SET ended = ? WHERE id = ?", params![millis(now), run])?;
         Ok(())
     }
@@ -133,10 +134,15 @@ impl State {
         self.commit()
     }
 
-    /// The number of who we are.
+    /// The number of who we are, and where we come from.
     pub fn egress(&mut self, egress: &Egress) -> Result<i64, StateError> {
         self.begin_writing()?;
-        let name = format!("{} {}", egress.helo, egress.sender);
+        let from = match &egress.path {
+            Path::Direct(None) => String::new(),
+            Path::Direct(Some(address)) => format!(" from {address}"),
+            Path::Socks5 { proxy, .. } => format!(" through {proxy}"),
+        };
+        let name = format!("{} {}{from}", egress.helo, egress.sender);
         let key = super::Key::of(&name);
         self.db.execute("INSERT OR IGNORE INTO egress VALUES (?, ?)", params![key, name])?;
         Ok(key.0)

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::address::repair::Repair;
 use crate::address::{Address, Domain};
 use crate::reason::Reason;
 
@@ -31,6 +32,8 @@ pub struct Judgement {
 pub struct Record {
     /// The judgement.
     pub judgement: Judgement,
+    /// What was cleaned off the cell before it was an address.
+    pub repairs: Vec<Repair>,
     /// The whole address that was probably meant.
     pub did_you_mean: Option<String>,
     /// The address as it was or would be asked; `None` where there is none.

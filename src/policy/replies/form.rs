@@ -5,6 +5,7 @@
 //! `<a@example.com>... User-Unknown (#5.1.1)` reads `@ ... user unknown`.
 //! Must not: say what the words mean. Can't know: codes in words ("error five fifty").
 
+use super::matching::Pattern;
 use crate::smtp::{Enhanced, Reply};
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -15,7 +16,7 @@ const ADDRESS: &str = "@";
 const IP: &str = "~ip";
 
 /// A reply as the rules see it.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub(super) struct Heard {
     /// The reply's own code.
     pub(super) code: u16,
@@ -54,6 +55,26 @@ impl Heard {
     /// True when the reply, and the innermost one in it, call the failure permanent.
     pub(super) fn is_permanent(&self) -> bool {
         self.code >= 500 && self.inner_code >= 500
+    }
+
+    /// The words without what is said of somebody else: a `;` stands where the mask finds it, and of a link only the host
+    /// is left.
+    pub(super) fn words_of_the_mailbox(&self, mask: Option<&Pattern>) -> String {
+        let mut words = String::with_capacity(self.words.len());
+        for word in self.words.split_inclusive(' ') {
+            let host = word.find("://").map(|scheme| scheme + 3);
+            match host.and_then(|host| Some(host + word[host..].find('/')?)) {
+                Some(path) => {
+                    words.push_str(&word[..path]);
+                    words.push(' ');
+                }
+                None => words.push_str(word),
+            }
+        }
+        match mask {
+            Some(mask) => mask.cut_out_of(words),
+            None => words,
+        }
     }
 
     fn take_line(&mut self, line: &str) {
@@ -119,13 +140,16 @@ impl Heard {
     }
 
     fn push(&mut self, word: &str) {
+        let bare = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
+        let (known, end) = (spelled(bare), &word[bare.len()..]);
         if word.bytes().all(|b| b.is_ascii_punctuation() && b != b'@') {
             return;
         }
         if !self.words.is_empty() {
             self.words.push(' ');
         }
-        self.words.push_str(word);
+        self.words.push_str(known);
+        self.words.push_str(end);
     }
 
     /// Postfix and others close a quoted reply with the command that it answered; that is no word of the server.
@@ -173,7 +197,8 @@ fn leading_code(token: &str) -> Option<(u16, &str)> {
     let (digits, rest) = token.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
     let rest_is_apart = rest.is_empty() || rest.starts_with(['-', ':', ',', ';']);
-    ((400..600).contains(&code) && rest_is_apart)
+    let is_number = rest.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    ((400..600).contains(&code) && rest_is_apart && !is_number)
         .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';'])))
 }
 
@@ -186,6 +211,27 @@ fn around_address(token: &str) -> Option<(&str, &str)> {
         domain.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(domain.len());
     let end = domain[..end].trim_end_matches(['.', '-', '_']).len();
     Some((before, &domain[end..]))
+}
+
+/// Words that servers misspell, as the rules have them.
+fn spelled(word: &str) -> &str {
+    match word {
+        "adress" | "addres" | "addess" | "adresss" | "addresss" | "addrress" => "address",
+        "recepient" | "recipent" | "receipient" | "reciepient" | "recipinet" | "recpient" | "recipiant"
+        | "receipent" | "recipeint" | "recepeint" | "recient" => "recipient",
+        "unkown" | "unknow" | "uknown" | "unknwon" | "unknonw" | "unkonwn" | "unknwn" | "unknowed" => {
+            "unknown"
+        }
+        "exsist" | "exsit" | "exisit" | "exits" | "exsits" | "exisits" => "exists",
+        "dosnt" | "dosent" | "doesent" | "doensnt" | "doenst" | "doesnot" | "donot" => "doesnt",
+        "malbox" | "mailbx" | "maibox" | "mailobx" => "mailbox",
+        "accout" | "acount" | "acccount" | "accont" => "account",
+        "temporarly" | "temporarely" | "temporaly" | "temporarilly" => "temporarily",
+        "blackist" | "blaklisted" => "blacklisted",
+        "recieve" => "receive",
+        "recieving" => "receiving",
+        other => other,
+    }
 }
 
 /// Lower case, without accents, brackets, quotes and apostrophes.
@@ -208,25 +254,32 @@ fn fold_into(out: &mut String, text: &str) {
 
 fn push_without_accent(out: &mut String, c: char) {
     let plain = match c {
-        'à'..='å' | 'ā' | 'ă' | 'ą' => "a",
+        'à'..='å' | 'ā' | 'ă' | 'ą' | '\u{1ea0}'..='\u{1eb7}' => "a",
         'æ' => "ae",
         'ç' | 'ć' | 'č' => "c",
         'ď' | 'đ' => "d",
-        'è'..='ë' | 'ē' | 'ę' | 'ě' | 'ė' => "e",
+        'è'..='ë' | 'ē' | 'ę' | 'ě' | 'ė' | '\u{1eb8}'..='\u{1ec7}' => "e",
         'ğ' | 'ģ' => "g",
-        'ì'..='ï' | 'ī' | 'ı' | 'į' => "i",
+        'ì'..='ï' | 'ī' | 'ı' | 'į' | '\u{1ec8}'..='\u{1ecb}' | 'ĩ' => "i",
         'ł' | 'ľ' | 'ļ' => "l",
         'ñ' | 'ń' | 'ň' | 'ņ' => "n",
-        'ò'..='ö' | 'ø' | 'ō' | 'ő' => "o",
+        'ò'..='ö' | 'ø' | 'ō' | 'ő' | '\u{1ecc}'..='\u{1ee3}' | 'ơ' => "o",
         'œ' => "oe",
         'ř' => "r",
         'ś' | 'š' | 'ş' | 'ș' => "s",
         'ß' => "ss",
         'ť' | 'ţ' | 'ț' => "t",
-        'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' => "u",
-        'ý' | 'ÿ' => "y",
+        'ù'..='ü' | 'ū' | 'ů' | 'ű' | 'ų' | '\u{1ee4}'..='\u{1ef1}' | 'ư' | 'ũ' => "u",
+        'ý' | 'ÿ' | '\u{1ef2}'..='\u{1ef9}' => "y",
         'ź' | 'ż' | 'ž' => "z",
         'ё' => "е",
+        'ά' => "α",
+        'έ' => "ε",
+        'ή' => "η",
+        'ί' => "ι",
+        'ό' => "ο",
+        'ύ' => "υ",
+        'ώ' => "ω",
         // Combining marks, and the dot that lower-casing a Turkish capital leaves behind.
         '\u{300}'..='\u{36f}' => "",
         other => return out.push(other),

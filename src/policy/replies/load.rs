@@ -22,11 +22,15 @@ pub struct RuleFile<'a> {
     pub text: &'a str,
 }
 
+/// A word family may hold another, which may hold another; a deeper one holds itself.
+const DEEPEST_FAMILY: usize = 4;
+
 /// One file as it is written: word families, then the tiers in reading order.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct RawFile {
     words: BTreeMap<String, Vec<String>>,
+    masks: BTreeMap<String, Vec<String>>,
     blocklists: BTreeMap<String, Vec<String>>,
     us: Vec<Spanned<RawRule>>,
     operator: Vec<Spanned<RawRule>>,
@@ -68,14 +72,32 @@ struct RawRule {
 #[derive(Default)]
 pub(super) struct Draft {
     words: BTreeMap<String, String>,
+    masks: BTreeMap<String, Vec<String>>,
     pub(super) blocklists: BTreeMap<String, Vec<String>>,
     /// By tier, each in reading order.
     pub(super) rules: BTreeMap<Tier, Vec<Rule>>,
 }
 
 impl Draft {
-    /// Adds a file. Its rules replace those of the same id in place; new ones are read before the older of their tier.
-    pub(super) fn add(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
+    /// Adds a user's file. Its rules replace those of the same id in place; new ones are read before the older of their
+    /// tier.
+    pub(super) fn change(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
+        for (tier, new) in self.read(file)? {
+            self.rules.entry(tier).or_default().splice(0..0, new);
+        }
+        Ok(())
+    }
+
+    /// Adds a shipped file: its rules are read after those of the files before it.
+    pub(super) fn append(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
+        for (tier, new) in self.read(file)? {
+            self.rules.entry(tier).or_default().extend(new);
+        }
+        Ok(())
+    }
+
+    /// The rules of a file that no rule was there for; the others replace theirs.
+    fn read(&mut self, file: RuleFile<'_>) -> Result<Vec<(Tier, Vec<Rule>)>, PolicyError> {
         let raw: RawFile = toml::from_str(file.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
@@ -83,7 +105,9 @@ impl Draft {
         for (name, family) in raw.words {
             self.words.insert(name, format!("(?:{})", family.join("|")));
         }
+        self.masks.extend(raw.masks);
         self.blocklists.extend(raw.blocklists);
+        let mut all_new = Vec::new();
         let mut seen = HashMap::new();
         for (tier, rules) in [
             (Tier::Us, raw.us),
@@ -114,9 +138,30 @@ impl Draft {
                     }
                 }
             }
-            self.rules.entry(tier).or_default().splice(0..0, new);
+            all_new.push((tier, new));
         }
-        Ok(())
+        Ok(all_new)
+    }
+
+    /// What is no recipient, as one pattern; `None` where no mask is given.
+    pub(super) fn mask(&self) -> Result<Option<Pattern>, PolicyError> {
+        let refuse = |what: String| {
+            let hint = "each phrase under `[masks]` is a pattern like those of `text`".to_owned();
+            PolicyError { file: "[masks]".to_owned(), line: 1, what, hint }
+        };
+        let mut phrases = Vec::new();
+        for phrase in self.masks.values().flatten() {
+            let phrase =
+                self.expand(phrase).map_err(|family| refuse(format!("no word family `{{{family}}}`")))?;
+            // A boundary of words is known between ASCII characters only.
+            phrases.push(if phrase.is_ascii() { format!(r"\b(?:{phrase})") } else { phrase });
+        }
+        if phrases.is_empty() {
+            return Ok(None);
+        }
+        // Its verb goes with a subject: "your account is no longer ..." leaves nothing to be said of a mailbox.
+        let verb = "(?: (?:is|are|was|were|has|have|been|does|do|no longer))*";
+        Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(refuse)
     }
 
     fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<Rule, Fault> {
@@ -227,6 +272,10 @@ impl Draft {
 
     /// Puts word families into a pattern; the name of an unknown family is the error.
     fn expand(&self, pattern: &str) -> Result<String, String> {
+        self.expand_within(pattern, DEEPEST_FAMILY)
+    }
+
+    fn expand_within(&self, pattern: &str, depth: usize) -> Result<String, String> {
         let mut out = String::new();
         let mut rest = pattern;
         while let Some(open) = rest.find('{') {
@@ -234,8 +283,9 @@ impl Draft {
             let name = &rest[open + 1..close];
             let is_family = name.starts_with(|c: char| c.is_ascii_lowercase());
             if is_family {
+                let family = self.words.get(name).filter(|_| depth > 0).ok_or_else(|| name.to_owned())?;
                 out.push_str(&rest[..open]);
-                out.push_str(self.words.get(name).ok_or_else(|| name.to_owned())?);
+                out.push_str(&self.expand_within(family, depth - 1)?);
             } else {
                 out.push_str(&rest[..rest.len().min(close + 1)]);
             }

@@ -8,6 +8,7 @@ use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Hir, HirKind};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
@@ -46,11 +47,24 @@ impl Pattern {
     /// Does the text hold it? A pattern that grows too large to compile holds nowhere; the loader runs every rule of a
     /// user on its own example, so such a rule is refused there.
     pub(super) fn is_in(&self, text: &str) -> bool {
-        let compiled = self.compiled.get_or_init(|| {
+        self.regex().is_some_and(|regex| regex.is_match(text.as_bytes()))
+    }
+
+    /// The text with `;` in place of whatever the pattern finds.
+    pub(super) fn cut_out_of(&self, text: String) -> String {
+        let Some(regex) = self.regex() else { return text };
+        match regex.replace_all(text.as_bytes(), &b";"[..]) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(cut) => String::from_utf8_lossy(&cut).into_owned(),
+        }
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        let compile = || {
             let mut builder = RegexBuilder::new(&self.source);
             builder.unicode(false).size_limit(4 << 20).dfa_size_limit(256 << 10).build().ok()
-        });
-        compiled.as_ref().is_some_and(|regex| regex.is_match(text.as_bytes()))
+        };
+        self.compiled.get_or_init(compile).as_ref()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a reply means: the one place that searches the words of servers.
 //!
-//! Decides: the [`Cause`] of one reply at one stage, by rules that are data (`policy/data/replies.toml`). The order of
+//! Decides: the [`Cause`] of one reply at one stage, by rules that are data (`policy/data/replies/`). The order of
 //! reading is the order of [`Tier`]; within a tier the first rule in the file wins. What no data can loosen is code,
 //! at the end of [`ReplyRules::read`]: before RCPT nothing is said about a recipient, and a 4xx condemns nobody.
 //! Must not: know a provider, a server program or a wording; weigh several replies (that is `verdict::decide`).
@@ -24,7 +24,8 @@ use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence, Fault, Verdict};
 use crate::smtp::{Reply, Stage};
 use form::Heard;
-use matching::Index;
+use matching::{Index, Pattern};
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -61,11 +62,34 @@ pub struct Meaning {
 pub struct ReplyRules {
     rules: Vec<Rule>,
     index: Index,
+    /// What is no recipient though it holds a word for one.
+    mask: Option<Pattern>,
     blocklists: BTreeMap<String, Vec<String>>,
 }
 
-const BUILT_IN: RuleFile<'static> =
-    RuleFile { name: "src/policy/data/replies.toml", text: include_str!("../data/replies.toml") };
+macro_rules! shipped {
+    ($($name:literal),*) => {
+        [$(RuleFile {
+            name: concat!("src/policy/data/replies/", $name),
+            text: include_str!(concat!("../data/replies/", $name)),
+        }),*]
+    };
+}
+
+/// The rules that come with the program, in reading order.
+const BUILT_IN: [RuleFile<'static>; 11] = shipped![
+    "words.toml",
+    "us_codes.toml",
+    "us_sender.toml",
+    "us_host.toml",
+    "operator.toml",
+    "recipient.toml",
+    "recipient_languages.toml",
+    "system.toml",
+    "vague.toml",
+    "enhanced.toml",
+    "basic.toml"
+];
 
 /// The rule of last resort, in code so that a reply always has a meaning.
 static UNDECIDED: LazyLock<RuleId> = LazyLock::new(|| RuleId("undecided".into()));
@@ -83,10 +107,9 @@ impl ReplyRules {
     /// it, any other is read before the older rules of its tier.
     pub fn load(files: &[RuleFile<'_>]) -> Result<ReplyRules, PolicyError> {
         let mut draft = load::Draft::default();
-        draft.add(BUILT_IN)?;
-        for file in files {
-            draft.add(*file)?;
-        }
+        BUILT_IN.into_iter().try_for_each(|file| draft.append(file))?;
+        files.iter().try_for_each(|file| draft.change(*file))?;
+        let mask = draft.mask()?;
         let mut rules: Vec<Rule> = draft.rules.into_values().flatten().collect();
         let mut patterns = 0;
         for rule in &mut rules {
@@ -94,8 +117,9 @@ impl ReplyRules {
             patterns += rule.text.len();
         }
         let index = Index::new(rules.iter().flat_map(|rule| &rule.text));
-        let rules = ReplyRules { rules, index, blocklists: draft.blocklists };
-        for rule in rules.rules.iter().filter(|rule| *rule.file != *BUILT_IN.name) {
+        let rules = ReplyRules { rules, index, mask, blocklists: draft.blocklists };
+        let is_shipped = |rule: &Rule| BUILT_IN.iter().any(|file| *rule.file == *file.name);
+        for rule in rules.rules.iter().filter(|rule| !is_shipped(rule)) {
             rules.check(rule)?;
         }
         Ok(rules)
@@ -139,15 +163,19 @@ impl ReplyRules {
 
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        let heard = Heard::of(reply);
-        let mut holding = self.holding(&heard, at);
+        self.read_form(&Heard::of(reply), at)
+    }
+
+    /// The same of a reply's form, which is all that its meaning hangs on.
+    fn read_form(&self, heard: &Heard, at: &Context<'_>) -> Meaning {
+        let mut holding = self.holding(heard, at);
         let rule = holding.next();
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
             confidence: rule.map_or(Confidence::Inferred, |rule| rule.confidence),
             if_about_mailbox: rule.and_then(|rule| rule.about_mailbox),
-            retry_in: extract::wait(&heard),
+            retry_in: extract::wait(heard),
             blocklist: None,
         };
         if at.stage.is_before_rcpt() {
@@ -161,13 +189,17 @@ impl ReplyRules {
         if meaning.cause.verdict() == Verdict::Undeliverable && holding.any(Rule::speaks_of_us) {
             meaning.confidence = Confidence::Inferred;
         }
-        if !matches!(at.stage, Stage::Data | Stage::Eod)
-            && matches!(meaning.cause, Cause::ContentRejected | Cause::MessageTooLarge)
-        {
+        let is_about_a_message = match meaning.cause {
+            Cause::ContentRejected => true,
+            // A size is told with MAIL already (RFC 1870).
+            Cause::MessageTooLarge => at.stage != Stage::Mail,
+            _ => false,
+        };
+        if is_about_a_message && !matches!(at.stage, Stage::Data | Stage::Eod) {
             meaning.cause = Cause::SenderBlocked;
         }
         if meaning.cause == Cause::IpBlocklisted {
-            meaning.blocklist = extract::blocklist(&heard, &self.blocklists);
+            meaning.blocklist = extract::blocklist(heard, &self.blocklists);
         }
         meaning
     }
@@ -178,11 +210,17 @@ impl ReplyRules {
         at: &'h Context<'h>,
     ) -> impl Iterator<Item = &'a Rule> + use<'a, 'h> {
         let likely = self.index.candidates(&heard.words);
+        let of_mailbox = LazyCell::new(|| heard.words_of_the_mailbox(self.mask.as_ref()));
         self.rules
             .iter()
             // Before RCPT no recipient was named, so no words can be about one.
             .filter(move |rule| rule.tier != Tier::Recipient || !at.stage.is_before_rcpt())
-            .filter(move |rule| rule.holds(heard, &likely, at))
+            .filter(move |rule| {
+                rule.holds(heard, at)
+                    && rule.may_speak(&likely)
+                    && rule.speaks(&likely, if rule.is_of_the_mailbox() { &of_mailbox } else { &heard.words })
+                    && !rule.is_denied(&heard.words)
+            })
     }
 }
 

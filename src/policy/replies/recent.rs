@@ -1,13 +1,15 @@
 //! Remembers what replies meant: servers say the same few sentences over and over.
 //!
-//! Decides: nothing; a reply that was read before at the same stage and operator means the same, because
-//! [`super::ReplyRules::read`] knows nothing else. Memory is bounded: when it is full it begins anew.
+//! Decides: nothing; a reply whose form was read before at the same stage and operator means the same, because
+//! [`super::ReplyRules::read`] knows nothing else. The form leaves out whom a reply names, so each address is not another one.
+//! Memory is bounded: when it is full it begins anew.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
+use super::form::Heard;
 use super::{Context, Meaning};
 use crate::policy::Policy;
 use crate::smtp::{Reply, Stage};
@@ -28,7 +30,7 @@ pub struct RecentReplies {
 struct Known {
     stage: Stage,
     provider: Option<Box<str>>,
-    reply: Reply,
+    form: Heard,
     meaning: Meaning,
 }
 
@@ -40,24 +42,21 @@ impl RecentReplies {
 
     /// What [`super::ReplyRules::read`] says.
     pub fn read(&mut self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        let hash = self.known.hasher().hash_one((at.stage, at.provider, reply));
+        let form = Heard::of(reply);
+        let hash = self.known.hasher().hash_one((at.stage, at.provider, &form));
         if let Some(known) = self.known.get(&hash)
             && known.stage == at.stage
             && known.provider.as_deref() == at.provider
-            && known.reply == *reply
+            && known.form == form
         {
             return known.meaning.clone();
         }
-        let meaning = self.policy.replies().read(reply, at);
+        let meaning = self.policy.replies().read_form(&form, at);
         if self.known.len() == REMEMBERED {
             self.known.clear();
         }
-        let known = Known {
-            stage: at.stage,
-            provider: at.provider.map(Into::into),
-            reply: reply.clone(),
-            meaning: meaning.clone(),
-        };
+        let known =
+            Known { stage: at.stage, provider: at.provider.map(Into::into), form, meaning: meaning.clone() };
         self.known.insert(hash, known);
         meaning
     }
@@ -69,12 +68,18 @@ mod tests {
     use proptest::prelude::*;
 
     const STAGES: [Stage; 3] = [Stage::Connect, Stage::Mail, Stage::Rcpt];
-    const TEXTS: [&str; 4] =
-        ["550 5.1.1 no such user\r\n", "550 5.7.1 denied\r\n", "451 later\r\n", "250 ok\r\n"];
+    const TEXTS: [&str; 6] = [
+        "550 5.1.1 no such user\r\n",
+        "550 5.1.1 <jane@acme.example>: no such user\r\n",
+        "550 5.1.1 <joe@acme.example>: no such user\r\n",
+        "550 5.7.1 denied\r\n",
+        "451 later\r\n",
+        "250 ok\r\n",
+    ];
 
     proptest! {
         #[test]
-        fn what_is_remembered_is_what_would_be_read(asked in prop::collection::vec((0..4usize, 0..3usize, 0..3usize), 1..60)) {
+        fn what_is_remembered_is_what_would_be_read(asked in prop::collection::vec((0..6usize, 0..3usize, 0..3usize), 1..60)) {
             let policy = Policy::built_in();
             let mut recent = RecentReplies::of(policy);
             for (text, stage, provider) in asked {

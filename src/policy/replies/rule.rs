@@ -170,7 +170,8 @@ impl Rule {
         }
     }
 
-    pub(super) fn holds(&self, heard: &Heard, likely: &Candidates, at: &Context<'_>) -> bool {
+    /// Do all conditions hold but those on words?
+    pub(super) fn holds(&self, heard: &Heard, at: &Context<'_>) -> bool {
         let code_holds = if self.codes.is_empty() {
             heard.code >= 400
         } else {
@@ -185,18 +186,37 @@ impl Rule {
             && enhanced_holds
             && (self.stages.is_empty() || self.stages.contains(&at.stage))
             && (self.providers.is_empty() || self.providers.iter().any(|id| Some(id.as_str()) == at.provider))
-            && (self.text.is_empty() || self.speaks(heard, likely))
-            && !self.unless.iter().any(|pattern| pattern.is_in(&heard.words))
+    }
+
+    /// Is one of its patterns worth running, or has it none?
+    pub(super) fn may_speak(&self, likely: &Candidates) -> bool {
+        self.text.is_empty()
+            || (self.first_pattern..).zip(&self.text).any(|(number, _)| likely.contains(number))
+    }
+
+    /// Does one of its patterns stand in the words, or has it none?
+    pub(super) fn speaks(&self, likely: &Candidates, words: &str) -> bool {
+        let mut numbered = (self.first_pattern..).zip(&self.text);
+        self.text.is_empty()
+            || numbered.any(|(number, pattern)| likely.contains(number) && pattern.is_in(words))
+    }
+
+    /// Do the words hold what the rule must not be read beside?
+    pub(super) fn is_denied(&self, words: &str) -> bool {
+        self.unless.iter().any(|pattern| pattern.is_in(words))
+    }
+
+    /// True for rules that read only what is said of the mailbox: sentences about a sender or a directory use the same
+    /// words. A policy of the recipient is about senders too.
+    pub(super) fn is_of_the_mailbox(&self) -> bool {
+        matches!(self.tier, Tier::Recipient | Tier::Vague)
+            && self.cause.fault() == Fault::Mailbox
+            && self.cause != Cause::RecipientPolicy
     }
 
     /// True for rules of clear words about us: a reply that one of them holds for is never a confirmed dead mailbox.
     pub fn speaks_of_us(&self) -> bool {
         self.cause.fault() == Fault::Us && self.confidence == Confidence::Confirmed
-    }
-
-    fn speaks(&self, heard: &Heard, likely: &Candidates) -> bool {
-        let mut numbered = (self.first_pattern..).zip(&self.text);
-        numbered.any(|(number, pattern)| likely.contains(number) && pattern.is_in(&heard.words))
     }
 
     fn names(&self, code: Enhanced) -> bool {

@@ -76,8 +76,12 @@ impl<'a> Run<'a> {
                 scheduler.spent(place, &operator, ago, unknown);
             }
         }
+        for (operator, tally) in state.tallies(begun.id)? {
+            scheduler.tallied(&operator, tally);
+        }
         let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
         let whole = Whole { unprobed, ..Whole::default() };
+        let feed = Feed::of(begun, fresh, job.max_wait, egresses.clone());
         let (calls, events) = Calls::new(job.network.clone(), job.trace);
         let run = Run {
             job,
@@ -85,7 +89,7 @@ impl<'a> Run<'a> {
             begun,
             fresh,
             egresses,
-            feed: Feed::of(begun, fresh, job.max_wait),
+            feed,
             lookups: JoinSet::new(),
             replies: RecentReplies::of(job.policy),
             scheduler,
@@ -158,8 +162,11 @@ impl<'a> Run<'a> {
         if self.stopped {
             return Ok(());
         }
-        let lane =
-            if self.job.dns_only { None } else { self.feed.routed(key, domain, route, &self.job.policy) };
+        let lane = if self.job.dns_only {
+            None
+        } else {
+            self.feed.routed((key, domain), route, self.state, &self.job.policy)?
+        };
         if let Some(lane) = lane {
             return self.fill(&lane);
         }

@@ -1,8 +1,9 @@
 //! What comes back: answers go to their inquiries, and into the accounts of session, door, lane and operator.
 
 use super::{Asked, LaneId, Scheduler, SessionId};
-use crate::probe::Who;
+use crate::probe::{Inquiry, Who};
 use crate::reason::{Cause, Fault, Finding};
+use crate::schedule::lane::Tally;
 use crate::schedule::{Action, Answered};
 use crate::smtp::Stage;
 use crate::smtp::session::AskId;
@@ -58,20 +59,11 @@ impl Scheduler {
             return;
         };
         let lane = &mut self.lanes[lane_id];
-        if let Who::Listed(place) = who {
-            let about_mailbox = cause.fault() == Fault::Mailbox || cause == Cause::Accepted;
-            let lately = about_mailbox && course.inquiry.was_deliverable(place);
-            let is_unknown = cause == Cause::MailboxUnknown;
-            let tally = &mut lane.tally;
-            tally.asked += u32::from(about_mailbox);
-            tally.unknown += u32::from(is_unknown);
-            tally.accepted += u32::from(cause == Cause::Accepted);
-            tally.lately += u32::from(lately);
-            tally.lately_gone += u32::from(lately && is_unknown);
-            if about_mailbox && lane.paused.is_none() {
-                let operator = lane.operator;
-                self.received(operator, |reception| (reception.answered, reception.refused) = (true, false));
-            }
+        let tally = tally_of(&course.inquiry, who, &said);
+        lane.tally = lane.tally.and(tally);
+        if tally.asked > 0 && lane.paused.is_none() {
+            let operator = lane.operator;
+            self.received(operator, |reception| (reception.answered, reception.refused) = (true, false));
         }
         if is_doubtful {
             return self.doubt(id, asked, said);
@@ -110,6 +102,7 @@ impl Scheduler {
             attempt: Attempt { exchanger, at: self.now.wall, said: said.clone() },
             egress: lane.egress,
             lane: self.operators[lane.operator].key.clone(),
+            tally: tally_of(&course.inquiry, asked.who, said),
         })
     }
 
@@ -157,5 +150,13 @@ impl Scheduler {
         let lane = self.doors[session.door].lane;
         self.lanes[lane].flying -= 1;
         Some(asked)
+    }
+}
+
+/// What an answer adds to the accounts: nothing, unless it is the first about a listed address.
+fn tally_of(inquiry: &Inquiry, who: Who, said: &Said) -> Tally {
+    match who {
+        Who::Listed(place) => Tally::of(said, inquiry.was_deliverable(place)),
+        Who::Again(_) | Who::MadeUp | Who::Postmaster => Tally::default(),
     }
 }

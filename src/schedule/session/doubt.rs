@@ -168,7 +168,6 @@ impl Scheduler {
         let may = session.may_close()
             && (session.flying.is_empty() || session.refusals_left() > under_way)
             && session.spoilt.is_none()
-            && self.stopping.is_none()
             && lane.paused.is_none()
             && lane.unknown_left(self.now.elapsed) > 0;
         let domain = door.told_apart.clone().filter(|_| may);

@@ -42,6 +42,7 @@ impl Scheduler {
         }
         self.run_dry(lane_id);
         self.wake_lane(lane_id);
+        self.may_retire(lane_id);
     }
 
     /// Hands unanswered questions back. True when the oldest of them was given up because it ended a session again.

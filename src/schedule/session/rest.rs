@@ -12,11 +12,12 @@ impl Scheduler {
         };
         session.idle_since = now;
         let door = session.door;
+        let is_last = self.has_all_orders && self.doors[door].courses.is_empty();
         let has_doubts = !session.doubts.is_empty();
         let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
         if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
             self.leave(id);
-        } else if !(has_doubts && self.doors[door].courses.is_empty() && self.close(id, false)) {
+        } else if !(has_doubts && is_last && self.close(id, false)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
         }
         self.wake_lane(self.doors[door].lane);
@@ -64,6 +65,13 @@ impl Scheduler {
     pub(in crate::schedule) fn let_go(&mut self) {
         while let Some(id) = self.idle.pop_first() {
             self.quit(id);
+        }
+    }
+
+    /// The run is told to stop: idle sessions leave.
+    pub(in crate::schedule) fn leave_all(&mut self) {
+        while let Some(&id) = self.idle.first() {
+            self.leave(id);
         }
     }
 

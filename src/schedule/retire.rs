@@ -1,0 +1,82 @@
+//! Operators that were quiet for a while are forgotten, so that a long list of small hosts costs no more than a short one.
+//!
+//! Decides: when nothing is lost by that. One that refused us, could not be reached, bore less than its data say or may yet
+//! show an anomaly is remembered to the end; unknown recipients keep counting against the caps. Can't know: whether another
+//! of its domains comes; then it is met anew, and counts once more among those that answered.
+
+use std::time::Duration;
+
+use super::census::Reception;
+use super::lane::Tally;
+use super::{DoorId, LaneId, OperatorId, Scheduler, Timer};
+
+/// As long as the windows of the rates.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// Places of what was forgotten.
+#[derive(Debug, Default)]
+pub(super) struct Free {
+    pub(super) operators: Vec<OperatorId>,
+    pub(super) lanes: Vec<LaneId>,
+    pub(super) doors: Vec<DoorId>,
+}
+
+/// Puts something into a free place, or behind the others.
+pub(super) fn place<T>(all: &mut Vec<T>, free: &mut Vec<usize>, new: T) -> usize {
+    if let Some(id) = free.pop() {
+        all[id] = new;
+        return id;
+    }
+    all.push(new);
+    all.len() - 1
+}
+
+impl Scheduler {
+    /// A lane may have become quiet: looks again in a while.
+    pub(super) fn may_retire(&mut self, lane: LaneId) {
+        let id = self.lanes[lane].operator;
+        if self.lanes[lane].is_quiet() && !std::mem::replace(&mut self.operators[id].is_retiring, true) {
+            self.timers.insert((self.now.elapsed + QUIET, Timer::Retire(id)));
+        }
+    }
+
+    /// Forgets an operator that was quiet for a while, unless there is something to remember.
+    pub(super) fn retire(&mut self, id: OperatorId) {
+        let operator = &mut self.operators[id];
+        operator.is_retiring = false;
+        let lanes = operator.lanes.clone();
+        let was_answered = Reception { tried: true, answered: true, ..Reception::default() };
+        if operator.reception != was_answered || !lanes.iter().all(|&lane| self.is_forgettable(lane)) {
+            return;
+        }
+        let now = self.now.elapsed;
+        self.operator_of.remove(&self.operators[id].key);
+        self.operators[id].lanes.clear();
+        for &id in &lanes {
+            let lane = &mut self.lanes[id];
+            let egress = lane.egress;
+            let unknown: Vec<_> = lane.take_unknown(now).map(|forgotten| (egress, forgotten)).collect();
+            let doors: Vec<DoorId> = std::mem::take(&mut lane.doors).into_values().collect();
+            lane.busy_doors.clear();
+            lane.tally = Tally::default();
+            if !unknown.is_empty() {
+                let key = self.operators[lane.operator].key.clone();
+                self.earlier.entry(key).or_default().extend(unknown);
+            }
+            for &door in &doors {
+                self.clear_queue(door);
+            }
+            self.free.doors.extend(doors);
+        }
+        self.free.lanes.extend(lanes);
+        self.free.operators.push(id);
+    }
+
+    /// Does nobody need this lane, and was nothing learnt there?
+    fn is_forgettable(&self, id: LaneId) -> bool {
+        let (lane, now) = (&self.lanes[id], self.now.elapsed);
+        let are_doors_new =
+            || lane.doors.values().all(|&door| self.doors[door].is_as_new(lane.provider.tls, now));
+        lane.is_quiet() && lane.is_as_new(self.limits.thresholds, now) && are_doors_new()
+    }
+}

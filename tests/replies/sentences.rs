@@ -1,0 +1,194 @@
+//! Sentences made of parts: whatever the word for a mailbox and for its absence, it is understood; and whoever else the
+//! same words are said of, no mailbox is called dead.
+
+use listproof::policy::replies::{Context, ReplyRules};
+use listproof::reason::{Cause, Verdict};
+use listproof::smtp::{Reply, Stage};
+
+const MAILBOXES: [&str; 20] = [
+    "user",
+    "mailbox",
+    "recipient",
+    "account",
+    "address",
+    "email address",
+    "e-mail account",
+    "alias",
+    "addressee",
+    "username",
+    "customer",
+    "subscriber",
+    "inbox",
+    "local user",
+    "destination mailbox",
+    "recipient's mailbox",
+    "userid",
+    "intended recipient",
+    "recepient",
+    "adress",
+];
+const ABSENT: [&str; 24] = [
+    "unknown",
+    "not found",
+    "does not exist",
+    "doesn't exist",
+    "doesnt exist",
+    "dosn't exist",
+    "does no exists",
+    "invalid",
+    "is not valid",
+    "is unkown",
+    "was not found",
+    "could not be found",
+    "no longer exists",
+    "is not known",
+    "unrecognized",
+    "is nonexistent",
+    "non-existent",
+    "not listed",
+    "does not appear to exist",
+    "is not here",
+    "does not live here",
+    "never existed",
+    "is not on this server",
+    "not registered",
+];
+const CLOSED: [&str; 12] = [
+    "disabled",
+    "is inactive",
+    "has been deactivated",
+    "suspended",
+    "closed",
+    "has expired",
+    "terminated",
+    "is no longer active",
+    "discontinued",
+    "has been deleted",
+    "is locked",
+    "switched off",
+];
+const FULL: [&str; 10] = [
+    "is full",
+    "over quota",
+    "quota exceeded",
+    "has exceeded its quota",
+    "has no space left",
+    "exceeded storage limit",
+    "out of space",
+    "has reached its maximum size",
+    "storage exceeded",
+    "over the allowed quota",
+];
+const OTHERS: [&str; 48] = [
+    "sender address",
+    "envelope sender",
+    "sender's mailbox",
+    "sender user",
+    "return path",
+    "return-path",
+    "envelope-from address",
+    "MAIL FROM address",
+    "From: address",
+    "header from address",
+    "Reply-To address",
+    "HELO name",
+    "EHLO hostname",
+    "client host",
+    "client hostname",
+    "your host name",
+    "your IP",
+    "your IP address",
+    "your mail server",
+    "your account",
+    "your mailbox",
+    "your email address",
+    "sender's domain",
+    "domain of sender address news@example.org",
+    "reverse DNS entry for your host",
+    "PTR record",
+    "message header",
+    "user database",
+    "mailbox store",
+    "recipient map",
+    "user table",
+    "LDAP server",
+    "sending account",
+    "sending user",
+    "authenticated user",
+    "SASL user",
+    "bounce address",
+    "originator address",
+    "author address",
+    "recipient domain",
+    "recipient's domain",
+    "destination host",
+    "backend server",
+    "IP address 192.0.2.1",
+    "DKIM key",
+    "certificate",
+    "login credentials",
+    "address verification service",
+];
+
+fn cause(reply: &str) -> Cause {
+    let at = Context { stage: Stage::Rcpt, provider: None };
+    ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &at).cause
+}
+
+/// All sentences of a subject and a predicate that do not mean one of these.
+fn misread(subjects: &[&str], predicates: &[&str], means: &[Cause]) -> Vec<String> {
+    let sentences = subjects.iter().flat_map(|subject| predicates.iter().map(move |said| (subject, said)));
+    let replies = sentences.map(|(subject, said)| format!("550 The {subject} {said}"));
+    let read = replies.map(|reply| (cause(&reply), reply));
+    read.filter(|(cause, _)| !means.contains(cause))
+        .map(|(cause, reply)| format!("{}: {reply}", cause.word()))
+        .collect()
+}
+
+#[test]
+fn whatever_the_words_for_a_mailbox_its_absence_is_understood() {
+    use Cause::{MailboxDisabled, MailboxFull, MailboxUnknown};
+    let none: Vec<String> = Vec::new();
+    assert_eq!(misread(&MAILBOXES, &ABSENT, &[MailboxUnknown]), none);
+    assert_eq!(misread(&MAILBOXES, &CLOSED, &[MailboxDisabled, MailboxUnknown]), none);
+    assert_eq!(misread(&MAILBOXES, &FULL, &[MailboxFull]), none);
+}
+
+#[test]
+fn an_absent_mailbox_is_understood_in_many_languages() {
+    let told = include_str!("absent.txt").lines().filter(|line| !line.starts_with('#'));
+    let misread: Vec<&str> = told.filter(|reply| cause(reply) != Cause::MailboxUnknown).collect();
+    assert_eq!(misread, Vec::<&str>::new());
+}
+
+#[test]
+fn what_is_said_of_somebody_else_kills_no_mailbox() {
+    let predicates = ABSENT.iter().chain(&CLOSED).chain(["unavailable", "is full", "is missing"].iter());
+    let told = predicates.flat_map(|said| OTHERS.iter().map(move |subject| (subject, said)));
+    let forms = |(subject, said): (&&str, &&str)| {
+        [
+            format!("550 The {subject} {said}"),
+            format!("550 {subject}: {said}"),
+            format!("554 5.7.1 Message refused because the {subject} {said}"),
+        ]
+    };
+    let is_dead = |reply: &String| {
+        matches!(cause(reply), Cause::MailboxUnknown | Cause::MailboxDisabled | Cause::MailboxMoved)
+    };
+    let killing: Vec<String> = told.flat_map(forms).filter(is_dead).collect();
+    assert_eq!(killing, Vec::<String>::new());
+}
+
+#[test]
+fn what_is_asked_supposed_or_linked_is_not_said() {
+    for reply in [
+        "550 5.7.1 Rejected. Contact the postmaster if the user does not exist",
+        "554 5.3.0 Cannot tell whether the mailbox exists",
+        "550 5.7.1 Refused, see https://help.example.com/no-such-user/user-unknown",
+        "550 5.7.1 This user is unknown to our whitelist",
+        "550 5.7.1 Your address cannot be found in the list of allowed senders",
+        "550 Verification failed for <news@example.org>: 550 5.1.1 no such user",
+    ] {
+        assert!(cause(reply).verdict() != Verdict::Undeliverable, "{reply}");
+    }
+}

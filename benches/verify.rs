@@ -1,4 +1,5 @@
-//! `listproof verify --offline` as a whole against the csv crate, alone and writing as many columns: wall and CPU time.
+//! `listproof verify --offline` as a whole against the csv crate, alone and writing as many columns: wall and CPU time. Also
+//! `check --offline` with the same addresses on its standard input, and with one.
 //!
 //! `cargo bench --bench verify [-- ROWS]`. Each is a process of its own, in turn, five times, on files in memory; what is
 //! printed are medians. CPU time is what the system counted for the children, in its ticks of 10 ms.
@@ -14,13 +15,15 @@ mod copy;
 mod cpu;
 
 use std::fmt::Write as _;
+use std::fs::File;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use copy::copy;
 
 const ROUNDS: usize = 5;
+const STARTS: usize = 101;
 
 fn main() {
     let arguments: Vec<String> =
@@ -37,21 +40,25 @@ fn compare(rows: u64) {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
-    let (list, out) = (path("contacts.csv"), path("out.csv"));
+    let (list, out, addresses) = (path("contacts.csv"), path("out.csv"), path("addresses.txt"));
     std::fs::write(&list, contacts(rows)).unwrap();
+    let column = csv::Reader::from_path(&list).unwrap().into_records().map(|row| row.unwrap()[3].to_owned());
+    std::fs::write(&addresses, column.collect::<Vec<_>>().join("\n")).unwrap();
     let this = std::env::current_exe().unwrap().display().to_string();
     let verify = [env!("CARGO_BIN_EXE_listproof"), "verify", "--offline", "-q", &list, "-o"];
     let (results, all) = (path("results.csv"), path("results"));
-    let programs: [(&str, Vec<&str>); 4] = [
+    let check = [env!("CARGO_BIN_EXE_listproof"), "check", "--offline"];
+    let programs: [(&str, Vec<&str>); 5] = [
         ("csv crate, copy", vec![&this, "copy", &list, &out]),
         ("csv crate, copy with 18 more columns", vec![&this, "copy_wide", &list, &out]),
         ("verify --offline, results alone", [&verify[..], &[&results]].concat()),
         ("verify --offline, all files", [&verify[..], &[&all]].concat()),
+        ("check --offline --json, from stdin", [&check[..], &["--json"]].concat()),
     ];
     let mut times = vec![Vec::new(); programs.len()];
     for _ in 0..ROUNDS {
         for ((_, program), times) in programs.iter().zip(&mut times) {
-            times.push(time(program));
+            times.push(time(program, Path::new(&addresses)));
         }
     }
     println!("{rows} rows, 5 columns, medians of {ROUNDS}      rows/s  wall s   CPU s");
@@ -65,12 +72,18 @@ fn compare(rows: u64) {
         let speed = rows as f64 / wall;
         println!("{name:<42} {speed:>12.0} {wall:>7.3} {cpu:>7.3}");
     }
+    let one = [&check[..], &["a@example.com"]].concat();
+    let mut starts: Vec<f64> = (0..STARTS).map(|_| time(&one, Path::new(&addresses)).0).collect();
+    starts.sort_by(f64::total_cmp);
+    println!("check --offline a@example.com, median of {STARTS}: {:.1} ms", starts[STARTS / 2] * 1_000.0);
 }
 
-/// Wall and CPU seconds of a process.
-fn time(program: &[&str]) -> (f64, f64) {
+/// Wall and CPU seconds of a process that may read these addresses.
+fn time(program: &[&str], addresses: &Path) -> (f64, f64) {
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]).stdin(File::open(addresses).unwrap()).stdout(Stdio::null());
     let (started, cpu) = (Instant::now(), cpu::of_ended_children_s());
-    let status = Command::new(program[0]).args(&program[1..]).status().unwrap();
+    let status = command.status().unwrap();
     assert!(status.success(), "{program:?}");
     (started.elapsed().as_secs_f64(), cpu::of_ended_children_s() - cpu)
 }

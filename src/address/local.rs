@@ -7,7 +7,7 @@ use super::domain::stranger;
 use super::fault::{FaultKind, SyntaxFault};
 
 /// Octets of a local part (RFC 5321 4.5.3.1.1), as it is typed.
-const MAX_BYTES: usize = 64;
+pub(super) const MAX_BYTES: usize = 64;
 
 /// Reads the local part of an address and the place of the @ behind it.
 pub(super) fn parse(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {

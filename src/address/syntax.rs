@@ -110,6 +110,27 @@ fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
     Err(SyntaxFault { kind, at })
 }
 
+/// The two parts of an address whose local part has nothing but letters, digits, `.`, `_`, `-`, `+` in it and does not
+/// begin with one of the last two, as in almost all addresses. Whether the right part is a domain is for the caller to
+/// know; where it is one in its canonical form, [`Address::parse`] reads the same.
+pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
+    let bytes = text.as_bytes();
+    let mut before = b'.';
+    for (at, &b) in bytes.iter().enumerate() {
+        match b {
+            b'a'..=b'z' | b'0'..=b'9' | b'A'..=b'Z' | b'_' => {}
+            b'.' if before != b'.' => {}
+            b'-' | b'+' if at > 0 => {}
+            b'@' if before != b'.' && at <= local::MAX_BYTES && bytes.len() <= ADDRESS_MAX_BYTES => {
+                return Some((&text[..at], &text[at + 1..]));
+            }
+            _ => return None,
+        }
+        before = b;
+    }
+    None
+}
+
 /// The address as it is sent between `<` and `>`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,10 +6,11 @@
 
 use super::batch::Stretch;
 use super::cell;
-use super::columns::{Heading, Told};
 use super::duplicates::Key;
-use super::layout::{Layout, Ours};
+use super::layout::Layout;
+use super::ours::Ours;
 use super::read::{Extent, Rejected, Row};
+use super::value::Told;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::{Confidence, Record};
 
@@ -17,9 +18,9 @@ use crate::verdict::{Confidence, Record};
 #[derive(Clone, Debug)]
 pub struct Composer {
     pub(super) layout: Layout,
-    pub(super) columns: Vec<Heading>,
-    /// With `smtp_text`, the server's words, where `columns` are without.
-    pub(super) undeliverable_columns: Option<Vec<Heading>>,
+    pub(super) ours: Ours,
+    /// With `smtp_text`, the server's words, where `ours` are without.
+    pub(super) undeliverable: Option<Ours>,
     /// Rows also go to the lists by verdict.
     pub(super) splits: bool,
 }
@@ -32,7 +33,6 @@ pub struct Composed {
     pub(super) told: Vec<u8>,
     /// What goes to the lists by verdict and looks different there.
     pub(super) apart: Vec<u8>,
-    scratch: String,
 }
 
 #[derive(Debug)]
@@ -72,9 +72,35 @@ impl Composer {
     /// `repaired` is the address as it was cleaned or put right, when that was done; `key` stands for the address among
     /// the others of the list.
     pub fn row(
-        &self,
+        &mut self,
         row: &Row<'_>,
         record: &Record,
+        repaired: Option<&str>,
+        key: Option<Key>,
+        out: &mut Composed,
+    ) {
+        let told = Told { record, plain: None, original: repaired.map(|_| row.address()) };
+        self.compose(row, told, repaired, key, out);
+    }
+
+    /// Composes one row of which the same is told as of others: all of `record`, but its address is this one. Its local
+    /// part has no other characters than letters, digits and `.`, `_`, `-`, `+`, and begins with none of the last two.
+    pub fn row_alike(
+        &mut self,
+        row: &Row<'_>,
+        record: &Record,
+        address: (&str, &str),
+        key: Option<Key>,
+        out: &mut Composed,
+    ) {
+        let told = Told { record, plain: Some(address), original: None };
+        self.compose(row, told, None, key, out);
+    }
+
+    fn compose(
+        &mut self,
+        row: &Row<'_>,
+        told: Told<'_>,
         repaired: Option<&str>,
         key: Option<Key>,
         out: &mut Composed,
@@ -82,11 +108,11 @@ impl Composer {
         if let Some(rejected) = self.layout.clash(row) {
             return out.reject(rejected);
         }
-        let told = Told { record, original: repaired.map(|_| row.address()) };
-        let Composed { lines, told: line, apart, scratch } = out;
+        let record = told.record;
+        let Composed { lines, told: line, apart } = out;
         let reason = record.judgement.reason;
         let (start, apart_start) = (line.len(), apart.len());
-        let gap = self.layout.told_row(row, Ours { columns: &self.columns, told, scratch }, line);
+        let gap = self.layout.told_row(row, &mut self.ours, told, line);
         if self.splits {
             match reason.verdict() {
                 Verdict::Risky => {}
@@ -97,8 +123,8 @@ impl Composer {
                 }
                 Verdict::Unknown => self.layout.own_row(row, None, apart),
                 Verdict::Undeliverable => {
-                    if let Some(columns) = &self.undeliverable_columns {
-                        self.layout.told_row(row, Ours { columns, told, scratch }, apart);
+                    if let Some(ours) = &mut self.undeliverable {
+                        self.layout.told_row(row, ours, told, apart);
                     }
                 }
             }

@@ -37,9 +37,9 @@ impl Encoding {
     /// The encoding of a list that starts with `sample`, and how many of its bytes are a byte order mark.
     pub(super) fn detect(sample: &[u8]) -> (Encoding, usize) {
         match sample {
-            [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, 3),
-            [0xff, 0xfe, ..] => return (Encoding::Utf16Le, 2),
-            [0xfe, 0xff, ..] => return (Encoding::Utf16Be, 2),
+            [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, marks_bytes(sample, &[0xef, 0xbb, 0xbf])),
+            [0xff, 0xfe, ..] => return (Encoding::Utf16Le, marks_bytes(sample, &[0xff, 0xfe])),
+            [0xfe, 0xff, ..] => return (Encoding::Utf16Be, marks_bytes(sample, &[0xfe, 0xff])),
             _ => {}
         }
         let pairs = sample.len() / 2;
@@ -64,6 +64,11 @@ impl Encoding {
         // Windows-1252 text makes a valid UTF-8 sequence only by rare accident (`Ã¤`).
         if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
     }
+}
+
+/// How long the mark is; who marks a file that has a mark leaves two.
+fn marks_bytes(sample: &[u8], mark: &[u8]) -> usize {
+    sample.chunks_exact(mark.len()).take_while(|piece| *piece == mark).count() * mark.len()
 }
 
 /// Turns a stream of bytes into a stream of UTF-8.
@@ -285,11 +290,13 @@ mod tests {
 
     #[test]
     fn the_encoding_is_told_from_the_first_bytes() {
-        let table: [(&[u8], Encoding, usize); 8] = [
+        let table: [(&[u8], Encoding, usize); 10] = [
             (b"", Encoding::Utf8, 0),
             (b"email\n", Encoding::Utf8, 0),
             (b"\xef\xbb\xbfemail", Encoding::Utf8, 3),
+            (b"\xef\xbb\xbf\xef\xbb\xbfemail", Encoding::Utf8, 6),
             (b"\xff\xfee\0", Encoding::Utf16Le, 2),
+            (b"\xff\xfe\xff\xfee\0", Encoding::Utf16Le, 4),
             (b"e\0m\0a\0i\0l\0", Encoding::Utf16Le, 0),
             (b"\0e\0m\0a\0i\0l", Encoding::Utf16Be, 0),
             (b"M\xfcller", Encoding::Windows1252, 0),

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
-use super::columns::{Column, Content, Heading};
+use super::columns::{self, Column, Content, Heading};
 use crate::reason::Reason;
 
 /// A service's names for what we tell.
@@ -99,6 +99,12 @@ impl Dialect {
             })
         })
     }
+}
+
+/// True for columns of which some are what we tell, in our words or another service's: a list with such a header is one
+/// of our results.
+pub(super) fn is_told(columns: &[String]) -> bool {
+    columns::earlier(columns).is_some() || Dialect::is_spoken(columns)
 }
 
 #[cfg(test)]

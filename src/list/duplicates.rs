@@ -41,7 +41,9 @@ impl Keys {
 /// So many keys are remembered: as many as fit into the table that a million need.
 pub const MOST_REMEMBERED: usize = MOST_PLACES / 4 * 3;
 const MOST_PLACES: usize = 1 << 21;
-const FIRST_PLACES: usize = 1 << 10;
+const FIRST_PLACES: usize = 1 << 9;
+/// The table grows so many times at once: to move what it holds costs more than to have room.
+const GROWTH: usize = 1 << 6;
 
 /// Remembers the first record of each key, in a table of its own that is asked about many keys at a time: then the
 /// processor waits for memory once, not for each of them.
@@ -114,7 +116,7 @@ impl Firsts {
     }
 
     fn grow(&mut self) {
-        let bigger = vec![Place::default(); self.places.len() * 2];
+        let bigger = vec![Place::default(); (self.places.len() * GROWTH).min(MOST_PLACES)];
         for place in std::mem::replace(&mut self.places, bigger) {
             if place.record != 0 {
                 let at = self.find(place.print);

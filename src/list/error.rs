@@ -156,7 +156,7 @@ pub enum Class {
 }
 
 impl Class {
-    /// The exit code (VERDICTS: "Exit codes").
+    /// The exit code (the README lists them).
     pub fn exit_code(self) -> u8 {
         match self {
             Class::Usage => 2,

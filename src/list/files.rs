@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
-use super::columns;
-use super::dialect::Dialect;
+use super::dialect;
 use super::error::ListError;
 use super::form::Form;
 
@@ -126,20 +125,15 @@ pub(super) fn is_results(path: &Path) -> bool {
     let line = String::from_utf8_lossy(&line);
     if let Ok(fields) = super::json::fields(line.trim_end()) {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
-        return is_told(&names);
+        return dialect::is_told(&names);
     }
     [b',', b';', b'\t', b'|'].into_iter().any(|delimiter| {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_bytes());
         let header = reader.records().next().and_then(Result::ok);
         let names: Vec<String> = header.iter().flatten().map(str::to_owned).collect();
-        is_told(&names)
+        dialect::is_told(&names)
     })
-}
-
-/// True for columns of which some are what we tell, in our words or another service's.
-fn is_told(names: &[String]) -> bool {
-    columns::earlier(names).is_some() || Dialect::is_spoken(names)
 }
 
 /// Takes away what an earlier run left and this one does not write; the summary first, because it says "done".

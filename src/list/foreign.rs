@@ -17,7 +17,9 @@ pub(super) fn refuse_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
         [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),
         [b'{', b'\\', b'r', b't', b'f', ..] => ("an RTF document", AS_CSV),
-        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => ("packed twice", UNPACK),
+        [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => {
+            ("packed twice", UNPACK)
+        }
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, ..] => ("packed by bzip2", UNPACK),
         [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => ("packed by xz", UNPACK),
         [b'7', b'z', 0xbc, 0xaf, ..] => ("a 7z archive", UNPACK),

@@ -3,7 +3,7 @@
 //! Decides: all of that, from the list's beginning and what the user says. Must not: hand out rows. Fails: where no
 //! list can be seen in the bytes, with what was seen instead. Can't know: what comes after the beginning.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use super::decode::{Decode, Encoding};
 use super::error::{ListError, read_error};
 use super::foreign;
 use super::read::ReadOptions;
-use super::record::{Marks, Wanted};
+use super::record::{self, Wanted};
 use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, Unread};
 use super::shape::{self, Kind};
 use super::source::{self, Bytes, Compression};
@@ -35,8 +35,8 @@ pub struct Form {
     pub compression: Compression,
     /// How its text was encoded; what is written is UTF-8.
     pub encoding: Encoding,
-    /// A byte order mark stood in front; none is written.
-    pub bom: bool,
+    /// So many bytes of byte order marks stand in front; none is written.
+    pub(super) mark_bytes: usize,
     /// How it is written.
     pub kind: Kind,
     /// The line end that it uses first.
@@ -57,7 +57,8 @@ pub struct Form {
     pub(super) header_cells: usize,
     /// Where our own earlier columns lie in `header`.
     pub(super) header_own: Range<usize>,
-    marks: Marks,
+    /// Between cells; `None` where a line is one cell.
+    delimiter: Option<u8>,
     /// Rows before the first data row: a `sep=` line, those above the header, the header.
     pub(super) skipped_records: usize,
     /// Those of them that stand above the header.
@@ -77,7 +78,7 @@ impl Form {
 
     /// The byte between our cells.
     pub(super) fn delimiter(&self) -> u8 {
-        self.marks.delimiter.unwrap_or(b',')
+        self.delimiter.unwrap_or(b',')
     }
 
     /// What was found out, in one line for people.
@@ -123,9 +124,9 @@ impl Form {
             path: bytes.path.clone(),
             compression: bytes.compression,
             encoding,
-            bom: mark_bytes > 0,
+            mark_bytes,
             kind: shape.kind,
-            line_end: line_end(&text, shape.marks),
+            line_end: line_end(&text),
             has_header: shape.sample.has_header,
             address: 0,
             found: String::new(),
@@ -133,7 +134,7 @@ impl Form {
             header: Vec::new(),
             header_cells: 0,
             header_own: 0..0,
-            marks: shape.marks,
+            delimiter: shape.delimiter,
             skipped_records,
             above_header,
             columns: Vec::new(),
@@ -163,19 +164,20 @@ impl Form {
         form.found = found.sentence;
         form.columns = shape.sample.names;
         form.read_header(bytes)?;
+        // The results begin with it, and must not look like another format then.
+        foreign::refuse_bytes(name, &form.header)?;
+        foreign::refuse_text(name, &String::from_utf8_lossy(&form.header))?;
         Ok(form)
     }
 
     pub(super) fn scanner(&self, bytes: &Bytes) -> Result<Scanner<Text>, ListError> {
         let name = &self.name;
         let mut stream = bytes.read().map_err(read_error(name))?;
-        if self.bom {
-            let mark_bytes = if self.encoding == Encoding::Utf8 { 3 } else { 2 };
-            source::read_full(&mut stream, &mut [0; 3][..mark_bytes]).map_err(read_error(name))?;
-        }
+        let mut marks = (&mut stream).take(self.mark_bytes as u64);
+        io::copy(&mut marks, &mut io::sink()).map_err(read_error(name))?;
         let wanted =
             Wanted { width: self.columns.len().max(1), address: self.address, own: self.own.clone() };
-        Ok(Scanner::new(Decode::new(stream, self.encoding), self.marks, wanted))
+        Ok(Scanner::new(Decode::new(stream, self.encoding), self.delimiter, wanted))
     }
 
     /// Takes the header as it is written; returns its line, or the first row's.
@@ -217,10 +219,11 @@ impl Form {
     }
 }
 
-fn line_end(text: &str, marks: Marks) -> &'static str {
-    match (marks.line_end, text.find('\n')) {
-        (b'\r', _) => "\r",
-        (_, Some(at)) if text[..at].ends_with('\r') => "\r\n",
+fn line_end(text: &str) -> &'static str {
+    let line_end = record::line_end(text.as_bytes()).map_or("", |at| &text[at..]);
+    match line_end.trim_start_matches('\r').as_bytes() {
+        [b'\n', ..] if line_end.starts_with('\r') => "\r\n",
+        _ if line_end.starts_with('\r') => "\r",
         _ => "\n",
     }
 }

@@ -4,24 +4,18 @@
 //! earlier run of ours wrote is replaced in place; where the user's own row is wanted, it is taken out.
 
 use std::borrow::Cow;
-use std::io::Write as _;
 use std::ops::Range;
 
 use super::cell;
-use super::columns::{Column, Heading, Prefix, Told, Value};
+use super::columns::{Column, Heading};
 use super::error::ListError;
 use super::form::Form;
 use super::json;
+use super::ours::Ours;
+use super::prefix::Prefix;
 use super::read::{Cause, Extent, Rejected, Row};
 use super::shape::Kind;
-
-/// What we add to a row.
-pub(super) struct Ours<'a> {
-    pub(super) columns: &'a [Heading],
-    pub(super) told: Told<'a>,
-    /// Overwritten; given so that not every row has to allocate one.
-    pub(super) scratch: &'a mut String,
-}
+use super::value::Told;
 
 /// How rows of one list are written.
 #[derive(Clone, Debug)]
@@ -126,15 +120,21 @@ impl Layout {
     }
 
     /// The user's row with ours. Returns the place of [`Column::DuplicateOf`], behind ours where it is not among them.
-    pub(super) fn told_row(&self, row: &Row<'_>, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
-        self.row(row, None, Some(ours), out)
+    pub(super) fn told_row(
+        &self,
+        row: &Row<'_>,
+        ours: &mut Ours,
+        told: Told<'_>,
+        out: &mut Vec<u8>,
+    ) -> Range<usize> {
+        self.row(row, None, Some((ours, told)), out)
     }
 
     fn row(
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<Ours<'_>>,
+        ours: Option<(&mut Ours, Told<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         // A row made of a part of a cell always holds that part alone.
@@ -145,7 +145,7 @@ impl Layout {
                 let start = out.len();
                 let own = self.cells(row, address, out);
                 self.put_ours(out, start, own, ours.is_some(), |out| match ours {
-                    Some(ours) => self.values(ours, out),
+                    Some((ours, told)) => ours.write(told, self.delimiter, out),
                     None => out.len()..out.len(),
                 })
             }
@@ -221,40 +221,11 @@ impl Layout {
         written
     }
 
-    fn values(&self, ours: Ours<'_>, out: &mut Vec<u8>) -> Range<usize> {
-        let Ours { columns, told, scratch } = ours;
-        let mut gap = None;
-        for (n, column) in columns.iter().enumerate() {
-            if n > 0 {
-                out.push(self.delimiter);
-            }
-            match column.value(told, scratch) {
-                Value::None => {}
-                Value::Word(word) | Value::Name(word) => out.extend_from_slice(word.as_bytes()),
-                Value::Plain(local, domain) => {
-                    out.extend_from_slice(local.as_bytes());
-                    out.push(b'@');
-                    out.extend_from_slice(domain.as_bytes());
-                }
-                Value::Text(text) => cell::write(out, text, self.delimiter),
-                Value::Scratch => cell::write(out, scratch, self.delimiter),
-                Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-                Value::Number(number) => {
-                    let _ = write!(out, "{number}");
-                }
-            }
-            if column.is(Column::DuplicateOf) {
-                gap = Some(out.len()..out.len());
-            }
-        }
-        gap.unwrap_or(out.len()..out.len())
-    }
-
     fn object(
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<Ours<'_>>,
+        ours: Option<(&mut Ours, Told<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         let mut gap = None;
@@ -281,8 +252,9 @@ impl Layout {
                 }
             }
         }
-        if let Some(Ours { columns, told, scratch }) = ours {
-            for column in columns {
+        if let Some((ours, told)) = ours {
+            let Ours { columns, scratch, .. } = ours;
+            for column in columns.iter() {
                 if filled {
                     out.push(b',');
                 }

@@ -1,8 +1,8 @@
 //! Lists: what comes in, and what goes out.
 //!
-//! [`source`] gives a list's bytes (those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`shape`] and [`column`] find out what the list
+//! [`source`] gives a list's bytes (unpacked by [`gzip`], those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`shape`] and [`column`] find out what the list
 //! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
-//! what we add ([`dialect`] how others call it), [`layout`] where it goes in a row, [`compose`] makes the written rows, [`mod@write`] puts them into their files, [`files`] how those come into their
+//! what we add ([`dialect`] how others call it, [`prefix`] what stands in front of a name that is taken), [`value`] what stands in it, [`ours`] how that is written, [`layout`] where it goes in a row, [`compose`] makes the written rows, [`mod@write`] puts them into their files (those beside the results are [`splits`]), [`files`] how those come into their
 //! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
@@ -19,14 +19,19 @@ mod error;
 mod files;
 mod foreign;
 mod form;
+mod gzip;
 mod json;
 mod layout;
 mod object;
+mod ours;
+mod prefix;
 pub mod read;
 mod record;
 mod scan;
 mod shape;
 mod source;
+mod splits;
+mod value;
 mod workbook;
 pub mod write;
 

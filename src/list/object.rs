@@ -1,7 +1,8 @@
 //! One record as one JSON object, with the names of the full columns and `repairs`: what `check --json` prints.
 
-use super::columns::{Column, Told};
+use super::columns::Column;
 use super::json;
+use super::value::Told;
 use crate::verdict::Record;
 
 /// Writes the object and a line end. `email` is the text as it was given; what was not determined is `null`.
@@ -13,7 +14,7 @@ pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(column.name().as_bytes());
         out.extend_from_slice(b"\":");
-        let told = Told { record, original: None };
+        let told = Told { record, plain: None, original: None };
         let value = column.value(told, &mut scratch);
         value.write_json(&scratch, out);
     }

@@ -8,25 +8,34 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
-const QUOTE: u8 = b'"';
+pub(super) const QUOTE: u8 = b'"';
 
-/// How lines and cells are told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Marks {
-    /// Between cells; `None` where a line is one cell and quotes are letters.
-    pub(super) delimiter: Option<u8>,
-    /// The last byte of a line end: `\n` (a `\r` in front of it belongs to the line end), or `\r` alone.
-    pub(super) line_end: u8,
+/// Where the next line end begins: `\n`, `\r\n`, or `\r` alone, also side by side in one list.
+pub(super) fn line_end(bytes: &[u8]) -> Option<usize> {
+    memchr2(b'\n', b'\r', bytes)
 }
 
-impl Marks {
-    /// Where a record ends whose line end has its last byte at `line_end`.
-    pub(super) fn record_end(self, bytes: &[u8], start: usize, line_end: usize) -> usize {
-        let carriage = self.line_end == b'\n' && line_end > start && bytes[line_end - 1] == b'\r';
-        line_end - usize::from(carriage)
+/// The offset behind the line end that begins at `at`; `None` when that depends on bytes that are still to come.
+pub(super) fn behind_line_end(bytes: &[u8], at: usize, may_grow: bool) -> Option<usize> {
+    match &bytes[at..] {
+        [b'\r', b'\n', ..] => Some(at + 2),
+        // A program that makes `\r\n` of `\n` was let loose on a list that had it.
+        [b'\r', b'\r', b'\n', ..] => Some(at + 3),
+        [b'\r'] | [b'\r', b'\r'] if may_grow => None,
+        _ => Some(at + 1),
     }
+}
+
+/// How many line ends there are.
+pub(super) fn count_line_ends(bytes: &[u8]) -> u64 {
+    let (mut at, mut count) = (0, 0);
+    while let Some(n) = line_end(&bytes[at..]) {
+        at = behind_line_end(bytes, at + n, false).unwrap_or(bytes.len());
+        count += 1;
+    }
+    count
 }
 
 /// Which cells of a record are looked for.
@@ -84,13 +93,10 @@ pub(super) struct Reach {
 }
 
 /// The offset after the quote that closes the cell which opens at `open`.
-fn closing_quote(bytes: &[u8], open: usize, line_end: u8, reach: Reach) -> Result<usize, Walk> {
+fn closing_quote(bytes: &[u8], open: usize, reach: Reach) -> Result<usize, Walk> {
     let believed = open >= reach.believed_from;
-    let limit = if believed {
-        bytes.len()
-    } else {
-        memchr(line_end, &bytes[open..]).map_or(bytes.len(), |n| open + n)
-    };
+    let limit =
+        if believed { bytes.len() } else { line_end(&bytes[open..]).map_or(bytes.len(), |n| open + n) };
     let mut at = open + 1;
     loop {
         let Some(n) = memchr(QUOTE, &bytes[at..limit]) else {
@@ -117,7 +123,7 @@ impl Span {
         self.record = record;
     }
 
-    /// Takes a line without any quote; false when it has one, and [`Span::quoted`] has to walk it.
+    /// Takes a line without any quote.
     pub(super) fn plain(
         &mut self,
         bytes: &[u8],
@@ -125,11 +131,8 @@ impl Span {
         next: usize,
         delimiter: u8,
         wanted: &Wanted,
-    ) -> bool {
+    ) {
         let line = &bytes[record.clone()];
-        if memchr(QUOTE, line).is_some() {
-            return false;
-        }
         let Range { start, end } = record;
         self.single(record, next);
         self.address = end..end;
@@ -141,12 +144,12 @@ impl Span {
                 self.note(wanted, cell_start..at);
                 cell_start = at + 1;
             }
-            return true;
+            return;
         }
         // The usual case: run to the address, count the rest.
         for _ in 0..wanted.address {
             let Some(at) = delimiters.next() else {
-                return true;
+                return;
             };
             self.cells += 1;
             cell_start = at + 1;
@@ -160,52 +163,46 @@ impl Span {
             let surplus = memchr_iter(delimiter, line).nth(wanted.width - 1);
             self.width_end = surplus.map_or(end, |at| start + at);
         }
-        true
     }
 
     /// Walks a record from cell to cell.
-    pub(super) fn quoted(
-        &mut self,
-        bytes: &[u8],
-        marks: Marks,
-        delimiter: u8,
-        wanted: &Wanted,
-        reach: Reach,
-    ) -> Walk {
+    pub(super) fn quoted(&mut self, bytes: &[u8], delimiter: u8, wanted: &Wanted, reach: Reach) -> Walk {
         self.cells = 0;
         let mut cell_start = reach.start;
         loop {
             let mut at = cell_start;
             if bytes.get(at) == Some(&QUOTE) {
-                match closing_quote(bytes, at, marks.line_end, reach) {
+                match closing_quote(bytes, at, reach) {
                     Ok(after) => at = after,
                     Err(walk) => return walk,
                 }
-                if memchr(marks.line_end, &bytes[cell_start..at]).is_some() {
-                    let closed = match &bytes[at..] {
-                        [] | [b'\r'] if reach.may_grow => return Walk::More,
-                        [] | [b'\r'] | [b'\r', b'\n', ..] => true,
-                        [next, ..] => *next == delimiter || *next == marks.line_end,
+                if line_end(&bytes[cell_start..at]).is_some() {
+                    let closed = match bytes.get(at) {
+                        None if reach.may_grow => return Walk::More,
+                        None => true,
+                        Some(&next) => next == delimiter || matches!(next, b'\n' | b'\r'),
                     };
                     if !closed {
                         return Walk::Unclosed(at - 1);
                     }
                 }
             }
-            let (end, next) = match memchr2(delimiter, marks.line_end, &bytes[at..]) {
-                Some(n) => (at + n, at + n + 1),
+            let (end, next) = match memchr3(delimiter, b'\n', b'\r', &bytes[at..]).map(|n| at + n) {
+                Some(end) if bytes[end] == delimiter => {
+                    self.note(wanted, cell_start..end);
+                    cell_start = end + 1;
+                    continue;
+                }
+                Some(end) => match behind_line_end(bytes, end, reach.may_grow) {
+                    Some(next) => (end, next),
+                    None => return Walk::More,
+                },
                 None if reach.may_grow => return Walk::More,
                 None if !reach.ended => return Walk::Unclosed(bytes.len()),
                 None => (bytes.len(), bytes.len()),
             };
-            if end < next && bytes[end] == delimiter {
-                self.note(wanted, cell_start..end);
-                cell_start = next;
-                continue;
-            }
-            let record_end = if end < next { marks.record_end(bytes, at, end) } else { end };
-            self.note(wanted, cell_start..record_end);
-            self.record = reach.start..record_end;
+            self.note(wanted, cell_start..end);
+            self.record = reach.start..end;
             self.whole = reach.start..next;
             self.fill_up(wanted);
             return Walk::Done;

@@ -10,9 +10,9 @@
 use std::io::{self, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr3;
 
-use super::record::{Marks, Reach, Span, Walk, Wanted};
+use super::record::{QUOTE, Reach, Span, Walk, Wanted, behind_line_end, count_line_ends, line_end};
 use super::source::read_full;
 
 /// Longest record that is read, in bytes.
@@ -44,7 +44,8 @@ pub(super) enum Scanned {
 /// Reads records out of a stream.
 pub(super) struct Scanner<R> {
     source: R,
-    marks: Marks,
+    /// Between cells; `None` where a line is one cell and quotes are letters.
+    delimiter: Option<u8>,
     wanted: Wanted,
     /// Kept here because it is large, and a list has many.
     span: Span,
@@ -64,10 +65,10 @@ pub(super) struct Scanner<R> {
 }
 
 impl<R: Read> Scanner<R> {
-    pub(super) fn new(source: R, marks: Marks, wanted: Wanted) -> Scanner<R> {
+    pub(super) fn new(source: R, delimiter: Option<u8>, wanted: Wanted) -> Scanner<R> {
         Scanner {
             source,
-            marks,
+            delimiter,
             wanted,
             span: Span::default(),
             buffer: vec![0; BUFFER_BYTES],
@@ -105,46 +106,55 @@ impl<R: Read> Scanner<R> {
         if self.skipping {
             self.skip_line()?;
         }
-        // Bytes after `start` that are known to hold no line end.
-        let mut searched = 0;
+        // Bytes after `start` that are known to hold no line end, and whether they hold a quote.
+        let (mut searched, mut quoted) = (0, false);
         loop {
             let unread = &self.buffer[self.start..self.end];
-            let (line_end, next) = match memchr(self.marks.line_end, &unread[searched..]) {
-                Some(at) => (searched + at, searched + at + 1),
+            let found = if quoted || self.delimiter.is_none() {
+                line_end(&unread[searched..])
+            } else {
+                memchr3(b'\n', b'\r', QUOTE, &unread[searched..])
+            };
+            let found = found.map(|at| searched + at);
+            if let Some(at) = found.filter(|&at| unread[at] == QUOTE) {
+                (searched, quoted) = (at, true);
+                continue;
+            }
+            let ends = found.and_then(|at| Some((at, behind_line_end(unread, at, !self.ended)?)));
+            let (end, next) = match ends {
+                Some(ends) => ends,
                 None if !self.ended && unread.len() <= MAX_RECORD_BYTES => {
-                    searched = unread.len();
+                    searched = found.unwrap_or(unread.len());
                     self.fill()?;
                     continue;
                 }
                 None if unread.is_empty() => return Ok(None),
                 None => (unread.len(), unread.len()),
             };
-            if line_end > MAX_RECORD_BYTES {
+            if end > MAX_RECORD_BYTES {
                 return Ok(Some(self.too_long()));
             }
-            let (start, end, next) = (self.start, self.start + line_end, self.start + next);
-            let end = if end < next { self.marks.record_end(&self.buffer, start, end) } else { end };
-            if end > start {
-                return self.record(end, next).map(Some);
+            if end > 0 {
+                return self.record(self.start + end, self.start + next, quoted).map(Some);
             }
-            self.start = next;
+            self.start += next;
             self.line += 1;
             searched = 0;
         }
     }
 
-    /// The record whose first line ends at `end`, with its line end at `next`.
-    fn record(&mut self, end: usize, next: usize) -> io::Result<Scanned> {
+    /// The record whose first line ends at `end`, the next one at `next`, and is `quoted` where it holds a quote.
+    fn record(&mut self, end: usize, next: usize, quoted: bool) -> io::Result<Scanned> {
         let line = self.start..end;
-        let Some(delimiter) = self.marks.delimiter else {
+        let Some(delimiter) = self.delimiter else {
             self.span.single(line, next);
             return Ok(self.take(1));
         };
-        if self.span.plain(&self.buffer, line, next, delimiter, &self.wanted) {
-            Ok(self.take(1))
-        } else {
-            self.quoted_record(delimiter, next - self.start)
+        if quoted {
+            return self.quoted_record(delimiter, next - self.start);
         }
+        self.span.plain(&self.buffer, line, next, delimiter, &self.wanted);
+        Ok(self.take(1))
     }
 
     fn quoted_record(&mut self, delimiter: u8, first_line_bytes: usize) -> io::Result<Scanned> {
@@ -157,13 +167,13 @@ impl<R: Read> Scanner<R> {
                     .unwrap_or(usize::MAX),
             };
             let bytes = &self.buffer[..self.end];
-            match self.span.quoted(bytes, self.marks, delimiter, &self.wanted, reach) {
+            match self.span.quoted(bytes, delimiter, &self.wanted, reach) {
                 Walk::Done => {
                     let inner = &bytes[self.span.record.clone()];
                     let lines = if self.span.whole.len() == first_line_bytes {
                         1
                     } else {
-                        memchr_iter(self.marks.line_end, inner).count() as u64 + 1
+                        count_line_ends(inner) + 1
                     };
                     return Ok(self.take(lines));
                 }
@@ -203,7 +213,7 @@ impl<R: Read> Scanner<R> {
     fn skip_line(&mut self) -> io::Result<()> {
         self.skipping = false;
         loop {
-            if let Some(at) = memchr(self.marks.line_end, &self.buffer[self.start..self.end]) {
+            if let Some(at) = line_end(&self.buffer[self.start..self.end]) {
                 self.start += at + 1;
                 self.line += 1;
                 return Ok(());
@@ -239,15 +249,15 @@ mod tests {
     use crate::list::cell::unquote;
     use proptest::prelude::*;
 
-    const COMMA: Marks = Marks { delimiter: Some(b','), line_end: b'\n' };
+    const COMMA: Option<u8> = Some(b',');
 
     fn wanting(address: usize, own: Option<Range<usize>>) -> Wanted {
         Wanted { width: 3, address, own }
     }
 
     /// What was found, as text: `line: record | address cell`, or `line: ! unread line`.
-    fn found(text: &str, marks: Marks) -> Vec<String> {
-        let mut scanner = Scanner::new(text.as_bytes(), marks, wanting(1, None));
+    fn found(text: &str, delimiter: Option<u8>) -> Vec<String> {
+        let mut scanner = Scanner::new(text.as_bytes(), delimiter, wanting(1, None));
         let mut found = Vec::new();
         while let Some(scanned) = scanner.next().unwrap() {
             let part = |range: Range<usize>| String::from_utf8_lossy(&scanner.bytes()[range]).into_owned();
@@ -264,14 +274,13 @@ mod tests {
 
     #[test]
     fn lines_end_in_any_way_and_empty_ones_are_no_records() {
-        let old_mac = Marks { line_end: b'\r', ..COMMA };
-        let lines = Marks { delimiter: None, ..COMMA };
         assert_eq!(found("a,b\r\n\r\n\nc\n,d", COMMA), ["1: a,b | b", "4: c | ", "5: ,d | d"]);
         assert_eq!(
-            found("a,b\r\rc,\"d\re\"\rf", old_mac),
+            found("a,b\r\rc,\"d\re\"\rf\n", COMMA),
             ["1: a,b | b", "3: c,\"d\re\" | \"d\re\"", "5: f | "]
         );
-        assert_eq!(found("a,\"b\n\"c", lines), ["1: a,\"b | a,\"b", "2: \"c | \"c"]);
+        assert_eq!(found("a,b\r\r\nc\r,d\n\n\r\r", COMMA), ["1: a,b | b", "2: c | ", "3: ,d | d"]);
+        assert_eq!(found("a,\"b\n\"c", None), ["1: a,\"b | a,\"b", "2: \"c | \"c"]);
     }
 
     #[test]
@@ -323,8 +332,7 @@ mod tests {
             let bytes = writer.into_inner().unwrap();
             let mut reader = csv::ReaderBuilder::new()
                 .delimiter(delimiter).has_headers(false).from_reader(bytes.as_slice());
-            let marks = Marks { delimiter: Some(delimiter), line_end: b'\n' };
-            let mut scanner = Scanner::new(bytes.as_slice(), marks, wanting(column, own.clone()));
+            let mut scanner = Scanner::new(bytes.as_slice(), Some(delimiter), wanting(column, own.clone()));
             for record in reader.byte_records() {
                 let record = record.unwrap();
                 prop_assert_eq!(scanner.next().unwrap(), Some(Scanned::Record));

@@ -5,12 +5,10 @@
 
 use std::collections::HashMap;
 
-use memchr::{memchr, memrchr};
-
 use super::column::{self, Sample, looks_like_address};
-use super::columns;
+use super::dialect;
 use super::json;
-use super::record::{Marks, Wanted};
+use super::record::{Wanted, line_end};
 use super::scan::{Scanned, Scanner};
 
 /// How a list is written.
@@ -48,7 +46,8 @@ const SAMPLE_ROWS: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct Shape {
     pub(super) kind: Kind,
-    pub(super) marks: Marks,
+    /// Between cells; `None` where a line is one cell.
+    pub(super) delimiter: Option<u8>,
     /// The first line is a spreadsheet's `sep=;`, not a row.
     pub(super) sep_line: bool,
     /// So many rows stand above the header: a report's title, a date.
@@ -58,80 +57,68 @@ pub(super) struct Shape {
 
 /// Reads the beginning of a list, UTF-8 without a byte order mark; `whole` when it is all there is.
 pub(super) fn shape(text: &str, whole: bool) -> Shape {
-    let line_end = if !text.contains('\n') && text.contains('\r') { b'\r' } else { b'\n' };
-    let text = if whole {
-        text
-    } else {
-        let last_line_end = memrchr(line_end, text.as_bytes());
-        last_line_end.map_or(text, |at| &text[..=at])
-    };
-    if text.trim_start().starts_with('{') && json::is_object(first_line(text, line_end)) {
+    let text = if whole { text } else { text.rfind(['\n', '\r']).map_or(text, |at| &text[..=at]) };
+    if text.trim_start().starts_with('{') && json::is_object(first_line(text)) {
         return Shape {
             kind: Kind::Ndjson,
-            marks: Marks { delimiter: None, line_end },
+            delimiter: None,
             sep_line: false,
             above_header: 0,
             sample: json::sample(text, SAMPLE_ROWS),
         };
     }
-    let (told, text) = sep_line(text, line_end);
+    let (told, text) = sep_line(text);
+    let seen = kind(text);
     let kind = match told {
-        Some(delimiter) => Kind::Delimited(delimiter),
-        None => kind(text, line_end),
+        // A `sep=` line that somebody forgot divides nothing.
+        Some(told) if seen == Kind::Lines || Fit::of(&records(text, Some(told))).width > 1 => {
+            Kind::Delimited(told)
+        }
+        _ => seen,
     };
     let delimiter = match kind {
         Kind::Delimited(delimiter) => Some(delimiter),
         _ => None,
     };
-    let mut rows = match delimiter {
-        Some(delimiter) => records(text, Marks { delimiter: Some(delimiter), line_end }),
-        None => lines(text, line_end),
-    };
+    let mut rows = records(text, delimiter);
     let above_header = above_header(&rows);
     rows.drain(..above_header);
-    let marks = Marks { delimiter, line_end };
-    Shape { kind, marks, sep_line: told.is_some(), above_header, sample: sample(rows) }
+    Shape { kind, delimiter, sep_line: told.is_some(), above_header, sample: sample(rows) }
 }
 
-fn first_line(text: &str, line_end: u8) -> &str {
+fn first_line(text: &str) -> &str {
     let text = text.trim_start();
-    memchr(line_end, text.as_bytes()).map_or(text, |at| &text[..at])
-}
-
-fn lines(text: &str, line_end: u8) -> Vec<Vec<String>> {
-    let lines = text.split(char::from(line_end));
-    let lines = lines.map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let filled = lines.filter(|line| !line.is_empty());
-    filled.take(SAMPLE_ROWS).map(|line| vec![line.to_owned()]).collect()
+    line_end(text.as_bytes()).map_or(text, |at| &text[..at])
 }
 
 /// The first records as the csv crate reads them, but for those that the scanner can't read.
-fn records(text: &str, marks: Marks) -> Vec<Vec<String>> {
+fn records(text: &str, delimiter: Option<u8>) -> Vec<Vec<String>> {
     let anything = Wanted { width: 1, address: 0, own: None };
-    let mut scanner = Scanner::new(text.as_bytes(), marks, anything);
-    let mut readable = Vec::new();
-    let mut count = 0;
-    while let (true, Ok(Some(scanned))) = (count < SAMPLE_ROWS, scanner.next()) {
+    let mut scanner = Scanner::new(text.as_bytes(), delimiter, anything);
+    let mut readable: Vec<String> = Vec::new();
+    while let (true, Ok(Some(scanned))) = (readable.len() < SAMPLE_ROWS, scanner.next()) {
         if scanned == Scanned::Record {
-            readable.extend_from_slice(&scanner.bytes()[scanner.span().record.clone()]);
-            readable.push(marks.line_end);
-            count += 1;
+            let record = &scanner.bytes()[scanner.span().record.clone()];
+            readable.push(String::from_utf8_lossy(record).into_owned());
         }
     }
+    let Some(delimiter) = delimiter else {
+        return readable.into_iter().map(|line| vec![line]).collect();
+    };
+    let readable = readable.join("\n");
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(marks.delimiter.unwrap_or(b','))
-        .terminator(csv::Terminator::Any(marks.line_end))
+        .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
-        .from_reader(readable.as_slice());
+        .from_reader(readable.as_bytes());
     let records = reader.records().map_while(Result::ok);
     records.map(|record| record.iter().map(str::to_owned).collect()).collect()
 }
 
 /// Excel's way to name the delimiter: a first line `sep=;`.
-fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
-    let line = first_line(text, line_end);
-    match line.trim_end_matches('\r').as_bytes() {
+fn sep_line(text: &str) -> (Option<u8>, &str) {
+    let line = first_line(text);
+    match line.as_bytes() {
         [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
             let rest = text.trim_start();
             (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
@@ -140,9 +127,11 @@ fn sep_line(text: &str, line_end: u8) -> (Option<u8>, &str) {
     }
 }
 
-fn kind(text: &str, line_end: u8) -> Kind {
-    let fits =
-        DELIMITERS.map(|delimiter| Fit::of(&records(text, Marks { delimiter: Some(delimiter), line_end })));
+fn kind(text: &str) -> Kind {
+    let fits = DELIMITERS.map(|delimiter| Fit::of(&records(text, Some(delimiter))));
+    if let Some(delimiter) = (0..DELIMITERS.len()).find(|&n| fits[n].told).map(|n| DELIMITERS[n]) {
+        return Kind::Delimited(delimiter);
+    }
     let mut best: Option<(usize, u8)> = None;
     for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
         let score = fit.score();
@@ -158,7 +147,7 @@ fn kind(text: &str, line_end: u8) -> Kind {
         let cell = line[0].trim();
         cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
     };
-    let lines = lines(text, line_end);
+    let lines = records(text, None);
     if lines.iter().filter(|line| quoted(line)).count() * 2 > lines.len() {
         Kind::Delimited(b',')
     } else {
@@ -176,6 +165,8 @@ struct Fit {
     addressed: usize,
     /// The first row has several cells, one of which names an address column.
     named: bool,
+    /// The first row has our columns.
+    told: bool,
 }
 
 impl Fit {
@@ -183,6 +174,7 @@ impl Fit {
         let (width, alike) = usual_width(rows);
         let addressed = rows.iter().filter(|row| row.iter().any(|cell| looks_like_address(cell))).count();
         Fit {
+            told: rows.first().is_some_and(|first| dialect::is_told(first)),
             rows: rows.len(),
             width,
             alike,
@@ -213,6 +205,9 @@ fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
 fn above_header(rows: &[Vec<String>]) -> usize {
     const MOST_ABOVE: usize = 8;
     const SEEN_BELOW: usize = 20;
+    if rows.first().is_some_and(|first| dialect::is_told(first)) {
+        return 0;
+    }
     let address = |row: &Vec<String>| row.iter().position(|cell| column::is_known_name(cell));
     let first = rows.iter().take(MOST_ABOVE + 1).enumerate();
     let named = first.filter(|(_, row)| row.len() > 1).find_map(|(at, row)| Some((at, address(row)?)));
@@ -253,7 +248,7 @@ fn filled_width(row: &[String]) -> usize {
 /// In doubt it is a row: a header judged as a row costs an odd line, a row taken for a header would be lost.
 fn is_header(first: &[String], others: &[Vec<String>]) -> bool {
     // Nobody's row has the names of our columns side by side.
-    if columns::earlier(first).is_some() {
+    if dialect::is_told(first) {
         return true;
     }
     if first.iter().any(|cell| cell.contains('@')) {

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::gzip::Gunzip;
 use super::{ListError, workbook};
 
 /// Unpacking may give this many times the packed bytes; real lists reach 30, machine-made ones 100.
@@ -141,7 +142,7 @@ impl Bytes {
         let packed_bytes = file.metadata()?.len();
         let unpacked: Box<dyn Read + Send> = match self.compression {
             Compression::Plain | Compression::Workbook => return Ok(Box::new(file)),
-            Compression::Gzip => Box::new(flate2::read::MultiGzDecoder::new(file)),
+            Compression::Gzip => Box::new(Gunzip::new(file)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(file)?;
                 decoder.window_log_max(MAX_ZSTD_WINDOW_LOG)?;

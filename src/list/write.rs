@@ -1,6 +1,6 @@
 //! The files of a run: results, the lists split by verdict, and what could not be read.
 //!
-//! Decides: which row goes to which file (VERDICTS: "Files"), and counts. Everything is written beside its place and
+//! Decides: which row goes to which file (the README names them), and counts. Everything is written beside its place and
 //! renamed at the end, readable by its owner only. Our own earlier outputs are replaced, foreign files refused.
 //! Must not: judge. Fails: before the first row where it can, and then leaves everything as it was.
 
@@ -9,13 +9,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::columns::{Column, ColumnSet, Heading};
-use super::compose::{Composed, Composer, Line, RowLine};
+use super::compose::{Composed, Composer, Line};
 use super::dialect::Dialect;
 use super::error::ListError;
 use super::files::{self, Output, WRITE_BUFFER_BYTES};
 use super::form::Form;
 use super::layout::Layout;
+use super::ours::Ours;
 use super::read::{Rejected, Row};
+use super::splits::Splits;
 use crate::reason::{Reason, Verdict};
 use crate::verdict::Record;
 
@@ -102,21 +104,6 @@ impl Counts {
     }
 }
 
-/// The files beside the results.
-struct Splits {
-    folder: PathBuf,
-    stem: String,
-    /// `None` where mailboxes are not asked about: then nothing is known to be deliverable.
-    deliverable: Option<Output>,
-    /// What was not found out: `.retry`, or `.unprobed` where mailboxes are not asked about.
-    open: Output,
-    risky: Output,
-    undeliverable: Output,
-    duplicates: Output,
-    suppression: Output,
-    rejected: Output,
-}
-
 enum Results {
     File(Output),
     Stdout(BufWriter<io::Stdout>),
@@ -167,8 +154,9 @@ impl Outputs {
             tells_duplicates: tells(Column::DuplicateOf),
             before_number: layout.before_added(Column::DuplicateOf),
             composer: Composer {
-                undeliverable_columns: (!tells(Column::SmtpText)).then(|| with(&columns, Column::SmtpText)),
-                columns,
+                undeliverable: (!tells(Column::SmtpText))
+                    .then(|| Ours::new(with(&columns, Column::SmtpText))),
+                ours: Ours::new(columns),
                 layout,
                 splits: splits.is_some(),
             },
@@ -192,7 +180,7 @@ impl Outputs {
     }
 
     fn write_headers(&mut self) -> Result<(), ListError> {
-        let Composer { layout, columns, undeliverable_columns, .. } = &self.composer;
+        let Composer { layout, ours: Ours { columns, .. }, undeliverable, .. } = &self.composer;
         let header = |columns: &[Heading]| {
             let mut header = Vec::new();
             layout.header(columns, &mut header);
@@ -206,7 +194,9 @@ impl Outputs {
             }
             splits.open.write(&users)?;
             splits.risky.write(&told)?;
-            splits.undeliverable.write(&header(undeliverable_columns.as_ref().unwrap_or(columns)))?;
+            splits
+                .undeliverable
+                .write(&header(undeliverable.as_ref().map_or(columns, |ours| &ours.columns)))?;
             let told = if self.tells_duplicates { told } else { header(&with(columns, Column::DuplicateOf)) };
             splits.duplicates.write(&told)?;
             splits.suppression.write(b"email\n")?;
@@ -323,70 +313,6 @@ fn headings(options: &WriteOptions) -> Vec<Heading> {
 /// These columns and another one.
 fn with(columns: &[Heading], extra: Column) -> Vec<Heading> {
     columns.iter().cloned().chain([extra.into()]).collect()
-}
-
-impl Splits {
-    fn create(
-        folder: &Path,
-        form: &Form,
-        ending: &str,
-        unprobed: bool,
-    ) -> Result<(Output, Splits), ListError> {
-        files::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
-        let stem = form.stem();
-        let ours = files::has_results(folder, &stem);
-        for name in files::names(&stem) {
-            files::may_replace(&folder.join(name), form, || ours)?;
-        }
-        let output =
-            |what: &str, ending: &str| Output::create(folder, folder.join(format!("{stem}.{what}.{ending}")));
-        let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
-        let splits = Splits {
-            deliverable,
-            open: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
-            risky: output("risky", ending)?,
-            undeliverable: output("undeliverable", ending)?,
-            duplicates: output("duplicates", ending)?,
-            suppression: output("suppression", "csv")?,
-            rejected: output("rejected", "csv")?,
-            folder: folder.to_owned(),
-            stem: stem.clone(),
-        };
-        Ok((output("results", ending)?, splits))
-    }
-
-    /// Writes a row that repeats no other to the list of its verdict.
-    fn write(&mut self, row: &RowLine, composed: &Composed) -> Result<(), ListError> {
-        let apart = &composed.apart[row.apart.range()];
-        let line = if apart.is_empty() { &composed.told[row.told.range()] } else { apart };
-        match row.reason.verdict() {
-            Verdict::Risky => self.risky.write(line),
-            Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.open).write(line),
-            Verdict::Unknown => self.open.write(line),
-            Verdict::Undeliverable => {
-                self.undeliverable.write(line)?;
-                self.suppression.write(&composed.apart[row.suppressed.range()])
-            }
-        }
-    }
-
-    /// Replaces what an earlier run left. The results go first: by them the next run knows the other files as ours,
-    /// should this one be killed in between.
-    fn place(self, results: Output) -> Result<(), ListError> {
-        let (folder, stem) = (self.folder, self.stem);
-        let outputs = self.deliverable.into_iter().chain([
-            self.open,
-            self.risky,
-            self.undeliverable,
-            self.duplicates,
-            self.suppression,
-            self.rejected,
-        ]);
-        let outputs: Vec<Output> = [results].into_iter().chain(outputs).collect();
-        let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
-        files::remove_stale(&folder, &stem, &written)?;
-        outputs.into_iter().try_for_each(Output::place)
-    }
 }
 
 impl Results {

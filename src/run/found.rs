@@ -98,6 +98,11 @@ impl Found {
         Found { facts: None, whole, now, domains: HashMap::new() }
     }
 
+    /// True where there are no facts: what is told of an address follows from what shows in it.
+    pub fn is_nothing(&self) -> bool {
+        self.facts.is_none()
+    }
+
     /// The end of the run.
     pub fn now(&self) -> SystemTime {
         self.now

@@ -1,15 +1,10 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::RandomState;
-
-use crate::address::kind::DomainKinds;
-use crate::address::provider_syntax::NameRule;
+use super::memory::{Known, Memory};
 use crate::address::repair::Repair;
 use crate::address::special_use::special_use;
-use crate::address::typo::{self, Certainty, Suggestion};
-use crate::address::{Address, Domain, Kinds, SyntaxFault, repair};
+use crate::address::typo::{self, Certainty};
+use crate::address::{Address, Domain, Kinds, SyntaxFault, repair, syntax};
 use crate::policy::lists::Lists;
 use crate::verdict::evidence::Form;
 
@@ -59,62 +54,33 @@ pub struct Intake {
     domains: Memory,
 }
 
-/// What shows in a domain alone.
-#[derive(Clone)]
-struct Known {
-    /// Of the domain's name, which is not kept: to look at it would cost more than to read it anew.
-    hash: u64,
-    kinds: DomainKinds,
-    suggestion: Option<Box<Suggestion>>,
-    is_set_aside: bool,
-    name_rule: Option<&'static NameRule>,
-}
-
-/// The domains seen last: each has one place, where the next that belongs there takes its turn. They are known by a hash
-/// that nobody can foresee; as far as that is a good one, it confuses two in 2^64.
-#[derive(Default)]
-struct Memory {
-    hasher: RandomState,
-    places: Vec<Option<Known>>,
-    /// Domains that took a place since there are so many places.
-    taken: usize,
-}
-
-/// Places for domains to begin with, so that one address costs nothing.
-const FIRST_PLACES: usize = 1 << 8;
-/// Far more than this costs more in memory than it saves.
-const MOST_PLACES: usize = 1 << 17;
-
-impl Memory {
-    #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
-    fn place(&self, hash: u64) -> usize {
-        hash as usize & self.places.len().wrapping_sub(1)
-    }
-
-    fn find(&self, hash: u64) -> Option<&Known> {
-        self.places.get(self.place(hash))?.as_ref().filter(|known| known.hash == hash)
-    }
-
-    fn keep(&mut self, known: Known) -> &Known {
-        if self.taken >= self.places.len() && self.places.len() < MOST_PLACES {
-            let places = (self.places.len() * 4).max(FIRST_PLACES);
-            let before = std::mem::replace(&mut self.places, vec![None; places]);
-            for known in before.into_iter().flatten() {
-                let place = self.place(known.hash);
-                self.places[place] = Some(known);
-            }
-            self.taken = 0;
-        }
-        self.taken += 1;
-        let place = self.place(known.hash);
-        self.places[place].insert(known)
-    }
+/// An address as it is asked, at a domain that was seen before: nothing but its kind shows in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plain<'a> {
+    /// The part left of the @.
+    pub local: &'a str,
+    /// The part right of it, as [`Domain::as_str`] has it.
+    pub domain: &'a str,
+    /// Of what kind?
+    pub kinds: Kinds,
 }
 
 impl Intake {
     /// Looks this way.
     pub fn new(how: impl Into<Look>) -> Intake {
         Intake { how: how.into(), domains: Memory::default() }
+    }
+
+    /// Looks at a cell in passing. Most cells of a list show nothing else than their neighbours, so that is told here, in a
+    /// small part of the time that [`Intake::look`] takes; it alone tells about all others.
+    pub fn glance<'a>(&self, cell: &'a str) -> Option<Plain<'a>> {
+        let (local, domain) = syntax::plain_parts(cell)?;
+        // Only domains in their canonical form are there.
+        let known = self.domains.get(domain)?;
+        let is_plain = known.suggestion.is_none()
+            && !known.is_set_aside
+            && known.name_rule.is_none_or(|rule| !rule.forbids(local));
+        is_plain.then(|| Plain { local, domain, kinds: self.how.lists.kinds.with_domain(local, known.kinds) })
     }
 
     /// Looks at a cell.
@@ -145,12 +111,8 @@ impl Intake {
             let kinds = lists.kinds.of(&address);
             return Seen { form: Form::Literal(address), kinds, repaired, repairs, slip: None };
         };
-        let hash = self.domains.hasher.hash_one(domain.as_str());
-        if let Some(known) = self.domains.find(hash) {
-            return Seen { repairs, ..known.look(address, repaired, lists) };
-        }
-        let known = Known::of(domain, hash, lists);
-        Seen { repairs, ..self.domains.keep(known).look(address, repaired, lists) }
+        let known = self.domains.of(domain.as_str(), || Known::of(domain, lists));
+        Seen { repairs, ..known.look(address, repaired, lists) }
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> Seen {
@@ -162,11 +124,10 @@ impl Intake {
 }
 
 impl Known {
-    fn of(domain: &Domain, hash: u64, lists: &'static Lists) -> Known {
+    fn of(domain: &Domain, lists: &'static Lists) -> Known {
         Known {
-            hash,
             kinds: lists.kinds.of_domain(domain),
-            suggestion: typo::suggest(domain, &lists.targets).map(Box::new),
+            suggestion: typo::suggest(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
         }
@@ -237,5 +198,41 @@ mod tests {
         assert_eq!(first.repaired, None);
         assert_eq!(first.slip.as_ref().map(|slip| slip.meant.as_str()), Some("Jane@gmail.com"));
         assert_eq!(intake.look("Jane@gmial.com"), first);
+    }
+
+    #[test]
+    fn a_glance_tells_what_a_look_tells_or_nothing() {
+        let mut intake = Intake::new(Lists::built_in());
+        for domain in ["bakery.example.com", "gmail.com", "mailinator.com", "gmial.com", "home.arpa"] {
+            for local in [
+                "jane.doe",
+                "info",
+                "a+b",
+                "-a",
+                "a..b",
+                "a.",
+                "1",
+                "j@ne",
+                "",
+                "jané",
+                "x".repeat(65).as_str(),
+            ] {
+                let cell = format!("{local}@{domain}");
+                let glance = intake
+                    .glance(&cell)
+                    .map(|plain| (plain.local.to_owned(), plain.domain.to_owned(), plain.kinds));
+                let seen = intake.look(&cell);
+                let Some((local, domain, kinds)) = glance else { continue };
+                let Form::Fine(address) = &seen.form else { panic!("{cell}") };
+                assert_eq!(address.local(), local);
+                assert_eq!(address.domain().map(Domain::as_str), Some(domain.as_str()));
+                assert_eq!((seen.kinds, seen.repaired, seen.slip), (kinds, None, None));
+            }
+        }
+        assert_eq!(intake.glance("jane@never.example.com"), None);
+        assert_eq!(intake.glance("jane@gmial.com"), None);
+        assert_eq!(intake.glance("jane@Bakery.example.com"), None);
+        let seen = intake.glance("jane@bakery.example.com").map(|plain| plain.domain);
+        assert_eq!(seen, Some("bakery.example.com"));
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`asking`] a run with its state, [`probing`] the only place
 //! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and
-//! [`feed`], after it [`found`], [`repeats`], [`told`] and [`telling`].
+//! [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`intake`]'s.
 
 pub mod ahead;
 pub mod asking;
@@ -11,6 +11,8 @@ pub mod clock;
 pub mod feed;
 pub mod found;
 pub mod intake;
+pub mod judge;
+mod memory;
 pub mod network;
 pub mod plan;
 pub mod probing;

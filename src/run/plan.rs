@@ -15,7 +15,7 @@ use super::found;
 use super::intake::{Intake, Look};
 use super::network::Network;
 use super::probing::LOOKUPS;
-use super::repeats::Repeats;
+use super::repeats::{self, Repeats};
 use super::sockets;
 use crate::address::{Address, Domain};
 use crate::error::Error;
@@ -92,7 +92,7 @@ fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
             Entry::Rejected(_) => None,
             Entry::Row(row) => {
                 let form = intake.look(row.address()).form;
-                let key = form.address().map(|address| keys.of(address));
+                let key = form.address().map(|address| repeats::key_of(&keys, address));
                 let fine = if let Form::Fine(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
             }

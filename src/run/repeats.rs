@@ -4,7 +4,8 @@
 //! read to its end first, once, so that memory stays what it is. Fails: when the spill file can't be written.
 
 use super::ahead;
-use super::intake::{Intake, Look};
+use super::intake::{Intake, Look, Plain};
+use crate::address::{Address, Host};
 use crate::error::Error;
 use crate::list::batch::Batch;
 use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys};
@@ -66,9 +67,7 @@ impl<'a> Repeats<'a> {
         let keys = |intake: &mut Intake, batch: &Batch, keys: &mut Vec<(u64, Key)>| {
             keys.clear();
             keys.extend(batch.entries().filter_map(|entry| match entry {
-                Entry::Row(row) => {
-                    Some((row.record, self.keys.of(intake.look(row.address()).form.address()?)))
-                }
+                Entry::Row(row) => Some((row.record, key(&self.keys, intake, row.address())?)),
                 Entry::Rejected(_) => None,
             }));
             Ok(())
@@ -78,6 +77,27 @@ impl<'a> Repeats<'a> {
         })?;
         finder.finish().map_err(spill)
     }
+}
+
+/// The key of the address in a cell.
+fn key(keys: &Keys, intake: &mut Intake, cell: &str) -> Option<Key> {
+    match intake.glance(cell) {
+        Some(Plain { local, domain, .. }) => Some(key_of_parts(keys, local, domain)),
+        None => intake.look(cell).form.address().map(|address| key_of(keys, address)),
+    }
+}
+
+/// What stands for an address.
+pub fn key_of(keys: &Keys, address: &Address) -> Key {
+    match address.host() {
+        Host::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
+        Host::Literal(ip) => keys.of(&(address.local(), ip)),
+    }
+}
+
+/// The same for an address in parts.
+pub fn key_of_parts(keys: &Keys, local: &str, domain: &str) -> Key {
+    keys.of(&(local, domain))
 }
 
 /// Duplicates are found in temporary files.

@@ -8,13 +8,12 @@ use std::time::{Duration, SystemTime};
 
 use super::ahead;
 use super::found::{Found, Whole};
-use super::intake::{Intake, Look};
+use super::intake::Look;
+use super::judge::{Judge, Telling};
 use super::probing::Asked;
 use super::repeats::Repeats;
-use super::told;
 use crate::error::{Error, Exit};
-use crate::list::batch::Batch;
-use crate::list::{Composed, Entry, List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, Summary};
 use crate::schedule::Ruling;
@@ -95,20 +94,6 @@ pub struct Went {
     pub exit: Option<Exit>,
 }
 
-/// What a worker judges rows with.
-struct Judge {
-    intake: Intake,
-    found: Found,
-}
-
-/// A batch that was judged.
-#[derive(Default)]
-struct Outcome {
-    composed: Composed,
-    age: Age,
-    otherwise: Otherwise,
-}
-
 impl Open {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
     pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
@@ -135,40 +120,12 @@ impl Open {
         found: Vec<Found>,
         mut keep: impl FnMut(&Otherwise) -> Result<(), Error>,
     ) -> Result<Age, Error> {
-        let changed_only = self.changed_only;
+        let telling = Telling { risky_roles, changed_only: self.changed_only };
         let mut repeats = Repeats::of(&self.list, self.how);
-        let (keys, compose, how) = (repeats.keys(), self.outputs.composer(), self.how);
-        let workers = found.into_iter().map(|found| Judge { intake: Intake::new(how), found }).collect();
-        let judge = |judge: &mut Judge, batch: &Batch, outcome: &mut Outcome| {
-            let Outcome { composed, age, otherwise } = outcome;
-            composed.clear();
-            otherwise.retold.clear();
-            otherwise.notes.clear();
-            *age = Age::default();
-            for entry in batch.entries() {
-                match entry {
-                    Entry::Rejected(rejected) => composed.reject(rejected),
-                    Entry::Row(row) => {
-                        let mut seen = judge.intake.look(row.address());
-                        let repaired = seen.repaired.take();
-                        let key = seen.form.address().map(|address| keys.of(address));
-                        let told = told::row(&mut judge.found, seen, risky_roles)?;
-                        let news = judge.found.news(row.address(), &told.record)?;
-                        if news.is_news || !changed_only {
-                            compose.row(&row, &told.record, repaired.as_deref(), key, composed);
-                        } else {
-                            composed.pass_over(row.record, told.record.judgement.reason, key);
-                        }
-                        age.add(told.age);
-                        otherwise.retold.extend(told.retold);
-                        otherwise.notes.extend(news.note);
-                    }
-                }
-            }
-            Ok(())
-        };
+        let judge = |found| Judge::of(found, self.how, self.outputs.composer(), repeats.keys(), telling);
+        let judges = found.into_iter().map(judge).collect();
         let mut age = Age::default();
-        ahead::each(&self.list, workers, judge, |outcome| {
+        ahead::each(&self.list, judges, Judge::judge, |outcome| {
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);

@@ -34,6 +34,8 @@ pub struct Lane {
     pub operator: OperatorId,
     /// Listed addresses that it was given and that are not settled.
     pub backlog: usize,
+    /// Listed addresses of long domains that it was given.
+    pub given_long: usize,
     /// Domains under way that may be asked about here.
     pub courses: u32,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
@@ -170,6 +172,7 @@ impl Lane {
             egress,
             operator,
             backlog: 0,
+            given_long: 0,
             courses: 0,
             limits,
             open: 0,

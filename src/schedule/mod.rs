@@ -293,12 +293,13 @@ impl Scheduler {
         let bound_to = known.egress.filter(|egress| *egress < egresses);
         let shares = if bound_to.is_some() { 1 } else { (listed.len() / SHARE).clamp(1, egresses) };
         let share = listed.len().div_ceil(shares);
+        let is_long = Queue::is_long(share);
         while listed.len() > share {
             let part = listed.split_off(listed.len() - share);
-            let egress = self.egress_for(&key, &exchangers);
+            let egress = self.egress_for(&key, &exchangers, is_long);
             self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
         }
-        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers));
+        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers, is_long));
         self.take_on(egress, domain, &exchangers, listed, known);
         self.run_lanes();
     }
@@ -328,6 +329,9 @@ impl Scheduler {
         };
         let home = *lane;
         self.lanes[home].backlog += listed.len();
+        if Queue::is_long(listed.len()) {
+            self.lanes[home].given_long += listed.len();
+        }
         let share = first.provider.catch_all_share;
         let expectation = Expectation {
             made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),

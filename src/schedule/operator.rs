@@ -85,9 +85,10 @@ impl Scheduler {
     }
 
     /// The egress for a part of an operator's addresses: of those that reach it, the first that has little to do, so that
-    /// few connections bear a trickle; where all have enough, the one that has least. Operators start with different
-    /// egresses. One that was refused gets nothing more, unless all were.
-    pub(super) fn egress_for(&self, key: &str, stops: &[Stop]) -> usize {
+    /// few connections bear a trickle; where all have enough, the one that has least. Long domains are dealt out evenly, so
+    /// that each egress has its share of both kinds ([`super::queue`]). Operators start with different egresses. One that was
+    /// refused gets nothing more, unless all were.
+    pub(super) fn egress_for(&self, key: &str, stops: &[Stop], is_long: bool) -> usize {
         let egresses = self.limits.egresses.len();
         if egresses == 1 {
             return 0;
@@ -98,7 +99,10 @@ impl Scheduler {
         let burden = |egress: &usize| {
             let mut lanes = lanes.iter().map(|&lane| &self.lanes[lane]);
             let lane = lanes.find(|lane| lane.egress == *egress);
-            lane.map_or((false, 0), |lane| (lane.paused.is_some(), lane.backlog_beyond_little()))
+            lane.map_or((false, 0), |lane| {
+                let share = if is_long { lane.given_long } else { lane.backlog_beyond_little() };
+                (lane.paused.is_some(), share)
+            })
         };
         let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let in_turn = (0..egresses).map(|step| first.wrapping_add(step) % egresses);

@@ -2,8 +2,8 @@
 //!
 //! Decides: whose turn it is. Who was begun is finished first, so that verdicts come early and little is under way. Long
 //! domains and the crowd of short ones share the flights so that both end together: long ones use up an operator's rate,
-//! short ones (more controls, so more refusals) its connections, and one after the other would waste first one, then
-//! the other.
+//! short ones (more controls, so more refusals) its sessions, and one after the other would waste first one, then the other.
+//! For a while the one kind may be ahead of the other: the one that uses less of what is scarce now.
 
 use std::collections::VecDeque;
 
@@ -11,6 +11,9 @@ use super::CourseId;
 
 /// From so many unasked addresses on, a domain is a long one.
 const LONG: usize = 50;
+
+/// So many questions may one kind be ahead of its share.
+const AHEAD: f64 = 250.0;
 
 /// The queue of a door.
 #[derive(Debug, Default)]
@@ -55,10 +58,11 @@ impl Queue {
         }
     }
 
-    /// Who is next.
-    pub(super) fn pop(&mut self) -> Option<CourseId> {
+    /// Who is next, where there are sessions to spare or not.
+    pub(super) fn pop(&mut self, spare_sessions: bool) -> Option<CourseId> {
         let short_waits = !self.begun.is_empty() || !self.fresh.waiting.is_empty();
-        if self.owed_to_long >= 0.0 || !short_waits {
+        let enough = if spare_sessions { AHEAD } else { -AHEAD };
+        if self.owed_to_long >= enough || !short_waits {
             let long = self.long.pop();
             if long.is_some() {
                 return long;

@@ -37,6 +37,8 @@ enum Habit {
     DropsAt(u32),
     /// The first so many answers are "too fast".
     TooFast(u32),
+    /// Takes so many recipients in a transaction.
+    Takes(usize),
     /// Demands TLS, and its handshake fails.
     BrokenTls,
     /// Says the same nothing to everybody.
@@ -59,6 +61,7 @@ fn habit() -> impl Strategy<Value = Habit> {
         1 => (0u32..6).prop_map(Habit::EndsAfter),
         1 => (0u32..6).prop_map(Habit::DropsAt),
         1 => (1u32..8).prop_map(Habit::TooFast),
+        1 => (1usize..5).prop_map(Habit::Takes),
         1 => Just(Habit::BrokenTls),
         1 => Just(Habit::Mute),
         1 => Just(Habit::Denies),
@@ -191,7 +194,7 @@ impl World {
             let domains: HashSet<_> =
                 transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
-            for ask in &transaction.recipients {
+            for (place, ask) in transaction.recipients.iter().enumerate() {
                 let open = &self.sessions[&id];
                 let lane = open.lane.clone();
                 self.asks.entry(lane).or_default().push(self.now);
@@ -222,7 +225,10 @@ impl World {
                 if let Some(heard) = ended {
                     return self.send(id, heard);
                 }
-                let words = self.answer(habit, ask);
+                let words = match habit {
+                    Habit::Takes(most) if place >= most => "452 4.5.3 Too many recipients".to_owned(),
+                    _ => self.answer(habit, ask),
+                };
                 let said = self.said(id, Stage::Rcpt, &words);
                 let is_refused = !said.reply.is_positive();
                 let open = self.sessions.get_mut(&id).unwrap();

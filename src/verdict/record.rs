@@ -1,6 +1,6 @@
 //! What is told about one row: the judgement, what kind of address it is, and the evidence in short.
 //!
-//! Decides: nothing; these are the values behind the columns (VERDICTS: "Columns"). Empty means "not determined".
+//! Decides: nothing; these are the values behind the columns (the README explains each). Empty means "not determined".
 
 use std::borrow::Cow;
 use std::sync::Arc;

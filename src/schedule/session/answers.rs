@@ -3,6 +3,7 @@
 use super::{Asked, LaneId, Scheduler, SessionId};
 use crate::probe::{Inquiry, Who};
 use crate::reason::{Cause, Fault, Finding};
+use crate::schedule::decision::Ruling;
 use crate::schedule::lane::Tally;
 use crate::schedule::{Action, Answered};
 use crate::smtp::Stage;
@@ -33,21 +34,21 @@ impl Scheduler {
         };
         let door_id = session.door;
         let lane_id = self.doors[door_id].lane;
-        let lane = &mut self.lanes[lane_id];
+        // Too many recipients for one transaction: this one belongs into the next.
+        let is_crowded = place > 0 && is_about_transaction(&said);
+        if is_crowded {
+            session.refused += 1;
+            session.manners.recipients = session.manners.recipients.min(place);
+            self.learn_recipients(lane_id, place);
+        }
         let Some(course) = self.courses[course_id].as_mut() else {
             return;
         };
-        // Too many recipients for one transaction: this one belongs into the next.
-        let is_crowded = said.reply.code == 452 && said.meaning.cause == Cause::RateLimited && place > 0;
-        if is_crowded {
-            lane.manners.recipients = lane.manners.recipients.min(place);
-            session.manners.recipients = session.manners.recipients.min(place);
-        }
         // With MAIL refused, or the session ended (421), nothing was said about the recipient.
         let is_unasked = said.stage != Stage::Rcpt || said.reply.code == 421;
         if is_crowded || is_unasked {
             course.inquiry.unanswered(who);
-            if is_unasked {
+            if is_unasked && let Some(session) = self.sessions.get_mut(&id) {
                 session.spoilt.get_or_insert(said);
             }
             return self.go_on(course_id);
@@ -86,6 +87,19 @@ impl Scheduler {
             self.vouched(lane_id);
         }
         self.go_on(course_id);
+    }
+
+    /// An operator takes no more recipients in a transaction, from whatever address of ours.
+    fn learn_recipients(&mut self, lane: LaneId, most: u32) {
+        let mut is_news = false;
+        for &lane in &self.operators[self.lanes[lane].operator].lanes {
+            let recipients = &mut self.lanes[lane].manners.recipients;
+            is_news |= *recipients > most;
+            *recipients = most.min(*recipients);
+        }
+        if is_news {
+            self.decided(Ruling::MannersTightened, lane, 0);
+        }
     }
 
     /// The answer as it is kept, where it is about somebody who was not asked about before.
@@ -159,4 +173,14 @@ fn tally_of(inquiry: &Inquiry, who: Who, said: &Said) -> Tally {
         Who::Listed(place) => Tally::of(said, inquiry.was_deliverable(place)),
         Who::Again(_) | Who::MadeUp | Who::Postmaster => Tally::default(),
     }
+}
+
+/// "Too many recipients" by its codes (RFC 5321 4.5.3.1.10, RFC 3463 X.5.3), not by what else is too fast.
+fn is_about_transaction(said: &Said) -> bool {
+    let Said { reply, meaning, .. } = said;
+    let by_code = match reply.enhanced {
+        Some(enhanced) => (enhanced.subject, enhanced.detail) == (5, 3),
+        None => matches!(reply.code, 450..=452),
+    };
+    meaning.cause == Cause::RateLimited && !reply.is_positive() && (by_code || reply.code == 452)
 }

@@ -69,7 +69,8 @@ impl Scheduler {
         let mut flying = Vec::new();
         let mut left = room.questions;
         while left > 0 && flight.transactions.len() < room.transactions as usize {
-            let Some(course_id) = self.doors[door_id].courses.pop() else {
+            let door = &mut self.doors[door_id];
+            let Some(course_id) = door.courses.pop(door.idle.len() > 1) else {
                 break;
             };
             let Some(course) = self.courses[course_id].as_mut() else {

@@ -62,7 +62,7 @@ impl Pattern {
     fn regex(&self) -> Option<&Regex> {
         let compile = || {
             let mut builder = RegexBuilder::new(&self.source);
-            builder.unicode(false).size_limit(4 << 20).dfa_size_limit(256 << 10).build().ok()
+            builder.unicode(false).size_limit(4 << 20).dfa_size_limit(4 << 20).build().ok()
         };
         self.compiled.get_or_init(compile).as_ref()
     }

@@ -2,10 +2,11 @@
 //!
 //! Decides: when a server has had its time. Must not: decide what is said, what it means, or whether to try again.
 //! Fails: as an [`Ended`], always the last event and always there. Memory stays bounded whatever the server sends:
-//! one read buffer, and the caps of [`super::reply`].
+//! the caps of [`super::reply`].
 
 use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -23,7 +24,7 @@ use super::transcript::Transcript;
 use super::wire::{Dial, Stream};
 use crate::address::Domain;
 
-/// Bytes read at a time. An EHLO reply or a flight's replies fit; thousands of sessions must fit into memory too.
+/// Bytes read at a time, on the stack: thousands of sessions must fit into memory. A flight's replies mostly fit.
 const READ_BYTES: usize = 4096;
 
 /// How long a goodbye that nobody answers may take to leave.
@@ -117,9 +118,8 @@ pub async fn hold(
                     session.timed_out();
                 }
             }
-            heard = line.exchange() => match heard {
-                Some(bytes) => session.heard(bytes),
-                None => session.closed(),
+            is_open = line.exchange(&mut session) => if !is_open {
+                session.closed();
             },
             order = orders.recv(), if session.is_idle() => session.order(order.unwrap_or(Order::Quit)),
         }
@@ -167,17 +167,16 @@ impl Limit {
     }
 }
 
-/// A stream with what waits to be sent on it, and a buffer for what comes.
+/// A stream with what waits to be sent on it.
 struct Line<'a> {
     stream: Box<dyn Stream>,
     unsent: Vec<u8>,
-    heard: Box<[u8]>,
     transcript: Option<&'a mut Transcript>,
 }
 
 impl<'a> Line<'a> {
     fn new(stream: Box<dyn Stream>, transcript: Option<&'a mut Transcript>) -> Line<'a> {
-        Line { stream, unsent: Vec::new(), heard: vec![0; READ_BYTES].into(), transcript }
+        Line { stream, unsent: Vec::new(), transcript }
     }
 
     fn note(&mut self, text: &str) {
@@ -193,25 +192,29 @@ impl<'a> Line<'a> {
         self.unsent.extend_from_slice(bytes);
     }
 
-    /// Sends what waits and hears what comes, at once: a server may answer the first commands of a flight before it
-    /// takes the last ones. `None` when the connection is closed or broken. Can be cancelled at any time.
-    async fn exchange(&mut self) -> Option<&[u8]> {
-        let count = poll_fn(|cx| {
+    /// Sends what waits and lets the session hear what comes, at once: a server may answer the first commands of a flight
+    /// before it takes the last ones. False when the connection is closed or broken. Can be cancelled at any time.
+    async fn exchange(&mut self, session: &mut Session) -> bool {
+        poll_fn(|cx| {
             // A server that refuses us may close its side with a last reply in the pipe: failing to send is no
             // reason not to read.
             if let Poll::Ready(Err(_)) = self.poll_send(cx) {
                 self.unsent.clear();
             }
-            let mut buffer = ReadBuf::new(&mut self.heard);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-            Poll::Ready(io::Result::Ok(buffer.filled().len()))
+            let mut space = [MaybeUninit::uninit(); READ_BYTES];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            let bytes = buffer.filled();
+            if read.is_err() || bytes.is_empty() {
+                return Poll::Ready(false);
+            }
+            if let Some(transcript) = &mut self.transcript {
+                transcript.heard(bytes);
+            }
+            session.heard(bytes);
+            Poll::Ready(true)
         })
-        .await;
-        let bytes = &self.heard[..count.ok().filter(|&count| count > 0)?];
-        if let Some(transcript) = &mut self.transcript {
-            transcript.heard(bytes);
-        }
-        Some(bytes)
+        .await
     }
 
     async fn send(&mut self) -> io::Result<()> {

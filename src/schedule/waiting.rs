@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use super::queue::Queue;
 
-/// Addresses of one domain that are ordered at once.
-const PART: u32 = 1000;
+/// Addresses of one domain that are ordered at once: some flights, so that a thousand lanes of long domains hold little.
+const PART: u32 = 200;
 
 /// Which of a domain's addresses are ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -39,6 +39,8 @@ impl Kind {
 
 /// Delimiters that are tried; the first of equals wins.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
+/// Delimiters that are believed if a `sep=` line names them, or if our own results have them from such a list.
+const NAMED: [u8; 4] = [b':', b'^', b'~', b'#'];
 /// So many records are looked at.
 const SAMPLE_ROWS: usize = 1_000;
 
@@ -119,7 +121,9 @@ fn records(text: &str, delimiter: Option<u8>) -> Vec<Vec<String>> {
 fn sep_line(text: &str) -> (Option<u8>, &str) {
     let line = first_line(text);
     match line.as_bytes() {
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] if b",;\t|:^~#".contains(delimiter) => {
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter]
+            if DELIMITERS.contains(delimiter) || NAMED.contains(delimiter) =>
+        {
             let rest = text.trim_start();
             (Some(*delimiter), rest.get(line.len() + 1..).unwrap_or(""))
         }
@@ -130,6 +134,10 @@ fn sep_line(text: &str) -> (Option<u8>, &str) {
 fn kind(text: &str) -> Kind {
     let fits = DELIMITERS.map(|delimiter| Fit::of(&records(text, Some(delimiter))));
     if let Some(delimiter) = (0..DELIMITERS.len()).find(|&n| fits[n].told).map(|n| DELIMITERS[n]) {
+        return Kind::Delimited(delimiter);
+    }
+    let in_results = |&delimiter: &u8| Fit::of(&records(first_line(text), Some(delimiter))).told;
+    if let Some(delimiter) = NAMED.into_iter().find(in_results) {
         return Kind::Delimited(delimiter);
     }
     let mut best: Option<(usize, u8)> = None;

@@ -17,7 +17,9 @@ pub(super) fn parse(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
         Some(_) => dot_string(text)?,
     };
     if at > MAX_BYTES {
-        return fault(FaultKind::LocalTooLong, MAX_BYTES);
+        // The letter with which it is too long may begin before that.
+        let letter = (0..=MAX_BYTES).rev().find(|&at| text.is_char_boundary(at));
+        return fault(FaultKind::LocalTooLong, letter.unwrap_or(0));
     }
     Ok((local, at))
 }

@@ -235,6 +235,7 @@ mod tests {
             ("jane@bü cher.example", WhiteSpace, 8),
             ("jane@\u{661}a.example", InternationalDomain, 5),
             (&format!("{long}@example.com"), LocalTooLong, 64),
+            (&format!("{}ä@example.com", "a".repeat(63)), LocalTooLong, 63),
             (&format!("jane@{label}.example"), LabelTooLong, 68),
             (&whole, TooLong, 254),
         ] {

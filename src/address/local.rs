@@ -17,11 +17,14 @@ pub(super) fn parse(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
         Some(_) => dot_string(text)?,
     };
     if at > MAX_BYTES {
-        // The letter with which it is too long may begin before that.
-        let letter = (0..=MAX_BYTES).rev().find(|&at| text.is_char_boundary(at));
-        return fault(FaultKind::LocalTooLong, letter.unwrap_or(0));
+        return fault(FaultKind::LocalTooLong, start_of_letter(text, MAX_BYTES));
     }
     Ok((local, at))
+}
+
+/// Where the letter begins to which a byte belongs.
+pub(super) fn start_of_letter(text: &str, byte: usize) -> usize {
+    (0..=byte).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {

@@ -69,7 +69,10 @@ impl Address {
             Host::Literal(_) => text.len(),
         };
         if length > ADDRESS_MAX_BYTES {
-            return fault(FaultKind::TooLong, ADDRESS_MAX_BYTES.min(text.len()));
+            return fault(
+                FaultKind::TooLong,
+                local::start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())),
+            );
         }
         Ok(address)
     }

@@ -30,6 +30,16 @@ fn main() {
     greylisting(here);
 }
 
+/// What the servers' operators bear, so many recipients a minute from one address.
+fn policy(recipients: u32) -> String {
+    format!(
+        "[default]\ncatch_all_share = 0.1\ntls = false\n\
+         manners = {{ transactions = 100, recipients = 50, refused = 50 }}\n\
+         normal = {{ open = 10, connections = 600, recipients = {recipients} }}\n\
+         fast = {{ open = 10, connections = 600, recipients = {recipients} }}\n"
+    )
+}
+
 /// Three operators, each of which takes 6,000 recipients a minute. The bound is their rate: questions that no verifier can
 /// leave out, through the slowest of them.
 fn scaled_limits(here: &Path) {
@@ -53,13 +63,7 @@ fn scaled_limits(here: &Path) {
         // Everybody is there, so each domain needs a made-up name beside its rows.
         bound = bound.max(f64::from(domains * (rows + 1)) / PER_SECOND);
     }
-    write_policy(
-        here,
-        "[default]\ncatch_all_share = 0.1\ntls = false\n\
-         manners = { transactions = 100, recipients = 50, refused = 50 }\n\
-         normal = { open = 10, connections = 600, recipients = 6000 }\n\
-         fast = { open = 10, connections = 600, recipients = 6000 }\n",
-    );
+    write_policy(here, &policy(6_000));
     let (wall, heard) = verify(here, &world, &list, "0s");
     println!("makespan / lower bound in real time   {:.3}   ({wall:.1} s; goal 1.10)", wall / bound);
     println!("limits passed, as the servers counted {}   (goal 0)", heard.violations);
@@ -81,13 +85,7 @@ fn greylisting(here: &Path) {
             writeln!(list, "live{row}@d{domain}.example").unwrap();
         }
     }
-    write_policy(
-        here,
-        "[default]\ncatch_all_share = 0.1\ntls = false\n\
-         manners = { transactions = 100, recipients = 50, refused = 50 }\n\
-         normal = { open = 10, connections = 600, recipients = 60000 }\n\
-         fast = { open = 10, connections = 600, recipients = 60000 }\n",
-    );
+    write_policy(here, &policy(6_0000));
     let (wall, heard) = verify(here, &world, &list, "10m");
     let questions = f64::from(domains * (rows + 1));
     println!("greylist-only world / its wait of 20 s {:.3}   ({wall:.1} s; goal 1.05)", wall / WAIT_S);

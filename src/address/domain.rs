@@ -8,7 +8,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use super::fault::{DomainFault, FaultKind, SyntaxFault};
+use super::fault::{DomainFault, FaultKind, SyntaxFault, fault};
 use super::idna;
 
 /// Octets of a label (RFC 1035 2.3.4).
@@ -56,7 +56,6 @@ impl Domain {
     /// underscores that the DNS allows and mail does not. Nothing is mapped.
     pub fn from_dns(text: &str) -> Result<Domain, DomainFault> {
         let name = text.strip_suffix('.').unwrap_or(text);
-        let fault = |kind, at| Err(SyntaxFault { kind, at });
         if name.is_empty() {
             return fault(FaultKind::NoDomain, 0);
         }
@@ -147,7 +146,6 @@ enum Form {
 
 /// Checks an ASCII domain; tells whether it needs UTS #46.
 fn scan(text: &[u8]) -> Result<Form, DomainFault> {
-    let fault = |kind, at| Err(SyntaxFault { kind, at });
     let mut start = 0;
     let mut upper = false;
     let mut a_label = false;

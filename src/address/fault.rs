@@ -10,7 +10,7 @@ use std::fmt;
 pub struct SyntaxFault {
     /// What is wrong.
     pub kind: FaultKind,
-    /// Byte offset in the text given; it may be the text's length when something is missing at the end.
+    /// Byte offset in the text given, at which a letter begins; the text's length when something is missing at the end.
     pub at: usize,
 }
 
@@ -31,6 +31,16 @@ impl fmt::Display for SyntaxFault {
 }
 
 impl std::error::Error for SyntaxFault {}
+
+/// A fault, as whoever reads gives it back.
+pub(super) fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
+    Err(SyntaxFault { kind, at })
+}
+
+/// Where the letter begins to which a byte belongs.
+pub(super) fn start_of_letter(text: &str, byte: usize) -> usize {
+    (0..=byte).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
 
 macro_rules! fault_kinds {
     ($($variant:ident = $word:literal, $sentence:literal;)+) => {

@@ -5,11 +5,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::fault::{FaultKind, SyntaxFault};
+use super::fault::{FaultKind, SyntaxFault, fault};
 
 /// Reads a literal with its brackets.
 pub(super) fn parse(text: &str) -> Result<IpAddr, SyntaxFault> {
-    let fault = |kind, at| Err(SyntaxFault { kind, at });
     let Some(end) = text.find(']') else {
         return fault(FaultKind::UnclosedLiteral, 0);
     };

@@ -4,7 +4,7 @@
 
 use super::characters::unsightly;
 use super::domain::stranger;
-use super::fault::{FaultKind, SyntaxFault};
+use super::fault::{FaultKind, SyntaxFault, fault, start_of_letter};
 
 /// Octets of a local part (RFC 5321 4.5.3.1.1), as it is typed.
 pub(super) const MAX_BYTES: usize = 64;
@@ -20,15 +20,6 @@ pub(super) fn parse(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
         return fault(FaultKind::LocalTooLong, start_of_letter(text, MAX_BYTES));
     }
     Ok((local, at))
-}
-
-/// Where the letter begins to which a byte belongs.
-pub(super) fn start_of_letter(text: &str, byte: usize) -> usize {
-    (0..=byte).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
-}
-
-fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
-    Err(SyntaxFault { kind, at })
 }
 
 /// `atext` of RFC 5321 as a table: the scan over the local part is one load per byte.

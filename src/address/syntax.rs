@@ -9,7 +9,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::characters::unsightly;
-use super::fault::{DomainFault, FaultKind, SyntaxFault};
+use super::fault::{DomainFault, FaultKind, SyntaxFault, fault, start_of_letter};
 use super::{Domain, literal, local};
 
 /// Octets of an address: a path has 256 with its angle brackets (RFC 5321 4.5.3.1.3).
@@ -69,10 +69,7 @@ impl Address {
             Host::Literal(_) => text.len(),
         };
         if length > ADDRESS_MAX_BYTES {
-            return fault(
-                FaultKind::TooLong,
-                local::start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())),
-            );
+            return fault(FaultKind::TooLong, start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())));
         }
         Ok(address)
     }
@@ -107,10 +104,6 @@ impl Address {
         }
         Ok(Address { local: self.local.clone(), host: Host::Domain(domain) })
     }
-}
-
-fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
-    Err(SyntaxFault { kind, at })
 }
 
 /// The two parts of an address whose local part has nothing but letters, digits, `.`, `_`, `-`, `+` in it and does not

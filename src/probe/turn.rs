@@ -58,16 +58,12 @@ impl Turn {
     pub fn of(before: Before) -> Turn {
         let listed = u32::try_from(before.listed).unwrap_or(u32::MAX);
         let fewest = u32::from(before.may_discard && before.is_alone).min(listed);
-        let turns = (fewest..=listed.min(MOST_BEFORE).max(fewest)).flat_map(|after| {
-            let may_go_along = after > 0;
-            [false, true]
-                .into_iter()
-                .filter(move |along| may_go_along || !along)
-                .map(move |along| Turn { after, along })
-        });
-        let cost = |turn: &Turn| turn.cost(before);
-        let cheapest = turns.min_by(|one, other| cost(one).total_cmp(&cost(other)));
-        cheapest.unwrap_or(Turn { after: fewest, along: false })
+        let after = fewest..=listed.min(MOST_BEFORE).max(fewest);
+        let turns =
+            after.flat_map(|after| [false, true].map(|along| Turn { after, along: along && after > 0 }));
+        let costs = turns.map(|turn| (turn.cost(before), turn));
+        let cheapest = costs.min_by(|(one, _), (other, _)| one.total_cmp(other));
+        cheapest.map_or(Turn { after: fewest, along: false }, |(_, turn)| turn)
     }
 
     /// Questions in vain, and what the round trips are worth.

@@ -269,7 +269,7 @@ mod tests {
     use crate::verdict::evidence::{CatchAll, Proof};
 
     /// A host that heard so many unknown names from us in a run before, and refused a made-up one then, is asked about two
-    /// mailboxes and accepts everything now. How many acceptances are handed out?
+    /// mailboxes and accepts everything now; how many acceptances are handed out.
     fn believed_after(unknown_before: usize) -> usize {
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
@@ -321,7 +321,9 @@ mod tests {
                     }
                     _ => continue,
                 };
-                heard.into_iter().for_each(|heard| scheduler.hear(session, heard, now));
+                for heard in heard {
+                    scheduler.hear(session, heard, now);
+                }
             }
             scheduler.wake(Moment { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
         }

@@ -4,6 +4,7 @@
 mod checks;
 mod hosts;
 mod retired;
+mod withdrawn;
 
 use std::collections::HashMap;
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use super::MINUTE;
 use super::hosts::World;
 use crate::address::Address;
+use crate::policy::Provider;
+use crate::probe::inquiry::Target;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::*;
-use crate::verdict::evidence::{Evidence, Form, RouteFact};
+use crate::verdict::evidence::{Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, decide};
 
 /// The most within any span of that length.

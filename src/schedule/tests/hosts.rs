@@ -1,14 +1,16 @@
 //! Hosts of many habits: what they answer, what they remember, and what they count.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::{MINUTE, ROUND_TRIP};
+use crate::policy::Provider;
 use crate::policy::replies::{Context, ReplyRules};
 use crate::reason::Finding;
 use crate::schedule::*;
-use crate::smtp::session::{Ask, Offer};
+use crate::smtp::session::{Ask, Flight, Offer};
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::Said;
 

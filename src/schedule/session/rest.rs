@@ -86,7 +86,7 @@ impl Scheduler {
     }
 
     /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
-    fn leave(&mut self, id: SessionId) {
+    pub(super) fn leave(&mut self, id: SessionId) {
         if !self.close(id, true) {
             self.quit(id);
         }

@@ -202,7 +202,9 @@ impl Scheduler {
 
     /// No more orders will come: sessions need not be kept for them.
     pub fn has_all_orders(&mut self) {
-        self.has_all_orders = true;
+        if !std::mem::replace(&mut self.has_all_orders, true) {
+            (0..self.doors.len()).for_each(|door| self.prove_at(door));
+        }
     }
 
     /// Tells what happened on a session.

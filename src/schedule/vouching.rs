@@ -116,7 +116,7 @@ impl Scheduler {
                     let Order { domain, exchangers, listed, known } = *order;
                     self.take_on(self.lanes[home].egress, domain, &exchangers, listed, known);
                 }
-                None => over.push(Found { target, inquired: withdrawn(inquired, why), elsewhere: None }),
+                None => over.push(Found { target, inquired: withdrawn(&inquired, why), elsewhere: None }),
             }
         }
         self.hand_out(home, over);
@@ -141,7 +141,7 @@ impl Scheduler {
 }
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
-fn withdrawn(inquired: Inquired, why: &Obstacle) -> Inquired {
+fn withdrawn(inquired: &Inquired, why: &Obstacle) -> Inquired {
     let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| Trouble {
         exchanger: exchanger.clone(),
         at: *at,

@@ -233,8 +233,7 @@ impl World {
                 return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
             }
             Habit::Mute => return "550 Rejected".to_owned(),
-            Habit::Sours(_) => return "550 5.1.1 User unknown".to_owned(),
-            Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
+            Habit::Sours(_) | Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
             Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
             Habit::TooFast(most) if self.too_fast < most => {
                 self.too_fast += 1;

@@ -55,7 +55,8 @@ impl Default for Memory {
 impl Memory {
     /// Has the memory ready that these domains will be looked for in: the processor then waits for it once, not for each.
     pub(super) fn expect<'a>(&self, domains: impl Iterator<Item = &'a str>) {
-        let touched = domains.fold(0, |touched, domain| touched ^ self.places[self.home(self.hasher.hash_one(domain))]);
+        let touched =
+            domains.fold(0, |touched, domain| touched ^ self.places[self.home(self.hasher.hash_one(domain))]);
         std::hint::black_box(touched);
     }
 

@@ -5,6 +5,7 @@
 //! judge (it hands out [`Inquired`]). Can't know: whether a host tells the truth; that is what the controls are for.
 
 mod answers;
+mod asking;
 mod here;
 mod settle;
 #[cfg(test)]
@@ -14,11 +15,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
-use fastrand::Rng;
-
 use super::control;
 use super::known::{Known, Listed};
 use super::patience::Patience;
+use super::turn::Turn;
 use crate::address::{Address, Domain};
 use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Trouble, Unprobed};
 use here::{Control, Here};
@@ -67,10 +67,8 @@ pub enum Next {
 /// What the operator's data say about a domain's exchanger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expectation {
-    /// Ask a made-up name before the first listed one.
-    pub made_up_first: bool,
-    /// Ask it together with the first listed one.
-    pub made_up_along: bool,
+    /// When the made-up name is asked about.
+    pub turn: Turn,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
@@ -211,95 +209,8 @@ impl Inquiry {
         self.exchangers.front()
     }
 
-    /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
-    /// [`Inquiry::heard`] or [`Inquiry::unanswered`]. In a hurry a probe more is no matter where it saves a round trip.
-    pub fn asks(&mut self, now: Moment, at_most: u32, hurry: bool, random: &mut Rng) -> Vec<(Who, Address)> {
-        let mut asks = Vec::new();
-        let goes_along = hurry || self.expectation.made_up_along;
-        while asks.len() < at_most as usize {
-            let Some(ask) = self.next_ask(now, goes_along && !asks.is_empty(), random) else {
-                break;
-            };
-            self.flying += 1;
-            asks.push(ask);
-        }
-        asks
-    }
-
-    fn next_ask(&mut self, now: Moment, along: bool, random: &mut Rng) -> Option<(Who, Address)> {
-        if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
-            return None;
-        }
-        if self.wants_made_up(now, along) && !self.made_up_comes_last() {
-            if self.here.made_up.is_none() {
-                self.here.made_up = control::made_up(&self.domain, random);
-            }
-            if let Some(address) = self.here.made_up.clone() {
-                self.here.made_up_state = Control::Flying;
-                return Some((Who::MadeUp, address));
-            }
-            self.here.made_up_state = Control::Settled;
-        }
-        if self.explores() && self.flying > 0 {
-            return None;
-        }
-        if let Some(place) = self.ready.pop_front() {
-            return Some((Who::Listed(place), self.questions[place as usize].address.clone()));
-        }
-        if self.wants_positive() {
-            if let Some(place) = self.here.accepted_last {
-                return Some((Who::Again(place), self.questions[place as usize].address.clone()));
-            }
-            // A domain so long that no such address fits into a path has no positive control.
-            self.known.postmaster_was_asked = true;
-            return control::postmaster(&self.domain).map(|address| (Who::Postmaster, address));
-        }
-        None
-    }
-
-    /// Until it is known whether the domain accepts anything, addresses are asked one by one: at a catch-all domain the
-    /// others need no question. Where answers are put off, the made-up one's too, there is nothing to learn by waiting.
-    fn explores(&self) -> bool {
-        let may_learn = matches!(self.here.made_up_state, Control::Unasked | Control::Flying);
-        !self.is_proven() && may_learn && self.here.transient_answers == 0
-    }
-
     fn is_proven(&self) -> bool {
         matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= self.expectation.proof
-    }
-
-    /// Refused after the others were accepted, the made-up name shows at once that the host did not accept just anybody.
-    fn made_up_comes_last(&self) -> bool {
-        /// More than this would only put the proof off.
-        const FEW: usize = 10;
-        matches!(self.here.made_up_state, Control::Waiting(_)) && (1..FEW).contains(&self.ready.len())
-    }
-
-    fn wants_made_up(&self, now: Moment, along: bool) -> bool {
-        // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-        let wanted = self.here.accepted > 0
-            || self.here.transient_answers > 0
-            || self.here.put_off.is_some()
-            || self.expectation.made_up_first
-            || along;
-        let may = match self.here.made_up_state {
-            Control::Unasked => true,
-            Control::Waiting(due) => due <= now.elapsed,
-            Control::Flying | Control::Settled => false,
-        };
-        wanted && may && !self.is_proven()
-    }
-
-    /// Undecided refusals need somebody who is accepted after them. A host that turned against us refuses everybody, also
-    /// whom it accepted before.
-    fn wants_positive(&self) -> bool {
-        let is_left = self.here.accepted_last.is_some() || !self.known.postmaster_was_asked;
-        is_left
-            && !self.here.given_up
-            && self.flying == 0
-            && self.ready.is_empty()
-            && self.here.positive == Positive::NotAsked
-            && !self.undecided.is_empty()
     }
 
     /// Leaves what was not asked yet to a later run.
@@ -331,28 +242,6 @@ impl Inquiry {
     /// An acceptance waits for a proof.
     pub fn is_doubted(&self) -> bool {
         self.doubted > 0
-    }
-
-    /// How many questions [`Inquiry::asks`] would give out now; exact up to the controls.
-    pub fn demand(&self, hurry: bool) -> u32 {
-        if self.explores() {
-            1 + u32::from(hurry || self.expectation.made_up_along)
-        } else {
-            u32::try_from(self.ready.len()).unwrap_or(u32::MAX).max(1)
-        }
-    }
-
-    /// How many questions are to come, should the domain not accept any name.
-    pub fn prospect(&self) -> u32 {
-        u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(u32::from(self.explores()))
-    }
-
-    /// Nothing will be left to ask but what [`Inquiry::asks`] would give out now, should those who were asked be accepted or
-    /// refused in clear words.
-    pub fn keeps_nothing_back(&self) -> bool {
-        let has_control = matches!(self.here.made_up_state, Control::Flying | Control::Settled);
-        let holds_listed = self.explores() && !self.ready.is_empty();
-        !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
@@ -401,15 +290,5 @@ impl Inquiry {
             return Next::Wait(due);
         }
         if self.elsewhere > 0 && self.exchangers.len() > 1 { Next::Move } else { Next::Done }
-    }
-
-    /// True when [`Inquiry::asks`] would give out a question now.
-    pub fn wants_ask(&self, now: Moment) -> bool {
-        if self.exchangers.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
-            return false;
-        }
-        let must_wait = self.explores() && self.flying > 0;
-        let listed = !self.ready.is_empty() && !must_wait;
-        self.wants_made_up(now, false) || listed || self.wants_positive()
     }
 }

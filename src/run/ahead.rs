@@ -4,7 +4,7 @@
 //! order of the list, whichever thread was faster. What was taken goes back to be filled again: memory that is at hand is
 //! worth more than memory that the system has to find. Must not: judge. Fails: where the reader or the taker does.
 
-use std::convert::Infallible;
+use std::iter::repeat_with;
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
@@ -19,15 +19,14 @@ const WAITING: usize = 2;
 /// More than so many workers would wait for the reader.
 const MOST_WORKERS: usize = 6;
 
-/// What each worker works with, one for each that can work at once.
-pub fn hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
-    // Reading and taking together are as much work as one worker has.
-    std::iter::repeat_with(make).take((cores() - 1).clamp(1, MOST_WORKERS)).collect()
+/// How many can work at once, where reading and taking together are as much work as one worker has.
+pub fn hands() -> usize {
+    (cores() - 1).clamp(1, MOST_WORKERS)
 }
 
 /// The same for work beside which reading and taking are little.
-pub fn many_hands<H, E>(make: impl FnMut() -> Result<H, E>) -> Result<Vec<H>, E> {
-    std::iter::repeat_with(make).take(cores().min(MOST_WORKERS)).collect()
+pub fn many_hands() -> usize {
+    cores().min(MOST_WORKERS)
 }
 
 fn cores() -> usize {
@@ -36,7 +35,7 @@ fn cores() -> usize {
 
 /// What each worker needs to look at addresses.
 pub fn intakes(how: Look) -> Vec<Intake> {
-    hands(|| Ok::<_, Infallible>(Intake::new(how))).unwrap_or_default()
+    repeat_with(|| Intake::new(how)).take(hands()).collect()
 }
 
 /// Does `work` on each batch of a list on other threads, one for each of the `hands`, and hands the outcomes to `take` in

@@ -87,13 +87,16 @@ impl Asking {
         Ok(self.state.still_to_ask(self.run.id)?)
     }
 
-    /// What was found out, for one who judges rows.
-    pub fn found(&self, whole: Whole) -> Result<Found, Error> {
+    /// What was found out, for each of so many who judge rows.
+    pub fn found(&self, whole: &Whole, hands: usize) -> Result<Vec<Found>, Error> {
         let policy = self.job.policy;
-        let recall = Recall::of(self.state.reader()?, policy);
-        let news = self.tells_news.then_some(self.run);
-        let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh, news };
-        Ok(Found::of(facts, whole, self.now().wall))
+        let (news, now) = (self.tells_news.then_some(self.run), self.now().wall);
+        let found = |reader| {
+            let recall = Recall::of(reader, policy);
+            let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh, news };
+            Found::of(facts, whole.clone(), now)
+        };
+        Ok(self.state.readers(hands)?.into_iter().map(found).collect())
     }
 
     /// Now, where the run is made.

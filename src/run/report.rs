@@ -55,12 +55,11 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let run = past.begun;
     let fresh = if dns_only { Fresh::nothing() } else { Fresh::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let found = || -> Result<Found, Error> {
-        let facts =
-            Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };
-        Ok(Found::of(facts, whole.clone(), now))
+    let found = |reader| {
+        let facts = Facts { recall: Recall::of(reader, policy), policy, run: run.id, fresh, news: None };
+        Found::of(facts, whole.clone(), now)
     };
-    let founds = ahead::many_hands(found)?;
+    let founds = state.readers(ahead::many_hands())?.into_iter().map(found).collect();
     let mut open = Open::of(list, listing, policy, dns_only)?;
     open.tell(risky_roles, founds, |otherwise| {
         if rejudge {

@@ -3,6 +3,8 @@
 //! Where the world is asked, a first pass over the list gathers the distinct addresses ([`super::asking`]). The last pass,
 //! `--offline` the only one, judges and writes every row ([`super::telling`]).
 
+use std::iter::repeat_with;
+
 use super::ahead;
 use super::asking::Asking;
 use super::clock::Clock;
@@ -51,7 +53,8 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
 
 fn offline(mut open: Open, settings: &Settings) -> Result<Summary, Error> {
     let clock = Clock::system();
-    let nothing = ahead::hands(|| Ok::<_, Error>(Found::nothing(Unprobed::Offline, clock.now().wall)))?;
+    let nothing = || Found::nothing(Unprobed::Offline, clock.now().wall);
+    let nothing = repeat_with(nothing).take(ahead::hands()).collect();
     open.tell(settings.risky_roles, nothing, |_| Ok(()))?;
     open.finish(&Went { took: clock.now().elapsed, ..Went::default() })
 }
@@ -66,7 +69,7 @@ async fn asked(
     let mut asking = Asking::begin(settings, place, &open)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
-    let found = ahead::many_hands(|| asking.found(outcome.whole.clone()))?;
+    let found = asking.found(&outcome.whole, ahead::many_hands())?;
     let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);

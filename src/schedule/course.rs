@@ -121,6 +121,9 @@ impl Scheduler {
         };
         (course.door, course.queued) = (Some(door_id), true);
         let door = &mut self.doors[door_id];
+        if door.told_apart.is_none() && course.inquiry.refuses_made_up() {
+            door.told_apart = Some(course.inquiry.domain().clone());
+        }
         door.courses.push(id, course.inquiry.unasked(), course.begun);
         if !std::mem::replace(&mut door.busy, true) {
             self.lanes[door.lane].busy_doors.push_back(door_id);

@@ -63,6 +63,7 @@ impl Scheduler {
                 match self.serve(door) {
                     Served::Nothing => {
                         self.doors[door].busy = false;
+                        self.prove_at(door);
                         continue;
                     }
                     Served::Started => untried = self.lanes[id].busy_doors.len() + 1,

@@ -51,7 +51,7 @@ pub(super) struct Door {
     pub(super) refusals: u32,
     /// Nothing is started here before this time of the run.
     pub(super) hold_until: Duration,
-    /// The domain at which it last refused a name in clear words.
+    /// The domain at which it last refused a name in clear words, or did in an earlier run.
     pub(super) told_apart: Option<Domain>,
     /// Why nobody needs to try again in this run.
     pub(super) dead: Option<Obstacle>,

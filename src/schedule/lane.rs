@@ -76,7 +76,7 @@ pub struct Lane {
     pub(super) unvouched: Unvouched,
     /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
     unknown: VecDeque<Duration>,
-    /// Unknown recipients in all.
+    /// Unknown recipients in this run, and in earlier ones within an hour before it.
     pub unknown_names: u32,
     ramp: Ramp,
     /// It waits for a free socket.
@@ -263,9 +263,13 @@ impl Lane {
         }
     }
 
-    /// Counts unknown recipients of earlier runs, each by when it will be a day ago.
-    pub fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>) {
-        self.unknown.extend(forgotten);
+    /// Counts unknown recipients of earlier runs, each by when it will be a day ago. A host that has heard too many of them
+    /// within the hour does not begin anew because we do.
+    pub fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>, now: Duration) {
+        for forgotten in forgotten {
+            self.unknown_names += u32::from(forgotten + HOUR > now + DAY);
+            self.unknown.push_back(forgotten);
+        }
         self.unknown.make_contiguous().sort_unstable();
     }
 

@@ -40,7 +40,8 @@ use fastrand::Rng;
 use crate::address::{Address, Domain};
 use crate::policy::{Pace, Provider, Thresholds};
 use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::{Inquiry, Known, Listed, Patience, Who, control};
+use crate::probe::turn::Before;
+use crate::probe::{Inquiry, Known, Listed, Patience, Turn, Who};
 use crate::smtp::egress::Family;
 use crate::smtp::session::Flight;
 use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
@@ -306,7 +307,9 @@ impl Scheduler {
 
     /// No more orders will come: sessions need not be kept for them.
     pub fn has_all_orders(&mut self) {
-        self.has_all_orders = true;
+        if !std::mem::replace(&mut self.has_all_orders, true) {
+            (0..self.doors.len()).for_each(|door| self.prove_at(door));
+        }
     }
 
     fn take_on(
@@ -332,12 +335,10 @@ impl Scheduler {
         if Queue::is_long(listed.len()) {
             self.lanes[home].given_long += listed.len();
         }
-        let share = first.provider.catch_all_share;
-        let expectation = Expectation {
-            made_up_first: first.provider.is_known() && control::goes_first(share, listed.len()),
-            made_up_along: control::goes_along(listed.len(), first.provider.proof),
-            proof: first.provider.proof,
-        };
+        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
+        let is_alone = self.lanes[home].courses == 0;
+        let before = Before { catch_all_share, listed: listed.len(), proof, may_discard, is_alone };
+        let expectation = Expectation { turn: Turn::of(before), proof };
         let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
         let patience = self.limits.patience;
         let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);

@@ -126,7 +126,7 @@ impl Scheduler {
         let lane = place(&mut self.lanes, &mut self.free.lanes, new);
         if let Some(earlier) = self.earlier.get_mut(&self.operators[id].key) {
             let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, forgotten)| forgotten);
-            self.lanes[lane].count_earlier(own);
+            self.lanes[lane].count_earlier(own, self.now.elapsed);
         }
         self.operators[id].lanes.push(lane);
         lane

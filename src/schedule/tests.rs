@@ -1,72 +1,23 @@
 //! The scheduler in small random worlds, without sockets and without waiting: whatever the hosts do, it comes to its end,
 //! keeps its manners, and nobody who exists is condemned.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod checks;
+mod hosts;
+mod retired;
+
+use std::collections::HashMap;
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
 use crate::policy::Providers;
-use crate::policy::replies::{Context, ReplyRules};
-use crate::reason::{Finding, Verdict};
-use crate::smtp::session::{Ask, Offer};
-use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::{Evidence, Form, RouteFact, Said};
-use crate::verdict::{Kinds, decide};
+use crate::smtp::Stage;
+use checks::{Everybody, check_limits, check_verdicts};
+use hosts::{Habit, World, habit};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const ROUND_TRIP: Duration = Duration::from_millis(40);
-
-/// What a host does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Habit {
-    Honest,
-    /// Refuses in words that say nothing.
-    Curt,
-    CatchAll,
-    Unreachable,
-    BlocksAt(Stage),
-    /// Newcomers come back after so many minutes.
-    Greylists(u64),
-    /// Hangs up without a word after so many answers in a session.
-    DropsAfter(u32),
-    /// Says 421 after so many answers in a session.
-    EndsAfter(u32),
-    /// Hangs up when this listed mailbox is asked for.
-    DropsAt(u32),
-    /// The first so many answers are "too fast".
-    TooFast(u32),
-    /// Takes so many recipients in a transaction.
-    Takes(usize),
-    /// Demands TLS, and its handshake fails.
-    BrokenTls,
-    /// Says the same nothing to everybody.
-    Mute,
-    /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
-    Stutters,
-    Denies,
-}
-
-fn habit() -> impl Strategy<Value = Habit> {
-    let stage = prop_oneof![Just(Stage::Connect), Just(Stage::Mail), Just(Stage::Rcpt)];
-    prop_oneof![
-        4 => Just(Habit::Honest),
-        2 => Just(Habit::Curt),
-        1 => Just(Habit::CatchAll),
-        1 => Just(Habit::Unreachable),
-        1 => stage.prop_map(Habit::BlocksAt),
-        2 => (1u64..50).prop_map(Habit::Greylists),
-        1 => (0u32..6).prop_map(Habit::DropsAfter),
-        1 => (0u32..6).prop_map(Habit::EndsAfter),
-        1 => (0u32..6).prop_map(Habit::DropsAt),
-        1 => (1u32..8).prop_map(Habit::TooFast),
-        1 => (1usize..5).prop_map(Habit::Takes),
-        1 => Just(Habit::BrokenTls),
-        1 => Just(Habit::Mute),
-        1 => Just(Habit::Denies),
-    ]
-}
 
 /// An operator: the habits of its hosts, best first, and for each of its domains which of its listed mailboxes exist.
 #[derive(Clone, Debug)]
@@ -110,205 +61,8 @@ fn run() -> impl Strategy<Value = Run> {
     )
 }
 
-/// A session as a host sees it.
-#[derive(Default)]
-struct Open {
-    lane: String,
-    habit: Option<Habit>,
-    provider: Option<Arc<Provider>>,
-    transactions: u32,
-    refused: u32,
-    answers: u32,
-}
-
-/// The hosts, what they remember, and what is on its way to us.
-struct World {
-    habits: HashMap<IpAddr, (Habit, String)>,
-    exists: HashSet<String>,
-    sessions: HashMap<SessionId, Open>,
-    on_the_way: BTreeMap<(Duration, u64), (SessionId, Heard)>,
-    sent: u64,
-    now: Duration,
-    newcomers: HashMap<String, Duration>,
-    too_fast: u32,
-    /// By lane: when connections came, recipients came, unknown ones were refused.
-    dials: HashMap<String, Vec<Duration>>,
-    asks: HashMap<String, Vec<Duration>>,
-    unknown: HashMap<String, Vec<Duration>>,
-}
-
-impl World {
-    fn moment(&self) -> Moment {
-        Moment { elapsed: self.now, wall: std::time::UNIX_EPOCH + self.now }
-    }
-
-    fn send(&mut self, session: SessionId, heard: Heard) {
-        self.sent += 1;
-        self.on_the_way.insert((self.now + ROUND_TRIP, self.sent), (session, heard));
-    }
-
-    fn said(&self, session: SessionId, stage: Stage, words: &str) -> Said {
-        let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
-        let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
-        let context = Context { stage, provider: provider.map(|provider| &*provider.id) };
-        Said { stage, meaning: ReplyRules::built_in().read(&reply, &context), reply }
-    }
-
-    fn open(&mut self, opening: &Opening, pace: Pace, sockets: usize) {
-        let (habit, lane) = self.habits[&opening.address].clone();
-        let open = Open {
-            lane: lane.clone(),
-            habit: Some(habit),
-            provider: Some(opening.provider.clone()),
-            ..Open::default()
-        };
-        self.sessions.insert(opening.session, open);
-        self.dials.entry(lane.clone()).or_default().push(self.now);
-        assert!(self.sessions.len() <= sockets, "more sessions than sockets");
-        let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
-        assert!(at_once <= opening.provider.limits(pace).open as usize, "{at_once} sessions at once");
-        let heard = match habit {
-            Habit::Unreachable => Heard::Broken(Some(Finding::ConnectFailed)),
-            Habit::BlocksAt(Stage::Connect) => Heard::Refused(self.said(
-                opening.session,
-                Stage::Connect,
-                "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
-            )),
-            Habit::BrokenTls if opening.tls => Heard::NoTls,
-            _ => Heard::Ready(Offer { pipelining: true, ..Offer::default() }),
-        };
-        self.send(opening.session, heard);
-    }
-
-    fn fly(&mut self, id: SessionId, flight: &Flight) {
-        let (habit, provider) = {
-            let open = &self.sessions[&id];
-            (open.habit.unwrap(), open.provider.clone().unwrap())
-        };
-        let manners = provider.manners;
-        for transaction in &flight.transactions {
-            let open = self.sessions.get_mut(&id).unwrap();
-            open.transactions += 1;
-            assert!(open.transactions <= manners.transactions, "too many transactions");
-            assert!(transaction.recipients.len() <= manners.recipients as usize, "too many recipients");
-            let domains: HashSet<_> =
-                transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
-            assert_eq!(domains.len(), 1, "one domain per transaction");
-            for (place, ask) in transaction.recipients.iter().enumerate() {
-                let open = &self.sessions[&id];
-                let lane = open.lane.clone();
-                self.asks.entry(lane).or_default().push(self.now);
-                let refused = match habit {
-                    Habit::BlocksAt(Stage::Mail) => {
-                        Some("554 5.7.1 Your IP address is blocked using zen.spamhaus.org")
-                    }
-                    Habit::BrokenTls => Some("530 5.7.0 Must issue a STARTTLS command first"),
-                    _ => None,
-                };
-                if let Some(words) = refused {
-                    let said = self.said(id, Stage::Mail, words);
-                    self.send(id, Heard::Answered(ask.id, said));
-                    continue;
-                }
-                let ended = match habit {
-                    Habit::DropsAfter(most) if open.answers >= most => {
-                        Some(Heard::Broken(Some(Finding::Disconnected)))
-                    }
-                    Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
-                        Some(Heard::Broken(Some(Finding::Disconnected)))
-                    }
-                    Habit::EndsAfter(most) if open.answers >= most => {
-                        Some(Heard::Refused(self.said(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
-                    }
-                    _ => None,
-                };
-                if let Some(heard) = ended {
-                    return self.send(id, heard);
-                }
-                let words = match habit {
-                    Habit::Takes(most) if place >= most => "452 4.5.3 Too many recipients".to_owned(),
-                    _ => self.answer(habit, ask),
-                };
-                let said = self.said(id, Stage::Rcpt, &words);
-                let is_refused = !said.reply.is_positive();
-                let open = self.sessions.get_mut(&id).unwrap();
-                open.answers += 1;
-                open.refused += u32::from(is_refused);
-                assert!(open.refused <= manners.refused, "too many refused recipients");
-                if words.contains("5.1.1") {
-                    let lane = open.lane.clone();
-                    self.unknown.entry(lane).or_default().push(self.now + ROUND_TRIP);
-                }
-                self.send(id, Heard::Answered(ask.id, said));
-            }
-        }
-        if flight.is_last {
-            self.end(id);
-        } else {
-            self.send(id, Heard::Landed);
-        }
-    }
-
-    /// A goodbye is answered; by who has said too much, with another answer.
-    fn end(&mut self, id: SessionId) {
-        let stutters = self.sessions[&id].habit == Some(Habit::Stutters);
-        self.send(id, Heard::Broken(stutters.then_some(Finding::MalformedReply)));
-    }
-
-    fn answer(&mut self, habit: Habit, ask: &Ask) -> String {
-        let address = ask.address.to_string();
-        let exists = self.exists.contains(&address) || ask.address.local() == "postmaster";
-        match habit {
-            Habit::BlocksAt(_) => {
-                return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
-            }
-            Habit::Mute => return "550 Rejected".to_owned(),
-            Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
-            Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
-            Habit::TooFast(most) if self.too_fast < most => {
-                self.too_fast += 1;
-                return "450 4.7.1 Error: too many recipients from 192.0.2.1".to_owned();
-            }
-            Habit::Greylists(minutes) => {
-                let first = *self.newcomers.entry(address.clone()).or_insert(self.now);
-                if self.now < first + MINUTE * u32::try_from(minutes).unwrap() {
-                    return format!("450 4.2.0 <{address}>: Recipient address rejected: Greylisted");
-                }
-            }
-            _ => {}
-        }
-        match (exists || habit == Habit::CatchAll, habit) {
-            (true, _) => "250 2.1.5 Ok".to_owned(),
-            (false, Habit::Curt) => "550 Rejected".to_owned(),
-            (false, _) => format!("550 5.1.1 <{address}>: Recipient address rejected: User unknown"),
-        }
-    }
-}
-
-/// The most within any span of that length.
-fn most_within(times: &[Duration], span: Duration) -> usize {
-    let after = |from: usize| times[from..].iter().take_while(|at| **at < times[from] + span).count();
-    (0..times.len()).map(after).max().unwrap_or(0)
-}
-
-/// Each address, whether it exists, and whether a host of its domain accepts anybody.
-type Everybody = HashMap<Target, (Address, bool, bool)>;
-
-/// Plays it to its end.
-fn play(operators: &[Operator], run: Run) -> World {
-    let mut world = World {
-        habits: HashMap::new(),
-        exists: HashSet::new(),
-        sessions: HashMap::new(),
-        on_the_way: BTreeMap::new(),
-        sent: 0,
-        now: Duration::ZERO,
-        newcomers: HashMap::new(),
-        too_fast: 0,
-        dials: HashMap::new(),
-        asks: HashMap::new(),
-        unknown: HashMap::new(),
-    };
+/// A scheduler at the start of a run.
+fn scheduler(run: Run, world: &World) -> Scheduler {
     let limits = Limits {
         pace: run.pace,
         patience: Patience { max_wait: run.max_wait },
@@ -316,7 +70,13 @@ fn play(operators: &[Operator], run: Run) -> World {
         thresholds: Thresholds::built_in(),
         egresses: vec![Family::Both],
     };
-    let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment());
+    Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment())
+}
+
+/// Plays it to its end.
+fn play(operators: &[Operator], run: Run) -> World {
+    let mut world = World::default();
+    let mut scheduler = scheduler(run, &world);
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
     let mut listed = Everybody::new();
     for (n, operator) in (0u8..).zip(operators) {
@@ -413,53 +173,6 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
     settled
 }
 
-/// What the hosts counted is within the operator's data.
-fn check_limits(world: &World, providers: &HashMap<String, Arc<Provider>>, pace: Pace) {
-    for (lane, provider) in providers {
-        let limits = provider.limits(pace);
-        let most = |times: &HashMap<String, Vec<Duration>>, span| {
-            times.get(lane).map_or(0, |times| most_within(times, span))
-        };
-        assert!(most(&world.dials, MINUTE) <= limits.connections.max(2) as usize, "connections a minute");
-        assert!(most(&world.asks, MINUTE) <= limits.recipients.max(2) as usize, "recipients a minute");
-        let caps = [(limits.unknown_per_hour, MINUTE * 60), (limits.unknown_per_day, MINUTE * 1440)];
-        for (cap, span) in caps.into_iter().filter_map(|(cap, span)| Some((cap?, span))) {
-            assert!(
-                most(&world.unknown, span) <= cap as usize,
-                "unknown names: {} of {cap}",
-                most(&world.unknown, span)
-            );
-        }
-    }
-}
-
-/// Nobody who exists is condemned, and nobody who does not is praised.
-fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
-    for (target, (address, exists, accepts_any)) in listed {
-        let inquiry = settled.remove(&target).unwrap();
-        let evidence = Evidence {
-            form: Form::Fine(address.clone()),
-            kinds: Kinds::default(),
-            slip: None,
-            route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
-            inquiry,
-        };
-        let (judgement, _) = decide(&evidence, std::time::UNIX_EPOCH);
-        let verdict = judgement.reason.verdict();
-        assert!(!exists || verdict != Verdict::Undeliverable, "{address} exists: {judgement:?}");
-        assert!(
-            exists || accepts_any || verdict != Verdict::Deliverable,
-            "{address} does not exist: {judgement:?}"
-        );
-        assert_ne!(
-            judgement.reason,
-            Finding::Internal.into(),
-            "{address} was forgotten: {:?}",
-            evidence.inquiry
-        );
-    }
-}
-
 #[test]
 fn a_session_that_nobody_waits_for_gives_its_socket_to_a_lane_that_lacks_one() {
     let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![vec![true, false]] };
@@ -487,6 +200,14 @@ fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips(
 }
 
 #[test]
+fn an_operator_that_takes_few_recipients_in_a_transaction_says_so_once() {
+    let operator = Operator { known: true, hosts: vec![Habit::Takes(3)], domains: vec![vec![true; 40]; 5] };
+    let too_many = play(&[operator], Run { sockets: 1, ..HURRIED }).too_many;
+    // One flight of ten.
+    assert!((1..=7).contains(&too_many), "{too_many}");
+}
+
+#[test]
 fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
     for domains in [vec![vec![true]], vec![vec![true, true]]] {
         play(&[Operator { known: false, hosts: vec![Habit::Stutters], domains }], HURRIED);
@@ -495,11 +216,27 @@ fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
 
 #[test]
 fn a_closing_control_that_leaves_with_the_last_flight_clears_its_doubts() {
-    let mailboxes = vec![true, true, false, true];
+    // Of so many, the first is asked about with a made-up name, and the others are accepted after it.
+    let mailboxes = vec![true; 12];
     let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![mailboxes] };
     let world = play(&[operator], HURRIED);
     let questions: Vec<usize> = world.asks.values().map(Vec::len).collect();
-    assert_eq!(questions, [4 + 2], "four addresses, a made-up one and the closing one");
+    assert_eq!(questions, [12 + 2], "twelve addresses, a made-up one and the closing one");
+}
+
+#[test]
+fn a_few_addresses_need_no_closing_control_because_the_made_up_one_is_refused_last() {
+    for mailboxes in [vec![true, true], vec![true, true, false, true]] {
+        let listed = mailboxes.len();
+        let operator = Operator { known: false, hosts: vec![Habit::Honest], domains: vec![mailboxes] };
+        let world = play(&[operator], HURRIED);
+        let questions: Vec<usize> = world.asks.values().map(Vec::len).collect();
+        assert_eq!(
+            (questions, world.dials.values().map(Vec::len).sum::<usize>()),
+            (vec![listed + 1], 1),
+            "{listed}"
+        );
+    }
 }
 
 proptest! {

@@ -14,6 +14,7 @@ mod key;
 pub mod ledger;
 mod lock;
 mod open;
+mod reader;
 pub mod recall;
 pub mod roster;
 mod route;

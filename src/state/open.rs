@@ -23,10 +23,10 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("schema/2-told.sql"),
     include_str!("schema/3-tally.sql"),
 ];
-/// Memory for pages of the file.
-const CACHE_KIB: i64 = 48 << 10;
-/// And for each of those who only read.
-const READER_CACHE_KIB: i64 = 16 << 10;
+/// Memory for pages of the file, while it is written.
+const CACHE_KIB: usize = 48 << 10;
+/// And while it is told about: of the one that writes, and of all that read together.
+const TELLING_CACHE_KIB: (usize, usize) = (4 << 10, 64 << 10);
 /// So many can read a temporary state at once.
 const READERS: usize = 8;
 /// How long another tool that reads or writes the file is waited for.
@@ -79,6 +79,20 @@ impl State {
             readers.push(reader(file.path())?);
         }
         Ok(State::with(db, Readers::Open(RefCell::new(readers)), None))
+    }
+
+    /// Connections for those who tell what is known. Most of the writer's memory is theirs from now on.
+    pub fn readers(&self, how_many: usize) -> Result<Vec<Connection>, StateError> {
+        let (own, theirs) = TELLING_CACHE_KIB;
+        self.db.execute_batch(&format!("PRAGMA cache_size = -{own}; PRAGMA shrink_memory;"))?;
+        let each = theirs / how_many.max(1);
+        std::iter::repeat_with(|| {
+            let reader = self.reader()?;
+            reader.execute_batch(&format!("PRAGMA cache_size = -{each};"))?;
+            Ok(reader)
+        })
+        .take(how_many)
+        .collect()
     }
 
     /// A connection for somebody who only reads what was committed before the first look. To begin and end a view for each
@@ -158,9 +172,7 @@ pub(super) enum Readers {
 }
 
 fn reader(file: &Path) -> Result<Connection, StateError> {
-    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    db.execute_batch(&format!("PRAGMA cache_size = -{READER_CACHE_KIB};"))?;
-    Ok(db)
+    connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {

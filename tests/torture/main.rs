@@ -34,13 +34,32 @@ fn moment(random: &mut fastrand::Rng) -> Duration {
 /// Nothing is told otherwise than in an undisturbed run; what is open is open.
 #[track_caller]
 fn nothing_differs(found: &Verdicts, calm: &Verdicts) {
-    for (address, told) in found {
-        assert!(
-            told.0 == "unknown" || *told == calm[address],
-            "{address} is {told:?}, not {:?}",
-            calm[address]
-        );
-    }
+    let definite = found.iter().filter(|(_, (verdict, _))| verdict != "unknown");
+    same(&definite.map(|(address, told)| (address.clone(), told.clone())).collect(), calm);
+}
+
+/// The same is told as in an undisturbed run, and nothing is open.
+#[track_caller]
+fn nothing_is_open_or_differs(found: &Verdicts, calm: &Verdicts) {
+    assert_eq!(found.len(), calm.len());
+    same(found, calm);
+}
+
+#[track_caller]
+fn same(found: &Verdicts, calm: &Verdicts) {
+    let other: Vec<_> = found.iter().filter(|(address, told)| calm[*address] != **told).collect();
+    assert!(
+        other.is_empty(),
+        "{} of {} are told otherwise: {:?}",
+        other.len(),
+        found.len(),
+        other.iter().take(9)
+    );
+}
+
+/// Who is asked once. At a host that lies now and then an acceptance is asked again when a lie comes to light.
+fn is_asked_once(address: &str, calm: &Verdicts) -> bool {
+    calm.contains_key(address) && !address.contains("@lies")
 }
 
 /// Recipients of one transaction at a host that nobody knows.
@@ -63,10 +82,10 @@ fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
         child.wait().unwrap();
     }
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
     served.end();
     let repeats =
-        Repeats::in_log(&lab.folder.lines("world.log"), &kills, |address| calm.contains_key(address));
+        Repeats::in_log(&lab.folder.lines("world.log"), &kills, |address| is_asked_once(address, &calm));
     eprintln!("{} rows, {} kills: {repeats:?}", lab.rows(), kills.len());
     let one_in_a_thousand = usize::try_from(lab.rows() / 1_000).unwrap();
     assert!(repeats.others <= one_in_a_thousand, "{repeats:?}");
@@ -80,20 +99,29 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
     let calm = lab.undisturbed();
     let mut served = lab.serve();
     let mut random = fastrand::Rng::with_seed(2);
+    let mut stops = 0;
     for (signal, code) in [("-TERM", 143), ("-INT", 130)].into_iter().cycle().take(measure.kills as usize) {
         let mut child = lab.verify(&served, &[]).spawn().unwrap();
         is_asking(&lab, &mut child);
         sleep(moment(&mut random));
         send(signal, &child);
-        assert_eq!(end_of(&mut child).code(), Some(code));
+        let ended = end_of(&mut child).code();
+        // Each stop hears what was asked, so a run may come to its end before it was stopped so often.
+        if ended == Some(0) {
+            break;
+        }
+        stops += 1;
+        assert_eq!(ended, Some(code));
         assert_eq!(lab.summary("out")["exit_code"], code);
         nothing_differs(&lab.verdicts("out"), &calm);
     }
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
     served.end();
-    let repeats = Repeats::in_log(&lab.folder.lines("world.log"), &[], |address| calm.contains_key(address));
-    eprintln!("{} rows, {} stops: {repeats:?}", lab.rows(), measure.kills);
+    let repeats =
+        Repeats::in_log(&lab.folder.lines("world.log"), &[], |address| is_asked_once(address, &calm));
+    eprintln!("{} rows, {stops} stops: {repeats:?}", lab.rows());
+    assert!(stops > 1, "{stops}");
     assert_eq!(repeats.others, 0);
 }
 
@@ -119,7 +147,7 @@ fn a_state_on_a_full_disk_ends_the_run_with_a_hint_and_goes_on_when_there_is_roo
         "{}",
         ends.said
     );
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
 }
 
 #[test]
@@ -130,7 +158,7 @@ fn outputs_on_a_full_disk_leave_nothing_behind_and_cost_no_second_question() {
     let Some(ends) = on_a_small_disk(&lab, "64k", &lab.verify(&served, &["-o", "disk/out"])) else { return };
     assert_eq!((ends.full.as_str(), ends.roomy.as_str()), ("74", "0"), "{}", ends.said);
     assert!(ends.said.contains("hint: "), "{}", ends.said);
-    assert_eq!(lab.verdicts("after/out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("after/out"), &calm);
     assert_eq!(lab.summary("after/out")["questions"], 0);
 }
 
@@ -146,7 +174,7 @@ fn a_network_that_stands_still_for_a_while_changes_nothing() {
     sleep(Duration::from_secs(2));
     send("-CONT", &served.child);
     assert_eq!(end_of(&mut child).code(), Some(0));
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
 }
 
 #[test]
@@ -161,7 +189,7 @@ fn servers_that_are_gone_for_a_while_make_nobody_look_bad() {
     end_of(&mut child);
     nothing_differs(&lab.verdicts("out"), &calm);
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
 }
 
 #[test]
@@ -172,7 +200,7 @@ fn a_run_that_is_out_of_time_says_so_and_goes_on() {
     assert_eq!(ended(lab.verify(&served, &["--max-duration", "1s"])), (10, String::new()));
     nothing_differs(&lab.verdicts("out"), &calm);
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
-    assert_eq!(lab.verdicts("out"), calm);
+    nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
 }
 
 #[test]
@@ -191,6 +219,8 @@ fn of_two_runs_at_once_one_waits_or_is_told_who_is_in_its_way() {
         Some(0),
         "the first is over"
     );
-    assert_eq!((lab.verdicts("out"), lab.verdicts("second")), (calm.clone(), calm));
+    for folder in ["out", "second"] {
+        nothing_is_open_or_differs(&lab.verdicts(folder), &calm);
+    }
     assert_eq!(lab.summary("second")["connections"], 0, "nobody is asked again");
 }

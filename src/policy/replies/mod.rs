@@ -163,11 +163,8 @@ impl ReplyRules {
 
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        self.read_form(&Heard::of(reply), at)
-    }
-
-    /// The same of a reply's form, which is all that its meaning hangs on.
-    fn read_form(&self, heard: &Heard, at: &Context<'_>) -> Meaning {
+        // Its form is all that its meaning hangs on: [`RecentReplies`] builds on that.
+        let heard = &Heard::of(reply);
         let mut holding = self.holding(heard, at);
         let rule = holding.next();
         let mut meaning = Meaning {

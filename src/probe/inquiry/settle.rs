@@ -77,6 +77,11 @@ impl Inquiry {
         matches!(self.here.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
     }
 
+    /// This exchanger has refused a made-up name of the domain, perhaps in an earlier run.
+    pub fn refuses_made_up(&self) -> bool {
+        self.here.catch_all == CatchAll::No(Proof::Control)
+    }
+
     /// What the exchanger proves to be by now.
     fn proven(&self) -> CatchAll {
         // Beside an accepted made-up name clear refusals prove nothing: the host contradicts itself.

@@ -2,6 +2,8 @@
 
 use std::time::UNIX_EPOCH;
 
+use fastrand::Rng;
+
 use super::*;
 use crate::policy::replies::{Context, ReplyRules};
 use crate::smtp::{Reply, Stage};
@@ -30,7 +32,11 @@ fn host() -> Domain {
 }
 
 fn inquiry(listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
-    let expectation = Expectation { made_up_first: false, made_up_along: false, proof: 2 };
+    inquiry_with(Turn { after: 1, along: false }, 2, listed, known, now)
+}
+
+fn inquiry_with(turn: Turn, proof: u32, listed: Vec<Listed>, known: Known, now: Moment) -> Inquiry {
+    let expectation = Expectation { turn, proof };
     let patience = Patience { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
     Inquiry::new(domain, [host()], listed, known, expectation, patience, now)
@@ -93,9 +99,9 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
     assert_eq!(second.next(now), Next::Wait(3 * MINUTE));
     let later = Moment { elapsed: 3 * MINUTE, wall: now.wall + 3 * MINUTE };
     assert_eq!(second.next(later), Next::Ask);
-    let asked = second.asks(later, 10, false, &mut Rng::with_seed(2));
-    assert!(asked.iter().any(|(who, address)| *who == Who::MadeUp && Some(address) == name.as_ref()));
-    for (who, _) in asked {
+    for expected in [Who::Listed(0), Who::MadeUp] {
+        let (who, address) = second.asks(later, 10, false, &mut Rng::with_seed(2)).remove(0);
+        assert!(who == expected && (who != Who::MadeUp || Some(&address) == name.as_ref()));
         second.heard(who, said(honest(who)), later);
     }
     let (_, settled) = second.settle(None);
@@ -148,8 +154,36 @@ fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
     // The wait is over before the others were asked, as when their lane is slow.
     assert_eq!(inquiry.next(due), Next::Ask);
     let asked: Vec<Who> = inquiry.asks(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
-    assert_eq!(asked, [Who::Listed(1), Who::Listed(2), Who::MadeUp]);
-    assert!(!inquiry.wants_ask(due));
+    assert_eq!(asked, [Who::Listed(1), Who::Listed(2)]);
+    for who in asked {
+        inquiry.heard(who, said(ACCEPTED), due);
+    }
+    assert_eq!(answer(&mut inquiry, due, honest), [Who::MadeUp], "it proves all of them at once");
+}
+
+#[test]
+fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
+    let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(Who::Listed);
+    let after = |after| Turn { after, along: false };
+    for (turn, proof, unknown, asked) in [
+        (after(0), 1, vec![], vec![Who::MadeUp, ann, bob, cleo, dora]),
+        // Who accepted one may accept anybody.
+        (after(1), 2, vec![], vec![ann, Who::MadeUp, bob, cleo, dora]),
+        (after(2), 1, vec![], vec![ann, bob, Who::MadeUp, cleo, dora]),
+        (Turn { after: 2, along: true }, 2, vec![], vec![ann, bob, Who::MadeUp, cleo, dora]),
+        // Who refused one does not.
+        (after(2), 1, vec![bob], vec![ann, bob, cleo, dora]),
+        // One refusal proves nothing here, but the others may.
+        (after(1), 2, vec![ann], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (after(1), 2, vec![ann, dora], vec![ann, bob, cleo, dora]),
+        (after(4), 1, vec![], vec![ann, bob, cleo, dora, Who::MadeUp]),
+        (after(4), 2, vec![ann, bob, cleo, dora], vec![ann, bob, cleo, dora]),
+    ] {
+        let names = listed(&["ann", "bob", "cleo", "dora"]);
+        let mut inquiry = inquiry_with(turn, proof, names, Known::default(), at(MINUTE));
+        let words = |who| if who == Who::MadeUp || unknown.contains(&who) { UNKNOWN } else { ACCEPTED };
+        assert_eq!(answer(&mut inquiry, at(MINUTE), words), asked, "{turn:?}, {proof}, {unknown:?}");
+    }
 }
 
 #[test]

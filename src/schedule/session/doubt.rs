@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Asked, Scheduler, SessionId, State, Timer};
+use super::{Action, Asked, LaneId, Scheduler, SessionId, State, Timer};
 use crate::probe::inquiry::Moment;
 use crate::probe::{Who, control};
 use crate::reason::{Cause, Fault, Finding};
@@ -197,7 +197,10 @@ impl Scheduler {
             return;
         };
         let cause = said.meaning.cause;
-        let refused_before = self.sessions.get(&id).map_or(0, |session| session.doubts.refused_before);
+        // Where a refusal has cleared all doubts meanwhile, the lies begin after it.
+        let refused_before = self.sessions.get(&id).map_or(0, |session| {
+            if session.doubts.is_empty() { session.unknown } else { session.doubts.refused_before }
+        });
         if said.reply.is_positive() {
             let taken_back = self.unsay_doubtful(id);
             if let Some(session) = self.sessions.get_mut(&id) {
@@ -205,8 +208,7 @@ impl Scheduler {
             }
             self.decided(Ruling::CaughtAccepting, lane_id, taken_back);
             if refused_before > 0 {
-                let manners = &mut self.lanes[lane_id].manners;
-                manners.refused = manners.refused.min(refused_before);
+                self.bear_less(lane_id, refused_before);
             } else {
                 // It lies from the first answer on: nothing can be learnt here any more.
                 self.leave_alone(lane_id, said);
@@ -219,6 +221,25 @@ impl Scheduler {
         }
     }
 
+    /// So many refusals are all that a session may have at a lane, also one that is open.
+    fn bear_less(&mut self, lane_id: LaneId, refused: u32) {
+        let manners = &mut self.lanes[lane_id].manners;
+        manners.refused = manners.refused.min(refused);
+        let mut used_up = Vec::new();
+        for (&id, session) in &mut self.sessions {
+            if self.doors[session.door].lane == lane_id {
+                session.manners.refused = session.manners.refused.min(refused);
+                if session.state == State::Idle && session.is_used_up() {
+                    used_up.push(id);
+                }
+            }
+        }
+        used_up.sort_unstable();
+        for id in used_up {
+            self.leave(id);
+        }
+    }
+
     /// Takes the closing control off its session.
     pub(super) fn forget_closing(&mut self, id: SessionId) -> Option<usize> {
         let session = self.sessions.get_mut(&id)?;
@@ -227,5 +248,94 @@ impl Scheduler {
             self.lanes[lane].flying -= 1;
         }
         Some(lane)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::address::{Address, Domain};
+    use crate::policy::replies::{Context, ReplyRules};
+    use crate::policy::{Pace, Providers, Thresholds};
+    use crate::probe::inquiry::Target;
+    use crate::probe::known::AtExchanger;
+    use crate::probe::{Known, Listed, Patience};
+    use crate::schedule::{Heard, Limits, Order, Stop};
+    use crate::smtp::Reply;
+    use crate::smtp::egress::Family;
+    use crate::smtp::session::Offer;
+    use crate::verdict::evidence::{CatchAll, Proof};
+
+    /// A host that heard so many unknown names from us in a run before, and refused a made-up one then, is asked about two
+    /// mailboxes and accepts everything now; how many acceptances are handed out.
+    fn believed_after(unknown_before: usize) -> usize {
+        let (domain, host) =
+            (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
+        let now = Moment { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
+        let limits = Limits {
+            pace: Pace::Fast,
+            patience: Patience { max_wait: Duration::ZERO },
+            sessions: 1,
+            thresholds: Thresholds::built_in(),
+            egresses: vec![Family::Both],
+        };
+        let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(1), now);
+        let stop = Stop {
+            provider: Providers::built_in().of(&host).clone(),
+            host: host.clone(),
+            addresses: vec![[192, 0, 2, 1].into()],
+        };
+        let stops = vec![stop];
+        let lane = Scheduler::lane_key(&stops, &stops[0]);
+        scheduler.spent(0, &lane, Duration::from_secs(60), unknown_before);
+        let refused = AtExchanger { catch_all: CatchAll::No(Proof::Control), ..AtExchanger::new(host) };
+        let known = Known { exchangers: vec![refused], ..Known::default() };
+        let listed = [(Target(1), "jane@acme.example"), (Target(2), "joe@acme.example")];
+        let listed = listed.map(|(target, text)| Listed::from((target, Address::parse(text).unwrap())));
+        scheduler.order(Order { domain, exchangers: stops, listed: listed.into(), known }, now);
+        scheduler.has_all_orders();
+        let reply = Reply::parse(b"250 2.1.5 Ok\r\n").unwrap();
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        let accepted =
+            Said { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context), reply };
+        let mut believed = 0;
+        while !scheduler.is_idle() {
+            while let Some(action) = scheduler.action() {
+                let (session, heard) = match action {
+                    Action::Open(opening) => {
+                        (opening.session, vec![Heard::Ready(Offer { pipelining: true, ..Offer::default() })])
+                    }
+                    Action::Fly(session, flight) => {
+                        let asks = flight.transactions.iter().flat_map(|transaction| &transaction.recipients);
+                        let mut heard: Vec<Heard> =
+                            asks.map(|ask| Heard::Answered(ask.id, accepted.clone())).collect();
+                        heard.push(if flight.is_last { Heard::Broken(None) } else { Heard::Landed });
+                        (session, heard)
+                    }
+                    Action::Quit(session) => (session, vec![Heard::Broken(None)]),
+                    Action::Settled(_, inquired) => {
+                        believed += inquired.attempts.len();
+                        continue;
+                    }
+                    _ => continue,
+                };
+                for heard in heard {
+                    scheduler.hear(session, heard, now);
+                }
+            }
+            scheduler.wake(Moment { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
+        }
+        while let Some(action) = scheduler.action() {
+            believed += if let Action::Settled(_, inquired) = action { inquired.attempts.len() } else { 0 };
+        }
+        believed
+    }
+
+    #[test]
+    fn a_host_that_heard_too_many_unknown_names_before_this_run_is_doubted_in_it() {
+        assert_eq!(believed_after(0), 2, "nobody had reason to lie");
+        assert_eq!(believed_after(100), 0);
     }
 }

@@ -1,10 +1,11 @@
 //! Flights: which questions leave together on an idle session, how many, and whether QUIT leaves with them.
 
 use super::{Asked, State};
+use crate::address::Address;
 use crate::probe::{Inquiry, Who};
 use crate::schedule::dispatch::Served;
 use crate::schedule::queue::Queue;
-use crate::schedule::{Action, DoorId, LaneId, Scheduler, SessionId};
+use crate::schedule::{Action, CourseId, DoorId, LaneId, Scheduler, SessionId};
 use crate::smtp::session::{Ask, AskId, Flight, Transaction};
 
 /// What a flight may hold.
@@ -65,10 +66,9 @@ impl Scheduler {
     /// Takes the next questions of a door.
     fn load(&mut self, door_id: DoorId, room: Room) -> (Flight, Vec<Asked>) {
         let now = self.now;
-        let mut flight = Flight::default();
-        let mut flying = Vec::new();
+        let mut transactions: Vec<(CourseId, Vec<(Who, Address)>)> = Vec::new();
         let mut left = room.questions;
-        while left > 0 && flight.transactions.len() < room.transactions as usize {
+        while left > 0 && transactions.len() < room.transactions as usize {
             let door = &mut self.doors[door_id];
             let Some(course_id) = door.courses.pop(door.idle.len() > 1) else {
                 break;
@@ -78,27 +78,40 @@ impl Scheduler {
                 continue;
             };
             let was_long = Queue::is_long(course.inquiry.unasked());
-            let mut recipients = Vec::new();
             let asks = course.inquiry.asks(now, room.recipients.min(left), room.hurry, &mut self.random);
-            for (place, (who, address)) in (0..).zip(asks) {
-                let id = AskId(self.next_ask);
-                self.next_ask += 1;
-                left -= 1;
-                flying.push(Asked { ask: id, course: course_id, who, place });
-                recipients.push(Ask { id, address });
-            }
+            let count = u32::try_from(asks.len()).unwrap_or(u32::MAX);
+            left -= count;
             course.queued = course.inquiry.wants_ask(now);
-            course.begun |= !recipients.is_empty();
+            course.begun |= count > 0;
             let queue = &mut self.doors[door_id].courses;
             if course.queued {
                 queue.push(course_id, course.inquiry.unasked(), course.begun);
             }
-            queue.asked(u32::try_from(recipients.len()).unwrap_or(u32::MAX), was_long);
-            if !recipients.is_empty() {
-                flight.transactions.push(Transaction { recipients });
+            queue.asked(count, was_long);
+            if count > 0 {
+                transactions.push((course_id, asks));
             } else if !course.queued {
                 self.go_on(course_id);
             }
+        }
+        // Refused last, made-up names show that the host told names apart up to there.
+        transactions.sort_by_key(|(_, asks)| asks.iter().all(|(who, _)| *who == Who::MadeUp));
+        self.number(transactions)
+    }
+
+    /// Gives questions their numbers, in the order in which they leave.
+    fn number(&mut self, transactions: Vec<(CourseId, Vec<(Who, Address)>)>) -> (Flight, Vec<Asked>) {
+        let mut flight = Flight::default();
+        let mut flying = Vec::new();
+        for (course, asks) in transactions {
+            let mut recipients = Vec::with_capacity(asks.len());
+            for (place, (who, address)) in (0..).zip(asks) {
+                let ask = AskId(self.next_ask);
+                self.next_ask += 1;
+                flying.push(Asked { ask, course, who, place });
+                recipients.push(Ask { id: ask, address });
+            }
+            flight.transactions.push(Transaction { recipients });
         }
         (flight, flying)
     }
@@ -131,10 +144,12 @@ impl Scheduler {
         let threshold = self.limits.thresholds.doubt;
         let begins = session.unknown == 0 && lane.unknown_names < threshold.unknown_in_run;
         // A first refusal that comes last casts no doubt on anybody.
-        let last_decides = match session.flying[..] {
+        let last_decides = match &session.flying[..] {
             [_] => true,
-            [one, other] => one.course == other.course && other.who == Who::MadeUp,
-            _ => false,
+            [others @ .., last] => {
+                last.who == Who::MadeUp && others.iter().all(|asked| asked.course == last.course)
+            }
+            [] => false,
         };
         if begins && last_decides && session.doubts.is_empty() {
             return true;

@@ -1,6 +1,6 @@
 //! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
 
-use super::{Action, LINGER, REST, Scheduler, SessionId, State, Timer};
+use super::{Action, DoorId, LINGER, REST, Scheduler, SessionId, State, Timer};
 
 impl Scheduler {
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -48,6 +48,16 @@ impl Scheduler {
         }
     }
 
+    /// Nobody waits at a door, and nobody else will come: sessions that rest there ask for the proof that they lack now, or
+    /// the domains that hang on it would wait until they leave.
+    pub(in crate::schedule) fn prove_at(&mut self, door: DoorId) {
+        if self.has_all_orders && self.doors[door].courses.is_empty() {
+            for id in self.doors[door].idle.clone() {
+                self.close(id, false);
+            }
+        }
+    }
+
     /// A lane found no free socket: an idle session that nobody waits for gives up its own.
     pub(in crate::schedule) fn make_way(&mut self) {
         /// Who is looked at. Idle sessions with questions before them wait for their pace only, and are few.
@@ -76,7 +86,7 @@ impl Scheduler {
     }
 
     /// An idle session that gets no more questions: a closing control where it needs one, else QUIT.
-    fn leave(&mut self, id: SessionId) {
+    pub(super) fn leave(&mut self, id: SessionId) {
         if !self.close(id, true) {
             self.quit(id);
         }

@@ -1,0 +1,47 @@
+//! Operators that were quiet for a while: who is forgotten, and who is remembered.
+
+use super::hosts::{Habit, World};
+use super::*;
+
+const RUN: Run = Run { pace: Pace::Normal, has_all_orders: false, ..HURRIED };
+
+/// Asks one operator of its own after the other, two minutes apart, about one address each.
+fn asked_in_turn(habits: &[Habit]) -> Scheduler {
+    let mut world = World::default();
+    world.exists.insert("user@d.example".to_owned());
+    let mut scheduler = scheduler(RUN, &world);
+    for (n, habit) in (0u8..).zip(habits) {
+        let host = Domain::parse(&format!("mx{n}.example")).unwrap();
+        world.habits.insert([192, 0, 2, n].into(), (*habit, host.to_string()));
+        let provider = Providers::built_in().of(&host).clone();
+        let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
+        let listed = vec![Listed::from((Target(n.into()), Address::parse("user@d.example").unwrap()))];
+        let domain = Domain::parse("d.example").unwrap();
+        let order = Order { domain, exchangers: vec![stop], listed, known: Known::default() };
+        scheduler.order(order, world.moment());
+        assert_eq!(drive(&mut scheduler, &mut world, RUN).len(), 1);
+        world.now += 2 * MINUTE;
+        scheduler.wake(world.moment());
+    }
+    scheduler
+}
+
+fn counts(scheduler: &Scheduler) -> [usize; 4] {
+    let Scheduler { operator_of, operators, lanes, doors, .. } = scheduler;
+    [operator_of.len(), operators.len(), lanes.len(), doors.len()]
+}
+
+#[test]
+fn who_answered_and_was_quiet_is_forgotten_but_for_its_unknown_names() {
+    let scheduler = asked_in_turn(&[Habit::Honest; 3]);
+    assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the place of the one before");
+    assert_eq!(scheduler.earlier.len(), 3, "their unknown names count on");
+}
+
+#[test]
+fn who_refused_us_or_bore_less_than_its_data_say_is_remembered() {
+    for habit in [Habit::BlocksAt(Stage::Connect), Habit::Unreachable, Habit::BrokenTls, Habit::TooFast(1)] {
+        let scheduler = asked_in_turn(&[habit, Habit::Honest, Habit::Honest]);
+        assert_eq!(counts(&scheduler), [1, 2, 2, 2], "{habit:?}");
+    }
+}

@@ -175,7 +175,7 @@ fn may_be_near(sets: &[u32], typed: u32, most: u32) -> bool {
         // Each without its lowest letter; an empty set stays empty.
         different = different.map(|set| set & set.wrapping_sub(1));
     }
-    different.iter().fold(false, |found, &set| found | (set == 0))
+    different.contains(&0)
 }
 
 /// True for a set of at most so many.

@@ -54,20 +54,23 @@ async fn pause(delay: Duration) {
     }
 }
 
-/// MX: `mx.` before the name itself, and counted. A: loopback. Else: no data.
+/// MX: `mx.` before the name itself, and counted. A: loopback. Else: no data. What can't exist (RFC 6761 6.4) does not.
 pub(crate) fn respond_to_names(socket: &UdpSocket, mx_questions: &AtomicU64) {
     let mut packet = [0; 1500];
     loop {
         let Ok((count, client)) = socket.recv_from(&mut packet) else { continue };
         let question = 12 + packet[12..count].iter().position(|&byte| byte == 0).unwrap() + 5;
         mx_questions.fetch_add(u64::from(packet[question - 3] == 15), Ordering::Relaxed);
+        let is_absent = packet[..question - 4].ends_with(b"\x07invalid\0");
         let answer: &[u8] = match packet[question - 3] {
+            _ if is_absent => b"",
             15 => b"\xc0\x0c\0\x0f\0\x01\0\0\x0e\x10\0\x07\0\x0a\x02mx\xc0\x0c",
             1 => b"\xc0\x0c\0\x01\0\x01\0\0\x0e\x10\0\x04\x7f\0\0\x01",
             _ => b"",
         };
         let mut reply = packet[..question].to_vec();
-        reply[2..12].copy_from_slice(&[0x81, 0x80, 0, 1, 0, u8::from(!answer.is_empty()), 0, 0, 0, 0]);
+        let code = if is_absent { 0x83 } else { 0x80 };
+        reply[2..12].copy_from_slice(&[0x81, code, 0, 1, 0, u8::from(!answer.is_empty()), 0, 0, 0, 0]);
         reply.extend_from_slice(answer);
         let _ = socket.send_to(&reply, client);
     }

@@ -50,24 +50,28 @@ impl Command<'_> {
 /// The command without its line end.
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut f = WithoutLineEnd(f);
         match *self {
-            Command::Ehlo(name) => write!(f, "{}", EhloCommand::new(ClientId::new(name.to_string()))),
+            Command::Ehlo(name) => bare(f, &EhloCommand::new(ClientId::new(name.to_string()))),
             Command::Helo(name) => write!(f, "HELO {name}"),
-            Command::StartTls => write!(f, "{StarttlsCommand}"),
+            Command::StartTls => bare(f, &StarttlsCommand),
             Command::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
                 Ok(plain) => {
                     let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
-                    write!(f, "{}", MailCommand::new(Some(plain), parameters.into_iter().collect()))
+                    bare(f, &MailCommand::new(Some(plain), parameters.into_iter().collect()))
                 }
                 Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
                 Err(_) => write!(f, "MAIL FROM:<{sender}>"),
             },
             Command::Rcpt(address) => write!(f, "RCPT TO:<{address}>"),
-            Command::Rset => write!(f, "{RsetCommand}"),
-            Command::Quit => write!(f, "{QuitCommand}"),
+            Command::Rset => bare(f, &RsetCommand),
+            Command::Quit => bare(f, &QuitCommand),
         }
     }
+}
+
+/// A command of async-smtp's.
+fn bare(f: &mut fmt::Formatter<'_>, command: &dyn fmt::Display) -> fmt::Result {
+    write!(WithoutLineEnd(f), "{command}")
 }
 
 /// Leaves out the line ends that async-smtp's commands bring along.

@@ -155,6 +155,11 @@ impl ReplyRules {
         self.rules.iter()
     }
 
+    /// Compiles what nearly every refusal is read by; else the first one does, and those after it wait.
+    pub fn warm_up(&self) {
+        self.read(&Reply::new(550, ["5.1.1 no such user"]), &Context { stage: Stage::Rcpt, provider: None });
+    }
+
     /// Every rule that holds for a reply, in reading order: the first one decides, the others lost against it.
     pub fn matching(&self, reply: &Reply, at: &Context<'_>) -> Vec<&Rule> {
         let heard = Heard::of(reply);

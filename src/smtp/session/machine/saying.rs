@@ -7,7 +7,7 @@
 use super::{Phase, Session, Step};
 use crate::smtp::command::Command;
 use crate::smtp::reply::Malformed;
-use crate::smtp::session::{Answer, Ask, End, Event, Flight, Order, Output};
+use crate::smtp::session::{Answer, Ask, End, Event, Flight, Order, Output, Transaction};
 
 impl Session {
     /// Says what comes next, as soon as all that was said is answered.
@@ -52,16 +52,18 @@ impl Session {
 
     fn load(&mut self, flight: Flight) {
         let sender_is_wide = self.manner.sender.needs_smtputf8();
-        for transaction in flight.transactions {
-            let is_wide = |ask: &Ask| sender_is_wide || ask.address.needs_smtputf8();
-            let (unspeakable, asks): (Vec<Ask>, Vec<Ask>) =
-                transaction.recipients.into_iter().partition(|ask| is_wide(ask) && !self.offer.smtputf8);
-            for ask in unspeakable {
-                self.tell(Event::Answered(ask.id, Answer::NoSmtputf8));
+        let is_wide = |ask: &Ask| sender_is_wide || ask.address.needs_smtputf8();
+        for Transaction { recipients: mut asks } in flight.transactions {
+            let smtputf8 = asks.iter().any(is_wide);
+            if smtputf8 && !self.offer.smtputf8 {
+                let (unspeakable, others): (Vec<Ask>, Vec<Ask>) = asks.into_iter().partition(is_wide);
+                asks = others;
+                for Ask { id, .. } in unspeakable {
+                    self.tell(Event::Answered(id, Answer::NoSmtputf8));
+                }
             }
             if !asks.is_empty() {
-                let smtputf8 = asks.iter().any(is_wide);
-                self.unsaid.push_back(Step::Mail { smtputf8 });
+                self.unsaid.push_back(Step::Mail { smtputf8: smtputf8 && self.offer.smtputf8 });
                 self.unsaid.extend(asks.into_iter().map(Step::Rcpt));
             }
         }
@@ -72,7 +74,11 @@ impl Session {
 
     /// Says one command, or with PIPELINING all there are, in one write.
     fn say(&mut self) {
-        let mut bytes = Vec::new();
+        // Most commands fit into so many bytes.
+        const COMMAND: usize = 48;
+        let at_once = if self.offer.pipelining { self.unsaid.len() } else { 1 };
+        let mut bytes = Vec::with_capacity(at_once * COMMAND);
+        self.awaited.reserve(at_once);
         while let Some(step) = self.unsaid.pop_front() {
             let step = match step {
                 Step::Mail { .. } if self.open => {

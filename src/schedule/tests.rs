@@ -204,6 +204,35 @@ fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips(
 }
 
 #[test]
+fn a_new_session_goes_to_the_door_where_most_wait() {
+    let mut world = World::default();
+    let mut scheduler = scheduler(HURRIED, &world);
+    let host = Domain::parse("mx.google.com").unwrap();
+    for (n, addresses) in [(0u8, 1), (1, 1), (2, 10)] {
+        let domain = Domain::parse(&format!("d{n}.example")).unwrap();
+        let address = |place| Address::parse(&format!("user{place}@{domain}")).unwrap();
+        let targets = (0..addresses).map(|place| (Target(u32::from(n) * 100 + place), address(place)));
+        let listed = targets.map(Listed::from).collect();
+        let provider = Providers::built_in().of(&host).clone();
+        let stop = Stop { host: host.clone(), addresses: vec![[192, 0, 2, n].into()], provider };
+        let order = Order { domain, exchangers: vec![stop], listed, known: Known::default() };
+        scheduler.order(order, world.moment());
+    }
+    let mut opened = Vec::new();
+    while opened.len() < 3 {
+        match scheduler.action() {
+            Some(Action::Open(opening)) => opened.push(opening.address.to_string()),
+            Some(_) => {}
+            None => {
+                world.now = scheduler.next_wake().unwrap();
+                scheduler.wake(world.moment());
+            }
+        }
+    }
+    assert_eq!(opened, ["192.0.2.0", "192.0.2.2", "192.0.2.1"]);
+}
+
+#[test]
 fn an_operator_that_takes_few_recipients_in_a_transaction_says_so_once() {
     let operator = Operator { known: true, hosts: vec![Habit::Takes(3)], domains: vec![vec![true; 40]; 5] };
     let too_many = play(&[operator], Run { sockets: 1, ..HURRIED }).too_many;

@@ -115,6 +115,9 @@ impl<'a> Run<'a> {
 
     /// Looks up the next domains of the roster, unless their routes are known.
     pub(super) fn look_up(&mut self) -> Result<(), Error> {
+        if self.may_look_up() {
+            self.state.begin_writing()?;
+        }
         for _ in self.lookups.len()..LOOKUPS {
             if self.stopped {
                 break;
@@ -178,6 +181,7 @@ impl<'a> Run<'a> {
     /// Gives a lane work while it has room for it.
     fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
         while !self.stopped && self.scheduler.has_room(lane) {
+            self.state.begin_writing()?;
             let now = self.job.network.clock.now();
             let Some(order) = self.feed.order(lane, self.state, &self.job.policy, now.wall)? else {
                 break;

@@ -39,18 +39,18 @@ struct Shape {
 
 const SHAPES: [Shape; 3] = [
     Shape {
-        name: "3 MX, 1,000 rows each",
-        domains: 300,
+        name: "3 MX, 4,000 rows each",
+        domains: 1200,
         rows_per_domain: 10,
         hosts: 3,
         goal: 30.0,
         cpu_goal: 50.0,
     },
     Shape {
-        name: "300 MX, 10 rows each",
-        domains: 300,
+        name: "1,200 MX, 10 rows each",
+        domains: 1200,
         rows_per_domain: 10,
-        hosts: 300,
+        hosts: 1200,
         goal: 10.0,
         cpu_goal: 20.0,
     },

@@ -6,7 +6,8 @@
 mod sentences;
 
 use listproof::explain;
-use listproof::policy::replies::{Context, ReplyRules, Rule, RuleFile};
+use listproof::policy::Policy;
+use listproof::policy::replies::{Context, RecentReplies, ReplyRules, Rule, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
 use proptest::prelude::*;
@@ -82,6 +83,35 @@ fn recorded() -> Vec<Recorded> {
         }
     };
     lines.map(record).collect()
+}
+
+#[test]
+fn a_remembered_reply_means_what_it_would_whomever_it_names() {
+    let (rules, mut recent) = (ReplyRules::built_in(), RecentReplies::of(Policy::built_in()));
+    for Recorded { line, stage, provider, reply, .. } in recorded() {
+        let at = Context { stage, provider };
+        for name in [None, Some("joe"), Some("ann.lee+x"), Some("550-eve")] {
+            let mut reply = reply.clone();
+            if let Some(name) = name {
+                reply.lines.iter_mut().for_each(|text| *text = renamed(text, name));
+            }
+            assert_eq!(recent.read(&reply, &at), rules.read(&reply, &at), "{line}, about {name:?}");
+        }
+    }
+}
+
+/// The text with another name left of each @.
+fn renamed(text: &str, name: &str) -> String {
+    let mut parts = text.split('@').peekable();
+    let mut out = String::new();
+    while let Some(part) = parts.next() {
+        let named = part.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || ".+_-".contains(c));
+        match parts.peek() {
+            Some(_) => out.extend([named, name, "@"]),
+            None => out.push_str(part),
+        }
+    }
+    out
 }
 
 #[test]

@@ -6,7 +6,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+
+use smol_str::{SmolStr, StrExt};
 
 use super::fault::{DomainFault, FaultKind, SyntaxFault, fault};
 use super::idna;
@@ -18,7 +19,7 @@ const NAME_MAX_BYTES: usize = 253;
 
 /// A checked domain name. Cheap to clone. Equality is equality of domains: the form is canonical.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Domain(Arc<str>);
+pub struct Domain(SmolStr);
 
 impl Domain {
     /// Reads a domain as people write it: U-labels or A-labels, any case. What UTS #46 maps is mapped, also full
@@ -35,7 +36,7 @@ impl Domain {
         }
         match scan(text.as_bytes())? {
             Form::Canonical => Ok(Domain(text.into())),
-            Form::UpperCase => Ok(Domain(text.to_ascii_lowercase().into())),
+            Form::UpperCase => Ok(Domain(text.to_ascii_lowercase_smolstr())),
             Form::International => Domain::parse_international(text),
         }
     }
@@ -76,7 +77,7 @@ impl Domain {
             }
             start += label.len() + 1;
         }
-        Ok(Domain(name.to_ascii_lowercase().into()))
+        Ok(Domain(name.to_ascii_lowercase_smolstr()))
     }
 
     /// The name: A-labels, lower case, no trailing dot.
@@ -144,43 +145,63 @@ enum Form {
     International,
 }
 
+/// What a byte is in a domain: bits, so that those of a label can be added up. Nothing for a stranger.
+const CLASS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut b = 0;
+    while b < 128 {
+        table[b as usize] = match b {
+            b'a'..=b'z' => LOWER,
+            b'A'..=b'Z' => UPPER,
+            b'0'..=b'9' => DIGIT,
+            b'-' => HYPHEN,
+            _ => 0,
+        };
+        b += 1;
+    }
+    table
+};
+const LOWER: u8 = 1;
+const UPPER: u8 = 2;
+const DIGIT: u8 = 4;
+const HYPHEN: u8 = 8;
+
 /// Checks an ASCII domain; tells whether it needs UTS #46.
 fn scan(text: &[u8]) -> Result<Form, DomainFault> {
     let mut start = 0;
     let mut upper = false;
     let mut a_label = false;
-    let mut numeric = true;
-    for (at, &b) in text.iter().enumerate() {
-        match b {
-            b'a'..=b'z' => numeric = false,
-            b'0'..=b'9' => {}
-            b'A'..=b'Z' => (upper, numeric) = (true, false),
-            b'-' if at == start => return fault(FaultKind::DomainHyphen, at),
-            b'-' => {
-                numeric = false;
-                if at == start + 3 && text[at - 1] == b'-' {
-                    if !text[start..at].eq_ignore_ascii_case(b"xn-") {
-                        return fault(FaultKind::DomainHyphen, at - 1);
-                    }
-                    a_label = true;
-                }
-            }
-            b'.' => {
-                end_label(text, start, at)?;
-                start = at + 1;
-                numeric = true;
-            }
-            _ => return fault(stranger(b, FaultKind::DomainCharacter), at),
+    loop {
+        let mut classes = 0;
+        let letters = text[start..].iter().take_while(|&&b| {
+            let class = CLASS[usize::from(b)];
+            classes |= class;
+            class != 0
+        });
+        let end = start + letters.count();
+        let label = &text[start..end];
+        if label.first() == Some(&b'-') {
+            return fault(FaultKind::DomainHyphen, start);
         }
-    }
-    end_label(text, start, text.len())?;
-    if numeric {
-        let dotted_quad = str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
-        return if dotted_quad {
-            fault(FaultKind::BareIp, 0)
-        } else {
-            fault(FaultKind::NumericTopLevel, start)
-        };
+        if classes & HYPHEN != 0 && label.get(2..4) == Some(b"--") {
+            if !label[..2].eq_ignore_ascii_case(b"xn") {
+                return fault(FaultKind::DomainHyphen, start + 2);
+            }
+            a_label = true;
+        }
+        upper |= classes & UPPER != 0;
+        match text.get(end) {
+            Some(b'.') => end_label(text, start, end)?,
+            Some(&b) => return fault(stranger(b, FaultKind::DomainCharacter), end),
+            None => {
+                end_label(text, start, end)?;
+                if classes == DIGIT {
+                    return numeric(text, start);
+                }
+                break;
+            }
+        }
+        start = end + 1;
     }
     if a_label {
         return Ok(Form::International);
@@ -189,6 +210,12 @@ fn scan(text: &[u8]) -> Result<Form, DomainFault> {
         return fault(FaultKind::DomainTooLong, NAME_MAX_BYTES);
     }
     Ok(if upper { Form::UpperCase } else { Form::Canonical })
+}
+
+/// The fault of a name whose last label, from `start` on, is a number.
+fn numeric(text: &[u8], start: usize) -> Result<Form, DomainFault> {
+    let dotted_quad = str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
+    if dotted_quad { fault(FaultKind::BareIp, 0) } else { fault(FaultKind::NumericTopLevel, start) }
 }
 
 fn end_label(text: &[u8], start: usize, end: usize) -> Result<(), DomainFault> {

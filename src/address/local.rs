@@ -2,6 +2,8 @@
 //!
 //! Decides: where it ends and how it is written in the shortest way, which is the one to be sent. Must not: look behind the @.
 
+use std::borrow::Cow;
+
 use super::characters::unsightly;
 use super::domain::stranger;
 use super::fault::{FaultKind, SyntaxFault, fault, start_of_letter};
@@ -10,11 +12,14 @@ use super::fault::{FaultKind, SyntaxFault, fault, start_of_letter};
 pub(super) const MAX_BYTES: usize = 64;
 
 /// Reads the local part of an address and the place of the @ behind it.
-pub(super) fn parse(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
+pub(super) fn parse(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
     let (local, at) = match text.as_bytes().first() {
         None => return fault(FaultKind::Empty, 0),
         Some(b'"') => quoted(text)?,
-        Some(_) => dot_string(text)?,
+        Some(_) => {
+            let at = dot_string(text)?;
+            (Cow::Borrowed(&text[..at]), at)
+        }
     };
     if at > MAX_BYTES {
         return fault(FaultKind::LocalTooLong, start_of_letter(text, MAX_BYTES));
@@ -34,8 +39,8 @@ const ATEXT: [bool; 256] = {
     table
 };
 
-/// Dot-string: atoms with single dots between them. Returns it and the place of the @ behind it.
-fn dot_string(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
+/// Dot-string: atoms with single dots between them. Returns the place of the @ behind it.
+fn dot_string(text: &str) -> Result<usize, SyntaxFault> {
     let bytes = text.as_bytes();
     let mut atom = 0;
     let mut international = false;
@@ -45,11 +50,10 @@ fn dot_string(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
             b'.' if at > atom => atom = at + 1,
             0x80.. => international = true,
             b'@' if at > atom => {
-                let local = &text[..at];
                 if international {
-                    unsightly(local)?;
+                    unsightly(&text[..at])?;
                 }
-                return Ok((local.into(), at));
+                return Ok(at);
             }
             // A text without any @ has no local part that could have faults.
             _ if memchr::memchr(b'@', bytes).is_none() => break,
@@ -66,7 +70,7 @@ fn dot_string(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
 
 /// Quoted-string: any printable ASCII and anything beyond, `"` and `\` after a backslash. Returns the shortest way to
 /// write the same local part (RFC 5321 4.1.2 wants that one sent) and the place of the @ behind it.
-fn quoted(text: &str) -> Result<(Box<str>, usize), SyntaxFault> {
+fn quoted(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
     let bytes = text.as_bytes();
     let mut content = String::with_capacity(bytes.len().min(MAX_BYTES));
     let mut at = 1;

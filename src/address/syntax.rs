@@ -8,6 +8,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use smol_str::SmolStr;
+
 use super::characters::unsightly;
 use super::fault::{DomainFault, FaultKind, SyntaxFault, fault, start_of_letter};
 use super::{Domain, literal, local};
@@ -19,7 +21,7 @@ const ADDRESS_MAX_BYTES: usize = 254;
 /// values: the domain is canonical and the local part is quoted only where it has to be.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
-    local: Box<str>,
+    local: SmolStr,
     host: Host,
 }
 
@@ -63,15 +65,14 @@ impl Address {
             }
             Host::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
         };
-        let address = Address { local, host };
-        let length = match &address.host {
-            Host::Domain(domain) => address.local.len() + 1 + domain.as_str().len(),
+        let length = match &host {
+            Host::Domain(domain) => local.len() + 1 + domain.as_str().len(),
             Host::Literal(_) => text.len(),
         };
         if length > ADDRESS_MAX_BYTES {
             return fault(FaultKind::TooLong, start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())));
         }
-        Ok(address)
+        Ok(Address { local: local.into(), host })
     }
 
     /// The part left of the @ as it is sent: in quotes if it needs them, its case untouched.

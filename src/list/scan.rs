@@ -1,7 +1,7 @@
 //! Finds the records in a stream of bytes.
 //!
 //! Decides: where the next record is, and which line can't be read. Must not: lose a byte that is not part of an empty
-//! line. Fails: on a row, never on the list; a row that can't be read is handed out with its cause.
+//! line, but for DOS's end mark behind the last one. Fails: on a row, never on the list; a row that can't be read is handed out with its cause.
 //!
 //! A cell over several lines that is not closed properly within [`MAX_RECORD_BYTES`] costs only its first line; up to
 //! the place where that came to light a cell over several lines is believed no more. That keeps the work linear for
@@ -19,6 +19,9 @@ use super::source::read_full;
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Most columns that are read: as many as a spreadsheet has.
 pub const MAX_COLUMNS: usize = 16_384;
+
+/// What some old programs write behind the last line of a text.
+const DOS_END: u8 = 0x1a;
 
 /// Tests see a refill every few records.
 const BUFFER_BYTES: usize = if cfg!(test) { 64 } else { 256 << 10 };
@@ -128,7 +131,7 @@ impl<R: Read> Scanner<R> {
                     self.fill()?;
                     continue;
                 }
-                None if unread.is_empty() => return Ok(None),
+                None if matches!(unread, [] | [DOS_END]) => return Ok(None),
                 None => (unread.len(), unread.len()),
             };
             if end > MAX_RECORD_BYTES {

@@ -73,7 +73,7 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
     let seen = kind(text);
     let kind = match told {
         // A `sep=` line that somebody forgot divides nothing.
-        Some(told) if seen == Kind::Lines || Fit::of(&records(text, Some(told))).width > 1 => {
+        Some(told) if seen == Kind::Lines || Fit::of(&records(text, Some(told), SAMPLE_ROWS)).width > 1 => {
             Kind::Delimited(told)
         }
         _ => seen,
@@ -82,7 +82,7 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
         Kind::Delimited(delimiter) => Some(delimiter),
         _ => None,
     };
-    let mut rows = records(text, delimiter);
+    let mut rows = records(text, delimiter, SAMPLE_ROWS);
     let above_header = above_header(&rows);
     rows.drain(..above_header);
     Shape { kind, delimiter, sep_line: told.is_some(), above_header, sample: sample(rows) }
@@ -93,12 +93,12 @@ fn first_line(text: &str) -> &str {
     line_end(text.as_bytes()).map_or(text, |at| &text[..at])
 }
 
-/// The first records as the csv crate reads them, but for those that the scanner can't read.
-fn records(text: &str, delimiter: Option<u8>) -> Vec<Vec<String>> {
+/// The first records, so many at `most`, as the csv crate reads them, but for those that the scanner can't read.
+fn records(text: &str, delimiter: Option<u8>, most: usize) -> Vec<Vec<String>> {
     let anything = Wanted { width: 1, address: 0, own: None };
     let mut scanner = Scanner::new(text.as_bytes(), delimiter, anything);
     let mut readable: Vec<String> = Vec::new();
-    while let (true, Ok(Some(scanned))) = (readable.len() < SAMPLE_ROWS, scanner.next()) {
+    while let (true, Ok(Some(scanned))) = (readable.len() < most, scanner.next()) {
         if scanned == Scanned::Record {
             let record = &scanner.bytes()[scanner.span().record.clone()];
             readable.push(String::from_utf8_lossy(record).into_owned());
@@ -132,16 +132,14 @@ fn sep_line(text: &str) -> (Option<u8>, &str) {
 }
 
 fn kind(text: &str) -> Kind {
-    let fits = DELIMITERS.map(|delimiter| Fit::of(&records(text, Some(delimiter))));
-    if let Some(delimiter) = (0..DELIMITERS.len()).find(|&n| fits[n].told).map(|n| DELIMITERS[n]) {
-        return Kind::Delimited(delimiter);
-    }
-    let in_results = |&delimiter: &u8| Fit::of(&records(first_line(text), Some(delimiter))).told;
-    if let Some(delimiter) = NAMED.into_iter().find(in_results) {
+    let ours =
+        |&delimiter: &u8| records(text, Some(delimiter), 1).first().is_some_and(|row| dialect::is_told(row));
+    if let Some(delimiter) = DELIMITERS.into_iter().chain(NAMED).find(ours) {
         return Kind::Delimited(delimiter);
     }
     let mut best: Option<(usize, u8)> = None;
-    for (fit, delimiter) in fits.iter().zip(DELIMITERS) {
+    for delimiter in DELIMITERS {
+        let fit = Fit::of(&records(text, Some(delimiter), SAMPLE_ROWS));
         let score = fit.score();
         let alike = fit.width > 1 && fit.alike * 2 >= fit.rows;
         if (alike || fit.named) && best.is_none_or(|(high, _)| score > high) {
@@ -155,7 +153,7 @@ fn kind(text: &str) -> Kind {
         let cell = line[0].trim();
         cell.len() > 1 && cell.starts_with('"') && cell.ends_with('"')
     };
-    let lines = records(text, None);
+    let lines = records(text, None, SAMPLE_ROWS);
     if lines.iter().filter(|line| quoted(line)).count() * 2 > lines.len() {
         Kind::Delimited(b',')
     } else {
@@ -173,8 +171,6 @@ struct Fit {
     addressed: usize,
     /// The first row has several cells, one of which names an address column.
     named: bool,
-    /// The first row has our columns.
-    told: bool,
 }
 
 impl Fit {
@@ -182,7 +178,6 @@ impl Fit {
         let (width, alike) = usual_width(rows);
         let addressed = rows.iter().filter(|row| row.iter().any(|cell| looks_like_address(cell))).count();
         Fit {
-            told: rows.first().is_some_and(|first| dialect::is_told(first)),
             rows: rows.len(),
             width,
             alike,

@@ -108,8 +108,8 @@ pub trait Dns: Send + Sync {
     /// The MX records of a domain, in any order; CNAMEs are followed.
     fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>>;
 
-    /// The A and AAAA records of a host, IPv4 first. [`Miss::NoData`] only when both are missing; a failure of
-    /// one family beside addresses of the other is no failure.
+    /// The A and AAAA records of a host, IPv4 first; those that nobody would connect to may be left out. [`Miss::NoData`] only
+    /// when both are missing; a failure of one family beside addresses of the other is no failure.
     fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>>;
 
     /// What this service answers for names that can't exist. Asked once for a run, before anything is believed.

@@ -2,6 +2,7 @@
 //!
 //! Decides: nothing but which of the two. Everything behind it sees only the traits.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::clock::Clock;
@@ -11,8 +12,8 @@ use crate::route::cache::Cached;
 use crate::route::hickory::{NameServers, Patience};
 use crate::route::public::Allowed;
 use crate::settings::{Place, Way};
-use crate::smtp::egress::{Egress, Path};
-use crate::smtp::wire::{Dial, Internet};
+use crate::smtp::egress::{Egress, Family, Path};
+use crate::smtp::wire::{Dial, Internet, has_way_to};
 use crate::world::World;
 
 /// The other side.
@@ -48,9 +49,12 @@ impl Network {
                 } else {
                     NameServers::at(dns, Patience::default())?
                 };
+                let allowed = Allowed::new(allowed.iter().copied());
+                let servers =
+                    if leaves_by_ipv6(egresses) { servers } else { servers.ipv4_first(allowed.clone()) };
                 Ok(Network {
                     smtp_port: *smtp_port,
-                    allowed: Allowed::new(allowed.iter().copied()),
+                    allowed,
                     egresses: egresses.clone(),
                     clock: Clock::system(),
                     random: fastrand::Rng::new(),
@@ -90,4 +94,15 @@ impl Network {
             dial: Arc::new(world),
         }
     }
+}
+
+/// May somebody be reached by IPv6 who has IPv4 addresses too?
+fn leaves_by_ipv6(egresses: &[Egress]) -> bool {
+    let has_no_ipv4 = || {
+        !has_way_to(Ipv4Addr::new(192, 0, 2, 1)) && has_way_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+    };
+    egresses.iter().any(|egress| match &egress.path {
+        Path::Direct(None) => has_no_ipv4(),
+        path => path.family() == Family::V6,
+    })
 }

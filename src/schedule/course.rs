@@ -5,15 +5,14 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
-use super::decision::Ruling;
 use super::door::Door;
 use super::retire::place;
-use super::vouching::withdrawn;
+use super::vouching::Found;
 use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
-use crate::probe::inquiry::{Next, Target};
+use crate::probe::inquiry::Next;
 use crate::reason::Finding;
-use crate::verdict::evidence::{Inquired, Obstacle};
+use crate::verdict::evidence::Obstacle;
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -139,7 +138,7 @@ impl Scheduler {
     }
 
     pub(super) fn settle(&mut self, id: CourseId) {
-        let Some(course) = self.courses[id].take() else {
+        let Some(mut course) = self.courses[id].take() else {
             return;
         };
         self.open_courses -= 1;
@@ -154,7 +153,8 @@ impl Scheduler {
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let (mut known, settled) = course.inquiry.settle(self.stopping);
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
-        self.hold(lane, course.home, settled);
+        let found = settled.into_iter().map(|(target, inquired)| course.found(target, inquired)).collect();
+        self.hold(lane, course.home, found);
         self.actions.push_back(Action::Learnt(domain, known));
         for (_, lane) in &course.stops {
             self.may_retire(*lane);
@@ -174,83 +174,20 @@ impl Scheduler {
             self.actions.push_back(learnt);
         }
         let taken = course.inquiry.take_final();
+        let found = taken.into_iter().map(|(target, inquired)| course.found(target, inquired)).collect();
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let home = course.home;
-        self.hold(lane, home, taken);
+        self.hold(lane, home, found);
     }
 
-    /// Hands out what was found out at a lane, but keeps refusals for which nobody vouches yet.
-    fn hold(&mut self, lane: LaneId, home: LaneId, settled: Vec<(Target, Inquired)>) {
-        if settled.is_empty() {
-            return;
-        }
-        let paused = self.lanes[lane].paused.clone().map(Obstacle::Refused);
-        let mut free = Vec::with_capacity(settled.len());
-        let mut taken_back = 0;
-        for (target, inquired) in settled {
-            let had = inquired.attempts.len();
-            match &paused {
-                Some(why) => {
-                    let inquired = withdrawn(inquired, why);
-                    taken_back += usize::from(inquired.attempts.len() < had);
-                    free.push((target, inquired));
-                }
-                // Who was sent on from another lane is not this one's to count.
-                None if lane == home => {
-                    free.extend(self.lanes[lane].unvouched.hold(target, inquired));
-                }
-                None => free.push((target, inquired)),
-            }
-        }
-        if taken_back > 0 {
-            self.decided(Ruling::AnswersWithdrawn, lane, taken_back);
-        }
-        self.hand_out(home, free);
-        self.run_dry(home);
-    }
-
-    /// Somebody was accepted at a lane: what it refused before is believed.
-    pub(super) fn vouched(&mut self, lane: LaneId) {
-        self.lanes[lane].displeased = None;
-        let refusals = self.lanes[lane].unvouched.take();
-        self.hand_out(lane, refusals);
-    }
-
-    /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
-    pub(super) fn withdraw(&mut self, lane: LaneId, why: &Obstacle) {
-        let refusals = self.lanes[lane].unvouched.take();
-        if !refusals.is_empty() {
-            self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
-            let refusals = refusals.into_iter().map(|(target, inquired)| (target, withdrawn(inquired, why)));
-            self.hand_out(lane, refusals.collect());
-        }
-    }
-
-    /// Nothing is left to be asked at a lane, and its sessions have shown at their ends that no reply was one too many: what
-    /// it refused last is believed, unless it refuses us too.
-    pub(super) fn run_dry(&mut self, id: LaneId) {
-        let lane = &mut self.lanes[id];
-        if lane.backlog > lane.unvouched.len() || lane.open > 0 {
-            return;
-        }
-        if let Some(said) = lane.displeased.take() {
-            // The last that was heard of it is that it refuses us.
-            let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
-            self.received(operator, |reception| reception.refused |= !accepted);
-            return self.withdraw(id, &Obstacle::Refused(said));
-        }
-        let refusals = lane.unvouched.take();
-        self.hand_out(id, refusals);
-    }
-
-    fn hand_out(&mut self, home: LaneId, settled: Vec<(Target, Inquired)>) {
-        if settled.is_empty() {
+    pub(super) fn hand_out(&mut self, home: LaneId, found: Vec<Found>) {
+        if found.is_empty() {
             return;
         }
         let lane = &mut self.lanes[home];
-        lane.backlog -= settled.len();
+        lane.backlog -= found.len();
         let operator = lane.operator;
-        self.actions.extend(settled.into_iter().map(|(target, inquired)| Action::Settled(target, inquired)));
+        self.actions.extend(found.into_iter().map(|found| Action::Settled(found.target, found.inquired)));
         self.call_for_orders(operator);
     }
 }

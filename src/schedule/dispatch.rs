@@ -2,6 +2,7 @@
 //!
 //! Decides: the order of waiting. A lane that may not start says when it may; nobody else waits for it.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use super::decision::Ruling;
@@ -53,6 +54,7 @@ impl Scheduler {
         if held > self.now.elapsed {
             later(held);
         } else {
+            self.put_longest_first(id);
             let mut lacks_room = false;
             let mut untried = self.lanes[id].busy_doors.len();
             while untried > 0 {
@@ -63,6 +65,7 @@ impl Scheduler {
                 match self.serve(door) {
                     Served::Nothing => {
                         self.doors[door].busy = false;
+                        self.prove_at(door);
                         continue;
                     }
                     Served::Started => untried = self.lanes[id].busy_doors.len() + 1,
@@ -135,11 +138,23 @@ impl Scheduler {
             }
             return Served::Full;
         }
-        if let Err(wait) = self.lanes[lane_id].dials.take(1) {
-            return Served::Until(self.now.elapsed + wait);
+        let lane = &mut self.lanes[lane_id];
+        if let Err(wait) = lane.dials.take(1) {
+            lane.dial_from = self.now.elapsed + wait;
+            return Served::Until(lane.dial_from);
         }
         self.open(door_id);
         Served::Started
+    }
+
+    /// Where most wait, a new session is used up before its door has nobody left. So these doors come first when a session
+    /// may be opened.
+    fn put_longest_first(&mut self, id: LaneId) {
+        let lane = &mut self.lanes[id];
+        if lane.busy_doors.len() > 1 && lane.has_room() && lane.dial_from <= self.now.elapsed {
+            let asks = |door: &DoorId| Reverse(self.doors[*door].courses.asks());
+            lane.busy_doors.make_contiguous().sort_by_key(asks);
+        }
     }
 
     /// Are at least so many questions to come at a door, from those who wait there?
@@ -172,7 +187,9 @@ impl Scheduler {
         }
         let doors = self.lanes[lane].doors.values().map(|&door| &self.doors[door]);
         let useless = doors.filter(|door| door.courses.is_empty() || door.hold_until > self.now.elapsed);
-        if let Some(session) = useless.filter_map(|door| door.idle.last().copied()).min() {
+        let idle = useless.flat_map(|door| &door.idle);
+        let left = |id: &&SessionId| self.sessions.get(id).map(Session::refusals_left);
+        if let Some(&session) = idle.min_by_key(left) {
             self.quit(session);
         }
     }

@@ -47,6 +47,8 @@ pub struct Lane {
     burst: u32,
     /// New connections.
     pub dials: Pacer,
+    /// No new connection before this time of the run.
+    pub dial_from: Duration,
     /// Sessions now, opening ones included.
     pub open: u32,
     /// Of these, the ones that are saying QUIT.
@@ -167,6 +169,7 @@ impl Lane {
             burst,
             asks: Pacer::new(rate, burst, clock),
             dials: Pacer::new(limits.connections, 1, clock),
+            dial_from: Duration::ZERO,
             manners: provider.manners,
             provider,
             egress,

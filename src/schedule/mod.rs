@@ -9,10 +9,11 @@
 //! - a *door* is one address of an operator, shared by the courses of all domains behind it;
 //! - a *lane* is one operator from one egress, with one pace for all its doors ([`lane`], [`pace`]).
 //!
-//! Here is what comes in and goes out; `operator` chooses the lane, `course` brings a domain to its next step, `dispatch`
-//! starts what may start, `session` hears answers, `trouble` draws the consequences of refusals, `vouching` holds refusals
-//! back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
+//! Here are the events; [`Order`]s come in, [`Action`]s go out. `operator` chooses the lane, `course` brings a domain to its
+//! next step, `dispatch` starts what may start, `session` hears answers, `trouble` draws the consequences of refusals,
+//! `vouching` holds refusals back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
 
+mod action;
 mod census;
 mod course;
 mod decision;
@@ -20,6 +21,7 @@ mod dispatch;
 mod door;
 pub mod lane;
 mod operator;
+mod order;
 pub mod pace;
 mod queue;
 mod retire;
@@ -31,20 +33,19 @@ mod vouching;
 mod waiting;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::address::{Address, Domain};
-use crate::policy::{Pace, Provider, Thresholds};
-use crate::probe::inquiry::{Expectation, Moment, Target};
-use crate::probe::turn::Before;
-use crate::probe::{Inquiry, Known, Listed, Patience, Turn, Who};
+use crate::policy::{Pace, Thresholds};
+#[cfg(doc)]
+use crate::probe::Inquiry;
+use crate::probe::Patience;
+use crate::probe::inquiry::Moment;
 use crate::smtp::egress::Family;
-use crate::smtp::session::Flight;
-use crate::verdict::evidence::{Attempt, Inquired, Unprobed};
+use crate::verdict::evidence::Unprobed;
+pub use action::{Action, Answered, Opening};
 use census::Census;
 pub use census::Shut;
 use course::Course;
@@ -52,6 +53,7 @@ pub use decision::{Decision, Ruling};
 use door::Door;
 use lane::{Lane, Tally};
 use operator::Operator;
+pub use order::{Order, Stop};
 use pace::RunClock;
 use queue::Queue;
 use retire::Free;
@@ -72,9 +74,6 @@ type OperatorId = usize;
 const LINGER: Duration = Duration::from_secs(5);
 /// A refused or broken door rests at least this long before the next try.
 const REST: Duration = Duration::from_secs(30);
-/// Addresses of one domain that are worth a connection of their own from another egress.
-const SHARE: usize = 500;
-
 /// What a run allows.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -88,87 +87,6 @@ pub struct Limits {
     pub thresholds: &'static Thresholds,
     /// The ways out, at least one, by what each reaches; each has lanes of its own.
     pub egresses: Vec<Family>,
-}
-
-/// A domain to ask about, or a part of a long one.
-#[derive(Debug)]
-pub struct Order {
-    /// The domain.
-    pub domain: Domain,
-    /// Its exchangers, best first, each with its operator.
-    pub exchangers: Vec<Stop>,
-    /// Its listed addresses.
-    pub listed: Vec<Listed>,
-    /// What is known about it already.
-    pub known: Known,
-}
-
-/// An exchanger with its operator.
-#[derive(Clone, Debug)]
-pub struct Stop {
-    /// The exchanger's name.
-    pub host: Domain,
-    /// Its addresses; at least one.
-    pub addresses: Vec<IpAddr>,
-    /// Who runs it.
-    pub provider: Arc<Provider>,
-}
-
-/// What the world outside has to do.
-#[derive(Debug)]
-pub enum Action {
-    /// Open a session.
-    Open(Opening),
-    /// Send a flight on a session that is ready.
-    Fly(SessionId, Flight),
-    /// Say QUIT.
-    Quit(SessionId),
-    /// Keep an answer: it counts. Comes before everything that follows from it.
-    Answered(Answered),
-    /// What was found out about an address; never again for the same one.
-    Settled(Target, Inquired),
-    /// What was learnt about a domain: for its other parts, and for later runs.
-    Learnt(Domain, Known),
-    /// An operator that had no room ([`Scheduler::has_room`]) wants more work.
-    Room(Arc<str>),
-    /// Something was decided about an operator.
-    Decided(Decision),
-}
-
-/// An answer that counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
-    /// The domain asked about.
-    pub domain: Domain,
-    /// Whom the question was about.
-    pub who: Who,
-    /// The address in the question.
-    pub address: Address,
-    /// What was said, by whom and when.
-    pub attempt: Attempt,
-    /// From which source address, counted from 0.
-    pub egress: usize,
-    /// What the lane is keyed by.
-    pub lane: Arc<str>,
-    /// What it adds to the operator's accounts.
-    pub tally: Tally,
-}
-
-/// A session to open.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Opening {
-    /// Its name from now on.
-    pub session: SessionId,
-    /// From which source address, counted from 0.
-    pub egress: usize,
-    /// The exchanger.
-    pub host: Domain,
-    /// Its address; the port is the run's.
-    pub address: IpAddr,
-    /// Whether to say STARTTLS when it is offered.
-    pub tls: bool,
-    /// Who runs it.
-    pub provider: Arc<Provider>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -282,78 +200,11 @@ impl Scheduler {
         self.census.shut(self.limits.thresholds)
     }
 
-    /// Takes on a domain. One with many addresses is shared by the egresses, unless a wait has begun at one of them.
-    pub fn order(&mut self, order: Order, now: Moment) {
-        self.set_time(now);
-        let Some(first) = order.exchangers.first() else {
-            return;
-        };
-        let key = Self::lane_key(&order.exchangers, first);
-        let Order { domain, exchangers, mut listed, known } = order;
-        let egresses = self.limits.egresses.len();
-        let bound_to = known.egress.filter(|egress| *egress < egresses);
-        let shares = if bound_to.is_some() { 1 } else { (listed.len() / SHARE).clamp(1, egresses) };
-        let share = listed.len().div_ceil(shares);
-        let is_long = Queue::is_long(share);
-        while listed.len() > share {
-            let part = listed.split_off(listed.len() - share);
-            let egress = self.egress_for(&key, &exchangers, is_long);
-            self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
-        }
-        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers, is_long));
-        self.take_on(egress, domain, &exchangers, listed, known);
-        self.run_lanes();
-    }
-
     /// No more orders will come: sessions need not be kept for them.
     pub fn has_all_orders(&mut self) {
-        self.has_all_orders = true;
-    }
-
-    fn take_on(
-        &mut self,
-        egress: usize,
-        domain: Domain,
-        exchangers: &[Stop],
-        listed: Vec<Listed>,
-        known: Known,
-    ) {
-        let stops: VecDeque<(Stop, LaneId)> = exchangers
-            .iter()
-            .map(|stop| {
-                let lane = self.lane(egress, Self::lane_key(exchangers, stop), &stop.provider);
-                (stop.clone(), lane)
-            })
-            .collect();
-        let Some((first, lane)) = stops.front() else {
-            return;
-        };
-        let home = *lane;
-        self.lanes[home].backlog += listed.len();
-        if Queue::is_long(listed.len()) {
-            self.lanes[home].given_long += listed.len();
+        if !std::mem::replace(&mut self.has_all_orders, true) {
+            (0..self.doors.len()).for_each(|door| self.prove_at(door));
         }
-        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
-        let is_alone = self.lanes[home].courses == 0;
-        let before = Before { catch_all_share, listed: listed.len(), proof, may_discard, is_alone };
-        let expectation = Expectation { turn: Turn::of(before), proof };
-        let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
-        let patience = self.limits.patience;
-        let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
-        let was_told = inquiry.is_decided();
-        for (_, lane) in &stops {
-            self.lanes[*lane].courses += 1;
-        }
-        let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
-        self.open_courses += 1;
-        let id = if let Some(id) = self.free_courses.pop() {
-            self.courses[id] = Some(course);
-            id
-        } else {
-            self.courses.push(Some(course));
-            self.courses.len() - 1
-        };
-        self.go_on(id);
     }
 
     /// Tells what happened on a session.

@@ -97,6 +97,11 @@ impl Queue {
         self.begun.len() + self.fresh.waiting.len() + self.long.waiting.len()
     }
 
+    /// How many questions they bring, or more.
+    pub(super) fn asks(&self) -> usize {
+        self.begun.len() + self.fresh.asks + self.long.asks
+    }
+
     /// Who waits, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = CourseId> {
         let classes = self.fresh.waiting.iter().chain(&self.long.waiting).map(|(id, _)| *id);

@@ -4,15 +4,19 @@
 mod checks;
 mod hosts;
 mod retired;
+mod withdrawn;
 
 use std::collections::HashMap;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::address::Address;
-use crate::policy::Providers;
+use crate::address::{Address, Domain};
+use crate::policy::{Provider, Providers};
+use crate::probe::inquiry::Target;
+use crate::probe::{Known, Listed};
 use crate::smtp::Stage;
+use crate::verdict::evidence::Inquired;
 use checks::{Everybody, check_limits, check_verdicts};
 use hosts::{Habit, World, habit};
 

@@ -1,16 +1,15 @@
 //! All that can be said. There is no DATA and no BDAT: sending mail is impossible by type.
 //!
 //! Decides: how a command is written (RFC 5321 4.1.1, RFC 3207, RFC 6531 3.4). async-smtp's command types encode
-//! whatever they can hold; what they refuse (letters beyond ASCII, quoted local parts with spaces or angle brackets)
-//! and what they don't know (HELO) is written here. Must not: decide what is said when.
+//! whatever they can hold; what they refuse (letters beyond ASCII, quoted local parts with spaces or angle brackets),
+//! what they don't know (HELO) and what is said a million times (RCPT) is written here, and a test holds it to be the same.
+//! Must not: decide what is said when.
 //! Fails: never. One command is one line, whatever it is made of.
 
 use std::fmt::{self, Write};
 
 use async_smtp::EmailAddress;
-use async_smtp::commands::{
-    EhloCommand, MailCommand, QuitCommand, RcptCommand, RsetCommand, StarttlsCommand,
-};
+use async_smtp::commands::{EhloCommand, MailCommand, QuitCommand, RsetCommand, StarttlsCommand};
 use async_smtp::extension::{ClientId, MailParameter};
 
 use crate::address::{Address, Domain};
@@ -51,27 +50,28 @@ impl Command<'_> {
 /// The command without its line end.
 impl fmt::Display for Command<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut f = WithoutLineEnd(f);
         match *self {
-            Command::Ehlo(name) => write!(f, "{}", EhloCommand::new(ClientId::new(name.to_string()))),
+            Command::Ehlo(name) => bare(f, &EhloCommand::new(ClientId::new(name.to_string()))),
             Command::Helo(name) => write!(f, "HELO {name}"),
-            Command::StartTls => write!(f, "{StarttlsCommand}"),
+            Command::StartTls => bare(f, &StarttlsCommand),
             Command::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
                 Ok(plain) => {
                     let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
-                    write!(f, "{}", MailCommand::new(Some(plain), parameters.into_iter().collect()))
+                    bare(f, &MailCommand::new(Some(plain), parameters.into_iter().collect()))
                 }
                 Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
                 Err(_) => write!(f, "MAIL FROM:<{sender}>"),
             },
-            Command::Rcpt(address) => match EmailAddress::new(address.to_string()) {
-                Ok(plain) => write!(f, "{}", RcptCommand::new(plain, Vec::new())),
-                Err(_) => write!(f, "RCPT TO:<{address}>"),
-            },
-            Command::Rset => write!(f, "{RsetCommand}"),
-            Command::Quit => write!(f, "{QuitCommand}"),
+            Command::Rcpt(address) => write!(f, "RCPT TO:<{address}>"),
+            Command::Rset => bare(f, &RsetCommand),
+            Command::Quit => bare(f, &QuitCommand),
         }
     }
+}
+
+/// A command of async-smtp's.
+fn bare(f: &mut fmt::Formatter<'_>, command: &dyn fmt::Display) -> fmt::Result {
+    write!(WithoutLineEnd(f), "{command}")
 }
 
 /// Leaves out the line ends that async-smtp's commands bring along.
@@ -103,6 +103,7 @@ impl Write for Line<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_smtp::commands::RcptCommand;
     use proptest::prelude::*;
 
     fn address(text: &str) -> Address {
@@ -140,6 +141,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_recipient_is_asked_about_as_async_smtp_would(text in "[a-zA-Z0-9._+!#-]{1,20}@[a-z0-9.-]{1,20}|\"[ -~]{1,9}\"@a\\.example") {
+            let Ok(address) = Address::parse(&text) else { return Ok(()) };
+            if let Ok(plain) = EmailAddress::new(address.to_string()) {
+                let theirs = RcptCommand::new(plain, Vec::new()).to_string();
+                prop_assert_eq!(said(Command::Rcpt(&address)), theirs);
+            }
+        }
+
         #[test]
         fn no_input_makes_two_lines_of_a_command(
             local in "(?s).{1,64}|\"(?s).{1,40}\"|[a-z\r\n\0]{1,20}",

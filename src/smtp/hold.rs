@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -87,10 +87,11 @@ pub async fn hold(
     line.note(&format!("connected to {}", call.to));
     let mut session = Session::new(call.manner);
     let mut limit = Limit::new(call.limits);
+    let mut alarm = pin!(sleep_until(limit.of(&session)));
     loop {
         while let Some(output) = session.poll() {
             match output {
-                Output::Say(bytes) => line.say(&bytes),
+                Output::Say(bytes) => line.say(bytes),
                 Output::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await {
                     Ok(Ok(())) => session.secured(),
                     Ok(Err(fault)) => session.tls_failed(fault),
@@ -109,10 +110,17 @@ pub async fn hold(
         if session.is_over() {
             return;
         }
+        let due = limit.of(&session);
+        if due < alarm.deadline() {
+            alarm.as_mut().reset(due);
+        }
         tokio::select! {
             biased;
-            () = sleep_until(limit.of(&session)) => {
-                if session.is_idle() {
+            // Limits mostly move away, and an alarm that rings too early is cheaper than one that is set for each reply.
+            () = &mut alarm => {
+                if due > Instant::now() {
+                    alarm.as_mut().reset(due);
+                } else if session.is_idle() {
                     session.order(Order::Quit);
                 } else {
                     session.timed_out();
@@ -185,11 +193,15 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn say(&mut self, bytes: &[u8]) {
+    fn say(&mut self, bytes: Vec<u8>) {
         if let Some(transcript) = &mut self.transcript {
-            transcript.said(bytes);
+            transcript.said(&bytes);
         }
-        self.unsent.extend_from_slice(bytes);
+        if self.unsent.is_empty() {
+            self.unsent = bytes;
+        } else {
+            self.unsent.extend_from_slice(&bytes);
+        }
     }
 
     /// Sends what waits and lets the session hear what comes, at once: a server may answer the first commands of a flight

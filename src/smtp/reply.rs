@@ -29,20 +29,19 @@ pub struct Enhanced {
 impl Enhanced {
     /// Reads a code that is the whole of `text`: `5.1.1`. `None` for anything else.
     pub fn parse(text: &str) -> Option<Enhanced> {
-        let mut parts = text.split('.');
-        let class = match parts.next()? {
-            "2" => 2,
-            "4" => 4,
-            "5" => 5,
-            _ => return None,
+        let [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text.as_bytes() else {
+            return None;
         };
-        let mut number = || {
-            let digits = parts.next()?;
-            let plain = (1..=3).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
-            plain.then(|| digits.parse::<u16>().ok()).flatten()
+        let dot = rest.iter().position(|&byte| byte == b'.')?;
+        let number = |digits: &[u8]| {
+            let is_number = matches!(digits.len(), 1..=3) && digits.iter().all(u8::is_ascii_digit);
+            is_number.then(|| digits.iter().fold(0, |sum, digit| sum * 10 + u16::from(digit - b'0')))
         };
-        let (subject, detail) = (number()?, number()?);
-        parts.next().is_none().then_some(Enhanced { class, subject, detail })
+        Some(Enhanced {
+            class: class - b'0',
+            subject: number(&rest[..dot])?,
+            detail: number(&rest[dot + 1..])?,
+        })
     }
 }
 
@@ -261,8 +260,7 @@ fn is_bidi(c: char) -> bool {
 
 /// An enhanced code at the start of a text.
 fn leading_enhanced(text: &str) -> Option<Enhanced> {
-    let (first, _) = text.split_once(' ').unwrap_or((text, ""));
-    Enhanced::parse(first)
+    Enhanced::parse(text.split(' ').next()?)
 }
 
 #[cfg(test)]

@@ -93,9 +93,9 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     rows[a.len() % 3][b.len()].min(3)
 }
 
-/// The letters of a name as a set.
-pub(super) fn letters(name: &str) -> u64 {
-    name.bytes().fold(0, |set, b| set | 1 << (b & 63))
+/// The letters of a name as a set; a digit or a hyphen is taken for one of the letters.
+pub(super) fn letters(name: &str) -> u32 {
+    name.bytes().fold(0, |set, b| set | 1 << (b & 31))
 }
 
 /// True for keys side by side on QWERTY, QWERTZ or AZERTY.

@@ -20,7 +20,7 @@ pub struct Targets {
     /// Where each is in the list, by its domain without dots.
     run_together: HashMap<String, usize, RandomState>,
     /// The letters of each, in the same order: most are told apart by these alone.
-    letters: Vec<u64>,
+    letters: Vec<u32>,
     /// Where those with names of so many letters are in both.
     lengths: Vec<Range<usize>>,
     known: Table,
@@ -115,14 +115,17 @@ impl Targets {
     }
 
     /// Targets whose names have about as many letters, and about the same.
-    pub(super) fn near(&self, typed: usize, typed_letters: u64) -> impl Iterator<Item = &Target> {
+    pub(super) fn near(&self, typed: usize, typed_letters: u32) -> impl Iterator<Item = &Target> {
         let lengths = typed.saturating_sub(2)..=typed + 2;
-        lengths.filter_map(|length| Some((length, self.lengths.get(length)?))).flat_map(
+        lengths.filter_map(|length| Some((length, self.lengths.get(length)?.clone()))).flat_map(
             move |(length, place)| {
                 let most = most_changed(length, typed);
-                let targets = self.letters[place.clone()].iter().zip(&self.list[place.clone()]);
-                targets
-                    .filter(move |&(letters, _)| differ_by_at_most(letters ^ typed_letters, most))
+                let sets = self.letters[place.clone()].chunks(AT_ONCE);
+                let near = sets
+                    .zip(self.list[place].chunks(AT_ONCE))
+                    .filter(move |(sets, _)| may_be_near(sets, typed_letters, most))
+                    .flat_map(|(sets, targets)| sets.iter().zip(targets));
+                near.filter(move |&(set, _)| differ_by_at_most(set ^ typed_letters, most))
                     .map(|(_, target)| target)
             },
         )
@@ -161,10 +164,23 @@ fn most_changed(name: usize, typed: usize) -> u32 {
     }
 }
 
-/// True for a set of at most so many.
-fn differ_by_at_most(mut set: u64, most: u32) -> bool {
+/// So many sets are compared in the same instructions.
+const AT_ONCE: usize = 16;
+
+/// False where none of these sets differs by so few letters.
+fn may_be_near(sets: &[u32], typed: u32, most: u32) -> bool {
+    let Ok(sets) = <[u32; AT_ONCE]>::try_from(sets) else { return true };
+    let mut different = sets.map(|set| set ^ typed);
     for _ in 0..most {
-        // Without its lowest; an empty one stays empty.
+        // Each without its lowest letter; an empty set stays empty.
+        different = different.map(|set| set & set.wrapping_sub(1));
+    }
+    different.contains(&0)
+}
+
+/// True for a set of at most so many.
+fn differ_by_at_most(mut set: u32, most: u32) -> bool {
+    for _ in 0..most {
         set &= set.wrapping_sub(1);
     }
     set == 0

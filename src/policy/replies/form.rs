@@ -16,7 +16,7 @@ const ADDRESS: &str = "@";
 const IP: &str = "~ip";
 
 /// A reply as the rules see it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Heard {
     /// The reply's own code.
     pub(super) code: u16,

@@ -155,6 +155,11 @@ impl ReplyRules {
         self.rules.iter()
     }
 
+    /// Compiles what nearly every refusal is read by; else the first one does, and those after it wait.
+    pub fn warm_up(&self) {
+        self.read(&Reply::new(550, ["5.1.1 no such user"]), &Context { stage: Stage::Rcpt, provider: None });
+    }
+
     /// Every rule that holds for a reply, in reading order: the first one decides, the others lost against it.
     pub fn matching(&self, reply: &Reply, at: &Context<'_>) -> Vec<&Rule> {
         let heard = Heard::of(reply);
@@ -163,11 +168,8 @@ impl ReplyRules {
 
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
     pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        self.read_form(&Heard::of(reply), at)
-    }
-
-    /// The same of a reply's form, which is all that its meaning hangs on.
-    fn read_form(&self, heard: &Heard, at: &Context<'_>) -> Meaning {
+        // Its form is all that its meaning hangs on: [`RecentReplies`] builds on that.
+        let heard = &Heard::of(reply);
         let mut holding = self.holding(heard, at);
         let rule = holding.next();
         let mut meaning = Meaning {

@@ -2,7 +2,7 @@
 
 use super::here::Here;
 use super::{Inquiry, Moment, Question, State, Target};
-use crate::probe::known::Known;
+use crate::probe::known::{Known, Listed};
 use crate::reason::{Cause, Verdict};
 use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Positive, Proof, Unprobed};
 
@@ -150,16 +150,16 @@ impl Inquiry {
 
     /// Ends the inquiry and hands out what was found and not handed out yet, and what is known about the domain. Whoever
     /// was not asked to the end gets `unprobed`.
-    pub fn settle(mut self, unprobed: Option<Unprobed>) -> (Known, Vec<(Target, Inquired)>) {
+    pub fn settle(&mut self, unprobed: Option<Unprobed>) -> (Known, Vec<(Target, Inquired)>) {
         self.freeze();
         self.leave();
-        let trouble = self.trouble;
-        let asked = self.questions.into_iter().filter(|question| question.state != State::Gone);
-        let settled = asked.map(|mut question| {
+        let asked = self.questions.iter_mut().filter(|question| question.state != State::Gone);
+        let settled = asked.map(|question| {
             let is_open = !matches!(question.state, State::Closed | State::Elsewhere);
-            let mut inquired = take(&mut question);
+            question.state = State::Gone;
+            let mut inquired = take(question);
             if inquired.trouble.is_none() {
-                inquired.trouble.clone_from(&trouble);
+                inquired.trouble.clone_from(&self.trouble);
             }
             let lacks_control =
                 inquired.catch_all == CatchAll::NotAsked && inquired.attempts.iter().any(is_acceptance);
@@ -168,7 +168,19 @@ impl Inquiry {
             }
             (question.target, inquired)
         });
-        (self.known, settled.collect())
+        (std::mem::take(&mut self.known), settled.collect())
+    }
+
+    /// A listed address, as if it had never been asked about.
+    pub fn listed(&self, target: Target) -> Option<Listed> {
+        let question = self.questions.iter().find(|question| question.target == target)?;
+        let Question { address, was_deliverable, .. } = question;
+        Some(Listed {
+            target,
+            address: address.clone(),
+            earlier: Vec::new(),
+            was_deliverable: *was_deliverable,
+        })
     }
 }
 

@@ -267,6 +267,26 @@ async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
 }
 
 #[tokio::test]
+async fn ipv6_is_asked_for_only_where_ipv4_leads_nowhere() {
+    let (server, asked) = server(zone).await;
+    let allowed = |net: &str| Allowed::new([net.parse().unwrap()]);
+    for (name, net, expected, questions) in [
+        ("both.example", "192.0.2.0/24", Ok(ips(&["192.0.2.1"])), 1),
+        ("both.example", "2001:db8::/32", Ok(ips(&["192.0.2.1", "2001:db8::1"])), 2),
+        ("six.example", "192.0.2.0/24", Ok(ips(&["2001:db8::1"])), 2),
+        ("half.example", "2001:db8::/32", Ok(ips(&["192.0.2.1"])), 2),
+        ("halffail.example", "192.0.2.0/24", Err(Miss::Failed(DnsFault::ServFail)), 2),
+        ("gone.example", "192.0.2.0/24", Err(Miss::NoSuchDomain), 2),
+        ("shop.example", "192.0.2.0/24", Err(Miss::NoData), 2),
+    ] {
+        let before = asked.load(Ordering::Relaxed);
+        let dns = NameServers::at(&[server], HASTE).unwrap().ipv4_first(allowed(net));
+        assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
+        assert_eq!(asked.load(Ordering::Relaxed) - before, questions, "{name}");
+    }
+}
+
+#[tokio::test]
 async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() {
     for bad in [
         (|_| code(ResponseCode::Refused)) as Script,

@@ -83,6 +83,11 @@ impl<'a> Run<'a> {
         let whole = Whole { unprobed, ..Whole::default() };
         let feed = Feed::of(begun, fresh, job.max_wait, egresses.clone());
         let (calls, events) = Calls::new(job.network.clone(), job.trace);
+        if !job.dns_only {
+            let policy = job.policy;
+            // They take longer than a round trip to load, and the first answers would wait for them.
+            task::spawn_blocking(move || policy.replies().warm_up());
+        }
         let run = Run {
             job,
             state,

@@ -1,5 +1,6 @@
-//! What a fault of our own in a session does to a run.
+//! What a fault of our own in a session does to a run, and how long a run takes that nobody slows down.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::*;
@@ -40,22 +41,26 @@ impl Dial for Faulty {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
-    let world = World::parse(WORLD).unwrap();
-    let mut network = Network::scripted(world.clone());
-    network.dial = Arc::new(Faulty(world));
-    let policy = Policy::built_in();
-    let job = Job {
+fn job(network: Network, policy: Policy, sessions: usize) -> Job {
+    Job {
         network: Arc::new(network),
         policy,
         dns_only: false,
         pace: Pace::Fast,
         max_wait: Duration::ZERO,
         max_duration: None,
-        sessions: 10,
+        sessions,
         trace: false,
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
+    let world = World::parse(WORLD).unwrap();
+    let mut network = Network::scripted(world.clone());
+    network.dial = Arc::new(Faulty(world));
+    let policy = Policy::built_in();
+    let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
     let run = state.begin("", "", false, now).unwrap();
@@ -78,4 +83,50 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
         record.judgement.reason.word()
     });
     assert_eq!(reasons, ["accepted", "internal", "internal"]);
+}
+
+/// Hosts without limits, whom nobody knows.
+const OWN_HOSTS: &str = "
+[default]
+catch_all_share = 0.1
+tls = false
+manners = { transactions = 100, recipients = 50, refused = 50 }
+normal = { open = 50, connections = 60000, recipients = 6000000 }
+fast = { open = 50, connections = 60000, recipients = 6000000 }
+";
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_no_other_time() {
+    // The last domains are known only when sessions rest already, with answers that need a proof.
+    const DOMAINS: usize = 1000;
+    let mut world = String::from(
+        "dns_delay = \"60ms\"\n[[host]]\nname = \"mx{0..2}.own.example\"\nrtt = \"50ms\"\nthink = \"1ms\"\n",
+    );
+    for (from, to, catch_all) in [(0, DOMAINS * 9 / 10, false), (DOMAINS * 9 / 10, DOMAINS, true)] {
+        write!(
+            world,
+            "[[domain]]\nname = \"d{{{from}..{}}}.example\"\nmx = [\"10 mx{{n%3}}.own.example\"]\n\
+             mailboxes = [\"live{{0..9}}\"]\ncatch_all = {catch_all}\n",
+            to - 1
+        )
+        .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test's own policy, in a folder of its own")]
+    std::fs::write(folder.path().join("providers.toml"), OWN_HOSTS).unwrap();
+    let network = Network::scripted(World::parse(&world).unwrap());
+    let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
+    let begun = job.network.clock.now();
+    let mut state = State::temporary().unwrap();
+    let run = state.begin("", "", false, begun.wall).unwrap();
+    let mut arrivals = state.arrivals(run.id).unwrap();
+    for n in 0..10 * DOMAINS {
+        let (row, domain) = (n / DOMAINS, n % DOMAINS);
+        let name = if (row + domain) % 8 == 0 { "dead" } else { "live" };
+        arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
+    }
+    arrivals.close(Fresh::nothing()).unwrap();
+    ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
+    let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
+    assert!(took < Duration::from_secs(2), "{took:?}");
 }

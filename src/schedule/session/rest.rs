@@ -1,6 +1,6 @@
 //! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
 
-use super::{Action, LINGER, REST, Scheduler, SessionId, State, Timer};
+use super::{Action, DoorId, LINGER, REST, Scheduler, SessionId, State, Timer};
 
 impl Scheduler {
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -45,6 +45,16 @@ impl Scheduler {
             self.timers.insert((again, Timer::Linger(id)));
         } else {
             self.leave(id);
+        }
+    }
+
+    /// Nobody waits at a door, and nobody else will come: sessions that rest there ask for the proof that they lack now, or
+    /// the domains that hang on it would wait until they leave.
+    pub(in crate::schedule) fn prove_at(&mut self, door: DoorId) {
+        if self.has_all_orders && self.doors[door].courses.is_empty() {
+            for id in self.doors[door].idle.clone() {
+                self.close(id, false);
+            }
         }
     }
 

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use super::MINUTE;
 use super::hosts::World;
 use crate::address::Address;
-use crate::reason::{Finding, Verdict};
+use crate::policy::Provider;
+use crate::probe::inquiry::Target;
+use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::*;
-use crate::verdict::evidence::{Evidence, Form, RouteFact};
+use crate::verdict::evidence::{Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, decide};
 
 /// The most within any span of that length.
@@ -39,29 +41,27 @@ pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provid
     }
 }
 
+/// Why an address gets the verdict that it gets.
+pub(super) fn reason(address: &Address, inquiry: Inquired) -> Reason {
+    let evidence = Evidence {
+        form: Form::Fine(address.clone()),
+        kinds: Kinds::default(),
+        slip: None,
+        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        inquiry,
+    };
+    decide(&evidence, std::time::UNIX_EPOCH).0.reason
+}
+
 /// Nobody who exists is condemned, and nobody who does not is praised.
 pub(super) fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
     for (target, (address, exists, accepts_any)) in listed {
-        let inquiry = settled.remove(&target).unwrap();
-        let evidence = Evidence {
-            form: Form::Fine(address.clone()),
-            kinds: Kinds::default(),
-            slip: None,
-            route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
-            inquiry,
-        };
-        let (judgement, _) = decide(&evidence, std::time::UNIX_EPOCH);
-        let verdict = judgement.reason.verdict();
-        assert!(!exists || verdict != Verdict::Undeliverable, "{address} exists: {judgement:?}");
-        assert!(
-            exists || accepts_any || verdict != Verdict::Deliverable,
-            "{address} does not exist: {judgement:?}"
-        );
-        assert_ne!(
-            judgement.reason,
-            Finding::Internal.into(),
-            "{address} was forgotten: {:?}",
-            evidence.inquiry
-        );
+        let inquired = settled.remove(&target).unwrap();
+        let reason = reason(&address, inquired.clone());
+        let verdict = reason.verdict();
+        let what = || format!("{address}: {reason:?} by {inquired:?}");
+        assert!(!exists || verdict != Verdict::Undeliverable, "it exists, {}", what());
+        assert!(exists || accepts_any || verdict != Verdict::Deliverable, "it does not exist, {}", what());
+        assert_ne!(reason, Finding::Internal.into(), "it was forgotten, {}", what());
     }
 }

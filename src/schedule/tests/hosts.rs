@@ -1,14 +1,16 @@
 //! Hosts of many habits: what they answer, what they remember, and what they count.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::IpAddr;
 
 use proptest::prelude::*;
 
 use super::{MINUTE, ROUND_TRIP};
+use crate::policy::Provider;
 use crate::policy::replies::{Context, ReplyRules};
 use crate::reason::Finding;
 use crate::schedule::*;
-use crate::smtp::session::{Ask, Offer};
+use crate::smtp::session::{Ask, Flight, Offer};
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::Said;
 
@@ -40,6 +42,8 @@ pub(super) enum Habit {
     /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
     Stutters,
     Denies,
+    /// Says "no such mailbox" to everybody, and after so many answers that it refuses us.
+    Sours(u32),
 }
 
 pub(super) fn habit() -> impl Strategy<Value = Habit> {
@@ -84,6 +88,8 @@ pub(super) struct World {
     pub(super) now: Duration,
     pub(super) newcomers: HashMap<String, Duration>,
     pub(super) too_fast: u32,
+    /// Answers of hosts that turn against us.
+    pub(super) soured: u32,
     /// Recipients too many in their transactions.
     pub(super) too_many: usize,
     /// By lane: when connections came, recipients came, unknown ones were refused.
@@ -172,6 +178,11 @@ impl World {
                     Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
                         Some(Heard::Broken(Some(Finding::Disconnected)))
                     }
+                    Habit::Sours(most) if self.soured >= most => Some(Heard::Refused(self.said(
+                        id,
+                        Stage::Rcpt,
+                        "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
+                    ))),
                     Habit::EndsAfter(most) if open.answers >= most => {
                         Some(Heard::Refused(self.said(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
                     }
@@ -187,6 +198,7 @@ impl World {
                     }
                     _ => self.answer(habit, ask),
                 };
+                self.soured += u32::from(matches!(habit, Habit::Sours(_)));
                 let said = self.said(id, Stage::Rcpt, &words);
                 let is_refused = !said.reply.is_positive();
                 let open = self.sessions.get_mut(&id).unwrap();
@@ -221,7 +233,7 @@ impl World {
                 return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
             }
             Habit::Mute => return "550 Rejected".to_owned(),
-            Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
+            Habit::Sours(_) | Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
             Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
             Habit::TooFast(most) if self.too_fast < most => {
                 self.too_fast += 1;

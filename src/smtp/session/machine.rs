@@ -2,15 +2,14 @@
 //!
 //! Decides: the order of commands, and which reply belongs to which. The rule that keeps answers with their
 //! recipients: what a server sent before a command left can't be that command's answer. So new commands leave only
-//! when all that came has been read, and whatever then has no command to answer ends the session.
-//!
-//! RSET is said with the next flight, not after the last one: a session of n transactions needs n - 1 of them (some
-//! servers count RSETs as junk: Exim drops the client at the twelfth), and it costs no round trip of its own.
+//! when all that came has been read, and whatever then has no command to answer ends the session. This file is what is
+//! heard; `saying` is what is said.
+
+mod saying;
 
 use std::collections::VecDeque;
 
-use super::{Answer, Ask, End, Ended, Event, Flight, Manner, Offer, Order, Output, Tls};
-use crate::smtp::command::Command;
+use super::{Answer, Ask, End, Ended, Event, Manner, Offer, Order, Output, Tls};
 use crate::smtp::reply::{Malformed, Reply, ReplyReader};
 use crate::smtp::stage::Stage;
 
@@ -272,111 +271,6 @@ impl Session {
         } else {
             self.outputs.push_back(Output::StartTls);
         }
-    }
-
-    /// Says what comes next, as soon as all that was said is answered.
-    fn proceed(&mut self) {
-        while self.awaited.is_empty() && !matches!(self.phase, Phase::Handshake | Phase::Ended) {
-            if self.unsaid.is_empty() && (self.phase == Phase::Leaving || !self.begin_next_order()) {
-                return;
-            }
-            if self.reader.has_rest() {
-                return self.end(End::Malformed(Malformed::Unasked));
-            }
-            self.say();
-        }
-    }
-
-    /// Lands, and takes up the next order. False when there is none.
-    fn begin_next_order(&mut self) -> bool {
-        match self.phase {
-            Phase::Opening => {
-                self.phase = Phase::Idle { flown: false };
-                self.tell(Event::Ready(self.offer.clone()));
-            }
-            Phase::Flying => {
-                self.phase = Phase::Idle { flown: true };
-                self.tell(Event::Landed);
-            }
-            _ => {}
-        }
-        match self.orders.pop_front() {
-            None => return false,
-            Some(Order::Quit) => {
-                self.phase = Phase::Leaving;
-                self.unsaid.push_back(Step::Quit);
-            }
-            Some(Order::Fly(flight)) => {
-                self.phase = Phase::Flying;
-                self.load(flight);
-            }
-        }
-        true
-    }
-
-    fn load(&mut self, flight: Flight) {
-        let sender_is_wide = self.manner.sender.needs_smtputf8();
-        for transaction in flight.transactions {
-            let is_wide = |ask: &Ask| sender_is_wide || ask.address.needs_smtputf8();
-            let (unspeakable, asks): (Vec<Ask>, Vec<Ask>) =
-                transaction.recipients.into_iter().partition(|ask| is_wide(ask) && !self.offer.smtputf8);
-            for ask in unspeakable {
-                self.tell(Event::Answered(ask.id, Answer::NoSmtputf8));
-            }
-            if !asks.is_empty() {
-                let smtputf8 = asks.iter().any(is_wide);
-                self.unsaid.push_back(Step::Mail { smtputf8 });
-                self.unsaid.extend(asks.into_iter().map(Step::Rcpt));
-            }
-        }
-        if flight.is_last {
-            self.unsaid.push_back(Step::Quit);
-        }
-    }
-
-    /// Says one command, or with PIPELINING all there are, in one write.
-    fn say(&mut self) {
-        let mut bytes = Vec::new();
-        while let Some(step) = self.unsaid.pop_front() {
-            let step = match step {
-                Step::Mail { .. } if self.open => {
-                    self.unsaid.push_front(step);
-                    Step::Rset
-                }
-                step => step,
-            };
-            let command = match &step {
-                Step::Ehlo => Command::Ehlo(&self.manner.helo),
-                Step::Helo => Command::Helo(&self.manner.helo),
-                Step::StartTls => Command::StartTls,
-                &Step::Mail { smtputf8 } => Command::Mail { sender: &self.manner.sender, smtputf8 },
-                Step::Rcpt(ask) => Command::Rcpt(&ask.address),
-                Step::Rset => Command::Rset,
-                Step::Quit => Command::Quit,
-                // Nothing is said for these, and they are never unsaid.
-                Step::Greeting | Step::MootRcpt => continue,
-            };
-            command.write_to(&mut bytes);
-            match step {
-                Step::Mail { .. } => self.open = true,
-                Step::Rset => self.open = false,
-                _ => {}
-            }
-            self.awaited.push_back(step);
-            if !self.offer.pipelining {
-                break;
-            }
-        }
-        if !bytes.is_empty() {
-            self.outputs.push_back(Output::Say(bytes));
-        }
-    }
-
-    /// QUIT to a server that refused the session: polite, and its reply is not waited for.
-    fn say_goodbye(&mut self) {
-        let mut bytes = Vec::new();
-        Command::Quit.write_to(&mut bytes);
-        self.outputs.push_back(Output::Say(bytes));
     }
 
     fn tell(&mut self, event: Event) {

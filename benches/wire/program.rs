@@ -1,0 +1,132 @@
+//! The program's own parts, put to the same work as the bare loops: its sessions with the meaning of each reply, and its
+//! lookups.
+
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, LazyLock};
+
+use listproof::address::{Address, Domain};
+use listproof::policy::Policy;
+use listproof::policy::replies::{Context, RecentReplies};
+use listproof::route::cache::Cached;
+use listproof::route::hickory::{NameServers, Patience};
+use listproof::route::public::Allowed;
+use listproof::smtp::Stage;
+use listproof::smtp::egress::Path;
+use listproof::smtp::hold::{Call, Limits, hold};
+use listproof::smtp::session::{Answer, Ask, AskId, Event, Flight, Manner, Order, Tls, Transaction};
+use listproof::smtp::wire::Internet;
+use tokio::sync::mpsc;
+use tokio::task::{JoinSet, LocalSet};
+
+/// What a run has long before it opens a session: names and addresses are read once, not for each question.
+struct Prepared {
+    host: Domain,
+    manner: Manner,
+    addresses: Vec<Address>,
+}
+
+impl Prepared {
+    fn call(&self, to: SocketAddr) -> Call<'_> {
+        let (path, limits) = (&Path::Direct(None), Limits::default());
+        Call { host: &self.host, to, path, manner: self.manner.clone(), limits }
+    }
+}
+
+static PREPARED: LazyLock<Prepared> = LazyLock::new(|| Prepared {
+    host: Domain::parse("mx.example").unwrap(),
+    manner: Manner {
+        helo: Domain::parse("probe.example.org").unwrap(),
+        sender: Address::parse("list-check@example.org").unwrap(),
+        tls: Tls::No,
+    },
+    addresses: (0..50).map(|place| Address::parse(&format!("no.user{place}@d1.example")).unwrap()).collect(),
+});
+
+thread_local! {
+    static RECENT: RefCell<RecentReplies> = RefCell::new(RecentReplies::of(Policy::built_in()));
+}
+
+/// The program's session, and what each reply means.
+pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
+    let (orders, taken) = mpsc::channel(1);
+    let addresses = PREPARED.addresses.iter().take(each).cloned();
+    let recipients = (0..).zip(addresses).map(|(id, address)| Ask { id: AskId(id), address }).collect();
+    orders
+        .try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }))
+        .unwrap();
+    let mut orders = Some(orders);
+    let mut answers = 0;
+    let context = Context { stage: Stage::Rcpt, provider: None };
+    let tell = |event| match event {
+        Event::Answered(_, Answer::Rcpt(reply)) => {
+            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.read(&reply, &context)));
+            answers += 1;
+        }
+        Event::Landed => drop(orders.take()),
+        _ => {}
+    };
+    hold(&Internet, PREPARED.call(to), taken, tell, None).await;
+    answers
+}
+
+/// Opens so many sessions and tells what each holds of memory, in bytes.
+pub(crate) async fn open(port: u16, count: usize) {
+    rlimit::increase_nofile_limit(20_000).unwrap();
+    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let (ready, mut all_ready) = mpsc::unbounded_channel();
+    let tasks = LocalSet::new();
+    let before = resident_bytes();
+    let mut kept = Vec::with_capacity(count);
+    for _ in 0..count {
+        let (orders, taken) = mpsc::channel(1);
+        kept.push(orders);
+        let ready = ready.clone();
+        tasks.spawn_local(async move {
+            let tell = |event| {
+                if matches!(event, Event::Ready(_)) {
+                    let _ = ready.send(());
+                }
+            };
+            hold(&Internet, PREPARED.call(to), taken, tell, None).await;
+        });
+    }
+    tasks
+        .run_until(async {
+            for _ in 0..count {
+                all_ready.recv().await.unwrap();
+            }
+        })
+        .await;
+    println!("{}", (resident_bytes() - before) / count as u64);
+}
+
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}
+
+/// Looks up the routes of so many domains, 256 at once, as a run does.
+pub(crate) async fn names(port: u16, count: u32) {
+    let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let allowed = Allowed::new(["127.0.0.0/8".parse().unwrap()]);
+    let servers = NameServers::at(&[server], Patience::default()).unwrap().ipv4_first(allowed.clone());
+    let (dns, allowed) = (Arc::new(Cached::new(servers)), Arc::new(allowed));
+    let mut lookups = JoinSet::new();
+    let mut found = 0;
+    for number in 0..count {
+        let (dns, allowed) = (dns.clone(), allowed.clone());
+        lookups.spawn(async move {
+            let domain = Domain::parse(&format!("d{number}.example")).unwrap();
+            listproof::route::find(&*dns, &domain, &allowed).await
+        });
+        if lookups.len() >= 256 {
+            found +=
+                u32::from(matches!(lookups.join_next().await, Some(Ok(listproof::route::Route::Hosts(_)))));
+        }
+    }
+    while let Some(route) = lookups.join_next().await {
+        found += u32::from(matches!(route, Ok(listproof::route::Route::Hosts(_))));
+    }
+    assert_eq!(found, count, "every domain has a host");
+}

@@ -1,0 +1,71 @@
+//! What comes out of the scheduler: what the world outside has to do.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::SessionId;
+use super::decision::Decision;
+use super::lane::Tally;
+use crate::address::{Address, Domain};
+use crate::policy::Provider;
+use crate::probe::inquiry::Target;
+use crate::probe::{Known, Who};
+use crate::smtp::session::Flight;
+use crate::verdict::evidence::{Attempt, Inquired};
+
+/// What the world outside has to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Open a session.
+    Open(Opening),
+    /// Send a flight on a session that is ready.
+    Fly(SessionId, Flight),
+    /// Say QUIT.
+    Quit(SessionId),
+    /// Keep an answer: it counts. Comes before everything that follows from it.
+    Answered(Answered),
+    /// What was found out about an address; never again for the same one.
+    Settled(Target, Inquired),
+    /// What was learnt about a domain: for its other parts, and for later runs.
+    Learnt(Domain, Known),
+    /// An operator that had no room ([`Scheduler::has_room`]) wants more work.
+    Room(Arc<str>),
+    /// Something was decided about an operator.
+    Decided(Decision),
+}
+
+/// An answer that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answered {
+    /// The domain asked about.
+    pub domain: Domain,
+    /// Whom the question was about.
+    pub who: Who,
+    /// The address in the question.
+    pub address: Address,
+    /// What was said, by whom and when.
+    pub attempt: Attempt,
+    /// From which source address, counted from 0.
+    pub egress: usize,
+    /// What the lane is keyed by.
+    pub lane: Arc<str>,
+    /// What it adds to the operator's accounts.
+    pub tally: Tally,
+}
+
+/// A session to open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opening {
+    /// Its name from now on.
+    pub session: SessionId,
+    /// From which source address, counted from 0.
+    pub egress: usize,
+    /// The exchanger.
+    pub host: Domain,
+    /// Its address; the port is the run's.
+    pub address: IpAddr,
+    /// Whether to say STARTTLS when it is offered.
+    pub tls: bool,
+    /// Who runs it.
+    pub provider: Arc<Provider>,
+}

@@ -1,0 +1,115 @@
+//! Orders: what there is to ask about, as it comes in.
+//!
+//! Decides: which egresses share a long domain, and what is expected of a domain before anybody is asked. Must not: start
+//! anything; an order becomes a [`Course`], which finds its door.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::course::Course;
+use super::queue::Queue;
+use super::{LaneId, Scheduler};
+use crate::address::Domain;
+use crate::policy::Provider;
+use crate::probe::inquiry::{Expectation, Moment};
+use crate::probe::turn::Before;
+use crate::probe::{Inquiry, Known, Listed, Turn};
+
+/// Addresses of one domain that are worth a connection of their own from another egress.
+const SHARE: usize = 500;
+
+/// A domain to ask about, or a part of a long one.
+#[derive(Debug)]
+pub struct Order {
+    /// The domain.
+    pub domain: Domain,
+    /// Its exchangers, best first, each with its operator.
+    pub exchangers: Vec<Stop>,
+    /// Its listed addresses.
+    pub listed: Vec<Listed>,
+    /// What is known about it already.
+    pub known: Known,
+}
+
+/// An exchanger with its operator.
+#[derive(Clone, Debug)]
+pub struct Stop {
+    /// The exchanger's name.
+    pub host: Domain,
+    /// Its addresses; at least one.
+    pub addresses: Vec<IpAddr>,
+    /// Who runs it.
+    pub provider: Arc<Provider>,
+}
+
+impl Scheduler {
+    /// Takes on a domain. One with many addresses is shared by the egresses, unless a wait has begun at one of them.
+    pub fn order(&mut self, order: Order, now: Moment) {
+        self.set_time(now);
+        let Some(first) = order.exchangers.first() else {
+            return;
+        };
+        let key = Self::lane_key(&order.exchangers, first);
+        let Order { domain, exchangers, mut listed, known } = order;
+        let egresses = self.limits.egresses.len();
+        let bound_to = known.egress.filter(|egress| *egress < egresses);
+        let shares = if bound_to.is_some() { 1 } else { (listed.len() / SHARE).clamp(1, egresses) };
+        let share = listed.len().div_ceil(shares);
+        let is_long = Queue::is_long(share);
+        while listed.len() > share {
+            let part = listed.split_off(listed.len() - share);
+            let egress = self.egress_for(&key, &exchangers, is_long);
+            self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
+        }
+        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers, is_long));
+        self.take_on(egress, domain, &exchangers, listed, known);
+        self.run_lanes();
+    }
+
+    pub(super) fn take_on(
+        &mut self,
+        egress: usize,
+        domain: Domain,
+        exchangers: &[Stop],
+        listed: Vec<Listed>,
+        known: Known,
+    ) {
+        let stops: VecDeque<(Stop, LaneId)> = exchangers
+            .iter()
+            .map(|stop| {
+                let lane = self.lane(egress, Self::lane_key(exchangers, stop), &stop.provider);
+                (stop.clone(), lane)
+            })
+            .collect();
+        let Some((first, lane)) = stops.front() else {
+            return;
+        };
+        let home = *lane;
+        self.lanes[home].backlog += listed.len();
+        if Queue::is_long(listed.len()) {
+            self.lanes[home].given_long += listed.len();
+        }
+        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
+        let is_alone = self.lanes[home].courses == 0;
+        let before = Before { catch_all_share, listed: listed.len(), proof, may_discard, is_alone };
+        let expectation = Expectation { turn: Turn::of(before), proof };
+        let hosts: Vec<Domain> = exchangers.iter().map(|stop| stop.host.clone()).collect();
+        let patience = self.limits.patience;
+        let inquiry = Inquiry::new(domain, hosts, listed, known, expectation, patience, self.now);
+        let was_told = inquiry.is_decided();
+        for (_, lane) in &stops {
+            self.lanes[*lane].courses += 1;
+        }
+        let course = Course { inquiry, stops, home, was_told, door: None, queued: false, begun: false };
+        self.open_courses += 1;
+        let id = if let Some(id) = self.free_courses.pop() {
+            self.courses[id] = Some(course);
+            id
+        } else {
+            self.courses.push(Some(course));
+            self.courses.len() - 1
+        };
+        self.go_on(id);
+    }
+}

@@ -1,0 +1,44 @@
+//! Answers that are taken back, because who gave them turned out to refuse us.
+
+use super::hosts::{Habit, World};
+use super::*;
+use crate::reason::{Cause, Reason};
+
+/// What becomes of twelve addresses, of which the first four exist, at a host that says "no such mailbox" to everybody
+/// before it says that it refuses us; behind it there may be a host of another operator.
+fn reasons(has_other: bool) -> (Vec<Reason>, World) {
+    let mut world = World::default();
+    let mut scheduler = scheduler(HURRIED, &world);
+    let habits = [("mx.google.com", Habit::Sours(6)), ("mx.other.example", Habit::Honest)];
+    let mut stops = Vec::new();
+    for (n, (name, habit)) in (0u8..).zip(habits).take(1 + usize::from(has_other)) {
+        let host = Domain::parse(name).unwrap();
+        let provider = Providers::built_in().of(&host).clone();
+        world.habits.insert([192, 0, 2, n].into(), (habit, name.to_owned()));
+        stops.push(Stop { host, addresses: vec![[192, 0, 2, n].into()], provider });
+    }
+    let address = |n| Address::parse(&format!("user{n}@d.example")).unwrap();
+    world.exists.extend((0..4).map(|n| address(n).to_string()));
+    let listed = (0..12).map(|n| Listed::from((Target(n), address(n)))).collect();
+    let domain = Domain::parse("d.example").unwrap();
+    scheduler.order(Order { domain, exchangers: stops, listed, known: Known::default() }, world.moment());
+    scheduler.has_all_orders();
+    let mut settled = drive(&mut scheduler, &mut world, HURRIED);
+    let reasons = (0..12).map(|n| checks::reason(&address(n), settled.remove(&Target(n)).unwrap()));
+    (reasons.collect(), world)
+}
+
+#[test]
+fn who_was_refused_by_a_host_that_turned_against_us_is_asked_about_at_the_next_operator() {
+    let (reasons, _) = reasons(true);
+    let exists = |n| if n < 4 { Cause::Accepted } else { Cause::MailboxUnknown };
+    assert_eq!(reasons, (0..12).map(|n| Reason::from(exists(n))).collect::<Vec<_>>());
+}
+
+#[test]
+fn without_another_operator_it_stays_unknown_and_nobody_is_asked_again() {
+    let (reasons, world) = reasons(false);
+    assert_eq!(reasons, [Reason::from(Cause::IpBlocklisted); 12]);
+    let asked: usize = world.asks.values().map(Vec::len).sum();
+    assert!(asked <= 6 + 10, "{asked}");
+}

@@ -1,49 +1,50 @@
 //! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
+//!
+//! [`lists`] holds the jobs over a list, [`check`] the one about a few addresses; the small commands are here.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "this is where results and errors meet the user"
 )]
 
+#[path = "main/check.rs"]
+mod check;
+#[path = "main/lists.rs"]
+mod lists;
+
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser};
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use listproof::address::Address;
-use listproof::cli::{self, Check, Cli, Command, Explain, LogFormat, Simulate, Telling, Verify, World};
+use listproof::cli::{self, Cli, Command, Explain, LogFormat, Simulate, Telling, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::Explainer;
-use listproof::list::{ReadOptions, Source, Target, WriteOptions, write_object};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
-use listproof::report::{self, Gates, Summary, card, stats};
-use listproof::run::{self, check::Offline, stop::Stop, telling::Listing};
-use listproof::settings::{Reach, Settings};
+use listproof::report::stats;
+use listproof::run::{self, stop::Stop};
 use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
 use listproof::state::{State, Universe, default_file};
-use listproof::verdict::Record;
-
-/// How long `verify` waits for greylisting and other passing trouble.
-const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
     let log_format = command.log_format();
     let exit = match command {
-        Command::Verify(typed) => verify(typed),
-        Command::Plan(typed) => plan(typed),
-        Command::Check(typed) => check(&typed),
-        Command::Report(typed) => report_again(typed),
+        Command::Verify(typed) => lists::verify(typed),
+        Command::Plan(typed) => lists::plan(typed),
+        Command::Check(typed) => check::check(&typed),
+        Command::Report(typed) => lists::report(typed),
         Command::State(typed) => state(&typed),
         Command::Explain(typed) => explain(&typed),
         Command::Policy(typed) => policy(&typed),
@@ -71,86 +72,6 @@ fn main() -> ExitCode {
         error.exit()
     });
     ExitCode::from(exit.code())
-}
-
-fn verify(typed: Verify) -> Result<Exit, Error> {
-    log(&typed.telling);
-    let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
-    let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
-    let ended = verified(typed);
-    if let Some(path) = metrics {
-        let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
-        let now = run::clock::Clock::system().now().wall;
-        report::metrics::write(&path, exit, now, ended.as_ref().ok())?;
-    }
-    let summary = ended?;
-    tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
-    tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
-    Ok(summary.exit)
-}
-
-/// What is told about a run goes to stdout, unless the results do.
-fn tell(told: [Option<String>; 2], results_to_stdout: bool) {
-    for told in told.into_iter().flatten() {
-        if results_to_stdout {
-            eprint!("{told}");
-        } else {
-            print!("{told}");
-        }
-    }
-}
-
-fn verified(typed: Verify) -> Result<Summary, Error> {
-    let in_world = typed.probing.world.is_some();
-    let verify = run::verify::Verify {
-        listing: Listing { changed_only: typed.changed_only, ..listing(typed.listing)? },
-        settings: Settings::new(typed.probing, VERIFY_WAITS)?,
-        // Lines about the progress are for people.
-        quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
-    };
-    runtime(in_world)?.block_on(run::verify::verify(verify))
-}
-
-fn listing(typed: cli::Listing) -> Result<Listing, Error> {
-    let usage = |what: &str| {
-        let hint = format!("see `listproof verify --help` for {what}");
-        move |message: String| Error::Usage { message, hint }
-    };
-    let max_unknown = typed.max_unknown.map(|text| text.parse()).transpose();
-    let fail_if = typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
-    Ok(Listing {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
-        target: typed.output.as_deref().map(target),
-        writing: WriteOptions {
-            columns: typed.columns,
-            dialect: typed.dialect,
-            prefix: typed.column_prefix,
-            ..WriteOptions::default()
-        },
-        apply_suggestions: typed.apply_suggestions,
-        changed_only: false,
-        gates: Gates {
-            max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
-            fail_if: fail_if.map_err(usage("--fail-if"))?,
-        },
-    })
-}
-
-fn report_again(typed: cli::Report) -> Result<Exit, Error> {
-    log(&typed.telling);
-    let file = kept(&typed.kept)?;
-    let listing = listing(typed.listing)?;
-    let to_stdout = listing.target == Some(Target::Stdout);
-    let report = run::report::Report {
-        listing,
-        policy: Policy::of(typed.policy.as_deref())?,
-        risky_roles: typed.risky_roles,
-        rejudge: typed.rejudge,
-    };
-    let summary = run::report::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
-    tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout);
-    Ok(summary.exit)
 }
 
 fn kept(typed: &cli::Kept) -> Result<PathBuf, Error> {
@@ -194,150 +115,8 @@ fn one_address(text: &str) -> Result<Address, Error> {
     })
 }
 
-fn plan(typed: cli::Plan) -> Result<Exit, Error> {
-    log(&typed.telling);
-    let in_world = typed.probing.world.is_some();
-    // Nobody hears who asks, so nobody has to say it.
-    let probing = cli::Probing { dns_only: !typed.probing.offline, ..typed.probing };
-    let plan = run::plan::Plan {
-        source: if typed.input == Path::new("-") { Source::Stdin } else { Source::Path(typed.input) },
-        reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
-        settings: Settings::new(probing, VERIFY_WAITS)?,
-    };
-    let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
-    let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
-    match stdout(std::io::stdout().write_all(told.as_bytes())) {
-        // Who stops reading us has seen enough.
-        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
-        told => told.map(|()| Exit::Finished),
-    }
-}
-
-/// `NAME.csv` and `-` are for the results alone, any other name is a folder.
-fn target(output: &Path) -> Target {
-    let is_file = output.extension().is_some_and(|ending| {
-        ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e))
-    });
-    match output {
-        output if output == Path::new("-") => Target::Stdout,
-        output if is_file && !output.is_dir() => Target::File(output.to_owned()),
-        output => Target::Folder(output.to_owned()),
-    }
-}
-
-fn check(typed: &Check) -> Result<Exit, Error> {
-    log(&typed.telling);
-    match check_and_tell(typed) {
-        // Who stops reading us has seen enough.
-        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
-        exit => exit,
-    }
-}
-
-fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
-    let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
-    let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
-        [] => Box::new(stdin_addresses(typed.jsonl)?),
-        texts => Box::new(texts.iter().cloned().map(Ok)),
-    };
-    let mut told = Told {
-        json: typed.json || typed.jsonl,
-        out: BufWriter::new(std::io::stdout().lock()),
-        line: Vec::new(),
-    };
-    if matches!(settings.reach, Reach::Offline) {
-        let mut offline = Offline::new(&settings)?;
-        for text in texts {
-            let text = text?;
-            told.tell(&text, &offline.check(&text)?)?;
-        }
-        return told.end(Exit::Finished);
-    }
-    let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
-    let in_world = typed.probing.world.is_some();
-    let checked = runtime(in_world)?.block_on(run::check::check(&texts, &settings, typed.trace))?;
-    for (host, transcript) in &checked.dialogues {
-        told.print(card::dialogue(host.as_str(), transcript).as_bytes())?;
-        told.print(b"\n")?;
-    }
-    for (text, record) in texts.iter().zip(&checked.records) {
-        told.tell(text, record)?;
-    }
-    told.end(checked.exit)
-}
-
-/// What `check` prints.
-struct Told<W: Write> {
-    json: bool,
-    out: W,
-    line: Vec<u8>,
-}
-
-impl<W: Write> Told<W> {
-    fn tell(&mut self, text: &str, record: &Record) -> Result<(), Error> {
-        self.line.clear();
-        if self.json {
-            write_object(&mut self.line, text, record);
-        } else {
-            self.line.extend_from_slice(card::card(text, record).as_bytes());
-            self.line.push(b'\n');
-        }
-        stdout(self.out.write_all(&self.line))
-    }
-
-    fn print(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        stdout(self.out.write_all(bytes))
-    }
-
-    fn end(mut self, exit: Exit) -> Result<Exit, Error> {
-        stdout(self.out.flush()).map(|()| exit)
-    }
-}
-
 fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
     written.map_err(|source| Error::System { what: "write to stdout", source })
-}
-
-/// Addresses from stdin: one per line, or one JSON string or object with `email` per line.
-fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Error>>, Error> {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        return Err(Error::Usage {
-            message: "no address given".to_owned(),
-            hint: "write `listproof check someone@example.com`, or pipe addresses in, one per line"
-                .to_owned(),
-        });
-    }
-    let lines = BufReader::with_capacity(64 << 10, stdin.lock()).split(b'\n').enumerate();
-    Ok(lines.filter_map(move |(number, line)| {
-        let line = match line {
-            Ok(line) => line,
-            Err(source) => {
-                return Some(Err(Error::System { what: "read stdin", source }));
-            }
-        };
-        let line = line.strip_suffix(b"\r").unwrap_or(&line);
-        if !json {
-            return Some(Ok(String::from_utf8_lossy(line).into_owned()));
-        }
-        let email = (!line.trim_ascii().is_empty()).then(|| email_of(line))?;
-        Some(email.ok_or_else(|| {
-            Error::Usage {
-                message: format!("stdin:{}: neither a JSON string nor an object with `email`", number + 1),
-                hint:
-                    "write one `\"someone@example.com\"` or `{\"email\": \"someone@example.com\"}` per line"
-                        .to_owned(),
-            }
-        }))
-    }))
-}
-
-fn email_of(line: &[u8]) -> Option<String> {
-    match serde_json::from_slice(line).ok()? {
-        serde_json::Value::String(text) => Some(text),
-        serde_json::Value::Object(object) => object.get("email")?.as_str().map(str::to_owned),
-        _ => None,
-    }
 }
 
 fn explain(typed: &Explain) -> Result<Exit, Error> {

@@ -10,7 +10,7 @@ mod support;
 
 use std::path::Path;
 
-use support::{Folder, SENDER, Served, mode};
+use support::{Folder, Ran, SENDER, Served, mode};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -97,6 +97,34 @@ fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
         results(&lab, out).lines().map(|line| line.split(',').take(3).collect::<Vec<_>>().join(",")).collect()
     };
     assert_eq!(verdicts("out"), verdicts("whole"));
+}
+
+#[test]
+fn a_job_with_a_deadline_does_a_part_each_night_until_all_is_done() {
+    let lab = lab();
+    // Five seconds are left, and in them no host of this world is asked about everybody.
+    lab.write("world.toml", format!("now = 2026-01-05T08:59:55Z\n{WORLD}"));
+    let arguments =
+        ["verify", "list.csv", "--world", "world.toml", "--state", "kept/state.db", "-q", "-o", "out"];
+    let mut left = Vec::new();
+    let last = loop {
+        let mut night = lab.listproof(&arguments);
+        let ran = Ran(night.args(["--deadline", "09:00"]).env("TZ", "UTC").output().unwrap());
+        let summary = lab.summary("out");
+        assert_eq!(summary["exit_code"].as_i64(), ran.code().map(i64::from));
+        assert_eq!(lab.rows("out/list.results.csv"), 60, "every row is there, each night");
+        if ran.code() == Some(0) || left.len() > 60 {
+            break summary;
+        }
+        ran.exits(10);
+        assert_eq!(summary["partial"], true);
+        left.push(summary["still_to_ask"].as_u64().unwrap());
+    };
+    assert!(left.len() > 1 && left.is_sorted_by(|earlier, later| earlier > later), "{left:?}");
+    assert_eq!((&last["partial"], &last["verdicts"]["unknown"]), (&false.into(), &0.into()));
+    let file = lab.path("kept/state.db");
+    let asked = "SELECT count(*) - count(DISTINCT email) FROM attempts WHERE who = 'listed'";
+    assert_eq!(query(&file, asked), 0, "nobody was asked twice");
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Asking {
             let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh, news };
             Found::of(facts, whole.clone(), now)
         };
-        Ok(self.state.readers(hands)?.into_iter().map(found).collect())
+        Ok(self.state.readers(hands, !self.all_known)?.into_iter().map(found).collect())
     }
 
     /// Now, where the run is made.

@@ -114,6 +114,10 @@ pub async fn ask(
                 for (session, event) in heard.drain(..) {
                     run.hear(session, event);
                 }
+                // Where events never cease, nobody else would come to them, and each holds its memory.
+                while let Some(over) = run.calls.try_next_over() {
+                    run.over(over);
+                }
             }
             Some(looked_up) = run.lookups.join_next() => {
                 run.looked_up(looked_up)?;
@@ -121,10 +125,7 @@ pub async fn ask(
                     run.looked_up(looked_up)?;
                 }
             }
-            Some(over) = run.calls.next_over() => match over {
-                Ok((_, dialogue)) => run.outcome.dialogues.extend(dialogue),
-                Err(fault) => run.lost(fault.id()),
-            },
+            Some(over) = run.calls.next_over() => run.over(over),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = until(job, deadline) => {
                 run.outcome.out_of_time = true;

@@ -59,7 +59,7 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
         let facts = Facts { recall: Recall::of(reader, policy), policy, run: run.id, fresh, news: None };
         Found::of(facts, whole.clone(), now)
     };
-    let founds = state.readers(ahead::many_hands())?.into_iter().map(found).collect();
+    let founds = state.readers(ahead::many_hands(), false)?.into_iter().map(found).collect();
     let mut open = Open::of(list, listing, policy, dns_only)?;
     open.tell(risky_roles, founds, |otherwise| {
         if rejudge {

@@ -80,7 +80,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn begin_writing(&mut self) -> Result<(), StateError> {
+    /// Until the next commit everything is one transaction. Who reads much is quicker in one, too: it locks the file once.
+    pub fn begin_writing(&mut self) -> Result<(), StateError> {
         if self.db.is_autocommit() {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
         }

@@ -24,9 +24,12 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("schema/3-tally.sql"),
 ];
 /// Memory for pages of the file, while it is written.
-const CACHE_KIB: usize = 48 << 10;
-/// And while it is told about: of the one that writes, and of all that read together.
-const TELLING_CACHE_KIB: (usize, usize) = (4 << 10, 64 << 10);
+const CACHE_KIB: usize = 32 << 10;
+/// The same while it is told about: what is left to the one that writes, and what all have who read together. Where much was
+/// written before, less is to be had: what the writer gives back is in pieces.
+const WRITER_KIB: usize = 4 << 10;
+const READERS_KIB: usize = 64 << 10;
+const READERS_AFTER_WRITING_KIB: usize = 24 << 10;
 /// So many can read a temporary state at once.
 const READERS: usize = 8;
 /// How long another tool that reads or writes the file is waited for.
@@ -82,9 +85,9 @@ impl State {
     }
 
     /// Connections for those who tell what is known. Most of the writer's memory is theirs from now on.
-    pub fn readers(&self, how_many: usize) -> Result<Vec<Connection>, StateError> {
-        let (own, theirs) = TELLING_CACHE_KIB;
-        self.db.execute_batch(&format!("PRAGMA cache_size = -{own}; PRAGMA shrink_memory;"))?;
+    pub fn readers(&self, how_many: usize, after_writing: bool) -> Result<Vec<Connection>, StateError> {
+        self.db.execute_batch(&format!("PRAGMA cache_size = -{WRITER_KIB}; PRAGMA shrink_memory;"))?;
+        let theirs = if after_writing { READERS_AFTER_WRITING_KIB } else { READERS_KIB };
         let each = theirs / how_many.max(1);
         std::iter::repeat_with(|| {
             let reader = self.reader()?;

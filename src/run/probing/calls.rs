@@ -20,6 +20,9 @@ use crate::smtp::transcript::Transcript;
 /// What was said in a session with a host, where it is kept.
 pub(super) type Dialogue = Option<(Domain, Transcript)>;
 
+/// How a task ended.
+pub(super) type Over = Result<(task::Id, Dialogue), JoinError>;
+
 /// Open sessions.
 pub(super) struct Calls {
     network: Arc<Network>,
@@ -108,8 +111,13 @@ impl Calls {
     }
 
     /// The next task that is over; `None` when none is left.
-    pub(super) async fn next_over(&mut self) -> Option<Result<(task::Id, Dialogue), JoinError>> {
+    pub(super) async fn next_over(&mut self) -> Option<Over> {
         self.tasks.join_next_with_id().await
+    }
+
+    /// The same without waiting; `None` when none is over.
+    pub(super) fn try_next_over(&mut self) -> Option<Over> {
+        self.tasks.try_join_next_with_id()
     }
 
     /// A session's task failed inside, or was cut. One that told its end is gone already; any other has broken.

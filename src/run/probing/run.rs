@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::{self, JoinError, JoinSet};
 
-use super::calls::Calls;
+use super::calls::{Calls, Over};
 use super::outcome::Outcome;
 use super::{GRACE, Job, LOOKUPS};
 use crate::address::Domain;
@@ -120,6 +120,9 @@ impl<'a> Run<'a> {
 
     /// Looks up the next domains of the roster, unless their routes are known.
     pub(super) fn look_up(&mut self) -> Result<(), Error> {
+        if self.may_look_up() {
+            self.state.begin_writing()?;
+        }
         for _ in self.lookups.len()..LOOKUPS {
             if self.stopped {
                 break;
@@ -183,6 +186,7 @@ impl<'a> Run<'a> {
     /// Gives a lane work while it has room for it.
     fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
         while !self.stopped && self.scheduler.has_room(lane) {
+            self.state.begin_writing()?;
             let now = self.job.network.clock.now();
             let Some(order) = self.feed.order(lane, self.state, &self.job.policy, now.wall)? else {
                 break;
@@ -256,8 +260,16 @@ impl<'a> Run<'a> {
         self.outcome.asked.connections += u64::from(self.calls.open(opening));
     }
 
+    /// A session's task is over.
+    pub(super) fn over(&mut self, over: Over) {
+        match over {
+            Ok((_, dialogue)) => self.outcome.dialogues.extend(dialogue),
+            Err(fault) => self.lost(fault.id()),
+        }
+    }
+
     /// A session's task failed inside, or was cut.
-    pub(super) fn lost(&mut self, task: task::Id) {
+    fn lost(&mut self, task: task::Id) {
         if let Some(session) = self.calls.lost(task) {
             tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
             let now = self.job.network.clock.now();

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::census::Reception;
 use super::lane::{Lane, Tally};
@@ -25,6 +26,8 @@ pub(super) struct Operator {
     pub(super) reception: Reception,
     /// It may be forgotten once it was quiet for a while.
     pub(super) is_retiring: bool,
+    /// When that will be, if it stays quiet.
+    pub(super) retires_at: Duration,
 }
 
 impl Scheduler {
@@ -113,8 +116,14 @@ impl Scheduler {
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
         let id = *self.operator_of.entry(key).or_insert_with_key(|key| {
             let (key, reception) = (key.clone(), Reception::default());
-            let operator =
-                Operator { key, lanes: Vec::new(), is_crowded: false, reception, is_retiring: false };
+            let operator = Operator {
+                key,
+                lanes: Vec::new(),
+                is_crowded: false,
+                reception,
+                is_retiring: false,
+                retires_at: Duration::ZERO,
+            };
             place(&mut self.operators, &mut self.free.operators, operator)
         });
         let lanes = &self.operators[id].lanes;

@@ -35,14 +35,25 @@ impl Scheduler {
     /// A lane may have become quiet: looks again in a while.
     pub(super) fn may_retire(&mut self, lane: LaneId) {
         let id = self.lanes[lane].operator;
-        if self.lanes[lane].is_quiet() && !std::mem::replace(&mut self.operators[id].is_retiring, true) {
-            self.timers.insert((self.now.elapsed + QUIET, Timer::Retire(id)));
+        if !self.lanes[lane].is_quiet() {
+            return;
+        }
+        let retires_at = self.now.elapsed + QUIET;
+        let operator = &mut self.operators[id];
+        operator.retires_at = retires_at;
+        if !std::mem::replace(&mut operator.is_retiring, true) {
+            self.timers.insert((retires_at, Timer::Retire(id)));
         }
     }
 
     /// Forgets an operator that was quiet for a while, unless there is something to remember.
     pub(super) fn retire(&mut self, id: OperatorId) {
         let operator = &mut self.operators[id];
+        if operator.retires_at > self.now.elapsed {
+            // It was busy meanwhile: its rates still count that.
+            self.timers.insert((operator.retires_at, Timer::Retire(id)));
+            return;
+        }
         operator.is_retiring = false;
         let lanes = operator.lanes.clone();
         let was_answered = Reception { tried: true, answered: true, ..Reception::default() };

@@ -5,22 +5,22 @@ use super::*;
 
 const RUN: Run = Run { pace: Pace::Normal, has_all_orders: false, ..HURRIED };
 
-/// Asks one operator of its own after the other, two minutes apart, about one address each.
-fn asked_in_turn(habits: &[Habit]) -> Scheduler {
+/// A scheduler that asked these operators, one after the other, about one address each; after each it waits so long.
+fn asked_in_turn(operators: impl IntoIterator<Item = (u8, Habit)>, wait: Duration) -> Scheduler {
     let mut world = World::default();
     world.exists.insert("user@d.example".to_owned());
     let mut scheduler = scheduler(RUN, &world);
-    for (n, habit) in (0u8..).zip(habits) {
+    for (target, (n, habit)) in (0..).zip(operators) {
         let host = Domain::parse(&format!("mx{n}.example")).unwrap();
-        world.habits.insert([192, 0, 2, n].into(), (*habit, host.to_string()));
+        world.habits.insert([192, 0, 2, n].into(), (habit, host.to_string()));
         let provider = Providers::built_in().of(&host).clone();
         let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
-        let listed = vec![Listed::from((Target(n.into()), Address::parse("user@d.example").unwrap()))];
+        let listed = vec![Listed::from((Target(target), Address::parse("user@d.example").unwrap()))];
         let domain = Domain::parse("d.example").unwrap();
         let order = Order { domain, exchangers: vec![stop], listed, known: Known::default() };
         scheduler.order(order, world.moment());
         assert_eq!(drive(&mut scheduler, &mut world, RUN).len(), 1);
-        world.now += 2 * MINUTE;
+        world.now += wait;
         scheduler.wake(world.moment());
     }
     scheduler
@@ -33,7 +33,7 @@ fn counts(scheduler: &Scheduler) -> [usize; 4] {
 
 #[test]
 fn who_answered_and_was_quiet_is_forgotten_but_for_its_unknown_names() {
-    let scheduler = asked_in_turn(&[Habit::Honest; 3]);
+    let scheduler = asked_in_turn([0, 1, 2].map(|n| (n, Habit::Honest)), 2 * MINUTE);
     assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the place of the one before");
     assert_eq!(scheduler.earlier.len(), 3, "their unknown names count on");
 }
@@ -41,7 +41,13 @@ fn who_answered_and_was_quiet_is_forgotten_but_for_its_unknown_names() {
 #[test]
 fn who_refused_us_or_bore_less_than_its_data_say_is_remembered() {
     for habit in [Habit::BlocksAt(Stage::Connect), Habit::Unreachable, Habit::BrokenTls, Habit::TooFast(1)] {
-        let scheduler = asked_in_turn(&[habit, Habit::Honest, Habit::Honest]);
+        let scheduler = asked_in_turn([(0, habit), (1, Habit::Honest), (2, Habit::Honest)], 2 * MINUTE);
         assert_eq!(counts(&scheduler), [1, 2, 2, 2], "{habit:?}");
     }
+}
+
+#[test]
+fn who_was_busy_meanwhile_is_remembered_as_long_as_its_rates_count_it() {
+    let scheduler = asked_in_turn([(0, Habit::Honest); 2], MINUTE * 2 / 3);
+    assert_eq!(counts(&scheduler), [1, 1, 1, 1]);
 }

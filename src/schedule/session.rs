@@ -125,12 +125,19 @@ impl Session {
         self.manners.refused.saturating_sub(self.refused)
     }
 
+    /// Of these, the ones that questions may use. Where refusals came that prove nothing, as those that put off do, one is
+    /// kept for the closing control of what was accepted with doubt.
+    fn refusals_to_spare(&self) -> u32 {
+        let keeps_one = !self.doubts.is_empty() && self.refused > self.unknown;
+        self.refusals_left().saturating_sub(u32::from(keeps_one))
+    }
+
     fn recipients(&self) -> u32 {
         self.manners.recipients.min(self.offer.rcpt_max.unwrap_or(u32::MAX)).max(1)
     }
 
     fn is_used_up(&self) -> bool {
-        self.spoilt.is_some() || self.transactions_left() == 0 || self.refusals_left() == 0
+        self.spoilt.is_some() || self.transactions_left() == 0 || self.refusals_to_spare() == 0
     }
 }
 

@@ -166,7 +166,7 @@ impl Scheduler {
         let lane = &mut self.lanes[door.lane];
         let under_way = u32::try_from(session.flying.len()).unwrap_or(u32::MAX);
         let may = session.may_close()
-            && (session.flying.is_empty() || session.refusals_left() > under_way)
+            && session.refusals_left() > under_way
             && session.spoilt.is_none()
             && lane.paused.is_none()
             && lane.unknown_left(self.now.elapsed) > 0;

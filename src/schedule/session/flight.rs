@@ -33,7 +33,7 @@ impl Scheduler {
             return self.hit_cap(door_id);
         }
         // Refusals are known only after the flight has left, so it holds no more than the session may still get.
-        let most = lane.flight.min(lane.asks.burst()).min(session.refusals_left()).min(unknown_left);
+        let most = lane.flight.min(lane.asks.burst()).min(session.refusals_to_spare()).min(unknown_left);
         let (recipients, transactions) = (session.recipients(), session.transactions_left());
         let hurry = self.is_worth_a_hurry(door_id, most);
         let questions = self.demand(door_id, most, hurry).max(1);

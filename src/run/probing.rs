@@ -95,14 +95,15 @@ pub async fn ask(
     loop {
         run.look_up()?;
         run.act()?;
-        if run.is_over() {
-            break;
-        }
         if !run.stopped
             && let Some(shut) = run.scheduler.shut()
         {
             run.outcome.whole.shut = Some(shut);
             run.stop(Unprobed::OperatorPaused);
+            run.act()?;
+        }
+        if run.is_over() {
+            break;
         }
         let wake = run.scheduler.next_wake();
         let deadline = job.max_duration.filter(|_| !run.stopped);

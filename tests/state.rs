@@ -404,3 +404,32 @@ fn whoever_was_put_off_is_asked_again_from_where_it_was() {
     assert_eq!(query(&file, ways), 1);
     assert_eq!(query(&file, "SELECT count(DISTINCT egress) FROM attempts"), 2, "both were used");
 }
+
+#[test]
+fn what_a_host_said_before_it_refused_us_is_not_kept_where_another_was_asked() {
+    let world = r#"
+[[domain]]
+name = "acme.example"
+mx = ["10 aspmx.l.google.com", "20 mx.other.example"]
+mailboxes = ["user{1..60}"]
+[[host]]
+name = "mx.other.example"
+[[host]]
+name = "aspmx.l.google.com"
+[[host.rule]]
+at = "connect"
+since = "20s"
+say = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org"
+[[host.rule]]
+at = "rcpt"
+since = "8s"
+say = "550 5.1.1 User unknown"
+"#;
+    let list: String = (1..=60).map(|n| format!("user{n}@acme.example\n")).collect();
+    let lab = Folder::with(list.as_bytes(), world);
+    let summary = verify(&lab, "out", &[], 0);
+    assert!(summary["decisions"]["answers_withdrawn"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["verdicts"]["deliverable"], 60);
+    let refused = "SELECT count(*) FROM attempts WHERE who = 'listed' AND code >= 500";
+    assert_eq!(query(&lab.path("kept/state.db"), refused), 0);
+}

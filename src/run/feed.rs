@@ -155,6 +155,11 @@ impl Feed {
         Ok(Listed { target, address, earlier, was_deliverable })
     }
 
+    /// Who that is.
+    pub fn address(&self, target: Target) -> Option<&Address> {
+        self.open.get(&target).map(|(_, address)| address)
+    }
+
     /// Who that was. Nobody asks about them any more.
     pub fn settled(&mut self, target: Target) -> Option<(Place, Address)> {
         self.open.remove(&target)

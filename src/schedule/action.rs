@@ -24,6 +24,8 @@ pub enum Action {
     Quit(SessionId),
     /// Keep an answer: it counts. Comes before everything that follows from it.
     Answered(Answered),
+    /// What was answered about an address counts no longer: it is as if it had not been asked.
+    TakenBack(Target),
     /// What was found out about an address; never again for the same one.
     Settled(Target, Inquired),
     /// What was learnt about a domain: for its other parts, and for later runs.

@@ -147,6 +147,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Settled(target, inquired) => {
                     assert!(settled.insert(target, inquired).is_none(), "settled twice");
                 }
+                Action::TakenBack(target) => world.taken_back.push(target),
                 Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
             }
         }

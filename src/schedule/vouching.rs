@@ -7,9 +7,13 @@
 //! same egress, which is how mail goes on too; nobody is asked again where we are refused, nor from another egress, which
 //! would be a way round a block.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use super::course::Course;
 use super::decision::Ruling;
-use super::{LaneId, Order, Scheduler};
+use super::{Action, LaneId, Order, Scheduler};
+use crate::address::Domain;
 use crate::probe::Known;
 use crate::probe::inquiry::Target;
 use crate::reason::{Cause, Fault};
@@ -109,15 +113,24 @@ impl Scheduler {
         }
         self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
         let mut over = Vec::new();
+        // One for a domain: its addresses share their controls.
+        let mut orders: BTreeMap<Domain, Order> = BTreeMap::new();
         for Found { target, inquired, elsewhere } in refusals {
-            match elsewhere.filter(|_| self.stopping.is_none()) {
-                Some(order) => {
-                    self.lanes[home].backlog -= 1;
-                    let Order { domain, exchangers, listed, known } = *order;
-                    self.take_on(self.lanes[home].egress, domain, &exchangers, listed, known);
+            let Some(order) = elsewhere.filter(|_| self.stopping.is_none()) else {
+                over.push(Found { target, inquired: withdrawn(&inquired, why), elsewhere: None });
+                continue;
+            };
+            self.actions.push_back(Action::TakenBack(target));
+            self.lanes[home].backlog -= 1;
+            match orders.entry(order.domain.clone()) {
+                Entry::Vacant(place) => {
+                    place.insert(*order);
                 }
-                None => over.push(Found { target, inquired: withdrawn(&inquired, why), elsewhere: None }),
+                Entry::Occupied(mut others) => others.get_mut().listed.extend(order.listed),
             }
+        }
+        for Order { domain, exchangers, listed, known } in orders.into_values() {
+            self.take_on(self.lanes[home].egress, domain, &exchangers, listed, known);
         }
         self.hand_out(home, over);
     }

@@ -195,7 +195,7 @@ impl<'a> Run<'a> {
                 }
                 self.settled_last = self.now;
             }
-            Action::Answered(_) | Action::Decided(_) => {}
+            Action::Answered(_) | Action::TakenBack(_) | Action::Decided(_) => {}
             Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
             Action::Room(key) => self.feed(&key),
         }

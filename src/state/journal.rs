@@ -201,6 +201,19 @@ impl State {
         Ok(tallies.collect::<Result<_, _>>()?)
     }
 
+    /// Forgets what was answered about an address in a run: it counts no longer.
+    pub fn take_back(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
+        self.begin_writing()?;
+        let Some(domain) = address.domain() else {
+            return Ok(());
+        };
+        let mut delete = self
+            .db
+            .prepare_cached("DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?")?;
+        delete.execute(params![Key::of(domain.as_str()), address.local(), run])?;
+        Ok(())
+    }
+
     /// Writes the end of the questions about an address. It leaves the roster, unless it was not asked to the end.
     pub fn write_settled(
         &mut self,
@@ -217,10 +230,7 @@ impl State {
         let (name, local) = (self.write_name(domain.as_str())?, address.local());
         if inquired.attempts.is_empty() {
             // What was answered meanwhile has been taken back.
-            let mut delete = self.db.prepare_cached(
-                "DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?",
-            )?;
-            delete.execute(params![name, local, run])?;
+            self.take_back(run, address)?;
         }
         let (catch_all, control) = match &inquired.catch_all {
             CatchAll::Yes(made_up) => (Some("yes"), Some(millis(made_up.at))),

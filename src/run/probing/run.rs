@@ -205,6 +205,11 @@ impl<'a> Run<'a> {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
+                Action::TakenBack(target) => {
+                    if let Some(address) = self.feed.address(target) {
+                        self.state.take_back(self.begun.id, address)?;
+                    }
+                }
                 Action::Settled(target, inquired) => self.settled(target, &inquired)?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
@@ -219,6 +224,7 @@ impl<'a> Run<'a> {
                 Action::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
                 Action::Quit(session) => self.calls.order(session, Order::Quit),
                 Action::Answered(_)
+                | Action::TakenBack(_)
                 | Action::Settled(..)
                 | Action::Learnt(..)
                 | Action::Room(_)

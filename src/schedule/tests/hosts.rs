@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::{MINUTE, ROUND_TRIP};
 use crate::policy::Provider;
 use crate::policy::replies::{Context, ReplyRules};
+use crate::probe::inquiry::Target;
 use crate::reason::Finding;
 use crate::schedule::*;
 use crate::smtp::session::{Ask, Flight, Offer};
@@ -90,6 +91,8 @@ pub(super) struct World {
     pub(super) too_fast: u32,
     /// Answers of hosts that turn against us.
     pub(super) soured: u32,
+    /// Whose answers were taken back.
+    pub(super) taken_back: Vec<Target>,
     /// Recipients too many in their transactions.
     pub(super) too_many: usize,
     /// By lane: when connections came, recipients came, unknown ones were refused.

@@ -30,9 +30,10 @@ fn reasons(has_other: bool) -> (Vec<Reason>, World) {
 
 #[test]
 fn who_was_refused_by_a_host_that_turned_against_us_is_asked_about_at_the_next_operator() {
-    let (reasons, _) = reasons(true);
+    let (reasons, world) = reasons(true);
     let exists = |n| if n < 4 { Cause::Accepted } else { Cause::MailboxUnknown };
     assert_eq!(reasons, (0..12).map(|n| Reason::from(exists(n))).collect::<Vec<_>>());
+    assert!(!world.taken_back.is_empty(), "what the first host said must not be found again after a crash");
 }
 
 #[test]

@@ -348,7 +348,11 @@ impl Play<'_> {
             Action::Settled(target, inquired) => {
                 assert!(self.settled.insert(target, inquired).is_none(), "settled twice");
             }
-            Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
+            Action::Answered(_)
+            | Action::TakenBack(_)
+            | Action::Learnt(..)
+            | Action::Room(_)
+            | Action::Decided(_) => {}
         }
     }
 

@@ -197,7 +197,7 @@ fn a_run_that_is_out_of_time_says_so_and_goes_on() {
     let lab = Lab::new(Measure::asked_for().rows);
     let calm = lab.undisturbed();
     let served = lab.serve();
-    assert_eq!(ended(lab.verify(&served, &["--max-duration", "1s"])), (10, String::new()));
+    assert_eq!(ended(lab.verify(&served, &["--max-duration", "200ms"])), (10, String::new()));
     nothing_differs(&lab.verdicts("out"), &calm);
     assert_eq!(ended(lab.verify(&served, &[])), (0, String::new()));
     nothing_is_open_or_differs(&lab.verdicts("out"), &calm);

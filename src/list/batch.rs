@@ -123,14 +123,6 @@ impl Batch {
         self.entries.is_empty()
     }
 
-    /// The addresses of the rows.
-    pub fn addresses(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().filter_map(|kept| match kept {
-            Kept::Row(row) => Some(&self.texts[row.address.range()]),
-            Kept::Rejected(_) => None,
-        })
-    }
-
     /// The rows and what was rejected between them.
     pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
         self.entries.iter().map(|kept| match kept {

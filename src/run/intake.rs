@@ -71,14 +71,6 @@ impl Intake {
         Intake { how: how.into(), domains: Memory::default() }
     }
 
-    /// Tells which cells will be looked at next.
-    pub fn expect<'a>(&self, cells: impl Iterator<Item = &'a str>) {
-        self.domains.expect(cells.filter_map(|cell| {
-            let at = memchr::memrchr(b'@', cell.as_bytes())?;
-            Some(&cell[at + 1..])
-        }));
-    }
-
     /// Looks at a cell in passing. Most cells of a list show nothing else than their neighbours, so that is told here, in a
     /// small part of the time that [`Intake::look`] takes; it alone tells about all others.
     pub fn glance<'a>(&self, cell: &'a str) -> Option<Plain<'a>> {

@@ -58,7 +58,6 @@ impl Judge {
         outcome.otherwise.retold.clear();
         outcome.otherwise.notes.clear();
         outcome.age = Age::default();
-        self.intake.expect(batch.addresses());
         batch.entries().try_for_each(|entry| match entry {
             Entry::Rejected(rejected) => {
                 outcome.composed.reject(rejected);

@@ -53,13 +53,6 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Has the memory ready that these domains will be looked for in: the processor then waits for it once, not for each.
-    pub(super) fn expect<'a>(&self, domains: impl Iterator<Item = &'a str>) {
-        let touched =
-            domains.fold(0, |touched, domain| touched ^ self.places[self.home(self.hasher.hash_one(domain))]);
-        std::hint::black_box(touched);
-    }
-
     /// What shows in a domain, where it was seen before.
     pub(super) fn get(&self, domain: &str) -> Option<&Known> {
         let place = self.places[self.find(self.hasher.hash_one(domain))];
@@ -81,17 +74,13 @@ impl Memory {
         &self.known[index(self.places[at])]
     }
 
-    /// The place of its own of a domain.
-    #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
-    fn home(&self, hash: u64) -> usize {
-        hash.rotate_left(32) as usize & (self.places.len() - 1)
-    }
-
     /// Where the domain stands, or would.
+    #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
     fn find(&self, hash: u64) -> usize {
-        let mut at = self.home(hash);
+        let last = self.places.len() - 1;
+        let mut at = hash.rotate_left(32) as usize & last;
         while self.places[at] != FREE && (self.places[at] ^ hash) & !INDEX != 0 {
-            at = (at + 1) & (self.places.len() - 1);
+            at = (at + 1) & last;
         }
         at
     }

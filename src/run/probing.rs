@@ -115,9 +115,14 @@ pub async fn ask(
                 for (session, event) in heard.drain(..) {
                     run.hear(session, event);
                 }
-                // Where events never cease, nobody else would come to them, and each holds its memory.
+                // Where events never cease, nobody else would come to these: what is over holds its memory, and what is due
+                // is late.
                 while let Some(over) = run.calls.try_next_over() {
                     run.over(over);
+                }
+                let now = job.network.clock.now();
+                if wake.is_some_and(|at| at <= now.elapsed) {
+                    run.scheduler.wake(now);
                 }
             }
             Some(looked_up) = run.lookups.join_next() => {

@@ -425,8 +425,8 @@ at = "rcpt"
 since = "8s"
 say = "550 5.1.1 User unknown"
 "#;
-    let list: String = (1..=60).map(|n| format!("user{n}@acme.example\n")).collect();
-    let lab = Folder::with(list.as_bytes(), world);
+    let list: Vec<String> = (1..=60).map(|n| format!("user{n}@acme.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
     let summary = verify(&lab, "out", &[], 0);
     assert!(summary["decisions"]["answers_withdrawn"].as_u64() > Some(0), "{summary}");
     assert_eq!(summary["verdicts"]["deliverable"], 60);

@@ -157,14 +157,7 @@ impl Shape {
     }
 }
 
-const OWN_HOSTS: &str = "
-[default]
-catch_all_share = 0.1
-tls = false
-manners = { transactions = 100, recipients = 50, refused = 50 }
-normal = { open = 50, connections = 60000, recipients = 6000000 }
-fast = { open = 50, connections = 60000, recipients = 6000000 }
-";
+const OWN_HOSTS: &str = include_str!("own_hosts.toml");
 
 fn run(program: &str, arguments: &[&str]) {
     let status = Command::new(program).args(arguments).status();

@@ -86,14 +86,7 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
 }
 
 /// Hosts without limits, whom nobody knows.
-const OWN_HOSTS: &str = "
-[default]
-catch_all_share = 0.1
-tls = false
-manners = { transactions = 100, recipients = 50, refused = 50 }
-normal = { open = 50, connections = 60000, recipients = 6000000 }
-fast = { open = 50, connections = 60000, recipients = 6000000 }
-";
+const OWN_HOSTS: &str = include_str!("../../../benches/own_hosts.toml");
 
 #[tokio::test(start_paused = true)]
 async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_no_other_time() {

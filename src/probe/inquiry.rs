@@ -23,9 +23,18 @@ use crate::address::{Address, Domain};
 use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Trouble, Unprobed};
 use here::{Control, Here};
 
-/// Names a listed address across the whole run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target(pub u32);
+/// Names a listed address across the whole run: its place among those of its list, from 1 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target(pub i64);
+
+/// What was found out about a listed address.
+#[derive(Debug)]
+pub struct Found {
+    /// The address, as if it had never been asked about.
+    pub listed: Listed,
+    /// What servers said about it. Many wait for somebody to vouch for them, so they are kept small.
+    pub inquired: Box<Inquired>,
+}
 
 /// Whom a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ use crate::probe::{Known, Listed};
 use crate::route::Route;
 use crate::schedule::{Order, Scheduler, Waiting};
 use crate::state::recall::{LookedUp, Recall};
-use crate::state::roster::{Fresh, Place};
+use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
 use crate::state::{Key, State, StateError};
 
@@ -37,10 +37,7 @@ pub struct Feed {
     /// Domains that wait for room at their lanes.
     waiting: Waiting<Key>,
     /// Domains that were ordered in part: up to whom, and what was learnt.
-    parts: HashMap<Key, (Place, Known)>,
-    /// Who is being asked about.
-    open: HashMap<Target, (Place, Address)>,
-    next_target: u32,
+    parts: HashMap<Key, (Target, Known)>,
     /// The numbers of who we are, by each way out.
     egresses: Vec<i64>,
 }
@@ -56,8 +53,6 @@ impl Feed {
             is_exhausted: false,
             waiting: Waiting::default(),
             parts: HashMap::new(),
-            open: HashMap::new(),
-            next_target: 0,
             egresses,
         }
     }
@@ -123,8 +118,8 @@ impl Feed {
             }
             let mut listed = Vec::with_capacity(addresses.len());
             let lately = now - policy.thresholds().anomaly.recently();
-            for (place, address) in addresses {
-                listed.push(self.listed(key, place, address, lately, &mut recall)?);
+            for (target, address) in addresses {
+                listed.push(self.listed(key, target, address, lately, &mut recall)?);
             }
             if known.is_waiting() || listed.iter().any(Listed::is_waiting) {
                 // Only who comes back from where it was put off is known there.
@@ -139,30 +134,17 @@ impl Feed {
     }
 
     fn listed(
-        &mut self,
+        &self,
         domain: Key,
-        place: Place,
+        target: Target,
         address: Address,
         lately: SystemTime,
         recall: &mut Recall<&Connection>,
     ) -> Result<Listed, StateError> {
-        let target = Target(self.next_target);
-        self.next_target = self.next_target.wrapping_add(1);
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = recall.was_deliverable(domain, &address, lately)?;
-        self.open.insert(target, (place, address.clone()));
         Ok(Listed { target, address, earlier, was_deliverable })
-    }
-
-    /// Who that is.
-    pub fn address(&self, target: Target) -> Option<&Address> {
-        self.open.get(&target).map(|(_, address)| address)
-    }
-
-    /// Who that was. Nobody asks about them any more.
-    pub fn settled(&mut self, target: Target) -> Option<(Place, Address)> {
-        self.open.remove(&target)
     }
 
     /// Something was learnt about a domain, perhaps for its other parts.

@@ -8,10 +8,10 @@ use super::decision::Decision;
 use super::lane::Tally;
 use crate::address::{Address, Domain};
 use crate::policy::Provider;
-use crate::probe::inquiry::Target;
+use crate::probe::inquiry::Found;
 use crate::probe::{Known, Who};
 use crate::smtp::session::Flight;
-use crate::verdict::evidence::{Attempt, Inquired};
+use crate::verdict::evidence::Attempt;
 
 /// What the world outside has to do.
 #[derive(Debug)]
@@ -25,9 +25,9 @@ pub enum Action {
     /// Keep an answer: it counts. Comes before everything that follows from it.
     Answered(Answered),
     /// What was answered about an address counts no longer: it is as if it had not been asked.
-    TakenBack(Target),
+    TakenBack(Address),
     /// What was found out about an address; never again for the same one.
-    Settled(Target, Inquired),
+    Settled(Found),
     /// What was learnt about a domain: for its other parts, and for later runs.
     Learnt(Domain, Known),
     /// An operator that had no room ([`Scheduler::has_room`]) wants more work.

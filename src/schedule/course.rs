@@ -7,7 +7,6 @@ use std::net::IpAddr;
 
 use super::door::Door;
 use super::retire::place;
-use super::vouching::Found;
 use super::{Action, CourseId, DoorId, LaneId, Scheduler, Stop, Timer};
 use crate::probe::Inquiry;
 use crate::probe::inquiry::Next;
@@ -153,8 +152,8 @@ impl Scheduler {
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let (mut known, settled) = course.inquiry.settle(self.stopping);
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
-        let found = settled.into_iter().map(|(target, inquired)| course.found(target, inquired)).collect();
-        self.hold(lane, course.home, found);
+        let held = settled.into_iter().map(|found| course.held(found)).collect();
+        self.hold(lane, course.home, held);
         self.actions.push_back(Action::Learnt(domain, known));
         for (_, lane) in &course.stops {
             self.may_retire(*lane);
@@ -174,20 +173,9 @@ impl Scheduler {
             self.actions.push_back(learnt);
         }
         let taken = course.inquiry.take_final();
-        let found = taken.into_iter().map(|(target, inquired)| course.found(target, inquired)).collect();
+        let held = taken.into_iter().map(|found| course.held(found)).collect();
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let home = course.home;
-        self.hold(lane, home, found);
-    }
-
-    pub(super) fn hand_out(&mut self, home: LaneId, found: Vec<Found>) {
-        if found.is_empty() {
-            return;
-        }
-        let lane = &mut self.lanes[home];
-        lane.backlog -= found.len();
-        let operator = lane.operator;
-        self.actions.extend(found.into_iter().map(|found| Action::Settled(found.target, found.inquired)));
-        self.call_for_orders(operator);
+        self.hold(lane, home, held);
     }
 }

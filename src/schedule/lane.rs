@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::vouching::Unvouched;
+use super::vouching::Held;
 use super::{DoorId, OperatorId};
 use crate::policy::thresholds::{Anomaly, Ramp};
 use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
@@ -75,7 +75,7 @@ pub struct Lane {
     /// What its answers were.
     pub tally: Tally,
     /// Refusals since its last acceptance.
-    pub(super) unvouched: Unvouched,
+    pub(super) unvouched: Vec<Held>,
     /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
     unknown: VecDeque<Duration>,
     /// Unknown recipients in this run, and in earlier ones within an hour before it.
@@ -192,7 +192,7 @@ impl Lane {
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
-            unvouched: Unvouched::default(),
+            unvouched: Vec::new(),
             unknown: VecDeque::new(),
             unknown_names: 0,
             ramp,
@@ -236,10 +236,11 @@ impl Lane {
         self.refused_in_row
     }
 
-    /// A backlog that keeps the lane busy for half a minute. More only costs memory, and lets the domains that came first
-    /// fill it up, so that those that come next can't go beside them; less would leave too little at each of many doors.
+    /// A backlog that keeps the lane busy for a quarter of a minute. More only costs memory, and lets the domains that came
+    /// first fill it up, so that those that come next can't go beside them; less would leave too little at each of many
+    /// doors.
     pub fn plenty(&self) -> usize {
-        (self.limits.recipients / 2).max(200) as usize
+        (self.limits.recipients / 4).max(200) as usize
     }
 
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.

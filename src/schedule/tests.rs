@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::policy::{Provider, Providers};
-use crate::probe::inquiry::Target;
+use crate::probe::inquiry::{Found, Target};
 use crate::probe::{Known, Listed};
 use crate::smtp::Stage;
 use crate::verdict::evidence::Inquired;
@@ -111,7 +111,7 @@ fn play(operators: &[Operator], run: Run) -> World {
             let mut entries = Vec::new();
             for (place, exists) in mailboxes.iter().enumerate() {
                 let address = Address::parse(&format!("user{place}@{domain}")).unwrap();
-                let target = Target(u32::try_from(listed.len()).unwrap());
+                let target = Target(i64::try_from(listed.len()).unwrap());
                 if *exists {
                     world.exists.insert(address.to_string());
                 }
@@ -136,7 +136,7 @@ fn play(operators: &[Operator], run: Run) -> World {
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
 fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Target, Inquired> {
-    let mut settled: HashMap<Target, Inquired> = HashMap::new();
+    let mut settled = HashMap::new();
     for event in 0.. {
         assert!(event < 20_000, "it does not come to its end");
         while let Some(action) = scheduler.action() {
@@ -144,10 +144,10 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Open(opening) => world.open(&opening, run.pace, run.sockets),
                 Action::Fly(session, flight) => world.fly(session, &flight),
                 Action::Quit(session) => world.end(session),
-                Action::Settled(target, inquired) => {
-                    assert!(settled.insert(target, inquired).is_none(), "settled twice");
+                Action::Settled(Found { listed, inquired }) => {
+                    assert!(settled.insert(listed.target, *inquired).is_none(), "settled twice");
                 }
-                Action::TakenBack(target) => world.taken_back.push(target),
+                Action::TakenBack(address) => world.taken_back.push(address),
                 Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
             }
         }
@@ -212,7 +212,7 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
     for (n, addresses) in [(0u8, 1), (1, 1), (2, 10)] {
         let domain = Domain::parse(&format!("d{n}.example")).unwrap();
         let address = |place| Address::parse(&format!("user{place}@{domain}")).unwrap();
-        let targets = (0..addresses).map(|place| (Target(u32::from(n) * 100 + place), address(place)));
+        let targets = (0..addresses).map(|place| (Target(i64::from(n) * 100 + place), address(place)));
         let listed = targets.map(Listed::from).collect();
         let provider = Providers::built_in().of(&host).clone();
         let stop = Stop { host: host.clone(), addresses: vec![[192, 0, 2, n].into()], provider };

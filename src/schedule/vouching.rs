@@ -8,128 +8,100 @@
 //! would be a way round a block.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::mem::take;
 
 use super::course::Course;
 use super::decision::Ruling;
-use super::{Action, LaneId, Order, Scheduler};
+use super::{Action, LaneId, Scheduler, Stop};
 use crate::address::Domain;
-use crate::probe::Known;
-use crate::probe::inquiry::Target;
+use crate::probe::inquiry::Found;
+use crate::probe::{Known, Listed};
 use crate::reason::{Cause, Fault};
 use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Trouble};
 
-/// What was found out about an address.
+/// What was found out about an address, and where else it may be asked about, should a refusal be taken back.
 #[derive(Debug)]
-pub(super) struct Found {
-    pub(super) target: Target,
-    pub(super) inquired: Inquired,
-    /// Where else it may be asked about, should a refusal be taken back.
-    pub(super) elsewhere: Option<Box<Order>>,
-}
-
-/// Refusals since a lane's last acceptance.
-#[derive(Debug, Default)]
-pub(super) struct Unvouched {
-    refusals: Vec<Found>,
-}
-
-impl Unvouched {
-    /// Keeps a refusal; hands anything else back, which needs nobody to vouch for it.
-    fn hold(&mut self, found: Found) -> Option<Found> {
-        if is_refusal(&found.inquired) {
-            self.refusals.push(found);
-            return None;
-        }
-        Some(found)
-    }
-
-    /// How many wait.
-    fn len(&self) -> usize {
-        self.refusals.len()
-    }
-
-    /// They are believed, or taken back.
-    fn take(&mut self) -> Vec<Found> {
-        std::mem::take(&mut self.refusals)
-    }
+pub(super) struct Held {
+    found: Found,
+    /// Exchangers of other operators.
+    elsewhere: Vec<Stop>,
 }
 
 impl Course {
-    /// An address with what was found out about it, and the exchangers of other operators that are left to ask.
-    pub(super) fn found(&self, target: Target, inquired: Inquired) -> Found {
+    /// What was found out about one of its addresses, with the exchangers of other operators that are left to ask.
+    pub(super) fn held(&self, found: Found) -> Held {
         let here = self.stops.front().map(|(_, lane)| *lane);
-        let others = self.stops.iter().filter(|(_, lane)| Some(*lane) != here);
-        let exchangers: Vec<_> = others.map(|(stop, _)| stop.clone()).collect();
-        let may_move = !exchangers.is_empty() && is_refusal(&inquired);
-        let listed = self.inquiry.listed(target).filter(|_| may_move);
-        let elsewhere = listed.map(|listed| {
-            let domain = self.inquiry.domain().clone();
-            let known = Known { postmaster_was_asked: true, ..Known::default() };
-            Box::new(Order { domain, exchangers, listed: vec![listed], known })
-        });
-        Found { target, inquired, elsewhere }
+        let others = self.stops.iter().filter(|(_, lane)| Some(*lane) != here && is_refusal(&found.inquired));
+        let elsewhere = others.map(|(stop, _)| stop.clone()).collect();
+        Held { found, elsewhere }
     }
 }
 
 impl Scheduler {
     /// Hands out what was found out at a lane, but keeps refusals for which nobody vouches yet.
-    pub(super) fn hold(&mut self, lane: LaneId, home: LaneId, found: Vec<Found>) {
-        if found.is_empty() {
+    pub(super) fn hold(&mut self, lane: LaneId, home: LaneId, held: Vec<Held>) {
+        if held.is_empty() {
             return;
         }
+        let (refusals, rest): (Vec<_>, Vec<_>) =
+            held.into_iter().partition(|held| is_refusal(&held.found.inquired));
         if let Some(said) = self.lanes[lane].paused.clone() {
-            let (refusals, rest): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|found| is_refusal(&found.inquired));
             self.take_back(lane, home, refusals, &Obstacle::Refused(said));
-            self.hand_out(home, rest);
         } else if lane == home {
-            let unvouched = &mut self.lanes[lane].unvouched;
-            let free = found.into_iter().filter_map(|found| unvouched.hold(found)).collect();
-            self.hand_out(home, free);
+            self.lanes[lane].unvouched.extend(refusals);
         } else {
             // Who was sent on from another lane is not this one's to count.
-            self.hand_out(home, found);
+            self.hand_out(home, refusals);
         }
+        self.hand_out(home, rest);
         self.run_dry(home);
+    }
+
+    fn hand_out(&mut self, home: LaneId, held: Vec<Held>) {
+        if held.is_empty() {
+            return;
+        }
+        let lane = &mut self.lanes[home];
+        lane.backlog -= held.len();
+        let operator = lane.operator;
+        self.actions.extend(held.into_iter().map(|held| Action::Settled(held.found)));
+        self.call_for_orders(operator);
     }
 
     /// Somebody was accepted at a lane: what it refused before is believed.
     pub(super) fn vouched(&mut self, lane: LaneId) {
         self.lanes[lane].displeased = None;
-        let refusals = self.lanes[lane].unvouched.take();
+        let refusals = take(&mut self.lanes[lane].unvouched);
         self.hand_out(lane, refusals);
     }
 
     /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
     pub(super) fn withdraw(&mut self, lane: LaneId, why: &Obstacle) {
-        let refusals = self.lanes[lane].unvouched.take();
+        let refusals = take(&mut self.lanes[lane].unvouched);
         self.take_back(lane, lane, refusals, why);
     }
 
-    fn take_back(&mut self, lane: LaneId, home: LaneId, refusals: Vec<Found>, why: &Obstacle) {
+    fn take_back(&mut self, lane: LaneId, home: LaneId, refusals: Vec<Held>, why: &Obstacle) {
         if refusals.is_empty() {
             return;
         }
         self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
         let mut over = Vec::new();
-        // One for a domain: its addresses share their controls.
-        let mut orders: BTreeMap<Domain, Order> = BTreeMap::new();
-        for Found { target, inquired, elsewhere } in refusals {
-            let Some(order) = elsewhere.filter(|_| self.stopping.is_none()) else {
-                over.push(Found { target, inquired: withdrawn(&inquired, why), elsewhere: None });
+        // One order for a domain: its addresses share their controls.
+        let mut again: BTreeMap<Domain, (Vec<Stop>, Vec<Listed>)> = BTreeMap::new();
+        for Held { found, elsewhere } in refusals {
+            let domain = found.listed.address.domain().filter(|_| !elsewhere.is_empty());
+            let Some(domain) = domain.filter(|_| self.stopping.is_none()) else {
+                over.push(Held { found: withdrawn(found, why), elsewhere: Vec::new() });
                 continue;
             };
-            self.actions.push_back(Action::TakenBack(target));
+            self.actions.push_back(Action::TakenBack(found.listed.address.clone()));
             self.lanes[home].backlog -= 1;
-            match orders.entry(order.domain.clone()) {
-                Entry::Vacant(place) => {
-                    place.insert(*order);
-                }
-                Entry::Occupied(mut others) => others.get_mut().listed.extend(order.listed),
-            }
+            let (_, listed) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
+            listed.push(found.listed);
         }
-        for Order { domain, exchangers, listed, known } in orders.into_values() {
+        for (domain, (exchangers, listed)) in again {
+            let known = Known { postmaster_was_asked: true, ..Known::default() };
             self.take_on(self.lanes[home].egress, domain, &exchangers, listed, known);
         }
         self.hand_out(home, over);
@@ -148,19 +120,19 @@ impl Scheduler {
             self.received(operator, |reception| reception.refused |= !accepted);
             return self.withdraw(id, &Obstacle::Refused(said));
         }
-        let refusals = lane.unvouched.take();
+        let refusals = take(&mut lane.unvouched);
         self.hand_out(id, refusals);
     }
 }
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
-fn withdrawn(inquired: &Inquired, why: &Obstacle) -> Inquired {
+fn withdrawn(Found { listed, inquired }: Found, why: &Obstacle) -> Found {
     let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| Trouble {
         exchanger: exchanger.clone(),
         at: *at,
         what: why.clone(),
     });
-    Inquired { trouble, ..Inquired::default() }
+    Found { listed, inquired: Box::new(Inquired { trouble, ..Inquired::default() }) }
 }
 
 /// The last word about it may condemn it, and the domain is not one that accepts anybody.

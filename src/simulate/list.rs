@@ -249,7 +249,7 @@ impl List {
 
     /// Where an address of the list is asked about.
     pub fn host_of(&self, target: Target) -> HostId {
-        let after = self.domains.partition_point(|domain| domain.first <= target.0);
+        let after = self.domains.partition_point(|domain| i64::from(domain.first) <= target.0);
         self.domains.get(after.saturating_sub(1)).map_or(0, |domain| domain.host)
     }
 
@@ -276,7 +276,7 @@ impl List {
         let rows = placed.first + part.start..placed.first + part.end;
         let addresses = rows.filter_map(|row| {
             let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
-            Some(Listed::from((Target(row), address)))
+            Some(Listed::from((Target(row.into()), address)))
         });
         Some(Order { domain, exchangers, listed: addresses.collect(), known: Known::default() })
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 use crate::policy::replies::ReplyRules;
 use crate::policy::{Pace, Thresholds};
 use crate::probe::Patience;
-use crate::probe::inquiry::Moment;
+use crate::probe::inquiry::{Found, Moment};
 use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId};
 use crate::smtp::egress::Family;
 use crate::smtp::session::{AskId, Flight, Offer};
@@ -186,12 +186,12 @@ impl<'a> Run<'a> {
                     self.foresee(self.now + latency, Event::Ended(session));
                 }
             }
-            Action::Settled(target, inquired) => {
+            Action::Settled(Found { listed, inquired }) => {
                 self.settled += 1;
                 self.unanswered += u64::from(inquired.attempts.is_empty());
                 if inquired.unprobed.is_some() {
                     self.left += 1;
-                    self.receivers.loads[self.list.host_of(target) as usize].left += 1;
+                    self.receivers.loads[self.list.host_of(listed.target) as usize].left += 1;
                 }
                 self.settled_last = self.now;
             }

@@ -9,17 +9,18 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
 
-use super::roster::{Place, RunId};
+use super::roster::RunId;
 use super::{Key, State, StateError, millis, route, wording};
 use crate::address::{Address, Domain};
-use crate::probe::Who;
+use crate::probe::inquiry::Found;
+use crate::probe::{Listed, Who};
 use crate::reason::{Cause, Fault, Finding, Reason};
 use crate::route::Route;
 use crate::schedule::Answered;
 use crate::schedule::lane::Tally;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::Confidence;
-use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
+use crate::verdict::evidence::{CatchAll, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
 
 /// What was told about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -218,8 +219,7 @@ impl State {
     pub fn write_settled(
         &mut self,
         run: RunId,
-        (place, address): (Place, &Address),
-        inquired: &Inquired,
+        Found { listed: Listed { target, address, .. }, inquired }: &Found,
         told: Told,
         now: SystemTime,
     ) -> Result<(), StateError> {
@@ -273,7 +273,7 @@ impl State {
         if inquired.unprobed.is_none() {
             let mut delete =
                 self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;
-            delete.execute(params![run, name, place.0])?;
+            delete.execute(params![run, name, target.0])?;
         }
         Ok(())
     }

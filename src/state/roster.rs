@@ -10,6 +10,7 @@ use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::{Key, State, StateError, millis};
 use crate::address::{Address, Domain};
+use crate::probe::inquiry::Target;
 
 /// The number of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,10 +21,6 @@ impl ToSql for RunId {
         Ok(self.0.into())
     }
 }
-
-/// The place of an address in its list, counted from 1 among those that arrived.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Place(pub(super) i64);
 
 /// Which evidence may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,9 +95,9 @@ impl State {
         &self,
         run: RunId,
         domain: &Domain,
-        after: Place,
+        after: Target,
         most: usize,
-    ) -> Result<Vec<(Place, Address)>, StateError> {
+    ) -> Result<Vec<(Target, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT place, local FROM roster WHERE run = ? AND domain = ? AND place > ? ORDER BY place LIMIT ?",
         )?;
@@ -111,7 +108,7 @@ impl State {
             let known = |_: &str| Ok(domain.clone());
             let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
             if let Ok(address) = Address::parse_with(&text, known) {
-                listed.push((Place(row.get(0)?), address));
+                listed.push((Target(row.get(0)?), address));
             }
         }
         Ok(listed)

@@ -122,7 +122,10 @@ impl Inquiry {
     fn heard_listed(&mut self, place: u32, said: Said, now: Moment) {
         if let Some(exchanger) = self.exchangers.front().cloned() {
             let question = &mut self.questions[place as usize];
-            question.inquired().attempts.push(Attempt { exchanger, at: now.wall, said });
+            let attempts = &mut question.inquired().attempts;
+            // Most are never asked again, and there are many.
+            attempts.reserve_exact(1);
+            attempts.push(Attempt { exchanger, at: now.wall, said });
             self.weigh(place, now);
         }
     }

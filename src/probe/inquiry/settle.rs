@@ -1,10 +1,10 @@
 //! The way on and the end: the next exchanger, and what was found out about each address.
 
 use super::here::Here;
-use super::{Inquiry, Moment, Question, State, Target};
+use super::{Found, Inquiry, Moment, Question, State};
 use crate::probe::known::{Known, Listed};
 use crate::reason::{Cause, Verdict};
-use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Positive, Proof, Unprobed};
+use crate::verdict::evidence::{Attempt, CatchAll, Positive, Proof, Unprobed};
 
 impl Inquiry {
     /// Goes on to the next exchanger with the questions that this one did not answer.
@@ -93,7 +93,7 @@ impl Inquiry {
     }
 
     /// Hands out addresses about which nothing more can be learnt, as soon as that is so.
-    pub fn take_final(&mut self) -> Vec<(Target, Inquired)> {
+    pub fn take_final(&mut self) -> Vec<Found> {
         if self.answered.is_empty() || !self.is_proven() {
             return Vec::new();
         }
@@ -105,8 +105,7 @@ impl Inquiry {
                 question.inquired().catch_all = proven.clone();
             }
             if matches!(question.state, State::Accepted | State::Closed) {
-                question.state = State::Gone;
-                taken.push((question.target, take(question)));
+                taken.push(question.take());
             }
         }
         taken
@@ -150,14 +149,14 @@ impl Inquiry {
 
     /// Ends the inquiry and hands out what was found and not handed out yet, and what is known about the domain. Whoever
     /// was not asked to the end gets `unprobed`.
-    pub fn settle(&mut self, unprobed: Option<Unprobed>) -> (Known, Vec<(Target, Inquired)>) {
+    pub fn settle(&mut self, unprobed: Option<Unprobed>) -> (Known, Vec<Found>) {
         self.freeze();
         self.leave();
         let asked = self.questions.iter_mut().filter(|question| question.state != State::Gone);
         let settled = asked.map(|question| {
             let is_open = !matches!(question.state, State::Closed | State::Elsewhere);
-            question.state = State::Gone;
-            let mut inquired = take(question);
+            let mut found = question.take();
+            let inquired = &mut found.inquired;
             if inquired.trouble.is_none() {
                 inquired.trouble.clone_from(&self.trouble);
             }
@@ -166,26 +165,20 @@ impl Inquiry {
             if is_open || lacks_control {
                 inquired.unprobed = inquired.unprobed.or(unprobed);
             }
-            (question.target, inquired)
+            found
         });
         (std::mem::take(&mut self.known), settled.collect())
     }
-
-    /// A listed address, as if it had never been asked about.
-    pub fn listed(&self, target: Target) -> Option<Listed> {
-        let question = self.questions.iter().find(|question| question.target == target)?;
-        let Question { address, was_deliverable, .. } = question;
-        Some(Listed {
-            target,
-            address: address.clone(),
-            earlier: Vec::new(),
-            was_deliverable: *was_deliverable,
-        })
-    }
 }
 
-fn take(question: &mut Question) -> Inquired {
-    question.inquired.take().map_or_else(Inquired::default, |inquired| *inquired)
+impl Question {
+    /// Hands it out.
+    fn take(&mut self) -> Found {
+        self.state = State::Gone;
+        let Question { target, was_deliverable, .. } = *self;
+        let listed = Listed { target, address: self.address.clone(), earlier: Vec::new(), was_deliverable };
+        Found { listed, inquired: self.inquired.take().unwrap_or_default() }
+    }
 }
 
 fn is_acceptance(attempt: &Attempt) -> bool {

@@ -71,7 +71,7 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
     let mut second = inquiry(listed(&["cleo"]), known, at(2 * MINUTE));
     assert_eq!(answer(&mut second, at(2 * MINUTE), honest), [Who::Listed(0)]);
     let (_, settled) = second.settle(None);
-    assert_eq!(settled[0].1.catch_all, CatchAll::No(Proof::Control));
+    assert_eq!(settled[0].inquired.catch_all, CatchAll::No(Proof::Control));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_domain_known_to_accept_any_name_is_not_asked_again() {
     let (known, _) = first.settle(None);
     let mut second = inquiry(listed(&["cleo"]), known, at(2 * MINUTE));
     assert_eq!(second.next(at(2 * MINUTE)), Next::Done);
-    assert!(matches!(second.settle(None).1[0].1.catch_all, CatchAll::Yes(_)));
+    assert!(matches!(second.settle(None).1[0].inquired.catch_all, CatchAll::Yes(_)));
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
     assert_eq!(answer(&mut first, begun, |_| PUT_OFF), [Who::Listed(0), Who::MadeUp]);
     let (known, settled) = first.settle(Some(Unprobed::Deadline));
     let name = known.exchangers[0].made_up.clone();
-    let earlier = settled[0].1.attempts.clone();
+    let earlier = settled[0].inquired.attempts.clone();
 
     // Two minutes later another run begins; three of the five minutes are left.
     let now = Moment { elapsed: Duration::ZERO, wall: begun.wall + 2 * MINUTE };
@@ -105,8 +105,8 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
         second.heard(who, said(honest(who)), later);
     }
     let (_, settled) = second.settle(None);
-    assert_eq!(settled[0].1.attempts.len(), 2, "what was said before comes out again");
-    assert_eq!(settled[0].1.catch_all, CatchAll::No(Proof::Control));
+    assert_eq!(settled[0].inquired.attempts.len(), 2, "what was said before comes out again");
+    assert_eq!(settled[0].inquired.catch_all, CatchAll::No(Proof::Control));
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     let mut said_to = |inquiry: &mut Inquiry, words: &str| {
         let (who, _) = inquiry.asks(now, 1, false, &mut random).remove(0);
         inquiry.heard(who, said(words), now);
-        inquiry.take_final().into_iter().map(|(target, _)| target).collect::<Vec<_>>()
+        inquiry.take_final().into_iter().map(|found| found.listed.target).collect::<Vec<_>>()
     };
     assert_eq!(said_to(&mut inquiry, ACCEPTED), []);
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(0)], "the made-up one");

@@ -15,8 +15,8 @@ use super::{GRACE, Job, LOOKUPS};
 use crate::address::Domain;
 use crate::error::Error;
 use crate::policy::replies::{Context, RecentReplies};
-use crate::probe::Patience;
-use crate::probe::inquiry::Target;
+use crate::probe::inquiry::Found;
+use crate::probe::{Listed, Patience};
 use crate::reason::Finding;
 use crate::route::{self, Route};
 use crate::run::feed::Feed;
@@ -29,7 +29,7 @@ use crate::state::recall::LookedUp;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
 use crate::state::{Key, State};
-use crate::verdict::evidence::{Inquired, Said, Unprobed};
+use crate::verdict::evidence::{Said, Unprobed};
 
 pub(super) struct Run<'a> {
     job: &'a Job,
@@ -205,12 +205,8 @@ impl<'a> Run<'a> {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
-                Action::TakenBack(target) => {
-                    if let Some(address) = self.feed.address(target) {
-                        self.state.take_back(self.begun.id, address)?;
-                    }
-                }
-                Action::Settled(target, inquired) => self.settled(target, &inquired)?,
+                Action::TakenBack(address) => self.state.take_back(self.begun.id, &address)?,
+                Action::Settled(found) => self.settled(&found)?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
                 Action::Decided(decision) => self.decided(&decision),
@@ -234,13 +230,11 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn settled(&mut self, target: Target, inquired: &Inquired) -> Result<(), Error> {
-        let Some((place, address)) = self.feed.settled(target) else {
-            return Ok(());
-        };
+    fn settled(&mut self, found: &Found) -> Result<(), Error> {
+        let Found { listed: Listed { address, .. }, inquired } = found;
         let now = self.job.network.clock.now().wall;
-        let told = told::in_short(&address, inquired, self.job.policy.lifetimes(), now);
-        self.state.write_settled(self.begun.id, (place, &address), inquired, told, now)?;
+        let told = told::in_short(address, inquired, self.job.policy.lifetimes(), now);
+        self.state.write_settled(self.begun.id, found, told, now)?;
         self.progress.tell(1, self.calls.len());
         Ok(())
     }

@@ -315,8 +315,8 @@ mod tests {
                         (session, heard)
                     }
                     Action::Quit(session) => (session, vec![Heard::Broken(None)]),
-                    Action::Settled(_, inquired) => {
-                        believed += inquired.attempts.len();
+                    Action::Settled(found) => {
+                        believed += found.inquired.attempts.len();
                         continue;
                     }
                     _ => continue,
@@ -328,7 +328,7 @@ mod tests {
             scheduler.wake(Moment { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
         }
         while let Some(action) = scheduler.action() {
-            believed += if let Action::Settled(_, inquired) = action { inquired.attempts.len() } else { 0 };
+            believed += if let Action::Settled(found) = action { found.inquired.attempts.len() } else { 0 };
         }
         believed
     }

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::{MINUTE, ROUND_TRIP};
+use crate::address::Address;
 use crate::policy::Provider;
 use crate::policy::replies::{Context, ReplyRules};
-use crate::probe::inquiry::Target;
 use crate::reason::Finding;
 use crate::schedule::*;
 use crate::smtp::session::{Ask, Flight, Offer};
@@ -92,7 +92,7 @@ pub(super) struct World {
     /// Answers of hosts that turn against us.
     pub(super) soured: u32,
     /// Whose answers were taken back.
-    pub(super) taken_back: Vec<Target>,
+    pub(super) taken_back: Vec<Address>,
     /// Recipients too many in their transactions.
     pub(super) too_many: usize,
     /// By lane: when connections came, recipients came, unknown ones were refused.

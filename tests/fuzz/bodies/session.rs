@@ -9,7 +9,7 @@ use listproof::address::{Address, Domain, Kinds};
 use listproof::policy::replies::{Context, ReplyRules};
 use listproof::policy::{Pace, Providers, Thresholds};
 use listproof::probe::Patience;
-use listproof::probe::inquiry::{Moment, Target};
+use listproof::probe::inquiry::{Found, Moment, Target};
 use listproof::probe::known::{Known, Listed};
 use listproof::reason::{Cause, Finding, Verdict};
 use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop};
@@ -277,7 +277,7 @@ impl Play<'_> {
         let exchangers = exchangers.collect();
         let listed: Vec<Listed> = (0..=shape >> 3 & 7)
             .map(|place| {
-                let target = Target(u32::try_from(self.listed.len()).expect("few"));
+                let target = Target(i64::try_from(self.listed.len()).expect("few"));
                 let address = Address::parse(&format!("user{place}@{domain}")).expect("an address");
                 self.listed.insert(target, address.clone());
                 Listed::from((target, address))
@@ -345,8 +345,8 @@ impl Play<'_> {
                 assert!(open.1 == State::Idle, "QUIT in the middle");
                 open.1 = State::Leaving;
             }
-            Action::Settled(target, inquired) => {
-                assert!(self.settled.insert(target, inquired).is_none(), "settled twice");
+            Action::Settled(Found { listed, inquired }) => {
+                assert!(self.settled.insert(listed.target, *inquired).is_none(), "settled twice");
             }
             Action::Answered(_)
             | Action::TakenBack(_)

@@ -26,8 +26,8 @@ pub enum Action {
     Answered(Answered),
     /// What was answered about an address counts no longer: it is as if it had not been asked.
     TakenBack(Address),
-    /// What was found out about an address; never again for the same one.
-    Settled(Found),
+    /// What was found out about some addresses; never again for the same ones.
+    Settled(Vec<Found>),
     /// What was learnt about a domain: for its other parts, and for later runs.
     Learnt(Domain, Known),
     /// An operator that had no room ([`Scheduler::has_room`]) wants more work.

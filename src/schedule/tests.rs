@@ -144,8 +144,10 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Open(opening) => world.open(&opening, run.pace, run.sockets),
                 Action::Fly(session, flight) => world.fly(session, &flight),
                 Action::Quit(session) => world.end(session),
-                Action::Settled(Found { listed, inquired }) => {
-                    assert!(settled.insert(listed.target, *inquired).is_none(), "settled twice");
+                Action::Settled(found) => {
+                    for Found { listed, inquired } in found {
+                        assert!(settled.insert(listed.target, *inquired).is_none(), "settled twice");
+                    }
                 }
                 Action::TakenBack(address) => world.taken_back.push(address),
                 Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}

@@ -64,7 +64,7 @@ impl Scheduler {
         let lane = &mut self.lanes[home];
         lane.backlog -= held.len();
         let operator = lane.operator;
-        self.actions.extend(held.into_iter().map(|held| Action::Settled(held.found)));
+        self.actions.push_back(Action::Settled(held.into_iter().map(|held| held.found).collect()));
         self.call_for_orders(operator);
     }
 

@@ -186,12 +186,14 @@ impl<'a> Run<'a> {
                     self.foresee(self.now + latency, Event::Ended(session));
                 }
             }
-            Action::Settled(Found { listed, inquired }) => {
-                self.settled += 1;
-                self.unanswered += u64::from(inquired.attempts.is_empty());
-                if inquired.unprobed.is_some() {
-                    self.left += 1;
-                    self.receivers.loads[self.list.host_of(listed.target) as usize].left += 1;
+            Action::Settled(found) => {
+                for Found { listed, inquired } in found {
+                    self.settled += 1;
+                    self.unanswered += u64::from(inquired.attempts.is_empty());
+                    if inquired.unprobed.is_some() {
+                        self.left += 1;
+                        self.receivers.loads[self.list.host_of(listed.target) as usize].left += 1;
+                    }
                 }
                 self.settled_last = self.now;
             }

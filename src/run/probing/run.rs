@@ -206,7 +206,7 @@ impl<'a> Run<'a> {
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
                 Action::TakenBack(address) => self.state.take_back(self.begun.id, &address)?,
-                Action::Settled(found) => self.settled(&found)?,
+                Action::Settled(found) => found.iter().try_for_each(|found| self.settled(found))?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
                 Action::Decided(decision) => self.decided(&decision),

@@ -259,7 +259,7 @@ mod tests {
     use crate::address::{Address, Domain};
     use crate::policy::replies::{Context, ReplyRules};
     use crate::policy::{Pace, Providers, Thresholds};
-    use crate::probe::inquiry::Target;
+    use crate::probe::inquiry::{Found, Target};
     use crate::probe::known::AtExchanger;
     use crate::probe::{Known, Listed, Patience};
     use crate::schedule::{Heard, Limits, Order, Stop};
@@ -267,6 +267,10 @@ mod tests {
     use crate::smtp::egress::Family;
     use crate::smtp::session::Offer;
     use crate::verdict::evidence::{CatchAll, Proof};
+
+    fn answers(found: &[Found]) -> usize {
+        found.iter().map(|found| found.inquired.attempts.len()).sum()
+    }
 
     /// A host that heard so many unknown names from us in a run before, and refused a made-up one then, is asked about two
     /// mailboxes and accepts everything now; how many acceptances are handed out.
@@ -316,7 +320,7 @@ mod tests {
                     }
                     Action::Quit(session) => (session, vec![Heard::Broken(None)]),
                     Action::Settled(found) => {
-                        believed += found.inquired.attempts.len();
+                        believed += answers(&found);
                         continue;
                     }
                     _ => continue,
@@ -328,7 +332,7 @@ mod tests {
             scheduler.wake(Moment { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
         }
         while let Some(action) = scheduler.action() {
-            believed += if let Action::Settled(found) = action { found.inquired.attempts.len() } else { 0 };
+            believed += if let Action::Settled(found) = action { answers(&found) } else { 0 };
         }
         believed
     }

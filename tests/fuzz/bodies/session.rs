@@ -345,8 +345,10 @@ impl Play<'_> {
                 assert!(open.1 == State::Idle, "QUIT in the middle");
                 open.1 = State::Leaving;
             }
-            Action::Settled(Found { listed, inquired }) => {
-                assert!(self.settled.insert(listed.target, *inquired).is_none(), "settled twice");
+            Action::Settled(found) => {
+                for Found { listed, inquired } in found {
+                    assert!(self.settled.insert(listed.target, *inquired).is_none(), "settled twice");
+                }
             }
             Action::Answered(_)
             | Action::TakenBack(_)

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a failed fixture is a failed test")]
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::address::{Address, Domain};
@@ -31,15 +32,15 @@ fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) 
         retry_in: None,
         blocklist: None,
     };
-    Said { stage, reply: Reply::new(code, ["words"]), meaning }
+    Said { stage, reply: Reply::new(code, ["words"]), meaning: meaning.into() }
 }
 
 fn attempt(said: Said) -> Attempt {
     Attempt { exchanger: host("mx.acme.example"), at: NOW, said }
 }
 
-fn trouble(what: Obstacle) -> Trouble {
-    Trouble { exchanger: host("mx.acme.example"), at: NOW, what }
+fn trouble(what: Obstacle) -> Arc<Trouble> {
+    Arc::new(Trouble { exchanger: host("mx.acme.example"), at: NOW, what })
 }
 
 fn evidence(inquiry: Inquired) -> Evidence {
@@ -92,7 +93,7 @@ fn acceptance() -> String {
     let states = [
         (
             "made-up name accepted",
-            CatchAll::Yes(Box::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
+            CatchAll::Yes(Arc::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
         ),
         ("made-up name refused in clear words", CatchAll::No(Proof::Control)),
         ("made-up name refused in unclear words", CatchAll::No(Proof::UnclearControl)),
@@ -244,7 +245,7 @@ fn any_said() -> impl Strategy<Value = Said> {
         .prop_map(|(stage, code, cause, about)| said(stage, code, cause, about))
 }
 
-fn any_trouble() -> impl Strategy<Value = Trouble> {
+fn any_trouble() -> impl Strategy<Value = Arc<Trouble>> {
     prop_oneof![
         any_said().prop_map(|said| trouble(Obstacle::Refused(Box::new(said)))),
         prop::sample::select(Finding::ALL).prop_map(|finding| trouble(Obstacle::Broken(finding))),
@@ -257,7 +258,7 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
         Just(CatchAll::Unclear),
         prop::sample::select(vec![Proof::Control, Proof::UnclearControl, Proof::Listed])
             .prop_map(CatchAll::No),
-        any_said().prop_map(|said| CatchAll::Yes(Box::new(attempt(said)))),
+        any_said().prop_map(|said| CatchAll::Yes(Arc::new(attempt(said)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
 }

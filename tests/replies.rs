@@ -95,7 +95,7 @@ fn a_remembered_reply_means_what_it_would_whomever_it_names() {
             if let Some(name) = name {
                 reply.lines.iter_mut().for_each(|text| *text = renamed(text, name));
             }
-            assert_eq!(recent.read(&reply, &at), rules.read(&reply, &at), "{line}, about {name:?}");
+            assert_eq!(*recent.read(&reply, &at), rules.read(&reply, &at), "{line}, about {name:?}");
         }
     }
 }

@@ -13,6 +13,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::control;
@@ -109,7 +110,7 @@ pub struct Inquiry {
     /// About the other exchangers.
     known: Known,
     flying: u32,
-    trouble: Option<Trouble>,
+    trouble: Option<Arc<Trouble>>,
 }
 
 /// One listed address. There are many, and most were not asked about yet.
@@ -259,7 +260,7 @@ impl Inquiry {
         let Some(exchanger) = self.exchangers.front().cloned() else {
             return;
         };
-        let trouble = Trouble { exchanger, at: now.wall, what };
+        let trouble = Arc::new(Trouble { exchanger, at: now.wall, what });
         self.ready.clear();
         self.waiting.clear();
         for question in &mut self.questions {

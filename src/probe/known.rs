@@ -3,6 +3,7 @@
 //!
 //! Decides: which of two reports says more. Must not: grow old by itself; whoever keeps it knows how long it holds.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::control::{self, Shown};
@@ -103,7 +104,7 @@ impl AtExchanger {
         }
         self.made_up = Some(made_up);
         match control::shown(&attempt.said) {
-            Shown::AcceptsAny => self.catch_all = CatchAll::Yes(Box::new(attempt)),
+            Shown::AcceptsAny => self.catch_all = CatchAll::Yes(Arc::new(attempt)),
             Shown::Refuses => self.catch_all = CatchAll::No(Proof::Control),
             Shown::RefusesUnclearly => self.refused_unclearly = true,
             Shown::Unclear => {}

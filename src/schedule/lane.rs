@@ -236,11 +236,11 @@ impl Lane {
         self.refused_in_row
     }
 
-    /// A backlog that keeps the lane busy for a quarter of a minute. More only costs memory, and lets the domains that came
+    /// A backlog that keeps the lane busy for ten seconds. More only costs memory, and lets the domains that came
     /// first fill it up, so that those that come next can't go beside them; less would leave too little at each of many
     /// doors.
     pub fn plenty(&self) -> usize {
-        (self.limits.recipients / 4).max(200) as usize
+        (self.limits.recipients / 6).max(200) as usize
     }
 
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::mem::take;
+use std::sync::Arc;
 
 use super::course::Course;
 use super::decision::Ruling;
@@ -127,10 +128,8 @@ impl Scheduler {
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
 fn withdrawn(Found { listed, inquired }: Found, why: &Obstacle) -> Found {
-    let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| Trouble {
-        exchanger: exchanger.clone(),
-        at: *at,
-        what: why.clone(),
+    let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| {
+        Arc::new(Trouble { exchanger: exchanger.clone(), at: *at, what: why.clone() })
     });
     Found { listed, inquired: Box::new(Inquired { trouble, ..Inquired::default() }) }
 }

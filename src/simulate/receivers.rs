@@ -164,7 +164,7 @@ impl Words {
         let said = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
             let meaning = rules.read(&reply, &Context { stage, provider: None });
-            Said { stage, reply, meaning }
+            Said { stage, reply, meaning: meaning.into() }
         };
         Words {
             accepted: said(Stage::Rcpt, 250, "2.1.5 Ok"),

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::hash::Hash;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
@@ -51,7 +52,7 @@ pub(super) struct Noted {
     texts: HashSet<Key>,
     served: HashSet<(Key, Key)>,
     /// The last trouble, which is often everybody's.
-    trouble: Option<(Trouble, i64)>,
+    trouble: Option<(Arc<Trouble>, i64)>,
 }
 
 /// True when it was not remembered.
@@ -309,7 +310,7 @@ impl State {
         Ok(())
     }
 
-    fn write_trouble(&mut self, trouble: &Trouble) -> Result<i64, StateError> {
+    fn write_trouble(&mut self, trouble: &Arc<Trouble>) -> Result<i64, StateError> {
         if let Some((_, id)) = self.noted.trouble.as_ref().filter(|(last, _)| last == trouble) {
             return Ok(*id);
         }

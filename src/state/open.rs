@@ -24,12 +24,12 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("schema/3-tally.sql"),
 ];
 /// Memory for pages of the file, while it is written.
-const CACHE_KIB: usize = 32 << 10;
+const CACHE_KIB: usize = 16 << 10;
 /// The same while it is told about: what is left to the one that writes, and what all have who read together. Where much was
 /// written before, less is to be had: what the writer gives back is in pieces.
 const WRITER_KIB: usize = 4 << 10;
 const READERS_KIB: usize = 64 << 10;
-const READERS_AFTER_WRITING_KIB: usize = 24 << 10;
+const READERS_AFTER_WRITING_KIB: usize = 8 << 10;
 /// So many can read a temporary state at once.
 const READERS: usize = 8;
 /// How long another tool that reads or writes the file is waited for.

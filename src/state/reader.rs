@@ -113,7 +113,7 @@ impl Reader {
         };
         Ok(self
             .attempt(db, row, &made_up)?
-            .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Box::new(attempt))))
+            .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Arc::new(attempt))))
     }
 
     /// An answer in a row that begins with the columns of [`ANSWER`]; `None` also where there is none.
@@ -133,7 +133,7 @@ impl Reader {
         Ok(said.map(|said| Attempt { exchanger, at: at(row), said }))
     }
 
-    fn trouble(&mut self, db: &Connection, id: Option<i64>) -> Result<Option<Trouble>, StateError> {
+    fn trouble(&mut self, db: &Connection, id: Option<i64>) -> Result<Option<Arc<Trouble>>, StateError> {
         let Some(id) = id else {
             return Ok(None);
         };
@@ -152,7 +152,7 @@ impl Reader {
             Some(finding) => Some(Obstacle::Broken(finding)),
             None => self.said(db, row, &exchanger, "@", "@")?.map(|said| Obstacle::Refused(Box::new(said))),
         };
-        Ok(what.map(|what| Trouble { exchanger, at: at(row), what }))
+        Ok(what.map(|what| Arc::new(Trouble { exchanger, at: at(row), what })))
     }
 
     /// A reply in the columns `stage, code, text, parts`, which are those from 2 on.

@@ -59,7 +59,8 @@ impl State {
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
         // Temporary tables live in a file of their own, which nobody else sees.
         self.db.execute_batch(
-            "CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
+            "PRAGMA cache_size = -8192;
+             CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
              DELETE FROM arrived;",
         )?;
         Ok(Arrivals { state: self, run, last: None })
@@ -154,7 +155,7 @@ impl Arrivals<'_> {
         )?;
         state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
         state.commit()?;
-        state.db.execute_batch("DROP TABLE arrived")?;
+        state.db.execute_batch("DROP TABLE arrived; PRAGMA cache_size = -16384;")?;
         Ok(())
     }
 }

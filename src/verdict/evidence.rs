@@ -100,8 +100,8 @@ pub struct Inquired {
     pub catch_all: CatchAll,
     /// Whether the exchanger that refused in words that don't decide accepts anybody at this domain.
     pub positive: Positive,
-    /// What last stood in the way of an answer.
-    pub trouble: Option<Trouble>,
+    /// What last stood in the way of an answer; shared by all whom it hit.
+    pub trouble: Option<Arc<Trouble>>,
     /// Why the mailbox was not asked, or not to the end.
     pub unprobed: Option<Unprobed>,
     /// Every exchanger said "not my domain", and each of them serves other domains.
@@ -128,8 +128,8 @@ pub struct Said {
     pub stage: Stage,
     /// The words.
     pub reply: Reply,
-    /// Their meaning, by the reply rules.
-    pub meaning: Meaning,
+    /// Their meaning, by the reply rules; shared by all who were told the same.
+    pub meaning: Arc<Meaning>,
 }
 
 impl Said {
@@ -144,13 +144,13 @@ impl Said {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum CatchAll {
     /// It accepted a made-up name.
-    Yes(Box<Attempt>),
+    Yes(Arc<Attempt>),
     /// It does not.
     No(Proof),
     /// The host itself answered unclearly about the made-up name, twice.
     Unclear,
     /// The control failed through us, time or transience: this stands in the way of the verdict.
-    Failed(Trouble),
+    Failed(Arc<Trouble>),
     /// Nobody asked.
     #[default]
     NotAsked,

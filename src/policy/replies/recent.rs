@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -36,7 +37,7 @@ struct Known {
     provider: Option<Box<str>>,
     code: u16,
     sentence: Box<str>,
-    meaning: Meaning,
+    meaning: Arc<Meaning>,
 }
 
 impl RecentReplies {
@@ -46,7 +47,7 @@ impl RecentReplies {
     }
 
     /// What [`super::ReplyRules::read`] says.
-    pub fn read(&mut self, reply: &Reply, at: &Context<'_>) -> Meaning {
+    pub fn read(&mut self, reply: &Reply, at: &Context<'_>) -> Arc<Meaning> {
         self.sentence.clear();
         for line in &reply.lines {
             without_addresses(line, &mut self.sentence);
@@ -61,7 +62,7 @@ impl RecentReplies {
         {
             return known.meaning.clone();
         }
-        let meaning = self.policy.replies().read(reply, at);
+        let meaning = Arc::new(self.policy.replies().read(reply, at));
         if self.known.len() == REMEMBERED {
             self.known.clear();
         }
@@ -165,7 +166,7 @@ mod tests {
             for (text, stage, provider) in asked {
                 let reply = Reply::parse(TEXTS[text].as_bytes()).unwrap();
                 let at = Context { stage: STAGES[stage], provider: [None, Some("google"), Some("gmx")][provider] };
-                prop_assert_eq!(recent.read(&reply, &at), policy.replies().read(&reply, &at));
+                prop_assert_eq!(&*recent.read(&reply, &at), &policy.replies().read(&reply, &at));
             }
         }
 

@@ -2,6 +2,7 @@
 //!
 //! Decides: whether a question is closed, asked again, or for another exchanger, and what a control proves.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::here::Control;
@@ -105,7 +106,7 @@ impl Inquiry {
             return false;
         };
         self.flying -= 1;
-        let trouble = Trouble { exchanger, at: now.wall, what };
+        let trouble = Arc::new(Trouble { exchanger, at: now.wall, what });
         match who {
             Who::Listed(place) => {
                 let question = &mut self.questions[place as usize];
@@ -201,7 +202,7 @@ impl Inquiry {
         match control::shown(&said) {
             Shown::AcceptsAny => {
                 let attempt = Attempt { exchanger, at: now.wall, said };
-                self.settle_made_up(CatchAll::Yes(Box::new(attempt)));
+                self.settle_made_up(CatchAll::Yes(Arc::new(attempt)));
             }
             Shown::Refuses => self.settle_made_up(CatchAll::No(Proof::Control)),
             Shown::RefusesUnclearly => {
@@ -239,7 +240,8 @@ impl Inquiry {
             }
             None => {
                 let what = Obstacle::Refused(Box::new(said));
-                self.settle_made_up(CatchAll::Failed(Trouble { exchanger, at: now.wall, what }));
+                let trouble = Trouble { exchanger, at: now.wall, what };
+                self.settle_made_up(CatchAll::Failed(Arc::new(trouble)));
             }
         }
     }
@@ -286,7 +288,7 @@ impl Inquiry {
         };
         let question = &mut self.questions[place as usize];
         question.state = State::Closed;
-        question.inquired().trouble = Some(Trouble { exchanger, at: now.wall, what });
+        question.inquired().trouble = Some(Arc::new(Trouble { exchanger, at: now.wall, what }));
     }
 }
 

@@ -19,7 +19,7 @@ fn at(elapsed: Duration) -> Moment {
 fn said(words: &str) -> Said {
     let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
     let meaning = ReplyRules::built_in().read(&reply, &Context { stage: Stage::Rcpt, provider: None });
-    Said { stage: Stage::Rcpt, reply, meaning }
+    Said { stage: Stage::Rcpt, reply, meaning: meaning.into() }
 }
 
 fn listed(names: &[&str]) -> Vec<Listed> {

@@ -303,7 +303,7 @@ mod tests {
         let reply = Reply::parse(b"250 2.1.5 Ok\r\n").unwrap();
         let context = Context { stage: Stage::Rcpt, provider: None };
         let accepted =
-            Said { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context), reply };
+            Said { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply };
         let mut believed = 0;
         while !scheduler.is_idle() {
             while let Some(action) = scheduler.action() {

@@ -115,7 +115,7 @@ impl World {
         let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
         let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
         let context = Context { stage, provider: provider.map(|provider| &*provider.id) };
-        Said { stage, meaning: ReplyRules::built_in().read(&reply, &context), reply }
+        Said { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
     }
 
     pub(super) fn open(&mut self, opening: &Opening, pace: Pace, sockets: usize) {

@@ -430,5 +430,5 @@ fn meant(at: IpAddr, stage: Stage, words: &str) -> Said {
     let context = Context { stage, provider: is_google.then_some("google") };
     let meaning = ReplyRules::built_in().read(&reply, &context);
     assert!(!stage.is_before_rcpt() || meaning.cause != Cause::MailboxUnknown);
-    Said { stage, reply, meaning }
+    Said { stage, reply, meaning: meaning.into() }
 }

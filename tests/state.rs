@@ -198,8 +198,11 @@ fn what_is_no_state_or_of_another_world_is_left_as_it_is() {
         ("world2.toml", "kept/state.db", 78),
     ] {
         let before = std::fs::read(lab.path(file)).unwrap();
-        lab.run(&["verify", "list.csv", "--world", world, "--state", file, "-q", "-o", "two"])
-            .fails(code, &[&format!("`{file}`")]);
+        for out in ["two", "-"] {
+            let ran = lab.run(&["verify", "list.csv", "--world", world, "--state", file, "-q", "-o", out]);
+            ran.fails(code, &[&format!("`{file}`")]);
+            assert!(ran.stdout().is_empty() && !lab.path("two").exists(), "{file}: nothing was found out");
+        }
         assert!(std::fs::read(lab.path(file)).unwrap() == before, "{file} was changed");
     }
 }

@@ -8,7 +8,7 @@ use super::intake::{Intake, Look};
 use super::probing::{self, Job, Outcome};
 use super::progress::Progress;
 use super::stop::Stop;
-use super::telling::{Age, Open, Otherwise};
+use super::telling::{Age, Listing, Otherwise};
 use crate::address::Address;
 use crate::error::Error;
 use crate::list::batch::Batch;
@@ -36,12 +36,17 @@ pub struct Asking {
 
 impl Asking {
     /// Opens the state, and finds or begins the run.
-    pub fn begin(settings: &Settings, place: &Place, open: &Open) -> Result<Asking, Error> {
-        let Open { list, how, .. } = open;
-        let job = Job::of(settings, place, settings.policy()?, false)?;
+    pub fn begin(
+        settings: &Settings,
+        place: &Place,
+        list: &List,
+        listing: &Listing,
+    ) -> Result<Asking, Error> {
+        let policy = settings.policy()?;
+        let job = Job::of(settings, place, policy, false)?;
         let now = job.network.clock.now().wall;
         let mut state = settings.open_state(place, now)?;
-        let identity = identity(list, *how, job.dns_only)?;
+        let identity = identity(list, listing.look(policy), job.dns_only)?;
         let anew = settings.keeping.fresh;
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
@@ -54,7 +59,7 @@ impl Asking {
             None => (state.begin(&identity, &list.form().name, anew, now)?, false),
         };
         // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
-        let tells_news = state.is_kept() && (open.changed_only() || !all_known);
+        let tells_news = state.is_kept() && (listing.changed_only || !all_known);
         let run = Begun { goes_on: run.goes_on && !all_known, ..run };
         let fresh = fresh(if all_known { now } else { run.at });
         Ok(Asking { job, state, run, fresh, all_known, tells_news })

@@ -9,7 +9,6 @@ use super::ahead;
 use super::asking::identity;
 use super::clock::Clock;
 use super::found::{Facts, Found, Whole};
-use super::intake::Look;
 use super::telling::{Listing, Open, Went};
 use crate::error::Error;
 use crate::policy::Policy;
@@ -39,7 +38,7 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let clock = Clock::system();
     let mut state = if rejudge { State::of_owner(file, clock.now().wall)? } else { State::read_only(file)? };
     let list = listing.open()?;
-    let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
+    let how = listing.look(policy);
     let mut past = None;
     for dns_only in [false, true] {
         if past.is_none() {

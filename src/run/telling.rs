@@ -44,6 +44,11 @@ impl Listing {
     pub fn open(&self) -> Result<List, Error> {
         Ok(crate::list::open(&self.source, &self.reading)?)
     }
+
+    /// How its addresses are looked at.
+    pub fn look(&self, policy: Policy) -> Look {
+        Look { lists: policy.lists, apply_suggestions: self.apply_suggestions }
+    }
 }
 
 /// A list that is open, with its outputs.
@@ -97,6 +102,7 @@ pub struct Went {
 impl Open {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
     pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
+        let how = listing.look(policy);
         let form = list.form();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = listing.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
@@ -107,7 +113,6 @@ impl Open {
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let how = Look { lists: policy.lists, apply_suggestions: listing.apply_suggestions };
         let Listing { gates, changed_only, .. } = listing;
         Ok(Open { list, how, outputs, target, gates, unprobed, changed_only })
     }
@@ -132,11 +137,6 @@ impl Open {
             keep(&outcome.otherwise)
         })?;
         Ok(age)
-    }
-
-    /// What is told as before is not written.
-    pub fn changed_only(&self) -> bool {
-        self.changed_only
     }
 
     /// Puts the files in their places, the summary last.

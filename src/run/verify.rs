@@ -12,6 +12,7 @@ use super::found::Found;
 use super::stop::Stop;
 use super::telling::{Listing, Open, Went};
 use crate::error::{Error, Exit};
+use crate::list::List;
 use crate::report::Summary;
 use crate::settings::{Kept, Place, Reach, Settings};
 use crate::verdict::evidence::Unprobed;
@@ -38,14 +39,13 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         });
     }
     let list = listing.open()?;
-    let open = Open::of(list, listing, settings.policy()?, !matches!(settings.reach, Reach::Probe(_)))?;
     // From here on a signal ends the run cleanly, also while the list is still being read.
     let stop = Stop::on_signals()?;
     match &settings.reach {
-        Reach::Offline => offline(open, &settings),
+        Reach::Offline => offline(Open::of(list, listing, settings.policy()?, true)?, &settings),
         Reach::Dns(place) | Reach::Probe(place) => {
             let file = settings.state_file(&place.universe()?)?;
-            let told = asked(open, &settings, place, stop, quiet).await;
+            let told = asked(list, listing, &settings, place, stop, quiet).await;
             told.map_err(|error| error.in_state(file.as_deref()))
         }
     }
@@ -60,13 +60,17 @@ fn offline(mut open: Open, settings: &Settings) -> Result<Summary, Error> {
 }
 
 async fn asked(
-    mut open: Open,
+    list: List,
+    listing: Listing,
     settings: &Settings,
     place: &Place,
     stop: Stop,
     quiet: bool,
 ) -> Result<Summary, Error> {
-    let mut asking = Asking::begin(settings, place, &open)?;
+    // A state that can't be used is found before anything is written.
+    let mut asking = Asking::begin(settings, place, &list, &listing)?;
+    let unprobed = matches!(settings.reach, Reach::Dns(_));
+    let mut open = Open::of(list, listing, settings.policy()?, unprobed)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
     let found = asking.found(&outcome.whole, ahead::many_hands())?;

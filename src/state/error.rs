@@ -139,7 +139,7 @@ impl StateError {
                 "name a file with `--state FILE`, or use none with `--no-state`".to_owned()
             }
             StateError::Unusable { .. } => {
-                "name a file in a folder of yours with `--state FILE`, or use none with `--no-state`"
+                "name a file in a folder of yours with `--state FILE`; `verify --no-state` does without one"
                     .to_owned()
             }
             StateError::NoRun => {

@@ -23,13 +23,14 @@ const MIGRATIONS: [&str; 3] = [
     include_str!("schema/2-told.sql"),
     include_str!("schema/3-tally.sql"),
 ];
-/// Memory for pages of the file, while it is written.
-const CACHE_KIB: usize = 16 << 10;
+/// Memory for pages of the file, while it is written; and while a roster is sorted, which takes as much again twice.
+pub(super) const WRITING_KIB: usize = 16 << 10;
+pub(super) const SORTING_KIB: usize = 8 << 10;
 /// The same while it is told about: what is left to the one that writes, and what all have who read together. Where much was
 /// written before, less is to be had: what the writer gives back is in pieces.
 const WRITER_KIB: usize = 4 << 10;
 const READERS_KIB: usize = 64 << 10;
-const READERS_AFTER_WRITING_KIB: usize = 8 << 10;
+const READERS_AFTER_WRITING_KIB: usize = 24 << 10;
 /// So many can read a temporary state at once.
 const READERS: usize = 8;
 /// How long another tool that reads or writes the file is waited for.
@@ -74,7 +75,7 @@ impl State {
         let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
         let db = connect(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         db.execute_batch(&format!(
-            "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
+            "PRAGMA cache_size = -{WRITING_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
         ))?;
         migrate(&db)?;
         let mut readers = Vec::with_capacity(READERS);
@@ -86,7 +87,8 @@ impl State {
 
     /// Connections for those who tell what is known. Most of the writer's memory is theirs from now on.
     pub fn readers(&self, how_many: usize, after_writing: bool) -> Result<Vec<Connection>, StateError> {
-        self.db.execute_batch(&format!("PRAGMA cache_size = -{WRITER_KIB}; PRAGMA shrink_memory;"))?;
+        self.give_pages(WRITER_KIB)?;
+        self.db.execute_batch("PRAGMA shrink_memory")?;
         let theirs = if after_writing { READERS_AFTER_WRITING_KIB } else { READERS_KIB };
         let each = theirs / how_many.max(1);
         std::iter::repeat_with(|| {
@@ -96,6 +98,11 @@ impl State {
         })
         .take(how_many)
         .collect()
+    }
+
+    /// Memory for pages of the file, for the one that writes.
+    pub(super) fn give_pages(&self, kib: usize) -> Result<(), StateError> {
+        Ok(self.db.execute_batch(&format!("PRAGMA cache_size = -{kib}"))?)
     }
 
     /// A connection for somebody who only reads what was committed before the first look. To begin and end a view for each
@@ -125,7 +132,7 @@ impl State {
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
         db.execute_batch(&format!(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{CACHE_KIB};
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{WRITING_KIB};
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(damaged)?;

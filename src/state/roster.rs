@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension, ToSql, params};
 
+use super::open::{SORTING_KIB, WRITING_KIB};
 use super::{Key, State, StateError, millis};
 use crate::address::{Address, Domain};
 use crate::probe::inquiry::Target;
@@ -55,12 +56,12 @@ pub struct Arrivals<'a> {
 impl State {
     /// Begins the roster of a run anew.
     pub fn arrivals(&mut self, run: RunId) -> Result<Arrivals<'_>, StateError> {
+        self.give_pages(SORTING_KIB)?;
         self.begin_writing()?;
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
         // Temporary tables live in a file of their own, which nobody else sees.
         self.db.execute_batch(
-            "PRAGMA cache_size = -8192;
-             CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
+            "CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
              DELETE FROM arrived;",
         )?;
         Ok(Arrivals { state: self, run, last: None })
@@ -155,7 +156,7 @@ impl Arrivals<'_> {
         )?;
         state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
         state.commit()?;
-        state.db.execute_batch("DROP TABLE arrived; PRAGMA cache_size = -16384;")?;
-        Ok(())
+        state.db.execute_batch("DROP TABLE arrived")?;
+        state.give_pages(WRITING_KIB)
     }
 }

@@ -25,7 +25,7 @@ pub const KEPT: Duration = Duration::from_secs(60 * 60);
 pub const FAILURE_KEPT: Duration = Duration::from_secs(30);
 
 /// Answers of each kind that are remembered.
-const CAPACITY: usize = 100_000;
+const CAPACITY: usize = 50_000;
 
 /// A name service that is asked each question once.
 pub struct Cached<D> {

@@ -57,6 +57,14 @@ impl Scheduler {
         has_room
     }
 
+    /// Do so many operators wait for a socket that more of them would only cost memory? Then whoever looks up domains
+    /// should wait, too.
+    pub fn is_crowded(&self) -> bool {
+        /// So many for each socket are done with in about half a minute.
+        const CROWD: usize = 20;
+        self.starved.len() >= CROWD * self.limits.sessions
+    }
+
     /// Calls for orders that wait outside, once little is left to do.
     pub(super) fn call_for_orders(&mut self, id: OperatorId) {
         if !self.operators[id].is_crowded {

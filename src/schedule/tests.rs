@@ -236,6 +236,26 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
 }
 
 #[test]
+fn nobody_needs_to_look_up_domains_while_many_operators_wait_for_a_socket() {
+    let mut world = World::default();
+    let mut scheduler = scheduler(Run { sockets: 1, ..HURRIED }, &world);
+    for n in 0..30u8 {
+        let host = Domain::parse(&format!("mx.d{n}.example")).unwrap();
+        let domain = Domain::parse(&format!("d{n}.example")).unwrap();
+        world.habits.insert([192, 0, 2, n].into(), (Habit::Honest, host.to_string()));
+        let address = Address::parse(&format!("user@{domain}")).unwrap();
+        let listed = vec![Listed::from((Target(n.into()), address))];
+        let provider = Providers::built_in().of(&host).clone();
+        let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
+        scheduler
+            .order(Order { domain, exchangers: vec![stop], listed, known: Known::default() }, world.moment());
+        assert_eq!(scheduler.is_crowded(), n >= 20, "one has the socket, {n} wait");
+    }
+    assert_eq!(drive(&mut scheduler, &mut world, HURRIED).len(), 30);
+    assert!(!scheduler.is_crowded());
+}
+
+#[test]
 fn an_operator_that_takes_few_recipients_in_a_transaction_says_so_once() {
     let operator = Operator { known: true, hosts: vec![Habit::Takes(3)], domains: vec![vec![true; 40]; 5] };
     let too_many = play(&[operator], Run { sockets: 1, ..HURRIED }).too_many;

@@ -37,6 +37,9 @@ use outcome::Outcome;
 use receivers::{Call, Receivers};
 use spool::Spool;
 
+/// How often it is looked whether so many operators wait for a socket that no domain needs to be looked up.
+const CROWDED: Duration = Duration::from_millis(100);
+
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
 pub struct Setup {
@@ -238,6 +241,7 @@ impl<'a> Run<'a> {
     fn happen(&mut self, event: Event) -> io::Result<()> {
         let now = moment(self.now);
         match event {
+            Event::Routed if self.scheduler.is_crowded() => self.foresee(self.now + CROWDED, Event::Routed),
             Event::Routed => {
                 if self.list.is_asked(self.next_domain) {
                     let key = self.spool.push(&self.list, self.next_domain);

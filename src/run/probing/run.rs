@@ -115,7 +115,8 @@ impl<'a> Run<'a> {
 
     /// There are domains to look up, and room for them.
     pub(super) fn may_look_up(&self) -> bool {
-        !self.stopped && !self.feed.is_exhausted && self.lookups.len() < LOOKUPS
+        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_crowded();
+        !self.stopped && !self.feed.is_exhausted && has_room
     }
 
     /// Looks up the next domains of the roster, unless their routes are known.
@@ -124,7 +125,7 @@ impl<'a> Run<'a> {
             self.state.begin_writing()?;
         }
         for _ in self.lookups.len()..LOOKUPS {
-            if self.stopped {
+            if !self.may_look_up() {
                 break;
             }
             let Some((key, domain)) = self.feed.next(self.state)? else { break };

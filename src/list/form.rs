@@ -41,6 +41,8 @@ pub struct Form {
     pub kind: Kind,
     /// The line end that it uses first.
     pub line_end: &'static str,
+    /// The lines of the list, as many as its first ones and its length make probable; 0 where it is packed.
+    pub lines: u64,
     /// The first row names the columns.
     pub has_header: bool,
     /// The columns; `column_1` and so on where they have no name.
@@ -127,6 +129,7 @@ impl Form {
             mark_bytes,
             kind: shape.kind,
             line_end: line_end(&text),
+            lines: lines(&raw, bytes.unpacked_len().map_err(read_error(name))?),
             has_header: shape.sample.has_header,
             address: 0,
             found: String::new(),
@@ -217,6 +220,12 @@ impl Form {
         }
         Ok(line)
     }
+}
+
+/// How many lines so many bytes have that begin like this.
+fn lines(sample: &[u8], len: u64) -> u64 {
+    let in_sample = memchr::memchr_iter(b'\n', sample).count() as u64;
+    len.saturating_mul(in_sample) / (sample.len() as u64).max(1)
 }
 
 fn line_end(text: &str) -> &'static str {

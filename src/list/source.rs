@@ -136,6 +136,14 @@ impl Bytes {
         }
     }
 
+    /// How many unpacked bytes there are; 0 where nobody can know that without unpacking them.
+    pub(super) fn unpacked_len(&self) -> io::Result<u64> {
+        match self.compression {
+            Compression::Plain | Compression::Workbook => Ok(self.open()?.metadata()?.len()),
+            Compression::Gzip | Compression::Zstd => Ok(0),
+        }
+    }
+
     /// The unpacked bytes from the first one on.
     pub(super) fn read(&self) -> io::Result<Box<dyn Read + Send>> {
         let file = self.open()?;

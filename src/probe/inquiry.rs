@@ -31,10 +31,22 @@ pub struct Target(pub i64);
 /// What was found out about a listed address.
 #[derive(Debug)]
 pub struct Found {
-    /// The address, as if it had never been asked about.
-    pub listed: Listed,
-    /// What servers said about it. Many wait for somebody to vouch for them, so they are kept small.
+    /// Its name in this run.
+    pub target: Target,
+    /// Who.
+    pub address: Address,
+    /// It had been found deliverable lately.
+    pub was_deliverable: bool,
+    /// What servers said about it.
     pub inquired: Box<Inquired>,
+}
+
+impl Found {
+    /// As if it had never been asked about.
+    pub fn again(self) -> Listed {
+        let Found { target, address, was_deliverable, .. } = self;
+        Listed { target, address, earlier: Vec::new(), was_deliverable }
+    }
 }
 
 /// Whom a question is about.

@@ -1,15 +1,19 @@
 //! Which rows repeat the address of an earlier one.
 //!
-//! Decides: how that is found. A short list is remembered while it is read; one with more distinct addresses than that is
-//! read to its end first, once, so that memory stays what it is. Fails: when the spill file can't be written.
+//! Decides: how that is found. A short list is remembered while it is read; one with more distinct addresses than that, or
+//! that seems to be so long, is read to its end first, once, so that memory stays what it is. Fails: when the spill file
+//! can't be written.
 
 use super::ahead;
 use super::intake::{Intake, Look, Plain};
 use crate::address::{Address, Host};
 use crate::error::Error;
 use crate::list::batch::Batch;
-use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys};
+use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys, MOST_REMEMBERED};
 use crate::list::{Entry, List, ListError};
+
+/// A list of more lines has too many addresses to be remembered, unless most of them are repeats.
+const LONG: u64 = 2 * MOST_REMEMBERED as u64;
 
 /// Tells in the order of the list which rows repeat an earlier one.
 pub struct Repeats<'a> {
@@ -20,6 +24,7 @@ pub struct Repeats<'a> {
 }
 
 enum Known {
+    Nothing,
     SoFar(Firsts),
     ToTheEnd(Box<Duplicates>),
 }
@@ -27,7 +32,9 @@ enum Known {
 impl<'a> Repeats<'a> {
     /// Begins before the first row.
     pub fn of(list: &'a List, how: Look) -> Repeats<'a> {
-        Repeats { list, how, keys: Keys::default(), known: Known::SoFar(Firsts::default()) }
+        let is_long = list.form().lines > LONG;
+        let known = if is_long { Known::Nothing } else { Known::SoFar(Firsts::default()) };
+        Repeats { list, how, keys: Keys::default(), known }
     }
 
     /// What makes the keys of addresses.
@@ -48,17 +55,16 @@ impl<'a> Repeats<'a> {
     }
 
     fn first(&mut self, record: u64, key: Key) -> Result<Option<u64>, Error> {
-        if let Known::SoFar(firsts) = &mut self.known {
-            match firsts.first_of(record, key) {
-                Ok(first) => return Ok(first),
-                // Its memory is needed now.
-                Err(Full) => *firsts = Firsts::default(),
+        loop {
+            match &mut self.known {
+                Known::SoFar(firsts) => match firsts.first_of(record, key) {
+                    Ok(first) => return Ok(first),
+                    // Its memory is needed now.
+                    Err(Full) => self.known = Known::Nothing,
+                },
+                Known::Nothing => self.known = Known::ToTheEnd(Box::new(self.read_to_the_end()?)),
+                Known::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
             }
-            self.known = Known::ToTheEnd(Box::new(self.read_to_the_end()?));
-        }
-        match &mut self.known {
-            Known::ToTheEnd(duplicates) => duplicates.first_of(record).map_err(spill),
-            Known::SoFar(_) => Ok(None),
         }
     }
 

@@ -152,8 +152,7 @@ impl Scheduler {
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let (mut known, settled) = course.inquiry.settle(self.stopping);
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
-        let held = settled.into_iter().map(|found| course.held(found)).collect();
-        self.hold(lane, course.home, held);
+        self.hold(lane, course.home, settled, course.elsewhere().as_ref());
         self.actions.push_back(Action::Learnt(domain, known));
         for (_, lane) in &course.stops {
             self.may_retire(*lane);
@@ -173,9 +172,12 @@ impl Scheduler {
             self.actions.push_back(learnt);
         }
         let taken = course.inquiry.take_final();
-        let held = taken.into_iter().map(|found| course.held(found)).collect();
+        if taken.is_empty() {
+            return;
+        }
+        let elsewhere = course.elsewhere();
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let home = course.home;
-        self.hold(lane, home, held);
+        self.hold(lane, home, taken, elsewhere.as_ref());
     }
 }

@@ -145,8 +145,8 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
                 Action::Fly(session, flight) => world.fly(session, &flight),
                 Action::Quit(session) => world.end(session),
                 Action::Settled(found) => {
-                    for Found { listed, inquired } in found {
-                        assert!(settled.insert(listed.target, *inquired).is_none(), "settled twice");
+                    for Found { target, inquired, .. } in found {
+                        assert!(settled.insert(target, *inquired).is_none(), "settled twice");
                     }
                 }
                 Action::TakenBack(address) => world.taken_back.push(address),

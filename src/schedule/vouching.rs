@@ -20,36 +20,44 @@ use crate::probe::{Known, Listed};
 use crate::reason::{Cause, Fault};
 use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Trouble};
 
-/// What was found out about an address, and where else it may be asked about, should a refusal be taken back.
+/// A refusal that nobody vouches for yet.
 #[derive(Debug)]
 pub(super) struct Held {
     found: Found,
-    /// Exchangers of other operators.
-    elsewhere: Vec<Stop>,
+    /// Exchangers of other operators, where it may be asked about should this be taken back.
+    elsewhere: Option<Arc<[Stop]>>,
 }
 
 impl Course {
-    /// What was found out about one of its addresses, with the exchangers of other operators that are left to ask.
-    pub(super) fn held(&self, found: Found) -> Held {
+    /// The exchangers of other operators that are left to ask.
+    pub(super) fn elsewhere(&self) -> Option<Arc<[Stop]>> {
         let here = self.stops.front().map(|(_, lane)| *lane);
-        let others = self.stops.iter().filter(|(_, lane)| Some(*lane) != here && is_refusal(&found.inquired));
-        let elsewhere = others.map(|(stop, _)| stop.clone()).collect();
-        Held { found, elsewhere }
+        let others = self.stops.iter().filter(|(_, lane)| Some(*lane) != here);
+        let others: Vec<Stop> = others.map(|(stop, _)| stop.clone()).collect();
+        (!others.is_empty()).then(|| others.into())
     }
 }
 
 impl Scheduler {
-    /// Hands out what was found out at a lane, but keeps refusals for which nobody vouches yet.
-    pub(super) fn hold(&mut self, lane: LaneId, home: LaneId, held: Vec<Held>) {
-        if held.is_empty() {
+    /// Hands out what was found out at a lane about addresses of a domain, but keeps refusals for which nobody vouches yet.
+    pub(super) fn hold(
+        &mut self,
+        lane: LaneId,
+        home: LaneId,
+        found: Vec<Found>,
+        elsewhere: Option<&Arc<[Stop]>>,
+    ) {
+        if found.is_empty() {
             return;
         }
         let (refusals, rest): (Vec<_>, Vec<_>) =
-            held.into_iter().partition(|held| is_refusal(&held.found.inquired));
+            found.into_iter().partition(|found| is_refusal(&found.inquired));
+        let held = |found| Held { found, elsewhere: elsewhere.cloned() };
         if let Some(said) = self.lanes[lane].paused.clone() {
+            let refusals = refusals.into_iter().map(held).collect();
             self.take_back(lane, home, refusals, &Obstacle::Refused(said));
         } else if lane == home {
-            self.lanes[lane].unvouched.extend(refusals);
+            self.lanes[lane].unvouched.extend(refusals.into_iter().map(held));
         } else {
             // Who was sent on from another lane is not this one's to count.
             self.hand_out(home, refusals);
@@ -58,22 +66,27 @@ impl Scheduler {
         self.run_dry(home);
     }
 
-    fn hand_out(&mut self, home: LaneId, held: Vec<Held>) {
-        if held.is_empty() {
+    fn hand_out(&mut self, home: LaneId, found: Vec<Found>) {
+        if found.is_empty() {
             return;
         }
         let lane = &mut self.lanes[home];
-        lane.backlog -= held.len();
+        lane.backlog -= found.len();
         let operator = lane.operator;
-        self.actions.push_back(Action::Settled(held.into_iter().map(|held| held.found).collect()));
+        self.actions.push_back(Action::Settled(found));
         self.call_for_orders(operator);
+    }
+
+    /// What a lane refused is believed.
+    fn believe_refusals(&mut self, lane: LaneId) {
+        let refusals = take(&mut self.lanes[lane].unvouched);
+        self.hand_out(lane, refusals.into_iter().map(|held| held.found).collect());
     }
 
     /// Somebody was accepted at a lane: what it refused before is believed.
     pub(super) fn vouched(&mut self, lane: LaneId) {
         self.lanes[lane].displeased = None;
-        let refusals = take(&mut self.lanes[lane].unvouched);
-        self.hand_out(lane, refusals);
+        self.believe_refusals(lane);
     }
 
     /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
@@ -89,17 +102,17 @@ impl Scheduler {
         self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
         let mut over = Vec::new();
         // One order for a domain: its addresses share their controls.
-        let mut again: BTreeMap<Domain, (Vec<Stop>, Vec<Listed>)> = BTreeMap::new();
+        let mut again: BTreeMap<Domain, (Arc<[Stop]>, Vec<Listed>)> = BTreeMap::new();
         for Held { found, elsewhere } in refusals {
-            let domain = found.listed.address.domain().filter(|_| !elsewhere.is_empty());
-            let Some(domain) = domain.filter(|_| self.stopping.is_none()) else {
-                over.push(Held { found: withdrawn(found, why), elsewhere: Vec::new() });
+            let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
+            let (Some(elsewhere), Some(domain)) = (elsewhere, found.address.domain()) else {
+                over.push(withdrawn(found, why));
                 continue;
             };
-            self.actions.push_back(Action::TakenBack(found.listed.address.clone()));
+            self.actions.push_back(Action::TakenBack(found.address.clone()));
             self.lanes[home].backlog -= 1;
             let (_, listed) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
-            listed.push(found.listed);
+            listed.push(found.again());
         }
         for (domain, (exchangers, listed)) in again {
             let known = Known { postmaster_was_asked: true, ..Known::default() };
@@ -121,17 +134,16 @@ impl Scheduler {
             self.received(operator, |reception| reception.refused |= !accepted);
             return self.withdraw(id, &Obstacle::Refused(said));
         }
-        let refusals = take(&mut lane.unvouched);
-        self.hand_out(id, refusals);
+        self.believe_refusals(id);
     }
 }
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
-fn withdrawn(Found { listed, inquired }: Found, why: &Obstacle) -> Found {
-    let trouble = inquired.attempts.last().map(|Attempt { exchanger, at, .. }| {
+fn withdrawn(found: Found, why: &Obstacle) -> Found {
+    let trouble = found.inquired.attempts.last().map(|Attempt { exchanger, at, .. }| {
         Arc::new(Trouble { exchanger: exchanger.clone(), at: *at, what: why.clone() })
     });
-    Found { listed, inquired: Box::new(Inquired { trouble, ..Inquired::default() }) }
+    Found { inquired: Box::new(Inquired { trouble, ..Inquired::default() }), ..found }
 }
 
 /// The last word about it may condemn it, and the domain is not one that accepts anybody.

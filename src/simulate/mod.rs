@@ -190,12 +190,12 @@ impl<'a> Run<'a> {
                 }
             }
             Action::Settled(found) => {
-                for Found { listed, inquired } in found {
+                for Found { target, inquired, .. } in found {
                     self.settled += 1;
                     self.unanswered += u64::from(inquired.attempts.is_empty());
                     if inquired.unprobed.is_some() {
                         self.left += 1;
-                        self.receivers.loads[self.list.host_of(listed.target) as usize].left += 1;
+                        self.receivers.loads[self.list.host_of(target) as usize].left += 1;
                     }
                 }
                 self.settled_last = self.now;

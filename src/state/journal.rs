@@ -13,8 +13,8 @@ use rusqlite::params;
 use super::roster::RunId;
 use super::{Key, State, StateError, millis, route, wording};
 use crate::address::{Address, Domain};
+use crate::probe::Who;
 use crate::probe::inquiry::Found;
-use crate::probe::{Listed, Who};
 use crate::reason::{Cause, Fault, Finding, Reason};
 use crate::route::Route;
 use crate::schedule::Answered;
@@ -220,7 +220,7 @@ impl State {
     pub fn write_settled(
         &mut self,
         run: RunId,
-        Found { listed: Listed { target, address, .. }, inquired }: &Found,
+        Found { target, address, inquired, .. }: &Found,
         told: Told,
         now: SystemTime,
     ) -> Result<(), StateError> {

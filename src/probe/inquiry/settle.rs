@@ -2,7 +2,7 @@
 
 use super::here::Here;
 use super::{Found, Inquiry, Moment, Question, State};
-use crate::probe::known::{Known, Listed};
+use crate::probe::known::Known;
 use crate::reason::{Cause, Verdict};
 use crate::verdict::evidence::{Attempt, CatchAll, Positive, Proof, Unprobed};
 
@@ -175,9 +175,12 @@ impl Question {
     /// Hands it out.
     fn take(&mut self) -> Found {
         self.state = State::Gone;
-        let Question { target, was_deliverable, .. } = *self;
-        let listed = Listed { target, address: self.address.clone(), earlier: Vec::new(), was_deliverable };
-        Found { listed, inquired: self.inquired.take().unwrap_or_default() }
+        Found {
+            target: self.target,
+            address: self.address.clone(),
+            was_deliverable: self.was_deliverable,
+            inquired: self.inquired.take().unwrap_or_default(),
+        }
     }
 }
 

@@ -134,7 +134,7 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     let mut said_to = |inquiry: &mut Inquiry, words: &str| {
         let (who, _) = inquiry.asks(now, 1, false, &mut random).remove(0);
         inquiry.heard(who, said(words), now);
-        inquiry.take_final().into_iter().map(|found| found.listed.target).collect::<Vec<_>>()
+        inquiry.take_final().into_iter().map(|found| found.target).collect::<Vec<_>>()
     };
     assert_eq!(said_to(&mut inquiry, ACCEPTED), []);
     assert_eq!(said_to(&mut inquiry, UNKNOWN), [Target(0)], "the made-up one");

@@ -15,8 +15,8 @@ use super::{GRACE, Job, LOOKUPS};
 use crate::address::Domain;
 use crate::error::Error;
 use crate::policy::replies::{Context, RecentReplies};
+use crate::probe::Patience;
 use crate::probe::inquiry::Found;
-use crate::probe::{Listed, Patience};
 use crate::reason::Finding;
 use crate::route::{self, Route};
 use crate::run::feed::Feed;
@@ -232,7 +232,7 @@ impl<'a> Run<'a> {
     }
 
     fn settled(&mut self, found: &Found) -> Result<(), Error> {
-        let Found { listed: Listed { address, .. }, inquired } = found;
+        let Found { address, inquired, .. } = found;
         let now = self.job.network.clock.now().wall;
         let told = told::in_short(address, inquired, self.job.policy.lifetimes(), now);
         self.state.write_settled(self.begun.id, found, told, now)?;

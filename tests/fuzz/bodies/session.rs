@@ -346,8 +346,8 @@ impl Play<'_> {
                 open.1 = State::Leaving;
             }
             Action::Settled(found) => {
-                for Found { listed, inquired } in found {
-                    assert!(self.settled.insert(listed.target, *inquired).is_none(), "settled twice");
+                for Found { target, inquired, .. } in found {
+                    assert!(self.settled.insert(target, *inquired).is_none(), "settled twice");
                 }
             }
             Action::Answered(_)

@@ -282,6 +282,11 @@ impl Lane {
         std::mem::take(&mut self.unknown).into_iter().filter(move |&forgotten| forgotten > now)
     }
 
+    /// By this time its rates have forgotten all that was taken.
+    pub fn refills_in(&self) -> Duration {
+        self.asks.refills_in().max(self.dials.refills_in())
+    }
+
     /// Nobody needs it now.
     pub fn is_quiet(&self) -> bool {
         self.courses == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved

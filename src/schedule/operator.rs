@@ -21,6 +21,8 @@ pub(super) struct Operator {
     pub(super) key: Arc<str>,
     /// Its lanes, at most one for each egress.
     pub(super) lanes: Vec<LaneId>,
+    /// One of its hosts takes mail for a domain that it is not in.
+    pub(super) serves_others: bool,
     /// Orders for it wait outside.
     is_crowded: bool,
     pub(super) reception: Reception,
@@ -127,6 +129,7 @@ impl Scheduler {
             let operator = Operator {
                 key,
                 lanes: Vec::new(),
+                serves_others: false,
                 is_crowded: false,
                 reception,
                 is_retiring: false,

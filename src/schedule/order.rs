@@ -79,6 +79,8 @@ impl Scheduler {
             .iter()
             .map(|stop| {
                 let lane = self.lane(egress, Self::lane_key(exchangers, stop), &stop.provider);
+                let operator = &mut self.operators[self.lanes[lane].operator];
+                operator.serves_others |= !stop.host.is_within(domain.as_str());
                 (stop.clone(), lane)
             })
             .collect();

@@ -40,6 +40,7 @@ pub struct Pacer {
     limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
     burst: NonZeroU32,
+    refills_in: Duration,
 }
 
 impl Pacer {
@@ -48,11 +49,12 @@ impl Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady flow.
         let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
         let steady = per_minute.saturating_sub(burst.get()).max(1);
-        let quota = Quota::with_period(Duration::from_secs(60) / steady)
+        let period = Duration::from_secs(60) / steady;
+        let quota = Quota::with_period(period)
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
-        Pacer { clock: clock.clone(), limiter, per_minute, burst }
+        Pacer { clock: clock.clone(), limiter, per_minute, burst, refills_in: period * burst.get() }
     }
 
     /// The rate, per minute.
@@ -63,6 +65,11 @@ impl Pacer {
     /// The most that can be taken at once.
     pub fn burst(&self) -> u32 {
         self.burst.get()
+    }
+
+    /// How long after the last was taken it is as a fresh one, at most.
+    pub fn refills_in(&self) -> Duration {
+        self.refills_in
     }
 
     /// Changes the rate; what was taken lately still counts.
@@ -115,6 +122,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, flight in 1u32..60, taken in 1u32..60) {
+            let clock = RunClock::default();
+            let mut pacer = Pacer::new(per_minute, flight, &clock);
+            (0..taken).for_each(|_| drop(pacer.take(1)));
+            clock.set(pacer.refills_in());
+            prop_assert_eq!(pacer.take(pacer.burst()), Ok(()));
+        }
+
         #[test]
         fn no_minute_sees_more_than_the_rate(per_minute in 1u32..2000, flight in 1u32..60) {
             let starts = starts(per_minute, flight);

@@ -10,7 +10,7 @@ use super::census::Reception;
 use super::lane::Tally;
 use super::{DoorId, LaneId, OperatorId, Scheduler, Timer};
 
-/// As long as the windows of the rates.
+/// How long an operator is quiet that may be asked about another domain: as long as the windows of the rates.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Places of what was forgotten.
@@ -38,8 +38,11 @@ impl Scheduler {
         if !self.lanes[lane].is_quiet() {
             return;
         }
-        let retires_at = self.now.elapsed + QUIET;
         let operator = &mut self.operators[id];
+        // Most hosts that stand in the domain that they serve have no other one. Once their rates have nothing left to
+        // count, nothing is lost even where they do.
+        let quiet = if operator.serves_others { QUIET } else { self.lanes[lane].refills_in() };
+        let retires_at = self.now.elapsed + quiet;
         operator.retires_at = retires_at;
         if !std::mem::replace(&mut operator.is_retiring, true) {
             self.timers.insert((retires_at, Timer::Retire(id)));
@@ -72,7 +75,9 @@ impl Scheduler {
             lane.tally = Tally::default();
             if !unknown.is_empty() {
                 let key = self.operators[lane.operator].key.clone();
-                self.earlier.entry(key).or_default().extend(unknown);
+                let earlier = self.earlier.entry(key).or_default();
+                earlier.extend(unknown);
+                earlier.shrink_to_fit();
             }
             for &door in &doors {
                 self.clear_queue(door);

@@ -7,11 +7,16 @@ const RUN: Run = Run { pace: Pace::Normal, has_all_orders: false, ..HURRIED };
 
 /// A scheduler that asked these operators, one after the other, about one address each; after each it waits so long.
 fn asked_in_turn(operators: impl IntoIterator<Item = (u8, Habit)>, wait: Duration) -> Scheduler {
+    asked_at(operators, "example", wait)
+}
+
+/// The same, with hosts in this domain.
+fn asked_at(operators: impl IntoIterator<Item = (u8, Habit)>, above: &str, wait: Duration) -> Scheduler {
     let mut world = World::default();
     world.exists.insert("user@d.example".to_owned());
     let mut scheduler = scheduler(RUN, &world);
     for (target, (n, habit)) in (0..).zip(operators) {
-        let host = Domain::parse(&format!("mx{n}.example")).unwrap();
+        let host = Domain::parse(&format!("mx{n}.{above}")).unwrap();
         world.habits.insert([192, 0, 2, n].into(), (habit, host.to_string()));
         let provider = Providers::built_in().of(&host).clone();
         let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
@@ -36,6 +41,13 @@ fn who_answered_and_was_quiet_is_forgotten_but_for_its_unknown_names() {
     let scheduler = asked_in_turn([0, 1, 2].map(|n| (n, Habit::Honest)), 2 * MINUTE);
     assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the place of the one before");
     assert_eq!(scheduler.earlier.len(), 3, "their unknown names count on");
+}
+
+#[test]
+fn who_has_its_only_host_in_itself_is_forgotten_earlier() {
+    let three = || [0, 1, 2].map(|n| (n, Habit::Honest));
+    assert_eq!(counts(&asked_at(three(), "d.example", MINUTE / 2)), [0, 1, 1, 1]);
+    assert_eq!(counts(&asked_in_turn(three(), MINUTE / 2)), [1, 2, 2, 2]);
 }
 
 #[test]

@@ -28,6 +28,17 @@ pub(super) struct Held {
     elsewhere: Option<Arc<[Stop]>>,
 }
 
+impl Held {
+    /// A thousand lanes hold some hundreds each, so it takes little: the words of what was said, which are stored by now, are
+    /// let go; what they mean is enough.
+    fn of(mut found: Found, elsewhere: Option<&Arc<[Stop]>>) -> Held {
+        for attempt in &mut found.inquired.attempts {
+            attempt.said.reply.lines = Vec::new();
+        }
+        Held { found, elsewhere: elsewhere.cloned() }
+    }
+}
+
 impl Course {
     /// The exchangers of other operators that are left to ask.
     pub(super) fn elsewhere(&self) -> Option<Arc<[Stop]>> {
@@ -52,12 +63,14 @@ impl Scheduler {
         }
         let (refusals, rest): (Vec<_>, Vec<_>) =
             found.into_iter().partition(|found| is_refusal(&found.inquired));
-        let held = |found| Held { found, elsewhere: elsewhere.cloned() };
+        let held = |found| Held::of(found, elsewhere);
         if let Some(said) = self.lanes[lane].paused.clone() {
             let refusals = refusals.into_iter().map(held).collect();
             self.take_back(lane, home, refusals, &Obstacle::Refused(said));
         } else if lane == home {
-            self.lanes[lane].unvouched.extend(refusals.into_iter().map(held));
+            let unvouched = &mut self.lanes[lane].unvouched;
+            unvouched.reserve_exact(refusals.len());
+            unvouched.extend(refusals.into_iter().map(held));
         } else {
             // Who was sent on from another lane is not this one's to count.
             self.hand_out(home, refusals);

@@ -115,26 +115,24 @@ fn spill(error: std::io::Error) -> Error {
 mod tests {
     use super::*;
     use crate::list::{ReadOptions, Source};
+    use std::io::Write;
+
     use crate::policy::lists::Lists;
 
     #[test]
     fn a_list_that_is_read_to_its_end_first_has_the_same_repeats() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list.txt");
-        let text: String = (0..2_000).map(|n| format!("user{}@acme.example\n", n * 7 % 601)).collect();
-        std::fs::write(&path, text).unwrap();
-        let list = crate::list::open(&Source::Path(path), &ReadOptions::default()).unwrap();
+        let cell = |n: u64| format!("user{}@acme.example", n * 7 % 601);
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        (0..2_000).for_each(|n| writeln!(file, "{}", cell(n)).unwrap());
+        let source = Source::Path(file.path().to_owned());
+        let list = crate::list::open(&source, &ReadOptions::default()).unwrap();
         let how = Look::from(Lists::built_in());
         let firsts = |known: Known| {
             let mut repeats = Repeats { known, ..Repeats::of(&list, how) };
             let mut intake = Intake::new(how);
-            let keys: Vec<(u64, Option<Key>)> = (0..2_000)
-                .map(|n| {
-                    let cell = format!("user{}@acme.example", n * 7 % 601);
-                    (n + 1, key(&repeats.keys, &mut intake, &cell))
-                })
-                .collect();
-            repeats.first_of(keys.into_iter()).unwrap()
+            let rows: Vec<(u64, Option<Key>)> =
+                (0..2_000).map(|n| (n + 1, key(&repeats.keys, &mut intake, &cell(n)))).collect();
+            repeats.first_of(rows.into_iter()).unwrap()
         };
         let remembered = firsts(Known::SoFar(Firsts::default()));
         assert_eq!(remembered.iter().flatten().count(), 2_000 - 601);

@@ -123,10 +123,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, flight in 1u32..60, taken in 1u32..60) {
+        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, flight in 1u32..60, mut taken in 1u32..60) {
             let clock = RunClock::default();
             let mut pacer = Pacer::new(per_minute, flight, &clock);
-            (0..taken).for_each(|_| drop(pacer.take(1)));
+            while taken > 0 && pacer.take(1).is_ok() {
+                taken -= 1;
+            }
             clock.set(pacer.refills_in());
             prop_assert_eq!(pacer.take(pacer.burst()), Ok(()));
         }

@@ -113,10 +113,10 @@ fn spill(error: std::io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::list::{ReadOptions, Source};
     use std::io::Write;
 
+    use super::*;
+    use crate::list::{ReadOptions, Source};
     use crate::policy::lists::Lists;
 
     #[test]

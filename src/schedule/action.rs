@@ -30,7 +30,7 @@ pub enum Action {
     Settled(Vec<Found>),
     /// What was learnt about a domain: for its other parts, and for later runs.
     Learnt(Domain, Known),
-    /// An operator that had no room ([`Scheduler::has_room`]) wants more work.
+    /// An operator that had no room ([`super::Scheduler::has_room`]) wants more work.
     Room(Arc<str>),
     /// Something was decided about an operator.
     Decided(Decision),

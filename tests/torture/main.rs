@@ -27,8 +27,7 @@ use support::{end_of, send, within};
 
 /// The next moment to strike: at random, and short beside the run, so that it takes many.
 fn moment(random: &mut fastrand::Rng) -> Duration {
-    let most = if lab::is_full() { 1_500 } else { 900 };
-    Duration::from_millis(random.u64(20..most))
+    Duration::from_millis(random.u64(20..900))
 }
 
 /// Nothing is told otherwise than in an undisturbed run; what is open is open.

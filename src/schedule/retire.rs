@@ -39,8 +39,8 @@ impl Scheduler {
             return;
         }
         let operator = &mut self.operators[id];
-        // Most hosts that stand in the domain that they serve have no other one. Once their rates have nothing left to
-        // count, nothing is lost even where they do.
+        // Most hosts that stand in the domain that they serve have no other one, so nobody will miss what is known of them.
+        // Where they do, their rates at least have nothing left to count by then.
         let quiet = if operator.serves_others { QUIET } else { self.lanes[lane].refills_in() };
         let retires_at = self.now.elapsed + quiet;
         operator.retires_at = retires_at;

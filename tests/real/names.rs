@@ -17,8 +17,11 @@ use crate::servers::Server;
 /// The resolver that `/etc/resolv.conf` names.
 const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
-/// The longest that unbound takes to give up on a domain whose name servers are silent.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// How often a question is put, and how long each waits: together the longest that unbound takes to give up on a
+/// domain whose name servers are silent. Once is not enough even where all is well: unbound never sends an answer that
+/// it was looking for longer than its `discard-timeout` (1.9 s), it has it ready when it is asked again.
+const TRIES: u32 = 8;
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long the slow name server thinks.
 const DELAY: Duration = Duration::from_millis(200);
@@ -169,9 +172,13 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
     question.extend([0, 0, 15, 0, 1]);
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_read_timeout(Some(PATIENCE))?;
-    socket.send_to(&question, RESOLVER)?;
     let mut head = [0; 512];
-    socket.recv(&mut head)?;
+    // The question stays the same, so a late answer to an earlier try is as good.
+    let mut exchange = || {
+        socket.send_to(&question, RESOLVER)?;
+        socket.recv(&mut head)
+    };
+    (0..TRIES).find_map(|_| exchange().ok()).ok_or(io::ErrorKind::TimedOut)?;
     if head[2] & TRUNCATED != 0 {
         let mut stream = TcpStream::connect(RESOLVER)?;
         stream.set_read_timeout(Some(PATIENCE))?;

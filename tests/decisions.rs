@@ -317,7 +317,9 @@ proptest! {
 
     #[test]
     fn deliverable_needs_an_acceptance_and_a_refused_control(inquiry in any_inquiry()) {
-        let accepted = inquiry.attempts.iter().any(|attempt| attempt.said.meaning.cause == Cause::Accepted);
+        let accepted = inquiry.attempts.iter().any(|Attempt { said, .. }| {
+            said.stage == Stage::Rcpt && said.reply.is_positive() && said.meaning.cause == Cause::Accepted
+        });
         let refused = matches!(inquiry.catch_all, CatchAll::No(_));
         let judgement = judge(&evidence(inquiry));
         prop_assert!(judgement.reason.verdict() != Verdict::Deliverable || (accepted && refused));

@@ -210,15 +210,21 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         }
         cause => (cause.into(), (&meaning.rule).into(), meaning.confidence),
     };
-    // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn.
-    let condemns = reason.verdict() == Verdict::Undeliverable;
-    let may_condemn = reply.is_permanent() && !attempt.said.stage.is_before_rcpt();
-    let (reason, confidence) = match (condemns, may_condemn) {
-        (true, false) => (Cause::Ambiguous.into(), Confidence::Inferred),
-        (true, true) if inquiry.anomaly => (Finding::OperatorAnomaly.into(), Confidence::Inferred),
+    // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn, and only
+    // one that accepts can clear.
+    let is_about_rcpt = !attempt.said.stage.is_before_rcpt();
+    let may_condemn = is_about_rcpt && reply.is_permanent();
+    let may_clear = is_about_rcpt && reply.is_positive() && meaning.cause == Cause::Accepted;
+    let (reason, confidence) = match reason.verdict() {
+        Verdict::Undeliverable if may_condemn && inquiry.anomaly => {
+            (Finding::OperatorAnomaly.into(), Confidence::Inferred)
+        }
+        Verdict::Undeliverable if may_condemn => (reason, confidence),
+        Verdict::Deliverable if may_clear => (reason, confidence),
+        Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
+        Verdict::Risky => (reason, confidence),
         // An unknown is never confirmed: sure is only that the answer is missing.
-        _ if reason.verdict() == Verdict::Unknown => (reason, Confidence::Inferred),
-        _ => (reason, confidence),
+        Verdict::Unknown => (reason, Confidence::Inferred),
     };
     Ruling { reason, rule, confidence, grounds: Some(attempt.into()), wait: meaning.retry_in }
 }

@@ -184,7 +184,9 @@ mod tests {
         let run = state.begin("", "", false, UNIX_EPOCH).unwrap().id;
         let names = ["a.example", "b.example", "c.example", "d.example"];
         let mut arrivals = state.arrivals(run).unwrap();
-        names.map(|name| arrivals.arrive(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap());
+        for name in names {
+            arrivals.arrive(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap();
+        }
         arrivals.close(Fresh::nothing()).unwrap();
         let mut domains = names.map(Key::of);
         domains.sort_unstable_by_key(|key| key.0);

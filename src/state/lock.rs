@@ -17,20 +17,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a state file; waits for it if that is wanted.
-    pub fn take(state: &Path, wait: bool, now: SystemTime) -> Result<Lock, StateError> {
+    /// Takes the lock of a state file.
+    pub fn take(state: &Path, now: SystemTime) -> Result<Lock, StateError> {
         let unusable = |source| StateError::Unusable { file: state.to_owned(), source };
         let mut file = open(&beside(state)).map_err(unusable)?;
-        if wait {
-            file.lock().map_err(unusable)?;
-        } else {
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StateError::Held { file: state.to_owned(), holder: holder(&mut file) });
-                }
-                Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StateError::Held { file: state.to_owned(), holder: holder(&mut file) });
             }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let words = format!("{}, started {}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
         // Whoever can't read who holds it still can't have it.
@@ -75,12 +71,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
-        let held = Lock::take(&state, false, now).unwrap();
-        let Err(StateError::Held { holder, .. }) = Lock::take(&state, false, now) else {
-            panic!("held twice")
-        };
+        let held = Lock::take(&state, now).unwrap();
+        let Err(StateError::Held { holder, .. }) = Lock::take(&state, now) else { panic!("held twice") };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
-        assert!(Lock::take(&state, false, now).is_ok());
+        assert!(Lock::take(&state, now).is_ok());
     }
 }

@@ -120,13 +120,13 @@ impl State {
     }
 
     /// Opens a state file for a run, or makes it.
-    pub fn open(file: &Path, universe: &Universe, wait: bool, now: SystemTime) -> Result<State, StateError> {
+    pub fn open(file: &Path, universe: &Universe, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             make_folder(folder).map_err(unusable)?;
         }
         refuse_foreign(file)?;
-        let lock = Lock::take(file, wait, now)?;
+        let lock = Lock::take(file, now)?;
         create(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
@@ -146,7 +146,7 @@ impl State {
     /// Opens a state file that must exist, for its owner. Whatever it is about.
     pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
         State::read_only(file)?;
-        let lock = Lock::take(file, false, now)?;
+        let lock = Lock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db).map_err(|error| StateError::from(error).at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))

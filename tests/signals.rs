@@ -13,7 +13,7 @@ use std::process::{Child, ChildStderr, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
-use support::{Folder, SENDER, send, within};
+use support::{Folder, SENDER, mode, send, within};
 
 /// As soon as a run that is told to stop must be over, on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
@@ -30,7 +30,7 @@ fn long_list() -> String {
 fn code_of(child: &mut Child) -> Option<i32> {
     let ended = within(SOON, child);
     child.kill().unwrap();
-    ended.expect("it does not end").code()
+    ended.unwrap_or_else(|| panic!("it does not end")).code()
 }
 
 /// A child's errors, after the line that has these words.
@@ -97,6 +97,42 @@ fn the_second_signal_ends_a_run_that_can_not_move() {
     assert!(child.try_wait().unwrap().is_none(), "one signal is one wish");
     send("-INT", &child);
     assert_eq!(code_of(&mut child), Some(130));
+}
+
+/// The names in a folder.
+fn names(lab: &Folder, folder: &str) -> Vec<String> {
+    let entries = std::fs::read_dir(lab.path(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn what_a_killed_run_leaves_beside_the_places_is_gone_after_the_next() {
+    let lab = Folder::with(long_list().as_bytes(), "");
+    let mut child = at_work(&lab, &["--dns-only", "--dns", "127.0.0.1:9", "--no-state"]);
+    send("-KILL", &child);
+    assert_eq!(code_of(&mut child), None);
+    let left = names(&lab, "out");
+    assert!(left.contains(&".list.results.csv.part".to_owned()), "{left:?}");
+    let parts = left.iter().filter(|name| name.starts_with('.'));
+    assert!(parts.map(|name| mode(&lab.path("out").join(name))).all(|mode| mode == 0o600));
+    // Also of a run of another kind.
+    lab.write("out/.list.retry.csv.part", "jane@shop.example");
+    lab.write("list.csv", "email\njane@shop.example\n");
+    lab.run(&["verify", "list.csv", "-o", "out", "--offline", "-q"]).exits(0);
+    let names = names(&lab, "out");
+    assert!(names.iter().all(|name| !name.starts_with('.')), "{names:?}");
+}
+
+#[test]
+fn of_two_runs_that_write_the_same_files_the_second_is_told() {
+    let lab = Folder::with(long_list().as_bytes(), "");
+    let mut first = at_work(&lab, &["--offline"]);
+    let busy = ["another process is writing it", "wait until it is done, or choose another place with `-o`"];
+    lab.run(&["verify", "list.csv", "-o", "out", "--offline"]).fails(74, &busy);
+    lab.run(&["verify", "list.csv", "-o", "out/list.results.csv", "--offline"]).fails(74, &busy);
+    assert!(first.try_wait().unwrap().is_none(), "the first goes on");
+    send("-TERM", &first);
+    assert_eq!(code_of(&mut first), Some(143));
 }
 
 /// A lab whose state somebody else holds, and a run that waits for it.

@@ -3,12 +3,13 @@
 //! Decides: who holds it, by a lock of the operating system on a file beside it, which dies with its process: a stale
 //! lock can't be. The file names the holder for people. Must not: trust what stands in it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StateError;
+use crate::private;
 
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl Lock {
     /// Takes the lock of a state file.
     pub fn take(state: &Path, now: SystemTime) -> Result<Lock, StateError> {
         let unusable = |source| StateError::Unusable { file: state.to_owned(), source };
-        let mut file = open(&beside(state)).map_err(unusable)?;
+        let mut file = private::open(&beside(state)).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -42,14 +43,6 @@ fn beside(state: &Path) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
     name.push(".lock");
     name.into()
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn holder(file: &mut File) -> String {

@@ -110,6 +110,12 @@ pub enum Error {
         /// The system's words.
         source: std::io::Error,
     },
+    /// A signal ended it before there was anything to tell.
+    #[error("stopped before there was anything to tell: no file was written or replaced")]
+    Stopped {
+        /// Which signal.
+        exit: Exit,
+    },
     /// The operating system refused something that listproof needs to work at all.
     #[error("cannot {what}: {source}")]
     System {
@@ -142,6 +148,7 @@ impl Error {
             Error::Resolver(_) => {
                 Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned())
             }
+            Error::Stopped { .. } => Some("run the same command again".to_owned()),
             Error::System { .. } => None,
         }
     }
@@ -162,6 +169,7 @@ impl Error {
                 Class::Unwritable => Exit::Unwritable,
             },
             Error::Resolver(_) => Exit::NetworkDown,
+            Error::Stopped { exit } => *exit,
             Error::System { .. } => Exit::Internal,
         }
     }

@@ -6,15 +6,15 @@
 //! the run, where it can.
 
 use std::fmt::Write as _;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, ErrorKind, Read, Write as _};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tempfile::NamedTempFile;
-
 use super::Summary;
 use crate::error::{Error, Exit};
+use crate::private;
 use crate::reason::Verdict;
 
 /// How a file of ours begins.
@@ -76,9 +76,8 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector takes whatever ends in `.prom`.
-    let mut file = NamedTempFile::with_prefix_in(".listproof-", folder(path))?;
-    #[cfg(unix)]
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    let mut file = private::part(path)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }

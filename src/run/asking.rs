@@ -4,6 +4,7 @@
 
 use super::ahead;
 use super::found::{Facts, Found, Whole};
+use super::holder;
 use super::intake::{Intake, Look};
 use super::probing::{self, Job, Outcome};
 use super::progress::Progress;
@@ -41,11 +42,12 @@ impl Asking {
         place: &Place,
         list: &List,
         listing: &Listing,
+        stop: &Stop,
     ) -> Result<Asking, Error> {
         let policy = settings.policy()?;
         let job = Job::of(settings, place, policy, false)?;
+        let mut state = holder::open_state(settings, place, job.network.clock, stop)?;
         let now = job.network.clock.now().wall;
-        let mut state = settings.open_state(place, now)?;
         let identity = identity(list, listing.look(policy), job.dns_only)?;
         let anew = settings.keeping.fresh;
         let fresh = |at| {
@@ -79,6 +81,8 @@ impl Asking {
                 Ok(())
             };
             ahead::each(list, ahead::intakes(how), look, |addresses| {
+                // Nobody was asked yet, so there is nothing to tell.
+                stop.go_on()?;
                 Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
             })?;
             arrivals.close(self.fresh)?;

@@ -1,5 +1,6 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
+use super::holder;
 use super::intake::{Intake, Seen};
 use super::probing::{self, Job};
 use super::progress::Progress;
@@ -61,15 +62,16 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let mut intake = Intake::new(policy.lists);
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
     let job = Job::of(settings, place, policy, trace)?;
-    let now = job.network.clock.now().wall;
+    let stop = Stop::on_signals()?;
     // While a run holds the state it is read, and not written.
-    let (mut state, held) = match settings.open_state(place, now) {
+    let (mut state, held) = match holder::open_state(settings, place, job.network.clock, &stop) {
         Err(Error::State(StateError::Held { file, .. })) => {
             // One that is being made has nothing to tell yet.
             (State::temporary()?, State::read_only(&file).ok())
         }
         state => (state?, None),
     };
+    let now = job.network.clock.now().wall;
     let run = state.begin("check", "check", true, now)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
@@ -84,7 +86,6 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         }
     }
     arrivals.close(fresh)?;
-    let stop = Stop::on_signals()?;
     let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
     let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };

@@ -77,12 +77,12 @@ impl Settings {
         Ok(self.state_file(&place.universe()?)?.map(files).into_iter().flatten().collect())
     }
 
-    /// Opens the state for a run at this place.
+    /// Opens the state for a run at this place. Fails where another run holds it.
     pub fn open_state(&self, place: &Place, now: SystemTime) -> Result<State, Error> {
         let universe = place.universe()?;
         Ok(match self.state_file(&universe)? {
             None => State::temporary()?,
-            Some(file) => State::open(&file, &universe, self.keeping.wait_lock, now)?,
+            Some(file) => State::open(&file, &universe, now)?,
         })
     }
 }

@@ -75,6 +75,17 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
 }
 
 #[test]
+fn what_is_not_believed_any_more_is_asked_again() {
+    let mut first = inquiry(listed(&["ann"]), Known::default(), at(MINUTE));
+    answer(&mut first, at(MINUTE), honest);
+    let (known, _) = first.settle(None);
+    let mut second = inquiry(listed(&["bob", "cleo"]), known, at(2 * MINUTE));
+    second.disbelieve(&host());
+    assert_eq!(answer(&mut second, at(2 * MINUTE), |_| ACCEPTED), [Who::Listed(0), Who::MadeUp]);
+    assert!(matches!(second.settle(None).1[0].inquired.catch_all, CatchAll::Yes(_)));
+}
+
+#[test]
 fn a_domain_known_to_accept_any_name_is_not_asked_again() {
     let mut first = inquiry(listed(&["ann", "bob"]), Known::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);
@@ -124,6 +135,25 @@ fn who_was_put_off_too_often_is_asked_once_more_in_another_run() {
     let mut inquiry =
         inquiry(vec![Listed { earlier, ..listed(&["ann"]).remove(0) }], Known::default(), at(MINUTE));
     assert!(answer(&mut inquiry, at(MINUTE), honest).contains(&Who::Listed(0)));
+}
+
+#[test]
+fn a_clock_that_was_ahead_makes_no_wait_longer() {
+    let ahead = at(30 * MINUTE);
+    let mut first = inquiry(listed(&["ann"]), Known::default(), ahead);
+    answer(&mut first, ahead, |_| PUT_OFF);
+    let (known, settled) = first.settle(Some(Unprobed::Deadline));
+    let earlier = settled[0].inquired.attempts.clone();
+
+    let now = Moment { elapsed: Duration::ZERO, wall: at(MINUTE).wall };
+    let mut second = inquiry(vec![Listed { earlier, ..listed(&["ann"]).remove(0) }], known, now);
+    assert_eq!(second.next(now), Next::Wait(5 * MINUTE));
+    let later = Moment { elapsed: 5 * MINUTE, wall: now.wall + 5 * MINUTE };
+    assert_eq!(
+        answer(&mut second, later, honest),
+        [Who::Listed(0), Who::MadeUp],
+        "it did not wait longer either"
+    );
 }
 
 #[test]

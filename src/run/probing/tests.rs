@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use super::*;
 use crate::address::Address;
-use crate::run::found::{Facts, Found};
+use crate::run::found::{Facts, Found, Scope};
 use crate::run::intake::Intake;
 use crate::run::told;
 use crate::smtp::egress::Path;
 use crate::smtp::wire::{Dial, Dialing};
-use crate::state::recall::Recall;
+use crate::state::runs::Command;
 use crate::world::World;
 
 /// Two domains, each with an exchanger of its own.
@@ -63,7 +64,7 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
     let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
-    let run = state.begin("", "", false, now).unwrap();
+    let run = state.begin(&Command::default(), false, now, SystemTime::UNIX_EPOCH).unwrap();
     let addresses = ["jane@sound.example", "jane@broken.example", "joe@broken.example"];
     let mut arrivals = state.arrivals(run.id).unwrap();
     for address in addresses {
@@ -74,8 +75,8 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
     let outcome =
         ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
 
-    let recall = Recall::of(state.reader().unwrap(), policy);
-    let facts = Facts { recall, policy, run: run.id, fresh: Fresh::nothing(), news: None };
+    let scope = Scope { policy, run: run.id, fresh: Fresh::nothing(), news: None };
+    let facts = Facts::of(&state, scope).unwrap();
     let mut found = Found::of(facts, outcome.whole, now);
     let mut intake = Intake::new(policy.lists);
     let reasons = addresses.map(|address| {
@@ -111,7 +112,7 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
-    let run = state.begin("", "", false, begun.wall).unwrap();
+    let run = state.begin(&Command::default(), false, begun.wall, SystemTime::UNIX_EPOCH).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);

@@ -100,6 +100,12 @@ pub enum Error {
     /// No name servers.
     #[error(transparent)]
     Resolver(#[from] SetupFault),
+    /// A signal ended it before there was anything to tell.
+    #[error("stopped before there was anything to tell: no file was written or replaced")]
+    Stopped {
+        /// Which signal.
+        exit: Exit,
+    },
     /// The operating system refused something that listproof needs to work at all.
     #[error("cannot {what}: {source}")]
     System {
@@ -131,6 +137,7 @@ impl Error {
             Error::Resolver(_) => {
                 Some("name a resolver with `--dns ADDR`, or repair `/etc/resolv.conf`".to_owned())
             }
+            Error::Stopped { .. } => Some("run the same command again".to_owned()),
             Error::System { .. } => None,
         }
     }
@@ -150,6 +157,7 @@ impl Error {
                 Class::Unwritable => Exit::Unwritable,
             },
             Error::Resolver(_) => Exit::NetworkDown,
+            Error::Stopped { exit } => *exit,
             Error::System { .. } => Exit::Internal,
         }
     }

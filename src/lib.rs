@@ -44,11 +44,12 @@
 //! | the summary, a gate, a metric | [`report`] |
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
+//! | how a file stays private, and whole | [`private`] |
 //! | how a scripted server behaves | [`world`] |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
 //! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`world`] over
-//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`].
+//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
 
@@ -58,6 +59,7 @@ pub mod error;
 pub mod explain;
 pub mod list;
 pub mod policy;
+pub mod private;
 pub mod probe;
 pub mod reason;
 pub mod report;

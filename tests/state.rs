@@ -384,12 +384,17 @@ fn mailboxes_that_vanish_all_at_once_are_held_back() {
     assert_eq!((&reasons["accepted"], &reasons["operator_anomaly"]), (&20.into(), &10.into()), "{reasons}");
 }
 
+/// A list of so many at one domain.
+fn users(most: u32) -> String {
+    let users: Vec<String> = (1..=most).map(|n| format!("user{n}@acme.example\n")).collect();
+    users.concat()
+}
+
 /// A host at which nobody has a mailbox, and a list of 30 there.
 fn lab_of_strangers() -> Folder {
     let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\n\
                  [[host]]\nname = \"mx.acme.example\"\n";
-    let list: Vec<String> = (1..=30).map(|n| format!("user{n}@acme.example\n")).collect();
-    Folder::with(list.concat().as_bytes(), world)
+    Folder::with(users(30).as_bytes(), world)
 }
 
 #[test]
@@ -433,7 +438,7 @@ fn a_run_that_was_not_told_condemns_nobody_in_another() {
     let killed = "UPDATE run SET ended = NULL, told = 0;
         UPDATE settled SET reason = 'mailbox_unknown', expires = checked + 86400000";
     rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(killed).unwrap();
-    lab.write("list.csv", (1..=25).map(|n| format!("user{n}@acme.example\n")).collect::<String>());
+    lab.write("list.csv", users(25));
     verify_served(&lab, &served, &[], 0);
     assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 25);
 }
@@ -469,11 +474,10 @@ fn a_finished_run_is_looked_at_again_when_another_has_changed_what_was_known() {
 fn stopped_at_once() -> (Folder, Served) {
     let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{1..40}\"]\n\
                  [[host]]\nname = \"mx.acme.example\"\n";
-    let list = |most| -> String { (1..=most).map(|n| format!("user{n}@acme.example\n")).collect() };
-    let lab = Folder::with(list(20).as_bytes(), world);
+    let lab = Folder::with(users(20).as_bytes(), world);
     let served = lab.serve("world.toml");
     verify_served(&lab, &served, &[], 0);
-    lab.write("list.csv", list(40));
+    lab.write("list.csv", users(40));
     verify_served(&lab, &served, &["--max-duration", "0s"], 10);
     assert_eq!(lab.summary("out")["still_to_ask"], 20);
     (lab, served)

@@ -223,6 +223,9 @@ impl ListError {
             ListError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room, or choose another place with `-o`".into()
             }
+            ListError::Write { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
+                "wait until it is done, or choose another place with `-o`".into()
+            }
             ListError::Write { .. } => "choose another place with `-o`".into(),
             ListError::Foreign { .. } => "move it away, or choose another place with `-o`".into(),
             ListError::Link { .. } => "remove the link, or choose another place with `-o`".into(),

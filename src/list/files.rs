@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use super::dialect;
 use super::error::ListError;
 use super::form::Form;
+use crate::private;
 
 pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
@@ -33,9 +34,8 @@ impl Write for &mut Output {
 }
 
 impl Output {
-    pub(super) fn create(folder: &Path, path: PathBuf) -> Result<Output, ListError> {
-        let file = NamedTempFile::with_prefix_in(".listproof-", folder);
-        let file = file.map_err(|error| ListError::write(&path, error))?;
+    pub(super) fn create(path: PathBuf) -> Result<Output, ListError> {
+        let file = private::part(&path).map_err(|error| ListError::write(&path, error))?;
         Ok(Output { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
@@ -77,15 +77,6 @@ pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
 /// True for a folder with the results of an earlier run: then all files of that name in it are ours.
 pub(super) fn has_results(folder: &Path, stem: &str) -> bool {
     ["csv", "ndjson"].iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
-}
-
-/// Makes a folder that only its owner can look into, and those above it that are missing.
-pub(super) fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Refuses a place where a link, a folder, the list itself or somebody else's file is.
@@ -136,7 +127,8 @@ pub(super) fn is_results(path: &Path) -> bool {
     })
 }
 
-/// Takes away what an earlier run left and this one does not write; the summary first, because it says "done".
+/// Takes away what an earlier run left and this one does not write, also beside its place; the summary first, because it
+/// says "done".
 pub(super) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
     let names: Vec<String> = names(stem).collect();
     for path in names.iter().rev().map(|name| folder.join(name)) {
@@ -147,7 +139,7 @@ pub(super) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Resu
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
-            _ => {}
+            _ => private::heal(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
     Ok(())

@@ -9,6 +9,7 @@ use super::compose::{Composed, RowLine};
 use super::error::ListError;
 use super::files::{self, Output};
 use super::form::Form;
+use crate::private;
 use crate::reason::Verdict;
 
 /// The files beside the results.
@@ -34,14 +35,14 @@ impl Splits {
         ending: &str,
         unprobed: bool,
     ) -> Result<(Output, Splits), ListError> {
-        files::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
+        private::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = form.stem();
         let ours = files::has_results(folder, &stem);
         for name in files::names(&stem) {
             files::may_replace(&folder.join(name), form, || ours)?;
         }
         let output =
-            |what: &str, ending: &str| Output::create(folder, folder.join(format!("{stem}.{what}.{ending}")));
+            |what: &str, ending: &str| Output::create(folder.join(format!("{stem}.{what}.{ending}")));
         let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
         let splits = Splits {
             deliverable,

@@ -139,9 +139,7 @@ impl Outputs {
             }
             Target::File(path) => {
                 files::may_replace(path, form, || files::is_results(path))?;
-                let folder = path.parent().filter(|folder| *folder != Path::new(""));
-                let output = Output::create(folder.unwrap_or(Path::new(".")), path.clone())?;
-                (Results::File(output), None)
+                (Results::File(Output::create(path.clone())?), None)
             }
             Target::Folder(folder) => {
                 let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
@@ -353,10 +351,10 @@ impl Finished {
     }
 
     fn add(&self, what: &str, bytes: &[u8]) -> Result<(), ListError> {
-        let (Some((folder, _)), Some(path)) = (&self.folder, self.path(what)) else {
+        let Some(path) = self.path(what) else {
             return Ok(());
         };
-        let mut output = Output::create(folder, path)?;
+        let mut output = Output::create(path)?;
         output.write(bytes)?;
         output.place()
     }

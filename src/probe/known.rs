@@ -103,14 +103,14 @@ impl AtExchanger {
                 AtExchanger { positive: self.positive.clone(), ..AtExchanger::new(self.exchanger.clone()) };
         }
         self.made_up = Some(made_up);
+        let before = self.put_off.take();
         match control::shown(&attempt.said) {
             Shown::AcceptsAny => self.catch_all = CatchAll::Yes(Arc::new(attempt)),
             Shown::Refuses => self.catch_all = CatchAll::No(Proof::Control),
             Shown::RefusesUnclearly => self.refused_unclearly = true,
             Shown::Unclear => {}
             Shown::Nothing => {
-                let before =
-                    self.put_off.unwrap_or(PutOff { times: 0, since: attempt.at, until: attempt.at });
+                let before = before.unwrap_or(PutOff { times: 0, since: attempt.at, until: attempt.at });
                 let until = attempt.at + attempt.said.meaning.retry_in.unwrap_or(usual_wait);
                 let waits = !attempt.said.reply.is_permanent() && until <= latest;
                 self.put_off = waits.then_some(PutOff { times: before.times + 1, until, ..before });
@@ -169,6 +169,25 @@ impl Known {
     /// Somebody was put off and has not come back yet.
     pub fn is_waiting(&self) -> bool {
         self.exchangers.iter().any(|at| at.put_off.is_some())
+    }
+
+    /// The same for who asks from this egress: a control that was put off at another has no wait to end there.
+    #[must_use]
+    pub fn seen_from(&self, egress: Option<usize>) -> Known {
+        let mut known = Known { egress, ..self.clone() };
+        if egress != self.egress {
+            for at in &mut known.exchangers {
+                if at.put_off.take().is_some() {
+                    at.made_up = None;
+                }
+            }
+        }
+        known
+    }
+
+    /// The control that was put off and has not come back yet.
+    pub fn waiting(&self) -> Option<&Address> {
+        self.exchangers.iter().find(|at| at.put_off.is_some())?.made_up.as_ref()
     }
 
     /// Takes out what is known about one exchanger.

@@ -5,15 +5,16 @@
 //! its exit code and time too, since that is what an alarm is made of.
 
 use std::fmt::Write as _;
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
-
-use tempfile::NamedTempFile;
 
 use super::Summary;
 use crate::error::{Error, Exit};
 use crate::list::ListError;
+use crate::private;
 use crate::reason::Verdict;
 
 /// Replaces the file at `path`, all at once. `summary` is there when the run came so far.
@@ -24,11 +25,9 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 }
 
 fn place(path: &Path, text: &str) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // The collector takes whatever ends in `.prom`.
-    let mut file = NamedTempFile::with_prefix_in(".listproof-", folder)?;
-    #[cfg(unix)]
-    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
+    let mut file = private::part(path)?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }

@@ -62,6 +62,9 @@ pub enum DnsFault {
     /// The mail hosts have private addresses: split-horizon DNS, or a mistake; not for us to judge.
     #[error("the mail hosts have private addresses")]
     PrivateAddress,
+    /// The look-up failed inside, which is a fault of ours.
+    #[error("the look-up failed inside")]
+    Internal,
     /// Anything else, in the resolver's own words.
     #[error("{0}")]
     Other(String),
@@ -76,6 +79,7 @@ impl DnsFault {
             DnsFault::Timeout => "timeout",
             DnsFault::Rewritten => "rewritten",
             DnsFault::PrivateAddress => "private_address",
+            DnsFault::Internal => "internal",
             DnsFault::Other(_) => "other",
         }
     }

@@ -2,10 +2,9 @@
 //!
 //! Decides: whether an earlier run goes on, whether anybody needs to be asked at all, and when the run is over.
 
-use std::time::SystemTime;
-
 use super::ahead;
 use super::found::{Facts, Found, Scope, Whole};
+use super::holder;
 use super::intake::{Intake, Look};
 use super::probing::{self, Job, Outcome};
 use super::progress::Progress;
@@ -42,11 +41,12 @@ impl Asking {
         place: &Place,
         list: &List,
         listing: &Listing,
+        stop: &Stop,
     ) -> Result<Asking, Error> {
         let policy = settings.policy()?;
         let job = Job::of(settings, place, policy, false)?;
+        let mut state = holder::open_state(settings, place, job.network.clock, stop)?;
         let now = job.network.clock.now().wall;
-        let mut state = settings.open_state(place, now)?;
         let command = Command {
             identity: identity(list, listing.look(policy), job.dns_only)?,
             input: list.form().name.clone(),
@@ -61,10 +61,7 @@ impl Asking {
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         let (run, all_known) = match known {
             Some(run) => (run, true),
-            None => {
-                let oldest = now.checked_sub(policy.lifetimes().run).unwrap_or(SystemTime::UNIX_EPOCH);
-                (state.begin(&command, anew, now, oldest)?, false)
-            }
+            None => (state.begin(&command, anew, now, policy.lifetimes().run)?, false),
         };
         // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
         let tells_news = state.is_kept() && (listing.changed_only || !all_known);
@@ -87,6 +84,8 @@ impl Asking {
                 Ok(())
             };
             ahead::each(list, ahead::intakes(how), look, |addresses| {
+                // Nobody was asked yet, so there is nothing to tell.
+                stop.go_on()?;
                 Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
             })?;
             arrivals.close(self.fresh)?;

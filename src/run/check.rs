@@ -1,7 +1,6 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
-use std::time::SystemTime;
-
+use super::holder;
 use super::intake::{Intake, Seen};
 use super::probing::{self, Job};
 use super::progress::Progress;
@@ -64,12 +63,12 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let mut intake = Intake::new(policy.lists);
     let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
     let job = Job::of(settings, place, policy, trace)?;
-    let now = job.network.clock.now().wall;
+    let stop = Stop::on_signals()?;
     // While a run holds the state it is read, and not written.
-    let (mut state, held) = match settings.open_state(place, now) {
+    let (mut state, held) = match holder::open_state(settings, place, job.network.clock, &stop) {
         Err(Error::State(StateError::Held { file, .. })) => {
             // One that is being made has nothing to tell yet.
-            let held = State::read_only(&file, now).ok();
+            let held = State::read_only(&file, job.network.clock.now().wall).ok();
             if let Some(held) = &held {
                 held.must_be_about(&file, &place.universe()?)?;
             }
@@ -77,9 +76,9 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         }
         state => (state?, None),
     };
+    let now = job.network.clock.now().wall;
     let command = Command { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
-    let oldest = now.checked_sub(policy.lifetimes().run).unwrap_or(SystemTime::UNIX_EPOCH);
-    let run = state.begin(&command, true, now, oldest)?;
+    let run = state.begin(&command, true, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
     let fresh = if is_anew { Fresh::nothing() } else { Fresh::of(run.at, settings.keeping.max_age) };
@@ -93,7 +92,6 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         }
     }
     arrivals.close(fresh)?;
-    let stop = Stop::on_signals()?;
     let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
     let whole = outcome.whole;

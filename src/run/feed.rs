@@ -3,7 +3,7 @@
 //! Decides: what is told of earlier questions with an order. Whose turn it is among those that wait for room is decided by
 //! [`Waiting`]; they cost a few bytes each. Must not: keep addresses beyond the orders that are open.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -58,7 +58,7 @@ impl Feed {
     }
 
     /// The next domain of the roster.
-    pub fn next(&mut self, state: &State) -> Result<Option<(Key, Domain)>, StateError> {
+    pub fn next(&mut self, state: &mut State) -> Result<Option<(Key, Domain)>, StateError> {
         let next = state.next_domain(self.run.id, self.last)?;
         match &next {
             Some((key, _)) => self.last = Some(*key),
@@ -90,14 +90,15 @@ impl Feed {
         self.is_exhausted && self.waiting.is_empty()
     }
 
-    /// The next order for a lane, if one waits.
-    pub fn order(
+    /// The next orders for a lane, all of one domain; none if none waits. They are more than one only where addresses were put
+    /// off at several ways out: each comes back from where it was asked, or it would not be known again.
+    pub fn orders(
         &mut self,
         lane: &Arc<str>,
         state: &State,
         policy: &Policy,
         now: SystemTime,
-    ) -> Result<Option<Order>, StateError> {
+    ) -> Result<Vec<Order>, StateError> {
         let mut recall = state.recall(*policy);
         while let Some((key, part)) = self.waiting.next(lane) {
             let (Some(domain), Some(LookedUp { route, .. })) = (recall.domain(key)?, recall.route(key)?)
@@ -116,21 +117,41 @@ impl Feed {
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
-            let mut listed = Vec::with_capacity(addresses.len());
+            if let Some(control) = known.waiting().filter(|_| known.egress.is_none()) {
+                known.egress = self.asked_from(key, control, &recall)?;
+            }
+            let mut shares: BTreeMap<Option<usize>, Vec<Listed>> = BTreeMap::new();
             let lately = now - policy.thresholds().anomaly.recently();
             for (target, address) in addresses {
-                listed.push(self.listed(key, target, address, lately, &mut recall)?);
+                let listed = self.listed(key, target, address, lately, &mut recall)?;
+                let egress =
+                    if listed.is_waiting() { self.asked_from(key, &listed.address, &recall)? } else { None };
+                shares.entry(egress).or_default().push(listed);
             }
-            if known.is_waiting() || listed.iter().any(Listed::is_waiting) {
-                // Only who comes back from where it was put off is known there.
-                let last = recall.last_egress(self.run.id, key)?;
-                let place = last.and_then(|last| self.egresses.iter().position(|egress| *egress == last));
-                known.egress = known.egress.or(place);
+            // Who may be asked from anywhere goes along with somebody, so that they share their controls.
+            if let Some(anywhere) = shares.remove(&None) {
+                let egress = known.egress.or_else(|| shares.keys().next().copied().flatten());
+                shares.entry(egress).or_default().extend(anywhere);
             }
             let (_, exchangers) = stops(route, policy);
-            return Ok(Some(Order { domain, exchangers, listed, known }));
+            let order = |(egress, listed)| {
+                let (domain, exchangers) = (domain.clone(), exchangers.clone());
+                Order { domain, exchangers, listed, known: known.seen_from(egress) }
+            };
+            return Ok(shares.into_iter().map(order).collect());
         }
-        Ok(None)
+        Ok(Vec::new())
+    }
+
+    /// From which way out, by its place, a name was asked about last; `None` also where that is there no more.
+    fn asked_from(
+        &self,
+        domain: Key,
+        name: &Address,
+        recall: &Recall<&Connection>,
+    ) -> Result<Option<usize>, StateError> {
+        let egress = recall.asked_from(domain, name)?;
+        Ok(egress.and_then(|asked| self.egresses.iter().position(|egress| *egress == asked)))
     }
 
     fn listed(
@@ -154,5 +175,81 @@ impl Feed {
         {
             known.add(learnt);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::policy::replies::{Context, ReplyRules};
+    use crate::probe::Who;
+    use crate::route::Exchanger;
+    use crate::schedule::Answered;
+    use crate::schedule::lane::Tally;
+    use crate::smtp::{Reply, Stage};
+    use crate::state::runs::Command;
+    use crate::verdict::evidence::{Attempt, Said};
+
+    /// So many make some parts of a long domain.
+    const LISTED: i64 = 450;
+    const EGRESSES: [i64; 2] = [7, 9];
+
+    fn put_off() -> Said {
+        let reply = Reply::parse(b"451 4.7.1 Greylisted, please try again later\r\n").unwrap();
+        let context = Context { stage: Stage::Rcpt, provider: None };
+        Said { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+    }
+
+    #[test]
+    fn after_an_interruption_whoever_was_put_off_comes_back_from_where_it_was_asked() {
+        let (mut state, now) = (State::temporary().unwrap(), UNIX_EPOCH + Duration::from_secs(86_400));
+        let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
+        let (domain, host) =
+            (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
+        let address = |n: i64| Address::parse(&format!("user{n}@acme.example")).unwrap();
+        let mut arrivals = state.arrivals(run.id).unwrap();
+        (0..LISTED).for_each(|n| arrivals.arrive(&address(n)).unwrap());
+        arrivals.close(Fresh::nothing()).unwrap();
+        let exchanger =
+            Exchanger { preference: 10, host: host.clone(), addresses: vec![[192, 0, 2, 1].into()] };
+        let route = Route::Hosts(vec![exchanger]);
+        state.write_route(run.id, &domain, &route, now).unwrap();
+        // Every third was not asked yet; the others, and a made-up name, by turns from both.
+        let mut asked_from = HashMap::new();
+        let made_up = Address::parse("zq0v8k1xw3@acme.example").unwrap();
+        let listed = (0..LISTED).filter(|n| n % 3 > 0).map(|n| (Who::Listed(0), address(n), n % 3 == 1));
+        for (who, address, first) in listed.chain([(Who::MadeUp, made_up.clone(), false)]) {
+            let egress = usize::from(!first);
+            let attempt = Attempt { exchanger: host.clone(), at: now, said: put_off() };
+            let (lane, tally) = ("lane".into(), Tally::default());
+            asked_from.insert(address.clone(), egress);
+            let answer = Answered { domain: domain.clone(), who, address, attempt, egress, lane, tally };
+            state.write_answer(run.id, EGRESSES[egress], &answer).unwrap();
+        }
+
+        let resumed = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
+        let mut feed = Feed::of(resumed, Fresh::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
+        let policy = Policy::built_in();
+        let (key, domain) = feed.next(&mut state).unwrap().unwrap();
+        let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
+        let mut ordered = 0;
+        while !feed.is_idle() {
+            for Order { listed, known, .. } in feed.orders(&lane, &state, &policy, now).unwrap() {
+                ordered += listed.len();
+                let waiting = listed.iter().filter(|listed| listed.is_waiting());
+                let others: Vec<_> = waiting
+                    .map(|listed| &listed.address)
+                    .filter(|who| known.egress != Some(asked_from[*who]))
+                    .collect();
+                assert_eq!(others, Vec::<&Address>::new(), "ordered from {:?}", known.egress);
+                let knows_control = known.waiting() == Some(&made_up);
+                assert_eq!(knows_control, known.egress == Some(asked_from[&made_up]), "the control, too");
+            }
+            feed.next(&mut state).unwrap();
+        }
+        assert_eq!(ordered, usize::try_from(LISTED).unwrap(), "each once");
     }
 }

@@ -1,7 +1,7 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
 //! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`asking`] a run with its state, [`probing`] the only place
-//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`progress`]; before it [`ahead`], [`intake`] and
+//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`holder`], [`progress`]; before it [`ahead`], [`intake`] and
 //! [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`intake`]'s.
 
 pub mod ahead;
@@ -10,6 +10,7 @@ pub mod check;
 pub mod clock;
 pub mod feed;
 pub mod found;
+pub mod holder;
 pub mod intake;
 pub mod judge;
 mod memory;

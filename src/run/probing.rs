@@ -1,9 +1,10 @@
 //! Asks: looks up routes, runs the scheduler, holds the sessions it wants, and gathers what comes back.
 //!
-//! This file is the loop, the one place that waits. [`calls`] holds the sessions, [`run`] does what is due after each
-//! event, [`outcome`] is what comes of it. Decides: nothing but the order of select.
+//! This file is the loop, the one place that waits. [`lookups`] asks the DNS, [`calls`] holds the sessions, [`run`] does
+//! what is due after each event, [`outcome`] is what comes of it. Decides: nothing but the order of select.
 
 mod calls;
+mod lookups;
 mod outcome;
 mod run;
 #[cfg(test)]
@@ -125,10 +126,10 @@ pub async fn ask(
                     run.scheduler.wake(now);
                 }
             }
-            Some(looked_up) = run.lookups.join_next() => {
-                run.looked_up(looked_up)?;
-                while let Some(looked_up) = run.lookups.try_join_next() {
-                    run.looked_up(looked_up)?;
+            Some(over) = run.lookups.next_over() => {
+                run.looked_up(over)?;
+                while let Some(over) = run.lookups.try_next_over() {
+                    run.looked_up(over)?;
                 }
             }
             Some(over) = run.calls.next_over() => run.over(over),

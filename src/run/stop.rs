@@ -1,6 +1,12 @@
 //! How a run is told to stop: the first signal ends it cleanly, the second at once.
+//!
+//! Signals are heard on a thread of their own, so that they are heard whatever the run is busy with. Decides: what is one
+//! wish and what are two. Can't know: when the run comes to look; until then only the second signal helps.
+
+use std::future::pending;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -10,13 +16,6 @@ use crate::error::{Error, Exit};
 /// A signal so soon after the first is the same wish.
 const SAME_WISH: Duration = Duration::from_millis(500);
 
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> Exit {
-    tokio::select! {
-        _ = interrupt.recv() => Exit::Interrupted,
-        _ = terminate.recv() => Exit::Terminated,
-    }
-}
-
 /// A wish to stop, heard by whoever asks.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<Option<Exit>>);
@@ -24,28 +23,16 @@ pub struct Stop(watch::Receiver<Option<Exit>>);
 impl Stop {
     /// Listens for SIGINT and SIGTERM.
     pub fn on_signals() -> Result<Stop, Error> {
-        let listen =
-            |kind| signal(kind).map_err(|source| Error::System { what: "listen for signals", source });
-        let (mut interrupt, mut terminate) =
-            (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+        let failed = |source| Error::System { what: "listen for signals", source };
+        let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let listen = |kind| {
+            let _inside = runtime.enter();
+            signal(kind).map_err(failed)
+        };
+        let signals = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
         let (tell, heard) = watch::channel(None);
-        tokio::spawn(async move {
-            let exit = either(&mut interrupt, &mut terminate).await;
-            tracing::warn!(
-                event = "stopping",
-                "stopping: what is known will be written; again to leave at once"
-            );
-            let _ = tell.send(Some(exit));
-            // `timeout` and some supervisors signal the process and its group: that is one wish, not two.
-            let _ = timeout(SAME_WISH, async {
-                loop {
-                    either(&mut interrupt, &mut terminate).await;
-                }
-            })
-            .await;
-            let exit = either(&mut interrupt, &mut terminate).await;
-            std::process::exit(exit.code().into());
-        });
+        let thread = std::thread::Builder::new().name("signals".to_owned());
+        thread.spawn(move || runtime.block_on(hear(signals, &tell))).map_err(failed)?;
         Ok(Stop(heard))
     }
 
@@ -60,10 +47,38 @@ impl Stop {
         *self.0.borrow()
     }
 
+    /// Fails once a stop was wished: for work that is worth nothing unless it is done wholly.
+    pub fn go_on(&self) -> Result<(), Error> {
+        self.wished().map_or(Ok(()), |exit| Err(Error::Stopped { exit }))
+    }
+
     /// Waits for the wish.
     pub async fn wait(&mut self) {
         if self.0.wait_for(Option::is_some).await.is_err() {
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         }
+    }
+}
+
+#[expect(clippy::exit, reason = "the second signal waits for nobody")]
+async fn hear((mut interrupt, mut terminate): (Signal, Signal), tell: &watch::Sender<Option<Exit>>) {
+    let exit = either(&mut interrupt, &mut terminate).await;
+    tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");
+    let _ = tell.send(Some(exit));
+    // `timeout` and some supervisors signal the process and its group: that is one wish, not two.
+    let _ = timeout(SAME_WISH, async {
+        loop {
+            either(&mut interrupt, &mut terminate).await;
+        }
+    })
+    .await;
+    let exit = either(&mut interrupt, &mut terminate).await;
+    std::process::exit(exit.code().into());
+}
+
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) -> Exit {
+    tokio::select! {
+        _ = interrupt.recv() => Exit::Interrupted,
+        _ = terminate.recv() => Exit::Terminated,
     }
 }

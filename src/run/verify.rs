@@ -39,10 +39,10 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
         });
     }
     let list = listing.open()?;
-    // From here on a signal ends the run cleanly, also while the list is still being read.
+    // From here on a signal ends the run cleanly, whatever it is about.
     let stop = Stop::on_signals()?;
     match &settings.reach {
-        Reach::Offline => offline(Open::of(list, listing, settings.policy()?, true)?, &settings),
+        Reach::Offline => offline(Open::of(list, listing, settings.policy()?, true)?, &settings, &stop),
         Reach::Dns(place) | Reach::Probe(place) => {
             let file = settings.state_file(&place.universe()?)?;
             let told = asked(list, listing, &settings, place, stop, quiet).await;
@@ -51,11 +51,12 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     }
 }
 
-fn offline(mut open: Open, settings: &Settings) -> Result<Summary, Error> {
+fn offline(mut open: Open, settings: &Settings, stop: &Stop) -> Result<Summary, Error> {
     let clock = Clock::system();
     let nothing = || Found::nothing(Unprobed::Offline, clock.now().wall);
     let nothing = repeat_with(nothing).take(ahead::hands()).collect();
-    open.tell(settings.risky_roles, nothing, |_| Ok(()))?;
+    // Half a list is no list, and all of it is soon told again.
+    open.tell(settings.risky_roles, nothing, |_| stop.go_on())?;
     open.finish(&Went { took: clock.now().elapsed, ..Went::default() })
 }
 
@@ -68,7 +69,7 @@ async fn asked(
     quiet: bool,
 ) -> Result<Summary, Error> {
     // A state that can't be used is found before anything is written.
-    let mut asking = Asking::begin(settings, place, &list, &listing)?;
+    let mut asking = Asking::begin(settings, place, &list, &listing, &stop)?;
     let unprobed = matches!(settings.reach, Reach::Dns(_));
     let mut open = Open::of(list, listing, settings.policy()?, unprobed)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;

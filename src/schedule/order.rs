@@ -1,6 +1,6 @@
 //! Orders: what there is to ask about, as it comes in.
 //!
-//! Decides: which egresses share a long domain, and what is expected of a domain before anybody is asked. Must not: start
+//! Decides: from which egress a domain is asked, and what is expected of it before anybody is asked. Must not: start
 //! anything; an order becomes a [`Course`], which finds its door.
 
 use std::collections::VecDeque;
@@ -15,9 +15,6 @@ use crate::policy::Provider;
 use crate::probe::inquiry::{Expectation, Moment};
 use crate::probe::turn::Before;
 use crate::probe::{Inquiry, Known, Listed, Turn};
-
-/// Addresses of one domain that are worth a connection of their own from another egress.
-const SHARE: usize = 500;
 
 /// A domain to ask about, or a part of a long one.
 #[derive(Debug)]
@@ -44,25 +41,18 @@ pub struct Stop {
 }
 
 impl Scheduler {
-    /// Takes on a domain. One with many addresses is shared by the egresses, unless a wait has begun at one of them.
+    /// Takes on a domain, at the egress at which a wait has begun, if there is one.
     pub fn order(&mut self, order: Order, now: Moment) {
         self.set_time(now);
-        let Some(first) = order.exchangers.first() else {
+        let Order { domain, exchangers, listed, known } = order;
+        let Some(first) = exchangers.first() else {
             return;
         };
-        let key = Self::lane_key(&order.exchangers, first);
-        let Order { domain, exchangers, mut listed, known } = order;
-        let egresses = self.limits.egresses.len();
-        let bound_to = known.egress.filter(|egress| *egress < egresses);
-        let shares = if bound_to.is_some() { 1 } else { (listed.len() / SHARE).clamp(1, egresses) };
-        let share = listed.len().div_ceil(shares);
-        let is_long = Queue::is_long(share);
-        while listed.len() > share {
-            let part = listed.split_off(listed.len() - share);
-            let egress = self.egress_for(&key, &exchangers, is_long);
-            self.take_on(egress, domain.clone(), &exchangers, part, known.clone());
-        }
-        let egress = bound_to.unwrap_or_else(|| self.egress_for(&key, &exchangers, is_long));
+        let bound_to = known.egress.filter(|egress| *egress < self.limits.egresses.len());
+        let egress = bound_to.unwrap_or_else(|| {
+            let key = Self::lane_key(&exchangers, first);
+            self.egress_for(&key, &exchangers, Queue::is_long(listed.len()))
+        });
         self.take_on(egress, domain, &exchangers, listed, known);
         self.run_lanes();
     }

@@ -62,12 +62,12 @@ impl Settings {
         })
     }
 
-    /// Opens the state for a run at this place.
+    /// Opens the state for a run at this place. Fails where another run holds it.
     pub fn open_state(&self, place: &Place, now: SystemTime) -> Result<State, Error> {
         let universe = place.universe()?;
         Ok(match self.state_file(&universe)? {
             None => State::temporary()?,
-            Some(file) => State::open(&file, &universe, self.keeping.wait_lock, now)?,
+            Some(file) => State::open(&file, &universe, now)?,
         })
     }
 }

@@ -3,12 +3,13 @@
 //! Decides: who holds it, by a lock of the operating system on a file beside it, which dies with its process: a stale
 //! lock can't be. The file names the holder for people. Must not: trust what stands in it.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StateError;
+use crate::private;
 
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
@@ -17,20 +18,16 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of a state file; waits for it if that is wanted.
-    pub fn take(state: &Path, wait: bool, now: SystemTime) -> Result<Lock, StateError> {
+    /// Takes the lock of a state file.
+    pub fn take(state: &Path, now: SystemTime) -> Result<Lock, StateError> {
         let unusable = |source| StateError::Unusable { file: state.to_owned(), source };
-        let mut file = open(&beside(state)).map_err(unusable)?;
-        if wait {
-            file.lock().map_err(unusable)?;
-        } else {
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StateError::Held { file: state.to_owned(), holder: holder(&mut file) });
-                }
-                Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        let mut file = private::open(&beside(state)).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(StateError::Held { file: state.to_owned(), holder: holder(&mut file) });
             }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
         let words = format!("{}, started {}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
         // Whoever can't read who holds it still can't have it.
@@ -46,14 +43,6 @@ fn beside(state: &Path) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
     name.push(".lock");
     name.into()
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 fn holder(file: &mut File) -> String {
@@ -75,12 +64,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
-        let held = Lock::take(&state, false, now).unwrap();
-        let Err(StateError::Held { holder, .. }) = Lock::take(&state, false, now) else {
-            panic!("held twice")
-        };
+        let held = Lock::take(&state, now).unwrap();
+        let Err(StateError::Held { holder, .. }) = Lock::take(&state, now) else { panic!("held twice") };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
-        assert!(Lock::take(&state, false, now).is_ok());
+        assert!(Lock::take(&state, now).is_ok());
     }
 }

@@ -4,7 +4,6 @@
 //! readable by their owner only, and so is the folder that is made for them.
 
 use std::cell::RefCell;
-use std::fs::OpenOptions;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -13,6 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{Lock, State, StateError};
+use crate::private;
 use crate::reason::Reason;
 
 /// Marks the file as ours: "lprf".
@@ -121,14 +121,14 @@ impl State {
     }
 
     /// Opens a state file for a run, or makes it.
-    pub fn open(file: &Path, universe: &Universe, wait: bool, now: SystemTime) -> Result<State, StateError> {
+    pub fn open(file: &Path, universe: &Universe, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            make_folder(folder).map_err(unusable)?;
+            private::make_folder(folder).map_err(unusable)?;
         }
         refuse_foreign(file)?;
-        let lock = Lock::take(file, wait, now)?;
-        create(file).map_err(unusable)?;
+        let lock = Lock::take(file, now)?;
+        private::open(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
@@ -147,7 +147,7 @@ impl State {
     /// Opens a state file that must exist, for its owner. Whatever it is about.
     pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
         version(file)?;
-        let lock = Lock::take(file, false, now)?;
+        let lock = Lock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db).map_err(|error| StateError::from(error).at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
@@ -188,24 +188,6 @@ fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
     // Each question has one good plan. Without this a question is planned anew whenever its values change.
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(db)
-}
-
-/// Makes an empty file that only its owner can read, where there is none.
-fn create(file: &Path) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(file).map(drop)
-}
-
-/// Makes a folder that only its owner can look into, and those above it that are missing.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// A file that does not begin as a database is not even opened as one.

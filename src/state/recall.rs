@@ -156,12 +156,12 @@ impl<D: Borrow<Connection>> Recall<D> {
         Ok(controls)
     }
 
-    /// The number of who asked last at a domain in a run.
-    pub fn last_egress(&self, run: RunId, domain: Key) -> Result<Option<i64>, StateError> {
+    /// The number of who asked last about a name of a domain, listed or made up.
+    pub fn asked_from(&self, domain: Key, address: &Address) -> Result<Option<i64>, StateError> {
         let mut find = self.db().prepare_cached(
-            "SELECT egress FROM answer WHERE domain = ? AND run = ? ORDER BY at DESC LIMIT 1",
+            "SELECT egress FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
         )?;
-        Ok(find.query_row(params![domain, run], |row| row.get(0)).optional()?)
+        Ok(find.query_row(params![domain, address.local()], |row| row.get(0)).optional()?)
     }
 
     /// Was this address found deliverable since then?

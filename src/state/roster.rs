@@ -72,18 +72,29 @@ impl State {
         Ok(self.db.query_row("SELECT count(*) FROM roster WHERE run = ?", [run], |row| row.get(0))?)
     }
 
-    /// The next domain with somebody to ask, by number.
-    pub fn next_domain(&self, run: RunId, after: Option<Key>) -> Result<Option<(Key, Domain)>, StateError> {
-        let mut find = self.db.prepare_cached(
-            "SELECT roster.domain, name.name FROM roster JOIN name ON name.id = roster.domain
-             WHERE roster.run = ? AND roster.domain > ? ORDER BY roster.domain LIMIT 1",
-        )?;
-        let after = after.map_or(-1, |key| key.0);
-        let found = find.query_row(params![run, after], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)));
-        let Some((key, name)) = found.optional()? else {
-            return Ok(None);
-        };
-        Ok(Domain::from_dns(&name).ok().map(|domain| (key, domain)))
+    /// The next domain with somebody to ask, by number. One whose name can't be read back is struck out.
+    pub fn next_domain(
+        &mut self,
+        run: RunId,
+        after: Option<Key>,
+    ) -> Result<Option<(Key, Domain)>, StateError> {
+        loop {
+            let mut find = self.db.prepare_cached(
+                "SELECT roster.domain, name.name FROM roster LEFT JOIN name ON name.id = roster.domain
+                 WHERE roster.run = ? AND roster.domain > ? ORDER BY roster.domain LIMIT 1",
+            )?;
+            let after = after.map_or(-1, |key| key.0);
+            let found = find
+                .query_row(params![run, after], |row| Ok((row.get(0)?, row.get::<_, Option<String>>(1)?)));
+            let Some((key, name)) = found.optional()? else {
+                return Ok(None);
+            };
+            drop(find);
+            if let Some(domain) = name.and_then(|name| Domain::from_dns(&name).ok()) {
+                return Ok(Some((key, domain)));
+            }
+            self.strike_out(run, key)?;
+        }
     }
 
     /// How many of a domain's addresses are still to be asked.
@@ -171,5 +182,37 @@ impl Arrivals<'_> {
         state.commit()?;
         state.db.execute_batch("DROP TABLE arrived")?;
         state.give_pages(WRITING_KIB)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::state::runs::Command;
+
+    #[test]
+    fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {
+        let mut state = State::temporary().unwrap();
+        let run = state.begin(&Command::default(), false, UNIX_EPOCH, Duration::MAX).unwrap().id;
+        let names = ["a.example", "b.example", "c.example", "d.example"];
+        let mut arrivals = state.arrivals(run).unwrap();
+        for name in names {
+            arrivals.arrive(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap();
+        }
+        arrivals.close(Fresh::nothing()).unwrap();
+        let mut domains = names.map(Key::of);
+        domains.sort_unstable_by_key(|key| key.0);
+        let [first, second, third, fourth] = domains;
+        state.db.execute("UPDATE name SET name = '..' WHERE id = ?", [first]).unwrap();
+        state.db.execute("DELETE FROM name WHERE id = ?", [third]).unwrap();
+
+        let mut found = Vec::new();
+        while let Some((key, _)) = state.next_domain(run, found.last().copied()).unwrap() {
+            found.push(key);
+        }
+        assert_eq!(found, [second, fourth]);
+        assert_eq!(state.still_to_ask(run).unwrap(), 2);
     }
 }

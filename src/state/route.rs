@@ -43,6 +43,7 @@ pub(super) fn read(kind: &str, detail: &str) -> Option<Route> {
             "timeout" => DnsFault::Timeout,
             "rewritten" => DnsFault::Rewritten,
             "private_address" => DnsFault::PrivateAddress,
+            "internal" => DnsFault::Internal,
             words => DnsFault::Other(words.to_owned()),
         }),
         _ => return None,
@@ -83,6 +84,7 @@ mod tests {
             Route::Failed(DnsFault::Timeout),
             Route::Failed(DnsFault::Rewritten),
             Route::Failed(DnsFault::PrivateAddress),
+            Route::Failed(DnsFault::Internal),
             Route::Failed(DnsFault::Other("the server said no".to_owned())),
         ] {
             let (kind, detail) = written(&route);

@@ -3,7 +3,7 @@
 //! Decides: what "the same command again" means: the same bytes, the same column, the same way of reading, and as far.
 //! An interrupted run goes on, unless that was long ago; after a finished one a new run begins.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -50,16 +50,16 @@ pub struct Past {
 
 impl State {
     /// Goes on with the interrupted run of this command, or begins one. `anew` drops an interrupted one, and so does age:
-    /// what began before `oldest` goes on no more, whatever command that was.
+    /// what began longer ago than `lifetime` goes on no more, whatever command that was.
     pub fn begin(
         &mut self,
         command: &Command,
         anew: bool,
         now: SystemTime,
-        oldest: SystemTime,
+        lifetime: Duration,
     ) -> Result<Begun, StateError> {
         self.begin_writing()?;
-        self.drop_runs_before(oldest, now)?;
+        self.drop_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
         let Command { identity, input, terms } = command;
         if let Some((begun, on_terms)) = self.open_run(identity)? {
             if !anew {

@@ -29,7 +29,7 @@ use super::record::{Confidence, Judgement};
 use crate::address::{Address, Domain};
 use crate::policy::replies::{Meaning, RuleId};
 use crate::reason::{Cause, Fault, Finding, Reason, Retry, Verdict};
-use crate::route::Absence;
+use crate::route::{Absence, DnsFault};
 use crate::smtp::Reply;
 
 /// The words that decided, and who said them.
@@ -177,6 +177,7 @@ fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
         }
         RouteFact::Absent(Absence::NoMailHost) => Ruling::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
         RouteFact::Unroutable => Ruling::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
+        RouteFact::Failed(DnsFault::Internal) => Ruling::inferred(Finding::Internal, "internal"),
         RouteFact::Failed(fault) => {
             Ruling::inferred(Finding::DnsFailure, Rule::Detailed("dns", fault.word()))
         }

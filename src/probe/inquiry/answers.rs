@@ -168,7 +168,7 @@ impl Inquiry {
                 let again = self.patience.again_in(cause, tries, meaning.retry_in, waited);
                 match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
                     Some(wait) => {
-                        self.waiting.insert((due(*at + wait, now), place));
+                        self.waiting.insert((due(*at, wait, now), place));
                         State::Waiting
                     }
                     None => State::Closed,
@@ -297,7 +297,8 @@ fn waited(since: SystemTime, now: Moment) -> Duration {
     now.wall.duration_since(since).unwrap_or_default().min(now.elapsed)
 }
 
-/// A time of day as a time of the run.
-pub(super) fn due(at: SystemTime, now: Moment) -> Duration {
-    now.elapsed + at.duration_since(now.wall).unwrap_or_default()
+/// When a wait that began at a time of day ends, as a time of the run. A clock that was ahead then makes it no longer.
+pub(super) fn due(began: SystemTime, wait: Duration, now: Moment) -> Duration {
+    let left = (began + wait).duration_since(now.wall).unwrap_or_default();
+    now.elapsed + left.min(wait)
 }

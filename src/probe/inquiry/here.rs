@@ -49,7 +49,10 @@ impl Here {
         let (made_up_state, catch_all) = match catch_all {
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => (Control::Settled, catch_all),
             CatchAll::NotAsked | CatchAll::Failed(_) => {
-                let wait = put_off.map(|put_off| Control::Waiting(due(put_off.until, now)));
+                let wait = put_off.map(|PutOff { since, until, .. }| {
+                    let waits = until.duration_since(since).unwrap_or_default();
+                    Control::Waiting(due(since, waits, now))
+                });
                 let state = if refused_unclearly { Control::Settled } else { wait.unwrap_or_default() };
                 (state, CatchAll::NotAsked)
             }

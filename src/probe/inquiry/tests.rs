@@ -127,6 +127,25 @@ fn who_was_put_off_too_often_is_asked_once_more_in_another_run() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_makes_no_wait_longer() {
+    let ahead = at(30 * MINUTE);
+    let mut first = inquiry(listed(&["ann"]), Known::default(), ahead);
+    answer(&mut first, ahead, |_| PUT_OFF);
+    let (known, settled) = first.settle(Some(Unprobed::Deadline));
+    let earlier = settled[0].inquired.attempts.clone();
+
+    let now = Moment { elapsed: Duration::ZERO, wall: at(MINUTE).wall };
+    let mut second = inquiry(vec![Listed { earlier, ..listed(&["ann"]).remove(0) }], known, now);
+    assert_eq!(second.next(now), Next::Wait(5 * MINUTE));
+    let later = Moment { elapsed: 5 * MINUTE, wall: now.wall + 5 * MINUTE };
+    assert_eq!(
+        answer(&mut second, later, honest),
+        [Who::Listed(0), Who::MadeUp],
+        "it did not wait longer either"
+    );
+}
+
+#[test]
 fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
     let now = at(MINUTE);
     let mut inquiry = inquiry(listed(&["ann", "bob", "cleo"]), Known::default(), now);

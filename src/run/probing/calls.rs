@@ -60,16 +60,15 @@ impl Calls {
         self.tasks.is_empty()
     }
 
-    /// Opens a session. False when its way out does not exist.
-    pub(super) fn open(&mut self, opening: Opening) -> bool {
+    /// Opens a session.
+    pub(super) fn open(&mut self, opening: Opening) {
         let session = opening.session;
-        let Some(egress) = self.network.egresses.get(opening.egress).cloned() else {
-            return false;
-        };
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.network.clone(), self.tell.clone(), self.trace);
-        let Opening { host, address, tls, .. } = opening.clone();
+        let Opening { host, address, tls, egress, .. } = opening.clone();
         let task = self.tasks.spawn(async move {
+            // A way out that does not exist would be a fault inside like any other.
+            let egress = &network.egresses[egress];
             let call = Call {
                 host: &host,
                 to: SocketAddr::new(address, network.smtp_port),
@@ -88,7 +87,6 @@ impl Calls {
             transcript.map(|transcript| (host, transcript))
         });
         self.held.insert(session, Held { opening, orders, task: task.id() });
-        true
     }
 
     /// Hands an order to a session. One that is gone already will report its end.

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task::{self, JoinError, JoinSet};
+use tokio::task;
 
 use super::calls::{Calls, Over};
+use super::lookups::{self, Lookups};
 use super::outcome::Outcome;
 use super::{GRACE, Job, LOOKUPS};
 use crate::address::Domain;
@@ -18,7 +19,7 @@ use crate::policy::replies::{Context, RecentReplies};
 use crate::probe::Patience;
 use crate::probe::inquiry::Found;
 use crate::reason::Finding;
-use crate::route::{self, Route};
+use crate::route::{DnsFault, Route};
 use crate::run::feed::Feed;
 use crate::run::found::{Whole, stops};
 use crate::run::progress::Progress;
@@ -41,7 +42,7 @@ pub(super) struct Run<'a> {
     egresses: Vec<i64>,
     feed: Feed,
     /// Domains that are being looked up.
-    pub(super) lookups: JoinSet<(Key, Domain, Route)>,
+    pub(super) lookups: Lookups,
     replies: RecentReplies,
     pub(super) scheduler: Scheduler,
     pub(super) calls: Calls,
@@ -95,7 +96,7 @@ impl<'a> Run<'a> {
             fresh,
             egresses,
             feed,
-            lookups: JoinSet::new(),
+            lookups: Lookups::new(job.network.clone()),
             replies: RecentReplies::of(job.policy),
             scheduler,
             calls,
@@ -109,7 +110,7 @@ impl<'a> Run<'a> {
 
     /// Nothing is under way, and nothing more is to come.
     pub(super) fn is_over(&self) -> bool {
-        let is_idle = self.lookups.is_empty() && self.scheduler.is_idle() && self.calls.is_empty();
+        let is_idle = self.lookups.len() == 0 && self.scheduler.is_idle() && self.calls.is_empty();
         is_idle && (self.stopped || self.feed.is_idle())
     }
 
@@ -133,14 +134,10 @@ impl<'a> Run<'a> {
                 self.routed(key, &domain, route)?;
                 continue;
             }
-            let network = self.job.network.clone();
             self.outcome.asked.domains += 1;
-            self.lookups.spawn(async move {
-                let route = route::find(&*network.dns, &domain, &network.allowed).await;
-                (key, domain, route)
-            });
+            self.lookups.begin(key, domain);
         }
-        if self.feed.is_idle() && self.lookups.is_empty() {
+        if self.feed.is_idle() && self.lookups.len() == 0 {
             self.scheduler.has_all_orders();
         }
         Ok(())
@@ -159,13 +156,19 @@ impl<'a> Run<'a> {
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
 
-    /// Takes what a lookup found. One that failed inside leaves its rows unasked; they are written all the same.
-    pub(super) fn looked_up(&mut self, found: Result<(Key, Domain, Route), JoinError>) -> Result<(), Error> {
-        let Ok((key, domain, route)) = found else {
+    /// Takes what a look-up found. One that was cut leaves its rows to a later run.
+    pub(super) fn looked_up(&mut self, over: lookups::LookedUp) -> Result<(), Error> {
+        let Some((key, domain, route)) = self.lookups.found(over) else {
             return Ok(());
         };
+        match &route {
+            Route::Failed(DnsFault::Internal) => {
+                tracing::error!(event = "lookup_failed", "a look-up failed inside");
+            }
+            Route::Failed(_) => self.outcome.asked.untold += 1,
+            _ => {}
+        }
         tracing::debug!(event = "routed", %domain, ?route);
-        self.outcome.asked.untold += u64::from(matches!(route, Route::Failed(_)));
         self.state.write_route(self.begun.id, &domain, &route, self.job.network.clock.now().wall)?;
         self.routed(key, &domain, route)
     }
@@ -192,10 +195,13 @@ impl<'a> Run<'a> {
         while !self.stopped && self.scheduler.has_room(lane) {
             self.state.begin_writing()?;
             let now = self.job.network.clock.now();
-            let Some(order) = self.feed.order(lane, self.state, &self.job.policy, now.wall)? else {
+            let orders = self.feed.orders(lane, self.state, &self.job.policy, now.wall)?;
+            if orders.is_empty() {
                 break;
-            };
-            self.scheduler.order(order, now);
+            }
+            for order in orders {
+                self.scheduler.order(order, now);
+            }
         }
         Ok(())
     }
@@ -220,7 +226,10 @@ impl<'a> Run<'a> {
         self.state.commit()?;
         for action in wanted {
             match action {
-                Action::Open(opening) => self.open(opening),
+                Action::Open(opening) => {
+                    self.outcome.asked.connections += 1;
+                    self.calls.open(opening);
+                }
                 Action::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
                 Action::Quit(session) => self.calls.order(session, Order::Quit),
                 Action::Answered(_)
@@ -253,15 +262,11 @@ impl<'a> Run<'a> {
     /// Waits no longer for what is under way.
     pub(super) fn cut(&mut self) {
         self.cut_at = None;
-        self.lookups.abort_all();
+        self.lookups.cut();
         let now = self.job.network.clock.now();
         for session in self.calls.cut() {
             self.scheduler.hear(session, Heard::Broken(None), now);
         }
-    }
-
-    fn open(&mut self, opening: Opening) {
-        self.outcome.asked.connections += u64::from(self.calls.open(opening));
     }
 
     /// A session's task is over.

@@ -1,11 +1,12 @@
 //! What a fault of our own in a session does to a run, and how long a run takes that nobody slows down.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
-use std::time::SystemTime;
+use std::net::{IpAddr, SocketAddr};
 
 use super::*;
-use crate::address::Address;
+use crate::address::{Address, Domain};
+use crate::route::Dns;
+use crate::route::dns::{Answering, Mx};
 use crate::run::found::{Facts, Found, Scope};
 use crate::run::intake::Intake;
 use crate::run::told;
@@ -55,19 +56,31 @@ fn job(network: Network, policy: Policy, sessions: usize) -> Job {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
-    let world = World::parse(WORLD).unwrap();
-    let mut network = Network::scripted(world.clone());
-    network.dial = Arc::new(Faulty(world));
+/// Looks up in a world, and has a fault of its own at one domain.
+struct FaultyDns(World);
+
+impl Dns for FaultyDns {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+        assert_ne!(domain.as_str(), "broken.example", "the fault that this test is about");
+        self.0.mx(domain)
+    }
+
+    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+        self.0.addresses(host)
+    }
+}
+
+/// Whom the runs with faults of their own ask about, and the words of the reasons; nobody may be left for a later run.
+const ADDRESSES: [&str; 3] = ["jane@sound.example", "jane@broken.example", "joe@broken.example"];
+
+async fn reasons(network: Network) -> [&'static str; 3] {
     let policy = Policy::built_in();
     let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), false, now, SystemTime::UNIX_EPOCH).unwrap();
-    let addresses = ["jane@sound.example", "jane@broken.example", "joe@broken.example"];
+    let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
-    for address in addresses {
+    for address in ADDRESSES {
         arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
     }
     arrivals.close(Fresh::nothing()).unwrap();
@@ -75,15 +88,31 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
     let outcome =
         ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
 
+    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&Stop::never())), (0, None));
     let scope = Scope { policy, run: run.id, fresh: Fresh::nothing(), news: None };
     let facts = Facts::of(&state, scope).unwrap();
     let mut found = Found::of(facts, outcome.whole, now);
     let mut intake = Intake::new(policy.lists);
-    let reasons = addresses.map(|address| {
+    ADDRESSES.map(|address| {
         let record = told::record(&mut found, intake.look(address), false).unwrap();
         record.judgement.reason.word()
-    });
-    assert_eq!(reasons, ["accepted", "internal", "internal"]);
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
+    let world = World::parse(WORLD).unwrap();
+    let mut network = Network::scripted(world.clone());
+    network.dial = Arc::new(Faulty(world));
+    assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_to_a_later_run() {
+    let world = World::parse(WORLD).unwrap();
+    let mut network = Network::scripted(world.clone());
+    network.dns = Arc::new(FaultyDns(world));
+    assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
 }
 
 /// Hosts without limits, whom nobody knows.
@@ -112,7 +141,7 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), false, begun.wall, SystemTime::UNIX_EPOCH).unwrap();
+    let run = state.begin(&Command::default(), false, begun.wall, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);

@@ -592,3 +592,30 @@ say = "550 5.1.1 User unknown"
     let refused = "SELECT count(*) FROM attempts WHERE who = 'listed' AND code >= 500";
     assert_eq!(query(&lab.path("kept/state.db"), refused), 0);
 }
+
+#[test]
+fn a_made_up_name_that_was_refused_by_a_host_that_turned_against_us_proves_nothing_later() {
+    let world = r#"
+[[domain]]
+name = "d{1..60}.example"
+mx = ["10 aspmx.l.google.com"]
+catch_all = true
+[[host]]
+name = "aspmx.l.google.com"
+[[host.rule]]
+at = "connect"
+since = "10s"
+say = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org"
+[[host.rule]]
+at = "rcpt"
+since = "7s"
+say = "550 5.1.1 User unknown"
+"#;
+    let list: Vec<String> = (1..=60).map(|n| format!("user@d{n}.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
+    let summary = verify(&lab, "out", &[], 0);
+    assert!(summary["decisions"]["answers_withdrawn"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["verdicts"]["deliverable"], 0);
+    let refused = "SELECT count(*) FROM attempts WHERE who = 'made_up' AND code >= 500";
+    assert_eq!(query(&lab.path("kept/state.db"), refused), 0);
+}

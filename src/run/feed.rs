@@ -168,6 +168,16 @@ impl Feed {
         Ok(Listed { target, address, earlier, was_deliverable })
     }
 
+    /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
+    pub fn unlearn(&mut self, address: &Address) {
+        if !self.parts.is_empty()
+            && let Some(domain) = address.domain()
+            && let Some((_, known)) = self.parts.get_mut(&Key::of(domain.as_str()))
+        {
+            known.exchangers.clear();
+        }
+    }
+
     /// Something was learnt about a domain, perhaps for its other parts.
     pub fn learnt(&mut self, domain: &Domain, learnt: Known) {
         if !self.parts.is_empty()

@@ -204,15 +204,15 @@ impl State {
         Ok(tallies.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets what was answered about an address in a run: it counts no longer.
+    /// Forgets what was answered about an address, listed or made up, in a run: it counts no longer.
     pub fn take_back(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
         };
-        let mut delete = self
-            .db
-            .prepare_cached("DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?")?;
+        let mut delete = self.db.prepare_cached(
+            "DELETE FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? AND run = ?",
+        )?;
         delete.execute(params![Key::of(domain.as_str()), address.local(), run])?;
         Ok(())
     }

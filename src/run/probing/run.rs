@@ -215,7 +215,10 @@ impl<'a> Run<'a> {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
-                Action::TakenBack(address) => self.state.take_back(self.begun.id, &address)?,
+                Action::TakenBack(address) => {
+                    self.state.take_back(self.begun.id, &address)?;
+                    self.feed.unlearn(&address);
+                }
                 Action::Settled(found) => found.iter().try_for_each(|found| self.settled(found))?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,

@@ -2,7 +2,7 @@
 //!
 //! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
@@ -45,6 +45,11 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// A signal ended the run.
+    pub fn is_by_signal(self) -> bool {
+        matches!(self, Exit::Interrupted | Exit::Terminated)
+    }
+
     /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -88,6 +93,14 @@ pub enum Error {
     /// The list can't be read, or the outputs not written.
     #[error(transparent)]
     List(#[from] ListError),
+    /// The metrics can't be written.
+    #[error("cannot write `{}`: {source}", path.display())]
+    Metrics {
+        /// Where.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// A policy file is wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -131,6 +144,7 @@ impl Error {
         match self {
             Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
             Error::List(fault) => Some(fault.hint()),
+            Error::Metrics { .. } => Some("choose another place with `--metrics-file`".to_owned()),
             Error::Policy(fault) => Some(fault.hint.clone()),
             Error::World(fault) => Some(fault.hint()),
             Error::State(fault) => Some(fault.hint()),
@@ -147,6 +161,7 @@ impl Error {
         match self {
             Error::State(StateError::Held { .. }) => Exit::Held,
             Error::State(fault) if fault.is_about_writing() => Exit::Unwritable,
+            Error::Metrics { .. } => Exit::Unwritable,
             Error::Setting { .. } | Error::Policy(_) | Error::World(_) | Error::State(_) => {
                 Exit::Misconfigured
             }

@@ -25,15 +25,28 @@ pub(crate) fn verify(typed: cli::Verify) -> Result<Exit, Error> {
     let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
     let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
     let ended = verified(typed);
-    if let Some(path) = metrics {
+    let metered = metrics.map_or(Ok(()), |path| {
         let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
         let now = run::clock::Clock::system().now().wall;
-        report::metrics::write(&path, exit, now, ended.as_ref().ok())?;
+        report::metrics::write(&path, exit, now, ended.as_ref().ok())
+    });
+    let told =
+        |summary: &Summary| tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
+    match (ended, metered) {
+        (Ok(summary), Err(lost)) if !summary.exit.is_by_signal() => {
+            told(&summary);
+            Err(lost)
+        }
+        (ended, metered) => {
+            if let Err(lost) = metered {
+                tracing::warn!(event = "metrics", "{lost}");
+            }
+            let summary = ended?;
+            tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
+            told(&summary);
+            Ok(summary.exit)
+        }
     }
-    let summary = ended?;
-    tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
-    tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
-    Ok(summary.exit)
 }
 
 /// What is told about a run goes to stdout, unless the results do.

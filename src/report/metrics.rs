@@ -13,7 +13,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
-use crate::list::ListError;
 use crate::private;
 use crate::reason::Verdict;
 
@@ -21,7 +20,7 @@ use crate::reason::Verdict;
 pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> Result<(), Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let text = text(&name, exit, ended, summary);
-    place(path, &text).map_err(|error| ListError::Write { path: path.to_owned(), source: error }.into())
+    place(path, &text).map_err(|source| Error::Metrics { path: path.to_owned(), source })
 }
 
 fn place(path: &Path, text: &str) -> std::io::Result<()> {

@@ -77,7 +77,7 @@ impl Summary {
             )?;
             writeln!(out, "hint: nothing was judged by it; run the same command again when it is up")?;
         }
-        if matches!(self.exit, Exit::Interrupted | Exit::Terminated) {
+        if self.exit.is_by_signal() {
             writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
         }
         writeln!(out, "{} ({})", self.input, self.form)?;

@@ -90,10 +90,10 @@ fn state(typed: &cli::State) -> Result<Exit, Error> {
 fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
     let now = run::clock::Clock::system().now().wall;
     match typed {
-        cli::State::Stats { .. } => print!("{}", stats::text(file, &State::read_only(file)?.stats()?)),
+        cli::State::Stats { .. } => print!("{}", stats::text(file, &State::read_only(file, now)?.stats()?)),
         cli::State::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let (addresses, answers) = State::of_owner(file, now)?.prune(before)?;
+            let (addresses, answers) = State::of_owner(file, now)?.prune(before, now)?;
             println!("deleted {addresses} addresses and {answers} answers");
         }
         cli::State::Forget { address, .. } => {
@@ -101,7 +101,7 @@ fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
             println!("{}", if was_known { "forgotten" } else { "nothing was known" });
         }
         cli::State::Export { address, .. } => {
-            let known = State::read_only(file)?.export(&one_address(address)?)?;
+            let known = State::read_only(file, now)?.export(&one_address(address)?)?;
             println!("{:#}", known.unwrap_or_default());
         }
     }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::policy::{Pace, Policy};
-use listproof::run::found::{Facts, Found};
+use listproof::run::found::{Facts, Found, Scope};
 use listproof::run::intake::Intake;
 use listproof::run::network::Network;
 use listproof::run::probing::{self, Job, Outcome};
@@ -26,8 +26,8 @@ use listproof::schedule::Shut;
 use listproof::settings::Way;
 use listproof::smtp::egress::Path as Egress;
 use listproof::state::State;
-use listproof::state::recall::Recall;
 use listproof::state::roster::Fresh;
+use listproof::state::runs::Command;
 use listproof::verdict::Record;
 use listproof::verdict::evidence::Form;
 use listproof::world::pattern::Names;
@@ -224,7 +224,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             sessions: scenario.run.sockets,
             trace: false,
         };
-        let begun = state.begin("", "", false, clock.now().wall).unwrap();
+        let begun = state.begin(&Command::default(), false, clock.now().wall, Duration::MAX).unwrap();
         let mut arrivals = state.arrivals(begun.id).unwrap();
         for email in &listed {
             if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
@@ -238,13 +238,8 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let facts = Facts {
-        recall: Recall::of(state.reader().unwrap(), policy),
-        policy,
-        run: begun.id,
-        fresh,
-        news: None,
-    };
+    let scope = Scope { policy, run: begun.id, fresh, news: None };
+    let facts = Facts::of(&state, scope).unwrap();
     let mut found = Found::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
         let seen = Intake::new(policy.lists).look(&email);

@@ -338,8 +338,15 @@ fn a_state_of_the_first_version_goes_on() {
     let file = lab.path("kept/state.db");
     rusqlite::Connection::open(&file)
         .unwrap()
-        .execute_batch("DROP TABLE told; DROP TABLE tally; PRAGMA user_version = 1")
+        .execute_batch(
+            "DROP TABLE told; DROP TABLE tally; DROP TABLE served;
+             CREATE TABLE served (exchanger INTEGER, domain INTEGER);
+             ALTER TABLE run DROP COLUMN told; ALTER TABLE run DROP COLUMN terms;
+             ALTER TABLE settled DROP COLUMN accepted; ALTER TABLE egress DROP COLUMN origin;
+             PRAGMA user_version = 1",
+        )
         .unwrap();
+    lab.run(&["state", "stats", "--state", "kept/state.db"]).exits(0);
     let second = verify(&lab, "two", &["--changed-only"], 0);
     assert_eq!(
         (&second["connections"], &second["results"]),
@@ -368,11 +375,160 @@ fn mailboxes_that_vanish_all_at_once_are_held_back() {
     let lab = Folder::with(list.concat().as_bytes(), &world("user{1..30}"));
     let mut served = lab.serve("world.toml");
     verify_served(&lab, &served, &[], 0);
+    // A night without time asks nobody, and takes nothing away from what was known.
+    verify_served(&lab, &served, &["--fresh", "--max-duration", "0s"], 10);
     lab.write("world.toml", world("user{1..20}"));
     served.becomes(&lab, "world.toml");
     verify_served(&lab, &served, &["--fresh"], 0);
     let reasons = &lab.summary("out")["reasons"];
     assert_eq!((&reasons["accepted"], &reasons["operator_anomaly"]), (&20.into(), &10.into()), "{reasons}");
+}
+
+/// A list of so many at one domain.
+fn users(most: u32) -> String {
+    let users: Vec<String> = (1..=most).map(|n| format!("user{n}@acme.example\n")).collect();
+    users.concat()
+}
+
+/// A host at which nobody has a mailbox, and a list of 30 there.
+fn lab_of_strangers() -> Folder {
+    let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\n\
+                 [[host]]\nname = \"mx.acme.example\"\n";
+    Folder::with(users(30).as_bytes(), world)
+}
+
+#[test]
+fn mailboxes_that_are_still_gone_a_day_later_are_gone() {
+    let lab = lab_of_strangers();
+    let served = lab.serve("world.toml");
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30);
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30, "no day has gone by");
+    let day = "UPDATE answer SET at = at - 86400000 WHERE who = 0";
+    rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(day).unwrap();
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["reasons"]["mailbox_unknown"], 30);
+}
+
+#[test]
+fn what_check_holds_back_is_no_fact_for_a_later_run() {
+    let lab = lab_of_strangers();
+    let served = lab.serve("world.toml");
+    let addresses: Vec<String> = (1..=30).map(|n| format!("user{n}@acme.example")).collect();
+    let addresses = addresses.iter().map(String::as_str);
+    let check: Vec<&str> = ["check", "--json", "--state", "s.db", "--pace", "fast"]
+        .into_iter()
+        .chain(SENDER)
+        .chain(served.flags())
+        .chain(addresses)
+        .collect();
+    let told = lab.run(&check).stdout();
+    assert_eq!(told.matches("\"reason\":\"operator_anomaly\"").count(), 30, "{told}");
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30);
+}
+
+#[test]
+fn a_run_that_was_not_told_condemns_nobody_in_another() {
+    let lab = lab_of_strangers();
+    let served = lab.serve("world.toml");
+    verify_served(&lab, &served, &[], 0);
+    // As if it had been killed before its end: what was judged about each address by itself stands there.
+    let killed = "UPDATE run SET ended = NULL, told = 0;
+        UPDATE settled SET reason = 'mailbox_unknown', expires = checked + 86400000";
+    rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(killed).unwrap();
+    lab.write("list.csv", users(25));
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 25);
+}
+
+#[test]
+fn a_finished_run_is_looked_at_again_when_another_has_changed_what_was_known() {
+    let world = |more: &str| {
+        format!(
+            "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{{1..9}}\"]\n\
+             [[host]]\nname = \"mx.acme.example\"\n{more}"
+        )
+    };
+    let lab = Folder::with(b"user1@acme.example\nuser2@acme.example\n", &world(""));
+    let mut served = lab.serve("world.toml");
+    verify_served(&lab, &served, &[], 0);
+    lab.write(
+        "world.toml",
+        world("[[host.rule]]\nat = \"connect\"\nsay = \"451 4.3.2 Please try again later\"\n"),
+    );
+    served.becomes(&lab, "world.toml");
+    let (list, longer) = (lab.read("list.csv"), lab.read("list.csv") + "user3@acme.example\n");
+    lab.write("list.csv", longer);
+    verify_served(&lab, &served, &["--fresh", "--max-wait", "0s"], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["unknown"], 3);
+    lab.write("world.toml", world(""));
+    served.becomes(&lab, "world.toml");
+    lab.write("list.csv", list);
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 2);
+}
+
+/// A served world of 40 mailboxes, half of them known, and a run over all of them that was stopped at once.
+fn stopped_at_once() -> (Folder, Served) {
+    let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{1..40}\"]\n\
+                 [[host]]\nname = \"mx.acme.example\"\n";
+    let lab = Folder::with(users(20).as_bytes(), world);
+    let served = lab.serve("world.toml");
+    verify_served(&lab, &served, &[], 0);
+    lab.write("list.csv", users(40));
+    verify_served(&lab, &served, &["--max-duration", "0s"], 10);
+    assert_eq!(lab.summary("out")["still_to_ask"], 20);
+    (lab, served)
+}
+
+#[test]
+fn a_run_that_goes_on_with_another_age_asks_whom_that_leaves_over() {
+    let (lab, served) = stopped_at_once();
+    let ago = "UPDATE settled SET checked = checked - 9000; UPDATE answer SET at = at - 9000";
+    rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(ago).unwrap();
+    verify_served(&lab, &served, &["--max-age", "5s"], 0);
+    let summary = lab.summary("out");
+    assert_eq!(summary["verdicts"]["deliverable"], 40);
+    assert!(summary["questions"].as_u64() >= Some(40), "{summary}");
+}
+
+#[test]
+fn a_run_that_was_interrupted_long_ago_begins_anew() {
+    let (lab, served) = stopped_at_once();
+    let ago = "UPDATE run SET began = began - 8 * 86400000 WHERE ended IS NULL";
+    rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(ago).unwrap();
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 40);
+    assert_eq!(query(&lab.path("s.db"), "SELECT count(*) FROM runs"), 3);
+    assert_eq!(query(&lab.path("s.db"), "SELECT count(*) FROM runs WHERE ended_at IS NULL"), 0);
+}
+
+#[test]
+fn who_is_forgotten_or_pruned_while_a_run_is_stopped_comes_in_with_the_list_again() {
+    let (lab, served) = stopped_at_once();
+    for address in ["user1@acme.example", "user40@acme.example"] {
+        lab.run(&["state", "forget", address, "--state", "s.db"]).exits(0);
+    }
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 40);
+    let (lab, served) = stopped_at_once();
+    lab.run(&["state", "prune", "--older-than", "0s", "--state", "s.db"]).exits(0);
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 40);
+}
+
+#[test]
+fn where_one_may_connect_to_is_no_fact_about_a_domain() {
+    let (lab, served) = stopped_at_once();
+    lab.run(&["state", "prune", "--older-than", "0s", "--state", "s.db"]).exits(0);
+    let [dns, dns_at, port, port_at, ..] = served.flags();
+    let verify = ["verify", "list.csv", "-q", "-o", "out", "--state", "s.db", dns, dns_at, port, port_at];
+    lab.run(&[&verify[..], &SENDER[..]].concat()).exits(0);
+    assert_eq!(lab.summary("out")["reasons"]["mx_unroutable"], 40);
+    verify_served(&lab, &served, &[], 0);
+    assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 40);
 }
 
 #[test]
@@ -434,5 +590,32 @@ say = "550 5.1.1 User unknown"
     assert!(summary["decisions"]["answers_withdrawn"].as_u64() > Some(0), "{summary}");
     assert_eq!(summary["verdicts"]["deliverable"], 60);
     let refused = "SELECT count(*) FROM attempts WHERE who = 'listed' AND code >= 500";
+    assert_eq!(query(&lab.path("kept/state.db"), refused), 0);
+}
+
+#[test]
+fn a_made_up_name_that_was_refused_by_a_host_that_turned_against_us_proves_nothing_later() {
+    let world = r#"
+[[domain]]
+name = "d{1..60}.example"
+mx = ["10 aspmx.l.google.com"]
+catch_all = true
+[[host]]
+name = "aspmx.l.google.com"
+[[host.rule]]
+at = "connect"
+since = "10s"
+say = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org"
+[[host.rule]]
+at = "rcpt"
+since = "7s"
+say = "550 5.1.1 User unknown"
+"#;
+    let list: Vec<String> = (1..=60).map(|n| format!("user@d{n}.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
+    let summary = verify(&lab, "out", &[], 0);
+    assert!(summary["decisions"]["answers_withdrawn"].as_u64() > Some(0), "{summary}");
+    assert_eq!(summary["verdicts"]["deliverable"], 0);
+    let refused = "SELECT count(*) FROM attempts WHERE who = 'made_up' AND code >= 500";
     assert_eq!(query(&lab.path("kept/state.db"), refused), 0);
 }

@@ -25,6 +25,8 @@ pub struct Lifetimes {
     pub route: Duration,
     /// Whether a domain accepts any name.
     pub catch_all: Duration,
+    /// An interrupted run.
+    pub run: Duration,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,7 @@ struct File {
 struct Facts {
     route: Option<Spanned<String>>,
     catch_all: Option<Spanned<String>>,
+    run: Option<Spanned<String>>,
 }
 
 impl Lifetimes {
@@ -79,11 +82,14 @@ impl Lifetimes {
             }
             self.reasons.insert(reason, time(text)?);
         }
-        if let Some(text) = &file.facts.route {
-            self.route = time(text)?;
-        }
-        if let Some(text) = &file.facts.catch_all {
-            self.catch_all = time(text)?;
+        for (text, fact) in [
+            (&file.facts.route, &mut self.route),
+            (&file.facts.catch_all, &mut self.catch_all),
+            (&file.facts.run, &mut self.run),
+        ] {
+            if let Some(text) = text {
+                *fact = time(text)?;
+            }
         }
         Ok(())
     }

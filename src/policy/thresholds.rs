@@ -84,9 +84,16 @@ pub struct Anomaly {
     pub recently_deliverable: u32,
     /// More unknown ones than this among them.
     pub recently_gone_percent: u32,
+    /// The same answer so much later counts.
+    pub held_back_hours: u32,
 }
 
 impl Anomaly {
+    /// How long an answer is held back.
+    pub fn held_back(&self) -> Duration {
+        Duration::from_secs(u64::from(self.held_back_hours) * 3600)
+    }
+
     /// How long ago lately is.
     pub fn recently(&self) -> Duration {
         Duration::from_secs(u64::from(self.recently_days) * 86_400)

@@ -5,11 +5,13 @@
 //! ([`Reach::Unroutable`]). Forms that carry an IPv4 address (v4-mapped, NAT64, 6to4, Teredo) are judged by that.
 //! Must not: resolve. Can't know: what an unusual network does with addresses of its own; it says so by [`Allowed`].
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use self::Reach::{Private, Public, Unroutable};
+use super::Route;
 
 /// Who can reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,10 +152,32 @@ impl Allowed {
         Allowed(nets.into_iter().collect())
     }
 
+    /// Would this route be the same with these networks? A stored one may be of a time with others.
+    pub fn agree_with(&self, route: &Route) -> bool {
+        match route {
+            Route::Hosts(exchangers) => exchangers
+                .iter()
+                .flat_map(|exchanger| &exchanger.addresses)
+                .all(|&ip| self.reach(ip) == Public),
+            Route::Unroutable(ip) => self.reach(*ip) == Unroutable,
+            Route::NullMx | Route::Absent(_) | Route::Failed(_) => true,
+        }
+    }
+
     /// Who can reach `ip`, counting what is allowed as public. A v4-mapped address is allowed with its IPv4 form.
     pub fn reach(&self, ip: IpAddr) -> Reach {
         let plain = ip.to_canonical();
         if self.0.iter().any(|net| net.contains(&ip) || net.contains(&plain)) { Public } else { reach(ip) }
+    }
+}
+
+impl fmt::Display for Allowed {
+    /// In order, with blanks between them.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut nets = self.0.clone();
+        nets.sort_unstable();
+        let nets: Vec<String> = nets.iter().map(ToString::to_string).collect();
+        f.write_str(&nets.join(" "))
     }
 }
 

@@ -3,7 +3,7 @@
 //! Decides: whether an earlier run goes on, whether anybody needs to be asked at all, and when the run is over.
 
 use super::ahead;
-use super::found::{Facts, Found, Whole};
+use super::found::{Facts, Found, Scope, Whole};
 use super::holder;
 use super::intake::{Intake, Look};
 use super::probing::{self, Job, Outcome};
@@ -18,9 +18,8 @@ use crate::probe::inquiry::Moment;
 use crate::schedule::Shut;
 use crate::settings::{Place, Settings};
 use crate::state::State;
-use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
-use crate::state::runs::Begun;
+use crate::state::runs::{Begun, Command};
 use crate::verdict::evidence::{Form, Unprobed};
 
 /// A run that asks, with its state.
@@ -48,17 +47,21 @@ impl Asking {
         let job = Job::of(settings, place, policy, false)?;
         let mut state = holder::open_state(settings, place, job.network.clock, stop)?;
         let now = job.network.clock.now().wall;
-        let identity = identity(list, listing.look(policy), job.dns_only)?;
+        let command = Command {
+            identity: identity(list, listing.look(policy), job.dns_only)?,
+            input: list.form().name.clone(),
+            terms: terms(settings, &job),
+        };
         let anew = settings.keeping.fresh;
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
             let is_nothing = anew || job.dns_only;
             if is_nothing { Fresh::nothing() } else { Fresh::of(at, settings.keeping.max_age) }
         };
-        let known = if anew { None } else { state.fresh_run(&identity, fresh(now))? };
+        let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         let (run, all_known) = match known {
             Some(run) => (run, true),
-            None => (state.begin(&identity, &list.form().name, anew, now)?, false),
+            None => (state.begin(&command, anew, now, policy.lifetimes().run)?, false),
         };
         // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
         let tells_news = state.is_kept() && (listing.changed_only || !all_known);
@@ -98,14 +101,10 @@ impl Asking {
 
     /// What was found out, for each of so many who judge rows.
     pub fn found(&self, whole: &Whole, hands: usize) -> Result<Vec<Found>, Error> {
-        let policy = self.job.policy;
-        let (news, now) = (self.tells_news.then_some(self.run), self.now().wall);
-        let found = |reader| {
-            let recall = Recall::of(reader, policy);
-            let facts = Facts { recall, policy, run: self.run.id, fresh: self.fresh, news };
-            Found::of(facts, whole.clone(), now)
-        };
-        Ok(self.state.readers(hands, !self.all_known)?.into_iter().map(found).collect())
+        let news = self.tells_news.then_some(self.run);
+        let scope = Scope { policy: self.job.policy, run: self.run.id, fresh: self.fresh, news };
+        let found = |facts| Found::of(facts, whole.clone(), self.now().wall);
+        Ok(Facts::for_each(&self.state, scope, hands, !self.all_known)?.into_iter().map(found).collect())
     }
 
     /// Now, where the run is made.
@@ -137,6 +136,14 @@ impl Asking {
         }
         Ok(self.state.commit()?)
     }
+}
+
+/// On which terms a run is made: what decides who has to be asked, besides the list.
+fn terms(settings: &Settings, job: &Job) -> String {
+    let max_age = settings.keeping.max_age.map(|age| format!("no older than {} s", age.as_secs()));
+    let allowed = job.network.allowed.to_string();
+    let allowed = (!allowed.is_empty()).then(|| format!("also at {allowed}"));
+    [max_age, allowed].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// What makes "the same command again".

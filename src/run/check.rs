@@ -9,11 +9,12 @@ use super::told;
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::run::clock::Clock;
-use crate::run::found::{Facts, Found};
+use crate::run::found::{Facts, Found, Scope};
+use crate::schedule::Shut;
 use crate::settings::{Reach, Settings};
 use crate::smtp::transcript::Transcript;
-use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
+use crate::state::runs::Command;
 use crate::state::{State, StateError};
 use crate::verdict::Record;
 use crate::verdict::evidence::{Form, Unprobed};
@@ -67,12 +68,17 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let (mut state, held) = match holder::open_state(settings, place, job.network.clock, &stop) {
         Err(Error::State(StateError::Held { file, .. })) => {
             // One that is being made has nothing to tell yet.
-            (State::temporary()?, State::read_only(&file).ok())
+            let held = State::read_only(&file, job.network.clock.now().wall).ok();
+            if let Some(held) = &held {
+                held.must_be_about(&file, &place.universe()?)?;
+            }
+            (State::temporary()?, held)
         }
         state => (state?, None),
     };
     let now = job.network.clock.now().wall;
-    let run = state.begin("check", "check", true, now)?;
+    let command = Command { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
+    let run = state.begin(&command, true, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
     let fresh = if is_anew { Fresh::nothing() } else { Fresh::of(run.at, settings.keeping.max_age) };
@@ -88,11 +94,17 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     arrivals.close(fresh)?;
     let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let facts = Facts { recall: Recall::of(state.reader()?, policy), policy, run: run.id, fresh, news: None };
-    let mut found = Found::of(facts, outcome.whole, job.network.clock.now().wall);
-    let record = |seen| told::record(&mut found, seen, settings.risky_roles);
-    let records = seen.into_iter().map(record).collect::<Result<_, _>>()?;
+    let whole = outcome.whole;
+    let scope = Scope { policy, run: run.id, fresh, news: None };
+    let now = job.network.clock.now().wall;
+    let mut found = Found::of(Facts::of(&state, scope)?, whole.clone(), now);
+    let row = |seen| told::row(&mut found, seen, settings.risky_roles);
+    let rows = seen.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(found);
-    state.end(run.id, job.network.clock.now().wall, None, std::iter::empty(), Some(now), None)?;
+    // What the guards hold back must not come back as a fact.
+    rows.iter().flat_map(|row| &row.retold).try_for_each(|retold| state.write_told(retold))?;
+    let anomalies = whole.anomalies.iter().map(|lane| &**lane);
+    state.end(run.id, now, whole.shut.map(Shut::word), anomalies, Some(now), None)?;
+    let records = rows.into_iter().map(|row| row.record).collect();
     Ok(Checked { records, dialogues: outcome.dialogues, exit })
 }

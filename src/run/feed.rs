@@ -168,6 +168,16 @@ impl Feed {
         Ok(Listed { target, address, earlier, was_deliverable })
     }
 
+    /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
+    pub fn unlearn(&mut self, address: &Address) {
+        if !self.parts.is_empty()
+            && let Some(domain) = address.domain()
+            && let Some((_, known)) = self.parts.get_mut(&Key::of(domain.as_str()))
+        {
+            known.exchangers.clear();
+        }
+    }
+
     /// Something was learnt about a domain, perhaps for its other parts.
     pub fn learnt(&mut self, domain: &Domain, learnt: Known) {
         if !self.parts.is_empty()
@@ -190,6 +200,7 @@ mod tests {
     use crate::schedule::Answered;
     use crate::schedule::lane::Tally;
     use crate::smtp::{Reply, Stage};
+    use crate::state::runs::Command;
     use crate::verdict::evidence::{Attempt, Said};
 
     /// So many make some parts of a long domain.
@@ -205,7 +216,7 @@ mod tests {
     #[test]
     fn after_an_interruption_whoever_was_put_off_comes_back_from_where_it_was_asked() {
         let (mut state, now) = (State::temporary().unwrap(), UNIX_EPOCH + Duration::from_secs(86_400));
-        let run = state.begin("list", "", false, now).unwrap();
+        let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
         let address = |n: i64| Address::parse(&format!("user{n}@acme.example")).unwrap();
@@ -229,7 +240,7 @@ mod tests {
             state.write_answer(run.id, EGRESSES[egress], &answer).unwrap();
         }
 
-        let resumed = state.begin("list", "", false, now).unwrap();
+        let resumed = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
         let mut feed = Feed::of(resumed, Fresh::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
         let policy = Policy::built_in();
         let (key, domain) = feed.next(&mut state).unwrap().unwrap();

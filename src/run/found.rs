@@ -14,14 +14,14 @@ use crate::address::typo::Certainty;
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::lifetimes::Lifetimes;
-use crate::reason::Cause;
+use crate::reason::{Cause, Verdict};
 use crate::route::Route;
 use crate::schedule::{Scheduler, Shut, Stop};
 use crate::state::ledger::News;
 use crate::state::recall::{LookedUp, Recall, Settled};
 use crate::state::roster::{Fresh, RunId};
 use crate::state::runs::Begun;
-use crate::state::{Key, StateError};
+use crate::state::{Key, State, StateError};
 use crate::verdict::Record;
 use crate::verdict::evidence::{Attempt, Evidence, Form, Inquired, RouteFact, Slip, Unprobed};
 
@@ -44,18 +44,25 @@ pub struct Found {
     domains: HashMap<Domain, Arc<DomainFacts>>,
 }
 
-/// Where facts come from.
-pub struct Facts {
-    /// The state.
-    pub recall: Recall<Connection>,
-    /// The rules of the day.
+/// Which facts count.
+#[derive(Clone, Copy)]
+pub struct Scope {
+    /// By the rules of the day.
     pub policy: Policy,
-    /// The run that is told about.
+    /// About this run.
     pub run: RunId,
     /// What else may be used.
     pub fresh: Fresh,
     /// The run beside whose predecessors news are news; `None` where everything counts as news, and none is noted.
     pub news: Option<Begun>,
+}
+
+/// Where facts come from.
+pub struct Facts {
+    recall: Recall<Connection>,
+    scope: Scope,
+    /// Runs whose word that a mailbox is gone does not count yet.
+    untold: Arc<[RunId]>,
 }
 
 /// A domain as the policy sees it.
@@ -110,7 +117,7 @@ impl Found {
 
     /// How long what is found out holds.
     pub fn lifetimes(&self) -> &'static Lifetimes {
-        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.policy.lifetimes())
+        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.scope.policy.lifetimes())
     }
 
     /// Puts together what is known about a row.
@@ -139,13 +146,16 @@ impl Found {
                 None => self.begun(domain.as_deref(), address, is_askable)?,
             };
             if let Some(domain) = &domain {
-                known.anomaly = domain.lane.as_ref().is_some_and(|lane| self.whole.anomalies.contains(lane));
-                known.unserved = self.is_unserved(domain, &known.attempts)?;
+                let is_anomalous =
+                    domain.lane.as_ref().is_some_and(|lane| self.whole.anomalies.contains(lane));
+                known.anomaly = is_anomalous && !self.is_said_before(domain.key, address, &known.attempts)?;
+                let run = settled.as_ref().map(|settled| settled.run);
+                known.unserved = self.is_unserved(domain, run, &known.attempts)?;
             }
             let is_of_run = self
                 .facts
                 .as_ref()
-                .is_some_and(|facts| settled.as_ref().is_none_or(|settled| settled.run == facts.run));
+                .is_some_and(|facts| settled.as_ref().is_none_or(|settled| settled.run == facts.scope.run));
             if self.whole.shut.is_some() && is_of_run {
                 known = Inquired {
                     trouble: known.trouble,
@@ -172,7 +182,7 @@ impl Found {
     /// Is something else told about a row than before this run?
     pub fn news(&self, cell: &str, record: &Record) -> Result<News, StateError> {
         let Some((Facts { recall, .. }, run)) =
-            self.facts.as_ref().and_then(|facts| Some((facts, facts.news?)))
+            self.facts.as_ref().and_then(|facts| Some((facts, facts.scope.news?)))
         else {
             return Ok(News::FIRST);
         };
@@ -181,14 +191,14 @@ impl Found {
     }
 
     fn settled(&mut self, domain: Key, address: &Address) -> Result<Option<Settled>, StateError> {
-        let Some(Facts { recall, run, fresh, .. }) = &mut self.facts else {
+        let Some(Facts { recall, scope: Scope { run, fresh, .. }, untold }) = &mut self.facts else {
             return Ok(None);
         };
         let settled = recall.settled(domain, address, self.now)?;
         Ok(settled.filter(|settled| {
             let is_fresh = settled.expires.is_some_and(|at| at > fresh.at)
                 && settled.checked.is_some_and(|at| at >= fresh.since);
-            settled.run == *run || is_fresh
+            settled.run == *run || (is_fresh && !(untold.contains(&settled.run) && settled.condemns()))
         }))
     }
 
@@ -202,8 +212,8 @@ impl Found {
         let mut inquired = Inquired::default();
         if is_askable {
             inquired.unprobed = self.whole.unprobed;
-            if let (Some(Facts { recall, run, .. }), Some(domain)) = (&mut self.facts, domain) {
-                inquired.attempts = recall.attempts(*run, domain.key, address)?;
+            if let (Some(Facts { recall, scope, .. }), Some(domain)) = (&mut self.facts, domain) {
+                inquired.attempts = recall.attempts(scope.run, domain.key, address)?;
             }
         }
         Ok(inquired)
@@ -224,16 +234,42 @@ impl Found {
         Ok(Some(known))
     }
 
-    /// Every exchanger said "not my domain", and each of them has clearly answered for another.
-    fn is_unserved(&self, domain: &DomainFacts, attempts: &[Attempt]) -> Result<bool, StateError> {
+    /// The same was said when an outage would be over by now.
+    fn is_said_before(
+        &mut self,
+        domain: Key,
+        address: &Address,
+        attempts: &[Attempt],
+    ) -> Result<bool, StateError> {
+        let cause = |attempt: &Attempt| attempt.said.meaning.cause;
+        let condemning = attempts.iter().rev().find(|&last| cause(last).verdict() == Verdict::Undeliverable);
+        let (Some(Facts { recall, scope, .. }), Some(last)) = (&mut self.facts, condemning) else {
+            return Ok(false);
+        };
+        let held_back = scope.policy.thresholds().anomaly.held_back();
+        let Some(then) = last.at.checked_sub(held_back) else {
+            return Ok(false);
+        };
+        let before = recall.attempts_until(domain, address, then)?;
+        Ok(before.iter().any(|earlier| cause(earlier) == cause(last)))
+    }
+
+    /// Every exchanger said "not my domain", and each of them has clearly answered for another, in the same run.
+    fn is_unserved(
+        &self,
+        domain: &DomainFacts,
+        run: Option<RunId>,
+        attempts: &[Attempt],
+    ) -> Result<bool, StateError> {
         let denied = |host: &Domain| {
             attempts.iter().any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
         };
         let Some(facts) = self.facts.as_ref().filter(|_| !domain.hosts.is_empty()) else {
             return Ok(false);
         };
+        let run = run.unwrap_or(facts.scope.run);
         for host in &domain.hosts {
-            if !denied(host) || !facts.recall.serves_others(host, domain.key)? {
+            if !denied(host) || !facts.recall.serves_others(run, host, domain.key)? {
                 return Ok(false);
             }
         }
@@ -242,19 +278,39 @@ impl Found {
 }
 
 impl Facts {
+    /// What a state says.
+    pub fn of(state: &State, scope: Scope) -> Result<Facts, StateError> {
+        let (reader, untold) = (state.reader()?, state.untold_runs(scope.run)?);
+        Ok(Facts { recall: Recall::of(reader, scope.policy), scope, untold: untold.into() })
+    }
+
+    /// The same, for each of so many who tell it.
+    pub fn for_each(
+        state: &State,
+        scope: Scope,
+        hands: usize,
+        after_writing: bool,
+    ) -> Result<Vec<Facts>, StateError> {
+        let untold: Arc<[RunId]> = state.untold_runs(scope.run)?.into();
+        let facts =
+            |reader| Facts { recall: Recall::of(reader, scope.policy), scope, untold: untold.clone() };
+        Ok(state.readers(hands, after_writing)?.into_iter().map(facts).collect())
+    }
+
     fn domain(&self, domain: &Domain) -> Result<DomainFacts, StateError> {
         let key = Key::of(domain.as_str());
         let Some(LookedUp { route, at, run }) = self.recall.route(key)? else {
             return Ok(DomainFacts { key, route: None, hosts: Vec::new(), lane: None, disposable: false });
         };
-        let (route, stops) = stops(route, &self.policy);
+        let Scope { policy, run: own, fresh, .. } = self.scope;
+        let (route, stops) = stops(route, &policy);
         // What an older look-up found missing may be there by now.
-        let is_fresh = run == self.run
+        let is_fresh = run == own
             || matches!(route, RouteFact::Hosts { .. })
-            || told::is_route_fresh(&route, at, self.policy.lifetimes(), self.fresh);
+            || told::is_route_fresh(&route, at, policy.lifetimes(), fresh);
         Ok(DomainFacts {
             key,
-            disposable: is_disposable(domain, &stops, &self.policy),
+            disposable: is_disposable(domain, &stops, &policy),
             lane: stops.first().map(|stop| Scheduler::lane_key(&stops, stop)),
             hosts: stops.into_iter().map(|stop| stop.host).collect(),
             route: is_fresh.then_some((route, at)),

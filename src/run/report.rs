@@ -8,13 +8,12 @@ use std::time::SystemTime;
 use super::ahead;
 use super::asking::identity;
 use super::clock::Clock;
-use super::found::{Facts, Found, Whole};
+use super::found::{Facts, Found, Scope, Whole};
 use super::telling::{Listing, Open, Went};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::report::Summary;
 use crate::schedule::Shut;
-use crate::state::recall::Recall;
 use crate::state::roster::Fresh;
 use crate::state::{State, StateError};
 use crate::verdict::evidence::Unprobed;
@@ -36,7 +35,11 @@ pub struct Report {
 pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let Report { listing, policy, risky_roles, rejudge } = report;
     let clock = Clock::system();
-    let mut state = if rejudge { State::of_owner(file, clock.now().wall)? } else { State::read_only(file)? };
+    let mut state = if rejudge {
+        State::of_owner(file, clock.now().wall)?
+    } else {
+        State::read_only(file, clock.now().wall)?
+    };
     let list = listing.open()?;
     let how = listing.look(policy);
     let mut past = None;
@@ -54,11 +57,9 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let run = past.begun;
     let fresh = if dns_only { Fresh::nothing() } else { Fresh::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let found = |reader| {
-        let facts = Facts { recall: Recall::of(reader, policy), policy, run: run.id, fresh, news: None };
-        Found::of(facts, whole.clone(), now)
-    };
-    let founds = state.readers(ahead::many_hands(), false)?.into_iter().map(found).collect();
+    let scope = Scope { policy, run: run.id, fresh, news: None };
+    let found = |facts| Found::of(facts, whole.clone(), now);
+    let founds = Facts::for_each(&state, scope, ahead::many_hands(), false)?.into_iter().map(found).collect();
     let mut open = Open::of(list, listing, policy, dns_only)?;
     open.tell(risky_roles, founds, |otherwise| {
         if rejudge {

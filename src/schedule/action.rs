@@ -24,11 +24,12 @@ pub enum Action {
     Quit(SessionId),
     /// Keep an answer: it counts. Comes before everything that follows from it.
     Answered(Answered),
-    /// What was answered about an address counts no longer: it is as if it had not been asked.
+    /// What was answered about an address, listed or made up, counts no longer, nor does what was learnt from it about its
+    /// domain: it is as if it had not been asked.
     TakenBack(Address),
     /// What was found out about some addresses; never again for the same ones.
     Settled(Vec<Found>),
-    /// What was learnt about a domain: for its other parts, and for later runs.
+    /// What was learnt about a domain, for its other parts.
     Learnt(Domain, Known),
     /// An operator that had no room ([`super::Scheduler::has_room`]) wants more work.
     Room(Arc<str>),

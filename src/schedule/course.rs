@@ -152,8 +152,9 @@ impl Scheduler {
         let lane = course.stops.front().map_or(course.home, |(_, lane)| *lane);
         let (mut known, settled) = course.inquiry.settle(self.stopping);
         known.egress = known.is_waiting().then_some(self.lanes[course.home].egress);
-        self.hold(lane, course.home, settled, course.elsewhere().as_ref());
+        // First, so that it is forgotten should the answers be taken back at once.
         self.actions.push_back(Action::Learnt(domain, known));
+        self.hold(lane, course.home, settled, course.elsewhere().as_ref());
         for (_, lane) in &course.stops {
             self.may_retire(*lane);
         }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::vouching::Held;
+use super::vouching::Unvouched;
 use super::{DoorId, OperatorId};
+use crate::address::Domain;
 use crate::policy::thresholds::{Anomaly, Ramp};
 use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
 use crate::reason::{Cause, Fault};
@@ -74,8 +75,10 @@ pub struct Lane {
     pub busy_doors: VecDeque<DoorId>,
     /// What its answers were.
     pub tally: Tally,
-    /// Refusals since its last acceptance.
-    pub(super) unvouched: Vec<Held>,
+    /// The domain of the last answer, if that was an acceptance.
+    pub accepted_last: Option<Domain>,
+    /// What it said since its last acceptance.
+    pub(super) unvouched: Unvouched,
     /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
     unknown: VecDeque<Duration>,
     /// Unknown recipients in this run, and in earlier ones within an hour before it.
@@ -192,7 +195,8 @@ impl Lane {
             doors: BTreeMap::new(),
             busy_doors: VecDeque::new(),
             tally: Tally::default(),
-            unvouched: Vec::new(),
+            accepted_last: None,
+            unvouched: Unvouched::default(),
             unknown: VecDeque::new(),
             unknown_names: 0,
             ramp,

@@ -2,25 +2,43 @@
 //!
 //! Decides: when "no such mailbox" is believed, and what becomes of it where it is not. A host that turns against us says it to
 //! everybody, sometimes before it says what it means. So a refusal is handed out once the same lane has accepted somebody
-//! after it, or has run dry; if the lane turns out to refuse us before that, all that it said since its last acceptance is
-//! withdrawn: it is as if it had not been asked. Whoever has an exchanger of another operator is asked about there, from the
+//! after it, or has run dry, and so is an acceptance that rests on refusals, because they alone show that not everybody is
+//! accepted. If the lane turns out to refuse us before that, all that it said since its last acceptance is withdrawn: it is
+//! as if it had not been asked. Only a made-up name that is refused right after an acceptance at its domain needs nobody: that
+//! is a clear pair of unlike answers. Whoever has an exchanger of another operator is asked about there, from the
 //! same egress, which is how mail goes on too; nobody is asked again where we are refused, nor from another egress, which
 //! would be a way round a block.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 
 use super::course::Course;
 use super::decision::Ruling;
-use super::{Action, LaneId, Scheduler, Stop};
-use crate::address::Domain;
+use super::{Action, Answered, LaneId, Scheduler, Stop};
+use crate::address::{Address, Domain};
+use crate::probe::control::{self, Shown};
 use crate::probe::inquiry::Found;
-use crate::probe::{Known, Listed};
+use crate::probe::{Known, Listed, Who};
 use crate::reason::{Cause, Fault};
 use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Trouble};
 
-/// A refusal that nobody vouches for yet.
+/// What nobody vouches for yet.
+#[derive(Debug, Default)]
+pub(super) struct Unvouched {
+    /// Refusals, and acceptances that rest on such.
+    pub(super) found: Vec<Held>,
+    /// Made-up names that were refused, each with who did so.
+    proofs: Vec<(Domain, Address)>,
+}
+
+impl Unvouched {
+    fn is_empty(&self) -> bool {
+        self.found.is_empty() && self.proofs.is_empty()
+    }
+}
+
+/// What was found out, and may be withdrawn.
 #[derive(Debug)]
 pub(super) struct Held {
     found: Found,
@@ -50,7 +68,17 @@ impl Course {
 }
 
 impl Scheduler {
-    /// Hands out what was found out at a lane about addresses of a domain, but keeps refusals for which nobody vouches yet.
+    /// Notes a made-up name that was refused, unless that makes a clear pair with the answer before it.
+    pub(super) fn note_proof(&mut self, lane: LaneId, answer: &Answered) {
+        let Answered { domain, who, address, attempt, .. } = answer;
+        let lane = &mut self.lanes[lane];
+        let is_refused = matches!(control::shown(&attempt.said), Shown::Refuses | Shown::RefusesUnclearly);
+        if *who == Who::MadeUp && is_refused && lane.accepted_last.as_ref() != Some(domain) {
+            lane.unvouched.proofs.push((attempt.exchanger.clone(), address.clone()));
+        }
+    }
+
+    /// Hands out what was found out at a lane about addresses of a domain, but keeps that for which nobody vouches yet.
     pub(super) fn hold(
         &mut self,
         lane: LaneId,
@@ -61,19 +89,22 @@ impl Scheduler {
         if found.is_empty() {
             return;
         }
-        let (refusals, rest): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|found| is_refusal(&found.inquired));
+        let has_refused =
+            !self.lanes[lane].unvouched.is_empty() || found.iter().any(|found| is_refusal(&found.inquired));
+        let (doubtful, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|Found { inquired, .. }| {
+            is_refusal(inquired) || (has_refused && matches!(inquired.catch_all, CatchAll::No(_)))
+        });
         let held = |found| Held::of(found, elsewhere);
         if let Some(said) = self.lanes[lane].paused.clone() {
-            let refusals = refusals.into_iter().map(held).collect();
-            self.take_back(lane, home, refusals, &Obstacle::Refused(said));
+            let doubtful = doubtful.into_iter().map(held).collect();
+            self.take_back(lane, home, doubtful, &Obstacle::Refused(said));
         } else if lane == home {
-            let unvouched = &mut self.lanes[lane].unvouched;
-            unvouched.reserve_exact(refusals.len());
-            unvouched.extend(refusals.into_iter().map(held));
+            let unvouched = &mut self.lanes[lane].unvouched.found;
+            unvouched.reserve_exact(doubtful.len());
+            unvouched.extend(doubtful.into_iter().map(held));
         } else {
             // Who was sent on from another lane is not this one's to count.
-            self.hand_out(home, refusals);
+            self.hand_out(home, doubtful);
         }
         self.hand_out(home, rest);
         self.run_dry(home);
@@ -92,8 +123,8 @@ impl Scheduler {
 
     /// What a lane refused is believed.
     fn believe_refusals(&mut self, lane: LaneId) {
-        let refusals = take(&mut self.lanes[lane].unvouched);
-        self.hand_out(lane, refusals.into_iter().map(|held| held.found).collect());
+        let Unvouched { found, .. } = take(&mut self.lanes[lane].unvouched);
+        self.hand_out(lane, found.into_iter().map(|held| held.found).collect());
     }
 
     /// Somebody was accepted at a lane: what it refused before is believed.
@@ -104,8 +135,28 @@ impl Scheduler {
 
     /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
     pub(super) fn withdraw(&mut self, lane: LaneId, why: &Obstacle) {
-        let refusals = take(&mut self.lanes[lane].unvouched);
-        self.take_back(lane, lane, refusals, why);
+        let Unvouched { found, proofs } = take(&mut self.lanes[lane].unvouched);
+        self.disbelieve(proofs.iter().map(|(exchanger, made_up)| (exchanger, made_up)));
+        self.actions.extend(proofs.into_iter().map(|(_, made_up)| Action::TakenBack(made_up)));
+        self.take_back(lane, lane, found, why);
+    }
+
+    /// Whoever asks at the domains of these names now, from wherever, does not rely on their refusals any more.
+    fn disbelieve<'a>(&mut self, refused: impl Iterator<Item = (&'a Domain, &'a Address)>) {
+        let mut exchangers: BTreeMap<&Domain, BTreeSet<&Domain>> = BTreeMap::new();
+        for (exchanger, name) in refused {
+            if let Some(domain) = name.domain() {
+                exchangers.entry(domain).or_default().insert(exchanger);
+            }
+        }
+        if exchangers.is_empty() {
+            return;
+        }
+        for Course { inquiry, .. } in self.courses.iter_mut().flatten() {
+            for exchanger in exchangers.get(inquiry.domain()).into_iter().flatten() {
+                inquiry.disbelieve(exchanger);
+            }
+        }
     }
 
     fn take_back(&mut self, lane: LaneId, home: LaneId, refusals: Vec<Held>, why: &Obstacle) {
@@ -113,16 +164,19 @@ impl Scheduler {
             return;
         }
         self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
+        self.disbelieve(refusals.iter().filter_map(|Held { found, .. }| {
+            Some((&found.inquired.attempts.last()?.exchanger, &found.address))
+        }));
         let mut over = Vec::new();
         // One order for a domain: its addresses share their controls.
         let mut again: BTreeMap<Domain, (Arc<[Stop]>, Vec<Listed>)> = BTreeMap::new();
         for Held { found, elsewhere } in refusals {
+            self.actions.push_back(Action::TakenBack(found.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
             let (Some(elsewhere), Some(domain)) = (elsewhere, found.address.domain()) else {
                 over.push(withdrawn(found, why));
                 continue;
             };
-            self.actions.push_back(Action::TakenBack(found.address.clone()));
             self.lanes[home].backlog -= 1;
             let (_, listed) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
             listed.push(found.again());
@@ -138,13 +192,17 @@ impl Scheduler {
     /// it refused last is believed, unless it refuses us too.
     pub(super) fn run_dry(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.backlog > lane.unvouched.len() || lane.open > 0 {
+        if lane.backlog > lane.unvouched.found.len() || lane.open > 0 {
             return;
         }
         if let Some(said) = lane.displeased.take() {
             // The last that was heard of it is that it refuses us.
             let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
             self.received(operator, |reception| reception.refused |= !accepted);
+            return self.withdraw(id, &Obstacle::Refused(said));
+        }
+        if let Some(said) = lane.paused.clone() {
+            // What came back after it was left alone.
             return self.withdraw(id, &Obstacle::Refused(said));
         }
         self.believe_refusals(id);

@@ -1,10 +1,16 @@
 //! Facts about a few addresses, taken over from a state that another process holds.
+//!
+//! They come from no run: those of the other state have the numbers that the runs of this one have.
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
+use super::roster::counts_beside;
 use super::{Key, State, StateError};
 use crate::address::Address;
+
+/// No run has this number.
+const NO_RUN: i64 = 0;
 
 impl State {
     /// Takes over what another state knows about these addresses.
@@ -17,9 +23,14 @@ impl State {
         for address in addresses {
             let Some(domain) = address.domain() else { continue };
             let (domain, local) = (Key::of(domain.as_str()), address.local());
+            let settled = format!("domain = ?1 AND local = ?2 AND {}", counts_beside("0"));
             let of_address: [(&str, &str); 3] = [
-                ("settled", "domain = ?1 AND local = ?2"),
-                ("answer", "domain = ?1 AND (who = 0 AND local = ?2 OR who > 0)"),
+                ("settled", &settled),
+                (
+                    "answer",
+                    "domain = ?1 AND (who > 0 OR who = 0 AND local = ?2 AND run =
+                         (SELECT run FROM settled WHERE settled.domain = ?1 AND settled.local = ?2))",
+                ),
                 ("route", "domain = ?1 AND ?2 <> ''"),
             ];
             let of_answers: [(&str, &str); 3] = [
@@ -50,11 +61,14 @@ fn copy(
 ) -> Result<(), StateError> {
     let mut find = from.prepare_cached(&format!("SELECT * FROM {table} WHERE {which}"))?;
     let columns = find.column_count();
+    let run = find.column_names().position(|name| name == "run");
     let marks = vec!["?"; columns].join(", ");
     let mut insert = to.prepare_cached(&format!("INSERT OR IGNORE INTO {table} VALUES ({marks})"))?;
     let mut rows = find.query(rusqlite::params![domain, local])?;
     while let Some(row) = rows.next()? {
-        let values = (0..columns).map(|column| row.get::<_, Value>(column)).collect::<Result<Vec<_>, _>>()?;
+        let value =
+            |column| if Some(column) == run { Ok(NO_RUN.into()) } else { row.get::<_, Value>(column) };
+        let values = (0..columns).map(value).collect::<Result<Vec<_>, _>>()?;
         insert.execute(params_from_iter(values))?;
     }
     Ok(())

@@ -60,10 +60,12 @@ impl State {
         })
     }
 
-    /// Deletes what is older; returns how many addresses and answers that were. Runs that can go on keep theirs.
-    pub fn prune(&mut self, before: SystemTime) -> Result<(u64, u64), StateError> {
-        let before = millis(before);
+    /// Deletes what is older; returns how many addresses and answers that were. Runs that can go on and are younger keep
+    /// theirs.
+    pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<(u64, u64), StateError> {
         self.begin_writing()?;
+        self.drop_runs_before(before, now)?;
+        let before = millis(before);
         let is_old = "run IN (SELECT id FROM run WHERE ended IS NOT NULL)";
         let settled = self.db.execute(
             &format!(
@@ -88,16 +90,23 @@ impl State {
         self.db.execute_batch(
             "DELETE FROM trouble WHERE id NOT IN (SELECT trouble FROM settled WHERE trouble IS NOT NULL
                  UNION SELECT control FROM settled WHERE catch_all = 'failed');
-             DELETE FROM served WHERE domain NOT IN (SELECT domain FROM answer);
+             DELETE FROM served WHERE run NOT IN (SELECT run FROM settled);
              DELETE FROM run WHERE ended IS NOT NULL AND id NOT IN (
                  SELECT run FROM settled UNION SELECT run FROM answer UNION SELECT run FROM route
                  UNION SELECT run FROM told);",
         )?;
         self.delete_orphans()?;
-        self.db.execute("UPDATE run SET fresh_until = 0", [])?;
+        self.look_again()?;
         self.commit()?;
         self.tidy()?;
         Ok((settled as u64, answers as u64))
+    }
+
+    /// Facts are gone: whom a run has to ask is found out anew, from its list.
+    fn look_again(&self) -> Result<(), StateError> {
+        self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
+        self.db.execute("UPDATE run SET gathered = 0 WHERE ended IS NULL", [])?;
+        Ok(())
     }
 
     /// Names and texts that nothing refers to.
@@ -132,9 +141,15 @@ impl State {
             let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
             deleted += self.db.execute(&sql, params![domain, local])?;
         }
-        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [Key::of(&address.to_string())])?;
+        let email = address.to_string();
+        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [Key::of(&email)])?;
+        // What stood in the way of many may name one of them.
+        for table in ["trouble", "answer"] {
+            let sql = format!("UPDATE {table} SET parts = NULL WHERE instr(lower(parts), lower(?)) > 0");
+            self.db.execute(&sql, [&email])?;
+        }
         self.delete_orphans()?;
-        self.db.execute("UPDATE run SET fresh_until = 0", [])?;
+        self.look_again()?;
         self.commit()?;
         self.tidy()?;
         Ok(deleted > 0)

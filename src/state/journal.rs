@@ -124,6 +124,7 @@ impl State {
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
+        self.break_promises()?;
         let key = self.write_name(domain.as_str())?;
         let (kind, detail) = route::written(found);
         let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
@@ -160,14 +161,14 @@ impl State {
         drop(insert);
         if is_clear(said) && remember(&mut self.noted.served, (exchanger, name)) {
             let mut insert = self.db.prepare_cached(
-                "INSERT OR IGNORE INTO served SELECT ?1, ?2
-                 WHERE (SELECT count(*) FROM served WHERE exchanger = ?1) < 2",
+                "INSERT OR IGNORE INTO served SELECT ?1, ?2, ?3
+                 WHERE (SELECT count(*) FROM served WHERE exchanger = ?1 AND run = ?2) < 2",
             )?;
-            insert.execute(params![exchanger, name])?;
+            insert.execute(params![exchanger, run, name])?;
         }
         if said.may_be_unknown() {
             let mut insert = self.db.prepare_cached(
-                "INSERT INTO spent VALUES (?, ?, ?, 1)
+                "INSERT INTO spent SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
                  ON CONFLICT DO UPDATE SET unknown = unknown + 1",
             )?;
             insert.execute(params![egress, &**lane, at / 60_000])?;
@@ -203,15 +204,15 @@ impl State {
         Ok(tallies.collect::<Result<_, _>>()?)
     }
 
-    /// Forgets what was answered about an address in a run: it counts no longer.
+    /// Forgets what was answered about an address, listed or made up, in a run: it counts no longer.
     pub fn take_back(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
         };
-        let mut delete = self
-            .db
-            .prepare_cached("DELETE FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ?")?;
+        let mut delete = self.db.prepare_cached(
+            "DELETE FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? AND run = ?",
+        )?;
         delete.execute(params![Key::of(domain.as_str()), address.local(), run])?;
         Ok(())
     }
@@ -225,6 +226,7 @@ impl State {
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
+        self.break_promises()?;
         let Some(domain) = address.domain() else {
             return Ok(());
         };
@@ -255,7 +257,12 @@ impl State {
         };
         let mut insert = self
             .db
-            .prepare_cached("INSERT OR REPLACE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+            .prepare_cached(
+                "INSERT INTO settled VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+                 ON CONFLICT DO UPDATE SET run = ?3, catch_all = ?4, control = ?5, positive = ?6, trouble = ?7,
+                     unprobed = ?8, again = ?9, reason = ?10, checked = ?11, expires = ?12,
+                     accepted = coalesce(?13, accepted)")?;
+        let accepted = told.checked.filter(|_| told.reason == Cause::Accepted.into());
         insert.execute(params![
             name,
             local,
@@ -269,6 +276,7 @@ impl State {
             told.reason.word(),
             told.checked.map(millis),
             told.expires.map(millis),
+            accepted.map(millis),
         ])?;
         drop(insert);
         if inquired.unprobed.is_none() {
@@ -279,7 +287,8 @@ impl State {
         Ok(())
     }
 
-    /// Unknown recipients that an egress asked about within the last day: the operator, how long ago, how many.
+    /// Unknown recipients that were asked about from where an egress is within the last day: the operator, how long ago, how
+    /// many.
     pub fn spent(
         &mut self,
         egress: i64,
@@ -291,7 +300,8 @@ impl State {
         self.begin_writing()?;
         self.db.execute("DELETE FROM spent WHERE minute < ?", [now / MINUTE - DAY])?;
         let mut find =
-            self.db.prepare_cached("SELECT operator, minute, unknown FROM spent WHERE egress = ?")?;
+            self.db.prepare_cached(
+                "SELECT operator, minute, unknown FROM spent WHERE egress = (SELECT origin FROM egress WHERE id = ?)")?;
         let spent = find.query_map([egress], |row| {
             let ago = now.saturating_sub(row.get::<_, i64>(1)? * MINUTE).max(0);
             Ok((row.get(0)?, Duration::from_millis(ago.unsigned_abs()), row.get(2)?))
@@ -302,6 +312,7 @@ impl State {
     /// Writes what was told about an address that was judged otherwise before.
     pub fn write_told(&mut self, Retold { domain, local, told }: &Retold) -> Result<(), StateError> {
         self.begin_writing()?;
+        self.break_promises()?;
         let mut update = self.db.prepare_cached(
             "UPDATE settled SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
         )?;
@@ -317,7 +328,10 @@ impl State {
         let exchanger = self.write_name(trouble.exchanger.as_str())?;
         let (finding, reply) = match &trouble.what {
             Obstacle::Broken(finding) => (Some(Finding::word(*finding)), None),
-            Obstacle::Refused(said) => (None, Some(self.write_reply(said.stage, &said.reply, "@", "@")?)),
+            Obstacle::Refused(said) => {
+                let nobody = wording::NOBODY;
+                (None, Some(self.write_reply(said.stage, &said.reply, nobody, nobody)?))
+            }
         };
         let mut insert = self.db.prepare_cached(
             "INSERT INTO trouble (exchanger, at, finding, stage, code, text, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -40,13 +40,15 @@ pub struct State {
     readers: Readers,
     /// Numbers that are known to stand in their tables.
     noted: journal::Noted,
+    /// What was promised of finished runs holds no more.
+    broke_promises: bool,
 }
 
 impl State {
     fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, readers, noted: journal::Noted::default() }
+        State { db, _lock: lock, readers, noted: journal::Noted::default(), broke_promises: false }
     }
 }
 

@@ -18,10 +18,11 @@ use crate::reason::Reason;
 /// Marks the file as ours: "lprf".
 const APPLICATION_ID: i64 = 0x6c70_7266;
 /// What brings a state from one version to the next; the first makes it.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/1-facts.sql"),
     include_str!("schema/2-told.sql"),
     include_str!("schema/3-tally.sql"),
+    include_str!("schema/4-told.sql"),
 ];
 /// Memory for pages of the file, while it is written; and while a roster is sorted, which takes as much again twice.
 pub(super) const WRITING_KIB: usize = 16 << 10;
@@ -145,25 +146,20 @@ impl State {
 
     /// Opens a state file that must exist, for its owner. Whatever it is about.
     pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
-        State::read_only(file)?;
+        version(file)?;
         let lock = Lock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db).map_err(|error| StateError::from(error).at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
-    /// Opens a state file for reading, also while a run holds it.
-    pub fn read_only(file: &Path) -> Result<State, StateError> {
-        if !file.exists() {
-            return Err(StateError::Missing { file: file.to_owned() });
+    /// Opens a state file for reading, also while a run holds it. One of an older version is brought up to date before; the
+    /// run that holds one has done that.
+    pub fn read_only(file: &Path, now: SystemTime) -> Result<State, StateError> {
+        if version(file)? < MIGRATIONS.len() {
+            State::of_owner(file, now)?;
         }
-        refuse_foreign(file)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        check(&db, file)?;
-        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        if version == 0 {
-            return Err(StateError::Missing { file: file.to_owned() });
-        }
         Ok(State::with(db, Readers::Of(file.to_owned()), None))
     }
 
@@ -203,6 +199,23 @@ fn refuse_foreign(file: &Path) -> Result<(), StateError> {
         Err(source) => Err(StateError::Unusable { file: file.to_owned(), source }),
         Ok(_) if start.is_empty() || start == MAGIC => Ok(()),
         Ok(_) => Err(StateError::Foreign { file: file.to_owned() }),
+    }
+}
+
+/// The version of a state file that must exist.
+fn version(file: &Path) -> Result<usize, StateError> {
+    let missing = || StateError::Missing { file: file.to_owned() };
+    match file.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(missing()),
+        Err(source) => return Err(StateError::Unusable { file: file.to_owned(), source }),
+    }
+    refuse_foreign(file)?;
+    let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    check(&db, file)?;
+    match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        0 => Err(missing()),
+        version => Ok(version),
     }
 }
 

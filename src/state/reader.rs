@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::recall::Settled;
 use super::roster::RunId;
-use super::{Key, StateError, time, wording};
+use super::{Key, StateError, millis, time, wording};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::replies::{Context, RecentReplies};
@@ -82,10 +82,31 @@ impl Reader {
         domain: Key,
         address: &Address,
     ) -> Result<Vec<Attempt>, StateError> {
+        self.listed(db, domain, address, ("run = ?", run.0))
+    }
+
+    pub(super) fn attempts_until(
+        &mut self,
+        db: &Connection,
+        domain: Key,
+        address: &Address,
+        then: SystemTime,
+    ) -> Result<Vec<Attempt>, StateError> {
+        self.listed(db, domain, address, ("at <= ?", millis(then)))
+    }
+
+    /// The answers about a listed address that fulfil a condition, oldest first.
+    fn listed(
+        &mut self,
+        db: &Connection,
+        domain: Key,
+        address: &Address,
+        (which, value): (&str, i64),
+    ) -> Result<Vec<Attempt>, StateError> {
         let mut find = db.prepare_cached(&format!(
-            "SELECT {ANSWER} FROM answer WHERE domain = ? AND who = 0 AND local = ? AND run = ? ORDER BY at"
+            "SELECT {ANSWER} FROM answer WHERE domain = ? AND who = 0 AND local = ? AND {which} ORDER BY at"
         ))?;
-        let mut rows = find.query(params![domain, address.local(), run])?;
+        let mut rows = find.query(params![domain, address.local(), value])?;
         let mut attempts = Vec::new();
         while let Some(row) = rows.next()? {
             attempts.extend(self.attempt(db, row, address)?);

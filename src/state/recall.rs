@@ -14,7 +14,7 @@ use super::{Key, State, StateError, route, time};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::probe::Who;
-use crate::reason::{Cause, Reason};
+use crate::reason::{Reason, Verdict};
 use crate::route::Route;
 use crate::verdict::evidence::{Attempt, Inquired};
 
@@ -45,6 +45,14 @@ pub struct Settled {
     pub checked: Option<SystemTime>,
     /// When it is too old to be used again.
     pub expires: Option<SystemTime>,
+}
+
+impl Settled {
+    /// It was told that the address is gone.
+    pub fn condemns(&self) -> bool {
+        let reason = self.reason.as_deref().and_then(Reason::from_word);
+        reason.is_none_or(|reason| reason.verdict() == Verdict::Undeliverable)
+    }
 }
 
 /// A route that was looked up.
@@ -110,6 +118,17 @@ impl<D: Borrow<Connection>> Recall<D> {
         reader.attempts((*db).borrow(), run, domain, address)
     }
 
+    /// What servers said about a listed address until then, in any run.
+    pub fn attempts_until(
+        &mut self,
+        domain: Key,
+        address: &Address,
+        then: SystemTime,
+    ) -> Result<Vec<Attempt>, StateError> {
+        let Recall { db, reader } = self;
+        reader.attempts_until((*db).borrow(), domain, address, then)
+    }
+
     /// What servers said about made-up names of a domain in this run or since then, and about its `postmaster` in this
     /// run; oldest first.
     pub fn controls(
@@ -152,11 +171,10 @@ impl<D: Borrow<Connection>> Recall<D> {
         address: &Address,
         since: SystemTime,
     ) -> Result<bool, StateError> {
-        let mut find = self.db().prepare_cached(
-            "SELECT 1 FROM settled WHERE domain = ? AND local = ? AND reason = ? AND checked >= ?",
-        )?;
-        let accepted = Reason::from(Cause::Accepted).word();
-        Ok(find.exists(params![domain, address.local(), accepted, super::millis(since)])?)
+        let mut find = self
+            .db()
+            .prepare_cached("SELECT 1 FROM settled WHERE domain = ? AND local = ? AND accepted >= ?")?;
+        Ok(find.exists(params![domain, address.local(), super::millis(since)])?)
     }
 
     /// Where a domain's mail goes.
@@ -175,11 +193,12 @@ impl<D: Borrow<Connection>> Recall<D> {
         Ok(Some(LookedUp { route, at: time(row.get(2)?), run: RunId(row.get(3)?) }))
     }
 
-    /// Did this exchanger clearly answer for another domain?
-    pub fn serves_others(&self, exchanger: &Domain, domain: Key) -> Result<bool, StateError> {
+    /// Did this exchanger clearly answer for another domain in a run?
+    pub fn serves_others(&self, run: RunId, exchanger: &Domain, domain: Key) -> Result<bool, StateError> {
         let db: &Connection = self.db.borrow();
-        let mut find = db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND domain <> ?")?;
-        Ok(find.exists(params![Key::of(exchanger.as_str()), domain])?)
+        let mut find =
+            db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND run = ? AND domain <> ?")?;
+        Ok(find.exists(params![Key::of(exchanger.as_str()), run, domain])?)
     }
 
     /// The name with this number.

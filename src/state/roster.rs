@@ -135,6 +135,15 @@ impl State {
     }
 }
 
+/// The condition on which what a row of `settled` says counts in this run: it was told with its whole run before it, when too
+/// many mailboxes gone at once would have shown, or it condemns nobody.
+pub(super) fn counts_beside(run: &str) -> String {
+    format!(
+        "(settled.run NOT IN (SELECT id FROM run WHERE NOT told AND id <> {run})
+          OR settled.reason NOT IN (SELECT word FROM reason WHERE verdict = 'undeliverable'))"
+    )
+}
+
 impl Arrivals<'_> {
     /// An address of the list. Address literals have no domain to be asked at and do not arrive.
     pub fn arrive(&mut self, address: &Address) -> Result<(), StateError> {
@@ -157,12 +166,16 @@ impl Arrivals<'_> {
     /// Everybody has arrived: whoever is not known stands in the roster now, once.
     pub fn close(self, fresh: Fresh) -> Result<(), StateError> {
         let Arrivals { state, run, .. } = self;
+        let counts = counts_beside("?1");
         state.db.execute(
-            "INSERT INTO roster SELECT ?1, domain, min(rowid) AS place, local FROM arrived
-             WHERE NOT EXISTS (
-                SELECT 1 FROM settled WHERE settled.domain = arrived.domain AND settled.local = arrived.local
-                AND settled.expires > ?2 AND settled.checked >= ?3
-             ) GROUP BY domain, local ORDER BY domain, place",
+            &format!(
+                "INSERT INTO roster SELECT ?1, domain, min(rowid) AS place, local FROM arrived
+                 WHERE NOT EXISTS (
+                    SELECT 1 FROM settled WHERE settled.domain = arrived.domain AND settled.local = arrived.local
+                    AND (settled.run = ?1 AND settled.unprobed IS NULL
+                         OR settled.expires > ?2 AND settled.checked >= ?3 AND {counts})
+                 ) GROUP BY domain, local ORDER BY domain, place"
+            ),
             params![run, millis(fresh.at), millis(fresh.since)],
         )?;
         state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
@@ -177,11 +190,12 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::state::runs::Command;
 
     #[test]
     fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {
         let mut state = State::temporary().unwrap();
-        let run = state.begin("", "", false, UNIX_EPOCH).unwrap().id;
+        let run = state.begin(&Command::default(), false, UNIX_EPOCH, Duration::MAX).unwrap().id;
         let names = ["a.example", "b.example", "c.example", "d.example"];
         let mut arrivals = state.arrivals(run).unwrap();
         for name in names {

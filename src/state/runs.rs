@@ -1,15 +1,26 @@
 //! Runs: which list a run is about, whether it goes on, and how it ended.
 //!
 //! Decides: what "the same command again" means: the same bytes, the same column, the same way of reading, and as far.
-//! An interrupted run goes on; after a finished one a new run begins.
+//! An interrupted run goes on, unless that was long ago; after a finished one a new run begins.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 
 use super::roster::{Fresh, RunId};
 use super::{State, StateError, millis, time};
 use crate::smtp::egress::{Egress, Path};
+
+/// What a run is to be about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// What makes it the same command again.
+    pub identity: String,
+    /// What it is called, for its owner.
+    pub input: String,
+    /// How old what is used may be, and who may be connected to. On other terms others have to be asked.
+    pub terms: String,
+}
 
 /// A run that may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,38 +49,41 @@ pub struct Past {
 }
 
 impl State {
-    /// Goes on with the interrupted run over this list, or begins one. `anew` drops an interrupted one.
+    /// Goes on with the interrupted run of this command, or begins one. `anew` drops an interrupted one, and so does age:
+    /// what began longer ago than `lifetime` goes on no more, whatever command that was.
     pub fn begin(
         &mut self,
-        identity: &str,
-        input: &str,
+        command: &Command,
         anew: bool,
         now: SystemTime,
+        lifetime: Duration,
     ) -> Result<Begun, StateError> {
         self.begin_writing()?;
-        let open = self.open_run(identity)?;
-        if let Some(begun) = open.filter(|_| !anew) {
-            self.commit()?;
-            return Ok(begun);
-        }
-        if let Some(begun) = open {
+        self.drop_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
+        let Command { identity, input, terms } = command;
+        if let Some((begun, on_terms)) = self.open_run(identity)? {
+            if !anew {
+                // On other terms others are fresh.
+                let gathered = begun.gathered && on_terms == *terms;
+                self.db.execute("UPDATE run SET terms = ? WHERE id = ?", params![terms, begun.id])?;
+                self.commit()?;
+                return Ok(Begun { gathered, ..begun });
+            }
             self.drop_run(begun.id, now)?;
         }
         let mut insert =
-            self.db.prepare_cached("INSERT INTO run (identity, input, began) VALUES (?, ?, ?)")?;
-        let id = RunId(insert.insert(params![identity, input, millis(now)])?);
+            self.db.prepare_cached("INSERT INTO run (identity, input, began, terms) VALUES (?, ?, ?, ?)")?;
+        let id = RunId(insert.insert(params![identity, input, millis(now), terms])?);
         drop(insert);
         self.commit()?;
         Ok(Begun { id, at: time(millis(now)), goes_on: false, gathered: false })
     }
 
-    fn open_run(&self, identity: &str) -> Result<Option<Begun>, StateError> {
+    fn open_run(&self, identity: &str) -> Result<Option<(Begun, String)>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT id, began, gathered FROM run WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
+            "SELECT id, began, gathered, terms FROM run WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
         )?;
-        let begun = find.query_row([identity], |row| {
-            Ok(Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
-        });
+        let begun = find.query_row([identity], |row| Ok((begun(row)?, row.get(3)?)));
         Ok(begun.optional()?)
     }
 
@@ -79,11 +93,9 @@ impl State {
             "SELECT id, began, gathered, ended, shut, anomalies FROM run WHERE identity = ? ORDER BY id DESC LIMIT 1",
         )?;
         let past = find.query_row([identity], |row| {
-            let begun =
-                Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? };
             let anomalies: Option<String> = row.get(5)?;
             Ok(Past {
-                begun,
+                begun: begun(row)?,
                 ended: row.get::<_, Option<i64>>(3)?.map(time),
                 shut: row.get(4)?,
                 anomalies: anomalies.unwrap_or_default().lines().map(str::to_owned).collect(),
@@ -92,6 +104,7 @@ impl State {
         Ok(past.optional()?)
     }
 
+    /// Ends a run that will not be told about any more.
     fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM tally WHERE run = ?", [run])?;
@@ -99,17 +112,41 @@ impl State {
         Ok(())
     }
 
-    /// The newest run over this list for which nothing needs to be asked again.
-    pub fn fresh_run(&self, identity: &str, fresh: Fresh) -> Result<Option<Begun>, StateError> {
+    /// Ends all runs that could go on and began before that.
+    pub(super) fn drop_runs_before(&mut self, oldest: SystemTime, now: SystemTime) -> Result<(), StateError> {
+        let mut find = self.db.prepare_cached("SELECT id FROM run WHERE ended IS NULL AND began < ?")?;
+        let old =
+            find.query_map([millis(oldest)], |row| row.get(0).map(RunId))?.collect::<Result<Vec<_>, _>>()?;
+        drop(find);
+        old.into_iter().try_for_each(|run| self.drop_run(run, now))
+    }
+
+    /// The newest run of this command for which nothing needs to be asked again.
+    pub fn fresh_run(&self, command: &Command, fresh: Fresh) -> Result<Option<Begun>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, gathered FROM run
-             WHERE identity = ? AND ended IS NOT NULL AND fresh_until > ? AND coalesce(oldest, 1 << 62) >= ?
+             WHERE identity = ? AND terms = ? AND told AND fresh_until > ? AND coalesce(oldest, 1 << 62) >= ?
              ORDER BY id DESC LIMIT 1",
         )?;
-        let begun = find.query_row(params![identity, millis(fresh.at), millis(fresh.since)], |row| {
-            Ok(Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
-        });
-        Ok(begun.optional()?)
+        let Command { identity, terms, .. } = command;
+        let run = find.query_row(params![identity, terms, millis(fresh.at), millis(fresh.since)], begun);
+        Ok(run.optional()?)
+    }
+
+    /// Runs that were not told to their end, but this one: what they found gone may be somebody's outage.
+    pub fn untold_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
+        let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT told AND id <> ?")?;
+        let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
+        Ok(runs.collect::<Result<_, _>>()?)
+    }
+
+    /// Facts change: what was promised of finished runs, that nothing in them needs to be asked again, may not hold any more.
+    pub(super) fn break_promises(&mut self) -> Result<(), StateError> {
+        if !self.broke_promises {
+            self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
+            self.broke_promises = true;
+        }
+        Ok(())
     }
 
     /// Nothing is left to ask in this run, or nothing more will be.
@@ -128,7 +165,7 @@ impl State {
         // Where nothing grows old, nothing ever needs to be asked again.
         let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
         self.db.execute(
-            "UPDATE run SET shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
+            "UPDATE run SET told = 1, shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
             params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
         )?;
         self.commit()
@@ -143,8 +180,16 @@ impl State {
             Path::Socks5 { proxy, .. } => format!(" through {proxy}"),
         };
         let name = format!("{} {}{from}", egress.helo, egress.sender);
-        let key = super::Key::of(&name);
-        self.db.execute("INSERT OR IGNORE INTO egress VALUES (?, ?)", params![key, name])?;
+        let (key, origin) = (super::Key::of(&name), super::Key::of(from.trim()));
+        self.db.execute(
+            "INSERT INTO egress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET origin = excluded.origin",
+            params![key, name, origin],
+        )?;
         Ok(key.0)
     }
+}
+
+/// A run in a row that begins with the columns `id, began, gathered`.
+fn begun(row: &Row<'_>) -> rusqlite::Result<Begun> {
+    Ok(Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
 }

@@ -12,6 +12,9 @@ const LOCAL: char = '\u{12}';
 /// Stands for the next part. No reply holds such characters: they are control characters.
 const PART: char = '\u{1a}';
 
+/// Where a reply is not about one address: then all that it names are its own parts.
+pub(super) const NOBODY: &str = "\u{11}";
+
 /// What stands around a name in a reply.
 const AROUND: &[char] = &['<', '>', '(', ')', '[', ']', '"', '\'', '`', ':', ';', ',', '.'];
 
@@ -95,6 +98,17 @@ mod tests {
 
     fn shared(line: &str) -> String {
         take_apart(&[line.to_owned()], JANE.0, JANE.1).0
+    }
+
+    #[test]
+    fn what_is_about_nobody_shares_no_name() {
+        let lines = ["4.7.1 <jane@acme.example>: Try again later".to_owned()];
+        let (shared, parts) = take_apart(&lines, NOBODY, NOBODY);
+        assert_eq!(
+            (&*shared, parts.as_deref()),
+            ("4.7.1 \u{1a} Try again later", Some("<jane@acme.example>:"))
+        );
+        assert_eq!(put_together(&shared, parts.as_deref(), NOBODY, NOBODY), lines);
     }
 
     #[test]

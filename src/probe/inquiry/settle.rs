@@ -1,7 +1,8 @@
 //! The way on and the end: the next exchanger, and what was found out about each address.
 
-use super::here::Here;
+use super::here::{Control, Here};
 use super::{Found, Inquiry, Moment, Question, State};
+use crate::address::Domain;
 use crate::probe::known::Known;
 use crate::reason::{Cause, Verdict};
 use crate::verdict::evidence::{Attempt, CatchAll, Positive, Proof, Unprobed};
@@ -80,6 +81,22 @@ impl Inquiry {
     /// This exchanger has refused a made-up name of the domain, perhaps in an earlier run.
     pub fn refuses_made_up(&self) -> bool {
         self.here.catch_all == CatchAll::No(Proof::Control)
+    }
+
+    /// An exchanger that refused names turned out to refuse us: that shows nothing about the domain.
+    pub fn disbelieve(&mut self, exchanger: &Domain) {
+        if self.exchangers.front() != Some(exchanger) {
+            self.known.take(exchanger);
+            return;
+        }
+        self.here.clear_refusals = 0;
+        if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.refused_unclearly {
+            (self.here.catch_all, self.here.refused_unclearly) = (CatchAll::NotAsked, false);
+            if !self.here.given_up {
+                (self.here.made_up, self.here.made_up_tries) = (None, 0);
+                self.here.made_up_state = Control::Unasked;
+            }
+        }
     }
 
     /// What the exchanger proves to be by now.

@@ -75,6 +75,17 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
 }
 
 #[test]
+fn what_is_not_believed_any_more_is_asked_again() {
+    let mut first = inquiry(listed(&["ann"]), Known::default(), at(MINUTE));
+    answer(&mut first, at(MINUTE), honest);
+    let (known, _) = first.settle(None);
+    let mut second = inquiry(listed(&["bob", "cleo"]), known, at(2 * MINUTE));
+    second.disbelieve(&host());
+    assert_eq!(answer(&mut second, at(2 * MINUTE), |_| ACCEPTED), [Who::Listed(0), Who::MadeUp]);
+    assert!(matches!(second.settle(None).1[0].inquired.catch_all, CatchAll::Yes(_)));
+}
+
+#[test]
 fn a_domain_known_to_accept_any_name_is_not_asked_again() {
     let mut first = inquiry(listed(&["ann", "bob"]), Known::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);

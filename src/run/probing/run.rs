@@ -148,7 +148,10 @@ impl<'a> Run<'a> {
         let known = self.state.recall(self.job.policy).route(domain)?;
         let is_fresh = |known: &LookedUp| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
-            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), self.fresh)
+            // A run that goes on may have begun long ago, and with other networks.
+            let fresh = Fresh { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
+                && self.job.network.allowed.agree_with(&known.route)
         };
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
@@ -212,7 +215,10 @@ impl<'a> Run<'a> {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
-                Action::TakenBack(address) => self.state.take_back(self.begun.id, &address)?,
+                Action::TakenBack(address) => {
+                    self.state.take_back(self.begun.id, &address)?;
+                    self.feed.unlearn(&address);
+                }
                 Action::Settled(found) => found.iter().try_for_each(|found| self.settled(found))?,
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,

@@ -7,12 +7,12 @@ use super::*;
 use crate::address::{Address, Domain};
 use crate::route::Dns;
 use crate::route::dns::{Answering, Mx};
-use crate::run::found::{Facts, Found};
+use crate::run::found::{Facts, Found, Scope};
 use crate::run::intake::Intake;
 use crate::run::told;
 use crate::smtp::egress::Path;
 use crate::smtp::wire::{Dial, Dialing};
-use crate::state::recall::Recall;
+use crate::state::runs::Command;
 use crate::world::World;
 
 /// Two domains, each with an exchanger of its own.
@@ -79,7 +79,7 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
-    let run = state.begin("", "", false, now).unwrap();
+    let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for address in ADDRESSES {
         arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
@@ -90,8 +90,8 @@ async fn reasons(network: Network) -> [&'static str; 3] {
         ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
 
     assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&Stop::never())), (0, None));
-    let recall = Recall::of(state.reader().unwrap(), policy);
-    let facts = Facts { recall, policy, run: run.id, fresh: Fresh::nothing(), news: None };
+    let scope = Scope { policy, run: run.id, fresh: Fresh::nothing(), news: None };
+    let facts = Facts::of(&state, scope).unwrap();
     let mut found = Found::of(facts, outcome.whole, now);
     let mut intake = Intake::new(policy.lists);
     ADDRESSES.map(|address| {
@@ -142,7 +142,7 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
-    let run = state.begin("", "", false, begun.wall).unwrap();
+    let run = state.begin(&Command::default(), false, begun.wall, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);

@@ -75,6 +75,7 @@ impl Scheduler {
             self.clear_doubts(id);
         }
         if let Some(answer) = self.to_keep(&asked, lane_id, &said) {
+            self.note_proof(lane_id, &answer);
             self.actions.push_back(Action::Answered(answer));
         }
         if let Some(course) = self.courses[course_id].as_mut() {
@@ -82,6 +83,8 @@ impl Scheduler {
                 self.doors[door_id].told_apart = Some(course.inquiry.domain().clone());
             }
             course.inquiry.heard(who, said, now);
+            let is_accepted = cause == Cause::Accepted;
+            self.lanes[lane_id].accepted_last = is_accepted.then(|| course.inquiry.domain().clone());
         }
         if cause == Cause::Accepted {
             self.vouched(lane_id);

@@ -45,6 +45,8 @@ pub(super) enum Habit {
     Denies,
     /// Says "no such mailbox" to everybody, and after so many answers that it refuses us.
     Sours(u32),
+    /// Accepts whoever is listed, refuses made-up names, and after so many of them hangs up saying that it refuses us.
+    Turns(u32),
 }
 
 pub(super) fn habit() -> impl Strategy<Value = Habit> {
@@ -201,7 +203,12 @@ impl World {
                     }
                     _ => self.answer(habit, ask),
                 };
-                self.soured += u32::from(matches!(habit, Habit::Sours(_)));
+                let has_turned = match habit {
+                    Habit::Sours(_) => true,
+                    Habit::Turns(_) => !ask.address.local().starts_with("user"),
+                    _ => false,
+                };
+                self.soured += u32::from(has_turned);
                 let said = self.said(id, Stage::Rcpt, &words);
                 let is_refused = !said.reply.is_positive();
                 let open = self.sessions.get_mut(&id).unwrap();
@@ -215,7 +222,10 @@ impl World {
                 self.send(id, Heard::Answered(ask.id, said));
             }
         }
-        if flight.is_last {
+        if matches!(habit, Habit::Turns(most) if self.soured >= most) {
+            let words = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org";
+            self.send(id, Heard::Refused(self.said(id, Stage::Rcpt, words)));
+        } else if flight.is_last {
             self.end(id);
         } else {
             self.send(id, Heard::Landed);
@@ -236,7 +246,10 @@ impl World {
                 return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
             }
             Habit::Mute => return "550 Rejected".to_owned(),
-            Habit::Sours(_) | Habit::Stutters => return "550 5.1.1 User unknown".to_owned(),
+            Habit::Turns(_) if ask.address.local().starts_with("user") => return "250 2.1.5 Ok".to_owned(),
+            Habit::Sours(_) | Habit::Turns(_) | Habit::Stutters => {
+                return "550 5.1.1 User unknown".to_owned();
+            }
             Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
             Habit::TooFast(most) if self.too_fast < most => {
                 self.too_fast += 1;

@@ -43,3 +43,40 @@ fn without_another_operator_it_stays_unknown_and_nobody_is_asked_again() {
     let asked: usize = world.asks.values().map(Vec::len).sum();
     assert!(asked <= 6 + 10, "{asked}");
 }
+
+/// What becomes of one address at each of so many domains behind one host, which accepts all of them, refuses a made-up name
+/// of each as if it did not exist, and then says that it refuses us.
+fn reasons_behind_one_that_turns(domains: u32) -> (Vec<Reason>, World) {
+    let mut world = World::default();
+    let mut scheduler = scheduler(HURRIED, &world);
+    let host = Domain::parse("mx.google.com").unwrap();
+    world.habits.insert([192, 0, 2, 0].into(), (Habit::Turns(domains), host.to_string()));
+    let address = |n| Address::parse(&format!("user@d{n}.example")).unwrap();
+    for n in 0..domains {
+        let provider = Providers::built_in().of(&host).clone();
+        let exchangers = vec![Stop { host: host.clone(), addresses: vec![[192, 0, 2, 0].into()], provider }];
+        let (domain, known) = (Domain::parse(&format!("d{n}.example")).unwrap(), Known::default());
+        let listed = vec![Listed::from((Target(n.into()), address(n)))];
+        scheduler.order(Order { domain, exchangers, listed, known }, world.moment());
+    }
+    scheduler.has_all_orders();
+    let mut settled = drive(&mut scheduler, &mut world, HURRIED);
+    let reasons =
+        (0..domains).map(|n| checks::reason(&address(n), settled.remove(&Target(n.into())).unwrap()));
+    (reasons.collect(), world)
+}
+
+#[test]
+fn nobody_is_deliverable_because_a_host_that_turned_against_us_refused_a_made_up_name() {
+    let (reasons, world) = reasons_behind_one_that_turns(6);
+    assert_eq!(reasons, [Reason::from(Cause::IpBlocklisted); 6]);
+    let made_up = world.taken_back.iter().filter(|name| name.local() != "user");
+    assert_eq!(made_up.count(), 6, "nor in a later run");
+}
+
+#[test]
+fn a_made_up_name_that_is_refused_right_after_an_acceptance_at_its_domain_is_believed() {
+    let (reasons, world) = reasons_behind_one_that_turns(1);
+    assert_eq!(reasons, [Reason::from(Cause::Accepted)]);
+    assert_eq!(world.taken_back, []);
+}

@@ -2,7 +2,7 @@
 //!
 //! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
@@ -45,11 +45,6 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// A signal ended the run.
-    pub fn is_by_signal(self) -> bool {
-        matches!(self, Exit::Interrupted | Exit::Terminated)
-    }
-
     /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
@@ -93,14 +88,6 @@ pub enum Error {
     /// The list can't be read, or the outputs not written.
     #[error(transparent)]
     List(#[from] ListError),
-    /// The metrics can't be written.
-    #[error("cannot write `{}`: {source}", path.display())]
-    Metrics {
-        /// Where.
-        path: PathBuf,
-        /// The system's words.
-        source: std::io::Error,
-    },
     /// A policy file is wrong.
     #[error(transparent)]
     Policy(#[from] PolicyError),
@@ -113,6 +100,16 @@ pub enum Error {
     /// No name servers.
     #[error(transparent)]
     Resolver(#[from] SetupFault),
+    /// What is no output of a list can't be written: stdout, metrics, a log.
+    #[error("cannot write {what}: {source}")]
+    Unwritable {
+        /// What, or where to.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// A signal ended it before there was anything to tell.
     #[error("stopped before there was anything to tell: no file was written or replaced")]
     Stopped {
@@ -143,8 +140,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
+            Error::Unwritable { hint, .. } => Some((*hint).to_owned()),
             Error::List(fault) => Some(fault.hint()),
-            Error::Metrics { .. } => Some("choose another place with `--metrics-file`".to_owned()),
             Error::Policy(fault) => Some(fault.hint.clone()),
             Error::World(fault) => Some(fault.hint()),
             Error::State(fault) => Some(fault.hint()),
@@ -161,11 +158,11 @@ impl Error {
         match self {
             Error::State(StateError::Held { .. }) => Exit::Held,
             Error::State(fault) if fault.is_about_writing() => Exit::Unwritable,
-            Error::Metrics { .. } => Exit::Unwritable,
             Error::Setting { .. } | Error::Policy(_) | Error::World(_) | Error::State(_) => {
                 Exit::Misconfigured
             }
             Error::Usage { .. } => Exit::Usage,
+            Error::Unwritable { .. } => Exit::Unwritable,
             Error::List(fault) => match fault.class() {
                 Class::Usage => Exit::Usage,
                 Class::Unreadable => Exit::Unreadable,

@@ -209,17 +209,6 @@ fn metrics_tell_of_a_run_that_failed() {
     assert!(metrics.contains("listproof_exit_code{list=\"nightly\"} 2\n"), "{metrics}");
 }
 
-#[test]
-fn metrics_that_can_not_be_written_hide_nothing_of_the_run() {
-    let folder = Folder::new();
-    let lost = ["--metrics-file", "nowhere/nightly.prom"];
-    let failed = verify(&folder, &[&lost[..], &["--column", "nowhere"]].concat());
-    failed.fails(2, &["there is no column `nowhere`", "nowhere/nightly.prom"]);
-    let finished = verify(&folder, &lost);
-    finished.fails(74, &["nowhere/nightly.prom", "--metrics-file"]);
-    assert!(finished.stdout().contains("written to out"), "the summary is told all the same");
-}
-
 /// The lines of a log, all of which must be objects with an event.
 fn events(ran: &Ran) -> Vec<serde_json::Value> {
     let lines = ran.stderr();

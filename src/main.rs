@@ -35,6 +35,7 @@ use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
+use listproof::state::care::Pruned;
 use listproof::state::{State, Universe, default_file};
 
 fn main() -> ExitCode {
@@ -93,8 +94,8 @@ fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
         cli::State::Stats { .. } => print!("{}", stats::text(file, &State::read_only(file, now)?.stats()?)),
         cli::State::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let (addresses, answers) = State::of_owner(file, now)?.prune(before, now)?;
-            println!("deleted {addresses} addresses and {answers} answers");
+            let Pruned { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
+            println!("deleted {addresses} addresses, {answers} answers and {domains} domains");
         }
         cli::State::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;

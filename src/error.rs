@@ -100,6 +100,16 @@ pub enum Error {
     /// No name servers.
     #[error(transparent)]
     Resolver(#[from] SetupFault),
+    /// What is no output of a list can't be written: stdout, metrics, a log.
+    #[error("cannot write {what}: {source}")]
+    Unwritable {
+        /// What, or where to.
+        what: String,
+        /// What to do.
+        hint: &'static str,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// A signal ended it before there was anything to tell.
     #[error("stopped before there was anything to tell: no file was written or replaced")]
     Stopped {
@@ -130,6 +140,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
+            Error::Unwritable { hint, .. } => Some((*hint).to_owned()),
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
             Error::World(fault) => Some(fault.hint()),
@@ -151,6 +162,7 @@ impl Error {
                 Exit::Misconfigured
             }
             Error::Usage { .. } => Exit::Usage,
+            Error::Unwritable { .. } => Exit::Unwritable,
             Error::List(fault) => match fault.class() {
                 Class::Usage => Exit::Usage,
                 Class::Unreadable => Exit::Unreadable,

@@ -1,32 +1,31 @@
-//! The command line: parse, log, run, and turn the outcome into an exit code. The only place that prints.
+//! The command line: parse, log, run, and turn the outcome into an exit code.
 //!
-//! [`lists`] holds the jobs over a list, [`check`] the one about a few addresses; the small commands are here.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where results and errors meet the user"
-)]
+//! [`lists`] holds the jobs over a list, [`check`] the one about a few addresses, [`print`] alone prints; the small commands are
+//! here.
 
 #[path = "main/check.rs"]
 mod check;
 #[path = "main/lists.rs"]
 mod lists;
+#[path = "main/print.rs"]
+mod print;
 
-use std::fs::OpenOptions;
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use listproof::address::Address;
 use listproof::cli::{self, Cli, Command, Explain, LogFormat, Simulate, Telling, World};
 use listproof::error::{Error, Exit};
-use listproof::explain::Explainer;
+use listproof::explain::{Explainer, Failed};
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
 use listproof::report::stats;
@@ -37,9 +36,13 @@ use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
 use listproof::state::care::Pruned;
 use listproof::state::{State, Universe, default_file};
+use print::print;
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
+    let command = match Cli::try_parse() {
+        Ok(typed) => typed.command,
+        Err(told) => return ExitCode::from(usage(&told).code()),
+    };
     let log_format = command.log_format();
     let exit = match command {
         Command::Verify(typed) => lists::verify(typed),
@@ -51,28 +54,41 @@ fn main() -> ExitCode {
         Command::Policy(typed) => policy(&typed),
         Command::World(typed) => world(&typed),
         Command::Simulate(typed) => simulate(&typed),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut std::io::stdout());
-            Ok(Exit::Finished)
-        }
+        Command::Completions { shell } => completions(shell),
         Command::Man => man(),
     };
-    let exit = exit.unwrap_or_else(|error| {
-        // What was typed, or a file's name, is repeated in it and may hold anything.
-        let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
-        if log_format == LogFormat::Json {
-            let (exit_code, hint) = (error.exit().code(), error.hint());
-            tracing::error!(event = "failed", exit_code, hint, "{told}");
-            return error.exit();
-        }
-        eprintln!("error: {told}");
-        if let Some(hint) = error.hint() {
-            let indent = if hint.starts_with(' ') { "\n" } else { " " };
-            eprintln!("hint:{indent}{hint}");
-        }
-        error.exit()
-    });
+    let exit = exit.unwrap_or_else(|error| failed(&error, log_format));
     ExitCode::from(exit.code())
+}
+
+/// Help that was asked for, or what was typed wrongly.
+fn usage(told: &clap::Error) -> Exit {
+    let printed = told.print().and_then(|()| io::stdout().flush());
+    match print::stdout(printed) {
+        _ if told.use_stderr() => Exit::Usage,
+        Ok(()) => Exit::Finished,
+        Err(error) => failed(&error, LogFormat::Text),
+    }
+}
+
+/// Says what went wrong.
+fn failed(error: &Error, log_format: LogFormat) -> Exit {
+    if print::is_closed(error) {
+        return Exit::Finished;
+    }
+    // What was typed, or a file's name, is repeated in it and may hold anything.
+    let told: String = error.to_string().chars().filter(|c| *c == '\n' || !c.is_control()).collect();
+    if log_format == LogFormat::Json {
+        let (exit_code, hint) = (error.exit().code(), error.hint());
+        tracing::error!(event = "failed", exit_code, hint, "{told}");
+        return error.exit();
+    }
+    print::tell(&format!("error: {told}\n"));
+    if let Some(hint) = error.hint() {
+        let indent = if hint.starts_with(' ') { "\n" } else { " " };
+        print::tell(&format!("hint:{indent}{hint}\n"));
+    }
+    error.exit()
 }
 
 fn kept(typed: &cli::Kept) -> Result<PathBuf, Error> {
@@ -91,19 +107,22 @@ fn state(typed: &cli::State) -> Result<Exit, Error> {
 fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
     let now = run::clock::Clock::system().now().wall;
     match typed {
-        cli::State::Stats { .. } => print!("{}", stats::text(file, &State::read_only(file, now)?.stats()?)),
+        cli::State::Stats { .. } => print(&stats::text(file, &State::read_only(file, now)?.stats()?))?,
         cli::State::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
             let Pruned { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
-            println!("deleted {addresses} addresses, {answers} answers and {domains} domains");
+            print(&format!(
+                "deleted {addresses} addresses, {answers} answers and {domains} domains
+"
+            ))?;
         }
         cli::State::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
-            println!("{}", if was_known { "forgotten" } else { "nothing was known" });
+            print(if was_known { "forgotten\n" } else { "nothing was known\n" })?;
         }
         cli::State::Export { address, .. } => {
             let known = State::read_only(file, now)?.export(&one_address(address)?)?;
-            println!("{:#}", known.unwrap_or_default());
+            print(&format!("{:#}\n", known.unwrap_or_default()))?;
         }
     }
     Ok(Exit::Finished)
@@ -116,30 +135,25 @@ fn one_address(text: &str) -> Result<Address, Error> {
     })
 }
 
-fn stdout(written: std::io::Result<()>) -> Result<(), Error> {
-    written.map_err(|source| Error::System { what: "write to stdout", source })
-}
-
 fn explain(typed: &Explain) -> Result<Exit, Error> {
     let policy = Policy::of(typed.policy.as_deref())?;
     let operator_of = |host: &str| policy.providers().id_of(host);
     let explainer = Explainer { rules: policy.replies(), operator_of: &operator_of };
-    let out = BufWriter::new(std::io::stdout().lock());
+    let out = BufWriter::new(io::stdout().lock());
     let explain = |input: Box<dyn BufRead>| {
         if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
     };
     let done = match typed.text.as_deref() {
-        None | Some("-") => explain(Box::new(std::io::stdin().lock())),
-        Some(text) => match std::fs::File::open(text) {
+        None | Some("-") => explain(Box::new(io::stdin().lock())),
+        Some(text) => match File::open(text) {
             Ok(file) => explain(Box::new(BufReader::new(file))),
-            Err(_) => explain(Box::new(std::io::Cursor::new(text.to_owned()))),
+            Err(_) => explain(Box::new(io::Cursor::new(text.to_owned()))),
         },
     };
     match done {
-        Err(source) if source.kind() != ErrorKind::BrokenPipe => {
-            Err(Error::System { what: "explain", source })
-        }
-        _ => Ok(Exit::Finished),
+        Ok(()) => Ok(Exit::Finished),
+        Err(Failed::Asking(source)) => Err(Error::System { what: "read what is to be explained", source }),
+        Err(Failed::Telling(source)) => print::stdout(Err(source)).map(|()| Exit::Finished),
     }
 }
 
@@ -150,7 +164,7 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             for rule in policy.replies().iter() {
                 policy.replies().check(rule)?;
             }
-            print!("{}", policy.replies().loaded());
+            print(&policy.replies().loaded().to_string())?;
         }
         cli::Policy::Show { reply, stage, mx, policy } => {
             let policy = Policy::of(policy.as_deref())?;
@@ -164,7 +178,7 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             let reply = Reply::parse(reply.as_bytes())
                 .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
             let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
-            print!("{}", policy.replies().trial(&reply, &Context { stage, provider }));
+            print(&policy.replies().trial(&reply, &Context { stage, provider }).to_string())?;
         }
     }
     Ok(Exit::Finished)
@@ -174,14 +188,16 @@ fn world(typed: &World) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = OpenOptions::new().create(true).append(true).open(path);
-        world.log_to(Box::new(log.map_err(|source| Error::System { what: "open the log", source })?));
+        world.log_to(Box::new(log.map_err(unlogged)?));
     }
     runtime(false)?.block_on(async {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
         let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
-        println!("serving until interrupted; ask it with");
-        println!("  listproof verify LIST --dns {dns} --smtp-port {port} --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR");
+        print(&format!(
+            "serving until interrupted; ask it with\n  listproof verify LIST --dns {dns} --smtp-port {port} \
+             --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR\n"
+        ))?;
         let mut stop = Stop::on_signals()?;
         server.run(stop.wait()).await;
         Ok(Exit::Finished)
@@ -189,7 +205,6 @@ fn world(typed: &World) -> Result<Exit, Error> {
 }
 
 fn simulate(typed: &Simulate) -> Result<Exit, Error> {
-    let failed = |what| move |source| Error::System { what, source };
     let clock = run::clock::Clock::system();
     let list = Arc::new(List::generate(&typed.mix.mix()?, typed.rows, typed.seed));
     let setup = Setup {
@@ -201,22 +216,33 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
     };
     let log =
         typed.log.as_ref().map(|path| OpenOptions::new().create(true).write(true).truncate(true).open(path));
-    let mut log = log.transpose().map_err(failed("open the log"))?.map(BufWriter::new);
+    let mut log = log.transpose().map_err(unlogged)?.map(BufWriter::new);
     let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
-    let outcome = simulated.map_err(failed("write the log"))?;
-    log.map_or(Ok(()), |mut log| log.flush()).map_err(failed("write the log"))?;
+    let outcome = simulated.map_err(unlogged)?;
+    log.map_or(Ok(()), |mut log| log.flush()).map_err(unlogged)?;
     let cost = Cost { wall: clock.now().elapsed, cpu: run::clock::cpu() };
-    if typed.json {
-        println!("{}", outcome.json(&list, cost));
-    } else {
-        print!("{}", outcome.text(&list, cost));
-    }
+    print(&if typed.json { format!("{}\n", outcome.json(&list, cost)) } else { outcome.text(&list, cost) })?;
     Ok(Exit::Finished)
 }
 
+fn unlogged(source: io::Error) -> Error {
+    Error::Unwritable {
+        what: "the log".to_owned(),
+        hint: "make room, or name another file with `--log`",
+        source,
+    }
+}
+
+fn completions(shell: Shell) -> Result<Exit, Error> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "listproof", &mut script);
+    print(&String::from_utf8_lossy(&script)).map(|()| Exit::Finished)
+}
+
 fn man() -> Result<Exit, Error> {
-    stdout(clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()))?;
-    Ok(Exit::Finished)
+    let mut page = Vec::new();
+    print::stdout(clap_mangen::Man::new(Cli::command()).render(&mut page))?;
+    print(&String::from_utf8_lossy(&page)).map(|()| Exit::Finished)
 }
 
 /// One thread: a session costs less than waking another thread for what it heard. A scripted world runs in virtual time.
@@ -226,7 +252,7 @@ fn runtime(in_world: bool) -> Result<Runtime, Error> {
     builder.build().map_err(|source| Error::System { what: "start the runtime", source })
 }
 
-/// Logs go to stderr. `LISTPROOF_LOG` takes the filters of `tracing`.
+/// Logs go to stderr, if that can be written. `LISTPROOF_LOG` takes the filters of `tracing`.
 fn log(telling: &Telling) {
     let level = match (telling.quiet, telling.verbose) {
         (true, _) => "listproof=error",
@@ -240,8 +266,10 @@ fn log(telling: &Telling) {
     let plain = telling.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(!plain && std::io::stderr().is_terminal());
+        .with_writer(io::stderr)
+        // It would say on stderr that stderr can't be written, and panic.
+        .log_internal_errors(false)
+        .with_ansi(!plain && io::stderr().is_terminal());
     match telling.log_format {
         LogFormat::Text => builder.without_time().with_target(false).init(),
         LogFormat::Json => builder.json().init(),

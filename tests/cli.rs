@@ -9,11 +9,10 @@
 mod support;
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use support::{Folder, Ran, SENDER, end_of, mode, send};
+use support::{Folder, Ran, SENDER, Served, end_of, mode, send};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -258,6 +257,7 @@ fn offline_says_that_nobody_was_asked() {
 fn a_deadline_ends_with_ten_and_everything_written() {
     let lab = lab();
     verify(&lab, MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"]).exits(10);
+    assert_eq!(lab.summary("out")["stopped_because"], "deadline");
     assert_eq!(lab.rows("out/list.results.csv"), 8);
     assert_eq!(lab.read("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
 }
@@ -291,7 +291,8 @@ fn signalled(signal: &str, code: i32) {
     assert_eq!(retry + deliverable, 100);
     assert!(retry > 0, "what was open is in the retry file");
     assert!(lab.read("out/list.results.csv").contains("not_probed"));
-    assert!(Path::new(&lab.path("out/list.summary.json")).exists());
+    let because = if code == 130 { "interrupted" } else { "terminated" };
+    assert_eq!(lab.summary("out")["stopped_because"], because);
 }
 
 #[test]
@@ -302,6 +303,56 @@ fn a_terminated_run_writes_every_row() {
 #[test]
 fn an_interrupted_run_writes_every_row() {
     signalled("-INT", 130);
+}
+
+/// Verifies a list in the slow world, and does something to it meanwhile.
+fn changed_meanwhile(lab: &Folder, served: &Served, change: impl FnOnce()) -> Ran {
+    let state = ["--state", "state.db", "--pace", "fast"];
+    let verify = [&["verify", "list.csv", "-o", "out", "-q"][..], &state, &SENDER, &served.flags()].concat();
+    let child = lab.listproof(&verify).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Real processes take real time: long enough for the first answers, and far from the end.
+    std::thread::sleep(Duration::from_millis(1500));
+    change();
+    Ran(child.wait_with_output().unwrap())
+}
+
+/// `id,email`, or the columns the other way round.
+fn slow_list(rows: u32, is_swapped: bool) -> String {
+    let row = |n| {
+        if is_swapped { format!("user{n}@slow.example,{n}\n") } else { format!("{n},user{n}@slow.example\n") }
+    };
+    [if is_swapped { "email,id\n" } else { "id,email\n" }]
+        .map(str::to_owned)
+        .into_iter()
+        .chain((1..=rows).map(row))
+        .collect()
+}
+
+#[test]
+fn a_list_that_is_replaced_meanwhile_is_told_as_it_was() {
+    let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
+    let ran = changed_meanwhile(&lab, &lab.serve("world.toml"), || {
+        lab.write("new.csv", slow_list(12, true));
+        std::fs::rename(lab.path("new.csv"), lab.path("list.csv")).unwrap();
+    });
+    ran.exits(0);
+    assert_eq!(lab.read("out/list.deliverable.csv"), slow_list(12, false));
+}
+
+#[test]
+fn a_list_that_is_written_to_meanwhile_is_not_told_and_the_next_run_knows_what_was_learnt() {
+    for (rows, is_swapped) in [(12, true), (6, false), (20, false)] {
+        let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
+        let served = lab.serve("world.toml");
+        let ran =
+            changed_meanwhile(&lab, &served, || drop(lab.write("list.csv", slow_list(rows, is_swapped))));
+        ran.fails(65, &["`list.csv` was changed while it was read"]);
+        assert!(!lab.path("out/list.results.csv").exists());
+        changed_meanwhile(&lab, &served, || ()).exits(0);
+        assert_eq!(lab.read("out/list.deliverable.csv"), slow_list(rows, is_swapped));
+        let asked = lab.lines("world.log").iter().filter(|line| line.contains("user3@")).count();
+        assert_eq!(asked, 1);
+    }
 }
 
 #[test]

@@ -142,3 +142,71 @@ fn what_is_no_file_is_said_to_be_none() {
     std::fs::create_dir(&inner).unwrap();
     assert_eq!(message(&inner), "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n");
 }
+
+/// Opens a list, does something to its file, and reads it.
+fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("list.csv");
+    std::fs::write(&path, bytes).unwrap();
+    let list = list::open(&Source::Path(path.clone()), &ReadOptions::default()).unwrap();
+    change(&path);
+    let count = || -> Result<usize, ListError> {
+        let (mut rows, mut count) = (list.rows()?, 0);
+        while rows.next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    };
+    count().map_err(|error| {
+        format!("{}: {error}", error.class().exit_code()).replace(folder.path().to_str().unwrap(), "")
+    })
+}
+
+const SWAPPED: &[u8] = b"email,id\na@x.example,1\nb@x.example,2\n";
+const LIST: &[u8] = b"id,email\n1,a@x.example\n2,b@x.example\n";
+
+#[test]
+fn another_file_in_the_place_of_a_list_is_not_read_for_it() {
+    let replace = |path: &Path| {
+        std::fs::write(path.with_extension("new"), SWAPPED).unwrap();
+        std::fs::rename(path.with_extension("new"), path).unwrap();
+    };
+    assert_eq!(read_after(LIST, replace), Ok(2));
+    assert_eq!(read_after(LIST, |path| std::fs::remove_file(path).unwrap()), Ok(2));
+}
+
+#[test]
+fn a_list_that_is_written_to_while_it_is_read_is_refused() {
+    let changed = || Err("65: `/list.csv` was changed while it was read".to_owned());
+    assert_eq!(read_after(LIST, |path| std::fs::write(path, SWAPPED).unwrap()), changed());
+    assert_eq!(read_after(LIST, |path| std::fs::write(path, &LIST[..20]).unwrap()), changed());
+    assert_eq!(
+        read_after(LIST, |path| std::fs::write(path, [LIST, b"3,c@x.example\n"].concat()).unwrap()),
+        changed()
+    );
+}
+
+#[test]
+fn a_list_that_is_written_to_between_its_rows_is_refused_at_its_end() {
+    let mut many = String::new();
+    (0..100_000).for_each(|n| writeln!(many, "user{n}@acme.example").unwrap());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, many.as_bytes()).unwrap();
+    for bytes in [many.into_bytes(), packed.finish().unwrap()] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("list.csv");
+        std::fs::write(&path, &bytes).unwrap();
+        let list = list::open(&Source::Path(path.clone()), &ReadOptions::default()).unwrap();
+        let mut rows = list.rows().unwrap();
+        rows.next().unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let end = loop {
+            match rows.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("rows are lost"),
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(end, ListError::Changed { .. }), "{end}");
+    }
+}

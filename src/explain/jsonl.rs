@@ -4,7 +4,7 @@
 //! Fails: only when the input can't be read or the output not be written.
 
 use super::find::{self, Failure};
-use super::{Explainer, Explanation};
+use super::{Explainer, Explanation, Failed};
 use crate::smtp::{Reply, Stage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -35,16 +35,18 @@ struct Answer<'a> {
 
 impl Explainer<'_> {
     /// Answers every line that is not blank.
-    pub fn jsonl(&self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    pub fn jsonl(&self, mut input: impl BufRead, mut output: impl Write) -> Result<(), Failed> {
         let mut line = Vec::new();
-        while input.read_until(b'\n', &mut line)? > 0 {
+        while input.read_until(b'\n', &mut line).map_err(Failed::Asking)? > 0 {
             if !line.trim_ascii().is_empty() {
-                serde_json::to_writer(&mut output, &answer(&self.judge(question(&line))))?;
-                output.write_all(b"\n")?;
+                let told = serde_json::to_writer(&mut output, &answer(&self.judge(question(&line))));
+                told.map_err(io::Error::from)
+                    .and_then(|()| output.write_all(b"\n"))
+                    .map_err(Failed::Telling)?;
             }
             line.clear();
         }
-        output.flush()
+        output.flush().map_err(Failed::Telling)
     }
 }
 

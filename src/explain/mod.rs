@@ -23,6 +23,15 @@ use find::Failure;
 use render::Tally;
 use std::io::{self, BufRead, Write};
 
+/// Why explaining came to no end.
+#[derive(Debug)]
+pub enum Failed {
+    /// What is to be explained can't be read.
+    Asking(io::Error),
+    /// What it means can't be written.
+    Telling(io::Error),
+}
+
 /// Gives the id of the operator to which a host belongs.
 pub type OperatorOf<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
@@ -88,27 +97,27 @@ impl<'a> Explainer<'a> {
 
     /// Explains whatever comes, for people: each failure, and where there are many, whether one domain or every domain
     /// refuses. An mbox is read message by message.
-    pub fn run(&self, mut input: impl BufRead, mut output: impl Write) -> io::Result<()> {
+    pub fn run(&self, mut input: impl BufRead, mut output: impl Write) -> Result<(), Failed> {
         let mut tally = Tally::default();
-        let is_mbox = input.fill_buf()?.starts_with(b"From ");
-        let mut tell = |explanations: Vec<Explanation<'_>>| -> io::Result<()> {
-            for explanation in explanations {
+        let is_mbox = input.fill_buf().map_err(Failed::Asking)?.starts_with(b"From ");
+        let mut tell = |explanations: Vec<Explanation<'_>>| {
+            explanations.into_iter().try_for_each(|explanation| {
                 tally.add(&explanation);
-                writeln!(output, "{}", render::card(&explanation))?;
-            }
-            Ok(())
+                writeln!(output, "{}", render::card(&explanation)).map_err(Failed::Telling)
+            })
         };
         if is_mbox {
             for message in mbox::messages(input) {
-                let failures = bounce::failures(&message?);
+                let failures = bounce::failures(&message.map_err(Failed::Asking)?);
                 tell(failures.into_iter().map(|failure| self.judge(failure)).collect())?;
             }
         } else {
             let mut text = Vec::new();
-            input.read_to_end(&mut text)?;
+            input.read_to_end(&mut text).map_err(Failed::Asking)?;
             tell(self.explain(&text))?;
         }
-        tally.summary().map_or(Ok(()), |summary| writeln!(output, "{summary}"))
+        let summed = tally.summary().map_or(Ok(()), |summary| writeln!(output, "{summary}"));
+        summed.and_then(|()| output.flush()).map_err(Failed::Telling)
     }
 }
 

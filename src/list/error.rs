@@ -28,6 +28,12 @@ pub enum ListError {
         /// What the system, or the unpacker, says.
         source: io::Error,
     },
+    /// Somebody wrote to the input while it was read, which is done more than once.
+    #[error("`{name}` was changed while it was read")]
+    Changed {
+        /// The input as it was named.
+        name: String,
+    },
     /// The input is a folder.
     #[error("cannot read `{name}`: it is a folder")]
     Folder {
@@ -124,6 +130,14 @@ pub enum ListError {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no room for a temporary file: a copy of what can't be read twice, or which rows repeat others.
+    #[error("cannot write a temporary file in `{}`: {source}", folder.display())]
+    Spool {
+        /// Where it would be.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A file that we did not make stands where an output goes.
     #[error("`{}` is there already and is not an earlier result", path.display())]
     Foreign {
@@ -172,6 +186,7 @@ impl ListError {
         match self {
             ListError::Read { .. }
             | ListError::Torn { .. }
+            | ListError::Changed { .. }
             | ListError::Folder { .. }
             | ListError::Empty { .. }
             | ListError::Binary { .. }
@@ -183,6 +198,7 @@ impl ListError {
                 Class::Usage
             }
             ListError::Write { .. }
+            | ListError::Spool { .. }
             | ListError::Foreign { .. }
             | ListError::Link { .. }
             | ListError::Itself { .. } => Class::Unwritable,
@@ -204,6 +220,10 @@ impl ListError {
                 io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
                 _ => "fetch or export the file again; it is damaged or cut short".into(),
             },
+            ListError::Changed { .. } => {
+                "run the same command again when nobody writes to it; what a state knows is not asked again"
+                    .into()
+            }
             ListError::Folder { .. } => "name one file in it".into(),
             ListError::Empty { .. } => "export the list again and look whether it has rows".into(),
             ListError::Binary { hint, .. } => (*hint).into(),
@@ -227,10 +247,16 @@ impl ListError {
                 "wait until it is done, or choose another place with `-o`".into()
             }
             ListError::Write { .. } => "choose another place with `-o`".into(),
+            ListError::Spool { .. } => "make room there, or name another folder with `TMPDIR`".into(),
             ListError::Foreign { .. } => "move it away, or choose another place with `-o`".into(),
             ListError::Link { .. } => "remove the link, or choose another place with `-o`".into(),
             ListError::Itself { .. } => "choose another name with `-o`".into(),
         }
+    }
+
+    /// A temporary file can't be written.
+    pub fn spool(source: io::Error) -> ListError {
+        ListError::Spool { folder: std::env::temp_dir(), source }
     }
 
     pub(super) fn write(path: &Path, source: io::Error) -> ListError {

@@ -75,7 +75,7 @@ impl Form {
 
     /// The folder for the results when none is named: `STEM.listproof` in the current folder.
     pub fn default_folder(&self) -> PathBuf {
-        PathBuf::from(format!("{}.listproof", self.stem()))
+        source::folder(&self.stem())
     }
 
     /// The byte between our cells.

@@ -1,6 +1,6 @@
 //! Lists: what comes in, and what goes out.
 //!
-//! [`source`] gives a list's bytes (unpacked by [`gzip`], those of a [`workbook`] as CSV), [`decode`] makes UTF-8 of them, [`shape`] and [`mod@column`] find out what the list
+//! [`source`] gives a list's bytes (unpacked by [`gzip`], those of a [`workbook`] as CSV, what can't be read twice in a [`spool`]), [`decode`] makes UTF-8 of them, [`shape`] and [`mod@column`] find out what the list
 //! is ([`form`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
 //! what we add ([`dialect`] how others call it, [`prefix`] what stands in front of a name that is taken), [`value`] what stands in it, [`ours`] how that is written, [`layout`] where it goes in a row, [`compose`] makes the written rows, [`mod@write`] puts them into their files (those beside the results are [`splits`]), [`files`] how those come into their
 //! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
@@ -31,6 +31,7 @@ mod scan;
 mod shape;
 mod source;
 mod splits;
+mod spool;
 mod value;
 mod workbook;
 pub mod write;

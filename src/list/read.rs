@@ -57,8 +57,10 @@ impl List {
         Ok(format!("{digest:032x} column {}{split}", self.form.address + 1))
     }
 
-    /// Its rows from the first one on. Each call reads the list anew.
+    /// Its rows from the first one on. Each call reads the list anew; one that was written to since it was opened is another
+    /// list, and fails here, or at its end.
     pub fn rows(&self) -> Result<Rows<'_>, ListError> {
+        self.bytes.unchanged()?;
         let mut rows = Rows {
             list: self,
             scanner: self.form.scanner(&self.bytes)?,
@@ -213,11 +215,12 @@ impl Rows<'_> {
 
     fn scan(&mut self) -> Result<Option<Scanned>, ListError> {
         let line = self.scanner.line();
-        self.scanner.next().map_err(|source| ListError::Torn {
-            name: self.list.form.name.clone(),
-            line,
-            source,
-        })
+        let scanned = self.scanner.next();
+        if !matches!(scanned, Ok(Some(_))) {
+            // One that is being written to ends anywhere, or looks damaged.
+            self.list.bytes.unchanged()?;
+        }
+        scanned.map_err(|source| ListError::Torn { name: self.list.form.name.clone(), line, source })
     }
 
     /// The next row, or the next thing to be listed as rejected.

@@ -1,17 +1,20 @@
 //! Where a list comes from, as a stream of its plain bytes that can be had more than once.
 //!
-//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how far unpacking may go. A stream that can't be read
-//! twice (stdin, a pipe) is first copied to a file that only its owner can read. Must not: look at text.
-//! Fails: on what the system says, on damaged packing, and on a bomb: a file that unpacks to far more than lists do.
+//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how far unpacking may go. A file is opened once, so
+//! that another one in its place, or none, is no matter; a stream that can't be read twice (stdin, a pipe) is copied first.
+//! Must not: look at text. Fails: on what the system says, on damaged packing, on a bomb (a file that unpacks to far more than
+//! lists do), and where somebody writes to the file meanwhile. Can't know: that, where its length and time stay the same.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
-use tempfile::NamedTempFile;
-
+use super::error::read_error;
 use super::gzip::Gunzip;
-use super::{ListError, workbook};
+use super::{ListError, spool, workbook};
 
 /// Unpacking may give this many times the packed bytes; real lists reach 30, machine-made ones 100.
 const MAX_RATIO: u64 = 250;
@@ -29,6 +32,16 @@ pub enum Source {
     Path(PathBuf),
     /// Standard input.
     Stdin,
+}
+
+impl Source {
+    /// The file that is named.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Source::Path(path) => Some(path),
+            Source::Stdin => None,
+        }
+    }
 }
 
 /// How the bytes were packed.
@@ -63,13 +76,23 @@ pub(super) struct Bytes {
     /// The file that the user named, when it is one.
     pub(super) path: Option<PathBuf>,
     pub(super) compression: Compression,
-    place: Place,
+    file: Arc<File>,
+    /// The file when it was opened.
+    seen: Seen,
 }
 
-#[derive(Debug)]
-enum Place {
-    File(PathBuf),
-    Spool(NamedTempFile),
+/// What changes when somebody writes to a file. That it is moved or removed changes neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    len_bytes: u64,
+    modified: SystemTime,
+}
+
+impl Seen {
+    fn of(file: &File) -> io::Result<Seen> {
+        let meta = file.metadata()?;
+        Ok(Seen { len_bytes: meta.len(), modified: meta.modified()? })
+    }
 }
 
 impl Bytes {
@@ -79,34 +102,35 @@ impl Bytes {
             Source::Path(path) => (path.display().to_string(), Some(path)),
         };
         let failed = |source| ListError::Read { name: name.clone(), source };
-        let place = match path {
-            None => Place::Spool(spool(&mut io::stdin().lock()).map_err(failed)?),
+        let (file, path) = match path {
+            None => (spool::copy(&mut io::stdin().lock()).map_err(|error| error.of(&name))?, None),
             Some(path) => {
-                let kind = std::fs::metadata(path).map_err(failed)?;
+                let mut file = File::open(path).map_err(failed)?;
+                let kind = file.metadata().map_err(failed)?;
                 if kind.is_dir() {
                     return Err(ListError::Folder { name });
                 }
                 if kind.is_file() {
-                    Place::File(path.clone())
+                    (file, Some(path.clone()))
                 } else {
-                    Place::Spool(spool(&mut File::open(path).map_err(failed)?).map_err(failed)?)
+                    (spool::copy(&mut file).map_err(|error| error.of(&name))?, None)
                 }
             }
         };
-        let path = match &place {
-            Place::File(path) => Some(path.clone()),
-            Place::Spool(_) => None,
-        };
-        let mut bytes = Bytes { name: name.clone(), path, compression: Compression::Plain, place };
+        let seen = Seen::of(&file).map_err(failed)?;
+        let mut bytes =
+            Bytes { name: name.clone(), path, compression: Compression::Plain, file: Arc::new(file), seen };
         let mut magic = [0; 4];
-        let filled = read_full(&mut bytes.open().map_err(failed)?, &mut magic).map_err(failed)?;
+        let filled = read_full(&mut bytes.open(), &mut magic).map_err(failed)?;
         bytes.compression = match &magic[..filled] {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             // A frame, or a skippable one in front of it (RFC 8878 3.1.1, 3.1.2).
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
-            b"PK\x03\x04" if workbook::is_workbook(bytes.open().map_err(failed)?) => {
-                let sheet = bytes.open().and_then(|file| workbook::spool(&file));
-                bytes.place = Place::Spool(sheet.map_err(failed)?);
+            b"PK\x03\x04" if workbook::is_workbook(bytes.open()) => {
+                let sheet = workbook::spool(&bytes.open()).map_err(|error| error.of(&name))?;
+                bytes.unchanged()?;
+                bytes.seen = Seen::of(&sheet).map_err(failed)?;
+                bytes.file = Arc::new(sheet);
                 Compression::Workbook
             }
             _ => Compression::Plain,
@@ -114,17 +138,20 @@ impl Bytes {
         Ok(bytes)
     }
 
-    fn open(&self) -> io::Result<File> {
-        match &self.place {
-            Place::File(path) => File::open(path),
-            Place::Spool(file) => file.reopen(),
-        }
+    fn open(&self) -> Reading {
+        Reading { file: self.file.clone(), at: 0 }
+    }
+
+    /// Fails where somebody has written to the file since it was opened: rows of two lists would be told as one.
+    pub(super) fn unchanged(&self) -> Result<(), ListError> {
+        let seen = Seen::of(&self.file).map_err(read_error(&self.name))?;
+        if seen == self.seen { Ok(()) } else { Err(ListError::Changed { name: self.name.clone() }) }
     }
 
     /// What tells these bytes from all others: the first half of their SHA-256.
     pub(super) fn digest(&self) -> io::Result<[u8; 16]> {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-        let mut file = self.open()?;
+        let mut file = self.open();
         let mut buffer = vec![0; 256 << 10];
         loop {
             let filled = read_full(&mut file, &mut buffer)?;
@@ -139,15 +166,15 @@ impl Bytes {
     /// How many unpacked bytes there are; 0 where nobody can know that without unpacking them.
     pub(super) fn unpacked_len(&self) -> io::Result<u64> {
         match self.compression {
-            Compression::Plain | Compression::Workbook => Ok(self.open()?.metadata()?.len()),
+            Compression::Plain | Compression::Workbook => Ok(self.file.metadata()?.len()),
             Compression::Gzip | Compression::Zstd => Ok(0),
         }
     }
 
     /// The unpacked bytes from the first one on.
     pub(super) fn read(&self) -> io::Result<Box<dyn Read + Send>> {
-        let file = self.open()?;
-        let packed_bytes = file.metadata()?.len();
+        let file = self.open();
+        let packed_bytes = self.file.metadata()?.len();
         let unpacked: Box<dyn Read + Send> = match self.compression {
             Compression::Plain | Compression::Workbook => return Ok(Box::new(file)),
             Compression::Gzip => Box::new(Gunzip::new(file)),
@@ -161,12 +188,31 @@ impl Bytes {
     }
 }
 
-/// Copies a stream to a file that only its owner can read and that is gone when the run is.
-fn spool(stream: &mut dyn Read) -> io::Result<NamedTempFile> {
-    let mut file = NamedTempFile::new()?;
-    io::copy(stream, &mut file)?;
-    file.seek(SeekFrom::Start(0))?;
-    Ok(file)
+/// A file from its first byte on, whoever else reads it at the same time.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+impl Seek for Reading {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
+    }
 }
 
 /// Reads until `buffer` is full or the stream ends; returns how much was read.
@@ -230,6 +276,11 @@ pub(super) fn stem(path: Option<&Path>) -> String {
     stem.to_owned()
 }
 
+/// Where results of that name go when no place is named.
+pub(super) fn folder(stem: &str) -> PathBuf {
+    PathBuf::from(format!("{stem}.listproof"))
+}
+
 fn cut_ending<'a>(name: &'a str, ending: &str) -> &'a str {
     let at = name.len().saturating_sub(ending.len());
     match name.split_at_checked(at) {
@@ -256,30 +307,5 @@ mod tests {
             assert_eq!(stem(Some(Path::new(path))), expected, "{path}");
         }
         assert_eq!(stem(None), "stdin");
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_stream_is_kept_in_a_file_of_its_own_and_can_be_read_again() {
-        use std::os::unix::fs::PermissionsExt;
-        let mut stream: &[u8] = b"email\nann@x.example\n";
-        let bytes = Bytes {
-            name: "stdin".to_owned(),
-            path: None,
-            compression: Compression::Plain,
-            place: Place::Spool(spool(&mut stream).unwrap()),
-        };
-        let text = || {
-            let mut text = String::new();
-            bytes.read().unwrap().read_to_string(&mut text).unwrap();
-            text
-        };
-        assert_eq!(
-            (text(), text()),
-            ("email\nann@x.example\n".to_owned(), "email\nann@x.example\n".to_owned())
-        );
-        let Place::Spool(file) = &bytes.place else { panic!("it was spooled") };
-        let mode = file.as_file().metadata().unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
     }
 }

@@ -5,11 +5,13 @@
 //! a date was shown; they are written plainly.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
+use std::io::{self, BufReader, BufWriter, Read, Write};
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx};
-use tempfile::NamedTempFile;
 use zip::ZipArchive;
+
+use super::source::Reading;
+use super::spool::{self, SpoolError};
 
 /// A workbook may unpack to so many bytes: Excel's own limit of rows filled with twenty common cells. Texts that cells
 /// share are kept in memory.
@@ -18,17 +20,15 @@ const MAX_UNPACKED_BYTES: u64 = 2 << 30;
 const MAX_CSV_BYTES: u64 = 4 << 30;
 
 /// True for a ZIP archive that holds a workbook.
-pub(super) fn is_workbook(file: File) -> bool {
+pub(super) fn is_workbook(file: Reading) -> bool {
     ZipArchive::new(BufReader::new(file))
         .is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
 }
 
-/// Writes the first visible sheet into a file that only its owner can read and that is gone when the run is.
-pub(super) fn spool(file: &File) -> io::Result<NamedTempFile> {
-    measure(file.try_clone()?)?;
-    let mut file = file.try_clone()?;
-    file.rewind()?;
-    let mut workbook = Xlsx::new(BufReader::new(file)).map_err(io::Error::other)?;
+/// Copies the first visible sheet.
+pub(super) fn spool(file: &Reading) -> Result<File, SpoolError> {
+    measure(file.clone())?;
+    let mut workbook = Xlsx::new(BufReader::new(file.clone())).map_err(io::Error::other)?;
     let sheets = workbook.sheets_metadata().iter();
     let mut shown =
         sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
@@ -37,20 +37,18 @@ pub(super) fn spool(file: &File) -> io::Result<NamedTempFile> {
         name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the workbook has no visible sheet"))?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(io::Error::other)?;
 
-    let mut csv = Csv { out: BufWriter::new(NamedTempFile::new()?), row: 0, column: 0, bytes: 0 };
+    let mut csv = Csv { out: BufWriter::new(spool::file()?), row: 0, column: 0, bytes: 0 };
     while let Some(cell) = cells.next_cell().map_err(io::Error::other)? {
         let (row, column) = cell.get_position();
         csv.go_to(row, column)?;
         csv.write(&text(cell.get_value()))?;
     }
     csv.push(b"\n")?;
-    let mut file = csv.out.into_inner().map_err(io::IntoInnerError::into_error)?;
-    file.rewind()?;
-    Ok(file)
+    csv.out.into_inner().map_err(|error| SpoolError::Copy(error.into_error()))
 }
 
 /// Unpacks everything once and keeps nothing: what the archive says about its sizes need not be true.
-fn measure(file: File) -> io::Result<()> {
+fn measure(file: Reading) -> io::Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(file))?;
     let mut left = MAX_UNPACKED_BYTES;
     for index in 0..archive.len() {
@@ -90,23 +88,23 @@ fn text(value: &DataRef<'_>) -> String {
 
 /// Writes cells where they belong.
 struct Csv {
-    out: BufWriter<NamedTempFile>,
+    out: BufWriter<File>,
     row: u32,
     column: u32,
     bytes: u64,
 }
 
 impl Csv {
-    fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn push(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
         self.bytes += bytes.len() as u64;
         if self.bytes > MAX_CSV_BYTES {
-            return Err(too_large("its sheet comes", MAX_CSV_BYTES));
+            return Err(too_large("its sheet comes", MAX_CSV_BYTES).into());
         }
-        self.out.write_all(bytes)
+        self.out.write_all(bytes).map_err(SpoolError::Copy)
     }
 
     /// A row below ends this one; rows without any cell are left out, as they are from any list.
-    fn go_to(&mut self, row: u32, column: u32) -> io::Result<()> {
+    fn go_to(&mut self, row: u32, column: u32) -> Result<(), SpoolError> {
         if row > self.row {
             if self.bytes > 0 {
                 self.push(b"\n")?;
@@ -120,7 +118,7 @@ impl Csv {
         Ok(())
     }
 
-    fn write(&mut self, text: &str) -> io::Result<()> {
+    fn write(&mut self, text: &str) -> Result<(), SpoolError> {
         let mut cell = Vec::with_capacity(text.len());
         super::cell::write(&mut cell, text, b',');
         self.push(&cell)

@@ -17,6 +17,7 @@ use super::form::Form;
 use super::layout::Layout;
 use super::ours::Ours;
 use super::read::{Rejected, Row};
+use super::source::{self, Source};
 use super::splits::Splits;
 use crate::reason::{Reason, Verdict};
 use crate::verdict::Record;
@@ -30,6 +31,20 @@ pub enum Target {
     File(PathBuf),
     /// The results alone, to standard output.
     Stdout,
+}
+
+impl Target {
+    /// Every file that the results of this list may go to; `None` is the folder named after it.
+    pub fn files(target: Option<&Target>, list: &Source) -> Vec<PathBuf> {
+        let stem = source::stem(list.path());
+        let in_folder = |folder: &Path| files::names(&stem).map(|name| folder.join(name)).collect();
+        match target {
+            None => in_folder(&source::folder(&stem)),
+            Some(Target::Folder(folder)) => in_folder(folder),
+            Some(Target::File(path)) => vec![path.clone()],
+            Some(Target::Stdout) => Vec::new(),
+        }
+    }
 }
 
 /// How results are written.

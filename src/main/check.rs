@@ -1,6 +1,6 @@
 //! `check`: a few addresses, typed or piped in, and a card or an object for each.
 
-use std::io::{BufRead, BufReader, BufWriter, ErrorKind, IsTerminal, Write};
+use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
 use listproof::cli::Check;
@@ -11,18 +11,11 @@ use listproof::run::{self, check::Offline};
 use listproof::settings::{Reach, Settings};
 use listproof::verdict::Record;
 
-use crate::{log, runtime, stdout};
+use crate::print::stdout;
+use crate::{log, runtime};
 
 pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
     log(&typed.telling);
-    match check_and_tell(typed) {
-        // Who stops reading us has seen enough.
-        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
-        exit => exit,
-    }
-}
-
-fn check_and_tell(typed: &Check) -> Result<Exit, Error> {
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
     let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
         [] => Box::new(stdin_addresses(typed.jsonl)?),

@@ -1,9 +1,7 @@
 //! Jobs over a list: what was typed becomes a job of the library, and its summary is told.
 //!
 //! Decides: what goes to stdout, and what to stderr because the results go there.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "summaries are told here")]
 
-use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,51 +9,103 @@ use listproof::cli::{self, LogFormat};
 use listproof::error::{Error, Exit};
 use listproof::list::{ReadOptions, Source, Target, WriteOptions};
 use listproof::policy::Policy;
-use listproof::report::{self, Gates, Summary};
-use listproof::run::{self, telling::Listing};
+use listproof::report::{Gates, Summary, metrics};
+use listproof::run::telling::Listing;
+use listproof::run::{self, verify::Verify};
 use listproof::settings::Settings;
 
-use crate::{kept, log, runtime, stdout};
+use crate::{kept, log, print, runtime};
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
 pub(crate) fn verify(typed: cli::Verify) -> Result<Exit, Error> {
     log(&typed.telling);
-    let (quiet, json, metrics) = (typed.telling.quiet, typed.json, typed.metrics_file.clone());
+    let (quiet, json, in_world) = (typed.telling.quiet, typed.json, typed.probing.world.is_some());
     let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
-    let ended = verified(typed);
-    if let Some(path) = metrics {
-        let exit = ended.as_ref().map_or_else(Error::exit, |summary| summary.exit);
-        let now = run::clock::Clock::system().now().wall;
-        report::metrics::write(&path, exit, now, ended.as_ref().ok())?;
+    let metrics_file = typed.metrics_file.clone();
+    let job = job(typed);
+    if let Some(path) = &metrics_file {
+        // Without a job there is no run that has files.
+        metrics::claim(path, &job.as_ref().map(own_files).unwrap_or_default())?;
     }
-    let summary = ended?;
-    tracing::info!(event = "finished", exit_code = summary.exit.code(), "{}", summary.sum());
-    tell([(!quiet).then(|| summary.text()), json.then(|| summary.line())], to_stdout);
-    Ok(summary.exit)
+    let ended = job.and_then(|job| runtime(in_world)?.block_on(run::verify::verify(job)));
+    let (exit, summary) = match ended {
+        Ok(summary) => {
+            let texts = [(!quiet).then(|| summary.text()), json.then(|| summary.line())];
+            (or_untold(summary.exit, tell(texts, to_stdout)), Some(summary))
+        }
+        Err(error) => (Err(error), None),
+    };
+    let exit = match metrics_file {
+        None => exit,
+        Some(path) => measure(&path, exit, summary.as_ref()),
+    };
+    if let (Ok(exit), Some(summary)) = (&exit, &summary) {
+        tracing::info!(event = "finished", exit_code = exit.code(), "{}", summary.sum());
+    }
+    exit
 }
 
-/// What is told about a run goes to stdout, unless the results do.
-fn tell(told: [Option<String>; 2], results_to_stdout: bool) {
-    for told in told.into_iter().flatten() {
-        if results_to_stdout {
-            eprint!("{told}");
-        } else {
-            print!("{told}");
+/// Writes a run's numbers. What the run itself failed of weighs more than that they can't be written.
+fn measure(path: &Path, exit: Result<Exit, Error>, summary: Option<&Summary>) -> Result<Exit, Error> {
+    let now = run::clock::Clock::system().now().wall;
+    let ended = exit.as_ref().map_or_else(Error::exit, |exit| *exit);
+    let written = metrics::write(path, ended, now, summary);
+    match exit {
+        Ok(exit) => or_untold(exit, written),
+        Err(error) => {
+            log_untold(written);
+            Err(error)
         }
     }
 }
 
-fn verified(typed: cli::Verify) -> Result<Summary, Error> {
-    let in_world = typed.probing.world.is_some();
-    let verify = run::verify::Verify {
+/// A run about which something can't be told ends by that, unless a signal ended it.
+fn or_untold(exit: Exit, told: Result<(), Error>) -> Result<Exit, Error> {
+    match exit {
+        Exit::Interrupted | Exit::Terminated => {
+            log_untold(told);
+            Ok(exit)
+        }
+        _ => told.map(|()| exit),
+    }
+}
+
+fn log_untold(told: Result<(), Error>) {
+    if let Err(error) = told {
+        tracing::error!(event = "untold", "{error}");
+    }
+}
+
+/// What is told about a run goes to stdout, unless the results do. Who stops reading has seen enough.
+fn tell(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<(), Error> {
+    let text: String = texts.into_iter().flatten().collect();
+    if results_to_stdout {
+        print::tell(&text);
+        return Ok(());
+    }
+    match print(&text) {
+        Err(error) if print::is_closed(&error) => Ok(()),
+        told => told,
+    }
+}
+
+fn job(typed: cli::Verify) -> Result<Verify, Error> {
+    Ok(Verify {
         listing: Listing { changed_only: typed.changed_only, ..listing(typed.listing)? },
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         // Lines about the progress are for people.
         quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
-    };
-    runtime(in_world)?.block_on(run::verify::verify(verify))
+    })
+}
+
+/// The files that a run reads and writes.
+fn own_files(job: &Verify) -> Vec<PathBuf> {
+    let mut files = job.listing.files();
+    // Without a place for its state the run fails by itself.
+    files.extend(job.settings.state_files().unwrap_or_default());
+    files
 }
 
 fn listing(typed: cli::Listing) -> Result<Listing, Error> {
@@ -96,8 +146,7 @@ pub(crate) fn report(typed: cli::Report) -> Result<Exit, Error> {
         rejudge: typed.rejudge,
     };
     let summary = run::report::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
-    tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout);
-    Ok(summary.exit)
+    tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout).map(|()| summary.exit)
 }
 
 pub(crate) fn plan(typed: cli::Plan) -> Result<Exit, Error> {
@@ -112,11 +161,7 @@ pub(crate) fn plan(typed: cli::Plan) -> Result<Exit, Error> {
     };
     let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
     let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
-    match stdout(std::io::stdout().write_all(told.as_bytes())) {
-        // Who stops reading us has seen enough.
-        Err(Error::System { source, .. }) if source.kind() == ErrorKind::BrokenPipe => Ok(Exit::Finished),
-        told => told.map(|()| Exit::Finished),
-    }
+    print(&told).map(|()| Exit::Finished)
 }
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.

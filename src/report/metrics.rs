@@ -1,30 +1,80 @@
 //! The numbers of a run for Prometheus, as `node_exporter`'s textfile collector reads them.
 //!
-//! Decides: names and labels, which never change their meaning. Must not: contain an address or a domain. The file alone
-//! of all that is written may be read by everybody, because the collector runs as somebody else. A run that failed tells
-//! its exit code and time too, since that is what an alarm is made of.
+//! Decides: names and labels, which never change their meaning, and which file may be replaced: an earlier one. Must not:
+//! contain an address or a domain. The file alone of all that is written may be read by everybody, because the collector runs
+//! as somebody else. A run that failed tells its exit code and time too, since that is what an alarm is made of. Fails: before
+//! the run, where it can.
 
 use std::fmt::Write as _;
-use std::fs::Permissions;
-use std::io::Write as _;
+use std::fs::{File, Permissions};
+use std::io::{self, ErrorKind, Read, Write as _};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
-use crate::list::ListError;
 use crate::private;
 use crate::reason::Verdict;
+
+/// How a file of ours begins.
+const BEGINNING: &[u8] = b"# HELP listproof_";
+
+/// Refuses, before a run, a place where its numbers can't be written after it: where somebody else's file or one of the run's
+/// `own` is, or none can be made.
+pub fn claim(path: &Path, own: &[PathBuf]) -> Result<(), Error> {
+    let refused = |why: String| Error::Usage {
+        message: why,
+        hint: "nothing was done; name another file with `--metrics-file`, in a folder that is there"
+            .to_owned(),
+    };
+    let shown = path.display();
+    if own.iter().any(|own| is_same(own, path)) {
+        return Err(refused(format!("`{shown}` is a file of this run itself, so it can't have the metrics")));
+    }
+    let may_replace = match path.symlink_metadata() {
+        Ok(meta) => Ok(meta.is_file() && (meta.len() == 0 || is_ours(path))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+    };
+    match may_replace.and_then(|may| tempfile::tempfile_in(folder(path)).map(|_| may)) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(refused(format!("`{shown}` is there already and has no metrics of an earlier run"))),
+        Err(error) => Err(refused(format!("cannot write `{shown}`: {error}"))),
+    }
+}
+
+/// True for two names of one place, whether a file is there or not.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| match (path.canonicalize(), path.file_name()) {
+        (Ok(place), _) => Some(place),
+        (Err(_), Some(name)) => Some(folder(path).canonicalize().ok()?.join(name)),
+        (Err(_), None) => None,
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+fn is_ours(path: &Path) -> bool {
+    let mut beginning = [0; BEGINNING.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut beginning)).is_ok() && beginning == BEGINNING
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
 
 /// Replaces the file at `path`, all at once. `summary` is there when the run came so far.
 pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> Result<(), Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let text = text(&name, exit, ended, summary);
-    place(path, &text).map_err(|error| ListError::Write { path: path.to_owned(), source: error }.into())
+    place(path, &text).map_err(|source| Error::Unwritable {
+        what: format!("`{}`", path.display()),
+        hint: "make room, or name another file with `--metrics-file`",
+        source,
+    })
 }
 
-fn place(path: &Path, text: &str) -> std::io::Result<()> {
+fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector takes whatever ends in `.prom`.
     let mut file = private::part(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;

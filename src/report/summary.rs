@@ -37,6 +37,8 @@ pub struct Summary {
     pub still_to_ask: u64,
     /// Why nothing that servers said was judged.
     pub shut: Option<Shut>,
+    /// The clock ended it, by `--deadline` or `--max-duration`.
+    pub out_of_time: bool,
     /// How it ends.
     pub exit: Exit,
     /// Where the files are; `None` where only results were written.
@@ -130,6 +132,18 @@ impl Summary {
         )
     }
 
+    /// Why the run ended before everybody was asked.
+    fn stopped_because(&self) -> Option<&'static str> {
+        let by_time = if self.out_of_time { "deadline" } else { "budget" };
+        self.shut.map(Shut::word).or(match self.exit {
+            Exit::Interrupted => Some("interrupted"),
+            Exit::Terminated => Some("terminated"),
+            Exit::NetworkDown => Some("network_down"),
+            Exit::OutOfTime => Some(by_time),
+            _ => None,
+        })
+    }
+
     /// For machines: the same numbers, keys that never change their meaning.
     pub fn json(&self) -> String {
         format!("{:#}\n", self.object())
@@ -165,7 +179,7 @@ impl Summary {
             "mailboxes_checked": !self.unprobed,
             "partial": self.still_to_ask > 0,
             "still_to_ask": self.still_to_ask,
-            "stopped_because": self.shut.map(Shut::word),
+            "stopped_because": self.stopped_because(),
             "domains": self.asked.domains,
             "questions": self.asked.questions,
             "connections": self.asked.connections,

@@ -108,7 +108,7 @@ pub fn key_of_parts(keys: &Keys, local: &str, domain: &str) -> Key {
 
 /// Duplicates are found in temporary files.
 fn spill(error: std::io::Error) -> Error {
-    ListError::Write { path: std::env::temp_dir(), source: error }.into()
+    ListError::spool(error).into()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! few batches of rows, never the list.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::ahead;
@@ -43,6 +44,13 @@ impl Listing {
     /// Opens the list.
     pub fn open(&self) -> Result<List, Error> {
         Ok(crate::list::open(&self.source, &self.reading)?)
+    }
+
+    /// The list, and every file that its results may go to.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = Target::files(self.target.as_ref(), &self.source);
+        files.extend(self.source.path().map(Path::to_owned));
+        files
     }
 
     /// How its addresses are looked at.
@@ -95,6 +103,8 @@ pub struct Went {
     pub took: Duration,
     /// How many are still to be asked.
     pub still_to_ask: u64,
+    /// The clock ended it.
+    pub out_of_time: bool,
     /// How it ends when not by its counts.
     pub exit: Option<Exit>,
 }
@@ -153,6 +163,7 @@ impl Open {
             changed_only: self.changed_only,
             still_to_ask: went.still_to_ask,
             shut: went.whole.shut,
+            out_of_time: went.out_of_time,
             exit: went.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {
                 Target::Folder(folder) => Some(folder.display().to_string()),

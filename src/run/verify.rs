@@ -85,6 +85,7 @@ async fn asked(
         decisions: outcome.decisions.clone(),
         took: asking.now().elapsed,
         still_to_ask,
+        out_of_time: outcome.out_of_time,
     })?;
     // After the outputs: what they don't tell was not told.
     asking.end(&outcome, age)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::file::FileSettings;
-use super::{Place, SMTP_PORT, Settings};
+use super::{Place, Reach, SMTP_PORT, Settings};
 use crate::cli::Probing;
 use crate::error::Error;
 use crate::state::{Key, State, Universe, default_file};
@@ -60,6 +60,21 @@ impl Settings {
             Kept::Usual => Some(default_file(universe)?),
             Kept::In(file) => Some(file.clone()),
         })
+    }
+
+    /// The file of the state and those that come and go beside it; none where nothing is kept.
+    pub fn state_files(&self) -> Result<Vec<PathBuf>, Error> {
+        let (Reach::Dns(place) | Reach::Probe(place)) = &self.reach else {
+            return Ok(Vec::new());
+        };
+        let files = |file: PathBuf| {
+            ["", ".lock", "-wal", "-shm", "-journal"].map(|ending| {
+                let mut name = file.clone().into_os_string();
+                name.push(ending);
+                PathBuf::from(name)
+            })
+        };
+        Ok(self.state_file(&place.universe()?)?.map(files).into_iter().flatten().collect())
     }
 
     /// Opens the state for a run at this place. Fails where another run holds it.

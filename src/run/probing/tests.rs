@@ -51,6 +51,7 @@ fn job(network: Network, policy: Policy, sessions: usize) -> Job {
         pace: Pace::Fast,
         max_wait: Duration::ZERO,
         max_duration: None,
+        deadline: None,
         sessions,
         trace: false,
     }
@@ -152,4 +153,24 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
+    let world = World::parse(WORLD).unwrap();
+    let mut job = job(Network::scripted(world), Policy::built_in(), 1);
+    let began = job.network.clock.now();
+    let minute = Duration::from_secs(60);
+    assert_eq!(job.time_left(began), None);
+    job.deadline = Some(began.wall + 60 * minute);
+    assert_eq!(job.time_left(began), Some(60 * minute));
+    // The run believes that a minute has passed, the clock on the wall knows better.
+    let after = |wall| Moment { elapsed: began.elapsed + minute, wall };
+    assert_eq!(job.time_left(after(began.wall + 59 * minute)), Some(minute));
+    assert_eq!(job.time_left(after(began.wall + 480 * minute)), Some(Duration::ZERO));
+    assert_eq!(job.time_left(after(began.wall - 60 * minute)), Some(120 * minute), "it was set back");
+    job.max_duration = Some(3 * minute);
+    assert_eq!(job.time_left(after(began.wall)), Some(2 * minute));
+    out_of_time(&job).await;
+    assert_eq!(job.network.clock.now().elapsed, 3 * minute);
 }

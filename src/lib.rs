@@ -48,13 +48,14 @@
 //! | how a scripted server behaves | [`world`] |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
-//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`world`] over
-//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`].
+//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`state`], [`world`] over
+//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`], [`duration`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
 
 pub mod address;
 pub mod cli;
+pub mod duration;
 pub mod error;
 pub mod explain;
 pub mod list;

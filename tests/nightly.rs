@@ -9,6 +9,7 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use support::{Folder, Ran, mode};
@@ -25,23 +26,61 @@ fn verify(folder: &Folder, more: &[&str]) -> Ran {
     folder.run(&[&["verify", CONTACTS, "--world", WORLD, "-o", "out"], more].concat())
 }
 
-#[test]
-fn the_script_asks_again_about_what_stayed_unknown() {
+/// One host that answers, and one that always wants to be asked later.
+const NIGHTS: &str = r#"
+[[domain]]
+name = "acme.example"
+mx = ["10 mx.acme.example"]
+mailboxes = ["jane", "newcomer"]
+[[host]]
+name = "mx.acme.example"
+[[domain]]
+name = "later.example"
+mx = ["10 mx.later.example"]
+[[host]]
+name = "mx.later.example"
+[[host.rule]]
+at = "rcpt"
+say = "451 4.7.1 Greylisted, please try again later"
+"#;
+
+/// Nights over one list, in the form that `write` gives its rows.
+fn nights(list: &str, ending: &str, write: impl Fn(&[&str]) -> Vec<u8>) {
     let folder = Folder::new();
-    let night = || {
+    folder.write("world.toml", NIGHTS);
+    let mut rows = vec!["jane@acme.example", "ida@later.example"];
+    let night = |rows: &[&str]| {
+        // As old as a file can be: copies and archives keep the times of what they were made of.
+        let file = std::fs::File::options().write(true).open(folder.write(list, write(rows))).unwrap();
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let mut script = folder.program("sh");
         script.arg(sample("nightly.sh"));
-        script.args([CONTACTS, "out", "--world", WORLD, "--state", "state.db"]);
-        Ran(script.env("LISTPROOF", env!("CARGO_BIN_EXE_listproof")).output().unwrap())
+        script.args([list, "out", "--world", "world.toml", "--state", "state.db", "--max-wait", "0s"]);
+        let ran = Ran(script.env("LISTPROOF", env!("CARGO_BIN_EXE_listproof")).output().unwrap());
+        ran.exits(0);
+        assert_eq!((ran.stdout(), ran.stderr()), (String::new(), String::new()), "cron mails nothing");
+        let results = folder.read(&format!("out/contacts.results.{ending}"));
+        assert!(rows.iter().all(|row| results.contains(row)), "{list}: {results}");
+        folder.json("out/contacts.summary.json")["connections"].as_u64()
     };
-    let first = night();
-    first.exits(0);
-    assert_eq!((first.stdout(), first.stderr()), (String::new(), String::new()), "cron mails nothing");
-    let open = folder.read("out/contacts.retry.csv");
-    assert_eq!(folder.read("out/again.csv"), open);
-    night().exits(0);
-    let second = folder.json("out/again.summary.json");
-    assert_eq!(second["rows"], open.lines().count() - 1, "the second night asks about the open ones alone");
+    assert_eq!(night(&rows), Some(2), "{list}: everybody is new");
+    assert_eq!(night(&rows), Some(1), "{list}: who stayed unknown is asked again");
+    rows.push("newcomer@acme.example");
+    assert_eq!(night(&rows), Some(2), "{list}: and who is new");
+}
+
+#[test]
+fn the_script_asks_every_night_about_who_is_unknown_or_new() {
+    let csv = |rows: &[&str]| format!("email\n{}\n", rows.join("\n")).into_bytes();
+    nights("contacts.csv", "csv", csv);
+    nights("contacts.csv.gz", "csv", |rows| {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(&csv(rows)).unwrap();
+        packed.finish().unwrap()
+    });
+    nights("contacts.ndjson", "ndjson", |rows| {
+        rows.iter().flat_map(|row| format!("{{\"email\":\"{row}\"}}\n").into_bytes()).collect()
+    });
 }
 
 #[test]

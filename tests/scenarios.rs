@@ -220,6 +220,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             pace: scenario.run.pace,
             max_wait: scenario.run.max_wait,
             max_duration: scenario.run.max_duration,
+            deadline: None,
             sessions: scenario.run.sockets,
             trace: false,
         };

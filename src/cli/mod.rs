@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::duration;
 use crate::policy::Pace;
 use crate::simulate::mix::Shipped;
 
@@ -69,7 +70,7 @@ pub enum State {
     /// Delete what is old.
     Prune {
         /// What is older than this.
-        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         older_than: Duration,
         /// Where the facts are.
         #[command(flatten)]
@@ -195,7 +196,7 @@ pub struct Simulate {
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
     /// How long greylisting and other passing trouble is waited for.
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration::parse)]
     pub max_wait: Duration,
     /// One JSON object with all figures.
     #[arg(long)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use ipnet::IpNet;
 
+use crate::duration;
 use crate::policy::Pace;
 use crate::settings::Deadline;
 
@@ -48,10 +49,10 @@ pub struct Probing {
     #[arg(long, env = "LISTPROOF_PACE", value_enum)]
     pub pace: Option<Pace>,
     /// How long greylisting and other passing trouble is waited for [default: 30m for verify, 0 for check].
-    #[arg(long, env = "LISTPROOF_MAX_WAIT", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "LISTPROOF_MAX_WAIT", value_name = "DURATION", value_parser = duration::parse)]
     pub max_wait: Option<Duration>,
     /// Stop starting questions after this time, and write what is known.
-    #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "LISTPROOF_MAX_DURATION", value_name = "DURATION", value_parser = duration::parse)]
     pub max_duration: Option<Duration>,
     /// The same at this time of day.
     #[arg(long, env = "LISTPROOF_DEADLINE", value_name = "HH:MM")]
@@ -67,7 +68,7 @@ pub struct Probing {
     #[arg(long)]
     pub fresh: bool,
     /// Ask again about everything older than this, whatever it is.
-    #[arg(long, env = "LISTPROOF_MAX_AGE", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "LISTPROOF_MAX_AGE", value_name = "DURATION", value_parser = duration::parse)]
     pub max_age: Option<Duration>,
     /// Wait for another run that uses the state.
     #[arg(long)]

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::PolicyError;
+use crate::duration;
 use crate::reason::{Fault, Reason};
 
 const FILE: &str = "src/policy/data/lifetimes.toml";
@@ -71,9 +72,8 @@ impl Lifetimes {
             what,
             hint: "write a reason of the README and a time such as `\"30d\"`".to_owned(),
         };
-        let time = |text: &Spanned<String>| {
-            humantime::parse_duration(text.get_ref()).map_err(|fault| refuse(text, fault.to_string()))
-        };
+        let time =
+            |text: &Spanned<String>| duration::parse(text.get_ref()).map_err(|fault| refuse(text, fault));
         for (word, text) in &file.reasons {
             let reason = Reason::from_word(word);
             let reason = reason.ok_or_else(|| refuse(text, format!("`{word}` is no reason")))?;
@@ -123,6 +123,7 @@ mod tests {
             ("[reasons]\nbad = \"7d\"\n", "own.toml:2: `bad` is no reason"),
             ("[reasons]\nip_blocklisted = \"7d\"\n", "own.toml:2: `ip_blocklisted` is about us"),
             ("[facts]\nroute = \"soon\"\n", "own.toml:2: "),
+            ("[facts]\nroute = \"99999999999d\"\n", "own.toml:2: `99999999999d` is longer than"),
         ] {
             let fault = lifetimes.extend("own.toml", text).unwrap_err().to_string();
             assert!(fault.starts_with(says), "{fault}");

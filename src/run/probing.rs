@@ -12,9 +12,9 @@ mod tests;
 
 use std::future::{pending, ready};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use tokio::time::sleep_until;
+use tokio::time::{sleep, sleep_until};
 
 use super::network::Network;
 use super::progress::Progress;
@@ -22,12 +22,13 @@ use super::sockets;
 use super::stop::Stop;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
+use crate::probe::inquiry::Moment;
 use crate::settings::{Place, Reach, Settings};
 use crate::state::State;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
 use crate::verdict::evidence::Unprobed;
-pub use outcome::{Asked, Outcome};
+pub use outcome::Outcome;
 use run::Run;
 
 /// Events heard at once, and stored in one transaction.
@@ -38,6 +39,9 @@ pub(super) const LOOKUPS: usize = 256;
 
 /// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The time of day is looked at this often: after a machine has slept it is later than the run believes.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 
 /// What a run asks for.
 pub struct Job {
@@ -53,6 +57,8 @@ pub struct Job {
     pub max_wait: Duration,
     /// After which time nothing new is started.
     pub max_duration: Option<Duration>,
+    /// At which time of day nothing new is started.
+    pub deadline: Option<SystemTime>,
     /// Sessions open at once.
     pub sessions: usize,
     /// Keep the dialogues.
@@ -68,17 +74,22 @@ impl Job {
             dns_only: matches!(settings.reach, Reach::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
-            max_duration: match &settings.deadline {
-                None => settings.max_duration,
-                Some(deadline) => {
-                    let left = deadline.after(network.clock.now().wall)?;
-                    Some(settings.max_duration.map_or(left, |most| most.min(left)))
-                }
+            max_duration: settings.max_duration,
+            deadline: match &settings.deadline {
+                None => None,
+                Some(deadline) => Some(deadline.next(network.clock.now().wall)?),
             },
             sessions: sockets::available(),
             trace,
             network,
         })
+    }
+
+    /// How long something new may be started; `None` is for ever.
+    fn time_left(&self, now: Moment) -> Option<Duration> {
+        let by_run = self.max_duration.map(|most| most.saturating_sub(now.elapsed));
+        let by_day = self.deadline.map(|at| at.duration_since(now.wall).unwrap_or_default());
+        by_run.into_iter().chain(by_day).min()
     }
 }
 
@@ -107,7 +118,6 @@ pub async fn ask(
             break;
         }
         let wake = run.scheduler.next_wake();
-        let deadline = job.max_duration.filter(|_| !run.stopped);
         let may_look_up = run.may_look_up();
         // In this order, so that a world always tells the same story.
         tokio::select! {
@@ -134,7 +144,7 @@ pub async fn ask(
             }
             Some(over) = run.calls.next_over() => run.over(over),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
-            () = until(job, deadline) => {
+            () = out_of_time(job), if !run.stopped => {
                 run.outcome.out_of_time = true;
                 run.stop(Unprobed::Deadline);
             }
@@ -154,4 +164,15 @@ async fn until(job: &Job, at: Option<Duration>) {
         Some(at) => sleep_until(job.network.clock.at(at)).await,
         None => pending().await,
     }
+}
+
+/// Waits until nothing new may be started.
+async fn out_of_time(job: &Job) {
+    while let Some(left) = job.time_left(job.network.clock.now()) {
+        if left.is_zero() {
+            return;
+        }
+        sleep(left.min(LOOK_AT_CLOCK)).await;
+    }
+    pending::<()>().await;
 }

@@ -1,11 +1,12 @@
 //! A deadline by the clock on the wall.
 
+use std::io;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rusqlite::Connection;
 
-use crate::state::StateError;
+use crate::error::Error;
 
 /// A time of day, by the local clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,18 +28,25 @@ impl FromStr for Deadline {
 }
 
 impl Deadline {
-    /// How long it is from now until the clock shows it next.
-    pub fn after(&self, now: SystemTime) -> Result<Duration, StateError> {
-        const DAY: u64 = 86_400;
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        // The database knows the local time zone; nothing else here needs to.
-        let at: u64 = Connection::open_in_memory()?.query_row(
-            "SELECT unixepoch(date(?1, 'unixepoch', 'localtime') || ' ' || ?2, 'utc')",
-            rusqlite::params![now.as_secs(), self.0],
-            |row| row.get(0),
-        )?;
-        let at = if at <= now.as_secs() { at + DAY } else { at };
-        Ok(Duration::from_secs(at).saturating_sub(now))
+    /// When the clock shows it next, after now.
+    pub fn next(&self, now: SystemTime) -> Result<SystemTime, Error> {
+        let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        // The database knows the local time zone; nothing else here needs to. Tomorrow may be 23 hours away, or 25.
+        let at = Connection::open_in_memory().and_then(|db| {
+            db.query_row(
+                "SELECT min(at) FROM (
+                    SELECT unixepoch(date(?1, 'unixepoch', 'localtime', day) || ' ' || ?2, 'utc') AS at
+                    FROM (SELECT '+0 days' AS day UNION ALL SELECT '+1 days')
+                 ) WHERE at > ?1",
+                rusqlite::params![seconds, self.0],
+                |row| row.get(0),
+            )
+        });
+        let failed = |fault| Error::System {
+            what: "read the time zone of this machine",
+            source: io::Error::other(fault),
+        };
+        Ok(UNIX_EPOCH + Duration::from_secs(at.map_err(failed)?))
     }
 }
 
@@ -46,23 +54,17 @@ impl Deadline {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_deadline_is_within_a_day_and_comes_again_the_next() {
-        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-        let deadline: Deadline = "7:30".parse().unwrap();
-        let left = deadline.after(now).unwrap();
-        assert!(left > Duration::ZERO && left <= Duration::from_secs(86_400), "{left:?}");
-        let almost = now + left.checked_sub(Duration::from_secs(60)).unwrap();
-        assert_eq!(deadline.after(almost).unwrap(), Duration::from_secs(60));
-    }
+    const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
-    fn a_minute_that_has_begun_is_tomorrows() {
-        let deadline: Deadline = "05:30".parse().unwrap();
-        let now = UNIX_EPOCH + Duration::from_secs(1_767_600_000);
-        let at = now + deadline.after(now).unwrap();
-        assert_eq!(deadline.after(at).unwrap(), Duration::from_secs(86_400));
-        assert_eq!(deadline.after(at + Duration::from_secs(59)).unwrap(), Duration::from_secs(86_341));
+    fn a_deadline_is_within_a_day_and_comes_again_the_next() {
+        let deadline: Deadline = "7:30".parse().unwrap();
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let at = deadline.next(now).unwrap();
+        assert!(at > now && at <= now + DAY, "{at:?}");
+        assert_eq!(deadline.next(at - Duration::from_secs(60)).unwrap(), at);
+        assert_eq!(deadline.next(at).unwrap(), at + DAY, "a minute that has begun is tomorrow's");
+        assert_eq!(deadline.next(at + Duration::from_secs(59)).unwrap(), at + DAY);
     }
 
     #[test]

@@ -102,7 +102,7 @@ fn read(path: &Path) -> Result<Option<FileSettings>, Error> {
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| humantime::parse_duration(&text).map_err(serde::de::Error::custom)).transpose()
+    text.map(|text| crate::duration::parse(&text).map_err(serde::de::Error::custom)).transpose()
 }
 
 fn time_of_day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Deadline>, D::Error> {

@@ -373,7 +373,7 @@ fn always() -> f64 {
 /// A time such as `5m` or `1h 30m`.
 pub fn duration<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(source)?;
-    humantime::parse_duration(&text)
+    crate::duration::parse(&text)
         .map_err(|_| serde::de::Error::custom(format!("`{text}` is not a time such as `500ms` or `5m`")))
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use super::calls::Calls;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::route::Dns;
@@ -10,6 +11,7 @@ use crate::route::dns::{Answering, Mx};
 use crate::run::found::{Facts, Found, Scope};
 use crate::run::intake::Intake;
 use crate::run::told;
+use crate::schedule::{Opening, SessionId};
 use crate::smtp::egress::Path;
 use crate::smtp::wire::{Dial, Dialing};
 use crate::state::runs::Command;
@@ -51,6 +53,7 @@ fn job(network: Network, policy: Policy, sessions: usize) -> Job {
         pace: Pace::Fast,
         max_wait: Duration::ZERO,
         max_duration: None,
+        deadline: None,
         sessions,
         trace: false,
     }
@@ -115,6 +118,19 @@ async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_
     assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
 }
 
+#[tokio::test]
+async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does() {
+    let network = Network::scripted(World::parse(WORLD).unwrap());
+    let egress = network.egresses.len();
+    let (mut calls, _events) = Calls::new(Arc::new(network), false);
+    let host = Domain::parse("mx.sound.example").unwrap();
+    let provider = Policy::built_in().providers().of(&host).clone();
+    let session = SessionId(1);
+    calls.open(Opening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
+    let fault = calls.next_over().await.unwrap().unwrap_err();
+    assert_eq!(calls.lost(fault.id()), Some(session));
+}
+
 /// Hosts without limits, whom nobody knows.
 const OWN_HOSTS: &str = include_str!("../../../benches/own_hosts.toml");
 
@@ -152,4 +168,24 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
+    let world = World::parse(WORLD).unwrap();
+    let mut job = job(Network::scripted(world), Policy::built_in(), 1);
+    let began = job.network.clock.now();
+    let minute = Duration::from_secs(60);
+    assert_eq!(job.time_left(began), None);
+    job.deadline = Some(began.wall + 60 * minute);
+    assert_eq!(job.time_left(began), Some(60 * minute));
+    // The run believes that a minute has passed, the clock on the wall knows better.
+    let after = |wall| Moment { elapsed: began.elapsed + minute, wall };
+    assert_eq!(job.time_left(after(began.wall + 59 * minute)), Some(minute));
+    assert_eq!(job.time_left(after(began.wall + 480 * minute)), Some(Duration::ZERO));
+    assert_eq!(job.time_left(after(began.wall - 60 * minute)), Some(120 * minute), "it was set back");
+    job.max_duration = Some(3 * minute);
+    assert_eq!(job.time_left(after(began.wall)), Some(2 * minute));
+    out_of_time(&job).await;
+    assert_eq!(job.network.clock.now().elapsed, 3 * minute);
 }

@@ -210,3 +210,48 @@ impl Summary {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(exit: Exit, out_of_time: bool, shut: Option<Shut>) -> Summary {
+        Summary {
+            input: "list.csv".to_owned(),
+            form: String::new(),
+            counts: Counts::default(),
+            asked: Asked::default(),
+            decisions: BTreeMap::new(),
+            took: Duration::ZERO,
+            unprobed: false,
+            changed_only: false,
+            still_to_ask: 0,
+            shut,
+            out_of_time,
+            exit,
+            folder: None,
+            stem: "list".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_run_that_stopped_early_says_why_and_one_that_did_not_says_nothing() {
+        for (exit, out_of_time, shut, why) in [
+            (Exit::Finished, false, None, None),
+            (Exit::GateFailed, false, None, None),
+            (Exit::OutOfTime, true, None, Some("deadline")),
+            (Exit::OutOfTime, false, None, Some("budget")),
+            (Exit::Interrupted, true, None, Some("interrupted")),
+            (Exit::Terminated, false, None, Some("terminated")),
+            (Exit::NetworkDown, false, None, Some("network_down")),
+            (Exit::ShutOut, false, Some(Shut::PortClosed), Some("port_closed")),
+            (Exit::Interrupted, false, Some(Shut::RefusedEverywhere), Some("refused_everywhere")),
+        ] {
+            assert_eq!(
+                summary(exit, out_of_time, shut).object()["stopped_because"],
+                Value::from(why),
+                "{exit:?}"
+            );
+        }
+    }
+}

@@ -7,7 +7,6 @@ use std::path::Path;
 use crate::list::{Class, ListError};
 use crate::policy::PolicyError;
 use crate::route::hickory::SetupFault;
-use crate::schedule::Shut;
 use crate::state::StateError;
 use crate::world::WorldError;
 
@@ -171,45 +170,6 @@ impl Error {
             Error::Resolver(_) => Exit::NetworkDown,
             Error::Stopped { exit } => *exit,
             Error::System { .. } => Exit::Internal,
-        }
-    }
-}
-
-impl Shut {
-    /// The word in the summary.
-    pub fn word(self) -> &'static str {
-        match self {
-            Shut::PortClosed => "port_closed",
-            Shut::RefusedEverywhere => "refused_everywhere",
-        }
-    }
-
-    /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Shut> {
-        [Shut::PortClosed, Shut::RefusedEverywhere].into_iter().find(|shut| shut.word() == word)
-    }
-
-    /// What happened, for people.
-    pub fn sentence(self) -> &'static str {
-        match self {
-            Shut::PortClosed => {
-                "no mail server could be reached: port 25 is closed here, or the network is down"
-            }
-            Shut::RefusedEverywhere => {
-                "nearly every operator refuses us, so the trouble is ours and not the list's"
-            }
-        }
-    }
-
-    /// What to do next.
-    pub fn hint(self) -> &'static str {
-        match self {
-            Shut::PortClosed => {
-                "many hosts and clouds block port 25; run listproof where it is open, or use `--dns-only`"
-            }
-            Shut::RefusedEverywhere => {
-                "check the address's reputation, reverse DNS, HELO name and the sender's SPF before another run"
-            }
         }
     }
 }

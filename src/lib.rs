@@ -48,7 +48,7 @@
 //! | how a scripted server behaves | [`world`] |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
-//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`world`] over
+//! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`state`], [`world`] over
 //! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`], [`duration`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.

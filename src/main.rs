@@ -34,6 +34,7 @@ use listproof::simulate::list::List;
 use listproof::simulate::outcome::Cost;
 use listproof::simulate::{self, Setup};
 use listproof::smtp::{Reply, Stage};
+use listproof::state::care::Pruned;
 use listproof::state::{State, Universe, default_file};
 use print::print;
 
@@ -109,8 +110,11 @@ fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
         cli::State::Stats { .. } => print(&stats::text(file, &State::read_only(file, now)?.stats()?))?,
         cli::State::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let (addresses, answers) = State::of_owner(file, now)?.prune(before, now)?;
-            print(&format!("deleted {addresses} addresses and {answers} answers\n"))?;
+            let Pruned { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
+            print(&format!(
+                "deleted {addresses} addresses, {answers} answers and {domains} domains
+"
+            ))?;
         }
         cli::State::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;

@@ -4,9 +4,9 @@
 //! leaves such a part behind; the next one that writes there takes it away. Fails: where another process is writing there.
 //! Can't know: that, on a file system without locks; then the last one wins.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError, symlink_metadata};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, symlink_metadata};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
@@ -16,9 +16,17 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Opens a file for reading and writing; makes one that only its owner can read where there is none.
+/// Opens a file for reading and writing, of its owner's alone from now on; makes one where there is none.
 pub fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    const OTHERS: u32 = 0o077;
+    let file =
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let mode = file.metadata()?.mode();
+    if mode & OTHERS != 0 {
+        // Who may write it without being its owner can't close it.
+        let _ = file.set_permissions(Permissions::from_mode(mode & !OTHERS));
+    }
+    Ok(file)
 }
 
 /// An empty file beside a place, for whatever goes there once it is whole. It is gone when it is dropped. The error is
@@ -99,7 +107,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 #[expect(clippy::disallowed_methods, reason = "left-overs are made here")]
 mod tests {
     use std::io::Write;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -117,6 +125,16 @@ mod tests {
         assert_eq!(part.as_file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
         drop(part);
         assert!(names(folder.path()).is_empty());
+    }
+
+    #[test]
+    fn what_others_could_read_is_closed_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.db");
+        std::fs::write(&file, "kept").unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
+        let opened = open(&file).unwrap().metadata().unwrap();
+        assert_eq!((opened.len(), opened.permissions().mode() & 0o777), (4, 0o600));
     }
 
     #[test]
@@ -139,7 +157,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (place, left) = (folder.path().join("list.csv"), folder.path().join(".list.csv.part"));
         std::fs::write(&left, "jane@acme.example").unwrap();
-        std::fs::set_permissions(&left, std::fs::Permissions::from_mode(0o644)).unwrap();
+        std::fs::set_permissions(&left, Permissions::from_mode(0o644)).unwrap();
         let anew = part(&place).unwrap().as_file().metadata().unwrap();
         assert_eq!((anew.len(), anew.permissions().mode() & 0o777), (0, 0o600));
         std::fs::write(&left, "jane@acme.example").unwrap();

@@ -11,7 +11,6 @@ use serde_json::{Map, Value, json};
 use crate::error::Exit;
 use crate::list::Counts;
 use crate::reason::{Reason, Verdict};
-use crate::run::probing::Asked;
 use crate::schedule::{Ruling, Shut};
 
 /// What is told about a run.
@@ -45,6 +44,28 @@ pub struct Summary {
     pub folder: Option<String>,
     /// What the files are named after.
     pub stem: String,
+}
+
+/// What a run cost the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Connections.
+    pub connections: u64,
+    /// RCPT commands answered.
+    pub questions: u64,
+    /// Domains looked up.
+    pub domains: u64,
+    /// How many of them no name server told anything about.
+    pub untold: u64,
+}
+
+impl Asked {
+    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
+    /// theirs. A few domains may all be broken by themselves.
+    pub fn in_vain(self) -> bool {
+        const FEW: u64 = 3;
+        self.domains >= FEW && self.untold == self.domains && self.connections == 0
+    }
 }
 
 impl Summary {

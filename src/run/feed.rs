@@ -196,6 +196,7 @@ mod tests {
     use super::*;
     use crate::policy::replies::{Context, ReplyRules};
     use crate::probe::Who;
+    use crate::probe::known::AtExchanger;
     use crate::route::Exchanger;
     use crate::schedule::Answered;
     use crate::schedule::lane::Tally;
@@ -213,20 +214,47 @@ mod tests {
         Said { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
     }
 
-    #[test]
-    fn after_an_interruption_whoever_was_put_off_comes_back_from_where_it_was_asked() {
-        let (mut state, now) = (State::temporary().unwrap(), UNIX_EPOCH + Duration::from_secs(86_400));
+    fn address(n: i64) -> Address {
+        Address::parse(&format!("user{n}@acme.example")).unwrap()
+    }
+
+    /// The beginning of a run over one domain, with its exchanger.
+    fn begin(now: SystemTime) -> (State, Begun, Domain, Route, Domain) {
+        let mut state = State::temporary().unwrap();
         let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
-        let address = |n: i64| Address::parse(&format!("user{n}@acme.example")).unwrap();
         let mut arrivals = state.arrivals(run.id).unwrap();
         (0..LISTED).for_each(|n| arrivals.arrive(&address(n)).unwrap());
         arrivals.close(Fresh::nothing()).unwrap();
-        let exchanger =
-            Exchanger { preference: 10, host: host.clone(), addresses: vec![[192, 0, 2, 1].into()] };
-        let route = Route::Hosts(vec![exchanger]);
+        let addresses = vec![[192, 0, 2, 1].into()];
+        let route = Route::Hosts(vec![Exchanger { preference: 10, host: host.clone(), addresses }]);
         state.write_route(run.id, &domain, &route, now).unwrap();
+        (state, run, domain, route, host)
+    }
+
+    #[test]
+    fn what_a_part_of_a_domain_showed_is_not_told_to_the_next_once_it_counts_no_longer() {
+        let now = UNIX_EPOCH + Duration::from_secs(86_400);
+        let (mut state, run, domain, route, host) = begin(now);
+        let mut feed = Feed::of(run, Fresh::nothing(), Duration::ZERO, EGRESSES.to_vec());
+        let policy = Policy::built_in();
+        let (key, _) = feed.next(&mut state).unwrap().unwrap();
+        let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
+        let known = |feed: &mut Feed| feed.orders(&lane, &state, &policy, now).unwrap().remove(0).known;
+        assert_eq!(known(&mut feed), Known::default());
+        let shown = AtExchanger { clear_refusals: 2, ..AtExchanger::new(host) };
+        let learnt = Known { exchangers: vec![shown], postmaster_was_asked: true, egress: None };
+        feed.learnt(&domain, learnt.clone());
+        assert_eq!(known(&mut feed), learnt);
+        feed.unlearn(&address(0));
+        assert_eq!(known(&mut feed), Known { postmaster_was_asked: true, ..Known::default() });
+    }
+
+    #[test]
+    fn after_an_interruption_whoever_was_put_off_comes_back_from_where_it_was_asked() {
+        let now = UNIX_EPOCH + Duration::from_secs(86_400);
+        let (mut state, run, domain, route, host) = begin(now);
         // Every third was not asked yet; the others, and a made-up name, by turns from both.
         let mut asked_from = HashMap::new();
         let made_up = Address::parse("zq0v8k1xw3@acme.example").unwrap();

@@ -28,7 +28,7 @@ use crate::state::State;
 use crate::state::roster::Fresh;
 use crate::state::runs::Begun;
 use crate::verdict::evidence::Unprobed;
-pub use outcome::{Asked, Outcome};
+pub use outcome::Outcome;
 use run::Run;
 
 /// Events heard at once, and stored in one transaction.

@@ -16,12 +16,8 @@ use crate::verdict::evidence::Attempt;
 /// What the world outside has to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Open a session.
-    Open(Opening),
-    /// Send a flight on a session that is ready.
-    Fly(SessionId, Flight),
-    /// Say QUIT.
-    Quit(SessionId),
+    /// Let something leave, once everything before it is kept.
+    Wire(Wire),
     /// Keep an answer: it counts. Comes before everything that follows from it.
     Answered(Answered),
     /// What was answered about an address, listed or made up, counts no longer, nor does what was learnt from it about its
@@ -35,6 +31,17 @@ pub enum Action {
     Room(Arc<str>),
     /// Something was decided about an operator.
     Decided(Decision),
+}
+
+/// What leaves for a server.
+#[derive(Debug)]
+pub enum Wire {
+    /// Open a session.
+    Open(Opening),
+    /// Send a flight on a session that is ready.
+    Fly(SessionId, Flight),
+    /// Say QUIT.
+    Quit(SessionId),
 }
 
 /// An answer that counts.

@@ -14,6 +14,45 @@ pub enum Shut {
     RefusedEverywhere,
 }
 
+impl Shut {
+    /// The word in the summary.
+    pub fn word(self) -> &'static str {
+        match self {
+            Shut::PortClosed => "port_closed",
+            Shut::RefusedEverywhere => "refused_everywhere",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Shut> {
+        [Shut::PortClosed, Shut::RefusedEverywhere].into_iter().find(|shut| shut.word() == word)
+    }
+
+    /// What happened, for people.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Shut::PortClosed => {
+                "no mail server could be reached: port 25 is closed here, or the network is down"
+            }
+            Shut::RefusedEverywhere => {
+                "nearly every operator refuses us, so the trouble is ours and not the list's"
+            }
+        }
+    }
+
+    /// What to do next.
+    pub fn hint(self) -> &'static str {
+        match self {
+            Shut::PortClosed => {
+                "many hosts and clouds block port 25; run listproof where it is open, or use `--dns-only`"
+            }
+            Shut::RefusedEverywhere => {
+                "check the address's reputation, reverse DNS, HELO name and the sender's SPF before another run"
+            }
+        }
+    }
+}
+
 /// How one operator received us.
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use super::decision::Ruling;
 use super::door::DoorTls;
 use super::lane::{FLIGHT, PROBES_PER_REFUSAL};
 use super::session::Session;
-use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer};
+use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer, Wire};
 use crate::probe::Inquiry;
 use crate::verdict::evidence::Unprobed;
 
@@ -225,14 +225,14 @@ impl Scheduler {
         door.working += 1;
         lane.open += 1;
         self.sessions.insert(session, Session::new(door_id, lane.manners, lane.provider.may_discard));
-        self.actions.push_back(Action::Open(Opening {
+        self.actions.push_back(Action::Wire(Wire::Open(Opening {
             session,
             egress: lane.egress,
             host: door.host.clone(),
             address: door.address,
             tls: door.tls == DoorTls::Wanted,
             provider: lane.provider.clone(),
-        }));
+        })));
         self.received(operator, |reception| reception.tried = true);
     }
 }

@@ -45,7 +45,7 @@ use crate::probe::Patience;
 use crate::probe::inquiry::Moment;
 use crate::smtp::egress::Family;
 use crate::verdict::evidence::Unprobed;
-pub use action::{Action, Answered, Opening};
+pub use action::{Action, Answered, Opening, Wire};
 use census::Census;
 pub use census::Shut;
 use course::Course;

@@ -12,7 +12,7 @@ mod rest;
 use std::time::Duration;
 
 use super::door::DoorTls;
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
+use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer, Wire};
 use crate::policy::Manners;
 use crate::probe::Who;
 use crate::reason::Finding;

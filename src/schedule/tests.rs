@@ -141,9 +141,9 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
         assert!(event < 20_000, "it does not come to its end");
         while let Some(action) = scheduler.action() {
             match action {
-                Action::Open(opening) => world.open(&opening, run.pace, run.sockets),
-                Action::Fly(session, flight) => world.fly(session, &flight),
-                Action::Quit(session) => world.end(session),
+                Action::Wire(Wire::Open(opening)) => world.open(&opening, run.pace, run.sockets),
+                Action::Wire(Wire::Fly(session, flight)) => world.fly(session, &flight),
+                Action::Wire(Wire::Quit(session)) => world.end(session),
                 Action::Settled(found) => {
                     for Found { target, inquired, .. } in found {
                         assert!(settled.insert(target, *inquired).is_none(), "settled twice");
@@ -224,7 +224,7 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
     let mut opened = Vec::new();
     while opened.len() < 3 {
         match scheduler.action() {
-            Some(Action::Open(opening)) => opened.push(opening.address.to_string()),
+            Some(Action::Wire(Wire::Open(opening))) => opened.push(opening.address.to_string()),
             Some(_) => {}
             None => {
                 world.now = scheduler.next_wake().unwrap();

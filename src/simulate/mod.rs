@@ -26,7 +26,7 @@ use crate::policy::replies::ReplyRules;
 use crate::policy::{Pace, Thresholds};
 use crate::probe::Patience;
 use crate::probe::inquiry::{Found, Moment};
-use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId, Wire};
 use crate::smtp::egress::Family;
 use crate::smtp::session::{AskId, Flight, Offer};
 use crate::verdict::evidence::Said;
@@ -182,9 +182,9 @@ impl<'a> Run<'a> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Open(opening) => self.open(&opening),
-            Action::Fly(session, flight) => self.fly(session, &flight),
-            Action::Quit(session) => {
+            Action::Wire(Wire::Open(opening)) => self.open(&opening),
+            Action::Wire(Wire::Fly(session, flight)) => self.fly(session, &flight),
+            Action::Wire(Wire::Quit(session)) => {
                 if let Some(latency) = self.latency(session) {
                     self.foresee(self.now + latency, Event::Ended(session));
                 }

@@ -32,6 +32,17 @@ pub struct Stats {
     pub verdicts: Vec<(String, u64)>,
 }
 
+/// How much was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// Addresses that were asked about.
+    pub addresses: u64,
+    /// Answers that belong to none of these.
+    pub answers: u64,
+    /// Domains that were looked up.
+    pub domains: u64,
+}
+
 impl State {
     /// What is in it.
     pub fn stats(&self) -> Result<Stats, StateError> {
@@ -60,9 +71,9 @@ impl State {
         })
     }
 
-    /// Deletes what is older; returns how many addresses and answers that were. Runs that can go on and are younger keep
+    /// Deletes what is older. Runs that can go on and are younger keep
     /// theirs.
-    pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<(u64, u64), StateError> {
+    pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<Pruned, StateError> {
         self.begin_writing()?;
         self.drop_runs_before(before, now)?;
         let before = millis(before);
@@ -82,7 +93,7 @@ impl State {
             ),
             [before],
         )?;
-        self.db.execute("DELETE FROM route WHERE looked_up < ?", [before])?;
+        let domains = self.db.execute("DELETE FROM route WHERE looked_up < ?", [before])?;
         self.db.execute(
             &format!("DELETE FROM told WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"),
             [before],
@@ -99,7 +110,7 @@ impl State {
         self.look_again()?;
         self.commit()?;
         self.tidy()?;
-        Ok((settled as u64, answers as u64))
+        Ok(Pruned { addresses: settled as u64, answers: answers as u64, domains: domains as u64 })
     }
 
     /// Facts are gone: whom a run has to ask is found out anew, from its list.

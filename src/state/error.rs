@@ -111,7 +111,8 @@ impl StateError {
     pub fn hint(&self) -> String {
         match self {
             StateError::Held { .. } => {
-                "wait with `--wait-lock`, or use another file with `--state FILE`".to_owned()
+                "wait until that has ended, as `verify --wait-lock` does, or use another file with `--state FILE`"
+                    .to_owned()
             }
             StateError::Foreign { .. } => {
                 "nothing was changed; name another file with `--state FILE`, or move this one away".to_owned()

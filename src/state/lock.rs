@@ -1,10 +1,12 @@
 //! One run per state file.
 //!
 //! Decides: who holds it, by a lock of the operating system on a file beside it, which dies with its process: a stale
-//! lock can't be. The file names the holder for people. Must not: trust what stands in it.
+//! lock can't be. The file names the holder for people. By whatever links a state is named, its lock is one. Must not:
+//! trust what stands in it, or write over a file that is no lock.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -20,8 +22,9 @@ pub struct Lock {
 impl Lock {
     /// Takes the lock of a state file.
     pub fn take(state: &Path, now: SystemTime) -> Result<Lock, StateError> {
-        let unusable = |source| StateError::Unusable { file: state.to_owned(), source };
-        let mut file = private::open(&beside(state)).map_err(unusable)?;
+        let path = beside(state).map_err(|source| StateError::Unusable { file: state.to_owned(), source })?;
+        let unusable = |source| StateError::Unusable { file: path.clone(), source };
+        let mut file = open(&path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -29,7 +32,11 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        let words = format!("{}, started {}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
+        if !is_lock(&mut file).map_err(unusable)? {
+            return Err(StateError::Foreign { file: path });
+        }
+        belong_to_owner_of(state, &file);
+        let words = format!("{}{STARTED}{}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
         // Whoever can't read who holds it still can't have it.
         let _ = file
             .set_len(0)
@@ -39,24 +46,64 @@ impl Lock {
     }
 }
 
-fn beside(state: &Path) -> PathBuf {
-    let mut name = state.as_os_str().to_owned();
+/// What stands between a holder's process id and its start.
+const STARTED: &str = ", started ";
+
+/// The lock of a state, wherever links lead.
+fn beside(state: &Path) -> io::Result<PathBuf> {
+    let state = match state.canonicalize() {
+        // It is yet to be made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => state.to_owned(),
+        found => found?,
+    };
+    let mut name = state.into_os_string();
     name.push(".lock");
-    name.into()
+    Ok(name.into())
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if path.is_symlink() {
+        return Err(io::Error::other("it is a link, and locks are files"));
+    }
+    private::open(path)
+}
+
+/// Is a file new, or of one who held it?
+fn is_lock(file: &mut File) -> io::Result<bool> {
+    let words = words(file)?;
+    let (process, since) = words.split_once(STARTED).unwrap_or_default();
+    Ok(words.is_empty() || (process.parse::<u32>().is_ok() && !since.is_empty()))
+}
+
+/// Else whoever looks after the state as root would lock its owner out.
+fn belong_to_owner_of(state: &Path, file: &File) {
+    if let (Ok(state), Ok(lock)) = (state.metadata(), file.metadata())
+        && state.uid() != lock.uid()
+    {
+        let _ = fchown(file, Some(state.uid()), Some(state.gid()));
+    }
+}
+
+/// The beginning of a lock.
+fn words(file: &mut File) -> io::Result<String> {
+    const MOST_BYTES: u64 = 200;
+    let mut bytes = Vec::new();
+    file.seek(SeekFrom::Start(0))?;
+    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn holder(file: &mut File) -> String {
-    const MOST_BYTES: u64 = 200;
-    let mut words = String::new();
-    let read = file.take(MOST_BYTES).read_to_string(&mut words);
-    match (read, words.trim()) {
-        (Ok(_), words) if !words.is_empty() => crate::smtp::reply::clean(words),
+    match words(file) {
+        Ok(words) if !words.trim().is_empty() => crate::smtp::reply::clean(words.trim()),
         _ => "unknown".to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
 
     #[test]
@@ -69,5 +116,25 @@ mod tests {
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
         assert!(Lock::take(&state, now).is_ok());
+    }
+
+    #[test]
+    fn a_state_has_one_lock_by_whatever_name_and_no_other_file_is_taken_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, other) = (folder.path().join("state.db"), folder.path().join("other.db"));
+        let (now, lock) = (SystemTime::UNIX_EPOCH, folder.path().join("other.db.lock"));
+        private::open(&state).unwrap();
+        symlink(&state, &other).unwrap();
+        let held = Lock::take(&other, now).unwrap();
+        assert!(matches!(Lock::take(&state, now), Err(StateError::Held { .. })));
+        drop(held);
+        std::fs::remove_file(&other).unwrap();
+        private::open(&lock).unwrap().write_all(b"dear diary").unwrap();
+        assert!(matches!(Lock::take(&other, now), Err(StateError::Foreign { .. })));
+        assert_eq!(std::fs::read(&lock).unwrap(), b"dear diary");
+        std::fs::remove_file(&lock).unwrap();
+        symlink(&state, &lock).unwrap();
+        assert!(matches!(Lock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock));
+        assert_eq!(std::fs::read(&state).unwrap(), b"");
     }
 }

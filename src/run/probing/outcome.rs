@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::address::Domain;
 use crate::error::Exit;
+use crate::report::Asked;
 use crate::run::found::Whole;
 use crate::run::stop::Stop;
 use crate::schedule::Ruling;
@@ -34,27 +35,5 @@ impl Outcome {
             .or(self.asked.in_vain().then_some(Exit::NetworkDown))
             .or(shut)
             .or(self.out_of_time.then_some(Exit::OutOfTime))
-    }
-}
-
-/// What a run cost the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Connections.
-    pub connections: u64,
-    /// RCPT commands answered.
-    pub questions: u64,
-    /// Domains looked up.
-    pub domains: u64,
-    /// How many of them no name server told anything about.
-    pub untold: u64,
-}
-
-impl Asked {
-    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
-    /// theirs. A few domains may all be broken by themselves.
-    fn in_vain(self) -> bool {
-        const FEW: u64 = 3;
-        self.domains >= FEW && self.untold == self.domains && self.connections == 0
     }
 }

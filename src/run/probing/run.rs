@@ -24,7 +24,7 @@ use crate::run::feed::Feed;
 use crate::run::found::{Whole, stops};
 use crate::run::progress::Progress;
 use crate::run::told;
-use crate::schedule::{self, Action, Decision, Heard, Limits, Opening, Scheduler, SessionId};
+use crate::schedule::{self, Action, Decision, Heard, Limits, Opening, Scheduler, SessionId, Wire};
 use crate::smtp::session::{Answer, Event, Order};
 use crate::state::recall::LookedUp;
 use crate::state::roster::Fresh;
@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
 
     /// Does what the scheduler wants. What was said is stored before anything that follows from it is done.
     pub(super) fn act(&mut self) -> Result<(), Error> {
-        let mut wanted = Vec::new();
+        let mut leaving = Vec::new();
         while let Some(action) = self.scheduler.action() {
             match action {
                 Action::Answered(answer) => {
@@ -223,24 +223,18 @@ impl<'a> Run<'a> {
                 Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
                 Action::Room(lane) => self.fill(&lane)?,
                 Action::Decided(decision) => self.decided(&decision),
-                action => wanted.push(action),
+                Action::Wire(wire) => leaving.push(wire),
             }
         }
         self.state.commit()?;
-        for action in wanted {
-            match action {
-                Action::Open(opening) => {
+        for wire in leaving {
+            match wire {
+                Wire::Open(opening) => {
                     self.outcome.asked.connections += 1;
                     self.calls.open(opening);
                 }
-                Action::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
-                Action::Quit(session) => self.calls.order(session, Order::Quit),
-                Action::Answered(_)
-                | Action::TakenBack(_)
-                | Action::Settled(..)
-                | Action::Learnt(..)
-                | Action::Room(_)
-                | Action::Decided(_) => {}
+                Wire::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
+                Wire::Quit(session) => self.calls.order(session, Order::Quit),
             }
         }
         Ok(())

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
+use super::calls::Calls;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::route::Dns;
@@ -10,6 +11,7 @@ use crate::route::dns::{Answering, Mx};
 use crate::run::found::{Facts, Found, Scope};
 use crate::run::intake::Intake;
 use crate::run::told;
+use crate::schedule::{Opening, SessionId};
 use crate::smtp::egress::Path;
 use crate::smtp::wire::{Dial, Dialing};
 use crate::state::runs::Command;
@@ -114,6 +116,19 @@ async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_
     let mut network = Network::scripted(world.clone());
     network.dns = Arc::new(FaultyDns(world));
     assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
+}
+
+#[tokio::test]
+async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does() {
+    let network = Network::scripted(World::parse(WORLD).unwrap());
+    let egress = network.egresses.len();
+    let (mut calls, _events) = Calls::new(Arc::new(network), false);
+    let host = Domain::parse("mx.sound.example").unwrap();
+    let provider = Policy::built_in().providers().of(&host).clone();
+    let session = SessionId(1);
+    calls.open(Opening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
+    let fault = calls.next_over().await.unwrap().unwrap_err();
+    assert_eq!(calls.lost(fault.id()), Some(session));
 }
 
 /// Hosts without limits, whom nobody knows.

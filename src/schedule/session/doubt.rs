@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Asked, LaneId, Scheduler, SessionId, State, Timer};
+use super::{Action, Asked, LaneId, Scheduler, SessionId, State, Timer, Wire};
 use crate::probe::inquiry::Moment;
 use crate::probe::{Who, control};
 use crate::reason::{Cause, Fault, Finding};
@@ -143,7 +143,8 @@ impl Scheduler {
             Ok(None) => return false,
             Ok(Some(closing)) => {
                 self.set_state(id, State::Working);
-                self.actions.push_back(Action::Fly(id, Flight { transactions: vec![closing], is_last }));
+                self.actions
+                    .push_back(Action::Wire(Wire::Fly(id, Flight { transactions: vec![closing], is_last })));
             }
             Err(wait) => {
                 self.set_state(id, State::Working);
@@ -308,17 +309,17 @@ mod tests {
         while !scheduler.is_idle() {
             while let Some(action) = scheduler.action() {
                 let (session, heard) = match action {
-                    Action::Open(opening) => {
+                    Action::Wire(Wire::Open(opening)) => {
                         (opening.session, vec![Heard::Ready(Offer { pipelining: true, ..Offer::default() })])
                     }
-                    Action::Fly(session, flight) => {
+                    Action::Wire(Wire::Fly(session, flight)) => {
                         let asks = flight.transactions.iter().flat_map(|transaction| &transaction.recipients);
                         let mut heard: Vec<Heard> =
                             asks.map(|ask| Heard::Answered(ask.id, accepted.clone())).collect();
                         heard.push(if flight.is_last { Heard::Broken(None) } else { Heard::Landed });
                         (session, heard)
                     }
-                    Action::Quit(session) => (session, vec![Heard::Broken(None)]),
+                    Action::Wire(Wire::Quit(session)) => (session, vec![Heard::Broken(None)]),
                     Action::Settled(found) => {
                         believed += answers(&found);
                         continue;

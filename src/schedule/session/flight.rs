@@ -5,7 +5,7 @@ use crate::address::Address;
 use crate::probe::{Inquiry, Who};
 use crate::schedule::dispatch::Served;
 use crate::schedule::queue::Queue;
-use crate::schedule::{Action, CourseId, DoorId, LaneId, Scheduler, SessionId};
+use crate::schedule::{Action, CourseId, DoorId, LaneId, Scheduler, SessionId, Wire};
 use crate::smtp::session::{Ask, AskId, Flight, Transaction};
 
 /// What a flight may hold.
@@ -53,7 +53,7 @@ impl Scheduler {
         }
         flight.is_last = self.is_last(id, door_id, most) && self.is_proven_by(id, lane_id, &mut flight);
         self.set_state(id, State::Working);
-        self.actions.push_back(Action::Fly(id, flight));
+        self.actions.push_back(Action::Wire(Wire::Fly(id, flight)));
         Served::Started
     }
 

@@ -1,6 +1,6 @@
 //! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
 
-use super::{Action, DoorId, LINGER, REST, Scheduler, SessionId, State, Timer};
+use super::{Action, DoorId, LINGER, REST, Scheduler, SessionId, State, Timer, Wire};
 
 impl Scheduler {
     /// A session has nothing under way: it waits for a flight, or leaves.
@@ -102,7 +102,7 @@ impl Scheduler {
         }
         let (door, spoilt) = (session.door, session.spoilt.take());
         self.set_state(id, State::Leaving);
-        self.actions.push_back(Action::Quit(id));
+        self.actions.push_back(Action::Wire(Wire::Quit(id)));
         if let Some(said) = spoilt {
             self.displeased(door, &said);
         }

@@ -12,7 +12,7 @@ use listproof::probe::Patience;
 use listproof::probe::inquiry::{Found, Moment, Target};
 use listproof::probe::known::{Known, Listed};
 use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop};
+use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop, Wire};
 use listproof::smtp::egress::Family;
 use listproof::smtp::session::{
     Answer, Ask, AskId, Event, Flight, Manner, Offer, Order as Say, Output, Session, Tls, Transaction,
@@ -322,11 +322,11 @@ impl Play<'_> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Open(opening) => {
+            Action::Wire(Wire::Open(opening)) => {
                 self.open.push((opening.session, State::Opening, opening.address));
                 assert!(self.open.len() <= self.most_open, "more sessions than sockets");
             }
-            Action::Fly(id, flight) => {
+            Action::Wire(Wire::Fly(id, flight)) => {
                 let (_, state, at) = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(*state == State::Idle, "a flight on a session that is not ready");
                 let mut asks = Vec::new();
@@ -340,7 +340,7 @@ impl Play<'_> {
                 assert!(!asks.is_empty() && asks.iter().all(|ask| self.asked.insert(ask.id)));
                 *state = State::Flying(asks, is_last);
             }
-            Action::Quit(id) => {
+            Action::Wire(Wire::Quit(id)) => {
                 let open = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(open.1 == State::Idle, "QUIT in the middle");
                 open.1 = State::Leaving;

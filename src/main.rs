@@ -26,6 +26,7 @@ use listproof::address::Address;
 use listproof::cli::{self, Cli, Command, Explain, LogFormat, Simulate, Telling, World};
 use listproof::error::{Error, Exit};
 use listproof::explain::{Explainer, Failed};
+use listproof::list::ListError;
 use listproof::policy::Policy;
 use listproof::policy::replies::Context;
 use listproof::report::stats;
@@ -143,8 +144,9 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
     let explain = |input: Box<dyn BufRead>| {
         if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
     };
-    let done = match typed.text.as_deref() {
-        None | Some("-") => explain(Box::new(io::stdin().lock())),
+    let named = typed.text.as_deref().filter(|text| *text != "-");
+    let done = match named {
+        None => explain(Box::new(io::stdin().lock())),
         Some(text) => match File::open(text) {
             Ok(file) => explain(Box::new(BufReader::new(file))),
             Err(_) => explain(Box::new(io::Cursor::new(text.to_owned()))),
@@ -152,7 +154,9 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
     };
     match done {
         Ok(()) => Ok(Exit::Finished),
-        Err(Failed::Asking(source)) => Err(Error::System { what: "read what is to be explained", source }),
+        Err(Failed::Asking(source)) => {
+            Err(ListError::Read { name: named.unwrap_or("stdin").to_owned(), source }.into())
+        }
         Err(Failed::Telling(source)) => print::stdout(Err(source)).map(|()| Exit::Finished),
     }
 }
@@ -194,7 +198,7 @@ fn world(typed: &World) -> Result<Exit, Error> {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
         let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
-        print(&format!(
+        print::offer(&format!(
             "serving until interrupted; ask it with\n  listproof verify LIST --dns {dns} --smtp-port {port} \
              --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR\n"
         ))?;

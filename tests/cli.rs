@@ -75,6 +75,17 @@ fn a_list_that_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_folder_is_no_text_and_no_list_wherever_it_comes_from() {
+    let lab = lab();
+    lab.run(&["verify", ".", "--offline"]).fails(65, &["`.`", "folder", "name one file in it"]);
+    lab.run(&["explain", "."]).fails(65, &["`.`", "name one file in it"]);
+    for arguments in [&["verify", "-", "--offline"][..], &["check", "--offline"], &["explain"]] {
+        let folder = std::fs::File::open(lab.path("")).unwrap();
+        Ran(lab.listproof(arguments).stdin(folder).output().unwrap()).fails(65, &["`stdin`"]);
+    }
+}
+
+#[test]
 fn a_list_in_another_encoding_is_read_and_said_so() {
     let lab = lab();
     let list = b"email,city\njane@acme.example,M\xfcnchen\nnobody@acme.example,K\xf6ln\n";

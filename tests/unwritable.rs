@@ -12,8 +12,9 @@ mod support;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::process::{Child, Stdio};
+use std::time::Duration;
 
-use support::{Folder, Ran, SENDER, end_of, send};
+use support::{Folder, Ran, SENDER, end_of, send, within};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -125,6 +126,16 @@ fn metrics_are_written_when_the_summary_can_not_be_told_and_tell_so() {
     assert_eq!(verify.stdout(full()).status().unwrap().code(), Some(74));
     assert!(lab.read("m.prom").contains("listproof_exit_code{list=\"m\"} 74\n"));
     assert_eq!(lab.rows("list.listproof/list.results.csv"), 3);
+}
+
+#[test]
+fn a_world_is_served_though_nobody_reads_where() {
+    let lab = lab();
+    let mut world = lab.listproof(&["world", "world.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"]);
+    let mut serving = world.stdout(unread()).spawn().unwrap();
+    assert!(within(Duration::from_millis(500), &mut serving).is_none(), "it serves");
+    send("-TERM", &serving);
+    assert_eq!(end_of(&mut serving).code(), Some(0));
 }
 
 /// `verify` that is to write its numbers there.

@@ -214,6 +214,7 @@ impl ListError {
                     "ask the owner of the file for the right to read it".into()
                 }
                 io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
+                io::ErrorKind::IsADirectory => "name one file in it".into(),
                 _ => "fetch or export the file again; it may be damaged".into(),
             },
             ListError::Torn { source, .. } => match source.kind() {

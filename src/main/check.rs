@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use listproof::cli::Check;
 use listproof::error::{Error, Exit};
-use listproof::list::write_object;
+use listproof::list::{ListError, write_object};
 use listproof::report::card;
 use listproof::run::{self, check::Offline};
 use listproof::settings::{Reach, Settings};
@@ -90,7 +90,7 @@ fn stdin_addresses(json: bool) -> Result<impl Iterator<Item = Result<String, Err
         let line = match line {
             Ok(line) => line,
             Err(source) => {
-                return Some(Err(Error::System { what: "read stdin", source }));
+                return Some(Err(ListError::Read { name: "stdin".to_owned(), source }.into()));
             }
         };
         let line = line.strip_suffix(b"\r").unwrap_or(&line);

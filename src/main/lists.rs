@@ -78,17 +78,14 @@ fn log_untold(told: Result<(), Error>) {
     }
 }
 
-/// What is told about a run goes to stdout, unless the results do. Who stops reading has seen enough.
+/// What is told about a run goes to stdout, unless the results do.
 fn tell(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<(), Error> {
     let text: String = texts.into_iter().flatten().collect();
     if results_to_stdout {
         print::tell(&text);
         return Ok(());
     }
-    match print(&text) {
-        Err(error) if print::is_closed(&error) => Ok(()),
-        told => told,
-    }
+    print::offer(&text)
 }
 
 fn job(typed: cli::Verify) -> Result<Verify, Error> {

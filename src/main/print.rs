@@ -14,6 +14,11 @@ pub(crate) fn print(text: &str) -> Result<(), Error> {
     stdout(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
 }
 
+/// Prints what nobody has to read: who closed stdout has seen enough.
+pub(crate) fn offer(text: &str) -> Result<(), Error> {
+    print(text).or_else(|error| if is_closed(&error) { Ok(()) } else { Err(error) })
+}
+
 /// Prints a text to stderr, if that can be.
 pub(crate) fn tell(text: &str) {
     let mut out = io::stderr().lock();

@@ -99,6 +99,26 @@ fn the_second_signal_ends_a_run_that_can_not_move() {
     assert_eq!(code_of(&mut child), Some(130));
 }
 
+#[test]
+fn a_report_stops() {
+    let list = "email\n".to_owned() + &"no address\n".repeat(100_000);
+    let lab = Folder::with(list.as_bytes(), "");
+    let verify =
+        ["verify", "list.csv", "-o", "out", "-q", "--state", "s.db", "--dns-only", "--dns", "127.0.0.1:9"];
+    lab.run(&verify).exits(0);
+    let mut command = lab.listproof(&["report", "list.csv", "-o", "-", "--state", "s.db"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It has written something, and more than fits into a pipe is still to come.
+    let mut stdout = child.stdout.take().unwrap();
+    stdout.read_exact(&mut [0]).unwrap();
+    send("-INT", &child);
+    let _errors = after_saying("stopping", &mut child);
+    let mut results = String::new();
+    stdout.read_to_string(&mut results).unwrap();
+    assert!(results.lines().count() < 100_000, "it ended before the list");
+    assert_eq!(code_of(&mut child), Some(130));
+}
+
 /// The names in a folder.
 fn names(lab: &Folder, folder: &str) -> Vec<String> {
     let entries = std::fs::read_dir(lab.path(folder)).unwrap();

@@ -100,6 +100,19 @@ fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
 }
 
 #[test]
+fn what_the_dns_said_when_the_time_was_up_is_not_asked_again() {
+    let world = "dns_delay = \"400ms\"\n[[domain]]\nname = \"d{1..600}.example\"\nmx = [\"0 .\"]\n";
+    let list: Vec<String> = (1..=600).map(|n| format!("jane@d{n}.example\n")).collect();
+    let lab = Folder::with(list.concat().as_bytes(), world);
+    let stopped = verify(&lab, "out", &["--max-duration", "600ms"], 10);
+    let left = stopped["still_to_ask"].as_u64().unwrap();
+    assert!((1..600).contains(&left), "{stopped}");
+    assert_eq!(stopped["reasons"], serde_json::json!({ "not_probed": left, "null_mx": 600 - left }));
+    let rest = verify(&lab, "out", &[], 0);
+    assert_eq!((&rest["reasons"]["null_mx"], &rest["domains"]), (&600.into(), &left.into()));
+}
+
+#[test]
 fn a_job_with_a_deadline_does_a_part_each_night_until_all_is_done() {
     let lab = lab();
     // Five seconds are left, and in them no host of this world is asked about everybody.
@@ -479,7 +492,8 @@ fn stopped_at_once() -> (Folder, Served) {
     verify_served(&lab, &served, &[], 0);
     lab.write("list.csv", users(40));
     verify_served(&lab, &served, &["--max-duration", "0s"], 10);
-    assert_eq!(lab.summary("out")["still_to_ask"], 20);
+    let summary = lab.summary("out");
+    assert_eq!((&summary["still_to_ask"], &summary["connections"]), (&20.into(), &0.into()));
     (lab, served)
 }
 

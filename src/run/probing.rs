@@ -105,6 +105,14 @@ pub async fn ask(
     let (mut run, mut events) = Run::new(job, state, (begun, fresh), progress)?;
     let mut heard = Vec::with_capacity(EVENTS);
     loop {
+        // Here, and not where it is waited for: events that never cease would come first for ever.
+        if !run.stopped {
+            run.outcome.out_of_time =
+                job.time_left(job.network.clock.now()).is_some_and(|left| left.is_zero());
+            if run.outcome.out_of_time || stop.wished().is_some() {
+                run.stop(Unprobed::Deadline);
+            }
+        }
         run.look_up()?;
         run.act()?;
         if !run.stopped
@@ -144,11 +152,8 @@ pub async fn ask(
             }
             Some(over) = run.calls.next_over() => run.over(over),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
-            () = out_of_time(job), if !run.stopped => {
-                run.outcome.out_of_time = true;
-                run.stop(Unprobed::Deadline);
-            }
-            () = stop.wait(), if !run.stopped => run.stop(Unprobed::Deadline),
+            () = out_of_time(job), if !run.stopped => {}
+            () = stop.wait(), if !run.stopped => {}
             () = until(job, run.cut_at) => run.cut(),
             () = ready(()), if may_look_up => {}
         }

@@ -9,6 +9,7 @@ use super::ahead;
 use super::asking::identity;
 use super::clock::Clock;
 use super::found::{Facts, Found, Scope, Whole};
+use super::stop::Stop;
 use super::telling::{Listing, Open, Went};
 use crate::error::Error;
 use crate::policy::Policy;
@@ -61,7 +62,10 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
     let found = |facts| Found::of(facts, whole.clone(), now);
     let founds = Facts::for_each(&state, scope, ahead::many_hands(), false)?.into_iter().map(found).collect();
     let mut open = Open::of(list, listing, policy, dns_only)?;
+    // All of it, or nothing: it is soon told again.
+    let stop = Stop::on_signals()?;
     open.tell(risky_roles, founds, |otherwise| {
+        stop.go_on()?;
         if rejudge {
             otherwise.retold.iter().try_for_each(|retold| state.write_told(retold))?;
         }

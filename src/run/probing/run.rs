@@ -173,10 +173,9 @@ impl<'a> Run<'a> {
         self.routed(key, &domain, route)
     }
 
+    /// A domain's route is known. That its mailboxes are not worth asking about is all there is to know, also when the run was
+    /// stopped.
     fn routed(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
-        if self.stopped {
-            return Ok(());
-        }
         let lane = if self.job.dns_only {
             None
         } else {

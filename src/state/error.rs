@@ -58,6 +58,14 @@ pub enum StateError {
         /// The system's words.
         source: std::io::Error,
     },
+    /// A temporary one can't be made.
+    #[error("cannot keep what is found out in `{}`: {source}", folder.display())]
+    Temporary {
+        /// Where.
+        folder: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
     /// It is damaged.
     #[error("`{}` is damaged: {what}", file.display())]
     Damaged {
@@ -143,6 +151,9 @@ impl StateError {
                 "name a file in a folder of yours with `--state FILE`; `verify --no-state` does without one"
                     .to_owned()
             }
+            StateError::Temporary { .. } => {
+                "name a folder with room in `TMPDIR`, or a file for the state with `--state FILE`".to_owned()
+            }
             StateError::NoRun => {
                 "run `listproof verify` over it first, with the same `--state` and the same column".to_owned()
             }
@@ -157,6 +168,7 @@ impl StateError {
     pub fn is_about_writing(&self) -> bool {
         match self {
             StateError::Unusable { .. }
+            | StateError::Temporary { .. }
             | StateError::Disk { .. }
             | StateError::Busy { .. }
             | StateError::Database(_)

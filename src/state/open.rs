@@ -72,7 +72,7 @@ impl State {
     /// A state that is gone when it is dropped, or when the process ends in any way: its file has no name any more. So
     /// memory stays what it is.
     pub fn temporary() -> Result<State, StateError> {
-        let unusable = |source| StateError::Unusable { file: std::env::temp_dir(), source };
+        let unusable = |source| StateError::Temporary { folder: std::env::temp_dir(), source };
         let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
         let db = connect(file.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         db.execute_batch(&format!(
@@ -111,8 +111,8 @@ impl State {
     pub fn reader(&self) -> Result<Connection, StateError> {
         let reader = match &self.readers {
             Readers::Of(file) => reader(file),
-            Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Unusable {
-                file: std::env::temp_dir(),
+            Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Temporary {
+                folder: std::env::temp_dir(),
                 source: io::Error::other("too many readers"),
             }),
         }?;

@@ -124,10 +124,18 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
     assert_eq!(repeats.others, 0);
 }
 
-/// Waits until a run holds its state: from then on it takes signals for wishes.
+/// Waits until a run holds its state and has gathered whom it asks: who is told to stop before that writes nothing.
 fn is_asking(lab: &Lab, child: &mut Child) {
     let holder = format!("{}, started", child.id());
-    while !lab.folder.lines("state.db.lock").iter().any(|line| line.starts_with(&holder)) {
+    let state = lab.folder.path("state.db");
+    let has_gathered =
+        || -> rusqlite::Result<bool> {
+            rusqlite::Connection::open_with_flags(&state, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
+                .query_row("SELECT count(*) > 0 FROM run WHERE gathered", [], |row| row.get(0))
+        };
+    while !(lab.folder.lines("state.db.lock").iter().any(|line| line.starts_with(&holder))
+        && has_gathered().unwrap_or(false))
+    {
         assert_eq!(within(Duration::from_millis(5), child), None, "it ended before it began");
     }
 }

@@ -483,6 +483,19 @@ fn a_finished_run_is_looked_at_again_when_another_has_changed_what_was_known() {
     assert_eq!(lab.summary("out")["verdicts"]["deliverable"], 2);
 }
 
+#[test]
+fn a_finished_run_is_not_looked_at_again_because_of_another_list() {
+    let lab = lab();
+    verify(&lab, "one", &[], 0);
+    let list = lab.read("list.csv");
+    lab.write("list.csv", "new@any.example\nuser1@acme.example\n");
+    verify(&lab, "other", &[], 0);
+    lab.write("list.csv", list);
+    verify(&lab, "two", &[], 0);
+    assert_eq!(query(&lab.path("kept/state.db"), "SELECT count(*) FROM runs"), 2);
+    assert_eq!(results(&lab, "two"), results(&lab, "one"));
+}
+
 /// A served world of 40 mailboxes, half of them known, and a run over all of them that was stopped at once.
 fn stopped_at_once() -> (Folder, Served) {
     let world = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{1..40}\"]\n\

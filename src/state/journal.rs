@@ -124,9 +124,14 @@ impl State {
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.break_promises()?;
         let key = self.write_name(domain.as_str())?;
         let (kind, detail) = route::written(found);
+        let mut other = self
+            .db
+            .prepare_cached("SELECT 1 FROM route WHERE domain = ? AND NOT (kind = ? AND detail = ?)")?;
+        if other.exists(params![key, kind, detail])? {
+            self.break_promises()?;
+        }
         let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
         insert.execute(params![key, kind, detail, millis(now), run])?;
         Ok(())
@@ -226,7 +231,6 @@ impl State {
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.break_promises()?;
         let Some(domain) = address.domain() else {
             return Ok(());
         };
@@ -255,15 +259,8 @@ impl State {
             Some(Unprobed::Budget(wait)) => Some(millis(now + wait)),
             _ => None,
         };
-        let mut insert = self
-            .db
-            .prepare_cached(
-                "INSERT INTO settled VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-                 ON CONFLICT DO UPDATE SET run = ?3, catch_all = ?4, control = ?5, positive = ?6, trouble = ?7,
-                     unprobed = ?8, again = ?9, reason = ?10, checked = ?11, expires = ?12,
-                     accepted = coalesce(?13, accepted)")?;
         let accepted = told.checked.filter(|_| told.reason == Cause::Accepted.into());
-        insert.execute(params![
+        let row = params![
             name,
             local,
             run,
@@ -277,8 +274,20 @@ impl State {
             told.checked.map(millis),
             told.expires.map(millis),
             accepted.map(millis),
-        ])?;
-        drop(insert);
+        ];
+        let mut insert = self
+            .db
+            .prepare_cached("INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        if insert.execute(row)? == 0 {
+            self.break_promises()?;
+            let mut update = self.db.prepare_cached(
+                "UPDATE settled SET run = ?3, catch_all = ?4, control = ?5, positive = ?6, trouble = ?7,
+                     unprobed = ?8, again = ?9, reason = ?10, checked = ?11, expires = ?12,
+                     accepted = coalesce(?13, accepted)
+                 WHERE domain = ?1 AND local = ?2",
+            )?;
+            update.execute(row)?;
+        }
         if inquired.unprobed.is_none() {
             let mut delete =
                 self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;

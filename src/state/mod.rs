@@ -21,6 +21,7 @@ mod route;
 pub mod runs;
 mod wording;
 
+use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use error::StateError;
@@ -41,14 +42,14 @@ pub struct State {
     /// Numbers that are known to stand in their tables.
     noted: journal::Noted,
     /// What was promised of finished runs holds no more.
-    broke_promises: bool,
+    broke_promises: Cell<bool>,
 }
 
 impl State {
     fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, readers, noted: journal::Noted::default(), broke_promises: false }
+        State { db, _lock: lock, readers, noted: journal::Noted::default(), broke_promises: Cell::new(false) }
     }
 }
 

@@ -140,11 +140,11 @@ impl State {
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
-    /// Facts change: what was promised of finished runs, that nothing in them needs to be asked again, may not hold any more.
-    pub(super) fn break_promises(&mut self) -> Result<(), StateError> {
-        if !self.broke_promises {
+    /// A fact is replaced: what was promised of finished runs, that nothing in them needs to be asked again, may not hold any
+    /// more.
+    pub(super) fn break_promises(&self) -> Result<(), StateError> {
+        if !self.broke_promises.replace(true) {
             self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
-            self.broke_promises = true;
         }
         Ok(())
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -61,6 +61,11 @@ impl Lifetimes {
     /// How long an answer with this reason may be used again; `None` for what was no answer.
     pub fn of(&self, reason: Reason) -> Option<Duration> {
         self.reasons.get(&reason).copied()
+    }
+
+    /// When an answer with this reason, found out then, is too old to be used again.
+    pub fn end(&self, reason: Reason, found_out: Option<SystemTime>) -> Option<SystemTime> {
+        found_out?.checked_add(self.of(reason)?)
     }
 
     /// Takes over the entries of a file.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
-use super::found::{is_worth_asking, stops};
+use super::destination::{is_worth_asking, stops};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::probe::inquiry::Target;

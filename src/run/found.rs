@@ -8,15 +8,14 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
+use super::destination::{self, is_disposable, stops};
 use super::intake::Seen;
-use super::told;
 use crate::address::typo::Certainty;
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::lifetimes::Lifetimes;
 use crate::reason::{Cause, Verdict};
-use crate::route::Route;
-use crate::schedule::{Scheduler, Shut, Stop};
+use crate::schedule::{Scheduler, Shut};
 use crate::state::ledger::News;
 use crate::state::recall::{LookedUp, Recall, Settled};
 use crate::state::roster::{Fresh, RunId};
@@ -307,7 +306,7 @@ impl Facts {
         // What an older look-up found missing may be there by now.
         let is_fresh = run == own
             || matches!(route, RouteFact::Hosts { .. })
-            || told::is_route_fresh(&route, at, policy.lifetimes(), fresh);
+            || destination::is_fresh(&route, at, policy.lifetimes(), fresh);
         Ok(DomainFacts {
             key,
             disposable: is_disposable(domain, &stops, &policy),
@@ -316,40 +315,4 @@ impl Facts {
             route: is_fresh.then_some((route, at)),
         })
     }
-}
-
-/// A route as a verdict needs it, and the stops on it.
-pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<Stop>) {
-    let fact = match route {
-        Route::Hosts(exchangers) => {
-            let stops: Vec<Stop> = exchangers
-                .into_iter()
-                .map(|exchanger| Stop {
-                    provider: policy.providers().of(&exchanger.host).clone(),
-                    host: exchanger.host,
-                    addresses: exchanger.addresses,
-                })
-                .collect();
-            let first = stops.first().map(|stop| &stop.provider);
-            let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
-            let evidence = first.is_none_or(|provider| provider.evidence);
-            return (RouteFact::Hosts { provider, evidence }, stops);
-        }
-        Route::NullMx => RouteFact::NullMx,
-        Route::Absent(absence) => RouteFact::Absent(absence),
-        Route::Unroutable(_) => RouteFact::Unroutable,
-        Route::Failed(fault) => RouteFact::Failed(fault),
-    };
-    (fact, Vec::new())
-}
-
-/// Does a domain's mail go to a throw-away service?
-fn is_disposable(domain: &Domain, stops: &[Stop], policy: &Policy) -> bool {
-    let kinds = &policy.lists.kinds;
-    kinds.is_disposable(domain) || stops.iter().any(|stop| kinds.is_disposable_mx(&stop.host))
-}
-
-/// Are a domain's mailboxes worth asking about?
-pub fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[Stop], policy: &Policy) -> bool {
-    matches!(route, RouteFact::Hosts { evidence: true, .. }) && !is_disposable(domain, stops, policy)
 }

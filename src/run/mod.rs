@@ -1,13 +1,14 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
 //! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`asking`] a run with its state, [`probing`] the only place
-//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`holder`], [`progress`]; before it [`ahead`], [`intake`] and
-//! [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`intake`]'s.
+//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`holder`], [`progress`]; before it [`ahead`], [`intake`],
+//! [`destination`] and [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`intake`]'s.
 
 pub mod ahead;
 pub mod asking;
 pub mod check;
 pub mod clock;
+pub mod destination;
 pub mod feed;
 pub mod found;
 pub mod holder;

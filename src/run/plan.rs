@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::ahead;
-use super::found;
+use super::destination;
 use super::intake::{Intake, Look};
 use super::network::Network;
 use super::probing::LOOKUPS;
@@ -150,8 +150,8 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = found::stops(route, &policy);
-        let is_asked = found::is_worth_asking(&domain, &fact, &stops, &policy);
+        let (fact, stops) = destination::stops(route, &policy);
+        let is_asked = destination::is_worth_asking(&domain, &fact, &stops, &policy);
         let count = match fact {
             _ if is_asked => None,
             RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),

@@ -1,6 +1,6 @@
 //! `report`: files and summary again, from what is known. Nobody is asked.
 //!
-//! Decides: which run is told about: the newest over this list. What servers said is read by the rules of today.
+//! Decides: which run is told about: the newest over this list that asked mail servers, else the newest that asked names. What servers said is read by the rules of today.
 
 use std::path::Path;
 use std::time::SystemTime;

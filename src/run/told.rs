@@ -8,10 +8,8 @@ use super::telling::Age;
 use crate::address::Address;
 use crate::policy::lifetimes::Lifetimes;
 use crate::reason::{Finding, Verdict};
-use crate::route::Absence;
 use crate::state::journal::{Retold, Told};
 use crate::state::recall::Settled;
-use crate::state::roster::Fresh;
 use crate::state::{Key, StateError};
 use crate::verdict::evidence::{CatchAll, Evidence, Form, Inquired, RouteFact};
 use crate::verdict::{Kinds, Record, decide};
@@ -70,10 +68,9 @@ fn judged(known: Known, risky_roles: bool, lifetimes: &Lifetimes, now: SystemTim
     };
     // What the DNS said is evidence too.
     let checked_at = heard_at.or(looked_up);
-    let lifetime = lifetimes.of(judgement.reason);
     let Evidence { form, kinds, slip, inquiry, .. } = evidence;
     Record {
-        expires_at: checked_at.zip(lifetime).map(|(at, lifetime)| at + lifetime),
+        expires_at: lifetimes.end(judgement.reason, checked_at),
         judgement,
         repairs: Vec::new(),
         did_you_mean: slip.map(|slip| slip.meant),
@@ -103,20 +100,6 @@ pub fn in_short(address: &Address, inquired: &Inquired, lifetimes: &Lifetimes, n
     };
     let (judgement, grounds) = decide(&evidence, now);
     let checked = grounds.map(|grounds| grounds.at);
-    let lifetime = lifetimes.of(judgement.reason);
-    let expires = checked.zip(lifetime).map(|(at, lifetime)| at + lifetime);
-    Told { reason: judgement.reason, checked, expires }
-}
-
-/// May a route that was looked up at that time be used again? One that is no answer may not.
-pub fn is_route_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: Fresh) -> bool {
-    let lifetime = match route {
-        RouteFact::Hosts { .. } => Some(lifetimes.route),
-        RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
-        RouteFact::Absent(Absence::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
-        RouteFact::Absent(Absence::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
-        RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
-        RouteFact::Failed(_) => None,
-    };
-    at >= fresh.since && lifetime.is_some_and(|lifetime| at + lifetime > fresh.at)
+    let reason = judgement.reason;
+    Told { reason, checked, expires: lifetimes.end(reason, checked) }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use rusqlite::params;
 
@@ -172,41 +172,12 @@ impl State {
             insert.execute(params![exchanger, run, name])?;
         }
         if said.may_be_unknown() {
-            let mut insert = self.db.prepare_cached(
-                "INSERT INTO spent SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
-                 ON CONFLICT DO UPDATE SET unknown = unknown + 1",
-            )?;
-            insert.execute(params![egress, &**lane, at / 60_000])?;
+            self.spend(egress, lane, at)?;
         }
         if *tally != Tally::default() {
             self.count(run, lane, *tally)?;
         }
         Ok(())
-    }
-
-    fn count(&mut self, run: RunId, operator: &str, tally: Tally) -> Result<(), StateError> {
-        let mut insert = self.db.prepare_cached(
-            "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-                 asked = asked + excluded.asked, unknown = unknown + excluded.unknown,
-                 accepted = accepted + excluded.accepted,
-                 lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
-        )?;
-        let Tally { asked, unknown, accepted, lately, lately_gone } = tally;
-        insert.execute(params![run, operator, asked, unknown, accepted, lately, lately_gone])?;
-        Ok(())
-    }
-
-    /// What operators answered in a run until now, by their keys.
-    pub fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
-        let mut find = self.db.prepare_cached(
-            "SELECT operator, asked, unknown, accepted, lately, lately_gone FROM tally WHERE run = ?",
-        )?;
-        let tallies = find.query_map([run], |row| {
-            let (asked, unknown, accepted) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            let (lately, lately_gone) = (row.get(4)?, row.get(5)?);
-            Ok((row.get(0)?, Tally { asked, unknown, accepted, lately, lately_gone }))
-        })?;
-        Ok(tallies.collect::<Result<_, _>>()?)
     }
 
     /// Forgets what was answered about an address, listed or made up, in a run: it counts no longer.
@@ -294,28 +265,6 @@ impl State {
             delete.execute(params![run, name, target.0])?;
         }
         Ok(())
-    }
-
-    /// Unknown recipients that were asked about from where an egress is within the last day: the operator, how long ago, how
-    /// many.
-    pub fn spent(
-        &mut self,
-        egress: i64,
-        now: SystemTime,
-    ) -> Result<Vec<(String, Duration, usize)>, StateError> {
-        const MINUTE: i64 = 60_000;
-        const DAY: i64 = 24 * 60;
-        let now = millis(now);
-        self.begin_writing()?;
-        self.db.execute("DELETE FROM spent WHERE minute < ?", [now / MINUTE - DAY])?;
-        let mut find =
-            self.db.prepare_cached(
-                "SELECT operator, minute, unknown FROM spent WHERE egress = (SELECT origin FROM egress WHERE id = ?)")?;
-        let spent = find.query_map([egress], |row| {
-            let ago = now.saturating_sub(row.get::<_, i64>(1)? * MINUTE).max(0);
-            Ok((row.get(0)?, Duration::from_millis(ago.unsigned_abs()), row.get(2)?))
-        })?;
-        Ok(spent.collect::<Result<_, _>>()?)
     }
 
     /// Writes what was told about an address that was judged otherwise before.

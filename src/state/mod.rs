@@ -2,10 +2,11 @@
 //!
 //! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`journal`]) and come out ([`recall`]); what they
 //! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`roster`] holds who is still to
-//! be asked, [`ledger`] what was told, [`care`] is for its owner; `schema/` is the map of the tables.
+//! be asked, [`ledger`] what was told, [`accounts`] what others may count, [`care`] is for its owner; `schema/` is the map of the tables.
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
+mod accounts;
 mod borrowed;
 pub mod care;
 mod error;

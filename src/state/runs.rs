@@ -9,7 +9,6 @@ use rusqlite::{OptionalExtension, Row, params};
 
 use super::roster::{Fresh, RunId};
 use super::{State, StateError, millis, time};
-use crate::smtp::egress::{Egress, Path};
 
 /// What a run is to be about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -169,23 +168,6 @@ impl State {
             params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
         )?;
         self.commit()
-    }
-
-    /// The number of who we are, and where we come from.
-    pub fn egress(&mut self, egress: &Egress) -> Result<i64, StateError> {
-        self.begin_writing()?;
-        let from = match &egress.path {
-            Path::Direct(None) => String::new(),
-            Path::Direct(Some(address)) => format!(" from {address}"),
-            Path::Socks5 { proxy, .. } => format!(" through {proxy}"),
-        };
-        let name = format!("{} {}{from}", egress.helo, egress.sender);
-        let (key, origin) = (super::Key::of(&name), super::Key::of(from.trim()));
-        self.db.execute(
-            "INSERT INTO egress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET origin = excluded.origin",
-            params![key, name, origin],
-        )?;
-        Ok(key.0)
     }
 }
 

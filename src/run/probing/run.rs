@@ -20,8 +20,9 @@ use crate::probe::Patience;
 use crate::probe::inquiry::Found;
 use crate::reason::Finding;
 use crate::route::{DnsFault, Route};
+use crate::run::destination::{self, stops};
 use crate::run::feed::Feed;
-use crate::run::found::{Whole, stops};
+use crate::run::found::Whole;
 use crate::run::progress::Progress;
 use crate::run::told;
 use crate::schedule::{self, Action, Decision, Heard, Limits, Opening, Scheduler, SessionId, Wire};
@@ -150,7 +151,7 @@ impl<'a> Run<'a> {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
             // A run that goes on may have begun long ago, and with other networks.
             let fresh = Fresh { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
-            told::is_route_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
+            destination::is_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
                 && self.job.network.allowed.agree_with(&known.route)
         };
         Ok(known.filter(is_fresh).map(|known| known.route))

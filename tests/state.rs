@@ -113,6 +113,22 @@ fn what_the_dns_said_when_the_time_was_up_is_not_asked_again() {
 }
 
 #[test]
+fn whoever_was_told_to_be_gone_by_a_run_that_stopped_is_not_asked_again_for_another_list() {
+    let lab = lab();
+    // Who has no mailbox is asked about first: those after them vouch for the host.
+    let list: Vec<String> = (1..=40).rev().map(|n| format!("user{n}@acme.example\n")).collect();
+    lab.write("list.csv", list.concat());
+    let stopped = verify(&lab, "one", &["--max-duration", "20s"], 10);
+    assert!(stopped["reasons"]["mailbox_unknown"].as_u64() > Some(0), "{stopped}");
+    lab.write("list.csv", lab.read("list.csv") + "new@any.example\n");
+    verify(&lab, "two", &["--pace", "fast"], 0);
+    let file = lab.path("kept/state.db");
+    let asked = "SELECT count(*) FROM attempts WHERE who = 'listed'";
+    let once = "SELECT count(DISTINCT email) FROM attempts WHERE who = 'listed'";
+    assert_eq!(query(&file, asked), query(&file, once));
+}
+
+#[test]
 fn a_job_with_a_deadline_does_a_part_each_night_until_all_is_done() {
     let lab = lab();
     // Five seconds are left, and in them no host of this world is asked about everybody.

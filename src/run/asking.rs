@@ -128,6 +128,7 @@ impl Asking {
         if self.tells_news {
             self.state.close_notes(self.run)?;
         }
+        self.state.has_told(self.run.id)?;
         if !self.all_known && (outcome.whole.shut.is_some() || self.still_to_ask()? == 0) {
             let Age { fresh_until, oldest } = age;
             let shut = outcome.whole.shut.map(Shut::word);

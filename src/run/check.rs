@@ -104,6 +104,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     // What the guards hold back must not come back as a fact.
     rows.iter().flat_map(|row| &row.retold).try_for_each(|retold| state.write_told(retold))?;
     let anomalies = whole.anomalies.iter().map(|lane| &**lane);
+    state.has_told(run.id)?;
     state.end(run.id, now, whole.shut.map(Shut::word), anomalies, Some(now), None)?;
     let records = rows.into_iter().map(|row| row.record).collect();
     Ok(Checked { records, dialogues: outcome.dialogues, exit })

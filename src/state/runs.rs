@@ -64,7 +64,8 @@ impl State {
             if !anew {
                 // On other terms others are fresh.
                 let gathered = begun.gathered && on_terms == *terms;
-                self.db.execute("UPDATE run SET terms = ? WHERE id = ?", params![terms, begun.id])?;
+                self.db
+                    .execute("UPDATE run SET terms = ?, told = 0 WHERE id = ?", params![terms, begun.id])?;
                 self.commit()?;
                 return Ok(Begun { gathered, ..begun });
             }
@@ -132,7 +133,7 @@ impl State {
         Ok(run.optional()?)
     }
 
-    /// Runs that were not told to their end, but this one: what they found gone may be somebody's outage.
+    /// Runs of which more was found out than told, but this one: what they found gone may be somebody's outage.
     pub fn untold_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT told AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
@@ -145,6 +146,13 @@ impl State {
         if !self.broke_promises.replace(true) {
             self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
         }
+        Ok(())
+    }
+
+    /// All that was found out in a run is told.
+    pub fn has_told(&mut self, run: RunId) -> Result<(), StateError> {
+        self.begin_writing()?;
+        self.db.execute("UPDATE run SET told = 1 WHERE id = ?", [run])?;
         Ok(())
     }
 
@@ -164,7 +172,7 @@ impl State {
         // Where nothing grows old, nothing ever needs to be asked again.
         let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
         self.db.execute(
-            "UPDATE run SET told = 1, shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
+            "UPDATE run SET shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
             params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
         )?;
         self.commit()

@@ -1,5 +1,5 @@
--- A run that was told to its end: the guards that look at all of it (too many mailboxes gone at once, everybody refuses us) have
--- spoken. Until then no other run takes its word that a mailbox is gone.
+-- All that a run found out was told, be it over or not: the guards that look at all of it (too many mailboxes gone at once,
+-- everybody refuses us) have spoken. Until then no other run takes its word that a mailbox is gone.
 ALTER TABLE run ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET told = 1 WHERE ended IS NOT NULL;
 

@@ -112,10 +112,7 @@ fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
         cli::State::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
             let Pruned { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
-            print(&format!(
-                "deleted {addresses} addresses, {answers} answers and {domains} domains
-"
-            ))?;
+            print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
         }
         cli::State::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
@@ -198,11 +195,11 @@ fn world(typed: &World) -> Result<Exit, Error> {
         let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
         let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
+        let mut stop = Stop::on_signals()?;
         print::offer(&format!(
             "serving until interrupted; ask it with\n  listproof verify LIST --dns {dns} --smtp-port {port} \
              --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR\n"
         ))?;
-        let mut stop = Stop::on_signals()?;
         server.run(stop.wait()).await;
         Ok(Exit::Finished)
     })

@@ -78,7 +78,8 @@ fn remove_left_over(path: &Path) -> io::Result<()> {
         Ok(_) => {}
         Err(error) => return in_the_way(error),
     }
-    let file = match File::open(path) {
+    // A network file system locks only what may be written to.
+    let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
         Err(error) => return in_the_way(error),
     };

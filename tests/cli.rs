@@ -320,9 +320,17 @@ fn an_interrupted_run_writes_every_row() {
 fn changed_meanwhile(lab: &Folder, served: &Served, change: impl FnOnce()) -> Ran {
     let state = ["--state", "state.db", "--pace", "fast"];
     let verify = [&["verify", "list.csv", "-o", "out", "-q"][..], &state, &SENDER, &served.flags()].concat();
-    let child = lab.listproof(&verify).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Real processes take real time: long enough for the first answers, and far from the end.
-    std::thread::sleep(Duration::from_millis(1500));
+    let mut child = lab.listproof(&verify).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // The first answer is there, and the last is far.
+    let file = lab.path("state.db");
+    let answers =
+        || -> rusqlite::Result<i64> {
+            rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
+                .query_row("SELECT count(*) FROM attempts", [], |row| row.get(0))
+        };
+    while answers().unwrap_or_default() == 0 && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
     change();
     Ran(child.wait_with_output().unwrap())
 }

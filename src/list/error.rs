@@ -222,7 +222,7 @@ impl ListError {
                 _ => "fetch or export the file again; it is damaged or cut short".into(),
             },
             ListError::Changed { .. } => {
-                "run the same command again when nobody writes to it; what a state knows is not asked again"
+                "run the same command again when nobody writes to it; most of what a state knows is not asked again"
                     .into()
             }
             ListError::Folder { .. } => "name one file in it".into(),

@@ -2,6 +2,8 @@
 //!
 //! Decides: whether an earlier run goes on, whether anybody needs to be asked at all, and when the run is over.
 
+use std::time::Duration;
+
 use super::ahead;
 use super::found::{Facts, Found, Scope, Whole};
 use super::holder;
@@ -59,9 +61,11 @@ impl Asking {
             if is_nothing { Fresh::nothing() } else { Fresh::of(at, settings.keeping.max_age) }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
+        // What a run found out itself is as old as the run.
+        let goes_on = if anew { Duration::ZERO } else { settings.keeping.max_age.unwrap_or(Duration::MAX) };
         let (run, all_known) = match known {
             Some(run) => (run, true),
-            None => (state.begin(&command, anew, now, policy.lifetimes().run)?, false),
+            None => (state.begin(&command, goes_on, now, policy.lifetimes().run)?, false),
         };
         // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
         let tells_news = state.is_kept() && (listing.changed_only || !all_known);
@@ -84,7 +88,7 @@ impl Asking {
                 Ok(())
             };
             ahead::each(list, ahead::intakes(how), look, |addresses| {
-                // Nobody was asked yet, so there is nothing to tell.
+                // Nobody was asked by this process, so there is nothing new to tell.
                 stop.go_on()?;
                 Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
             })?;

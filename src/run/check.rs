@@ -1,5 +1,7 @@
 //! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
 
+use std::time::Duration;
+
 use super::holder;
 use super::intake::{Intake, Seen};
 use super::probing::{self, Job};
@@ -78,7 +80,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     };
     let now = job.network.clock.now().wall;
     let command = Command { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
-    let run = state.begin(&command, true, now, policy.lifetimes().run)?;
+    let run = state.begin(&command, Duration::ZERO, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
     let fresh = if is_anew { Fresh::nothing() } else { Fresh::of(run.at, settings.keeping.max_age) };

@@ -221,7 +221,7 @@ mod tests {
     /// The beginning of a run over one domain, with its exchanger.
     fn begin(now: SystemTime) -> (State, Begun, Domain, Route, Domain) {
         let mut state = State::temporary().unwrap();
-        let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
+        let run = state.begin(&Command::default(), Duration::MAX, now, Duration::MAX).unwrap();
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
         let mut arrivals = state.arrivals(run.id).unwrap();
@@ -268,7 +268,7 @@ mod tests {
             state.write_answer(run.id, EGRESSES[egress], &answer).unwrap();
         }
 
-        let resumed = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
+        let resumed = state.begin(&Command::default(), Duration::MAX, now, Duration::MAX).unwrap();
         let mut feed = Feed::of(resumed, Fresh::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
         let policy = Policy::built_in();
         let (key, domain) = feed.next(&mut state).unwrap().unwrap();

@@ -14,7 +14,7 @@ use crate::address::typo::Certainty;
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::lifetimes::Lifetimes;
-use crate::reason::{Cause, Verdict};
+use crate::reason::Cause;
 use crate::schedule::{Scheduler, Shut};
 use crate::state::ledger::News;
 use crate::state::recall::{LookedUp, Recall, Settled};
@@ -233,24 +233,23 @@ impl Found {
         Ok(Some(known))
     }
 
-    /// The same was said when an outage would be over by now.
+    /// The same was said so long ago that an outage would be over, and nobody was accepted since.
     fn is_said_before(
         &mut self,
         domain: Key,
         address: &Address,
         attempts: &[Attempt],
     ) -> Result<bool, StateError> {
-        let cause = |attempt: &Attempt| attempt.said.meaning.cause;
-        let condemning = attempts.iter().rev().find(|&last| cause(last).verdict() == Verdict::Undeliverable);
-        let (Some(Facts { recall, scope, .. }), Some(last)) = (&mut self.facts, condemning) else {
+        let (Some(Facts { recall, scope, .. }), Some(last)) = (&mut self.facts, attempts.last()) else {
             return Ok(false);
         };
         let held_back = scope.policy.thresholds().anomaly.held_back();
-        let Some(then) = last.at.checked_sub(held_back) else {
-            return Ok(false);
-        };
-        let before = recall.attempts_until(domain, address, then)?;
-        Ok(before.iter().any(|earlier| cause(earlier) == cause(last)))
+        let cause = |attempt: &Attempt| attempt.said.meaning.cause;
+        let until_now = recall.attempts_until(domain, address, last.at)?;
+        let since_accepted = until_now.iter().rev().take_while(|earlier| cause(earlier) != Cause::Accepted);
+        Ok(since_accepted
+            .filter(|earlier| last.at.duration_since(earlier.at).is_ok_and(|ago| ago >= held_back))
+            .any(|earlier| attempts.iter().any(|now| cause(now) == cause(earlier))))
     }
 
     /// Every exchanger said "not my domain", and each of them has clearly answered for another, in the same run.

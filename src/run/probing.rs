@@ -161,6 +161,8 @@ pub async fn ask(
     run.state.commit()?;
     let Run { mut outcome, scheduler, .. } = run;
     outcome.whole.anomalies = scheduler.anomalies();
+    // What was under way may have been the rest.
+    outcome.out_of_time &= state.still_to_ask(begun.id)? > 0;
     Ok(outcome)
 }
 

@@ -63,8 +63,11 @@ impl Stop {
 #[expect(clippy::exit, reason = "the second signal waits for nobody")]
 async fn hear((mut interrupt, mut terminate): (Signal, Signal), tell: &watch::Sender<Option<Exit>>) {
     let exit = either(&mut interrupt, &mut terminate).await;
-    tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");
     let _ = tell.send(Some(exit));
+    // Who reads the log may be in no hurry.
+    tokio::task::spawn_blocking(|| {
+        tracing::warn!(event = "stopping", "stopping: what is known will be written; again to leave at once");
+    });
     // `timeout` and some supervisors signal the process and its group: that is one wish, not two.
     let _ = timeout(SAME_WISH, async {
         loop {

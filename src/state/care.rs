@@ -71,8 +71,7 @@ impl State {
         })
     }
 
-    /// Deletes what is older. Runs that can go on and are younger keep
-    /// theirs.
+    /// Deletes what is older. Runs that can go on and are younger keep theirs.
     pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<Pruned, StateError> {
         self.begin_writing()?;
         self.drop_runs_before(before, now)?;

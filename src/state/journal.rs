@@ -189,7 +189,12 @@ impl State {
         let mut delete = self.db.prepare_cached(
             "DELETE FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? AND run = ?",
         )?;
-        delete.execute(params![Key::of(domain.as_str()), address.local(), run])?;
+        let key = Key::of(domain.as_str());
+        delete.execute(params![key, address.local(), run])?;
+        let mut delete = self.db.prepare_cached("DELETE FROM served WHERE run = ? AND domain = ?")?;
+        delete.execute(params![run, key])?;
+        drop(delete);
+        self.noted.served.clear();
         Ok(())
     }
 
@@ -250,7 +255,7 @@ impl State {
             .db
             .prepare_cached("INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         if insert.execute(row)? == 0 {
-            self.break_promises()?;
+            self.replaces_fact(name, local)?;
             let mut update = self.db.prepare_cached(
                 "UPDATE settled SET run = ?3, catch_all = ?4, control = ?5, positive = ?6, trouble = ?7,
                      unprobed = ?8, again = ?9, reason = ?10, checked = ?11, expires = ?12,
@@ -270,12 +275,24 @@ impl State {
     /// Writes what was told about an address that was judged otherwise before.
     pub fn write_told(&mut self, Retold { domain, local, told }: &Retold) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.break_promises()?;
+        self.replaces_fact(*domain, local)?;
         let mut update = self.db.prepare_cached(
             "UPDATE settled SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
         )?;
         let (checked, expires) = (told.checked.map(millis), told.expires.map(millis));
         update.execute(params![told.reason.word(), checked, expires, domain, local])?;
+        Ok(())
+    }
+
+    /// What is known about an address is about to be replaced.
+    fn replaces_fact(&self, domain: Key, local: &str) -> Result<(), StateError> {
+        let mut promised = self.db.prepare_cached(
+            "SELECT 1 FROM settled WHERE domain = ? AND local = ? AND expires IS NOT NULL
+             AND run IN (SELECT id FROM run WHERE told)",
+        )?;
+        if promised.exists(params![domain, local])? {
+            self.break_promises()?;
+        }
         Ok(())
     }
 

@@ -127,7 +127,7 @@ mod tests {
     }
 
     fn next_run(state: &mut State) -> Begun {
-        let run = state.begin(&Command::default(), false, NOW, Duration::MAX).unwrap();
+        let run = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         state.end(run.id, NOW, None, std::iter::empty(), None, None).unwrap();
         run
     }
@@ -152,9 +152,9 @@ mod tests {
         let mut state = State::temporary().unwrap();
         let first = next_run(&mut state);
         tell(&mut state, first, Cause::Accepted);
-        let begun = state.begin(&Command::default(), false, NOW, Duration::MAX).unwrap();
+        let begun = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         assert!(tell(&mut state, begun, Cause::Greylisted));
-        let goes_on = state.begin(&Command::default(), false, NOW, Duration::MAX).unwrap();
+        let goes_on = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         assert_eq!((goes_on.id, goes_on.goes_on), (begun.id, true));
         assert!(tell(&mut state, goes_on, Cause::Greylisted), "its outputs are written anew");
         assert!(!tell(&mut state, goes_on, Cause::Accepted), "after all nothing has changed");

@@ -53,7 +53,7 @@ const STARTED: &str = ", started ";
 fn beside(state: &Path) -> io::Result<PathBuf> {
     let state = match state.canonicalize() {
         // It is yet to be made.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => state.to_owned(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !state.is_symlink() => state.to_owned(),
         found => found?,
     };
     let mut name = state.into_os_string();
@@ -71,6 +71,8 @@ fn open(path: &Path) -> io::Result<File> {
 /// Is a file new, or of one who held it?
 fn is_lock(file: &mut File) -> io::Result<bool> {
     let words = words(file)?;
+    // After a power cut there may be nothing in it but zeros.
+    let words = words.trim_end_matches('\0');
     let (process, since) = words.split_once(STARTED).unwrap_or_default();
     Ok(words.is_empty() || (process.parse::<u32>().is_ok() && !since.is_empty()))
 }

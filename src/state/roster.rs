@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {
         let mut state = State::temporary().unwrap();
-        let run = state.begin(&Command::default(), false, UNIX_EPOCH, Duration::MAX).unwrap().id;
+        let run = state.begin(&Command::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
         let names = ["a.example", "b.example", "c.example", "d.example"];
         let mut arrivals = state.arrivals(run).unwrap();
         for name in names {

@@ -48,12 +48,12 @@ pub struct Past {
 }
 
 impl State {
-    /// Goes on with the interrupted run of this command, or begins one. `anew` drops an interrupted one, and so does age:
-    /// what began longer ago than `lifetime` goes on no more, whatever command that was.
+    /// Goes on with the interrupted run of this command, if it began within `goes_on`, or begins one. What began longer ago
+    /// than `lifetime` goes on no more, whatever command that was.
     pub fn begin(
         &mut self,
         command: &Command,
-        anew: bool,
+        goes_on: Duration,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<Begun, StateError> {
@@ -61,11 +61,13 @@ impl State {
         self.drop_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
         let Command { identity, input, terms } = command;
         if let Some((begun, on_terms)) = self.open_run(identity)? {
-            if !anew {
+            if now.duration_since(begun.at).unwrap_or_default() < goes_on {
                 // On other terms others are fresh.
                 let gathered = begun.gathered && on_terms == *terms;
-                self.db
-                    .execute("UPDATE run SET terms = ?, told = 0 WHERE id = ?", params![terms, begun.id])?;
+                self.db.execute(
+                    "UPDATE run SET terms = ?, gathered = ?, told = 0 WHERE id = ?",
+                    params![terms, gathered, begun.id],
+                )?;
                 self.commit()?;
                 return Ok(Begun { gathered, ..begun });
             }

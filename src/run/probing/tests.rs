@@ -81,7 +81,7 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), false, now, Duration::MAX).unwrap();
+    let run = state.begin(&Command::default(), Duration::MAX, now, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for address in ADDRESSES {
         arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
@@ -157,7 +157,7 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), false, begun.wall, Duration::MAX).unwrap();
+    let run = state.begin(&Command::default(), Duration::MAX, begun.wall, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);

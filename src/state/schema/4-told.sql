@@ -12,6 +12,8 @@ UPDATE settled SET accepted = checked WHERE reason = 'accepted';
 
 -- Exchangers that clearly answered for a domain in a run; two domains each at most.
 DROP TABLE served;
+UPDATE settled SET expires = NULL WHERE reason = 'domain_not_served';
+UPDATE run SET fresh_until = 0;
 CREATE TABLE served (
     exchanger INTEGER NOT NULL,
     run INTEGER NOT NULL,

@@ -278,8 +278,8 @@ impl Found {
 impl Facts {
     /// What a state says.
     pub fn of(state: &State, scope: Scope) -> Result<Facts, StateError> {
-        let (reader, untold) = (state.reader()?, state.untold_runs(scope.run)?);
-        Ok(Facts { recall: Recall::of(reader, scope.policy), scope, untold: untold.into() })
+        let untold = state.untold_runs(scope.run)?.into();
+        Ok(Facts::read_by(state.reader()?, scope, untold))
     }
 
     /// The same, for each of so many who tell it.
@@ -290,9 +290,12 @@ impl Facts {
         after_writing: bool,
     ) -> Result<Vec<Facts>, StateError> {
         let untold: Arc<[RunId]> = state.untold_runs(scope.run)?.into();
-        let facts =
-            |reader| Facts { recall: Recall::of(reader, scope.policy), scope, untold: untold.clone() };
+        let facts = |reader| Facts::read_by(reader, scope, untold.clone());
         Ok(state.readers(hands, after_writing)?.into_iter().map(facts).collect())
+    }
+
+    fn read_by(reader: Connection, scope: Scope, untold: Arc<[RunId]>) -> Facts {
+        Facts { recall: Recall::of(reader, scope.policy), scope, untold }
     }
 
     fn domain(&self, domain: &Domain) -> Result<DomainFacts, StateError> {

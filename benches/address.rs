@@ -3,7 +3,7 @@
 use divan::{Bencher, black_box};
 use email_address::{EmailAddress, Options};
 use listproof::address::{Address, Domain, repair, typo};
-use listproof::policy::lists::Lists;
+use listproof::policy::lists::AddressLists;
 
 fn main() {
     divan::main();
@@ -27,7 +27,7 @@ fn clean_and_parse(text: &str) -> bool {
 
 #[divan::bench(args = ["gmail.com", "gmial.com", "hotmzil.fr", "some-company.example"])]
 fn suggest(bencher: Bencher, text: &str) {
-    let targets = &Lists::built_in().targets;
+    let targets = &AddressLists::built_in().targets;
     let domain = Domain::parse(text).ok();
     bencher.bench_local(|| typo::suggest(black_box(domain.as_ref()?), targets));
 }
@@ -35,5 +35,5 @@ fn suggest(bencher: Bencher, text: &str) {
 #[divan::bench(args = ["jane@gmail.com", "info@some-company.example", "jane@a.mailinator.com"])]
 fn kinds(bencher: Bencher, text: &str) {
     let address = Address::parse(text).ok();
-    bencher.bench_local(|| Some(Lists::built_in().kinds.of(black_box(address.as_ref()?))));
+    bencher.bench_local(|| Some(AddressLists::built_in().kinds.of(black_box(address.as_ref()?))));
 }

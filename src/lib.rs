@@ -20,11 +20,11 @@
 //! | raw | [`list::Row`] | [`list::read`] |
 //! | parsed | [`address::Address`] or a [`address::SyntaxFault`] | [`address::Address::parse`] |
 //! | routed | [`route::Route`] | [`route::plan`] |
-//! | asked | [`probe::Inquiry`], [`smtp::session::Flight`] | [`schedule::Scheduler`] |
+//! | asked | [`probe::DomainProbe`], [`smtp::session::Batch`] | [`schedule::Scheduler`] |
 //! | heard | [`smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
 //! | meant | [`policy::replies::Meaning`] | [`policy::replies`] |
 //! | known | [`verdict::Evidence`] | [`run::found`] |
-//! | judged | [`verdict::Judgement`] | [`verdict::decide()`] |
+//! | judged | [`verdict::Judgment`] | [`verdict::decide()`] |
 //!
 //! # Want to change something?
 //!

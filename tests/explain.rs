@@ -5,14 +5,14 @@ use listproof::policy::replies::ReplyRules;
 use listproof::reason::{Cause, Confidence, Verdict};
 use proptest::prelude::*;
 
-fn operator_of(host: &str) -> Option<&'static str> {
+fn provider_of(host: &str) -> Option<&'static str> {
     [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]
         .into_iter()
         .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
 }
 
 fn explainer() -> Explainer<'static> {
-    Explainer { rules: ReplyRules::built_in(), operator_of: &operator_of }
+    Explainer { rules: ReplyRules::built_in(), provider_of: &provider_of }
 }
 
 /// Recipient, stage, host and cause of each failure, in order.

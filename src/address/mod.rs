@@ -22,5 +22,5 @@ pub mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
-pub use kind::Kinds;
-pub use syntax::{Address, Host};
+pub use kind::AddressKinds;
+pub use syntax::{Address, MailHost};

@@ -56,7 +56,7 @@ impl NameRule {
 #[cfg(test)]
 mod tests {
     use crate::address::Address;
-    use crate::policy::lists::Lists;
+    use crate::policy::lists::AddressLists;
 
     #[test]
     fn only_what_a_provider_never_allowed_is_refused() {
@@ -77,7 +77,7 @@ mod tests {
             ("!x@[192.0.2.1]", None),
         ] {
             let address = Address::parse(text).unwrap();
-            let found = address.domain().and_then(|domain| Lists::built_in().name_rules.get(domain));
+            let found = address.domain().and_then(|domain| AddressLists::built_in().name_rules.get(domain));
             let found = found.filter(|rule| rule.forbids(address.local()));
             assert_eq!(found.map(|rule| rule.id.as_str()), rule, "{text}");
         }

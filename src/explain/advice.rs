@@ -52,7 +52,7 @@ struct File {
     cause: HashMap<String, Advice>,
     links: BTreeMap<String, String>,
     list: Vec<AtList>,
-    operator: Vec<AtOperator>,
+    operator: Vec<AtProvider>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ struct AtList {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AtOperator {
+struct AtProvider {
     provider: Vec<String>,
     cause: Vec<String>,
     step: String,

@@ -4,7 +4,7 @@
 //! bounce is read, as qmail, Exim, Exchange, Sendmail and Postfix write it for people. Where the MIME structure yields
 //! neither, forwarding broke it, and the bare message is searched. Must not: say what a failure means.
 
-use super::find::{self, Failure};
+use super::find::{self, LocatedReply};
 use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
@@ -36,14 +36,14 @@ pub fn is_message(text: &[u8]) -> bool {
 }
 
 /// The failures in a text that somebody cut out of a bounce; none where it does not look like one.
-pub fn failures_in_text(text: &str) -> Vec<Failure> {
+pub fn failures_in_text(text: &str) -> Vec<LocatedReply> {
     let text = &unfolded(text);
     let found = from_status_fields(text);
     if found.is_empty() { from_text(text) } else { found }
 }
 
 /// The failures in a message; at least one.
-pub fn failures(message: &[u8]) -> Vec<Failure> {
+pub fn failures(message: &[u8]) -> Vec<LocatedReply> {
     let opened = mime::open(message);
     let mut found = failures_in_text(&opened.text);
     if found.is_empty() {
@@ -101,7 +101,7 @@ fn is_status_field(line: &str) -> bool {
 }
 
 /// RFC 3464: one group of fields per recipient, groups parted by blank lines.
-fn from_status_fields(message: &str) -> Vec<Failure> {
+fn from_status_fields(message: &str) -> Vec<LocatedReply> {
     let mut failures = Vec::new();
     for group in message.split("\n\n") {
         let field = |name: &str| {
@@ -127,7 +127,7 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
             Some(said) => format!("{status} {said}"),
             None => status.to_owned(),
         };
-        failures.push(Failure {
+        failures.push(LocatedReply {
             reply: find::reply(&text).0,
             coded: true,
             stage: find::stage_named(&text),
@@ -139,7 +139,7 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
 }
 
 /// Bounces for people: each paragraph that holds a refusal, below the mark with which the server program starts.
-fn from_text(message: &str) -> Vec<Failure> {
+fn from_text(message: &str) -> Vec<LocatedReply> {
     let marks = [
         "this is the qmail-send program",
         "could not be delivered to one or more of its",
@@ -174,7 +174,7 @@ fn from_text(message: &str) -> Vec<Failure> {
     let (named, nameless): (Vec<_>, Vec<_>) =
         told.map(find::failure).partition(|failure| failure.recipient.is_some());
     // A transcript tells the administrator again what the list of recipients said, with stage and host.
-    let mut failures: Vec<Failure> = Vec::new();
+    let mut failures: Vec<LocatedReply> = Vec::new();
     for failure in named {
         match failures.iter_mut().find(|known| known.recipient == failure.recipient) {
             None => failures.push(failure),

@@ -3,7 +3,7 @@
 //! Decides: where in a text the server's words begin, and which stage, host and recipient the text names. Reads the logs
 //! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
 //! Must not: say what the reply means. Can't know: a text without any code; then all of it is words, and
-//! [`Failure::coded`] says so.
+//! [`LocatedReply::coded`] says so.
 
 use crate::smtp::{Enhanced, Reply, Stage};
 use regex::Regex;
@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 
 /// A refusal that somebody told about, and what was told with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub struct LocatedReply {
     /// The server's words. Where no code stands, one that fits them: 450 for words of a later try, else 550.
     pub reply: Reply,
     /// The text has a code, so that it is a server's answer and not just prose.
@@ -64,10 +64,10 @@ static RECIPIENT: LazyLock<Regex> = LazyLock::new(|| {
 static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{1,3}\.[0-9]{1,3})"));
 
 /// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
-pub fn failure(text: &str) -> Failure {
+pub fn failure(text: &str) -> LocatedReply {
     let (reply, coded) = reply(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
-    Failure { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
+    LocatedReply { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
 }
 
 /// The reply in a text, and whether a code stands there.

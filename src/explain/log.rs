@@ -5,7 +5,7 @@
 //! the protocol log. Must not: say what a failure means. Lines of other programs are skipped, so an empty answer says
 //! "no log that I know".
 
-use super::find::{self, Failure};
+use super::find::{self, LocatedReply};
 use crate::smtp::{Reply, Stage};
 use regex::Regex;
 use std::collections::HashMap;
@@ -19,7 +19,7 @@ static DELIVERY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The failures that a log tells about, in its order; none where it is no log, or all went well.
-pub fn failures(text: &str) -> Vec<Failure> {
+pub fn failures(text: &str) -> Vec<LocatedReply> {
     match text.lines().find_map(|line| line.strip_prefix("#Fields: ")) {
         Some(fields) => exchange(text, fields),
         None => text.lines().filter_map(delivery).collect(),
@@ -27,7 +27,7 @@ pub fn failures(text: &str) -> Vec<Failure> {
 }
 
 /// One line of Postfix, Exim or Sendmail.
-fn delivery(line: &str) -> Option<Failure> {
+fn delivery(line: &str) -> Option<LocatedReply> {
     let found = DELIVERY.captures(line.trim_end())?;
     let words = |name| found.name(name).map(|words| words.as_str());
     if words("sendmail").is_some_and(|words| words.starts_with("Sent")) {
@@ -56,7 +56,7 @@ fn with_code_of(reply: &Reply, is_final: bool, words: &str) -> Reply {
 }
 
 /// Exchange: comma-separated values under names that the log's head gives.
-fn exchange(text: &str, fields: &str) -> Vec<Failure> {
+fn exchange(text: &str, fields: &str) -> Vec<LocatedReply> {
     let names: Vec<&str> = fields.split(',').map(str::trim).collect();
     let column = |name: &str| names.iter().position(|known| *known == name);
     let mut rows = csv::ReaderBuilder::new()
@@ -81,7 +81,7 @@ fn tracked(
     status: usize,
     recipient: Option<usize>,
     host: Option<usize>,
-) -> Vec<Failure> {
+) -> Vec<LocatedReply> {
     let list = |at: Option<usize>| at.and_then(|at| row.get(at)).unwrap_or("");
     let recipients: Vec<&str> = list(recipient).split(';').collect();
     // Each status may hold semicolons of its own, in braces.
@@ -103,7 +103,7 @@ fn protocol(
     data: usize,
     session: Option<usize>,
     remote: Option<usize>,
-) -> Vec<Failure> {
+) -> Vec<LocatedReply> {
     let mut said_last = HashMap::<String, String>::new();
     let mut failures = Vec::new();
     for row in records {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn told(log: &str) -> Vec<String> {
-        let tell = |failure: Failure| {
+        let tell = |failure: LocatedReply| {
             let stage = failure.stage.map_or("-", Stage::word);
             let (to, host) = (failure.recipient.unwrap_or_default(), failure.host.unwrap_or_default());
             format!("{to} {stage} {host}: {}", failure.reply)

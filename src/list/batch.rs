@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::error::ListError;
 use super::json::Field;
-use super::read::{Entry, Extent, Rejected, Row, Rows};
+use super::read::{ListEntry, CellPart, UnreadableRow, Row, Rows};
 
 /// Most rows of a batch: worth handing to another thread, and still in the processor's cache when they get there.
 const ROWS: usize = 1024;
@@ -16,20 +16,20 @@ const BYTES: usize = 128 << 10;
 
 /// A stretch of a batch's bytes. Half the size of a range: there are many, and a batch is small.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stretch {
+pub(super) struct ByteSpan {
     start: u32,
     end: u32,
 }
 
-impl From<Range<usize>> for Stretch {
-    fn from(range: Range<usize>) -> Stretch {
+impl From<Range<usize>> for ByteSpan {
+    fn from(range: Range<usize>) -> ByteSpan {
         // A batch ends long before: one record is limited to a mebibyte.
         let place = |place| u32::try_from(place).unwrap_or(u32::MAX);
-        Stretch { start: place(range.start), end: place(range.end) }
+        ByteSpan { start: place(range.start), end: place(range.end) }
     }
 }
 
-impl Stretch {
+impl ByteSpan {
     pub(super) fn start(self) -> usize {
         self.start as usize
     }
@@ -49,38 +49,38 @@ impl Stretch {
 
 /// Some rows of a list, in their order.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct RowBatch {
     /// The rows, each with its line end.
     bytes: Vec<u8>,
     /// Their addresses.
     texts: String,
     /// Of all rows of NDJSON.
     fields: Vec<Field>,
-    entries: Vec<Kept>,
+    entries: Vec<BatchEntry>,
 }
 
 #[derive(Debug)]
-enum Kept {
-    Row(KeptRow),
-    Rejected(Box<Rejected>),
+enum BatchEntry {
+    Row(BatchRow),
+    Rejected(Box<UnreadableRow>),
 }
 
 /// A [`Row`] whose bytes are in its batch.
 #[derive(Debug)]
-struct KeptRow {
+struct BatchRow {
     record: u64,
     line: u64,
-    raw: Stretch,
-    line_end: Stretch,
+    raw: ByteSpan,
+    line_end: ByteSpan,
     missing_cells: u32,
-    cell: Stretch,
-    own: Stretch,
-    fields: Stretch,
-    address: Stretch,
-    extent: Extent,
+    cell: ByteSpan,
+    own: ByteSpan,
+    fields: ByteSpan,
+    address: ByteSpan,
+    extent: CellPart,
 }
 
-impl Batch {
+impl RowBatch {
     /// Takes the next rows in place of what it held; empty at the end of the list.
     pub fn fill(&mut self, rows: &mut Rows<'_>) -> Result<(), ListError> {
         self.bytes.clear();
@@ -90,8 +90,8 @@ impl Batch {
         while self.entries.len() < ROWS && self.bytes.len() < BYTES {
             match rows.next()? {
                 None => break,
-                Some(Entry::Rejected(rejected)) => self.entries.push(Kept::Rejected(Box::new(rejected))),
-                Some(Entry::Row(row)) => self.keep(&row),
+                Some(ListEntry::Unreadable(rejected)) => self.entries.push(BatchEntry::Rejected(Box::new(rejected))),
+                Some(ListEntry::Row(row)) => self.keep(&row),
             }
         }
         Ok(())
@@ -104,7 +104,7 @@ impl Batch {
         self.bytes.extend_from_slice(row.line_end);
         self.texts.push_str(&row.address);
         self.fields.extend_from_slice(row.fields);
-        self.entries.push(Kept::Row(KeptRow {
+        self.entries.push(BatchEntry::Row(BatchRow {
             record: row.record,
             line: row.line,
             raw: (start..end).into(),
@@ -124,10 +124,10 @@ impl Batch {
     }
 
     /// The rows and what was rejected between them.
-    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    pub fn entries(&self) -> impl Iterator<Item = ListEntry<'_>> {
         self.entries.iter().map(|kept| match kept {
-            Kept::Rejected(rejected) => Entry::Rejected((**rejected).clone()),
-            Kept::Row(row) => Entry::Row(Row {
+            BatchEntry::Rejected(rejected) => ListEntry::Unreadable((**rejected).clone()),
+            BatchEntry::Row(row) => ListEntry::Row(Row {
                 record: row.record,
                 line: row.line,
                 raw: &self.bytes[row.raw.range()],

@@ -28,14 +28,14 @@ pub(super) struct Sample {
 
 /// A found column.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct ColumnGuess {
     pub(super) index: usize,
     pub(super) sentence: String,
 }
 
 /// Why no column was taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum NotFound {
+pub(super) enum ColumnNotFound {
     /// The one that was asked for is not there.
     Asked(String),
     /// None looks like it.
@@ -47,11 +47,11 @@ pub(super) fn choose(
     sample: &Sample,
     own: Option<&Range<usize>>,
     asked: Option<&str>,
-) -> Result<Found, NotFound> {
+) -> Result<ColumnGuess, ColumnNotFound> {
     if let Some(asked) = asked {
         let index = by_request(&sample.names, sample.has_header, asked)
-            .ok_or_else(|| NotFound::Asked(asked.to_owned()))?;
-        return Ok(Found { index, sentence: format!("{}, as asked", title(sample, index)) });
+            .ok_or_else(|| ColumnNotFound::Asked(asked.to_owned()))?;
+        return Ok(ColumnGuess { index, sentence: format!("{}, as asked", title(sample, index)) });
     }
     let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
     let shares: Vec<Share> = (0..sample.names.len())
@@ -71,11 +71,11 @@ pub(super) fn choose(
                 shares[index].addresses == 0 && shares[other].percent() >= CONTRADICTS_PERCENT
             });
             return Ok(match contradicted {
-                None => Found {
+                None => ColumnGuess {
                     index,
                     sentence: format!("{}, by its name{}", title(sample, index), others(sample, &named)),
                 },
-                Some(other) => Found {
+                Some(other) => ColumnGuess {
                     index: other,
                     sentence: format!(
                         "{}, by its cells ({}); {} has the name but no address in it",
@@ -87,13 +87,13 @@ pub(super) fn choose(
             });
         }
     }
-    let index = fullest.filter(|&index| shares[index].percent() >= ENOUGH_PERCENT).ok_or(NotFound::None)?;
+    let index = fullest.filter(|&index| shares[index].percent() >= ENOUGH_PERCENT).ok_or(ColumnNotFound::None)?;
     let also: Vec<(usize, usize)> = (0..shares.len())
         .filter(|&other| other != index && shares[other].percent() >= ENOUGH_PERCENT)
         .map(|other| (0, other))
         .collect();
     let also = [&[(0, index)], also.as_slice()].concat();
-    Ok(Found {
+    Ok(ColumnGuess {
         index,
         sentence: format!(
             "{}, by its cells ({}){}",

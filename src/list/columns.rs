@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::dialect::Words;
+use super::dialect::DialectWords;
 
 macro_rules! columns {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
@@ -119,7 +119,7 @@ pub(super) struct Heading {
 pub(super) enum Content {
     Column(Column),
     /// Another service's word for the reason.
-    Words(Arc<Words>),
+    Words(Arc<DialectWords>),
 }
 
 impl From<Column> for Heading {

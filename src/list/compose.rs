@@ -4,23 +4,23 @@
 //! open as a gap, which [`Outputs`](super::Outputs) fills when the rows come by in their order. Must not: open a file,
 //! count, or know the rows before.
 
-use super::batch::Stretch;
+use super::batch::ByteSpan;
 use super::cell;
-use super::duplicates::Key;
-use super::layout::Layout;
-use super::ours::Ours;
-use super::read::{Extent, Rejected, Row};
-use super::value::Told;
+use super::duplicates::AddressHash;
+use super::layout::OutputLayout;
+use super::ours::AddedColumns;
+use super::read::{CellPart, UnreadableRow, Row};
+use super::value::OutputRow;
 use crate::reason::{Finding, Reason, Verdict};
-use crate::verdict::{Confidence, Record};
+use crate::verdict::{Confidence, AddressResult};
 
 /// Composes the rows of one list.
 #[derive(Clone, Debug)]
 pub struct Composer {
-    pub(super) layout: Layout,
-    pub(super) ours: Ours,
+    pub(super) layout: OutputLayout,
+    pub(super) ours: AddedColumns,
     /// With `smtp_text`, the server's words, where `ours` are without.
-    pub(super) undeliverable: Option<Ours>,
+    pub(super) undeliverable: Option<AddedColumns>,
     /// Rows also go to the lists by verdict.
     pub(super) splits: bool,
 }
@@ -28,7 +28,7 @@ pub struct Composer {
 /// Rows, in their order, and what was rejected between them.
 #[derive(Debug, Default)]
 pub struct Composed {
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<OutputLine>,
     /// The rows with our columns.
     pub(super) told: Vec<u8>,
     /// What goes to the lists by verdict and looks different there.
@@ -36,17 +36,17 @@ pub struct Composed {
 }
 
 #[derive(Debug)]
-pub(super) enum Line {
+pub(super) enum OutputLine {
     Row(RowLine),
     /// Told as before, and not written.
     Unchanged(UnchangedLine),
-    Rejected(Box<Rejected>),
+    Rejected(Box<UnreadableRow>),
 }
 
 #[derive(Debug)]
 pub(super) struct UnchangedLine {
     record: u64,
-    key: Option<Key>,
+    key: Option<AddressHash>,
     pub(super) reason: Reason,
 }
 
@@ -54,16 +54,16 @@ pub(super) struct UnchangedLine {
 #[derive(Debug)]
 pub(super) struct RowLine {
     pub(super) record: u64,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<AddressHash>,
     pub(super) reason: Reason,
     /// With our columns, in `told`.
-    pub(super) told: Stretch,
+    pub(super) told: ByteSpan,
     /// In `told`: what the number of the first row with this address takes the place of.
-    pub(super) gap: Stretch,
+    pub(super) gap: ByteSpan,
     /// In `apart`, as it goes to the list of its verdict; empty where that is the same.
-    pub(super) apart: Stretch,
+    pub(super) apart: ByteSpan,
     /// In `apart`: a line of the suppression list; empty for most.
-    pub(super) suppressed: Stretch,
+    pub(super) suppressed: ByteSpan,
 }
 
 impl Composer {
@@ -74,12 +74,12 @@ impl Composer {
     pub fn row(
         &mut self,
         row: &Row<'_>,
-        record: &Record,
+        record: &AddressResult,
         repaired: Option<&str>,
-        key: Option<Key>,
+        key: Option<AddressHash>,
         out: &mut Composed,
     ) {
-        let told = Told { record, plain: None, original: repaired.map(|_| row.address()) };
+        let told = OutputRow { record, plain: None, original: repaired.map(|_| row.address()) };
         self.compose(row, told, repaired, key, out);
     }
 
@@ -88,21 +88,21 @@ impl Composer {
     pub fn row_alike(
         &mut self,
         row: &Row<'_>,
-        record: &Record,
+        record: &AddressResult,
         address: (&str, &str),
-        key: Option<Key>,
+        key: Option<AddressHash>,
         out: &mut Composed,
     ) {
-        let told = Told { record, plain: Some(address), original: None };
+        let told = OutputRow { record, plain: Some(address), original: None };
         self.compose(row, told, None, key, out);
     }
 
     fn compose(
         &mut self,
         row: &Row<'_>,
-        told: Told<'_>,
+        told: OutputRow<'_>,
         repaired: Option<&str>,
-        key: Option<Key>,
+        key: Option<AddressHash>,
         out: &mut Composed,
     ) {
         if let Some(rejected) = self.layout.clash(row) {
@@ -110,7 +110,7 @@ impl Composer {
         }
         let record = told.record;
         let Composed { lines, told: line, apart } = out;
-        let reason = record.judgement.reason;
+        let reason = record.judgment.reason;
         let (start, apart_start) = (line.len(), apart.len());
         let gap = self.layout.told_row(row, &mut self.ours, told, line);
         if self.splits {
@@ -118,7 +118,7 @@ impl Composer {
                 Verdict::Risky => {}
                 Verdict::Deliverable => {
                     // The cleaned list never holds an address that was not checked.
-                    let checked = (row.extent != Extent::Whole).then(|| row.address());
+                    let checked = (row.extent != CellPart::Whole).then(|| row.address());
                     self.layout.own_row(row, repaired.or(checked), apart);
                 }
                 Verdict::Unknown => self.layout.own_row(row, None, apart),
@@ -134,7 +134,7 @@ impl Composer {
             cell::write(apart, repaired.unwrap_or(row.address()).trim(), b',');
             apart.push(b'\n');
         }
-        lines.push(Line::Row(RowLine {
+        lines.push(OutputLine::Row(RowLine {
             record: row.record,
             key,
             reason,
@@ -147,30 +147,30 @@ impl Composer {
 }
 
 /// Suppression is hard to undo, so only what is sure goes there, and only what is an address.
-fn may_suppress(record: &Record) -> bool {
-    let judgement = &record.judgement;
-    judgement.reason.verdict() == Verdict::Undeliverable
-        && judgement.confidence == Confidence::Confirmed
-        && judgement.reason != Reason::Found(Finding::Empty)
+fn may_suppress(record: &AddressResult) -> bool {
+    let judgment = &record.judgment;
+    judgment.reason.verdict() == Verdict::Undeliverable
+        && judgment.confidence == Confidence::Confirmed
+        && judgment.reason != Reason::Found(Finding::Empty)
 }
 
 impl Composed {
     /// Takes a row that could not be read, or a further address of a cell.
-    pub fn reject(&mut self, rejected: Rejected) {
-        self.lines.push(Line::Rejected(Box::new(rejected)));
+    pub fn reject(&mut self, rejected: UnreadableRow) {
+        self.lines.push(OutputLine::Rejected(Box::new(rejected)));
     }
 
     /// Takes a row that is counted, and not written.
-    pub fn pass_over(&mut self, record: u64, reason: Reason, key: Option<Key>) {
-        self.lines.push(Line::Unchanged(UnchangedLine { record, key, reason }));
+    pub fn pass_over(&mut self, record: u64, reason: Reason, key: Option<AddressHash>) {
+        self.lines.push(OutputLine::Unchanged(UnchangedLine { record, key, reason }));
     }
 
     /// The rows: their numbers and the keys of their addresses.
-    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<Key>)> + Clone {
+    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<AddressHash>)> + Clone {
         self.lines.iter().filter_map(|line| match line {
-            Line::Row(row) => Some((row.record, row.key)),
-            Line::Unchanged(row) => Some((row.record, row.key)),
-            Line::Rejected(_) => None,
+            OutputLine::Row(row) => Some((row.record, row.key)),
+            OutputLine::Unchanged(row) => Some((row.record, row.key)),
+            OutputLine::Rejected(_) => None,
         })
     }
 

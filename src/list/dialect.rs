@@ -21,9 +21,9 @@ pub struct Dialect {
 /// What a service calls a reason; where it has no word of its own, its verdict.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Words(BTreeMap<String, String>);
+pub(super) struct DialectWords(BTreeMap<String, String>);
 
-impl Words {
+impl DialectWords {
     pub(super) fn of(&self, reason: Reason) -> &str {
         let word = self.0.get(reason.word()).or_else(|| self.0.get(reason.verdict().word()));
         word.map_or("", String::as_str)
@@ -41,7 +41,7 @@ struct File {
 struct Entry {
     name: String,
     columns: Vec<String>,
-    words: BTreeMap<String, Words>,
+    words: BTreeMap<String, DialectWords>,
 }
 
 impl Entry {

@@ -4,8 +4,8 @@
 //! far as the hash is a good one, two of a thousand million rows are taken for one by a chance of 2^-64. Must not: know what a canonical address is. Fails: when the spill file
 //! can't be written.
 //!
-//! A list of [`MOST_REMEMBERED`] addresses or fewer needs one pass: [`Firsts`] remembers them. A longer one is read ahead
-//! to its end by a [`Finder`]. Its pass one spills (hash, record) into parts by hash; each part alone fits in memory and tells which records repeat
+//! A list of [`MOST_REMEMBERED`] addresses or fewer needs one pass: [`FirstSeen`] remembers them. A longer one is read ahead
+//! to its end by a [`DuplicateFinder`]. Its pass one spills (hash, record) into parts by hash; each part alone fits in memory and tells which records repeat
 //! an earlier one. These (record, first) pairs are spilled into parts by record, so that pass two gets them in row
 //! order, again one part at a time.
 
@@ -20,21 +20,21 @@ const PARTS: usize = 64;
 /// A part's bytes that wait for the file; a small list never touches it.
 const WAITING_BYTES: usize = 64 << 10;
 
-/// Makes keys that nobody can foresee: those of one `Keys` and its clones can be compared.
+/// Makes keys that nobody can foresee: those of one `AddressHasher` and its clones can be compared.
 #[derive(Clone, Default)]
-pub struct Keys(RandomState, RandomState);
+pub struct AddressHasher(RandomState, RandomState);
 
 /// What stands for an address among the others of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct AddressHash {
     high: u64,
     low: u64,
 }
 
-impl Keys {
+impl AddressHasher {
     /// The key of an address, or of anything else that can be equal.
-    pub fn of(&self, equal: &impl Hash) -> Key {
-        Key { high: self.0.hash_one(equal), low: self.1.hash_one(equal) }
+    pub fn of(&self, equal: &impl Hash) -> AddressHash {
+        AddressHash { high: self.0.hash_one(equal), low: self.1.hash_one(equal) }
     }
 }
 
@@ -47,7 +47,7 @@ const GROWTH: usize = 1 << 6;
 
 /// Remembers the first record of each key, in a table of its own that is asked about many keys at a time: then the
 /// processor waits for memory once, not for each of them.
-pub struct Firsts {
+pub struct FirstSeen {
     /// A power of two of them; a key stands at the first free place from its own on.
     places: Vec<Place>,
     remembered: usize,
@@ -62,37 +62,37 @@ struct Place {
 
 /// There are too many keys, or records, to remember them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct TooManyAddresses;
 
 #[expect(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
-fn print(key: Key) -> [u32; 3] {
+fn print(key: AddressHash) -> [u32; 3] {
     [key.high as u32, (key.high >> 32) as u32, key.low as u32]
 }
 
-impl Default for Firsts {
-    fn default() -> Firsts {
-        Firsts { places: vec![Place::default(); FIRST_PLACES], remembered: 0 }
+impl Default for FirstSeen {
+    fn default() -> FirstSeen {
+        FirstSeen { places: vec![Place::default(); FIRST_PLACES], remembered: 0 }
     }
 }
 
-impl Firsts {
+impl FirstSeen {
     /// Has the memory ready that these keys will be looked for in.
-    pub fn expect(&self, keys: impl Iterator<Item = Key>) {
+    pub fn expect(&self, keys: impl Iterator<Item = AddressHash>) {
         let touched = keys.fold(0, |touched, key| touched ^ self.places[self.home(print(key))].record);
         std::hint::black_box(touched);
     }
 
     /// The first record (from 1 on) with this key; `None` when that is `record` itself.
-    pub fn first_of(&mut self, record: u64, key: Key) -> Result<Option<u64>, Full> {
+    pub fn first_of(&mut self, record: u64, key: AddressHash) -> Result<Option<u64>, TooManyAddresses> {
         let print = print(key);
-        let record = u32::try_from(record).map_err(|_| Full)?;
+        let record = u32::try_from(record).map_err(|_| TooManyAddresses)?;
         let at = self.find(print);
         let place = self.places[at];
         if place.record != 0 {
             return Ok((place.record != record).then_some(place.record.into()));
         }
         if self.remembered == MOST_REMEMBERED {
-            return Err(Full);
+            return Err(TooManyAddresses);
         }
         self.places[at] = Place { print, record };
         self.remembered += 1;
@@ -128,15 +128,15 @@ impl Firsts {
 
 /// Takes the keys of pass one.
 #[derive(Default)]
-pub struct Finder {
+pub struct DuplicateFinder {
     spill: Spill,
     last_record: u64,
 }
 
-impl Finder {
+impl DuplicateFinder {
     /// Notes that `record` (rising from call to call) has the address that `key` stands for.
-    pub fn feed(&mut self, record: u64, key: Key) -> io::Result<()> {
-        let Key { high, low } = key;
+    pub fn feed(&mut self, record: u64, key: AddressHash) -> io::Result<()> {
+        let AddressHash { high, low } = key;
         self.last_record = self.last_record.max(record);
         let part = usize::from(high.to_be_bytes()[0]) % PARTS;
         let mut entry = [0; 24];
@@ -284,7 +284,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn found(keys: &[String]) -> Vec<Option<u64>> {
-        let (hasher, mut finder) = (Keys::default(), Finder::default());
+        let (hasher, mut finder) = (AddressHasher::default(), DuplicateFinder::default());
         for (record, key) in (1..).zip(keys) {
             finder.feed(record, hasher.of(key)).unwrap();
         }
@@ -293,7 +293,7 @@ mod tests {
     }
 
     fn remembered(keys: &[String]) -> Vec<Option<u64>> {
-        let (hasher, mut firsts) = (Keys::default(), Firsts::default());
+        let (hasher, mut firsts) = (AddressHasher::default(), FirstSeen::default());
         (1..).zip(keys).map(|(record, key)| firsts.first_of(record, hasher.of(key)).unwrap()).collect()
     }
 
@@ -321,18 +321,18 @@ mod tests {
 
     #[test]
     fn a_full_memory_says_so_and_still_knows_what_it_has() {
-        let (keys, mut firsts) = (Keys::default(), Firsts::default());
+        let (keys, mut firsts) = (AddressHasher::default(), FirstSeen::default());
         for record in 1..=MOST_REMEMBERED as u64 {
             assert_eq!(firsts.first_of(record, keys.of(&record)), Ok(None));
         }
         assert_eq!(firsts.first_of(u64::from(u32::MAX), keys.of(&7u64)), Ok(Some(7)));
-        assert_eq!(firsts.first_of(u64::from(u32::MAX), keys.of(&0u64)), Err(Full));
-        assert_eq!(Firsts::default().first_of(1 << 32, keys.of(&7u64)), Err(Full));
+        assert_eq!(firsts.first_of(u64::from(u32::MAX), keys.of(&0u64)), Err(TooManyAddresses));
+        assert_eq!(FirstSeen::default().first_of(1 << 32, keys.of(&7u64)), Err(TooManyAddresses));
     }
 
     #[test]
     fn records_may_be_left_out_and_asked_in_leaps() {
-        let (keys, mut finder) = (Keys::default(), Finder::default());
+        let (keys, mut finder) = (AddressHasher::default(), DuplicateFinder::default());
         for (record, key) in [(2, "a"), (5, "b"), (9, "a"), (700, "b"), (701, "a")] {
             finder.feed(record, keys.of(&key)).unwrap();
         }

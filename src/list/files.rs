@@ -11,19 +11,19 @@ use tempfile::NamedTempFile;
 
 use super::dialect;
 use super::error::ListError;
-use super::form::Form;
+use super::form::ListFormat;
 use crate::private;
 
 pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
 /// One output file, still beside its place.
-pub(super) struct Output {
+pub(super) struct OutputFile {
     pub(super) path: PathBuf,
     stream: BufWriter<NamedTempFile>,
 }
 
 /// For writers that want a stream.
-impl Write for &mut Output {
+impl Write for &mut OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.write(bytes)
     }
@@ -33,10 +33,10 @@ impl Write for &mut Output {
     }
 }
 
-impl Output {
-    pub(super) fn create(path: PathBuf) -> Result<Output, ListError> {
+impl OutputFile {
+    pub(super) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
         let file = private::part(&path).map_err(|error| ListError::write(&path, error))?;
-        Ok(Output { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
+        Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
@@ -80,7 +80,7 @@ pub(super) fn has_results(folder: &Path, stem: &str) -> bool {
 }
 
 /// Refuses a place where a link, a folder, the list itself or somebody else's file is.
-pub(super) fn may_replace(path: &Path, form: &Form, is_ours: impl FnOnce() -> bool) -> Result<(), ListError> {
+pub(super) fn may_replace(path: &Path, form: &ListFormat, is_ours: impl FnOnce() -> bool) -> Result<(), ListError> {
     let meta = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ListError::write(path, error)),

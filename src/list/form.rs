@@ -7,26 +7,26 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::column::{self, NotFound};
+use super::column::{self, ColumnNotFound};
 use super::columns;
 use super::decode::{Decode, Encoding};
 use super::error::{ListError, read_error};
 use super::foreign;
 use super::read::ReadOptions;
 use super::record::{self, Wanted};
-use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, Unread};
-use super::shape::{self, Kind};
+use super::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, Scanned, Scanner, ScanError};
+use super::shape::{self, ListKind};
 use super::source::{self, Bytes, Compression};
 
 /// So many bytes are looked at to find out what a list is.
 const SAMPLE_BYTES: usize = 512 << 10;
 
 /// The text of a list.
-pub(super) type Text = Decode<Box<dyn Read + Send>>;
+pub(super) type DecodedText = Decode<Box<dyn Read + Send>>;
 
 /// What a list is, found out from its beginning.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct ListFormat {
     /// The input as it was named.
     pub name: String,
     /// The file, when it is one.
@@ -38,7 +38,7 @@ pub struct Form {
     /// So many bytes of byte order marks stand in front; none is written.
     pub(super) mark_bytes: usize,
     /// How it is written.
-    pub kind: Kind,
+    pub kind: ListKind,
     /// The line end that it uses first.
     pub line_end: &'static str,
     /// The lines of the list, as many as its first ones and its length make probable; 0 where it is packed.
@@ -67,7 +67,7 @@ pub struct Form {
     pub(super) above_header: Range<usize>,
 }
 
-impl Form {
+impl ListFormat {
     /// What results are named after: the file's name without its endings, `stdin` for a stream.
     pub fn stem(&self) -> String {
         source::stem(self.path.as_deref())
@@ -86,7 +86,7 @@ impl Form {
     /// What was found out, in one line for people.
     pub fn sentence(&self) -> String {
         let packed = self.compression.word().map(|word| format!(", {word}"));
-        let header = if self.has_header || self.kind == Kind::Ndjson { "" } else { ", no header" };
+        let header = if self.has_header || self.kind == ListKind::Ndjson { "" } else { ", no header" };
         format!(
             "{} in {}{}{}{header}; addresses: {}",
             self.kind.word(),
@@ -98,8 +98,8 @@ impl Form {
     }
 }
 
-impl Form {
-    pub(super) fn of(bytes: &Bytes, options: &ReadOptions) -> Result<Form, ListError> {
+impl ListFormat {
+    pub(super) fn of(bytes: &Bytes, options: &ReadOptions) -> Result<ListFormat, ListError> {
         let name = &bytes.name;
         let mut raw = vec![0; SAMPLE_BYTES];
         let mut stream = bytes.read().map_err(read_error(name))?;
@@ -119,9 +119,9 @@ impl Form {
         let shape = shape::shape(&text, whole);
         let sep_lines = usize::from(shape.sep_line);
         let above_header = sep_lines..sep_lines + shape.above_header;
-        let has_header = shape.sample.has_header && shape.kind != Kind::Ndjson;
+        let has_header = shape.sample.has_header && shape.kind != ListKind::Ndjson;
         let skipped_records = above_header.end + usize::from(has_header);
-        let mut form = Form {
+        let mut form = ListFormat {
             name: name.clone(),
             path: bytes.path.clone(),
             compression: bytes.compression,
@@ -153,13 +153,13 @@ impl Form {
         form.own = columns::earlier(&shape.sample.names);
         let asked = options.column.as_deref();
         let found = column::choose(&shape.sample, form.own.as_ref(), asked).map_err(|why| match why {
-            NotFound::Asked(column) => ListError::UnknownColumn {
+            ColumnNotFound::Asked(column) => ListError::UnknownColumn {
                 name: name.clone(),
                 line,
                 column,
                 columns: shape.sample.names.clone(),
             },
-            NotFound::None => {
+            ColumnNotFound::None => {
                 ListError::NoAddressColumn { name: name.clone(), line, columns: shape.sample.names.clone() }
             }
         })?;
@@ -173,7 +173,7 @@ impl Form {
         Ok(form)
     }
 
-    pub(super) fn scanner(&self, bytes: &Bytes) -> Result<Scanner<Text>, ListError> {
+    pub(super) fn scanner(&self, bytes: &Bytes) -> Result<Scanner<DecodedText>, ListError> {
         let name = &self.name;
         let mut stream = bytes.read().map_err(read_error(name))?;
         let mut marks = (&mut stream).take(self.mark_bytes as u64);
@@ -192,21 +192,21 @@ impl Form {
                 Some(Scanned::Record) => {
                     let span = scanner.span();
                     line = span.line;
-                    if self.has_header && self.kind != Kind::Ndjson {
+                    if self.has_header && self.kind != ListKind::Ndjson {
                         self.header = scanner.bytes()[span.record.clone()].to_vec();
                         self.header_cells = span.cells;
                         let start = span.record.start;
                         self.header_own = span.own.start - start..span.own.end - start;
                     }
                 }
-                Some(Scanned::Unread { line, text, why }) if self.kind != Kind::Ndjson => {
+                Some(Scanned::Unread { line, text, why }) if self.kind != ListKind::Ndjson => {
                     let is_row = memchr::memchr(b'@', &scanner.bytes()[text]).is_some() && !self.has_header;
                     match why {
-                        Unread::Unclosed if is_row => {}
-                        Unread::Unclosed => {
+                        ScanError::Unclosed if is_row => {}
+                        ScanError::Unclosed => {
                             return Err(ListError::BrokenHeader { name: self.name.clone(), line });
                         }
-                        Unread::TooLong => {
+                        ScanError::TooLong => {
                             return Err(ListError::EndlessLine {
                                 name: self.name.clone(),
                                 line,

@@ -9,18 +9,18 @@ use std::ops::Range;
 use super::cell;
 use super::columns::{Column, Heading};
 use super::error::ListError;
-use super::form::Form;
+use super::form::ListFormat;
 use super::json;
-use super::ours::Ours;
-use super::prefix::Prefix;
-use super::read::{Cause, Extent, Rejected, Row};
-use super::shape::Kind;
-use super::value::Told;
+use super::ours::AddedColumns;
+use super::prefix::ColumnPrefix;
+use super::read::{UnreadableCause, CellPart, UnreadableRow, Row};
+use super::shape::ListKind;
+use super::value::OutputRow;
 
 /// How rows of one list are written.
 #[derive(Clone, Debug)]
-pub(super) struct Layout {
-    kind: Kind,
+pub(super) struct OutputLayout {
+    kind: ListKind,
     delimiter: u8,
     line_end: &'static str,
     prefix: String,
@@ -36,17 +36,17 @@ pub(super) struct Layout {
     header_own: Range<usize>,
 }
 
-impl Layout {
+impl OutputLayout {
     /// Works out how columns of ours with these names fit into a list.
     pub(super) fn new(
-        form: &Form,
+        form: &ListFormat,
         ours: Vec<Cow<'static, str>>,
         prefix: Option<&str>,
-    ) -> Result<Layout, ListError> {
-        let prefix = Prefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
+    ) -> Result<OutputLayout, ListError> {
+        let prefix = ColumnPrefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
         let delimiter = form.delimiter();
         let mut header = form.header.clone();
-        if form.kind == Kind::Lines {
+        if form.kind == ListKind::Lines {
             // One cell, whatever stands in it, as in the rows.
             header.clear();
             cell::write(&mut header, &String::from_utf8_lossy(&form.header), delimiter);
@@ -57,7 +57,7 @@ impl Layout {
             }
             cell::write(&mut header, name, delimiter);
         }
-        Ok(Layout {
+        Ok(OutputLayout {
             kind: form.kind,
             delimiter,
             line_end: form.line_end,
@@ -83,7 +83,7 @@ impl Layout {
     }
 
     pub(super) fn is_ndjson(&self) -> bool {
-        self.kind == Kind::Ndjson
+        self.kind == ListKind::Ndjson
     }
 
     /// The header over the user's own columns and `ours`; nothing for NDJSON.
@@ -123,8 +123,8 @@ impl Layout {
     pub(super) fn told_row(
         &self,
         row: &Row<'_>,
-        ours: &mut Ours,
-        told: Told<'_>,
+        ours: &mut AddedColumns,
+        told: OutputRow<'_>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         self.row(row, None, Some((ours, told)), out)
@@ -134,14 +134,14 @@ impl Layout {
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<(&mut Ours, Told<'_>)>,
+        ours: Option<(&mut AddedColumns, OutputRow<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         // A row made of a part of a cell always holds that part alone.
-        let address = address.or((row.extent == Extent::Part).then_some(&*row.address));
+        let address = address.or((row.extent == CellPart::Part).then_some(&*row.address));
         let gap = match self.kind {
-            Kind::Ndjson => self.object(row, address, ours, out),
-            Kind::Delimited(_) | Kind::Lines => {
+            ListKind::Ndjson => self.object(row, address, ours, out),
+            ListKind::Delimited(_) | ListKind::Lines => {
                 let start = out.len();
                 let own = self.cells(row, address, out);
                 self.put_ours(out, start, own, ours.is_some(), |out| match ours {
@@ -162,7 +162,7 @@ impl Layout {
     fn cells(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) -> Range<usize> {
         let start = out.len();
         let mut own = row.own.clone();
-        if self.kind == Kind::Lines {
+        if self.kind == ListKind::Lines {
             cell::write(out, address.unwrap_or(&String::from_utf8_lossy(row.raw)), self.delimiter);
             return 0..0;
         }
@@ -225,7 +225,7 @@ impl Layout {
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<(&mut Ours, Told<'_>)>,
+        ours: Option<(&mut AddedColumns, OutputRow<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
         let mut gap = None;
@@ -253,7 +253,7 @@ impl Layout {
             }
         }
         if let Some((ours, told)) = ours {
-            let Ours { columns, scratch, .. } = ours;
+            let AddedColumns { columns, scratch, .. } = ours;
             for column in columns.iter() {
                 if filled {
                     out.push(b',');
@@ -279,15 +279,15 @@ impl Layout {
     }
 
     /// A key of ours that stands in this object though it did not in the list's beginning.
-    pub(super) fn clash(&self, row: &Row<'_>) -> Option<Rejected> {
+    pub(super) fn clash(&self, row: &Row<'_>) -> Option<UnreadableRow> {
         let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
         let ours = |key: &str| {
             key.strip_prefix(&self.prefix).is_some_and(|name| self.ours.iter().any(|ours| ours == name))
         };
         let field = row.fields.iter().find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
-        Some(Rejected {
+        Some(UnreadableRow {
             line: row.line,
-            cause: Cause::KeyTaken(field.key.clone()),
+            cause: UnreadableCause::KeyTaken(field.key.clone()),
             text: row.address.clone().into_owned(),
         })
     }

@@ -2,11 +2,11 @@
 
 use super::columns::Column;
 use super::json;
-use super::value::Told;
-use crate::verdict::Record;
+use super::value::OutputRow;
+use crate::verdict::AddressResult;
 
 /// Writes the object and a line end. `email` is the text as it was given; what was not determined is `null`.
-pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
+pub fn write_object(out: &mut Vec<u8>, email: &str, record: &AddressResult) {
     out.extend_from_slice(b"{\"email\":");
     json::write_string(out, email);
     let mut scratch = String::new();
@@ -14,7 +14,7 @@ pub fn write_object(out: &mut Vec<u8>, email: &str, record: &Record) {
         out.extend_from_slice(b",\"");
         out.extend_from_slice(column.name().as_bytes());
         out.extend_from_slice(b"\":");
-        let told = Told { record, plain: None, original: None };
+        let told = OutputRow { record, plain: None, original: None };
         let value = column.value(told, &mut scratch);
         value.write_json(&scratch, out);
     }

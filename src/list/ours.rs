@@ -7,12 +7,12 @@
 use std::ops::Range;
 
 use super::columns::{Column, Content, Heading};
-use super::value::Told;
-use crate::verdict::{Judgement, Kinds, Record};
+use super::value::OutputRow;
+use crate::verdict::{Judgment, AddressKinds, AddressResult};
 
 /// Our columns, and how rows were told last.
 #[derive(Clone, Debug)]
-pub(super) struct Ours {
+pub(super) struct AddedColumns {
     pub(super) columns: Vec<Heading>,
     patterns: [Pattern; PATTERNS],
     /// Overwritten; kept so that not every value has to allocate one.
@@ -23,7 +23,7 @@ pub(super) struct Ours {
 #[derive(Clone, Debug, Default)]
 struct Pattern {
     /// All rows that are judged so, if nothing was asked about them.
-    of: Option<(Judgement, Kinds)>,
+    of: Option<(Judgment, AddressKinds)>,
     text: Vec<u8>,
     /// Where in `text` the row's own cells belong, and which of the columns they are.
     own: Vec<(usize, usize)>,
@@ -32,14 +32,14 @@ struct Pattern {
 /// One for each combination of the four kinds.
 const PATTERNS: usize = 16;
 
-impl Ours {
-    pub(super) fn new(columns: Vec<Heading>) -> Ours {
-        Ours { columns, patterns: std::array::from_fn(|_| Pattern::default()), scratch: String::new() }
+impl AddedColumns {
+    pub(super) fn new(columns: Vec<Heading>) -> AddedColumns {
+        AddedColumns { columns, patterns: std::array::from_fn(|_| Pattern::default()), scratch: String::new() }
     }
 
     /// Writes them with delimiters between. Returns the place of [`Column::DuplicateOf`], the end where it is not among them.
-    pub(super) fn write(&mut self, told: Told<'_>, delimiter: u8, out: &mut Vec<u8>) -> Range<usize> {
-        let Ours { columns, patterns, scratch } = self;
+    pub(super) fn write(&mut self, told: OutputRow<'_>, delimiter: u8, out: &mut Vec<u8>) -> Range<usize> {
+        let AddedColumns { columns, patterns, scratch } = self;
         let pattern = &mut patterns[place(told.record.kinds)];
         if !pattern.is_of(told.record) {
             pattern.compose(columns, told, scratch, delimiter);
@@ -60,16 +60,16 @@ impl Ours {
     }
 }
 
-fn place(kinds: Kinds) -> usize {
+fn place(kinds: AddressKinds) -> usize {
     let kinds = [kinds.role, kinds.disposable, kinds.free, kinds.tagged];
     kinds.into_iter().fold(0, |place, kind| place << 1 | usize::from(kind == Some(true)))
 }
 
 /// What is told of a row about which nothing was asked follows from this alone, but for its own cells.
-fn unasked(record: &Record) -> Option<(&Judgement, Kinds)> {
+fn unasked(record: &AddressResult) -> Option<(&Judgment, AddressKinds)> {
     match record {
-        Record {
-            judgement,
+        AddressResult {
+            judgment,
             did_you_mean: _,
             address: _,
             repairs: _,
@@ -81,7 +81,7 @@ fn unasked(record: &Record) -> Option<(&Judgement, Kinds)> {
             attempts: 0,
             checked_at: None,
             expires_at: None,
-        } => Some((judgement, *kinds)),
+        } => Some((judgment, *kinds)),
         _ => None,
     }
 }
@@ -96,16 +96,16 @@ fn is_rows_own(heading: &Heading) -> bool {
 }
 
 impl Pattern {
-    fn is_of(&self, record: &Record) -> bool {
-        let (Some((judgement, kinds)), Some(other)) = (&self.of, unasked(record)) else {
+    fn is_of(&self, record: &AddressResult) -> bool {
+        let (Some((judgment, kinds)), Some(other)) = (&self.of, unasked(record)) else {
             return false;
         };
-        (judgement, *kinds) == other
+        (judgment, *kinds) == other
     }
 
-    fn compose(&mut self, columns: &[Heading], told: Told<'_>, scratch: &mut String, delimiter: u8) {
+    fn compose(&mut self, columns: &[Heading], told: OutputRow<'_>, scratch: &mut String, delimiter: u8) {
         let Pattern { of, text, own } = self;
-        *of = unasked(told.record).map(|(judgement, kinds)| (judgement.clone(), kinds));
+        *of = unasked(told.record).map(|(judgment, kinds)| (judgment.clone(), kinds));
         text.clear();
         own.clear();
         for (n, column) in columns.iter().enumerate() {

@@ -11,13 +11,13 @@ use super::error::ListError;
 
 /// What stands in front of our names, and why.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Prefix {
+pub(super) struct ColumnPrefix {
     pub(super) text: String,
     /// The column of the list that made a prefix necessary.
     pub(super) because_of: Option<String>,
 }
 
-impl Prefix {
+impl ColumnPrefix {
     /// The prefix that was asked for, the one of our earlier columns, or the first that keeps ours apart.
     pub(super) fn choose(
         list: &str,
@@ -25,7 +25,7 @@ impl Prefix {
         own: Option<&Range<usize>>,
         ours: &[Cow<'static, str>],
         asked: Option<&str>,
-    ) -> Result<Prefix, ListError> {
+    ) -> Result<ColumnPrefix, ListError> {
         let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
         let taken = |prefix: &str| {
             let same = |name: &str| {
@@ -42,7 +42,7 @@ impl Prefix {
                 return Err(ListError::BadPrefix { prefix: prefix.to_owned() });
             }
             return match taken(prefix) {
-                None => Ok(Prefix { text: prefix.to_owned(), because_of: None }),
+                None => Ok(ColumnPrefix { text: prefix.to_owned(), because_of: None }),
                 Some(column) => {
                     Err(ListError::PrefixTaken { name: list.to_owned(), prefix: prefix.to_owned(), column })
                 }
@@ -56,7 +56,7 @@ impl Prefix {
             because_of.get_or_insert(column);
             text = if number == 1 { "verify_".to_owned() } else { format!("verify_{number}_") };
         }
-        Ok(Prefix { text, because_of })
+        Ok(ColumnPrefix { text, because_of })
     }
 }
 
@@ -75,7 +75,7 @@ mod tests {
             let names = names(header);
             let ours: Vec<Cow<'static, str>> =
                 Column::ALL.iter().map(|column| column.name().into()).collect();
-            Prefix::choose("list.csv", &names, earlier(&names).as_ref(), &ours, asked)
+            ColumnPrefix::choose("list.csv", &names, earlier(&names).as_ref(), &ours, asked)
                 .map(|prefix| (prefix.text, prefix.because_of))
                 .map_err(|error| error.to_string())
         };

@@ -10,10 +10,10 @@ use std::ops::Range;
 
 use super::cell;
 use super::error::{ListError, read_error};
-use super::form::{Form, Text};
+use super::form::{ListFormat, DecodedText};
 use super::json::{self, Field};
-use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, Unread};
-use super::shape::Kind;
+use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, ScanError};
+use super::shape::ListKind;
 use super::source::{Bytes, Source};
 
 /// Of a row that can't be read so much is shown.
@@ -32,20 +32,20 @@ pub struct ReadOptions {
 #[derive(Debug)]
 pub struct List {
     bytes: Bytes,
-    form: Form,
+    form: ListFormat,
     split_cells: bool,
 }
 
 /// Opens a list and finds out what it is.
 pub fn open(source: &Source, options: &ReadOptions) -> Result<List, ListError> {
     let bytes = Bytes::of(source)?;
-    let form = Form::of(&bytes, options)?;
+    let form = ListFormat::of(&bytes, options)?;
     Ok(List { bytes, form, split_cells: options.split_cells })
 }
 
 impl List {
     /// What it is.
-    pub fn form(&self) -> &Form {
+    pub fn form(&self) -> &ListFormat {
         &self.form
     }
 
@@ -73,7 +73,7 @@ impl List {
         for number in 0..self.form.skipped_records {
             if let (Some(Scanned::Record), true) = (rows.scan()?, self.form.above_header.contains(&number)) {
                 let span = rows.scanner.span();
-                let above = rows.rejected(span.line, Cause::AboveHeader, span.record.clone());
+                let above = rows.rejected(span.line, UnreadableCause::AboveHeader, span.record.clone());
                 rows.listed.push_back(above);
             }
         }
@@ -83,7 +83,7 @@ impl List {
 
 /// Why a row, or an address in it, is not in the results.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Cause {
+pub enum UnreadableCause {
     /// A quote opens a cell and nothing closes it.
     #[error("a quote opens a cell and is not closed")]
     UnclosedQuote,
@@ -120,29 +120,29 @@ pub enum Cause {
 
 /// What is listed in `.rejected.csv`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rejected {
+pub struct UnreadableRow {
     /// 1-based line of the list.
     pub line: u64,
     /// Why.
-    pub cause: Cause,
+    pub cause: UnreadableCause,
     /// The row's beginning, or the address.
     pub text: String,
 }
 
-impl Rejected {
+impl UnreadableRow {
     /// True when a whole row is lost to the results; false for a further address of a row that is in them.
     pub fn is_row(&self) -> bool {
-        !matches!(self.cause, Cause::AnotherAddress { .. })
+        !matches!(self.cause, UnreadableCause::AnotherAddress { .. })
     }
 }
 
 /// What comes next in a list.
 #[derive(Debug)]
-pub enum Entry<'a> {
+pub enum ListEntry<'a> {
     /// A row with, or without, an address.
     Row(Row<'a>),
     /// A row that can't be read, or a further address in a cell.
-    Rejected(Rejected),
+    Unreadable(UnreadableRow),
 }
 
 /// One row, as it was written.
@@ -167,12 +167,12 @@ pub struct Row<'a> {
     /// The address as it was found.
     pub(super) address: Cow<'a, str>,
     /// How much of the cell `address` is.
-    pub(super) extent: Extent,
+    pub(super) extent: CellPart,
 }
 
 /// How much of its cell an address is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum CellPart {
     /// All of it.
     Whole,
     /// The first of several; the others are listed as rejected.
@@ -196,7 +196,7 @@ impl Row<'_> {
 /// The rows of a list, one at a time.
 pub struct Rows<'a> {
     list: &'a List,
-    scanner: Scanner<Text>,
+    scanner: Scanner<DecodedText>,
     record: u64,
     /// NDJSON: the fields of the record from which rows are being handed out, and the address's value.
     fields: Vec<Field>,
@@ -204,7 +204,7 @@ pub struct Rows<'a> {
     /// Addresses of the record's cell that still get a row.
     parts: VecDeque<String>,
     /// Addresses of the record's cell that still are listed.
-    listed: VecDeque<Rejected>,
+    listed: VecDeque<UnreadableRow>,
 }
 
 impl Rows<'_> {
@@ -228,13 +228,13 @@ impl Rows<'_> {
         clippy::should_implement_trait,
         reason = "a row borrows the reader's buffer, which `Iterator` can't say"
     )]
-    pub fn next(&mut self) -> Result<Option<Entry<'_>>, ListError> {
+    pub fn next(&mut self) -> Result<Option<ListEntry<'_>>, ListError> {
         if let Some(rejected) = self.listed.pop_front() {
-            return Ok(Some(Entry::Rejected(rejected)));
+            return Ok(Some(ListEntry::Unreadable(rejected)));
         }
         if let Some(part) = self.parts.pop_front() {
             self.record += 1;
-            return Ok(Some(Entry::Row(self.row(Cow::Owned(part), Extent::Part))));
+            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(part), CellPart::Part))));
         }
         match self.scan()? {
             None => return Ok(None),
@@ -242,44 +242,44 @@ impl Rows<'_> {
             Some(Scanned::Unread { line, text, why }) => {
                 self.record += 1;
                 let cause = match why {
-                    Unread::Unclosed => Cause::UnclosedQuote,
-                    Unread::TooLong => Cause::TooLong,
+                    ScanError::Unclosed => UnreadableCause::UnclosedQuote,
+                    ScanError::TooLong => UnreadableCause::TooLong,
                 };
-                return Ok(Some(Entry::Rejected(self.rejected(line, cause, text))));
+                return Ok(Some(ListEntry::Unreadable(self.rejected(line, cause, text))));
             }
         }
         let form = &self.list.form;
-        if form.kind == Kind::Ndjson {
+        if form.kind == ListKind::Ndjson {
             if let Err(rejected) = self.read_object() {
-                return Ok(Some(Entry::Rejected(rejected)));
+                return Ok(Some(ListEntry::Unreadable(rejected)));
             }
         } else if self.scanner.span().cells > form.columns.len() && !self.surplus_is_empty() {
             let span = self.scanner.span();
-            let cause = Cause::TooManyCells { cells: span.cells, columns: form.columns.len() };
+            let cause = UnreadableCause::TooManyCells { cells: span.cells, columns: form.columns.len() };
             let rejected = self.rejected(span.line, cause, span.record.clone());
-            return Ok(Some(Entry::Rejected(rejected)));
+            return Ok(Some(ListEntry::Unreadable(rejected)));
         }
         if self.is_address_elsewhere() {
             let span = self.scanner.span();
-            let rejected = self.rejected(span.line, Cause::AddressElsewhere, span.record.clone());
-            return Ok(Some(Entry::Rejected(rejected)));
+            let rejected = self.rejected(span.line, UnreadableCause::AddressElsewhere, span.record.clone());
+            return Ok(Some(ListEntry::Unreadable(rejected)));
         }
         let Some(mut addresses) = self.several_addresses() else {
-            return Ok(Some(Entry::Row(self.row(self.text(), Extent::Whole))));
+            return Ok(Some(ListEntry::Row(self.row(self.text(), CellPart::Whole))));
         };
         let first = addresses.pop_front().unwrap_or_default();
         if self.list.split_cells {
             self.parts = addresses;
-            return Ok(Some(Entry::Row(self.row(Cow::Owned(first), Extent::Part))));
+            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::Part))));
         }
         let (line, record) = (self.scanner.span().line, self.record);
-        let listed = addresses.into_iter().map(|text| Rejected {
+        let listed = addresses.into_iter().map(|text| UnreadableRow {
             line,
-            cause: Cause::AnotherAddress { record },
+            cause: UnreadableCause::AnotherAddress { record },
             text,
         });
         self.listed = listed.collect();
-        Ok(Some(Entry::Row(self.row(Cow::Owned(first), Extent::First))))
+        Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::First))))
     }
 
     /// True when nothing but delimiters stands behind the columns.
@@ -294,7 +294,7 @@ impl Rows<'_> {
     fn is_address_elsewhere(&self) -> bool {
         let form = &self.list.form;
         let span = self.scanner.span();
-        form.kind != Kind::Ndjson
+        form.kind != ListKind::Ndjson
             && span.cells <= form.address
             && memchr::memchr(b'@', &self.scanner.bytes()[span.record.clone()]).is_some()
     }
@@ -304,7 +304,7 @@ impl Rows<'_> {
         let cell = &self.scanner.bytes()[self.cell()];
         let one = |at| memchr::memchr(b'@', &cell[at + 1..]).is_none();
         // A JSON string may hide an @ behind an escape.
-        if self.list.form.kind != Kind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
+        if self.list.form.kind != ListKind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
             return None;
         }
         let text = self.text();
@@ -313,12 +313,12 @@ impl Rows<'_> {
     }
 
     /// Finds the fields of a line of NDJSON, and the address among them.
-    fn read_object(&mut self) -> Result<(), Rejected> {
+    fn read_object(&mut self) -> Result<(), UnreadableRow> {
         let span = self.scanner.span();
         let line = String::from_utf8_lossy(&self.scanner.bytes()[span.record.clone()]);
         let read = json::fields(&line);
         self.fields =
-            read.map_err(|fault| self.rejected(span.line, Cause::NotAnObject(fault), span.record.clone()))?;
+            read.map_err(|fault| self.rejected(span.line, UnreadableCause::NotAnObject(fault), span.record.clone()))?;
         let key = &self.list.form.columns[self.list.form.address];
         let value = self.fields.iter().rev().find(|field| field.key == *key);
         self.value = value.map(|field| field.value.clone());
@@ -328,7 +328,7 @@ impl Rows<'_> {
     /// Where the address cell, or the value of the address key, is in the scanner's bytes.
     fn cell(&self) -> Range<usize> {
         let span = self.scanner.span();
-        if self.list.form.kind != Kind::Ndjson {
+        if self.list.form.kind != ListKind::Ndjson {
             return span.address.clone();
         }
         let Range { start, end } = span.record;
@@ -339,26 +339,26 @@ impl Rows<'_> {
     fn text(&self) -> Cow<'_, str> {
         let cell = &self.scanner.bytes()[self.cell()];
         match self.list.form.kind {
-            Kind::Lines => utf8(cell),
-            Kind::Delimited(_) => match cell::unquote(cell) {
+            ListKind::Lines => utf8(cell),
+            ListKind::Delimited(_) => match cell::unquote(cell) {
                 Cow::Borrowed(text) => utf8(text),
                 Cow::Owned(text) => Cow::Owned(utf8(&text).into_owned()),
             },
-            Kind::Ndjson if cell.is_empty() => Cow::Borrowed(""),
-            Kind::Ndjson => Cow::Owned(json::text(&utf8(cell))),
+            ListKind::Ndjson if cell.is_empty() => Cow::Borrowed(""),
+            ListKind::Ndjson => Cow::Owned(json::text(&utf8(cell))),
         }
     }
 
-    fn row<'s>(&'s self, address: Cow<'s, str>, extent: Extent) -> Row<'s> {
+    fn row<'s>(&'s self, address: Cow<'s, str>, extent: CellPart) -> Row<'s> {
         let span = self.scanner.span();
         let bytes = self.scanner.bytes();
         let start = span.record.start;
         let cell = self.cell();
         let columns = self.list.form.columns.len();
         let (end, missing_cells) = match self.list.form.kind {
-            Kind::Delimited(_) if span.cells > columns => (span.width_end, 0),
-            Kind::Delimited(_) => (span.record.end, columns - span.cells),
-            Kind::Lines | Kind::Ndjson => (span.record.end, 0),
+            ListKind::Delimited(_) if span.cells > columns => (span.width_end, 0),
+            ListKind::Delimited(_) => (span.record.end, columns - span.cells),
+            ListKind::Lines | ListKind::Ndjson => (span.record.end, 0),
         };
         Row {
             record: self.record,
@@ -374,11 +374,11 @@ impl Rows<'_> {
         }
     }
 
-    fn rejected(&self, line: u64, cause: Cause, text: Range<usize>) -> Rejected {
+    fn rejected(&self, line: u64, cause: UnreadableCause, text: Range<usize>) -> UnreadableRow {
         let bytes = &self.scanner.bytes()[text];
         let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]).into_owned();
         text.truncate(text.trim_end_matches(['\r', '\n', '\u{fffd}']).len());
-        Rejected { line, cause, text }
+        UnreadableRow { line, cause, text }
     }
 }
 

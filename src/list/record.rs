@@ -51,7 +51,7 @@ pub(super) struct Wanted {
 
 /// Where a record and its wanted cells lie in the bytes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Span {
+pub(super) struct CellSpan {
     /// The record without its line end.
     pub(super) record: Range<usize>,
     /// The record with its line end.
@@ -70,7 +70,7 @@ pub(super) struct Span {
 
 /// How the walk along a record with quotes ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Walk {
+pub(super) enum ScanEnd {
     /// The span says where.
     Done,
     /// The bytes end too early.
@@ -81,7 +81,7 @@ pub(super) enum Walk {
 
 /// What a walk may count on.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reach {
+pub(super) struct ScanBounds {
     /// Where the record starts.
     pub(super) start: usize,
     /// More bytes can be had.
@@ -93,7 +93,7 @@ pub(super) struct Reach {
 }
 
 /// The offset after the quote that closes the cell which opens at `open`.
-fn closing_quote(bytes: &[u8], open: usize, reach: Reach) -> Result<usize, Walk> {
+fn closing_quote(bytes: &[u8], open: usize, reach: ScanBounds) -> Result<usize, ScanEnd> {
     let believed = open >= reach.believed_from;
     let limit =
         if believed { bytes.len() } else { line_end(&bytes[open..]).map_or(bytes.len(), |n| open + n) };
@@ -101,18 +101,18 @@ fn closing_quote(bytes: &[u8], open: usize, reach: Reach) -> Result<usize, Walk>
     loop {
         let Some(n) = memchr(QUOTE, &bytes[at..limit]) else {
             let more = reach.may_grow && limit == bytes.len();
-            return Err(if more { Walk::More } else { Walk::Unclosed(limit) });
+            return Err(if more { ScanEnd::More } else { ScanEnd::Unclosed(limit) });
         };
         at += n + 1;
         match bytes.get(at) {
-            None if reach.may_grow => return Err(Walk::More),
+            None if reach.may_grow => return Err(ScanEnd::More),
             Some(&QUOTE) => at += 1,
             _ => return Ok(at),
         }
     }
 }
 
-impl Span {
+impl CellSpan {
     /// Takes a line that is one cell.
     pub(super) fn single(&mut self, record: Range<usize>, next: usize) {
         self.whole = record.start..next;
@@ -166,7 +166,7 @@ impl Span {
     }
 
     /// Walks a record from cell to cell.
-    pub(super) fn quoted(&mut self, bytes: &[u8], delimiter: u8, wanted: &Wanted, reach: Reach) -> Walk {
+    pub(super) fn quoted(&mut self, bytes: &[u8], delimiter: u8, wanted: &Wanted, reach: ScanBounds) -> ScanEnd {
         self.cells = 0;
         let mut cell_start = reach.start;
         loop {
@@ -178,12 +178,12 @@ impl Span {
                 }
                 if line_end(&bytes[cell_start..at]).is_some() {
                     let closed = match bytes.get(at) {
-                        None if reach.may_grow => return Walk::More,
+                        None if reach.may_grow => return ScanEnd::More,
                         None => true,
                         Some(&next) => next == delimiter || matches!(next, b'\n' | b'\r'),
                     };
                     if !closed {
-                        return Walk::Unclosed(at - 1);
+                        return ScanEnd::Unclosed(at - 1);
                     }
                 }
             }
@@ -195,17 +195,17 @@ impl Span {
                 }
                 Some(end) => match behind_line_end(bytes, end, reach.may_grow) {
                     Some(next) => (end, next),
-                    None => return Walk::More,
+                    None => return ScanEnd::More,
                 },
-                None if reach.may_grow => return Walk::More,
-                None if !reach.ended => return Walk::Unclosed(bytes.len()),
+                None if reach.may_grow => return ScanEnd::More,
+                None if !reach.ended => return ScanEnd::Unclosed(bytes.len()),
                 None => (bytes.len(), bytes.len()),
             };
             self.note(wanted, cell_start..end);
             self.record = reach.start..end;
             self.whole = reach.start..next;
             self.fill_up(wanted);
-            return Walk::Done;
+            return ScanEnd::Done;
         }
     }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use memchr::memchr3;
 
-use super::record::{QUOTE, Reach, Span, Walk, Wanted, behind_line_end, count_line_ends, line_end};
+use super::record::{QUOTE, ScanBounds, CellSpan, ScanEnd, Wanted, behind_line_end, count_line_ends, line_end};
 use super::source::read_full;
 
 /// Longest record that is read, in bytes.
@@ -28,7 +28,7 @@ const BUFFER_BYTES: usize = if cfg!(test) { 64 } else { 256 << 10 };
 
 /// Why a line could not be read as a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unread {
+pub(super) enum ScanError {
     /// A quote opens a cell and nothing closes it.
     Unclosed,
     /// No line end within [`MAX_RECORD_BYTES`].
@@ -41,7 +41,7 @@ pub(super) enum Scanned {
     /// A record; [`Scanner::span`] says where.
     Record,
     /// The line, or its beginning, as far as it was kept.
-    Unread { line: u64, text: Range<usize>, why: Unread },
+    Unread { line: u64, text: Range<usize>, why: ScanError },
 }
 
 /// Reads records out of a stream.
@@ -51,7 +51,7 @@ pub(super) struct Scanner<R> {
     delimiter: Option<u8>,
     wanted: Wanted,
     /// Kept here because it is large, and a list has many.
-    span: Span,
+    span: CellSpan,
     buffer: Vec<u8>,
     /// The bytes of `buffer` that are not used yet.
     start: usize,
@@ -73,7 +73,7 @@ impl<R: Read> Scanner<R> {
             source,
             delimiter,
             wanted,
-            span: Span::default(),
+            span: CellSpan::default(),
             buffer: vec![0; BUFFER_BYTES],
             start: 0,
             end: 0,
@@ -91,7 +91,7 @@ impl<R: Read> Scanner<R> {
     }
 
     /// Where the last record and its cells lie.
-    pub(super) fn span(&self) -> &Span {
+    pub(super) fn span(&self) -> &CellSpan {
         &self.span
     }
 
@@ -162,7 +162,7 @@ impl<R: Read> Scanner<R> {
 
     fn quoted_record(&mut self, delimiter: u8, first_line_bytes: usize) -> io::Result<Scanned> {
         loop {
-            let reach = Reach {
+            let reach = ScanBounds {
                 start: self.start,
                 may_grow: !self.ended && self.end - self.start <= MAX_RECORD_BYTES,
                 ended: self.ended,
@@ -171,7 +171,7 @@ impl<R: Read> Scanner<R> {
             };
             let bytes = &self.buffer[..self.end];
             match self.span.quoted(bytes, delimiter, &self.wanted, reach) {
-                Walk::Done => {
+                ScanEnd::Done => {
                     let inner = &bytes[self.span.record.clone()];
                     let lines = if self.span.whole.len() == first_line_bytes {
                         1
@@ -180,13 +180,13 @@ impl<R: Read> Scanner<R> {
                     };
                     return Ok(self.take(lines));
                 }
-                Walk::More => self.fill()?,
-                Walk::Unclosed(seen_at) => {
+                ScanEnd::More => self.fill()?,
+                ScanEnd::Unclosed(seen_at) => {
                     self.distrusted_until = self.distrusted_until.max(self.base + seen_at as u64);
                     let unread = Scanned::Unread {
                         line: self.line,
                         text: self.start..self.start + first_line_bytes,
-                        why: Unread::Unclosed,
+                        why: ScanError::Unclosed,
                     };
                     self.start += first_line_bytes;
                     self.line += 1;
@@ -208,7 +208,7 @@ impl<R: Read> Scanner<R> {
         Scanned::Unread {
             line: self.line,
             text: self.start..self.start + MAX_RECORD_BYTES,
-            why: Unread::TooLong,
+            why: ScanError::TooLong,
         }
     }
 

@@ -13,7 +13,7 @@ use super::scan::{Scanned, Scanner};
 
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ListKind {
     /// Cells between delimiters (CSV, TSV and their like).
     Delimited(u8),
     /// One address per line.
@@ -22,17 +22,17 @@ pub enum Kind {
     Ndjson,
 }
 
-impl Kind {
+impl ListKind {
     /// What it is called.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Delimited(b',') => "CSV",
-            Kind::Delimited(b';') => "CSV with semicolons",
-            Kind::Delimited(b'\t') => "TSV",
-            Kind::Delimited(b'|') => "CSV with pipes",
-            Kind::Delimited(_) => "CSV with a delimiter of its own",
-            Kind::Lines => "one address per line",
-            Kind::Ndjson => "NDJSON",
+            ListKind::Delimited(b',') => "CSV",
+            ListKind::Delimited(b';') => "CSV with semicolons",
+            ListKind::Delimited(b'\t') => "TSV",
+            ListKind::Delimited(b'|') => "CSV with pipes",
+            ListKind::Delimited(_) => "CSV with a delimiter of its own",
+            ListKind::Lines => "one address per line",
+            ListKind::Ndjson => "NDJSON",
         }
     }
 }
@@ -46,8 +46,8 @@ const SAMPLE_ROWS: usize = 1_000;
 
 /// What the beginning of a list tells.
 #[derive(Debug)]
-pub(super) struct Shape {
-    pub(super) kind: Kind,
+pub(super) struct SniffedShape {
+    pub(super) kind: ListKind,
     /// Between cells; `None` where a line is one cell.
     pub(super) delimiter: Option<u8>,
     /// The first line is a spreadsheet's `sep=;`, not a row.
@@ -58,11 +58,11 @@ pub(super) struct Shape {
 }
 
 /// Reads the beginning of a list, UTF-8 without a byte order mark; `whole` when it is all there is.
-pub(super) fn shape(text: &str, whole: bool) -> Shape {
+pub(super) fn shape(text: &str, whole: bool) -> SniffedShape {
     let text = if whole { text } else { text.rfind(['\n', '\r']).map_or(text, |at| &text[..=at]) };
     if text.trim_start().starts_with('{') && json::is_object(first_line(text)) {
-        return Shape {
-            kind: Kind::Ndjson,
+        return SniffedShape {
+            kind: ListKind::Ndjson,
             delimiter: None,
             sep_line: false,
             above_header: 0,
@@ -73,19 +73,19 @@ pub(super) fn shape(text: &str, whole: bool) -> Shape {
     let seen = kind(text);
     let kind = match told {
         // A `sep=` line that somebody forgot divides nothing.
-        Some(told) if seen == Kind::Lines || Fit::of(&records(text, Some(told), SAMPLE_ROWS)).width > 1 => {
-            Kind::Delimited(told)
+        Some(told) if seen == ListKind::Lines || Fit::of(&records(text, Some(told), SAMPLE_ROWS)).width > 1 => {
+            ListKind::Delimited(told)
         }
         _ => seen,
     };
     let delimiter = match kind {
-        Kind::Delimited(delimiter) => Some(delimiter),
+        ListKind::Delimited(delimiter) => Some(delimiter),
         _ => None,
     };
     let mut rows = records(text, delimiter, SAMPLE_ROWS);
     let above_header = above_header(&rows);
     rows.drain(..above_header);
-    Shape { kind, delimiter, sep_line: told.is_some(), above_header, sample: sample(rows) }
+    SniffedShape { kind, delimiter, sep_line: told.is_some(), above_header, sample: sample(rows) }
 }
 
 fn first_line(text: &str) -> &str {
@@ -131,11 +131,11 @@ fn sep_line(text: &str) -> (Option<u8>, &str) {
     }
 }
 
-fn kind(text: &str) -> Kind {
+fn kind(text: &str) -> ListKind {
     let ours =
         |&delimiter: &u8| records(text, Some(delimiter), 1).first().is_some_and(|row| dialect::is_told(row));
     if let Some(delimiter) = DELIMITERS.into_iter().chain(NAMED).find(ours) {
-        return Kind::Delimited(delimiter);
+        return ListKind::Delimited(delimiter);
     }
     let mut best: Option<(usize, u8)> = None;
     for delimiter in DELIMITERS {
@@ -147,7 +147,7 @@ fn kind(text: &str) -> Kind {
         }
     }
     if let Some((_, delimiter)) = best {
-        return Kind::Delimited(delimiter);
+        return ListKind::Delimited(delimiter);
     }
     let quoted = |line: &Vec<String>| {
         let cell = line[0].trim();
@@ -155,9 +155,9 @@ fn kind(text: &str) -> Kind {
     };
     let lines = records(text, None, SAMPLE_ROWS);
     if lines.iter().filter(|line| quoted(line)).count() * 2 > lines.len() {
-        Kind::Delimited(b',')
+        ListKind::Delimited(b',')
     } else {
-        Kind::Lines
+        ListKind::Lines
     }
 }
 

@@ -138,8 +138,8 @@ impl Bytes {
         Ok(bytes)
     }
 
-    fn open(&self) -> Reading {
-        Reading { file: self.file.clone(), at: 0 }
+    fn open(&self) -> SharedReader {
+        SharedReader { file: self.file.clone(), at: 0 }
     }
 
     /// Fails where somebody has written to the file since it was opened: rows of two lists would be told as one.
@@ -190,12 +190,12 @@ impl Bytes {
 
 /// A file from its first byte on, whoever else reads it at the same time.
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
+pub(super) struct SharedReader {
     file: Arc<File>,
     at: u64,
 }
 
-impl Read for Reading {
+impl Read for SharedReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.file.read_at(buffer, self.at)?;
         self.at += n as u64;
@@ -203,7 +203,7 @@ impl Read for Reading {
     }
 }
 
-impl Seek for Reading {
+impl Seek for SharedReader {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let at = match to {
             SeekFrom::Start(at) => Some(at),

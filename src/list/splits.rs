@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 
 use super::compose::{Composed, RowLine};
 use super::error::ListError;
-use super::files::{self, Output};
-use super::form::Form;
+use super::files::{self, OutputFile};
+use super::form::ListFormat;
 use crate::private;
 use crate::reason::Verdict;
 
 /// The files beside the results.
-pub(super) struct Splits {
+pub(super) struct VerdictFiles {
     pub(super) folder: PathBuf,
     pub(super) stem: String,
     /// `None` where mailboxes are not asked about: then nothing is known to be deliverable.
-    pub(super) deliverable: Option<Output>,
+    pub(super) deliverable: Option<OutputFile>,
     /// What was not found out: `.retry`, or `.unprobed` where mailboxes are not asked about.
-    pub(super) open: Output,
-    pub(super) risky: Output,
-    pub(super) undeliverable: Output,
-    pub(super) duplicates: Output,
-    pub(super) suppression: Output,
-    pub(super) rejected: Output,
+    pub(super) open: OutputFile,
+    pub(super) risky: OutputFile,
+    pub(super) undeliverable: OutputFile,
+    pub(super) duplicates: OutputFile,
+    pub(super) suppression: OutputFile,
+    pub(super) rejected: OutputFile,
 }
 
-impl Splits {
+impl VerdictFiles {
     /// Makes them beside their places, and those of the results, which come first.
     pub(super) fn create(
         folder: &Path,
-        form: &Form,
+        form: &ListFormat,
         ending: &str,
         unprobed: bool,
-    ) -> Result<(Output, Splits), ListError> {
+    ) -> Result<(OutputFile, VerdictFiles), ListError> {
         private::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = form.stem();
         let ours = files::has_results(folder, &stem);
@@ -42,9 +42,9 @@ impl Splits {
             files::may_replace(&folder.join(name), form, || ours)?;
         }
         let output =
-            |what: &str, ending: &str| Output::create(folder.join(format!("{stem}.{what}.{ending}")));
+            |what: &str, ending: &str| OutputFile::create(folder.join(format!("{stem}.{what}.{ending}")));
         let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
-        let splits = Splits {
+        let splits = VerdictFiles {
             deliverable,
             open: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
             risky: output("risky", ending)?,
@@ -75,7 +75,7 @@ impl Splits {
 
     /// Replaces what an earlier run left. The results go first: by them the next run knows the other files as ours,
     /// should this one be killed in between.
-    pub(super) fn place(self, results: Output) -> Result<(), ListError> {
+    pub(super) fn place(self, results: OutputFile) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
         let outputs = self.deliverable.into_iter().chain([
             self.open,
@@ -85,9 +85,9 @@ impl Splits {
             self.suppression,
             self.rejected,
         ]);
-        let outputs: Vec<Output> = [results].into_iter().chain(outputs).collect();
+        let outputs: Vec<OutputFile> = [results].into_iter().chain(outputs).collect();
         let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
         files::remove_stale(&folder, &stem, &written)?;
-        outputs.into_iter().try_for_each(Output::place)
+        outputs.into_iter().try_for_each(OutputFile::place)
     }
 }

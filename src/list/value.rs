@@ -10,12 +10,12 @@ use std::time::SystemTime;
 use super::columns::{Column, Content, Heading};
 use super::{cell, json};
 use crate::address::Domain;
-use crate::verdict::Record;
+use crate::verdict::AddressResult;
 
 /// What is told about one row.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told<'a> {
-    pub(super) record: &'a Record,
+pub(super) struct OutputRow<'a> {
+    pub(super) record: &'a AddressResult,
     /// The two parts of the row's address, where `record` tells of all that are alike.
     pub(super) plain: Option<(&'a str, &'a str)>,
     /// The address as it was found, where another one was judged.
@@ -24,7 +24,7 @@ pub(super) struct Told<'a> {
 
 /// What stands in one cell of ours.
 #[derive(Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum OutputValue<'a> {
     /// Not determined.
     None,
     /// A word of the vocabulary: small letters and `_`, which no list takes for a delimiter.
@@ -41,21 +41,21 @@ pub(super) enum Value<'a> {
     Number(u64),
 }
 
-impl Value<'_> {
+impl OutputValue<'_> {
     /// Writes it as a cell; `scratch` is the text that was given.
     pub(super) fn write(&self, scratch: &str, delimiter: u8, out: &mut Vec<u8>) {
         match *self {
-            Value::None => {}
-            Value::Word(word) | Value::Name(word) => out.extend_from_slice(word.as_bytes()),
-            Value::Plain(local, domain) => {
+            OutputValue::None => {}
+            OutputValue::Word(word) | OutputValue::Name(word) => out.extend_from_slice(word.as_bytes()),
+            OutputValue::Plain(local, domain) => {
                 for piece in [local, "@", domain] {
                     out.extend_from_slice(piece.as_bytes());
                 }
             }
-            Value::Text(text) => cell::write(out, text, delimiter),
-            Value::Scratch => cell::write(out, scratch, delimiter),
-            Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-            Value::Number(number) => {
+            OutputValue::Text(text) => cell::write(out, text, delimiter),
+            OutputValue::Scratch => cell::write(out, scratch, delimiter),
+            OutputValue::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+            OutputValue::Number(number) => {
                 let _ = write!(out, "{number}");
             }
         }
@@ -64,16 +64,16 @@ impl Value<'_> {
     /// Writes it as JSON; `scratch` is the text that was given.
     pub(super) fn write_json(&self, scratch: &str, out: &mut Vec<u8>) {
         match *self {
-            Value::None => out.extend_from_slice(b"null"),
-            Value::Word(text) | Value::Name(text) | Value::Text(text) => json::write_string(out, text),
-            Value::Plain(local, domain) => {
+            OutputValue::None => out.extend_from_slice(b"null"),
+            OutputValue::Word(text) | OutputValue::Name(text) | OutputValue::Text(text) => json::write_string(out, text),
+            OutputValue::Plain(local, domain) => {
                 for piece in ["\"", local, "@", domain, "\""] {
                     out.extend_from_slice(piece.as_bytes());
                 }
             }
-            Value::Scratch => json::write_string(out, scratch),
-            Value::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-            Value::Number(number) => {
+            OutputValue::Scratch => json::write_string(out, scratch),
+            OutputValue::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+            OutputValue::Number(number) => {
                 let _ = write!(out, "{number}");
             }
         }
@@ -82,12 +82,12 @@ impl Value<'_> {
 
 impl Heading {
     /// What stands in it; `scratch` is overwritten when that has to be composed.
-    pub(super) fn value<'a>(&'a self, told: Told<'a>, scratch: &mut String) -> Value<'a> {
+    pub(super) fn value<'a>(&'a self, told: OutputRow<'a>, scratch: &mut String) -> OutputValue<'a> {
         match &self.content {
             Content::Column(column) => column.value(told, scratch),
-            Content::Words(words) => match words.of(told.record.judgement.reason) {
-                "" => Value::None,
-                word => Value::Text(word),
+            Content::Words(words) => match words.of(told.record.judgment.reason) {
+                "" => OutputValue::None,
+                word => OutputValue::Text(word),
             },
         }
     }
@@ -98,41 +98,41 @@ const MAX_SMTP_TEXT_BYTES: usize = 255;
 
 impl Column {
     /// The value of this column; `scratch` is overwritten when the value has to be composed.
-    pub(super) fn value<'a>(self, told: Told<'a>, scratch: &mut String) -> Value<'a> {
+    pub(super) fn value<'a>(self, told: OutputRow<'a>, scratch: &mut String) -> OutputValue<'a> {
         let record = told.record;
-        let judgement = &record.judgement;
+        let judgment = &record.judgment;
         let mut compose = |compose: &dyn Fn(&mut String)| {
             scratch.clear();
             compose(scratch);
-            Value::Scratch
+            OutputValue::Scratch
         };
-        let text = |text: Option<&'a str>| text.map_or(Value::None, Value::Text);
-        let name = |name: Option<&'a Domain>| name.map_or(Value::None, |name| Value::Name(name.as_str()));
-        let flag = |flag: Option<bool>| flag.map_or(Value::None, Value::Flag);
+        let text = |text: Option<&'a str>| text.map_or(OutputValue::None, OutputValue::Text);
+        let name = |name: Option<&'a Domain>| name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()));
+        let flag = |flag: Option<bool>| flag.map_or(OutputValue::None, OutputValue::Flag);
         let mut time = |time: Option<SystemTime>| match time {
-            None => Value::None,
+            None => OutputValue::None,
             Some(time) => compose(&|text| {
                 let _ = write!(text, "{}", humantime::format_rfc3339_seconds(time));
             }),
         };
         match self {
-            Column::Verdict => Value::Word(judgement.reason.verdict().word()),
-            Column::Reason => Value::Word(judgement.reason.word()),
-            Column::Fault => Value::Word(judgement.reason.fault().word()),
-            Column::Action => Value::Word(judgement.reason.verdict().action()),
+            Column::Verdict => OutputValue::Word(judgment.reason.verdict().word()),
+            Column::Reason => OutputValue::Word(judgment.reason.word()),
+            Column::Fault => OutputValue::Word(judgment.reason.fault().word()),
+            Column::Action => OutputValue::Word(judgment.reason.verdict().action()),
             Column::DidYouMean => match &record.did_you_mean {
-                None => Value::None,
+                None => OutputValue::None,
                 Some(address) => compose(&|text| {
                     text.push_str(address);
                     never_a_formula(text);
                 }),
             },
             Column::EmailNormalized => match (told.plain, &record.address) {
-                (Some((local, domain)), _) => Value::Plain(local, domain),
-                (None, None) => Value::None,
+                (Some((local, domain)), _) => OutputValue::Plain(local, domain),
+                (None, None) => OutputValue::None,
                 (None, Some(address)) => match address.domain() {
                     Some(domain) if is_plain(address.local()) => {
-                        Value::Plain(address.local(), domain.as_str())
+                        OutputValue::Plain(address.local(), domain.as_str())
                     }
                     _ => compose(&|text| {
                         let _ = write!(text, "{address}");
@@ -141,7 +141,7 @@ impl Column {
                 },
             },
             Column::Domain => match told.plain {
-                Some((_, domain)) => Value::Name(domain),
+                Some((_, domain)) => OutputValue::Name(domain),
                 None => name(record.address.as_ref().and_then(|a| a.domain())),
             },
             Column::Provider => text(record.provider.as_deref()),
@@ -152,30 +152,30 @@ impl Column {
             Column::IsFree => flag(record.kinds.free),
             Column::IsTagged => flag(record.kinds.tagged),
             Column::SmtpCode => {
-                record.reply.as_ref().map_or(Value::None, |reply| Value::Number(u64::from(reply.code)))
+                record.reply.as_ref().map_or(OutputValue::None, |reply| OutputValue::Number(u64::from(reply.code)))
             }
             Column::EnhancedCode => match record.reply.as_ref().and_then(|reply| reply.enhanced) {
-                None => Value::None,
+                None => OutputValue::None,
                 Some(code) => compose(&|text| {
                     let _ = write!(text, "{code}");
                 }),
             },
             Column::SmtpText => match &record.reply {
-                None => Value::None,
+                None => OutputValue::None,
                 Some(reply) => compose(&|text| {
                     let _ = write!(text, "{reply}");
                     cut(text, MAX_SMTP_TEXT_BYTES);
                 }),
             },
-            Column::Rule => Value::Text(&judgement.rule),
-            Column::Confidence => Value::Word(judgement.confidence.word()),
-            Column::Attempts => Value::Number(u64::from(record.attempts)),
+            Column::Rule => OutputValue::Text(&judgment.rule),
+            Column::Confidence => OutputValue::Word(judgment.confidence.word()),
+            Column::Attempts => OutputValue::Number(u64::from(record.attempts)),
             Column::CheckedAt => time(record.checked_at),
             Column::ExpiresAt => time(record.expires_at),
-            Column::RetryAfter => time(judgement.retry_after),
+            Column::RetryAfter => time(judgment.retry_after),
             // Shows when the rows before are known.
-            Column::DuplicateOf => Value::None,
-            Column::Repairs if record.repairs.is_empty() => Value::None,
+            Column::DuplicateOf => OutputValue::None,
+            Column::Repairs if record.repairs.is_empty() => OutputValue::None,
             Column::Repairs => compose(&|text| {
                 let words: Vec<&str> = record.repairs.iter().map(|repair| repair.word()).collect();
                 text.push_str(&words.join(" "));

@@ -10,7 +10,7 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx};
 use zip::ZipArchive;
 
-use super::source::Reading;
+use super::source::SharedReader;
 use super::spool::{self, SpoolError};
 
 /// A workbook may unpack to so many bytes: Excel's own limit of rows filled with twenty common cells. Texts that cells
@@ -20,13 +20,13 @@ const MAX_UNPACKED_BYTES: u64 = 2 << 30;
 const MAX_CSV_BYTES: u64 = 4 << 30;
 
 /// True for a ZIP archive that holds a workbook.
-pub(super) fn is_workbook(file: Reading) -> bool {
+pub(super) fn is_workbook(file: SharedReader) -> bool {
     ZipArchive::new(BufReader::new(file))
         .is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
 }
 
 /// Copies the first visible sheet.
-pub(super) fn spool(file: &Reading) -> Result<File, SpoolError> {
+pub(super) fn spool(file: &SharedReader) -> Result<File, SpoolError> {
     measure(file.clone())?;
     let mut workbook = Xlsx::new(BufReader::new(file.clone())).map_err(io::Error::other)?;
     let sheets = workbook.sheets_metadata().iter();
@@ -48,7 +48,7 @@ pub(super) fn spool(file: &Reading) -> Result<File, SpoolError> {
 }
 
 /// Unpacks everything once and keeps nothing: what the archive says about its sizes need not be true.
-fn measure(file: Reading) -> io::Result<()> {
+fn measure(file: SharedReader) -> io::Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(file))?;
     let mut left = MAX_UNPACKED_BYTES;
     for index in 0..archive.len() {

@@ -9,22 +9,22 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use super::columns::{Column, ColumnSet, Heading};
-use super::compose::{Composed, Composer, Line};
+use super::compose::{Composed, Composer, OutputLine};
 use super::dialect::Dialect;
 use super::error::ListError;
-use super::files::{self, Output, WRITE_BUFFER_BYTES};
-use super::form::Form;
-use super::layout::Layout;
-use super::ours::Ours;
-use super::read::{Rejected, Row};
+use super::files::{self, OutputFile, WRITE_BUFFER_BYTES};
+use super::form::ListFormat;
+use super::layout::OutputLayout;
+use super::ours::AddedColumns;
+use super::read::{UnreadableRow, Row};
 use super::source::{self, Source};
-use super::splits::Splits;
+use super::splits::VerdictFiles;
 use crate::reason::{Reason, Verdict};
-use crate::verdict::Record;
+use crate::verdict::AddressResult;
 
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum OutputTarget {
     /// All files of a run, into this folder, which is made if need be.
     Folder(PathBuf),
     /// The results alone, into this file.
@@ -33,16 +33,16 @@ pub enum Target {
     Stdout,
 }
 
-impl Target {
+impl OutputTarget {
     /// Every file that the results of this list may go to; `None` is the folder named after it.
-    pub fn files(target: Option<&Target>, list: &Source) -> Vec<PathBuf> {
+    pub fn files(target: Option<&OutputTarget>, list: &Source) -> Vec<PathBuf> {
         let stem = source::stem(list.path());
         let in_folder = |folder: &Path| files::names(&stem).map(|name| folder.join(name)).collect();
         match target {
             None => in_folder(&source::folder(&stem)),
-            Some(Target::Folder(folder)) => in_folder(folder),
-            Some(Target::File(path)) => vec![path.clone()],
-            Some(Target::Stdout) => Vec::new(),
+            Some(OutputTarget::Folder(folder)) => in_folder(folder),
+            Some(OutputTarget::File(path)) => vec![path.clone()],
+            Some(OutputTarget::Stdout) => Vec::new(),
         }
     }
 }
@@ -64,7 +64,7 @@ pub struct WriteOptions {
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct OutputCounts {
     /// Rows in the results.
     pub results: u64,
     /// Rows that could not be read.
@@ -85,7 +85,7 @@ pub struct Counts {
     pub suppressed: u64,
 }
 
-impl Counts {
+impl OutputCounts {
     /// Rows with this verdict that were written, duplicates left out.
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.verdicts[verdict as usize]
@@ -120,7 +120,7 @@ impl Counts {
 }
 
 enum Results {
-    File(Output),
+    File(OutputFile),
     Stdout(BufWriter<io::Stdout>),
 }
 
@@ -132,33 +132,33 @@ pub struct Outputs {
     /// In front of that row's number where only the duplicates tell it.
     before_number: Vec<u8>,
     results: Results,
-    splits: Option<Splits>,
-    counts: Counts,
+    splits: Option<VerdictFiles>,
+    counts: OutputCounts,
     /// The row being written; kept for its memory.
     one: Composed,
 }
 
 impl Outputs {
     /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
-    pub fn create(target: &Target, form: &Form, options: &WriteOptions) -> Result<Outputs, ListError> {
+    pub fn create(target: &OutputTarget, form: &ListFormat, options: &WriteOptions) -> Result<Outputs, ListError> {
         let columns = headings(options);
         let extra = [Column::SmtpText, Column::DuplicateOf].map(|column| column.name().into());
         let names = match options.dialect {
             Some(_) => columns.iter().map(|column| column.name.clone()).chain(extra).collect(),
             None => Column::ALL.iter().map(|column| column.name().into()).collect(),
         };
-        let layout = Layout::new(form, names, options.prefix.as_deref())?;
+        let layout = OutputLayout::new(form, names, options.prefix.as_deref())?;
         let (results, splits) = match target {
-            Target::Stdout => {
+            OutputTarget::Stdout => {
                 (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
             }
-            Target::File(path) => {
+            OutputTarget::File(path) => {
                 files::may_replace(path, form, || files::is_results(path))?;
-                (Results::File(Output::create(path.clone())?), None)
+                (Results::File(OutputFile::create(path.clone())?), None)
             }
-            Target::Folder(folder) => {
+            OutputTarget::Folder(folder) => {
                 let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-                let (results, splits) = Splits::create(folder, form, ending, options.unprobed)?;
+                let (results, splits) = VerdictFiles::create(folder, form, ending, options.unprobed)?;
                 (Results::File(results), Some(splits))
             }
         };
@@ -168,14 +168,14 @@ impl Outputs {
             before_number: layout.before_added(Column::DuplicateOf),
             composer: Composer {
                 undeliverable: (!tells(Column::SmtpText))
-                    .then(|| Ours::new(with(&columns, Column::SmtpText))),
-                ours: Ours::new(columns),
+                    .then(|| AddedColumns::new(with(&columns, Column::SmtpText))),
+                ours: AddedColumns::new(columns),
                 layout,
                 splits: splits.is_some(),
             },
             results,
             splits,
-            counts: Counts::default(),
+            counts: OutputCounts::default(),
             one: Composed::default(),
         };
         outputs.write_headers()?;
@@ -193,7 +193,7 @@ impl Outputs {
     }
 
     fn write_headers(&mut self) -> Result<(), ListError> {
-        let Composer { layout, ours: Ours { columns, .. }, undeliverable, .. } = &self.composer;
+        let Composer { layout, ours: AddedColumns { columns, .. }, undeliverable, .. } = &self.composer;
         let header = |columns: &[Heading]| {
             let mut header = Vec::new();
             layout.header(columns, &mut header);
@@ -222,7 +222,7 @@ impl Outputs {
     pub fn write(
         &mut self,
         row: &Row<'_>,
-        record: &Record,
+        record: &AddressResult,
         repaired: Option<&str>,
         duplicate_of: Option<u64>,
     ) -> Result<(), ListError> {
@@ -243,15 +243,15 @@ impl Outputs {
         let mut written = 0;
         for line in lines {
             let row = match line {
-                Line::Rejected(rejected) => {
+                OutputLine::Rejected(rejected) => {
                     self.reject(rejected)?;
                     continue;
                 }
-                Line::Unchanged(row) => {
+                OutputLine::Unchanged(row) => {
                     self.counts.note_unchanged(row.reason, firsts.next().flatten());
                     continue;
                 }
-                Line::Row(row) => row,
+                OutputLine::Row(row) => row,
             };
             let first = firsts.next().flatten();
             self.counts.note(row.reason, first);
@@ -281,7 +281,7 @@ impl Outputs {
     }
 
     /// Lists a row that could not be read, or a further address of a cell.
-    pub fn reject(&mut self, rejected: &Rejected) -> Result<(), ListError> {
+    pub fn reject(&mut self, rejected: &UnreadableRow) -> Result<(), ListError> {
         if rejected.is_row() {
             self.counts.rejected += 1;
         } else {
@@ -299,7 +299,7 @@ impl Outputs {
     }
 
     /// Puts all files in their places.
-    pub fn finish(self) -> Result<Finished, ListError> {
+    pub fn finish(self) -> Result<FinishedOutputs, ListError> {
         let folder = self.splits.as_ref().map(|splits| (splits.folder.clone(), splits.stem.clone()));
         match (self.results, self.splits) {
             (Results::File(results), Some(splits)) => splits.place(results)?,
@@ -309,7 +309,7 @@ impl Outputs {
                 flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
         }
-        Ok(Finished { counts: self.counts, folder })
+        Ok(FinishedOutputs { counts: self.counts, folder })
     }
 }
 
@@ -342,13 +342,13 @@ impl Results {
 
 /// A run whose lists are in their places.
 #[derive(Debug)]
-pub struct Finished {
+pub struct FinishedOutputs {
     /// What was written.
-    pub counts: Counts,
+    pub counts: OutputCounts,
     folder: Option<(PathBuf, String)>,
 }
 
-impl Finished {
+impl FinishedOutputs {
     /// Adds the report; does nothing where the results alone were asked for.
     pub fn report(&self, html: &[u8]) -> Result<(), ListError> {
         self.add("report.html", html)
@@ -369,7 +369,7 @@ impl Finished {
         let Some(path) = self.path(what) else {
             return Ok(());
         };
-        let mut output = Output::create(path)?;
+        let mut output = OutputFile::create(path)?;
         output.write(bytes)?;
         output.place()
     }

@@ -3,31 +3,31 @@
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
-use listproof::cli::Check;
+use listproof::cli::CheckArgs;
 use listproof::error::{Error, Exit};
 use listproof::list::{ListError, write_object};
 use listproof::report::card;
-use listproof::run::{self, check::Offline};
-use listproof::settings::{Reach, Settings};
-use listproof::verdict::Record;
+use listproof::run::{self, check::OfflineChecker};
+use listproof::settings::{RunDepth, Settings};
+use listproof::verdict::AddressResult;
 
 use crate::print::stdout;
 use crate::{log, runtime};
 
-pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
+pub(crate) fn check(typed: &CheckArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
     let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
         [] => Box::new(stdin_addresses(typed.jsonl)?),
         texts => Box::new(texts.iter().cloned().map(Ok)),
     };
-    let mut told = Told {
+    let mut told = CheckPrinter {
         json: typed.json || typed.jsonl,
         out: BufWriter::new(std::io::stdout().lock()),
         line: Vec::new(),
     };
-    if matches!(settings.reach, Reach::Offline) {
-        let mut offline = Offline::new(&settings)?;
+    if matches!(settings.reach, RunDepth::Offline) {
+        let mut offline = OfflineChecker::new(&settings)?;
         for text in texts {
             let text = text?;
             told.tell(&text, &offline.check(&text)?)?;
@@ -48,14 +48,14 @@ pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
 }
 
 /// What `check` prints.
-struct Told<W: Write> {
+struct CheckPrinter<W: Write> {
     json: bool,
     out: W,
     line: Vec<u8>,
 }
 
-impl<W: Write> Told<W> {
-    fn tell(&mut self, text: &str, record: &Record) -> Result<(), Error> {
+impl<W: Write> CheckPrinter<W> {
+    fn tell(&mut self, text: &str, record: &AddressResult) -> Result<(), Error> {
         self.line.clear();
         if self.json {
             write_object(&mut self.line, text, record);

@@ -7,13 +7,13 @@ use fastrand::Rng;
 
 use crate::address::{Address, Domain};
 use crate::reason::{Cause, Confidence, Fault};
-use crate::verdict::evidence::Said;
+use crate::verdict::evidence::ClassifiedReply;
 
 /// Letters in a made-up name; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
 
 /// A made-up address of a domain. `None` only if the domain is so long that no such address fits into a path.
-pub fn made_up(domain: &Domain, random: &mut Rng) -> Option<Address> {
+pub fn random_recipient(domain: &Domain, random: &mut Rng) -> Option<Address> {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut name = String::with_capacity(RANDOM_CHARS + 2);
     // Operators that demand a letter first and no digit last get both.
@@ -30,30 +30,30 @@ pub fn postmaster(domain: &Domain) -> Option<Address> {
 
 /// What an answer about a made-up name shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum ControlOutcome {
     /// Any name is accepted.
-    AcceptsAny,
+    Accepted,
     /// It was refused in clear words.
-    Refuses,
+    Rejected,
     /// It was told from a listed one, in whatever words; alone, that proves nothing.
-    RefusesUnclearly,
+    RejectedUnclearly,
     /// The host itself answered unclearly.
     Unclear,
     /// The control failed, for now or for good.
-    Nothing,
+    Failed,
 }
 
 /// What an answer about a made-up name shows.
-pub fn shown(said: &Said) -> Shown {
-    let Said { reply, meaning, .. } = said;
+pub fn shown(classified: &ClassifiedReply) -> ControlOutcome {
+    let ClassifiedReply { reply, meaning, .. } = classified;
     match meaning.cause {
-        _ if reply.is_positive() => Shown::AcceptsAny,
-        Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => Shown::Refuses,
+        _ if reply.is_positive() => ControlOutcome::Accepted,
+        Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => ControlOutcome::Rejected,
         cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
-            Shown::RefusesUnclearly
+            ControlOutcome::RejectedUnclearly
         }
-        Cause::Ambiguous => Shown::Unclear,
-        _ => Shown::Nothing,
+        Cause::Ambiguous => ControlOutcome::Unclear,
+        _ => ControlOutcome::Failed,
     }
 }
 
@@ -65,7 +65,7 @@ mod tests {
     fn made_up_names_differ_and_look_like_no_address_of_a_person() {
         let domain = Domain::parse("acme.example").unwrap();
         let mut random = Rng::with_seed(7);
-        let [one, two] = [0, 1].map(|_| made_up(&domain, &mut random).unwrap());
+        let [one, two] = [0, 1].map(|_| random_recipient(&domain, &mut random).unwrap());
         assert_ne!(one, two);
         assert_eq!(one.local().len(), RANDOM_CHARS + 2);
         assert_eq!(one.domain(), Some(&domain));

@@ -2,7 +2,7 @@
 //!
 //! Decides: which address is asked next, when a made-up one is needed, when enough is known, and what each answer
 //! leaves open. Must not: know about connections, lanes or pace (the scheduler asks it for the next few questions), nor
-//! judge (it hands out [`Inquired`]). Can't know: whether a host tells the truth; that is what the controls are for.
+//! judge (it hands out [`MailboxEvidence`]). Can't know: whether a host tells the truth; that is what the controls are for.
 
 mod answers;
 mod asking;
@@ -17,54 +17,54 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::control;
-use super::known::{Known, Listed};
-use super::patience::Patience;
-use super::turn::Turn;
+use super::known::{DomainFacts, Recipient};
+use super::patience::RetryPolicy;
+use super::turn::ControlPlan;
 use crate::address::{Address, Domain};
-use crate::verdict::evidence::{CatchAll, Inquired, Obstacle, Positive, Trouble, Unprobed};
-use here::{Control, Here};
+use crate::verdict::evidence::{CatchAll, MailboxEvidence, ObstacleKind, PositiveControl, Obstacle, NotProbedReason};
+use here::{ControlState, MxHostState};
 
 /// Names a listed address across the whole run: its place among those of its list, from 1 on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Target(pub i64);
+pub struct RecipientId(pub i64);
 
 /// What was found out about a listed address.
 #[derive(Debug)]
-pub struct Found {
+pub struct ProbeResult {
     /// Its name in this run.
-    pub target: Target,
+    pub target: RecipientId,
     /// Who.
     pub address: Address,
     /// It had been found deliverable lately.
     pub was_deliverable: bool,
     /// What servers said about it.
-    pub inquired: Box<Inquired>,
+    pub mailbox: Box<MailboxEvidence>,
 }
 
-impl Found {
+impl ProbeResult {
     /// As if it had never been asked about.
-    pub fn again(self) -> Listed {
-        let Found { target, address, was_deliverable, .. } = self;
-        Listed { target, address, earlier: Vec::new(), was_deliverable }
+    pub fn again(self) -> Recipient {
+        let ProbeResult { target, address, was_deliverable, .. } = self;
+        Recipient { target, address, earlier: Vec::new(), was_deliverable }
     }
 }
 
 /// Whom a question is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Who {
+pub enum RecipientKind {
     /// A listed address, by its place in the inquiry.
     Listed(u32),
     /// One that was accepted here before, once more: does the host still accept anybody?
-    Again(u32),
+    Recheck(u32),
     /// The made-up one.
-    MadeUp,
+    Random,
     /// `postmaster`, as the positive control.
     Postmaster,
 }
 
 /// Now, on both clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment {
+pub struct Timestamp {
     /// Since the run began.
     pub elapsed: Duration,
     /// The time of day.
@@ -73,37 +73,37 @@ pub struct Moment {
 
 /// What an inquiry wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// [`Inquiry::asks`] has questions.
-    Ask,
+pub enum NextStep {
+    /// [`DomainProbe::next_probes`] has questions.
+    Probe,
     /// Answers are on their way.
-    Hear,
+    AwaitReplies,
     /// Nothing before this time of the run.
     Wait(Duration),
-    /// The next exchanger should be asked: [`Inquiry::advance`].
-    Move,
+    /// The next exchanger should be asked: [`DomainProbe::advance`].
+    NextMxHost,
     /// Everything is known that can be.
     Done,
 }
 
 /// What the operator's data say about a domain's exchanger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Expectation {
+pub struct ProbeStrategy {
     /// When the made-up name is asked about.
-    pub turn: Turn,
+    pub turn: ControlPlan,
     /// Clear refusals of listed addresses that prove that the domain does not accept any name.
     pub proof: u32,
 }
 
 /// The questions to one domain.
 #[derive(Debug)]
-pub struct Inquiry {
+pub struct DomainProbe {
     domain: Domain,
     /// Exchangers not asked yet, best first; the front one is being asked.
-    exchangers: VecDeque<Domain>,
-    expectation: Expectation,
-    patience: Patience,
-    questions: Vec<Question>,
+    mx_hosts: VecDeque<Domain>,
+    expectation: ProbeStrategy,
+    retry_policy: RetryPolicy,
+    questions: Vec<RecipientProbe>,
     /// Questions that may be asked now.
     ready: VecDeque<u32>,
     /// Questions that got a transient answer, by the time when they are due.
@@ -113,40 +113,40 @@ pub struct Inquiry {
     /// Refused in words that do not decide, since this exchanger last accepted somebody.
     undecided: Vec<u32>,
     /// How many were accepted with doubt.
-    doubted: u32,
+    unconfirmed: u32,
     /// An acceptance that is being heard is doubted.
     doubts: bool,
     /// How many only another exchanger can answer.
     elsewhere: u32,
-    here: Here,
+    here: MxHostState,
     /// About the other exchangers.
-    known: Known,
-    flying: u32,
-    trouble: Option<Arc<Trouble>>,
+    known: DomainFacts,
+    in_flight: u32,
+    obstacle: Option<Arc<Obstacle>>,
 }
 
 /// One listed address. There are many, and most were not asked about yet.
 #[derive(Debug)]
-struct Question {
-    target: Target,
-    state: State,
+struct RecipientProbe {
+    target: RecipientId,
+    state: RecipientState,
     /// Sessions that ended when it was their oldest open question, or before its answer could be believed.
     drops: u8,
     /// It was found deliverable lately.
     was_deliverable: bool,
     address: Address,
     /// What was said, once something was.
-    inquired: Option<Box<Inquired>>,
+    mailbox: Option<Box<MailboxEvidence>>,
 }
 
-impl Question {
-    fn inquired(&mut self) -> &mut Inquired {
-        self.inquired.get_or_insert_default()
+impl RecipientProbe {
+    fn mailbox(&mut self) -> &mut MailboxEvidence {
+        self.mailbox.get_or_insert_default()
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum RecipientState {
     /// May be asked, or is being asked.
     Open,
     /// Got a transient answer and is asked again.
@@ -154,60 +154,60 @@ enum State {
     /// Accepted here; worth something once the made-up name was refused.
     Accepted,
     /// Accepted here by a host that may accept anything by now.
-    Doubted,
+    Unconfirmed,
     /// Refused in words that do not decide.
     Undecided,
     /// This exchanger can't answer, another might.
-    Elsewhere,
+    NeedsNextMx,
     /// Nothing more to ask.
     Closed,
     /// Handed out.
-    Gone,
+    Emitted,
 }
 
-impl Inquiry {
+impl DomainProbe {
     /// An inquiry about a domain's listed addresses at its exchangers, best first, with what is known already.
     pub fn new(
         domain: Domain,
-        exchangers: impl IntoIterator<Item = Domain>,
-        listed: impl IntoIterator<Item = Listed>,
-        known: Known,
-        expectation: Expectation,
-        patience: Patience,
-        now: Moment,
-    ) -> Inquiry {
-        let question = |listed: Listed| {
+        mx_hosts: impl IntoIterator<Item = Domain>,
+        listed: impl IntoIterator<Item = Recipient>,
+        known: DomainFacts,
+        expectation: ProbeStrategy,
+        retry_policy: RetryPolicy,
+        now: Timestamp,
+    ) -> DomainProbe {
+        let question = |listed: Recipient| {
             let earlier = Some(listed.earlier).filter(|earlier| !earlier.is_empty());
-            let inquired = |attempts| Box::new(Inquired { attempts, ..Inquired::default() });
-            Question {
+            let mailbox = |attempts| Box::new(MailboxEvidence { attempts, ..MailboxEvidence::default() });
+            RecipientProbe {
                 target: listed.target,
-                state: State::Elsewhere,
+                state: RecipientState::NeedsNextMx,
                 drops: 0,
                 was_deliverable: listed.was_deliverable,
                 address: listed.address,
-                inquired: earlier.map(inquired),
+                mailbox: earlier.map(mailbox),
             }
         };
-        let mut inquiry = Inquiry {
+        let mut domain_probe = DomainProbe {
             domain,
-            exchangers: exchangers.into_iter().collect(),
+            mx_hosts: mx_hosts.into_iter().collect(),
             expectation,
-            patience,
+            retry_policy,
             questions: listed.into_iter().map(question).collect(),
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
             answered: Vec::new(),
             undecided: Vec::new(),
-            doubted: 0,
+            unconfirmed: 0,
             doubts: false,
             elsewhere: 0,
-            here: Here::default(),
+            here: MxHostState::default(),
             known,
-            flying: 0,
-            trouble: None,
+            in_flight: 0,
+            obstacle: None,
         };
-        inquiry.arrive(now);
-        inquiry
+        domain_probe.arrive(now);
+        domain_probe
     }
 
     /// The domain asked about.
@@ -216,19 +216,19 @@ impl Inquiry {
     }
 
     /// Whom a question is about.
-    pub fn address_of(&self, who: Who) -> Option<Cow<'_, Address>> {
+    pub fn address_of(&self, who: RecipientKind) -> Option<Cow<'_, Address>> {
         match who {
-            Who::Listed(place) | Who::Again(place) => {
+            RecipientKind::Listed(place) | RecipientKind::Recheck(place) => {
                 self.questions.get(place as usize).map(|question| Cow::Borrowed(&question.address))
             }
-            Who::MadeUp => self.here.made_up.as_ref().map(Cow::Borrowed),
-            Who::Postmaster => control::postmaster(&self.domain).map(Cow::Owned),
+            RecipientKind::Random => self.here.random_recipient.as_ref().map(Cow::Borrowed),
+            RecipientKind::Postmaster => control::postmaster(&self.domain).map(Cow::Owned),
         }
     }
 
     /// The exchanger that is being asked; `None` when none is left.
-    pub fn exchanger(&self) -> Option<&Domain> {
-        self.exchangers.front()
+    pub fn mx_host(&self) -> Option<&Domain> {
+        self.mx_hosts.front()
     }
 
     fn is_proven(&self) -> bool {
@@ -236,12 +236,12 @@ impl Inquiry {
     }
 
     /// Leaves what was not asked yet to a later run.
-    pub fn give_up(&mut self, unprobed: Unprobed) {
-        let put_off = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
-        for place in std::mem::take(&mut self.ready).into_iter().chain(put_off) {
+    pub fn give_up(&mut self, unprobed: NotProbedReason) {
+        let deferral = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
+        for place in std::mem::take(&mut self.ready).into_iter().chain(deferral) {
             let question = &mut self.questions[place as usize];
-            question.state = State::Closed;
-            question.inquired().unprobed = Some(unprobed);
+            question.state = RecipientState::Closed;
+            question.mailbox().unprobed = Some(unprobed);
         }
         self.here.give_up();
     }
@@ -257,60 +257,60 @@ impl Inquiry {
     }
 
     /// Questions are under way.
-    pub fn is_flying(&self) -> bool {
-        self.flying > 0
+    pub fn is_in_flight(&self) -> bool {
+        self.in_flight > 0
     }
 
     /// An acceptance waits for a proof.
-    pub fn is_doubted(&self) -> bool {
-        self.doubted > 0
+    pub fn has_unconfirmed(&self) -> bool {
+        self.unconfirmed > 0
     }
 
     /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
     /// asked elsewhere.
-    pub fn blocked(&mut self, what: Obstacle, now: Moment) {
-        let Some(exchanger) = self.exchangers.front().cloned() else {
+    pub fn blocked(&mut self, what: ObstacleKind, now: Timestamp) {
+        let Some(mx_host) = self.mx_hosts.front().cloned() else {
             return;
         };
-        let trouble = Arc::new(Trouble { exchanger, at: now.wall, what });
+        let obstacle = Arc::new(Obstacle { mx_host, at: now.wall, what });
         self.ready.clear();
         self.waiting.clear();
         for question in &mut self.questions {
-            if matches!(question.state, State::Open | State::Waiting) {
-                question.state = State::Elsewhere;
+            if matches!(question.state, RecipientState::Open | RecipientState::Waiting) {
+                question.state = RecipientState::NeedsNextMx;
                 self.elsewhere += 1;
             }
         }
-        if self.here.accepted > 0 && !self.is_proven() && self.here.made_up_state != Control::Settled {
-            self.here.catch_all = CatchAll::Failed(trouble.clone());
+        if self.here.accepted > 0 && !self.is_proven() && self.here.control_state != ControlState::Done {
+            self.here.catch_all = CatchAll::Failed(obstacle.clone());
         }
         self.here.give_up();
-        self.trouble = Some(trouble);
+        self.obstacle = Some(obstacle);
     }
 
     /// What this inquiry wants now. Brings questions that are due back into the queue.
-    pub fn next(&mut self, now: Moment) -> Next {
+    pub fn next(&mut self, now: Timestamp) -> NextStep {
         while let Some(&(at, place)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {
             self.waiting.remove(&(at, place));
-            self.questions[place as usize].state = State::Open;
+            self.questions[place as usize].state = RecipientState::Open;
             self.ready.push_back(place);
         }
         let mut due = self.waiting.first().map(|(at, _)| *at);
-        if let Control::Waiting(at) = self.here.made_up_state
+        if let ControlState::Waiting(at) = self.here.control_state
             && at > now.elapsed
             && !self.is_proven()
         {
             due = Some(due.map_or(at, |due| due.min(at)));
         }
-        if self.wants_ask(now) {
-            return Next::Ask;
+        if self.wants_probe(now) {
+            return NextStep::Probe;
         }
-        if self.flying > 0 || self.doubted > 0 {
-            return Next::Hear;
+        if self.in_flight > 0 || self.unconfirmed > 0 {
+            return NextStep::AwaitReplies;
         }
         if let Some(due) = due {
-            return Next::Wait(due);
+            return NextStep::Wait(due);
         }
-        if self.elsewhere > 0 && self.exchangers.len() > 1 { Next::Move } else { Next::Done }
+        if self.elsewhere > 0 && self.mx_hosts.len() > 1 { NextStep::NextMxHost } else { NextStep::Done }
     }
 }

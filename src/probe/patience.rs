@@ -17,15 +17,15 @@ const PACE_LADDER: [Duration; 3] = [MINUTE, LADDER[0], LADDER[1]];
 
 /// The tail that a run may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// A retry is made only if it is due within this time of the first transient answer; zero is "never".
     pub max_wait: Duration,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// When to ask again after the `tries`-th transient answer (from 1), counted from now; `None`: not in this run.
     /// `told` is the wait that the server named, `waited` the time since the first transient answer.
-    pub fn again_in(
+    pub fn retry_after(
         &self,
         cause: Cause,
         tries: usize,
@@ -52,8 +52,8 @@ mod tests {
 
     #[test]
     fn greylisting_waits_as_told_else_by_the_ladder() {
-        let patience = Patience { max_wait: 30 * MINUTE };
-        let again = |tries, told, waited| patience.again_in(Cause::Greylisted, tries, told, waited);
+        let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
+        let again = |tries, told, waited| retry_policy.retry_after(Cause::Greylisted, tries, told, waited);
         assert_eq!(again(1, None, Duration::ZERO), Some(5 * MINUTE));
         assert_eq!(again(1, Some(2 * MINUTE), Duration::ZERO), Some(2 * MINUTE));
         assert_eq!(again(2, None, 5 * MINUTE), Some(15 * MINUTE));
@@ -63,23 +63,23 @@ mod tests {
 
     #[test]
     fn a_server_that_found_us_too_fast_is_asked_again_after_a_minute() {
-        let patience = Patience { max_wait: 30 * MINUTE };
-        let again = |tries, waited| patience.again_in(Cause::RateLimited, tries, None, waited);
+        let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
+        let again = |tries, waited| retry_policy.retry_after(Cause::RateLimited, tries, None, waited);
         assert_eq!(again(1, Duration::ZERO), Some(MINUTE));
         assert_eq!(again(2, MINUTE), Some(5 * MINUTE));
     }
 
     #[test]
     fn no_patience_means_one_question() {
-        let patience = Patience { max_wait: Duration::ZERO };
-        assert_eq!(patience.again_in(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO), None);
+        let retry_policy = RetryPolicy { max_wait: Duration::ZERO };
+        assert_eq!(retry_policy.retry_after(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO), None);
     }
 
     #[test]
     fn what_time_does_not_heal_is_not_asked_again() {
-        let patience = Patience { max_wait: 600 * MINUTE };
+        let retry_policy = RetryPolicy { max_wait: 600 * MINUTE };
         for cause in [Cause::MailboxUnknown, Cause::IpBlocklisted, Cause::Accepted, Cause::MailboxFull] {
-            assert_eq!(patience.again_in(cause, 1, None, Duration::ZERO), None, "{cause:?}");
+            assert_eq!(retry_policy.retry_after(cause, 1, None, Duration::ZERO), None, "{cause:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ const MOST_BEFORE: u32 = 10;
 
 /// When a made-up name is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct ControlPlan {
     /// So many listed addresses go before it.
     pub after: u32,
     /// It leaves together with them; else once they were accepted.
@@ -40,7 +40,7 @@ pub struct Turn {
 
 /// What is known of a domain before anybody is asked.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Before {
+pub struct DomainPriors {
     /// Share of its operator's domains that accept any name.
     pub catch_all_share: f64,
     /// Listed addresses.
@@ -53,23 +53,23 @@ pub struct Before {
     pub is_alone: bool,
 }
 
-impl Turn {
+impl ControlPlan {
     /// The turn that puts the fewest questions in vain. Who knows nobody at a host asks about a listed address first.
-    pub fn of(before: Before) -> Turn {
+    pub fn of(before: DomainPriors) -> ControlPlan {
         let listed = u32::try_from(before.listed).unwrap_or(u32::MAX);
         let fewest = u32::from(before.may_discard && before.is_alone).min(listed);
         let after = fewest..=listed.min(MOST_BEFORE).max(fewest);
         let turns =
-            after.flat_map(|after| [false, true].map(|along| Turn { after, along: along && after > 0 }));
+            after.flat_map(|after| [false, true].map(|along| ControlPlan { after, along: along && after > 0 }));
         let costs = turns.map(|turn| (turn.cost(before), turn));
         let cheapest = costs.min_by(|(one, _), (other, _)| one.total_cmp(other));
-        cheapest.map_or(Turn { after: fewest, along: false }, |(_, turn)| turn)
+        cheapest.map_or(ControlPlan { after: fewest, along: false }, |(_, turn)| turn)
     }
 
     /// Questions in vain, and what the round trips are worth.
-    fn cost(self, before: Before) -> f64 {
-        let Turn { after, along } = self;
-        let Before { catch_all_share, proof, may_discard, is_alone, .. } = before;
+    fn cost(self, before: DomainPriors) -> f64 {
+        let ControlPlan { after, along } = self;
+        let DomainPriors { catch_all_share, proof, may_discard, is_alone, .. } = before;
         let listed = u32::try_from(before.listed).unwrap_or(u32::MAX);
         let refuses = 1.0 - catch_all_share;
         let in_vain = if along || after == 0 {
@@ -81,8 +81,8 @@ impl Turn {
         let is_last = after == listed;
         let needs_proof = may_discard && is_alone && !is_last;
         let proofs = if needs_proof { 1.0 - UNKNOWN_SHARE } else { 0.0 };
-        let flights = 1 + u32::from(!is_last) + u32::from(!along && after > 0);
-        let round_trips = if is_alone { ROUND_TRIP * f64::from(flights) } else { 0.0 };
+        let batches = 1 + u32::from(!is_last) + u32::from(!along && after > 0);
+        let round_trips = if is_alone { ROUND_TRIP * f64::from(batches) } else { 0.0 };
         catch_all_share * f64::from(after) + refuses * ((1.0 + REFUSAL) * in_vain + proofs) + round_trips
     }
 }
@@ -108,27 +108,27 @@ mod tests {
     use super::*;
 
     /// A domain in company at an operator whose refusals mean what they say.
-    const BEFORE: Before =
-        Before { catch_all_share: 0.1, listed: 1, proof: 1, may_discard: false, is_alone: false };
+    const BEFORE: DomainPriors =
+        DomainPriors { catch_all_share: 0.1, listed: 1, proof: 1, may_discard: false, is_alone: false };
     /// A domain of a host that nobody knows.
-    const STRANGER: Before =
-        Before { catch_all_share: 0.15, proof: 2, may_discard: true, is_alone: true, ..BEFORE };
+    const STRANGER: DomainPriors =
+        DomainPriors { catch_all_share: 0.15, proof: 2, may_discard: true, is_alone: true, ..BEFORE };
 
     #[test]
     fn the_likelier_a_domain_accepts_any_name_the_earlier_a_made_up_one_is_asked() {
         for (catch_all_share, listed, after) in
             [(0.0, 1, 1), (0.0, 5, 5), (0.1, 1, 1), (0.1, 5, 3), (0.12, 5, 2), (0.3, 1, 0), (0.3, 5, 0)]
         {
-            let turn = Turn::of(Before { catch_all_share, listed, ..BEFORE });
-            assert_eq!(turn, Turn { after, along: false }, "{catch_all_share} of {listed}");
+            let turn = ControlPlan::of(DomainPriors { catch_all_share, listed, ..BEFORE });
+            assert_eq!(turn, ControlPlan { after, along: false }, "{catch_all_share} of {listed}");
         }
     }
 
     #[test]
     fn where_one_refusal_proves_nothing_the_made_up_name_is_mostly_needed_and_goes_first() {
-        assert_eq!(Turn::of(Before { proof: 2, listed: 2, ..BEFORE }).after, 0);
+        assert_eq!(ControlPlan::of(DomainPriors { proof: 2, listed: 2, ..BEFORE }).after, 0);
         assert_ne!(
-            Turn::of(Before { proof: 2, listed: 1, ..BEFORE }).after,
+            ControlPlan::of(DomainPriors { proof: 2, listed: 1, ..BEFORE }).after,
             0,
             "the only address may be refused"
         );
@@ -137,12 +137,12 @@ mod tests {
     #[test]
     fn a_stranger_alone_is_asked_about_somebody_real_first() {
         for (listed, turn) in [
-            (1, Turn { after: 1, along: false }),
-            (2, Turn { after: 2, along: true }),
-            (4, Turn { after: 4, along: true }),
-            (10, Turn { after: 1, along: true }),
+            (1, ControlPlan { after: 1, along: false }),
+            (2, ControlPlan { after: 2, along: true }),
+            (4, ControlPlan { after: 4, along: true }),
+            (10, ControlPlan { after: 1, along: true }),
         ] {
-            assert_eq!(Turn::of(Before { listed, ..STRANGER }), turn, "{listed}");
+            assert_eq!(ControlPlan::of(DomainPriors { listed, ..STRANGER }), turn, "{listed}");
         }
     }
 

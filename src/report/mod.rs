@@ -8,4 +8,4 @@ pub mod stats;
 pub mod summary;
 
 pub use gate::{Gate, Gates};
-pub use summary::{Asked, Summary};
+pub use summary::{ProbeCounts, Summary};

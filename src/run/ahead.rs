@@ -9,9 +9,9 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::intake::{Intake, Look};
+use super::intake::{Analyzer, AnalyzeOptions};
 use crate::error::Error;
-use crate::list::batch::Batch;
+use crate::list::batch::RowBatch;
 use crate::list::{List, ListError};
 
 /// Batches that wait for a worker, and outcomes that wait for their taker. More only cost memory.
@@ -20,12 +20,12 @@ const WAITING: usize = 2;
 const MOST_WORKERS: usize = 6;
 
 /// How many can work at once, where reading and taking together are as much work as one worker has.
-pub fn hands() -> usize {
+pub fn worker_count() -> usize {
     (cores() - 1).clamp(1, MOST_WORKERS)
 }
 
 /// The same for work beside which reading and taking are little.
-pub fn many_hands() -> usize {
+pub fn many_workers() -> usize {
     cores().min(MOST_WORKERS)
 }
 
@@ -34,34 +34,34 @@ fn cores() -> usize {
 }
 
 /// What each worker needs to look at addresses.
-pub fn intakes(how: Look) -> Vec<Intake> {
-    repeat_with(|| Intake::new(how)).take(hands()).collect()
+pub fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
+    repeat_with(|| Analyzer::new(how)).take(worker_count()).collect()
 }
 
-/// Does `work` on each batch of a list on other threads, one for each of the `hands`, and hands the outcomes to `take` in
+/// Does `work` on each batch of a list on other threads, one for each of the `worker_count`, and hands the outcomes to `take` in
 /// the order of the list.
 ///
 /// `work` may get an outcome that was taken, and overwrites it.
 pub fn each<H: Send, T: Default + Send>(
     list: &List,
-    hands: Vec<H>,
-    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error> + Sync,
+    worker_count: Vec<H>,
+    work: impl Fn(&mut H, &RowBatch, &mut T) -> Result<(), Error> + Sync,
     mut take: impl FnMut(&mut T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let work = &work;
     thread::scope(|threads| {
-        let (mut desks, mut done) = (Vec::new(), Vec::new());
+        let (mut all_channels, mut done) = (Vec::new(), Vec::new());
         let (empty, emptied) = channel();
-        for hand in hands {
+        for hand in worker_count {
             let (deal, batches) = sync_channel(WAITING);
             let (give, outcomes) = sync_channel(WAITING);
             let (taken, back) = channel();
-            desks.push(deal);
+            all_channels.push(deal);
             done.push((outcomes, taken));
             let empty = empty.clone();
-            threads.spawn(move || worker(hand, work, &Desk { batches, empty, give, back }));
+            threads.spawn(move || worker(hand, work, &WorkerChannels { batches, empty, give, back }));
         }
-        threads.spawn(move || read(list, &desks, &emptied));
+        threads.spawn(move || read(list, &all_channels, &emptied));
         // Whatever ends this loop drops the receivers: the workers' next gifts fail, then the reader's.
         for (outcomes, taken) in done.iter().cycle() {
             let Ok(outcome) = outcomes.recv() else { break };
@@ -75,10 +75,10 @@ pub fn each<H: Send, T: Default + Send>(
 }
 
 /// What a worker gets and gives.
-struct Desk<T> {
-    batches: Receiver<Result<Batch, ListError>>,
+struct WorkerChannels<T> {
+    batches: Receiver<Result<RowBatch, ListError>>,
     /// Back to the reader.
-    empty: Sender<Batch>,
+    empty: Sender<RowBatch>,
     give: SyncSender<Result<T, Error>>,
     /// From the taker.
     back: Receiver<T>,
@@ -86,27 +86,27 @@ struct Desk<T> {
 
 fn worker<H, T: Default>(
     mut hand: H,
-    work: impl Fn(&mut H, &Batch, &mut T) -> Result<(), Error>,
-    desk: &Desk<T>,
+    work: impl Fn(&mut H, &RowBatch, &mut T) -> Result<(), Error>,
+    channels: &WorkerChannels<T>,
 ) {
-    for batch in &desk.batches {
+    for batch in &channels.batches {
         let outcome = batch.map_err(Error::from).and_then(|batch| {
-            let mut outcome = desk.back.try_recv().unwrap_or_default();
+            let mut outcome = channels.back.try_recv().unwrap_or_default();
             work(&mut hand, &batch, &mut outcome)?;
             // A reader that is done needs nothing more.
-            let _ = desk.empty.send(batch);
+            let _ = channels.empty.send(batch);
             Ok(outcome)
         });
-        if desk.give.send(outcome).is_err() {
+        if channels.give.send(outcome).is_err() {
             return;
         }
     }
 }
 
 /// Deals the batches. The first worker that gets no more ends the taking.
-fn read(list: &List, desks: &[SyncSender<Result<Batch, ListError>>], emptied: &Receiver<Batch>) {
-    let mut turns = desks.iter().cycle();
-    let mut deal = |batch| turns.next().is_some_and(|desk| desk.send(batch).is_ok());
+fn read(list: &List, all_channels: &[SyncSender<Result<RowBatch, ListError>>], emptied: &Receiver<RowBatch>) {
+    let mut turns = all_channels.iter().cycle();
+    let mut deal = |batch| turns.next().is_some_and(|channels| channels.send(batch).is_ok());
     let mut rows = match list.rows() {
         Ok(rows) => rows,
         Err(error) => {

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::probe::inquiry::Moment;
+use crate::probe::inquiry::Timestamp;
 
 /// A clock that began with the run.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +31,9 @@ impl Clock {
     }
 
     /// Now.
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> Timestamp {
         let elapsed = self.began.elapsed();
-        Moment { elapsed, wall: self.scripted.map_or_else(SystemTime::now, |wall| wall + elapsed) }
+        Timestamp { elapsed, wall: self.scripted.map_or_else(SystemTime::now, |wall| wall + elapsed) }
     }
 
     /// When the run will have lasted this long.

@@ -8,21 +8,21 @@ use crate::address::Domain;
 use crate::policy::Policy;
 use crate::policy::lifetimes::Lifetimes;
 use crate::reason::Finding;
-use crate::route::{Absence, Route};
-use crate::schedule::Stop;
-use crate::state::roster::Fresh;
+use crate::route::{NoMailReason, Route};
+use crate::schedule::MxHop;
+use crate::state::roster::FreshnessPolicy;
 use crate::verdict::evidence::RouteFact;
 
 /// A route as a verdict needs it, and the stops on it.
-pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<Stop>) {
+pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
     let fact = match route {
-        Route::Hosts(exchangers) => {
-            let stops: Vec<Stop> = exchangers
+        Route::Hosts(mx_hosts) => {
+            let stops: Vec<MxHop> = mx_hosts
                 .into_iter()
-                .map(|exchanger| Stop {
-                    provider: policy.providers().of(&exchanger.host).clone(),
-                    host: exchanger.host,
-                    addresses: exchanger.addresses,
+                .map(|mx_host| MxHop {
+                    provider: policy.providers().of(&mx_host.host).clone(),
+                    host: mx_host.host,
+                    addresses: mx_host.addresses,
                 })
                 .collect();
             let first = stops.first().map(|stop| &stop.provider);
@@ -39,23 +39,23 @@ pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<Stop>) {
 }
 
 /// Does a domain's mail go to a throw-away service?
-pub fn is_disposable(domain: &Domain, stops: &[Stop], policy: &Policy) -> bool {
+pub fn is_disposable(domain: &Domain, stops: &[MxHop], policy: &Policy) -> bool {
     let kinds = &policy.lists.kinds;
     kinds.is_disposable(domain) || stops.iter().any(|stop| kinds.is_disposable_mx(&stop.host))
 }
 
 /// Are a domain's mailboxes worth asking about?
-pub fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[Stop], policy: &Policy) -> bool {
+pub fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[MxHop], policy: &Policy) -> bool {
     matches!(route, RouteFact::Hosts { evidence: true, .. }) && !is_disposable(domain, stops, policy)
 }
 
 /// May a route that was looked up at that time be used again? One that is no answer may not.
-pub fn is_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: Fresh) -> bool {
+pub fn is_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: FreshnessPolicy) -> bool {
     let lifetime = match route {
         RouteFact::Hosts { .. } => Some(lifetimes.route),
         RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
-        RouteFact::Absent(Absence::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
-        RouteFact::Absent(Absence::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
+        RouteFact::Absent(NoMailReason::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
+        RouteFact::Absent(NoMailReason::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
         RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
         RouteFact::Failed(_) => None,
     };

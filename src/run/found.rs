@@ -9,65 +9,65 @@ use std::time::SystemTime;
 use rusqlite::Connection;
 
 use super::destination::{self, is_disposable, stops};
-use super::intake::Seen;
+use super::intake::CellAnalysis;
 use crate::address::typo::Certainty;
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
 use crate::policy::lifetimes::Lifetimes;
 use crate::reason::Cause;
-use crate::schedule::{Scheduler, Shut};
-use crate::state::ledger::News;
-use crate::state::recall::{LookedUp, Recall, Settled};
-use crate::state::roster::{Fresh, RunId};
-use crate::state::runs::Begun;
-use crate::state::{Key, State, StateError};
-use crate::verdict::Record;
-use crate::verdict::evidence::{Attempt, Evidence, Form, Inquired, RouteFact, Slip, Unprobed};
+use crate::schedule::{Scheduler, RunBlocked};
+use crate::state::ledger::ChangeStatus;
+use crate::state::recall::{StoredRoute, FactQueries, StoredResult};
+use crate::state::roster::{FreshnessPolicy, RunId};
+use crate::state::runs::RunHandle;
+use crate::state::{NameHash, State, StateError};
+use crate::verdict::AddressResult;
+use crate::verdict::evidence::{Attempt, Evidence, AddressStatus, MailboxEvidence, RouteFact, SuspectedTypo, NotProbedReason};
 
 /// What holds for all rows of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Whole {
+pub struct RunConditions {
     /// Why mailboxes were not asked about that nothing else is known of.
-    pub unprobed: Option<Unprobed>,
+    pub unprobed: Option<NotProbedReason>,
     /// Set when nothing that servers said may be judged.
-    pub shut: Option<Shut>,
+    pub shut: Option<RunBlocked>,
     /// Keys of the lanes at which too many mailboxes vanished at once.
     pub anomalies: BTreeSet<Arc<str>>,
 }
 
 /// Puts evidence together.
-pub struct Found {
-    facts: Option<Facts>,
-    whole: Whole,
+pub struct EvidenceReader {
+    facts: Option<FactReader>,
+    whole: RunConditions,
     now: SystemTime,
-    domains: HashMap<Domain, Arc<DomainFacts>>,
+    domains: HashMap<Domain, Arc<StoredDomain>>,
 }
 
 /// Which facts count.
 #[derive(Clone, Copy)]
-pub struct Scope {
+pub struct FactFilter {
     /// By the rules of the day.
     pub policy: Policy,
     /// About this run.
     pub run: RunId,
     /// What else may be used.
-    pub fresh: Fresh,
+    pub fresh: FreshnessPolicy,
     /// The run beside whose predecessors news are news; `None` where everything counts as news, and none is noted.
-    pub news: Option<Begun>,
+    pub news: Option<RunHandle>,
 }
 
 /// Where facts come from.
-pub struct Facts {
-    recall: Recall<Connection>,
-    scope: Scope,
+pub struct FactReader {
+    recall: FactQueries<Connection>,
+    scope: FactFilter,
     /// Runs whose word that a mailbox is gone does not count yet.
-    untold: Arc<[RunId]>,
+    unreported: Arc<[RunId]>,
 }
 
 /// A domain as the policy sees it.
 #[derive(Debug)]
-struct DomainFacts {
-    key: Key,
+struct StoredDomain {
+    key: NameHash,
     route: Option<(RouteFact, SystemTime)>,
     /// Names of its exchangers.
     hosts: Vec<Domain>,
@@ -78,7 +78,7 @@ struct DomainFacts {
 }
 
 /// A row's evidence, and what was told about its address last.
-pub struct Known {
+pub struct RowEvidence {
     /// Everything known about the row.
     pub evidence: Evidence,
     /// The operator's id, where somebody knows it.
@@ -86,22 +86,22 @@ pub struct Known {
     /// When its domain was looked up.
     pub looked_up: Option<SystemTime>,
     /// The end of the questions about it.
-    pub settled: Option<Settled>,
+    pub settled: Option<StoredResult>,
 }
 
 /// So many domains are remembered. Rows of one domain often stand together, and a list has a few that many rows share.
 const REMEMBERED_DOMAINS: usize = 1 << 15;
 
-impl Found {
+impl EvidenceReader {
     /// With facts of a state. `now` is the end of the run.
-    pub fn of(facts: Facts, whole: Whole, now: SystemTime) -> Found {
-        Found { facts: Some(facts), whole, now, domains: HashMap::new() }
+    pub fn of(facts: FactReader, whole: RunConditions, now: SystemTime) -> EvidenceReader {
+        EvidenceReader { facts: Some(facts), whole, now, domains: HashMap::new() }
     }
 
     /// Nothing was asked, for this reason.
-    pub fn nothing(unprobed: Unprobed, now: SystemTime) -> Found {
-        let whole = Whole { unprobed: Some(unprobed), ..Whole::default() };
-        Found { facts: None, whole, now, domains: HashMap::new() }
+    pub fn nothing(unprobed: NotProbedReason, now: SystemTime) -> EvidenceReader {
+        let whole = RunConditions { unprobed: Some(unprobed), ..RunConditions::default() };
+        EvidenceReader { facts: None, whole, now, domains: HashMap::new() }
     }
 
     /// True where there are no facts: what is told of an address follows from what shows in it.
@@ -120,11 +120,11 @@ impl Found {
     }
 
     /// Puts together what is known about a row.
-    pub fn known(&mut self, seen: Seen) -> Result<Known, StateError> {
-        let Seen { form, mut kinds, slip, .. } = seen;
-        let mut known = Inquired::default();
+    pub fn known(&mut self, seen: CellAnalysis) -> Result<RowEvidence, StateError> {
+        let CellAnalysis { form, mut kinds, slip, .. } = seen;
+        let mut known = MailboxEvidence::default();
         let (mut route, mut provider, mut looked_up, mut settled) = (None, None, None, None);
-        if let Form::Fine(address) = &form {
+        if let AddressStatus::Valid(address) = &form {
             let domain = self.domain(address)?;
             if domain.as_ref().is_some_and(|domain| domain.disposable) {
                 kinds.disposable = Some(true);
@@ -141,7 +141,7 @@ impl Found {
                 _ => true,
             };
             known = match &settled {
-                Some(settled) => settled.inquired.clone(),
+                Some(settled) => settled.mailbox.clone(),
                 None => self.begun(domain.as_deref(), address, is_askable)?,
             };
             if let Some(domain) = &domain {
@@ -156,22 +156,22 @@ impl Found {
                 .as_ref()
                 .is_some_and(|facts| settled.as_ref().is_none_or(|settled| settled.run == facts.scope.run));
             if self.whole.shut.is_some() && is_of_run {
-                known = Inquired {
-                    trouble: known.trouble,
-                    unprobed: Some(Unprobed::OperatorPaused),
-                    ..Inquired::default()
+                known = MailboxEvidence {
+                    obstacle: known.obstacle,
+                    unprobed: Some(NotProbedReason::ProviderPaused),
+                    ..MailboxEvidence::default()
                 };
             }
         }
         // A domain that takes mail is no slip just because it looks like one, unless it is a known trap.
         let works = matches!(route, Some(RouteFact::Hosts { .. }));
-        let slip = slip.map(|suspicion| Slip {
+        let slip = slip.map(|suspicion| SuspectedTypo {
             probable: suspicion.certainty == Certainty::Trap
                 || (suspicion.certainty == Certainty::Likely && !works),
             meant: suspicion.meant,
         });
-        Ok(Known {
-            evidence: Evidence { form, kinds, slip, route, inquiry: known },
+        Ok(RowEvidence {
+            evidence: Evidence { form, kinds, slip, route, mailbox: known },
             provider,
             looked_up,
             settled,
@@ -179,46 +179,46 @@ impl Found {
     }
 
     /// Is something else told about a row than before this run?
-    pub fn news(&self, cell: &str, record: &Record) -> Result<News, StateError> {
-        let Some((Facts { recall, .. }, run)) =
+    pub fn news(&self, cell: &str, record: &AddressResult) -> Result<ChangeStatus, StateError> {
+        let Some((FactReader { recall, .. }, run)) =
             self.facts.as_ref().and_then(|facts| Some((facts, facts.scope.news?)))
         else {
-            return Ok(News::FIRST);
+            return Ok(ChangeStatus::FIRST);
         };
         let address = record.address.as_ref().map(ToString::to_string);
-        recall.news(address.as_deref().unwrap_or(cell.trim()), record.judgement.reason, run)
+        recall.news(address.as_deref().unwrap_or(cell.trim()), record.judgment.reason, run)
     }
 
-    fn settled(&mut self, domain: Key, address: &Address) -> Result<Option<Settled>, StateError> {
-        let Some(Facts { recall, scope: Scope { run, fresh, .. }, untold }) = &mut self.facts else {
+    fn settled(&mut self, domain: NameHash, address: &Address) -> Result<Option<StoredResult>, StateError> {
+        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts else {
             return Ok(None);
         };
         let settled = recall.settled(domain, address, self.now)?;
         Ok(settled.filter(|settled| {
             let is_fresh = settled.expires.is_some_and(|at| at > fresh.at)
                 && settled.checked.is_some_and(|at| at >= fresh.since);
-            settled.run == *run || (is_fresh && !(untold.contains(&settled.run) && settled.condemns()))
+            settled.run == *run || (is_fresh && !(unreported.contains(&settled.run) && settled.condemns()))
         }))
     }
 
     /// What is known about an address that was not asked about to the end.
     fn begun(
         &mut self,
-        domain: Option<&DomainFacts>,
+        domain: Option<&StoredDomain>,
         address: &Address,
         is_askable: bool,
-    ) -> Result<Inquired, StateError> {
-        let mut inquired = Inquired::default();
+    ) -> Result<MailboxEvidence, StateError> {
+        let mut mailbox = MailboxEvidence::default();
         if is_askable {
-            inquired.unprobed = self.whole.unprobed;
-            if let (Some(Facts { recall, scope, .. }), Some(domain)) = (&mut self.facts, domain) {
-                inquired.attempts = recall.attempts(scope.run, domain.key, address)?;
+            mailbox.unprobed = self.whole.unprobed;
+            if let (Some(FactReader { recall, scope, .. }), Some(domain)) = (&mut self.facts, domain) {
+                mailbox.attempts = recall.attempts(scope.run, domain.key, address)?;
             }
         }
-        Ok(inquired)
+        Ok(mailbox)
     }
 
-    fn domain(&mut self, address: &Address) -> Result<Option<Arc<DomainFacts>>, StateError> {
+    fn domain(&mut self, address: &Address) -> Result<Option<Arc<StoredDomain>>, StateError> {
         let (Some(facts), Some(domain)) = (&mut self.facts, address.domain()) else {
             return Ok(None);
         };
@@ -236,15 +236,15 @@ impl Found {
     /// The same was said so long ago that an outage would be over, and nobody was accepted since.
     fn is_said_before(
         &mut self,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         attempts: &[Attempt],
     ) -> Result<bool, StateError> {
-        let (Some(Facts { recall, scope, .. }), Some(last)) = (&mut self.facts, attempts.last()) else {
+        let (Some(FactReader { recall, scope, .. }), Some(last)) = (&mut self.facts, attempts.last()) else {
             return Ok(false);
         };
         let held_back = scope.policy.thresholds().anomaly.held_back();
-        let cause = |attempt: &Attempt| attempt.said.meaning.cause;
+        let cause = |attempt: &Attempt| attempt.classified.meaning.cause;
         let until_now = recall.attempts_until(domain, address, last.at)?;
         let since_accepted = until_now.iter().rev().take_while(|earlier| cause(earlier) != Cause::Accepted);
         Ok(since_accepted
@@ -255,12 +255,12 @@ impl Found {
     /// Every exchanger said "not my domain", and each of them has clearly answered for another, in the same run.
     fn is_unserved(
         &self,
-        domain: &DomainFacts,
+        domain: &StoredDomain,
         run: Option<RunId>,
         attempts: &[Attempt],
     ) -> Result<bool, StateError> {
         let denied = |host: &Domain| {
-            attempts.iter().any(|a| a.exchanger == *host && a.said.meaning.cause == Cause::RelayDenied)
+            attempts.iter().any(|a| a.mx_host == *host && a.classified.meaning.cause == Cause::RelayDenied)
         };
         let Some(facts) = self.facts.as_ref().filter(|_| !domain.hosts.is_empty()) else {
             return Ok(false);
@@ -275,41 +275,41 @@ impl Found {
     }
 }
 
-impl Facts {
+impl FactReader {
     /// What a state says.
-    pub fn of(state: &State, scope: Scope) -> Result<Facts, StateError> {
-        let untold = state.untold_runs(scope.run)?.into();
-        Ok(Facts::read_by(state.reader()?, scope, untold))
+    pub fn of(state: &State, scope: FactFilter) -> Result<FactReader, StateError> {
+        let unreported = state.unreported_runs(scope.run)?.into();
+        Ok(FactReader::read_by(state.reader()?, scope, unreported))
     }
 
     /// The same, for each of so many who tell it.
     pub fn for_each(
         state: &State,
-        scope: Scope,
-        hands: usize,
+        scope: FactFilter,
+        worker_count: usize,
         after_writing: bool,
-    ) -> Result<Vec<Facts>, StateError> {
-        let untold: Arc<[RunId]> = state.untold_runs(scope.run)?.into();
-        let facts = |reader| Facts::read_by(reader, scope, untold.clone());
-        Ok(state.readers(hands, after_writing)?.into_iter().map(facts).collect())
+    ) -> Result<Vec<FactReader>, StateError> {
+        let unreported: Arc<[RunId]> = state.unreported_runs(scope.run)?.into();
+        let facts = |reader| FactReader::read_by(reader, scope, unreported.clone());
+        Ok(state.readers(worker_count, after_writing)?.into_iter().map(facts).collect())
     }
 
-    fn read_by(reader: Connection, scope: Scope, untold: Arc<[RunId]>) -> Facts {
-        Facts { recall: Recall::of(reader, scope.policy), scope, untold }
+    fn read_by(reader: Connection, scope: FactFilter, unreported: Arc<[RunId]>) -> FactReader {
+        FactReader { recall: FactQueries::of(reader, scope.policy), scope, unreported }
     }
 
-    fn domain(&self, domain: &Domain) -> Result<DomainFacts, StateError> {
-        let key = Key::of(domain.as_str());
-        let Some(LookedUp { route, at, run }) = self.recall.route(key)? else {
-            return Ok(DomainFacts { key, route: None, hosts: Vec::new(), lane: None, disposable: false });
+    fn domain(&self, domain: &Domain) -> Result<StoredDomain, StateError> {
+        let key = NameHash::of(domain.as_str());
+        let Some(StoredRoute { route, at, run }) = self.recall.route(key)? else {
+            return Ok(StoredDomain { key, route: None, hosts: Vec::new(), lane: None, disposable: false });
         };
-        let Scope { policy, run: own, fresh, .. } = self.scope;
+        let FactFilter { policy, run: own, fresh, .. } = self.scope;
         let (route, stops) = stops(route, &policy);
         // What an older look-up found missing may be there by now.
         let is_fresh = run == own
             || matches!(route, RouteFact::Hosts { .. })
             || destination::is_fresh(&route, at, policy.lifetimes(), fresh);
-        Ok(DomainFacts {
+        Ok(StoredDomain {
             key,
             disposable: is_disposable(domain, &stops, &policy),
             lane: stops.first().map(|stop| Scheduler::lane_key(&stops, stop)),

@@ -8,20 +8,20 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::clock::Clock;
-use super::stop::Stop;
+use super::stop::CancelToken;
 use crate::error::Error;
-use crate::settings::{Place, Settings};
+use crate::settings::{NetworkTarget, Settings};
 use crate::state::{State, StateError};
 
 /// A holder that is gone is missed as soon as this.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Opens the state for a run at this place, and waits for another run that holds it if that is wanted.
-pub fn open_state(settings: &Settings, place: &Place, clock: Clock, stop: &Stop) -> Result<State, Error> {
+pub fn open_state(settings: &Settings, place: &NetworkTarget, clock: Clock, stop: &CancelToken) -> Result<State, Error> {
     let mut is_told = false;
     loop {
         match settings.open_state(place, clock.now().wall) {
-            Err(Error::State(held @ StateError::Held { .. })) if settings.keeping.wait_lock => {
+            Err(Error::State(held @ StateError::Locked { .. })) if settings.keeping.wait_lock => {
                 if !is_told {
                     tracing::warn!(event = "waiting", "waiting, because {held}");
                     is_told = true;

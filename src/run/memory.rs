@@ -14,7 +14,7 @@ use crate::address::typo::Suggestion;
 
 /// What shows in a domain alone.
 #[derive(Default, PartialEq, Eq)]
-pub(super) struct Known {
+pub(super) struct DomainTraits {
     pub(super) kinds: DomainKinds,
     pub(super) suggestion: Option<Suggestion>,
     /// It can't receive mail.
@@ -23,14 +23,14 @@ pub(super) struct Known {
 }
 
 /// The domains that were seen.
-pub(super) struct Memory {
+pub(super) struct DomainCache {
     hasher: RandomState,
     /// A power of two of them; a domain stands at the first free place from its own on. In the upper bits the hash, in the
     /// lower ones where in `known` is what shows in it, from 1 on.
     places: Vec<u64>,
     taken: usize,
     /// First of all the nothing that shows in most domains.
-    known: Vec<Known>,
+    known: Vec<DomainTraits>,
 }
 
 /// Places for domains to begin with, so that one address costs nothing.
@@ -41,26 +41,26 @@ const MOST_PLACES: usize = 1 << 18;
 const INDEX: u64 = 0xffff;
 const FREE: u64 = 0;
 
-impl Default for Memory {
-    fn default() -> Memory {
-        Memory {
+impl Default for DomainCache {
+    fn default() -> DomainCache {
+        DomainCache {
             hasher: RandomState::default(),
             places: vec![FREE; FIRST_PLACES],
             taken: 0,
-            known: vec![Known::default()],
+            known: vec![DomainTraits::default()],
         }
     }
 }
 
-impl Memory {
+impl DomainCache {
     /// What shows in a domain, where it was seen before.
-    pub(super) fn get(&self, domain: &str) -> Option<&Known> {
+    pub(super) fn get(&self, domain: &str) -> Option<&DomainTraits> {
         let place = self.places[self.find(self.hasher.hash_one(domain))];
         (place != FREE).then(|| &self.known[index(place)])
     }
 
     /// What shows in a domain; `look` finds it out where that was not done before.
-    pub(super) fn of(&mut self, domain: &str, look: impl FnOnce() -> Known) -> &Known {
+    pub(super) fn of(&mut self, domain: &str, look: impl FnOnce() -> DomainTraits) -> &DomainTraits {
         let hash = self.hasher.hash_one(domain);
         let mut at = self.find(hash);
         if self.places[at] == FREE {
@@ -86,7 +86,7 @@ impl Memory {
     }
 
     /// Gives its number, from 1 on.
-    fn keep(&mut self, known: Known) -> u64 {
+    fn keep(&mut self, known: DomainTraits) -> u64 {
         if known == self.known[0] {
             return 1;
         }
@@ -122,13 +122,13 @@ mod tests {
 
     #[test]
     fn every_domain_is_looked_at_once_until_there_are_too_many() {
-        let mut memory = Memory::default();
+        let mut memory = DomainCache::default();
         let mut looked = 0;
-        let mut ask = |memory: &mut Memory, domain: u32| {
+        let mut ask = |memory: &mut DomainCache, domain: u32| {
             let is_set_aside = domain.is_multiple_of(1_000);
             let known = memory.of(&format!("{domain}.example"), || {
                 looked += 1;
-                Known { is_set_aside, ..Known::default() }
+                DomainTraits { is_set_aside, ..DomainTraits::default() }
             });
             assert_eq!(known.is_set_aside, is_set_aside, "{domain}");
             looked

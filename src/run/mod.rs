@@ -1,8 +1,8 @@
 //! Runs: from a list, or a few addresses, to verdicts.
 //!
 //! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`asking`] a run with its state, [`probing`] the only place
-//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`holder`], [`progress`]; before it [`ahead`], [`intake`],
-//! [`destination`] and [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`intake`]'s.
+//! that waits and spawns. Around it: [`clock`], [`network`], [`stop`], [`holder`], [`progress`]; before it [`ahead`], [`analyzer`],
+//! [`destination`] and [`feed`], after it [`found`], [`repeats`], [`told`], [`judge`] and [`telling`]; [`memory`] is [`analyzer`]'s.
 
 pub mod ahead;
 pub mod asking;

@@ -19,17 +19,17 @@ use tokio::time::{sleep, sleep_until};
 use super::network::Network;
 use super::progress::Progress;
 use super::sockets;
-use super::stop::Stop;
+use super::stop::CancelToken;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
-use crate::probe::inquiry::Moment;
-use crate::settings::{Place, Reach, Settings};
+use crate::probe::inquiry::Timestamp;
+use crate::settings::{NetworkTarget, RunDepth, Settings};
 use crate::state::State;
-use crate::state::roster::Fresh;
-use crate::state::runs::Begun;
-use crate::verdict::evidence::Unprobed;
-pub use outcome::Outcome;
-use run::Run;
+use crate::state::roster::FreshnessPolicy;
+use crate::state::runs::RunHandle;
+use crate::verdict::evidence::NotProbedReason;
+pub use outcome::RunOutcome;
+use run::ProbingRun;
 
 /// Events heard at once, and stored in one transaction.
 const EVENTS: usize = 1024;
@@ -44,7 +44,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
 
 /// What a run asks for.
-pub struct Job {
+pub struct ProbeJob {
     /// The other side.
     pub network: Arc<Network>,
     /// What is known about the world.
@@ -65,13 +65,13 @@ pub struct Job {
     pub trace: bool,
 }
 
-impl Job {
+impl ProbeJob {
     /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
-    pub fn of(settings: &Settings, place: &Place, policy: Policy, trace: bool) -> Result<Job, Error> {
+    pub fn of(settings: &Settings, place: &NetworkTarget, policy: Policy, trace: bool) -> Result<ProbeJob, Error> {
         let network = Arc::new(Network::of(place)?);
-        Ok(Job {
+        Ok(ProbeJob {
             policy,
-            dns_only: matches!(settings.reach, Reach::Dns(_)),
+            dns_only: matches!(settings.reach, RunDepth::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
             max_duration: settings.max_duration,
@@ -86,7 +86,7 @@ impl Job {
     }
 
     /// How long something new may be started; `None` is for ever.
-    fn time_left(&self, now: Moment) -> Option<Duration> {
+    fn time_left(&self, now: Timestamp) -> Option<Duration> {
         let by_run = self.max_duration.map(|most| most.saturating_sub(now.elapsed));
         let by_day = self.deadline.map(|at| at.duration_since(now.wall).unwrap_or_default());
         by_run.into_iter().chain(by_day).min()
@@ -95,22 +95,22 @@ impl Job {
 
 /// Asks about everybody in the roster of a run. What is found out is in the state when this returns.
 pub async fn ask(
-    job: &Job,
+    job: &ProbeJob,
     state: &mut State,
-    begun: Begun,
-    fresh: Fresh,
-    mut stop: Stop,
+    begun: RunHandle,
+    fresh: FreshnessPolicy,
+    mut stop: CancelToken,
     progress: &mut Progress,
-) -> Result<Outcome, Error> {
-    let (mut run, mut events) = Run::new(job, state, (begun, fresh), progress)?;
+) -> Result<RunOutcome, Error> {
+    let (mut run, mut events) = ProbingRun::new(job, state, (begun, fresh), progress)?;
     let mut heard = Vec::with_capacity(EVENTS);
     loop {
         // Here, and not where it is waited for: events that never cease would come first for ever.
         if !run.stopped {
             run.outcome.out_of_time =
                 job.time_left(job.network.clock.now()).is_some_and(|left| left.is_zero());
-            if run.outcome.out_of_time || stop.wished().is_some() {
-                run.stop(Unprobed::Deadline);
+            if run.outcome.out_of_time || stop.requested().is_some() {
+                run.stop(NotProbedReason::Deadline);
             }
         }
         run.look_up()?;
@@ -119,7 +119,7 @@ pub async fn ask(
             && let Some(shut) = run.scheduler.shut()
         {
             run.outcome.whole.shut = Some(shut);
-            run.stop(Unprobed::OperatorPaused);
+            run.stop(NotProbedReason::ProviderPaused);
             run.act()?;
         }
         if run.is_over() {
@@ -159,14 +159,14 @@ pub async fn ask(
         }
     }
     run.state.commit()?;
-    let Run { mut outcome, scheduler, .. } = run;
+    let ProbingRun { mut outcome, scheduler, .. } = run;
     outcome.whole.anomalies = scheduler.anomalies();
     // What was under way may have been the rest.
     outcome.out_of_time &= state.still_to_ask(begun.id)? > 0;
     Ok(outcome)
 }
 
-async fn until(job: &Job, at: Option<Duration>) {
+async fn until(job: &ProbeJob, at: Option<Duration>) {
     match at {
         Some(at) => sleep_until(job.network.clock.at(at)).await,
         None => pending().await,
@@ -174,7 +174,7 @@ async fn until(job: &Job, at: Option<Duration>) {
 }
 
 /// Waits until nothing new may be started.
-async fn out_of_time(job: &Job) {
+async fn out_of_time(job: &ProbeJob) {
     while let Some(left) = job.time_left(job.network.clock.now()) {
         if left.is_zero() {
             return;

@@ -5,40 +5,40 @@
 //! can't be written.
 
 use super::ahead;
-use super::intake::{Intake, Look, Plain};
-use crate::address::{Address, Host};
+use super::intake::{Analyzer, AnalyzeOptions, PlainAddress};
+use crate::address::{Address, MailHost};
 use crate::error::Error;
-use crate::list::batch::Batch;
-use crate::list::duplicates::{Duplicates, Finder, Firsts, Full, Key, Keys, MOST_REMEMBERED};
-use crate::list::{Entry, List, ListError};
+use crate::list::batch::RowBatch;
+use crate::list::duplicates::{Duplicates, DuplicateFinder, FirstSeen, TooManyAddresses, AddressHash, AddressHasher, MOST_REMEMBERED};
+use crate::list::{ListEntry, List, ListError};
 
 /// A list of more lines has too many addresses to be remembered, unless most of them are repeats.
 const LONG: u64 = 2 * MOST_REMEMBERED as u64;
 
 /// Tells in the order of the list which rows repeat an earlier one.
-pub struct Repeats<'a> {
+pub struct DuplicateRows<'a> {
     list: &'a List,
-    how: Look,
-    keys: Keys,
-    known: Known,
+    how: AnalyzeOptions,
+    keys: AddressHasher,
+    known: DuplicateIndex,
 }
 
-enum Known {
+enum DuplicateIndex {
     Nothing,
-    SoFar(Firsts),
+    SoFar(FirstSeen),
     ToTheEnd(Box<Duplicates>),
 }
 
-impl<'a> Repeats<'a> {
+impl<'a> DuplicateRows<'a> {
     /// Begins before the first row.
-    pub fn of(list: &'a List, how: Look) -> Repeats<'a> {
+    pub fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
         let is_long = list.form().lines > LONG;
-        let known = if is_long { Known::Nothing } else { Known::SoFar(Firsts::default()) };
-        Repeats { list, how, keys: Keys::default(), known }
+        let known = if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
+        DuplicateRows { list, how, keys: AddressHasher::default(), known }
     }
 
     /// What makes the keys of addresses.
-    pub fn keys(&self) -> Keys {
+    pub fn keys(&self) -> AddressHasher {
         self.keys.clone()
     }
 
@@ -46,39 +46,39 @@ impl<'a> Repeats<'a> {
     /// once about each row, in their order.
     pub fn first_of(
         &mut self,
-        rows: impl Iterator<Item = (u64, Option<Key>)> + Clone,
+        rows: impl Iterator<Item = (u64, Option<AddressHash>)> + Clone,
     ) -> Result<Vec<Option<u64>>, Error> {
-        if let Known::SoFar(firsts) = &self.known {
+        if let DuplicateIndex::SoFar(firsts) = &self.known {
             firsts.expect(rows.clone().filter_map(|(_, key)| key));
         }
         rows.map(|(record, key)| key.map_or(Ok(None), |key| self.first(record, key))).collect()
     }
 
-    fn first(&mut self, record: u64, key: Key) -> Result<Option<u64>, Error> {
+    fn first(&mut self, record: u64, key: AddressHash) -> Result<Option<u64>, Error> {
         loop {
             match &mut self.known {
-                Known::SoFar(firsts) => match firsts.first_of(record, key) {
+                DuplicateIndex::SoFar(firsts) => match firsts.first_of(record, key) {
                     Ok(first) => return Ok(first),
                     // Its memory is needed now.
-                    Err(Full) => self.known = Known::Nothing,
+                    Err(TooManyAddresses) => self.known = DuplicateIndex::Nothing,
                 },
-                Known::Nothing => self.known = Known::ToTheEnd(Box::new(self.read_to_the_end()?)),
-                Known::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
+                DuplicateIndex::Nothing => self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?)),
+                DuplicateIndex::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
             }
         }
     }
 
     fn read_to_the_end(&self) -> Result<Duplicates, Error> {
-        let mut finder = Finder::default();
-        let keys = |intake: &mut Intake, batch: &Batch, keys: &mut Vec<(u64, Key)>| {
+        let mut finder = DuplicateFinder::default();
+        let keys = |analyzer: &mut Analyzer, batch: &RowBatch, keys: &mut Vec<(u64, AddressHash)>| {
             keys.clear();
             keys.extend(batch.entries().filter_map(|entry| match entry {
-                Entry::Row(row) => Some((row.record, key(&self.keys, intake, row.address())?)),
-                Entry::Rejected(_) => None,
+                ListEntry::Row(row) => Some((row.record, key(&self.keys, analyzer, row.address())?)),
+                ListEntry::Unreadable(_) => None,
             }));
             Ok(())
         };
-        ahead::each(self.list, ahead::intakes(self.how), keys, |keys| {
+        ahead::each(self.list, ahead::analyzers(self.how), keys, |keys| {
             keys.iter().try_for_each(|&(record, key)| finder.feed(record, key).map_err(spill))
         })?;
         finder.finish().map_err(spill)
@@ -86,23 +86,23 @@ impl<'a> Repeats<'a> {
 }
 
 /// The key of the address in a cell.
-fn key(keys: &Keys, intake: &mut Intake, cell: &str) -> Option<Key> {
-    match intake.glance(cell) {
-        Some(Plain { local, domain, .. }) => Some(key_of_parts(keys, local, domain)),
-        None => intake.look(cell).form.address().map(|address| key_of(keys, address)),
+fn key(keys: &AddressHasher, analyzer: &mut Analyzer, cell: &str) -> Option<AddressHash> {
+    match analyzer.analyze_fast(cell) {
+        Some(PlainAddress { local, domain, .. }) => Some(key_of_parts(keys, local, domain)),
+        None => analyzer.look(cell).form.address().map(|address| key_of(keys, address)),
     }
 }
 
 /// What stands for an address.
-pub fn key_of(keys: &Keys, address: &Address) -> Key {
+pub fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
     match address.host() {
-        Host::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
-        Host::Literal(ip) => keys.of(&(address.local(), ip)),
+        MailHost::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
+        MailHost::Literal(ip) => keys.of(&(address.local(), ip)),
     }
 }
 
 /// The same for an address in parts.
-pub fn key_of_parts(keys: &Keys, local: &str, domain: &str) -> Key {
+pub fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
     keys.of(&(local, domain))
 }
 
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
     use crate::list::{ReadOptions, Source};
-    use crate::policy::lists::Lists;
+    use crate::policy::lists::AddressLists;
 
     #[test]
     fn a_list_that_is_read_to_its_end_first_has_the_same_repeats() {
@@ -126,16 +126,16 @@ mod tests {
         (0..2_000).for_each(|n| writeln!(file, "{}", cell(n)).unwrap());
         let source = Source::Path(file.path().to_owned());
         let list = crate::list::open(&source, &ReadOptions::default()).unwrap();
-        let how = Look::from(Lists::built_in());
-        let firsts = |known: Known| {
-            let mut repeats = Repeats { known, ..Repeats::of(&list, how) };
-            let mut intake = Intake::new(how);
-            let rows: Vec<(u64, Option<Key>)> =
-                (0..2_000).map(|n| (n + 1, key(&repeats.keys, &mut intake, &cell(n)))).collect();
+        let how = AnalyzeOptions::from(AddressLists::built_in());
+        let firsts = |known: DuplicateIndex| {
+            let mut repeats = DuplicateRows { known, ..DuplicateRows::of(&list, how) };
+            let mut analyzer = Analyzer::new(how);
+            let rows: Vec<(u64, Option<AddressHash>)> =
+                (0..2_000).map(|n| (n + 1, key(&repeats.keys, &mut analyzer, &cell(n)))).collect();
             repeats.first_of(rows.into_iter()).unwrap()
         };
-        let remembered = firsts(Known::SoFar(Firsts::default()));
+        let remembered = firsts(DuplicateIndex::SoFar(FirstSeen::default()));
         assert_eq!(remembered.iter().flatten().count(), 2_000 - 601);
-        assert_eq!(firsts(Known::Nothing), remembered);
+        assert_eq!(firsts(DuplicateIndex::Nothing), remembered);
     }
 }

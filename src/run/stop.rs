@@ -18,11 +18,11 @@ const SAME_WISH: Duration = Duration::from_millis(500);
 
 /// A wish to stop, heard by whoever asks.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<Option<Exit>>);
+pub struct CancelToken(watch::Receiver<Option<Exit>>);
 
-impl Stop {
+impl CancelToken {
     /// Listens for SIGINT and SIGTERM.
-    pub fn on_signals() -> Result<Stop, Error> {
+    pub fn on_signals() -> Result<CancelToken, Error> {
         let failed = |source| Error::System { what: "listen for signals", source };
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let listen = |kind| {
@@ -33,23 +33,23 @@ impl Stop {
         let (tell, heard) = watch::channel(None);
         let thread = std::thread::Builder::new().name("signals".to_owned());
         thread.spawn(move || runtime.block_on(hear(signals, &tell))).map_err(failed)?;
-        Ok(Stop(heard))
+        Ok(CancelToken(heard))
     }
 
     /// Nobody will tell it to stop.
-    pub fn never() -> Stop {
+    pub fn never() -> CancelToken {
         let (_, heard) = watch::channel(None);
-        Stop(heard)
+        CancelToken(heard)
     }
 
     /// How to exit, once a stop was wished.
-    pub fn wished(&self) -> Option<Exit> {
+    pub fn requested(&self) -> Option<Exit> {
         *self.0.borrow()
     }
 
     /// Fails once a stop was wished: for work that is worth nothing unless it is done wholly.
     pub fn go_on(&self) -> Result<(), Error> {
-        self.wished().map_or(Ok(()), |exit| Err(Error::Stopped { exit }))
+        self.requested().map_or(Ok(()), |exit| Err(Error::Stopped { exit }))
     }
 
     /// Waits for the wish.

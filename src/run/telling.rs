@@ -8,27 +8,27 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::ahead;
-use super::found::{Found, Whole};
-use super::intake::Look;
-use super::judge::{Judge, Telling};
-use super::repeats::Repeats;
+use super::found::{EvidenceReader, RunConditions};
+use super::intake::AnalyzeOptions;
+use super::judge::{RowJudge, JudgeOptions};
+use super::repeats::DuplicateRows;
 use crate::error::{Error, Exit};
-use crate::list::{List, Outputs, ReadOptions, Source, Target, WriteOptions};
+use crate::list::{List, Outputs, ReadOptions, Source, OutputTarget, WriteOptions};
 use crate::policy::Policy;
-use crate::report::{Asked, Gates, Summary};
-use crate::schedule::Ruling;
-use crate::state::journal::Retold;
-use crate::state::ledger::Note;
+use crate::report::{ProbeCounts, Gates, Summary};
+use crate::schedule::ProviderEventKind;
+use crate::state::journal::VerdictUpdate;
+use crate::state::ledger::ReportedNote;
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
-pub struct Listing {
+pub struct ListJob {
     /// The list.
     pub source: Source,
     /// How it is read.
     pub reading: ReadOptions,
     /// Where the results go; `None` is the folder named after the list.
-    pub target: Option<Target>,
+    pub target: Option<OutputTarget>,
     /// How they are written.
     pub writing: WriteOptions,
     /// Put addresses right that can't work as they are typed.
@@ -39,7 +39,7 @@ pub struct Listing {
     pub gates: Gates,
 }
 
-impl Listing {
+impl ListJob {
     /// Opens the list.
     pub fn open(&self) -> Result<List, Error> {
         Ok(crate::list::open(&self.source, &self.reading)?)
@@ -47,25 +47,25 @@ impl Listing {
 
     /// The list, and every file that its results may go to.
     pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = Target::files(self.target.as_ref(), &self.source);
+        let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
         files.extend(self.source.path().map(Path::to_owned));
         files
     }
 
     /// How its addresses are looked at.
-    pub fn look(&self, policy: Policy) -> Look {
-        Look { lists: policy.lists, apply_suggestions: self.apply_suggestions }
+    pub fn look(&self, policy: Policy) -> AnalyzeOptions {
+        AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
     }
 }
 
 /// A list that is open, with its outputs.
-pub struct Open {
+pub struct OpenJob {
     /// The list.
     pub list: List,
     /// How its addresses are looked at.
-    pub how: Look,
+    pub how: AnalyzeOptions,
     outputs: Outputs,
-    target: Target,
+    target: OutputTarget,
     gates: Gates,
     unprobed: bool,
     changed_only: bool,
@@ -73,16 +73,16 @@ pub struct Open {
 
 /// What is told otherwise than before, for the state.
 #[derive(Default)]
-pub struct Otherwise {
+pub struct StateUpdates {
     /// About addresses that were asked about.
-    pub retold: Vec<Retold>,
+    pub update: Vec<VerdictUpdate>,
     /// About rows.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ReportedNote>,
 }
 
 /// How long what was told holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Age {
+pub struct Validity {
     /// Nothing needs to be asked again before this; `None` when nothing was asked that grows old.
     pub fresh_until: Option<SystemTime>,
     /// The oldest evidence that was used.
@@ -91,13 +91,13 @@ pub struct Age {
 
 /// How a run went, for its summary.
 #[derive(Clone, Debug, Default)]
-pub struct Went {
+pub struct RunStats {
     /// What holds for all rows.
-    pub whole: Whole,
+    pub whole: RunConditions,
     /// What it cost the others.
-    pub asked: Asked,
+    pub asked: ProbeCounts,
     /// How often the scheduler decided what about an operator.
-    pub decisions: BTreeMap<Ruling, u64>,
+    pub decisions: BTreeMap<ProviderEventKind, u64>,
     /// How long it took.
     pub took: Duration,
     /// How many are still to be asked.
@@ -108,13 +108,13 @@ pub struct Went {
     pub exit: Option<Exit>,
 }
 
-impl Open {
+impl OpenJob {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
-    pub fn of(list: List, listing: Listing, policy: Policy, unprobed: bool) -> Result<Open, Error> {
+    pub fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = listing.look(policy);
         let form = list.form();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-        let target = listing.target.unwrap_or_else(|| Target::Folder(form.default_folder()));
+        let target = listing.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = listing.writing;
         writing.unprobed = unprobed;
         writing.originals = listing.apply_suggestions;
@@ -122,8 +122,8 @@ impl Open {
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let Listing { gates, changed_only, .. } = listing;
-        Ok(Open { list, how, outputs, target, gates, unprobed, changed_only })
+        let ListJob { gates, changed_only, .. } = listing;
+        Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only })
     }
 
     /// Judges and writes every row, each worker with its own view of what was found. `keep` hears what is told otherwise
@@ -131,15 +131,15 @@ impl Open {
     pub fn tell(
         &mut self,
         risky_roles: bool,
-        found: Vec<Found>,
-        mut keep: impl FnMut(&Otherwise) -> Result<(), Error>,
-    ) -> Result<Age, Error> {
-        let telling = Telling { risky_roles, changed_only: self.changed_only };
-        let mut repeats = Repeats::of(&self.list, self.how);
-        let judge = |found| Judge::of(found, self.how, self.outputs.composer(), repeats.keys(), telling);
+        found: Vec<EvidenceReader>,
+        mut keep: impl FnMut(&StateUpdates) -> Result<(), Error>,
+    ) -> Result<Validity, Error> {
+        let telling = JudgeOptions { risky_roles, changed_only: self.changed_only };
+        let mut repeats = DuplicateRows::of(&self.list, self.how);
+        let judge = |found| RowJudge::of(found, self.how, self.outputs.composer(), repeats.keys(), telling);
         let judges = found.into_iter().map(judge).collect();
-        let mut age = Age::default();
-        ahead::each(&self.list, judges, Judge::judge, |outcome| {
+        let mut age = Validity::default();
+        ahead::each(&self.list, judges, RowJudge::judge, |outcome| {
             let firsts = repeats.first_of(outcome.composed.keys())?;
             self.outputs.write_all(&outcome.composed, &firsts)?;
             age.add(outcome.age);
@@ -149,24 +149,24 @@ impl Open {
     }
 
     /// Puts the files in their places, the summary last.
-    pub fn finish(self, went: &Went) -> Result<Summary, Error> {
+    pub fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
         let form = self.list.form();
         let summary = Summary {
             input: form.name.clone(),
             form: form.sentence(),
-            asked: went.asked,
-            decisions: went.decisions.clone(),
-            took: went.took,
+            asked: stats.asked,
+            decisions: stats.decisions.clone(),
+            took: stats.took,
             unprobed: self.unprobed,
             changed_only: self.changed_only,
-            still_to_ask: went.still_to_ask,
-            shut: went.whole.shut,
-            out_of_time: went.out_of_time,
-            exit: went.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
+            still_to_ask: stats.still_to_ask,
+            shut: stats.whole.shut,
+            out_of_time: stats.out_of_time,
+            exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {
-                Target::Folder(folder) => Some(folder.display().to_string()),
-                Target::File(_) | Target::Stdout => None,
+                OutputTarget::Folder(folder) => Some(folder.display().to_string()),
+                OutputTarget::File(_) | OutputTarget::Stdout => None,
             },
             stem: form.stem(),
             counts: finished.counts.clone(),
@@ -176,9 +176,9 @@ impl Open {
     }
 }
 
-impl Age {
+impl Validity {
     /// With what was told about another row.
-    pub fn add(&mut self, other: Age) {
+    pub fn add(&mut self, other: Validity) {
         let earlier = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

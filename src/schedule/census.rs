@@ -7,34 +7,34 @@ use crate::policy::Thresholds;
 
 /// Why the whole run can't get out. Nothing that servers said in such a run is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shut {
+pub enum RunBlocked {
     /// No connection at all came about.
     PortClosed,
     /// Nearly every operator refuses us.
-    RefusedEverywhere,
+    RejectedEverywhere,
 }
 
-impl Shut {
+impl RunBlocked {
     /// The word in the summary.
     pub fn word(self) -> &'static str {
         match self {
-            Shut::PortClosed => "port_closed",
-            Shut::RefusedEverywhere => "refused_everywhere",
+            RunBlocked::PortClosed => "port_closed",
+            RunBlocked::RejectedEverywhere => "refused_everywhere",
         }
     }
 
     /// Reads the word.
-    pub fn from_word(word: &str) -> Option<Shut> {
-        [Shut::PortClosed, Shut::RefusedEverywhere].into_iter().find(|shut| shut.word() == word)
+    pub fn from_word(word: &str) -> Option<RunBlocked> {
+        [RunBlocked::PortClosed, RunBlocked::RejectedEverywhere].into_iter().find(|shut| shut.word() == word)
     }
 
     /// What happened, for people.
     pub fn sentence(self) -> &'static str {
         match self {
-            Shut::PortClosed => {
+            RunBlocked::PortClosed => {
                 "no mail server could be reached: port 25 is closed here, or the network is down"
             }
-            Shut::RefusedEverywhere => {
+            RunBlocked::RejectedEverywhere => {
                 "nearly every operator refuses us, so the trouble is ours and not the list's"
             }
         }
@@ -43,10 +43,10 @@ impl Shut {
     /// What to do next.
     pub fn hint(self) -> &'static str {
         match self {
-            Shut::PortClosed => {
+            RunBlocked::PortClosed => {
                 "many hosts and clouds block port 25; run listproof where it is open, or use `--dns-only`"
             }
-            Shut::RefusedEverywhere => {
+            RunBlocked::RejectedEverywhere => {
                 "check the address's reputation, reverse DNS, HELO name and the sender's SPF before another run"
             }
         }
@@ -56,7 +56,7 @@ impl Shut {
 /// How one operator received us.
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Reception {
+pub(super) struct ProviderContact {
     /// A connection was tried.
     pub(super) tried: bool,
     /// An address of it could not be reached.
@@ -69,7 +69,7 @@ pub(super) struct Reception {
 
 /// How the operators received us.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Census {
+pub(super) struct RunHealth {
     /// A connection came about, whatever was said on it.
     pub(super) connected: bool,
     tried: usize,
@@ -79,10 +79,10 @@ pub(super) struct Census {
     refused: usize,
 }
 
-impl Census {
+impl RunHealth {
     /// An operator was received differently before.
-    pub(super) fn change(&mut self, before: Reception, after: Reception) {
-        let heard = |reception: Reception| reception.answered || reception.refused;
+    pub(super) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
+        let heard = |reception: ProviderContact| reception.answered || reception.refused;
         let count = |count: &mut usize, before: bool, after: bool| {
             *count = *count + usize::from(after) - usize::from(before);
         };
@@ -93,17 +93,17 @@ impl Census {
     }
 
     /// Are we shut out everywhere?
-    pub(super) fn shut(self, thresholds: &Thresholds) -> Option<Shut> {
-        let Census { connected, tried, unreachable, heard, refused } = self;
+    pub(super) fn shut(self, thresholds: &Thresholds) -> Option<RunBlocked> {
+        let RunHealth { connected, tried, unreachable, heard, refused } = self;
         let (closed, out) = (thresholds.port_closed, thresholds.shut_out);
         if !connected {
             // Dead hosts may fail faster than a living one greets.
             let nowhere =
                 unreachable >= closed.operators && unreachable * 100 >= tried * closed.unreachable_percent;
-            return nowhere.then_some(Shut::PortClosed);
+            return nowhere.then_some(RunBlocked::PortClosed);
         }
         let everywhere = heard >= out.operators && refused * 100 >= heard * out.refusing_percent;
-        everywhere.then_some(Shut::RefusedEverywhere)
+        everywhere.then_some(RunBlocked::RejectedEverywhere)
     }
 }
 
@@ -114,16 +114,16 @@ mod tests {
     #[test]
     fn everybody_is_eight_operators_of_ten_and_at_least_eight() {
         let thresholds = Thresholds::built_in();
-        let nobody = Reception::default();
-        let refused = Reception { tried: true, refused: true, ..nobody };
-        let answered = Reception { tried: true, answered: true, ..nobody };
+        let nobody = ProviderContact::default();
+        let refused = ProviderContact { tried: true, refused: true, ..nobody };
+        let answered = ProviderContact { tried: true, answered: true, ..nobody };
         for (refusing, answering, shut) in [
             (7, 0, None),
-            (8, 0, Some(Shut::RefusedEverywhere)),
-            (8, 2, Some(Shut::RefusedEverywhere)),
+            (8, 0, Some(RunBlocked::RejectedEverywhere)),
+            (8, 2, Some(RunBlocked::RejectedEverywhere)),
             (8, 3, None),
         ] {
-            let mut census = Census { connected: true, ..Census::default() };
+            let mut census = RunHealth { connected: true, ..RunHealth::default() };
             (0..refusing).for_each(|_| census.change(nobody, refused));
             (0..answering).for_each(|_| census.change(nobody, answered));
             assert_eq!(census.shut(thresholds), shut, "{refusing} of {}", refusing + answering);
@@ -132,10 +132,10 @@ mod tests {
 
     #[test]
     fn an_operator_that_answers_after_all_is_no_witness_against_us() {
-        let (nobody, mut census) = (Reception::default(), Census { connected: true, ..Census::default() });
-        let refused = Reception { refused: true, ..nobody };
+        let (nobody, mut census) = (ProviderContact::default(), RunHealth { connected: true, ..RunHealth::default() });
+        let refused = ProviderContact { refused: true, ..nobody };
         (0..8).for_each(|_| census.change(nobody, refused));
-        (0..2).for_each(|_| census.change(refused, Reception { answered: true, ..nobody }));
+        (0..2).for_each(|_| census.change(refused, ProviderContact { answered: true, ..nobody }));
         assert_eq!(census.shut(Thresholds::built_in()), None);
     }
 }

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::SessionId;
-use super::queue::Queue;
+use super::queue::EndpointQueue;
 use crate::address::Domain;
-use crate::verdict::evidence::Obstacle;
+use crate::verdict::evidence::ObstacleKind;
 
 /// Whether STARTTLS is said at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum DoorTls {
+pub(super) enum EndpointTls {
     /// Nobody asked for it.
     Plain,
     /// When it is offered: the operator's data or the server itself want it.
@@ -20,15 +20,15 @@ pub(super) enum DoorTls {
     Broken,
 }
 
-impl DoorTls {
-    fn wanted(wanted: bool) -> DoorTls {
-        if wanted { DoorTls::Wanted } else { DoorTls::Plain }
+impl EndpointTls {
+    fn wanted(wanted: bool) -> EndpointTls {
+        if wanted { EndpointTls::Wanted } else { EndpointTls::Plain }
     }
 }
 
 /// One address of an operator.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct Endpoint {
     /// The lane it belongs to.
     pub(super) lane: usize,
     /// Where.
@@ -36,43 +36,43 @@ pub(super) struct Door {
     /// A host name that led here.
     pub(super) host: Domain,
     /// Whether STARTTLS is said here.
-    pub(super) tls: DoorTls,
+    pub(super) tls: EndpointTls,
     /// It stands in its lane's queue.
     pub(super) busy: bool,
     /// Domains with questions that may be asked now.
-    pub(super) courses: Queue,
+    pub(super) tasks: EndpointQueue,
     /// Sessions waiting for a flight.
     pub(super) idle: Vec<SessionId>,
     /// Sessions on their way or in flight.
     pub(super) working: u32,
     /// Sessions that broke without one answer, in a row.
-    pub(super) strikes: u32,
+    pub(super) failures_in_row: u32,
     /// Sessions that were refused before any question, in a row, and when the first was.
     pub(super) refusals: u32,
     /// Nothing is started here before this time of the run.
     pub(super) hold_until: Duration,
     /// The domain at which it last refused a name in clear words, or did in an earlier run.
-    pub(super) told_apart: Option<Domain>,
+    pub(super) rejected_domain: Option<Domain>,
     /// Why nobody needs to try again in this run.
-    pub(super) dead: Option<Obstacle>,
+    pub(super) dead: Option<ObstacleKind>,
 }
 
-impl Door {
+impl Endpoint {
     /// A door that nobody has tried yet.
-    pub(super) fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Door {
-        Door {
+    pub(super) fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
+        Endpoint {
             lane,
             address,
             host,
-            tls: DoorTls::wanted(tls),
+            tls: EndpointTls::wanted(tls),
             busy: false,
-            courses: Queue::default(),
+            tasks: EndpointQueue::default(),
             idle: Vec::new(),
             working: 0,
-            strikes: 0,
+            failures_in_row: 0,
             refusals: 0,
             hold_until: Duration::ZERO,
-            told_apart: None,
+            rejected_domain: None,
             dead: None,
         }
     }
@@ -80,9 +80,9 @@ impl Door {
     /// Was nothing learnt here that should be remembered?
     pub(super) fn is_as_new(&self, tls: bool, now: Duration) -> bool {
         self.dead.is_none()
-            && self.strikes == 0
+            && self.failures_in_row == 0
             && self.refusals == 0
             && self.hold_until <= now
-            && self.tls == DoorTls::wanted(tls)
+            && self.tls == EndpointTls::wanted(tls)
     }
 }

@@ -7,16 +7,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::census::Reception;
+use super::census::ProviderContact;
 use super::lane::{Lane, Tally};
 use super::retire::place;
-use super::{Action, LaneId, OperatorId, Scheduler, Stop};
+use super::{Action, LaneId, ProviderId, Scheduler, MxHop};
 use crate::policy::Provider;
-use crate::smtp::egress::Family;
+use crate::smtp::egress::IpFamilies;
 
 /// One operator.
 #[derive(Debug)]
-pub(super) struct Operator {
+pub(super) struct ProviderState {
     /// What it is found by.
     pub(super) key: Arc<str>,
     /// Its lanes, at most one for each egress.
@@ -25,7 +25,7 @@ pub(super) struct Operator {
     pub(super) serves_others: bool,
     /// Orders for it wait outside.
     is_crowded: bool,
-    pub(super) reception: Reception,
+    pub(super) reception: ProviderContact,
     /// It may be forgotten once it was quiet for a while.
     pub(super) is_retiring: bool,
     /// When that will be, if it stays quiet.
@@ -34,7 +34,7 @@ pub(super) struct Operator {
 
 impl Scheduler {
     /// What lanes are keyed by: the operator, or the set of MX hosts where nobody knows the operator.
-    pub fn lane_key(stops: &[Stop], stop: &Stop) -> Arc<str> {
+    pub fn lane_key(stops: &[MxHop], stop: &MxHop) -> Arc<str> {
         if stop.provider.is_known() {
             return stop.provider.id.clone();
         }
@@ -45,16 +45,16 @@ impl Scheduler {
     }
 
     /// Should an order for this operator be placed now? Where not, it can wait outside, at no cost for anybody:
-    /// [`Action::Room`] calls for it before the operator's lanes run dry.
+    /// [`Action::WantsWork`] calls for it before the operator's lanes run dry.
     pub fn has_room(&mut self, key: &str) -> bool {
-        let Some(&id) = self.operator_of.get(key) else {
+        let Some(&id) = self.provider_of.get(key) else {
             return true;
         };
-        let operator = &mut self.operators[id];
+        let operator = &mut self.providers[id];
         let lanes = || operator.lanes.iter().map(|&lane| &self.lanes[lane]);
         let backlog: usize = lanes().map(|lane| lane.backlog).sum();
-        let plenty = lanes().next().map_or(usize::MAX, Lane::plenty);
-        let has_room = backlog < plenty * self.limits.egresses.len();
+        let target_backlog = lanes().next().map_or(usize::MAX, Lane::target_backlog);
+        let has_room = backlog < target_backlog * self.limits.egresses.len();
         operator.is_crowded |= !has_room;
         has_room
     }
@@ -68,20 +68,20 @@ impl Scheduler {
     }
 
     /// Calls for orders that wait outside, once little is left to do.
-    pub(super) fn call_for_orders(&mut self, id: OperatorId) {
-        if !self.operators[id].is_crowded {
+    pub(super) fn request_work(&mut self, id: ProviderId) {
+        if !self.providers[id].is_crowded {
             return;
         }
-        let lanes = self.operators[id].lanes.iter().map(|&lane| &self.lanes[lane]);
-        let (mut backlog, mut plenty) = (0, 0);
+        let lanes = self.providers[id].lanes.iter().map(|&lane| &self.lanes[lane]);
+        let (mut backlog, mut target_backlog) = (0, 0);
         for lane in lanes {
             backlog += lane.backlog;
-            plenty = lane.plenty();
+            target_backlog = lane.target_backlog();
         }
-        if backlog < plenty * self.limits.egresses.len() / 2 {
-            let operator = &mut self.operators[id];
+        if backlog < target_backlog * self.limits.egresses.len() / 2 {
+            let operator = &mut self.providers[id];
             operator.is_crowded = false;
-            self.actions.push_back(Action::Room(operator.key.clone()));
+            self.actions.push_back(Action::WantsWork(operator.key.clone()));
         }
     }
 
@@ -90,7 +90,7 @@ impl Scheduler {
         let anomaly = self.limits.thresholds.anomaly;
         let mut tallies = self.tallied.clone();
         for lane in &self.lanes {
-            let tally = tallies.entry(self.operators[lane.operator].key.clone()).or_default();
+            let tally = tallies.entry(self.providers[lane.operator].key.clone()).or_default();
             *tally = tally.and(lane.tally);
         }
         let is_anomalous = |(_, tally): &(Arc<str>, Tally)| tally.is_anomalous(anomaly);
@@ -101,14 +101,14 @@ impl Scheduler {
     /// few connections bear a trickle; where all have enough, the one that has least. Long domains are dealt out evenly, so
     /// that each egress has its share of both kinds ([`super::queue`]). Operators start with different egresses. One that was
     /// refused gets nothing more, unless all were.
-    pub(super) fn egress_for(&self, key: &str, stops: &[Stop], is_long: bool) -> usize {
+    pub(super) fn egress_for(&self, key: &str, stops: &[MxHop], is_long: bool) -> usize {
         let egresses = self.limits.egresses.len();
         if egresses == 1 {
             return 0;
         }
         let addresses = || stops.iter().flat_map(|stop| &stop.addresses);
         let reaches = |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].has(address));
-        let lanes = self.operator_of.get(key).map_or(&[][..], |&id| &self.operators[id].lanes);
+        let lanes = self.provider_of.get(key).map_or(&[][..], |&id| &self.providers[id].lanes);
         let burden = |egress: &usize| {
             let mut lanes = lanes.iter().map(|&lane| &self.lanes[lane]);
             let lane = lanes.find(|lane| lane.egress == *egress);
@@ -124,9 +124,9 @@ impl Scheduler {
 
     /// The operator's lane from an egress.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.operator_of.entry(key).or_insert_with_key(|key| {
-            let (key, reception) = (key.clone(), Reception::default());
-            let operator = Operator {
+        let id = *self.provider_of.entry(key).or_insert_with_key(|key| {
+            let (key, reception) = (key.clone(), ProviderContact::default());
+            let operator = ProviderState {
                 key,
                 lanes: Vec::new(),
                 serves_others: false,
@@ -135,26 +135,26 @@ impl Scheduler {
                 is_retiring: false,
                 retires_at: Duration::ZERO,
             };
-            place(&mut self.operators, &mut self.free.operators, operator)
+            place(&mut self.providers, &mut self.free.providers, operator)
         });
-        let lanes = &self.operators[id].lanes;
+        let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
         }
         let (pace, thresholds) = (self.limits.pace, self.limits.thresholds);
         let new = Lane::new(id, provider.clone(), egress, pace, thresholds, &self.clock);
         let lane = place(&mut self.lanes, &mut self.free.lanes, new);
-        if let Some(earlier) = self.earlier.get_mut(&self.operators[id].key) {
+        if let Some(earlier) = self.earlier.get_mut(&self.providers[id].key) {
             let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, forgotten)| forgotten);
             self.lanes[lane].count_earlier(own, self.now.elapsed);
         }
-        self.operators[id].lanes.push(lane);
+        self.providers[id].lanes.push(lane);
         lane
     }
 
     /// Notes how an operator received us.
-    pub(super) fn received(&mut self, id: OperatorId, note: impl FnOnce(&mut Reception)) {
-        let reception = &mut self.operators[id].reception;
+    pub(super) fn received(&mut self, id: ProviderId, note: impl FnOnce(&mut ProviderContact)) {
+        let reception = &mut self.providers[id].reception;
         let before = *reception;
         note(reception);
         let after = *reception;
@@ -162,13 +162,13 @@ impl Scheduler {
     }
 
     /// Notes whether an operator is left alone from every egress that asked it.
-    pub(super) fn note_refusal(&mut self, id: OperatorId) {
-        let refused = self.operators[id].lanes.iter().all(|&lane| self.lanes[lane].paused.is_some());
+    pub(super) fn note_refusal(&mut self, id: ProviderId) {
+        let refused = self.providers[id].lanes.iter().all(|&lane| self.lanes[lane].paused.is_some());
         self.received(id, |reception| reception.refused = refused);
     }
 
     /// Can an egress reach this address?
     pub(super) fn reaches(&self, egress: usize, address: &IpAddr) -> bool {
-        self.limits.egresses.get(egress).copied().is_some_and(|family: Family| family.has(address))
+        self.limits.egresses.get(egress).copied().is_some_and(|family: IpFamilies| family.has(address))
     }
 }

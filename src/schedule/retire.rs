@@ -6,19 +6,19 @@
 
 use std::time::Duration;
 
-use super::census::Reception;
+use super::census::ProviderContact;
 use super::lane::Tally;
-use super::{DoorId, LaneId, OperatorId, Scheduler, Timer};
+use super::{EndpointId, LaneId, ProviderId, Scheduler, Timer};
 
 /// How long an operator is quiet that may be asked about another domain: as long as the windows of the rates.
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Places of what was forgotten.
 #[derive(Debug, Default)]
-pub(super) struct Free {
-    pub(super) operators: Vec<OperatorId>,
+pub(super) struct FreeSlots {
+    pub(super) providers: Vec<ProviderId>,
     pub(super) lanes: Vec<LaneId>,
-    pub(super) doors: Vec<DoorId>,
+    pub(super) endpoints: Vec<EndpointId>,
 }
 
 /// Puts something into a free place, or behind the others.
@@ -38,7 +38,7 @@ impl Scheduler {
         if !self.lanes[lane].is_quiet() {
             return;
         }
-        let operator = &mut self.operators[id];
+        let operator = &mut self.providers[id];
         // Most hosts that stand in the domain that they serve have no other one, so nobody will miss what is known of them.
         // Where they do, their rates at least have nothing left to count by then.
         let quiet = if operator.serves_others { QUIET } else { self.lanes[lane].refills_in() };
@@ -50,8 +50,8 @@ impl Scheduler {
     }
 
     /// Forgets an operator that was quiet for a while, unless there is something to remember.
-    pub(super) fn retire(&mut self, id: OperatorId) {
-        let operator = &mut self.operators[id];
+    pub(super) fn retire(&mut self, id: ProviderId) {
+        let operator = &mut self.providers[id];
         if operator.retires_at > self.now.elapsed {
             // It was busy meanwhile: its rates still count that.
             self.timers.insert((operator.retires_at, Timer::Retire(id)));
@@ -59,40 +59,40 @@ impl Scheduler {
         }
         operator.is_retiring = false;
         let lanes = operator.lanes.clone();
-        let was_answered = Reception { tried: true, answered: true, ..Reception::default() };
+        let was_answered = ProviderContact { tried: true, answered: true, ..ProviderContact::default() };
         if operator.reception != was_answered || !lanes.iter().all(|&lane| self.is_forgettable(lane)) {
             return;
         }
         let now = self.now.elapsed;
-        self.operator_of.remove(&self.operators[id].key);
-        self.operators[id].lanes.clear();
+        self.provider_of.remove(&self.providers[id].key);
+        self.providers[id].lanes.clear();
         for &id in &lanes {
             let lane = &mut self.lanes[id];
             let egress = lane.egress;
             let unknown: Vec<_> = lane.take_unknown(now).map(|forgotten| (egress, forgotten)).collect();
-            let doors: Vec<DoorId> = std::mem::take(&mut lane.doors).into_values().collect();
-            lane.busy_doors.clear();
+            let endpoints: Vec<EndpointId> = std::mem::take(&mut lane.endpoints).into_values().collect();
+            lane.busy_endpoints.clear();
             lane.tally = Tally::default();
             if !unknown.is_empty() {
-                let key = self.operators[lane.operator].key.clone();
+                let key = self.providers[lane.operator].key.clone();
                 let earlier = self.earlier.entry(key).or_default();
                 earlier.extend(unknown);
                 earlier.shrink_to_fit();
             }
-            for &door in &doors {
-                self.clear_queue(door);
+            for &endpoint in &endpoints {
+                self.clear_queue(endpoint);
             }
-            self.free.doors.extend(doors);
+            self.free.endpoints.extend(endpoints);
         }
         self.free.lanes.extend(lanes);
-        self.free.operators.push(id);
+        self.free.providers.push(id);
     }
 
     /// Does nobody need this lane, and was nothing learnt there?
     fn is_forgettable(&self, id: LaneId) -> bool {
         let (lane, now) = (&self.lanes[id], self.now.elapsed);
-        let are_doors_new =
-            || lane.doors.values().all(|&door| self.doors[door].is_as_new(lane.provider.tls, now));
-        lane.is_quiet() && lane.is_as_new(self.limits.thresholds, now) && are_doors_new()
+        let are_endpoints_new =
+            || lane.endpoints.values().all(|&endpoint| self.endpoints[endpoint].is_as_new(lane.provider.tls, now));
+        lane.is_quiet() && lane.is_as_new(self.limits.thresholds, now) && are_endpoints_new()
     }
 }

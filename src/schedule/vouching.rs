@@ -13,26 +13,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
 
-use super::course::Course;
-use super::decision::Ruling;
-use super::{Action, Answered, LaneId, Scheduler, Stop};
+use super::course::DomainTask;
+use super::decision::ProviderEventKind;
+use super::{Action, RecordedReply, LaneId, Scheduler, MxHop};
 use crate::address::{Address, Domain};
-use crate::probe::control::{self, Shown};
-use crate::probe::inquiry::Found;
-use crate::probe::{Known, Listed, Who};
+use crate::probe::control::{self, ControlOutcome};
+use crate::probe::inquiry::ProbeResult;
+use crate::probe::{DomainFacts, Recipient, RecipientKind};
 use crate::reason::{Cause, Fault};
-use crate::verdict::evidence::{Attempt, CatchAll, Inquired, Obstacle, Trouble};
+use crate::verdict::evidence::{Attempt, CatchAll, MailboxEvidence, ObstacleKind, Obstacle};
 
 /// What nobody vouches for yet.
 #[derive(Debug, Default)]
-pub(super) struct Unvouched {
+pub(super) struct ProvisionalResults {
     /// Refusals, and acceptances that rest on such.
-    pub(super) found: Vec<Held>,
+    pub(super) found: Vec<ProvisionalResult>,
     /// Made-up names that were refused, each with who did so.
     proofs: Vec<(Domain, Address)>,
 }
 
-impl Unvouched {
+impl ProvisionalResults {
     fn is_empty(&self) -> bool {
         self.found.is_empty() && self.proofs.is_empty()
     }
@@ -40,41 +40,41 @@ impl Unvouched {
 
 /// What was found out, and may be withdrawn.
 #[derive(Debug)]
-pub(super) struct Held {
-    found: Found,
+pub(super) struct ProvisionalResult {
+    found: ProbeResult,
     /// Exchangers of other operators, where it may be asked about should this be taken back.
-    elsewhere: Option<Arc<[Stop]>>,
+    elsewhere: Option<Arc<[MxHop]>>,
 }
 
-impl Held {
+impl ProvisionalResult {
     /// A thousand lanes hold some hundreds each, so it takes little: the words of what was said, which are stored by now, are
     /// let go; what they mean is enough.
-    fn of(mut found: Found, elsewhere: Option<&Arc<[Stop]>>) -> Held {
-        for attempt in &mut found.inquired.attempts {
-            attempt.said.reply.lines = Vec::new();
+    fn of(mut found: ProbeResult, elsewhere: Option<&Arc<[MxHop]>>) -> ProvisionalResult {
+        for attempt in &mut found.mailbox.attempts {
+            attempt.classified.reply.lines = Vec::new();
         }
-        Held { found, elsewhere: elsewhere.cloned() }
+        ProvisionalResult { found, elsewhere: elsewhere.cloned() }
     }
 }
 
-impl Course {
+impl DomainTask {
     /// The exchangers of other operators that are left to ask.
-    pub(super) fn elsewhere(&self) -> Option<Arc<[Stop]>> {
+    pub(super) fn elsewhere(&self) -> Option<Arc<[MxHop]>> {
         let here = self.stops.front().map(|(_, lane)| *lane);
         let others = self.stops.iter().filter(|(_, lane)| Some(*lane) != here);
-        let others: Vec<Stop> = others.map(|(stop, _)| stop.clone()).collect();
+        let others: Vec<MxHop> = others.map(|(stop, _)| stop.clone()).collect();
         (!others.is_empty()).then(|| others.into())
     }
 }
 
 impl Scheduler {
     /// Notes a made-up name that was refused, unless that makes a clear pair with the answer before it.
-    pub(super) fn note_proof(&mut self, lane: LaneId, answer: &Answered) {
-        let Answered { domain, who, address, attempt, .. } = answer;
+    pub(super) fn hold_control(&mut self, lane: LaneId, answer: &RecordedReply) {
+        let RecordedReply { domain, who, address, attempt, .. } = answer;
         let lane = &mut self.lanes[lane];
-        let is_refused = matches!(control::shown(&attempt.said), Shown::Refuses | Shown::RefusesUnclearly);
-        if *who == Who::MadeUp && is_refused && lane.accepted_last.as_ref() != Some(domain) {
-            lane.unvouched.proofs.push((attempt.exchanger.clone(), address.clone()));
+        let is_refused = matches!(control::shown(&attempt.classified), ControlOutcome::Rejected | ControlOutcome::RejectedUnclearly);
+        if *who == RecipientKind::Random && is_refused && lane.accepted_last.as_ref() != Some(domain) {
+            lane.provisional.proofs.push((attempt.mx_host.clone(), address.clone()));
         }
     }
 
@@ -82,144 +82,144 @@ impl Scheduler {
     pub(super) fn hold(
         &mut self,
         lane: LaneId,
-        home: LaneId,
-        found: Vec<Found>,
-        elsewhere: Option<&Arc<[Stop]>>,
+        initial_lane: LaneId,
+        found: Vec<ProbeResult>,
+        elsewhere: Option<&Arc<[MxHop]>>,
     ) {
         if found.is_empty() {
             return;
         }
         let has_refused =
-            !self.lanes[lane].unvouched.is_empty() || found.iter().any(|found| is_refusal(&found.inquired));
-        let (doubtful, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|Found { inquired, .. }| {
-            is_refusal(inquired) || (has_refused && matches!(inquired.catch_all, CatchAll::No(_)))
+            !self.lanes[lane].provisional.is_empty() || found.iter().any(|found| is_refusal(&found.mailbox));
+        let (unconfirmed, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|ProbeResult { mailbox, .. }| {
+            is_refusal(mailbox) || (has_refused && matches!(mailbox.catch_all, CatchAll::No(_)))
         });
-        let held = |found| Held::of(found, elsewhere);
-        if let Some(said) = self.lanes[lane].paused.clone() {
-            let doubtful = doubtful.into_iter().map(held).collect();
-            self.take_back(lane, home, doubtful, &Obstacle::Refused(said));
-        } else if lane == home {
-            let unvouched = &mut self.lanes[lane].unvouched.found;
-            unvouched.reserve_exact(doubtful.len());
-            unvouched.extend(doubtful.into_iter().map(held));
+        let held = |found| ProvisionalResult::of(found, elsewhere);
+        if let Some(classified) = self.lanes[lane].paused.clone() {
+            let unconfirmed = unconfirmed.into_iter().map(held).collect();
+            self.revoke(lane, initial_lane, unconfirmed, &ObstacleKind::Rejected(classified));
+        } else if lane == initial_lane {
+            let provisional = &mut self.lanes[lane].provisional.found;
+            provisional.reserve_exact(unconfirmed.len());
+            provisional.extend(unconfirmed.into_iter().map(held));
         } else {
             // Who was sent on from another lane is not this one's to count.
-            self.hand_out(home, doubtful);
+            self.emit(initial_lane, unconfirmed);
         }
-        self.hand_out(home, rest);
-        self.run_dry(home);
+        self.emit(initial_lane, rest);
+        self.on_lane_drained(initial_lane);
     }
 
-    fn hand_out(&mut self, home: LaneId, found: Vec<Found>) {
+    fn emit(&mut self, initial_lane: LaneId, found: Vec<ProbeResult>) {
         if found.is_empty() {
             return;
         }
-        let lane = &mut self.lanes[home];
+        let lane = &mut self.lanes[initial_lane];
         lane.backlog -= found.len();
         let operator = lane.operator;
-        self.actions.push_back(Action::Settled(found));
-        self.call_for_orders(operator);
+        self.actions.push_back(Action::Completed(found));
+        self.request_work(operator);
     }
 
     /// What a lane refused is believed.
-    fn believe_refusals(&mut self, lane: LaneId) {
-        let Unvouched { found, .. } = take(&mut self.lanes[lane].unvouched);
-        self.hand_out(lane, found.into_iter().map(|held| held.found).collect());
+    fn confirm_rejections(&mut self, lane: LaneId) {
+        let ProvisionalResults { found, .. } = take(&mut self.lanes[lane].provisional);
+        self.emit(lane, found.into_iter().map(|held| held.found).collect());
     }
 
     /// Somebody was accepted at a lane: what it refused before is believed.
-    pub(super) fn vouched(&mut self, lane: LaneId) {
-        self.lanes[lane].displeased = None;
-        self.believe_refusals(lane);
+    pub(super) fn confirm_lane(&mut self, lane: LaneId) {
+        self.lanes[lane].rejected_us = None;
+        self.confirm_rejections(lane);
     }
 
     /// A lane was found to refuse us, or to say more than it was asked: what nobody vouched for is taken back.
-    pub(super) fn withdraw(&mut self, lane: LaneId, why: &Obstacle) {
-        let Unvouched { found, proofs } = take(&mut self.lanes[lane].unvouched);
-        self.disbelieve(proofs.iter().map(|(exchanger, made_up)| (exchanger, made_up)));
-        self.actions.extend(proofs.into_iter().map(|(_, made_up)| Action::TakenBack(made_up)));
-        self.take_back(lane, lane, found, why);
+    pub(super) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
+        let ProvisionalResults { found, proofs } = take(&mut self.lanes[lane].provisional);
+        self.invalidate_control(proofs.iter().map(|(mx_host, random_recipient)| (mx_host, random_recipient)));
+        self.actions.extend(proofs.into_iter().map(|(_, random_recipient)| Action::Revoked(random_recipient)));
+        self.revoke(lane, lane, found, why);
     }
 
     /// Whoever asks at the domains of these names now, from wherever, does not rely on their refusals any more.
-    fn disbelieve<'a>(&mut self, refused: impl Iterator<Item = (&'a Domain, &'a Address)>) {
-        let mut exchangers: BTreeMap<&Domain, BTreeSet<&Domain>> = BTreeMap::new();
-        for (exchanger, name) in refused {
+    fn invalidate_control<'a>(&mut self, refused: impl Iterator<Item = (&'a Domain, &'a Address)>) {
+        let mut mx_hosts: BTreeMap<&Domain, BTreeSet<&Domain>> = BTreeMap::new();
+        for (mx_host, name) in refused {
             if let Some(domain) = name.domain() {
-                exchangers.entry(domain).or_default().insert(exchanger);
+                mx_hosts.entry(domain).or_default().insert(mx_host);
             }
         }
-        if exchangers.is_empty() {
+        if mx_hosts.is_empty() {
             return;
         }
-        for Course { inquiry, .. } in self.courses.iter_mut().flatten() {
-            for exchanger in exchangers.get(inquiry.domain()).into_iter().flatten() {
-                inquiry.disbelieve(exchanger);
+        for DomainTask { domain_probe, .. } in self.tasks.iter_mut().flatten() {
+            for mx_host in mx_hosts.get(domain_probe.domain()).into_iter().flatten() {
+                domain_probe.invalidate_control(mx_host);
             }
         }
     }
 
-    fn take_back(&mut self, lane: LaneId, home: LaneId, refusals: Vec<Held>, why: &Obstacle) {
+    fn revoke(&mut self, lane: LaneId, initial_lane: LaneId, refusals: Vec<ProvisionalResult>, why: &ObstacleKind) {
         if refusals.is_empty() {
             return;
         }
-        self.decided(Ruling::AnswersWithdrawn, lane, refusals.len());
-        self.disbelieve(refusals.iter().filter_map(|Held { found, .. }| {
-            Some((&found.inquired.attempts.last()?.exchanger, &found.address))
+        self.decided(ProviderEventKind::ResultsRevoked, lane, refusals.len());
+        self.invalidate_control(refusals.iter().filter_map(|ProvisionalResult { found, .. }| {
+            Some((&found.mailbox.attempts.last()?.mx_host, &found.address))
         }));
         let mut over = Vec::new();
         // One order for a domain: its addresses share their controls.
-        let mut again: BTreeMap<Domain, (Arc<[Stop]>, Vec<Listed>)> = BTreeMap::new();
-        for Held { found, elsewhere } in refusals {
-            self.actions.push_back(Action::TakenBack(found.address.clone()));
+        let mut again: BTreeMap<Domain, (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        for ProvisionalResult { found, elsewhere } in refusals {
+            self.actions.push_back(Action::Revoked(found.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
             let (Some(elsewhere), Some(domain)) = (elsewhere, found.address.domain()) else {
                 over.push(withdrawn(found, why));
                 continue;
             };
-            self.lanes[home].backlog -= 1;
+            self.lanes[initial_lane].backlog -= 1;
             let (_, listed) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
             listed.push(found.again());
         }
-        for (domain, (exchangers, listed)) in again {
-            let known = Known { postmaster_was_asked: true, ..Known::default() };
-            self.take_on(self.lanes[home].egress, domain, &exchangers, listed, known);
+        for (domain, (mx_hosts, listed)) in again {
+            let known = DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() };
+            self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, listed, known);
         }
-        self.hand_out(home, over);
+        self.emit(initial_lane, over);
     }
 
     /// Nothing is left to be asked at a lane, and its sessions have shown at their ends that no reply was one too many: what
     /// it refused last is believed, unless it refuses us too.
-    pub(super) fn run_dry(&mut self, id: LaneId) {
+    pub(super) fn on_lane_drained(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.backlog > lane.unvouched.found.len() || lane.open > 0 {
+        if lane.backlog > lane.provisional.found.len() || lane.open > 0 {
             return;
         }
-        if let Some(said) = lane.displeased.take() {
+        if let Some(classified) = lane.rejected_us.take() {
             // The last that was heard of it is that it refuses us.
             let (operator, accepted) = (lane.operator, lane.tally.accepted > 0);
             self.received(operator, |reception| reception.refused |= !accepted);
-            return self.withdraw(id, &Obstacle::Refused(said));
+            return self.revoke_results(id, &ObstacleKind::Rejected(classified));
         }
-        if let Some(said) = lane.paused.clone() {
+        if let Some(classified) = lane.paused.clone() {
             // What came back after it was left alone.
-            return self.withdraw(id, &Obstacle::Refused(said));
+            return self.revoke_results(id, &ObstacleKind::Rejected(classified));
         }
-        self.believe_refusals(id);
+        self.confirm_rejections(id);
     }
 }
 
 /// Takes back what was said about an address by a host that turned out to refuse us.
-fn withdrawn(found: Found, why: &Obstacle) -> Found {
-    let trouble = found.inquired.attempts.last().map(|Attempt { exchanger, at, .. }| {
-        Arc::new(Trouble { exchanger: exchanger.clone(), at: *at, what: why.clone() })
+fn withdrawn(found: ProbeResult, why: &ObstacleKind) -> ProbeResult {
+    let obstacle = found.mailbox.attempts.last().map(|Attempt { mx_host, at, .. }| {
+        Arc::new(Obstacle { mx_host: mx_host.clone(), at: *at, what: why.clone() })
     });
-    Found { inquired: Box::new(Inquired { trouble, ..Inquired::default() }), ..found }
+    ProbeResult { mailbox: Box::new(MailboxEvidence { obstacle, ..MailboxEvidence::default() }), ..found }
 }
 
 /// The last word about it may condemn it, and the domain is not one that accepts anybody.
-fn is_refusal(inquired: &Inquired) -> bool {
-    let accepts_any = matches!(inquired.catch_all, CatchAll::Yes(_));
-    let last = inquired.attempts.last().map(|attempt| attempt.said.meaning.cause);
+fn is_refusal(mailbox: &MailboxEvidence) -> bool {
+    let accepts_any = matches!(mailbox.catch_all, CatchAll::Yes(_));
+    let last = mailbox.attempts.last().map(|attempt| attempt.classified.meaning.cause);
     !accepts_any && last.is_some_and(|cause| cause == Cause::Ambiguous || cause.fault() == Fault::Mailbox)
 }

@@ -10,14 +10,14 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::queue::Queue;
+use super::queue::EndpointQueue;
 
 /// Addresses of one domain that are ordered at once: some flights, so that a thousand lanes of long domains hold little.
 const PART: u32 = 200;
 
 /// Which of a domain's addresses are ordered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct DomainPart {
     /// By their places among those of the domain.
     pub range: Range<u32>,
     /// Nobody of the domain waits behind them.
@@ -26,12 +26,12 @@ pub struct Part {
 
 /// Domains that wait, by the key of their operator.
 #[derive(Debug)]
-pub struct Waiting<T> {
-    lines: HashMap<Arc<str>, Line<T>>,
+pub struct Backlog<T> {
+    lines: HashMap<Arc<str>, ProviderBacklog<T>>,
 }
 
 #[derive(Debug)]
-struct Line<T> {
+struct ProviderBacklog<T> {
     short: Class<T>,
     long: Class<T>,
     /// The next short one comes from the end of its line.
@@ -47,19 +47,19 @@ struct Class<T> {
     given: u64,
 }
 
-impl<T> Default for Waiting<T> {
-    fn default() -> Waiting<T> {
-        Waiting { lines: HashMap::new() }
+impl<T> Default for Backlog<T> {
+    fn default() -> Backlog<T> {
+        Backlog { lines: HashMap::new() }
     }
 }
 
-impl<T: Clone> Waiting<T> {
+impl<T: Clone> Backlog<T> {
     /// A domain with so many addresses, at least one.
     pub fn push(&mut self, key: Arc<str>, domain: T, addresses: u32) {
         let class = || Class { domains: VecDeque::new(), waiting: 0, given: 0 };
         let line =
-            self.lines.entry(key).or_insert_with(|| Line { short: class(), long: class(), from_end: false });
-        let is_long = Queue::is_long(addresses as usize);
+            self.lines.entry(key).or_insert_with(|| ProviderBacklog { short: class(), long: class(), from_end: false });
+        let is_long = EndpointQueue::is_long(addresses as usize);
         let class = if is_long { &mut line.long } else { &mut line.short };
         class.waiting += u64::from(addresses);
         class.domains.push_back((domain, 0..addresses));
@@ -71,7 +71,7 @@ impl<T: Clone> Waiting<T> {
     }
 
     /// The next domain for an operator, and which of its addresses: all of a short one, a part of a long one.
-    pub fn next(&mut self, key: &str) -> Option<(T, Part)> {
+    pub fn next(&mut self, key: &str) -> Option<(T, DomainPart)> {
         let line = self.lines.get_mut(key)?;
         let next = if line.short.is_behind(&line.long) {
             line.from_end = !line.from_end;
@@ -95,7 +95,7 @@ impl<T: Clone> Class<T> {
             && (other.domains.is_empty() || mine <= u128::from(other.given) * total(self))
     }
 
-    fn next(&mut self, from_end: bool) -> Option<(T, Part)> {
+    fn next(&mut self, from_end: bool) -> Option<(T, DomainPart)> {
         let (domain, left) = if from_end { self.domains.pop_back() } else { self.domains.pop_front() }?;
         let to = left.end.min(left.start + PART);
         self.given += u64::from(to - left.start);
@@ -104,7 +104,7 @@ impl<T: Clone> Class<T> {
         if !is_last {
             self.domains.push_back((domain.clone(), to..left.end));
         }
-        Some((domain, Part { range: left.start..to, is_last }))
+        Some((domain, DomainPart { range: left.start..to, is_last }))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn long_and_short_domains_end_together_and_nobody_is_given_twice() {
         let key: Arc<str> = "operator".into();
-        let mut waiting = Waiting::default();
+        let mut waiting = Backlog::default();
         waiting.push(key.clone(), "long", 5000);
         for _ in 0..2500 {
             waiting.push(key.clone(), "short", 2);

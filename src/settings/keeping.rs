@@ -4,17 +4,17 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::file::FileSettings;
-use super::{Place, Reach, SMTP_PORT, Settings};
-use crate::cli::Probing;
+use super::{NetworkTarget, RunDepth, SMTP_PORT, Settings};
+use crate::cli::ProbeArgs;
 use crate::error::Error;
-use crate::state::{Key, State, Universe, default_file};
+use crate::state::{NameHash, State, Namespace, default_file};
 use crate::world::WorldError;
 
 /// What is kept, and what that was kept is used.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Keeping {
+pub struct StateSettings {
     /// Where.
-    pub kept: Kept,
+    pub kept: StateLocation,
     /// Nothing that is known is used, and no earlier run goes on.
     pub fresh: bool,
     /// Older facts are not used.
@@ -25,7 +25,7 @@ pub struct Keeping {
 
 /// Where facts are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kept {
+pub enum StateLocation {
     /// Until the run ends.
     Nowhere,
     /// In the usual place of their universe.
@@ -34,16 +34,16 @@ pub enum Kept {
     In(PathBuf),
 }
 
-impl Keeping {
-    pub(super) fn of(typed: &Probing, files: &FileSettings) -> Keeping {
+impl StateSettings {
+    pub(super) fn of(typed: &ProbeArgs, files: &FileSettings) -> StateSettings {
         let named = typed.state.clone().or_else(|| files.state.clone().filter(|_| typed.world.is_none()));
-        Keeping {
+        StateSettings {
             kept: match named {
-                _ if typed.no_state => Kept::Nowhere,
-                Some(file) => Kept::In(file),
+                _ if typed.no_state => StateLocation::Nowhere,
+                Some(file) => StateLocation::In(file),
                 // A scripted world is for trying: the next run should show the same.
-                None if typed.world.is_some() => Kept::Nowhere,
-                None => Kept::Usual,
+                None if typed.world.is_some() => StateLocation::Nowhere,
+                None => StateLocation::Usual,
             },
             fresh: typed.fresh,
             max_age: typed.max_age.or(files.max_age),
@@ -54,17 +54,17 @@ impl Keeping {
 
 impl Settings {
     /// The file of the state; `None` where nothing is kept.
-    pub fn state_file(&self, universe: &Universe) -> Result<Option<PathBuf>, Error> {
+    pub fn state_file(&self, namespace: &Namespace) -> Result<Option<PathBuf>, Error> {
         Ok(match &self.keeping.kept {
-            Kept::Nowhere => None,
-            Kept::Usual => Some(default_file(universe)?),
-            Kept::In(file) => Some(file.clone()),
+            StateLocation::Nowhere => None,
+            StateLocation::Usual => Some(default_file(namespace)?),
+            StateLocation::In(file) => Some(file.clone()),
         })
     }
 
     /// The file of the state and those that come and go beside it; none where nothing is kept.
     pub fn state_files(&self) -> Result<Vec<PathBuf>, Error> {
-        let (Reach::Dns(place) | Reach::Probe(place)) = &self.reach else {
+        let (RunDepth::Dns(place) | RunDepth::Probe(place)) = &self.reach else {
             return Ok(Vec::new());
         };
         let files = |file: PathBuf| {
@@ -74,34 +74,34 @@ impl Settings {
                 PathBuf::from(name)
             })
         };
-        Ok(self.state_file(&place.universe()?)?.map(files).into_iter().flatten().collect())
+        Ok(self.state_file(&place.namespace()?)?.map(files).into_iter().flatten().collect())
     }
 
     /// Opens the state for a run at this place. Fails where another run holds it.
-    pub fn open_state(&self, place: &Place, now: SystemTime) -> Result<State, Error> {
-        let universe = place.universe()?;
-        Ok(match self.state_file(&universe)? {
+    pub fn open_state(&self, place: &NetworkTarget, now: SystemTime) -> Result<State, Error> {
+        let namespace = place.namespace()?;
+        Ok(match self.state_file(&namespace)? {
             None => State::temporary()?,
-            Some(file) => State::open(&file, &universe, now)?,
+            Some(file) => State::open(&file, &namespace, now)?,
         })
     }
 }
 
-impl Place {
+impl NetworkTarget {
     /// What facts found there are about.
-    pub fn universe(&self) -> Result<Universe, Error> {
+    pub fn namespace(&self) -> Result<Namespace, Error> {
         Ok(match self {
-            Place::World { file, .. } => {
+            NetworkTarget::World { file, .. } => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|source| WorldError::Unreadable { path: file.display().to_string(), source })?;
-                Universe(format!("the world {:016x}", Key::of(&text)))
+                Namespace(format!("the world {:016x}", NameHash::of(&text)))
             }
-            Place::Internet { dns, smtp_port: SMTP_PORT, .. } if dns.is_empty() => Universe::internet(),
-            Place::Internet { dns, smtp_port, .. } => {
+            NetworkTarget::Internet { dns, smtp_port: SMTP_PORT, .. } if dns.is_empty() => Namespace::internet(),
+            NetworkTarget::Internet { dns, smtp_port, .. } => {
                 let mut servers: Vec<String> = dns.iter().map(ToString::to_string).collect();
                 servers.sort_unstable();
                 let servers = if servers.is_empty() { "the system's".to_owned() } else { servers.join(", ") };
-                Universe(format!("name servers {servers}, mail servers at port {smtp_port}"))
+                Namespace(format!("name servers {servers}, mail servers at port {smtp_port}"))
             }
         })
     }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::list::{Draw, Host, HostId, List, ListedDomain};
+use super::list::{RandomStream, GeneratedHost, HostId, GeneratedList, ListedDomain};
 use crate::address::Domain;
 use crate::policy::PolicyError;
-use crate::schedule::{Scheduler, Stop};
+use crate::schedule::{Scheduler, MxHop};
 
 /// The guesses.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -29,20 +29,20 @@ struct Priors {
 
 /// A domain of a real list.
 #[derive(Clone, Debug)]
-pub struct Given {
+pub struct ListToSimulate {
     /// Its exchangers, best first; none where nobody is to be asked.
-    pub stops: Vec<Stop>,
+    pub stops: Vec<MxHop>,
     /// Its different addresses.
     pub addresses: u32,
 }
 
-impl List {
+impl GeneratedList {
     /// The list of these domains. Fails only on the guesses that come with the program.
-    pub fn given(domains: &[Given], seed: u64) -> Result<List, PolicyError> {
+    pub fn given(domains: &[ListToSimulate], seed: u64) -> Result<GeneratedList, PolicyError> {
         let text = include_str!("priors.toml");
         let priors: Priors =
             toml::from_str(text).map_err(|fault| PolicyError::toml("priors.toml", text, &fault))?;
-        let mut list = List {
+        let mut list = GeneratedList {
             seed,
             unknown: priors.unknown,
             rows: 0,
@@ -63,7 +63,7 @@ impl List {
             };
             list.meet(host, stop);
             let id = list.domains.len() as u64;
-            let catch_all = list.draw(Draw::CatchAll, id) < stop.provider.catch_all_share;
+            let catch_all = list.draw(RandomStream::CatchAll, id) < stop.provider.catch_all_share;
             let first = list.rows;
             list.rows += given.addresses;
             list.domains.push(ListedDomain { host, first, listed: given.addresses, catch_all, dead: false });
@@ -71,15 +71,15 @@ impl List {
         Ok(list)
     }
 
-    fn add_given(&mut self, name: Arc<str>, stop: &Stop, priors: Priors) -> HostId {
+    fn add_given(&mut self, name: Arc<str>, stop: &MxHop, priors: Priors) -> HostId {
         let id = HostId::try_from(self.hosts.len()).unwrap_or(HostId::MAX);
         // A name of its own: several operators may share a host.
         let host = Domain::parse(&format!("mx.h{id}.test")).unwrap_or_else(|_| stop.host.clone());
-        let greylists = !stop.provider.is_known() && self.draw(Draw::Temper, id.into()) < priors.greylists;
-        self.hosts.push(Host {
+        let greylists = !stop.provider.is_known() && self.draw(RandomStream::Temper, id.into()) < priors.greylists;
+        self.hosts.push(GeneratedHost {
             name,
             provider: stop.provider.clone(),
-            exchangers: vec![Stop { host, addresses: Vec::new(), provider: stop.provider.clone() }],
+            mx_hosts: vec![MxHop { host, addresses: Vec::new(), provider: stop.provider.clone() }],
             latency: Duration::from_millis(priors.latency_ms),
             think: Duration::from_millis(priors.think_ms),
             refuses: false,
@@ -89,15 +89,15 @@ impl List {
     }
 
     /// Notes at which address a domain would be asked.
-    fn meet(&mut self, host: HostId, stop: &Stop) {
+    fn meet(&mut self, host: HostId, stop: &MxHop) {
         /// More doors than this make no difference to a plan.
         const DOORS: usize = 64;
-        let doors = &mut self.hosts[host as usize].exchangers[0].addresses;
+        let endpoints = &mut self.hosts[host as usize].mx_hosts[0].addresses;
         if let Some(address) = stop.addresses.first()
-            && doors.len() < DOORS
-            && !doors.contains(address)
+            && endpoints.len() < DOORS
+            && !endpoints.contains(address)
         {
-            doors.push(*address);
+            endpoints.push(*address);
         }
     }
 }
@@ -107,13 +107,13 @@ mod tests {
     use super::*;
     use crate::policy::Providers;
 
-    fn given(hosts: &[&str], addresses: u32) -> Given {
+    fn given(hosts: &[&str], addresses: u32) -> ListToSimulate {
         let stop = |name: &&str| {
             let host = Domain::parse(name).unwrap();
             let provider = Providers::built_in().of(&host).clone();
-            Stop { host, addresses: vec![[192, 0, 2, 1].into()], provider }
+            MxHop { host, addresses: vec![[192, 0, 2, 1].into()], provider }
         };
-        Given { stops: hosts.iter().map(stop).collect(), addresses }
+        ListToSimulate { stops: hosts.iter().map(stop).collect(), addresses }
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
             given(&["mx.b.example", "mx.a.example"], 1),
             given(&[], 7),
         ];
-        let list = List::given(&domains, 1).unwrap();
+        let list = GeneratedList::given(&domains, 1).unwrap();
         assert_eq!(list.rows, 7, "nobody is asked at a domain without exchangers");
         let hosts: Vec<u32> = list.domains.iter().map(|domain| domain.host).collect();
         assert_eq!(hosts, [0, 1, 0, 1]);

@@ -1,7 +1,7 @@
 //! Holds one session over one connection: dials, moves bytes, keeps the time limits, hands over orders and events.
 //!
 //! Decides: when a server has had its time. Must not: decide what is said, what it means, or whether to try again.
-//! Fails: as an [`Ended`], always the last event and always there. Memory stays bounded whatever the server sends:
+//! Fails: as an [`SessionEnd`], always the last event and always there. Memory stays bounded whatever the server sends:
 //! the caps of [`super::reply`].
 
 use std::future::poll_fn;
@@ -16,12 +16,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::egress::Path;
-use super::session::{End, Ended, Event, Manner, Order, Output, Session};
+use super::egress::EgressPath;
+use super::session::{EndReason, SessionEnd, SmtpEvent, ClientIdentity, SessionCommand, SessionOutput, ClientSession};
 use super::stage::Stage;
 use super::tls;
 use super::transcript::Transcript;
-use super::wire::{Dial, Stream};
+use super::wire::{Connect, MailStream};
 use crate::address::Domain;
 
 /// Bytes read at a time, on the stack: thousands of sessions must fit into memory. A flight's replies mostly fit.
@@ -32,22 +32,22 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Whom to call, and how.
 #[derive(Clone, Debug)]
-pub struct Call<'a> {
+pub struct SessionRequest<'a> {
     /// The exchanger's name, as TLS asks for it.
     pub host: &'a Domain,
     /// Its address, already judged by [`crate::route::public`]; it is not resolved again.
     pub to: SocketAddr,
     /// The way out.
-    pub path: &'a Path,
+    pub path: &'a EgressPath,
     /// How to present oneself.
-    pub manner: Manner,
+    pub identity: ClientIdentity,
     /// How long to wait.
-    pub limits: Limits,
+    pub limits: SmtpTimeouts,
 }
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SmtpTimeouts {
     /// For a connection.
     pub connect: Duration,
     /// For one whole reply, where it is shorter than the stage's own limit ([`Stage::time_limit`]).
@@ -57,9 +57,9 @@ pub struct Limits {
     pub session: Duration,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for SmtpTimeouts {
+    fn default() -> SmtpTimeouts {
+        SmtpTimeouts {
             connect: Duration::from_secs(30),
             reply: Duration::from_secs(5 * 60),
             session: Duration::from_secs(10 * 60),
@@ -70,14 +70,14 @@ impl Default for Limits {
 /// Holds a session from dialing to its end. `orders` are taken one by one, whenever the session is idle; when all
 /// their senders are gone it says QUIT. `tell` hears each event as it happens.
 pub async fn hold(
-    dial: &dyn Dial,
-    call: Call<'_>,
-    mut orders: mpsc::Receiver<Order>,
-    mut tell: impl FnMut(Event),
+    connect: &dyn Connect,
+    call: SessionRequest<'_>,
+    mut orders: mpsc::Receiver<SessionCommand>,
+    mut tell: impl FnMut(SmtpEvent),
     transcript: Option<&mut Transcript>,
 ) {
-    let mut line = match timeout(call.limits.connect, dial.dial(call.to, call.path)).await {
-        Ok(Ok(stream)) => Line::new(stream, transcript),
+    let mut line = match timeout(call.limits.connect, connect.connect(call.to, call.path)).await {
+        Ok(Ok(stream)) => DrivenConnection::new(stream, transcript),
         Ok(Err(fault)) => return tell(not_connected(fault.to_string())),
         Err(_) => {
             let limit_s = call.limits.connect.as_secs();
@@ -85,20 +85,20 @@ pub async fn hold(
         }
     };
     line.note(&format!("connected to {}", call.to));
-    let mut session = Session::new(call.manner);
+    let mut session = ClientSession::new(call.identity);
     let mut limit = Limit::new(call.limits);
     let mut alarm = pin!(sleep_until(limit.of(&session)));
     loop {
         while let Some(output) = session.poll() {
             match output {
-                Output::Say(bytes) => line.say(bytes),
-                Output::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await {
+                SessionOutput::Send(bytes) => line.say(bytes),
+                SessionOutput::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await {
                     Ok(Ok(())) => session.secured(),
                     Ok(Err(fault)) => session.tls_failed(fault),
                     Err(_) => session.timed_out(),
                 },
-                Output::Tell(event) => {
-                    if let Event::Ended(ended) = &event {
+                SessionOutput::Emit(event) => {
+                    if let SmtpEvent::Ended(ended) = &event {
                         // A goodbye to a server that refused us. Nobody waits long for it to leave.
                         let _ = timeout(GOODBYE, line.send()).await;
                         line.note(&ended.why.to_string());
@@ -121,7 +121,7 @@ pub async fn hold(
                 if due > Instant::now() {
                     alarm.as_mut().reset(due);
                 } else if session.is_idle() {
-                    session.order(Order::Quit);
+                    session.order(SessionCommand::Quit);
                 } else {
                     session.timed_out();
                 }
@@ -129,18 +129,18 @@ pub async fn hold(
             is_open = line.exchange(&mut session) => if !is_open {
                 session.closed();
             },
-            order = orders.recv(), if session.is_idle() => session.order(order.unwrap_or(Order::Quit)),
+            order = orders.recv(), if session.is_idle() => session.order(order.unwrap_or(SessionCommand::Quit)),
         }
     }
 }
 
-fn not_connected(why: String) -> Event {
-    Event::Ended(Ended { stage: Stage::Connect, why: End::Connect(why) })
+fn not_connected(why: String) -> SmtpEvent {
+    SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, why: EndReason::Connect(why) })
 }
 
 /// When the server has had its time: a limit runs from one whole reply to the next, and one over all.
 struct Limit {
-    limits: Limits,
+    limits: SmtpTimeouts,
     session: Instant,
     /// Stage and number of replies when the limit for a reply began to run.
     of: (Stage, u64),
@@ -148,7 +148,7 @@ struct Limit {
 }
 
 impl Limit {
-    fn new(limits: Limits) -> Limit {
+    fn new(limits: SmtpTimeouts) -> Limit {
         let now = Instant::now();
         Limit {
             limits,
@@ -158,7 +158,7 @@ impl Limit {
         }
     }
 
-    fn of(&mut self, session: &Session) -> Instant {
+    fn of(&mut self, session: &ClientSession) -> Instant {
         let Some(stage) = session.stage() else {
             return self.session;
         };
@@ -176,15 +176,15 @@ impl Limit {
 }
 
 /// A stream with what waits to be sent on it.
-struct Line<'a> {
-    stream: Box<dyn Stream>,
+struct DrivenConnection<'a> {
+    stream: Box<dyn MailStream>,
     unsent: Vec<u8>,
     transcript: Option<&'a mut Transcript>,
 }
 
-impl<'a> Line<'a> {
-    fn new(stream: Box<dyn Stream>, transcript: Option<&'a mut Transcript>) -> Line<'a> {
-        Line { stream, unsent: Vec::new(), transcript }
+impl<'a> DrivenConnection<'a> {
+    fn new(stream: Box<dyn MailStream>, transcript: Option<&'a mut Transcript>) -> DrivenConnection<'a> {
+        DrivenConnection { stream, unsent: Vec::new(), transcript }
     }
 
     fn note(&mut self, text: &str) {
@@ -206,7 +206,7 @@ impl<'a> Line<'a> {
 
     /// Sends what waits and lets the session hear what comes, at once: a server may answer the first commands of a flight
     /// before it takes the last ones. False when the connection is closed or broken. Can be cancelled at any time.
-    async fn exchange(&mut self, session: &mut Session) -> bool {
+    async fn exchange(&mut self, session: &mut ClientSession) -> bool {
         poll_fn(|cx| {
             // A server that refuses us may close its side with a last reply in the pipe: failing to send is no
             // reason not to read.

@@ -1,7 +1,7 @@
 //! The only file that opens connections: straight, from a chosen source address, or through a SOCKS5 proxy.
 //!
 //! Decides: nothing about what is said or meant, and not where to: [`crate::route::public`] judged the address before.
-//! Fails: with the system's (or the proxy's) error; [`super::hold`] makes an [`super::session::Ended`] of it and
+//! Fails: with the system's (or the proxy's) error; [`super::hold`] makes an [`super::session::SessionEnd`] of it and
 //! keeps the time limit.
 #![expect(clippy::disallowed_methods, reason = "this file owns the sockets")]
 
@@ -14,31 +14,31 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_socks::tcp::Socks5Stream;
 
-use super::egress::Path;
+use super::egress::EgressPath;
 
 /// Anything that bytes can go through.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub trait MailStream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> MailStream for T {}
 
 /// A connection on its way.
-pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+pub type ConnectFuture<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn MailStream>>> + Send + 'a>>;
 
-/// Opens connections. The real one is [`Internet`], a scripted one in [`crate::world`].
-pub trait Dial: Send + Sync {
+/// Opens connections. The real one is [`TcpConnector`], a scripted one in [`crate::world`].
+pub trait Connect: Send + Sync {
     /// Connects to an exchanger's address. The address was checked by [`crate::route::public`] before.
-    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a>;
+    fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a>;
 }
 
 /// The real network.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Internet;
+pub struct TcpConnector;
 
-impl Dial for Internet {
-    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
+impl Connect for TcpConnector {
+    fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
         Box::pin(async move {
             match path {
-                Path::Direct(source) => Ok(Box::new(connect(to, *source).await?) as Box<dyn Stream>),
-                Path::Socks5 { proxy, login } => {
+                EgressPath::Direct(source) => Ok(Box::new(connect(to, *source).await?) as Box<dyn MailStream>),
+                EgressPath::Socks5 { proxy, login } => {
                     let stream = connect(*proxy, None).await?;
                     let through = match login {
                         None => Socks5Stream::connect_with_socket(stream, to).await,
@@ -47,7 +47,7 @@ impl Dial for Internet {
                         }
                     };
                     match through {
-                        Ok(stream) => Ok(Box::new(stream) as Box<dyn Stream>),
+                        Ok(stream) => Ok(Box::new(stream) as Box<dyn MailStream>),
                         Err(tokio_socks::Error::Io(fault)) => Err(fault),
                         Err(fault) => Err(io::Error::other(format!("proxy `{proxy}`: {fault}"))),
                     }

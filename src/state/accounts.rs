@@ -9,7 +9,7 @@ use rusqlite::params;
 use super::roster::RunId;
 use super::{State, StateError, millis};
 use crate::schedule::lane::Tally;
-use crate::smtp::egress::{Egress, Path};
+use crate::smtp::egress::{Egress, EgressPath};
 
 const MINUTE_MILLIS: i64 = 60_000;
 /// In minutes.
@@ -20,12 +20,12 @@ impl State {
     pub fn egress(&mut self, egress: &Egress) -> Result<i64, StateError> {
         self.begin_writing()?;
         let from = match &egress.path {
-            Path::Direct(None) => String::new(),
-            Path::Direct(Some(address)) => format!(" from {address}"),
-            Path::Socks5 { proxy, .. } => format!(" through {proxy}"),
+            EgressPath::Direct(None) => String::new(),
+            EgressPath::Direct(Some(address)) => format!(" from {address}"),
+            EgressPath::Socks5 { proxy, .. } => format!(" through {proxy}"),
         };
         let name = format!("{} {}{from}", egress.helo, egress.sender);
-        let (key, origin) = (super::Key::of(&name), super::Key::of(from.trim()));
+        let (key, origin) = (super::NameHash::of(&name), super::NameHash::of(from.trim()));
         self.db.execute(
             "INSERT INTO egress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET origin = excluded.origin",
             params![key, name, origin],
@@ -34,7 +34,7 @@ impl State {
     }
 
     /// Counts an unknown recipient, by the minute of the answer.
-    pub(super) fn spend(&self, egress: i64, operator: &str, at: i64) -> Result<(), StateError> {
+    pub(super) fn count_unknown(&self, egress: i64, operator: &str, at: i64) -> Result<(), StateError> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO spent SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
              ON CONFLICT DO UPDATE SET unknown = unknown + 1",
@@ -71,8 +71,8 @@ impl State {
                  accepted = accepted + excluded.accepted,
                  lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
         )?;
-        let Tally { asked, unknown, accepted, lately, lately_gone } = tally;
-        insert.execute(params![run, operator, asked, unknown, accepted, lately, lately_gone])?;
+        let Tally { asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
+        insert.execute(params![run, operator, asked, unknown, accepted, recently_deliverable, recently_gone])?;
         Ok(())
     }
 
@@ -83,8 +83,8 @@ impl State {
         )?;
         let tallies = find.query_map([run], |row| {
             let (asked, unknown, accepted) = (row.get(1)?, row.get(2)?, row.get(3)?);
-            let (lately, lately_gone) = (row.get(4)?, row.get(5)?);
-            Ok((row.get(0)?, Tally { asked, unknown, accepted, lately, lately_gone }))
+            let (recently_deliverable, recently_gone) = (row.get(4)?, row.get(5)?);
+            Ok((row.get(0)?, Tally { asked, unknown, accepted, recently_deliverable, recently_gone }))
         })?;
         Ok(tallies.collect::<Result<_, _>>()?)
     }

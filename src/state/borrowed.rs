@@ -6,7 +6,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
 use super::roster::counts_beside;
-use super::{Key, State, StateError};
+use super::{NameHash, State, StateError};
 use crate::address::Address;
 
 /// No run has this number.
@@ -22,7 +22,7 @@ impl State {
         self.begin_writing()?;
         for address in addresses {
             let Some(domain) = address.domain() else { continue };
-            let (domain, local) = (Key::of(domain.as_str()), address.local());
+            let (domain, local) = (NameHash::of(domain.as_str()), address.local());
             let settled = format!("domain = ?1 AND local = ?2 AND {}", counts_beside("0"));
             let of_address: [(&str, &str); 3] = [
                 ("settled", &settled),
@@ -56,7 +56,7 @@ fn copy(
     to: &Connection,
     table: &str,
     which: &str,
-    domain: Key,
+    domain: NameHash,
     local: &str,
 ) -> Result<(), StateError> {
     let mut find = from.prepare_cached(&format!("SELECT * FROM {table} WHERE {which}"))?;

@@ -8,14 +8,14 @@ use std::time::SystemTime;
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Map, Value, json};
 
-use super::{Key, State, StateError, millis};
+use super::{NameHash, State, StateError, millis};
 use crate::address::Address;
 
 /// What is in a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stats {
+pub struct StateStats {
     /// What its facts are about.
-    pub universe: String,
+    pub namespace: String,
     /// Bytes of the file.
     pub bytes: u64,
     /// Runs, and those of them that can go on.
@@ -34,7 +34,7 @@ pub struct Stats {
 
 /// How much was deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pruned {
+pub struct PruneCounts {
     /// Addresses that were asked about.
     pub addresses: u64,
     /// Answers that belong to none of these.
@@ -45,9 +45,9 @@ pub struct Pruned {
 
 impl State {
     /// What is in it.
-    pub fn stats(&self) -> Result<Stats, StateError> {
+    pub fn stats(&self) -> Result<StateStats, StateError> {
         let count = |sql: &str| self.db.query_row(sql, [], |row| row.get::<_, u64>(0));
-        let universe = self.db.query_row("SELECT name FROM universe", [], |row| row.get(0)).optional()?;
+        let namespace = self.db.query_row("SELECT name FROM universe", [], |row| row.get(0)).optional()?;
         let oldest =
             self.db.query_row("SELECT min(at) FROM answer", [], |row| row.get::<_, Option<i64>>(0))?;
         let mut verdicts = self.db.prepare(
@@ -56,8 +56,8 @@ impl State {
         )?;
         let verdicts =
             verdicts.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
-        Ok(Stats {
-            universe: universe.unwrap_or_default(),
+        Ok(StateStats {
+            namespace: namespace.unwrap_or_default(),
             bytes: count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
             runs: (
                 count("SELECT count(*) FROM run")?,
@@ -72,7 +72,7 @@ impl State {
     }
 
     /// Deletes what is older. Runs that can go on and are younger keep theirs.
-    pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<Pruned, StateError> {
+    pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<PruneCounts, StateError> {
         self.begin_writing()?;
         self.drop_runs_before(before, now)?;
         let before = millis(before);
@@ -106,14 +106,14 @@ impl State {
                  UNION SELECT run FROM told);",
         )?;
         self.delete_orphans()?;
-        self.look_again()?;
+        self.invalidate_worklists()?;
         self.commit()?;
         self.tidy()?;
-        Ok(Pruned { addresses: settled as u64, answers: answers as u64, domains: domains as u64 })
+        Ok(PruneCounts { addresses: settled as u64, answers: answers as u64, domains: domains as u64 })
     }
 
     /// Facts are gone: whom a run has to ask is found out anew, from its list.
-    fn look_again(&self) -> Result<(), StateError> {
+    fn invalidate_worklists(&self) -> Result<(), StateError> {
         self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
         self.db.execute("UPDATE run SET gathered = 0 WHERE ended IS NULL", [])?;
         Ok(())
@@ -143,7 +143,7 @@ impl State {
         let Some(domain) = address.domain() else {
             return Ok(false);
         };
-        let (domain, local) = (Key::of(domain.as_str()), address.local());
+        let (domain, local) = (NameHash::of(domain.as_str()), address.local());
         self.db.execute_batch("PRAGMA secure_delete = ON")?;
         self.begin_writing()?;
         let mut deleted = 0;
@@ -152,14 +152,14 @@ impl State {
             deleted += self.db.execute(&sql, params![domain, local])?;
         }
         let email = address.to_string();
-        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [Key::of(&email)])?;
+        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [NameHash::of(&email)])?;
         // What stood in the way of many may name one of them.
         for table in ["trouble", "answer"] {
             let sql = format!("UPDATE {table} SET parts = NULL WHERE instr(lower(parts), lower(?)) > 0");
             self.db.execute(&sql, [&email])?;
         }
         self.delete_orphans()?;
-        self.look_again()?;
+        self.invalidate_worklists()?;
         self.commit()?;
         self.tidy()?;
         Ok(deleted > 0)
@@ -170,7 +170,7 @@ impl State {
         let Some(name) = address.domain() else {
             return Ok(None);
         };
-        let (domain, local, email) = (Key::of(name.as_str()), address.local(), address.to_string());
+        let (domain, local, email) = (NameHash::of(name.as_str()), address.local(), address.to_string());
         // The views tell what stands in the tables; their conditions on the tables' keys make them quick.
         let verdict =
             self.rows("SELECT * FROM verdicts WHERE email = ?1 AND domain_id = ?2", params![email, domain])?;

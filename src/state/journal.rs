@@ -11,21 +11,21 @@ use std::time::SystemTime;
 use rusqlite::params;
 
 use super::roster::RunId;
-use super::{Key, State, StateError, millis, route, wording};
+use super::{NameHash, State, StateError, millis, route, wording};
 use crate::address::{Address, Domain};
-use crate::probe::Who;
-use crate::probe::inquiry::Found;
+use crate::probe::RecipientKind;
+use crate::probe::inquiry::ProbeResult;
 use crate::reason::{Cause, Fault, Finding, Reason};
 use crate::route::Route;
-use crate::schedule::Answered;
+use crate::schedule::RecordedReply;
 use crate::schedule::lane::Tally;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::Confidence;
-use crate::verdict::evidence::{CatchAll, Obstacle, Positive, Proof, Said, Trouble, Unprobed};
+use crate::verdict::evidence::{CatchAll, ObstacleKind, PositiveControl, NotCatchAllProof, ClassifiedReply, Obstacle, NotProbedReason};
 
 /// What was told about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportedVerdict {
     /// The reason of the verdict.
     pub reason: Reason,
     /// When the evidence was gathered.
@@ -36,23 +36,23 @@ pub struct Told {
 
 /// An address about which something else is told now.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Retold {
+pub struct VerdictUpdate {
     /// Its domain.
-    pub domain: Key,
+    pub domain: NameHash,
     /// Its local part.
     pub local: String,
     /// What is told.
-    pub told: Told,
+    pub told: ReportedVerdict,
 }
 
 /// Numbers that stand in their tables for sure. Forgotten now and then: writing one again is no mistake.
 #[derive(Default)]
-pub(super) struct Noted {
-    names: HashSet<Key>,
-    texts: HashSet<Key>,
-    served: HashSet<(Key, Key)>,
+pub(super) struct WrittenKeys {
+    names: HashSet<NameHash>,
+    texts: HashSet<NameHash>,
+    served: HashSet<(NameHash, NameHash)>,
     /// The last trouble, which is often everybody's.
-    trouble: Option<(Arc<Trouble>, i64)>,
+    obstacle: Option<(Arc<Obstacle>, i64)>,
 }
 
 /// True when it was not remembered.
@@ -69,7 +69,7 @@ fn remember<T: Eq + Hash>(set: &mut HashSet<T>, value: T) -> bool {
 struct Written {
     stage: &'static str,
     code: u16,
-    text: Key,
+    text: NameHash,
     parts: Option<String>,
 }
 
@@ -90,8 +90,8 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn write_name(&mut self, name: &str) -> Result<Key, StateError> {
-        let key = Key::of(name);
+    pub(super) fn write_name(&mut self, name: &str) -> Result<NameHash, StateError> {
+        let key = NameHash::of(name);
         if remember(&mut self.noted.names, key) {
             let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO name VALUES (?, ?)")?;
             insert.execute(params![key, name])?;
@@ -107,7 +107,7 @@ impl State {
         address: &str,
     ) -> Result<Written, StateError> {
         let (shared, parts) = wording::take_apart(&reply.lines, local, address);
-        let text = Key::of(&shared);
+        let text = NameHash::of(&shared);
         if remember(&mut self.noted.texts, text) {
             let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO text VALUES (?, ?)")?;
             insert.execute(params![text, shared])?;
@@ -130,7 +130,7 @@ impl State {
             .db
             .prepare_cached("SELECT 1 FROM route WHERE domain = ? AND NOT (kind = ? AND detail = ?)")?;
         if other.exists(params![key, kind, detail])? {
-            self.break_promises()?;
+            self.expire_finished_runs()?;
         }
         let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
         insert.execute(params![key, kind, detail, millis(now), run])?;
@@ -138,19 +138,19 @@ impl State {
     }
 
     /// Writes an answer.
-    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &Answered) -> Result<(), StateError> {
+    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &RecordedReply) -> Result<(), StateError> {
         self.begin_writing()?;
-        let Answered { domain, who, address, attempt, lane, tally, .. } = answer;
-        let said = &attempt.said;
+        let RecordedReply { domain, who, address, attempt, lane, tally, .. } = answer;
+        let classified = &attempt.classified;
         let name = self.write_name(domain.as_str())?;
-        let exchanger = self.write_name(attempt.exchanger.as_str())?;
+        let mx_host = self.write_name(attempt.mx_host.as_str())?;
         let local = address.local();
         let Written { stage, code, text, parts } =
-            self.write_reply(said.stage, &said.reply, local, &address.to_string())?;
+            self.write_reply(classified.stage, &classified.reply, local, &address.to_string())?;
         let who = match who {
-            Who::Listed(_) | Who::Again(_) => 0,
-            Who::MadeUp => 1,
-            Who::Postmaster => 2,
+            RecipientKind::Listed(_) | RecipientKind::Recheck(_) => 0,
+            RecipientKind::Random => 1,
+            RecipientKind::Postmaster => 2,
         };
         let mut at = millis(attempt.at);
         let mut insert = self
@@ -158,21 +158,21 @@ impl State {
             .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         // Of two answers of one millisecond the second is a millisecond younger.
         while insert
-            .execute(params![name, who, local, at, run, egress, exchanger, stage, code, text, parts])?
+            .execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
             == 0
         {
             at += 1;
         }
         drop(insert);
-        if is_clear(said) && remember(&mut self.noted.served, (exchanger, name)) {
+        if is_clear(classified) && remember(&mut self.noted.served, (mx_host, name)) {
             let mut insert = self.db.prepare_cached(
                 "INSERT OR IGNORE INTO served SELECT ?1, ?2, ?3
                  WHERE (SELECT count(*) FROM served WHERE exchanger = ?1 AND run = ?2) < 2",
             )?;
-            insert.execute(params![exchanger, run, name])?;
+            insert.execute(params![mx_host, run, name])?;
         }
-        if said.may_be_unknown() {
-            self.spend(egress, lane, at)?;
+        if classified.may_be_unknown() {
+            self.count_unknown(egress, lane, at)?;
         }
         if *tally != Tally::default() {
             self.count(run, lane, *tally)?;
@@ -181,7 +181,7 @@ impl State {
     }
 
     /// Forgets what was answered about an address, listed or made up, in a run: it counts no longer.
-    pub fn take_back(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
+    pub fn revoke(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
@@ -189,7 +189,7 @@ impl State {
         let mut delete = self.db.prepare_cached(
             "DELETE FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? AND run = ?",
         )?;
-        let key = Key::of(domain.as_str());
+        let key = NameHash::of(domain.as_str());
         delete.execute(params![key, address.local(), run])?;
         let mut delete = self.db.prepare_cached("DELETE FROM served WHERE run = ? AND domain = ?")?;
         delete.execute(params![run, key])?;
@@ -202,8 +202,8 @@ impl State {
     pub fn write_settled(
         &mut self,
         run: RunId,
-        Found { target, address, inquired, .. }: &Found,
-        told: Told,
+        ProbeResult { target, address, mailbox, .. }: &ProbeResult,
+        told: ReportedVerdict,
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
@@ -211,28 +211,28 @@ impl State {
             return Ok(());
         };
         let (name, local) = (self.write_name(domain.as_str())?, address.local());
-        if inquired.attempts.is_empty() {
+        if mailbox.attempts.is_empty() {
             // What was answered meanwhile has been taken back.
-            self.take_back(run, address)?;
+            self.revoke(run, address)?;
         }
-        let (catch_all, control) = match &inquired.catch_all {
-            CatchAll::Yes(made_up) => (Some("yes"), Some(millis(made_up.at))),
-            CatchAll::No(Proof::Control) => (Some("no.control"), None),
-            CatchAll::No(Proof::UnclearControl) => (Some("no.unclear_control"), None),
-            CatchAll::No(Proof::Listed) => (Some("no.listed"), None),
+        let (catch_all, control) = match &mailbox.catch_all {
+            CatchAll::Yes(random_recipient) => (Some("yes"), Some(millis(random_recipient.at))),
+            CatchAll::No(NotCatchAllProof::Control) => (Some("no.control"), None),
+            CatchAll::No(NotCatchAllProof::UnclearControl) => (Some("no.unclear_control"), None),
+            CatchAll::No(NotCatchAllProof::Listed) => (Some("no.listed"), None),
             CatchAll::Unclear => (Some("unclear"), None),
-            CatchAll::Failed(trouble) => (Some("failed"), Some(self.write_trouble(trouble)?)),
+            CatchAll::Failed(obstacle) => (Some("failed"), Some(self.write_obstacle(obstacle)?)),
             CatchAll::NotAsked => (None, None),
         };
-        let positive = match inquired.positive {
-            Positive::Accepted => Some("accepted"),
-            Positive::SameWords => Some("same_words"),
-            Positive::Silent => Some("silent"),
-            Positive::NotAsked => None,
+        let positive = match mailbox.positive {
+            PositiveControl::Accepted => Some("accepted"),
+            PositiveControl::SameWords => Some("same_words"),
+            PositiveControl::Silent => Some("silent"),
+            PositiveControl::NotAsked => None,
         };
-        let trouble = inquired.trouble.as_ref().map(|trouble| self.write_trouble(trouble)).transpose()?;
-        let again = match inquired.unprobed {
-            Some(Unprobed::Budget(wait)) => Some(millis(now + wait)),
+        let obstacle = mailbox.obstacle.as_ref().map(|obstacle| self.write_obstacle(obstacle)).transpose()?;
+        let again = match mailbox.unprobed {
+            Some(NotProbedReason::Budget(wait)) => Some(millis(now + wait)),
             _ => None,
         };
         let accepted = told.checked.filter(|_| told.reason == Cause::Accepted.into());
@@ -243,8 +243,8 @@ impl State {
             catch_all,
             control,
             positive,
-            trouble,
-            inquired.unprobed.map(Unprobed::word),
+            obstacle,
+            mailbox.unprobed.map(NotProbedReason::word),
             again,
             told.reason.word(),
             told.checked.map(millis),
@@ -264,7 +264,7 @@ impl State {
             )?;
             update.execute(row)?;
         }
-        if inquired.unprobed.is_none() {
+        if mailbox.unprobed.is_none() {
             let mut delete =
                 self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;
             delete.execute(params![run, name, target.0])?;
@@ -273,7 +273,7 @@ impl State {
     }
 
     /// Writes what was told about an address that was judged otherwise before.
-    pub fn write_told(&mut self, Retold { domain, local, told }: &Retold) -> Result<(), StateError> {
+    pub fn write_reported(&mut self, VerdictUpdate { domain, local, told }: &VerdictUpdate) -> Result<(), StateError> {
         self.begin_writing()?;
         self.replaces_fact(*domain, local)?;
         let mut update = self.db.prepare_cached(
@@ -285,7 +285,7 @@ impl State {
     }
 
     /// What is known about an address is about to be replaced.
-    fn replaces_fact(&self, domain: Key, local: &str) -> Result<(), StateError> {
+    fn replaces_fact(&self, domain: NameHash, local: &str) -> Result<(), StateError> {
         if self.broke_promises.get() {
             return Ok(());
         }
@@ -294,29 +294,29 @@ impl State {
              AND run IN (SELECT id FROM run WHERE told)",
         )?;
         if promised.exists(params![domain, local])? {
-            self.break_promises()?;
+            self.expire_finished_runs()?;
         }
         Ok(())
     }
 
-    fn write_trouble(&mut self, trouble: &Arc<Trouble>) -> Result<i64, StateError> {
-        if let Some((_, id)) = self.noted.trouble.as_ref().filter(|(last, _)| last == trouble) {
+    fn write_obstacle(&mut self, obstacle: &Arc<Obstacle>) -> Result<i64, StateError> {
+        if let Some((_, id)) = self.noted.obstacle.as_ref().filter(|(last, _)| last == obstacle) {
             return Ok(*id);
         }
-        let exchanger = self.write_name(trouble.exchanger.as_str())?;
-        let (finding, reply) = match &trouble.what {
-            Obstacle::Broken(finding) => (Some(Finding::word(*finding)), None),
-            Obstacle::Refused(said) => {
+        let mx_host = self.write_name(obstacle.mx_host.as_str())?;
+        let (finding, reply) = match &obstacle.what {
+            ObstacleKind::NoReply(finding) => (Some(Finding::word(*finding)), None),
+            ObstacleKind::Rejected(classified) => {
                 let nobody = wording::NOBODY;
-                (None, Some(self.write_reply(said.stage, &said.reply, nobody, nobody)?))
+                (None, Some(self.write_reply(classified.stage, &classified.reply, nobody, nobody)?))
             }
         };
         let mut insert = self.db.prepare_cached(
             "INSERT INTO trouble (exchanger, at, finding, stage, code, text, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?;
         let id = insert.insert(params![
-            exchanger,
-            millis(trouble.at),
+            mx_host,
+            millis(obstacle.at),
             finding,
             reply.as_ref().map(|reply| reply.stage),
             reply.as_ref().map(|reply| reply.code),
@@ -324,14 +324,14 @@ impl State {
             reply.as_ref().and_then(|reply| reply.parts.as_deref()),
         ])?;
         drop(insert);
-        self.noted.trouble = Some((trouble.clone(), id));
+        self.noted.obstacle = Some((obstacle.clone(), id));
         Ok(id)
     }
 }
 
 /// An answer that shows that the exchanger serves the domain.
-fn is_clear(said: &Said) -> bool {
-    let meaning = &said.meaning;
+fn is_clear(classified: &ClassifiedReply) -> bool {
+    let meaning = &classified.meaning;
     let about_mailbox = meaning.cause == Cause::Accepted || meaning.cause.fault() == Fault::Mailbox;
     about_mailbox && meaning.confidence == Confidence::Confirmed
 }

@@ -10,32 +10,32 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 
 /// The number of a name or a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key(pub(super) i64);
+pub struct NameHash(pub(super) i64);
 
-impl Key {
+impl NameHash {
     /// The number of this text.
-    pub fn of(text: &str) -> Key {
+    pub fn of(text: &str) -> NameHash {
         let digest = digest(&SHA256, text.as_bytes());
         let first = digest.as_ref().iter().take(8).fold(0u64, |number, &byte| number << 8 | u64::from(byte));
-        Key((first >> 1).cast_signed())
+        NameHash((first >> 1).cast_signed())
     }
 }
 
-impl std::fmt::LowerHex for Key {
+impl std::fmt::LowerHex for NameHash {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::LowerHex::fmt(&self.0, f)
     }
 }
 
-impl ToSql for Key {
+impl ToSql for NameHash {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(self.0.into())
     }
 }
 
-impl FromSql for Key {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Key> {
-        i64::column_result(value).map(Key)
+impl FromSql for NameHash {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<NameHash> {
+        i64::column_result(value).map(NameHash)
     }
 }
 
@@ -46,6 +46,6 @@ mod tests {
     #[test]
     fn a_number_is_what_other_tools_make_of_the_name() {
         // printf example.com | sha256sum: a379a6f6eeafb9a5...
-        assert_eq!(Key::of("example.com"), Key((0xa379_a6f6_eeaf_b9a5_u64 >> 1).cast_signed()));
+        assert_eq!(NameHash::of("example.com"), NameHash((0xa379_a6f6_eeaf_b9a5_u64 >> 1).cast_signed()));
     }
 }

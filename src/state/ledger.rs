@@ -8,30 +8,30 @@ use std::borrow::Borrow;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::recall::Recall;
+use super::recall::FactQueries;
 use super::roster::RunId;
-use super::runs::Begun;
-use super::{Key, State, StateError};
+use super::runs::RunHandle;
+use super::{NameHash, State, StateError};
 use crate::reason::{Finding, Reason};
 
 /// What is told about a row, beside what was told before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct News {
+pub struct ChangeStatus {
     /// Something else was told before, or nothing.
     pub is_news: bool,
     /// What has to be noted.
-    pub note: Option<Note>,
+    pub note: Option<ReportedNote>,
 }
 
-impl News {
+impl ChangeStatus {
     /// Where nobody knows what was told before.
-    pub const FIRST: News = News { is_news: true, note: None };
+    pub const FIRST: ChangeStatus = ChangeStatus { is_news: true, note: None };
 }
 
 /// Something else is told about a row than stands in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Note {
-    row: Key,
+pub struct ReportedNote {
+    row: NameHash,
     reason: Reason,
 }
 
@@ -42,26 +42,26 @@ struct Entry {
     before: Option<String>,
 }
 
-impl<D: Borrow<Connection>> Recall<D> {
+impl<D: Borrow<Connection>> FactQueries<D> {
     /// Compares what is told about a row, by its address or its cell, with what was told before this run. That it was not
     /// asked about is no news of somebody about whom more is known.
-    pub fn news(&self, row: &str, reason: Reason, run: Begun) -> Result<News, StateError> {
-        let row = Key::of(row);
+    pub fn news(&self, row: &str, reason: Reason, run: RunHandle) -> Result<ChangeStatus, StateError> {
+        let row = NameHash::of(row);
         let db: &Connection = self.db();
         let mut find = db.prepare_cached("SELECT reason, run, before FROM told WHERE id = ?")?;
         let entry = find.query_row([row], |row| {
             Ok(Entry { reason: row.get(0)?, run: RunId(row.get(1)?), before: row.get(2)? })
         });
-        let note = Some(Note { row, reason });
+        let note = Some(ReportedNote { row, reason });
         let Some(Entry { reason: last, run: told_in, before }) = entry.optional()? else {
-            return Ok(News { note, ..News::FIRST });
+            return Ok(ChangeStatus { note, ..ChangeStatus::FIRST });
         };
         let is_noted = last == reason.word();
         let before = if run.goes_on && told_in == run.id { before } else { Some(last) };
         Ok(match before {
-            Some(_) if reason == Finding::NotProbed.into() => News { is_news: false, note: None },
+            Some(_) if reason == Finding::NotProbed.into() => ChangeStatus { is_news: false, note: None },
             before => {
-                News { is_news: before.as_deref() != Some(reason.word()), note: note.filter(|_| !is_noted) }
+                ChangeStatus { is_news: before.as_deref() != Some(reason.word()), note: note.filter(|_| !is_noted) }
             }
         })
     }
@@ -69,21 +69,21 @@ impl<D: Borrow<Connection>> Recall<D> {
 
 impl State {
     /// Takes notes, which stand in the ledger after [`State::close_notes`].
-    pub fn note(&mut self, notes: &[Note]) -> Result<(), StateError> {
+    pub fn note(&mut self, notes: &[ReportedNote]) -> Result<(), StateError> {
         if notes.is_empty() {
             return Ok(());
         }
         self.begin_writing()?;
         self.make_notes()?;
         let mut insert = self.db.prepare_cached("INSERT INTO noted VALUES (?, ?)")?;
-        for Note { row, reason } in notes {
+        for ReportedNote { row, reason } in notes {
             insert.execute(params![row, reason.word()])?;
         }
         Ok(())
     }
 
     /// Writes all notes into the ledger, in its own order: at random it would be slow.
-    pub fn close_notes(&mut self, run: Begun) -> Result<(), StateError> {
+    pub fn close_notes(&mut self, run: RunHandle) -> Result<(), StateError> {
         self.begin_writing()?;
         self.make_notes()?;
         self.db.execute(
@@ -110,14 +110,14 @@ mod tests {
     use super::*;
     use crate::policy::Policy;
     use crate::reason::Cause;
-    use crate::state::runs::Command;
+    use crate::state::runs::RunKey;
     use std::time::{Duration, SystemTime};
 
     const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
     /// Tells a row, and whether that was news.
-    fn tell(state: &mut State, run: Begun, reason: impl Into<Reason>) -> bool {
-        let News { is_news, note } =
+    fn tell(state: &mut State, run: RunHandle, reason: impl Into<Reason>) -> bool {
+        let ChangeStatus { is_news, note } =
             state.recall(Policy::built_in()).news("jane@acme.example", reason.into(), run).unwrap();
         // The row may stand in the list twice.
         state.note(note.as_slice()).unwrap();
@@ -126,8 +126,8 @@ mod tests {
         is_news
     }
 
-    fn next_run(state: &mut State) -> Begun {
-        let run = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
+    fn next_run(state: &mut State) -> RunHandle {
+        let run = state.begin(&RunKey::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         state.end(run.id, NOW, None, std::iter::empty(), None, None).unwrap();
         run
     }
@@ -152,9 +152,9 @@ mod tests {
         let mut state = State::temporary().unwrap();
         let first = next_run(&mut state);
         tell(&mut state, first, Cause::Accepted);
-        let begun = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
+        let begun = state.begin(&RunKey::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         assert!(tell(&mut state, begun, Cause::Greylisted));
-        let goes_on = state.begin(&Command::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
+        let goes_on = state.begin(&RunKey::default(), Duration::MAX, NOW, Duration::MAX).unwrap();
         assert_eq!((goes_on.id, goes_on.goes_on), (begun.id, true));
         assert!(tell(&mut state, goes_on, Cause::Greylisted), "its outputs are written anew");
         assert!(!tell(&mut state, goes_on, Cause::Accepted), "after all nothing has changed");

@@ -1,7 +1,7 @@
 //! The state: what was found out, on disk, so that a run goes on after anything and nothing is asked twice.
 //!
 //! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`journal`]) and come out ([`recall`]); what they
-//! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`roster`] holds who is still to
+//! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`worklist`] holds who is still to
 //! be asked, [`ledger`] what was told, [`accounts`] what others may count, [`care`] is for its owner; `schema/` is the map of the tables.
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
@@ -26,10 +26,10 @@ use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use error::StateError;
-pub use key::Key;
-pub use lock::Lock;
+pub use key::NameHash;
+pub use lock::StateLock;
 use open::Readers;
-pub use open::{Universe, default_file};
+pub use open::{Namespace, default_file};
 
 use rusqlite::Connection;
 
@@ -37,20 +37,20 @@ use rusqlite::Connection;
 pub struct State {
     db: Connection,
     /// Held as long as the state is open; `None` for a temporary one.
-    _lock: Option<Lock>,
+    _lock: Option<StateLock>,
     /// More connections for those who only read.
     readers: Readers,
     /// Numbers that are known to stand in their tables.
-    noted: journal::Noted,
+    noted: journal::WrittenKeys,
     /// What was promised of finished runs holds no more.
     broke_promises: Cell<bool>,
 }
 
 impl State {
-    fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
+    fn with(db: Connection, readers: Readers, lock: Option<StateLock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, readers, noted: journal::Noted::default(), broke_promises: Cell::new(false) }
+        State { db, _lock: lock, readers, noted: journal::WrittenKeys::default(), broke_promises: Cell::new(false) }
     }
 }
 

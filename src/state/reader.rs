@@ -9,33 +9,33 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::recall::Settled;
+use super::recall::StoredResult;
 use super::roster::RunId;
-use super::{Key, StateError, millis, time, wording};
+use super::{NameHash, StateError, millis, time, wording};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
-use crate::policy::replies::{Context, RecentReplies};
+use crate::policy::replies::{ReplyContext, ReplyCache};
 use crate::reason::Finding;
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::{
-    Attempt, CatchAll, Inquired, Obstacle, Positive, Proof, Said, Trouble, Unprobed,
+    Attempt, CatchAll, MailboxEvidence, ObstacleKind, PositiveControl, NotCatchAllProof, ClassifiedReply, Obstacle, NotProbedReason,
 };
 
 /// The columns of an answer.
 pub(super) const ANSWER: &str = "at, exchanger, stage, code, text, parts";
 
 /// Reads rows, and remembers names and texts.
-pub(super) struct Reader {
+pub(super) struct FactDecoder {
     policy: Policy,
-    replies: RecentReplies,
-    names: HashMap<Key, Option<Domain>>,
-    texts: HashMap<Key, Option<Arc<str>>>,
+    replies: ReplyCache,
+    names: HashMap<NameHash, Option<Domain>>,
+    texts: HashMap<NameHash, Option<Arc<str>>>,
 }
 
-impl Reader {
+impl FactDecoder {
     /// Reads by these rules.
-    pub(super) fn of(policy: Policy) -> Reader {
-        Reader { policy, replies: RecentReplies::of(policy), names: HashMap::new(), texts: HashMap::new() }
+    pub(super) fn of(policy: Policy) -> FactDecoder {
+        FactDecoder { policy, replies: ReplyCache::of(policy), names: HashMap::new(), texts: HashMap::new() }
     }
 
     /// The end of the questions about an address, without its answers, in a row whose columns follow those of [`ANSWER`].
@@ -43,43 +43,43 @@ impl Reader {
         &mut self,
         db: &Connection,
         row: &Row<'_>,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         now: SystemTime,
-    ) -> Result<Settled, StateError> {
-        let inquired = Inquired {
+    ) -> Result<StoredResult, StateError> {
+        let mailbox = MailboxEvidence {
             catch_all: match row.get_ref(7)?.as_str_or_null().unwrap_or_default() {
                 Some("yes") => match row.get::<_, Option<i64>>(8)? {
-                    Some(at) => self.made_up_at(db, domain, address, at)?,
+                    Some(at) => self.random_recipient_at(db, domain, address, at)?,
                     None => CatchAll::NotAsked,
                 },
-                Some("no.control") => CatchAll::No(Proof::Control),
-                Some("no.unclear_control") => CatchAll::No(Proof::UnclearControl),
-                Some("no.listed") => CatchAll::No(Proof::Listed),
+                Some("no.control") => CatchAll::No(NotCatchAllProof::Control),
+                Some("no.unclear_control") => CatchAll::No(NotCatchAllProof::UnclearControl),
+                Some("no.listed") => CatchAll::No(NotCatchAllProof::Listed),
                 Some("unclear") => CatchAll::Unclear,
-                Some("failed") => self.trouble(db, row.get(8)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed),
+                Some("failed") => self.obstacle(db, row.get(8)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed),
                 _ => CatchAll::NotAsked,
             },
             positive: match row.get_ref(9)?.as_str_or_null().unwrap_or_default() {
-                Some("accepted") => Positive::Accepted,
-                Some("same_words") => Positive::SameWords,
-                Some("silent") => Positive::Silent,
-                _ => Positive::NotAsked,
+                Some("accepted") => PositiveControl::Accepted,
+                Some("same_words") => PositiveControl::SameWords,
+                Some("silent") => PositiveControl::Silent,
+                _ => PositiveControl::NotAsked,
             },
-            trouble: self.trouble(db, row.get(10)?)?,
+            obstacle: self.obstacle(db, row.get(10)?)?,
             unprobed: unprobed(row, now)?,
-            ..Inquired::default()
+            ..MailboxEvidence::default()
         };
         let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(time));
         let (checked, expires) = (moment(14)?, moment(15)?);
-        Ok(Settled { run: RunId(row.get(6)?), inquired, reason: row.get(13)?, checked, expires })
+        Ok(StoredResult { run: RunId(row.get(6)?), mailbox, reason: row.get(13)?, checked, expires })
     }
 
     pub(super) fn attempts(
         &mut self,
         db: &Connection,
         run: RunId,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
     ) -> Result<Vec<Attempt>, StateError> {
         self.listed(db, domain, address, ("run = ?", run.0))
@@ -88,7 +88,7 @@ impl Reader {
     pub(super) fn attempts_until(
         &mut self,
         db: &Connection,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         then: SystemTime,
     ) -> Result<Vec<Attempt>, StateError> {
@@ -99,7 +99,7 @@ impl Reader {
     fn listed(
         &mut self,
         db: &Connection,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         (which, value): (&str, i64),
     ) -> Result<Vec<Attempt>, StateError> {
@@ -114,10 +114,10 @@ impl Reader {
         Ok(attempts)
     }
 
-    fn made_up_at(
+    fn random_recipient_at(
         &mut self,
         db: &Connection,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         at: i64,
     ) -> Result<CatchAll, StateError> {
@@ -129,11 +129,11 @@ impl Reader {
             return Ok(CatchAll::NotAsked);
         };
         let text = format!("{}@{domain}", row.get_ref(6)?.as_str().unwrap_or_default());
-        let Ok(made_up) = Address::parse(&text) else {
+        let Ok(random_recipient) = Address::parse(&text) else {
             return Ok(CatchAll::NotAsked);
         };
         Ok(self
-            .attempt(db, row, &made_up)?
+            .attempt(db, row, &random_recipient)?
             .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Arc::new(attempt))))
     }
 
@@ -144,17 +144,17 @@ impl Reader {
         row: &Row<'_>,
         address: &Address,
     ) -> Result<Option<Attempt>, StateError> {
-        let Some(exchanger) = row.get(1)? else {
+        let Some(mx_host) = row.get(1)? else {
             return Ok(None);
         };
-        let Some(exchanger) = self.domain(db, exchanger)? else {
+        let Some(mx_host) = self.domain(db, mx_host)? else {
             return Ok(None);
         };
-        let said = self.said(db, row, &exchanger, address.local(), &address.to_string())?;
-        Ok(said.map(|said| Attempt { exchanger, at: at(row), said }))
+        let classified = self.classified(db, row, &mx_host, address.local(), &address.to_string())?;
+        Ok(classified.map(|classified| Attempt { mx_host, at: at(row), classified }))
     }
 
-    fn trouble(&mut self, db: &Connection, id: Option<i64>) -> Result<Option<Arc<Trouble>>, StateError> {
+    fn obstacle(&mut self, db: &Connection, id: Option<i64>) -> Result<Option<Arc<Obstacle>>, StateError> {
         let Some(id) = id else {
             return Ok(None);
         };
@@ -165,40 +165,40 @@ impl Reader {
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let Some(exchanger) = self.domain(db, row.get(1)?)? else {
+        let Some(mx_host) = self.domain(db, row.get(1)?)? else {
             return Ok(None);
         };
         let finding = row.get_ref(6)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
         let what = match finding {
-            Some(finding) => Some(Obstacle::Broken(finding)),
-            None => self.said(db, row, &exchanger, "@", "@")?.map(|said| Obstacle::Refused(Box::new(said))),
+            Some(finding) => Some(ObstacleKind::NoReply(finding)),
+            None => self.classified(db, row, &mx_host, "@", "@")?.map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
-        Ok(what.map(|what| Arc::new(Trouble { exchanger, at: at(row), what })))
+        Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), what })))
     }
 
     /// A reply in the columns `stage, code, text, parts`, which are those from 2 on.
-    fn said(
+    fn classified(
         &mut self,
         db: &Connection,
         row: &Row<'_>,
-        exchanger: &Domain,
+        mx_host: &Domain,
         local: &str,
         address: &str,
-    ) -> Result<Option<Said>, StateError> {
+    ) -> Result<Option<ClassifiedReply>, StateError> {
         let stage = row.get_ref(2)?.as_str().ok().and_then(Stage::from_word);
         let (Some(stage), Some(shared)) = (stage, self.text(db, row.get(4)?)?) else {
             return Ok(None);
         };
         let parts = row.get_ref(5)?.as_str_or_null().unwrap_or_default();
         let reply = Reply::new(row.get(3)?, wording::put_together(&shared, parts, local, address));
-        let provider = self.policy.providers().of(exchanger);
-        let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
+        let provider = self.policy.providers().of(mx_host);
+        let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
         let meaning = self.replies.read(&reply, &context);
-        Ok(Some(Said { stage, reply, meaning }))
+        Ok(Some(ClassifiedReply { stage, reply, meaning }))
     }
 
     /// The name with this number.
-    pub(super) fn domain(&mut self, db: &Connection, key: Key) -> Result<Option<Domain>, StateError> {
+    pub(super) fn domain(&mut self, db: &Connection, key: NameHash) -> Result<Option<Domain>, StateError> {
         if let Some(known) = self.names.get(&key) {
             return Ok(known.clone());
         }
@@ -210,7 +210,7 @@ impl Reader {
         Ok(domain)
     }
 
-    fn text(&mut self, db: &Connection, key: Key) -> Result<Option<Arc<str>>, StateError> {
+    fn text(&mut self, db: &Connection, key: NameHash) -> Result<Option<Arc<str>>, StateError> {
         if let Some(known) = self.texts.get(&key) {
             return Ok(known.clone());
         }
@@ -223,7 +223,7 @@ impl Reader {
 }
 
 /// Forgets everything when there is too much of it.
-fn bound<T>(known: &mut HashMap<Key, T>) {
+fn bound<T>(known: &mut HashMap<NameHash, T>) {
     const MOST: usize = 1 << 15;
     if known.len() >= MOST {
         known.clear();
@@ -234,16 +234,16 @@ fn at(row: &Row<'_>) -> SystemTime {
     time(row.get(0).unwrap_or_default())
 }
 
-fn unprobed(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<Unprobed>> {
+fn unprobed(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<NotProbedReason>> {
     let word = row.get_ref(11)?.as_str_or_null().unwrap_or_default();
     let again = row.get::<_, Option<i64>>(12)?.map(time);
     let wait = again.and_then(|again| again.duration_since(now).ok()).unwrap_or(Duration::ZERO);
     let all = [
-        Unprobed::Offline,
-        Unprobed::DnsOnly,
-        Unprobed::Deadline,
-        Unprobed::Budget(wait),
-        Unprobed::OperatorPaused,
+        NotProbedReason::Offline,
+        NotProbedReason::DnsOnly,
+        NotProbedReason::Deadline,
+        NotProbedReason::Budget(wait),
+        NotProbedReason::ProviderPaused,
     ];
     Ok(all.into_iter().find(|unprobed| Some(unprobed.word()) == word))
 }

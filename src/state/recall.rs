@@ -8,15 +8,15 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::reader::{ANSWER, Reader};
+use super::reader::{ANSWER, FactDecoder};
 use super::roster::RunId;
-use super::{Key, State, StateError, route, time};
+use super::{NameHash, State, StateError, route, time};
 use crate::address::{Address, Domain};
 use crate::policy::Policy;
-use crate::probe::Who;
+use crate::probe::RecipientKind;
 use crate::reason::{Reason, Verdict};
 use crate::route::Route;
-use crate::verdict::evidence::{Attempt, Inquired};
+use crate::verdict::evidence::{Attempt, MailboxEvidence};
 
 /// The end of the questions about an address, beside each answer of its run, oldest first.
 const SETTLED: &str =
@@ -27,18 +27,18 @@ const SETTLED: &str =
      WHERE settled.domain = ? AND settled.local = ? ORDER BY answer.at";
 
 /// Reads facts, over a connection of its own ([`State::reader`]) or over the one that writes.
-pub struct Recall<D> {
+pub struct FactQueries<D> {
     db: D,
-    reader: Reader,
+    reader: FactDecoder,
 }
 
 /// The end of the questions about an address.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Settled {
+pub struct StoredResult {
     /// The run in which it came.
     pub run: RunId,
     /// What servers said.
-    pub inquired: Inquired,
+    pub mailbox: MailboxEvidence,
     /// The word of the reason that was told last.
     pub reason: Option<String>,
     /// When the evidence of that was gathered.
@@ -47,7 +47,7 @@ pub struct Settled {
     pub expires: Option<SystemTime>,
 }
 
-impl Settled {
+impl StoredResult {
     /// It was told that the address is gone.
     pub fn condemns(&self) -> bool {
         let reason = self.reason.as_deref().and_then(Reason::from_word);
@@ -57,7 +57,7 @@ impl Settled {
 
 /// A route that was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LookedUp {
+pub struct StoredRoute {
     /// Where mail goes.
     pub route: Route,
     /// When that was.
@@ -68,15 +68,15 @@ pub struct LookedUp {
 
 impl State {
     /// Reads what is known, also what was not committed yet.
-    pub fn recall(&self, policy: Policy) -> Recall<&Connection> {
-        Recall::of(&self.db, policy)
+    pub fn recall(&self, policy: Policy) -> FactQueries<&Connection> {
+        FactQueries::of(&self.db, policy)
     }
 }
 
-impl<D: Borrow<Connection>> Recall<D> {
+impl<D: Borrow<Connection>> FactQueries<D> {
     /// Reads by these rules.
-    pub fn of(db: D, policy: Policy) -> Recall<D> {
-        Recall { db, reader: Reader::of(policy) }
+    pub fn of(db: D, policy: Policy) -> FactQueries<D> {
+        FactQueries { db, reader: FactDecoder::of(policy) }
     }
 
     /// Where it reads.
@@ -87,22 +87,22 @@ impl<D: Borrow<Connection>> Recall<D> {
     /// What came of the questions about an address; `now` is what a wait is counted from.
     pub fn settled(
         &mut self,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         now: SystemTime,
-    ) -> Result<Option<Settled>, StateError> {
-        let Recall { db, reader } = self;
+    ) -> Result<Option<StoredResult>, StateError> {
+        let FactQueries { db, reader } = self;
         let db: &Connection = (*db).borrow();
         let mut find = db.prepare_cached(SETTLED)?;
         let mut rows = find.query(params![domain, address.local()])?;
-        let mut settled: Option<Settled> = None;
+        let mut settled: Option<StoredResult> = None;
         // One row for each answer, or one without any.
         while let Some(row) = rows.next()? {
             let settled = match &mut settled {
                 Some(settled) => settled,
                 None => settled.insert(reader.settled(db, row, domain, address, now)?),
             };
-            settled.inquired.attempts.extend(reader.attempt(db, row, address)?);
+            settled.mailbox.attempts.extend(reader.attempt(db, row, address)?);
         }
         Ok(settled)
     }
@@ -111,21 +111,21 @@ impl<D: Borrow<Connection>> Recall<D> {
     pub fn attempts(
         &mut self,
         run: RunId,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
     ) -> Result<Vec<Attempt>, StateError> {
-        let Recall { db, reader } = self;
+        let FactQueries { db, reader } = self;
         reader.attempts((*db).borrow(), run, domain, address)
     }
 
     /// What servers said about a listed address until then, in any run.
     pub fn attempts_until(
         &mut self,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         then: SystemTime,
     ) -> Result<Vec<Attempt>, StateError> {
-        let Recall { db, reader } = self;
+        let FactQueries { db, reader } = self;
         reader.attempts_until((*db).borrow(), domain, address, then)
     }
 
@@ -136,17 +136,17 @@ impl<D: Borrow<Connection>> Recall<D> {
         run: RunId,
         domain: &Domain,
         since: SystemTime,
-    ) -> Result<Vec<(Who, Address, Attempt)>, StateError> {
-        let Recall { db, reader } = self;
+    ) -> Result<Vec<(RecipientKind, Address, Attempt)>, StateError> {
+        let FactQueries { db, reader } = self;
         let db: &Connection = (*db).borrow();
         let mut find = db.prepare_cached(&format!(
             "SELECT {ANSWER}, who, local FROM answer
              WHERE domain = ?1 AND who IN (1, 2) AND (run = ?3 OR who = 1 AND at >= ?2) ORDER BY at"
         ))?;
-        let mut rows = find.query(params![Key::of(domain.as_str()), super::millis(since), run])?;
+        let mut rows = find.query(params![NameHash::of(domain.as_str()), super::millis(since), run])?;
         let mut controls = Vec::new();
         while let Some(row) = rows.next()? {
-            let who = if row.get::<_, i64>(6)? == 1 { Who::MadeUp } else { Who::Postmaster };
+            let who = if row.get::<_, i64>(6)? == 1 { RecipientKind::Random } else { RecipientKind::Postmaster };
             let text = format!("{}@{domain}", row.get_ref(7)?.as_str().unwrap_or_default());
             let Ok(address) = Address::parse(&text) else { continue };
             if let Some(attempt) = reader.attempt(db, row, &address)? {
@@ -157,7 +157,7 @@ impl<D: Borrow<Connection>> Recall<D> {
     }
 
     /// The number of who asked last about a name of a domain, listed or made up.
-    pub fn asked_from(&self, domain: Key, address: &Address) -> Result<Option<i64>, StateError> {
+    pub fn asked_from(&self, domain: NameHash, address: &Address) -> Result<Option<i64>, StateError> {
         let mut find = self.db().prepare_cached(
             "SELECT egress FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
         )?;
@@ -167,7 +167,7 @@ impl<D: Borrow<Connection>> Recall<D> {
     /// Was this address found deliverable since then?
     pub fn was_deliverable(
         &self,
-        domain: Key,
+        domain: NameHash,
         address: &Address,
         since: SystemTime,
     ) -> Result<bool, StateError> {
@@ -178,7 +178,7 @@ impl<D: Borrow<Connection>> Recall<D> {
     }
 
     /// Where a domain's mail goes.
-    pub fn route(&self, domain: Key) -> Result<Option<LookedUp>, StateError> {
+    pub fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
         let db: &Connection = self.db.borrow();
         let mut find =
             db.prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
@@ -190,20 +190,20 @@ impl<D: Borrow<Connection>> Recall<D> {
         let Some(route) = route::read(kind.unwrap_or_default(), detail.unwrap_or_default()) else {
             return Ok(None);
         };
-        Ok(Some(LookedUp { route, at: time(row.get(2)?), run: RunId(row.get(3)?) }))
+        Ok(Some(StoredRoute { route, at: time(row.get(2)?), run: RunId(row.get(3)?) }))
     }
 
     /// Did this exchanger clearly answer for another domain in a run?
-    pub fn serves_others(&self, run: RunId, exchanger: &Domain, domain: Key) -> Result<bool, StateError> {
+    pub fn serves_others(&self, run: RunId, mx_host: &Domain, domain: NameHash) -> Result<bool, StateError> {
         let db: &Connection = self.db.borrow();
         let mut find =
             db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND run = ? AND domain <> ?")?;
-        Ok(find.exists(params![Key::of(exchanger.as_str()), run, domain])?)
+        Ok(find.exists(params![NameHash::of(mx_host.as_str()), run, domain])?)
     }
 
     /// The name with this number.
-    pub fn domain(&mut self, key: Key) -> Result<Option<Domain>, StateError> {
-        let Recall { db, reader } = self;
+    pub fn domain(&mut self, key: NameHash) -> Result<Option<Domain>, StateError> {
+        let FactQueries { db, reader } = self;
         reader.domain((*db).borrow(), key)
     }
 }

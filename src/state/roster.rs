@@ -1,6 +1,6 @@
 //! Who is still to be asked in a run: the distinct addresses of its list about which nothing fresh is known.
 //!
-//! Decides: what is fresh enough ([`Fresh`]). Addresses go through the file, sorted by domain, never through memory; a domain's stand
+//! Decides: what is fresh enough ([`FreshnessPolicy`]). Addresses go through the file, sorted by domain, never through memory; a domain's stand
 //! together, so that it can be asked about as a whole.
 
 use std::time::{Duration, SystemTime};
@@ -9,9 +9,9 @@ use rusqlite::types::ToSqlOutput;
 use rusqlite::{OptionalExtension, ToSql, params};
 
 use super::open::{SORTING_KIB, WRITING_KIB};
-use super::{Key, State, StateError, millis};
+use super::{NameHash, State, StateError, millis};
 use crate::address::{Address, Domain};
-use crate::probe::inquiry::Target;
+use crate::probe::inquiry::RecipientId;
 
 /// The number of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,38 +25,38 @@ impl ToSql for RunId {
 
 /// Which evidence may be used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fresh {
+pub struct FreshnessPolicy {
     /// What expires after this.
     pub at: SystemTime,
     /// What was gathered after this.
     pub since: SystemTime,
 }
 
-impl Fresh {
+impl FreshnessPolicy {
     /// What is still good at this time and not older than that; `None` is any age.
-    pub fn of(at: SystemTime, max_age: Option<Duration>) -> Fresh {
+    pub fn of(at: SystemTime, max_age: Option<Duration>) -> FreshnessPolicy {
         let since = max_age.and_then(|age| at.checked_sub(age));
-        Fresh { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
+        FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
     /// Nothing that was known before the run.
-    pub fn nothing() -> Fresh {
-        Fresh { at: super::time(i64::MAX), since: super::time(i64::MAX) }
+    pub fn nothing() -> FreshnessPolicy {
+        FreshnessPolicy { at: super::time(i64::MAX), since: super::time(i64::MAX) }
     }
 }
 
 /// The addresses of a list on their way into the roster, in the order of the list.
-pub struct Arrivals<'a> {
+pub struct WorklistBuilder<'a> {
     state: &'a mut State,
     run: RunId,
     /// The last domain and its number: neighbours often share it.
-    last: Option<(Domain, Key)>,
+    last: Option<(Domain, NameHash)>,
 }
 
 impl State {
     /// Begins the roster of a run anew.
-    pub fn arrivals(&mut self, run: RunId) -> Result<Arrivals<'_>, StateError> {
-        self.give_pages(SORTING_KIB)?;
+    pub fn arrivals(&mut self, run: RunId) -> Result<WorklistBuilder<'_>, StateError> {
+        self.set_cache_size(SORTING_KIB)?;
         self.begin_writing()?;
         self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
         // Temporary tables live in a file of their own, which nobody else sees.
@@ -64,7 +64,7 @@ impl State {
             "CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
              DELETE FROM arrived;",
         )?;
-        Ok(Arrivals { state: self, run, last: None })
+        Ok(WorklistBuilder { state: self, run, last: None })
     }
 
     /// How many are still to be asked.
@@ -76,8 +76,8 @@ impl State {
     pub fn next_domain(
         &mut self,
         run: RunId,
-        after: Option<Key>,
-    ) -> Result<Option<(Key, Domain)>, StateError> {
+        after: Option<NameHash>,
+    ) -> Result<Option<(NameHash, Domain)>, StateError> {
         loop {
             let mut find = self.db.prepare_cached(
                 "SELECT roster.domain, name.name FROM roster LEFT JOIN name ON name.id = roster.domain
@@ -93,12 +93,12 @@ impl State {
             if let Some(domain) = name.and_then(|name| Domain::from_dns(&name).ok()) {
                 return Ok(Some((key, domain)));
             }
-            self.strike_out(run, key)?;
+            self.remove_domain(run, key)?;
         }
     }
 
     /// How many of a domain's addresses are still to be asked.
-    pub fn count_listed(&self, run: RunId, domain: Key) -> Result<u32, StateError> {
+    pub fn count_listed(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
         let mut count = self.db.prepare_cached("SELECT count(*) FROM roster WHERE run = ? AND domain = ?")?;
         Ok(count.query_row(params![run, domain], |row| row.get(0))?)
     }
@@ -108,27 +108,27 @@ impl State {
         &self,
         run: RunId,
         domain: &Domain,
-        after: Target,
+        after: RecipientId,
         most: usize,
-    ) -> Result<Vec<(Target, Address)>, StateError> {
+    ) -> Result<Vec<(RecipientId, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT place, local FROM roster WHERE run = ? AND domain = ? AND place > ? ORDER BY place LIMIT ?",
         )?;
-        let key = Key::of(domain.as_str());
+        let key = NameHash::of(domain.as_str());
         let mut rows = find.query(params![run, key, after.0, most])?;
         let mut listed = Vec::new();
         while let Some(row) = rows.next()? {
             let known = |_: &str| Ok(domain.clone());
             let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
             if let Ok(address) = Address::parse_with(&text, known) {
-                listed.push((Target(row.get(0)?), address));
+                listed.push((RecipientId(row.get(0)?), address));
             }
         }
         Ok(listed)
     }
 
     /// A domain at which nobody is asked; returns how many addresses that are.
-    pub fn strike_out(&mut self, run: RunId, domain: Key) -> Result<u64, StateError> {
+    pub fn remove_domain(&mut self, run: RunId, domain: NameHash) -> Result<u64, StateError> {
         self.begin_writing()?;
         let mut delete = self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ?")?;
         Ok(delete.execute(params![run, domain])? as u64)
@@ -144,7 +144,7 @@ pub(super) fn counts_beside(run: &str) -> String {
     )
 }
 
-impl Arrivals<'_> {
+impl WorklistBuilder<'_> {
     /// An address of the list. Address literals have no domain to be asked at and do not arrive.
     pub fn arrive(&mut self, address: &Address) -> Result<(), StateError> {
         let Some(domain) = address.domain() else {
@@ -164,8 +164,8 @@ impl Arrivals<'_> {
     }
 
     /// Everybody has arrived: whoever is not known stands in the roster now, once.
-    pub fn close(self, fresh: Fresh) -> Result<(), StateError> {
-        let Arrivals { state, run, .. } = self;
+    pub fn close(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
+        let WorklistBuilder { state, run, .. } = self;
         let counts = counts_beside("?1");
         state.db.execute(
             &format!(
@@ -181,7 +181,7 @@ impl Arrivals<'_> {
         state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
         state.commit()?;
         state.db.execute_batch("DROP TABLE arrived")?;
-        state.give_pages(WRITING_KIB)
+        state.set_cache_size(WRITING_KIB)
     }
 }
 
@@ -190,19 +190,19 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::state::runs::Command;
+    use crate::state::runs::RunKey;
 
     #[test]
     fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {
         let mut state = State::temporary().unwrap();
-        let run = state.begin(&Command::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
+        let run = state.begin(&RunKey::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
         let names = ["a.example", "b.example", "c.example", "d.example"];
         let mut arrivals = state.arrivals(run).unwrap();
         for name in names {
             arrivals.arrive(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap();
         }
-        arrivals.close(Fresh::nothing()).unwrap();
-        let mut domains = names.map(Key::of);
+        arrivals.close(FreshnessPolicy::nothing()).unwrap();
+        let mut domains = names.map(NameHash::of);
         domains.sort_unstable_by_key(|key| key.0);
         let [first, second, third, fourth] = domains;
         state.db.execute("UPDATE name SET name = '..' WHERE id = ?", [first]).unwrap();

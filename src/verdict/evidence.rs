@@ -5,66 +5,66 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::record::Kinds;
+use super::record::AddressKinds;
 use crate::address::{Address, Domain};
 use crate::policy::replies::Meaning;
 use crate::reason::{Cause, Finding};
-use crate::route::{Absence, DnsFault};
+use crate::route::{NoMailReason, DnsFault};
 use crate::smtp::{Reply, Stage};
 
 /// Everything known about one row's address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
     /// What the row itself shows.
-    pub form: Form,
+    pub form: AddressStatus,
     /// Its kind, by lists and by its own looks.
-    pub kinds: Kinds,
+    pub kinds: AddressKinds,
     /// The domain looks like a slip: the whole address that was probably meant, and how sure that is.
-    pub slip: Option<Slip>,
+    pub slip: Option<SuspectedTypo>,
     /// Where its mail goes; `None` when that was not looked up.
     pub route: Option<RouteFact>,
     /// What the servers said and what stood in the way.
-    pub inquiry: Inquired,
+    pub mailbox: MailboxEvidence,
 }
 
 /// What the row itself shows, before anything is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum AddressStatus {
     /// The cell is empty.
     Empty,
     /// Not an address; the word of the fault.
-    Broken(&'static str),
+    Invalid(&'static str),
     /// An address that its provider does not allow; the id of the provider's rule.
-    NotAllowed(String),
+    ProviderSyntax(String),
     /// An address at a special-use domain (RFC 6761) or at one that can't be delegated.
     SpecialUse(Address),
     /// An address literal; asked only on request.
     Literal(Address),
     /// An address.
-    Fine(Address),
+    Valid(Address),
 }
 
-impl Form {
+impl AddressStatus {
     /// The address, if there is one.
     pub fn into_address(self) -> Option<Address> {
         match self {
-            Form::Empty | Form::Broken(_) | Form::NotAllowed(_) => None,
-            Form::SpecialUse(address) | Form::Literal(address) | Form::Fine(address) => Some(address),
+            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(_) => None,
+            AddressStatus::SpecialUse(address) | AddressStatus::Literal(address) | AddressStatus::Valid(address) => Some(address),
         }
     }
 
     /// A look at the address, if there is one.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            Form::Empty | Form::Broken(_) | Form::NotAllowed(_) => None,
-            Form::SpecialUse(address) | Form::Literal(address) | Form::Fine(address) => Some(address),
+            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(_) => None,
+            AddressStatus::SpecialUse(address) | AddressStatus::Literal(address) | AddressStatus::Valid(address) => Some(address),
         }
     }
 }
 
 /// A domain that looks like a slip of the keyboard.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Slip {
+pub struct SuspectedTypo {
     /// The whole address that was probably meant.
     pub meant: String,
     /// False for a mere hint: shown, but no reason to doubt a working address.
@@ -84,7 +84,7 @@ pub enum RouteFact {
     /// Nowhere: a null MX.
     NullMx,
     /// Nowhere: no domain, or no host.
-    Absent(Absence),
+    Absent(NoMailReason),
     /// Nowhere on the Internet.
     Unroutable,
     /// Not known.
@@ -93,17 +93,17 @@ pub enum RouteFact {
 
 /// What the servers said about one address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Inquired {
+pub struct MailboxEvidence {
     /// Replies to this very address, oldest first.
     pub attempts: Vec<Attempt>,
     /// Whether the exchanger that gave the newest acceptance accepts made-up names too.
     pub catch_all: CatchAll,
     /// Whether the exchanger that refused in words that don't decide accepts anybody at this domain.
-    pub positive: Positive,
+    pub positive: PositiveControl,
     /// What last stood in the way of an answer; shared by all whom it hit.
-    pub trouble: Option<Arc<Trouble>>,
+    pub obstacle: Option<Arc<Obstacle>>,
     /// Why the mailbox was not asked, or not to the end.
-    pub unprobed: Option<Unprobed>,
+    pub unprobed: Option<NotProbedReason>,
     /// Every exchanger said "not my domain", and each of them serves other domains.
     pub unserved: bool,
     /// Too many mailboxes vanished at this operator at once.
@@ -114,16 +114,16 @@ pub struct Inquired {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Who said it.
-    pub exchanger: Domain,
+    pub mx_host: Domain,
     /// When.
     pub at: SystemTime,
     /// What, and what it means.
-    pub said: Said,
+    pub classified: ClassifiedReply,
 }
 
 /// A reply and what it means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct ClassifiedReply {
     /// Where in the dialogue.
     pub stage: Stage,
     /// The words.
@@ -132,7 +132,7 @@ pub struct Said {
     pub meaning: Arc<Meaning>,
 }
 
-impl Said {
+impl ClassifiedReply {
     /// The recipient is unknown there, or may be: a refusal in words that say nothing may mean it, too.
     pub fn may_be_unknown(&self) -> bool {
         let cause = self.meaning.cause;
@@ -146,11 +146,11 @@ pub enum CatchAll {
     /// It accepted a made-up name.
     Yes(Arc<Attempt>),
     /// It does not.
-    No(Proof),
+    No(NotCatchAllProof),
     /// The host itself answered unclearly about the made-up name, twice.
     Unclear,
     /// The control failed through us, time or transience: this stands in the way of the verdict.
-    Failed(Arc<Trouble>),
+    Failed(Arc<Obstacle>),
     /// Nobody asked.
     #[default]
     NotAsked,
@@ -158,7 +158,7 @@ pub enum CatchAll {
 
 /// What proves that a domain does not accept any name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
+pub enum NotCatchAllProof {
     /// A made-up name was refused in clear words.
     Control,
     /// A made-up name was refused in words that alone would not decide, beside an accepted address.
@@ -169,7 +169,7 @@ pub enum Proof {
 
 /// Is anybody at this domain accepted by an exchanger?
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Positive {
+pub enum PositiveControl {
     /// A listed address, or `postmaster`, was accepted.
     Accepted,
     /// The positive control was refused in the same words.
@@ -183,27 +183,27 @@ pub enum Positive {
 
 /// What stood in the way of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Obstacle {
     /// At which exchanger.
-    pub exchanger: Domain,
+    pub mx_host: Domain,
     /// When.
     pub at: SystemTime,
     /// What.
-    pub what: Obstacle,
+    pub what: ObstacleKind,
 }
 
 /// The kinds of obstacles. None of them says anything about an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum ObstacleKind {
     /// The session was refused, or a control got a reply that is not about the mailbox.
-    Refused(Box<Said>),
+    Rejected(Box<ClassifiedReply>),
     /// No reply: connection, time, form.
-    Broken(Finding),
+    NoReply(Finding),
 }
 
 /// Why a mailbox was not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unprobed {
+pub enum NotProbedReason {
     /// `--offline`.
     Offline,
     /// `--dns-only`.
@@ -213,18 +213,18 @@ pub enum Unprobed {
     /// A cap of the operator; the time until the cap is lifted, counted from the end of the run.
     Budget(Duration),
     /// The operator refuses us, so it was left alone.
-    OperatorPaused,
+    ProviderPaused,
 }
 
-impl Unprobed {
+impl NotProbedReason {
     /// The detail in the `rule` column.
     pub fn word(self) -> &'static str {
         match self {
-            Unprobed::Offline => "offline",
-            Unprobed::DnsOnly => "dns_only",
-            Unprobed::Deadline => "deadline",
-            Unprobed::Budget(_) => "budget",
-            Unprobed::OperatorPaused => "operator_paused",
+            NotProbedReason::Offline => "offline",
+            NotProbedReason::DnsOnly => "dns_only",
+            NotProbedReason::Deadline => "deadline",
+            NotProbedReason::Budget(_) => "budget",
+            NotProbedReason::ProviderPaused => "operator_paused",
         }
     }
 }

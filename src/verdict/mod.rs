@@ -9,4 +9,4 @@ pub mod record;
 
 pub use decide::decide;
 pub use evidence::Evidence;
-pub use record::{Confidence, Judgement, Kinds, Record};
+pub use record::{Confidence, Judgment, AddressKinds, AddressResult};

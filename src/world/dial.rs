@@ -1,4 +1,4 @@
-//! The world's mail servers in process, and the driver that moves bytes between a [`Session`] and any stream.
+//! The world's mail servers in process, and the driver that moves bytes between a [`ServerSession`] and any stream.
 //!
 //! Waits on tokio's clock only. Fails: as a connection does (refused, unreachable, timed out, reset).
 
@@ -17,18 +17,18 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 use super::World;
-use super::script::Connect;
-use super::session::{Act, Session};
-use crate::smtp::egress::Path;
-use crate::smtp::wire::{Dial, Dialing, Stream};
+use super::script::ConnectBehavior;
+use super::session::{ServerAction, ServerSession};
+use crate::smtp::egress::EgressPath;
+use crate::smtp::wire::{Connect, ConnectFuture, MailStream};
 
 /// What a connection holds before its writer has to wait, in bytes: about what a small TCP window does.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
 const CONNECT_TIMES_OUT: Duration = Duration::from_secs(127);
 
-impl Dial for World {
-    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
+impl Connect for World {
+    fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
         Box::pin(async move {
             self.elapsed();
             let Some(host) = self.host_at(to.ip()) else {
@@ -36,38 +36,38 @@ impl Dial for World {
             };
             sleep(host.behaviour.rtt).await;
             match host.behaviour.connect {
-                Connect::Accepted => {}
-                Connect::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
-                Connect::Unreachable => return Err(io::ErrorKind::HostUnreachable.into()),
-                Connect::Timeout => {
+                ConnectBehavior::Accepted => {}
+                ConnectBehavior::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
+                ConnectBehavior::Unreachable => return Err(io::ErrorKind::HostUnreachable.into()),
+                ConnectBehavior::Timeout => {
                     sleep(CONNECT_TIMES_OUT).await;
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
             let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
-            let session = Session::new(self.clone(), Arc::clone(host), client_of(path, self));
+            let session = ServerSession::new(self.clone(), Arc::clone(host), client_of(path, self));
             let reset = Arc::new(AtomicBool::new(false));
             let end = ClientEnd { stream: ours, reset: Arc::clone(&reset) };
             tokio::spawn(async move {
-                if converse(&mut theirs, session).await == Ending::Reset {
+                if converse(&mut theirs, session).await == SessionEnding::Reset {
                     reset.store(true, Ordering::Release);
                 }
             });
-            Ok(Box::new(end) as Box<dyn Stream>)
+            Ok(Box::new(end) as Box<dyn MailStream>)
         })
     }
 }
 
-fn client_of(path: &Path, world: &World) -> IpAddr {
+fn client_of(path: &EgressPath, world: &World) -> IpAddr {
     match path {
-        Path::Direct(source) => source.unwrap_or(world.shared.sender.ip),
-        Path::Socks5 { proxy, .. } => proxy.ip(),
+        EgressPath::Direct(source) => source.unwrap_or(world.shared.sender.ip),
+        EgressPath::Socks5 { proxy, .. } => proxy.ip(),
     }
 }
 
 /// How a conversation ended, for who owns the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum SessionEnding {
     /// Hung up, by either side.
     Closed,
     /// To be reset.
@@ -75,12 +75,12 @@ pub enum Ending {
 }
 
 enum Phase {
-    Over(Ending),
+    Over(SessionEnding),
     Handshake,
 }
 
 /// Speaks for a host until the connection is over.
-pub async fn converse<S: Stream>(stream: &mut S, mut session: Session) -> Ending {
+pub async fn converse<S: MailStream>(stream: &mut S, mut session: ServerSession) -> SessionEnding {
     match speak(stream, &mut session).await {
         Phase::Over(ending) => ending,
         Phase::Handshake => match acceptor() {
@@ -89,34 +89,34 @@ pub async fn converse<S: Stream>(stream: &mut S, mut session: Session) -> Ending
                     session.is_secured();
                     match speak(&mut stream, &mut session).await {
                         Phase::Over(ending) => ending,
-                        Phase::Handshake => Ending::Closed,
+                        Phase::Handshake => SessionEnding::Closed,
                     }
                 }
-                Err(_) => Ending::Closed,
+                Err(_) => SessionEnding::Closed,
             },
-            None => Ending::Closed,
+            None => SessionEnding::Closed,
         },
     }
 }
 
 /// Does what the session says, until it is over or TLS begins. Answers to one read leave as one write.
-async fn speak<S: Stream>(stream: &mut S, session: &mut Session) -> Phase {
+async fn speak<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Phase {
     let rtt = session.host().behaviour.rtt;
     let world = session.world().clone();
     let mut unsent = Vec::new();
     let mut buffer = vec![0; 4096];
     if listen_for(rtt, stream, session, &mut buffer).await.is_err() {
-        return Phase::Over(Ending::Closed);
+        return Phase::Over(SessionEnding::Closed);
     }
     loop {
         let act = session.next(world.elapsed());
-        if let Some(Act::Say(bytes)) = act {
+        if let Some(ServerAction::Say(bytes)) = act {
             unsent.extend_from_slice(&bytes);
             continue;
         }
         if !unsent.is_empty() {
             if stream.write_all(&unsent).await.is_err() || stream.flush().await.is_err() {
-                return Phase::Over(Ending::Closed);
+                return Phase::Over(SessionEnding::Closed);
             }
             unsent.clear();
         }
@@ -125,31 +125,31 @@ async fn speak<S: Stream>(stream: &mut S, session: &mut Session) -> Phase {
                 Ok(()) => listen_for(rtt, stream, session, &mut buffer).await,
                 gone => gone,
             },
-            Some(Act::Say(_)) => Ok(()),
-            Some(Act::Wait(time)) => listen_for(time, stream, session, &mut buffer).await,
-            Some(Act::Drip(bytes)) => drip(stream, &bytes).await,
-            Some(Act::SayForEver(bytes)) => say_for_ever(stream, bytes).await,
-            Some(Act::Silence) => loop {
+            Some(ServerAction::Say(_)) => Ok(()),
+            Some(ServerAction::Wait(time)) => listen_for(time, stream, session, &mut buffer).await,
+            Some(ServerAction::Drip(bytes)) => drip(stream, &bytes).await,
+            Some(ServerAction::SayForEver(bytes)) => say_for_ever(stream, bytes).await,
+            Some(ServerAction::Silence) => loop {
                 if let Err(gone) = read(stream, session, &mut buffer).await {
                     break Err(gone);
                 }
             },
-            Some(Act::StartTls) => return Phase::Handshake,
-            Some(Act::Close) => {
+            Some(ServerAction::StartTls) => return Phase::Handshake,
+            Some(ServerAction::Close) => {
                 // The client may have hung up already.
                 let _ = stream.shutdown().await;
-                return Phase::Over(Ending::Closed);
+                return Phase::Over(SessionEnding::Closed);
             }
-            Some(Act::Reset) => return Phase::Over(Ending::Reset),
+            Some(ServerAction::Reset) => return Phase::Over(SessionEnding::Reset),
         };
         if went_on.is_err() {
-            return Phase::Over(Ending::Closed);
+            return Phase::Over(SessionEnding::Closed);
         }
     }
 }
 
 /// Waits for the client to say something.
-async fn read<S: Stream>(stream: &mut S, session: &mut Session, buffer: &mut [u8]) -> io::Result<()> {
+async fn read<S: MailStream>(stream: &mut S, session: &mut ServerSession, buffer: &mut [u8]) -> io::Result<()> {
     let count = stream.read(buffer).await?;
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -159,10 +159,10 @@ async fn read<S: Stream>(stream: &mut S, session: &mut Session, buffer: &mut [u8
 }
 
 /// Lets time pass, and takes what the client says meanwhile.
-async fn listen_for<S: Stream>(
+async fn listen_for<S: MailStream>(
     time: Duration,
     stream: &mut S,
-    session: &mut Session,
+    session: &mut ServerSession,
     buffer: &mut [u8],
 ) -> io::Result<()> {
     if time.is_zero() {
@@ -177,7 +177,7 @@ async fn listen_for<S: Stream>(
     }
 }
 
-async fn drip<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+async fn drip<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     for byte in bytes {
         stream.write_all(&[*byte]).await?;
         stream.flush().await?;
@@ -186,7 +186,7 @@ async fn drip<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-async fn say_for_ever<S: Stream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+async fn say_for_ever<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     loop {
         stream.write_all(bytes).await?;
     }
@@ -263,12 +263,12 @@ mod tests {
         address = ["192.0.2.1"]
     "#;
 
-    async fn dial(world: &World) -> io::Result<Box<dyn Stream>> {
-        world.dial("192.0.2.1:25".parse().unwrap(), &Path::Direct(None)).await
+    async fn connect(world: &World) -> io::Result<Box<dyn MailStream>> {
+        world.connect("192.0.2.1:25".parse().unwrap(), &EgressPath::Direct(None)).await
     }
 
     /// Sends lines at once and reads until nothing more comes for a minute.
-    async fn say(stream: &mut (impl Stream + ?Sized), lines: &str) -> String {
+    async fn say(stream: &mut (impl MailStream + ?Sized), lines: &str) -> String {
         stream.write_all(lines.as_bytes()).await.unwrap();
         let mut heard = Vec::new();
         let mut buffer = [0; 4096];
@@ -297,7 +297,7 @@ mod tests {
         let mut seen = Vec::new();
         for pause in [0, 299, 1] {
             sleep(Duration::from_secs(pause)).await;
-            let mut stream = dial(&world).await.unwrap();
+            let mut stream = connect(&world).await.unwrap();
             let heard = say(&mut *stream, JANE).await;
             seen.push(codes(&heard).join(" "));
         }
@@ -309,7 +309,7 @@ mod tests {
     async fn a_flight_costs_one_round_trip_and_each_command_its_thought() {
         let world = World::parse(&format!("{ACME}\nrtt = \"100ms\"\nthink = \"10ms\"")).unwrap();
         world.elapsed();
-        let mut stream = dial(&world).await.unwrap();
+        let mut stream = connect(&world).await.unwrap();
         let heard = say(&mut *stream, JANE).await;
         assert_eq!(codes(&heard), ["220", "250", "250", "250", "221"]);
         // One to connect, one to the greeting (the flight is on its way meanwhile), four thoughts.
@@ -323,10 +323,10 @@ mod tests {
             ("unreachable", io::ErrorKind::HostUnreachable, 0),
             ("timeout", io::ErrorKind::TimedOut, 127),
         ];
-        for (connect, kind, seconds) in table {
-            let world = World::parse(&format!("{ACME}\nconnect = \"{connect}\"")).unwrap();
-            assert_eq!(dial(&world).await.err().map(|fault| fault.kind()), Some(kind), "{connect}");
-            assert_eq!(world.elapsed(), Duration::from_secs(seconds), "{connect}");
+        for (behavior, kind, seconds) in table {
+            let world = World::parse(&format!("{ACME}\nconnect = \"{behavior}\"")).unwrap();
+            assert_eq!(connect(&world).await.err().map(|fault| fault.kind()), Some(kind), "{behavior}");
+            assert_eq!(world.elapsed(), Duration::from_secs(seconds), "{behavior}");
         }
     }
 
@@ -335,7 +335,7 @@ mod tests {
         let arrives = async |deed: &str| {
             let rule = format!("{ACME}\n[[host.rule]]\nat = \"rcpt\"\ndo = \"{deed}\"");
             let world = World::parse(&rule).unwrap();
-            let mut stream = dial(&world).await.unwrap();
+            let mut stream = connect(&world).await.unwrap();
             (say(&mut *stream, JANE).await, world.elapsed())
         };
         assert_eq!(codes(&arrives("drop").await.0), ["220", "250", "250"]);
@@ -351,21 +351,21 @@ mod tests {
     async fn a_server_notices_that_its_client_left() {
         let world =
             World::parse(&format!("{ACME}\nlimits = {{ connections = 1 }}\ntarpit = \"1h\"")).unwrap();
-        let mut stream = dial(&world).await.unwrap();
+        let mut stream = connect(&world).await.unwrap();
         say(&mut *stream, "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n").await;
         drop(stream);
         sleep(Duration::from_secs(1)).await;
-        let mut stream = dial(&world).await.unwrap();
+        let mut stream = connect(&world).await.unwrap();
         assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
         assert!(
-            world.heard().violations().keys().all(|&wrong| wrong != crate::world::Violation::Connections)
+            world.heard().violations().keys().all(|&wrong| wrong != crate::world::LimitViolation::Connections)
         );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_host_that_demands_tls_can_be_asked_over_it() {
         let world = World::parse(&format!("{ACME}\ntls = \"required\"")).unwrap();
-        let mut stream = dial(&world).await.unwrap();
+        let mut stream = connect(&world).await.unwrap();
         assert!(
             say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n").await.ends_with("220 2.0.0 Ready to start TLS\r\n")
         );

@@ -10,18 +10,18 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::limits::Violation;
+use super::limits::LimitViolation;
 
 /// What all servers heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heard {
+pub struct Observed {
     /// By host name; hosts of one name are added up.
-    pub hosts: BTreeMap<String, HostHeard>,
+    pub hosts: BTreeMap<String, ObservedHost>,
     /// Questions by name and record type. In process `A` stands for both families.
     pub queries: BTreeMap<(String, &'static str), u64>,
 }
 
-impl Heard {
+impl Observed {
     /// How often this recipient was asked for, at all hosts together.
     pub fn asked(&self, address: &str) -> u64 {
         self.hosts.values().filter_map(|host| host.asked.get(address)).sum()
@@ -38,7 +38,7 @@ impl Heard {
     }
 
     /// All violations, added up over the hosts.
-    pub fn violations(&self) -> BTreeMap<Violation, u64> {
+    pub fn violations(&self) -> BTreeMap<LimitViolation, u64> {
         let mut sum = BTreeMap::new();
         for (violation, count) in self.hosts.values().flat_map(|host| &host.violations) {
             *sum.entry(*violation).or_default() += count;
@@ -49,7 +49,7 @@ impl Heard {
 
 /// What one host heard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HostHeard {
+pub struct ObservedHost {
     /// Connections that came.
     pub sessions: u64,
     /// The most that one client had open at once.
@@ -61,11 +61,11 @@ pub struct HostHeard {
     /// Recipients that were unknown.
     pub unknown: u64,
     /// What clients should not have done.
-    pub violations: BTreeMap<Violation, u64>,
+    pub violations: BTreeMap<LimitViolation, u64>,
 }
 
-impl HostHeard {
-    pub(super) fn add(&mut self, other: &HostHeard) {
+impl ObservedHost {
+    pub(super) fn add(&mut self, other: &ObservedHost) {
         fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
             for (key, count) in from {
                 *into.entry(key.clone()).or_default() += count;
@@ -97,7 +97,7 @@ impl Queries {
 /// One line of the log.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-pub(super) enum Line<'a> {
+pub(super) enum LogLine<'a> {
     /// A question to the name servers.
     Query { name: &'a str, kind: &'a str, answer: &'a str },
     /// A session, written when it is over; `at` is when it began.
@@ -109,25 +109,25 @@ pub(super) enum Line<'a> {
         helo: Option<&'a str>,
         /// Recipients in order, each with the code of its answer (0: none).
         asked: &'a [(String, u16)],
-        violations: &'a [Violation],
+        violations: &'a [LimitViolation],
     },
 }
 
 /// Where the lines go, if anywhere.
 #[derive(Default)]
-pub(super) struct Log(Mutex<Option<Box<dyn Write + Send>>>);
+pub(super) struct WorldLog(Mutex<Option<Box<dyn Write + Send>>>);
 
-impl Log {
+impl WorldLog {
     pub(super) fn open(&self, writer: Box<dyn Write + Send>) {
         *lock(&self.0) = Some(writer);
     }
 
-    pub(super) fn write(&self, at: SystemTime, line: &Line<'_>) {
+    pub(super) fn write(&self, at: SystemTime, line: &LogLine<'_>) {
         #[derive(Serialize)]
         struct At<'a> {
             at: String,
             #[serde(flatten)]
-            line: &'a Line<'a>,
+            line: &'a LogLine<'a>,
         }
         let mut log = lock(&self.0);
         let Some(writer) = log.as_mut() else { return };
@@ -173,22 +173,22 @@ pub(super) mod tests {
 
     #[test]
     fn the_log_has_a_line_per_query_and_per_session() {
-        let (log, kept) = (Log::default(), Kept::default());
+        let (log, kept) = (WorldLog::default(), Kept::default());
         let at = SystemTime::UNIX_EPOCH;
-        let query = Line::Query { name: "acme.example", kind: "MX", answer: "noerror" };
+        let query = LogLine::Query { name: "acme.example", kind: "MX", answer: "noerror" };
         log.write(at, &query);
         log.open(Box::new(kept.clone()));
         log.write(at, &query);
         let asked = [("jane@acme.example".to_owned(), 250)];
         log.write(
             at,
-            &Line::Session {
+            &LogLine::Session {
                 host: "mx.acme.example",
                 client: [192, 0, 2, 1].into(),
                 seconds: 0.5,
                 helo: Some("x"),
                 asked: &asked,
-                violations: &[Violation::EarlyTalk],
+                violations: &[LimitViolation::EarlyTalk],
             },
         );
         assert_eq!(

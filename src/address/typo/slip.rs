@@ -4,7 +4,7 @@
 
 /// What happened between the meant name and the typed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slip {
+pub(super) enum Edit {
     None,
     /// Two letters changed places.
     Swapped,
@@ -30,9 +30,9 @@ pub(super) enum Slip {
     },
 }
 
-impl Slip {
+impl Edit {
     /// The slip that makes `typed` of `meant`; `None` when it takes more than two.
-    pub(super) fn between(typed: &str, meant: &str) -> Option<Slip> {
+    pub(super) fn between(typed: &str, meant: &str) -> Option<Edit> {
         let (typed, meant) = (typed.as_bytes(), meant.as_bytes());
         let head = typed.iter().zip(meant).take_while(|(a, b)| a == b).count();
         let (a, b) = (&typed[head..], &meant[head..]);
@@ -40,19 +40,19 @@ impl Slip {
         let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
         let first = head == 0;
         let slip = match (a, b) {
-            ([], []) => Slip::None,
-            ([more], []) if head > 0 && typed[head - 1] == *more => Slip::Doubled,
-            ([], [more]) if head > 0 && meant[head - 1] == *more => Slip::Doubled,
+            ([], []) => Edit::None,
+            ([more], []) if head > 0 && typed[head - 1] == *more => Edit::Doubled,
+            ([], [more]) if head > 0 && meant[head - 1] == *more => Edit::Doubled,
             ([more], []) => {
                 let around = [head.checked_sub(1), Some(head + 1)].into_iter().flatten();
                 let beside = around.filter_map(|at| typed.get(at)).any(|key| next_to(*more, *key));
-                Slip::Extra { beside }
+                Edit::Extra { beside }
             }
-            ([], [_]) => Slip::Missing { first },
-            ([key], [other]) if next_to(*key, *other) => Slip::NextKey { first },
-            ([_], [_]) => Slip::OtherKey { first },
-            (&[one, two], &[first_meant, then]) if (one, two) == (then, first_meant) => Slip::Swapped,
-            _ if distance(a, b) == 2 => Slip::Two { first: first && typed.first() != meant.first() },
+            ([], [_]) => Edit::Missing { first },
+            ([key], [other]) if next_to(*key, *other) => Edit::NextKey { first },
+            ([_], [_]) => Edit::OtherKey { first },
+            (&[one, two], &[first_meant, then]) if (one, two) == (then, first_meant) => Edit::Swapped,
+            _ if distance(a, b) == 2 => Edit::Two { first: first && typed.first() != meant.first() },
             _ => return None,
         };
         Some(slip)
@@ -61,8 +61,8 @@ impl Slip {
     /// How many slips it is.
     pub(super) fn letters(self) -> u32 {
         match self {
-            Slip::None => 0,
-            Slip::Two { .. } => 2,
+            Edit::None => 0,
+            Edit::Two { .. } => 2,
             _ => 1,
         }
     }
@@ -137,22 +137,22 @@ mod tests {
     #[test]
     fn each_slip_has_its_name() {
         for (typed, meant, slip) in [
-            ("gmail", "gmail", Some(Slip::None)),
-            ("gmial", "gmail", Some(Slip::Swapped)),
-            ("gmaill", "gmail", Some(Slip::Doubled)),
-            ("yaho", "yahoo", Some(Slip::Doubled)),
-            ("gail", "gmail", Some(Slip::Missing { first: false })),
-            ("mail", "gmail", Some(Slip::Missing { first: true })),
-            ("gmaxil", "gmail", Some(Slip::Extra { beside: false })),
-            ("gmnail", "gmail", Some(Slip::Extra { beside: true })),
-            ("hgmail", "gmail", Some(Slip::Extra { beside: true })),
-            ("gnail", "gmail", Some(Slip::NextKey { first: false })),
-            ("hmail", "gmail", Some(Slip::NextKey { first: true })),
-            ("gmbil", "gmail", Some(Slip::OtherKey { first: false })),
-            ("gimal", "gmail", Some(Slip::Two { first: false })),
+            ("gmail", "gmail", Some(Edit::None)),
+            ("gmial", "gmail", Some(Edit::Swapped)),
+            ("gmaill", "gmail", Some(Edit::Doubled)),
+            ("yaho", "yahoo", Some(Edit::Doubled)),
+            ("gail", "gmail", Some(Edit::Missing { first: false })),
+            ("mail", "gmail", Some(Edit::Missing { first: true })),
+            ("gmaxil", "gmail", Some(Edit::Extra { beside: false })),
+            ("gmnail", "gmail", Some(Edit::Extra { beside: true })),
+            ("hgmail", "gmail", Some(Edit::Extra { beside: true })),
+            ("gnail", "gmail", Some(Edit::NextKey { first: false })),
+            ("hmail", "gmail", Some(Edit::NextKey { first: true })),
+            ("gmbil", "gmail", Some(Edit::OtherKey { first: false })),
+            ("gimal", "gmail", Some(Edit::Two { first: false })),
             ("bakery", "gmail", None),
         ] {
-            assert_eq!(Slip::between(typed, meant), slip, "{typed}");
+            assert_eq!(Edit::between(typed, meant), slip, "{typed}");
         }
     }
 }

@@ -10,14 +10,14 @@ use crate::smtp::{Enhanced, Reply};
 use std::fmt::Write;
 use std::net::IpAddr;
 
-/// Stands for an address in [`Heard::words`].
+/// Stands for an address in [`NormalizedReply::words`].
 const ADDRESS: &str = "@";
-/// Stands for an IP address in [`Heard::words`].
+/// Stands for an IP address in [`NormalizedReply::words`].
 const IP: &str = "~ip";
 
 /// A reply as the rules see it.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(super) struct Heard {
+pub(super) struct NormalizedReply {
     /// The reply's own code.
     pub(super) code: u16,
     /// The code of the innermost reply, where one host repeats what another said; else the reply's own.
@@ -28,10 +28,10 @@ pub(super) struct Heard {
     pub(super) words: String,
 }
 
-impl Heard {
+impl NormalizedReply {
     /// Takes a reply to pieces.
-    pub(super) fn of(reply: &Reply) -> Heard {
-        let mut heard = Heard { code: reply.code, inner_code: reply.code, ..Heard::default() };
+    pub(super) fn of(reply: &Reply) -> NormalizedReply {
+        let mut heard = NormalizedReply { code: reply.code, inner_code: reply.code, ..NormalizedReply::default() };
         let mut plain = String::new();
         for line in &reply.lines {
             plain.clear();
@@ -169,7 +169,7 @@ pub fn normalized_text(reply: &Reply, recipient: &str) -> String {
     fold_into(&mut own, recipient);
     let (local, domain) = own.rsplit_once('@').unwrap_or((&own, ""));
     let own_names: Vec<&str> = local.split(['-', '_', '.', '+']).chain([local, domain]).collect();
-    let heard = Heard::of(reply);
+    let heard = NormalizedReply::of(reply);
     let mut text = heard.code.to_string();
     for code in &heard.enhanced {
         // Writing to a `String` can't fail.
@@ -292,7 +292,7 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> String {
-        Heard::of(&Reply::parse(text.as_bytes()).unwrap()).words
+        NormalizedReply::of(&Reply::parse(text.as_bytes()).unwrap()).words
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn the_innermost_code_and_the_most_telling_enhanced_code_are_found() {
-        let heard = |text: &str| Heard::of(&Reply::parse(text.as_bytes()).unwrap());
+        let heard = |text: &str| NormalizedReply::of(&Reply::parse(text.as_bytes()).unwrap());
         let wrapped = heard("550 5.0.0 host said: 450 4.1.1 not now");
         assert_eq!((wrapped.code, wrapped.inner_code), (550, 450));
         assert!(!wrapped.is_permanent());

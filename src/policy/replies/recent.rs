@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{Context, Meaning};
+use super::{ReplyContext, Meaning};
 use crate::policy::Policy;
 use crate::smtp::{Reply, Stage};
 
@@ -22,17 +22,17 @@ const ADDRESS: char = '\0';
 
 /// Reads replies, each sentence once.
 #[derive(Debug)]
-pub struct RecentReplies {
+pub struct ReplyCache {
     /// Its rules are loaded when the first reply is read.
     policy: Policy,
     /// By hash; what it is the hash of stands beside the meaning, so that two never share one.
-    known: HashMap<u64, Known, RandomState>,
+    known: HashMap<u64, CachedMeaning, RandomState>,
     /// The sentence that is being read.
     sentence: String,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedMeaning {
     stage: Stage,
     provider: Option<Box<str>>,
     code: u16,
@@ -40,14 +40,14 @@ struct Known {
     meaning: Arc<Meaning>,
 }
 
-impl RecentReplies {
+impl ReplyCache {
     /// Reads by the rules of this policy.
-    pub fn of(policy: Policy) -> RecentReplies {
-        RecentReplies { policy, known: HashMap::default(), sentence: String::new() }
+    pub fn of(policy: Policy) -> ReplyCache {
+        ReplyCache { policy, known: HashMap::default(), sentence: String::new() }
     }
 
     /// What [`super::ReplyRules::read`] says.
-    pub fn read(&mut self, reply: &Reply, at: &Context<'_>) -> Arc<Meaning> {
+    pub fn read(&mut self, reply: &Reply, at: &ReplyContext<'_>) -> Arc<Meaning> {
         self.sentence.clear();
         for line in &reply.lines {
             without_addresses(line, &mut self.sentence);
@@ -66,7 +66,7 @@ impl RecentReplies {
         if self.known.len() == REMEMBERED {
             self.known.clear();
         }
-        let known = Known {
+        let known = CachedMeaning {
             stage: at.stage,
             provider: at.provider.map(Into::into),
             code: reply.code,
@@ -119,7 +119,7 @@ fn may_begin_with_code(local: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::replies::form::Heard;
+    use crate::policy::replies::form::NormalizedReply;
     use proptest::prelude::*;
 
     const STAGES: [Stage; 3] = [Stage::Connect, Stage::Mail, Stage::Rcpt];
@@ -162,10 +162,10 @@ mod tests {
         #[test]
         fn what_is_remembered_is_what_would_be_read(asked in prop::collection::vec((0..6usize, 0..3usize, 0..3usize), 1..60)) {
             let policy = Policy::built_in();
-            let mut recent = RecentReplies::of(policy);
+            let mut recent = ReplyCache::of(policy);
             for (text, stage, provider) in asked {
                 let reply = Reply::parse(TEXTS[text].as_bytes()).unwrap();
-                let at = Context { stage: STAGES[stage], provider: [None, Some("google"), Some("gmx")][provider] };
+                let at = ReplyContext { stage: STAGES[stage], provider: [None, Some("google"), Some("gmx")][provider] };
                 prop_assert_eq!(&*recent.read(&reply, &at), &policy.replies().read(&reply, &at));
             }
         }
@@ -181,7 +181,7 @@ mod tests {
             };
             let (one, other) = (text(&one), text(&other));
             if sentence(&one) == sentence(&other) {
-                let form = |text: &str| Heard::of(&Reply { code: 550, enhanced: None, lines: vec![text.to_owned()] });
+                let form = |text: &str| NormalizedReply::of(&Reply { code: 550, enhanced: None, lines: vec![text.to_owned()] });
                 prop_assert_eq!(form(&one), form(&other), "{:?} and {:?}", one, other);
             }
         }
@@ -189,8 +189,8 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut recent = RecentReplies::of(Policy::built_in());
-        let at = Context { stage: Stage::Rcpt, provider: None };
+        let mut recent = ReplyCache::of(Policy::built_in());
+        let at = ReplyContext { stage: Stage::Rcpt, provider: None };
         for number in 0..=REMEMBERED {
             recent.read(&Reply::parse(format!("550 no mailbox {number} here\r\n").as_bytes()).unwrap(), &at);
         }

@@ -1,7 +1,7 @@
 //! The sessions that are open, each held by a task of its own.
 //!
 //! Decides: nothing; it gives each session its line, hands it the scheduler's orders, and knows whom a task or an event
-//! belongs to. Fails: a task that fails inside is found by [`Calls::lost`].
+//! belongs to. Fails: a task that fails inside is found by [`SessionTasks::lost`].
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,42 +12,42 @@ use tokio::task::{self, JoinError, JoinSet};
 
 use crate::address::Domain;
 use crate::run::network::Network;
-use crate::schedule::{Opening, SessionId};
-use crate::smtp::hold::{Call, Limits, hold};
-use crate::smtp::session::{Event, Manner, Order, Tls};
+use crate::schedule::{SessionOpening, SessionId};
+use crate::smtp::hold::{SessionRequest, SmtpTimeouts, hold};
+use crate::smtp::session::{SmtpEvent, ClientIdentity, SessionCommand, TlsPolicy};
 use crate::smtp::transcript::Transcript;
 
 /// What was said in a session with a host, where it is kept.
 pub(super) type Dialogue = Option<(Domain, Transcript)>;
 
 /// How a task ended.
-pub(super) type Over = Result<(task::Id, Dialogue), JoinError>;
+pub(super) type FinishedSession = Result<(task::Id, Dialogue), JoinError>;
 
 /// Open sessions.
-pub(super) struct Calls {
+pub(super) struct SessionTasks {
     network: Arc<Network>,
     /// Keep the dialogues.
     trace: bool,
-    tell: mpsc::UnboundedSender<(SessionId, Event)>,
-    held: HashMap<SessionId, Held>,
+    tell: mpsc::UnboundedSender<(SessionId, SmtpEvent)>,
+    held: HashMap<SessionId, SessionTask>,
     tasks: JoinSet<Dialogue>,
 }
 
 /// A session that is open.
-struct Held {
-    opening: Opening,
-    orders: mpsc::Sender<Order>,
+struct SessionTask {
+    opening: SessionOpening,
+    orders: mpsc::Sender<SessionCommand>,
     task: task::Id,
 }
 
-impl Calls {
+impl SessionTasks {
     /// None yet; what happens in them comes out of the second half.
     pub(super) fn new(
         network: Arc<Network>,
         trace: bool,
-    ) -> (Calls, mpsc::UnboundedReceiver<(SessionId, Event)>) {
+    ) -> (SessionTasks, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>) {
         let (tell, events) = mpsc::unbounded_channel();
-        (Calls { network, trace, tell, held: HashMap::new(), tasks: JoinSet::new() }, events)
+        (SessionTasks { network, trace, tell, held: HashMap::new(), tasks: JoinSet::new() }, events)
     }
 
     /// How many have not told their end.
@@ -61,36 +61,36 @@ impl Calls {
     }
 
     /// Opens a session.
-    pub(super) fn open(&mut self, opening: Opening) {
+    pub(super) fn open(&mut self, opening: SessionOpening) {
         let session = opening.session;
         let (orders, taken) = mpsc::channel(1);
         let (network, tell, trace) = (self.network.clone(), self.tell.clone(), self.trace);
-        let Opening { host, address, tls, egress, .. } = opening.clone();
+        let SessionOpening { host, address, tls, egress, .. } = opening.clone();
         let task = self.tasks.spawn(async move {
             // A way out that does not exist would be a fault inside like any other.
             let egress = &network.egresses[egress];
-            let call = Call {
+            let call = SessionRequest {
                 host: &host,
                 to: SocketAddr::new(address, network.smtp_port),
                 path: &egress.path,
-                manner: Manner {
+                identity: ClientIdentity {
                     helo: egress.helo.clone(),
                     sender: egress.sender.clone(),
-                    tls: if tls { Tls::Try } else { Tls::No },
+                    tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
                 },
-                limits: Limits::default(),
+                limits: SmtpTimeouts::default(),
             };
             let mut transcript = trace.then(Transcript::default);
             // The receiver lives as long as the run: a failed send has nobody left to tell.
             let report = |event| drop(tell.send((session, event)));
-            hold(&*network.dial, call, taken, report, transcript.as_mut()).await;
+            hold(&*network.connect, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
-        self.held.insert(session, Held { opening, orders, task: task.id() });
+        self.held.insert(session, SessionTask { opening, orders, task: task.id() });
     }
 
     /// Hands an order to a session. One that is gone already will report its end.
-    pub(super) fn order(&mut self, session: SessionId, order: Order) {
+    pub(super) fn order(&mut self, session: SessionId, order: SessionCommand) {
         if let Some(held) = self.held.get(&session)
             && held.orders.try_send(order).is_err()
         {
@@ -99,7 +99,7 @@ impl Calls {
     }
 
     /// What a session was opened with, until its end was told.
-    pub(super) fn opening(&self, session: SessionId) -> Option<&Opening> {
+    pub(super) fn opening(&self, session: SessionId) -> Option<&SessionOpening> {
         self.held.get(&session).map(|held| &held.opening)
     }
 
@@ -109,12 +109,12 @@ impl Calls {
     }
 
     /// The next task that is over; `None` when none is left.
-    pub(super) async fn next_over(&mut self) -> Option<Over> {
+    pub(super) async fn next_over(&mut self) -> Option<FinishedSession> {
         self.tasks.join_next_with_id().await
     }
 
     /// The same without waiting; `None` when none is over.
-    pub(super) fn try_next_over(&mut self) -> Option<Over> {
+    pub(super) fn try_next_over(&mut self) -> Option<FinishedSession> {
         self.tasks.try_join_next_with_id()
     }
 

@@ -11,16 +11,16 @@ use tokio::task::{self, JoinError, JoinSet};
 use crate::address::Domain;
 use crate::route::{self, DnsFault, Route};
 use crate::run::network::Network;
-use crate::state::Key;
+use crate::state::NameHash;
 
 /// How a task ended.
-pub(super) type LookedUp = Result<(task::Id, Route), JoinError>;
+pub(super) type FinishedLookup = Result<(task::Id, Route), JoinError>;
 
 /// Look-ups under way.
 pub(super) struct Lookups {
     network: Arc<Network>,
     tasks: JoinSet<Route>,
-    domains: HashMap<task::Id, (Key, Domain)>,
+    domains: HashMap<task::Id, (NameHash, Domain)>,
 }
 
 impl Lookups {
@@ -35,24 +35,24 @@ impl Lookups {
     }
 
     /// Looks a domain up.
-    pub(super) fn begin(&mut self, key: Key, domain: Domain) {
+    pub(super) fn begin(&mut self, key: NameHash, domain: Domain) {
         let (network, name) = (self.network.clone(), domain.clone());
         let task = self.tasks.spawn(async move { route::find(&*network.dns, &name, &network.allowed).await });
         self.domains.insert(task.id(), (key, domain));
     }
 
     /// The next task that is over; `None` when none is left.
-    pub(super) async fn next_over(&mut self) -> Option<LookedUp> {
+    pub(super) async fn next_over(&mut self) -> Option<FinishedLookup> {
         self.tasks.join_next_with_id().await
     }
 
     /// The same without waiting; `None` when none is over.
-    pub(super) fn try_next_over(&mut self) -> Option<LookedUp> {
+    pub(super) fn try_next_over(&mut self) -> Option<FinishedLookup> {
         self.tasks.try_join_next_with_id()
     }
 
     /// What a task that is over found out, and about which domain.
-    pub(super) fn found(&mut self, over: LookedUp) -> Option<(Key, Domain, Route)> {
+    pub(super) fn found(&mut self, over: FinishedLookup) -> Option<(NameHash, Domain, Route)> {
         let (task, route) = match over {
             Ok((task, route)) => (task, Some(route)),
             Err(fault) => (fault.id(), fault.is_panic().then_some(Route::Failed(DnsFault::Internal))),

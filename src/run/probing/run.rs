@@ -9,62 +9,62 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task;
 
-use super::calls::{Calls, Over};
+use super::calls::{SessionTasks, FinishedSession};
 use super::lookups::{self, Lookups};
-use super::outcome::Outcome;
-use super::{GRACE, Job, LOOKUPS};
+use super::outcome::RunOutcome;
+use super::{GRACE, ProbeJob, LOOKUPS};
 use crate::address::Domain;
 use crate::error::Error;
-use crate::policy::replies::{Context, RecentReplies};
-use crate::probe::Patience;
-use crate::probe::inquiry::Found;
+use crate::policy::replies::{ReplyContext, ReplyCache};
+use crate::probe::RetryPolicy;
+use crate::probe::inquiry::ProbeResult;
 use crate::reason::Finding;
 use crate::route::{DnsFault, Route};
 use crate::run::destination::{self, stops};
-use crate::run::feed::Feed;
-use crate::run::found::Whole;
+use crate::run::feed::JobSource;
+use crate::run::found::RunConditions;
 use crate::run::progress::Progress;
 use crate::run::told;
-use crate::schedule::{self, Action, Decision, Heard, Limits, Opening, Scheduler, SessionId, Wire};
-use crate::smtp::session::{Answer, Event, Order};
-use crate::state::recall::LookedUp;
-use crate::state::roster::Fresh;
-use crate::state::runs::Begun;
-use crate::state::{Key, State};
-use crate::verdict::evidence::{Said, Unprobed};
+use crate::schedule::{self, Action, ProviderEvent, SessionEvent, RunLimits, SessionOpening, Scheduler, SessionId, ConnectionAction};
+use crate::smtp::session::{ProbeReply, SmtpEvent, SessionCommand};
+use crate::state::recall::StoredRoute;
+use crate::state::roster::FreshnessPolicy;
+use crate::state::runs::RunHandle;
+use crate::state::{NameHash, State};
+use crate::verdict::evidence::{ClassifiedReply, NotProbedReason};
 
-pub(super) struct Run<'a> {
-    job: &'a Job,
+pub(super) struct ProbingRun<'a> {
+    job: &'a ProbeJob,
     pub(super) state: &'a mut State,
-    begun: Begun,
+    begun: RunHandle,
     /// What else may be used.
-    fresh: Fresh,
+    fresh: FreshnessPolicy,
     /// The numbers of who we are, by each way out.
     egresses: Vec<i64>,
-    feed: Feed,
+    feed: JobSource,
     /// Domains that are being looked up.
     pub(super) lookups: Lookups,
-    replies: RecentReplies,
+    replies: ReplyCache,
     pub(super) scheduler: Scheduler,
-    pub(super) calls: Calls,
+    pub(super) calls: SessionTasks,
     progress: &'a mut Progress,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: RunOutcome,
     pub(super) stopped: bool,
     /// When a stopped run waits no longer.
     pub(super) cut_at: Option<Duration>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> ProbingRun<'a> {
     /// A run that has asked nothing yet; what happens in its sessions comes out of the second half.
     pub(super) fn new(
-        job: &'a Job,
+        job: &'a ProbeJob,
         state: &'a mut State,
-        (begun, fresh): (Begun, Fresh),
+        (begun, fresh): (RunHandle, FreshnessPolicy),
         progress: &'a mut Progress,
-    ) -> Result<(Run<'a>, mpsc::UnboundedReceiver<(SessionId, Event)>), Error> {
-        let limits = Limits {
+    ) -> Result<(ProbingRun<'a>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
+        let limits = RunLimits {
             pace: job.pace,
-            patience: Patience { max_wait: job.max_wait },
+            retry_policy: RetryPolicy { max_wait: job.max_wait },
             sessions: job.sessions,
             thresholds: job.policy.thresholds(),
             egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
@@ -81,16 +81,16 @@ impl<'a> Run<'a> {
         for (operator, tally) in state.tallies(begun.id)? {
             scheduler.tallied(&operator, tally);
         }
-        let unprobed = Some(if job.dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline });
-        let whole = Whole { unprobed, ..Whole::default() };
-        let feed = Feed::of(begun, fresh, job.max_wait, egresses.clone());
-        let (calls, events) = Calls::new(job.network.clone(), job.trace);
+        let unprobed = Some(if job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
+        let whole = RunConditions { unprobed, ..RunConditions::default() };
+        let feed = JobSource::of(begun, fresh, job.max_wait, egresses.clone());
+        let (calls, events) = SessionTasks::new(job.network.clone(), job.trace);
         if !job.dns_only {
             let policy = job.policy;
             // They take longer than a round trip to load, and the first answers would wait for them.
             task::spawn_blocking(move || policy.replies().warm_up());
         }
-        let run = Run {
+        let run = ProbingRun {
             job,
             state,
             begun,
@@ -98,11 +98,11 @@ impl<'a> Run<'a> {
             egresses,
             feed,
             lookups: Lookups::new(job.network.clone()),
-            replies: RecentReplies::of(job.policy),
+            replies: ReplyCache::of(job.policy),
             scheduler,
             calls,
             progress,
-            outcome: Outcome { whole, ..Outcome::default() },
+            outcome: RunOutcome { whole, ..RunOutcome::default() },
             stopped: false,
             cut_at: None,
         };
@@ -139,18 +139,18 @@ impl<'a> Run<'a> {
             self.lookups.begin(key, domain);
         }
         if self.feed.is_idle() && self.lookups.len() == 0 {
-            self.scheduler.has_all_orders();
+            self.scheduler.close_job_source();
         }
         Ok(())
     }
 
     /// A route that was looked up lately.
-    fn known_route(&self, domain: Key) -> Result<Option<Route>, Error> {
+    fn known_route(&self, domain: NameHash) -> Result<Option<Route>, Error> {
         let known = self.state.recall(self.job.policy).route(domain)?;
-        let is_fresh = |known: &LookedUp| {
+        let is_fresh = |known: &StoredRoute| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
             // A run that goes on may have begun long ago, and with other networks.
-            let fresh = Fresh { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+            let fresh = FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
             destination::is_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
                 && self.job.network.allowed.agree_with(&known.route)
         };
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes what a look-up found. One that was cut leaves its rows to a later run.
-    pub(super) fn looked_up(&mut self, over: lookups::LookedUp) -> Result<(), Error> {
+    pub(super) fn looked_up(&mut self, over: lookups::FinishedLookup) -> Result<(), Error> {
         let Some((key, domain, route)) = self.lookups.found(over) else {
             return Ok(());
         };
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
             Route::Failed(DnsFault::Internal) => {
                 tracing::error!(event = "lookup_failed", "a look-up failed inside");
             }
-            Route::Failed(_) => self.outcome.asked.untold += 1,
+            Route::Failed(_) => self.outcome.asked.unreported += 1,
             _ => {}
         }
         tracing::debug!(event = "routed", %domain, ?route);
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
 
     /// A domain's route is known. That its mailboxes are not worth asking about is all there is to know, also when the run was
     /// stopped.
-    fn routed(&mut self, key: Key, domain: &Domain, route: Route) -> Result<(), Error> {
+    fn routed(&mut self, key: NameHash, domain: &Domain, route: Route) -> Result<(), Error> {
         let lane = if self.job.dns_only {
             None
         } else {
@@ -185,7 +185,7 @@ impl<'a> Run<'a> {
         if let Some(lane) = lane {
             return self.fill(&lane);
         }
-        let passed = self.state.strike_out(self.begun.id, key)?;
+        let passed = self.state.remove_domain(self.begun.id, key)?;
         self.progress.tell(passed, self.calls.len());
         Ok(())
     }
@@ -211,45 +211,45 @@ impl<'a> Run<'a> {
         let mut leaving = Vec::new();
         while let Some(action) = self.scheduler.action() {
             match action {
-                Action::Answered(answer) => {
+                Action::Record(answer) => {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
                     self.state.write_answer(self.begun.id, egress, &answer)?;
                 }
-                Action::TakenBack(address) => {
-                    self.state.take_back(self.begun.id, &address)?;
-                    self.feed.unlearn(&address);
+                Action::Revoked(address) => {
+                    self.state.revoke(self.begun.id, &address)?;
+                    self.feed.forget_facts(&address);
                 }
-                Action::Settled(found) => found.iter().try_for_each(|found| self.settled(found))?,
-                Action::Learnt(domain, known) => self.feed.learnt(&domain, known),
-                Action::Room(lane) => self.fill(&lane)?,
-                Action::Decided(decision) => self.decided(&decision),
-                Action::Wire(wire) => leaving.push(wire),
+                Action::Completed(found) => found.iter().try_for_each(|found| self.settled(found))?,
+                Action::DomainFactsChanged(domain, known) => self.feed.learnt(&domain, known),
+                Action::WantsWork(lane) => self.fill(&lane)?,
+                Action::Event(decision) => self.decided(&decision),
+                Action::Connection(wire) => leaving.push(wire),
             }
         }
         self.state.commit()?;
         for wire in leaving {
             match wire {
-                Wire::Open(opening) => {
+                ConnectionAction::Open(opening) => {
                     self.outcome.asked.connections += 1;
                     self.calls.open(opening);
                 }
-                Wire::Fly(session, flight) => self.calls.order(session, Order::Fly(flight)),
-                Wire::Quit(session) => self.calls.order(session, Order::Quit),
+                ConnectionAction::Send(session, batch) => self.calls.order(session, SessionCommand::Send(batch)),
+                ConnectionAction::Quit(session) => self.calls.order(session, SessionCommand::Quit),
             }
         }
         Ok(())
     }
 
-    fn settled(&mut self, found: &Found) -> Result<(), Error> {
-        let Found { address, inquired, .. } = found;
+    fn settled(&mut self, found: &ProbeResult) -> Result<(), Error> {
+        let ProbeResult { address, mailbox, .. } = found;
         let now = self.job.network.clock.now().wall;
-        let told = told::in_short(address, inquired, self.job.policy.lifetimes(), now);
+        let told = told::provisional_verdict(address, mailbox, self.job.policy.lifetimes(), now);
         self.state.write_settled(self.begun.id, found, told, now)?;
         self.progress.tell(1, self.calls.len());
         Ok(())
     }
 
-    pub(super) fn stop(&mut self, unprobed: Unprobed) {
+    pub(super) fn stop(&mut self, unprobed: NotProbedReason) {
         self.stopped = true;
         let now = self.job.network.clock.now();
         self.cut_at = Some(now.elapsed + GRACE);
@@ -262,12 +262,12 @@ impl<'a> Run<'a> {
         self.lookups.cut();
         let now = self.job.network.clock.now();
         for session in self.calls.cut() {
-            self.scheduler.hear(session, Heard::Broken(None), now);
+            self.scheduler.hear(session, SessionEvent::Ended(None), now);
         }
     }
 
     /// A session's task is over.
-    pub(super) fn over(&mut self, over: Over) {
+    pub(super) fn over(&mut self, over: FinishedSession) {
         match over {
             Ok((_, dialogue)) => self.outcome.dialogues.extend(dialogue),
             Err(fault) => self.lost(fault.id()),
@@ -279,29 +279,29 @@ impl<'a> Run<'a> {
         if let Some(session) = self.calls.lost(task) {
             tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
             let now = self.job.network.clock.now();
-            self.scheduler.hear(session, Heard::Broken(Some(Finding::Internal)), now);
+            self.scheduler.hear(session, SessionEvent::Ended(Some(Finding::Internal)), now);
         }
     }
 
-    fn decided(&mut self, decision: &Decision) {
-        let Decision { what, operator, egress, addresses } = decision;
+    fn decided(&mut self, decision: &ProviderEvent) {
+        let ProviderEvent { what, operator, egress, addresses } = decision;
         tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
         *self.outcome.decisions.entry(*what).or_default() += 1;
     }
 
     /// Hears what happened in a session.
-    pub(super) fn hear(&mut self, session: SessionId, event: Event) {
-        let Some(Opening { host, provider, .. }) = self.calls.opening(session) else {
+    pub(super) fn hear(&mut self, session: SessionId, event: SmtpEvent) {
+        let Some(SessionOpening { host, provider, .. }) = self.calls.opening(session) else {
             return;
         };
-        tracing::trace!(event = "session", session = session.0, %host, what = in_short(&event));
-        self.outcome.asked.questions += u64::from(matches!(event, Event::Answered(..)));
+        tracing::trace!(event = "session", session = session.0, %host, what = provisional_verdict(&event));
+        self.outcome.asked.questions += u64::from(matches!(event, SmtpEvent::Reply(..)));
         let replies = &mut self.replies;
         let heard = schedule::meant(event, |stage, reply| {
-            let context = Context { stage, provider: provider.is_known().then_some(&*provider.id) };
-            Said { stage, meaning: replies.read(&reply, &context), reply }
+            let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
+            ClassifiedReply { stage, meaning: replies.read(&reply, &context), reply }
         });
-        if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
+        if matches!(heard, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.calls.ended(session);
         }
         self.scheduler.hear(session, heard, self.job.network.clock.now());
@@ -309,13 +309,13 @@ impl<'a> Run<'a> {
 }
 
 /// What happened, without the words of servers: these name addresses.
-fn in_short(event: &Event) -> String {
+fn provisional_verdict(event: &SmtpEvent) -> String {
     match event {
-        Event::Ready(_) => "ready".to_owned(),
-        Event::Answered(_, Answer::Rcpt(reply)) => format!("answered {}", reply.code),
-        Event::Answered(_, Answer::Mail(reply)) => format!("refused at mail {}", reply.code),
-        Event::Answered(_, Answer::NoSmtputf8) => "no smtputf8".to_owned(),
-        Event::Landed => "landed".to_owned(),
-        Event::Ended(ended) => format!("ended at {}", ended.stage.word()),
+        SmtpEvent::Ready(_) => "ready".to_owned(),
+        SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => format!("answered {}", reply.code),
+        SmtpEvent::Reply(_, ProbeReply::Mail(reply)) => format!("refused at mail {}", reply.code),
+        SmtpEvent::Reply(_, ProbeReply::NoSmtputf8) => "no smtputf8".to_owned(),
+        SmtpEvent::BatchDone => "landed".to_owned(),
+        SmtpEvent::Ended(ended) => format!("ended at {}", ended.stage.word()),
     }
 }

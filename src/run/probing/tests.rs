@@ -3,18 +3,18 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use super::calls::Calls;
+use super::calls::SessionTasks;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::route::Dns;
-use crate::route::dns::{Answering, Mx};
-use crate::run::found::{Facts, Found, Scope};
-use crate::run::intake::Intake;
+use crate::route::dns::{LookupFuture, Mx};
+use crate::run::found::{FactReader, EvidenceReader, FactFilter};
+use crate::run::intake::Analyzer;
 use crate::run::told;
-use crate::schedule::{Opening, SessionId};
-use crate::smtp::egress::Path;
-use crate::smtp::wire::{Dial, Dialing};
-use crate::state::runs::Command;
+use crate::schedule::{SessionOpening, SessionId};
+use crate::smtp::egress::EgressPath;
+use crate::smtp::wire::{Connect, ConnectFuture};
+use crate::state::runs::RunKey;
 use crate::world::World;
 
 /// Two domains, each with an exchanger of its own.
@@ -38,15 +38,15 @@ const WORLD: &str = r#"
 /// Dials in a world, and has a fault of its own at one address.
 struct Faulty(World);
 
-impl Dial for Faulty {
-    fn dial<'a>(&'a self, to: SocketAddr, path: &'a Path) -> Dialing<'a> {
+impl Connect for Faulty {
+    fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
         assert_ne!(to.ip().to_string(), "192.0.2.2", "the fault that this test is about");
-        self.0.dial(to, path)
+        self.0.connect(to, path)
     }
 }
 
-fn job(network: Network, policy: Policy, sessions: usize) -> Job {
-    Job {
+fn job(network: Network, policy: Policy, sessions: usize) -> ProbeJob {
+    ProbeJob {
         network: Arc::new(network),
         policy,
         dns_only: false,
@@ -63,12 +63,12 @@ fn job(network: Network, policy: Policy, sessions: usize) -> Job {
 struct FaultyDns(World);
 
 impl Dns for FaultyDns {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         assert_ne!(domain.as_str(), "broken.example", "the fault that this test is about");
         self.0.mx(domain)
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         self.0.addresses(host)
     }
 }
@@ -81,24 +81,24 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     let job = job(network, policy, 10);
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), Duration::MAX, now, Duration::MAX).unwrap();
+    let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for address in ADDRESSES {
         arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
     }
-    arrivals.close(Fresh::nothing()).unwrap();
+    arrivals.close(FreshnessPolicy::nothing()).unwrap();
 
     let outcome =
-        ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
+        ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
 
-    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&Stop::never())), (0, None));
-    let scope = Scope { policy, run: run.id, fresh: Fresh::nothing(), news: None };
-    let facts = Facts::of(&state, scope).unwrap();
-    let mut found = Found::of(facts, outcome.whole, now);
-    let mut intake = Intake::new(policy.lists);
+    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::never())), (0, None));
+    let scope = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), news: None };
+    let facts = FactReader::of(&state, scope).unwrap();
+    let mut found = EvidenceReader::of(facts, outcome.whole, now);
+    let mut analyzer = Analyzer::new(policy.lists);
     ADDRESSES.map(|address| {
-        let record = told::record(&mut found, intake.look(address), false).unwrap();
-        record.judgement.reason.word()
+        let record = told::record(&mut found, analyzer.look(address), false).unwrap();
+        record.judgment.reason.word()
     })
 }
 
@@ -106,7 +106,7 @@ async fn reasons(network: Network) -> [&'static str; 3] {
 async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
     let world = World::parse(WORLD).unwrap();
     let mut network = Network::scripted(world.clone());
-    network.dial = Arc::new(Faulty(world));
+    network.connect = Arc::new(Faulty(world));
     assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
 }
 
@@ -122,11 +122,11 @@ async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_
 async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does() {
     let network = Network::scripted(World::parse(WORLD).unwrap());
     let egress = network.egresses.len();
-    let (mut calls, _events) = Calls::new(Arc::new(network), false);
+    let (mut calls, _events) = SessionTasks::new(Arc::new(network), false);
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    calls.open(Opening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
+    calls.open(SessionOpening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
     let fault = calls.next_over().await.unwrap().unwrap_err();
     assert_eq!(calls.lost(fault.id()), Some(session));
 }
@@ -157,15 +157,15 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
-    let run = state.begin(&Command::default(), Duration::MAX, begun.wall, Duration::MAX).unwrap();
+    let run = state.begin(&RunKey::default(), Duration::MAX, begun.wall, Duration::MAX).unwrap();
     let mut arrivals = state.arrivals(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);
         let name = if (row + domain) % 8 == 0 { "dead" } else { "live" };
         arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
     }
-    arrivals.close(Fresh::nothing()).unwrap();
-    ask(&job, &mut state, run, Fresh::nothing(), Stop::never(), &mut Progress::Quiet).await.unwrap();
+    arrivals.close(FreshnessPolicy::nothing()).unwrap();
+    ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
 }
@@ -180,7 +180,7 @@ async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
     job.deadline = Some(began.wall + 60 * minute);
     assert_eq!(job.time_left(began), Some(60 * minute));
     // The run believes that a minute has passed, the clock on the wall knows better.
-    let after = |wall| Moment { elapsed: began.elapsed + minute, wall };
+    let after = |wall| Timestamp { elapsed: began.elapsed + minute, wall };
     assert_eq!(job.time_left(after(began.wall + 59 * minute)), Some(minute));
     assert_eq!(job.time_left(after(began.wall + 480 * minute)), Some(Duration::ZERO));
     assert_eq!(job.time_left(after(began.wall - 60 * minute)), Some(120 * minute), "it was set back");

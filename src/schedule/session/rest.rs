@@ -1,44 +1,44 @@
 //! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
 
-use super::{Action, DoorId, LINGER, REST, Scheduler, SessionId, State, Timer, Wire};
+use super::{Action, EndpointId, LINGER, REST, Scheduler, SessionId, SessionPhase, Timer, ConnectionAction};
 
 impl Scheduler {
     /// A session has nothing under way: it waits for a flight, or leaves.
     pub(super) fn rest(&mut self, id: SessionId) {
-        self.set_state(id, State::Idle);
+        self.set_state(id, SessionPhase::Idle);
         let now = self.now.elapsed;
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         session.idle_since = now;
-        let door = session.door;
-        let is_last = self.has_all_orders && self.doors[door].courses.is_empty();
-        let has_doubts = !session.doubts.is_empty();
-        let is_in_the_way = !self.starved.is_empty() && self.doors[door].courses.is_empty();
-        if session.is_used_up() || self.stopping.is_some() || self.open_courses == 0 || is_in_the_way {
+        let endpoint = session.endpoint;
+        let is_last = self.close_job_source && self.endpoints[endpoint].tasks.is_empty();
+        let has_unconfirmed = !session.unconfirmed.is_empty();
+        let is_in_the_way = !self.starved.is_empty() && self.endpoints[endpoint].tasks.is_empty();
+        if session.is_used_up() || self.stopping.is_some() || self.open_tasks == 0 || is_in_the_way {
             self.leave(id);
-        } else if !(has_doubts && is_last && self.close(id, false)) {
+        } else if !(has_unconfirmed && is_last && self.close(id, false)) {
             self.timers.insert((now + LINGER, Timer::Linger(id)));
         }
-        self.wake_lane(self.doors[door].lane);
+        self.wake_lane(self.endpoints[endpoint].lane);
     }
 
     /// An idle session leaves, unless it was busy meanwhile or its door has questions that wait for their pace only.
-    pub(in crate::schedule) fn stop_lingering(&mut self, id: SessionId) {
+    pub(in crate::schedule) fn on_idle_timeout(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if std::mem::take(&mut session.doubts.is_waiting) {
-            self.set_state(id, State::Idle);
+        if std::mem::take(&mut session.unconfirmed.is_waiting) {
+            self.set_state(id, SessionPhase::Idle);
             return self.leave(id);
         }
-        if session.state != State::Idle {
+        if session.state != SessionPhase::Idle {
             return;
         }
-        let (idle_since, door) = (session.idle_since, &self.doors[session.door]);
+        let (idle_since, endpoint) = (session.idle_since, &self.endpoints[session.endpoint]);
         let now = self.now.elapsed;
-        let is_held = door.hold_until.max(self.lanes[door.lane].hold_until) > now;
-        let is_wanted = !door.courses.is_empty() && !is_held && now < idle_since + REST;
+        let is_held = endpoint.hold_until.max(self.lanes[endpoint.lane].hold_until) > now;
+        let is_wanted = !endpoint.tasks.is_empty() && !is_held && now < idle_since + REST;
         let until = idle_since + LINGER;
         if until > now || is_wanted {
             let again = if until > now { until } else { now + LINGER };
@@ -50,21 +50,21 @@ impl Scheduler {
 
     /// Nobody waits at a door, and nobody else will come: sessions that rest there ask for the proof that they lack now, or
     /// the domains that hang on it would wait until they leave.
-    pub(in crate::schedule) fn prove_at(&mut self, door: DoorId) {
-        if self.has_all_orders && self.doors[door].courses.is_empty() {
-            for id in self.doors[door].idle.clone() {
+    pub(in crate::schedule) fn send_closing_controls_at(&mut self, endpoint: EndpointId) {
+        if self.close_job_source && self.endpoints[endpoint].tasks.is_empty() {
+            for id in self.endpoints[endpoint].idle.clone() {
                 self.close(id, false);
             }
         }
     }
 
     /// A lane found no free socket: an idle session that nobody waits for gives up its own.
-    pub(in crate::schedule) fn make_way(&mut self) {
+    pub(in crate::schedule) fn release_idle_socket(&mut self) {
         /// Who is looked at. Idle sessions with questions before them wait for their pace only, and are few.
         const LOOKED_AT: usize = 16;
         let mut idle = self.idle.iter().copied().take(LOOKED_AT);
         let is_needless = |id: &SessionId| {
-            self.sessions.get(id).is_some_and(|session| self.doors[session.door].courses.is_empty())
+            self.sessions.get(id).is_some_and(|session| self.endpoints[session.endpoint].tasks.is_empty())
         };
         if let Some(id) = idle.find(is_needless) {
             self.leave(id);
@@ -72,7 +72,7 @@ impl Scheduler {
     }
 
     /// Nobody is left to be asked about: idle sessions need not wait.
-    pub(in crate::schedule) fn let_go(&mut self) {
+    pub(in crate::schedule) fn close_all_idle(&mut self) {
         while let Some(id) = self.idle.pop_first() {
             self.quit(id);
         }
@@ -97,15 +97,15 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if session.state == State::Leaving {
+        if session.state == SessionPhase::Leaving {
             return;
         }
-        let (door, spoilt) = (session.door, session.spoilt.take());
-        self.set_state(id, State::Leaving);
-        self.actions.push_back(Action::Wire(Wire::Quit(id)));
-        if let Some(said) = spoilt {
-            self.displeased(door, &said);
+        let (endpoint, spoilt) = (session.endpoint, session.spoilt.take());
+        self.set_state(id, SessionPhase::Leaving);
+        self.actions.push_back(Action::Connection(ConnectionAction::Quit(id)));
+        if let Some(classified) = spoilt {
+            self.rejected_us(endpoint, &classified);
         }
-        self.unsay_doubtful(id);
+        self.revoke_acceptances(id);
     }
 }

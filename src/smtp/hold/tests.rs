@@ -14,10 +14,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::*;
 use crate::address::Address;
 use crate::smtp::Reply;
-use crate::smtp::reply::Malformed;
-use crate::smtp::session::{Answer, Ask, AskId, Flight, Offer, Tls, Transaction};
-use crate::smtp::transcript::Line as Spoken;
-use crate::smtp::wire::Dialing;
+use crate::smtp::reply::MalformedReply;
+use crate::smtp::session::{ProbeReply, RcptProbe, ProbeId, Batch, Capabilities, TlsPolicy, Transaction};
+use crate::smtp::transcript::TranscriptLine as Spoken;
+use crate::smtp::wire::ConnectFuture;
 
 /// A made-up key, with a certificate of a day that is over, for another name, signed by itself.
 const SELF_MADE: &[u8] = include_bytes!("self-made.pem");
@@ -25,12 +25,12 @@ const SELF_MADE: &[u8] = include_bytes!("self-made.pem");
 /// A network on which there is one server.
 struct OneServer(Mutex<Option<DuplexStream>>);
 
-impl Dial for OneServer {
-    fn dial<'a>(&'a self, _: SocketAddr, _: &'a Path) -> Dialing<'a> {
+impl Connect for OneServer {
+    fn connect<'a>(&'a self, _: SocketAddr, _: &'a EgressPath) -> ConnectFuture<'a> {
         let stream = self.0.lock().unwrap().take();
         Box::pin(async move {
             let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
-            stream.map(|stream| Box::new(stream) as Box<dyn Stream>).ok_or(refused)
+            stream.map(|stream| Box::new(stream) as Box<dyn MailStream>).ok_or(refused)
         })
     }
 }
@@ -76,65 +76,65 @@ impl Peer {
 
 /// What came of a session.
 struct Outcome {
-    events: Vec<Event>,
+    events: Vec<SmtpEvent>,
     took: Duration,
     lines: Vec<Spoken>,
 }
 
 impl Outcome {
-    fn end(&self) -> &Ended {
-        let ends = self.events.iter().filter(|event| matches!(event, Event::Ended(_)));
+    fn end(&self) -> &SessionEnd {
+        let ends = self.events.iter().filter(|event| matches!(event, SmtpEvent::Ended(_)));
         assert_eq!(ends.count(), 1, "{:?}", self.events);
         match self.events.last() {
-            Some(Event::Ended(ended)) => ended,
+            Some(SmtpEvent::Ended(ended)) => ended,
             _ => panic!("the end is not the last event: {:?}", self.events),
         }
     }
 
-    fn answers(&self) -> Vec<&Event> {
+    fn answers(&self) -> Vec<&SmtpEvent> {
         let answers = self.events.iter();
-        answers.filter(|event| matches!(event, Event::Answered(..))).collect()
+        answers.filter(|event| matches!(event, SmtpEvent::Reply(..))).collect()
     }
 }
 
-fn ended(stage: Stage, why: End) -> Ended {
-    Ended { stage, why }
+fn ended(stage: Stage, why: EndReason) -> SessionEnd {
+    SessionEnd { stage, why }
 }
 
-fn rcpt(id: u64, text: &str) -> Event {
-    Event::Answered(AskId(id), Answer::Rcpt(Reply::parse(text.as_bytes()).unwrap()))
+fn rcpt(id: u64, text: &str) -> SmtpEvent {
+    SmtpEvent::Reply(ProbeId(id), ProbeReply::Rcpt(Reply::parse(text.as_bytes()).unwrap()))
 }
 
-fn flight(recipients: u64) -> Order {
-    let ask = |id| Ask { id: AskId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() };
-    Order::Fly(Flight {
+fn batch(recipients: u64) -> SessionCommand {
+    let ask = |id| RcptProbe { id: ProbeId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() };
+    SessionCommand::Send(Batch {
         transactions: vec![Transaction { recipients: (0..recipients).map(ask).collect() }],
         is_last: false,
     })
 }
 
-fn call(host: &Domain, tls: Tls) -> Call<'_> {
-    Call {
+fn call(host: &Domain, tls: TlsPolicy) -> SessionRequest<'_> {
+    SessionRequest {
         host,
         to: "192.0.2.1:25".parse().unwrap(),
-        path: &Path::Direct(None),
-        manner: Manner {
+        path: &EgressPath::Direct(None),
+        identity: ClientIdentity {
             helo: Domain::parse("probe.example").unwrap(),
             sender: Address::parse("ann@probe.example").unwrap(),
             tls,
         },
-        limits: Limits::default(),
+        limits: SmtpTimeouts::default(),
     }
 }
 
 /// A session with `server`: one flight of two recipients, then QUIT.
-async fn meet<F: Future<Output = ()>>(tls: Tls, server: impl FnOnce(Peer) -> F) -> Outcome {
-    meet_with(tls, vec![flight(2), Order::Quit], server).await
+async fn meet<F: Future<Output = ()>>(tls: TlsPolicy, server: impl FnOnce(Peer) -> F) -> Outcome {
+    meet_with(tls, vec![batch(2), SessionCommand::Quit], server).await
 }
 
 async fn meet_with<F: Future<Output = ()>>(
-    tls: Tls,
-    orders: Vec<Order>,
+    tls: TlsPolicy,
+    orders: Vec<SessionCommand>,
     server: impl FnOnce(Peer) -> F,
 ) -> Outcome {
     let (ours, theirs) = duplex(1024);
@@ -161,16 +161,16 @@ async fn meet_with<F: Future<Output = ()>>(
 
 #[tokio::test(start_paused = true)]
 async fn a_plain_session_asks_and_leaves() {
-    let outcome = meet(Tls::No, |mut peer| async move {
+    let outcome = meet(TlsPolicy::No, |mut peer| async move {
         peer.open(&["220 hi", "250 mx", "250 ok", "250 yes", "550 5.1.1 no", "221 bye"]).await;
     })
     .await;
     let expected = [
-        Event::Ready(Offer::default()),
+        SmtpEvent::Ready(Capabilities::default()),
         rcpt(0, "250 yes"),
         rcpt(1, "550 5.1.1 no"),
-        Event::Landed,
-        Event::Ended(ended(Stage::Quit, End::Quit)),
+        SmtpEvent::BatchDone,
+        SmtpEvent::Ended(ended(Stage::Quit, EndReason::Quit)),
     ];
     assert_eq!(outcome.events, expected);
     let expected = [
@@ -193,7 +193,7 @@ async fn a_plain_session_asks_and_leaves() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flight_larger_than_the_pipe_does_not_lock_up() {
-    let outcome = meet_with(Tls::No, vec![flight(500)], |mut peer| async move {
+    let outcome = meet_with(TlsPolicy::No, vec![batch(500)], |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 PIPELINING", "250 ok"]).await;
         for _ in 0..500 {
             // The server stops reading while it answers, and the client must not mind.
@@ -203,13 +203,13 @@ async fn a_flight_larger_than_the_pipe_does_not_lock_up() {
     })
     .await;
     assert_eq!(outcome.answers().len(), 500);
-    assert_eq!(outcome.end(), &ended(Stage::Quit, End::Quit));
+    assert_eq!(outcome.end(), &ended(Stage::Quit, EndReason::Quit));
     assert_eq!(outcome.took, Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn latin_1_and_bare_line_feeds_are_answers() {
-    let outcome = meet(Tls::No, |mut peer| async move {
+    let outcome = meet(TlsPolicy::No, |mut peer| async move {
         peer.say("220 hi\n").await;
         for reply in
             [&b"250 mx\n"[..], b"250\n", b"550 Empf\xe4nger unbekannt\r\n", b"550-no\n550 no\n", b"221\n"]
@@ -220,7 +220,7 @@ async fn latin_1_and_bare_line_feeds_are_answers() {
     })
     .await;
     assert_eq!(outcome.answers(), [&rcpt(0, "550 Empfänger unbekannt"), &rcpt(1, "550-no\r\n550 no")]);
-    assert_eq!(outcome.end(), &ended(Stage::Quit, End::Quit));
+    assert_eq!(outcome.end(), &ended(Stage::Quit, EndReason::Quit));
 }
 
 /// The replies that bring a session to each stage, and that stage.
@@ -235,28 +235,28 @@ const STAGES: [(&[&str], Stage); 5] = [
 #[tokio::test(start_paused = true)]
 async fn silence_ends_at_the_limit_of_each_stage() {
     for (replies, stage) in STAGES {
-        let outcome = meet(Tls::Try, |mut peer| async move {
+        let outcome = meet(TlsPolicy::Try, |mut peer| async move {
             peer.open(replies).await;
             peer.fall_silent().await;
         })
         .await;
-        assert_eq!(outcome.end(), &ended(stage, End::TimedOut));
+        assert_eq!(outcome.end(), &ended(stage, EndReason::TimedOut));
         assert_eq!(outcome.took, stage.time_limit());
-        assert_eq!(outcome.answers(), [] as [&Event; 0]);
+        assert_eq!(outcome.answers(), [] as [&SmtpEvent; 0]);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn hanging_up_ends_at_once_at_each_stage() {
     for (replies, stage) in STAGES {
-        let outcome = meet(Tls::Try, |mut peer| async move {
+        let outcome = meet(TlsPolicy::Try, |mut peer| async move {
             peer.open(replies).await;
             if !replies.is_empty() {
                 peer.hear().await;
             }
         })
         .await;
-        assert_eq!(outcome.end(), &ended(stage, End::Closed));
+        assert_eq!(outcome.end(), &ended(stage, EndReason::HungUp));
         assert_eq!(outcome.took, Duration::ZERO);
     }
 }
@@ -264,7 +264,7 @@ async fn hanging_up_ends_at_once_at_each_stage() {
 #[tokio::test(start_paused = true)]
 async fn a_421_ends_each_stage() {
     for (replies, stage) in STAGES {
-        let outcome = meet(Tls::Try, |mut peer| async move {
+        let outcome = meet(TlsPolicy::Try, |mut peer| async move {
             peer.open(replies).await;
             if replies.is_empty() {
                 peer.say("421 go away\r\n").await;
@@ -275,7 +275,7 @@ async fn a_421_ends_each_stage() {
         })
         .await;
         let reply = Reply::new(421, ["go away"]);
-        assert_eq!(outcome.end(), &ended(stage, End::Refused(reply)));
+        assert_eq!(outcome.end(), &ended(stage, EndReason::Rejected(reply)));
         assert_eq!(outcome.took, Duration::ZERO);
     }
 }
@@ -283,7 +283,7 @@ async fn a_421_ends_each_stage() {
 #[tokio::test(start_paused = true)]
 async fn a_byte_a_second_does_not_stretch_a_stage() {
     for (replies, stage) in STAGES {
-        let outcome = meet(Tls::Try, |mut peer| async move {
+        let outcome = meet(TlsPolicy::Try, |mut peer| async move {
             peer.open(replies).await;
             if !replies.is_empty() {
                 peer.hear().await;
@@ -293,14 +293,14 @@ async fn a_byte_a_second_does_not_stretch_a_stage() {
             }
         })
         .await;
-        assert_eq!(outcome.end(), &ended(stage, End::TimedOut));
+        assert_eq!(outcome.end(), &ended(stage, EndReason::TimedOut));
         assert_eq!(outcome.took, stage.time_limit());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tarpit_is_left_when_the_session_has_had_its_time() {
-    let outcome = meet_with(Tls::No, vec![flight(20)], |mut peer| async move {
+    let outcome = meet_with(TlsPolicy::No, vec![batch(20)], |mut peer| async move {
         peer.say("220 hi\r\n").await;
         loop {
             let heard = peer.hear().await;
@@ -314,8 +314,8 @@ async fn a_tarpit_is_left_when_the_session_has_had_its_time() {
     // EHLO and MAIL take a minute each, and seven of the twenty get their answers in the next seven: the eighth
     // would come with the limit.
     assert_eq!(outcome.answers().len(), 7);
-    assert_eq!(outcome.end(), &ended(Stage::Rcpt, End::TimedOut));
-    assert_eq!(outcome.took, Limits::default().session);
+    assert_eq!(outcome.end(), &ended(Stage::Rcpt, EndReason::TimedOut));
+    assert_eq!(outcome.took, SmtpTimeouts::default().session);
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +324,7 @@ async fn an_idle_session_takes_its_leave_when_its_time_is_over() {
     let (ours, theirs) = duplex(1024);
     let network = OneServer(Mutex::new(Some(ours)));
     let host = Domain::parse("mx.shop.example").unwrap();
-    let call = call(&host, Tls::No);
+    let call = call(&host, TlsPolicy::No);
     let mut events = Vec::new();
     let mut peer = Peer(BufReader::new(theirs));
     let serve = async {
@@ -333,8 +333,8 @@ async fn an_idle_session_takes_its_leave_when_its_time_is_over() {
     };
     let start = Instant::now();
     tokio::join!(hold(&network, call, receiver, |event| events.push(event), None), serve);
-    assert_eq!(events.last(), Some(&Event::Ended(ended(Stage::Quit, End::Quit))));
-    assert_eq!(start.elapsed(), Limits::default().session);
+    assert_eq!(events.last(), Some(&SmtpEvent::Ended(ended(Stage::Quit, EndReason::Quit))));
+    assert_eq!(start.elapsed(), SmtpTimeouts::default().session);
     drop(sender);
 }
 
@@ -344,7 +344,7 @@ async fn a_server_that_hangs_up_on_an_idle_session_is_noticed() {
     let (ours, theirs) = duplex(1024);
     let network = OneServer(Mutex::new(Some(ours)));
     let host = Domain::parse("mx.shop.example").unwrap();
-    let call = call(&host, Tls::No);
+    let call = call(&host, TlsPolicy::No);
     let mut events = Vec::new();
     let serve = async {
         let mut peer = Peer(BufReader::new(theirs));
@@ -353,22 +353,22 @@ async fn a_server_that_hangs_up_on_an_idle_session_is_noticed() {
     };
     let start = Instant::now();
     tokio::join!(hold(&network, call, receiver, |event| events.push(event), None), serve);
-    assert_eq!(events.last(), Some(&Event::Ended(ended(Stage::Helo, End::Closed))));
+    assert_eq!(events.last(), Some(&SmtpEvent::Ended(ended(Stage::Helo, EndReason::HungUp))));
     assert_eq!(start.elapsed(), Duration::from_secs(20));
 }
 
 #[tokio::test(start_paused = true)]
 async fn floods_are_cut_off_early() {
     for (flood, fault) in [
-        (&b"220"[..], Malformed::NotAReply),
-        (b"2", Malformed::LineTooLong),
-        (b"220-x\r\n", Malformed::ReplyTooLong),
-        (b"\0\0\0\0\r\n", Malformed::NotAReply),
+        (&b"220"[..], MalformedReply::NotAReply),
+        (b"2", MalformedReply::LineTooLong),
+        (b"220-x\r\n", MalformedReply::ReplyTooLong),
+        (b"\0\0\0\0\r\n", MalformedReply::NotAReply),
     ] {
         let took = Arc::new(Mutex::new(0));
         let taken = took.clone();
-        let outcome = meet(Tls::No, |mut peer| async move {
-            if fault == Malformed::NotAReply {
+        let outcome = meet(TlsPolicy::No, |mut peer| async move {
+            if fault == MalformedReply::NotAReply {
                 peer.say("x\r\n").await;
             }
             while peer.say(flood).await {
@@ -376,14 +376,14 @@ async fn floods_are_cut_off_early() {
             }
         })
         .await;
-        assert_eq!(outcome.end(), &ended(Stage::Connect, End::Malformed(fault)));
+        assert_eq!(outcome.end(), &ended(Stage::Connect, EndReason::Malformed(fault)));
         assert!(*took.lock().unwrap() < 20_000, "took {took:?} bytes");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn ten_megabytes_of_ehlo_are_not_read() {
-    let outcome = meet(Tls::No, |mut peer| async move {
+    let outcome = meet(TlsPolicy::No, |mut peer| async move {
         peer.open(&["220 hi"]).await;
         peer.hear().await;
         let line = format!("250-{}\r\n", "X".repeat(4000));
@@ -393,44 +393,44 @@ async fn ten_megabytes_of_ehlo_are_not_read() {
         panic!("all of it was read");
     })
     .await;
-    assert_eq!(outcome.end(), &ended(Stage::Helo, End::Malformed(Malformed::ReplyTooLong)));
+    assert_eq!(outcome.end(), &ended(Stage::Helo, EndReason::Malformed(MalformedReply::ReplyTooLong)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn replies_out_of_step_end_the_session_and_answer_nobody_else() {
-    let early = meet(Tls::No, |mut peer| async move {
+    let early = meet(TlsPolicy::No, |mut peer| async move {
         peer.say("220 hi\r\n250 mx\r\n").await;
         peer.fall_silent().await;
     })
     .await;
-    assert_eq!(early.end(), &ended(Stage::Helo, End::Malformed(Malformed::Unasked)));
+    assert_eq!(early.end(), &ended(Stage::Helo, EndReason::Malformed(MalformedReply::Unsolicited)));
 
-    let double = meet(Tls::No, |mut peer| async move {
+    let double = meet(TlsPolicy::No, |mut peer| async move {
         peer.open(&["220 hi", "250 mx", "250 ok", "550 no\r\n250 yes"]).await;
         peer.fall_silent().await;
     })
     .await;
     assert_eq!(double.answers(), [&rcpt(0, "550 no")]);
-    assert_eq!(double.end(), &ended(Stage::Rcpt, End::Malformed(Malformed::Unasked)));
+    assert_eq!(double.end(), &ended(Stage::Rcpt, EndReason::Malformed(MalformedReply::Unsolicited)));
 
-    let mixed = meet(Tls::No, |mut peer| async move {
+    let mixed = meet(TlsPolicy::No, |mut peer| async move {
         peer.open(&["220 hi", "250 mx", "250 ok", "250-yes\r\n550 no"]).await;
         peer.fall_silent().await;
     })
     .await;
-    assert_eq!(mixed.answers(), [] as [&Event; 0]);
-    assert_eq!(mixed.end(), &ended(Stage::Rcpt, End::Malformed(Malformed::MixedCodes)));
+    assert_eq!(mixed.answers(), [] as [&SmtpEvent; 0]);
+    assert_eq!(mixed.end(), &ended(Stage::Rcpt, EndReason::Malformed(MalformedReply::MixedCodes)));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_session_is_left_with_a_goodbye_and_without_waiting() {
-    let outcome = meet(Tls::No, |mut peer| async move {
+    let outcome = meet(TlsPolicy::No, |mut peer| async move {
         peer.open(&["554 your address is listed"]).await;
         peer.fall_silent().await;
     })
     .await;
     let reply = Reply::new(554, ["your address is listed"]);
-    assert_eq!(outcome.end(), &ended(Stage::Connect, End::Refused(reply)));
+    assert_eq!(outcome.end(), &ended(Stage::Connect, EndReason::Rejected(reply)));
     assert_eq!(outcome.took, Duration::ZERO);
     let expected = [
         Spoken::Note("connected to 192.0.2.1:25".into()),
@@ -443,7 +443,7 @@ async fn a_refused_session_is_left_with_a_goodbye_and_without_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_last_reply_is_read_though_the_server_takes_no_more_commands() {
-    let outcome = meet_with(Tls::No, vec![flight(200)], |mut peer| async move {
+    let outcome = meet_with(TlsPolicy::No, vec![batch(200)], |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 PIPELINING", "250 ok", "550 no"]).await;
         peer.say("421 too many errors\r\n").await;
         // Closes with most of the flight unread.
@@ -451,13 +451,13 @@ async fn a_last_reply_is_read_though_the_server_takes_no_more_commands() {
     .await;
     let reply = Reply::new(421, ["too many errors"]);
     assert_eq!(outcome.answers().len(), 2);
-    assert_eq!(outcome.end(), &ended(Stage::Rcpt, End::Refused(reply)));
+    assert_eq!(outcome.end(), &ended(Stage::Rcpt, EndReason::Rejected(reply)));
 }
 
 /// A network that swallows everything.
 struct BlackHole;
-impl Dial for BlackHole {
-    fn dial<'a>(&'a self, _: SocketAddr, _: &'a Path) -> Dialing<'a> {
+impl Connect for BlackHole {
+    fn connect<'a>(&'a self, _: SocketAddr, _: &'a EgressPath) -> ConnectFuture<'a> {
         Box::pin(std::future::pending())
     }
 }
@@ -468,15 +468,15 @@ async fn no_connection_is_an_end_too() {
     let host = Domain::parse("mx.shop.example").unwrap();
     let mut events = Vec::new();
     let network = OneServer(Mutex::new(None));
-    hold(&network, call(&host, Tls::No), receiver, |event| events.push(event), None).await;
-    let why = End::Connect("connection refused".to_owned());
-    assert_eq!(events, [Event::Ended(ended(Stage::Connect, why))]);
+    hold(&network, call(&host, TlsPolicy::No), receiver, |event| events.push(event), None).await;
+    let why = EndReason::Connect("connection refused".to_owned());
+    assert_eq!(events, [SmtpEvent::Ended(ended(Stage::Connect, why))]);
 
     let (_, receiver) = mpsc::channel(1);
     let mut events = Vec::new();
-    hold(&BlackHole, call(&host, Tls::No), receiver, |event| events.push(event), None).await;
-    let why = End::Connect("no connection within 30 s".to_owned());
-    assert_eq!(events, [Event::Ended(ended(Stage::Connect, why))]);
+    hold(&BlackHole, call(&host, TlsPolicy::No), receiver, |event| events.push(event), None).await;
+    let why = EndReason::Connect("no connection within 30 s".to_owned());
+    assert_eq!(events, [SmtpEvent::Ended(ended(Stage::Connect, why))]);
 }
 
 #[test]
@@ -484,7 +484,7 @@ fn a_session_can_be_held_by_any_thread() {
     fn is_send(_: &impl Send) {}
     let host = Domain::parse("mx.shop.example").unwrap();
     let (_, receiver) = mpsc::channel(1);
-    is_send(&hold(&crate::smtp::wire::Internet, call(&host, Tls::No), receiver, |_| (), None));
+    is_send(&hold(&crate::smtp::wire::TcpConnector, call(&host, TlsPolicy::No), receiver, |_| (), None));
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -501,7 +501,7 @@ fn acceptor() -> TlsAcceptor {
 
 #[tokio::test(start_paused = true)]
 async fn any_certificate_will_do() {
-    let outcome = meet(Tls::Try, |mut peer| async move {
+    let outcome = meet(TlsPolicy::Try, |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
         let mut stream = BufReader::new(acceptor().accept(peer.0).await.unwrap());
         for reply in ["250 mx", "250 ok", "250 yes", "550 no", "221 bye"] {
@@ -513,45 +513,45 @@ async fn any_certificate_will_do() {
     })
     .await;
     assert_eq!(outcome.answers(), [&rcpt(0, "250 yes"), &rcpt(1, "550 no")]);
-    assert_eq!(outcome.end(), &ended(Stage::Quit, End::Quit));
+    assert_eq!(outcome.end(), &ended(Stage::Quit, EndReason::Quit));
     assert!(outcome.lines.contains(&Spoken::Note("encrypted".into())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn tls_gone_wrong_ends_the_session_as_such() {
-    let garbage = meet(Tls::Try, |mut peer| async move {
+    let garbage = meet(TlsPolicy::Try, |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
         peer.say([0x55; 600]).await;
         peer.fall_silent().await;
     })
     .await;
     assert!(
-        matches!(garbage.end(), Ended { stage: Stage::StartTls, why: End::Tls(_) }),
+        matches!(garbage.end(), SessionEnd { stage: Stage::StartTls, why: EndReason::Tls(_) }),
         "{:?}",
         garbage.end()
     );
 
-    let injection = meet(Tls::Try, |mut peer| async move {
+    let injection = meet(TlsPolicy::Try, |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go\r\n250 injected"]).await;
         peer.fall_silent().await;
     })
     .await;
-    let why = End::Tls("clear text after the reply to STARTTLS".to_owned());
+    let why = EndReason::Tls("clear text after the reply to STARTTLS".to_owned());
     assert_eq!(injection.end(), &ended(Stage::StartTls, why));
 
-    let silence = meet(Tls::Try, |mut peer| async move {
+    let silence = meet(TlsPolicy::Try, |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
         let mut hello = [0; 1];
         peer.0.read_exact(&mut hello).await.unwrap();
         peer.fall_silent().await;
     })
     .await;
-    assert_eq!(silence.end(), &ended(Stage::StartTls, End::TimedOut));
+    assert_eq!(silence.end(), &ended(Stage::StartTls, EndReason::TimedOut));
     assert_eq!(silence.took, Stage::StartTls.time_limit());
 
-    let gone = meet(Tls::Try, |mut peer| async move {
+    let gone = meet(TlsPolicy::Try, |mut peer| async move {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
     })
     .await;
-    assert!(matches!(gone.end(), Ended { stage: Stage::StartTls, why: End::Tls(_) }), "{:?}", gone.end());
+    assert!(matches!(gone.end(), SessionEnd { stage: Stage::StartTls, why: EndReason::Tls(_) }), "{:?}", gone.end());
 }

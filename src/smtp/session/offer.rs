@@ -6,7 +6,7 @@ use crate::smtp::Reply;
 
 /// What the server said it can do (its EHLO reply); all false after HELO.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Offer {
+pub struct Capabilities {
     /// RFC 2920.
     pub pipelining: bool,
     /// RFC 6531.
@@ -19,22 +19,22 @@ pub struct Offer {
     pub rcpt_max: Option<u32>,
 }
 
-impl Offer {
+impl Capabilities {
     /// Reads an EHLO reply. Its first line is the server's name and offers nothing.
-    pub(super) fn read(ehlo: &Reply) -> Offer {
-        let mut offer = Offer::default();
+    pub(super) fn read(ehlo: &Reply) -> Capabilities {
+        let mut capabilities = Capabilities::default();
         for line in ehlo.lines.iter().skip(1) {
             let mut words = line.split_ascii_whitespace();
             let keyword = words.next().unwrap_or_default().to_ascii_uppercase();
             match keyword.as_str() {
-                "PIPELINING" => offer.pipelining = true,
-                "SMTPUTF8" => offer.smtputf8 = true,
-                "STARTTLS" => offer.starttls = true,
-                "LIMITS" => words.for_each(|limit| offer.limit(limit)),
+                "PIPELINING" => capabilities.pipelining = true,
+                "SMTPUTF8" => capabilities.smtputf8 = true,
+                "STARTTLS" => capabilities.starttls = true,
+                "LIMITS" => words.for_each(|limit| capabilities.limit(limit)),
                 _ => {}
             }
         }
-        offer
+        capabilities
     }
 
     /// One `NAME=VALUE` of LIMITS: a number from 1 to 999999 (RFC 9422 4), or it is passed over.
@@ -60,8 +60,8 @@ mod tests {
 
     #[test]
     fn keywords_are_read_in_any_case_and_the_first_line_offers_nothing() {
-        let read = |lines: &[&str]| Offer::read(&Reply::new(250, lines));
-        assert_eq!(read(&["PIPELINING"]), Offer::default());
+        let read = |lines: &[&str]| Capabilities::read(&Reply::new(250, lines));
+        assert_eq!(read(&["PIPELINING"]), Capabilities::default());
         assert_eq!(
             read(&[
                 "mx.shop.example",
@@ -71,10 +71,10 @@ mod tests {
                 "SIZE 1000",
                 "LIMITS RCPTMAX=20 mailmax=5 OTHER=1"
             ]),
-            Offer { pipelining: true, smtputf8: true, starttls: true, mail_max: Some(5), rcpt_max: Some(20) }
+            Capabilities { pipelining: true, smtputf8: true, starttls: true, mail_max: Some(5), rcpt_max: Some(20) }
         );
         for odd in ["RCPTMAX=0", "RCPTMAX=+5", "RCPTMAX=", "RCPTMAX", "RCPTMAX=9999999"] {
-            assert_eq!(read(&["mx", &format!("LIMITS {odd}")]), Offer::default(), "{odd}");
+            assert_eq!(read(&["mx", &format!("LIMITS {odd}")]), Capabilities::default(), "{odd}");
         }
     }
 }

@@ -6,8 +6,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::smtp::Stage;
-use crate::smtp::hold::{Call, Limits, hold};
-use crate::smtp::session::{End, Ended, Event, Manner, Tls};
+use crate::smtp::hold::{SessionRequest, SmtpTimeouts, hold};
+use crate::smtp::session::{EndReason, SessionEnd, SmtpEvent, ClientIdentity, TlsPolicy};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -15,7 +15,7 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-async fn first_line(mut stream: Box<dyn Stream>) -> String {
+async fn first_line(mut stream: Box<dyn MailStream>) -> String {
     let mut heard = String::new();
     stream.read_to_string(&mut heard).await.unwrap();
     heard
@@ -28,15 +28,15 @@ async fn a_connection_leaves_from_the_chosen_address() {
         let (mut stream, from) = listener.accept().await.unwrap();
         stream.write_all(from.ip().to_string().as_bytes()).await.unwrap();
     };
-    let path = Path::Direct(Some("127.0.0.9".parse().unwrap()));
-    let (stream, ()) = tokio::join!(Internet.dial(to, &path), serve);
+    let path = EgressPath::Direct(Some("127.0.0.9".parse().unwrap()));
+    let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), serve);
     assert_eq!(first_line(stream.unwrap()).await, "127.0.0.9");
 }
 
 #[tokio::test]
 async fn a_source_of_the_other_family_is_an_error_that_says_so() {
-    let path = Path::Direct(Some("::1".parse().unwrap()));
-    let fault = Internet.dial("127.0.0.1:25".parse().unwrap(), &path).await.err().unwrap();
+    let path = EgressPath::Direct(Some("::1".parse().unwrap()));
+    let fault = TcpConnector.connect("127.0.0.1:25".parse().unwrap(), &path).await.err().unwrap();
     assert_eq!(
         fault.to_string(),
         "`127.0.0.1:25` can't be reached from source address `::1`: the families differ"
@@ -47,7 +47,7 @@ async fn a_source_of_the_other_family_is_an_error_that_says_so() {
 async fn a_closed_port_is_an_error() {
     let (listener, to) = listen().await;
     drop(listener);
-    let fault = Internet.dial(to, &Path::Direct(None)).await.err().unwrap();
+    let fault = TcpConnector.connect(to, &EgressPath::Direct(None)).await.err().unwrap();
     assert_eq!(fault.kind(), io::ErrorKind::ConnectionRefused);
 }
 
@@ -89,12 +89,12 @@ async fn read<const N: usize>(stream: &mut TcpStream) -> [u8; N] {
 async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
     for login in [None, Some(("ann", "secret"))] {
         let (listener, address) = listen().await;
-        let path = Path::Socks5 {
+        let path = EgressPath::Socks5 {
             proxy: address,
             login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
         };
         let to = "192.0.2.1:25".parse().unwrap();
-        let (stream, ()) = tokio::join!(Internet.dial(to, &path), proxy(listener, login, 0));
+        let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), proxy(listener, login, 0));
         assert_eq!(first_line(stream.unwrap()).await, "192.0.2.1:25");
     }
 }
@@ -102,9 +102,9 @@ async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
 #[tokio::test]
 async fn a_proxys_refusal_names_the_proxy() {
     let (listener, address) = listen().await;
-    let path = Path::Socks5 { proxy: address, login: None };
+    let path = EgressPath::Socks5 { proxy: address, login: None };
     let to = "192.0.2.1:25".parse().unwrap();
-    let (stream, ()) = tokio::join!(Internet.dial(to, &path), proxy(listener, None, 5));
+    let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), proxy(listener, None, 5));
     let expected = format!("proxy `{address}`: Connection refused");
     assert_eq!(stream.err().unwrap().to_string(), expected);
 }
@@ -119,20 +119,20 @@ async fn a_reset_connection_ends_a_session_as_closed() {
         // Closing with commands unread resets the connection.
     };
     let host = Domain::parse("mx.shop.example").unwrap();
-    let call = Call {
+    let call = SessionRequest {
         host: &host,
         to,
-        path: &Path::Direct(None),
-        manner: Manner {
+        path: &EgressPath::Direct(None),
+        identity: ClientIdentity {
             helo: host.clone(),
             sender: Address::parse("ann@probe.example").unwrap(),
-            tls: Tls::No,
+            tls: TlsPolicy::No,
         },
-        limits: Limits::default(),
+        limits: SmtpTimeouts::default(),
     };
     let (_sender, orders) = tokio::sync::mpsc::channel(1);
     let mut events = Vec::new();
-    tokio::join!(hold(&Internet, call, orders, |event| events.push(event), None), serve);
-    let ended = Ended { stage: Stage::Helo, why: End::Closed };
-    assert_eq!(events, [Event::Ended(ended)]);
+    tokio::join!(hold(&TcpConnector, call, orders, |event| events.push(event), None), serve);
+    let ended = SessionEnd { stage: Stage::Helo, why: EndReason::HungUp };
+    assert_eq!(events, [SmtpEvent::Ended(ended)]);
 }

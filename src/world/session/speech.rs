@@ -4,37 +4,37 @@
 
 use std::sync::Arc;
 
-use super::{Act, Progress, Session};
-use crate::world::host::Occasion;
-use crate::world::limits::Violation;
-use crate::world::script::{Deed, Moment};
+use super::{ServerAction, Progress, ServerSession};
+use crate::world::host::RuleContext;
+use crate::world::limits::LimitViolation;
+use crate::world::script::{Misbehavior, DialogueStep};
 
 const ENDLESS_LINE: &[u8] = &[b'2'; 1024];
 const ENDLESS_REPLY: &[u8] = b"250-and another line\r\n";
 const GARBAGE: &[u8] = b"\x00\x15HTTP/1.1 400 Bad Request\r\n\r\n";
 
-impl Session {
+impl ServerSession {
     /// What the host's rules say and do at a moment, after their waits.
     pub(super) fn rule(
         &mut self,
-        moment: Moment,
+        moment: DialogueStep,
         recipient: Option<(&str, &str)>,
-    ) -> (Option<String>, Option<Deed>) {
+    ) -> (Option<String>, Option<Misbehavior>) {
         self.moments[moment as usize] += 1;
         let host = Arc::clone(&self.host);
         let nth = self.moments[moment as usize];
         let mut ruling = (None, None);
         for rule in host.rules_for(moment, &self.occasion(nth, recipient)) {
             if !rule.wait.is_zero() {
-                self.acts.push_back(Act::Wait(rule.wait));
+                self.acts.push_back(ServerAction::Wait(rule.wait));
             }
             ruling = (rule.say.as_ref().map(|words| words.0.clone()), rule.act);
         }
         ruling
     }
 
-    pub(super) fn occasion<'a>(&'a self, nth: u32, recipient: Option<(&'a str, &'a str)>) -> Occasion<'a> {
-        Occasion {
+    pub(super) fn occasion<'a>(&'a self, nth: u32, recipient: Option<(&'a str, &'a str)>) -> RuleContext<'a> {
+        RuleContext {
             now: self.now,
             client: self.client,
             session: self.number,
@@ -46,7 +46,7 @@ impl Session {
     }
 
     /// Says what the rules of a moment say, else the usual. True when a good answer left the session going.
-    pub(super) fn answer(&mut self, moment: Moment, usual: &str) -> bool {
+    pub(super) fn answer(&mut self, moment: DialogueStep, usual: &str) -> bool {
         let (words, deed) = self.rule(moment, None);
         let code = self.say(words.as_deref().unwrap_or(usual), deed, None);
         (200..300).contains(&code) && self.progress < Progress::Over
@@ -58,15 +58,15 @@ impl Session {
     }
 
     /// Says words in the manner of a deed. The code that was said; 0 where nothing was that reads as a reply.
-    pub(super) fn say(&mut self, words: &str, deed: Option<Deed>, recipient: Option<&str>) -> u16 {
+    pub(super) fn say(&mut self, words: &str, deed: Option<Misbehavior>, recipient: Option<&str>) -> u16 {
         match deed {
-            Some(Deed::Drop) => return self.hang_up(Act::Close),
-            Some(Deed::Reset) => return self.hang_up(Act::Reset),
-            Some(Deed::Silence) => return self.hang_up(Act::Silence),
-            Some(Deed::EndlessLine) => return self.hang_up(Act::SayForEver(ENDLESS_LINE)),
-            Some(Deed::EndlessReply) => return self.hang_up(Act::SayForEver(ENDLESS_REPLY)),
-            Some(Deed::Garbage) => {
-                self.acts.push_back(Act::Say(GARBAGE.to_vec()));
+            Some(Misbehavior::Drop) => return self.hang_up(ServerAction::Close),
+            Some(Misbehavior::Reset) => return self.hang_up(ServerAction::Reset),
+            Some(Misbehavior::Silence) => return self.hang_up(ServerAction::Silence),
+            Some(Misbehavior::EndlessLine) => return self.hang_up(ServerAction::SayForEver(ENDLESS_LINE)),
+            Some(Misbehavior::EndlessReply) => return self.hang_up(ServerAction::SayForEver(ENDLESS_REPLY)),
+            Some(Misbehavior::Garbage) => {
+                self.acts.push_back(ServerAction::Say(GARBAGE.to_vec()));
                 return 0;
             }
             _ => {}
@@ -74,30 +74,30 @@ impl Session {
         let code = words.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
         self.errors += u32::from(code >= 400);
         let most = self.host.behaviour.limits.errors_per_session;
-        let at_end = deed == Some(Deed::Close) || code == 421;
+        let at_end = deed == Some(Misbehavior::Close) || code == 421;
         if code >= 400 && !at_end && most.is_some_and(|most| self.errors > most) {
-            self.note(Violation::ErrorsPerSession);
+            self.note(LimitViolation::ErrorsPerSession);
             if self.host.behaviour.limits.enforce {
-                return self.say(Violation::ErrorsPerSession.defence().0, Some(Deed::Close), None);
+                return self.say(LimitViolation::ErrorsPerSession.defence().0, Some(Misbehavior::Close), None);
             }
         }
         let text = self.filled(words, recipient);
-        let end = if deed == Some(Deed::BareLf) { "\n" } else { "\r\n" };
+        let end = if deed == Some(Misbehavior::BareLf) { "\n" } else { "\r\n" };
         let wire: String = text.lines().flat_map(|line| [line, end]).collect();
         let bytes = match deed {
-            Some(Deed::Latin1) => encoding_rs::WINDOWS_1252.encode(&wire).0.into_owned(),
-            Some(Deed::Twice) => wire.repeat(2).into_bytes(),
+            Some(Misbehavior::Latin1) => encoding_rs::WINDOWS_1252.encode(&wire).0.into_owned(),
+            Some(Misbehavior::Twice) => wire.repeat(2).into_bytes(),
             _ => wire.into_bytes(),
         };
-        self.acts.push_back(if deed == Some(Deed::Drip) { Act::Drip(bytes) } else { Act::Say(bytes) });
+        self.acts.push_back(if deed == Some(Misbehavior::Drip) { ServerAction::Drip(bytes) } else { ServerAction::Say(bytes) });
         if at_end {
-            self.hang_up(Act::Close);
+            self.hang_up(ServerAction::Close);
         }
         code
     }
 
     /// The last act of a session.
-    pub(super) fn hang_up(&mut self, act: Act) -> u16 {
+    pub(super) fn hang_up(&mut self, act: ServerAction) -> u16 {
         self.acts.push_back(act);
         self.input.clear();
         self.progress = Progress::Over;
@@ -134,20 +134,20 @@ impl Session {
         }
     }
 
-    pub(super) fn note(&mut self, violation: Violation) {
+    pub(super) fn note(&mut self, violation: LimitViolation) {
         self.host.notes(violation);
         self.violations.push(violation);
     }
 
     /// Notes a violation of a limit; true when the host defends itself, and has said so.
-    pub(super) fn is_defended(&mut self, violation: Violation) -> bool {
+    pub(super) fn is_defended(&mut self, violation: LimitViolation) -> bool {
         self.note(violation);
         let enforced = self.host.behaviour.limits.enforce;
         if enforced {
             let (words, closes) = violation.defence();
-            let code = self.say(words, closes.then_some(Deed::Close), None);
+            let code = self.say(words, closes.then_some(Misbehavior::Close), None);
             if let (
-                Violation::RcptsPerMinute | Violation::RcptsPerMail | Violation::DomainsPerMail,
+                LimitViolation::RcptsPerMinute | LimitViolation::RcptsPerMail | LimitViolation::DomainsPerMail,
                 Some(asked),
             ) = (violation, self.asked.last_mut())
             {
@@ -158,7 +158,7 @@ impl Session {
     }
 
     /// Notes what no server bears, and refuses it.
-    pub(super) fn refuse(&mut self, violation: Violation) {
+    pub(super) fn refuse(&mut self, violation: LimitViolation) {
         self.note(violation);
         self.tell(violation.defence().0);
     }

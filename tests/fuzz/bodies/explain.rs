@@ -10,7 +10,7 @@ use listproof::reason::{Confidence, Verdict};
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&how, pasted)) = bytes.split_first() else { return };
     let explainer =
-        Explainer { rules: ReplyRules::built_in(), operator_of: &|host| Providers::built_in().id_of(host) };
+        Explainer { rules: ReplyRules::built_in(), provider_of: &|host| Providers::built_in().id_of(host) };
     match how % 4 {
         0 => is_explained(&explainer, pasted),
         1 => is_told(&explainer, pasted),

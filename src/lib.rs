@@ -23,7 +23,7 @@
 //! | asked | [`probe::DomainProbe`], [`smtp::session::Batch`] | [`schedule::Scheduler`] |
 //! | heard | [`smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
 //! | meant | [`policy::replies::Meaning`] | [`policy::replies`] |
-//! | known | [`verdict::Evidence`] | [`run::found`] |
+//! | known | [`verdict::Evidence`] | [`run::evidence_reader`] |
 //! | judged | [`verdict::Judgment`] | [`verdict::decide()`] |
 //!
 //! # Want to change something?
@@ -36,7 +36,7 @@
 //! | what an address is | [`address::syntax`] |
 //! | where mail goes | [`route::plan`] |
 //! | what is said on the wire | [`smtp::session`], [`smtp::command`] |
-//! | who is asked next, and with which controls | [`probe::inquiry`] |
+//! | who is asked next, and with which controls | [`probe::domain_probe`] |
 //! | when, how fast, over which connection | [`schedule`] |
 //! | the verdict | [`mod@verdict::decide`]: its doc comment is the table |
 //! | a verdict's words | [`reason`] |
@@ -44,12 +44,12 @@
 //! | the summary, a gate, a metric | [`report`] |
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
-//! | how a file stays private, and whole | [`private`] |
+//! | how a file stays private, and whole | [`secure_file`] |
 //! | how a scripted server behaves | [`world`] |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
 //! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`state`], [`world`] over
-//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`], [`duration`].
+//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`secure_file`], [`duration`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
 
@@ -60,7 +60,7 @@ pub mod error;
 pub mod explain;
 pub mod list;
 pub mod policy;
-pub mod private;
+pub mod secure_file;
 pub mod probe;
 pub mod reason;
 pub mod report;

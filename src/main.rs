@@ -30,12 +30,12 @@ use listproof::list::ListError;
 use listproof::policy::Policy;
 use listproof::policy::replies::ReplyContext;
 use listproof::report::stats;
-use listproof::run::{self, stop::CancelToken};
+use listproof::run::{self, cancel::CancelToken};
 use listproof::simulate::list::GeneratedList;
 use listproof::simulate::outcome::MeasuredCost;
 use listproof::simulate::{self, SimulationSetup};
 use listproof::smtp::{Reply, Stage};
-use listproof::state::care::PruneCounts;
+use listproof::state::maintenance::PruneCounts;
 use listproof::state::{State, Namespace, default_file};
 use print::print;
 

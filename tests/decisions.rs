@@ -23,7 +23,7 @@ fn host(name: &str) -> Domain {
     Domain::parse(name).unwrap()
 }
 
-fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) -> ClassifiedReply {
+fn classified(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) -> ClassifiedReply {
     let meaning = Meaning {
         cause,
         rule: RuleId::from("a-rule"),
@@ -35,11 +35,11 @@ fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) 
     ClassifiedReply { stage, reply: Reply::new(code, ["words"]), meaning: meaning.into() }
 }
 
-fn attempt(said: ClassifiedReply) -> Attempt {
-    Attempt { mx_host: host("mx.acme.example"), at: NOW, said }
+fn attempt(classified: ClassifiedReply) -> Attempt {
+    Attempt { mx_host: host("mx.acme.example"), at: NOW, classified }
 }
 
-fn trouble(what: ObstacleKind) -> Arc<Obstacle> {
+fn obstacle(what: ObstacleKind) -> Arc<Obstacle> {
     Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, what })
 }
 
@@ -75,7 +75,7 @@ fn one_reply() -> String {
     for &cause in Cause::ALL {
         let codes: &[u16] = if cause == Cause::Accepted { &[250] } else { &[550, 450] };
         for &code in codes {
-            let attempts = vec![attempt(said(Stage::Rcpt, code, cause, None))];
+            let attempts = vec![attempt(classified(Stage::Rcpt, code, cause, None))];
             row(
                 &mut out,
                 &format!("{code} {}", cause.word()),
@@ -88,12 +88,12 @@ fn one_reply() -> String {
 
 /// An acceptance, by what the made-up name got.
 fn acceptance() -> String {
-    let blocked = trouble(ObstacleKind::Rejected(Box::new(said(Stage::Rcpt, 450, Cause::Greylisted, None))));
-    let gone = trouble(ObstacleKind::NoReply(Finding::Disconnected));
+    let blocked = obstacle(ObstacleKind::Rejected(Box::new(classified(Stage::Rcpt, 450, Cause::Greylisted, None))));
+    let gone = obstacle(ObstacleKind::NoReply(Finding::Disconnected));
     let states = [
         (
             "made-up name accepted",
-            CatchAll::Yes(Arc::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
+            CatchAll::Yes(Arc::new(attempt(classified(Stage::Rcpt, 250, Cause::Accepted, None)))),
         ),
         ("made-up name refused in clear words", CatchAll::No(NotCatchAllProof::Control)),
         ("made-up name refused in unclear words", CatchAll::No(NotCatchAllProof::UnclearControl)),
@@ -105,7 +105,7 @@ fn acceptance() -> String {
     ];
     let mut out = HEAD.to_owned();
     for (left, catch_all) in states {
-        let attempts = vec![attempt(said(Stage::Rcpt, 250, Cause::Accepted, None))];
+        let attempts = vec![attempt(classified(Stage::Rcpt, 250, Cause::Accepted, None))];
         let base = evidence(MailboxEvidence { attempts, catch_all, ..MailboxEvidence::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
         let slip = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
@@ -124,7 +124,7 @@ fn undecided() -> String {
             ("silent", PositiveControl::Silent),
             ("not asked", PositiveControl::NotAsked),
         ] {
-            let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
+            let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
             let mailbox = MailboxEvidence { attempts, positive, ..MailboxEvidence::default() };
             row(
                 &mut out,
@@ -180,7 +180,7 @@ fn without_reply() -> String {
         Finding::MalformedReply,
         Finding::Smtputf8Unsupported,
     ] {
-        let mailbox = MailboxEvidence { trouble: Some(trouble(ObstacleKind::NoReply(finding))), ..MailboxEvidence::default() };
+        let mailbox = MailboxEvidence { obstacle: Some(obstacle(ObstacleKind::NoReply(finding))), ..MailboxEvidence::default() };
         row(&mut out, &format!("obstacle {}", finding.word()), &evidence(mailbox));
     }
     row(&mut out, "nothing at all", &nothing());
@@ -203,7 +203,7 @@ fn the_table_of_all_decisions() {
 fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
     let says = |name: &str| Attempt {
         mx_host: host(name),
-        ..attempt(said(Stage::Rcpt, 556, Cause::DomainNoMail, None))
+        ..attempt(classified(Stage::Rcpt, 556, Cause::DomainNoMail, None))
     };
     let one = MailboxEvidence {
         attempts: vec![says("mx1.acme.example"), says("mx1.acme.example")],
@@ -219,14 +219,14 @@ fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
 
 #[test]
 fn an_operators_outage_holds_its_dead_mailboxes_back() {
-    let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
+    let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
     let mailbox = MailboxEvidence { attempts, anomaly: true, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(mailbox)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
 fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
-    let attempts = vec![attempt(said(Stage::Rcpt, 554, Cause::RelayDenied, None))];
+    let attempts = vec![attempt(classified(Stage::Rcpt, 554, Cause::RelayDenied, None))];
     let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
     let unserved = MailboxEvidence { unserved: true, ..denied };
@@ -242,13 +242,13 @@ fn any_cause() -> impl Strategy<Value = Cause> {
 fn any_said() -> impl Strategy<Value = ClassifiedReply> {
     let stage = prop::sample::select(vec![Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt]);
     (stage, 200u16..600, any_cause(), prop::option::of(any_cause()))
-        .prop_map(|(stage, code, cause, about)| said(stage, code, cause, about))
+        .prop_map(|(stage, code, cause, about)| classified(stage, code, cause, about))
 }
 
 fn any_trouble() -> impl Strategy<Value = Arc<Obstacle>> {
     prop_oneof![
-        any_said().prop_map(|said| trouble(ObstacleKind::Rejected(Box::new(said)))),
-        prop::sample::select(Finding::ALL).prop_map(|finding| trouble(ObstacleKind::NoReply(finding))),
+        any_said().prop_map(|classified| obstacle(ObstacleKind::Rejected(Box::new(classified)))),
+        prop::sample::select(Finding::ALL).prop_map(|finding| obstacle(ObstacleKind::NoReply(finding))),
     ]
 }
 
@@ -258,7 +258,7 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
         Just(CatchAll::Unclear),
         prop::sample::select(vec![NotCatchAllProof::Control, NotCatchAllProof::UnclearControl, NotCatchAllProof::Listed])
             .prop_map(CatchAll::No),
-        any_said().prop_map(|said| CatchAll::Yes(Arc::new(attempt(said)))),
+        any_said().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
 }
@@ -273,11 +273,11 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
     let unprobed = prop::option::of(prop::sample::select(vec![NotProbedReason::Deadline, NotProbedReason::ProviderPaused]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
     (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
-        |(attempts, catch_all, positive, trouble, unprobed)| MailboxEvidence {
+        |(attempts, catch_all, positive, obstacle, unprobed)| MailboxEvidence {
             attempts,
             catch_all,
             positive,
-            trouble,
+            obstacle,
             unprobed,
             unserved: false,
             anomaly: false,
@@ -286,22 +286,22 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
 }
 
 /// Could this be a fact about the mailbox or the domain?
-fn is_fact(said: &ClassifiedReply) -> bool {
+fn is_fact(classified: &ClassifiedReply) -> bool {
     let about = |cause: Cause| matches!(cause.fault(), Fault::Mailbox | Fault::Domain | Fault::List);
-    let cause = said.meaning.cause;
-    about(cause) || (cause == Cause::Ambiguous && said.meaning.if_about_mailbox.is_some_and(about))
+    let cause = classified.meaning.cause;
+    about(cause) || (cause == Cause::Ambiguous && classified.meaning.if_about_mailbox.is_some_and(about))
 }
 
 proptest! {
     #[test]
     fn nothing_about_us_ever_condemns(mut mailbox in any_inquiry()) {
-        mailbox.attempts.retain(|attempt| !is_fact(&attempt.said));
+        mailbox.attempts.retain(|attempt| !is_fact(&attempt.classified));
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
     fn only_a_permanent_reply_to_rcpt_condemns(mut mailbox in any_inquiry()) {
-        mailbox.attempts.retain(|attempt| attempt.said.reply.code < 500 || attempt.said.stage != Stage::Rcpt);
+        mailbox.attempts.retain(|attempt| attempt.classified.reply.code < 500 || attempt.classified.stage != Stage::Rcpt);
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
@@ -309,7 +309,7 @@ proptest! {
     fn a_transient_answer_never_worsens_a_verdict(mailbox in any_inquiry(), cause in any_cause()) {
         let before = judge(&evidence(mailbox.clone()));
         let mut later = mailbox;
-        later.attempts.push(attempt(said(Stage::Rcpt, 450, cause, None)));
+        later.attempts.push(attempt(classified(Stage::Rcpt, 450, cause, None)));
         let after = judge(&evidence(later));
         let condemned = |judgment: &Judgment| judgment.reason.verdict() == Verdict::Undeliverable;
         prop_assert!(!condemned(&after) || condemned(&before), "{before:?} became {after:?}");
@@ -317,8 +317,8 @@ proptest! {
 
     #[test]
     fn deliverable_needs_an_acceptance_and_a_refused_control(mailbox in any_inquiry()) {
-        let accepted = mailbox.attempts.iter().any(|Attempt { said, .. }| {
-            said.stage == Stage::Rcpt && said.reply.is_positive() && said.meaning.cause == Cause::Accepted
+        let accepted = mailbox.attempts.iter().any(|Attempt { classified, .. }| {
+            classified.stage == Stage::Rcpt && classified.reply.is_positive() && classified.meaning.cause == Cause::Accepted
         });
         let refused = matches!(mailbox.catch_all, CatchAll::No(_));
         let judgment = judge(&evidence(mailbox));

@@ -79,7 +79,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::find::reply(&reply.replace("\\n", "\n")).0,
+            reply: explain::locate::reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()

@@ -15,18 +15,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use listproof::policy::{Pace, Policy};
-use listproof::run::found::{FactReader, EvidenceReader, FactFilter};
-use listproof::run::intake::Analyzer;
+use listproof::run::evidence_reader::{FactReader, EvidenceReader, FactFilter};
+use listproof::run::analyze::Analyzer;
 use listproof::run::network::Network;
-use listproof::run::probing::{self, ProbeJob, RunOutcome};
+use listproof::run::engine::{self, ProbeJob, RunOutcome};
 use listproof::run::progress::Progress;
-use listproof::run::stop::CancelToken;
-use listproof::run::told;
+use listproof::run::cancel::CancelToken;
+use listproof::run::judged_row;
 use listproof::schedule::RunBlocked;
 use listproof::settings::EgressSpec;
 use listproof::smtp::egress::EgressPath as Egress;
 use listproof::state::State;
-use listproof::state::roster::FreshnessPolicy;
+use listproof::state::worklist::FreshnessPolicy;
 use listproof::state::runs::RunKey;
 use listproof::verdict::AddressResult;
 use listproof::verdict::evidence::AddressStatus;
@@ -233,7 +233,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         }
         arrivals.close(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = probing::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        let asked = engine::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
@@ -243,7 +243,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
         let seen = Analyzer::new(policy.lists).look(&email);
-        let record = told::record(&mut found, seen, false).unwrap();
+        let record = judged_row::record(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();

@@ -13,9 +13,9 @@ use listproof::route::hickory::{NameServers, DnsTimeouts};
 use listproof::route::public::AllowedNets;
 use listproof::smtp::Stage;
 use listproof::smtp::egress::EgressPath;
-use listproof::smtp::hold::{SessionRequest, SmtpTimeouts, hold};
+use listproof::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
 use listproof::smtp::session::{ProbeReply, RcptProbe, ProbeId, SmtpEvent, Batch, ClientIdentity, SessionCommand, TlsPolicy, Transaction};
-use listproof::smtp::wire::TcpConnector;
+use listproof::smtp::connect::TcpConnector;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 

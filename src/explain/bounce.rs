@@ -4,7 +4,7 @@
 //! bounce is read, as qmail, Exim, Exchange, Sendmail and Postfix write it for people. Where the MIME structure yields
 //! neither, forwarding broke it, and the bare message is searched. Must not: say what a failure means.
 
-use super::find::{self, LocatedReply};
+use super::locate::{self, LocatedReply};
 use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
@@ -50,7 +50,7 @@ pub fn failures(message: &[u8]) -> Vec<LocatedReply> {
         found = failures_in_text(&decoded(message));
     }
     if found.is_empty() {
-        found.push(find::failure(&opened.text));
+        found.push(locate::failure(&opened.text));
     }
     // Exim and Gmail name them in the header, and not always in the text.
     if let ([failure], Some(failed)) = (&mut found[..], mime::field(&opened.header, "X-Failed-Recipients")) {
@@ -123,14 +123,14 @@ fn from_status_fields(message: &str) -> Vec<LocatedReply> {
         let said = field("Diagnostic-Code").or_else(|| field("X-Supplementary-Info")).map(after_type);
         let status = field("Status").unwrap_or("");
         let text = match said {
-            Some(said) if find::has_code(&said) => said,
+            Some(said) if locate::has_code(&said) => said,
             Some(said) => format!("{status} {said}"),
             None => status.to_owned(),
         };
         failures.push(LocatedReply {
-            reply: find::reply(&text).0,
+            reply: locate::reply(&text).0,
             coded: true,
-            stage: find::stage_named(&text),
+            stage: locate::stage_named(&text),
             host: field("Remote-MTA").map(after_type).map(|host| host.to_ascii_lowercase()),
             recipient: Some(after_type(recipient).trim_matches(['<', '>']).to_owned()),
         });
@@ -170,9 +170,9 @@ fn from_text(message: &str) -> Vec<LocatedReply> {
     .min()
     .unwrap_or(report.len());
     let paragraphs = report[..end].split("\n\n");
-    let told = paragraphs.filter(|text| find::has_code(text) || find::names_recipient(text));
+    let told = paragraphs.filter(|text| locate::has_code(text) || locate::names_recipient(text));
     let (named, nameless): (Vec<_>, Vec<_>) =
-        told.map(find::failure).partition(|failure| failure.recipient.is_some());
+        told.map(locate::failure).partition(|failure| failure.recipient.is_some());
     // A transcript tells the administrator again what the list of recipients said, with stage and host.
     let mut failures: Vec<LocatedReply> = Vec::new();
     for failure in named {

@@ -3,7 +3,7 @@
 //! Decides: how a line that is no such object is answered (`ambiguous`, never an error: programs count lines).
 //! Fails: only when the input can't be read or the output not be written.
 
-use super::find::{self, LocatedReply};
+use super::locate::{self, LocatedReply};
 use super::{Explainer, Explanation, ExplainError};
 use crate::smtp::{Reply, Stage};
 use serde::{Deserialize, Serialize};
@@ -61,15 +61,15 @@ fn question(line: &[u8]) -> LocatedReply {
             recipient: None,
         };
     };
-    let (reply, coded) = find::reply(&question.reply);
+    let (reply, coded) = locate::reply(&question.reply);
     let named = question.stage.as_deref().and_then(Stage::from_word);
     LocatedReply {
         reply,
         coded,
-        stage: named.or_else(|| find::stage_named(&question.reply)),
+        stage: named.or_else(|| locate::stage_named(&question.reply)),
         host: match question.mx {
             Some(host) => Some(host.trim_end_matches('.').to_ascii_lowercase()),
-            None => find::host_named(&question.reply),
+            None => locate::host_named(&question.reply),
         },
         recipient: None,
     }

@@ -1,13 +1,13 @@
 //! What a reply, a log line or a bounce means, for the person who got it.
 //!
-//! Decides: what kind of text it was given, and how the meaning is told. [`find`] finds the reply in a line, [`bounce`]
+//! Decides: what kind of text it was given, and how the meaning is told. [`locate`] finds the reply in a line, [`bounce`]
 //! the failures in a message, [`mime`] opens it, [`mbox`] parts many, [`log`] reads logs,
 //! [`advice`] knows the first step, [`render`] writes for people, [`jsonl`] for programs. What a
 //! reply means is decided in [`crate::policy::replies`] alone. Never fails on its input: what it can't read is `ambiguous`.
 
 pub mod advice;
 pub mod bounce;
-pub mod find;
+pub mod locate;
 pub mod jsonl;
 pub mod log;
 pub mod mbox;
@@ -19,7 +19,7 @@ use crate::reason::Confidence;
 use crate::smtp::Stage;
 use crate::smtp::reply::clean;
 use advice::Advice;
-use find::LocatedReply;
+use locate::LocatedReply;
 use render::CauseTally;
 use std::io::{self, BufRead, Write};
 
@@ -67,7 +67,7 @@ impl<'a> Explainer<'a> {
         }
         let provider = match &failure.host {
             Some(host) => (self.provider_of)(host),
-            None => find::hosts_in(&failure.reply)
+            None => locate::hosts_in(&failure.reply)
                 .find_map(|host| (self.provider_of)(host).or_else(|| advice::operator_linked(host))),
         };
         let stage = failure.stage.unwrap_or(Stage::Eod);
@@ -129,9 +129,9 @@ fn failures_outside_messages(text: &str) -> Vec<LocatedReply> {
         return found;
     }
     let is_one_reply = text.trim_start().as_bytes().get(3) == Some(&b'-');
-    let told: Vec<&str> = text.lines().filter(|line| find::has_code(line)).collect();
+    let told: Vec<&str> = text.lines().filter(|line| locate::has_code(line)).collect();
     if is_one_reply || told.len() < 2 {
-        return vec![find::failure(text)];
+        return vec![locate::failure(text)];
     }
-    told.into_iter().map(find::failure).collect()
+    told.into_iter().map(locate::failure).collect()
 }

@@ -3,7 +3,7 @@
 //! Decides: wording and order; the plain sentence first, codes and rule for the administrator last. Prints nothing itself.
 
 use super::Explanation;
-use super::find::LocatedReply;
+use super::locate::LocatedReply;
 use crate::reason::{Cause, Fault};
 use crate::smtp::Reply;
 use std::collections::{BTreeMap, BTreeSet};

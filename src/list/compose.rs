@@ -8,7 +8,7 @@ use super::batch::ByteSpan;
 use super::cell;
 use super::duplicates::AddressHash;
 use super::layout::OutputLayout;
-use super::ours::AddedColumns;
+use super::added_columns::AddedColumns;
 use super::read::{CellPart, UnreadableRow, Row};
 use super::value::OutputRow;
 use crate::reason::{Finding, Reason, Verdict};

@@ -11,8 +11,8 @@ use tempfile::NamedTempFile;
 
 use super::dialect;
 use super::error::ListError;
-use super::form::ListFormat;
-use crate::private;
+use super::format::ListFormat;
+use crate::secure_file;
 
 pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
@@ -35,7 +35,7 @@ impl Write for &mut OutputFile {
 
 impl OutputFile {
     pub(super) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
-        let file = private::part(&path).map_err(|error| ListError::write(&path, error))?;
+        let file = secure_file::part(&path).map_err(|error| ListError::write(&path, error))?;
         Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
@@ -139,7 +139,7 @@ pub(super) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Resu
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
-            _ => private::heal(&path).map_err(|error| ListError::write(&path, error))?,
+            _ => secure_file::heal(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
     Ok(())

@@ -9,12 +9,12 @@ use std::ops::Range;
 use super::cell;
 use super::columns::{Column, Heading};
 use super::error::ListError;
-use super::form::ListFormat;
+use super::format::ListFormat;
 use super::json;
-use super::ours::AddedColumns;
-use super::prefix::ColumnPrefix;
+use super::added_columns::AddedColumns;
+use super::column_prefix::ColumnPrefix;
 use super::read::{UnreadableCause, CellPart, UnreadableRow, Row};
-use super::shape::ListKind;
+use super::sniff::ListKind;
 use super::value::OutputRow;
 
 /// How rows of one list are written.

@@ -10,10 +10,10 @@ use std::ops::Range;
 
 use super::cell;
 use super::error::{ListError, read_error};
-use super::form::{ListFormat, DecodedText};
+use super::format::{ListFormat, DecodedText};
 use super::json::{self, Field};
 use super::scan::{MAX_RECORD_BYTES, Scanned, Scanner, ScanError};
-use super::shape::ListKind;
+use super::sniff::ListKind;
 use super::source::{Bytes, Source};
 
 /// Of a row that can't be read so much is shown.

@@ -13,12 +13,12 @@ use super::compose::{Composed, Composer, OutputLine};
 use super::dialect::Dialect;
 use super::error::ListError;
 use super::files::{self, OutputFile, WRITE_BUFFER_BYTES};
-use super::form::ListFormat;
+use super::format::ListFormat;
 use super::layout::OutputLayout;
-use super::ours::AddedColumns;
+use super::added_columns::AddedColumns;
 use super::read::{UnreadableRow, Row};
 use super::source::{self, Source};
-use super::splits::VerdictFiles;
+use super::verdict_files::VerdictFiles;
 use crate::reason::{Reason, Verdict};
 use crate::verdict::AddressResult;
 

@@ -10,7 +10,7 @@ use listproof::error::{Error, Exit};
 use listproof::list::{ReadOptions, Source, OutputTarget, WriteOptions};
 use listproof::policy::Policy;
 use listproof::report::{Gates, Summary, metrics};
-use listproof::run::telling::ListJob;
+use listproof::run::write_results::ListJob;
 use listproof::run::{self, verify::VerifyJob};
 use listproof::settings::Settings;
 

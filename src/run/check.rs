@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use super::holder;
-use super::intake::{Analyzer, CellAnalysis};
-use super::probing::{self, ProbeJob};
+use super::wait_for_state;
+use super::analyze::{Analyzer, CellAnalysis};
+use super::engine::{self, ProbeJob};
 use super::progress::Progress;
-use super::stop::CancelToken;
-use super::told;
+use super::cancel::CancelToken;
+use super::judged_row;
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::run::clock::Clock;
-use crate::run::found::{FactReader, EvidenceReader, FactFilter};
+use crate::run::evidence_reader::{FactReader, EvidenceReader, FactFilter};
 use crate::schedule::RunBlocked;
 use crate::settings::{RunDepth, Settings};
 use crate::smtp::transcript::Transcript;
-use crate::state::roster::FreshnessPolicy;
+use crate::state::worklist::FreshnessPolicy;
 use crate::state::runs::RunKey;
 use crate::state::{State, StateError};
 use crate::verdict::AddressResult;
@@ -50,7 +50,7 @@ impl OfflineChecker {
 
     /// What the address shows.
     pub fn check(&mut self, text: &str) -> Result<AddressResult, Error> {
-        Ok(told::record(&mut self.found, self.analyzer.look(text), self.risky_roles)?)
+        Ok(judged_row::record(&mut self.found, self.analyzer.look(text), self.risky_roles)?)
     }
 }
 
@@ -67,7 +67,7 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let job = ProbeJob::of(settings, place, policy, trace)?;
     let stop = CancelToken::on_signals()?;
     // While a run holds the state it is read, and not written.
-    let (mut state, held) = match holder::open_state(settings, place, job.network.clock, &stop) {
+    let (mut state, held) = match wait_for_state::open_state(settings, place, job.network.clock, &stop) {
         Err(Error::State(StateError::Locked { file, .. })) => {
             // One that is being made has nothing to tell yet.
             let held = State::read_only(&file, job.network.clock.now().wall).ok();
@@ -94,13 +94,13 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         }
     }
     arrivals.close(fresh)?;
-    let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
+    let outcome = engine::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
     let whole = outcome.whole;
     let scope = FactFilter { policy, run: run.id, fresh, news: None };
     let now = job.network.clock.now().wall;
     let mut found = EvidenceReader::of(FactReader::of(&state, scope)?, whole.clone(), now);
-    let row = |seen| told::row(&mut found, seen, settings.risky_roles);
+    let row = |seen| judged_row::row(&mut found, seen, settings.risky_roles);
     let rows = seen.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(found);
     // What the guards hold back must not come back as a fact.

@@ -1,13 +1,13 @@
 //! Rows judged and composed, a batch at a time, on any thread.
 //!
 //! Decides: which rows are told as one before was. Where nothing is asked, a plain address is told by its kinds alone, so
-//! the first of its kinds is judged for all. Must not: judge otherwise than [`told`] does.
+//! the first of its kinds is judged for all. Must not: judge otherwise than [`judged_row`] does.
 
-use super::found::EvidenceReader;
-use super::intake::{Analyzer, AnalyzeOptions, PlainAddress};
-use super::repeats::{key_of, key_of_parts};
-use super::telling::{Validity, StateUpdates};
-use super::told;
+use super::evidence_reader::EvidenceReader;
+use super::analyze::{Analyzer, AnalyzeOptions, PlainAddress};
+use super::duplicates::{key_of, key_of_parts};
+use super::write_results::{Validity, StateUpdates};
+use super::judged_row;
 use crate::address::AddressKinds;
 use crate::error::Error;
 use crate::list::batch::RowBatch;
@@ -80,7 +80,7 @@ impl RowJudge {
         let mut seen = self.analyzer.look(row.address());
         let repaired = seen.repaired.take();
         let key = seen.form.address().map(|address| key_of(&self.keys, address));
-        let told::JudgedRow { record, age, update } = told::row(&mut self.found, seen, self.telling.risky_roles)?;
+        let judged_row::JudgedRow { record, age, update } = judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
         let news = self.found.news(row.address(), &record)?;
         if news.is_news || !self.telling.changed_only {
             self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);

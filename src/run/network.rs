@@ -13,7 +13,7 @@ use crate::route::hickory::{NameServers, DnsTimeouts};
 use crate::route::public::AllowedNets;
 use crate::settings::{NetworkTarget, EgressSpec};
 use crate::smtp::egress::{Egress, IpFamilies, EgressPath};
-use crate::smtp::wire::{Connect, TcpConnector, has_way_to};
+use crate::smtp::connect::{Connect, TcpConnector, has_way_to};
 use crate::world::World;
 
 /// The other side.

@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::ahead;
-use super::destination;
-use super::intake::{Analyzer, AnalyzeOptions};
+use super::parallel;
+use super::routing;
+use super::analyze::{Analyzer, AnalyzeOptions};
 use super::network::Network;
-use super::probing::LOOKUPS;
-use super::repeats::{self, DuplicateRows};
+use super::engine::LOOKUPS;
+use super::duplicates::{self, DuplicateRows};
 use super::sockets;
 use crate::address::{Address, Domain};
 use crate::error::Error;
@@ -27,7 +27,7 @@ use crate::report::forecast::{Forecast, NotProbedCounts, ForecastRows};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
 use crate::settings::{NetworkTarget, RunDepth, Settings};
-use crate::simulate::given::ListToSimulate;
+use crate::simulate::from_list::ListToSimulate;
 use crate::simulate::{self, SimulationSetup};
 use crate::verdict::evidence::{AddressStatus, RouteFact};
 
@@ -92,14 +92,14 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Er
             ListEntry::Unreadable(_) => None,
             ListEntry::Row(row) => {
                 let form = analyzer.look(row.address()).form;
-                let key = form.address().map(|address| repeats::key_of(&keys, address));
+                let key = form.address().map(|address| duplicates::key_of(&keys, address));
                 let fine = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
             }
         }));
         Ok(())
     };
-    ahead::each(list, ahead::analyzers(how), look, |batch| {
+    parallel::each(list, parallel::analyzers(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
         let read: Vec<_> = batch.drain(..).flatten().collect();
         let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
@@ -150,8 +150,8 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = destination::stops(route, &policy);
-        let is_asked = destination::is_worth_asking(&domain, &fact, &stops, &policy);
+        let (fact, stops) = routing::stops(route, &policy);
+        let is_asked = routing::is_worth_asking(&domain, &fact, &stops, &policy);
         let count = match fact {
             _ if is_asked => None,
             RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),

@@ -5,17 +5,17 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::ahead;
-use super::asking::identity;
+use super::parallel;
+use super::stateful_run::identity;
 use super::clock::Clock;
-use super::found::{FactReader, EvidenceReader, FactFilter, RunConditions};
-use super::stop::CancelToken;
-use super::telling::{ListJob, OpenJob, RunStats};
+use super::evidence_reader::{FactReader, EvidenceReader, FactFilter, RunConditions};
+use super::cancel::CancelToken;
+use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::report::Summary;
 use crate::schedule::RunBlocked;
-use crate::state::roster::FreshnessPolicy;
+use crate::state::worklist::FreshnessPolicy;
 use crate::state::{State, StateError};
 use crate::verdict::evidence::NotProbedReason;
 
@@ -60,7 +60,7 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
     let scope = FactFilter { policy, run: run.id, fresh, news: None };
     let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
-    let founds = FactReader::for_each(&state, scope, ahead::many_workers(), false)?.into_iter().map(found).collect();
+    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?.into_iter().map(found).collect();
     let mut open = OpenJob::of(list, listing, policy, dns_only)?;
     // All of it, or nothing: it is soon told again.
     let stop = CancelToken::on_signals()?;

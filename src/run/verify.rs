@@ -1,16 +1,16 @@
 //! The main job: a list in, verdicts and a cleaned list out.
 //!
-//! Where the world is asked, a first pass over the list gathers the distinct addresses ([`super::asking`]). The last pass,
-//! `--offline` the only one, judges and writes every row ([`super::telling`]).
+//! Where the world is asked, a first pass over the list gathers the distinct addresses ([`super::stateful_run`]). The last pass,
+//! `--offline` the only one, judges and writes every row ([`super::write_results`]).
 
 use std::iter::repeat_with;
 
-use super::ahead;
-use super::asking::StatefulRun;
+use super::parallel;
+use super::stateful_run::StatefulRun;
 use super::clock::Clock;
-use super::found::EvidenceReader;
-use super::stop::CancelToken;
-use super::telling::{ListJob, OpenJob, RunStats};
+use super::evidence_reader::EvidenceReader;
+use super::cancel::CancelToken;
+use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::{Error, Exit};
 use crate::list::List;
 use crate::report::Summary;
@@ -54,7 +54,7 @@ pub async fn verify(verify: VerifyJob) -> Result<Summary, Error> {
 fn offline(mut open: OpenJob, settings: &Settings, stop: &CancelToken) -> Result<Summary, Error> {
     let clock = Clock::system();
     let nothing = || EvidenceReader::nothing(NotProbedReason::Offline, clock.now().wall);
-    let nothing = repeat_with(nothing).take(ahead::worker_count()).collect();
+    let nothing = repeat_with(nothing).take(parallel::worker_count()).collect();
     // Half a list is no list, and all of it is soon told again.
     open.tell(settings.risky_roles, nothing, |_| stop.go_on())?;
     open.finish(&RunStats { took: clock.now().elapsed, ..RunStats::default() })
@@ -74,7 +74,7 @@ async fn asked(
     let mut open = OpenJob::of(list, listing, settings.policy()?, unprobed)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
-    let found = asking.found(&outcome.whole, ahead::many_workers())?;
+    let found = asking.found(&outcome.whole, parallel::many_workers())?;
     let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);

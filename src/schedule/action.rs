@@ -4,11 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SessionId;
-use super::decision::ProviderEvent;
+use super::provider_event::ProviderEvent;
 use super::lane::Tally;
 use crate::address::{Address, Domain};
 use crate::policy::Provider;
-use crate::probe::inquiry::ProbeResult;
+use crate::probe::domain_probe::ProbeResult;
 use crate::probe::{DomainFacts, RecipientKind};
 use crate::smtp::session::Batch;
 use crate::verdict::evidence::Attempt;

@@ -5,8 +5,8 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::decision::ProviderEventKind;
-use super::door::EndpointTls;
+use super::provider_event::ProviderEventKind;
+use super::endpoint::EndpointTls;
 use super::lane::{FLIGHT, PROBES_PER_REFUSAL};
 use super::session::SessionState;
 use super::{Action, EndpointId, LaneId, SessionOpening, Scheduler, SessionId, Timer, ConnectionAction};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::vouching::ProvisionalResults;
+use super::provisional::ProvisionalResults;
 use super::{EndpointId, ProviderId};
 use crate::address::Domain;
 use crate::policy::thresholds::{AnomalyThresholds, RampThresholds};

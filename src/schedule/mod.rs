@@ -9,28 +9,28 @@
 //! - a *door* is one address of an operator, shared by the courses of all domains behind it;
 //! - a *lane* is one operator from one egress, with one pace for all its doors ([`lane`], [`pace`]).
 //!
-//! Here are the events; [`DomainJob`]s come in, [`Action`]s go out. `operator` chooses the lane, `task` brings a domain to its
+//! Here are the events; [`DomainJob`]s come in, [`Action`]s go out. `provider` chooses the lane, `task` brings a domain to its
 //! next step, `dispatch` starts what may start, `session` hears answers, `obstacle` draws the consequences of refusals,
-//! `vouching` holds refusals back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
+//! `provisional` holds refusals back until they can be believed, `run_health` tells our trouble from theirs, `eviction` forgets operators that were quiet.
 
 mod action;
-mod census;
-mod course;
-mod decision;
+mod run_health;
+mod domain_task;
+mod provider_event;
 mod dispatch;
-mod door;
+mod endpoint;
 pub mod lane;
-mod operator;
-mod order;
+mod provider;
+mod job;
 pub mod pace;
 mod queue;
-mod retire;
+mod eviction;
 mod session;
 #[cfg(test)]
 mod tests;
-mod trouble;
-mod vouching;
-mod waiting;
+mod backoff;
+mod provisional;
+mod backlog;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -42,24 +42,24 @@ use crate::policy::{Pace, Thresholds};
 #[cfg(doc)]
 use crate::probe::DomainProbe;
 use crate::probe::RetryPolicy;
-use crate::probe::inquiry::Timestamp;
+use crate::probe::domain_probe::Timestamp;
 use crate::smtp::egress::IpFamilies;
 use crate::verdict::evidence::NotProbedReason;
 pub use action::{Action, RecordedReply, SessionOpening, ConnectionAction};
-use census::RunHealth;
-pub use census::RunBlocked;
-use course::DomainTask;
-pub use decision::{ProviderEvent, ProviderEventKind};
-use door::Endpoint;
+use run_health::RunHealth;
+pub use run_health::RunBlocked;
+use domain_task::DomainTask;
+pub use provider_event::{ProviderEvent, ProviderEventKind};
+use endpoint::Endpoint;
 use lane::{Lane, Tally};
-use operator::ProviderState;
-pub use order::{DomainJob, MxHop};
+use provider::ProviderState;
+pub use job::{DomainJob, MxHop};
 use pace::RunClock;
 use queue::EndpointQueue;
-use retire::FreeSlots;
+use eviction::FreeSlots;
 use session::SessionState;
 pub use session::{SessionEvent, meant};
-pub use waiting::{DomainPart, Backlog};
+pub use backlog::{DomainPart, Backlog};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

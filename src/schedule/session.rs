@@ -1,17 +1,17 @@
 //! One session as the scheduler sees it: what it may still do, and what happens on it.
 //!
-//! `batch` puts questions on it, `answers` takes what comes back, `doubt` asks for proof that the host still tells names
-//! apart, `rest` is the time between flights, `end` what its end means.
+//! `batch` puts questions on it, `replies` takes what comes back, `closing_control` asks for proof that the host still tells names
+//! apart, `idle` is the time between flights, `end` what its end means.
 
-mod answers;
-mod doubt;
+mod replies;
+mod closing_control;
 mod end;
-mod flight;
-mod rest;
+mod batch;
+mod idle;
 
 use std::time::Duration;
 
-use super::door::EndpointTls;
+use super::endpoint::EndpointTls;
 use super::{Action, DomainTaskId, EndpointId, LINGER, LaneId, REST, Scheduler, SessionId, Timer, ConnectionAction};
 use crate::policy::SessionLimits;
 use crate::probe::RecipientKind;
@@ -19,7 +19,7 @@ use crate::reason::Finding;
 use crate::smtp::session::{ProbeReply, ProbeId, EndReason, SessionEnd, SmtpEvent, Capabilities};
 use crate::smtp::{Reply, Stage};
 use crate::verdict::evidence::ClassifiedReply;
-use doubt::UnconfirmedAcceptances;
+use closing_control::UnconfirmedAcceptances;
 
 /// What happened on a session, with its meaning.
 #[derive(Clone, Debug, PartialEq)]

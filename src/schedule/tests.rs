@@ -13,7 +13,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::policy::{Provider, Providers};
-use crate::probe::inquiry::{ProbeResult, RecipientId};
+use crate::probe::domain_probe::{ProbeResult, RecipientId};
 use crate::probe::{DomainFacts, Recipient};
 use crate::smtp::Stage;
 use crate::verdict::evidence::MailboxEvidence;

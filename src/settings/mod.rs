@@ -6,7 +6,7 @@
 mod deadline;
 mod egress;
 mod file;
-mod keeping;
+mod state_settings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ pub use deadline::Deadline;
 use egress::EgressArgs;
 pub use egress::EgressSpec;
 use file::FileSettings;
-pub use keeping::{StateSettings, StateLocation};
+pub use state_settings::{StateSettings, StateLocation};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;

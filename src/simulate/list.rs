@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::mix::{Mix, SharedProvider};
 use crate::address::{Address, Domain};
 use crate::policy::{Provider, Providers};
-use crate::probe::inquiry::RecipientId;
+use crate::probe::domain_probe::RecipientId;
 use crate::probe::{DomainFacts, Recipient};
 use crate::schedule::{DomainJob, MxHop};
 

@@ -5,10 +5,10 @@
 //! their limits; it shows what the scheduler makes of limits, not what limits there are.
 //!
 //! [`mix`] is what a list is made of, [`list`] the list, [`bound`] the time below which nobody can stay,
-//! [`given`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
+//! [`from_list`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
 
 pub mod bound;
-pub mod given;
+pub mod from_list;
 pub mod list;
 pub mod log;
 pub mod mix;
@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 use crate::policy::replies::ReplyRules;
 use crate::policy::{Pace, Thresholds};
 use crate::probe::RetryPolicy;
-use crate::probe::inquiry::{ProbeResult, Timestamp};
+use crate::probe::domain_probe::{ProbeResult, Timestamp};
 use crate::schedule::{Action, SessionEvent, RunLimits, SessionOpening, Scheduler, SessionId, ConnectionAction};
 use crate::smtp::egress::IpFamilies;
 use crate::smtp::session::{ProbeId, Batch, Capabilities};

@@ -8,7 +8,7 @@
 //! This file holds the words that go in and come out, `machine` the machine, `capabilities` what EHLO answers.
 
 mod machine;
-mod offer;
+mod capabilities;
 #[cfg(test)]
 mod tests;
 
@@ -16,7 +16,7 @@ use super::reply::{MalformedReply, Reply};
 use super::stage::Stage;
 use crate::address::{Address, Domain};
 pub use machine::ClientSession;
-pub use offer::Capabilities;
+pub use capabilities::Capabilities;
 
 /// How a session presents itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ pub enum EndReason {
     /// The TLS handshake failed, in the library's words, or bytes came in clear text before it (RFC 3207 6).
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// No connection came about; in the system's words. Only [`super::hold`] knows this end.
+    /// No connection came about; in the system's words. Only [`super::drive`] knows this end.
     #[error("no connection: {0}")]
     Connect(String),
 }

@@ -12,7 +12,7 @@ use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use super::wire::MailStream;
+use super::connect::MailStream;
 use crate::address::Domain;
 
 /// Made once: it is the same for every server.

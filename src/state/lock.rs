@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StateError;
-use crate::private;
+use crate::secure_file;
 
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ fn open(path: &Path) -> io::Result<File> {
     if path.is_symlink() {
         return Err(io::Error::other("it is a link, and locks are files"));
     }
-    private::open(path)
+    secure_file::open(path)
 }
 
 /// Is a file new, or of one who held it?
@@ -125,13 +125,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (state, other) = (folder.path().join("state.db"), folder.path().join("other.db"));
         let (now, lock) = (SystemTime::UNIX_EPOCH, folder.path().join("other.db.lock"));
-        private::open(&state).unwrap();
+        secure_file::open(&state).unwrap();
         symlink(&state, &other).unwrap();
         let held = StateLock::take(&other, now).unwrap();
         assert!(matches!(StateLock::take(&state, now), Err(StateError::Locked { .. })));
         drop(held);
         std::fs::remove_file(&other).unwrap();
-        private::open(&lock).unwrap().write_all(b"dear diary").unwrap();
+        secure_file::open(&lock).unwrap().write_all(b"dear diary").unwrap();
         assert!(matches!(StateLock::take(&other, now), Err(StateError::Foreign { .. })));
         assert_eq!(std::fs::read(&lock).unwrap(), b"dear diary");
         std::fs::remove_file(&lock).unwrap();

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::{StateLock, State, StateError};
-use crate::private;
+use crate::secure_file;
 use crate::reason::Reason;
 
 /// Marks the file as ours: "lprf".
@@ -124,11 +124,11 @@ impl State {
     pub fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            private::make_folder(folder).map_err(unusable)?;
+            secure_file::make_folder(folder).map_err(unusable)?;
         }
         refuse_foreign(file)?;
         let lock = StateLock::take(file, now)?;
-        private::open(file).map_err(unusable)?;
+        secure_file::open(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;

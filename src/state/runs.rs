@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::roster::{FreshnessPolicy, RunId};
+use super::worklist::{FreshnessPolicy, RunId};
 use super::{State, StateError, millis, time};
 
 /// What a run is to be about.

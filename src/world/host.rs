@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::heard::{ObservedHost, lock};
+use super::observed::{ObservedHost, lock};
 use super::limits::{LimitViolation, SlidingWindow};
 use super::pattern::chance;
 use super::script::{Greylist, GreylistKey, HostEntry, DialogueStep, HostRule};

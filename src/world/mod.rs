@@ -3,7 +3,7 @@
 //!
 //! [`script`] is the file's format, [`build`] puts it together, [`zone`] answers as the name servers do,
 //! [`session`] speaks as a mail server does (bytes in, [`session::ServerAction`]s out: no socket, no clock), [`limits`]
-//! counts what a client should not have done, [`heard`] is what the servers remember, [`words`] what well-known
+//! counts what a client should not have done, [`observed`] is what the servers remember, [`words`] what well-known
 //! software says, [`pattern`] makes many names of one line, [`packet`] writes DNS answers.
 //!
 //! Two ways in: in process, [`World`] is a [`Dns`](crate::route::Dns) ([`name_service`]) and a
@@ -13,8 +13,8 @@
 //! Must not: be kinder than the internet. What the file does not say does not exist.
 
 pub mod build;
-pub mod dial;
-pub mod heard;
+pub mod in_process;
+pub mod observed;
 pub mod host;
 pub mod limits;
 pub mod name_service;
@@ -37,8 +37,8 @@ use ipnet::IpNet;
 
 use crate::address::{Address, Domain};
 pub use build::WorldError;
-pub use heard::{Observed, ObservedHost};
-use heard::{WorldLog, Queries};
+pub use observed::{Observed, ObservedHost};
+use observed::{WorldLog, Queries};
 use host::ScriptedHost;
 pub use limits::LimitViolation;
 use zone::Zone;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::World;
-use super::heard::LogLine;
+use super::observed::LogLine;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::ScriptedDnsFault;
 use crate::address::Domain;

@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::dial::{SessionEnding, converse};
+use super::in_process::{SessionEnding, converse};
 use super::host::ScriptedHost;
 use super::packet::{DnsPacket, answer};
 use super::script::ConnectBehavior;
@@ -198,7 +198,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::heard::tests::Kept;
+    use crate::world::observed::tests::Kept;
     use tokio::io::BufReader;
 
     const WORLD: &str = r#"

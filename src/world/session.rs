@@ -1,13 +1,13 @@
 //! One client at one host: the server's side of RFC 5321 as a state machine.
 //!
 //! Decides: what is said to each command: by the host's limits first, its rules then, and else as usual
-//! ([`commands`], [`recipient`] for the mailboxes, [`speech`] for the manners). Bytes in, [`ServerAction`]s out; the clock is
+//! ([`commands`], [`recipient`] for the mailboxes, [`respond`] for the manners). Bytes in, [`ServerAction`]s out; the clock is
 //! told, so one machine serves frozen time and real sockets. Must not: read, write, wait. Client lines without an end
 //! are cut off.
 
 mod commands;
 mod recipient;
-mod speech;
+mod respond;
 #[cfg(test)]
 mod tests;
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::World;
-use super::heard::LogLine;
+use super::observed::LogLine;
 use super::host::ScriptedHost;
 use super::limits::LimitViolation;
 use super::script::{Misbehavior, DialogueStep};

@@ -5,7 +5,7 @@
 //! understood while next to no real domain is touched (tests/typos.rs). Must not: know a domain by name.
 
 use super::Certainty;
-use super::slip::Edit;
+use super::edit::Edit;
 use super::tail::TldMatch;
 use super::targets::{Rank, KnownDomain};
 

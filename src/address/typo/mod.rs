@@ -1,6 +1,6 @@
 //! What was probably meant: the domain that somebody's fingers missed.
 //!
-//! Decides: which domain a mistyped one stands for, and how sure that is, by the letters alone. [`slip`] names what
+//! Decides: which domain a mistyped one stands for, and how sure that is, by the letters alone. [`edit`] names what
 //! happened to a name and [`tail`] what to its end, [`doubt`] weighs it, [`targets`] are the domains people have, [`fault`]
 //! helps texts that are no address. Real domains near big ones (neighbours) are never corrected. Must not: judge or change
 //! an address; a suggestion is a suggestion. Can't know: whether the typed domain works. Who knows that it has a working
@@ -10,14 +10,14 @@ use super::domain::Domain;
 
 mod doubt;
 mod fault;
-mod slip;
+mod edit;
 mod tail;
 mod targets;
 
 pub use fault::suggest_for_fault;
 pub use targets::KnownDomains;
 
-use slip::{Edit, letters};
+use edit::{Edit, letters};
 use tail::TldMatch;
 use targets::{Rank, KnownDomain};
 

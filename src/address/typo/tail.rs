@@ -3,7 +3,7 @@
 //! Decides: whether an end exists (by the public suffix list), and which slip makes it of another. Must not: look at the
 //! name before it.
 
-use super::slip::Edit;
+use super::edit::Edit;
 
 /// How the typed end of the domain relates to the meant one, the likelier first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

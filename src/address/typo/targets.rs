@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use super::slip::letters;
+use super::edit::letters;
 use crate::address::domain::Domain;
 use crate::address::table::Table;
 

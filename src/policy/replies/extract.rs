@@ -2,7 +2,7 @@
 //!
 //! Decides: which number is a time and which word a list's name. Must not: make either up. `None` where it can't tell.
 
-use super::form::NormalizedReply;
+use super::normalize::NormalizedReply;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -7,23 +7,23 @@
 //! Can't know: whether a server tells the truth, and what its words mean where it says none; then it is `ambiguous`.
 
 mod extract;
-mod form;
+mod normalize;
 mod load;
 mod matching;
-mod recent;
+mod cache;
 mod rule;
-mod trial;
+mod inspect;
 
-pub use form::normalized_text;
+pub use normalize::normalized_text;
 pub use load::RuleFile;
-pub use recent::ReplyCache;
+pub use cache::ReplyCache;
 pub use rule::{ReplyRule, RuleId, Tier};
-pub use trial::{LoadedRules, RuleOutcome, RuleTrial};
+pub use inspect::{LoadedRules, RuleOutcome, RuleTrial};
 
 use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence, Fault, Verdict};
 use crate::smtp::{Reply, Stage};
-use form::NormalizedReply;
+use normalize::NormalizedReply;
 use matching::{Index, Pattern};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@
 //! of several holding rules wins is decided in [`super::ReplyRules::read`].
 
 use super::ReplyContext;
-use super::form::NormalizedReply;
+use super::normalize::NormalizedReply;
 use super::matching::{Candidates, Pattern};
 use crate::reason::{Cause, Confidence, Fault};
 use crate::smtp::{Enhanced, Stage};

@@ -2,7 +2,7 @@
 
 use super::{InFlightProbe, EndpointId, EndpointTls, SessionEvent, LaneId, REST, Scheduler, SessionState, SessionId, SessionPhase};
 use crate::reason::{Cause, Finding};
-use crate::schedule::decision::ProviderEventKind;
+use crate::schedule::provider_event::ProviderEventKind;
 use crate::verdict::evidence::{ObstacleKind, ClassifiedReply};
 
 impl Scheduler {

@@ -6,7 +6,7 @@ use super::MINUTE;
 use super::hosts::World;
 use crate::address::Address;
 use crate::policy::Provider;
-use crate::probe::inquiry::RecipientId;
+use crate::probe::domain_probe::RecipientId;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::*;
 use crate::verdict::evidence::{Evidence, AddressStatus, MailboxEvidence, RouteFact};

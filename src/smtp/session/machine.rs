@@ -3,9 +3,9 @@
 //! Decides: the order of commands, and which reply belongs to which. The rule that keeps answers with their
 //! recipients: what a server sent before a command left can't be that command's answer. So new commands leave only
 //! when all that came has been read, and whatever then has no command to answer ends the session. This file is what is
-//! heard; `saying` is what is said.
+//! heard; `send` is what is said.
 
-mod saying;
+mod send;
 
 use std::collections::VecDeque;
 

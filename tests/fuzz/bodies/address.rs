@@ -2,7 +2,7 @@
 
 use listproof::address::{Address, repair};
 use listproof::policy::lists::AddressLists;
-use listproof::run::intake::{Analyzer, AnalyzeOptions};
+use listproof::run::analyze::{Analyzer, AnalyzeOptions};
 use listproof::smtp::command::SmtpCommand;
 
 /// A cell, in whatever bytes.

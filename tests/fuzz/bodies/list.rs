@@ -8,9 +8,9 @@ use listproof::list::{
     ColumnSet, ListEntry, ListFormat, ListError, Outputs, ReadOptions, Source, OutputTarget, WriteOptions, open,
 };
 use listproof::policy::lists::AddressLists;
-use listproof::run::found::EvidenceReader;
-use listproof::run::intake::Analyzer;
-use listproof::run::told;
+use listproof::run::evidence_reader::EvidenceReader;
+use listproof::run::analyze::Analyzer;
+use listproof::run::judged_row;
 use listproof::verdict::evidence::NotProbedReason;
 
 /// The first byte says how it is read and written, the rest is the file.
@@ -74,7 +74,7 @@ fn one_run(
                 last_line = row.line;
                 let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
-                let record = told::record(&mut found, seen, false).expect("nothing is stored");
+                let record = judged_row::record(&mut found, seen, false).expect("nothing is stored");
                 outputs.write(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }

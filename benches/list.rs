@@ -18,11 +18,12 @@ use std::sync::LazyLock;
 use copy::copy;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use listproof::address::Address;
-use listproof::list::{self, ColumnSet, ListEntry, Outputs, ReadOptions, Source, OutputTarget, WriteOptions};
-use listproof::reason::{Finding, Reason};
-use listproof::verdict::{Confidence, Judgment, AddressKinds, AddressResult};
 use tempfile::TempDir;
+
+use listproof::address::{Address, AddressKinds};
+use listproof::list::{self, ColumnSet, ListEntry, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
+use listproof::reason::{Confidence, Finding, Reason};
+use listproof::verdict::{AddressResult, Judgment};
 
 const ROWS: u64 = 200_000;
 
@@ -60,7 +61,12 @@ fn record(address: Option<Address>) -> AddressResult {
         },
         did_you_mean: None,
         address,
-        kinds: AddressKinds { role: Some(false), disposable: Some(false), free: Some(false), tagged: Some(false) },
+        kinds: AddressKinds {
+            role: Some(false),
+            disposable: Some(false),
+            free: Some(false),
+            tagged: Some(false),
+        },
         provider: None,
         mx_host: None,
         catch_all: None,

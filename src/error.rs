@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::list::{ErrorClass, ListError};
 use crate::policy::PolicyError;
-use crate::route::hickory::ResolverSetupError;
+use crate::route::ResolverSetupError;
 use crate::state::StateError;
 use crate::world::WorldError;
 

@@ -17,14 +17,14 @@
 //!
 //! | step | type | made only by |
 //! |---|---|---|
-//! | raw | [`list::Row`] | [`list::read`] |
-//! | parsed | [`address::Address`] or a [`address::SyntaxFault`] | [`address::Address::parse`] |
+//! | raw | [`crate::list::Row`] | [`list::read`] |
+//! | parsed | [`crate::address::Address`] or a [`crate::address::SyntaxFault`] | [`crate::address::Address::parse`] |
 //! | routed | [`route::Route`] | [`route::plan`] |
-//! | asked | [`probe::DomainProbe`], [`smtp::session::Batch`] | [`schedule::Scheduler`] |
-//! | heard | [`smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
-//! | meant | [`policy::replies::Meaning`] | [`policy::replies`] |
-//! | known | [`verdict::Evidence`] | [`run::evidence_reader`] |
-//! | judged | [`verdict::Judgment`] | [`verdict::decide()`] |
+//! | asked | [`crate::probe::DomainProbe`], [`crate::smtp::Batch`] | [`schedule::Scheduler`] |
+//! | heard | [`crate::smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
+//! | meant | [`crate::policy::Meaning`] | [`policy::replies`] |
+//! | known | [`crate::evidence::Evidence`] | [`run::evidence_reader`] |
+//! | judged | [`crate::verdict::Judgment`] | [`crate::verdict::decide()`] |
 //!
 //! # Want to change something?
 //!
@@ -38,7 +38,7 @@
 //! | what is said on the wire | [`smtp::session`], [`smtp::command`] |
 //! | who is asked next, and with which controls | [`probe::domain_probe`] |
 //! | when, how fast, over which connection | [`schedule`] |
-//! | the verdict | [`mod@verdict::decide`]: its doc comment is the table |
+//! | the verdict | [`mod@crate::verdict::decide`]: its doc comment is the table |
 //! | a verdict's words | [`reason`] |
 //! | a column, a file | [`list::columns`], [`list::write`] |
 //! | the summary, a gate, a metric | [`report`] |
@@ -57,16 +57,17 @@ pub mod address;
 pub mod cli;
 pub mod duration;
 pub mod error;
+pub mod evidence;
 pub mod explain;
 pub mod list;
 pub mod policy;
-pub mod secure_file;
 pub mod probe;
 pub mod reason;
 pub mod report;
 pub mod route;
 pub mod run;
 pub mod schedule;
+pub mod secure_file;
 pub mod settings;
 pub mod simulate;
 pub mod smtp;

@@ -23,20 +23,17 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use listproof::address::Address;
-use listproof::cli::{self, Cli, Command, ExplainArgs, LogFormat, SimulateArgs, OutputArgs, WorldArgs};
+use listproof::cli::{self, Cli, Command, ExplainArgs, LogFormat, OutputArgs, SimulateArgs, WorldArgs};
 use listproof::error::{Error, Exit};
-use listproof::explain::{Explainer, ExplainError};
+use listproof::explain::{ExplainError, Explainer};
 use listproof::list::ListError;
-use listproof::policy::Policy;
-use listproof::policy::replies::ReplyContext;
-use listproof::report::stats;
-use listproof::run::{self, cancel::CancelToken};
-use listproof::simulate::list::GeneratedList;
-use listproof::simulate::outcome::MeasuredCost;
-use listproof::simulate::{self, SimulationSetup};
+use listproof::policy::{Policy, ReplyContext};
+use listproof::report;
+use listproof::run::{self, CancelToken, Clock};
+use listproof::simulate::{self, GeneratedList, MeasuredCost, SimulationSetup};
 use listproof::smtp::{Reply, Stage};
-use listproof::state::maintenance::PruneCounts;
-use listproof::state::{State, Namespace, default_file};
+use listproof::state::{Namespace, PruneCounts, State, default_file};
+use listproof::world::WorldServer;
 use print::print;
 
 fn main() -> ExitCode {
@@ -106,12 +103,15 @@ fn state(typed: &cli::StateCommand) -> Result<Exit, Error> {
 }
 
 fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
-    let now = run::clock::Clock::system().now().wall;
+    let now = Clock::system().now().wall;
     match typed {
-        cli::StateCommand::Stats { .. } => print(&stats::text(file, &State::read_only(file, now)?.stats()?))?,
+        cli::StateCommand::Stats { .. } => {
+            print(&report::text(file, &State::read_only(file, now)?.stats()?))?
+        }
         cli::StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let PruneCounts { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
+            let PruneCounts { addresses, answers, domains } =
+                State::of_owner(file, now)?.prune(before, now)?;
             print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
         }
         cli::StateCommand::Forget { address, .. } => {
@@ -192,7 +192,7 @@ fn world(typed: &WorldArgs) -> Result<Exit, Error> {
         world.log_to(Box::new(log.map_err(unlogged)?));
     }
     runtime(false)?.block_on(async {
-        let bound = listproof::world::serve::WorldServer::bind(world, typed.dns, typed.smtp_port).await;
+        let bound = WorldServer::bind(world, typed.dns, typed.smtp_port).await;
         let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
         let mut stop = CancelToken::on_signals()?;
@@ -206,13 +206,13 @@ fn world(typed: &WorldArgs) -> Result<Exit, Error> {
 }
 
 fn simulate(typed: &SimulateArgs) -> Result<Exit, Error> {
-    let clock = run::clock::Clock::system();
+    let clock = Clock::system();
     let list = Arc::new(GeneratedList::generate(&typed.mix.mix()?, typed.rows, typed.seed));
     let setup = SimulationSetup {
         egresses: typed.egress.into(),
         pace: typed.pace,
         max_wait: typed.max_wait,
-        sockets: run::sockets::available(),
+        sockets: run::available(),
         seed: typed.seed,
     };
     let log =
@@ -221,7 +221,7 @@ fn simulate(typed: &SimulateArgs) -> Result<Exit, Error> {
     let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(unlogged)?;
     log.map_or(Ok(()), |mut log| log.flush()).map_err(unlogged)?;
-    let cost = MeasuredCost { wall: clock.now().elapsed, cpu: run::clock::cpu() };
+    let cost = MeasuredCost { wall: clock.now().elapsed, cpu: run::cpu() };
     print(&if typed.json { format!("{}\n", outcome.json(&list, cost)) } else { outcome.text(&list, cost) })?;
     Ok(Exit::Finished)
 }

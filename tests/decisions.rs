@@ -5,17 +5,18 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::replies::{Meaning, RuleId};
-use listproof::reason::{Cause, Fault, Finding, Reason, Verdict};
-use listproof::route::{NoMailReason, DnsFault};
-use listproof::smtp::{Reply, Stage};
-use listproof::verdict::evidence::{
-    Attempt, CatchAll, Evidence, AddressStatus, MailboxEvidence, ObstacleKind, PositiveControl, NotCatchAllProof, RouteFact, ClassifiedReply, SuspectedTypo, Obstacle,
-    NotProbedReason,
-};
-use listproof::verdict::{Confidence, Judgment, AddressKinds, decide};
 use proptest::prelude::*;
+
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::evidence::{
+    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof,
+    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, SuspectedTypo,
+};
+use listproof::policy::{Meaning, RuleId};
+use listproof::reason::{Cause, Confidence, Fault, Finding, Reason, Verdict};
+use listproof::route::{DnsFault, NoMailReason};
+use listproof::smtp::{Reply, Stage};
+use listproof::verdict::{Judgment, decide};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -88,7 +89,8 @@ fn one_reply() -> String {
 
 /// An acceptance, by what the made-up name got.
 fn acceptance() -> String {
-    let blocked = obstacle(ObstacleKind::Rejected(Box::new(classified(Stage::Rcpt, 450, Cause::Greylisted, None))));
+    let blocked =
+        obstacle(ObstacleKind::Rejected(Box::new(classified(Stage::Rcpt, 450, Cause::Greylisted, None))));
     let gone = obstacle(ObstacleKind::NoReply(Finding::Disconnected));
     let states = [
         (
@@ -144,7 +146,10 @@ fn without_reply() -> String {
     for (left, form) in [
         ("an empty cell", AddressStatus::Empty),
         ("no address", AddressStatus::Invalid("no_at")),
-        ("a name that the provider does not allow", AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned())),
+        (
+            "a name that the provider does not allow",
+            AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned()),
+        ),
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),
     ] {
@@ -180,7 +185,10 @@ fn without_reply() -> String {
         Finding::MalformedReply,
         Finding::Smtputf8Unsupported,
     ] {
-        let mailbox = MailboxEvidence { obstacle: Some(obstacle(ObstacleKind::NoReply(finding))), ..MailboxEvidence::default() };
+        let mailbox = MailboxEvidence {
+            obstacle: Some(obstacle(ObstacleKind::NoReply(finding))),
+            ..MailboxEvidence::default()
+        };
         row(&mut out, &format!("obstacle {}", finding.word()), &evidence(mailbox));
     }
     row(&mut out, "nothing at all", &nothing());
@@ -256,8 +264,12 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
     prop_oneof![
         Just(CatchAll::NotAsked),
         Just(CatchAll::Unclear),
-        prop::sample::select(vec![NotCatchAllProof::Control, NotCatchAllProof::UnclearControl, NotCatchAllProof::Listed])
-            .prop_map(CatchAll::No),
+        prop::sample::select(vec![
+            NotCatchAllProof::Control,
+            NotCatchAllProof::UnclearControl,
+            NotCatchAllProof::Listed
+        ])
+        .prop_map(CatchAll::No),
         any_said().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
@@ -270,7 +282,10 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
         PositiveControl::Silent,
         PositiveControl::NotAsked,
     ]);
-    let unprobed = prop::option::of(prop::sample::select(vec![NotProbedReason::Deadline, NotProbedReason::ProviderPaused]));
+    let unprobed = prop::option::of(prop::sample::select(vec![
+        NotProbedReason::Deadline,
+        NotProbedReason::ProviderPaused,
+    ]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
     (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
         |(attempts, catch_all, positive, obstacle, unprobed)| MailboxEvidence {

@@ -1,9 +1,10 @@
 //! `explain` on whole bounces, mailboxes, logs and JSON lines, as people have them.
 
-use listproof::explain::Explainer;
-use listproof::policy::replies::ReplyRules;
-use listproof::reason::{Cause, Confidence, Verdict};
 use proptest::prelude::*;
+
+use listproof::explain::Explainer;
+use listproof::policy::ReplyRules;
+use listproof::reason::{Cause, Confidence, Verdict};
 
 fn provider_of(host: &str) -> Option<&'static str> {
     [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]

@@ -11,16 +11,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use listproof::address::{Address, Domain};
-use listproof::list::{
-    self, ColumnSet, OutputCounts, Dialect, ListEntry, ListError, Outputs, ReadOptions, UnreadableRow, Source, OutputTarget,
-    WriteOptions,
-};
-use listproof::reason::{Cause, Finding, Reason};
-use listproof::smtp::Reply;
-use listproof::verdict::{Confidence, Judgment, AddressKinds, AddressResult};
 use proptest::prelude::*;
 use tempfile::TempDir;
+
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::list::{
+    self, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget, Outputs,
+    ReadOptions, Source, UnreadableRow, WriteOptions,
+};
+use listproof::reason::{Cause, Confidence, Finding, Reason};
+use listproof::smtp::Reply;
+use listproof::verdict::{AddressResult, Judgment};
 
 /// A record as a run could have it: the local part says what happened.
 fn record(address: &str) -> AddressResult {
@@ -357,16 +358,16 @@ proptest! {
         prop_assert_eq!(counts.rejected, rejected.iter().filter(|row| row.is_row()).count() as u64);
         let results = std::fs::read(desk.path("results")).unwrap();
         let mut rest = results.as_slice();
-        if list.form().kind != list::ListKind::Ndjson {
+        if list.form().kind != ListKind::Ndjson {
             let header = memchr::memmem::find(rest, b"checked_at").unwrap();
             rest = &rest[header..];
         }
         for raw in raws {
             let raw = match list.form().kind {
-                list::ListKind::Ndjson => raw.rsplitn(2, |byte| *byte == b'}').last().unwrap().to_vec(),
+                ListKind::Ndjson => raw.rsplitn(2, |byte| *byte == b'}').last().unwrap().to_vec(),
                 // Quoted where it needs to be.
-                list::ListKind::Lines => String::from_utf8(raw).unwrap().replace('"', "\"\"").into_bytes(),
-                list::ListKind::Delimited(_) => raw,
+                ListKind::Lines => String::from_utf8(raw).unwrap().replace('"', "\"\"").into_bytes(),
+                ListKind::Delimited(_) => raw,
             };
             let at = memchr::memmem::find(rest, &raw);
             prop_assert!(at.is_some_and(|at| at < 200), "{:?} in {:?}", raw, rest);

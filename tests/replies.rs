@@ -5,12 +5,12 @@
 #[path = "replies/sentences.rs"]
 mod sentences;
 
+use proptest::prelude::*;
+
 use listproof::explain;
-use listproof::policy::Policy;
-use listproof::policy::replies::{ReplyContext, ReplyCache, ReplyRules, ReplyRule, RuleFile};
+use listproof::policy::{Policy, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
-use proptest::prelude::*;
 
 #[test]
 fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
@@ -79,7 +79,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::locate::reply(&reply.replace("\\n", "\n")).0,
+            reply: explain::reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()

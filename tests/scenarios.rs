@@ -14,25 +14,20 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::Deserialize;
+
+use listproof::evidence::AddressStatus;
 use listproof::policy::{Pace, Policy};
-use listproof::run::evidence_reader::{FactReader, EvidenceReader, FactFilter};
-use listproof::run::analyze::Analyzer;
-use listproof::run::network::Network;
-use listproof::run::engine::{self, ProbeJob, RunOutcome};
-use listproof::run::progress::Progress;
-use listproof::run::cancel::CancelToken;
-use listproof::run::judged_row;
+use listproof::run::{
+    self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress,
+    RunOutcome,
+};
 use listproof::schedule::RunBlocked;
 use listproof::settings::EgressSpec;
-use listproof::smtp::egress::EgressPath as Egress;
-use listproof::state::State;
-use listproof::state::worklist::FreshnessPolicy;
-use listproof::state::runs::RunKey;
+use listproof::smtp::EgressPath as Egress;
+use listproof::state::{FreshnessPolicy, RunKey, State};
 use listproof::verdict::AddressResult;
-use listproof::verdict::evidence::AddressStatus;
-use listproof::world::pattern::NamePattern;
-use listproof::world::{Observed, World};
-use serde::Deserialize;
+use listproof::world::{NamePattern, Observed, World};
 
 /// What a file says beside the world.
 #[derive(Deserialize)]
@@ -79,16 +74,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::world::script::duration")]
+    #[serde(deserialize_with = "listproof::world::duration")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::world::script::some_duration")]
+    #[serde(deserialize_with = "listproof::world::some_duration")]
     max_duration: Option<Duration>,
     /// Why the run is shut out: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// It must end by the clock.
     out_of_time: bool,
     /// It must be over by then, in the world's time.
-    #[serde(deserialize_with = "listproof::world::script::some_duration")]
+    #[serde(deserialize_with = "listproof::world::some_duration")]
     over_within: Option<Duration>,
     /// Sockets that it has.
     sockets: usize,
@@ -233,7 +228,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         }
         arrivals.close(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = engine::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        let asked = run::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
@@ -243,7 +238,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
         let seen = Analyzer::new(policy.lists).look(&email);
-        let record = judged_row::record(&mut found, seen, false).unwrap();
+        let record = run::record(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();

@@ -5,8 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{Domain, typo};
-use listproof::policy::lists::AddressLists;
+use listproof::address::{self, Domain};
+use listproof::policy::AddressLists;
 
 /// What most people's addresses end in, by country.
 const MEANT: &[&str] = &[
@@ -548,7 +548,7 @@ fn slip(meant: &str, random: &mut fastrand::Rng) -> String {
 }
 
 fn suggested(typed: &str) -> Option<String> {
-    let found = typo::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
+    let found = address::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
     Some(found.domain.as_str().to_owned())
 }
 

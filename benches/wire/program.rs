@@ -5,19 +5,16 @@ use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::Policy;
-use listproof::policy::replies::{ReplyContext, ReplyCache};
-use listproof::route::cache::Cached;
-use listproof::route::hickory::{NameServers, DnsTimeouts};
-use listproof::route::public::AllowedNets;
-use listproof::smtp::Stage;
-use listproof::smtp::egress::EgressPath;
-use listproof::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
-use listproof::smtp::session::{ProbeReply, RcptProbe, ProbeId, SmtpEvent, Batch, ClientIdentity, SessionCommand, TlsPolicy, Transaction};
-use listproof::smtp::connect::TcpConnector;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
+
+use listproof::address::{Address, Domain};
+use listproof::policy::{Policy, ReplyCache, ReplyContext};
+use listproof::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers, Route};
+use listproof::smtp::{
+    Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
+    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold,
+};
 
 /// What a run has long before it opens a session: names and addresses are read once, not for each question.
 struct Prepared {
@@ -51,9 +48,13 @@ thread_local! {
 pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let (orders, taken) = mpsc::channel(1);
     let addresses = PREPARED.addresses.iter().take(each).cloned();
-    let recipients = (0..).zip(addresses).map(|(id, address)| RcptProbe { id: ProbeId(id), address }).collect();
+    let recipients =
+        (0..).zip(addresses).map(|(id, address)| RcptProbe { id: ProbeId(id), address }).collect();
     orders
-        .try_send(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }))
+        .try_send(SessionCommand::Send(Batch {
+            transactions: vec![Transaction { recipients }],
+            is_last: false,
+        }))
         .unwrap();
     let mut orders = Some(orders);
     let mut answers = 0;
@@ -118,15 +119,14 @@ pub(crate) async fn names(port: u16, count: u32) {
         let (dns, allowed) = (dns.clone(), allowed.clone());
         lookups.spawn(async move {
             let domain = Domain::parse(&format!("d{number}.example")).unwrap();
-            listproof::route::find(&*dns, &domain, &allowed).await
+            route::find(&*dns, &domain, &allowed).await
         });
         if lookups.len() >= 256 {
-            found +=
-                u32::from(matches!(lookups.join_next().await, Some(Ok(listproof::route::Route::Hosts(_)))));
+            found += u32::from(matches!(lookups.join_next().await, Some(Ok(Route::Hosts(_)))));
         }
     }
     while let Some(route) = lookups.join_next().await {
-        found += u32::from(matches!(route, Ok(listproof::route::Route::Hosts(_))));
+        found += u32::from(matches!(route, Ok(Route::Hosts(_))));
     }
     assert_eq!(found, count, "every domain has a host");
 }

@@ -128,7 +128,7 @@ fn untagged(local: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::lists::AddressLists;
+    use crate::policy::AddressLists;
 
     /// The words of the kinds that an address is.
     fn kinds(text: &str) -> Vec<&'static str> {

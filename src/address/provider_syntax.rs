@@ -56,7 +56,7 @@ impl NameRule {
 #[cfg(test)]
 mod tests {
     use crate::address::Address;
-    use crate::policy::lists::AddressLists;
+    use crate::policy::AddressLists;
 
     #[test]
     fn only_what_a_provider_never_allowed_is_refused() {

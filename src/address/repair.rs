@@ -80,7 +80,7 @@ pub fn read(raw: &str) -> (Result<Address, SyntaxFault>, Option<Repaired>) {
 }
 
 /// Cleans a text. A valid address comes back as it is, and a cleaned text stays clean.
-pub fn clean(raw: &str) -> Repaired {
+pub(super) fn clean(raw: &str) -> Repaired {
     if Address::parse(raw).is_ok() {
         return Repaired { text: raw.to_owned(), repairs: Vec::new() };
     }
@@ -242,7 +242,7 @@ fn replace(
 
 /// The addresses of one cell, in order, each with what belongs to it (`Name <a@b>` stays together). A cell with one
 /// address, or none, comes back whole.
-pub fn split(raw: &str) -> Vec<&str> {
+pub(super) fn split(raw: &str) -> Vec<&str> {
     if Address::parse(raw).is_ok() {
         return vec![raw];
     }

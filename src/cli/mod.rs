@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration;
 use crate::policy::Pace;
-use crate::simulate::mix::ShippedMix;
+use crate::simulate::ShippedMix;
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]

@@ -2,10 +2,12 @@
 //!
 //! Decides: nothing. Every cause has advice; a test says so.
 
-use crate::reason::Cause;
-use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::reason::Cause;
 
 /// Who can change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -106,7 +108,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// The advice for a cause, at an operator and with a blocklist if they are known.
-pub fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&str>) -> &'static Advice {
+pub(super) fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&str>) -> &'static Advice {
     let at_operator = provider.and_then(|id| TABLE.at_operator.get(&(cause, id.to_owned())));
     let at_list = || {
         let list = blocklist?.to_ascii_lowercase();
@@ -116,7 +118,7 @@ pub fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&str>) -> 
 }
 
 /// The operator on whose pages a reply's link leads, where those stand on another host than its exchangers.
-pub fn operator_linked(host: &str) -> Option<&'static str> {
+pub(super) fn operator_linked(host: &str) -> Option<&'static str> {
     let is_below =
         |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     TABLE.links.iter().find_map(|(suffix, id)| is_below(suffix).then_some(id.as_str()))
@@ -125,7 +127,7 @@ pub fn operator_linked(host: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::providers::Providers;
+    use crate::policy::Providers;
 
     #[test]
     fn every_cause_has_advice_and_only_our_own_faults_send_people_to_the_sender() {

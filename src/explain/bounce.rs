@@ -8,7 +8,7 @@ use super::locate::{self, LocatedReply};
 use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
-pub fn is_message(text: &[u8]) -> bool {
+pub(super) fn is_message(text: &[u8]) -> bool {
     let start = text.trim_ascii_start();
     let first = start.split(|&b| b == b'\n').next().unwrap_or_default();
     let name = first.split(|&b| b == b':').next().unwrap_or_default().to_ascii_lowercase();
@@ -36,14 +36,14 @@ pub fn is_message(text: &[u8]) -> bool {
 }
 
 /// The failures in a text that somebody cut out of a bounce; none where it does not look like one.
-pub fn failures_in_text(text: &str) -> Vec<LocatedReply> {
+pub(super) fn failures_in_text(text: &str) -> Vec<LocatedReply> {
     let text = &unfolded(text);
     let found = from_status_fields(text);
     if found.is_empty() { from_text(text) } else { found }
 }
 
 /// The failures in a message; at least one.
-pub fn failures(message: &[u8]) -> Vec<LocatedReply> {
+pub(super) fn failures(message: &[u8]) -> Vec<LocatedReply> {
     let opened = mime::open(message);
     let mut found = failures_in_text(&opened.text);
     if found.is_empty() {
@@ -60,7 +60,7 @@ pub fn failures(message: &[u8]) -> Vec<LocatedReply> {
 }
 
 /// UTF-8 where it is, else Windows-1252.
-pub fn decoded(bytes: &[u8]) -> String {
+pub(super) fn decoded(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),

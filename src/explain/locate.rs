@@ -64,7 +64,7 @@ static RECIPIENT: LazyLock<Regex> = LazyLock::new(|| {
 static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{1,3}\.[0-9]{1,3})"));
 
 /// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
-pub fn failure(text: &str) -> LocatedReply {
+pub(super) fn failure(text: &str) -> LocatedReply {
     let (reply, coded) = reply(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
     LocatedReply { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
@@ -147,12 +147,12 @@ fn pasted(text: &str) -> Option<Reply> {
 }
 
 /// Does a text hold a reply code?
-pub fn has_code(text: &str) -> bool {
+pub(super) fn has_code(text: &str) -> bool {
     pasted(text).is_some() || CODE.is_match(text)
 }
 
 /// Does a text name the recipient of a delivery?
-pub fn names_recipient(text: &str) -> bool {
+pub(super) fn names_recipient(text: &str) -> bool {
     RECIPIENT.is_match(text)
 }
 
@@ -179,12 +179,12 @@ fn first<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
 }
 
 /// The host that a text names as the one that spoke: `host mx.example.com said`, `relay=mx.example.com`.
-pub fn host_named(text: &str) -> Option<String> {
+pub(super) fn host_named(text: &str) -> Option<String> {
     first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase())
 }
 
 /// The hosts that a reply names in its own words, in links above all: `see https://postmaster.example.com/error`.
-pub fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
+pub(super) fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
     let words = reply.lines.iter().flat_map(|line| line.split_ascii_whitespace());
     words.filter(|word| word.contains('.')).filter_map(|word| {
         let after_scheme = word.split_once("://").map_or(word, |(_, rest)| rest);
@@ -194,7 +194,7 @@ pub fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
 }
 
 /// The step that a text names as the one that was answered.
-pub fn stage_named(text: &str) -> Option<Stage> {
+pub(super) fn stage_named(text: &str) -> Option<Stage> {
     let text = text.to_ascii_lowercase();
     let marks = [
         ("in reply to rcpt to", Stage::Rcpt),

@@ -19,7 +19,7 @@ static DELIVERY: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// The failures that a log tells about, in its order; none where it is no log, or all went well.
-pub fn failures(text: &str) -> Vec<LocatedReply> {
+pub(super) fn failures(text: &str) -> Vec<LocatedReply> {
     match text.lines().find_map(|line| line.strip_prefix("#Fields: ")) {
         Some(fields) => exchange(text, fields),
         None => text.lines().filter_map(delivery).collect(),

@@ -9,12 +9,12 @@ use std::io::{self, BufRead};
 const MOST_MESSAGE_BYTES: usize = 1 << 20;
 
 /// The messages of an mbox, or the one message of a file.
-pub fn messages<R: BufRead>(input: R) -> Messages<R> {
+pub(super) fn messages<R: BufRead>(input: R) -> Messages<R> {
     Messages { input }
 }
 
 /// See [`messages`].
-pub struct Messages<R> {
+pub(super) struct Messages<R> {
     input: R,
 }
 

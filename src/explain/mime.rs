@@ -14,7 +14,7 @@ const MOST_PARTS: usize = 32;
 
 /// A message taken to pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MessageText {
+pub(super) struct MessageText {
     /// The header fields, one a line.
     pub header: String,
     /// The text parts, parted by blank lines, with bare line feeds.
@@ -22,7 +22,7 @@ pub struct MessageText {
 }
 
 /// Opens a message. The header may be missing; then all of it is text.
-pub fn open(message: &[u8]) -> MessageText {
+pub(super) fn open(message: &[u8]) -> MessageText {
     let message = with_bare_line_feeds(message);
     let (header, _) = split(&message);
     let mut leaves = Vec::new();
@@ -35,7 +35,7 @@ pub fn open(message: &[u8]) -> MessageText {
 }
 
 /// A field's value, where the header has it.
-pub fn field<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+pub(super) fn field<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     header.lines().find_map(|line| {
         let (field, value) = line.split_once(':')?;
         field.trim().eq_ignore_ascii_case(name).then(|| value.trim())

@@ -5,23 +5,23 @@
 //! [`advice`] knows the first step, [`render`] writes for people, [`jsonl`] for programs. What a
 //! reply means is decided in [`crate::policy::replies`] alone. Never fails on its input: what it can't read is `ambiguous`.
 
-pub mod advice;
-pub mod bounce;
-pub mod locate;
-pub mod jsonl;
-pub mod log;
-pub mod mbox;
-pub mod mime;
-pub mod render;
+mod advice;
+mod bounce;
+mod jsonl;
+mod locate;
+mod log;
+mod mbox;
+mod mime;
+mod render;
 
-use crate::policy::replies::{ReplyContext, Meaning, ReplyRules};
+use std::io::{self, BufRead, Write};
+
+use crate::policy::{Meaning, ReplyContext, ReplyRules};
 use crate::reason::Confidence;
-use crate::smtp::Stage;
-use crate::smtp::reply::clean;
+use crate::smtp::{Stage, clean};
 use advice::Advice;
 use locate::LocatedReply;
 use render::CauseTally;
-use std::io::{self, BufRead, Write};
 
 /// Why explaining came to no end.
 #[derive(Debug)]
@@ -135,3 +135,5 @@ fn failures_outside_messages(text: &str) -> Vec<LocatedReply> {
     }
     told.into_iter().map(locate::failure).collect()
 }
+
+pub use locate::reply;

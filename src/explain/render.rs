@@ -15,7 +15,7 @@ const EVERY_DOMAIN_PERCENT: usize = 80;
 const ENOUGH_DOMAINS: usize = 3;
 
 /// One failure, told.
-pub fn card(explanation: &Explanation<'_>) -> String {
+pub(super) fn card(explanation: &Explanation<'_>) -> String {
     let Explanation { failure, provider, meaning, advice } = explanation;
     let cause = meaning.cause;
     let mut card = said(failure);
@@ -85,7 +85,7 @@ fn fault_phrase(fault: Fault) -> &'static str {
 
 /// Counts over many failures.
 #[derive(Debug, Default)]
-pub struct CauseTally {
+pub(super) struct CauseTally {
     causes: BTreeMap<Cause, usize>,
     domains: BTreeSet<String>,
     refusing_us: BTreeSet<String>,
@@ -93,7 +93,7 @@ pub struct CauseTally {
 
 impl CauseTally {
     /// Counts one.
-    pub fn add(&mut self, explanation: &Explanation<'_>) {
+    pub(super) fn add(&mut self, explanation: &Explanation<'_>) {
         let cause = explanation.meaning.cause;
         *self.causes.entry(cause).or_default() += 1;
         let recipient = explanation.failure.recipient.as_deref().unwrap_or("");
@@ -107,7 +107,7 @@ impl CauseTally {
     }
 
     /// What all of them say together; `None` for a single failure.
-    pub fn summary(&self) -> Option<String> {
+    pub(super) fn summary(&self) -> Option<String> {
         let failures: usize = self.causes.values().sum();
         if failures < 2 {
             return None;

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::column::shown;
+use crate::list::input::shown;
 
 /// Why a list could not be read, or its results not be written.
 #[derive(Debug, thiserror::Error)]
@@ -268,7 +268,7 @@ impl ListError {
 const UNPACK_IT: &str = "if you trust it, unpack it yourself and name the unpacked file";
 
 /// Puts the list's name to what the system says.
-pub(super) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
+pub(crate) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
     move |source| ListError::Read { name: name.to_owned(), source }
 }
 

@@ -7,44 +7,26 @@
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
-pub mod batch;
-mod cell;
-mod column;
-pub mod columns;
-mod compose;
-mod decode;
-mod dialect;
-pub mod duplicates;
 mod error;
-mod files;
-mod rejected_formats;
 mod format;
-mod gzip;
-mod json;
-mod layout;
-mod object;
-mod added_columns;
-mod column_prefix;
-pub mod read;
-mod record;
-mod scan;
-mod sniff;
-mod source;
-mod verdict_files;
-mod spool;
-mod value;
-mod workbook;
-pub mod write;
+mod input;
+mod output;
 
-pub use columns::{Column, ColumnSet};
-pub use compose::{Composed, Composer};
-pub use decode::Encoding;
-pub use dialect::Dialect;
 pub use error::{ErrorClass, ListError};
 pub use format::ListFormat;
-pub use object::write_object;
-pub use read::{UnreadableCause, ListEntry, List, ReadOptions, UnreadableRow, Row, Rows, open};
-pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
-pub use sniff::ListKind;
-pub use source::{Compression, Source};
-pub use write::{OutputCounts, FinishedOutputs, Outputs, OutputTarget, WriteOptions};
+pub use format::write_object;
+pub use format::{MAX_COLUMNS, MAX_RECORD_BYTES};
+pub use input::Encoding;
+pub use input::ListKind;
+pub use input::{Compression, Source};
+pub use input::{List, ListEntry, ReadOptions, Row, Rows, UnreadableCause, UnreadableRow, open};
+pub use output::Dialect;
+pub use output::{Column, ColumnSet};
+pub use output::{Composed, Composer};
+pub use output::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};
+
+pub(crate) use error::read_error;
+pub use input::{
+    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, RowBatch,
+    TooManyAddresses,
+};

@@ -3,16 +3,15 @@
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
+use crate::print::stdout;
+use crate::{log, runtime};
 use listproof::cli::CheckArgs;
 use listproof::error::{Error, Exit};
 use listproof::list::{ListError, write_object};
-use listproof::report::card;
-use listproof::run::{self, check::OfflineChecker};
+use listproof::report;
+use listproof::run::{self, OfflineChecker};
 use listproof::settings::{RunDepth, Settings};
 use listproof::verdict::AddressResult;
-
-use crate::print::stdout;
-use crate::{log, runtime};
 
 pub(crate) fn check(typed: &CheckArgs) -> Result<Exit, Error> {
     log(&typed.telling);
@@ -36,9 +35,9 @@ pub(crate) fn check(typed: &CheckArgs) -> Result<Exit, Error> {
     }
     let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
     let in_world = typed.probing.world.is_some();
-    let checked = runtime(in_world)?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    let checked = runtime(in_world)?.block_on(run::check(&texts, &settings, typed.trace))?;
     for (host, transcript) in &checked.dialogues {
-        told.print(card::dialogue(host.as_str(), transcript).as_bytes())?;
+        told.print(report::dialogue(host.as_str(), transcript).as_bytes())?;
         told.print(b"\n")?;
     }
     for (text, record) in texts.iter().zip(&checked.records) {
@@ -60,7 +59,7 @@ impl<W: Write> CheckPrinter<W> {
         if self.json {
             write_object(&mut self.line, text, record);
         } else {
-            self.line.extend_from_slice(card::card(text, record).as_bytes());
+            self.line.extend_from_slice(report::card(text, record).as_bytes());
             self.line.push(b'\n');
         }
         stdout(self.out.write_all(&self.line))

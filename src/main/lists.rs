@@ -5,21 +5,19 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use listproof::cli::{self, LogFormat};
-use listproof::error::{Error, Exit};
-use listproof::list::{ReadOptions, Source, OutputTarget, WriteOptions};
-use listproof::policy::Policy;
-use listproof::report::{Gates, Summary, metrics};
-use listproof::run::write_results::ListJob;
-use listproof::run::{self, verify::VerifyJob};
-use listproof::settings::Settings;
-
 use crate::{kept, log, print, runtime};
+use listproof::cli::{ListArgs, LogFormat, PlanArgs, ProbeArgs, ReportArgs, VerifyArgs};
+use listproof::error::{Error, Exit};
+use listproof::list::{OutputTarget, ReadOptions, Source, WriteOptions};
+use listproof::policy::Policy;
+use listproof::report::{self, Gates, Summary};
+use listproof::run::{self, Clock, ListJob, PlanJob, ReportJob, VerifyJob};
+use listproof::settings::Settings;
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) fn verify(typed: cli::VerifyArgs) -> Result<Exit, Error> {
+pub(crate) fn verify(typed: VerifyArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let (quiet, json, in_world) = (typed.telling.quiet, typed.json, typed.probing.world.is_some());
     let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
@@ -27,9 +25,9 @@ pub(crate) fn verify(typed: cli::VerifyArgs) -> Result<Exit, Error> {
     let job = job(typed);
     if let Some(path) = &metrics_file {
         // Without a job there is no run that has files.
-        metrics::claim(path, &job.as_ref().map(own_files).unwrap_or_default())?;
+        report::claim(path, &job.as_ref().map(own_files).unwrap_or_default())?;
     }
-    let ended = job.and_then(|job| runtime(in_world)?.block_on(run::verify::verify(job)));
+    let ended = job.and_then(|job| runtime(in_world)?.block_on(run::verify(job)));
     let (exit, summary) = match ended {
         Ok(summary) => {
             let texts = [(!quiet).then(|| summary.text()), json.then(|| summary.line())];
@@ -49,9 +47,9 @@ pub(crate) fn verify(typed: cli::VerifyArgs) -> Result<Exit, Error> {
 
 /// Writes a run's numbers. What the run itself failed of weighs more than that they can't be written.
 fn measure(path: &Path, exit: Result<Exit, Error>, summary: Option<&Summary>) -> Result<Exit, Error> {
-    let now = run::clock::Clock::system().now().wall;
+    let now = Clock::system().now().wall;
     let ended = exit.as_ref().map_or_else(Error::exit, |exit| *exit);
-    let written = metrics::write(path, ended, now, summary);
+    let written = report::write(path, ended, now, summary);
     match exit {
         Ok(exit) => or_untold(exit, written),
         Err(error) => {
@@ -88,7 +86,7 @@ fn tell(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<(), Error
     print::offer(&text)
 }
 
-fn job(typed: cli::VerifyArgs) -> Result<VerifyJob, Error> {
+fn job(typed: VerifyArgs) -> Result<VerifyJob, Error> {
     Ok(VerifyJob {
         listing: ListJob { changed_only: typed.changed_only, ..listing(typed.listing)? },
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
@@ -105,7 +103,7 @@ fn own_files(job: &VerifyJob) -> Vec<PathBuf> {
     files
 }
 
-fn listing(typed: cli::ListArgs) -> Result<ListJob, Error> {
+fn listing(typed: ListArgs) -> Result<ListJob, Error> {
     let usage = |what: &str| {
         let hint = format!("see `listproof verify --help` for {what}");
         move |message: String| Error::Usage { message, hint }
@@ -131,32 +129,32 @@ fn listing(typed: cli::ListArgs) -> Result<ListJob, Error> {
     })
 }
 
-pub(crate) fn report(typed: cli::ReportArgs) -> Result<Exit, Error> {
+pub(crate) fn report(typed: ReportArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let file = kept(&typed.kept)?;
     let listing = listing(typed.listing)?;
     let to_stdout = listing.target == Some(OutputTarget::Stdout);
-    let report = run::report::ReportJob {
+    let report = ReportJob {
         listing,
         policy: Policy::of(typed.policy.as_deref())?,
         risky_roles: typed.risky_roles,
         rejudge: typed.rejudge,
     };
-    let summary = run::report::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
+    let summary = run::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
     tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout).map(|()| summary.exit)
 }
 
-pub(crate) fn plan(typed: cli::PlanArgs) -> Result<Exit, Error> {
+pub(crate) fn plan(typed: PlanArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let in_world = typed.probing.world.is_some();
     // Nobody hears who asks, so nobody has to say it.
-    let probing = cli::ProbeArgs { dns_only: !typed.probing.offline, ..typed.probing };
-    let plan = run::plan::PlanJob {
+    let probing = ProbeArgs { dns_only: !typed.probing.offline, ..typed.probing };
+    let plan = PlanJob {
         source: source(typed.input),
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         settings: Settings::new(probing, VERIFY_WAITS)?,
     };
-    let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
+    let forecast = runtime(in_world)?.block_on(run::plan(&plan))?;
     let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
     print(&told).map(|()| Exit::Finished)
 }

@@ -7,10 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::address::provider_syntax::{NameRule, NameRules};
-use crate::address::table::{OwnEntries, Table, entry};
-use crate::address::typo::KnownDomains;
-use crate::address::{Address, Domain, kind};
+use crate::address::{
+    Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry,
+};
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +38,7 @@ pub enum PolicyListError {
 #[derive(Clone, Debug)]
 pub struct AddressLists {
     /// Throw-away services, relays, free providers, roles.
-    pub kinds: kind::KindTables,
+    pub kinds: KindTables,
     /// What the big providers allow left of the @.
     pub name_rules: NameRules,
     /// What the typo search needs.
@@ -80,7 +79,8 @@ enum Shape {
     NameRule,
 }
 
-static BUILT_IN: LazyLock<AddressLists> = LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
+static BUILT_IN: LazyLock<AddressLists> =
+    LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
 
 impl AddressLists {
     /// The lists compiled in.
@@ -127,7 +127,7 @@ impl AddressLists {
         let name_rules = name_rules
             .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
         AddressLists {
-            kinds: kind::KindTables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
+            kinds: KindTables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
             name_rules: name_rules.collect(),
             targets: KnownDomains::new(targets, typos, neighbours, words),
         }
@@ -221,9 +221,10 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::address::table::after_head;
     use std::collections::HashSet;
+
+    use super::*;
+    use crate::address::after_head;
 
     fn domain(text: &str) -> Domain {
         Domain::parse(text).unwrap()
@@ -338,7 +339,7 @@ mod tests {
         );
         assert!(lists.kinds.is_disposable(&domain("yopmail.com")));
         assert!(lists.kinds.is_role("questura") && !lists.kinds.is_role("info"));
-        let meant = crate::address::typo::suggest(&domain("gmail.example"), &lists.targets).unwrap();
+        let meant = crate::address::suggest(&domain("gmail.example"), &lists.targets).unwrap();
         assert_eq!(meant.domain, domain("gmail.com"));
     }
 

@@ -4,19 +4,16 @@
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
 //! adds to the shipped data or replaces entries by id.
 
-pub mod lifetimes;
-pub mod lists;
-pub mod providers;
-pub mod replies;
-pub mod thresholds;
+mod lifetimes;
+mod lists;
+mod providers;
+mod replies;
+mod thresholds;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
-use lifetimes::Lifetimes;
-use lists::AddressLists;
-pub use providers::{RateLimits, SessionLimits, Pace, Provider, Providers};
-use replies::{ReplyRules, RuleFile};
+pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub use thresholds::Thresholds;
 
 /// Everything that is known. What comes with the program is read when it is first needed: an offline run reads no reply.
@@ -148,3 +145,12 @@ impl PolicyError {
         }
     }
 }
+
+pub use lifetimes::Lifetimes;
+pub use lists::AddressLists;
+pub use replies::ReplyCache;
+pub use replies::RuleFile;
+pub use replies::normalized_text;
+pub use replies::{Meaning, ReplyContext, ReplyRules};
+pub use replies::{ReplyRule, RuleId};
+pub use thresholds::{AnomalyThresholds, RampThresholds};

@@ -6,8 +6,6 @@
 use fastrand::Rng;
 
 use crate::address::{Address, Domain};
-use crate::reason::{Cause, Confidence, Fault};
-use crate::verdict::evidence::ClassifiedReply;
 
 /// Letters in a made-up name; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
@@ -24,37 +22,8 @@ pub fn random_recipient(domain: &Domain, random: &mut Rng) -> Option<Address> {
 }
 
 /// The mailbox that every domain must have (RFC 5321 4.5.1).
-pub fn postmaster(domain: &Domain) -> Option<Address> {
+pub(super) fn postmaster(domain: &Domain) -> Option<Address> {
     Address::parse(&format!("postmaster@{domain}")).ok()
-}
-
-/// What an answer about a made-up name shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControlOutcome {
-    /// Any name is accepted.
-    Accepted,
-    /// It was refused in clear words.
-    Rejected,
-    /// It was told from a listed one, in whatever words; alone, that proves nothing.
-    RejectedUnclearly,
-    /// The host itself answered unclearly.
-    Unclear,
-    /// The control failed, for now or for good.
-    Failed,
-}
-
-/// What an answer about a made-up name shows.
-pub fn shown(classified: &ClassifiedReply) -> ControlOutcome {
-    let ClassifiedReply { reply, meaning, .. } = classified;
-    match meaning.cause {
-        _ if reply.is_positive() => ControlOutcome::Accepted,
-        Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => ControlOutcome::Rejected,
-        cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
-            ControlOutcome::RejectedUnclearly
-        }
-        Cause::Ambiguous => ControlOutcome::Unclear,
-        _ => ControlOutcome::Failed,
-    }
 }
 
 #[cfg(test)]

@@ -4,72 +4,27 @@
 //! leaves open. Must not: know about connections, lanes or pace (the scheduler asks it for the next few questions), nor
 //! judge (it hands out [`MailboxEvidence`]). Can't know: whether a host tells the truth; that is what the controls are for.
 
+mod finish;
+mod mx_host_state;
 mod replies;
 mod select;
-mod mx_host_state;
-mod finish;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::control;
-use super::domain_facts::{DomainFacts, Recipient};
-use super::retry_policy::RetryPolicy;
 use super::control_plan::ControlPlan;
+use super::retry_policy::RetryPolicy;
 use crate::address::{Address, Domain};
-use crate::verdict::evidence::{CatchAll, MailboxEvidence, ObstacleKind, PositiveControl, Obstacle, NotProbedReason};
+use crate::evidence::{
+    CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, Recipient,
+};
+use crate::evidence::{RecipientId, RecipientKind, Timestamp};
 use mx_host_state::{ControlState, MxHostState};
-
-/// Names a listed address across the whole run: its place among those of its list, from 1 on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecipientId(pub i64);
-
-/// What was found out about a listed address.
-#[derive(Debug)]
-pub struct ProbeResult {
-    /// Its name in this run.
-    pub target: RecipientId,
-    /// Who.
-    pub address: Address,
-    /// It had been found deliverable lately.
-    pub was_deliverable: bool,
-    /// What servers said about it.
-    pub mailbox: Box<MailboxEvidence>,
-}
-
-impl ProbeResult {
-    /// As if it had never been asked about.
-    pub fn again(self) -> Recipient {
-        let ProbeResult { target, address, was_deliverable, .. } = self;
-        Recipient { target, address, earlier: Vec::new(), was_deliverable }
-    }
-}
-
-/// Whom a question is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RecipientKind {
-    /// A listed address, by its place in the inquiry.
-    Listed(u32),
-    /// One that was accepted here before, once more: does the host still accept anybody?
-    Recheck(u32),
-    /// The made-up one.
-    Random,
-    /// `postmaster`, as the positive control.
-    Postmaster,
-}
-
-/// Now, on both clocks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timestamp {
-    /// Since the run began.
-    pub elapsed: Duration,
-    /// The time of day.
-    pub wall: SystemTime,
-}
 
 /// What an inquiry wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use crate::reason::{Fault, Reason, Retry};
-use crate::smtp::transcript::{TranscriptLine, Transcript};
+use crate::smtp::{self, Transcript, TranscriptLine};
 use crate::verdict::AddressResult;
 
 /// The card of a record; `text` is the address as it was given.
 pub fn card(text: &str, record: &AddressResult) -> String {
     let mut card = String::new();
     // Writing into a string can't fail.
-    let _ = write_card(&mut card, &crate::smtp::reply::clean(text), record);
+    let _ = write_card(&mut card, &smtp::clean(text), record);
     card
 }
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::policy::Pace;
-use crate::simulate::list::GeneratedList;
-use crate::simulate::outcome::SimulationReport;
+use crate::simulate::{GeneratedList, SimulationReport};
 
 /// Hosts that nobody knows and that are named one by one, the slowest first.
 const NAMED_HOSTS: usize = 5;

@@ -14,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
-use crate::secure_file;
 use crate::reason::Verdict;
+use crate::secure_file;
 
 /// How a file of ours begins.
 const BEGINNING: &[u8] = b"# HELP listproof_";
@@ -83,7 +83,7 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// The file's text. `name` is the label that tells the runs of one machine apart.
-pub fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> String {
+pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = name.chars().map(plain).collect();
     let mut metrics = Metrics { name, text: String::new() };

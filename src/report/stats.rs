@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::state::maintenance::StateStats;
+use crate::state::StateStats;
 
 /// The figures of a state.
 pub fn text(file: &Path, stats: &StateStats) -> String {

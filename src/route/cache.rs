@@ -15,14 +15,14 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::dns::{LookupFuture, Dns, NxdomainRewriting, LookupError, Mx};
+use super::dns::{Dns, LookupError, LookupFuture, Mx, NxdomainRewriting};
 use crate::address::Domain;
 
 /// How long an answer is believed, whatever its TTL: a run should see one DNS, and a host is resolved once and then
 /// connected to, so that nothing can be rebound in between.
-pub const KEPT: Duration = Duration::from_secs(60 * 60);
+pub(super) const KEPT: Duration = Duration::from_secs(60 * 60);
 /// How long a failure is believed.
-pub const FAILURE_KEPT: Duration = Duration::from_secs(30);
+pub(super) const FAILURE_KEPT: Duration = Duration::from_secs(30);
 
 /// Answers of each kind that are remembered.
 const CAPACITY: usize = 50_000;
@@ -196,9 +196,15 @@ mod tests {
         assert_eq!(answers, (found(), found(), found()));
         assert_eq!(cache.addresses(&a).await, found());
         assert_eq!(asked(&cache), 2);
-        assert_eq!((cache.mx(&a).await, cache.mx(&a).await), (Err(LookupError::NoData), Err(LookupError::NoData)));
+        assert_eq!(
+            (cache.mx(&a).await, cache.mx(&a).await),
+            (Err(LookupError::NoData), Err(LookupError::NoData))
+        );
         assert_eq!(asked(&cache), 3);
-        assert_eq!((cache.invented().await, cache.invented().await), (NxdomainRewriting::new([]), NxdomainRewriting::new([])));
+        assert_eq!(
+            (cache.invented().await, cache.invented().await),
+            (NxdomainRewriting::new([]), NxdomainRewriting::new([]))
+        );
         assert_eq!(asked(&cache), 4);
     }
 

@@ -4,12 +4,12 @@
 //! border to the name servers, [`hickory`] its real other side, [`cache`] asks each question once, [`public`] knows
 //! which addresses may be connected to.
 
-pub mod cache;
-pub mod dns;
+mod cache;
+mod dns;
 mod find;
-pub mod hickory;
-pub mod plan;
-pub mod public;
+mod hickory;
+mod plan;
+mod public;
 
 use std::net::IpAddr;
 
@@ -52,3 +52,7 @@ pub struct MxHost {
     /// Addresses that may be connected to, IPv4 first. Resolved once: the connection goes to one of these.
     pub addresses: Vec<IpAddr>,
 }
+
+pub use cache::Cached;
+pub use dns::{LookupError, LookupFuture, Mx, MxTarget};
+pub use hickory::{DnsTimeouts, NameServers, ResolverSetupError};

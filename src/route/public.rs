@@ -102,12 +102,12 @@ const V6: [Block<Ipv6Net>; 23] = [
 ];
 
 /// Who can reach `ip`.
-pub fn reach(ip: IpAddr) -> AddressScope {
+pub(super) fn reach(ip: IpAddr) -> AddressScope {
     block(ip).map_or(Public, |(_, reach)| reach)
 }
 
 /// What the registries call the block of `ip`, for evidence; `None` where the address is nothing special.
-pub fn special_purpose(ip: IpAddr) -> Option<&'static str> {
+pub(super) fn special_purpose(ip: IpAddr) -> Option<&'static str> {
     block(ip).filter(|&(_, reach)| reach != Public).map(|(name, _)| name)
 }
 
@@ -155,10 +155,9 @@ impl AllowedNets {
     /// Would this route be the same with these networks? A stored one may be of a time with others.
     pub fn agree_with(&self, route: &Route) -> bool {
         match route {
-            Route::Hosts(mx_hosts) => mx_hosts
-                .iter()
-                .flat_map(|mx_host| &mx_host.addresses)
-                .all(|&ip| self.reach(ip) == Public),
+            Route::Hosts(mx_hosts) => {
+                mx_hosts.iter().flat_map(|mx_host| &mx_host.addresses).all(|&ip| self.reach(ip) == Public)
+            }
             Route::Unroutable(ip) => self.reach(*ip) == Unroutable,
             Route::NullMx | Route::Absent(_) | Route::Failed(_) => true,
         }

@@ -1,12 +1,9 @@
 //! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
 
-use super::domain_cache::{DomainTraits, DomainCache};
-use crate::address::repair::Repair;
-use crate::address::special_use::special_use;
-use crate::address::typo::{self, Certainty};
-use crate::address::{Address, Domain, AddressKinds, SyntaxFault, repair, syntax};
-use crate::policy::lists::AddressLists;
-use crate::verdict::evidence::AddressStatus;
+use super::domain_cache::{DomainCache, DomainTraits};
+use crate::address::{self, Address, AddressKinds, Certainty, Domain, Repair, SyntaxFault, special_use};
+use crate::evidence::AddressStatus;
+use crate::policy::AddressLists;
 
 /// What a cell shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,13 +71,17 @@ impl Analyzer {
     /// Looks at a cell in passing. Most cells of a list show nothing else than their neighbours, so that is told here, in a
     /// small part of the time that [`Analyzer::look`] takes; it alone tells about all others.
     pub fn analyze_fast<'a>(&self, cell: &'a str) -> Option<PlainAddress<'a>> {
-        let (local, domain) = syntax::plain_parts(cell)?;
+        let (local, domain) = address::plain_parts(cell)?;
         // Only domains in their canonical form are there.
         let known = self.domains.get(domain)?;
         let is_plain = known.suggestion.is_none()
             && !known.is_set_aside
             && known.name_rule.is_none_or(|rule| !rule.forbids(local));
-        is_plain.then(|| PlainAddress { local, domain, kinds: self.how.lists.kinds.with_domain(local, known.kinds) })
+        is_plain.then(|| PlainAddress {
+            local,
+            domain,
+            kinds: self.how.lists.kinds.with_domain(local, known.kinds),
+        })
     }
 
     /// Looks at a cell.
@@ -99,7 +100,7 @@ impl Analyzer {
         let lists = self.how.lists;
         let (read, repairs) = match Address::parse(cell) {
             Ok(address) => (Ok(address), None),
-            Err(_) => repair::read(cell),
+            Err(_) => address::read(cell),
         };
         let (repaired, repairs) = repairs.map(|done| (done.text, done.repairs)).unzip();
         let repairs = repairs.unwrap_or_default();
@@ -109,15 +110,25 @@ impl Analyzer {
         };
         let Some(domain) = address.domain() else {
             let kinds = lists.kinds.of(&address);
-            return CellAnalysis { form: AddressStatus::Literal(address), kinds, repaired, repairs, slip: None };
+            return CellAnalysis {
+                form: AddressStatus::Literal(address),
+                kinds,
+                repaired,
+                repairs,
+                slip: None,
+            };
         };
         let known = self.domains.of(domain.as_str(), || DomainTraits::of(domain, lists));
         CellAnalysis { repairs, ..known.look(address, repaired, lists) }
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> CellAnalysis {
-        let form = if text.trim().is_empty() { AddressStatus::Empty } else { AddressStatus::Invalid(fault.kind.word()) };
-        let meant = typo::suggest_for_fault(text, fault, &self.how.lists.targets);
+        let form = if text.trim().is_empty() {
+            AddressStatus::Empty
+        } else {
+            AddressStatus::Invalid(fault.kind.word())
+        };
+        let meant = address::suggest_for_fault(text, fault, &self.how.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
         CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), slip }
     }
@@ -127,7 +138,7 @@ impl DomainTraits {
     fn of(domain: &Domain, lists: &'static AddressLists) -> DomainTraits {
         DomainTraits {
             kinds: lists.kinds.of_domain(domain),
-            suggestion: typo::suggest(domain, &lists.targets),
+            suggestion: address::suggest(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
         }
@@ -171,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_suggestion_is_applied_only_where_what_was_typed_can_not_work() {
-        let mut analyzer = Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions: true });
+        let mut analyzer =
+            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions: true });
         for (typed, applied) in [
             ("jane@gmial.com", Some("jane@gmail.com")),
             ("jane@bakery.con", Some("jane@bakery.com")),

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use super::wait_for_state;
 use super::analyze::{Analyzer, CellAnalysis};
+use super::cancel::CancelToken;
 use super::engine::{self, ProbeJob};
 use super::progress::Progress;
-use super::cancel::CancelToken;
-use super::judged_row;
+use super::{judged_row, wait_for_state};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
+use crate::evidence::{AddressStatus, NotProbedReason};
 use crate::run::clock::Clock;
-use crate::run::evidence_reader::{FactReader, EvidenceReader, FactFilter};
+use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use crate::schedule::RunBlocked;
 use crate::settings::{RunDepth, Settings};
-use crate::smtp::transcript::Transcript;
-use crate::state::worklist::FreshnessPolicy;
-use crate::state::runs::RunKey;
-use crate::state::{State, StateError};
+use crate::smtp::Transcript;
+use crate::state::{FreshnessPolicy, RunKey, State, StateError};
 use crate::verdict::AddressResult;
-use crate::verdict::evidence::{AddressStatus, NotProbedReason};
 
 /// What was found out about each address, in their order.
 pub struct CheckOutcome {
@@ -83,7 +80,11 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let run = state.begin(&command, Duration::ZERO, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
-    let fresh = if is_anew { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, settings.keeping.max_age) };
+    let fresh = if is_anew {
+        FreshnessPolicy::nothing()
+    } else {
+        FreshnessPolicy::of(run.at, settings.keeping.max_age)
+    };
     if let Some(held) = held.filter(|_| !is_anew) {
         state.borrow(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
     }

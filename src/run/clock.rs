@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::probe::domain_probe::Timestamp;
+use crate::evidence::Timestamp;
 
 /// A clock that began with the run.
 #[derive(Clone, Copy, Debug)]

@@ -8,9 +8,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::RandomState;
 
-use crate::address::kind::DomainKinds;
-use crate::address::provider_syntax::NameRule;
-use crate::address::typo::Suggestion;
+use crate::address::{DomainKinds, NameRule, Suggestion};
 
 /// What shows in a domain alone.
 #[derive(Default, PartialEq, Eq)]

@@ -4,19 +4,20 @@
 //! that seems to be so long, is read to its end first, once, so that memory stays what it is. Fails: when the spill file
 //! can't be written.
 
+use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::parallel;
-use super::analyze::{Analyzer, AnalyzeOptions, PlainAddress};
 use crate::address::{Address, MailHost};
 use crate::error::Error;
-use crate::list::batch::RowBatch;
-use crate::list::duplicates::{Duplicates, DuplicateFinder, FirstSeen, TooManyAddresses, AddressHash, AddressHasher, MOST_REMEMBERED};
-use crate::list::{ListEntry, List, ListError};
+use crate::list::{
+    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, List, ListEntry, ListError,
+    MOST_REMEMBERED, RowBatch, TooManyAddresses,
+};
 
 /// A list of more lines has too many addresses to be remembered, unless most of them are repeats.
 const LONG: u64 = 2 * MOST_REMEMBERED as u64;
 
 /// Tells in the order of the list which rows repeat an earlier one.
-pub struct DuplicateRows<'a> {
+pub(super) struct DuplicateRows<'a> {
     list: &'a List,
     how: AnalyzeOptions,
     keys: AddressHasher,
@@ -31,20 +32,21 @@ enum DuplicateIndex {
 
 impl<'a> DuplicateRows<'a> {
     /// Begins before the first row.
-    pub fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
+    pub(super) fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
         let is_long = list.form().lines > LONG;
-        let known = if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
+        let known =
+            if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
         DuplicateRows { list, how, keys: AddressHasher::default(), known }
     }
 
     /// What makes the keys of addresses.
-    pub fn keys(&self) -> AddressHasher {
+    pub(super) fn keys(&self) -> AddressHasher {
         self.keys.clone()
     }
 
     /// For each of these rows, the first record with its key; `None` when that is the row itself, or has no key. Ask
     /// once about each row, in their order.
-    pub fn first_of(
+    pub(super) fn first_of(
         &mut self,
         rows: impl Iterator<Item = (u64, Option<AddressHash>)> + Clone,
     ) -> Result<Vec<Option<u64>>, Error> {
@@ -62,7 +64,9 @@ impl<'a> DuplicateRows<'a> {
                     // Its memory is needed now.
                     Err(TooManyAddresses) => self.known = DuplicateIndex::Nothing,
                 },
-                DuplicateIndex::Nothing => self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?)),
+                DuplicateIndex::Nothing => {
+                    self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?))
+                }
                 DuplicateIndex::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
             }
         }
@@ -94,7 +98,7 @@ fn key(keys: &AddressHasher, analyzer: &mut Analyzer, cell: &str) -> Option<Addr
 }
 
 /// What stands for an address.
-pub fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
+pub(super) fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
     match address.host() {
         MailHost::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
         MailHost::Literal(ip) => keys.of(&(address.local(), ip)),
@@ -102,7 +106,7 @@ pub fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
 }
 
 /// The same for an address in parts.
-pub fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
+pub(super) fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
     keys.of(&(local, domain))
 }
 
@@ -117,7 +121,7 @@ mod tests {
 
     use super::*;
     use crate::list::{ReadOptions, Source};
-    use crate::policy::lists::AddressLists;
+    use crate::policy::AddressLists;
 
     #[test]
     fn a_list_that_is_read_to_its_end_first_has_the_same_repeats() {

@@ -8,21 +8,20 @@ use std::time::SystemTime;
 
 use rusqlite::Connection;
 
-use super::routing::{self, is_disposable, stops};
 use super::analyze::CellAnalysis;
-use crate::address::typo::Certainty;
-use crate::address::{Address, Domain};
-use crate::policy::Policy;
-use crate::policy::lifetimes::Lifetimes;
+use super::routing::{self, is_disposable, stops};
+use crate::address::{Address, Certainty, Domain};
+use crate::evidence::{
+    AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
+};
+use crate::policy::{Lifetimes, Policy};
 use crate::reason::Cause;
-use crate::schedule::{Scheduler, RunBlocked};
-use crate::state::last_reported::ChangeStatus;
-use crate::state::query::{StoredRoute, FactQueries, StoredResult};
-use crate::state::worklist::{FreshnessPolicy, RunId};
-use crate::state::runs::RunHandle;
-use crate::state::{NameHash, State, StateError};
+use crate::schedule::{RunBlocked, Scheduler};
+use crate::state::{
+    ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
+    StoredRoute,
+};
 use crate::verdict::AddressResult;
-use crate::verdict::evidence::{Attempt, Evidence, AddressStatus, MailboxEvidence, RouteFact, SuspectedTypo, NotProbedReason};
 
 /// What holds for all rows of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -190,7 +189,8 @@ impl EvidenceReader {
     }
 
     fn settled(&mut self, domain: NameHash, address: &Address) -> Result<Option<StoredResult>, StateError> {
-        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts else {
+        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts
+        else {
             return Ok(None);
         };
         let settled = recall.settled(domain, address, self.now)?;

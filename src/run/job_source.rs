@@ -11,21 +11,17 @@ use rusqlite::Connection;
 
 use super::routing::{is_worth_asking, stops};
 use crate::address::{Address, Domain};
+use crate::evidence::{DomainFacts, Recipient, RecipientId};
 use crate::policy::Policy;
-use crate::probe::domain_probe::RecipientId;
-use crate::probe::{DomainFacts, Recipient};
 use crate::route::Route;
-use crate::schedule::{DomainJob, Scheduler, Backlog};
-use crate::state::query::{StoredRoute, FactQueries};
-use crate::state::worklist::FreshnessPolicy;
-use crate::state::runs::RunHandle;
-use crate::state::{NameHash, State, StateError};
+use crate::schedule::{Backlog, DomainJob, Scheduler};
+use crate::state::{FactQueries, FreshnessPolicy, NameHash, RunHandle, State, StateError, StoredRoute};
 
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
 
 /// Domains on their way from the roster to the scheduler.
-pub struct JobSource {
+pub(super) struct JobSource {
     run: RunHandle,
     fresh: FreshnessPolicy,
     /// How long passing trouble is waited for.
@@ -44,7 +40,12 @@ pub struct JobSource {
 
 impl JobSource {
     /// From the beginning of a run's roster, with what else is fresh.
-    pub fn of(run: RunHandle, fresh: FreshnessPolicy, max_wait: Duration, egresses: Vec<i64>) -> JobSource {
+    pub(super) fn of(
+        run: RunHandle,
+        fresh: FreshnessPolicy,
+        max_wait: Duration,
+        egresses: Vec<i64>,
+    ) -> JobSource {
         JobSource {
             run,
             fresh,
@@ -58,7 +59,7 @@ impl JobSource {
     }
 
     /// The next domain of the roster.
-    pub fn next(&mut self, state: &mut State) -> Result<Option<(NameHash, Domain)>, StateError> {
+    pub(super) fn next(&mut self, state: &mut State) -> Result<Option<(NameHash, Domain)>, StateError> {
         let next = state.next_domain(self.run.id, self.last)?;
         match &next {
             Some((key, _)) => self.last = Some(*key),
@@ -69,7 +70,7 @@ impl JobSource {
 
     /// A domain whose route is known waits at its lane; which is handed back. `None` when its mailboxes are not worth
     /// asking about.
-    pub fn routed(
+    pub(super) fn routed(
         &mut self,
         (key, domain): (NameHash, &Domain),
         route: Route,
@@ -86,13 +87,13 @@ impl JobSource {
     }
 
     /// Nobody is left to be ordered.
-    pub fn is_idle(&self) -> bool {
+    pub(super) fn is_idle(&self) -> bool {
         self.is_exhausted && self.waiting.is_empty()
     }
 
     /// The next orders for a lane, all of one domain; none if none waits. They are more than one only where addresses were put
     /// off at several ways out: each comes back from where it was asked, or it would not be known again.
-    pub fn orders(
+    pub(super) fn orders(
         &mut self,
         lane: &Arc<str>,
         state: &State,
@@ -169,7 +170,7 @@ impl JobSource {
     }
 
     /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
-    pub fn forget_facts(&mut self, address: &Address) {
+    pub(super) fn forget_facts(&mut self, address: &Address) {
         if !self.parts.is_empty()
             && let Some(domain) = address.domain()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
@@ -179,7 +180,7 @@ impl JobSource {
     }
 
     /// Something was learnt about a domain, perhaps for its other parts.
-    pub fn learnt(&mut self, domain: &Domain, learnt: DomainFacts) {
+    pub(super) fn learnt(&mut self, domain: &Domain, learnt: DomainFacts) {
         if !self.parts.is_empty()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
         {
@@ -194,15 +195,11 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::policy::replies::{ReplyContext, ReplyRules};
-    use crate::probe::RecipientKind;
-    use crate::probe::domain_facts::MxHostFacts;
+    use crate::evidence::{Attempt, ClassifiedReply, MxHostFacts, RecipientKind, RecordedReply, Tally};
+    use crate::policy::{ReplyContext, ReplyRules};
     use crate::route::MxHost;
-    use crate::schedule::RecordedReply;
-    use crate::schedule::lane::Tally;
     use crate::smtp::{Reply, Stage};
-    use crate::state::runs::RunKey;
-    use crate::verdict::evidence::{Attempt, ClassifiedReply};
+    use crate::state::RunKey;
 
     /// So many make some parts of a long domain.
     const LISTED: i64 = 450;
@@ -211,7 +208,11 @@ mod tests {
     fn put_off() -> ClassifiedReply {
         let reply = Reply::parse(b"451 4.7.1 Greylisted, please try again later\r\n").unwrap();
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        ClassifiedReply { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+        ClassifiedReply {
+            stage: Stage::Rcpt,
+            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            reply,
+        }
     }
 
     fn address(n: i64) -> Address {
@@ -258,8 +259,10 @@ mod tests {
         // Every third was not asked yet; the others, and a made-up name, by turns from both.
         let mut asked_from = HashMap::new();
         let random_recipient = Address::parse("zq0v8k1xw3@acme.example").unwrap();
-        let listed = (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
-        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)]) {
+        let listed =
+            (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
+        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
+        {
             let egress = usize::from(!first);
             let attempt = Attempt { mx_host: host.clone(), at: now, classified: put_off() };
             let (lane, tally) = ("lane".into(), Tally::default());
@@ -269,7 +272,8 @@ mod tests {
         }
 
         let resumed = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-        let mut feed = JobSource::of(resumed, FreshnessPolicy::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
+        let mut feed =
+            JobSource::of(resumed, FreshnessPolicy::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
         let policy = Policy::built_in();
         let (key, domain) = feed.next(&mut state).unwrap().unwrap();
         let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
@@ -284,7 +288,11 @@ mod tests {
                     .collect();
                 assert_eq!(others, Vec::<&Address>::new(), "ordered from {:?}", known.egress);
                 let knows_control = known.waiting() == Some(&random_recipient);
-                assert_eq!(knows_control, known.egress == Some(asked_from[&random_recipient]), "the control, too");
+                assert_eq!(
+                    knows_control,
+                    known.egress == Some(asked_from[&random_recipient]),
+                    "the control, too"
+                );
             }
             feed.next(&mut state).unwrap();
         }

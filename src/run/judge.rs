@@ -3,20 +3,18 @@
 //! Decides: which rows are told as one before was. Where nothing is asked, a plain address is told by its kinds alone, so
 //! the first of its kinds is judged for all. Must not: judge otherwise than [`judged_row`] does.
 
-use super::evidence_reader::EvidenceReader;
-use super::analyze::{Analyzer, AnalyzeOptions, PlainAddress};
+use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::duplicates::{key_of, key_of_parts};
-use super::write_results::{Validity, StateUpdates};
+use super::evidence_reader::EvidenceReader;
 use super::judged_row;
+use super::write_results::{StateUpdates, Validity};
 use crate::address::AddressKinds;
 use crate::error::Error;
-use crate::list::batch::RowBatch;
-use crate::list::duplicates::AddressHasher;
-use crate::list::{Composed, Composer, ListEntry, Row};
+use crate::list::{AddressHasher, Composed, Composer, ListEntry, Row, RowBatch};
 use crate::verdict::AddressResult;
 
 /// What a worker judges rows with.
-pub struct RowJudge {
+pub(super) struct RowJudge {
     analyzer: Analyzer,
     found: EvidenceReader,
     composer: Composer,
@@ -28,7 +26,7 @@ pub struct RowJudge {
 
 /// What is told of rows, and of which.
 #[derive(Clone, Copy, Debug)]
-pub struct JudgeOptions {
+pub(super) struct JudgeOptions {
     /// Roles are risky.
     pub risky_roles: bool,
     /// Just the rows are written about which something else is told than before.
@@ -37,7 +35,7 @@ pub struct JudgeOptions {
 
 /// A batch that was judged.
 #[derive(Default)]
-pub struct JudgedBatch {
+pub(super) struct JudgedBatch {
     /// Its rows as they will be written.
     pub composed: Composed,
     /// How long what is told of them holds.
@@ -48,12 +46,18 @@ pub struct JudgedBatch {
 
 impl RowJudge {
     /// Judges by what was found, and composes with this composer and these keys of the list's addresses.
-    pub fn of(found: EvidenceReader, how: AnalyzeOptions, composer: Composer, keys: AddressHasher, telling: JudgeOptions) -> RowJudge {
+    pub(super) fn of(
+        found: EvidenceReader,
+        how: AnalyzeOptions,
+        composer: Composer,
+        keys: AddressHasher,
+        telling: JudgeOptions,
+    ) -> RowJudge {
         RowJudge { analyzer: Analyzer::new(how), found, composer, keys, telling, alike: Vec::new() }
     }
 
     /// Judges a batch; the outcome is overwritten.
-    pub fn judge(&mut self, batch: &RowBatch, outcome: &mut JudgedBatch) -> Result<(), Error> {
+    pub(super) fn judge(&mut self, batch: &RowBatch, outcome: &mut JudgedBatch) -> Result<(), Error> {
         outcome.composed.clear();
         outcome.otherwise.update.clear();
         outcome.otherwise.notes.clear();
@@ -80,7 +84,8 @@ impl RowJudge {
         let mut seen = self.analyzer.look(row.address());
         let repaired = seen.repaired.take();
         let key = seen.form.address().map(|address| key_of(&self.keys, address));
-        let judged_row::JudgedRow { record, age, update } = judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
+        let judged_row::JudgedRow { record, age, update } =
+            judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
         let news = self.found.news(row.address(), &record)?;
         if news.is_news || !self.telling.changed_only {
             self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);

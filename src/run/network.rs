@@ -7,13 +7,9 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use crate::error::Error;
-use crate::route::Dns;
-use crate::route::cache::Cached;
-use crate::route::hickory::{NameServers, DnsTimeouts};
-use crate::route::public::AllowedNets;
-use crate::settings::{NetworkTarget, EgressSpec};
-use crate::smtp::egress::{Egress, IpFamilies, EgressPath};
-use crate::smtp::connect::{Connect, TcpConnector, has_way_to};
+use crate::route::{AllowedNets, Cached, Dns, DnsTimeouts, NameServers};
+use crate::settings::{EgressSpec, NetworkTarget};
+use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
 use crate::world::World;
 
 /// The other side.

@@ -9,10 +9,9 @@ use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread;
 
-use super::analyze::{Analyzer, AnalyzeOptions};
+use super::analyze::{AnalyzeOptions, Analyzer};
 use crate::error::Error;
-use crate::list::batch::RowBatch;
-use crate::list::{List, ListError};
+use crate::list::{List, ListError, RowBatch};
 
 /// Batches that wait for a worker, and outcomes that wait for their taker. More only cost memory.
 const WAITING: usize = 2;
@@ -20,12 +19,12 @@ const WAITING: usize = 2;
 const MOST_WORKERS: usize = 6;
 
 /// How many can work at once, where reading and taking together are as much work as one worker has.
-pub fn worker_count() -> usize {
+pub(super) fn worker_count() -> usize {
     (cores() - 1).clamp(1, MOST_WORKERS)
 }
 
 /// The same for work beside which reading and taking are little.
-pub fn many_workers() -> usize {
+pub(super) fn many_workers() -> usize {
     cores().min(MOST_WORKERS)
 }
 
@@ -34,7 +33,7 @@ fn cores() -> usize {
 }
 
 /// What each worker needs to look at addresses.
-pub fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
+pub(super) fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
     repeat_with(|| Analyzer::new(how)).take(worker_count()).collect()
 }
 
@@ -42,7 +41,7 @@ pub fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
 /// the order of the list.
 ///
 /// `work` may get an outcome that was taken, and overwrites it.
-pub fn each<H: Send, T: Default + Send>(
+pub(super) fn each<H: Send, T: Default + Send>(
     list: &List,
     worker_count: Vec<H>,
     work: impl Fn(&mut H, &RowBatch, &mut T) -> Result<(), Error> + Sync,

@@ -10,26 +10,21 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::parallel;
-use super::routing;
-use super::analyze::{Analyzer, AnalyzeOptions};
-use super::network::Network;
-use super::engine::LOOKUPS;
+use super::analyze::{AnalyzeOptions, Analyzer};
 use super::duplicates::{self, DuplicateRows};
-use super::sockets;
+use super::engine::LOOKUPS;
+use super::network::Network;
+use super::{parallel, routing, sockets};
 use crate::address::{Address, Domain};
 use crate::error::Error;
-use crate::list::batch::RowBatch;
-use crate::list::duplicates::AddressHash;
-use crate::list::{ListEntry, List, ReadOptions, Source};
+use crate::evidence::{AddressStatus, RouteFact};
+use crate::list::{self, AddressHash, List, ListEntry, ReadOptions, RowBatch, Source};
 use crate::policy::Policy;
-use crate::report::forecast::{Forecast, NotProbedCounts, ForecastRows};
+use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
 use crate::settings::{NetworkTarget, RunDepth, Settings};
-use crate::simulate::from_list::ListToSimulate;
-use crate::simulate::{self, SimulationSetup};
-use crate::verdict::evidence::{AddressStatus, RouteFact};
+use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
 
 /// What is to be planned.
 #[derive(Debug)]
@@ -46,14 +41,18 @@ pub struct PlanJob {
 pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let settings = &plan.settings;
     let policy = settings.policy()?;
-    let list = crate::list::open(&plan.source, &plan.reading)?;
+    let list = list::open(&plan.source, &plan.reading)?;
     let (rows, domains) = count(&list, policy)?;
     let mut not_asked = NotProbedCounts::default();
     let given: Vec<ListToSimulate> = match &settings.reach {
-        RunDepth::Offline => domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect(),
-        RunDepth::Dns(place) | RunDepth::Probe(place) => look_up(domains, place, policy, &mut not_asked).await?,
+        RunDepth::Offline => {
+            domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect()
+        }
+        RunDepth::Dns(place) | RunDepth::Probe(place) => {
+            look_up(domains, place, policy, &mut not_asked).await?
+        }
     };
-    let simulated = simulate::list::GeneratedList::given(&given, 1)?;
+    let simulated = GeneratedList::given(&given, 1)?;
     let setup = SimulationSetup {
         egresses: settings.ways_out,
         pace: settings.pace,

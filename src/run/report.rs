@@ -5,19 +5,18 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use super::cancel::CancelToken;
+use super::clock::Clock;
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
 use super::parallel;
 use super::stateful_run::identity;
-use super::clock::Clock;
-use super::evidence_reader::{FactReader, EvidenceReader, FactFilter, RunConditions};
-use super::cancel::CancelToken;
 use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::Error;
+use crate::evidence::NotProbedReason;
 use crate::policy::Policy;
 use crate::report::Summary;
 use crate::schedule::RunBlocked;
-use crate::state::worklist::FreshnessPolicy;
-use crate::state::{State, StateError};
-use crate::verdict::evidence::NotProbedReason;
+use crate::state::{FreshnessPolicy, State, StateError};
 
 /// What is to be reported.
 #[derive(Debug)]
@@ -60,7 +59,10 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
     let scope = FactFilter { policy, run: run.id, fresh, news: None };
     let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
-    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?.into_iter().map(found).collect();
+    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?
+        .into_iter()
+        .map(found)
+        .collect();
     let mut open = OpenJob::of(list, listing, policy, dns_only)?;
     // All of it, or nothing: it is soon told again.
     let stop = CancelToken::on_signals()?;

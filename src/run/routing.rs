@@ -5,16 +5,15 @@
 use std::time::SystemTime;
 
 use crate::address::Domain;
-use crate::policy::Policy;
-use crate::policy::lifetimes::Lifetimes;
+use crate::evidence::RouteFact;
+use crate::policy::{Lifetimes, Policy};
 use crate::reason::Finding;
 use crate::route::{NoMailReason, Route};
 use crate::schedule::MxHop;
-use crate::state::worklist::FreshnessPolicy;
-use crate::verdict::evidence::RouteFact;
+use crate::state::FreshnessPolicy;
 
 /// A route as a verdict needs it, and the stops on it.
-pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
+pub(super) fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
     let fact = match route {
         Route::Hosts(mx_hosts) => {
             let stops: Vec<MxHop> = mx_hosts
@@ -39,18 +38,23 @@ pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
 }
 
 /// Does a domain's mail go to a throw-away service?
-pub fn is_disposable(domain: &Domain, stops: &[MxHop], policy: &Policy) -> bool {
+pub(super) fn is_disposable(domain: &Domain, stops: &[MxHop], policy: &Policy) -> bool {
     let kinds = &policy.lists.kinds;
     kinds.is_disposable(domain) || stops.iter().any(|stop| kinds.is_disposable_mx(&stop.host))
 }
 
 /// Are a domain's mailboxes worth asking about?
-pub fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[MxHop], policy: &Policy) -> bool {
+pub(super) fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[MxHop], policy: &Policy) -> bool {
     matches!(route, RouteFact::Hosts { evidence: true, .. }) && !is_disposable(domain, stops, policy)
 }
 
 /// May a route that was looked up at that time be used again? One that is no answer may not.
-pub fn is_fresh(route: &RouteFact, at: SystemTime, lifetimes: &Lifetimes, fresh: FreshnessPolicy) -> bool {
+pub(super) fn is_fresh(
+    route: &RouteFact,
+    at: SystemTime,
+    lifetimes: &Lifetimes,
+    fresh: FreshnessPolicy,
+) -> bool {
     let lifetime = match route {
         RouteFact::Hosts { .. } => Some(lifetimes.route),
         RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),

@@ -4,28 +4,23 @@
 
 use std::time::Duration;
 
-use super::parallel;
-use super::evidence_reader::{FactReader, EvidenceReader, FactFilter, RunConditions};
-use super::wait_for_state;
-use super::analyze::{Analyzer, AnalyzeOptions};
-use super::engine::{self, ProbeJob, RunOutcome};
-use super::progress::Progress;
+use super::analyze::{AnalyzeOptions, Analyzer};
 use super::cancel::CancelToken;
-use super::write_results::{Validity, ListJob, StateUpdates};
+use super::engine::{self, ProbeJob, RunOutcome};
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::progress::Progress;
+use super::write_results::{ListJob, StateUpdates, Validity};
+use super::{parallel, wait_for_state};
 use crate::address::Address;
 use crate::error::Error;
-use crate::list::batch::RowBatch;
-use crate::list::{ListEntry, List};
-use crate::probe::domain_probe::Timestamp;
+use crate::evidence::{AddressStatus, NotProbedReason, Timestamp};
+use crate::list::{List, ListEntry, RowBatch};
 use crate::schedule::RunBlocked;
 use crate::settings::{NetworkTarget, Settings};
-use crate::state::State;
-use crate::state::worklist::FreshnessPolicy;
-use crate::state::runs::{RunHandle, RunKey};
-use crate::verdict::evidence::{AddressStatus, NotProbedReason};
+use crate::state::{FreshnessPolicy, RunHandle, RunKey, State};
 
 /// A run that asks, with its state.
-pub struct StatefulRun {
+pub(super) struct StatefulRun {
     job: ProbeJob,
     state: State,
     run: RunHandle,
@@ -38,7 +33,7 @@ pub struct StatefulRun {
 
 impl StatefulRun {
     /// Opens the state, and finds or begins the run.
-    pub fn begin(
+    pub(super) fn begin(
         settings: &Settings,
         place: &NetworkTarget,
         list: &List,
@@ -58,7 +53,11 @@ impl StatefulRun {
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
             let is_nothing = anew || job.dns_only;
-            if is_nothing { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(at, settings.keeping.max_age) }
+            if is_nothing {
+                FreshnessPolicy::nothing()
+            } else {
+                FreshnessPolicy::of(at, settings.keeping.max_age)
+            }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         // What a run found out itself is as old as the run.
@@ -75,10 +74,20 @@ impl StatefulRun {
     }
 
     /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
-    pub async fn ask(&mut self, list: &List, how: AnalyzeOptions, stop: CancelToken, quiet: bool) -> Result<RunOutcome, Error> {
+    pub(super) async fn ask(
+        &mut self,
+        list: &List,
+        how: AnalyzeOptions,
+        stop: CancelToken,
+        quiet: bool,
+    ) -> Result<RunOutcome, Error> {
         if self.all_known {
-            let unprobed = Some(if self.job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
-            return Ok(RunOutcome { whole: RunConditions { unprobed, ..RunConditions::default() }, ..RunOutcome::default() });
+            let unprobed =
+                Some(if self.job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
+            return Ok(RunOutcome {
+                whole: RunConditions { unprobed, ..RunConditions::default() },
+                ..RunOutcome::default()
+            });
         }
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
@@ -99,25 +108,32 @@ impl StatefulRun {
     }
 
     /// How many are still to be asked.
-    pub fn still_to_ask(&self) -> Result<u64, Error> {
+    pub(super) fn still_to_ask(&self) -> Result<u64, Error> {
         Ok(self.state.still_to_ask(self.run.id)?)
     }
 
     /// What was found out, for each of so many who judge rows.
-    pub fn found(&self, whole: &RunConditions, worker_count: usize) -> Result<Vec<EvidenceReader>, Error> {
+    pub(super) fn found(
+        &self,
+        whole: &RunConditions,
+        worker_count: usize,
+    ) -> Result<Vec<EvidenceReader>, Error> {
         let news = self.tells_news.then_some(self.run);
         let scope = FactFilter { policy: self.job.policy, run: self.run.id, fresh: self.fresh, news };
         let found = |facts| EvidenceReader::of(facts, whole.clone(), self.now().wall);
-        Ok(FactReader::for_each(&self.state, scope, worker_count, !self.all_known)?.into_iter().map(found).collect())
+        Ok(FactReader::for_each(&self.state, scope, worker_count, !self.all_known)?
+            .into_iter()
+            .map(found)
+            .collect())
     }
 
     /// Now, where the run is made.
-    pub fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.job.network.clock.now()
     }
 
     /// Keeps what is told otherwise than before.
-    pub fn keep(&mut self, StateUpdates { update, notes }: &StateUpdates) -> Result<(), Error> {
+    pub(super) fn keep(&mut self, StateUpdates { update, notes }: &StateUpdates) -> Result<(), Error> {
         // In a temporary state nobody will read it, and those who read it now would be in the way.
         if self.state.is_kept() {
             update.iter().try_for_each(|update| self.state.write_reported(update))?;
@@ -128,7 +144,7 @@ impl StatefulRun {
 
     /// Ends the run, unless somebody is still to be asked in it: then the same command goes on
     /// with it.
-    pub fn end(&mut self, outcome: &RunOutcome, age: Validity) -> Result<(), Error> {
+    pub(super) fn end(&mut self, outcome: &RunOutcome, age: Validity) -> Result<(), Error> {
         if self.tells_news {
             self.state.close_notes(self.run)?;
         }
@@ -152,7 +168,7 @@ fn terms(settings: &Settings, job: &ProbeJob) -> String {
 }
 
 /// What makes "the same command again".
-pub fn identity(list: &List, how: AnalyzeOptions, dns_only: bool) -> Result<String, Error> {
+pub(super) fn identity(list: &List, how: AnalyzeOptions, dns_only: bool) -> Result<String, Error> {
     let far = if dns_only { "names" } else { "mailboxes" };
     let applied = if how.apply_suggestions { " applied" } else { "" };
     Ok(format!("{} {far}{applied}", list.identity()?))

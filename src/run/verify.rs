@@ -5,17 +5,17 @@
 
 use std::iter::repeat_with;
 
-use super::parallel;
-use super::stateful_run::StatefulRun;
+use super::cancel::CancelToken;
 use super::clock::Clock;
 use super::evidence_reader::EvidenceReader;
-use super::cancel::CancelToken;
+use super::parallel;
+use super::stateful_run::StatefulRun;
 use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::{Error, Exit};
+use crate::evidence::NotProbedReason;
 use crate::list::List;
 use crate::report::Summary;
-use crate::settings::{StateLocation, NetworkTarget, RunDepth, Settings};
-use crate::verdict::evidence::NotProbedReason;
+use crate::settings::{NetworkTarget, RunDepth, Settings, StateLocation};
 
 /// What is to be done.
 #[derive(Debug)]

@@ -7,18 +7,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::parallel;
-use super::evidence_reader::{EvidenceReader, RunConditions};
 use super::analyze::AnalyzeOptions;
-use super::judge::{RowJudge, JudgeOptions};
 use super::duplicates::DuplicateRows;
+use super::evidence_reader::{EvidenceReader, RunConditions};
+use super::judge::{JudgeOptions, RowJudge};
+use super::parallel;
 use crate::error::{Error, Exit};
-use crate::list::{List, Outputs, ReadOptions, Source, OutputTarget, WriteOptions};
+use crate::list::{self, List, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
 use crate::policy::Policy;
-use crate::report::{ProbeCounts, Gates, Summary};
+use crate::report::{Gates, ProbeCounts, Summary};
 use crate::schedule::ProviderEventKind;
-use crate::state::write::VerdictUpdate;
-use crate::state::last_reported::ReportedNote;
+use crate::state::{ReportedNote, VerdictUpdate};
 
 /// A list, and what is to be written about it.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub struct ListJob {
 impl ListJob {
     /// Opens the list.
     pub fn open(&self) -> Result<List, Error> {
-        Ok(crate::list::open(&self.source, &self.reading)?)
+        Ok(list::open(&self.source, &self.reading)?)
     }
 
     /// The list, and every file that its results may go to.
@@ -59,7 +58,7 @@ impl ListJob {
 }
 
 /// A list that is open, with its outputs.
-pub struct OpenJob {
+pub(super) struct OpenJob {
     /// The list.
     pub list: List,
     /// How its addresses are looked at.
@@ -73,7 +72,7 @@ pub struct OpenJob {
 
 /// What is told otherwise than before, for the state.
 #[derive(Default)]
-pub struct StateUpdates {
+pub(super) struct StateUpdates {
     /// About addresses that were asked about.
     pub update: Vec<VerdictUpdate>,
     /// About rows.
@@ -82,7 +81,7 @@ pub struct StateUpdates {
 
 /// How long what was told holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Validity {
+pub(super) struct Validity {
     /// Nothing needs to be asked again before this; `None` when nothing was asked that grows old.
     pub fresh_until: Option<SystemTime>,
     /// The oldest evidence that was used.
@@ -91,7 +90,7 @@ pub struct Validity {
 
 /// How a run went, for its summary.
 #[derive(Clone, Debug, Default)]
-pub struct RunStats {
+pub(super) struct RunStats {
     /// What holds for all rows.
     pub whole: RunConditions,
     /// What it cost the others.
@@ -110,7 +109,7 @@ pub struct RunStats {
 
 impl OpenJob {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
-    pub fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
+    pub(super) fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = listing.look(policy);
         let form = list.form();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
@@ -128,7 +127,7 @@ impl OpenJob {
 
     /// Judges and writes every row, each worker with its own view of what was found. `keep` hears what is told otherwise
     /// than before.
-    pub fn tell(
+    pub(super) fn tell(
         &mut self,
         risky_roles: bool,
         found: Vec<EvidenceReader>,
@@ -149,7 +148,7 @@ impl OpenJob {
     }
 
     /// Puts the files in their places, the summary last.
-    pub fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
+    pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
         let form = self.list.form();
         let summary = Summary {
@@ -178,7 +177,7 @@ impl OpenJob {
 
 impl Validity {
     /// With what was told about another row.
-    pub fn add(&mut self, other: Validity) {
+    pub(super) fn add(&mut self, other: Validity) {
         let earlier = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

@@ -5,13 +5,11 @@ use std::sync::Arc;
 
 use super::SessionId;
 use super::provider_event::ProviderEvent;
-use super::lane::Tally;
 use crate::address::{Address, Domain};
+use crate::evidence::RecordedReply;
+use crate::evidence::{DomainFacts, ProbeResult};
 use crate::policy::Provider;
-use crate::probe::domain_probe::ProbeResult;
-use crate::probe::{DomainFacts, RecipientKind};
-use crate::smtp::session::Batch;
-use crate::verdict::evidence::Attempt;
+use crate::smtp::Batch;
 
 /// What the world outside has to do.
 #[derive(Debug)]
@@ -42,25 +40,6 @@ pub enum ConnectionAction {
     Send(SessionId, Batch),
     /// Say QUIT.
     Quit(SessionId),
-}
-
-/// An answer that counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RecordedReply {
-    /// The domain asked about.
-    pub domain: Domain,
-    /// Whom the question was about.
-    pub who: RecipientKind,
-    /// The address in the question.
-    pub address: Address,
-    /// What was said, by whom and when.
-    pub attempt: Attempt,
-    /// From which source address, counted from 0.
-    pub egress: usize,
-    /// What the lane is keyed by.
-    pub lane: Arc<str>,
-    /// What it adds to the operator's accounts.
-    pub tally: Tally,
 }
 
 /// A session to open.

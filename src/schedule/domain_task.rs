@@ -7,11 +7,10 @@ use std::net::IpAddr;
 
 use super::endpoint::Endpoint;
 use super::eviction::place;
-use super::{Action, DomainTaskId, EndpointId, LaneId, Scheduler, MxHop, Timer};
-use crate::probe::DomainProbe;
-use crate::probe::domain_probe::NextStep;
+use super::{Action, DomainTaskId, EndpointId, LaneId, MxHop, Scheduler, Timer};
+use crate::evidence::ObstacleKind;
+use crate::probe::{DomainProbe, NextStep};
 use crate::reason::Finding;
-use crate::verdict::evidence::ObstacleKind;
 
 /// One domain on its way.
 #[derive(Debug)]
@@ -169,7 +168,8 @@ impl Scheduler {
             return;
         };
         if task.domain_probe.is_decided() && !std::mem::replace(&mut task.was_told, true) {
-            let learnt = Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.known());
+            let learnt =
+                Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.known());
             self.actions.push_back(learnt);
         }
         let taken = task.domain_probe.take_final();

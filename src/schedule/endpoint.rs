@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::SessionId;
 use super::queue::EndpointQueue;
 use crate::address::Domain;
-use crate::verdict::evidence::ObstacleKind;
+use crate::evidence::ObstacleKind;
 
 /// Whether STARTTLS is said at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

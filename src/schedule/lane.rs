@@ -12,21 +12,20 @@ use super::pace::{Pacer, RunClock};
 use super::provisional::ProvisionalResults;
 use super::{EndpointId, ProviderId};
 use crate::address::Domain;
-use crate::policy::thresholds::{AnomalyThresholds, RampThresholds};
-use crate::policy::{RateLimits, SessionLimits, Pace, Provider, Thresholds};
-use crate::reason::{Cause, Fault};
-use crate::verdict::evidence::ClassifiedReply;
+use crate::evidence::ClassifiedReply;
+use crate::evidence::Tally;
+use crate::policy::{Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
 
 /// The largest flight that a lane may send, in recipients.
 pub const FLIGHT: u32 = 50;
 
 /// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides how
 /// many sessions are opened at once.
-pub const PROBES_PER_REFUSAL: u32 = 2;
+pub(super) const PROBES_PER_REFUSAL: u32 = 2;
 
 /// One operator.
 #[derive(Debug)]
-pub struct Lane {
+pub(super) struct Lane {
     /// Who it is.
     pub provider: Arc<Provider>,
     /// From which source address it is asked.
@@ -88,71 +87,13 @@ pub struct Lane {
     pub is_starved: bool,
 }
 
-/// What an operator's answers about listed addresses were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Listed addresses that got an answer about the mailbox.
-    pub asked: u32,
-    /// Of these, refused as unknown.
-    pub unknown: u32,
-    /// Of these, accepted.
-    pub accepted: u32,
-    /// Of those asked, found deliverable lately.
-    pub recently_deliverable: u32,
-    /// Of these, refused as unknown.
-    pub recently_gone: u32,
-}
-
-impl Tally {
-    /// One answer about a listed address. `recently_deliverable`: it was found deliverable lately.
-    pub fn of(classified: &ClassifiedReply, recently_deliverable: bool) -> Tally {
-        let cause = classified.meaning.cause;
-        if cause.fault() != Fault::Mailbox && cause != Cause::Accepted {
-            return Tally::default();
-        }
-        let is_unknown = cause == Cause::MailboxUnknown;
-        Tally {
-            asked: 1,
-            unknown: u32::from(is_unknown),
-            accepted: u32::from(cause == Cause::Accepted),
-            recently_deliverable: u32::from(recently_deliverable),
-            recently_gone: u32::from(recently_deliverable && is_unknown),
-        }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn and(self, other: Tally) -> Tally {
-        Tally {
-            asked: self.asked + other.asked,
-            unknown: self.unknown + other.unknown,
-            accepted: self.accepted + other.accepted,
-            recently_deliverable: self.recently_deliverable + other.recently_deliverable,
-            recently_gone: self.recently_gone + other.recently_gone,
-        }
-    }
-
-    /// Too many vanished at once for it to be true: an outage of the operator's own.
-    pub fn is_anomalous(&self, anomaly: AnomalyThresholds) -> bool {
-        let beyond = |part: u32, whole: u32, percent: u32| {
-            u64::from(part) * 100 > u64::from(whole) * u64::from(percent)
-        };
-        let nobody = self.asked >= anomaly.asked
-            && self.accepted == 0
-            && beyond(self.unknown, self.asked, anomaly.unknown_percent);
-        let recently_deliverable = self.recently_deliverable >= anomaly.recently_deliverable
-            && beyond(self.recently_gone, self.recently_deliverable, anomaly.recently_gone_percent);
-        nobody || recently_deliverable
-    }
-}
-
 const HOUR: Duration = Duration::from_secs(3600);
 /// The longest span of a cap.
-pub const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 impl Lane {
     /// A lane that nobody has asked yet.
-    pub fn new(
+    pub(super) fn new(
         operator: ProviderId,
         provider: Arc<Provider>,
         egress: usize,
@@ -205,12 +146,12 @@ impl Lane {
     }
 
     /// May another connection be open now?
-    pub fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         self.open < self.allowed_open
     }
 
     /// An answer that shows no displeasure: the lane climbs.
-    pub fn record_success(&mut self) {
+    pub(super) fn record_success(&mut self) {
         self.refused_in_row = 0;
         self.clean_answers += 1;
         if self.clean_answers.is_multiple_of(self.ramp.clean_answers.max(1)) {
@@ -221,7 +162,7 @@ impl Lane {
     }
 
     /// "Too fast": half the rate, one connection, smaller flights, and a rest.
-    pub fn slow_down(&mut self, until: Duration) {
+    pub(super) fn slow_down(&mut self, until: Duration) {
         self.clean_answers = 0;
         self.allowed_open = 1;
         self.batch = (self.batch / 2).max(1);
@@ -230,37 +171,38 @@ impl Lane {
     }
 
     /// A session was refused for what we are; how many were in a row.
-    pub fn refused(&mut self) -> u32 {
+    pub(super) fn refused(&mut self) -> u32 {
         self.refused_in_row += 1;
         self.refused_in_row
     }
 
     /// Sessions refused since the last clean answer.
-    pub fn refused_in_row(&self) -> u32 {
+    pub(super) fn refused_in_row(&self) -> u32 {
         self.refused_in_row
     }
 
     /// A backlog that keeps the lane busy for ten seconds. More only costs memory, and lets the domains that came
     /// first fill it up, so that those that come next can't go beside them; less would leave too little at each of many
     /// doors.
-    pub fn target_backlog(&self) -> usize {
+    pub(super) fn target_backlog(&self) -> usize {
         (self.limits.recipients / 6).max(200) as usize
     }
 
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
-    pub fn is_session_bound(&self) -> bool {
-        self.asks.per_minute() > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
+    pub(super) fn is_session_bound(&self) -> bool {
+        self.asks.per_minute()
+            > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
     }
 
     /// The backlog, less what takes a few seconds at most.
-    pub fn backlog_beyond_little(&self) -> usize {
+    pub(super) fn backlog_beyond_little(&self) -> usize {
         /// A little is what may be asked in this part of a minute.
         const PART: u32 = 12;
         self.backlog.saturating_sub((self.limits.recipients / PART) as usize)
     }
 
     /// Counts an unknown recipient, listed or made up, against the caps.
-    pub fn count_unknown(&mut self, now: Duration) {
+    pub(super) fn count_unknown(&mut self, now: Duration) {
         self.unknown_names += 1;
         if self.caps().next().is_none() {
             return;
@@ -273,7 +215,7 @@ impl Lane {
 
     /// Counts unknown recipients of earlier runs, each by when it will be a day ago. A host that has heard too many of them
     /// within the hour does not begin anew because we do.
-    pub fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>, now: Duration) {
+    pub(super) fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>, now: Duration) {
         for forgotten in forgotten {
             self.unknown_names += u32::from(forgotten + HOUR > now + DAY);
             self.unknown.push_back(forgotten);
@@ -282,22 +224,22 @@ impl Lane {
     }
 
     /// Takes out the unknown recipients that still count against a cap.
-    pub fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
+    pub(super) fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
         std::mem::take(&mut self.unknown).into_iter().filter(move |&forgotten| forgotten > now)
     }
 
     /// By this time its rates have forgotten all that was taken.
-    pub fn refills_in(&self) -> Duration {
+    pub(super) fn refills_in(&self) -> Duration {
         self.asks.refills_in().max(self.connection_pacer.refills_in())
     }
 
     /// Nobody needs it now.
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.tasks == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved
     }
 
     /// Was nothing learnt here that should be remembered?
-    pub fn is_as_new(&self, thresholds: &Thresholds, now: Duration) -> bool {
+    pub(super) fn is_as_new(&self, thresholds: &Thresholds, now: Duration) -> bool {
         self.paused.is_none()
             && self.rejected_us.is_none()
             && self.refused_in_row == 0
@@ -316,7 +258,7 @@ impl Lane {
     }
 
     /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
-    pub fn unknown_left(&self, now: Duration) -> u32 {
+    pub(super) fn unknown_left(&self, now: Duration) -> u32 {
         let left = |(span, cap): (Duration, usize)| {
             let before =
                 self.unknown.partition_point(|&forgotten| forgotten <= now + DAY.saturating_sub(span));
@@ -327,7 +269,7 @@ impl Lane {
     }
 
     /// When the caps leave room again, as a time of the run.
-    pub fn unknown_again(&self, now: Duration) -> Duration {
+    pub(super) fn unknown_again(&self, now: Duration) -> Duration {
         let again = |(span, cap): (Duration, usize)| {
             let oldest = self.unknown.len().checked_sub(cap)?;
             self.unknown.get(oldest).map(|&forgotten| forgotten.saturating_sub(DAY.saturating_sub(span)))

@@ -14,23 +14,23 @@
 //! `provisional` holds refusals back until they can be believed, `run_health` tells our trouble from theirs, `eviction` forgets operators that were quiet.
 
 mod action;
-mod run_health;
-mod domain_task;
-mod provider_event;
+mod backlog;
+mod backoff;
 mod dispatch;
+mod domain_task;
 mod endpoint;
-pub mod lane;
-mod provider;
-mod job;
-pub mod pace;
-mod queue;
 mod eviction;
+mod job;
+mod lane;
+mod pace;
+mod provider;
+mod provider_event;
+mod provisional;
+mod queue;
+mod run_health;
 mod session;
 #[cfg(test)]
 mod tests;
-mod backoff;
-mod provisional;
-mod backlog;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -38,28 +38,28 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::evidence::{NotProbedReason, Tally, Timestamp};
 use crate::policy::{Pace, Thresholds};
+use crate::probe::RetryPolicy;
+use crate::smtp::IpFamilies;
+use domain_task::DomainTask;
+use endpoint::Endpoint;
+use eviction::FreeSlots;
+use lane::Lane;
+use pace::RunClock;
+use provider::ProviderState;
+use queue::EndpointQueue;
+use run_health::RunHealth;
+use session::SessionState;
+
 #[cfg(doc)]
 use crate::probe::DomainProbe;
-use crate::probe::RetryPolicy;
-use crate::probe::domain_probe::Timestamp;
-use crate::smtp::egress::IpFamilies;
-use crate::verdict::evidence::NotProbedReason;
-pub use action::{Action, RecordedReply, SessionOpening, ConnectionAction};
-use run_health::RunHealth;
-pub use run_health::RunBlocked;
-use domain_task::DomainTask;
-pub use provider_event::{ProviderEvent, ProviderEventKind};
-use endpoint::Endpoint;
-use lane::{Lane, Tally};
-use provider::ProviderState;
+pub use action::{Action, ConnectionAction, SessionOpening};
+pub use backlog::{Backlog, DomainPart};
 pub use job::{DomainJob, MxHop};
-use pace::RunClock;
-use queue::EndpointQueue;
-use eviction::FreeSlots;
-use session::SessionState;
+pub use provider_event::{ProviderEvent, ProviderEventKind};
+pub use run_health::RunBlocked;
 pub use session::{SessionEvent, meant};
-pub use backlog::{DomainPart, Backlog};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -251,3 +251,5 @@ impl Scheduler {
         self.clock.set(now.elapsed);
     }
 }
+
+pub use lane::FLIGHT;

@@ -16,11 +16,11 @@ use governor::{Quota, RateLimiter};
 
 /// The run's clock as governor reads it; the scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
-pub struct RunClock(Arc<AtomicU64>);
+pub(super) struct RunClock(Arc<AtomicU64>);
 
 impl RunClock {
     /// Sets the time since the run began.
-    pub fn set(&self, elapsed: Duration) {
+    pub(super) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
@@ -35,7 +35,7 @@ impl governor::clock::Clock for RunClock {
 
 /// One rate.
 #[derive(Debug)]
-pub struct Pacer {
+pub(super) struct Pacer {
     clock: RunClock,
     limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
@@ -45,7 +45,7 @@ pub struct Pacer {
 
 impl Pacer {
     /// At most `per_minute` in any minute, at most `burst` of them at once. A fresh one may be used at once.
-    pub fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
+    pub(super) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady flow.
         let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
         let steady = per_minute.saturating_sub(burst.get()).max(1);
@@ -58,22 +58,22 @@ impl Pacer {
     }
 
     /// The rate, per minute.
-    pub fn per_minute(&self) -> u32 {
+    pub(super) fn per_minute(&self) -> u32 {
         self.per_minute
     }
 
     /// The most that can be taken at once.
-    pub fn burst(&self) -> u32 {
+    pub(super) fn burst(&self) -> u32 {
         self.burst.get()
     }
 
     /// How long after the last was taken it is as a fresh one, at most.
-    pub fn refills_in(&self) -> Duration {
+    pub(super) fn refills_in(&self) -> Duration {
         self.refills_in
     }
 
     /// Changes the rate; what was taken lately still counts.
-    pub fn change(&mut self, per_minute: u32, burst: u32) {
+    pub(super) fn change(&mut self, per_minute: u32, burst: u32) {
         if per_minute.max(1) != self.per_minute {
             *self = Pacer::new(per_minute.max(1), burst, &self.clock);
             // A fresh limiter is full; this one goes on from a busy lane, so it starts empty.
@@ -82,7 +82,7 @@ impl Pacer {
     }
 
     /// Takes `count` (at most [`Pacer::burst`]), or says after which time to ask again.
-    pub fn take(&mut self, count: u32) -> Result<(), Duration> {
+    pub(super) fn take(&mut self, count: u32) -> Result<(), Duration> {
         let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_n(count) {
             Ok(Ok(())) | Err(_) => Ok(()),

@@ -7,12 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::run_health::ProviderContact;
-use super::lane::{Lane, Tally};
 use super::eviction::place;
-use super::{Action, LaneId, ProviderId, Scheduler, MxHop};
+use super::lane::Lane;
+use super::run_health::ProviderContact;
+use super::{Action, LaneId, MxHop, ProviderId, Scheduler};
+use crate::evidence::Tally;
 use crate::policy::Provider;
-use crate::smtp::egress::IpFamilies;
+use crate::smtp::IpFamilies;
 
 /// One operator.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::setting;
 use crate::address::{Address, Domain};
 use crate::error::Error;
-use crate::smtp::egress::{Egress, EgressPath};
+use crate::smtp::{Egress, EgressPath};
 
 /// A way out, with what the user said about the sender.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,7 +147,10 @@ fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<EgressPath, Err
         None => (None, rest),
     };
     let proxy = host.parse().map_err(|_| fault())?;
-    Ok(EgressPath::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
+    Ok(EgressPath::Socks5 {
+        proxy,
+        login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
+    })
 }
 
 #[cfg(test)]

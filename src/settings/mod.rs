@@ -17,12 +17,13 @@ use ipnet::IpNet;
 use crate::cli::ProbeArgs;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
-use crate::smtp::egress::Egress;
-pub use deadline::Deadline;
+use crate::smtp::Egress;
 use egress::EgressArgs;
-pub use egress::EgressSpec;
 use file::FileSettings;
-pub use state_settings::{StateSettings, StateLocation};
+
+pub use deadline::Deadline;
+pub use egress::EgressSpec;
+pub use state_settings::{StateLocation, StateSettings};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;

@@ -16,9 +16,9 @@
 
 use std::time::Duration;
 
-use super::list::{DomainId, HostId, GeneratedList};
+use super::list::{DomainId, GeneratedList, HostId};
 use crate::policy::Pace;
-use crate::schedule::lane::FLIGHT;
+use crate::schedule::FLIGHT;
 
 /// What one operator needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -16,15 +16,14 @@ use std::time::Duration;
 
 use super::mix::{Mix, SharedProvider};
 use crate::address::{Address, Domain};
+use crate::evidence::{DomainFacts, Recipient, RecipientId};
 use crate::policy::{Provider, Providers};
-use crate::probe::domain_probe::RecipientId;
-use crate::probe::{DomainFacts, Recipient};
 use crate::schedule::{DomainJob, MxHop};
 
 /// A domain, by its place in [`GeneratedList::domains`].
-pub type DomainId = u32;
+pub(super) type DomainId = u32;
 /// An operator, by its place in [`GeneratedList::hosts`].
-pub type HostId = u32;
+pub(super) type HostId = u32;
 
 /// The list and its receivers.
 #[derive(Debug)]
@@ -232,7 +231,9 @@ impl GeneratedList {
             .map(|name| MxHop {
                 host: name,
                 addresses: (1..=endpoints)
-                    .map(|endpoint| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, endpoint as u16)))
+                    .map(|endpoint| {
+                        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, endpoint as u16))
+                    })
                     .collect(),
                 provider: host.provider.clone(),
             })
@@ -292,7 +293,7 @@ impl GeneratedList {
 
 /// Whom a question is about, read from its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RecipientTruth {
+pub(super) enum RecipientTruth {
     /// A row of the list.
     Row(u32),
     /// A made-up name, or `postmaster`.
@@ -303,15 +304,16 @@ pub enum RecipientTruth {
 }
 
 /// Reads an address of [`GeneratedList::order`], or a control at one of its domains.
-pub fn read(address: &Address) -> Option<(DomainId, RecipientTruth)> {
+pub(super) fn read(address: &Address) -> Option<(DomainId, RecipientTruth)> {
     let domain = domain_id(address.domain()?)?;
     let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
-    let asked = row.map_or(RecipientTruth::Control { exists: address.local() == "postmaster" }, RecipientTruth::Row);
+    let asked =
+        row.map_or(RecipientTruth::Control { exists: address.local() == "postmaster" }, RecipientTruth::Row);
     Some((domain, asked))
 }
 
 /// Which domain of the list it is.
-pub fn domain_id(domain: &Domain) -> Option<DomainId> {
+pub(super) fn domain_id(domain: &Domain) -> Option<DomainId> {
     domain.as_str().strip_prefix('d')?.strip_suffix(".test")?.parse().ok()
 }
 

@@ -7,20 +7,20 @@ use serde_json::json;
 
 use super::SimulationSetup;
 use super::list::GeneratedList;
-use super::receivers::{SimConnection, ControlCounts};
+use super::receivers::{ControlCounts, SimConnection};
 use crate::policy::RateLimits;
 
 /// Where the log goes, if anywhere.
-pub struct SimulationLog<'a>(Option<&'a mut dyn Write>);
+pub(super) struct SimulationLog<'a>(Option<&'a mut dyn Write>);
 
 impl<'a> SimulationLog<'a> {
     /// A log to a place.
-    pub fn to(place: Option<&'a mut dyn Write>) -> SimulationLog<'a> {
+    pub(super) fn to(place: Option<&'a mut dyn Write>) -> SimulationLog<'a> {
         SimulationLog(place)
     }
 
     /// The setup, the operators and the domains. Times are seconds, shares are not needed: everything is drawn already.
-    pub fn world(&mut self, list: &GeneratedList, setup: &SimulationSetup) -> io::Result<()> {
+    pub(super) fn world(&mut self, list: &GeneratedList, setup: &SimulationSetup) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let pace = setup.pace;
         let setup = json!({
@@ -60,7 +60,12 @@ impl<'a> SimulationLog<'a> {
 
     /// A session that is over. Times are seconds of the run; closing and positive controls are among the controls, and these
     /// among who was asked.
-    pub fn session(&mut self, list: &GeneratedList, call: &SimConnection, now: Duration) -> io::Result<()> {
+    pub(super) fn session(
+        &mut self,
+        list: &GeneratedList,
+        call: &SimConnection,
+        now: Duration,
+    ) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let (operator, egress) = (&*list.hosts[call.host as usize].name, call.egress);
         let (start, end) = (call.began.as_secs_f64(), now.as_secs_f64());

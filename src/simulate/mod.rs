@@ -7,13 +7,13 @@
 //! [`mix`] is what a list is made of, [`list`] the list, [`bound`] the time below which nobody can stay,
 //! [`from_list`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
 
-pub mod bound;
-pub mod from_list;
-pub mod list;
-pub mod log;
-pub mod mix;
-pub mod outcome;
-pub mod receivers;
+mod bound;
+mod from_list;
+mod list;
+mod log;
+mod mix;
+mod outcome;
+mod receivers;
 mod spool;
 
 use std::cmp::Reverse;
@@ -22,19 +22,17 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::policy::replies::ReplyRules;
-use crate::policy::{Pace, Thresholds};
+use crate::evidence::{ClassifiedReply, ProbeResult, Timestamp};
+use crate::policy::{Pace, ReplyRules, Thresholds};
 use crate::probe::RetryPolicy;
-use crate::probe::domain_probe::{ProbeResult, Timestamp};
-use crate::schedule::{Action, SessionEvent, RunLimits, SessionOpening, Scheduler, SessionId, ConnectionAction};
-use crate::smtp::egress::IpFamilies;
-use crate::smtp::session::{ProbeId, Batch, Capabilities};
-use crate::verdict::evidence::ClassifiedReply;
+use crate::schedule::{
+    Action, ConnectionAction, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening,
+};
+use crate::smtp::{Batch, Capabilities, IpFamilies, ProbeId};
 use bound::Bound;
-use list::{HostId, GeneratedList};
+use list::HostId;
 use log::SimulationLog;
-use outcome::SimulationReport;
-use receivers::{SimConnection, Receivers};
+use receivers::{Receivers, SimConnection};
 use spool::Spool;
 
 /// How often it is looked whether so many operators wait for a socket that no domain needs to be looked up.
@@ -56,7 +54,11 @@ pub struct SimulationSetup {
 }
 
 /// Runs a list through the scheduler. Fails only when the log can't be written.
-pub fn simulate(list: &Arc<GeneratedList>, setup: &SimulationSetup, log: Option<&mut dyn Write>) -> io::Result<SimulationReport> {
+pub fn simulate(
+    list: &Arc<GeneratedList>,
+    setup: &SimulationSetup,
+    log: Option<&mut dyn Write>,
+) -> io::Result<SimulationReport> {
     let mut log = SimulationLog::to(log);
     let bound = Bound::of(list, setup.pace, setup.egresses, setup.sockets);
     log.world(list, setup)?;
@@ -117,9 +119,9 @@ impl<'a> Simulation<'a> {
             egresses: vec![IpFamilies::Both; setup.egresses],
         };
         let now = moment(Duration::ZERO);
-        let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
-            host.mx_hosts.iter().map(move |stop| (Arc::from(stop.host.as_str()), id))
-        });
+        let host_of = (0..)
+            .zip(&list.hosts)
+            .flat_map(|(id, host)| host.mx_hosts.iter().map(move |stop| (Arc::from(stop.host.as_str()), id)));
         Simulation {
             scheduler: Scheduler::new(limits, fastrand::Rng::with_seed(setup.seed), now),
             receivers: Receivers::new(list.clone(), setup.pace, ReplyRules::built_in()),
@@ -318,7 +320,13 @@ mod tests {
     use super::*;
     use crate::simulate::mix::ShippedMix;
 
-    fn run(mix: ShippedMix, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> SimulationReport {
+    fn run(
+        mix: ShippedMix,
+        rows: u32,
+        egresses: usize,
+        pace: Pace,
+        log: Option<&mut dyn Write>,
+    ) -> SimulationReport {
         let list = Arc::new(GeneratedList::generate(&mix.mix().unwrap(), rows, 7));
         let max_wait = Duration::from_secs(1800);
         simulate(&list, &SimulationSetup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
@@ -371,3 +379,8 @@ mod tests {
         );
     }
 }
+
+pub use from_list::ListToSimulate;
+pub use list::GeneratedList;
+pub use mix::ShippedMix;
+pub use outcome::{MeasuredCost, SimulationReport};

@@ -7,13 +7,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::list::{RecipientTruth, DomainId, HostId, GeneratedList, read};
-use crate::policy::replies::{ReplyContext, ReplyRules};
-use crate::policy::{RateLimits, Pace};
+use super::list::{DomainId, GeneratedList, HostId, RecipientTruth, read};
+use crate::evidence::ClassifiedReply;
+use crate::policy::{Pace, RateLimits, ReplyContext, ReplyRules};
 use crate::reason::Cause;
-use crate::smtp::session::Transaction;
-use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::ClassifiedReply;
+use crate::smtp::{Reply, Stage, Transaction};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -91,7 +89,7 @@ impl Window {
 
 /// A session as a receiver sees it.
 #[derive(Debug)]
-pub struct SimConnection {
+pub(super) struct SimConnection {
     /// Who is called.
     pub host: HostId,
     /// From which of our addresses.
@@ -151,7 +149,7 @@ pub struct Load {
 
 /// The answers, made once.
 #[derive(Debug)]
-pub struct RejectionTexts {
+pub(super) struct RejectionTexts {
     accepted: ClassifiedReply,
     unknown: ClassifiedReply,
     greylisted: ClassifiedReply,
@@ -187,7 +185,7 @@ fn random_recipient(first: &mut u32, name: &str) -> ControlCounts {
 
 /// All receivers.
 #[derive(Debug)]
-pub struct Receivers {
+pub(super) struct Receivers {
     list: Arc<GeneratedList>,
     pace: Pace,
     words: RejectionTexts,
@@ -206,7 +204,7 @@ pub struct Receivers {
 
 impl Receivers {
     /// The receivers of a list.
-    pub fn new(list: Arc<GeneratedList>, pace: Pace, rules: &ReplyRules) -> Receivers {
+    pub(super) fn new(list: Arc<GeneratedList>, pace: Pace, rules: &ReplyRules) -> Receivers {
         let random_recipient = vec![0; list.domains.len()];
         Receivers {
             loads: vec![Load::default(); list.hosts.len()],
@@ -222,7 +220,7 @@ impl Receivers {
     }
 
     /// What is said to who is refused.
-    pub fn refusal(&self) -> &ClassifiedReply {
+    pub(super) fn refusal(&self) -> &ClassifiedReply {
         &self.words.refused
     }
 
@@ -231,7 +229,7 @@ impl Receivers {
     }
 
     /// Somebody connects.
-    pub fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
+    pub(super) fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
         let limits = self.limits(host);
         let counter = self.counters.entry((egress, host)).or_default();
         self.violations.connections_per_minute += counter.connections.add(now, 1, MINUTE, limits.connections);
@@ -250,7 +248,12 @@ impl Receivers {
     }
 
     /// A transaction is answered; one answer for each recipient.
-    pub fn transaction(&mut self, call: &mut SimConnection, transaction: &Transaction, now: Duration) -> Vec<ClassifiedReply> {
+    pub(super) fn transaction(
+        &mut self,
+        call: &mut SimConnection,
+        transaction: &Transaction,
+        now: Duration,
+    ) -> Vec<ClassifiedReply> {
         let list = self.list.clone();
         let host = &list.hosts[call.host as usize];
         let (limits, session_limits) = (host.provider.limits(self.pace), host.provider.session_limits);
@@ -278,7 +281,9 @@ impl Receivers {
             };
             let control = match whom {
                 RecipientTruth::Row(_) => ControlCounts::default(),
-                RecipientTruth::Control { exists: true } => ControlCounts { positive: 1, ..ControlCounts::default() },
+                RecipientTruth::Control { exists: true } => {
+                    ControlCounts { positive: 1, ..ControlCounts::default() }
+                }
                 RecipientTruth::Control { exists: false } => {
                     random_recipient(&mut self.random_recipient[domain as usize], ask.address.local())
                 }
@@ -312,7 +317,7 @@ impl Receivers {
     }
 
     /// The call is over.
-    pub fn hung_up(&mut self, call: &SimConnection, now: Duration) {
+    pub(super) fn hung_up(&mut self, call: &SimConnection, now: Duration) {
         if let Some(counter) = self.counters.get_mut(&(call.egress, call.host)) {
             counter.open -= 1;
         }

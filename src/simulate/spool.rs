@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::list::{DomainId, GeneratedList, domain_id};
 use crate::address::Domain;
-use crate::probe::DomainFacts;
-use crate::schedule::{DomainJob, Scheduler, Backlog};
+use crate::evidence::DomainFacts;
+use crate::schedule::{Backlog, DomainJob, Scheduler};
 
 /// What waits.
 #[derive(Debug, Default)]

@@ -5,15 +5,30 @@
 //! [`connect`] the only file that opens connections, `tls` wraps them, [`drive`] brings a session and a connection together
 //! under the time limits, [`transcript`] writes down what was said.
 
-pub mod command;
-pub mod egress;
-pub mod drive;
-pub mod reply;
-pub mod session;
+mod command;
+mod connect;
+mod drive;
+mod egress;
+mod reply;
+mod session;
 mod stage;
-pub(crate) mod tls;
-pub mod transcript;
-pub mod connect;
+mod tls;
+mod transcript;
 
 pub use reply::{Enhanced, Reply};
 pub use stage::Stage;
+
+pub use command::SmtpCommand;
+pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_way_to};
+pub use drive::{SessionRequest, SmtpTimeouts, hold};
+pub use egress::{Egress, EgressPath, IpFamilies};
+pub use reply::{MAX_REPLY_LINES, MalformedReply, ReplyReader, clean};
+pub use session::Capabilities;
+pub use session::ClientSession;
+pub use session::{
+    Batch, ClientIdentity, EndReason, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionEnd,
+    SessionOutput, SmtpEvent, TlsPolicy, Transaction,
+};
+#[cfg(test)]
+pub(crate) use tls::secure;
+pub use transcript::{Transcript, TranscriptLine};

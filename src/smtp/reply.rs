@@ -9,11 +9,11 @@ use std::borrow::Cow;
 use std::fmt;
 
 /// Longest line that is read, in bytes (RFC 5321 4.5.3.1.5 allows 512; real servers exceed it).
-pub const MAX_LINE_BYTES: usize = 4096;
+pub(super) const MAX_LINE_BYTES: usize = 4096;
 /// Most lines of one reply.
 pub const MAX_REPLY_LINES: usize = 200;
 /// Most bytes of one reply, all lines together.
-pub const MAX_REPLY_BYTES: usize = 64 * 1024;
+pub(super) const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// An enhanced status code, `class.subject.detail` (RFC 3463).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

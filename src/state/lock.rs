@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StateError;
-use crate::secure_file;
+use crate::{secure_file, smtp};
 
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
@@ -97,7 +97,7 @@ fn words(file: &mut File) -> io::Result<String> {
 
 fn holder(file: &mut File) -> String {
     match words(file) {
-        Ok(words) if !words.trim().is_empty() => crate::smtp::reply::clean(words.trim()),
+        Ok(words) if !words.trim().is_empty() => smtp::clean(words.trim()),
         _ => "unknown".to_owned(),
     }
 }
@@ -114,7 +114,9 @@ mod tests {
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
         let held = StateLock::take(&state, now).unwrap();
-        let Err(StateError::Locked { holder, .. }) = StateLock::take(&state, now) else { panic!("held twice") };
+        let Err(StateError::Locked { holder, .. }) = StateLock::take(&state, now) else {
+            panic!("held twice")
+        };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
         assert!(StateLock::take(&state, now).is_ok());
@@ -136,7 +138,9 @@ mod tests {
         assert_eq!(std::fs::read(&lock).unwrap(), b"dear diary");
         std::fs::remove_file(&lock).unwrap();
         symlink(&state, &lock).unwrap();
-        assert!(matches!(StateLock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock));
+        assert!(
+            matches!(StateLock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock)
+        );
         assert_eq!(std::fs::read(&state).unwrap(), b"");
     }
 }

@@ -3,7 +3,7 @@
 //! Servers say the same few sentences with other addresses, ids and times in them. The sentence is kept once, the rest
 //! with the answer; both together give back the reply, byte for byte.
 
-use crate::smtp::reply::Enhanced;
+use crate::smtp::Enhanced;
 
 /// Stands for the address asked about.
 const ADDRESS: char = '\u{11}';
@@ -90,9 +90,10 @@ pub(super) fn put_together(shared: &str, parts: Option<&str>, local: &str, addre
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::smtp::Reply;
-    use proptest::prelude::*;
 
     const JANE: (&str, &str) = ("jane", "jane@acme.example");
 

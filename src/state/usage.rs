@@ -8,8 +8,8 @@ use rusqlite::params;
 
 use super::worklist::RunId;
 use super::{State, StateError, millis};
-use crate::schedule::lane::Tally;
-use crate::smtp::egress::{Egress, EgressPath};
+use crate::evidence::Tally;
+use crate::smtp::{Egress, EgressPath};
 
 const MINUTE_MILLIS: i64 = 60_000;
 /// In minutes.
@@ -72,7 +72,15 @@ impl State {
                  lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
         )?;
         let Tally { asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
-        insert.execute(params![run, operator, asked, unknown, accepted, recently_deliverable, recently_gone])?;
+        insert.execute(params![
+            run,
+            operator,
+            asked,
+            unknown,
+            accepted,
+            recently_deliverable,
+            recently_gone
+        ])?;
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, ToSql, params};
 use super::open::{SORTING_KIB, WRITING_KIB};
 use super::{NameHash, State, StateError, millis};
 use crate::address::{Address, Domain};
-use crate::probe::domain_probe::RecipientId;
+use crate::evidence::RecipientId;
 
 /// The number of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

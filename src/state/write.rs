@@ -11,17 +11,15 @@ use std::time::SystemTime;
 use rusqlite::params;
 
 use super::worklist::RunId;
-use super::{NameHash, State, StateError, millis, route, reply_template};
+use super::{NameHash, State, StateError, millis, reply_template, route};
 use crate::address::{Address, Domain};
-use crate::probe::RecipientKind;
-use crate::probe::domain_probe::ProbeResult;
-use crate::reason::{Cause, Fault, Finding, Reason};
+use crate::evidence::{
+    CatchAll, ClassifiedReply, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl,
+    ProbeResult, RecipientKind, RecordedReply, Tally,
+};
+use crate::reason::{Cause, Confidence, Fault, Finding, Reason};
 use crate::route::Route;
-use crate::schedule::RecordedReply;
-use crate::schedule::lane::Tally;
 use crate::smtp::{Reply, Stage};
-use crate::verdict::Confidence;
-use crate::verdict::evidence::{CatchAll, ObstacleKind, PositiveControl, NotCatchAllProof, ClassifiedReply, Obstacle, NotProbedReason};
 
 /// What was told about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +136,12 @@ impl State {
     }
 
     /// Writes an answer.
-    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &RecordedReply) -> Result<(), StateError> {
+    pub fn write_answer(
+        &mut self,
+        run: RunId,
+        egress: i64,
+        answer: &RecordedReply,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         let RecordedReply { domain, who, address, attempt, lane, tally, .. } = answer;
         let classified = &attempt.classified;
@@ -157,8 +160,7 @@ impl State {
             .db
             .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         // Of two answers of one millisecond the second is a millisecond younger.
-        while insert
-            .execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
+        while insert.execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
             == 0
         {
             at += 1;
@@ -273,7 +275,10 @@ impl State {
     }
 
     /// Writes what was told about an address that was judged otherwise before.
-    pub fn write_reported(&mut self, VerdictUpdate { domain, local, told }: &VerdictUpdate) -> Result<(), StateError> {
+    pub fn write_reported(
+        &mut self,
+        VerdictUpdate { domain, local, told }: &VerdictUpdate,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         self.replaces_fact(*domain, local)?;
         let mut update = self.db.prepare_cached(

@@ -6,13 +6,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::address::repair::Repair;
-use crate::address::{Address, Domain};
+use crate::address::{Address, Domain, Repair};
 use crate::reason::Reason;
-
-pub use crate::address::AddressKinds;
-pub use crate::reason::Confidence;
 use crate::smtp::Reply;
+
+pub(super) use crate::address::AddressKinds;
+pub(super) use crate::reason::Confidence;
 
 /// The judgement of one address. Verdict and fault follow from the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,10 +12,10 @@ use std::time::{Duration, SystemTime};
 use super::host::ScriptedHost;
 use super::pattern::{NamePattern, fill};
 use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
-use super::zone::{ZoneEntry, MailRouting, Zone, read_mx};
-use super::{Endpoint, ClientSender, World};
+use super::zone::{MailRouting, Zone, ZoneEntry, read_mx};
+use super::{ClientSender, Endpoint, World};
 use crate::address::{Address, Domain};
-use crate::smtp::reply::clean;
+use crate::smtp::clean;
 
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
 const FIRST_FREE: u32 = 0xc612_0001;
@@ -86,7 +86,7 @@ struct Fault {
 }
 
 /// Reads a world out of a text; `path` is for messages.
-pub fn read(text: &str, path: &Path) -> Result<World, WorldError> {
+pub(super) fn read(text: &str, path: &Path) -> Result<World, WorldError> {
     let script: Result<Script, Fault> = toml::from_str(text).map_err(|fault: toml::de::Error| Fault {
         at: fault.span().map_or(0, |span| span.start),
         what: fault.message().replace('\n', " "),

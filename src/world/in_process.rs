@@ -19,8 +19,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use super::World;
 use super::script::ConnectBehavior;
 use super::session::{ServerAction, ServerSession};
-use crate::smtp::egress::EgressPath;
-use crate::smtp::connect::{Connect, ConnectFuture, MailStream};
+use crate::smtp::{Connect, ConnectFuture, EgressPath, MailStream};
 
 /// What a connection holds before its writer has to wait, in bytes: about what a small TCP window does.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -67,7 +66,7 @@ fn client_of(path: &EgressPath, world: &World) -> IpAddr {
 
 /// How a conversation ended, for who owns the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SessionEnding {
+pub(super) enum SessionEnding {
     /// Hung up, by either side.
     Closed,
     /// To be reset.
@@ -80,7 +79,7 @@ enum Phase {
 }
 
 /// Speaks for a host until the connection is over.
-pub async fn converse<S: MailStream>(stream: &mut S, mut session: ServerSession) -> SessionEnding {
+pub(super) async fn converse<S: MailStream>(stream: &mut S, mut session: ServerSession) -> SessionEnding {
     match speak(stream, &mut session).await {
         Phase::Over(ending) => ending,
         Phase::Handshake => match acceptor() {
@@ -149,7 +148,11 @@ async fn speak<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Ph
 }
 
 /// Waits for the client to say something.
-async fn read<S: MailStream>(stream: &mut S, session: &mut ServerSession, buffer: &mut [u8]) -> io::Result<()> {
+async fn read<S: MailStream>(
+    stream: &mut S,
+    session: &mut ServerSession,
+    buffer: &mut [u8],
+) -> io::Result<()> {
     let count = stream.read(buffer).await?;
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -251,7 +254,6 @@ impl AsyncWrite for ClientEnd {
 mod tests {
     use super::*;
     use crate::address::Domain;
-    use crate::smtp::tls;
 
     const ACME: &str = r#"
         [[domain]]
@@ -358,7 +360,11 @@ mod tests {
         let mut stream = connect(&world).await.unwrap();
         assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
         assert!(
-            world.heard().violations().keys().all(|&wrong| wrong != crate::world::LimitViolation::Connections)
+            world
+                .heard()
+                .violations()
+                .keys()
+                .all(|&wrong| wrong != crate::world::LimitViolation::Connections)
         );
     }
 
@@ -370,7 +376,7 @@ mod tests {
             say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n").await.ends_with("220 2.0.0 Ready to start TLS\r\n")
         );
         let host = Domain::parse("mx.acme.example").unwrap();
-        let mut stream = tls::secure(stream, &host).await.unwrap();
+        let mut stream = crate::smtp::secure(stream, &host).await.unwrap();
         assert_eq!(codes(&say(&mut *stream, JANE).await), ["250", "250", "250", "221"]);
     }
 }

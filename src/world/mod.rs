@@ -12,19 +12,19 @@
 //!
 //! Must not: be kinder than the internet. What the file does not say does not exist.
 
-pub mod build;
-pub mod in_process;
-pub mod observed;
-pub mod host;
-pub mod limits;
-pub mod name_service;
-pub mod packet;
-pub mod pattern;
-pub mod script;
-pub mod serve;
-pub mod session;
-pub mod words;
-pub mod zone;
+mod build;
+mod host;
+mod in_process;
+mod limits;
+mod name_service;
+mod observed;
+mod packet;
+mod pattern;
+mod script;
+mod serve;
+mod session;
+mod words;
+mod zone;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -37,10 +37,10 @@ use ipnet::IpNet;
 
 use crate::address::{Address, Domain};
 pub use build::WorldError;
-pub use observed::{Observed, ObservedHost};
-use observed::{WorldLog, Queries};
 use host::ScriptedHost;
 pub use limits::LimitViolation;
+pub use observed::{Observed, ObservedHost};
+use observed::{Queries, WorldLog};
 use zone::Zone;
 
 /// A world, ready to be asked: a handle, cheap to clone, shared by all who ask.
@@ -183,3 +183,8 @@ impl World {
         self.shared.starts + elapsed
     }
 }
+
+pub use pattern::NamePattern;
+pub use script::{duration, some_duration};
+pub use serve::WorldServer;
+pub use session::{ServerAction, ServerSession};

@@ -10,7 +10,7 @@ use super::observed::LogLine;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
-use crate::route::dns::{LookupFuture, Dns, Mx};
+use crate::route::{Dns, LookupFuture, Mx};
 
 /// How long a resolver waits for name servers that don't answer: two tries of five seconds.
 const GIVES_UP: Duration = Duration::from_secs(10);

@@ -12,8 +12,8 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::World;
 use super::script::{DnsFaultEntry, QueryType};
-use super::zone::{ZoneEntry, ScriptedDnsFault};
-use crate::route::dns::MxTarget;
+use super::zone::{ScriptedDnsFault, ZoneEntry};
+use crate::route::MxTarget;
 
 /// How long answers may be kept, in seconds.
 const TTL_SECONDS: u32 = 300;
@@ -22,7 +22,7 @@ const PLAIN_PACKET_BYTES: u16 = 512;
 
 /// An answer, and when it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DnsPacket {
+pub(super) struct DnsPacket {
     /// The packet.
     pub packet: Vec<u8>,
     /// How long the name servers take.
@@ -30,7 +30,7 @@ pub struct DnsPacket {
 }
 
 /// The answer to a packet; `None` where name servers stay silent. `over_tcp` there is no limit of size.
-pub fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<DnsPacket> {
+pub(super) fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<DnsPacket> {
     let asked = Message::from_vec(question).ok()?;
     if asked.metadata.message_type != MessageType::Query {
         return None;
@@ -134,8 +134,9 @@ fn target(target: &MxTarget) -> Option<Name> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::*;
     use hickory_resolver::proto::op::Query;
+
+    use super::*;
 
     fn world() -> World {
         let many: Vec<String> = (1..=40).map(|n| format!("1 mx{n}.many.example")).collect();

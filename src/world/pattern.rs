@@ -116,7 +116,7 @@ fn padded(n: u64, digits: usize) -> String {
 }
 
 /// `88%` as 0.88.
-pub fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').and_then(|digits| digits.parse::<f64>().ok());
     match number {
         Some(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
@@ -125,7 +125,7 @@ pub fn percent(text: &str) -> Result<f64, String> {
 }
 
 /// Replaces `{n}` by the number and `{n%20}` by its rest, so that numbered entries can point to one another.
-pub fn fill(text: &str, n: u64) -> Result<String, String> {
+pub(super) fn fill(text: &str, n: u64) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, tail)) = rest.split_once("{n") {
@@ -145,12 +145,12 @@ pub fn fill(text: &str, n: u64) -> Result<String, String> {
 }
 
 /// A number from 0 to 1 that depends on nothing but its arguments: chance that can be repeated.
-pub fn chance(salt: u64, name: &str) -> f64 {
+pub(super) fn chance(salt: u64, name: &str) -> f64 {
     fastrand::Rng::with_seed(hash(salt, name)).f64()
 }
 
 /// FNV-1a: the same in every build of every version, which `std`'s hashes do not promise.
-pub fn hash(salt: u64, text: &str) -> u64 {
+pub(super) fn hash(salt: u64, text: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     text.bytes().fold(start, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }

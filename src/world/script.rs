@@ -18,7 +18,7 @@ use super::words::{Situation, Software};
 /// A whole world file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Script {
+pub(super) struct Script {
     /// The time of day at which the world starts.
     pub now: Option<Datetime>,
     /// Chooses among all the worlds with the same shares of chance.
@@ -41,7 +41,7 @@ pub struct Script {
 /// The sender that a run in this world has without asking its user.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct EgressEntry {
+pub(super) struct EgressEntry {
     /// The name said in EHLO.
     pub helo: String,
     /// The envelope sender.
@@ -64,7 +64,7 @@ impl Default for EgressEntry {
 /// exists and has no data; a name that is nowhere in the file does not exist.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct DomainEntry {
+pub(super) struct DomainEntry {
     /// One name, or many (`d{1..999}.example`; then `{n}` and `{n%20}` count in `mx`, `address` and `cname`).
     pub name: Spanned<NamePattern>,
     /// `"10 mx1.example"`; `"0 ."` is the null MX.
@@ -114,7 +114,7 @@ pub enum DnsFaultEntry {
 /// A kind of question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum QueryType {
+pub(super) enum QueryType {
     /// MX.
     Mx,
     /// A and AAAA.
@@ -208,7 +208,7 @@ pub enum TlsBehavior {
 /// A mailbox's answer: a state in the words of the host's software, or words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum ReplyEntry {
+pub(super) enum ReplyEntry {
     /// A state.
     Is(Situation),
     /// Words.

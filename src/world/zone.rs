@@ -10,24 +10,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pattern::{NamePattern, hash};
-use super::script::{ReplyEntry, DnsFaultEntry, Greylist, QueryType, ReplyText};
+use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
 use super::words::Situation;
 use crate::address::Domain;
-use crate::route::dns::{DnsFault, LookupError, Mx, MxTarget};
+use crate::route::{DnsFault, LookupError, Mx, MxTarget};
 
 /// Longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
 
 /// All names.
 #[derive(Debug, Default)]
-pub struct Zone {
+pub(super) struct Zone {
     names: HashMap<String, ZoneEntry>,
     above: HashSet<String>,
 }
 
 /// One name.
 #[derive(Clone, Debug, Default)]
-pub struct ZoneEntry {
+pub(super) struct ZoneEntry {
     /// Its MX records.
     pub mx: Vec<Mx>,
     /// Its A and AAAA records.
@@ -44,7 +44,7 @@ pub struct ZoneEntry {
 
 /// The mailboxes of a domain.
 #[derive(Debug)]
-pub struct MailRouting {
+pub(super) struct MailRouting {
     /// Those that exist.
     pub mailboxes: Vec<NamePattern>,
     /// Those with an answer of their own; the first that fits.
@@ -59,7 +59,7 @@ pub struct MailRouting {
 
 /// What the name servers do with a question, after how long.
 #[derive(Debug)]
-pub struct ZoneAnswer<'a> {
+pub(super) struct ZoneAnswer<'a> {
     /// Their delay.
     pub delay: Duration,
     /// The CNAMEs on the way.
@@ -79,7 +79,7 @@ pub enum ScriptedDnsFault {
 
 impl Zone {
     /// Adds a name; false when it is there already.
-    pub fn add(&mut self, name: &str, entry: ZoneEntry) -> bool {
+    pub(super) fn add(&mut self, name: &str, entry: ZoneEntry) -> bool {
         let mut parent = name;
         while let Some((_, above)) = parent.split_once('.') {
             self.above.insert(above.to_owned());
@@ -89,7 +89,7 @@ impl Zone {
     }
 
     /// Adds addresses to a name, which need not be there yet.
-    pub fn add_addresses(&mut self, name: &str, addresses: &[IpAddr]) {
+    pub(super) fn add_addresses(&mut self, name: &str, addresses: &[IpAddr]) {
         if !self.names.contains_key(name) {
             self.add(name, ZoneEntry::default());
         }
@@ -99,7 +99,7 @@ impl Zone {
     }
 
     /// Follows a name to its end.
-    pub fn look_up<'a>(&'a self, name: &str, question: QueryType) -> ZoneAnswer<'a> {
+    pub(super) fn look_up<'a>(&'a self, name: &str, question: QueryType) -> ZoneAnswer<'a> {
         let mut looked = ZoneAnswer {
             delay: Duration::ZERO,
             chain: Vec::new(),
@@ -108,7 +108,8 @@ impl Zone {
         let mut next = name;
         while looked.chain.len() <= MAX_CNAMES {
             let Some(entry) = self.names.get(next) else {
-                looked.found = if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
+                looked.found =
+                    if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
                 break;
             };
             looked.delay += entry.delay;
@@ -131,13 +132,13 @@ impl Zone {
     }
 
     /// The MX records of a name, as a resolver hands them out.
-    pub fn mx(&self, name: &str) -> Result<Vec<Mx>, LookupError> {
+    pub(super) fn mx(&self, name: &str) -> Result<Vec<Mx>, LookupError> {
         let entry = self.look_up(name, QueryType::Mx).found.map_err(LookupError::from)?;
         if entry.mx.is_empty() { Err(LookupError::NoData) } else { Ok(entry.mx.clone()) }
     }
 
     /// The addresses of a name, IPv4 first.
-    pub fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    pub(super) fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
         let entry = self.look_up(name, QueryType::Address).found.map_err(LookupError::from)?;
         if entry.addresses.is_empty() {
             return Err(LookupError::NoData);
@@ -148,12 +149,12 @@ impl Zone {
     }
 
     /// The mailboxes of a domain; an alias has those of its target.
-    pub fn mail(&self, domain: &str) -> Option<&MailRouting> {
+    pub(super) fn mail(&self, domain: &str) -> Option<&MailRouting> {
         self.look_up(domain, QueryType::Mx).found.ok()?.mail.as_deref()
     }
 
     /// Does the mail of this domain lead to a host with this name or one of these addresses?
-    pub fn leads_to(&self, domain: &str, host: &str, addresses: &[IpAddr]) -> bool {
+    pub(super) fn leads_to(&self, domain: &str, host: &str, addresses: &[IpAddr]) -> bool {
         let is_it = |name: &str| {
             name == host
                 || self
@@ -186,7 +187,9 @@ impl From<ScriptedDnsFault> for LookupError {
     fn from(trouble: ScriptedDnsFault) -> LookupError {
         match trouble {
             ScriptedDnsFault::NoSuchName => LookupError::NoSuchDomain,
-            ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => LookupError::Failed(DnsFault::ServFail),
+            ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => {
+                LookupError::Failed(DnsFault::ServFail)
+            }
             ScriptedDnsFault::Fails(DnsFaultEntry::Refused) => LookupError::Failed(DnsFault::Refused),
             ScriptedDnsFault::Fails(DnsFaultEntry::Timeout) => LookupError::Failed(DnsFault::Timeout),
         }
@@ -195,7 +198,7 @@ impl From<ScriptedDnsFault> for LookupError {
 
 impl MailRouting {
     /// What is known of a local part (lower case). A tag (`jane+news`) belongs to its mailbox unless listed itself.
-    pub fn answer(&self, domain: &str, local: &str) -> ReplyEntry {
+    pub(super) fn answer(&self, domain: &str, local: &str) -> ReplyEntry {
         let salt = hash(0, domain);
         let untagged = local.split_once('+').map(|(mailbox, _)| mailbox);
         for local in std::iter::once(local).chain(untagged) {
@@ -212,7 +215,7 @@ impl MailRouting {
 }
 
 /// Reads `10 mx1.example`, `0 .`.
-pub fn read_mx(text: &str) -> Result<Mx, String> {
+pub(super) fn read_mx(text: &str) -> Result<Mx, String> {
     let wrong = || format!("`{text}` is not an MX record such as `10 mx1.example`");
     let (preference, target) = text.trim().split_once(' ').ok_or_else(wrong)?;
     let preference = preference.parse().map_err(|_| wrong())?;
@@ -238,13 +241,25 @@ mod tests {
     fn zone() -> Zone {
         let mut zone = Zone::default();
         let add = |zone: &mut Zone, name: &str, entry| assert!(zone.add(name, entry), "{name}");
-        add(&mut zone, "acme.example", ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() });
+        add(
+            &mut zone,
+            "acme.example",
+            ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() },
+        );
         zone.add_addresses(
             "mx.acme.example",
             &["2001:db8::1".parse().unwrap(), "192.0.2.1".parse().unwrap()],
         );
-        add(&mut zone, "alias.example", ZoneEntry { cname: Some("acme.example".into()), ..ZoneEntry::default() });
-        add(&mut zone, "loop.example", ZoneEntry { cname: Some("loop.example".into()), ..ZoneEntry::default() });
+        add(
+            &mut zone,
+            "alias.example",
+            ZoneEntry { cname: Some("acme.example".into()), ..ZoneEntry::default() },
+        );
+        add(
+            &mut zone,
+            "loop.example",
+            ZoneEntry { cname: Some("loop.example".into()), ..ZoneEntry::default() },
+        );
         let fault = Some((DnsFaultEntry::Timeout, Some(QueryType::Mx)));
         add(
             &mut zone,

@@ -1,7 +1,7 @@
 //! Sentences made of parts: whatever the word for a mailbox and for its absence, it is understood; and whoever else the
 //! same words are said of, no mailbox is called dead.
 
-use listproof::policy::replies::{ReplyContext, ReplyRules};
+use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Verdict};
 use listproof::smtp::{Reply, Stage};
 

@@ -45,7 +45,7 @@ fn missing_at(text: &str, targets: &KnownDomains) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::lists::AddressLists;
+    use crate::policy::AddressLists;
 
     #[test]
     fn a_missing_at_or_dot_is_put_back() {

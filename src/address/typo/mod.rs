@@ -7,19 +7,18 @@
 //! MX takes anything but a [`Certainty::Trap`] for a hint.
 
 use super::domain::Domain;
+use edit::{Edit, letters};
+use tail::TldMatch;
+use targets::{KnownDomain, Rank};
 
 mod doubt;
-mod fault;
 mod edit;
+mod fault;
 mod tail;
 mod targets;
 
 pub use fault::suggest_for_fault;
 pub use targets::KnownDomains;
-
-use edit::{Edit, letters};
-use tail::TldMatch;
-use targets::{Rank, KnownDomain};
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,9 +113,10 @@ fn without_dot<'a>(typed: &str, targets: &'a KnownDomains) -> Option<(&'a KnownD
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::policy::lists::AddressLists;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::AddressLists;
 
     fn suggested(typed: &str) -> Option<(String, Certainty)> {
         let domain = Domain::parse(typed).unwrap();

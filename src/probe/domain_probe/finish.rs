@@ -1,11 +1,13 @@
 //! The way on and the end: the next exchanger, and what was found out about each address.
 
 use super::mx_host_state::{ControlState, MxHostState};
-use super::{ProbeResult, DomainProbe, Timestamp, RecipientProbe, RecipientState};
+use super::{DomainProbe, RecipientProbe, RecipientState};
 use crate::address::Domain;
-use crate::probe::domain_facts::DomainFacts;
+use crate::evidence::{
+    Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, PositiveControl, ProbeResult,
+    Timestamp,
+};
 use crate::reason::{Cause, Verdict};
-use crate::verdict::evidence::{Attempt, CatchAll, PositiveControl, NotCatchAllProof, NotProbedReason};
 
 impl DomainProbe {
     /// Goes on to the next exchanger with the questions that this one did not answer.

@@ -3,10 +3,8 @@
 use std::time::Duration;
 
 use super::replies::due;
-use super::{Timestamp, PositiveControl};
 use crate::address::{Address, Domain};
-use crate::probe::domain_facts::{MxHostFacts, Deferral};
-use crate::verdict::evidence::CatchAll;
+use crate::evidence::{CatchAll, Deferral, MxHostFacts, PositiveControl, Timestamp};
 
 /// What is known here.
 #[derive(Debug, Default)]
@@ -44,8 +42,15 @@ pub(super) enum ControlState {
 impl MxHostState {
     /// Begins with what is known. A failed control is not: it is tried again.
     pub(super) fn with(known: MxHostFacts, now: Timestamp) -> MxHostState {
-        let MxHostFacts { random_recipient, deferral, catch_all, refused_unclearly, positive, clear_refusals, .. } =
-            known;
+        let MxHostFacts {
+            random_recipient,
+            deferral,
+            catch_all,
+            refused_unclearly,
+            positive,
+            clear_refusals,
+            ..
+        } = known;
         let (control_state, catch_all) = match catch_all {
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => (ControlState::Done, catch_all),
             CatchAll::NotAsked | CatchAll::Failed(_) => {

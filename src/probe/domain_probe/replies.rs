@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::mx_host_state::ControlState;
-use super::{DomainProbe, Timestamp, RecipientState, RecipientKind};
+use super::{DomainProbe, RecipientState};
 use crate::address::Domain;
-use crate::policy::replies::normalized_text;
-use crate::probe::control::{self, ControlOutcome};
-use crate::probe::domain_facts::Deferral;
-use crate::reason::{Cause, Finding, Verdict};
-use crate::verdict::Confidence;
-use crate::verdict::evidence::{Attempt, CatchAll, ObstacleKind, PositiveControl, NotCatchAllProof, ClassifiedReply, Obstacle};
+use crate::evidence::{
+    self, Attempt, CatchAll, ClassifiedReply, ControlOutcome, Deferral, NotCatchAllProof, Obstacle,
+    ObstacleKind, PositiveControl, RecipientKind, Timestamp,
+};
+use crate::policy::normalized_text;
+use crate::reason::{Cause, Confidence, Finding, Verdict};
 
 /// Sessions that a question may end before it is given up.
 const DROPS: u8 = 2;
@@ -25,7 +25,9 @@ impl DomainProbe {
         match who {
             RecipientKind::Listed(place) => self.on_recipient_reply(place, classified, now),
             RecipientKind::Random => self.on_control_reply(classified, now),
-            RecipientKind::Recheck(_) | RecipientKind::Postmaster => self.on_positive_control(who, &classified),
+            RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
+                self.on_positive_control(who, &classified)
+            }
         }
     }
 
@@ -97,7 +99,9 @@ impl DomainProbe {
     pub fn dropped(&mut self, who: RecipientKind, what: ObstacleKind, now: Timestamp) -> bool {
         let drops = match who {
             RecipientKind::Listed(place) => &mut self.questions[place as usize].drops,
-            RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => &mut self.here.control_drops,
+            RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => {
+                &mut self.here.control_drops
+            }
         };
         *drops = drops.saturating_add(1);
         let is_last = *drops >= DROPS;
@@ -115,7 +119,9 @@ impl DomainProbe {
                 self.elsewhere += 1;
             }
             RecipientKind::Random => self.finish_control(CatchAll::Failed(obstacle)),
-            RecipientKind::Recheck(_) | RecipientKind::Postmaster => self.here.positive = PositiveControl::Silent,
+            RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
+                self.here.positive = PositiveControl::Silent
+            }
         }
         true
     }
@@ -199,7 +205,7 @@ impl DomainProbe {
             return;
         };
         self.here.control_tries += 1;
-        match control::shown(&classified) {
+        match evidence::shown(&classified) {
             ControlOutcome::Accepted => {
                 let attempt = Attempt { mx_host, at: now.wall, classified };
                 self.finish_control(CatchAll::Yes(Arc::new(attempt)));
@@ -266,7 +272,9 @@ impl DomainProbe {
             return self.confirm_undecided();
         }
         let name = match who {
-            RecipientKind::Recheck(place) | RecipientKind::Listed(place) => self.questions[place as usize].address.local(),
+            RecipientKind::Recheck(place) | RecipientKind::Listed(place) => {
+                self.questions[place as usize].address.local()
+            }
             RecipientKind::Random | RecipientKind::Postmaster => "postmaster",
         };
         let words = normalized_text(&classified.reply, name);

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::address::Domain;
 use crate::error::Exit;
 use crate::report::ProbeCounts;
-use crate::run::evidence_reader::RunConditions;
 use crate::run::cancel::CancelToken;
+use crate::run::evidence_reader::RunConditions;
 use crate::schedule::ProviderEventKind;
-use crate::smtp::transcript::Transcript;
+use crate::smtp::Transcript;
 
 /// What came of it, besides the facts in the state.
 #[derive(Default)]

@@ -9,29 +9,28 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task;
 
-use super::sessions::{SessionTasks, FinishedSession};
 use super::lookups::{self, Lookups};
 use super::outcome::RunOutcome;
-use super::{GRACE, ProbeJob, LOOKUPS};
+use super::sessions::{FinishedSession, SessionTasks};
+use super::{GRACE, LOOKUPS, ProbeJob};
 use crate::address::Domain;
 use crate::error::Error;
-use crate::policy::replies::{ReplyContext, ReplyCache};
+use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
+use crate::policy::{ReplyCache, ReplyContext};
 use crate::probe::RetryPolicy;
-use crate::probe::domain_probe::ProbeResult;
 use crate::reason::Finding;
 use crate::route::{DnsFault, Route};
-use crate::run::routing::{self, stops};
-use crate::run::job_source::JobSource;
 use crate::run::evidence_reader::RunConditions;
-use crate::run::progress::Progress;
+use crate::run::job_source::JobSource;
 use crate::run::judged_row;
-use crate::schedule::{self, Action, ProviderEvent, SessionEvent, RunLimits, SessionOpening, Scheduler, SessionId, ConnectionAction};
-use crate::smtp::session::{ProbeReply, SmtpEvent, SessionCommand};
-use crate::state::query::StoredRoute;
-use crate::state::worklist::FreshnessPolicy;
-use crate::state::runs::RunHandle;
-use crate::state::{NameHash, State};
-use crate::verdict::evidence::{ClassifiedReply, NotProbedReason};
+use crate::run::progress::Progress;
+use crate::run::routing::{self, stops};
+use crate::schedule::{
+    self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
+    SessionOpening,
+};
+use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
+use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
 
 pub(super) struct ProbingRun<'a> {
     job: &'a ProbeJob,
@@ -150,7 +149,8 @@ impl<'a> ProbingRun<'a> {
         let is_fresh = |known: &StoredRoute| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
             // A run that goes on may have begun long ago, and with other networks.
-            let fresh = FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+            let fresh =
+                FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
             routing::is_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
                 && self.job.network.allowed.agree_with(&known.route)
         };
@@ -233,7 +233,9 @@ impl<'a> ProbingRun<'a> {
                     self.outcome.asked.connections += 1;
                     self.calls.open(opening);
                 }
-                ConnectionAction::Send(session, batch) => self.calls.order(session, SessionCommand::Send(batch)),
+                ConnectionAction::Send(session, batch) => {
+                    self.calls.order(session, SessionCommand::Send(batch))
+                }
                 ConnectionAction::Quit(session) => self.calls.order(session, SessionCommand::Quit),
             }
         }

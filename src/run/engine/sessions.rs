@@ -12,10 +12,10 @@ use tokio::task::{self, JoinError, JoinSet};
 
 use crate::address::Domain;
 use crate::run::network::Network;
-use crate::schedule::{SessionOpening, SessionId};
-use crate::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
-use crate::smtp::session::{SmtpEvent, ClientIdentity, SessionCommand, TlsPolicy};
-use crate::smtp::transcript::Transcript;
+use crate::schedule::{SessionId, SessionOpening};
+use crate::smtp::{
+    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript, hold,
+};
 
 /// What was said in a session with a host, where it is kept.
 pub(super) type Dialogue = Option<(Domain, Transcript)>;

@@ -1,15 +1,12 @@
 //! What comes back: answers go to their inquiries, and into the accounts of session, door, lane and operator.
 
 use super::{InFlightProbe, LaneId, Scheduler, SessionId};
-use crate::probe::{DomainProbe, RecipientKind};
-use crate::reason::{Cause, Fault, Finding};
+use crate::evidence::{Attempt, ClassifiedReply, ObstacleKind, RecipientKind, RecordedReply, Tally};
+use crate::probe::DomainProbe;
+use crate::reason::{Cause, Confidence, Fault, Finding};
+use crate::schedule::Action;
 use crate::schedule::provider_event::ProviderEventKind;
-use crate::schedule::lane::Tally;
-use crate::schedule::{Action, RecordedReply};
-use crate::smtp::Stage;
-use crate::smtp::session::ProbeId;
-use crate::verdict::Confidence;
-use crate::verdict::evidence::{Attempt, ObstacleKind, ClassifiedReply};
+use crate::smtp::{ProbeId, Stage};
 
 impl Scheduler {
     /// Takes the answers of a flight for true.
@@ -69,7 +66,8 @@ impl Scheduler {
         if is_unconfirmed {
             return self.doubt(id, asked, classified);
         }
-        let is_refusal = cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
+        let is_refusal =
+            cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
         if is_refusal {
             // It speaks for what was accepted before, but nothing of that speaks for it.
             self.confirm_acceptances(id);
@@ -106,7 +104,12 @@ impl Scheduler {
     }
 
     /// The answer as it is kept, where it is about somebody who was not asked about before.
-    pub(super) fn to_keep(&self, asked: &InFlightProbe, lane: LaneId, classified: &ClassifiedReply) -> Option<RecordedReply> {
+    pub(super) fn to_keep(
+        &self,
+        asked: &InFlightProbe,
+        lane: LaneId,
+        classified: &ClassifiedReply,
+    ) -> Option<RecordedReply> {
         let (task, lane) = (self.tasks[asked.task].as_ref()?, &self.lanes[lane]);
         if let RecipientKind::Recheck(_) = asked.who {
             return None;

@@ -1,9 +1,9 @@
 //! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
 
-use listproof::address::{Address, repair};
-use listproof::policy::lists::AddressLists;
-use listproof::run::analyze::{Analyzer, AnalyzeOptions};
-use listproof::smtp::command::SmtpCommand;
+use listproof::address::{self, Address};
+use listproof::policy::AddressLists;
+use listproof::run::{AnalyzeOptions, Analyzer};
+use listproof::smtp::SmtpCommand;
 
 /// A cell, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {
@@ -11,17 +11,18 @@ pub(crate) fn check(bytes: &[u8]) {
     match Address::parse(&text) {
         Ok(address) => {
             is_sound(&address);
-            let (read, repairs) = repair::read(&text);
+            let (read, repairs) = address::read(&text);
             assert_eq!(read.as_ref(), Ok(&address), "a valid address was repaired");
             assert!(repairs.is_none(), "a valid address was repaired: {repairs:?}");
         }
         Err(fault) => assert!(text.is_char_boundary(fault.at), "{fault:?} in {text:?}"),
     }
-    if let (read, Some(repaired)) = repair::read(&text) {
+    if let (read, Some(repaired)) = address::read(&text) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {
-        let mut analyzer = Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
+        let mut analyzer =
+            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
         let seen = analyzer.look(&text);
         assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {

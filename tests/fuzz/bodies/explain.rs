@@ -3,7 +3,7 @@
 use std::io::BufReader;
 
 use listproof::explain::{Explainer, Explanation};
-use listproof::policy::{Providers, replies::ReplyRules};
+use listproof::policy::{Providers, ReplyRules};
 use listproof::reason::{Confidence, Verdict};
 
 /// The first byte says how it is asked, the rest is what somebody pastes.

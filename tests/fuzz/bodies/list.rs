@@ -4,14 +4,13 @@
 use std::path::Path;
 use std::time::SystemTime;
 
+use listproof::evidence::NotProbedReason;
 use listproof::list::{
-    ColumnSet, ListEntry, ListFormat, ListError, Outputs, ReadOptions, Source, OutputTarget, WriteOptions, open,
+    ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions,
+    open,
 };
-use listproof::policy::lists::AddressLists;
-use listproof::run::evidence_reader::EvidenceReader;
-use listproof::run::analyze::Analyzer;
-use listproof::run::judged_row;
-use listproof::verdict::evidence::NotProbedReason;
+use listproof::policy::AddressLists;
+use listproof::run::{self, Analyzer, EvidenceReader};
 
 /// The first byte says how it is read and written, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {
@@ -33,8 +32,11 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
     };
     // All the files of a folder take their time.
     let in_folder = how >> 4 == 1;
-    let target =
-        if in_folder { OutputTarget::Folder(folder.join("out")) } else { OutputTarget::File(folder.join("results.csv")) };
+    let target = if in_folder {
+        OutputTarget::Folder(folder.join("out"))
+    } else {
+        OutputTarget::File(folder.join("results.csv"))
+    };
     match one_run(&path, &reading, &writing, &target) {
         Ok((form, rows)) => {
             let results = folder.join(if in_folder { "out/list.results.csv" } else { "results.csv" });
@@ -74,7 +76,7 @@ fn one_run(
                 last_line = row.line;
                 let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
-                let record = judged_row::record(&mut found, seen, false).expect("nothing is stored");
+                let record = run::record(&mut found, seen, false).expect("nothing is stored");
                 outputs.write(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }

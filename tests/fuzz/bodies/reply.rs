@@ -1,9 +1,8 @@
 //! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
 
-use listproof::policy::replies::{ReplyContext, ReplyRules};
+use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::Stage;
-use listproof::smtp::reply::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, clean};
+use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];

@@ -5,21 +5,22 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use listproof::address::{Address, Domain, AddressKinds};
-use listproof::policy::replies::{ReplyContext, ReplyRules};
-use listproof::policy::{Pace, Providers, Thresholds};
-use listproof::probe::RetryPolicy;
-use listproof::probe::domain_probe::{ProbeResult, Timestamp, RecipientId};
-use listproof::probe::domain_facts::{DomainFacts, Recipient};
-use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{Action, SessionEvent, RunLimits, DomainJob, Scheduler, SessionId, MxHop, ConnectionAction};
-use listproof::smtp::egress::IpFamilies;
-use listproof::smtp::session::{
-    ProbeReply, RcptProbe, ProbeId, SmtpEvent, Batch, ClientIdentity, Capabilities, SessionCommand as Say, SessionOutput, ClientSession, TlsPolicy, Transaction,
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::evidence::{
+    AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult,
+    Recipient, RecipientId, RouteFact, Timestamp,
 };
-use listproof::smtp::{Reply, Stage};
+use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
+use listproof::probe::RetryPolicy;
+use listproof::reason::{Cause, Finding, Verdict};
+use listproof::schedule::{
+    Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId,
+};
+use listproof::smtp::{
+    Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe, Reply,
+    SessionCommand as Say, SessionOutput, SmtpEvent, Stage, TlsPolicy, Transaction,
+};
 use listproof::verdict::decide;
-use listproof::verdict::evidence::{Evidence, AddressStatus, MailboxEvidence, RouteFact, ClassifiedReply, NotProbedReason};
 
 /// The first byte says which machine it is, the others are what happens to it.
 pub(crate) fn check(bytes: &[u8]) {
@@ -162,7 +163,9 @@ impl Dialogue {
                 assert!(self.answered.insert(id), "answered twice");
                 let address = self.asks[&id].to_string();
                 match answer {
-                    ProbeReply::Rcpt(_) => assert!(self.asked.contains(&address), "an answer without a question"),
+                    ProbeReply::Rcpt(_) => {
+                        assert!(self.asked.contains(&address), "an answer without a question")
+                    }
                     ProbeReply::Mail(reply) => {
                         assert!(!reply.is_positive());
                         self.mail_is_open = false;
@@ -225,7 +228,9 @@ impl Play<'_> {
         let most_open = 1 + usize::from(first >> 1 & 3);
         let limits = RunLimits {
             pace: [Pace::Gentle, Pace::Normal, Pace::Fast, Pace::Fast][usize::from(first >> 3 & 3)],
-            retry_policy: RetryPolicy { max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]) },
+            retry_policy: RetryPolicy {
+                max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]),
+            },
             sessions: most_open,
             thresholds: Thresholds::built_in(),
             egresses: vec![IpFamilies::Both],
@@ -372,7 +377,11 @@ impl Play<'_> {
                 5 => SessionEvent::TlsFailed,
                 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
                 7 => SessionEvent::Rejected(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
-                _ => SessionEvent::Ready(Capabilities { pipelining: true, smtputf8: true, ..Capabilities::default() }),
+                _ => SessionEvent::Ready(Capabilities {
+                    pipelining: true,
+                    smtputf8: true,
+                    ..Capabilities::default()
+                }),
             },
             State::Flying(..) if how == 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
             State::Flying(..) if how == 7 => SessionEvent::Rejected(meant(*at, Stage::Rcpt, ANSWERS[4])),
@@ -391,7 +400,9 @@ impl Play<'_> {
         self.doubted.extend(refused);
         match heard {
             SessionEvent::Ready(_) | SessionEvent::BatchDone => self.open[place].1 = State::Idle,
-            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => drop(self.open.remove(place)),
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
+                drop(self.open.remove(place))
+            }
             SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }
         let now = self.moment();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use listproof::address::{Address, Domain};
-use listproof::smtp::session::{
-    RcptProbe, ProbeId, EndReason, SmtpEvent, Batch, ClientIdentity, SessionCommand, SessionOutput, ClientSession, TlsPolicy, Transaction,
+use listproof::smtp::{
+    Batch, ClientIdentity, ClientSession, EndReason, ProbeId, RcptProbe, SessionCommand, SessionOutput,
+    SmtpEvent, TlsPolicy, Transaction,
 };
-use listproof::world::session::ServerAction;
-use listproof::world::{World, WorldError, session};
+use listproof::world::{ServerAction, ServerSession, World, WorldError};
 
 /// A world file, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {
@@ -37,7 +37,7 @@ pub(crate) fn check(bytes: &[u8]) {
 /// One session with a host, without sockets, to whatever end. Only time and TLS are missing.
 fn converse(world: &World, host: usize) {
     let host = world.hosts()[host].clone();
-    let mut theirs = session::ServerSession::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
+    let mut theirs = ServerSession::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
     let mut ours = ClientSession::new(ClientIdentity {
         helo: Domain::parse("probe.example").expect("a name"),
         sender: Address::parse("check@probe.example").expect("an address"),
@@ -48,7 +48,10 @@ fn converse(world: &World, host: usize) {
         Some(RcptProbe { id: ProbeId(id), address })
     });
     let recipients = recipients.collect();
-    ours.order(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }));
+    ours.order(SessionCommand::Send(Batch {
+        transactions: vec![Transaction { recipients }],
+        is_last: false,
+    }));
     ours.order(SessionCommand::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {

@@ -18,11 +18,13 @@ use std::sync::LazyLock;
 use copy::copy;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use listproof::address::Address;
-use listproof::list::{self, ColumnSet, Entry, Outputs, ReadOptions, Source, Target, WriteOptions};
-use listproof::reason::{Finding, Reason};
-use listproof::verdict::{Confidence, Judgement, Kinds, Record};
 use tempfile::TempDir;
+
+use listproof::address::{Address, AddressKinds};
+use listproof::list::{self, ColumnSet, ListEntry, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
+use listproof::reason::{Confidence, Finding, Reason};
+use listproof::verdict::{AddressResult, Judgment};
+
 
 const ROWS: u64 = 200_000;
 
@@ -49,10 +51,10 @@ static LIST: LazyLock<PathBuf> = LazyLock::new(|| {
     path
 });
 
-fn record(address: Option<Address>) -> Record {
-    Record {
+fn record(address: Option<Address>) -> AddressResult {
+    AddressResult {
         repairs: Vec::new(),
-        judgement: Judgement {
+        judgment: Judgment {
             reason: Reason::Found(Finding::NotProbed),
             rule: "offline".into(),
             confidence: Confidence::Inferred,
@@ -60,7 +62,7 @@ fn record(address: Option<Address>) -> Record {
         },
         did_you_mean: None,
         address,
-        kinds: Kinds { role: Some(false), disposable: Some(false), free: Some(false), tagged: Some(false) },
+        kinds: AddressKinds { role: Some(false), disposable: Some(false), free: Some(false), tagged: Some(false) },
         provider: None,
         mx_host: None,
         catch_all: None,
@@ -108,7 +110,7 @@ fn list_reads(bencher: Bencher<'_, '_>) {
         let mut rows = list.rows().unwrap();
         let mut bytes = 0;
         while let Some(entry) = rows.next().unwrap() {
-            if let Entry::Row(row) = entry {
+            if let ListEntry::Row(row) = entry {
                 bytes += row.address().len();
             }
         }
@@ -119,18 +121,18 @@ fn list_reads(bencher: Bencher<'_, '_>) {
 /// Reads and writes each row; `address` makes what stands in `email_normalized` and `domain`.
 fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
     let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
-    let target = Target::File(FOLDER.path().join("results.csv"));
+    let target = OutputTarget::File(FOLDER.path().join("results.csv"));
     let options = WriteOptions { columns, ..WriteOptions::default() };
     let mut outputs = Outputs::create(&target, list.form(), &options).unwrap();
     let mut rows = list.rows().unwrap();
     let mut record = record(None);
     while let Some(entry) = rows.next().unwrap() {
         match entry {
-            Entry::Row(row) => {
+            ListEntry::Row(row) => {
                 record.address = address(row.address());
                 outputs.write(&row, &record, None, None).unwrap();
             }
-            Entry::Rejected(rejected) => outputs.reject(&rejected).unwrap(),
+            ListEntry::Unreadable(rejected) => outputs.reject(&rejected).unwrap(),
         }
     }
     outputs.finish().unwrap();

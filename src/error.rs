@@ -4,11 +4,12 @@
 
 use std::path::Path;
 
-use crate::list::{Class, ListError};
+use crate::list::{ErrorClass, ListError};
 use crate::policy::PolicyError;
-use crate::route::hickory::SetupFault;
+use crate::route::ResolverSetupError;
 use crate::state::StateError;
 use crate::world::WorldError;
+
 
 /// How a run ended, as schedulers see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,7 @@ pub enum Error {
     State(#[from] StateError),
     /// No name servers.
     #[error(transparent)]
-    Resolver(#[from] SetupFault),
+    Resolver(#[from] ResolverSetupError),
     /// What is no output of a list can't be written: stdout, metrics, a log.
     #[error("cannot write {what}: {source}")]
     Unwritable {
@@ -155,7 +156,7 @@ impl Error {
     /// The exit code's name.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::State(StateError::Held { .. }) => Exit::Held,
+            Error::State(StateError::Locked { .. }) => Exit::Held,
             Error::State(fault) if fault.is_about_writing() => Exit::Unwritable,
             Error::Setting { .. } | Error::Policy(_) | Error::World(_) | Error::State(_) => {
                 Exit::Misconfigured
@@ -163,9 +164,9 @@ impl Error {
             Error::Usage { .. } => Exit::Usage,
             Error::Unwritable { .. } => Exit::Unwritable,
             Error::List(fault) => match fault.class() {
-                Class::Usage => Exit::Usage,
-                Class::Unreadable => Exit::Unreadable,
-                Class::Unwritable => Exit::Unwritable,
+                ErrorClass::Usage => Exit::Usage,
+                ErrorClass::Unreadable => Exit::Unreadable,
+                ErrorClass::Unwritable => Exit::Unwritable,
             },
             Error::Resolver(_) => Exit::NetworkDown,
             Error::Stopped { exit } => *exit,

@@ -17,14 +17,14 @@
 //!
 //! | step | type | made only by |
 //! |---|---|---|
-//! | raw | [`list::Row`] | [`list::read`] |
-//! | parsed | [`address::Address`] or a [`address::SyntaxFault`] | [`address::Address::parse`] |
+//! | raw | [`crate::list::Row`] | [`list::read`] |
+//! | parsed | [`crate::address::Address`] or a [`crate::address::SyntaxFault`] | [`crate::address::Address::parse`] |
 //! | routed | [`route::Route`] | [`route::plan`] |
-//! | asked | [`probe::Inquiry`], [`smtp::session::Flight`] | [`schedule::Scheduler`] |
-//! | heard | [`smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
-//! | meant | [`policy::replies::Meaning`] | [`policy::replies`] |
-//! | known | [`verdict::Evidence`] | [`run::found`] |
-//! | judged | [`verdict::Judgement`] | [`verdict::decide()`] |
+//! | asked | [`crate::probe::DomainProbe`], [`crate::smtp::Batch`] | [`schedule::Scheduler`] |
+//! | heard | [`crate::smtp::Reply`] | [`smtp::reply`], by way of [`smtp::session`] |
+//! | meant | [`crate::policy::Meaning`] | [`policy::replies`] |
+//! | known | [`crate::evidence::Evidence`] | [`run::evidence_reader`] |
+//! | judged | [`crate::verdict::Judgment`] | [`crate::verdict::decide()`] |
 //!
 //! # Want to change something?
 //!
@@ -36,20 +36,20 @@
 //! | what an address is | [`address::syntax`] |
 //! | where mail goes | [`route::plan`] |
 //! | what is said on the wire | [`smtp::session`], [`smtp::command`] |
-//! | who is asked next, and with which controls | [`probe::inquiry`] |
+//! | who is asked next, and with which controls | [`probe::domain_probe`] |
 //! | when, how fast, over which connection | [`schedule`] |
-//! | the verdict | [`mod@verdict::decide`]: its doc comment is the table |
+//! | the verdict | [`mod@crate::verdict::decide`]: its doc comment is the table |
 //! | a verdict's words | [`reason`] |
 //! | a column, a file | [`list::columns`], [`list::write`] |
 //! | the summary, a gate, a metric | [`report`] |
 //! | a flag, a setting | [`cli`], [`settings`] |
 //! | what an exit code means | [`error`] |
-//! | how a file stays private, and whole | [`private`] |
+//! | how a file stays private, and whole | [`secure_file`] |
 //! | how a scripted server behaves | [`world`] |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
 //! Arrows run one way, from the top floor down: `main`, [`cli`] over [`run`], [`simulate`], [`explain`], [`report`] over [`list`], [`state`], [`world`] over
-//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`private`], [`duration`].
+//! [`schedule`], [`probe`], [`verdict`] over [`policy`], [`route`] over [`smtp`], [`address`], [`reason`], [`secure_file`], [`duration`].
 //!
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
 
@@ -60,7 +60,7 @@ pub mod error;
 pub mod explain;
 pub mod list;
 pub mod policy;
-pub mod private;
+pub mod secure_file;
 pub mod probe;
 pub mod reason;
 pub mod report;

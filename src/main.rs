@@ -23,21 +23,20 @@ use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use listproof::address::Address;
-use listproof::cli::{self, Cli, Command, Explain, LogFormat, Simulate, Telling, World};
+use listproof::cli::{self, Cli, Command, ExplainArgs, LogFormat, OutputArgs, SimulateArgs, WorldArgs};
 use listproof::error::{Error, Exit};
-use listproof::explain::{Explainer, Failed};
+use listproof::explain::{ExplainError, Explainer};
 use listproof::list::ListError;
-use listproof::policy::Policy;
-use listproof::policy::replies::Context;
-use listproof::report::stats;
-use listproof::run::{self, stop::Stop};
-use listproof::simulate::list::List;
-use listproof::simulate::outcome::Cost;
-use listproof::simulate::{self, Setup};
+use listproof::policy::{Policy, ReplyContext};
+use listproof::report;
+use listproof::run::{self, CancelToken, Clock};
+use listproof::simulate::{self, GeneratedList, MeasuredCost, SimulationSetup};
 use listproof::smtp::{Reply, Stage};
-use listproof::state::care::Pruned;
-use listproof::state::{State, Universe, default_file};
+use listproof::state::{Namespace, PruneCounts, State, default_file};
+use listproof::world::WorldServer;
 use print::print;
+
+
 
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
@@ -92,33 +91,33 @@ fn failed(error: &Error, log_format: LogFormat) -> Exit {
     error.exit()
 }
 
-fn kept(typed: &cli::Kept) -> Result<PathBuf, Error> {
-    Ok(typed.state.clone().map_or_else(|| default_file(&Universe::internet()), Ok)?)
+fn kept(typed: &cli::StateFileArg) -> Result<PathBuf, Error> {
+    Ok(typed.state.clone().map_or_else(|| default_file(&Namespace::internet()), Ok)?)
 }
 
-fn state(typed: &cli::State) -> Result<Exit, Error> {
-    let (cli::State::Stats { kept: file }
-    | cli::State::Prune { kept: file, .. }
-    | cli::State::Forget { kept: file, .. }
-    | cli::State::Export { kept: file, .. }) = typed;
+fn state(typed: &cli::StateCommand) -> Result<Exit, Error> {
+    let (cli::StateCommand::Stats { kept: file }
+    | cli::StateCommand::Prune { kept: file, .. }
+    | cli::StateCommand::Forget { kept: file, .. }
+    | cli::StateCommand::Export { kept: file, .. }) = typed;
     let file = kept(file)?;
     look_after(typed, &file).map_err(|error| error.in_state(Some(&file)))
 }
 
-fn look_after(typed: &cli::State, file: &Path) -> Result<Exit, Error> {
-    let now = run::clock::Clock::system().now().wall;
+fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
+    let now = Clock::system().now().wall;
     match typed {
-        cli::State::Stats { .. } => print(&stats::text(file, &State::read_only(file, now)?.stats()?))?,
-        cli::State::Prune { older_than, .. } => {
+        cli::StateCommand::Stats { .. } => print(&report::text(file, &State::read_only(file, now)?.stats()?))?,
+        cli::StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let Pruned { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
+            let PruneCounts { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
             print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
         }
-        cli::State::Forget { address, .. } => {
+        cli::StateCommand::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
             print(if was_known { "forgotten\n" } else { "nothing was known\n" })?;
         }
-        cli::State::Export { address, .. } => {
+        cli::StateCommand::Export { address, .. } => {
             let known = State::read_only(file, now)?.export(&one_address(address)?)?;
             print(&format!("{:#}\n", known.unwrap_or_default()))?;
         }
@@ -133,10 +132,10 @@ fn one_address(text: &str) -> Result<Address, Error> {
     })
 }
 
-fn explain(typed: &Explain) -> Result<Exit, Error> {
+fn explain(typed: &ExplainArgs) -> Result<Exit, Error> {
     let policy = Policy::of(typed.policy.as_deref())?;
-    let operator_of = |host: &str| policy.providers().id_of(host);
-    let explainer = Explainer { rules: policy.replies(), operator_of: &operator_of };
+    let provider_of = |host: &str| policy.providers().id_of(host);
+    let explainer = Explainer { rules: policy.replies(), provider_of: &provider_of };
     let out = BufWriter::new(io::stdout().lock());
     let explain = |input: Box<dyn BufRead>| {
         if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
@@ -151,23 +150,23 @@ fn explain(typed: &Explain) -> Result<Exit, Error> {
     };
     match done {
         Ok(()) => Ok(Exit::Finished),
-        Err(Failed::Asking(source)) => {
+        Err(ExplainError::Read(source)) => {
             Err(ListError::Read { name: named.unwrap_or("stdin").to_owned(), source }.into())
         }
-        Err(Failed::Telling(source)) => print::stdout(Err(source)).map(|()| Exit::Finished),
+        Err(ExplainError::Write(source)) => print::stdout(Err(source)).map(|()| Exit::Finished),
     }
 }
 
-fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
+fn policy(typed: &cli::PolicyCommand) -> Result<Exit, Error> {
     match typed {
-        cli::Policy::Check { folder } => {
+        cli::PolicyCommand::Check { folder } => {
             let policy = Policy::of(folder.as_deref())?;
             for rule in policy.replies().iter() {
                 policy.replies().check(rule)?;
             }
             print(&policy.replies().loaded().to_string())?;
         }
-        cli::Policy::Show { reply, stage, mx, policy } => {
+        cli::PolicyCommand::Show { reply, stage, mx, policy } => {
             let policy = Policy::of(policy.as_deref())?;
             let wrong = |message: String, hint: &str| Error::Usage { message, hint: hint.to_owned() };
             let stage = Stage::from_word(stage).ok_or_else(|| {
@@ -179,23 +178,23 @@ fn policy(typed: &cli::Policy) -> Result<Exit, Error> {
             let reply = Reply::parse(reply.as_bytes())
                 .map_err(|fault| wrong(fault.to_string(), "write the reply with its code, in quotes"))?;
             let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
-            print(&policy.replies().trial(&reply, &Context { stage, provider }).to_string())?;
+            print(&policy.replies().trial(&reply, &ReplyContext { stage, provider }).to_string())?;
         }
     }
     Ok(Exit::Finished)
 }
 
-fn world(typed: &World) -> Result<Exit, Error> {
+fn world(typed: &WorldArgs) -> Result<Exit, Error> {
     let world = listproof::world::World::open(&typed.file)?;
     if let Some(path) = &typed.log {
         let log = OpenOptions::new().create(true).append(true).open(path);
         world.log_to(Box::new(log.map_err(unlogged)?));
     }
     runtime(false)?.block_on(async {
-        let bound = listproof::world::serve::Server::bind(world, typed.dns, typed.smtp_port).await;
+        let bound = WorldServer::bind(world, typed.dns, typed.smtp_port).await;
         let server = bound?;
         let (dns, port) = (server.dns(), server.smtp_port());
-        let mut stop = Stop::on_signals()?;
+        let mut stop = CancelToken::on_signals()?;
         print::offer(&format!(
             "serving until interrupted; ask it with\n  listproof verify LIST --dns {dns} --smtp-port {port} \
              --allow-mx-net 127.0.0.0/8 --helo NAME --mail-from ADDR\n"
@@ -205,14 +204,14 @@ fn world(typed: &World) -> Result<Exit, Error> {
     })
 }
 
-fn simulate(typed: &Simulate) -> Result<Exit, Error> {
-    let clock = run::clock::Clock::system();
-    let list = Arc::new(List::generate(&typed.mix.mix()?, typed.rows, typed.seed));
-    let setup = Setup {
+fn simulate(typed: &SimulateArgs) -> Result<Exit, Error> {
+    let clock = Clock::system();
+    let list = Arc::new(GeneratedList::generate(&typed.mix.mix()?, typed.rows, typed.seed));
+    let setup = SimulationSetup {
         egresses: typed.egress.into(),
         pace: typed.pace,
         max_wait: typed.max_wait,
-        sockets: run::sockets::available(),
+        sockets: run::available(),
         seed: typed.seed,
     };
     let log =
@@ -221,7 +220,7 @@ fn simulate(typed: &Simulate) -> Result<Exit, Error> {
     let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(unlogged)?;
     log.map_or(Ok(()), |mut log| log.flush()).map_err(unlogged)?;
-    let cost = Cost { wall: clock.now().elapsed, cpu: run::clock::cpu() };
+    let cost = MeasuredCost { wall: clock.now().elapsed, cpu: run::cpu() };
     print(&if typed.json { format!("{}\n", outcome.json(&list, cost)) } else { outcome.text(&list, cost) })?;
     Ok(Exit::Finished)
 }
@@ -254,7 +253,7 @@ fn runtime(in_world: bool) -> Result<Runtime, Error> {
 }
 
 /// Logs go to stderr, if that can be written. `LISTPROOF_LOG` takes the filters of `tracing`.
-fn log(telling: &Telling) {
+fn log(telling: &OutputArgs) {
     let level = match (telling.quiet, telling.verbose) {
         (true, _) => "listproof=error",
         // Machines want to know how it ended, people are told anyway.

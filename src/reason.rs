@@ -362,8 +362,9 @@ impl fmt::Display for Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::HashSet;
+
+    use super::*;
 
     #[test]
     fn words_are_unique_and_read_back() {

@@ -6,7 +6,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{Address, repair};
+use listproof::address::{self, Address, Repair};
 
 const DOCUMENTS: &[&str] = &[
     include_str!("addresses/dot_strings.txt"),
@@ -61,10 +61,10 @@ fn hard_addresses_are_read_as_their_documents_say() {
 fn what_an_export_added_is_cleaned_off_by_name() {
     let wrong: Vec<String> = cases(include_str!("addresses/repairs.txt"))
         .filter_map(|(expected, cell)| {
-            let (address, repairs) = match repair::read(&cell) {
+            let (address, repairs) = match address::read(&cell) {
                 (Ok(address), None) => (address.to_string(), String::new()),
                 (Ok(address), Some(repaired)) => {
-                    let words: Vec<&str> = repaired.repairs.into_iter().map(repair::Repair::word).collect();
+                    let words: Vec<&str> = repaired.repairs.into_iter().map(Repair::word).collect();
                     (address.to_string(), words.join(" "))
                 }
                 (Err(fault), _) => (format!("!{}", fault.kind.word()), String::new()),

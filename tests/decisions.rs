@@ -5,17 +5,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::replies::{Meaning, RuleId};
-use listproof::reason::{Cause, Fault, Finding, Reason, Verdict};
-use listproof::route::{Absence, DnsFault};
-use listproof::smtp::{Reply, Stage};
-use listproof::verdict::evidence::{
-    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Slip, Trouble,
-    Unprobed,
-};
-use listproof::verdict::{Confidence, Judgement, Kinds, decide};
 use proptest::prelude::*;
+
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::evidence::{AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, SuspectedTypo};
+use listproof::policy::{Meaning, RuleId};
+use listproof::reason::{Cause, Confidence, Fault, Finding, Reason, Verdict};
+use listproof::route::{DnsFault, NoMailReason};
+use listproof::smtp::{Reply, Stage};
+use listproof::verdict::{Judgment, decide};
+
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -23,7 +22,7 @@ fn host(name: &str) -> Domain {
     Domain::parse(name).unwrap()
 }
 
-fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) -> Said {
+fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) -> ClassifiedReply {
     let meaning = Meaning {
         cause,
         rule: RuleId::from("a-rule"),
@@ -32,36 +31,36 @@ fn said(stage: Stage, code: u16, cause: Cause, if_about_mailbox: Option<Cause>) 
         retry_in: None,
         blocklist: None,
     };
-    Said { stage, reply: Reply::new(code, ["words"]), meaning: meaning.into() }
+    ClassifiedReply { stage, reply: Reply::new(code, ["words"]), meaning: meaning.into() }
 }
 
-fn attempt(said: Said) -> Attempt {
-    Attempt { exchanger: host("mx.acme.example"), at: NOW, said }
+fn attempt(said: ClassifiedReply) -> Attempt {
+    Attempt { mx_host: host("mx.acme.example"), at: NOW, said }
 }
 
-fn trouble(what: Obstacle) -> Arc<Trouble> {
-    Arc::new(Trouble { exchanger: host("mx.acme.example"), at: NOW, what })
+fn trouble(what: ObstacleKind) -> Arc<Obstacle> {
+    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, what })
 }
 
-fn evidence(inquiry: Inquired) -> Evidence {
+fn evidence(inquiry: MailboxEvidence) -> Evidence {
     Evidence {
-        form: Form::Fine(Address::parse("jane@acme.example").unwrap()),
-        kinds: Kinds::default(),
+        form: AddressStatus::Valid(Address::parse("jane@acme.example").unwrap()),
+        kinds: AddressKinds::default(),
         slip: None,
         route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
         inquiry,
     }
 }
 
-fn judge(evidence: &Evidence) -> Judgement {
+fn judge(evidence: &Evidence) -> Judgment {
     decide(evidence, NOW).0
 }
 
 fn row(out: &mut String, left: &str, evidence: &Evidence) {
-    let judgement = judge(evidence);
-    let retry = judgement.retry_after.and_then(|at| at.duration_since(NOW).ok());
+    let judgment = judge(evidence);
+    let retry = judgment.retry_after.and_then(|at| at.duration_since(NOW).ok());
     let retry = retry.map(|wait| humantime::format_duration(wait).to_string()).unwrap_or_default();
-    let (reason, rule, confidence) = (judgement.reason, &judgement.rule, judgement.confidence.word());
+    let (reason, rule, confidence) = (judgment.reason, &judgment.rule, judgment.confidence.word());
     *out +=
         &format!("| {left} | {reason} | {} | {confidence} | {rule} | {retry} |\n", reason.verdict().word());
 }
@@ -79,7 +78,7 @@ fn one_reply() -> String {
             row(
                 &mut out,
                 &format!("{code} {}", cause.word()),
-                &evidence(Inquired { attempts, ..Inquired::default() }),
+                &evidence(MailboxEvidence { attempts, ..MailboxEvidence::default() }),
             );
         }
     }
@@ -88,16 +87,16 @@ fn one_reply() -> String {
 
 /// An acceptance, by what the made-up name got.
 fn acceptance() -> String {
-    let blocked = trouble(Obstacle::Refused(Box::new(said(Stage::Rcpt, 450, Cause::Greylisted, None))));
-    let gone = trouble(Obstacle::Broken(Finding::Disconnected));
+    let blocked = trouble(ObstacleKind::Rejected(Box::new(said(Stage::Rcpt, 450, Cause::Greylisted, None))));
+    let gone = trouble(ObstacleKind::NoReply(Finding::Disconnected));
     let states = [
         (
             "made-up name accepted",
             CatchAll::Yes(Arc::new(attempt(said(Stage::Rcpt, 250, Cause::Accepted, None)))),
         ),
-        ("made-up name refused in clear words", CatchAll::No(Proof::Control)),
-        ("made-up name refused in unclear words", CatchAll::No(Proof::UnclearControl)),
-        ("listed names refused in clear words", CatchAll::No(Proof::Listed)),
+        ("made-up name refused in clear words", CatchAll::No(NotCatchAllProof::Control)),
+        ("made-up name refused in unclear words", CatchAll::No(NotCatchAllProof::UnclearControl)),
+        ("listed names refused in clear words", CatchAll::No(NotCatchAllProof::Listed)),
         ("unclear about the made-up name, twice", CatchAll::Unclear),
         ("made-up name greylisted to the end", CatchAll::Failed(blocked)),
         ("hung up before the made-up name", CatchAll::Failed(gone)),
@@ -106,9 +105,9 @@ fn acceptance() -> String {
     let mut out = HEAD.to_owned();
     for (left, catch_all) in states {
         let attempts = vec![attempt(said(Stage::Rcpt, 250, Cause::Accepted, None))];
-        let base = evidence(Inquired { attempts, catch_all, ..Inquired::default() });
+        let base = evidence(MailboxEvidence { attempts, catch_all, ..MailboxEvidence::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
-        let slip = Some(Slip { meant: "jane@acme-tools.example".to_owned(), probable: true });
+        let slip = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
         row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { slip, ..base });
     }
     out
@@ -119,13 +118,13 @@ fn undecided() -> String {
     let mut out = HEAD.to_owned();
     for cause in [Cause::MailboxUnknown, Cause::RecipientPolicy] {
         for (left, positive) in [
-            ("accepted", Positive::Accepted),
-            ("refused in the same words", Positive::SameWords),
-            ("silent", Positive::Silent),
-            ("not asked", Positive::NotAsked),
+            ("accepted", PositiveControl::Accepted),
+            ("refused in the same words", PositiveControl::SameWords),
+            ("silent", PositiveControl::Silent),
+            ("not asked", PositiveControl::NotAsked),
         ] {
             let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
-            let inquiry = Inquired { attempts, positive, ..Inquired::default() };
+            let inquiry = MailboxEvidence { attempts, positive, ..MailboxEvidence::default() };
             row(
                 &mut out,
                 &format!("unclear, if about the mailbox {}; somebody else {left}", cause.word()),
@@ -140,20 +139,20 @@ fn undecided() -> String {
 fn without_reply() -> String {
     let mut out = HEAD.to_owned();
     let address = || Address::parse("jane@acme.example").unwrap();
-    let nothing = || evidence(Inquired::default());
+    let nothing = || evidence(MailboxEvidence::default());
     for (left, form) in [
-        ("an empty cell", Form::Empty),
-        ("no address", Form::Broken("no_at")),
-        ("a name that the provider does not allow", Form::NotAllowed("provider_syntax.gmail".to_owned())),
-        ("a special-use domain", Form::SpecialUse(address())),
-        ("an address literal", Form::Literal(address())),
+        ("an empty cell", AddressStatus::Empty),
+        ("no address", AddressStatus::Invalid("no_at")),
+        ("a name that the provider does not allow", AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned())),
+        ("a special-use domain", AddressStatus::SpecialUse(address())),
+        ("an address literal", AddressStatus::Literal(address())),
     ] {
         row(&mut out, left, &Evidence { form, route: None, ..nothing() });
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),
-        ("no such domain", RouteFact::Absent(Absence::NoSuchDomain)),
-        ("no mail host", RouteFact::Absent(Absence::NoMailHost)),
+        ("no such domain", RouteFact::Absent(NoMailReason::NoSuchDomain)),
+        ("no mail host", RouteFact::Absent(NoMailReason::NoMailHost)),
         ("MX on loopback", RouteFact::Unroutable),
         ("SERVFAIL", RouteFact::Failed(DnsFault::ServFail)),
         ("a resolver that rewrites", RouteFact::Failed(DnsFault::Rewritten)),
@@ -161,16 +160,16 @@ fn without_reply() -> String {
     ] {
         row(&mut out, left, &Evidence { route: Some(route), ..nothing() });
     }
-    let kinds = Kinds { disposable: Some(true), ..Kinds::default() };
+    let kinds = AddressKinds { disposable: Some(true), ..AddressKinds::default() };
     row(&mut out, "a throw-away domain", &Evidence { kinds, ..nothing() });
     for unprobed in [
-        Unprobed::Offline,
-        Unprobed::DnsOnly,
-        Unprobed::Deadline,
-        Unprobed::Budget(Duration::from_secs(7200)),
-        Unprobed::OperatorPaused,
+        NotProbedReason::Offline,
+        NotProbedReason::DnsOnly,
+        NotProbedReason::Deadline,
+        NotProbedReason::Budget(Duration::from_secs(7200)),
+        NotProbedReason::ProviderPaused,
     ] {
-        let inquiry = Inquired { unprobed: Some(unprobed), ..Inquired::default() };
+        let inquiry = MailboxEvidence { unprobed: Some(unprobed), ..MailboxEvidence::default() };
         row(&mut out, unprobed.word(), &evidence(inquiry));
     }
     for finding in [
@@ -180,7 +179,7 @@ fn without_reply() -> String {
         Finding::MalformedReply,
         Finding::Smtputf8Unsupported,
     ] {
-        let inquiry = Inquired { trouble: Some(trouble(Obstacle::Broken(finding))), ..Inquired::default() };
+        let inquiry = MailboxEvidence { trouble: Some(trouble(ObstacleKind::NoReply(finding))), ..MailboxEvidence::default() };
         row(&mut out, &format!("obstacle {}", finding.word()), &evidence(inquiry));
     }
     row(&mut out, "nothing at all", &nothing());
@@ -202,17 +201,17 @@ fn the_table_of_all_decisions() {
 #[test]
 fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
     let says = |name: &str| Attempt {
-        exchanger: host(name),
+        mx_host: host(name),
         ..attempt(said(Stage::Rcpt, 556, Cause::DomainNoMail, None))
     };
-    let one = Inquired {
+    let one = MailboxEvidence {
         attempts: vec![says("mx1.acme.example"), says("mx1.acme.example")],
-        ..Inquired::default()
+        ..MailboxEvidence::default()
     };
     assert_eq!(judge(&evidence(one)).reason, Cause::Ambiguous.into());
-    let two = Inquired {
+    let two = MailboxEvidence {
         attempts: vec![says("mx1.acme.example"), says("mx2.acme.example")],
-        ..Inquired::default()
+        ..MailboxEvidence::default()
     };
     assert_eq!(judge(&evidence(two)).reason, Cause::DomainNoMail.into());
 }
@@ -220,35 +219,35 @@ fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
 #[test]
 fn an_operators_outage_holds_its_dead_mailboxes_back() {
     let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
-    let inquiry = Inquired { attempts, anomaly: true, ..Inquired::default() };
+    let inquiry = MailboxEvidence { attempts, anomaly: true, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(inquiry)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
 fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
     let attempts = vec![attempt(said(Stage::Rcpt, 554, Cause::RelayDenied, None))];
-    let denied = Inquired { attempts, ..Inquired::default() };
+    let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
-    let unserved = Inquired { unserved: true, ..denied };
-    let judgement = judge(&evidence(unserved));
-    assert_eq!(judgement.reason, Finding::DomainNotServed.into());
-    assert_eq!(judgement.confidence, Confidence::Inferred);
+    let unserved = MailboxEvidence { unserved: true, ..denied };
+    let judgment = judge(&evidence(unserved));
+    assert_eq!(judgment.reason, Finding::DomainNotServed.into());
+    assert_eq!(judgment.confidence, Confidence::Inferred);
 }
 
 fn any_cause() -> impl Strategy<Value = Cause> {
     prop::sample::select(Cause::ALL)
 }
 
-fn any_said() -> impl Strategy<Value = Said> {
+fn any_said() -> impl Strategy<Value = ClassifiedReply> {
     let stage = prop::sample::select(vec![Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt]);
     (stage, 200u16..600, any_cause(), prop::option::of(any_cause()))
         .prop_map(|(stage, code, cause, about)| said(stage, code, cause, about))
 }
 
-fn any_trouble() -> impl Strategy<Value = Arc<Trouble>> {
+fn any_trouble() -> impl Strategy<Value = Arc<Obstacle>> {
     prop_oneof![
-        any_said().prop_map(|said| trouble(Obstacle::Refused(Box::new(said)))),
-        prop::sample::select(Finding::ALL).prop_map(|finding| trouble(Obstacle::Broken(finding))),
+        any_said().prop_map(|said| trouble(ObstacleKind::Rejected(Box::new(said)))),
+        prop::sample::select(Finding::ALL).prop_map(|finding| trouble(ObstacleKind::NoReply(finding))),
     ]
 }
 
@@ -256,24 +255,24 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
     prop_oneof![
         Just(CatchAll::NotAsked),
         Just(CatchAll::Unclear),
-        prop::sample::select(vec![Proof::Control, Proof::UnclearControl, Proof::Listed])
+        prop::sample::select(vec![NotCatchAllProof::Control, NotCatchAllProof::UnclearControl, NotCatchAllProof::Listed])
             .prop_map(CatchAll::No),
         any_said().prop_map(|said| CatchAll::Yes(Arc::new(attempt(said)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
 }
 
-fn any_inquiry() -> impl Strategy<Value = Inquired> {
+fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
     let positive = prop::sample::select(vec![
-        Positive::Accepted,
-        Positive::SameWords,
-        Positive::Silent,
-        Positive::NotAsked,
+        PositiveControl::Accepted,
+        PositiveControl::SameWords,
+        PositiveControl::Silent,
+        PositiveControl::NotAsked,
     ]);
-    let unprobed = prop::option::of(prop::sample::select(vec![Unprobed::Deadline, Unprobed::OperatorPaused]));
+    let unprobed = prop::option::of(prop::sample::select(vec![NotProbedReason::Deadline, NotProbedReason::ProviderPaused]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
     (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
-        |(attempts, catch_all, positive, trouble, unprobed)| Inquired {
+        |(attempts, catch_all, positive, trouble, unprobed)| MailboxEvidence {
             attempts,
             catch_all,
             positive,
@@ -286,7 +285,7 @@ fn any_inquiry() -> impl Strategy<Value = Inquired> {
 }
 
 /// Could this be a fact about the mailbox or the domain?
-fn is_fact(said: &Said) -> bool {
+fn is_fact(said: &ClassifiedReply) -> bool {
     let about = |cause: Cause| matches!(cause.fault(), Fault::Mailbox | Fault::Domain | Fault::List);
     let cause = said.meaning.cause;
     about(cause) || (cause == Cause::Ambiguous && said.meaning.if_about_mailbox.is_some_and(about))
@@ -311,7 +310,7 @@ proptest! {
         let mut later = inquiry;
         later.attempts.push(attempt(said(Stage::Rcpt, 450, cause, None)));
         let after = judge(&evidence(later));
-        let condemned = |judgement: &Judgement| judgement.reason.verdict() == Verdict::Undeliverable;
+        let condemned = |judgment: &Judgment| judgment.reason.verdict() == Verdict::Undeliverable;
         prop_assert!(!condemned(&after) || condemned(&before), "{before:?} became {after:?}");
     }
 
@@ -321,14 +320,14 @@ proptest! {
             said.stage == Stage::Rcpt && said.reply.is_positive() && said.meaning.cause == Cause::Accepted
         });
         let refused = matches!(inquiry.catch_all, CatchAll::No(_));
-        let judgement = judge(&evidence(inquiry));
-        prop_assert!(judgement.reason.verdict() != Verdict::Deliverable || (accepted && refused));
+        let judgment = judge(&evidence(inquiry));
+        prop_assert!(judgment.reason.verdict() != Verdict::Deliverable || (accepted && refused));
     }
 
     #[test]
     fn only_the_unknown_is_asked_again(inquiry in any_inquiry()) {
-        let judgement = judge(&evidence(inquiry));
-        prop_assert!(judgement.retry_after.is_none() || judgement.reason.verdict() == Verdict::Unknown);
-        prop_assert!(judgement.reason != Reason::Found(Finding::Internal) || judgement.rule == "internal");
+        let judgment = judge(&evidence(inquiry));
+        prop_assert!(judgment.retry_after.is_none() || judgment.reason.verdict() == Verdict::Unknown);
+        prop_assert!(judgment.reason != Reason::Found(Finding::Internal) || judgment.rule == "internal");
     }
 }

@@ -1,18 +1,19 @@
 //! `explain` on whole bounces, mailboxes, logs and JSON lines, as people have them.
 
-use listproof::explain::Explainer;
-use listproof::policy::replies::ReplyRules;
-use listproof::reason::{Cause, Confidence, Verdict};
 use proptest::prelude::*;
 
-fn operator_of(host: &str) -> Option<&'static str> {
+use listproof::explain::Explainer;
+use listproof::policy::ReplyRules;
+use listproof::reason::{Cause, Confidence, Verdict};
+
+fn provider_of(host: &str) -> Option<&'static str> {
     [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]
         .into_iter()
         .find_map(|(suffix, id)| host.ends_with(suffix).then_some(id))
 }
 
 fn explainer() -> Explainer<'static> {
-    Explainer { rules: ReplyRules::built_in(), operator_of: &operator_of }
+    Explainer { rules: ReplyRules::built_in(), provider_of: &provider_of }
 }
 
 /// Recipient, stage, host and cause of each failure, in order.

@@ -11,19 +11,18 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use listproof::address::{Address, Domain};
-use listproof::list::{
-    self, ColumnSet, Counts, Dialect, Entry, ListError, Outputs, ReadOptions, Rejected, Source, Target,
-    WriteOptions,
-};
-use listproof::reason::{Cause, Finding, Reason};
-use listproof::smtp::Reply;
-use listproof::verdict::{Confidence, Judgement, Kinds, Record};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::list::{self, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget, Outputs, ReadOptions, Source, UnreadableRow, WriteOptions};
+use listproof::reason::{Cause, Confidence, Finding, Reason};
+use listproof::smtp::Reply;
+use listproof::verdict::{AddressResult, Judgment};
+
+
 /// A record as a run could have it: the local part says what happened.
-fn record(address: &str) -> Record {
+fn record(address: &str) -> AddressResult {
     let reply = |code: u16, text: &str| Some(Reply::new(code, [text]));
     let found = |finding: Finding| (Reason::Found(finding), None);
     let (reason, reply) = match address.split('@').next().unwrap() {
@@ -36,9 +35,9 @@ fn record(address: &str) -> Record {
     };
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let sure = !matches!(reason, Reason::Found(Finding::DomainNotServed));
-    Record {
+    AddressResult {
         repairs: Vec::new(),
-        judgement: Judgement {
+        judgment: Judgment {
             reason,
             rule: "test".into(),
             confidence: if sure { Confidence::Confirmed } else { Confidence::Inferred },
@@ -46,7 +45,7 @@ fn record(address: &str) -> Record {
         },
         did_you_mean: None,
         address: Address::parse(address).ok(),
-        kinds: Kinds { role: Some(false), ..Kinds::default() },
+        kinds: AddressKinds { role: Some(false), ..AddressKinds::default() },
         provider: None,
         mx_host: Domain::parse("mx.example").ok(),
         catch_all: Some(false),
@@ -76,18 +75,18 @@ impl Desk {
     fn run(
         &self,
         name: &str,
-        target: &Target,
+        target: &OutputTarget,
         read: &ReadOptions,
         write: &WriteOptions,
-    ) -> Result<Counts, ListError> {
+    ) -> Result<OutputCounts, ListError> {
         let list = list::open(&Source::Path(self.path(name)), read)?;
         let mut outputs = Outputs::create(target, list.form(), write)?;
         let mut first = BTreeMap::new();
         let mut rows = list.rows()?;
         while let Some(entry) = rows.next()? {
             match entry {
-                Entry::Rejected(rejected) => outputs.reject(&rejected)?,
-                Entry::Row(row) => {
+                ListEntry::Unreadable(rejected) => outputs.reject(&rejected)?,
+                ListEntry::Row(row) => {
                     let address = row.address().trim().to_owned();
                     let repaired = (address != row.address()).then_some(address.as_str());
                     let first = *first.entry(address.clone()).or_insert(row.record);
@@ -101,8 +100,8 @@ impl Desk {
         Ok(finished.counts)
     }
 
-    fn out(&self) -> Target {
-        Target::Folder(self.path("out"))
+    fn out(&self) -> OutputTarget {
+        OutputTarget::Folder(self.path("out"))
     }
 
     /// All files in `out`, by name.
@@ -189,7 +188,7 @@ fn columns_of_an_earlier_run_are_replaced_in_place() {
 #[test]
 fn one_address_per_line_becomes_csv() {
     let desk = Desk::with("list.txt", "Lee, Ann <ann@x.example>\nbob@x.example\ncy@x.example\n");
-    let target = Target::File(desk.path("results.csv"));
+    let target = OutputTarget::File(desk.path("results.csv"));
     desk.run("list.txt", &target, &ReadOptions::default(), &minimal()).unwrap();
     let results = std::fs::read_to_string(desk.path("results.csv")).unwrap();
     assert!(results.starts_with("column_1,verdict,"), "{results}");
@@ -209,7 +208,7 @@ fn a_column_of_the_lists_own_keeps_its_name() {
 }
 
 /// Message, hint and class of the error of a run into `target`.
-fn refusal(desk: &Desk, list: &str, target: &Target) -> String {
+fn refusal(desk: &Desk, list: &str, target: &OutputTarget) -> String {
     let error = desk.run(list, target, &ReadOptions::default(), &minimal()).unwrap_err();
     let folder = format!("{}/", desk.folder.path().display());
     let message = error.to_string().replace(&folder, "");
@@ -232,7 +231,7 @@ fn nobody_elses_file_is_replaced() {
 #[test]
 fn the_list_itself_is_not_replaced_even_where_it_is_ours() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
-    let results = Target::File(desk.path("results.csv"));
+    let results = OutputTarget::File(desk.path("results.csv"));
     desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
     desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
     assert_eq!(
@@ -254,7 +253,7 @@ fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
     }
     symlink(desk.path("elsewhere"), desk.path("link.csv")).unwrap();
     assert_eq!(
-        refusal(&desk, "list.csv", &Target::File(desk.path("link.csv"))),
+        refusal(&desk, "list.csv", &OutputTarget::File(desk.path("link.csv"))),
         "error 74: `link.csv` is a symbolic link, and results are not written through links; \
          hint: remove the link, or choose another place with `-o`"
     );
@@ -263,7 +262,7 @@ fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
 #[test]
 fn a_place_that_cannot_be_written_is_said_before_the_first_row() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
-    let below_a_file = Target::Folder(desk.path("list.csv/out"));
+    let below_a_file = OutputTarget::Folder(desk.path("list.csv/out"));
     let refusal = refusal(&desk, "list.csv", &below_a_file);
     assert!(refusal.starts_with("error 74: cannot write `list.csv/out`: "), "{refusal}");
 }
@@ -315,7 +314,7 @@ proptest! {
             let padded: Vec<&str> = row.iter().map(String::as_str).chain(["", ""]).take(3).collect();
             prop_assert_eq!(&told[..3], padded);
             let expected = record(row.get(1).map_or("", |address| address.trim()));
-            prop_assert_eq!(&told[4], expected.judgement.reason.word());
+            prop_assert_eq!(&told[4], expected.judgment.reason.word());
             prop_assert_eq!(&told[22], if expected.reply.is_some() { "1" } else { "0" });
         }
         // A second run over the results gives the same user's cells and one set of ours.
@@ -336,17 +335,17 @@ proptest! {
         let Ok(list) = list::open(&Source::Path(desk.path("list.csv")), &ReadOptions::default()) else {
             return Ok(());
         };
-        let target = Target::File(desk.path("results"));
+        let target = OutputTarget::File(desk.path("results"));
         let mut outputs = Outputs::create(&target, list.form(), &minimal()).unwrap();
         let mut rows = list.rows().unwrap();
-        let (mut raws, mut rejected) = (Vec::new(), Vec::<Rejected>::new());
+        let (mut raws, mut rejected) = (Vec::new(), Vec::<UnreadableRow>::new());
         while let Some(entry) = rows.next().unwrap() {
             match entry {
-                Entry::Row(row) => {
+                ListEntry::Row(row) => {
                     outputs.write(&row, &record("gone@x.example"), None, None).unwrap();
                     raws.push(row.raw().to_vec());
                 }
-                Entry::Rejected(row) => {
+                ListEntry::Unreadable(row) => {
                     outputs.reject(&row).unwrap();
                     rejected.push(row);
                 }
@@ -357,16 +356,16 @@ proptest! {
         prop_assert_eq!(counts.rejected, rejected.iter().filter(|row| row.is_row()).count() as u64);
         let results = std::fs::read(desk.path("results")).unwrap();
         let mut rest = results.as_slice();
-        if list.form().kind != list::Kind::Ndjson {
+        if list.form().kind != ListKind::Ndjson {
             let header = memchr::memmem::find(rest, b"checked_at").unwrap();
             rest = &rest[header..];
         }
         for raw in raws {
             let raw = match list.form().kind {
-                list::Kind::Ndjson => raw.rsplitn(2, |byte| *byte == b'}').last().unwrap().to_vec(),
+                ListKind::Ndjson => raw.rsplitn(2, |byte| *byte == b'}').last().unwrap().to_vec(),
                 // Quoted where it needs to be.
-                list::Kind::Lines => String::from_utf8(raw).unwrap().replace('"', "\"\"").into_bytes(),
-                list::Kind::Delimited(_) => raw,
+                ListKind::Lines => String::from_utf8(raw).unwrap().replace('"', "\"\"").into_bytes(),
+                ListKind::Delimited(_) => raw,
             };
             let at = memchr::memmem::find(rest, &raw);
             prop_assert!(at.is_some_and(|at| at < 200), "{:?} in {:?}", raw, rest);

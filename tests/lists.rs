@@ -10,7 +10,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use listproof::list::{self, Entry, ListError, ReadOptions, Source};
+use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
+
 
 /// What a list is and every row of it; or the error and its hint.
 fn read(path: &Path, options: &ReadOptions) -> String {
@@ -29,12 +30,12 @@ fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<()
     let mut rows = list.rows()?;
     while let Some(entry) = rows.next()? {
         match entry {
-            Entry::Row(row) => {
+            ListEntry::Row(row) => {
                 let raw = String::from_utf8_lossy(row.raw());
                 writeln!(text, "row {}, line {}: {:?} in {raw:?}", row.record, row.line, row.address())
                     .unwrap();
             }
-            Entry::Rejected(rejected) => {
+            ListEntry::Unreadable(rejected) => {
                 writeln!(text, "line {} rejected: {}: {:?}", rejected.line, rejected.cause, rejected.text)
                     .unwrap();
             }

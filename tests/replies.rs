@@ -5,12 +5,12 @@
 #[path = "replies/sentences.rs"]
 mod sentences;
 
+use proptest::prelude::*;
+
 use listproof::explain;
-use listproof::policy::Policy;
-use listproof::policy::replies::{Context, RecentReplies, ReplyRules, Rule, RuleFile};
+use listproof::policy::{Policy, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
 use listproof::smtp::{Reply, Stage};
-use proptest::prelude::*;
 
 #[test]
 fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
@@ -27,7 +27,7 @@ fn every_rule_says_where_its_fact_can_be_looked_up() {
     let unfounded: Vec<_> = rules
         .iter()
         .filter(|rule| !marks.iter().any(|mark| rule.source().contains(mark)))
-        .map(Rule::id)
+        .map(ReplyRule::id)
         .collect();
     assert!(unfounded.is_empty(), "{unfounded:?}");
 }
@@ -79,7 +79,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::find::reply(&reply.replace("\\n", "\n")).0,
+            reply: explain::reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()
@@ -87,9 +87,9 @@ fn recorded() -> Vec<Recorded> {
 
 #[test]
 fn a_remembered_reply_means_what_it_would_whomever_it_names() {
-    let (rules, mut recent) = (ReplyRules::built_in(), RecentReplies::of(Policy::built_in()));
+    let (rules, mut recent) = (ReplyRules::built_in(), ReplyCache::of(Policy::built_in()));
     for Recorded { line, stage, provider, reply, .. } in recorded() {
-        let at = Context { stage, provider };
+        let at = ReplyContext { stage, provider };
         for name in [None, Some("joe"), Some("ann.lee+x"), Some("550-eve")] {
             let mut reply = reply.clone();
             if let Some(name) = name {
@@ -120,7 +120,7 @@ fn recorded_replies_mean_what_they_meant() {
     let all = recorded();
     let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
     for Recorded { line, cause, rule, stage, provider, reply } in &all {
-        let meaning = rules.read(reply, &Context { stage: *stage, provider: *provider });
+        let meaning = rules.read(reply, &ReplyContext { stage: *stage, provider: *provider });
         if (meaning.cause, meaning.rule.as_str()) != (*cause, *rule) {
             wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
         }
@@ -169,7 +169,7 @@ proptest! {
     #[test]
     fn a_temporary_refusal_never_condemns(words in words(), code in 400u16..500, provider in providers()) {
         for stage in Stage::ALL {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage, provider });
+            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);
             prop_assert!(meaning.if_about_mailbox.is_none_or(|cause| cause.verdict() != Verdict::Undeliverable));
         }
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn a_refusal_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
         for stage in [Stage::Connect, Stage::Helo, Stage::StartTls, Stage::Mail] {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage, provider });
+            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert!(matches!(meaning.cause.fault(), Fault::Us | Fault::Host | Fault::None), "{:?}", meaning);
             prop_assert_eq!(meaning.if_about_mailbox, None);
         }
@@ -186,14 +186,14 @@ proptest! {
 
     #[test]
     fn an_acceptance_is_one_whatever_its_words(words in words(), provider in providers()) {
-        let read = |code| ReplyRules::built_in().read(&Reply::new(code, [&words]), &Context { stage: Stage::Rcpt, provider });
+        let read = |code| ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage: Stage::Rcpt, provider });
         prop_assert_eq!(read(250).cause, Cause::Accepted);
         prop_assert_eq!(read(252).cause, Cause::Ambiguous);
     }
 
     #[test]
     fn what_is_about_a_message_is_about_us_before_there_is_one(words in words(), code in 400u16..600) {
-        let context = Context { stage: Stage::Rcpt, provider: None };
+        let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         let cause = ReplyRules::built_in().read(&Reply::new(code, [&words]), &context).cause;
         prop_assert!(!matches!(cause, Cause::ContentRejected | Cause::MessageTooLarge));
     }
@@ -231,7 +231,7 @@ fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
 #[test]
 fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
     let read = |rules: &ReplyRules, reply: &str| {
-        let context = Context { stage: Stage::Rcpt, provider: None };
+        let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
     };
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
@@ -259,7 +259,7 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
 #[test]
 fn waits_and_blocklists_are_taken_out_of_the_words() {
     let read = |reply: &str| {
-        let context = Context { stage: Stage::Rcpt, provider: None };
+        let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
         (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
     };

@@ -14,25 +14,18 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use listproof::policy::{Pace, Policy};
-use listproof::run::found::{Facts, Found, Scope};
-use listproof::run::intake::Intake;
-use listproof::run::network::Network;
-use listproof::run::probing::{self, Job, Outcome};
-use listproof::run::progress::Progress;
-use listproof::run::stop::Stop;
-use listproof::run::told;
-use listproof::schedule::Shut;
-use listproof::settings::Way;
-use listproof::smtp::egress::Path as Egress;
-use listproof::state::State;
-use listproof::state::roster::Fresh;
-use listproof::state::runs::Command;
-use listproof::verdict::Record;
-use listproof::verdict::evidence::Form;
-use listproof::world::pattern::Names;
-use listproof::world::{Heard, World};
 use serde::Deserialize;
+
+use listproof::evidence::AddressStatus;
+use listproof::policy::{Pace, Policy};
+use listproof::run::{self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress, RunOutcome};
+use listproof::schedule::RunBlocked;
+use listproof::settings::EgressSpec;
+use listproof::smtp::EgressPath as Egress;
+use listproof::state::{FreshnessPolicy, RunKey, State};
+use listproof::verdict::AddressResult;
+use listproof::world::{NamePattern, Observed, World};
+
 
 /// What a file says beside the world.
 #[derive(Deserialize)]
@@ -189,12 +182,12 @@ fn read(text: &str) -> (World, Scenario) {
 }
 
 fn emails(row: &Row) -> Vec<String> {
-    Names::parse(&row.email).unwrap().each().unwrap().map(|(_, email)| email).collect()
+    NamePattern::parse(&row.email).unwrap().each().unwrap().map(|(_, email)| email).collect()
 }
 
 struct Ended {
-    records: BTreeMap<String, Record>,
-    outcome: Outcome,
+    records: BTreeMap<String, AddressResult>,
+    outcome: RunOutcome,
     took: Duration,
 }
 
@@ -202,18 +195,18 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
     let policy = Policy::built_in();
     let listed: Vec<String> = scenario.rows.iter().flat_map(emails).collect();
     let mut state = State::temporary().unwrap();
-    let fresh = Fresh::nothing();
+    let fresh = FreshnessPolicy::nothing();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (begun, outcome, now) = runtime.block_on(async {
         let mut network = Network::scripted(world.clone());
-        let way = |ip: &IpAddr| Way { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
+        let way = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
         if !scenario.run.source_ips.is_empty() {
             network.leave_by(&scenario.run.source_ips.iter().map(way).collect::<Vec<_>>());
         }
         let network = Arc::new(network);
         let clock = network.clock;
-        let job = Job {
+        let job = ProbeJob {
             network,
             policy,
             dns_only: false,
@@ -224,26 +217,26 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             sessions: scenario.run.sockets,
             trace: false,
         };
-        let begun = state.begin(&Command::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
+        let begun = state.begin(&RunKey::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
         let mut arrivals = state.arrivals(begun.id).unwrap();
         for email in &listed {
-            if let Form::Fine(address) = Intake::new(policy.lists).look(email).form {
+            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).look(email).form {
                 arrivals.arrive(&address).unwrap();
             }
         }
         arrivals.close(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = probing::ask(&job, &mut state, begun, fresh, Stop::never(), &mut progress);
+        let asked = run::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let scope = Scope { policy, run: begun.id, fresh, news: None };
-    let facts = Facts::of(&state, scope).unwrap();
-    let mut found = Found::of(facts, outcome.whole.clone(), now.wall);
+    let scope = FactFilter { policy, run: begun.id, fresh, news: None };
+    let facts = FactReader::of(&state, scope).unwrap();
+    let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
     let record = |email: String| {
-        let seen = Intake::new(policy.lists).look(&email);
-        let record = told::record(&mut found, seen, false).unwrap();
+        let seen = Analyzer::new(policy.lists).look(&email);
+        let record = run::record(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();
@@ -261,7 +254,7 @@ fn check(text: &str) -> Vec<String> {
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
-    let found = ended.outcome.whole.shut.map_or("no", Shut::word);
+    let found = ended.outcome.whole.shut.map_or("no", RunBlocked::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
@@ -275,26 +268,26 @@ fn check(text: &str) -> Vec<String> {
     faults.0
 }
 
-fn check_row(row: &Row, email: &str, record: &Record, heard: &Heard, faults: &mut Faults) {
-    let judgement = &record.judgement;
-    let word = judgement.reason.word();
+fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, faults: &mut Faults) {
+    let judgment = &record.judgment;
+    let word = judgment.reason.word();
     let reasons = match &row.reason {
         OneOrMore::One(reason) => std::slice::from_ref(reason),
         OneOrMore::More(reasons) => reasons,
     };
     if !reasons.iter().any(|reason| reason == word) {
         let reply = record.reply.as_ref().map(ToString::to_string).unwrap_or_default();
-        let rule = &judgement.rule;
+        let rule = &judgment.rule;
         faults.0.push(format!("{email}: expected {}, got {word} by `{rule}` {reply}", reasons.join(" or ")));
     }
     if let Some(verdict) = &row.verdict {
-        faults.same(&format!("{email}: verdict"), verdict, judgement.reason.verdict().word());
+        faults.same(&format!("{email}: verdict"), verdict, judgment.reason.verdict().word());
     }
     if let Some(confidence) = &row.confidence {
-        faults.same(&format!("{email}: confidence"), confidence, judgement.confidence.word());
+        faults.same(&format!("{email}: confidence"), confidence, judgment.confidence.word());
     }
     if let Some(rule) = &row.rule {
-        faults.same(&format!("{email}: rule"), rule, &judgement.rule);
+        faults.same(&format!("{email}: rule"), rule, &judgment.rule);
     }
     if let Some(attempts) = row.attempts {
         faults.same(&format!("{email}: attempts"), attempts, record.attempts);
@@ -307,13 +300,13 @@ fn check_row(row: &Row, email: &str, record: &Record, heard: &Heard, faults: &mu
         faults.same(
             &format!("{email}: retry_after"),
             time,
-            judgement.retry_after.map_or(String::new(), shown),
+            judgment.retry_after.map_or(String::new(), shown),
         );
     }
     faults.within(&format!("{email}: asked"), row.asked, heard.asked(email));
 }
 
-fn check_heard(scenario: &Scenario, heard: &Heard, faults: &mut Faults) {
+fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
     let Expected { sessions, rcpts, made_up, made_up_names, postmaster, starttls, at, most_at_once } =
         &scenario.heard;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();

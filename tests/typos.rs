@@ -5,8 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{Domain, typo};
-use listproof::policy::lists::Lists;
+use listproof::address::{self, Domain};
+use listproof::policy::AddressLists;
 
 /// What most people's addresses end in, by country.
 const MEANT: &[&str] = &[
@@ -548,13 +548,13 @@ fn slip(meant: &str, random: &mut fastrand::Rng) -> String {
 }
 
 fn suggested(typed: &str) -> Option<String> {
-    let found = typo::suggest(&Domain::parse(typed).ok()?, &Lists::built_in().targets)?;
+    let found = address::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
     Some(found.domain.as_str().to_owned())
 }
 
 #[test]
 fn of_a_hundred_slips_at_least_88_are_understood_and_hardly_one_is_misunderstood() {
-    let targets = &Lists::built_in().targets;
+    let targets = &AddressLists::built_in().targets;
     let mut random = fastrand::Rng::with_seed(5);
     let (mut asked, mut right, mut wrong) = (0, 0, Vec::new());
     for meant in MEANT.iter().flat_map(|&meant| std::iter::repeat_n(meant, 10)) {

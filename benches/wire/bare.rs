@@ -84,11 +84,11 @@ pub(crate) async fn bare(to: SocketAddr, each: usize) -> usize {
     lines(&mut stream, &mut buffer, 1).await;
     stream.write_all(b"EHLO probe.example.org\r\n").await.unwrap();
     lines(&mut stream, &mut buffer, 2).await;
-    let mut flight = "MAIL FROM:<list-check@example.org>\r\n".to_owned();
+    let mut batch = "MAIL FROM:<list-check@example.org>\r\n".to_owned();
     for place in 0..each {
-        write!(flight, "RCPT TO:<no.user{place}@d1.example>\r\n").unwrap();
+        write!(batch, "RCPT TO:<no.user{place}@d1.example>\r\n").unwrap();
     }
-    stream.write_all(flight.as_bytes()).await.unwrap();
+    stream.write_all(batch.as_bytes()).await.unwrap();
     let answers = lines(&mut stream, &mut buffer, each + 1).await - 1;
     stream.write_all(b"QUIT\r\n").await.unwrap();
     lines(&mut stream, &mut buffer, 1).await;

@@ -85,9 +85,9 @@ fn probes() {
         );
     }
     let far = Responder::start(100);
-    let (rounds, flights) = (5, 4.0);
+    let (rounds, batches) = (5, 4.0);
     let [program] = far.race(["sessions"], 1000, 1, 1000 * rounds);
-    let bound = rounds as f64 * flights * 0.1;
+    let bound = rounds as f64 * batches * 0.1;
     println!("1,000 sockets, 100 ms: wall / latency bound  {:.3}   (goal 1.10)", program.wall / bound);
 }
 

@@ -5,68 +5,63 @@ use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::Policy;
-use listproof::policy::replies::{Context, RecentReplies};
-use listproof::route::cache::Cached;
-use listproof::route::hickory::{NameServers, Patience};
-use listproof::route::public::Allowed;
-use listproof::smtp::Stage;
-use listproof::smtp::egress::Path;
-use listproof::smtp::hold::{Call, Limits, hold};
-use listproof::smtp::session::{Answer, Ask, AskId, Event, Flight, Manner, Order, Tls, Transaction};
-use listproof::smtp::wire::Internet;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
+
+use listproof::address::{Address, Domain};
+use listproof::policy::{Policy, ReplyCache, ReplyContext};
+use listproof::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers};
+use listproof::smtp::{Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold};
+
 
 /// What a run has long before it opens a session: names and addresses are read once, not for each question.
 struct Prepared {
     host: Domain,
-    manner: Manner,
+    identity: ClientIdentity,
     addresses: Vec<Address>,
 }
 
 impl Prepared {
-    fn call(&self, to: SocketAddr) -> Call<'_> {
-        let (path, limits) = (&Path::Direct(None), Limits::default());
-        Call { host: &self.host, to, path, manner: self.manner.clone(), limits }
+    fn call(&self, to: SocketAddr) -> SessionRequest<'_> {
+        let (path, limits) = (&EgressPath::Direct(None), SmtpTimeouts::default());
+        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), limits }
     }
 }
 
 static PREPARED: LazyLock<Prepared> = LazyLock::new(|| Prepared {
     host: Domain::parse("mx.example").unwrap(),
-    manner: Manner {
+    identity: ClientIdentity {
         helo: Domain::parse("probe.example.org").unwrap(),
         sender: Address::parse("list-check@example.org").unwrap(),
-        tls: Tls::No,
+        tls: TlsPolicy::No,
     },
     addresses: (0..50).map(|place| Address::parse(&format!("no.user{place}@d1.example")).unwrap()).collect(),
 });
 
 thread_local! {
-    static RECENT: RefCell<RecentReplies> = RefCell::new(RecentReplies::of(Policy::built_in()));
+    static RECENT: RefCell<ReplyCache> = RefCell::new(ReplyCache::of(Policy::built_in()));
 }
 
 /// The program's session, and what each reply means.
 pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let (orders, taken) = mpsc::channel(1);
     let addresses = PREPARED.addresses.iter().take(each).cloned();
-    let recipients = (0..).zip(addresses).map(|(id, address)| Ask { id: AskId(id), address }).collect();
+    let recipients = (0..).zip(addresses).map(|(id, address)| RcptProbe { id: ProbeId(id), address }).collect();
     orders
-        .try_send(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }))
+        .try_send(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }))
         .unwrap();
     let mut orders = Some(orders);
     let mut answers = 0;
-    let context = Context { stage: Stage::Rcpt, provider: None };
+    let context = ReplyContext { stage: Stage::Rcpt, provider: None };
     let tell = |event| match event {
-        Event::Answered(_, Answer::Rcpt(reply)) => {
+        SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => {
             RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.read(&reply, &context)));
             answers += 1;
         }
-        Event::Landed => drop(orders.take()),
+        SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    hold(&Internet, PREPARED.call(to), taken, tell, None).await;
+    hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
     answers
 }
 
@@ -84,11 +79,11 @@ pub(crate) async fn open(port: u16, count: usize) {
         let ready = ready.clone();
         tasks.spawn_local(async move {
             let tell = |event| {
-                if matches!(event, Event::Ready(_)) {
+                if matches!(event, SmtpEvent::Ready(_)) {
                     let _ = ready.send(());
                 }
             };
-            hold(&Internet, PREPARED.call(to), taken, tell, None).await;
+            hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
         });
     }
     tasks
@@ -109,8 +104,8 @@ fn resident_bytes() -> u64 {
 /// Looks up the routes of so many domains, 256 at once, as a run does.
 pub(crate) async fn names(port: u16, count: u32) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let allowed = Allowed::new(["127.0.0.0/8".parse().unwrap()]);
-    let servers = NameServers::at(&[server], Patience::default()).unwrap().ipv4_first(allowed.clone());
+    let allowed = AllowedNets::new(["127.0.0.0/8".parse().unwrap()]);
+    let servers = NameServers::at(&[server], DnsTimeouts::default()).unwrap().ipv4_first(allowed.clone());
     let (dns, allowed) = (Arc::new(Cached::new(servers)), Arc::new(allowed));
     let mut lookups = JoinSet::new();
     let mut found = 0;
@@ -118,7 +113,7 @@ pub(crate) async fn names(port: u16, count: u32) {
         let (dns, allowed) = (dns.clone(), allowed.clone());
         lookups.spawn(async move {
             let domain = Domain::parse(&format!("d{number}.example")).unwrap();
-            listproof::route::find(&*dns, &domain, &allowed).await
+            route::find(&*dns, &domain, &allowed).await
         });
         if lookups.len() >= 256 {
             found +=

@@ -35,9 +35,9 @@ impl Domain {
             return Domain::parse_international(text);
         }
         match scan(text.as_bytes())? {
-            Form::Canonical => Ok(Domain(text.into())),
-            Form::UpperCase => Ok(Domain(text.to_ascii_lowercase_smolstr())),
-            Form::International => Domain::parse_international(text),
+            DomainForm::Canonical => Ok(Domain(text.into())),
+            DomainForm::UpperCase => Ok(Domain(text.to_ascii_lowercase_smolstr())),
+            DomainForm::International => Domain::parse_international(text),
         }
     }
 
@@ -136,7 +136,7 @@ impl Borrow<str> for Domain {
 }
 
 /// What a text that may be a domain looks like.
-enum Form {
+enum DomainForm {
     /// It is in the canonical form.
     Canonical,
     /// Only its capitals are not.
@@ -167,7 +167,7 @@ const DIGIT: u8 = 4;
 const HYPHEN: u8 = 8;
 
 /// Checks an ASCII domain; tells whether it needs UTS #46.
-fn scan(text: &[u8]) -> Result<Form, DomainFault> {
+fn scan(text: &[u8]) -> Result<DomainForm, DomainFault> {
     let mut start = 0;
     let mut upper = false;
     let mut a_label = false;
@@ -204,16 +204,16 @@ fn scan(text: &[u8]) -> Result<Form, DomainFault> {
         start = end + 1;
     }
     if a_label {
-        return Ok(Form::International);
+        return Ok(DomainForm::International);
     }
     if text.len() > NAME_MAX_BYTES {
         return fault(FaultKind::DomainTooLong, NAME_MAX_BYTES);
     }
-    Ok(if upper { Form::UpperCase } else { Form::Canonical })
+    Ok(if upper { DomainForm::UpperCase } else { DomainForm::Canonical })
 }
 
 /// The fault of a name whose last label, from `start` on, is a number.
-fn numeric(text: &[u8], start: usize) -> Result<Form, DomainFault> {
+fn numeric(text: &[u8], start: usize) -> Result<DomainForm, DomainFault> {
     let dotted_quad = str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
     if dotted_quad { fault(FaultKind::BareIp, 0) } else { fault(FaultKind::NumericTopLevel, start) }
 }

@@ -2,7 +2,7 @@
 //!
 //! Decides: by lists alone, offline. Relays and forwarders (addresses that hide a real mailbox) are a class of their
 //! own and no throw-aways. Must not: judge; the verdict does. Can't know: throw-away services younger than the lists,
-//! unless their mail host is known ([`Tables::is_disposable_mx`]).
+//! unless their mail host is known ([`KindTables::is_disposable_mx`]).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,9 +12,11 @@ use foldhash::fast::RandomState;
 use super::table::Table;
 use super::{Address, Domain};
 
+
+
 /// The kinds of an address; `None` is "not determined".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kinds {
+pub struct AddressKinds {
     /// A shared function (`info@`), RFC 2142 and like it.
     pub role: Option<bool>,
     /// A throw-away service.
@@ -25,7 +27,7 @@ pub struct Kinds {
     pub tagged: Option<bool>,
 }
 
-/// What the lists say about a domain: the part of [`Kinds`] that all its addresses share.
+/// What the lists say about a domain: the part of [`AddressKinds`] that all its addresses share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainKinds {
     /// A throw-away service.
@@ -36,7 +38,7 @@ pub struct DomainKinds {
 
 /// The lists by which kinds are told.
 #[derive(Clone, Debug)]
-pub struct Tables {
+pub struct KindTables {
     disposable: Table,
     disposable_mx: Table,
     relays: Table,
@@ -46,13 +48,13 @@ pub struct Tables {
     roles: HashSet<String, RandomState>,
 }
 
-impl Tables {
+impl KindTables {
     /// Takes the lists: of domains `disposable`, `relays` and `free`, of exchangers `disposable_mx`, of local parts in
     /// lower case and without a tag `roles` and `no_reply`.
-    pub fn new([disposable, disposable_mx, relays, free, roles, no_reply]: [Table; 6]) -> Tables {
+    pub fn new([disposable, disposable_mx, relays, free, roles, no_reply]: [Table; 6]) -> KindTables {
         let names = [&roles, &no_reply].into_iter().flat_map(Table::entries);
         let roles = names.map(|(name, _)| name.to_owned()).collect();
-        Tables { disposable, disposable_mx, relays, free, no_reply, roles }
+        KindTables { disposable, disposable_mx, relays, free, no_reply, roles }
     }
 
     /// Is it, or is it below, a throw-away service?
@@ -94,14 +96,14 @@ impl Tables {
     }
 
     /// The kinds of an address, each determined.
-    pub fn of(&self, address: &Address) -> Kinds {
+    pub fn of(&self, address: &Address) -> AddressKinds {
         let domain = address.domain().map(|domain| self.of_domain(domain)).unwrap_or_default();
         self.with_domain(address.local(), domain)
     }
 
     /// The kinds of an address of which those of its domain are known.
-    pub fn with_domain(&self, local: &str, domain: DomainKinds) -> Kinds {
-        Kinds {
+    pub fn with_domain(&self, local: &str, domain: DomainKinds) -> AddressKinds {
+        AddressKinds {
             role: Some(self.is_role(local)),
             disposable: Some(domain.disposable),
             free: Some(domain.free),
@@ -128,11 +130,11 @@ fn untagged(local: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::lists::Lists;
+    use crate::policy::AddressLists;
 
     /// The words of the kinds that an address is.
     fn kinds(text: &str) -> Vec<&'static str> {
-        let kinds = Lists::built_in().kinds.of(&Address::parse(text).unwrap());
+        let kinds = AddressLists::built_in().kinds.of(&Address::parse(text).unwrap());
         let words = [
             ("role", kinds.role),
             ("disposable", kinds.disposable),
@@ -165,7 +167,7 @@ mod tests {
 
     #[test]
     fn relays_and_addresses_nobody_reads_are_classes_of_their_own() {
-        let kinds = &Lists::built_in().kinds;
+        let kinds = &AddressLists::built_in().kinds;
         let domain = |text| Domain::parse(text).unwrap();
         assert!(kinds.is_relay(&domain("duck.com")) && !kinds.is_relay(&domain("gmail.com")));
         assert!(kinds.is_no_reply("No-Reply+7") && !kinds.is_no_reply("info"));

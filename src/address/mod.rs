@@ -7,20 +7,30 @@
 //! [`table`]s, which [`crate::policy::lists`] fills.
 
 mod characters;
-pub mod domain;
-pub mod fault;
+mod domain;
+mod fault;
 mod idna;
-pub mod kind;
+mod kind;
 mod literal;
 mod local;
-pub mod provider_syntax;
-pub mod repair;
-pub mod special_use;
-pub mod syntax;
-pub mod table;
-pub mod typo;
+mod provider_syntax;
+mod repair;
+mod special_use;
+mod syntax;
+mod table;
+mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
-pub use kind::Kinds;
-pub use syntax::{Address, Host};
+pub use kind::AddressKinds;
+pub use syntax::{Address, MailHost};
+
+pub use kind::{DomainKinds, KindTables};
+pub use provider_syntax::{NameRule, NameRules};
+pub use repair::{Repair, read};
+pub use special_use::{special_use};
+pub use syntax::{plain_parts};
+pub use table::{OwnEntries, Table, after_head, entry};
+pub use typo::{Certainty, Suggestion, suggest};
+pub use typo::fault::{suggest_for_fault};
+pub use typo::targets::{KnownDomains};

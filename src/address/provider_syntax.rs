@@ -10,6 +10,8 @@ use foldhash::fast::RandomState;
 
 use super::Domain;
 
+
+
 /// What each provider allows, by its domains.
 pub type NameRules = HashMap<Domain, NameRule, RandomState>;
 
@@ -56,7 +58,7 @@ impl NameRule {
 #[cfg(test)]
 mod tests {
     use crate::address::Address;
-    use crate::policy::lists::Lists;
+    use crate::policy::AddressLists;
 
     #[test]
     fn only_what_a_provider_never_allowed_is_refused() {
@@ -77,7 +79,7 @@ mod tests {
             ("!x@[192.0.2.1]", None),
         ] {
             let address = Address::parse(text).unwrap();
-            let found = address.domain().and_then(|domain| Lists::built_in().name_rules.get(domain));
+            let found = address.domain().and_then(|domain| AddressLists::built_in().name_rules.get(domain));
             let found = found.filter(|rule| rule.forbids(address.local()));
             assert_eq!(found.map(|rule| rule.id.as_str()), rule, "{text}");
         }

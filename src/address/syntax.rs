@@ -22,12 +22,12 @@ const ADDRESS_MAX_BYTES: usize = 254;
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     local: SmolStr,
-    host: Host,
+    host: MailHost,
 }
 
 /// The right side of the @.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Host {
+pub enum MailHost {
     /// A domain name.
     Domain(Domain),
     /// An address literal (RFC 5321 4.1.3).
@@ -58,16 +58,16 @@ impl Address {
         let start = at + 1;
         let right = &text[start..];
         let host = if right.starts_with('[') {
-            Host::Literal(literal::parse(right).map_err(|fault| fault.shifted(start))?)
+            MailHost::Literal(literal::parse(right).map_err(|fault| fault.shifted(start))?)
         } else {
             if !right.is_ascii() {
                 unsightly(right).map_err(|fault| fault.shifted(start))?;
             }
-            Host::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
+            MailHost::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
         };
         let length = match &host {
-            Host::Domain(domain) => local.len() + 1 + domain.as_str().len(),
-            Host::Literal(_) => text.len(),
+            MailHost::Domain(domain) => local.len() + 1 + domain.as_str().len(),
+            MailHost::Literal(_) => text.len(),
         };
         if length > ADDRESS_MAX_BYTES {
             return fault(FaultKind::TooLong, start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())));
@@ -81,15 +81,15 @@ impl Address {
     }
 
     /// The part right of the @.
-    pub fn host(&self) -> &Host {
+    pub fn host(&self) -> &MailHost {
         &self.host
     }
 
     /// The domain; `None` for an address literal.
     pub fn domain(&self) -> Option<&Domain> {
         match &self.host {
-            Host::Domain(domain) => Some(domain),
-            Host::Literal(_) => None,
+            MailHost::Domain(domain) => Some(domain),
+            MailHost::Literal(_) => None,
         }
     }
 
@@ -103,7 +103,7 @@ impl Address {
         if self.local.len() + 1 + domain.as_str().len() > ADDRESS_MAX_BYTES {
             return fault(FaultKind::TooLong, ADDRESS_MAX_BYTES);
         }
-        Ok(Address { local: self.local.clone(), host: Host::Domain(domain) })
+        Ok(Address { local: self.local.clone(), host: MailHost::Domain(domain) })
     }
 }
 
@@ -132,9 +132,9 @@ pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Host::Domain(domain) => write!(f, "{}@{domain}", self.local),
-            Host::Literal(IpAddr::V4(ip)) => write!(f, "{}@[{ip}]", self.local),
-            Host::Literal(IpAddr::V6(ip)) => write!(f, "{}@[IPv6:{ip}]", self.local),
+            MailHost::Domain(domain) => write!(f, "{}@{domain}", self.local),
+            MailHost::Literal(IpAddr::V4(ip)) => write!(f, "{}@[{ip}]", self.local),
+            MailHost::Literal(IpAddr::V6(ip)) => write!(f, "{}@[IPv6:{ip}]", self.local),
         }
     }
 }

@@ -18,7 +18,7 @@ pub struct Table {
     /// Sorted lines `key` or `key,value`.
     built_in: &'static str,
     index: Arc<Index>,
-    own: Arc<Own>,
+    own: Arc<OwnEntries>,
 }
 
 /// An index of the built-in lines. To build one for the longest list takes some milliseconds, so whoever asks about a few
@@ -44,7 +44,7 @@ impl Index {
 
 /// What a user's file says; it goes before the built-in list.
 #[derive(Debug, Default)]
-pub struct Own {
+pub struct OwnEntries {
     /// Entries that are added, or take the place of built-in ones.
     pub added: BTreeMap<String, String>,
     /// Keys that are taken out.
@@ -82,7 +82,7 @@ impl Table {
     }
 
     /// Takes in what a user's file says; `replaces`: it stands alone.
-    pub fn merge(&mut self, own: Own, replaces: bool) {
+    pub fn merge(&mut self, own: OwnEntries, replaces: bool) {
         if replaces {
             self.built_in = "";
             self.index = Arc::default();

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Kept, Probing, Telling};
+use super::{StateFileArg, ProbeArgs, OutputArgs};
 use crate::list::{ColumnSet, Dialect};
 
 /// `listproof verify`.
 #[derive(Debug, Args)]
-pub struct Verify {
+pub struct VerifyArgs {
     /// The list and the outputs.
     #[command(flatten)]
-    pub listing: Listing,
+    pub listing: ListArgs,
     /// Write just the rows whose verdict or reason is not what it was when the row was told of last, in any list.
     #[arg(long, conflicts_with_all = ["offline", "no_state"])]
     pub changed_only: bool,
@@ -24,15 +24,15 @@ pub struct Verify {
     pub metrics_file: Option<PathBuf>,
     /// How to probe.
     #[command(flatten)]
-    pub probing: Probing,
+    pub probing: ProbeArgs,
     /// What to tell.
     #[command(flatten)]
-    pub telling: Telling,
+    pub telling: OutputArgs,
 }
 
 /// A list, and what is to be written about it.
 #[derive(Debug, Args)]
-pub struct Listing {
+pub struct ListArgs {
     /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
     pub input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
@@ -68,16 +68,16 @@ pub struct Listing {
 
 /// `listproof report`.
 #[derive(Debug, Args)]
-pub struct Report {
+pub struct ReportArgs {
     /// The list and the outputs.
     #[command(flatten)]
-    pub listing: Listing,
+    pub listing: ListArgs,
     /// Also write what the rules of today say into the state.
     #[arg(long)]
     pub rejudge: bool,
     /// Where the facts are.
     #[command(flatten)]
-    pub kept: Kept,
+    pub kept: StateFileArg,
     /// Role addresses (info@, sales@) are risky instead of just flagged.
     #[arg(long)]
     pub risky_roles: bool,
@@ -86,12 +86,12 @@ pub struct Report {
     pub policy: Option<PathBuf>,
     /// What to tell.
     #[command(flatten)]
-    pub telling: Telling,
+    pub telling: OutputArgs,
 }
 
 /// `listproof plan`.
 #[derive(Debug, Args)]
-pub struct Plan {
+pub struct PlanArgs {
     /// The list, as for `verify`.
     pub input: PathBuf,
     /// The address column, by name or number (from 1) [default: found by its name, else by its content].
@@ -105,10 +105,10 @@ pub struct Plan {
     pub json: bool,
     /// How the run would probe. With `--offline` the DNS is not asked either, and only big domains have an operator.
     #[command(flatten)]
-    pub probing: Probing,
+    pub probing: ProbeArgs,
     /// What to tell.
     #[command(flatten)]
-    pub telling: Telling,
+    pub telling: OutputArgs,
 }
 
 fn dialect(name: &str) -> Result<&'static Dialect, String> {

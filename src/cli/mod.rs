@@ -5,8 +5,8 @@
 mod list;
 mod probing;
 
-pub use list::{Listing, Plan, Report, Verify};
-pub use probing::Probing;
+pub use list::{ListArgs, PlanArgs, ReportArgs, VerifyArgs};
+pub use probing::ProbeArgs;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::duration;
 use crate::policy::Pace;
-use crate::simulate::mix::Shipped;
+use crate::simulate::ShippedMix;
+
+
 
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]
@@ -30,25 +32,25 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Verify a list: every row gets a verdict with its evidence, and a cleaned list is written.
-    Verify(Verify),
+    Verify(VerifyArgs),
     /// Tell what a run would do: questions, connections and time per operator, without asking a mail server.
-    Plan(Plan),
+    Plan(PlanArgs),
     /// Verify one or a few addresses and show what was said.
-    Check(Check),
+    Check(CheckArgs),
     /// Write the files of a list again from what is known, asking nobody; replies are read by the rules of today.
-    Report(Report),
+    Report(ReportArgs),
     /// Look after what is kept of earlier runs.
     #[command(subcommand)]
-    State(State),
+    State(StateCommand),
     /// Tell what a mail server's reply, a log line or a bounce message means, and what to do.
-    Explain(Explain),
+    Explain(ExplainArgs),
     /// Look at the policy data: what is loaded, and which rule wins on a reply.
     #[command(subcommand)]
-    Policy(Policy),
+    Policy(PolicyCommand),
     /// Serve a scripted world on loopback sockets, for trying and testing.
-    World(World),
+    World(WorldArgs),
     /// Run the real scheduler in a generated world under a virtual clock, and compare it with what is possible.
-    Simulate(Simulate),
+    Simulate(SimulateArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell.
@@ -60,12 +62,12 @@ pub enum Command {
 
 /// `listproof state`.
 #[derive(Debug, Subcommand)]
-pub enum State {
+pub enum StateCommand {
     /// Tell what is in it.
     Stats {
         /// Where the facts are.
         #[command(flatten)]
-        kept: Kept,
+        kept: StateFileArg,
     },
     /// Delete what is old.
     Prune {
@@ -74,7 +76,7 @@ pub enum State {
         older_than: Duration,
         /// Where the facts are.
         #[command(flatten)]
-        kept: Kept,
+        kept: StateFileArg,
     },
     /// Delete everything that is known about an address.
     Forget {
@@ -82,7 +84,7 @@ pub enum State {
         address: String,
         /// Where the facts are.
         #[command(flatten)]
-        kept: Kept,
+        kept: StateFileArg,
     },
     /// Print everything that is known about an address, as JSON.
     Export {
@@ -90,13 +92,13 @@ pub enum State {
         address: String,
         /// Where the facts are.
         #[command(flatten)]
-        kept: Kept,
+        kept: StateFileArg,
     },
 }
 
 /// Where facts were kept.
 #[derive(Debug, Args)]
-pub struct Kept {
+pub struct StateFileArg {
     /// The file [default: the one that runs on the Internet use].
     #[arg(long, env = "LISTPROOF_STATE", value_name = "FILE")]
     pub state: Option<PathBuf>,
@@ -104,7 +106,7 @@ pub struct Kept {
 
 /// `listproof check`.
 #[derive(Debug, Args)]
-pub struct Check {
+pub struct CheckArgs {
     /// Addresses; without any they are read from stdin, one per line.
     pub addresses: Vec<String>,
     /// One JSON object per address.
@@ -118,15 +120,15 @@ pub struct Check {
     pub trace: bool,
     /// How to probe.
     #[command(flatten)]
-    pub probing: Probing,
+    pub probing: ProbeArgs,
     /// What to tell.
     #[command(flatten)]
-    pub telling: Telling,
+    pub telling: OutputArgs,
 }
 
 /// `listproof explain`.
 #[derive(Debug, Args)]
-pub struct Explain {
+pub struct ExplainArgs {
     /// A reply in quotes, or a file with replies, log lines, a bounce or a mailbox of them; `-` or nothing is stdin.
     pub text: Option<String>,
     /// Stdin holds one object with `reply`, and perhaps `stage` and `mx`, per line; one object per line out, in order.
@@ -139,7 +141,7 @@ pub struct Explain {
 
 /// `listproof policy`.
 #[derive(Debug, Subcommand)]
-pub enum Policy {
+pub enum PolicyCommand {
     /// Check your own files, and show what is loaded.
     Check {
         /// The folder with your files.
@@ -163,7 +165,7 @@ pub enum Policy {
 
 /// `listproof world`.
 #[derive(Debug, Args)]
-pub struct World {
+pub struct WorldArgs {
     /// The world's file.
     pub file: PathBuf,
     /// Where its name server listens.
@@ -179,13 +181,13 @@ pub struct World {
 
 /// `listproof simulate`.
 #[derive(Debug, Args)]
-pub struct Simulate {
+pub struct SimulateArgs {
     /// Rows of the list.
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub rows: u32,
     /// What the list is made of.
-    #[arg(long, value_enum, default_value_t = Shipped::B2b)]
-    pub mix: Shipped,
+    #[arg(long, value_enum, default_value_t = ShippedMix::B2b)]
+    pub mix: ShippedMix,
     /// Source addresses.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub egress: u16,
@@ -209,7 +211,7 @@ pub struct Simulate {
 /// What to tell.
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Output")]
-pub struct Telling {
+pub struct OutputArgs {
     /// Errors only.
     #[arg(short, long)]
     pub quiet: bool,

@@ -14,7 +14,7 @@ use crate::settings::Deadline;
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag as it was typed")]
 #[derive(Clone, Debug, Args, Default)]
 #[command(next_help_heading = "Probing")]
-pub struct Probing {
+pub struct ProbeArgs {
     /// The name to say in EHLO: your host's own, with forward and reverse DNS; one for all, or one for each way out.
     #[arg(long, env = "LISTPROOF_HELO", value_name = "NAME", value_delimiter = ',')]
     pub helo: Vec<String>,

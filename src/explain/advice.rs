@@ -2,10 +2,12 @@
 //!
 //! Decides: nothing. Every cause has advice; a test says so.
 
-use crate::reason::Cause;
-use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
+
+use serde::Deserialize;
+
+use crate::reason::Cause;
 
 /// Who can change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -52,7 +54,7 @@ struct File {
     cause: HashMap<String, Advice>,
     links: BTreeMap<String, String>,
     list: Vec<AtList>,
-    operator: Vec<AtOperator>,
+    operator: Vec<AtProvider>,
 }
 
 #[derive(Deserialize)]
@@ -66,7 +68,7 @@ struct AtList {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct AtOperator {
+struct AtProvider {
     provider: Vec<String>,
     cause: Vec<String>,
     step: String,
@@ -125,7 +127,7 @@ pub fn operator_linked(host: &str) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::providers::Providers;
+    use crate::policy::Providers;
 
     #[test]
     fn every_cause_has_advice_and_only_our_own_faults_send_people_to_the_sender() {

@@ -4,7 +4,7 @@
 //! bounce is read, as qmail, Exim, Exchange, Sendmail and Postfix write it for people. Where the MIME structure yields
 //! neither, forwarding broke it, and the bare message is searched. Must not: say what a failure means.
 
-use super::find::{self, Failure};
+use super::locate::{self, LocatedReply};
 use super::mime;
 
 /// True when a text starts like a message: a `From ` line of an mbox, or header fields.
@@ -36,21 +36,21 @@ pub fn is_message(text: &[u8]) -> bool {
 }
 
 /// The failures in a text that somebody cut out of a bounce; none where it does not look like one.
-pub fn failures_in_text(text: &str) -> Vec<Failure> {
+pub fn failures_in_text(text: &str) -> Vec<LocatedReply> {
     let text = &unfolded(text);
     let found = from_status_fields(text);
     if found.is_empty() { from_text(text) } else { found }
 }
 
 /// The failures in a message; at least one.
-pub fn failures(message: &[u8]) -> Vec<Failure> {
+pub fn failures(message: &[u8]) -> Vec<LocatedReply> {
     let opened = mime::open(message);
     let mut found = failures_in_text(&opened.text);
     if found.is_empty() {
         found = failures_in_text(&decoded(message));
     }
     if found.is_empty() {
-        found.push(find::failure(&opened.text));
+        found.push(locate::failure(&opened.text));
     }
     // Exim and Gmail name them in the header, and not always in the text.
     if let ([failure], Some(failed)) = (&mut found[..], mime::field(&opened.header, "X-Failed-Recipients")) {
@@ -101,7 +101,7 @@ fn is_status_field(line: &str) -> bool {
 }
 
 /// RFC 3464: one group of fields per recipient, groups parted by blank lines.
-fn from_status_fields(message: &str) -> Vec<Failure> {
+fn from_status_fields(message: &str) -> Vec<LocatedReply> {
     let mut failures = Vec::new();
     for group in message.split("\n\n") {
         let field = |name: &str| {
@@ -123,14 +123,14 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
         let said = field("Diagnostic-Code").or_else(|| field("X-Supplementary-Info")).map(after_type);
         let status = field("Status").unwrap_or("");
         let text = match said {
-            Some(said) if find::has_code(&said) => said,
+            Some(said) if locate::has_code(&said) => said,
             Some(said) => format!("{status} {said}"),
             None => status.to_owned(),
         };
-        failures.push(Failure {
-            reply: find::reply(&text).0,
+        failures.push(LocatedReply {
+            reply: locate::reply(&text).0,
             coded: true,
-            stage: find::stage_named(&text),
+            stage: locate::stage_named(&text),
             host: field("Remote-MTA").map(after_type).map(|host| host.to_ascii_lowercase()),
             recipient: Some(after_type(recipient).trim_matches(['<', '>']).to_owned()),
         });
@@ -139,7 +139,7 @@ fn from_status_fields(message: &str) -> Vec<Failure> {
 }
 
 /// Bounces for people: each paragraph that holds a refusal, below the mark with which the server program starts.
-fn from_text(message: &str) -> Vec<Failure> {
+fn from_text(message: &str) -> Vec<LocatedReply> {
     let marks = [
         "this is the qmail-send program",
         "could not be delivered to one or more of its",
@@ -170,11 +170,11 @@ fn from_text(message: &str) -> Vec<Failure> {
     .min()
     .unwrap_or(report.len());
     let paragraphs = report[..end].split("\n\n");
-    let told = paragraphs.filter(|text| find::has_code(text) || find::names_recipient(text));
+    let told = paragraphs.filter(|text| locate::has_code(text) || locate::names_recipient(text));
     let (named, nameless): (Vec<_>, Vec<_>) =
-        told.map(find::failure).partition(|failure| failure.recipient.is_some());
+        told.map(locate::failure).partition(|failure| failure.recipient.is_some());
     // A transcript tells the administrator again what the list of recipients said, with stage and host.
-    let mut failures: Vec<Failure> = Vec::new();
+    let mut failures: Vec<LocatedReply> = Vec::new();
     for failure in named {
         match failures.iter_mut().find(|known| known.recipient == failure.recipient) {
             None => failures.push(failure),

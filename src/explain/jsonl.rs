@@ -3,8 +3,8 @@
 //! Decides: how a line that is no such object is answered (`ambiguous`, never an error: programs count lines).
 //! Fails: only when the input can't be read or the output not be written.
 
-use super::find::{self, Failure};
-use super::{Explainer, Explanation, Failed};
+use super::locate::{self, LocatedReply};
+use super::{Explainer, Explanation, ExplainError};
 use crate::smtp::{Reply, Stage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -12,7 +12,7 @@ use std::io::{self, BufRead, Write};
 
 /// What is asked.
 #[derive(Deserialize)]
-struct Question<'a> {
+struct JsonRequest<'a> {
     #[serde(borrow)]
     reply: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -23,7 +23,7 @@ struct Question<'a> {
 
 /// What is answered.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct JsonAnswer<'a> {
     reason: &'static str,
     fault: &'static str,
     verdict: &'static str,
@@ -35,25 +35,25 @@ struct Answer<'a> {
 
 impl Explainer<'_> {
     /// Answers every line that is not blank.
-    pub fn jsonl(&self, mut input: impl BufRead, mut output: impl Write) -> Result<(), Failed> {
+    pub fn jsonl(&self, mut input: impl BufRead, mut output: impl Write) -> Result<(), ExplainError> {
         let mut line = Vec::new();
-        while input.read_until(b'\n', &mut line).map_err(Failed::Asking)? > 0 {
+        while input.read_until(b'\n', &mut line).map_err(ExplainError::Read)? > 0 {
             if !line.trim_ascii().is_empty() {
                 let told = serde_json::to_writer(&mut output, &answer(&self.judge(question(&line))));
                 told.map_err(io::Error::from)
                     .and_then(|()| output.write_all(b"\n"))
-                    .map_err(Failed::Telling)?;
+                    .map_err(ExplainError::Write)?;
             }
             line.clear();
         }
-        output.flush().map_err(Failed::Telling)
+        output.flush().map_err(ExplainError::Write)
     }
 }
 
 /// The failure that a line asks about. A line that is no question is a reply without words, which nobody understands.
-fn question(line: &[u8]) -> Failure {
-    let Ok(question) = serde_json::from_slice::<Question<'_>>(line) else {
-        return Failure {
+fn question(line: &[u8]) -> LocatedReply {
+    let Ok(question) = serde_json::from_slice::<JsonRequest<'_>>(line) else {
+        return LocatedReply {
             reply: Reply::new(0, [""; 0]),
             coded: false,
             stage: None,
@@ -61,23 +61,23 @@ fn question(line: &[u8]) -> Failure {
             recipient: None,
         };
     };
-    let (reply, coded) = find::reply(&question.reply);
+    let (reply, coded) = locate::reply(&question.reply);
     let named = question.stage.as_deref().and_then(Stage::from_word);
-    Failure {
+    LocatedReply {
         reply,
         coded,
-        stage: named.or_else(|| find::stage_named(&question.reply)),
+        stage: named.or_else(|| locate::stage_named(&question.reply)),
         host: match question.mx {
             Some(host) => Some(host.trim_end_matches('.').to_ascii_lowercase()),
-            None => find::host_named(&question.reply),
+            None => locate::host_named(&question.reply),
         },
         recipient: None,
     }
 }
 
-fn answer<'a>(explanation: &'a Explanation<'_>) -> Answer<'a> {
+fn answer<'a>(explanation: &'a Explanation<'_>) -> JsonAnswer<'a> {
     let cause = explanation.meaning.cause;
-    Answer {
+    JsonAnswer {
         reason: cause.word(),
         fault: cause.fault().word(),
         verdict: cause.verdict().word(),

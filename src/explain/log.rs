@@ -5,7 +5,7 @@
 //! the protocol log. Must not: say what a failure means. Lines of other programs are skipped, so an empty answer says
 //! "no log that I know".
 
-use super::find::{self, Failure};
+use super::locate::{self, LocatedReply};
 use crate::smtp::{Reply, Stage};
 use regex::Regex;
 use std::collections::HashMap;
@@ -13,13 +13,13 @@ use std::sync::LazyLock;
 
 /// A delivery that failed or waits: Postfix's status, Exim's two signs, Sendmail's `stat=`; then its words.
 static DELIVERY: LazyLock<Regex> = LazyLock::new(|| {
-    find::pattern(
+    locate::pattern(
         r"(?:\bstatus=(?:bounced|deferred|expired|undeliverable) \((?<postfix>.*)\)|\s(?<sign>\*\*|==) (?<exim>\S+@\S+.*)|\b(?:reply=.*, )?stat=(?<sendmail>.*))$",
     )
 });
 
 /// The failures that a log tells about, in its order; none where it is no log, or all went well.
-pub fn failures(text: &str) -> Vec<Failure> {
+pub fn failures(text: &str) -> Vec<LocatedReply> {
     match text.lines().find_map(|line| line.strip_prefix("#Fields: ")) {
         Some(fields) => exchange(text, fields),
         None => text.lines().filter_map(delivery).collect(),
@@ -27,14 +27,14 @@ pub fn failures(text: &str) -> Vec<Failure> {
 }
 
 /// One line of Postfix, Exim or Sendmail.
-fn delivery(line: &str) -> Option<Failure> {
+fn delivery(line: &str) -> Option<LocatedReply> {
     let found = DELIVERY.captures(line.trim_end())?;
     let words = |name| found.name(name).map(|words| words.as_str());
     if words("sendmail").is_some_and(|words| words.starts_with("Sent")) {
         return None;
     }
-    let mut failure = find::failure(line);
-    if !find::has_code(line) {
+    let mut failure = locate::failure(line);
+    if !locate::has_code(line) {
         // Nothing was answered; what is left are the program's own words about it.
         let own = words("postfix").or_else(|| words("exim").map(after_names)).or(words("sendmail"));
         let is_final = line.contains("status=bounced") || words("sign") == Some("**");
@@ -56,7 +56,7 @@ fn with_code_of(reply: &Reply, is_final: bool, words: &str) -> Reply {
 }
 
 /// Exchange: comma-separated values under names that the log's head gives.
-fn exchange(text: &str, fields: &str) -> Vec<Failure> {
+fn exchange(text: &str, fields: &str) -> Vec<LocatedReply> {
     let names: Vec<&str> = fields.split(',').map(str::trim).collect();
     let column = |name: &str| names.iter().position(|known| *known == name);
     let mut rows = csv::ReaderBuilder::new()
@@ -81,13 +81,13 @@ fn tracked(
     status: usize,
     recipient: Option<usize>,
     host: Option<usize>,
-) -> Vec<Failure> {
+) -> Vec<LocatedReply> {
     let list = |at: Option<usize>| at.and_then(|at| row.get(at)).unwrap_or("");
     let recipients: Vec<&str> = list(recipient).split(';').collect();
     // Each status may hold semicolons of its own, in braces.
     let statuses = list(Some(status)).split("];[");
-    let failures = statuses.enumerate().filter(|(_, status)| find::has_code(status)).map(|(at, status)| {
-        let mut failure = find::failure(status);
+    let failures = statuses.enumerate().filter(|(_, status)| locate::has_code(status)).map(|(at, status)| {
+        let mut failure = locate::failure(status);
         failure.recipient = recipients.get(at).or(recipients.first()).map(|&name| name.to_owned());
         let named = status.split("FQDN=").nth(1).and_then(|rest| rest.split('}').next());
         let host = named.filter(|host| !host.is_empty()).unwrap_or_else(|| list(host));
@@ -103,7 +103,7 @@ fn protocol(
     data: usize,
     session: Option<usize>,
     remote: Option<usize>,
-) -> Vec<Failure> {
+) -> Vec<LocatedReply> {
     let mut said_last = HashMap::<String, String>::new();
     let mut failures = Vec::new();
     for row in records {
@@ -114,12 +114,12 @@ fn protocol(
             ">" => {
                 said_last.insert(session, words.to_owned());
             }
-            "<" if words.starts_with(['4', '5']) && find::has_code(words) => {
+            "<" if words.starts_with(['4', '5']) && locate::has_code(words) => {
                 let asked = said_last.get(&session).map_or("", String::as_str);
-                let stage = find::stage_named(&format!(">>> {asked}"));
-                let mut failure = find::failure(words);
+                let stage = locate::stage_named(&format!(">>> {asked}"));
+                let mut failure = locate::failure(words);
                 failure.stage = stage.or(asked.is_empty().then_some(Stage::Connect));
-                failure.recipient = find::failure(asked).recipient.filter(|_| stage == Some(Stage::Rcpt));
+                failure.recipient = locate::failure(asked).recipient.filter(|_| stage == Some(Stage::Rcpt));
                 let address = cell(remote).rsplit_once(':').map_or("", |(host, _)| host);
                 failure.host = Some(address.to_owned()).filter(|host| !host.is_empty());
                 failures.push(failure);
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn told(log: &str) -> Vec<String> {
-        let tell = |failure: Failure| {
+        let tell = |failure: LocatedReply| {
             let stage = failure.stage.map_or("-", Stage::word);
             let (to, host) = (failure.recipient.unwrap_or_default(), failure.host.unwrap_or_default());
             format!("{to} {stage} {host}: {}", failure.reply)

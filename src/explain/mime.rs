@@ -14,7 +14,7 @@ const MOST_PARTS: usize = 32;
 
 /// A message taken to pieces.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Opened {
+pub struct MessageText {
     /// The header fields, one a line.
     pub header: String,
     /// The text parts, parted by blank lines, with bare line feeds.
@@ -22,7 +22,7 @@ pub struct Opened {
 }
 
 /// Opens a message. The header may be missing; then all of it is text.
-pub fn open(message: &[u8]) -> Opened {
+pub fn open(message: &[u8]) -> MessageText {
     let message = with_bare_line_feeds(message);
     let (header, _) = split(&message);
     let mut leaves = Vec::new();
@@ -31,7 +31,7 @@ pub fn open(message: &[u8]) -> Opened {
     let said = leaves.into_iter().filter(|leaf| !(leaf.is_html && has_plain));
     let said: Vec<String> =
         said.map(|leaf| if leaf.is_html { without_markup(&leaf.text) } else { leaf.text }).collect();
-    Opened { header: unfolded(&decoded(header)), text: said.join("\n\n") }
+    MessageText { header: unfolded(&decoded(header)), text: said.join("\n\n") }
 }
 
 /// A field's value, where the header has it.

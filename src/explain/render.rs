@@ -3,7 +3,7 @@
 //! Decides: wording and order; the plain sentence first, codes and rule for the administrator last. Prints nothing itself.
 
 use super::Explanation;
-use super::find::Failure;
+use super::locate::LocatedReply;
 use crate::reason::{Cause, Fault};
 use crate::smtp::Reply;
 use std::collections::{BTreeMap, BTreeSet};
@@ -63,7 +63,7 @@ pub fn card(explanation: &Explanation<'_>) -> String {
 }
 
 /// The server's words on one line: the enhanced code that each line of a reply may repeat is said once.
-fn said(failure: &Failure) -> String {
+fn said(failure: &LocatedReply) -> String {
     let Reply { code, enhanced, lines } = &failure.reply;
     let repeated = enhanced.map(|code| code.to_string()).unwrap_or_default();
     let rest = lines.iter().skip(1).map(|line| line.strip_prefix(repeated.as_str()).unwrap_or(line).trim());
@@ -85,13 +85,13 @@ fn fault_phrase(fault: Fault) -> &'static str {
 
 /// Counts over many failures.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct CauseTally {
     causes: BTreeMap<Cause, usize>,
     domains: BTreeSet<String>,
     refusing_us: BTreeSet<String>,
 }
 
-impl Tally {
+impl CauseTally {
     /// Counts one.
     pub fn add(&mut self, explanation: &Explanation<'_>) {
         let cause = explanation.meaning.cause;

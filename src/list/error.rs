@@ -5,7 +5,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::column::shown;
+use crate::list::input::shown;
+
 
 /// Why a list could not be read, or its results not be written.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +161,7 @@ pub enum ListError {
 
 /// Who has to act on a [`ListError`]; `main` makes an exit code of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
+pub enum ErrorClass {
     /// What was typed can't be meant (exit code 2).
     Usage,
     /// The input can't be read (exit code 65).
@@ -169,20 +170,20 @@ pub enum Class {
     Unwritable,
 }
 
-impl Class {
+impl ErrorClass {
     /// The exit code (the README lists them).
     pub fn exit_code(self) -> u8 {
         match self {
-            Class::Usage => 2,
-            Class::Unreadable => 65,
-            Class::Unwritable => 74,
+            ErrorClass::Usage => 2,
+            ErrorClass::Unreadable => 65,
+            ErrorClass::Unwritable => 74,
         }
     }
 }
 
 impl ListError {
     /// Who has to act.
-    pub fn class(&self) -> Class {
+    pub fn class(&self) -> ErrorClass {
         match self {
             ListError::Read { .. }
             | ListError::Torn { .. }
@@ -193,15 +194,15 @@ impl ListError {
             | ListError::TooManyColumns { .. }
             | ListError::EndlessLine { .. }
             | ListError::BrokenHeader { .. }
-            | ListError::NoAddressColumn { .. } => Class::Unreadable,
+            | ListError::NoAddressColumn { .. } => ErrorClass::Unreadable,
             ListError::UnknownColumn { .. } | ListError::PrefixTaken { .. } | ListError::BadPrefix { .. } => {
-                Class::Usage
+                ErrorClass::Usage
             }
             ListError::Write { .. }
             | ListError::Spool { .. }
             | ListError::Foreign { .. }
             | ListError::Link { .. }
-            | ListError::Itself { .. } => Class::Unwritable,
+            | ListError::Itself { .. } => ErrorClass::Unwritable,
         }
     }
 

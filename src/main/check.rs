@@ -3,31 +3,32 @@
 use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::time::Duration;
 
-use listproof::cli::Check;
-use listproof::error::{Error, Exit};
-use listproof::list::{ListError, write_object};
-use listproof::report::card;
-use listproof::run::{self, check::Offline};
-use listproof::settings::{Reach, Settings};
-use listproof::verdict::Record;
-
 use crate::print::stdout;
 use crate::{log, runtime};
+use listproof::cli::CheckArgs;
+use listproof::error::{Error, Exit};
+use listproof::list::{ListError, write_object};
+use listproof::report;
+use listproof::run::{self, OfflineChecker};
+use listproof::settings::{RunDepth, Settings};
+use listproof::verdict::AddressResult;
 
-pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
+
+
+pub(crate) fn check(typed: &CheckArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;
     let texts: Box<dyn Iterator<Item = Result<String, Error>>> = match &typed.addresses[..] {
         [] => Box::new(stdin_addresses(typed.jsonl)?),
         texts => Box::new(texts.iter().cloned().map(Ok)),
     };
-    let mut told = Told {
+    let mut told = CheckPrinter {
         json: typed.json || typed.jsonl,
         out: BufWriter::new(std::io::stdout().lock()),
         line: Vec::new(),
     };
-    if matches!(settings.reach, Reach::Offline) {
-        let mut offline = Offline::new(&settings)?;
+    if matches!(settings.reach, RunDepth::Offline) {
+        let mut offline = OfflineChecker::new(&settings)?;
         for text in texts {
             let text = text?;
             told.tell(&text, &offline.check(&text)?)?;
@@ -36,9 +37,9 @@ pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
     }
     let texts: Vec<String> = texts.collect::<Result<_, _>>()?;
     let in_world = typed.probing.world.is_some();
-    let checked = runtime(in_world)?.block_on(run::check::check(&texts, &settings, typed.trace))?;
+    let checked = runtime(in_world)?.block_on(run::check(&texts, &settings, typed.trace))?;
     for (host, transcript) in &checked.dialogues {
-        told.print(card::dialogue(host.as_str(), transcript).as_bytes())?;
+        told.print(report::dialogue(host.as_str(), transcript).as_bytes())?;
         told.print(b"\n")?;
     }
     for (text, record) in texts.iter().zip(&checked.records) {
@@ -48,19 +49,19 @@ pub(crate) fn check(typed: &Check) -> Result<Exit, Error> {
 }
 
 /// What `check` prints.
-struct Told<W: Write> {
+struct CheckPrinter<W: Write> {
     json: bool,
     out: W,
     line: Vec<u8>,
 }
 
-impl<W: Write> Told<W> {
-    fn tell(&mut self, text: &str, record: &Record) -> Result<(), Error> {
+impl<W: Write> CheckPrinter<W> {
+    fn tell(&mut self, text: &str, record: &AddressResult) -> Result<(), Error> {
         self.line.clear();
         if self.json {
             write_object(&mut self.line, text, record);
         } else {
-            self.line.extend_from_slice(card::card(text, record).as_bytes());
+            self.line.extend_from_slice(report::card(text, record).as_bytes());
             self.line.push(b'\n');
         }
         stdout(self.out.write_all(&self.line))

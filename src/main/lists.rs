@@ -5,21 +5,21 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use listproof::cli::{self, LogFormat};
+use crate::{kept, log, print, runtime};
+use listproof::cli::{self, ListArgs, LogFormat, PlanArgs, ProbeArgs, ReportArgs, VerifyArgs};
 use listproof::error::{Error, Exit};
-use listproof::list::{ReadOptions, Source, Target, WriteOptions};
+use listproof::list::{OutputTarget, ReadOptions, Source, WriteOptions};
 use listproof::policy::Policy;
-use listproof::report::{Gates, Summary, metrics};
-use listproof::run::telling::Listing;
-use listproof::run::{self, verify::Verify};
+use listproof::report::{self, Gates, Summary};
+use listproof::run::{self, Clock, ListJob, PlanJob, ReportJob, VerifyJob};
 use listproof::settings::Settings;
 
-use crate::{kept, log, print, runtime};
+
 
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 
-pub(crate) fn verify(typed: cli::Verify) -> Result<Exit, Error> {
+pub(crate) fn verify(typed: VerifyArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let (quiet, json, in_world) = (typed.telling.quiet, typed.json, typed.probing.world.is_some());
     let to_stdout = typed.listing.output.as_deref() == Some(Path::new("-"));
@@ -27,9 +27,9 @@ pub(crate) fn verify(typed: cli::Verify) -> Result<Exit, Error> {
     let job = job(typed);
     if let Some(path) = &metrics_file {
         // Without a job there is no run that has files.
-        metrics::claim(path, &job.as_ref().map(own_files).unwrap_or_default())?;
+        report::claim(path, &job.as_ref().map(own_files).unwrap_or_default())?;
     }
-    let ended = job.and_then(|job| runtime(in_world)?.block_on(run::verify::verify(job)));
+    let ended = job.and_then(|job| runtime(in_world)?.block_on(run::verify(job)));
     let (exit, summary) = match ended {
         Ok(summary) => {
             let texts = [(!quiet).then(|| summary.text()), json.then(|| summary.line())];
@@ -49,9 +49,9 @@ pub(crate) fn verify(typed: cli::Verify) -> Result<Exit, Error> {
 
 /// Writes a run's numbers. What the run itself failed of weighs more than that they can't be written.
 fn measure(path: &Path, exit: Result<Exit, Error>, summary: Option<&Summary>) -> Result<Exit, Error> {
-    let now = run::clock::Clock::system().now().wall;
+    let now = Clock::system().now().wall;
     let ended = exit.as_ref().map_or_else(Error::exit, |exit| *exit);
-    let written = metrics::write(path, ended, now, summary);
+    let written = report::write(path, ended, now, summary);
     match exit {
         Ok(exit) => or_untold(exit, written),
         Err(error) => {
@@ -88,9 +88,9 @@ fn tell(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<(), Error
     print::offer(&text)
 }
 
-fn job(typed: cli::Verify) -> Result<Verify, Error> {
-    Ok(Verify {
-        listing: Listing { changed_only: typed.changed_only, ..listing(typed.listing)? },
+fn job(typed: VerifyArgs) -> Result<VerifyJob, Error> {
+    Ok(VerifyJob {
+        listing: ListJob { changed_only: typed.changed_only, ..listing(typed.listing)? },
         settings: Settings::new(typed.probing, VERIFY_WAITS)?,
         // Lines about the progress are for people.
         quiet: typed.telling.quiet || typed.telling.log_format == LogFormat::Json,
@@ -98,21 +98,21 @@ fn job(typed: cli::Verify) -> Result<Verify, Error> {
 }
 
 /// The files that a run reads and writes.
-fn own_files(job: &Verify) -> Vec<PathBuf> {
+fn own_files(job: &VerifyJob) -> Vec<PathBuf> {
     let mut files = job.listing.files();
     // Without a place for its state the run fails by itself.
     files.extend(job.settings.state_files().unwrap_or_default());
     files
 }
 
-fn listing(typed: cli::Listing) -> Result<Listing, Error> {
+fn listing(typed: ListArgs) -> Result<ListJob, Error> {
     let usage = |what: &str| {
         let hint = format!("see `listproof verify --help` for {what}");
         move |message: String| Error::Usage { message, hint }
     };
     let max_unknown = typed.max_unknown.map(|text| text.parse()).transpose();
     let fail_if = typed.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
-    Ok(Listing {
+    Ok(ListJob {
         source: source(typed.input),
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         target: typed.output.as_deref().map(target),
@@ -131,45 +131,45 @@ fn listing(typed: cli::Listing) -> Result<Listing, Error> {
     })
 }
 
-pub(crate) fn report(typed: cli::Report) -> Result<Exit, Error> {
+pub(crate) fn report(typed: ReportArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let file = kept(&typed.kept)?;
     let listing = listing(typed.listing)?;
-    let to_stdout = listing.target == Some(Target::Stdout);
-    let report = run::report::Report {
+    let to_stdout = listing.target == Some(OutputTarget::Stdout);
+    let report = ReportJob {
         listing,
         policy: Policy::of(typed.policy.as_deref())?,
         risky_roles: typed.risky_roles,
         rejudge: typed.rejudge,
     };
-    let summary = run::report::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
+    let summary = run::report(report, &file).map_err(|error| error.in_state(Some(&file)))?;
     tell([(!typed.telling.quiet).then(|| summary.text()), None], to_stdout).map(|()| summary.exit)
 }
 
-pub(crate) fn plan(typed: cli::Plan) -> Result<Exit, Error> {
+pub(crate) fn plan(typed: PlanArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let in_world = typed.probing.world.is_some();
     // Nobody hears who asks, so nobody has to say it.
-    let probing = cli::Probing { dns_only: !typed.probing.offline, ..typed.probing };
-    let plan = run::plan::Plan {
+    let probing = ProbeArgs { dns_only: !typed.probing.offline, ..typed.probing };
+    let plan = PlanJob {
         source: source(typed.input),
         reading: ReadOptions { column: typed.column, split_cells: typed.split_cells },
         settings: Settings::new(probing, VERIFY_WAITS)?,
     };
-    let forecast = runtime(in_world)?.block_on(run::plan::plan(&plan))?;
+    let forecast = runtime(in_world)?.block_on(run::plan(&plan))?;
     let told = if typed.json { format!("{}\n", forecast.json()) } else { forecast.text() };
     print(&told).map(|()| Exit::Finished)
 }
 
 /// `NAME.csv` and `-` are for the results alone, any other name is a folder.
-fn target(output: &Path) -> Target {
+fn target(output: &Path) -> OutputTarget {
     let is_file = output.extension().is_some_and(|ending| {
         ["csv", "tsv", "ndjson", "jsonl", "txt"].iter().any(|e| ending.eq_ignore_ascii_case(e))
     });
     match output {
-        output if output == Path::new("-") => Target::Stdout,
-        output if is_file && !output.is_dir() => Target::File(output.to_owned()),
-        output => Target::Folder(output.to_owned()),
+        output if output == Path::new("-") => OutputTarget::Stdout,
+        output if is_file && !output.is_dir() => OutputTarget::File(output.to_owned()),
+        output => OutputTarget::Folder(output.to_owned()),
     }
 }
 

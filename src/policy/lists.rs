@@ -7,14 +7,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::address::provider_syntax::{NameRule, NameRules};
-use crate::address::table::{Own, Table, entry};
-use crate::address::typo::Targets;
-use crate::address::{Address, Domain, kind};
+use crate::address::{self, Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry};
+
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
-pub enum ListError {
+pub enum PolicyListError {
     /// It can't be read.
     #[error("cannot read `{}`: {source}", file.display())]
     Unreadable {
@@ -37,13 +35,13 @@ pub enum ListError {
 
 /// Every list there is, in the form in which it is looked up.
 #[derive(Clone, Debug)]
-pub struct Lists {
+pub struct AddressLists {
     /// Throw-away services, relays, free providers, roles.
-    pub kinds: kind::Tables,
+    pub kinds: KindTables,
     /// What the big providers allow left of the @.
     pub name_rules: NameRules,
     /// What the typo search needs.
-    pub targets: Targets,
+    pub targets: KnownDomains,
 }
 
 macro_rules! data {
@@ -80,36 +78,36 @@ enum Shape {
     NameRule,
 }
 
-static BUILT_IN: LazyLock<Lists> = LazyLock::new(|| Lists::of(FILES.map(|(_, text, _)| Table::new(text))));
+static BUILT_IN: LazyLock<AddressLists> = LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
 
-impl Lists {
+impl AddressLists {
     /// The lists compiled in.
-    pub fn built_in() -> &'static Lists {
+    pub fn built_in() -> &'static AddressLists {
         &BUILT_IN
     }
 
     /// The lists compiled in, merged with the files of the same names in a user's folder. Other files there are not
     /// ours and are not looked at.
-    pub fn with_files(folder: &Path) -> Result<Lists, ListError> {
+    pub fn with_files(folder: &Path) -> Result<AddressLists, PolicyListError> {
         let mut tables = FILES.map(|(_, text, _)| Table::new(text));
         for (table, (name, _, shape)) in tables.iter_mut().zip(FILES) {
             let file = folder.join(name);
             match std::fs::read_to_string(&file) {
                 Ok(text) => {
-                    merge(table, &text, shape).map_err(|(line, what)| ListError::Line {
+                    merge(table, &text, shape).map_err(|(line, what)| PolicyListError::Line {
                         file,
                         line,
                         what,
                     })?;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(ListError::Unreadable { file, source }),
+                Err(source) => return Err(PolicyListError::Unreadable { file, source }),
             }
         }
-        Ok(Lists::of(tables))
+        Ok(AddressLists::of(tables))
     }
 
-    fn of(tables: [Table; FILES.len()]) -> Lists {
+    fn of(tables: [Table; FILES.len()]) -> AddressLists {
         let [
             disposable,
             disposable_mx,
@@ -126,17 +124,17 @@ impl Lists {
         let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
             .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
-        Lists {
-            kinds: kind::Tables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
+        AddressLists {
+            kinds: KindTables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
             name_rules: name_rules.collect(),
-            targets: Targets::new(targets, typos, neighbours, words),
+            targets: KnownDomains::new(targets, typos, neighbours, words),
         }
     }
 }
 
 /// Takes a user's file into a list. Fails with the line and what is wrong with it.
 fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, String)> {
-    let mut own = Own::default();
+    let mut own = OwnEntries::default();
     let mut replaces = false;
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
@@ -221,9 +219,10 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::address::table::after_head;
     use std::collections::HashSet;
+
+    use super::*;
+    use crate::address::after_head;
 
     fn domain(text: &str) -> Domain {
         Domain::parse(text).unwrap()
@@ -253,7 +252,7 @@ mod tests {
 
     #[test]
     fn no_list_contradicts_another() {
-        let lists = Lists::built_in();
+        let lists = AddressLists::built_in();
         let targets: HashSet<&str> = keys("targets.csv").into_iter().collect();
         let neighbours: HashSet<&str> = keys("neighbours.txt").into_iter().collect();
         let typos: HashSet<&str> = keys("typos.csv").into_iter().collect();
@@ -289,13 +288,13 @@ mod tests {
     #[test]
     fn every_entry_of_the_longest_list_is_found() {
         for key in keys("disposable.txt") {
-            assert!(Lists::built_in().kinds.is_disposable(&domain(key)), "`{key}` is not found");
+            assert!(AddressLists::built_in().kinds.is_disposable(&domain(key)), "`{key}` is not found");
         }
     }
 
     #[test]
     fn subdomains_belong_to_their_service_and_lookalikes_do_not() {
-        let lists = Lists::built_in();
+        let lists = AddressLists::built_in();
         assert!(lists.kinds.is_disposable(&domain("mailinator.com")));
         assert!(lists.kinds.is_disposable(&domain("a.b.mailinator.com")));
         assert!(!lists.kinds.is_disposable(&domain("mailinator.com.example")));
@@ -330,7 +329,7 @@ mod tests {
             ("typos.csv", "gmail.example,gmail.com\n"),
             ("notes.md", "is none of ours"),
         ]);
-        let lists = Lists::with_files(folder.path()).unwrap();
+        let lists = AddressLists::with_files(folder.path()).unwrap();
         assert!(lists.kinds.is_disposable(&domain("a.throwaway.example")));
         assert!(
             !lists.kinds.is_disposable(&domain("mailinator.com"))
@@ -338,7 +337,7 @@ mod tests {
         );
         assert!(lists.kinds.is_disposable(&domain("yopmail.com")));
         assert!(lists.kinds.is_role("questura") && !lists.kinds.is_role("info"));
-        let meant = crate::address::typo::suggest(&domain("gmail.example"), &lists.targets).unwrap();
+        let meant = address::suggest(&domain("gmail.example"), &lists.targets).unwrap();
         assert_eq!(meant.domain, domain("gmail.com"));
     }
 
@@ -362,7 +361,7 @@ mod tests {
             ("provider_syntax.csv", "a.example,x,1\n", "provider_syntax.csv:1: a line needs"),
         ] {
             let folder = folder(&[(name, text)]);
-            let error = Lists::with_files(folder.path()).unwrap_err().to_string();
+            let error = AddressLists::with_files(folder.path()).unwrap_err().to_string();
             assert!(error.contains(message), "{error}");
         }
     }

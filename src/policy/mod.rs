@@ -4,18 +4,18 @@
 //! knows mechanisms only: no provider, no server program and no wording stands in it. A user's folder (`--policy DIR`)
 //! adds to the shipped data or replaces entries by id.
 
-pub mod lifetimes;
-pub mod lists;
-pub mod providers;
-pub mod replies;
-pub mod thresholds;
+mod lifetimes;
+mod lists;
+mod providers;
+mod replies;
+mod thresholds;
 
 use std::io::ErrorKind;
 use std::path::Path;
 
 use lifetimes::Lifetimes;
-use lists::Lists;
-pub use providers::{Limits, Manners, Pace, Provider, Providers};
+use lists::AddressLists;
+pub use providers::{RateLimits, SessionLimits, Pace, Provider, Providers};
 use replies::{ReplyRules, RuleFile};
 pub use thresholds::Thresholds;
 
@@ -27,7 +27,7 @@ pub struct Policy {
     own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
     /// Which words and domains are special.
-    pub lists: &'static Lists,
+    pub lists: &'static AddressLists,
 }
 
 impl Policy {
@@ -38,7 +38,7 @@ impl Policy {
             own_replies: None,
             own_lifetimes: None,
             own_thresholds: None,
-            lists: Lists::built_in(),
+            lists: AddressLists::built_in(),
         }
     }
 
@@ -71,7 +71,7 @@ impl Policy {
     /// one policy.
     pub fn with_folder(folder: &Path) -> Result<Policy, PolicyError> {
         let mut policy =
-            Policy { lists: Box::leak(Box::new(Lists::with_files(folder)?)), ..Policy::built_in() };
+            Policy { lists: Box::leak(Box::new(AddressLists::with_files(folder)?)), ..Policy::built_in() };
         if let Some((name, text)) = read(folder, "providers.toml")? {
             let mut providers = policy.providers().clone();
             providers.extend(&name, &text)?;
@@ -109,14 +109,14 @@ fn read(folder: &Path, name: &str) -> Result<Option<(String, String)>, PolicyErr
     }
 }
 
-impl From<lists::ListError> for PolicyError {
-    fn from(fault: lists::ListError) -> PolicyError {
+impl From<lists::PolicyListError> for PolicyError {
+    fn from(fault: lists::PolicyListError) -> PolicyError {
         let hint = "a user's list has one entry a line; a `-` in front removes a shipped one".to_owned();
         match fault {
-            lists::ListError::Unreadable { file, source } => {
+            lists::PolicyListError::Unreadable { file, source } => {
                 PolicyError { file: file.display().to_string(), line: 1, what: source.to_string(), hint }
             }
-            lists::ListError::Line { file, line, what } => {
+            lists::PolicyListError::Line { file, line, what } => {
                 PolicyError { file: file.display().to_string(), line, what, hint }
             }
         }
@@ -148,3 +148,12 @@ impl PolicyError {
         }
     }
 }
+
+pub use lifetimes::{Lifetimes};
+pub use lists::{AddressLists};
+pub use replies::{Meaning, ReplyContext, ReplyRules};
+pub use replies::cache::{ReplyCache};
+pub use replies::load::{RuleFile};
+pub use replies::normalize::{normalized_text};
+pub use replies::rule::{ReplyRule, RuleId};
+pub use thresholds::{AnomalyThresholds, RampThresholds};

@@ -32,7 +32,7 @@ pub enum Pace {
 /// What holds in every session at an operator, whatever the pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manners {
+pub struct SessionLimits {
     /// MAIL commands in one session.
     pub transactions: u32,
     /// RCPT commands in one transaction.
@@ -44,7 +44,7 @@ pub struct Manners {
 /// What one egress address may do at an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Limits {
+pub struct RateLimits {
     /// Connections open at once.
     pub open: u32,
     /// New connections per minute.
@@ -59,7 +59,7 @@ pub struct Limits {
     pub unknown_per_day: Option<u32>,
 }
 
-impl Limits {
+impl RateLimits {
     /// The time from one RCPT to the next.
     pub fn recipient_period(&self) -> Duration {
         Duration::from_secs(60) / self.recipients.max(1)
@@ -70,9 +70,9 @@ impl Limits {
         Duration::from_secs(60) / self.connections.max(1)
     }
 
-    fn tenth(&self) -> Limits {
+    fn tenth(&self) -> RateLimits {
         let tenth = |n: u32| (n / 10).max(1);
-        Limits {
+        RateLimits {
             open: tenth(self.open),
             connections: tenth(self.connections),
             recipients: tenth(self.recipients),
@@ -102,14 +102,14 @@ pub struct Provider {
     /// Its own big domains, by which it is known without a look at the DNS.
     pub domains: Vec<String>,
     /// What holds in every session.
-    pub manners: Manners,
-    normal: Limits,
-    fast: Limits,
+    pub manners: SessionLimits,
+    normal: RateLimits,
+    fast: RateLimits,
 }
 
 impl Provider {
     /// What one egress address may do here at a pace.
-    pub fn limits(&self, pace: Pace) -> Limits {
+    pub fn limits(&self, pace: Pace) -> RateLimits {
         match pace {
             Pace::Gentle => self.normal.tenth(),
             Pace::Normal => self.normal,
@@ -243,9 +243,9 @@ struct Extension {
 struct Nameless {
     catch_all_share: f64,
     tls: bool,
-    manners: Manners,
-    normal: Limits,
-    fast: Limits,
+    manners: SessionLimits,
+    normal: RateLimits,
+    fast: RateLimits,
 }
 
 #[derive(Deserialize)]
@@ -265,9 +265,9 @@ struct Named {
     proof: u32,
     #[serde(default)]
     domains: Vec<String>,
-    manners: Manners,
-    normal: Limits,
-    fast: Limits,
+    manners: SessionLimits,
+    normal: RateLimits,
+    fast: RateLimits,
 }
 
 fn yes() -> bool {

@@ -17,25 +17,25 @@ const BUILT_IN: &str = include_str!("data/thresholds.toml");
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
     /// When an operator that refuses us is left alone.
-    pub breaker: Breaker,
+    pub breaker: BreakerThresholds,
     /// When an address that breaks connections is given up.
-    pub broken: Broken,
+    pub broken: ConnectionThresholds,
     /// When everybody refuses us.
-    pub shut_out: ShutOut,
+    pub shut_out: RejectedEverywhereThresholds,
     /// When no connection gets out.
-    pub port_closed: PortClosed,
+    pub port_closed: PortClosedThresholds,
     /// When too many mailboxes vanish at once.
-    pub anomaly: Anomaly,
+    pub anomaly: AnomalyThresholds,
     /// When an acceptance at an unknown operator needs proof.
-    pub doubt: Doubt,
+    pub doubt: DiscardThresholds,
     /// How a lane starts and climbs.
-    pub ramp: Ramp,
+    pub ramp: RampThresholds,
 }
 
 /// `[breaker]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Breaker {
+pub struct BreakerThresholds {
     /// Sessions refused in a row.
     pub sessions: u32,
 }
@@ -43,7 +43,7 @@ pub struct Breaker {
 /// `[broken]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Broken {
+pub struct ConnectionThresholds {
     /// Sessions without an answer in a row.
     pub sessions: u32,
     /// Of these, ones in which the host let a time limit pass.
@@ -53,7 +53,7 @@ pub struct Broken {
 /// `[shut_out]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ShutOut {
+pub struct RejectedEverywhereThresholds {
     /// Operators that answered or refused us, at least.
     pub operators: usize,
     /// Share of them that refused us.
@@ -63,7 +63,7 @@ pub struct ShutOut {
 /// `[port_closed]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct PortClosed {
+pub struct PortClosedThresholds {
     /// Operators that could not be reached, at least.
     pub operators: usize,
     /// Share of those tried that they must be.
@@ -73,7 +73,7 @@ pub struct PortClosed {
 /// `[anomaly]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Anomaly {
+pub struct AnomalyThresholds {
     /// Addresses asked about, at least.
     pub asked: u32,
     /// More unknown ones than this among them, and nobody accepted.
@@ -88,7 +88,7 @@ pub struct Anomaly {
     pub held_back_hours: u32,
 }
 
-impl Anomaly {
+impl AnomalyThresholds {
     /// How long an answer is held back.
     pub fn held_back(&self) -> Duration {
         Duration::from_secs(u64::from(self.held_back_hours) * 3600)
@@ -103,7 +103,7 @@ impl Anomaly {
 /// `[doubt]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Doubt {
+pub struct DiscardThresholds {
     /// Unknown names in the session.
     pub unknown_in_session: u32,
     /// Unknown names in the run.
@@ -113,7 +113,7 @@ pub struct Doubt {
 /// `[ramp]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ramp {
+pub struct RampThresholds {
     /// The first rate.
     pub recipients_per_minute: u32,
     /// Clean answers for each step.
@@ -124,13 +124,13 @@ pub struct Ramp {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sections {
-    breaker: Option<Breaker>,
-    broken: Option<Broken>,
-    shut_out: Option<ShutOut>,
-    port_closed: Option<PortClosed>,
-    anomaly: Option<Anomaly>,
-    doubt: Option<Doubt>,
-    ramp: Option<Ramp>,
+    breaker: Option<BreakerThresholds>,
+    broken: Option<ConnectionThresholds>,
+    shut_out: Option<RejectedEverywhereThresholds>,
+    port_closed: Option<PortClosedThresholds>,
+    anomaly: Option<AnomalyThresholds>,
+    doubt: Option<DiscardThresholds>,
+    ramp: Option<RampThresholds>,
 }
 
 impl Thresholds {
@@ -167,7 +167,7 @@ mod tests {
     fn a_users_file_replaces_whole_sections_and_errors_name_the_line() {
         let shipped = *Thresholds::built_in();
         let own = shipped.with("mine.toml", "[breaker]\nsessions = 1\n").unwrap();
-        assert_eq!(own, Thresholds { breaker: Breaker { sessions: 1 }, ..shipped });
+        assert_eq!(own, Thresholds { breaker: BreakerThresholds { sessions: 1 }, ..shipped });
         let fault = shipped.with("mine.toml", "\n[breaker]\nsession = 1\n").unwrap_err();
         assert!(fault.to_string().starts_with("mine.toml:3: "), "{fault}");
     }

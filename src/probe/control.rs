@@ -6,14 +6,15 @@
 use fastrand::Rng;
 
 use crate::address::{Address, Domain};
+use crate::evidence::ClassifiedReply;
 use crate::reason::{Cause, Confidence, Fault};
-use crate::verdict::evidence::Said;
+
 
 /// Letters in a made-up name; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
 
 /// A made-up address of a domain. `None` only if the domain is so long that no such address fits into a path.
-pub fn made_up(domain: &Domain, random: &mut Rng) -> Option<Address> {
+pub fn random_recipient(domain: &Domain, random: &mut Rng) -> Option<Address> {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut name = String::with_capacity(RANDOM_CHARS + 2);
     // Operators that demand a letter first and no digit last get both.
@@ -28,35 +29,6 @@ pub fn postmaster(domain: &Domain) -> Option<Address> {
     Address::parse(&format!("postmaster@{domain}")).ok()
 }
 
-/// What an answer about a made-up name shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// Any name is accepted.
-    AcceptsAny,
-    /// It was refused in clear words.
-    Refuses,
-    /// It was told from a listed one, in whatever words; alone, that proves nothing.
-    RefusesUnclearly,
-    /// The host itself answered unclearly.
-    Unclear,
-    /// The control failed, for now or for good.
-    Nothing,
-}
-
-/// What an answer about a made-up name shows.
-pub fn shown(said: &Said) -> Shown {
-    let Said { reply, meaning, .. } = said;
-    match meaning.cause {
-        _ if reply.is_positive() => Shown::AcceptsAny,
-        Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => Shown::Refuses,
-        cause if cause.fault() == Fault::Mailbox || (cause == Cause::Ambiguous && reply.is_permanent()) => {
-            Shown::RefusesUnclearly
-        }
-        Cause::Ambiguous => Shown::Unclear,
-        _ => Shown::Nothing,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,7 +37,7 @@ mod tests {
     fn made_up_names_differ_and_look_like_no_address_of_a_person() {
         let domain = Domain::parse("acme.example").unwrap();
         let mut random = Rng::with_seed(7);
-        let [one, two] = [0, 1].map(|_| made_up(&domain, &mut random).unwrap());
+        let [one, two] = [0, 1].map(|_| random_recipient(&domain, &mut random).unwrap());
         assert_ne!(one, two);
         assert_eq!(one.local().len(), RANDOM_CHARS + 2);
         assert_eq!(one.domain(), Some(&domain));

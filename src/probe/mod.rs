@@ -1,15 +1,20 @@
 //! What is asked about a domain's mailboxes, and when enough is known.
 //!
-//! [`inquiry`] is the questions to one domain as a state machine, [`known`] what it can begin with and leaves behind,
-//! [`control`] the made-up names, [`turn`] when they are asked about, [`patience`] how long transient answers are waited for.
+//! [`domain_probe`] is the questions to one domain as a state machine, [`domain_facts`] what it can begin with and leaves behind,
+//! [`control`] the made-up names, [`control_plan`] when they are asked about, [`retry_policy`] how long transient answers are waited for.
 
-pub mod control;
-pub mod inquiry;
-pub mod known;
-pub mod patience;
-pub mod turn;
+mod control;
+mod domain_probe;
 
-pub use inquiry::{Inquiry, Next, Who};
-pub use known::{Known, Listed};
-pub use patience::Patience;
-pub use turn::Turn;
+mod retry_policy;
+mod control_plan;
+
+pub use crate::evidence::RecipientKind;
+pub use domain_probe::{DomainProbe, NextStep};
+pub use crate::evidence::{DomainFacts, Recipient};
+pub use retry_policy::RetryPolicy;
+pub use control_plan::ControlPlan;
+
+pub use control::{random_recipient};
+pub use control_plan::{DomainPriors};
+pub use domain_probe::{ProbeStrategy};

@@ -3,20 +3,21 @@
 use std::fmt::Write;
 
 use crate::reason::{Fault, Reason, Retry};
-use crate::smtp::transcript::{Line, Transcript};
-use crate::verdict::Record;
+use crate::smtp::{self, Transcript, TranscriptLine};
+use crate::verdict::AddressResult;
+
 
 /// The card of a record; `text` is the address as it was given.
-pub fn card(text: &str, record: &Record) -> String {
+pub fn card(text: &str, record: &AddressResult) -> String {
     let mut card = String::new();
     // Writing into a string can't fail.
-    let _ = write_card(&mut card, &crate::smtp::reply::clean(text), record);
+    let _ = write_card(&mut card, &smtp::clean(text), record);
     card
 }
 
-fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result {
-    let judgement = &record.judgement;
-    let reason = judgement.reason;
+fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt::Result {
+    let judgment = &record.judgment;
+    let reason = judgment.reason;
     writeln!(out, "{text}: {}, {}", reason.verdict().word(), reason.word())?;
     writeln!(out, "  {}", reason.sentence())?;
     if let Some(address) = record.address.as_ref().map(ToString::to_string).filter(|address| address != text)
@@ -49,8 +50,8 @@ fn write_card(out: &mut String, text: &str, record: &Record) -> std::fmt::Result
         writeln!(out, "  kind          {}", kinds.join(", "))?;
     }
     writeln!(out, "  whose fault   {}", whose(reason))?;
-    writeln!(out, "  how sure      {} (rule {})", judgement.confidence.word(), judgement.rule)?;
-    if let Some(at) = judgement.retry_after {
+    writeln!(out, "  how sure      {} (rule {})", judgment.confidence.word(), judgment.rule)?;
+    if let Some(at) = judgment.retry_after {
         writeln!(out, "  ask again     {}", humantime::format_rfc3339_seconds(at))?;
     } else if let Some(when) = repair(reason.retry()) {
         writeln!(out, "  ask again     {when}")?;
@@ -83,9 +84,9 @@ pub fn dialogue(host: &str, transcript: &Transcript) -> String {
     let mut text = format!("--- {host}\n");
     for line in transcript.lines() {
         let (mark, line) = match line {
-            Line::Said(line) => ('>', line),
-            Line::Heard(line) => ('<', line),
-            Line::Note(line) => ('*', line),
+            TranscriptLine::Said(line) => ('>', line),
+            TranscriptLine::Heard(line) => ('<', line),
+            TranscriptLine::Note(line) => ('*', line),
         };
         let _ = writeln!(text, "{mark} {line}");
     }

@@ -8,15 +8,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::policy::Pace;
-use crate::simulate::list::List;
-use crate::simulate::outcome::Outcome;
+use crate::simulate::{GeneratedList, SimulationReport};
+
+
 
 /// Hosts that nobody knows and that are named one by one, the slowest first.
 const NAMED_HOSTS: usize = 5;
 
 /// What the list is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rows {
+pub struct ForecastRows {
     /// Rows that can be read.
     pub rows: u64,
     /// Rows that can't.
@@ -33,7 +34,7 @@ pub struct Rows {
 
 /// Addresses about which no mail server is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotAsked {
+pub struct NotProbedCounts {
     /// Their domain takes no mail.
     pub no_mail: u64,
     /// The DNS did not answer for it.
@@ -46,14 +47,14 @@ pub struct NotAsked {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     input: String,
-    rows: Rows,
-    not_asked: NotAsked,
+    rows: ForecastRows,
+    not_asked: NotProbedCounts,
     /// The DNS was asked.
     looked_up: bool,
     pace: Pace,
     egresses: usize,
     /// Operators, the slowest first; hosts that are not named are added up in the last.
-    operators: Vec<Share>,
+    providers: Vec<Share>,
     all: Share,
 }
 
@@ -102,11 +103,11 @@ impl Forecast {
     /// What a simulated run of the list shows.
     pub fn new(
         input: String,
-        rows: Rows,
-        not_asked: NotAsked,
+        rows: ForecastRows,
+        not_asked: NotProbedCounts,
         looked_up: bool,
-        list: &List,
-        outcome: &Outcome,
+        list: &GeneratedList,
+        outcome: &SimulationReport,
     ) -> Forecast {
         let mut shares: Vec<Share> = list
             .hosts
@@ -132,28 +133,28 @@ impl Forecast {
             all.add(share);
         }
         let known = list.hosts.iter().map(|host| host.provider.is_known());
-        let (mut operators, mut hosts): (Vec<_>, Vec<_>) =
+        let (mut providers, mut hosts): (Vec<_>, Vec<_>) =
             shares.into_iter().zip(known).partition(|(_, known)| *known);
         hosts.sort_by_key(|(share, _)| std::cmp::Reverse((share.left, share.time)));
         let rest = hosts.split_off(hosts.len().min(NAMED_HOSTS));
-        operators.append(&mut hosts);
-        let mut operators: Vec<Share> = operators.into_iter().map(|(share, _)| share).collect();
-        operators.sort_by_key(|share| std::cmp::Reverse((share.time, share.left)));
+        providers.append(&mut hosts);
+        let mut providers: Vec<Share> = providers.into_iter().map(|(share, _)| share).collect();
+        providers.sort_by_key(|share| std::cmp::Reverse((share.time, share.left)));
         if !rest.is_empty() {
             let mut others = Share { name: format!("{} other hosts", rest.len()), ..Share::default() };
             for (share, _) in &rest {
                 others.add(share);
             }
-            operators.push(others);
+            providers.push(others);
         }
         let (pace, egresses) = (outcome.pace(), outcome.egresses());
-        Forecast { input, rows, not_asked, looked_up, pace, egresses, operators, all }
+        Forecast { input, rows, not_asked, looked_up, pace, egresses, providers, all }
     }
 
     /// Days until all are asked; those of the slowest operator where all are added up.
     fn days_of(&self, share: &Share) -> u64 {
         if share.name == self.all.name {
-            return self.operators.iter().map(Share::days).max().unwrap_or(1);
+            return self.providers.iter().map(Share::days).max().unwrap_or(1);
         }
         share.days()
     }
@@ -167,13 +168,13 @@ impl Forecast {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Rows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        let ForecastRows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
         writeln!(out, "{}: {rows} rows; {addresses} addresses at {domains} domains", self.input)?;
         writeln!(
             out,
             "not asked about: {duplicates} duplicates, {not_addresses} without an address, {rejected} unreadable"
         )?;
-        let NotAsked { no_mail, dns_failure, not_checkable } = self.not_asked;
+        let NotProbedCounts { no_mail, dns_failure, not_checkable } = self.not_asked;
         let unasked = no_mail + dns_failure + not_checkable;
         if unasked > 0 {
             writeln!(
@@ -190,7 +191,7 @@ impl Forecast {
             "\n{:<28}{:>10}{:>9}{:>11}{:>13}{:>11}  about",
             "operator", "addresses", "domains", "questions", "connections", "left over"
         )?;
-        for share in self.operators.iter().chain([&self.all]) {
+        for share in self.providers.iter().chain([&self.all]) {
             let name: String = share.name.chars().take(27).collect();
             let Share { addresses, domains, questions, connections, left, .. } = share;
             write!(
@@ -222,14 +223,14 @@ impl Forecast {
 
     /// For programs. Times are seconds.
     pub fn json(&self) -> Value {
-        let Rows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
-        let NotAsked { no_mail, dns_failure, not_checkable } = self.not_asked;
+        let ForecastRows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        let NotProbedCounts { no_mail, dns_failure, not_checkable } = self.not_asked;
         json!({
             "input": self.input, "rows": rows, "rejected": rejected, "not_addresses": not_addresses,
             "duplicates": duplicates, "addresses": addresses, "domains": domains,
             "not_asked": { "no_mail": no_mail, "dns_failure": dns_failure, "not_checkable": not_checkable },
             "looked_up": self.looked_up, "pace": pace_word(self.pace), "egresses": self.egresses,
-            "operators": self.operators.iter().map(Share::json).collect::<Vec<_>>(),
+            "operators": self.providers.iter().map(Share::json).collect::<Vec<_>>(),
             "questions": self.all.questions, "connections": self.all.connections,
             "seconds": self.all.time.as_secs(), "left_for_later_days": self.all.left,
             "days": self.days_of(&self.all),

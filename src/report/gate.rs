@@ -3,39 +3,39 @@
 use std::str::FromStr;
 
 use crate::error::Exit;
-use crate::list::Counts;
+use crate::list::OutputCounts;
 use crate::reason::Verdict;
 
 /// So many rows, or such a share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Amount {
+pub enum GateLimit {
     /// Rows.
     Rows(u64),
     /// Percent of the results without duplicates.
     Percent(f64),
 }
 
-impl Amount {
+impl GateLimit {
     fn is_exceeded(self, rows: u64, of: u64) -> bool {
         #[expect(clippy::cast_precision_loss, reason = "a share of rows is no exact thing")]
         match self {
-            Amount::Rows(most) => rows > most,
-            Amount::Percent(most) => rows as f64 * 100.0 > most * of as f64,
+            GateLimit::Rows(most) => rows > most,
+            GateLimit::Percent(most) => rows as f64 * 100.0 > most * of as f64,
         }
     }
 }
 
-impl FromStr for Amount {
+impl FromStr for GateLimit {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Amount, String> {
+    fn from_str(text: &str) -> Result<GateLimit, String> {
         let fault = || format!("`{text}` is neither a number of rows nor a share like `5%`");
         match text.strip_suffix('%') {
             Some(share) => {
                 let share: f64 = share.trim().parse().map_err(|_| fault())?;
-                (0.0..=100.0).contains(&share).then_some(Amount::Percent(share)).ok_or_else(fault)
+                (0.0..=100.0).contains(&share).then_some(GateLimit::Percent(share)).ok_or_else(fault)
             }
-            None => text.trim().parse().map(Amount::Rows).map_err(|_| fault()),
+            None => text.trim().parse().map(GateLimit::Rows).map_err(|_| fault()),
         }
     }
 }
@@ -44,7 +44,7 @@ impl FromStr for Amount {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gate {
     verdict: Verdict,
-    most: Amount,
+    most: GateLimit,
 }
 
 impl FromStr for Gate {
@@ -63,14 +63,14 @@ impl FromStr for Gate {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gates {
     /// More unknowns than this: exit 3.
-    pub max_unknown: Option<Amount>,
+    pub max_unknown: Option<GateLimit>,
     /// Any of these: exit 4.
     pub fail_if: Vec<Gate>,
 }
 
 impl Gates {
     /// The exit of a finished run.
-    pub fn exit(&self, counts: &Counts) -> Exit {
+    pub fn exit(&self, counts: &OutputCounts) -> Exit {
         let judged = Verdict::ALL.into_iter().map(|verdict| counts.in_all(verdict)).sum();
         let unknown = counts.in_all(Verdict::Unknown);
         if self.fail_if.iter().any(|gate| gate.most.is_exceeded(counts.in_all(gate.verdict), judged)) {
@@ -87,8 +87,8 @@ impl Gates {
 mod tests {
     use super::*;
 
-    fn counts(deliverable: u64, undeliverable: u64, unknown: u64) -> Counts {
-        Counts { verdicts: [deliverable, 0, undeliverable, unknown], ..Counts::default() }
+    fn counts(deliverable: u64, undeliverable: u64, unknown: u64) -> OutputCounts {
+        OutputCounts { verdicts: [deliverable, 0, undeliverable, unknown], ..OutputCounts::default() }
     }
 
     #[test]
@@ -102,13 +102,13 @@ mod tests {
     #[test]
     fn rows_that_were_not_written_are_among_those_that_a_gate_is_about() {
         let gates = Gates { max_unknown: None, fail_if: vec!["undeliverable>5%".parse().unwrap()] };
-        let changed = Counts { unchanged_verdicts: [80, 0, 0, 0], ..counts(15, 5, 0) };
+        let changed = OutputCounts { unchanged_verdicts: [80, 0, 0, 0], ..counts(15, 5, 0) };
         assert_eq!(gates.exit(&changed), Exit::Finished);
     }
 
     #[test]
     fn a_failed_gate_weighs_more_than_too_many_unknowns() {
-        let mut gates = Gates { max_unknown: Some(Amount::Rows(3)), fail_if: vec![] };
+        let mut gates = Gates { max_unknown: Some(GateLimit::Rows(3)), fail_if: vec![] };
         assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::TooManyUnknown);
         gates.fail_if.push("undeliverable > 0".parse().unwrap());
         assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::GateFailed);

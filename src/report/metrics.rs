@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
-use crate::private;
+use crate::secure_file;
 use crate::reason::Verdict;
 
 /// How a file of ours begins.
@@ -76,7 +76,7 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector takes whatever ends in `.prom`.
-    let mut file = private::part(path)?;
+    let mut file = secure_file::part(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)

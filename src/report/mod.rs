@@ -1,11 +1,16 @@
 //! What is told about a whole run: [`summary`] after it, [`forecast`] before it, each for people and for machines.
 
-pub mod card;
-pub mod forecast;
-pub mod gate;
-pub mod metrics;
-pub mod stats;
-pub mod summary;
+mod card;
+mod forecast;
+mod gate;
+mod metrics;
+mod stats;
+mod summary;
 
 pub use gate::{Gate, Gates};
-pub use summary::{Asked, Summary};
+pub use summary::{ProbeCounts, Summary};
+
+pub use card::{card, dialogue};
+pub use forecast::{Forecast, ForecastRows, NotProbedCounts};
+pub use metrics::{claim, write};
+pub use stats::{text};

@@ -3,19 +3,20 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::state::care::Stats;
+use crate::state::StateStats;
+
 
 /// The figures of a state.
-pub fn text(file: &Path, stats: &Stats) -> String {
+pub fn text(file: &Path, stats: &StateStats) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
     let _ = write_stats(&mut text, file, stats);
     text
 }
 
-fn write_stats(out: &mut String, file: &Path, stats: &Stats) -> std::fmt::Result {
+fn write_stats(out: &mut String, file: &Path, stats: &StateStats) -> std::fmt::Result {
     let (runs, open) = stats.runs;
-    writeln!(out, "{}: {} bytes, about {}", file.display(), stats.bytes, stats.universe)?;
+    writeln!(out, "{}: {} bytes, about {}", file.display(), stats.bytes, stats.namespace)?;
     writeln!(
         out,
         "{runs:>9}  runs, {open} of them can go on, {} addresses still to be asked about",

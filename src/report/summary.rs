@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use crate::error::Exit;
-use crate::list::Counts;
+use crate::list::OutputCounts;
 use crate::reason::{Reason, Verdict};
-use crate::schedule::{Ruling, Shut};
+use crate::schedule::{ProviderEventKind, RunBlocked};
 
 /// What is told about a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,11 +21,11 @@ pub struct Summary {
     /// What the list is, in a sentence.
     pub form: String,
     /// What was written.
-    pub counts: Counts,
+    pub counts: OutputCounts,
     /// What it cost the others.
-    pub asked: Asked,
+    pub asked: ProbeCounts,
     /// What was decided about operators, and how often.
-    pub decisions: BTreeMap<Ruling, u64>,
+    pub decisions: BTreeMap<ProviderEventKind, u64>,
     /// How long it took, by the run's own clock.
     pub took: Duration,
     /// Mailboxes were not asked about.
@@ -35,7 +35,7 @@ pub struct Summary {
     /// How many addresses are still to be asked about: the outputs are partial.
     pub still_to_ask: u64,
     /// Why nothing that servers said was judged.
-    pub shut: Option<Shut>,
+    pub shut: Option<RunBlocked>,
     /// The clock ended it, by `--deadline` or `--max-duration`.
     pub out_of_time: bool,
     /// How it ends.
@@ -48,7 +48,7 @@ pub struct Summary {
 
 /// What a run cost the others.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ProbeCounts {
     /// Connections.
     pub connections: u64,
     /// RCPT commands answered.
@@ -56,15 +56,15 @@ pub struct Asked {
     /// Domains looked up.
     pub domains: u64,
     /// How many of them no name server told anything about.
-    pub untold: u64,
+    pub unreported: u64,
 }
 
-impl Asked {
+impl ProbeCounts {
     /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
     /// theirs. A few domains may all be broken by themselves.
     pub fn in_vain(self) -> bool {
         const FEW: u64 = 3;
-        self.domains >= FEW && self.untold == self.domains && self.connections == 0
+        self.domains >= FEW && self.unreported == self.domains && self.connections == 0
     }
 }
 
@@ -117,7 +117,7 @@ impl Summary {
             }
         }
         writeln!(out, "{}", self.sum())?;
-        let Asked { connections, questions, domains, .. } = self.asked;
+        let ProbeCounts { connections, questions, domains, .. } = self.asked;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
             writeln!(
@@ -139,7 +139,7 @@ impl Summary {
 
     /// How the counts add up.
     pub fn sum(&self) -> String {
-        let Counts { results, rejected, duplicates, .. } = self.counts;
+        let OutputCounts { results, rejected, duplicates, .. } = self.counts;
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
         let (last, rest) =
@@ -156,7 +156,7 @@ impl Summary {
     /// Why the run ended before everybody was asked.
     fn stopped_because(&self) -> Option<&'static str> {
         let by_time = if self.out_of_time { "deadline" } else { "budget" };
-        self.shut.map(Shut::word).or(match self.exit {
+        self.shut.map(RunBlocked::word).or(match self.exit {
             Exit::Interrupted => Some("interrupted"),
             Exit::Terminated => Some("terminated"),
             Exit::NetworkDown => Some("network_down"),
@@ -215,12 +215,12 @@ impl Summary {
 mod tests {
     use super::*;
 
-    fn summary(exit: Exit, out_of_time: bool, shut: Option<Shut>) -> Summary {
+    fn summary(exit: Exit, out_of_time: bool, shut: Option<RunBlocked>) -> Summary {
         Summary {
             input: "list.csv".to_owned(),
             form: String::new(),
-            counts: Counts::default(),
-            asked: Asked::default(),
+            counts: OutputCounts::default(),
+            asked: ProbeCounts::default(),
             decisions: BTreeMap::new(),
             took: Duration::ZERO,
             unprobed: false,
@@ -244,8 +244,8 @@ mod tests {
             (Exit::Interrupted, true, None, Some("interrupted")),
             (Exit::Terminated, false, None, Some("terminated")),
             (Exit::NetworkDown, false, None, Some("network_down")),
-            (Exit::ShutOut, false, Some(Shut::PortClosed), Some("port_closed")),
-            (Exit::Interrupted, false, Some(Shut::RefusedEverywhere), Some("refused_everywhere")),
+            (Exit::ShutOut, false, Some(RunBlocked::PortClosed), Some("port_closed")),
+            (Exit::Interrupted, false, Some(RunBlocked::RejectedEverywhere), Some("refused_everywhere")),
         ] {
             assert_eq!(
                 summary(exit, out_of_time, shut).object()["stopped_because"],

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::dns::{Answering, Dns, Invented, Miss, Mx};
+use super::dns::{LookupFuture, Dns, NxdomainRewriting, LookupError, Mx};
 use crate::address::Domain;
 
 /// How long an answer is believed, whatever its TTL: a run should see one DNS, and a host is resolved once and then
@@ -32,7 +32,7 @@ pub struct Cached<D> {
     dns: D,
     mx: Memory<Vec<Mx>>,
     addresses: Memory<Vec<IpAddr>>,
-    invented: OnceCell<Invented>,
+    invented: OnceCell<NxdomainRewriting>,
 }
 
 impl<D: Dns> Cached<D> {
@@ -47,47 +47,47 @@ impl<D: Dns> Cached<D> {
 }
 
 impl<D: Dns> Dns for Cached<D> {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(self.mx.once(domain, || self.dns.mx(domain)))
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         Box::pin(self.addresses.once(host, || self.dns.addresses(host)))
     }
 
-    fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
         Box::pin(async { self.invented.get_or_init(|| self.dns.invented()).await.clone() })
     }
 }
 
 /// An answer, or the place where those wait who asked for it.
-type Slot<T> = Arc<OnceCell<Known<T>>>;
+type Slot<T> = Arc<OnceCell<CachedAnswer<T>>>;
 
 #[derive(Clone)]
-struct Known<T> {
-    answer: Result<T, Miss>,
+struct CachedAnswer<T> {
+    answer: Result<T, LookupError>,
     until: Instant,
 }
 
 /// The answers to one kind of question.
 struct Memory<T> {
-    slots: Mutex<Generations<Domain, Slot<T>>>,
+    slots: Mutex<TwoGenerations<Domain, Slot<T>>>,
 }
 
 impl<T: Clone> Memory<T> {
     fn new(capacity: usize) -> Memory<T> {
-        Memory { slots: Mutex::new(Generations::new(capacity)) }
+        Memory { slots: Mutex::new(TwoGenerations::new(capacity)) }
     }
 
-    async fn once<'a>(&self, name: &Domain, ask: impl Fn() -> Answering<'a, T>) -> Result<T, Miss>
+    async fn once<'a>(&self, name: &Domain, ask: impl Fn() -> LookupFuture<'a, T>) -> Result<T, LookupError>
     where
         T: 'a,
     {
         let slot = self.slot(name);
         let known = slot.get_or_init(|| async {
             let answer = ask().await;
-            let kept = if matches!(answer, Err(Miss::Failed(_))) { FAILURE_KEPT } else { KEPT };
-            Known { answer, until: Instant::now() + kept }
+            let kept = if matches!(answer, Err(LookupError::Failed(_))) { FAILURE_KEPT } else { KEPT };
+            CachedAnswer { answer, until: Instant::now() + kept }
         });
         known.await.answer.clone()
     }
@@ -107,15 +107,15 @@ impl<T: Clone> Memory<T> {
 
 /// A map of bounded size. Two halves: what is used moves to the young one, and when that is full, the old one is
 /// forgotten. Nearly "least recently used", for a fraction of its upkeep.
-struct Generations<K, V> {
+struct TwoGenerations<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
     half: usize,
 }
 
-impl<K: Eq + Hash + Clone, V: Clone> Generations<K, V> {
-    fn new(capacity: usize) -> Generations<K, V> {
-        Generations { young: HashMap::new(), old: HashMap::new(), half: capacity.div_ceil(2) }
+impl<K: Eq + Hash + Clone, V: Clone> TwoGenerations<K, V> {
+    fn new(capacity: usize) -> TwoGenerations<K, V> {
+        TwoGenerations { young: HashMap::new(), old: HashMap::new(), half: capacity.div_ceil(2) }
     }
 
     fn get(&mut self, key: &K) -> Option<V> {
@@ -147,16 +147,16 @@ mod tests {
     /// Answers after a second, and counts.
     struct Counting {
         asked: AtomicUsize,
-        answer: Result<Vec<IpAddr>, Miss>,
+        answer: Result<Vec<IpAddr>, LookupError>,
     }
 
     impl Dns for Counting {
-        fn mx<'a>(&'a self, _: &'a Domain) -> Answering<'a, Vec<Mx>> {
+        fn mx<'a>(&'a self, _: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async { Err(Miss::NoData) })
+            Box::pin(async { Err(LookupError::NoData) })
         }
 
-        fn addresses<'a>(&'a self, _: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+        fn addresses<'a>(&'a self, _: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 sleep(Duration::from_secs(1)).await;
@@ -164,13 +164,13 @@ mod tests {
             })
         }
 
-        fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+        fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
             self.asked.fetch_add(1, Ordering::Relaxed);
-            Box::pin(async { Invented::new([]) })
+            Box::pin(async { NxdomainRewriting::new([]) })
         }
     }
 
-    fn cached(answer: Result<Vec<IpAddr>, Miss>, capacity: usize) -> Cached<Counting> {
+    fn cached(answer: Result<Vec<IpAddr>, LookupError>, capacity: usize) -> Cached<Counting> {
         let asked = AtomicUsize::new(0);
         Cached::with_capacity(Counting { asked, answer }, capacity)
     }
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "an answer, as a name service gives it")]
-    fn found() -> Result<Vec<IpAddr>, Miss> {
+    fn found() -> Result<Vec<IpAddr>, LookupError> {
         Ok(vec!["8.8.8.8".parse().unwrap()])
     }
 
@@ -196,9 +196,9 @@ mod tests {
         assert_eq!(answers, (found(), found(), found()));
         assert_eq!(cache.addresses(&a).await, found());
         assert_eq!(asked(&cache), 2);
-        assert_eq!((cache.mx(&a).await, cache.mx(&a).await), (Err(Miss::NoData), Err(Miss::NoData)));
+        assert_eq!((cache.mx(&a).await, cache.mx(&a).await), (Err(LookupError::NoData), Err(LookupError::NoData)));
         assert_eq!(asked(&cache), 3);
-        assert_eq!((cache.invented().await, cache.invented().await), (Invented::new([]), Invented::new([])));
+        assert_eq!((cache.invented().await, cache.invented().await), (NxdomainRewriting::new([]), NxdomainRewriting::new([])));
         assert_eq!(asked(&cache), 4);
     }
 
@@ -207,8 +207,8 @@ mod tests {
         let host = domain("a.example");
         for (answer, kept) in [
             (found(), KEPT),
-            (Err(Miss::NoSuchDomain), KEPT),
-            (Err(Miss::Failed(DnsFault::ServFail)), FAILURE_KEPT),
+            (Err(LookupError::NoSuchDomain), KEPT),
+            (Err(LookupError::Failed(DnsFault::ServFail)), FAILURE_KEPT),
         ] {
             let cache = cached(answer.clone(), 10);
             assert_eq!(cache.addresses(&host).await, answer);

@@ -1,6 +1,6 @@
 //! The border to the name servers: what can be asked, and the four ways in which an answer can be missing.
 //!
-//! Decides: nothing. Must not: let "a server failed" look like "there is no record": [`Miss`] keeps them apart by
+//! Decides: nothing. Must not: let "a server failed" look like "there is no record": [`LookupError`] keeps them apart by
 //! type, and only its first two kinds may ever condemn.
 
 use std::future::Future;
@@ -10,7 +10,7 @@ use std::pin::Pin;
 use crate::address::Domain;
 
 /// A question on its way.
-pub type Answering<'a, T> = Pin<Box<dyn Future<Output = Result<T, Miss>> + Send + 'a>>;
+pub type LookupFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
 /// One MX record. A target "." is [`MxTarget::Null`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub enum MxTarget {
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Miss {
+pub enum LookupError {
     /// NXDOMAIN: the name does not exist.
     NoSuchDomain,
     /// The name exists, but has no such record.
@@ -88,12 +88,12 @@ impl DnsFault {
 /// What a resolver answers for names that can't exist: nothing, if it is honest. Others lead to an advertiser, a
 /// login page, a proxy; what they call absent may exist, and what they call present may not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Invented(Option<Vec<IpAddr>>);
+pub struct NxdomainRewriting(Option<Vec<IpAddr>>);
 
-impl Invented {
+impl NxdomainRewriting {
     /// It answered, with these addresses or (without any) otherwise.
-    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> Invented {
-        Invented(Some(addresses.into_iter().collect()))
+    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> NxdomainRewriting {
+        NxdomainRewriting(Some(addresses.into_iter().collect()))
     }
 
     /// Whether anything is invented.
@@ -110,14 +110,14 @@ impl Invented {
 /// A name service. The real one is [`crate::route::hickory`], a scripted one is in [`crate::world`].
 pub trait Dns: Send + Sync {
     /// The MX records of a domain, in any order; CNAMEs are followed.
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>>;
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>>;
 
-    /// The A and AAAA records of a host, IPv4 first; those that nobody would connect to may be left out. [`Miss::NoData`] only
+    /// The A and AAAA records of a host, IPv4 first; those that nobody would connect to may be left out. [`LookupError::NoData`] only
     /// when both are missing; a failure of one family beside addresses of the other is no failure.
-    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>>;
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>>;
 
     /// What this service answers for names that can't exist. Asked once for a run, before anything is believed.
-    fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
-        Box::pin(async { Invented::default() })
+    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+        Box::pin(async { NxdomainRewriting::default() })
     }
 }

@@ -7,17 +7,17 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Route;
-use super::dns::{Answering, Dns, Miss};
-use super::plan::{self, Next};
-use super::public::Allowed;
+use super::dns::{LookupFuture, Dns, LookupError};
+use super::plan::{self, RouteStep};
+use super::public::AllowedNets;
 use crate::address::Domain;
 
 /// Finds where a domain's mail goes.
-pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &Allowed) -> Route {
+pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &AllowedNets) -> Route {
     let (invented, answer) = tokio::join!(dns.invented(), dns.mx(domain));
     match plan::targets(domain, answer, &invented) {
-        Next::Known(route) => route,
-        Next::LookUp(targets) => {
+        RouteStep::Known(route) => route,
+        RouteStep::LookUp(targets) => {
             let questions = targets.hosts.iter().map(|target| dns.addresses(&target.host));
             let addresses = all(questions.collect()).await;
             plan::route(targets, addresses, allowed, &invented)
@@ -26,7 +26,7 @@ pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &Allowed) -> Route {
 }
 
 /// Waits for all of a few questions.
-async fn all<T>(mut questions: Vec<Answering<'_, T>>) -> Vec<Result<T, Miss>> {
+async fn all<T>(mut questions: Vec<LookupFuture<'_, T>>) -> Vec<Result<T, LookupError>> {
     let mut answers: Vec<_> = questions.iter().map(|_| None).collect();
     poll_fn(|cx| {
         for (question, answer) in questions.iter_mut().zip(&mut answers) {
@@ -52,8 +52,8 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::route::dns::{DnsFault, Invented, Mx, MxTarget};
-    use crate::route::{Absence, Exchanger};
+    use crate::route::dns::{DnsFault, NxdomainRewriting, Mx, MxTarget};
+    use crate::route::{NoMailReason, MxHost};
 
     /// A zone: names with their exchangers and addresses. Each answer takes a second.
     #[derive(Default)]
@@ -61,24 +61,24 @@ mod tests {
         mx: HashMap<&'static str, Vec<(u16, &'static str)>>,
         addresses: HashMap<&'static str, Vec<&'static str>>,
         failing: Vec<&'static str>,
-        invented: Invented,
+        invented: NxdomainRewriting,
     }
 
     impl Zone {
-        fn miss(&self, name: &Domain) -> Miss {
+        fn miss(&self, name: &Domain) -> LookupError {
             let name = name.as_str();
             if self.failing.contains(&name) {
-                Miss::Failed(DnsFault::ServFail)
+                LookupError::Failed(DnsFault::ServFail)
             } else if self.mx.contains_key(name) || self.addresses.contains_key(name) {
-                Miss::NoData
+                LookupError::NoData
             } else {
-                Miss::NoSuchDomain
+                LookupError::NoSuchDomain
             }
         }
     }
 
     impl Dns for Zone {
-        fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+        fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
             Box::pin(async move {
                 sleep(Duration::from_secs(1)).await;
                 let records = self.mx.get(domain.as_str()).ok_or_else(|| self.miss(domain))?;
@@ -90,7 +90,7 @@ mod tests {
             })
         }
 
-        fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+        fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
             Box::pin(async move {
                 sleep(Duration::from_secs(1)).await;
                 let found = self.addresses.get(host.as_str()).ok_or_else(|| self.miss(host))?;
@@ -98,17 +98,17 @@ mod tests {
             })
         }
 
-        fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+        fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
             Box::pin(async { self.invented.clone() })
         }
     }
 
     async fn found(zone: &Zone, domain: &str) -> Route {
-        find(zone, &Domain::parse(domain).unwrap(), &Allowed::default()).await
+        find(zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await
     }
 
-    fn exchanger(host: &str, preference: u16, address: &str) -> Exchanger {
-        Exchanger {
+    fn mx_host(host: &str, preference: u16, address: &str) -> MxHost {
+        MxHost {
             host: Domain::parse(host).unwrap(),
             preference,
             addresses: vec![address.parse().unwrap()],
@@ -133,7 +133,7 @@ mod tests {
                 ("loop.example", vec!["127.0.0.1"]),
             ]),
             failing: vec!["mx3.shop.example", "broken.example", "mx.lame.example"],
-            invented: Invented::default(),
+            invented: NxdomainRewriting::default(),
         }
     }
 
@@ -141,12 +141,12 @@ mod tests {
     async fn the_walk_ends_where_the_zone_leads() {
         let zone = zone();
         let hosts =
-            vec![exchanger("mx1.shop.example", 10, "8.8.8.8"), exchanger("mx2.shop.example", 20, "9.9.9.9")];
+            vec![mx_host("mx1.shop.example", 10, "8.8.8.8"), mx_host("mx2.shop.example", 20, "9.9.9.9")];
         for (domain, expected) in [
             ("shop.example", Route::Hosts(hosts)),
-            ("bare.example", Route::Hosts(vec![exchanger("bare.example", 0, "1.1.1.1")])),
-            ("gone.example", Route::Absent(Absence::NoMailHost)),
-            ("none.example", Route::Absent(Absence::NoSuchDomain)),
+            ("bare.example", Route::Hosts(vec![mx_host("bare.example", 0, "1.1.1.1")])),
+            ("gone.example", Route::Absent(NoMailReason::NoMailHost)),
+            ("none.example", Route::Absent(NoMailReason::NoSuchDomain)),
             ("broken.example", Route::Failed(DnsFault::ServFail)),
             ("lame.example", Route::Failed(DnsFault::ServFail)),
             ("inside.example", Route::Failed(DnsFault::PrivateAddress)),
@@ -166,7 +166,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_inventing_resolver_is_not_believed() {
         let mut zone = zone();
-        zone.invented = Invented::new(["1.1.1.1".parse().unwrap()]);
+        zone.invented = NxdomainRewriting::new(["1.1.1.1".parse().unwrap()]);
         for domain in ["bare.example", "none.example", "gone.example", "loop.example"] {
             assert_eq!(found(&zone, domain).await, Route::Failed(DnsFault::Rewritten), "{domain}");
         }

@@ -1,8 +1,8 @@
 //! The real name service: hickory-resolver, asked so that its errors stay apart.
 //!
-//! Decides: which name server is asked when another failed, and which of our [`Miss`]es an error of the library is.
+//! Decides: which name server is asked when another failed, and which of our [`LookupError`]es an error of the library is.
 //! Must not: let any error become "no record": that is said only for NOERROR and NXDOMAIN replies.
-//! Fails: as [`Miss::Failed`], after every name server failed. Can't know: whether a name server tells the truth;
+//! Fails: as [`LookupError::Failed`], after every name server failed. Can't know: whether a name server tells the truth;
 //! [`Dns::invented`] catches those that make up answers.
 //!
 //! Used is the library's pool, one per name server, below its `Resolver`. Within one pool a fast SERVFAIL or REFUSED is
@@ -30,10 +30,12 @@ use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::sync::{OnceCell, Semaphore};
 
-use super::dns::{Answering, Dns, DnsFault, Invented, Miss, Mx, MxTarget};
-use super::public::{Allowed, Reach};
+use super::dns::{Dns, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
+use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
-use crate::smtp::reply::clean;
+use crate::smtp::clean;
+
+
 
 /// Lookups in flight, each with a UDP socket of its own. More bought nothing (measured), and costs open files.
 const IN_FLIGHT: usize = 256;
@@ -42,16 +44,16 @@ const MAX_QUESTIONS: usize = 8;
 
 /// How patiently a name server is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
+pub struct DnsTimeouts {
     /// For one try.
     pub timeout: Duration,
     /// Tries beyond the first, before the next name server has its turn.
     pub retries: usize,
 }
 
-impl Default for Patience {
-    fn default() -> Patience {
-        Patience { timeout: Duration::from_secs(5), retries: 1 }
+impl Default for DnsTimeouts {
+    fn default() -> DnsTimeouts {
+        DnsTimeouts { timeout: Duration::from_secs(5), retries: 1 }
     }
 }
 
@@ -61,14 +63,14 @@ pub struct NameServers {
     /// The one that answered last: a dead first one should cost its time-out once, not for each question.
     preferred: AtomicUsize,
     slots: Semaphore,
-    invented: OnceCell<Invented>,
+    invented: OnceCell<NxdomainRewriting>,
     /// One IPv4 address among these is enough.
-    content_with: Option<Allowed>,
+    content_with: Option<AllowedNets>,
 }
 
 /// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
-pub enum SetupFault {
+pub enum ResolverSetupError {
     /// The system's resolver configuration can't be read.
     #[error("can't read the system's resolver configuration: {0}")]
     System(String),
@@ -82,8 +84,8 @@ pub enum SetupFault {
 
 impl NameServers {
     /// Those that the system is configured to use.
-    pub fn of_system(patience: Patience) -> Result<NameServers, SetupFault> {
-        let (config, _) = read_system_conf().map_err(|fault| SetupFault::System(fault.to_string()))?;
+    pub fn of_system(patience: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
+        let (config, _) = read_system_conf().map_err(|fault| ResolverSetupError::System(fault.to_string()))?;
         let address = |server: &NameServerConfig| {
             let port = server.connections.first().map_or(53, |connection| connection.port);
             SocketAddr::new(server.ip, port)
@@ -93,15 +95,15 @@ impl NameServers {
     }
 
     /// These, in order of preference.
-    pub fn at(servers: &[SocketAddr], patience: Patience) -> Result<NameServers, SetupFault> {
+    pub fn at(servers: &[SocketAddr], patience: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
         let servers = servers
             .iter()
             .map(|&server| {
-                Server::new(server, patience).map_err(|fault| SetupFault::Server(server, fault.to_string()))
+                Server::new(server, patience).map_err(|fault| ResolverSetupError::Server(server, fault.to_string()))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if servers.is_empty() {
-            return Err(SetupFault::NoServer);
+            return Err(ResolverSetupError::NoServer);
         }
         Ok(NameServers {
             servers,
@@ -114,12 +116,12 @@ impl NameServers {
 
     /// Asks for AAAA records only where no A record leads to an address that may be connected to.
     #[must_use]
-    pub fn ipv4_first(self, allowed: Allowed) -> NameServers {
+    pub fn ipv4_first(self, allowed: AllowedNets) -> NameServers {
         NameServers { content_with: Some(allowed), ..self }
     }
 
     /// The records of a kind that a name has, or the end of its aliases.
-    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Miss> {
+    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, LookupError> {
         let mut name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
         for _ in 0..MAX_QUESTIONS {
             let reply = self.ask(&name, kind).await?;
@@ -132,10 +134,10 @@ impl NameServers {
                 return Ok(found.into_iter().map(|record| record.data).collect());
             }
             if reply.response_code == ResponseCode::NXDomain {
-                return Err(Miss::NoSuchDomain);
+                return Err(LookupError::NoSuchDomain);
             }
             if reply.soa().is_some() {
-                return Err(Miss::NoData);
+                return Err(LookupError::NoData);
             }
             if end == name {
                 return Err(other("an answer to another question"));
@@ -146,7 +148,7 @@ impl NameServers {
     }
 
     /// Asks the name servers in turn, until one answers.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, Miss> {
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, LookupError> {
         let slot = self.slots.acquire().await;
         let _slot = slot.map_err(|fault| other(&fault.to_string()))?;
         let query = Query::query(name.clone(), kind);
@@ -157,8 +159,8 @@ impl NameServers {
             let answer = self.servers[index].ask(&query).await;
             match answer.map_err(|fault| miss(&fault)) {
                 // A server that answered something tells more than one that did not.
-                Err(Miss::Failed(fault)) if worst == DnsFault::Timeout => worst = fault,
-                Err(Miss::Failed(_)) => {}
+                Err(LookupError::Failed(fault)) if worst == DnsFault::Timeout => worst = fault,
+                Err(LookupError::Failed(_)) => {}
                 answer => {
                     if turn > 0 {
                         self.preferred.store(index, Ordering::Relaxed);
@@ -167,28 +169,28 @@ impl NameServers {
                 }
             }
         }
-        Err(Miss::Failed(worst))
+        Err(LookupError::Failed(worst))
     }
 
-    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, Miss> {
+    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let Some(allowed) = &self.content_with else {
             return self.all_addresses_of(host).await;
         };
         let v4 = self.lookup(host, RecordType::A).await;
-        let may_be_reached = |ip| allowed.reach(ip) == Reach::Public;
+        let may_be_reached = |ip| allowed.reach(ip) == AddressScope::Public;
         if v4.iter().flatten().filter_map(address).any(may_be_reached) {
-            return together(v4, Err(Miss::NoData));
+            return together(v4, Err(LookupError::NoData));
         }
         together(v4, self.lookup(host, RecordType::AAAA).await)
     }
 
-    async fn all_addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, Miss> {
+    async fn all_addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let (v4, v6) = tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
         together(v4, v6)
     }
 
     /// Asks for names that can't exist (RFC 6761 6.4): two, because some inventors take turns between addresses.
-    async fn find_inventions(&self) -> Invented {
+    async fn find_inventions(&self) -> NxdomainRewriting {
         let name = || {
             let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
             format!("{label}.invalid")
@@ -200,26 +202,26 @@ impl NameServers {
             self.lookup(&one, RecordType::MX)
         );
         if first.is_ok() || second.is_ok() || mx.is_ok() {
-            Invented::new([first, second].into_iter().flatten().flatten())
+            NxdomainRewriting::new([first, second].into_iter().flatten().flatten())
         } else {
-            Invented::default()
+            NxdomainRewriting::default()
         }
     }
 }
 
 impl Dns for NameServers {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(async move {
             let records = self.lookup(domain.as_str(), RecordType::MX).await?;
-            Ok(records.iter().filter_map(exchanger).collect())
+            Ok(records.iter().filter_map(mx_host).collect())
         })
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         Box::pin(self.addresses_of(host.as_str()))
     }
 
-    fn invented(&self) -> Pin<Box<dyn Future<Output = Invented> + Send + '_>> {
+    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
         Box::pin(async { self.invented.get_or_init(|| self.find_inventions()).await.clone() })
     }
 }
@@ -231,7 +233,7 @@ struct Server {
 }
 
 impl Server {
-    fn new(server: SocketAddr, patience: Patience) -> Result<Server, NetError> {
+    fn new(server: SocketAddr, patience: DnsTimeouts) -> Result<Server, NetError> {
         let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
             connection.port = server.port();
             connection
@@ -284,40 +286,40 @@ fn may_pass(fault: &NetError) -> bool {
 }
 
 /// Which miss an error is. Read off the library's types, never off its texts.
-fn miss(fault: &NetError) -> Miss {
+fn miss(fault: &NetError) -> LookupError {
     match fault {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => Miss::NoSuchDomain,
+            ResponseCode::NXDomain => LookupError::NoSuchDomain,
             // Name servers of somebody else, and no SOA: not "no such record" but "ask them" (RFC 2308 2.2).
             ResponseCode::NoError if none.soa.is_none() && none.ns.is_some() => {
                 other("a referral, no answer")
             }
-            ResponseCode::NoError => Miss::NoData,
+            ResponseCode::NoError => LookupError::NoData,
             code => other(&code.to_string()),
         },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Miss::Failed(DnsFault::ServFail),
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => Miss::Failed(DnsFault::Refused),
-        NetError::Timeout => Miss::Failed(DnsFault::Timeout),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => LookupError::Failed(DnsFault::ServFail),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => LookupError::Failed(DnsFault::Refused),
+        NetError::Timeout => LookupError::Failed(DnsFault::Timeout),
         fault => other(&fault.to_string()),
     }
 }
 
 /// The addresses of both families, IPv4 first. A failure of one beside addresses of the other is no failure.
-fn together(v4: Result<Vec<RData>, Miss>, v6: Result<Vec<RData>, Miss>) -> Result<Vec<IpAddr>, Miss> {
+fn together(v4: Result<Vec<RData>, LookupError>, v6: Result<Vec<RData>, LookupError>) -> Result<Vec<IpAddr>, LookupError> {
     let found: Vec<IpAddr> = [&v4, &v6].into_iter().flatten().flatten().filter_map(address).collect();
     if !found.is_empty() {
         return Ok(found);
     }
     match (v4, v6) {
-        (Err(Miss::Failed(fault)), _) | (_, Err(Miss::Failed(fault))) => Err(Miss::Failed(fault)),
-        (Err(Miss::NoSuchDomain), Err(Miss::NoSuchDomain)) => Err(Miss::NoSuchDomain),
-        _ => Err(Miss::NoData),
+        (Err(LookupError::Failed(fault)), _) | (_, Err(LookupError::Failed(fault))) => Err(LookupError::Failed(fault)),
+        (Err(LookupError::NoSuchDomain), Err(LookupError::NoSuchDomain)) => Err(LookupError::NoSuchDomain),
+        _ => Err(LookupError::NoData),
     }
 }
 
 /// The text may hold a stranger's names.
-fn other(text: &str) -> Miss {
-    Miss::Failed(DnsFault::Other(clean(text)))
+fn other(text: &str) -> LookupError {
+    LookupError::Failed(DnsFault::Other(clean(text)))
 }
 
 /// Where a chain of aliases among `answers` ends, in whatever order they stand; `None` when it has no end.
@@ -336,7 +338,7 @@ fn end_of_aliases(name: &Name, answers: &[Record]) -> Option<Name> {
     None
 }
 
-fn exchanger(record: &RData) -> Option<Mx> {
+fn mx_host(record: &RData) -> Option<Mx> {
     match record {
         RData::MX(mx) => Some(Mx { preference: mx.preference, target: target(&mx.exchange) }),
         _ => None,

@@ -9,9 +9,9 @@
 
 use std::net::IpAddr;
 
-use super::dns::{DnsFault, Invented, Miss, Mx, MxTarget};
-use super::public::{Allowed, Reach};
-use super::{Absence, Exchanger, Route};
+use super::dns::{DnsFault, NxdomainRewriting, LookupError, Mx, MxTarget};
+use super::public::{AllowedNets, AddressScope};
+use super::{NoMailReason, MxHost, Route};
 use crate::address::Domain;
 
 /// Most exchangers looked up, the best ones. Real domains have a handful; a stranger's may have thousands.
@@ -19,7 +19,7 @@ pub const MAX_TARGETS: usize = 16;
 
 /// A host whose addresses are needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Target {
+pub struct MxName {
     /// Its name.
     pub host: Domain,
     /// Its MX preference; 0 for an implicit MX.
@@ -28,9 +28,9 @@ pub struct Target {
 
 /// The hosts to look up, best first, and what is known without looking them up.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Targets {
+pub struct MxNames {
     /// At most [`MAX_TARGETS`].
-    pub hosts: Vec<Target>,
+    pub hosts: Vec<MxName>,
     /// No MX records: the domain itself is asked for addresses (RFC 5321 5.1).
     implicit: bool,
     /// Why nothing can be said should none of `hosts` work: a target that is no host name, or too many of them.
@@ -39,34 +39,34 @@ pub struct Targets {
 
 /// What the answer to the MX question leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
+pub enum RouteStep {
     /// The route is plain already.
     Known(Route),
     /// These hosts' addresses are needed.
-    LookUp(Targets),
+    LookUp(MxNames),
 }
 
 /// Reads the answer to the MX question.
-pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, Miss>, invented: &Invented) -> Next {
+pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, LookupError>, invented: &NxdomainRewriting) -> RouteStep {
     let mut records = match answer {
         Ok(records) => records,
-        Err(Miss::NoData) => Vec::new(),
-        Err(Miss::NoSuchDomain) => {
-            let route = Route::Absent(Absence::NoSuchDomain);
-            return Next::Known(unless_invented(route, invented));
+        Err(LookupError::NoData) => Vec::new(),
+        Err(LookupError::NoSuchDomain) => {
+            let route = Route::Absent(NoMailReason::NoSuchDomain);
+            return RouteStep::Known(unless_invented(route, invented));
         }
-        Err(Miss::Failed(fault)) => return Next::Known(Route::Failed(fault)),
+        Err(LookupError::Failed(fault)) => return RouteStep::Known(Route::Failed(fault)),
     };
     if records.is_empty() {
-        let host = Target { host: domain.clone(), preference: 0 };
-        return Next::LookUp(Targets { hosts: vec![host], implicit: true, doubt: None });
+        let host = MxName { host: domain.clone(), preference: 0 };
+        return RouteStep::LookUp(MxNames { hosts: vec![host], implicit: true, doubt: None });
     }
     if records.iter().all(|mx| mx.target == MxTarget::Null) {
-        return Next::Known(unless_invented(Route::NullMx, invented));
+        return RouteStep::Known(unless_invented(Route::NullMx, invented));
     }
     // Stable: among equals the name server's order stays, which it may turn as it likes.
     records.sort_by_key(|mx| mx.preference);
-    let mut targets = Targets::default();
+    let mut targets = MxNames::default();
     for mx in records {
         match mx.target {
             MxTarget::Null => {}
@@ -83,27 +83,27 @@ pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, Miss>, invented: &Invent
                 targets.doubt.get_or_insert(fault);
                 break;
             }
-            MxTarget::Host(host) => targets.hosts.push(Target { host, preference: mx.preference }),
+            MxTarget::Host(host) => targets.hosts.push(MxName { host, preference: mx.preference }),
         }
     }
-    Next::LookUp(targets)
+    RouteStep::LookUp(targets)
 }
 
 /// The route, from the addresses of all `targets.hosts`, in their order.
 pub fn route(
-    targets: Targets,
-    addresses: Vec<Result<Vec<IpAddr>, Miss>>,
-    allowed: &Allowed,
-    invented: &Invented,
+    targets: MxNames,
+    addresses: Vec<Result<Vec<IpAddr>, LookupError>>,
+    allowed: &AllowedNets,
+    invented: &NxdomainRewriting,
 ) -> Route {
-    let mut exchangers = Vec::new();
+    let mut mx_hosts = Vec::new();
     let mut doubt = targets.doubt;
     let (mut private, mut unroutable) = (false, None);
     for (target, answer) in targets.hosts.into_iter().zip(addresses) {
         let found = match answer {
             Ok(found) => found,
-            Err(Miss::NoSuchDomain | Miss::NoData) => continue,
-            Err(Miss::Failed(fault)) => {
+            Err(LookupError::NoSuchDomain | LookupError::NoData) => continue,
+            Err(LookupError::Failed(fault)) => {
                 doubt.get_or_insert(fault);
                 continue;
             }
@@ -115,30 +115,30 @@ pub fn route(
                 continue;
             }
             match allowed.reach(ip) {
-                Reach::Public => addresses.push(ip),
-                Reach::Private => private = true,
-                Reach::Unroutable => unroutable = unroutable.or(Some(ip)),
+                AddressScope::Public => addresses.push(ip),
+                AddressScope::Private => private = true,
+                AddressScope::Unroutable => unroutable = unroutable.or(Some(ip)),
             }
         }
         if !addresses.is_empty() {
             addresses.sort_by_key(IpAddr::is_ipv6);
-            exchangers.push(Exchanger { host: target.host, preference: target.preference, addresses });
+            mx_hosts.push(MxHost { host: target.host, preference: target.preference, addresses });
         }
     }
-    if !exchangers.is_empty() {
-        return Route::Hosts(exchangers);
+    if !mx_hosts.is_empty() {
+        return Route::Hosts(mx_hosts);
     }
     let route = match (doubt, private, unroutable) {
         (Some(fault), ..) => Route::Failed(fault),
         (None, true, _) => Route::Failed(DnsFault::PrivateAddress),
         (None, false, Some(ip)) => Route::Unroutable(ip),
-        (None, false, None) => Route::Absent(Absence::NoMailHost),
+        (None, false, None) => Route::Absent(NoMailReason::NoMailHost),
     };
     unless_invented(route, invented)
 }
 
 /// Takes back a route that condemns, where the resolver invents answers.
-fn unless_invented(route: Route, invented: &Invented) -> Route {
+fn unless_invented(route: Route, invented: &NxdomainRewriting) -> Route {
     match route {
         Route::Absent(_) | Route::NullMx | Route::Unroutable(_) if invented.any() => {
             Route::Failed(DnsFault::Rewritten)
@@ -169,43 +169,43 @@ mod tests {
         Mx { preference, target }
     }
 
-    fn exchanger(host: &str, preference: u16, addresses: &[&str]) -> Exchanger {
-        Exchanger {
+    fn mx_host(host: &str, preference: u16, addresses: &[&str]) -> MxHost {
+        MxHost {
             host: domain(host),
             preference,
             addresses: addresses.iter().map(|text| ip(text)).collect(),
         }
     }
 
-    fn no_address() -> Result<Vec<IpAddr>, Miss> {
-        Err(Miss::NoData)
+    fn no_address() -> Result<Vec<IpAddr>, LookupError> {
+        Err(LookupError::NoData)
     }
 
-    fn servfail<T>() -> Result<T, Miss> {
-        Err(Miss::Failed(DnsFault::ServFail))
+    fn servfail<T>() -> Result<T, LookupError> {
+        Err(LookupError::Failed(DnsFault::ServFail))
     }
 
     #[expect(clippy::unnecessary_wraps, reason = "an answer, as a name service gives it")]
-    fn at(addresses: &[&str]) -> Result<Vec<IpAddr>, Miss> {
+    fn at(addresses: &[&str]) -> Result<Vec<IpAddr>, LookupError> {
         Ok(addresses.iter().map(|text| ip(text)).collect())
     }
 
     fn planned(
-        answer: Result<Vec<Mx>, Miss>,
-        lookup: impl Fn(&str) -> Result<Vec<IpAddr>, Miss>,
-        invented: &Invented,
+        answer: Result<Vec<Mx>, LookupError>,
+        lookup: impl Fn(&str) -> Result<Vec<IpAddr>, LookupError>,
+        invented: &NxdomainRewriting,
     ) -> Route {
         match targets(&domain("shop.example"), answer, invented) {
-            Next::Known(route) => route,
-            Next::LookUp(targets) => {
+            RouteStep::Known(route) => route,
+            RouteStep::LookUp(targets) => {
                 let addresses = targets.hosts.iter().map(|target| lookup(target.host.as_str())).collect();
-                route(targets, addresses, &Allowed::default(), invented)
+                route(targets, addresses, &AllowedNets::default(), invented)
             }
         }
     }
 
-    fn honest(answer: Result<Vec<Mx>, Miss>, lookup: impl Fn(&str) -> Result<Vec<IpAddr>, Miss>) -> Route {
-        planned(answer, lookup, &Invented::default())
+    fn honest(answer: Result<Vec<Mx>, LookupError>, lookup: impl Fn(&str) -> Result<Vec<IpAddr>, LookupError>) -> Route {
+        planned(answer, lookup, &NxdomainRewriting::default())
     }
 
     #[test]
@@ -218,18 +218,18 @@ mod tests {
             _ => at(&["9.9.9.9"]),
         });
         let expected = vec![
-            exchanger("a.example", 10, &["8.8.8.8", "2606:4700::1"]),
-            exchanger("c.example", 20, &["9.9.9.9"]),
+            mx_host("a.example", 10, &["8.8.8.8", "2606:4700::1"]),
+            mx_host("c.example", 20, &["9.9.9.9"]),
         ];
         assert_eq!(route, Route::Hosts(expected));
     }
 
     #[test]
     fn without_mx_the_domain_itself_is_the_exchanger() {
-        for answer in [Err(Miss::NoData), Ok(vec![])] {
+        for answer in [Err(LookupError::NoData), Ok(vec![])] {
             let route = honest(answer.clone(), |_| at(&["8.8.8.8"]));
-            assert_eq!(route, Route::Hosts(vec![exchanger("shop.example", 0, &["8.8.8.8"])]));
-            assert_eq!(honest(answer.clone(), |_| no_address()), Route::Absent(Absence::NoMailHost));
+            assert_eq!(route, Route::Hosts(vec![mx_host("shop.example", 0, &["8.8.8.8"])]));
+            assert_eq!(honest(answer.clone(), |_| no_address()), Route::Absent(NoMailReason::NoMailHost));
             assert_eq!(honest(answer, |_| servfail()), Route::Failed(DnsFault::ServFail));
         }
     }
@@ -240,24 +240,24 @@ mod tests {
         let beside = Ok(vec![mx(0, "."), mx(10, "a.example")]);
         assert_eq!(
             honest(beside.clone(), |_| at(&["8.8.8.8"])),
-            Route::Hosts(vec![exchanger("a.example", 10, &["8.8.8.8"])])
+            Route::Hosts(vec![mx_host("a.example", 10, &["8.8.8.8"])])
         );
-        assert_eq!(honest(beside, |_| no_address()), Route::Absent(Absence::NoMailHost));
+        assert_eq!(honest(beside, |_| no_address()), Route::Absent(NoMailReason::NoMailHost));
     }
 
     #[test]
     fn what_has_no_mail_host_is_told_from_what_could_not_be_asked() {
         let both = || Ok(vec![mx(10, "a.example"), mx(20, "b.example")]);
-        let with_a = |a: Result<Vec<IpAddr>, Miss>, b: Result<Vec<IpAddr>, Miss>| {
+        let with_a = |a: Result<Vec<IpAddr>, LookupError>, b: Result<Vec<IpAddr>, LookupError>| {
             honest(both(), |host| if host == "a.example" { a.clone() } else { b.clone() })
         };
-        assert_eq!(honest(Err(Miss::NoSuchDomain), |_| no_address()), Route::Absent(Absence::NoSuchDomain));
+        assert_eq!(honest(Err(LookupError::NoSuchDomain), |_| no_address()), Route::Absent(NoMailReason::NoSuchDomain));
         assert_eq!(honest(servfail(), |_| at(&["8.8.8.8"])), Route::Failed(DnsFault::ServFail));
-        assert_eq!(with_a(no_address(), Err(Miss::NoSuchDomain)), Route::Absent(Absence::NoMailHost));
+        assert_eq!(with_a(no_address(), Err(LookupError::NoSuchDomain)), Route::Absent(NoMailReason::NoMailHost));
         assert_eq!(with_a(no_address(), servfail()), Route::Failed(DnsFault::ServFail));
         assert_eq!(
             with_a(servfail(), at(&["8.8.8.8"])),
-            Route::Hosts(vec![exchanger("b.example", 20, &["8.8.8.8"])])
+            Route::Hosts(vec![mx_host("b.example", 20, &["8.8.8.8"])])
         );
         assert_eq!(with_a(at(&["127.0.0.1"]), no_address()), Route::Unroutable(ip("127.0.0.1")));
         assert_eq!(with_a(at(&["127.0.0.1"]), servfail()), Route::Failed(DnsFault::ServFail));
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_number_as_target_is_no_host_but_an_odd_name_may_be_one_for_others() {
-        assert_eq!(honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()), Route::Absent(Absence::NoMailHost));
+        assert_eq!(honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()), Route::Absent(NoMailReason::NoMailHost));
         let odd = honest(Ok(vec![mx(10, "my_mx.example")]), |_| no_address());
         assert_eq!(
             odd,
@@ -277,7 +277,7 @@ mod tests {
     #[test]
     fn of_thousands_of_targets_the_best_are_looked_up_and_the_rest_is_a_doubt() {
         let many = || Ok((0..5000).rev().map(|n| mx(n, &format!("mx{n}.example"))).collect());
-        let Next::LookUp(some) = targets(&domain("shop.example"), many(), &Invented::default()) else {
+        let RouteStep::LookUp(some) = targets(&domain("shop.example"), many(), &NxdomainRewriting::default()) else {
             panic!("hosts to look up");
         };
         let preferences: Vec<u16> = some.hosts.iter().map(|target| target.preference).collect();
@@ -290,30 +290,30 @@ mod tests {
 
     #[test]
     fn a_resolver_that_invents_answers_condemns_nobody() {
-        let invented = Invented::new([ip("7.7.7.7")]);
+        let invented = NxdomainRewriting::new([ip("7.7.7.7")]);
         let rewritten = Route::Failed(DnsFault::Rewritten);
         let planned = |answer, addresses: &[&str]| planned(answer, |_| at(addresses), &invented);
-        assert_eq!(planned(Err(Miss::NoSuchDomain), &[]), rewritten);
+        assert_eq!(planned(Err(LookupError::NoSuchDomain), &[]), rewritten);
         assert_eq!(planned(Ok(vec![mx(0, ".")]), &[]), rewritten);
         assert_eq!(planned(Ok(vec![mx(10, "a.example")]), &[]), rewritten);
         assert_eq!(planned(Ok(vec![mx(10, "a.example")]), &["127.0.0.1"]), rewritten);
         assert_eq!(planned(Ok(vec![mx(10, "a.example")]), &["7.7.7.7"]), rewritten);
         // An address record of the domain itself is what such resolvers invent.
-        assert_eq!(planned(Err(Miss::NoData), &["8.8.8.8"]), rewritten);
+        assert_eq!(planned(Err(LookupError::NoData), &["8.8.8.8"]), rewritten);
         // A real exchanger's address is none of the invented ones.
         assert_eq!(
             planned(Ok(vec![mx(10, "a.example")]), &["8.8.8.8"]),
-            Route::Hosts(vec![exchanger("a.example", 10, &["8.8.8.8"])])
+            Route::Hosts(vec![mx_host("a.example", 10, &["8.8.8.8"])])
         );
     }
 
-    fn any_address() -> impl Strategy<Value = Result<Vec<IpAddr>, Miss>> {
+    fn any_address() -> impl Strategy<Value = Result<Vec<IpAddr>, LookupError>> {
         let some = prop::sample::select(vec!["8.8.8.8", "9.9.9.9", "10.0.0.1", "127.0.0.1", "::1"]);
         prop_oneof![
             4 => prop::collection::vec(some.prop_map(ip), 0..3).prop_map(Ok),
-            1 => Just(Err(Miss::NoData)),
-            1 => Just(Err(Miss::NoSuchDomain)),
-            1 => Just(Err(Miss::Failed(DnsFault::Timeout))),
+            1 => Just(Err(LookupError::NoData)),
+            1 => Just(Err(LookupError::NoSuchDomain)),
+            1 => Just(Err(LookupError::Failed(DnsFault::Timeout))),
         ]
     }
 

@@ -1,21 +1,21 @@
 //! Which addresses may be connected to.
 //!
 //! Decides: by the IANA IPv4 and IPv6 Special-Purpose Address Registries (RFC 6890), whether an address is globally
-//! reachable, and if not, whether somebody may still use it inside ([`Reach::Private`]) or nobody can
-//! ([`Reach::Unroutable`]). Forms that carry an IPv4 address (v4-mapped, NAT64, 6to4, Teredo) are judged by that.
-//! Must not: resolve. Can't know: what an unusual network does with addresses of its own; it says so by [`Allowed`].
+//! reachable, and if not, whether somebody may still use it inside ([`AddressScope::Private`]) or nobody can
+//! ([`AddressScope::Unroutable`]). Forms that carry an IPv4 address (v4-mapped, NAT64, 6to4, Teredo) are judged by that.
+//! Must not: resolve. Can't know: what an unusual network does with addresses of its own; it says so by [`AllowedNets`].
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use self::Reach::{Private, Public, Unroutable};
+use self::AddressScope::{Private, Public, Unroutable};
 use super::Route;
 
 /// Who can reach an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Reach {
+pub enum AddressScope {
     /// Everybody.
     Public,
     /// Those inside: split-horizon DNS, a resolver that invents addresses, or a mistake. Says nothing about a domain.
@@ -29,20 +29,20 @@ struct Block<Net> {
     net: Net,
     /// As the registry calls it.
     name: &'static str,
-    reach: Reach,
+    reach: AddressScope,
 }
 
-const fn v4(octets: [u8; 4], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv4Net> {
+const fn v4(octets: [u8; 4], prefix: u8, name: &'static str, reach: AddressScope) -> Block<Ipv4Net> {
     let [a, b, c, d] = octets;
     Block { net: Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix), name, reach }
 }
 
 /// `head` is the first four groups; the rest is zero for all blocks but a few single addresses.
-const fn v6(head: [u16; 4], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
+const fn v6(head: [u16; 4], prefix: u8, name: &'static str, reach: AddressScope) -> Block<Ipv6Net> {
     v6_full([head[0], head[1], head[2], head[3], 0, 0, 0, 0], prefix, name, reach)
 }
 
-const fn v6_full(groups: [u16; 8], prefix: u8, name: &'static str, reach: Reach) -> Block<Ipv6Net> {
+const fn v6_full(groups: [u16; 8], prefix: u8, name: &'static str, reach: AddressScope) -> Block<Ipv6Net> {
     let g = groups;
     Block {
         net: Ipv6Net::new_assert(Ipv6Addr::new(g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7]), prefix),
@@ -102,7 +102,7 @@ const V6: [Block<Ipv6Net>; 23] = [
 ];
 
 /// Who can reach `ip`.
-pub fn reach(ip: IpAddr) -> Reach {
+pub fn reach(ip: IpAddr) -> AddressScope {
     block(ip).map_or(Public, |(_, reach)| reach)
 }
 
@@ -111,7 +111,7 @@ pub fn special_purpose(ip: IpAddr) -> Option<&'static str> {
     block(ip).filter(|&(_, reach)| reach != Public).map(|(name, _)| name)
 }
 
-fn block(ip: IpAddr) -> Option<(&'static str, Reach)> {
+fn block(ip: IpAddr) -> Option<(&'static str, AddressScope)> {
     match ip {
         IpAddr::V4(ip) => {
             V4.iter().find(|block| block.net.contains(&ip)).map(|block| (block.name, block.reach))
@@ -144,20 +144,20 @@ fn embedded(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 
 /// Networks that may be connected to whatever the registries say (`--allow-mx-net`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Allowed(Vec<IpNet>);
+pub struct AllowedNets(Vec<IpNet>);
 
-impl Allowed {
+impl AllowedNets {
     /// These networks.
-    pub fn new(nets: impl IntoIterator<Item = IpNet>) -> Allowed {
-        Allowed(nets.into_iter().collect())
+    pub fn new(nets: impl IntoIterator<Item = IpNet>) -> AllowedNets {
+        AllowedNets(nets.into_iter().collect())
     }
 
     /// Would this route be the same with these networks? A stored one may be of a time with others.
     pub fn agree_with(&self, route: &Route) -> bool {
         match route {
-            Route::Hosts(exchangers) => exchangers
+            Route::Hosts(mx_hosts) => mx_hosts
                 .iter()
-                .flat_map(|exchanger| &exchanger.addresses)
+                .flat_map(|mx_host| &mx_host.addresses)
                 .all(|&ip| self.reach(ip) == Public),
             Route::Unroutable(ip) => self.reach(*ip) == Unroutable,
             Route::NullMx | Route::Absent(_) | Route::Failed(_) => true,
@@ -165,13 +165,13 @@ impl Allowed {
     }
 
     /// Who can reach `ip`, counting what is allowed as public. A v4-mapped address is allowed with its IPv4 form.
-    pub fn reach(&self, ip: IpAddr) -> Reach {
+    pub fn reach(&self, ip: IpAddr) -> AddressScope {
         let plain = ip.to_canonical();
         if self.0.iter().any(|net| net.contains(&ip) || net.contains(&plain)) { Public } else { reach(ip) }
     }
 }
 
-impl fmt::Display for Allowed {
+impl fmt::Display for AllowedNets {
     /// In order, with blanks between them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut nets = self.0.clone();
@@ -279,7 +279,7 @@ mod tests {
 
     #[test]
     fn an_allowed_network_is_public_and_nothing_beside_it() {
-        let allowed = Allowed::new(["127.0.0.0/30".parse().unwrap(), "fd00::/16".parse().unwrap()]);
+        let allowed = AllowedNets::new(["127.0.0.0/30".parse().unwrap(), "fd00::/16".parse().unwrap()]);
         for (text, expected) in [
             ("127.0.0.3", Public),
             ("::ffff:127.0.0.3", Public),

@@ -2,29 +2,27 @@
 
 use std::time::Duration;
 
-use super::holder;
-use super::intake::{Intake, Seen};
-use super::probing::{self, Job};
+use super::analyze::{Analyzer, CellAnalysis};
+use super::cancel::CancelToken;
+use super::engine::{self, ProbeJob};
 use super::progress::Progress;
-use super::stop::Stop;
-use super::told;
+use super::{judged_row, wait_for_state};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
+use crate::evidence::{AddressStatus, NotProbedReason};
 use crate::run::clock::Clock;
-use crate::run::found::{Facts, Found, Scope};
-use crate::schedule::Shut;
-use crate::settings::{Reach, Settings};
-use crate::smtp::transcript::Transcript;
-use crate::state::roster::Fresh;
-use crate::state::runs::Command;
-use crate::state::{State, StateError};
-use crate::verdict::Record;
-use crate::verdict::evidence::{Form, Unprobed};
+use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
+use crate::schedule::RunBlocked;
+use crate::settings::{RunDepth, Settings};
+use crate::smtp::Transcript;
+use crate::state::{FreshnessPolicy, RunKey, State, StateError};
+use crate::verdict::AddressResult;
+
 
 /// What was found out about each address, in their order.
-pub struct Checked {
+pub struct CheckOutcome {
     /// One record per address.
-    pub records: Vec<Record>,
+    pub records: Vec<AddressResult>,
     /// The dialogues, if they were asked for.
     pub dialogues: Vec<(Domain, Transcript)>,
     /// How it ends.
@@ -32,82 +30,82 @@ pub struct Checked {
 }
 
 /// Looks at addresses without asking anybody, each as it comes, so that a stream of them never ends up in memory.
-pub struct Offline {
-    intake: Intake,
-    found: Found,
+pub struct OfflineChecker {
+    analyzer: Analyzer,
+    found: EvidenceReader,
     risky_roles: bool,
 }
 
-impl Offline {
+impl OfflineChecker {
     /// Looks by the lists of these settings.
-    pub fn new(settings: &Settings) -> Result<Offline, Error> {
-        Ok(Offline {
-            intake: Intake::new(settings.policy()?.lists),
-            found: Found::nothing(Unprobed::Offline, Clock::system().now().wall),
+    pub fn new(settings: &Settings) -> Result<OfflineChecker, Error> {
+        Ok(OfflineChecker {
+            analyzer: Analyzer::new(settings.policy()?.lists),
+            found: EvidenceReader::nothing(NotProbedReason::Offline, Clock::system().now().wall),
             risky_roles: settings.risky_roles,
         })
     }
 
     /// What the address shows.
-    pub fn check(&mut self, text: &str) -> Result<Record, Error> {
-        Ok(told::record(&mut self.found, self.intake.look(text), self.risky_roles)?)
+    pub fn check(&mut self, text: &str) -> Result<AddressResult, Error> {
+        Ok(judged_row::record(&mut self.found, self.analyzer.look(text), self.risky_roles)?)
     }
 }
 
 /// Asks about some addresses.
-pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result<Checked, Error> {
-    let (Reach::Dns(place) | Reach::Probe(place)) = &settings.reach else {
-        let mut offline = Offline::new(settings)?;
+pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result<CheckOutcome, Error> {
+    let (RunDepth::Dns(place) | RunDepth::Probe(place)) = &settings.reach else {
+        let mut offline = OfflineChecker::new(settings)?;
         let records = texts.iter().map(|text| offline.check(text)).collect::<Result<_, _>>()?;
-        return Ok(Checked { records, dialogues: Vec::new(), exit: Exit::Finished });
+        return Ok(CheckOutcome { records, dialogues: Vec::new(), exit: Exit::Finished });
     };
     let policy = settings.policy()?;
-    let mut intake = Intake::new(policy.lists);
-    let seen: Vec<Seen> = texts.iter().map(|text| intake.look(text)).collect();
-    let job = Job::of(settings, place, policy, trace)?;
-    let stop = Stop::on_signals()?;
+    let mut analyzer = Analyzer::new(policy.lists);
+    let seen: Vec<CellAnalysis> = texts.iter().map(|text| analyzer.look(text)).collect();
+    let job = ProbeJob::of(settings, place, policy, trace)?;
+    let stop = CancelToken::on_signals()?;
     // While a run holds the state it is read, and not written.
-    let (mut state, held) = match holder::open_state(settings, place, job.network.clock, &stop) {
-        Err(Error::State(StateError::Held { file, .. })) => {
+    let (mut state, held) = match wait_for_state::open_state(settings, place, job.network.clock, &stop) {
+        Err(Error::State(StateError::Locked { file, .. })) => {
             // One that is being made has nothing to tell yet.
             let held = State::read_only(&file, job.network.clock.now().wall).ok();
             if let Some(held) = &held {
-                held.must_be_about(&file, &place.universe()?)?;
+                held.must_be_about(&file, &place.namespace()?)?;
             }
             (State::temporary()?, held)
         }
         state => (state?, None),
     };
     let now = job.network.clock.now().wall;
-    let command = Command { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
+    let command = RunKey { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
     let run = state.begin(&command, Duration::ZERO, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
-    let fresh = if is_anew { Fresh::nothing() } else { Fresh::of(run.at, settings.keeping.max_age) };
+    let fresh = if is_anew { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, settings.keeping.max_age) };
     if let Some(held) = held.filter(|_| !is_anew) {
         state.borrow(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
     }
     let mut arrivals = state.arrivals(run.id)?;
     for seen in &seen {
-        if let Form::Fine(address) = &seen.form {
+        if let AddressStatus::Valid(address) = &seen.form {
             arrivals.arrive(address)?;
         }
     }
     arrivals.close(fresh)?;
-    let outcome = probing::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
+    let outcome = engine::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
     let whole = outcome.whole;
-    let scope = Scope { policy, run: run.id, fresh, news: None };
+    let scope = FactFilter { policy, run: run.id, fresh, news: None };
     let now = job.network.clock.now().wall;
-    let mut found = Found::of(Facts::of(&state, scope)?, whole.clone(), now);
-    let row = |seen| told::row(&mut found, seen, settings.risky_roles);
+    let mut found = EvidenceReader::of(FactReader::of(&state, scope)?, whole.clone(), now);
+    let row = |seen| judged_row::row(&mut found, seen, settings.risky_roles);
     let rows = seen.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(found);
     // What the guards hold back must not come back as a fact.
-    rows.iter().flat_map(|row| &row.retold).try_for_each(|retold| state.write_told(retold))?;
+    rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.write_reported(update))?;
     let anomalies = whole.anomalies.iter().map(|lane| &**lane);
-    state.has_told(run.id)?;
-    state.end(run.id, now, whole.shut.map(Shut::word), anomalies, Some(now), None)?;
+    state.mark_reported(run.id)?;
+    state.end(run.id, now, whole.shut.map(RunBlocked::word), anomalies, Some(now), None)?;
     let records = rows.into_iter().map(|row| row.record).collect();
-    Ok(Checked { records, dialogues: outcome.dialogues, exit })
+    Ok(CheckOutcome { records, dialogues: outcome.dialogues, exit })
 }

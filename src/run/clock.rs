@@ -9,7 +9,9 @@ use std::time::SystemTime;
 
 use tokio::time::Instant;
 
-use crate::probe::inquiry::Moment;
+use crate::evidence::Timestamp;
+
+
 
 /// A clock that began with the run.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +33,9 @@ impl Clock {
     }
 
     /// Now.
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> Timestamp {
         let elapsed = self.began.elapsed();
-        Moment { elapsed, wall: self.scripted.map_or_else(SystemTime::now, |wall| wall + elapsed) }
+        Timestamp { elapsed, wall: self.scripted.map_or_else(SystemTime::now, |wall| wall + elapsed) }
     }
 
     /// When the run will have lasted this long.
@@ -58,6 +60,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_day_is_the_systems_however_long_the_run_believes_to_last() {

@@ -7,25 +7,22 @@ use std::sync::Arc;
 
 use super::clock::Clock;
 use crate::error::Error;
-use crate::route::Dns;
-use crate::route::cache::Cached;
-use crate::route::hickory::{NameServers, Patience};
-use crate::route::public::Allowed;
-use crate::settings::{Place, Way};
-use crate::smtp::egress::{Egress, Family, Path};
-use crate::smtp::wire::{Dial, Internet, has_way_to};
+use crate::route::{AllowedNets, Cached, Dns, DnsTimeouts, NameServers};
+use crate::settings::{EgressSpec, NetworkTarget};
+use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
 use crate::world::World;
+
 
 /// The other side.
 pub struct Network {
     /// Names.
     pub dns: Arc<dyn Dns>,
     /// Connections.
-    pub dial: Arc<dyn Dial>,
+    pub connect: Arc<dyn Connect>,
     /// The port of the mail servers.
     pub smtp_port: u16,
     /// Addresses that may be connected to although they are not public.
-    pub allowed: Allowed,
+    pub allowed: AllowedNets,
     /// Who we are, by each way out; none where no mail server is asked.
     pub egresses: Vec<Egress>,
     /// The clock that runs there.
@@ -36,20 +33,20 @@ pub struct Network {
 
 impl Network {
     /// The network of a place. Must be called where a runtime runs, because its clock starts here.
-    pub fn of(place: &Place) -> Result<Network, Error> {
+    pub fn of(place: &NetworkTarget) -> Result<Network, Error> {
         match place {
-            Place::World { file, ways } => {
+            NetworkTarget::World { file, ways } => {
                 let mut network = Network::scripted(World::open(file)?);
                 network.leave_by(ways);
                 Ok(network)
             }
-            Place::Internet { dns, smtp_port, allowed, egresses } => {
+            NetworkTarget::Internet { dns, smtp_port, allowed, egresses } => {
                 let servers = if dns.is_empty() {
-                    NameServers::of_system(Patience::default())?
+                    NameServers::of_system(DnsTimeouts::default())?
                 } else {
-                    NameServers::at(dns, Patience::default())?
+                    NameServers::at(dns, DnsTimeouts::default())?
                 };
-                let allowed = Allowed::new(allowed.iter().copied());
+                let allowed = AllowedNets::new(allowed.iter().copied());
                 let servers =
                     if leaves_by_ipv6(egresses) { servers } else { servers.ipv4_first(allowed.clone()) };
                 Ok(Network {
@@ -59,16 +56,16 @@ impl Network {
                     clock: Clock::system(),
                     random: fastrand::Rng::new(),
                     dns: Arc::new(Cached::new(servers)),
-                    dial: Arc::new(Internet),
+                    connect: Arc::new(TcpConnector),
                 })
             }
         }
     }
 
     /// Leaves by these ways. What they don't say of the sender stays as it is.
-    pub fn leave_by(&mut self, ways: &[Way]) {
+    pub fn leave_by(&mut self, ways: &[EgressSpec]) {
         if let Some(own) = self.egresses.first().cloned() {
-            let egress = |way: &Way| Egress {
+            let egress = |way: &EgressSpec| Egress {
                 path: way.path.clone(),
                 helo: way.helo.clone().unwrap_or_else(|| own.helo.clone()),
                 sender: way.sender.clone().unwrap_or_else(|| own.sender.clone()),
@@ -82,16 +79,16 @@ impl Network {
         let own = world.sender();
         Network {
             smtp_port: 25,
-            allowed: Allowed::new(world.nets()),
+            allowed: AllowedNets::new(world.nets()),
             egresses: vec![Egress {
-                path: Path::Direct(None),
+                path: EgressPath::Direct(None),
                 helo: own.helo.clone(),
                 sender: own.mail_from.clone(),
             }],
             clock: Clock::showing(world.starts()),
             random: fastrand::Rng::with_seed(world.seed()),
             dns: Arc::new(world.clone()),
-            dial: Arc::new(world),
+            connect: Arc::new(world),
         }
     }
 }
@@ -102,7 +99,7 @@ fn leaves_by_ipv6(egresses: &[Egress]) -> bool {
         !has_way_to(Ipv4Addr::new(192, 0, 2, 1)) && has_way_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
     };
     egresses.iter().any(|egress| match &egress.path {
-        Path::Direct(None) => has_no_ipv4(),
-        path => path.family() == Family::V6,
+        EgressPath::Direct(None) => has_no_ipv4(),
+        path => path.family() == IpFamilies::V6,
     })
 }

@@ -10,30 +10,27 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::ahead;
-use super::destination;
-use super::intake::{Intake, Look};
+use super::analyze::{AnalyzeOptions, Analyzer};
+use super::duplicates::{self, DuplicateRows};
+use super::engine::LOOKUPS;
 use super::network::Network;
-use super::probing::LOOKUPS;
-use super::repeats::{self, Repeats};
-use super::sockets;
+use super::{parallel, routing, sockets};
 use crate::address::{Address, Domain};
 use crate::error::Error;
-use crate::list::batch::Batch;
-use crate::list::duplicates::Key;
-use crate::list::{Entry, List, ReadOptions, Source};
+use crate::evidence::{AddressStatus, RouteFact};
+use crate::list::{self, AddressHash, List, ListEntry, ReadOptions, RowBatch, Source};
 use crate::policy::Policy;
-use crate::report::forecast::{Forecast, NotAsked, Rows};
+use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
-use crate::schedule::Stop;
-use crate::settings::{Place, Reach, Settings};
-use crate::simulate::given::Given;
-use crate::simulate::{self, Setup};
-use crate::verdict::evidence::{Form, RouteFact};
+use crate::schedule::MxHop;
+use crate::settings::{NetworkTarget, RunDepth, Settings};
+use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
+
+
 
 /// What is to be planned.
 #[derive(Debug)]
-pub struct Plan {
+pub struct PlanJob {
     /// The list.
     pub source: Source,
     /// How it is read.
@@ -43,18 +40,18 @@ pub struct Plan {
 }
 
 /// Plans a run.
-pub async fn plan(plan: &Plan) -> Result<Forecast, Error> {
+pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let settings = &plan.settings;
     let policy = settings.policy()?;
-    let list = crate::list::open(&plan.source, &plan.reading)?;
+    let list = list::open(&plan.source, &plan.reading)?;
     let (rows, domains) = count(&list, policy)?;
-    let mut not_asked = NotAsked::default();
-    let given: Vec<Given> = match &settings.reach {
-        Reach::Offline => domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect(),
-        Reach::Dns(place) | Reach::Probe(place) => look_up(domains, place, policy, &mut not_asked).await?,
+    let mut not_asked = NotProbedCounts::default();
+    let given: Vec<ListToSimulate> = match &settings.reach {
+        RunDepth::Offline => domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect(),
+        RunDepth::Dns(place) | RunDepth::Probe(place) => look_up(domains, place, policy, &mut not_asked).await?,
     };
-    let simulated = simulate::list::List::given(&given, 1)?;
-    let setup = Setup {
+    let simulated = GeneratedList::given(&given, 1)?;
+    let setup = SimulationSetup {
         egresses: settings.ways_out,
         pace: settings.pace,
         max_wait: settings.max_wait,
@@ -65,7 +62,7 @@ pub async fn plan(plan: &Plan) -> Result<Forecast, Error> {
     let outcome = simulate::simulate(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
     let form = list.form();
-    let looked_up = !matches!(settings.reach, Reach::Offline);
+    let looked_up = !matches!(settings.reach, RunDepth::Offline);
     Ok(Forecast::new(form.name.clone(), rows, not_asked, looked_up, &simulated, &outcome))
 }
 
@@ -76,30 +73,30 @@ struct Counted {
 }
 
 /// A row by its number, its key and its address; `None` where the row can't be read.
-type Looked = Option<(u64, Option<Key>, Option<Address>)>;
+type Looked = Option<(u64, Option<AddressHash>, Option<Address>)>;
 
 /// Reads the list: how many rows of which kind, and the domains in the order of their first address.
-fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
-    let how = Look { lists: policy.lists, apply_suggestions: false };
-    let mut repeats = Repeats::of(list, how);
+fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Error> {
+    let how = AnalyzeOptions { lists: policy.lists, apply_suggestions: false };
+    let mut repeats = DuplicateRows::of(list, how);
     let keys = repeats.keys();
-    let mut rows = Rows::default();
+    let mut rows = ForecastRows::default();
     let mut places: HashMap<Domain, usize> = HashMap::new();
     let mut domains: Vec<Counted> = Vec::new();
-    let look = |intake: &mut Intake, batch: &Batch, looked: &mut Vec<Looked>| {
+    let look = |analyzer: &mut Analyzer, batch: &RowBatch, looked: &mut Vec<Looked>| {
         looked.clear();
         looked.extend(batch.entries().map(|entry| match entry {
-            Entry::Rejected(_) => None,
-            Entry::Row(row) => {
-                let form = intake.look(row.address()).form;
-                let key = form.address().map(|address| repeats::key_of(&keys, address));
-                let fine = if let Form::Fine(address) = form { Some(address) } else { None };
+            ListEntry::Unreadable(_) => None,
+            ListEntry::Row(row) => {
+                let form = analyzer.look(row.address()).form;
+                let key = form.address().map(|address| duplicates::key_of(&keys, address));
+                let fine = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
             }
         }));
         Ok(())
     };
-    ahead::each(list, ahead::intakes(how), look, |batch| {
+    parallel::each(list, parallel::analyzers(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
         let read: Vec<_> = batch.drain(..).flatten().collect();
         let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
@@ -126,12 +123,12 @@ fn count(list: &List, policy: Policy) -> Result<(Rows, Vec<Counted>), Error> {
 /// Asks the DNS where the mail of all domains goes.
 async fn look_up(
     domains: Vec<Counted>,
-    place: &Place,
+    place: &NetworkTarget,
     policy: Policy,
-    not_asked: &mut NotAsked,
-) -> Result<Vec<Given>, Error> {
+    not_asked: &mut NotProbedCounts,
+) -> Result<Vec<ListToSimulate>, Error> {
     let network = Arc::new(Network::of(place)?);
-    let mut given = vec![Given { stops: Vec::new(), addresses: 0 }; domains.len()];
+    let mut given = vec![ListToSimulate { stops: Vec::new(), addresses: 0 }; domains.len()];
     let mut waiting = domains.into_iter().enumerate();
     let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
     loop {
@@ -150,8 +147,8 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = destination::stops(route, &policy);
-        let is_asked = destination::is_worth_asking(&domain, &fact, &stops, &policy);
+        let (fact, stops) = routing::stops(route, &policy);
+        let is_asked = routing::is_worth_asking(&domain, &fact, &stops, &policy);
         let count = match fact {
             _ if is_asked => None,
             RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
@@ -162,18 +159,18 @@ async fn look_up(
             *count += u64::from(addresses);
         }
         let stops = if is_asked { stops } else { Vec::new() };
-        given[place] = Given { stops, addresses };
+        given[place] = ListToSimulate { stops, addresses };
     }
 }
 
 /// What can be said of a domain without the DNS: the operators of big domains are known, any other may have its own host.
-fn guess(counted: Counted, policy: Policy, not_asked: &mut NotAsked) -> Given {
+fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> ListToSimulate {
     let Counted { domain, addresses } = counted;
     let provider = policy.providers().of_domain(&domain).clone();
     if !provider.evidence || policy.lists.kinds.is_disposable(&domain) {
         not_asked.not_checkable += u64::from(addresses);
-        return Given { stops: Vec::new(), addresses };
+        return ListToSimulate { stops: Vec::new(), addresses };
     }
     let nowhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    Given { stops: vec![Stop { host: domain, addresses: nowhere, provider }], addresses }
+    ListToSimulate { stops: vec![MxHop { host: domain, addresses: nowhere, provider }], addresses }
 }

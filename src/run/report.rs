@@ -5,25 +5,25 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::ahead;
-use super::asking::identity;
+use super::cancel::CancelToken;
 use super::clock::Clock;
-use super::found::{Facts, Found, Scope, Whole};
-use super::stop::Stop;
-use super::telling::{Listing, Open, Went};
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::parallel;
+use super::stateful_run::identity;
+use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::Error;
+use crate::evidence::NotProbedReason;
 use crate::policy::Policy;
 use crate::report::Summary;
-use crate::schedule::Shut;
-use crate::state::roster::Fresh;
-use crate::state::{State, StateError};
-use crate::verdict::evidence::Unprobed;
+use crate::schedule::RunBlocked;
+use crate::state::{FreshnessPolicy, State, StateError};
+
 
 /// What is to be reported.
 #[derive(Debug)]
-pub struct Report {
+pub struct ReportJob {
     /// The list, and what is to be written.
-    pub listing: Listing,
+    pub listing: ListJob,
     /// The rules of today.
     pub policy: Policy,
     /// Role addresses are risky.
@@ -33,8 +33,8 @@ pub struct Report {
 }
 
 /// Does it.
-pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
-    let Report { listing, policy, risky_roles, rejudge } = report;
+pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
+    let ReportJob { listing, policy, risky_roles, rejudge } = report;
     let clock = Clock::system();
     let mut state = if rejudge {
         State::of_owner(file, clock.now().wall)?
@@ -50,28 +50,28 @@ pub fn report(report: Report, file: &Path) -> Result<Summary, Error> {
         }
     }
     let (past, dns_only) = past.ok_or(StateError::NoRun)?;
-    let whole = Whole {
-        unprobed: Some(if dns_only { Unprobed::DnsOnly } else { Unprobed::Deadline }),
-        shut: past.shut.as_deref().and_then(Shut::from_word),
+    let whole = RunConditions {
+        unprobed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
+        shut: past.shut.as_deref().and_then(RunBlocked::from_word),
         anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
     };
     let run = past.begun;
-    let fresh = if dns_only { Fresh::nothing() } else { Fresh::of(run.at, None) };
+    let fresh = if dns_only { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let scope = Scope { policy, run: run.id, fresh, news: None };
-    let found = |facts| Found::of(facts, whole.clone(), now);
-    let founds = Facts::for_each(&state, scope, ahead::many_hands(), false)?.into_iter().map(found).collect();
-    let mut open = Open::of(list, listing, policy, dns_only)?;
+    let scope = FactFilter { policy, run: run.id, fresh, news: None };
+    let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
+    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?.into_iter().map(found).collect();
+    let mut open = OpenJob::of(list, listing, policy, dns_only)?;
     // All of it, or nothing: it is soon told again.
-    let stop = Stop::on_signals()?;
+    let stop = CancelToken::on_signals()?;
     open.tell(risky_roles, founds, |otherwise| {
         stop.go_on()?;
         if rejudge {
-            otherwise.retold.iter().try_for_each(|retold| state.write_told(retold))?;
+            otherwise.update.iter().try_for_each(|update| state.write_reported(update))?;
         }
         Ok(())
     })?;
     state.commit()?;
     let still_to_ask = state.still_to_ask(run.id)?;
-    open.finish(&Went { whole, still_to_ask, ..Went::default() })
+    open.finish(&RunStats { whole, still_to_ask, ..RunStats::default() })
 }

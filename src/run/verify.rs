@@ -1,27 +1,28 @@
 //! The main job: a list in, verdicts and a cleaned list out.
 //!
-//! Where the world is asked, a first pass over the list gathers the distinct addresses ([`super::asking`]). The last pass,
-//! `--offline` the only one, judges and writes every row ([`super::telling`]).
+//! Where the world is asked, a first pass over the list gathers the distinct addresses ([`super::stateful_run`]). The last pass,
+//! `--offline` the only one, judges and writes every row ([`super::write_results`]).
 
 use std::iter::repeat_with;
 
-use super::ahead;
-use super::asking::Asking;
+use super::cancel::CancelToken;
 use super::clock::Clock;
-use super::found::Found;
-use super::stop::Stop;
-use super::telling::{Listing, Open, Went};
+use super::evidence_reader::EvidenceReader;
+use super::parallel;
+use super::stateful_run::StatefulRun;
+use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::{Error, Exit};
+use crate::evidence::NotProbedReason;
 use crate::list::List;
 use crate::report::Summary;
-use crate::settings::{Kept, Place, Reach, Settings};
-use crate::verdict::evidence::Unprobed;
+use crate::settings::{NetworkTarget, RunDepth, Settings, StateLocation};
+
 
 /// What is to be done.
 #[derive(Debug)]
-pub struct Verify {
+pub struct VerifyJob {
     /// The list, and what is to be written.
-    pub listing: Listing,
+    pub listing: ListJob,
     /// How the world is asked.
     pub settings: Settings,
     /// Tell nothing but errors.
@@ -29,9 +30,9 @@ pub struct Verify {
 }
 
 /// Does it.
-pub async fn verify(verify: Verify) -> Result<Summary, Error> {
-    let Verify { listing, settings, quiet } = verify;
-    if listing.changed_only && settings.keeping.kept == Kept::Nowhere {
+pub async fn verify(verify: VerifyJob) -> Result<Summary, Error> {
+    let VerifyJob { listing, settings, quiet } = verify;
+    if listing.changed_only && settings.keeping.kept == StateLocation::Nowhere {
         return Err(Error::Usage {
             message: "`--changed-only` compares with what was told before, and `--world` keeps nothing"
                 .to_owned(),
@@ -40,45 +41,45 @@ pub async fn verify(verify: Verify) -> Result<Summary, Error> {
     }
     let list = listing.open()?;
     // From here on a signal ends the run cleanly, whatever it is about.
-    let stop = Stop::on_signals()?;
+    let stop = CancelToken::on_signals()?;
     match &settings.reach {
-        Reach::Offline => offline(Open::of(list, listing, settings.policy()?, true)?, &settings, &stop),
-        Reach::Dns(place) | Reach::Probe(place) => {
-            let file = settings.state_file(&place.universe()?)?;
+        RunDepth::Offline => offline(OpenJob::of(list, listing, settings.policy()?, true)?, &settings, &stop),
+        RunDepth::Dns(place) | RunDepth::Probe(place) => {
+            let file = settings.state_file(&place.namespace()?)?;
             let told = asked(list, listing, &settings, place, stop, quiet).await;
             told.map_err(|error| error.in_state(file.as_deref()))
         }
     }
 }
 
-fn offline(mut open: Open, settings: &Settings, stop: &Stop) -> Result<Summary, Error> {
+fn offline(mut open: OpenJob, settings: &Settings, stop: &CancelToken) -> Result<Summary, Error> {
     let clock = Clock::system();
-    let nothing = || Found::nothing(Unprobed::Offline, clock.now().wall);
-    let nothing = repeat_with(nothing).take(ahead::hands()).collect();
+    let nothing = || EvidenceReader::nothing(NotProbedReason::Offline, clock.now().wall);
+    let nothing = repeat_with(nothing).take(parallel::worker_count()).collect();
     // Half a list is no list, and all of it is soon told again.
     open.tell(settings.risky_roles, nothing, |_| stop.go_on())?;
-    open.finish(&Went { took: clock.now().elapsed, ..Went::default() })
+    open.finish(&RunStats { took: clock.now().elapsed, ..RunStats::default() })
 }
 
 async fn asked(
     list: List,
-    listing: Listing,
+    listing: ListJob,
     settings: &Settings,
-    place: &Place,
-    stop: Stop,
+    place: &NetworkTarget,
+    stop: CancelToken,
     quiet: bool,
 ) -> Result<Summary, Error> {
     // A state that can't be used is found before anything is written.
-    let mut asking = Asking::begin(settings, place, &list, &listing, &stop)?;
-    let unprobed = matches!(settings.reach, Reach::Dns(_));
-    let mut open = Open::of(list, listing, settings.policy()?, unprobed)?;
+    let mut asking = StatefulRun::begin(settings, place, &list, &listing, &stop)?;
+    let unprobed = matches!(settings.reach, RunDepth::Dns(_));
+    let mut open = OpenJob::of(list, listing, settings.policy()?, unprobed)?;
     let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
     let still_to_ask = asking.still_to_ask()?;
-    let found = asking.found(&outcome.whole, ahead::many_hands())?;
+    let found = asking.found(&outcome.whole, parallel::many_workers())?;
     let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
     // Whoever a cap left over waits for another day.
     let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);
-    let summary = open.finish(&Went {
+    let summary = open.finish(&RunStats {
         exit: outcome.early_exit(&stop).or(left_over),
         whole: outcome.whole.clone(),
         asked: outcome.asked,

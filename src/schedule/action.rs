@@ -4,68 +4,47 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::SessionId;
-use super::decision::Decision;
-use super::lane::Tally;
+use super::provider_event::ProviderEvent;
 use crate::address::{Address, Domain};
+use crate::evidence::{Attempt, DomainFacts, ProbeResult, RecipientKind, Tally};
 use crate::policy::Provider;
-use crate::probe::inquiry::Found;
-use crate::probe::{Known, Who};
-use crate::smtp::session::Flight;
-use crate::verdict::evidence::Attempt;
+use crate::smtp::Batch;
+
 
 /// What the world outside has to do.
 #[derive(Debug)]
 pub enum Action {
     /// Let something leave, once everything before it is kept.
-    Wire(Wire),
+    Connection(ConnectionAction),
     /// Keep an answer: it counts. Comes before everything that follows from it.
-    Answered(Answered),
+    Record(RecordedReply),
     /// What was answered about an address, listed or made up, counts no longer, nor does what was learnt from it about its
     /// domain: it is as if it had not been asked.
-    TakenBack(Address),
+    Revoked(Address),
     /// What was found out about some addresses; never again for the same ones.
-    Settled(Vec<Found>),
+    Completed(Vec<ProbeResult>),
     /// What was learnt about a domain, for its other parts.
-    Learnt(Domain, Known),
+    DomainFactsChanged(Domain, DomainFacts),
     /// An operator that had no room ([`super::Scheduler::has_room`]) wants more work.
-    Room(Arc<str>),
+    WantsWork(Arc<str>),
     /// Something was decided about an operator.
-    Decided(Decision),
+    Event(ProviderEvent),
 }
 
 /// What leaves for a server.
 #[derive(Debug)]
-pub enum Wire {
+pub enum ConnectionAction {
     /// Open a session.
-    Open(Opening),
+    Open(SessionOpening),
     /// Send a flight on a session that is ready.
-    Fly(SessionId, Flight),
+    Send(SessionId, Batch),
     /// Say QUIT.
     Quit(SessionId),
 }
 
-/// An answer that counts.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
-    /// The domain asked about.
-    pub domain: Domain,
-    /// Whom the question was about.
-    pub who: Who,
-    /// The address in the question.
-    pub address: Address,
-    /// What was said, by whom and when.
-    pub attempt: Attempt,
-    /// From which source address, counted from 0.
-    pub egress: usize,
-    /// What the lane is keyed by.
-    pub lane: Arc<str>,
-    /// What it adds to the operator's accounts.
-    pub tally: Tally,
-}
-
 /// A session to open.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Opening {
+pub struct SessionOpening {
     /// Its name from now on.
     pub session: SessionId,
     /// From which source address, counted from 0.

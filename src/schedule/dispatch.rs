@@ -5,16 +5,17 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::decision::Ruling;
-use super::door::DoorTls;
+use super::endpoint::EndpointTls;
 use super::lane::{FLIGHT, PROBES_PER_REFUSAL};
-use super::session::Session;
-use super::{Action, DoorId, LaneId, Opening, Scheduler, SessionId, Timer, Wire};
-use crate::probe::Inquiry;
-use crate::verdict::evidence::Unprobed;
+use super::provider_event::ProviderEventKind;
+use super::session::SessionState;
+use super::{Action, ConnectionAction, EndpointId, LaneId, Scheduler, SessionId, SessionOpening, Timer};
+use crate::evidence::NotProbedReason;
+use crate::probe::DomainProbe;
+
 
 /// What [`Scheduler::serve`] did.
-pub(super) enum Served {
+pub(super) enum DispatchResult {
     /// Nothing is left to do at this door.
     Nothing,
     /// Something; there may be more.
@@ -54,29 +55,29 @@ impl Scheduler {
         if held > self.now.elapsed {
             later(held);
         } else {
-            self.put_longest_first(id);
+            self.sort_endpoints_by_backlog(id);
             let mut lacks_room = false;
-            let mut untried = self.lanes[id].busy_doors.len();
+            let mut untried = self.lanes[id].busy_endpoints.len();
             while untried > 0 {
                 untried -= 1;
-                let Some(door) = self.lanes[id].busy_doors.pop_front() else {
+                let Some(endpoint) = self.lanes[id].busy_endpoints.pop_front() else {
                     break;
                 };
-                match self.serve(door) {
-                    Served::Nothing => {
-                        self.doors[door].busy = false;
-                        self.prove_at(door);
+                match self.serve(endpoint) {
+                    DispatchResult::Nothing => {
+                        self.endpoints[endpoint].busy = false;
+                        self.send_closing_controls_at(endpoint);
                         continue;
                     }
-                    Served::Started => untried = self.lanes[id].busy_doors.len() + 1,
-                    Served::Until(at) => later(at),
-                    Served::NoRoom => lacks_room = true,
-                    Served::Full => {}
+                    DispatchResult::Started => untried = self.lanes[id].busy_endpoints.len() + 1,
+                    DispatchResult::Until(at) => later(at),
+                    DispatchResult::NoRoom => lacks_room = true,
+                    DispatchResult::Full => {}
                 }
-                self.lanes[id].busy_doors.push_back(door);
+                self.lanes[id].busy_endpoints.push_back(endpoint);
             }
             if lacks_room {
-                self.make_room(id);
+                self.close_useless_session(id);
             }
         }
         if let Some(at) = wake {
@@ -85,24 +86,24 @@ impl Scheduler {
     }
 
     /// Starts one thing at a door: a flight on an idle session, or a new session.
-    pub(super) fn serve(&mut self, door_id: DoorId) -> Served {
-        let door = &self.doors[door_id];
-        if door.courses.is_empty() {
-            return Served::Nothing;
+    pub(super) fn serve(&mut self, endpoint_id: EndpointId) -> DispatchResult {
+        let endpoint = &self.endpoints[endpoint_id];
+        if endpoint.tasks.is_empty() {
+            return DispatchResult::Nothing;
         }
-        if door.hold_until > self.now.elapsed {
-            return Served::Until(door.hold_until);
+        if endpoint.hold_until > self.now.elapsed {
+            return DispatchResult::Until(endpoint.hold_until);
         }
-        let Some(session) = self.next_idle(door_id) else {
-            return self.dial(door_id);
+        let Some(session) = self.next_idle(endpoint_id) else {
+            return self.dial(endpoint_id);
         };
-        match self.fly(door_id, session) {
+        match self.send_batch(endpoint_id, session) {
             // The time until the next flight is used for the next session, where sessions are the scarce good.
-            Served::Until(flight) if self.lanes[self.doors[door_id].lane].lacks_sessions() => {
-                match self.dial(door_id) {
-                    Served::Started => Served::Started,
-                    Served::Until(dial) => Served::Until(flight.min(dial)),
-                    Served::Nothing | Served::Full | Served::NoRoom => Served::Until(flight),
+            DispatchResult::Until(batch) if self.lanes[self.endpoints[endpoint_id].lane].is_session_bound() => {
+                match self.dial(endpoint_id) {
+                    DispatchResult::Started => DispatchResult::Started,
+                    DispatchResult::Until(dial) => DispatchResult::Until(batch.min(dial)),
+                    DispatchResult::Nothing | DispatchResult::Full | DispatchResult::NoRoom => DispatchResult::Until(batch),
                 }
             }
             served => served,
@@ -110,69 +111,69 @@ impl Scheduler {
     }
 
     /// The idle session that is nearest to its end, so that sessions are used up one after the other.
-    fn next_idle(&self, door: DoorId) -> Option<SessionId> {
-        let left = |id: &&SessionId| self.sessions.get(id).map(Session::refusals_left);
-        self.doors[door].idle.iter().min_by_key(left).copied()
+    fn next_idle(&self, endpoint: EndpointId) -> Option<SessionId> {
+        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::refusals_left);
+        self.endpoints[endpoint].idle.iter().min_by_key(left).copied()
     }
 
     /// Opens a session at a door, if those that it has are too few for the questions that wait there.
-    fn dial(&mut self, door_id: DoorId) -> Served {
-        let door = &self.doors[door_id];
-        let lane_id = door.lane;
+    fn dial(&mut self, endpoint_id: EndpointId) -> DispatchResult {
+        let endpoint = &self.endpoints[endpoint_id];
+        let lane_id = endpoint.lane;
         let lane = &self.lanes[lane_id];
         if !lane.has_room() {
-            return if door.working == 0 && door.idle.is_empty() { Served::NoRoom } else { Served::Full };
+            return if endpoint.working == 0 && endpoint.idle.is_empty() { DispatchResult::NoRoom } else { DispatchResult::Full };
         }
-        let sessions = door.working + u32::try_from(door.idle.len()).unwrap_or(u32::MAX);
-        let for_each = lane.manners.refused.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
-        if !self.has_prospects_of(door_id, sessions * for_each + 1) {
-            return Served::Full;
+        let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
+        let for_each = lane.session_limits.refused.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
+        if !self.has_at_least_pending(endpoint_id, sessions * for_each + 1) {
+            return DispatchResult::Full;
         }
         if lane.unknown_left(self.now.elapsed) == 0 {
-            return self.hit_cap(door_id);
+            return self.on_unknown_cap(endpoint_id);
         }
         if self.sessions.len() >= self.limits.sessions {
             if !std::mem::replace(&mut self.lanes[lane_id].is_starved, true) {
                 self.starved.push_back(lane_id);
-                self.make_way();
+                self.release_idle_socket();
             }
-            return Served::Full;
+            return DispatchResult::Full;
         }
         let lane = &mut self.lanes[lane_id];
-        if let Err(wait) = lane.dials.take(1) {
-            lane.dial_from = self.now.elapsed + wait;
-            return Served::Until(lane.dial_from);
+        if let Err(wait) = lane.connection_pacer.take(1) {
+            lane.connect_from = self.now.elapsed + wait;
+            return DispatchResult::Until(lane.connect_from);
         }
-        self.open(door_id);
-        Served::Started
+        self.open(endpoint_id);
+        DispatchResult::Started
     }
 
     /// Where most wait, a new session is used up before its door has nobody left. So these doors come first when a session
     /// may be opened.
-    fn put_longest_first(&mut self, id: LaneId) {
+    fn sort_endpoints_by_backlog(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.busy_doors.len() > 1 && lane.has_room() && lane.dial_from <= self.now.elapsed {
-            let asks = |door: &DoorId| Reverse(self.doors[*door].courses.asks());
-            lane.busy_doors.make_contiguous().sort_by_key(asks);
+        if lane.busy_endpoints.len() > 1 && lane.has_room() && lane.connect_from <= self.now.elapsed {
+            let asks = |endpoint: &EndpointId| Reverse(self.endpoints[*endpoint].tasks.asks());
+            lane.busy_endpoints.make_contiguous().sort_by_key(asks);
         }
     }
 
     /// Are at least so many questions to come at a door, from those who wait there?
-    pub(super) fn has_prospects_of(&self, door_id: DoorId, enough: u32) -> bool {
-        let courses = &self.doors[door_id].courses;
-        courses.len() >= enough as usize || self.count(door_id, enough, Inquiry::prospect) >= enough
+    pub(super) fn has_at_least_pending(&self, endpoint_id: EndpointId, enough: u32) -> bool {
+        let tasks = &self.endpoints[endpoint_id].tasks;
+        tasks.len() >= enough as usize || self.count(endpoint_id, enough, DomainProbe::prospect) >= enough
     }
 
     /// How many questions could be asked at a door now; counts no further than to `enough`.
-    pub(super) fn demand(&self, door_id: DoorId, enough: u32, hurry: bool) -> u32 {
-        self.count(door_id, enough, |inquiry| inquiry.demand(hurry))
+    pub(super) fn demand(&self, endpoint_id: EndpointId, enough: u32, socket_bound: bool) -> u32 {
+        self.count(endpoint_id, enough, |domain_probe| domain_probe.demand(socket_bound))
     }
 
-    fn count(&self, door_id: DoorId, enough: u32, of: impl Fn(&Inquiry) -> u32) -> u32 {
-        let waiting = self.doors[door_id].courses.iter().filter_map(|course| self.courses[course].as_ref());
+    fn count(&self, endpoint_id: EndpointId, enough: u32, of: impl Fn(&DomainProbe) -> u32) -> u32 {
+        let waiting = self.endpoints[endpoint_id].tasks.iter().filter_map(|task| self.tasks[task].as_ref());
         let mut count: u32 = 0;
-        for course in waiting {
-            count = count.saturating_add(of(&course.inquiry));
+        for task in waiting {
+            count = count.saturating_add(of(&task.domain_probe));
             if count >= enough {
                 break;
             }
@@ -181,56 +182,56 @@ impl Scheduler {
     }
 
     /// Sends a session without work away, so that another door of the lane gets its place.
-    pub(super) fn make_room(&mut self, lane: LaneId) {
+    pub(super) fn close_useless_session(&mut self, lane: LaneId) {
         if self.lanes[lane].leaving > 0 {
             return;
         }
-        let doors = self.lanes[lane].doors.values().map(|&door| &self.doors[door]);
-        let useless = doors.filter(|door| door.courses.is_empty() || door.hold_until > self.now.elapsed);
-        let idle = useless.flat_map(|door| &door.idle);
-        let left = |id: &&SessionId| self.sessions.get(id).map(Session::refusals_left);
+        let endpoints = self.lanes[lane].endpoints.values().map(|&endpoint| &self.endpoints[endpoint]);
+        let useless = endpoints.filter(|endpoint| endpoint.tasks.is_empty() || endpoint.hold_until > self.now.elapsed);
+        let idle = useless.flat_map(|endpoint| &endpoint.idle);
+        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::refusals_left);
         if let Some(&session) = idle.min_by_key(left) {
             self.quit(session);
         }
     }
 
     /// The caps on unknown recipients are used up: wait for them, or leave the rest to a later run.
-    pub(super) fn hit_cap(&mut self, door_id: DoorId) -> Served {
-        let lane = &self.lanes[self.doors[door_id].lane];
+    pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
+        let lane = &self.lanes[self.endpoints[endpoint_id].lane];
         let again = lane.unknown_again(self.now.elapsed);
-        if lane.flying > 0 || again <= self.now.elapsed {
-            return Served::Full;
+        if lane.in_flight > 0 || again <= self.now.elapsed {
+            return DispatchResult::Full;
         }
-        if again <= self.limits.patience.max_wait {
-            return Served::Until(again);
+        if again <= self.limits.retry_policy.max_wait {
+            return DispatchResult::Until(again);
         }
         let wait = again.saturating_sub(self.now.elapsed);
-        let left = self.clear_queue(door_id);
-        self.decided(Ruling::CapReached, self.doors[door_id].lane, left.len());
-        for course in left {
-            if let Some(course) = self.courses[course].as_mut() {
-                course.inquiry.give_up(Unprobed::Budget(wait));
+        let left = self.clear_queue(endpoint_id);
+        self.decided(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, left.len());
+        for task in left {
+            if let Some(task) = self.tasks[task].as_mut() {
+                task.domain_probe.give_up(NotProbedReason::Budget(wait));
             }
-            self.go_on(course);
+            self.go_on(task);
         }
-        Served::Nothing
+        DispatchResult::Nothing
     }
 
-    pub(super) fn open(&mut self, door_id: DoorId) {
-        let door = &mut self.doors[door_id];
-        let lane = &mut self.lanes[door.lane];
+    pub(super) fn open(&mut self, endpoint_id: EndpointId) {
+        let endpoint = &mut self.endpoints[endpoint_id];
+        let lane = &mut self.lanes[endpoint.lane];
         let operator = lane.operator;
         let session = SessionId(self.next_session);
         self.next_session += 1;
-        door.working += 1;
+        endpoint.working += 1;
         lane.open += 1;
-        self.sessions.insert(session, Session::new(door_id, lane.manners, lane.provider.may_discard));
-        self.actions.push_back(Action::Wire(Wire::Open(Opening {
+        self.sessions.insert(session, SessionState::new(endpoint_id, lane.session_limits, lane.provider.may_discard));
+        self.actions.push_back(Action::Connection(ConnectionAction::Open(SessionOpening {
             session,
             egress: lane.egress,
-            host: door.host.clone(),
-            address: door.address,
-            tls: door.tls == DoorTls::Wanted,
+            host: endpoint.host.clone(),
+            address: endpoint.address,
+            tls: endpoint.tls == EndpointTls::Wanted,
             provider: lane.provider.clone(),
         })));
         self.received(operator, |reception| reception.tried = true);

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pace::{Pacer, RunClock};
-use super::vouching::Unvouched;
-use super::{DoorId, OperatorId};
+use super::provisional::ProvisionalResults;
+use super::{EndpointId, ProviderId};
 use crate::address::Domain;
-use crate::policy::thresholds::{Anomaly, Ramp};
-use crate::policy::{Limits, Manners, Pace, Provider, Thresholds};
+use crate::evidence::ClassifiedReply;
+use crate::policy::{AnomalyThresholds, Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
 use crate::reason::{Cause, Fault};
-use crate::verdict::evidence::Said;
+
 
 /// The largest flight that a lane may send, in recipients.
 pub const FLIGHT: u32 = 50;
@@ -32,118 +32,60 @@ pub struct Lane {
     /// From which source address it is asked.
     pub egress: usize,
     /// Whose it is.
-    pub operator: OperatorId,
+    pub operator: ProviderId,
     /// Listed addresses that it was given and that are not settled.
     pub backlog: usize,
     /// Listed addresses of long domains that it was given.
     pub given_long: usize,
     /// Domains under way that may be asked about here.
-    pub courses: u32,
+    pub tasks: u32,
     /// What a session may do here: the operator's data, tightened by what a server did not bear.
-    pub manners: Manners,
-    limits: Limits,
+    pub session_limits: SessionLimits,
+    limits: RateLimits,
     /// RCPT commands.
     pub asks: Pacer,
     /// The most cells of it that a flight may take.
     burst: u32,
     /// New connections.
-    pub dials: Pacer,
+    pub connection_pacer: Pacer,
     /// No new connection before this time of the run.
-    pub dial_from: Duration,
+    pub connect_from: Duration,
     /// Sessions now, opening ones included.
     pub open: u32,
     /// Of these, the ones that are saying QUIT.
     pub leaving: u32,
     /// Questions under way.
-    pub flying: u32,
+    pub in_flight: u32,
     allowed_open: u32,
     clean_answers: u32,
     /// The most recipients in one flight, lowered after a drop.
-    pub flight: u32,
+    pub batch: u32,
     /// Nothing is started before this time of the run.
     pub hold_until: Duration,
     refused_in_row: u32,
     /// Its last session was cut off.
     pub was_cut: bool,
     /// Why the lane is left alone.
-    pub paused: Option<Box<Said>>,
+    pub paused: Option<Box<ClassifiedReply>>,
     /// A refusal of us since it last accepted somebody.
-    pub displeased: Option<Box<Said>>,
+    pub rejected_us: Option<Box<ClassifiedReply>>,
     /// Its doors by address.
-    pub doors: BTreeMap<IpAddr, DoorId>,
+    pub endpoints: BTreeMap<IpAddr, EndpointId>,
     /// Doors with questions to ask, in the order of arrival.
-    pub busy_doors: VecDeque<DoorId>,
+    pub busy_endpoints: VecDeque<EndpointId>,
     /// What its answers were.
     pub tally: Tally,
     /// The domain of the last answer, if that was an acceptance.
     pub accepted_last: Option<Domain>,
     /// What it said since its last acceptance.
-    pub(super) unvouched: Unvouched,
+    pub(super) provisional: ProvisionalResults,
     /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
     unknown: VecDeque<Duration>,
     /// Unknown recipients in this run, and in earlier ones within an hour before it.
     pub unknown_names: u32,
-    ramp: Ramp,
+    ramp: RampThresholds,
     /// It waits for a free socket.
     pub is_starved: bool,
-}
-
-/// What an operator's answers about listed addresses were.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Listed addresses that got an answer about the mailbox.
-    pub asked: u32,
-    /// Of these, refused as unknown.
-    pub unknown: u32,
-    /// Of these, accepted.
-    pub accepted: u32,
-    /// Of those asked, found deliverable lately.
-    pub lately: u32,
-    /// Of these, refused as unknown.
-    pub lately_gone: u32,
-}
-
-impl Tally {
-    /// One answer about a listed address. `lately`: it was found deliverable lately.
-    pub fn of(said: &Said, lately: bool) -> Tally {
-        let cause = said.meaning.cause;
-        if cause.fault() != Fault::Mailbox && cause != Cause::Accepted {
-            return Tally::default();
-        }
-        let is_unknown = cause == Cause::MailboxUnknown;
-        Tally {
-            asked: 1,
-            unknown: u32::from(is_unknown),
-            accepted: u32::from(cause == Cause::Accepted),
-            lately: u32::from(lately),
-            lately_gone: u32::from(lately && is_unknown),
-        }
-    }
-
-    /// Both together.
-    #[must_use]
-    pub fn and(self, other: Tally) -> Tally {
-        Tally {
-            asked: self.asked + other.asked,
-            unknown: self.unknown + other.unknown,
-            accepted: self.accepted + other.accepted,
-            lately: self.lately + other.lately,
-            lately_gone: self.lately_gone + other.lately_gone,
-        }
-    }
-
-    /// Too many vanished at once for it to be true: an outage of the operator's own.
-    pub fn is_anomalous(&self, anomaly: Anomaly) -> bool {
-        let beyond = |part: u32, whole: u32, percent: u32| {
-            u64::from(part) * 100 > u64::from(whole) * u64::from(percent)
-        };
-        let nobody = self.asked >= anomaly.asked
-            && self.accepted == 0
-            && beyond(self.unknown, self.asked, anomaly.unknown_percent);
-        let lately = self.lately >= anomaly.recently_deliverable
-            && beyond(self.lately_gone, self.lately, anomaly.recently_gone_percent);
-        nobody || lately
-    }
 }
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -153,7 +95,7 @@ pub const DAY: Duration = Duration::from_secs(86_400);
 impl Lane {
     /// A lane that nobody has asked yet.
     pub fn new(
-        operator: OperatorId,
+        operator: ProviderId,
         provider: Arc<Provider>,
         egress: usize,
         pace: Pace,
@@ -167,36 +109,36 @@ impl Lane {
             Pace::Gentle | Pace::Normal => (limits.recipients.min(ramp.recipients_per_minute), 1),
         };
         // No flight is larger than the refusals that a session may have.
-        let burst = provider.manners.refused.min(FLIGHT);
+        let burst = provider.session_limits.refused.min(FLIGHT);
         Lane {
             burst,
             asks: Pacer::new(rate, burst, clock),
-            dials: Pacer::new(limits.connections, 1, clock),
-            dial_from: Duration::ZERO,
-            manners: provider.manners,
+            connection_pacer: Pacer::new(limits.connections, 1, clock),
+            connect_from: Duration::ZERO,
+            session_limits: provider.session_limits,
             provider,
             egress,
             operator,
             backlog: 0,
             given_long: 0,
-            courses: 0,
+            tasks: 0,
             limits,
             open: 0,
             leaving: 0,
-            flying: 0,
+            in_flight: 0,
             allowed_open,
             clean_answers: 0,
-            flight: FLIGHT,
+            batch: FLIGHT,
             hold_until: Duration::ZERO,
             refused_in_row: 0,
             was_cut: false,
             paused: None,
-            displeased: None,
-            doors: BTreeMap::new(),
-            busy_doors: VecDeque::new(),
+            rejected_us: None,
+            endpoints: BTreeMap::new(),
+            busy_endpoints: VecDeque::new(),
             tally: Tally::default(),
             accepted_last: None,
-            unvouched: Unvouched::default(),
+            provisional: ProvisionalResults::default(),
             unknown: VecDeque::new(),
             unknown_names: 0,
             ramp,
@@ -210,7 +152,7 @@ impl Lane {
     }
 
     /// An answer that shows no displeasure: the lane climbs.
-    pub fn pleased(&mut self) {
+    pub fn record_success(&mut self) {
         self.refused_in_row = 0;
         self.clean_answers += 1;
         if self.clean_answers.is_multiple_of(self.ramp.clean_answers.max(1)) {
@@ -224,7 +166,7 @@ impl Lane {
     pub fn slow_down(&mut self, until: Duration) {
         self.clean_answers = 0;
         self.allowed_open = 1;
-        self.flight = (self.flight / 2).max(1);
+        self.batch = (self.batch / 2).max(1);
         self.asks.change(self.asks.per_minute() / 2, self.burst);
         self.hold_until = self.hold_until.max(until);
     }
@@ -243,13 +185,13 @@ impl Lane {
     /// A backlog that keeps the lane busy for ten seconds. More only costs memory, and lets the domains that came
     /// first fill it up, so that those that come next can't go beside them; less would leave too little at each of many
     /// doors.
-    pub fn plenty(&self) -> usize {
+    pub fn target_backlog(&self) -> usize {
         (self.limits.recipients / 6).max(200) as usize
     }
 
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
-    pub fn lacks_sessions(&self) -> bool {
-        self.asks.per_minute() > self.dials.per_minute() * self.manners.refused * PROBES_PER_REFUSAL
+    pub fn is_session_bound(&self) -> bool {
+        self.asks.per_minute() > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
     }
 
     /// The backlog, less what takes a few seconds at most.
@@ -288,22 +230,22 @@ impl Lane {
 
     /// By this time its rates have forgotten all that was taken.
     pub fn refills_in(&self) -> Duration {
-        self.asks.refills_in().max(self.dials.refills_in())
+        self.asks.refills_in().max(self.connection_pacer.refills_in())
     }
 
     /// Nobody needs it now.
     pub fn is_quiet(&self) -> bool {
-        self.courses == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved
+        self.tasks == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved
     }
 
     /// Was nothing learnt here that should be remembered?
     pub fn is_as_new(&self, thresholds: &Thresholds, now: Duration) -> bool {
         self.paused.is_none()
-            && self.displeased.is_none()
+            && self.rejected_us.is_none()
             && self.refused_in_row == 0
             && !self.was_cut
-            && self.flight == FLIGHT
-            && self.manners == self.provider.manners
+            && self.batch == FLIGHT
+            && self.session_limits == self.provider.session_limits
             && self.hold_until <= now
             && self.tally.asked < thresholds.anomaly.asked
             && self.unknown_names < thresholds.doubt.unknown_in_run
@@ -321,7 +263,7 @@ impl Lane {
             let before =
                 self.unknown.partition_point(|&forgotten| forgotten <= now + DAY.saturating_sub(span));
             let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
-            u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.flying)
+            u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.in_flight)
         };
         self.caps().map(left).min().unwrap_or(u32::MAX)
     }

@@ -5,32 +5,32 @@
 //!
 //! The order of waiting is lane turn, pace, socket, connect: no socket is held while a lane waits for its turn.
 //!
-//! - a *course* is one domain's [`Inquiry`] on its way through its exchangers;
+//! - a *course* is one domain's [`DomainProbe`] on its way through its exchangers;
 //! - a *door* is one address of an operator, shared by the courses of all domains behind it;
 //! - a *lane* is one operator from one egress, with one pace for all its doors ([`lane`], [`pace`]).
 //!
-//! Here are the events; [`Order`]s come in, [`Action`]s go out. `operator` chooses the lane, `course` brings a domain to its
-//! next step, `dispatch` starts what may start, `session` hears answers, `trouble` draws the consequences of refusals,
-//! `vouching` holds refusals back until they can be believed, `census` tells our trouble from theirs, `retire` forgets operators that were quiet.
+//! Here are the events; [`DomainJob`]s come in, [`Action`]s go out. `provider` chooses the lane, `task` brings a domain to its
+//! next step, `dispatch` starts what may start, `session` hears answers, `obstacle` draws the consequences of refusals,
+//! `provisional` holds refusals back until they can be believed, `run_health` tells our trouble from theirs, `eviction` forgets operators that were quiet.
 
 mod action;
-mod census;
-mod course;
-mod decision;
+mod run_health;
+mod domain_task;
+mod provider_event;
 mod dispatch;
-mod door;
-pub mod lane;
-mod operator;
-mod order;
-pub mod pace;
+mod endpoint;
+mod lane;
+mod provider;
+mod job;
+mod pace;
 mod queue;
-mod retire;
+mod eviction;
 mod session;
 #[cfg(test)]
 mod tests;
-mod trouble;
-mod vouching;
-mod waiting;
+mod backoff;
+mod provisional;
+mod backlog;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -38,37 +38,39 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
+use crate::evidence::{NotProbedReason, Tally, Timestamp};
 use crate::policy::{Pace, Thresholds};
-#[cfg(doc)]
-use crate::probe::Inquiry;
-use crate::probe::Patience;
-use crate::probe::inquiry::Moment;
-use crate::smtp::egress::Family;
-use crate::verdict::evidence::Unprobed;
-pub use action::{Action, Answered, Opening, Wire};
-use census::Census;
-pub use census::Shut;
-use course::Course;
-pub use decision::{Decision, Ruling};
-use door::Door;
-use lane::{Lane, Tally};
-use operator::Operator;
-pub use order::{Order, Stop};
+use crate::probe::RetryPolicy;
+use crate::smtp::IpFamilies;
+use domain_task::DomainTask;
+use endpoint::Endpoint;
+use eviction::FreeSlots;
+use lane::Lane;
 use pace::RunClock;
-use queue::Queue;
-use retire::Free;
-use session::Session;
-pub use session::{Heard, meant};
-pub use waiting::{Part, Waiting};
+use provider::ProviderState;
+use queue::EndpointQueue;
+use run_health::RunHealth;
+use session::SessionState;
+
+
+#[cfg(doc)]
+use crate::probe::DomainProbe;
+pub use action::{Action, ConnectionAction, SessionOpening};
+pub use crate::evidence::RecordedReply;
+pub use run_health::RunBlocked;
+pub use provider_event::{ProviderEvent, ProviderEventKind};
+pub use job::{DomainJob, MxHop};
+pub use session::{SessionEvent, meant};
+pub use backlog::{DomainPart, Backlog};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub u64);
 
-type CourseId = usize;
-type DoorId = usize;
+type DomainTaskId = usize;
+type EndpointId = usize;
 type LaneId = usize;
-type OperatorId = usize;
+type ProviderId = usize;
 
 /// Idle sessions wait this long for another question before they say QUIT.
 const LINGER: Duration = Duration::from_secs(5);
@@ -76,52 +78,52 @@ const LINGER: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_secs(30);
 /// What a run allows.
 #[derive(Clone, Debug)]
-pub struct Limits {
+pub struct RunLimits {
     /// How hard to press.
     pub pace: Pace,
     /// How long transient answers are waited for.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Sessions open at once, over all lanes.
     pub sessions: usize,
     /// When conclusions are drawn.
     pub thresholds: &'static Thresholds,
     /// The ways out, at least one, by what each reaches; each has lanes of its own.
-    pub egresses: Vec<Family>,
+    pub egresses: Vec<IpFamilies>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Lane(LaneId),
-    Course(CourseId),
+    DomainTask(DomainTaskId),
     Linger(SessionId),
-    Retire(OperatorId),
+    Retire(ProviderId),
 }
 
 /// The scheduler.
 #[derive(Debug)]
 pub struct Scheduler {
-    limits: Limits,
+    limits: RunLimits,
     random: Rng,
     clock: RunClock,
-    now: Moment,
-    operators: Vec<Operator>,
+    now: Timestamp,
+    providers: Vec<ProviderState>,
     /// By key.
-    operator_of: HashMap<Arc<str>, OperatorId>,
+    provider_of: HashMap<Arc<str>, ProviderId>,
     lanes: Vec<Lane>,
-    doors: Vec<Door>,
-    courses: Vec<Option<Course>>,
+    endpoints: Vec<Endpoint>,
+    tasks: Vec<Option<DomainTask>>,
     /// Courses that are not settled.
-    open_courses: usize,
-    free_courses: Vec<CourseId>,
-    free: Free,
-    sessions: HashMap<SessionId, Session>,
+    open_tasks: usize,
+    free_tasks: Vec<DomainTaskId>,
+    free: FreeSlots,
+    sessions: HashMap<SessionId, SessionState>,
     /// Those that are idle, the oldest first.
     idle: BTreeSet<SessionId>,
     next_session: u64,
-    next_ask: u64,
+    next_probe: u64,
     timers: BTreeSet<(Duration, Timer)>,
     actions: VecDeque<Action>,
-    stopping: Option<Unprobed>,
+    stopping: Option<NotProbedReason>,
     /// Lanes that found no free socket.
     starved: VecDeque<LaneId>,
     /// Unknown recipients asked about over lanes that are not there, by operator: the egress, and when each will be a day
@@ -130,38 +132,38 @@ pub struct Scheduler {
     /// What operators answered in the part of the run that was before, by their keys.
     tallied: HashMap<Arc<str>, Tally>,
     /// No more orders will come.
-    has_all_orders: bool,
-    census: Census,
+    close_job_source: bool,
+    census: RunHealth,
 }
 
 impl Scheduler {
     /// A scheduler at the start of a run.
-    pub fn new(limits: Limits, random: Rng, now: Moment) -> Scheduler {
+    pub fn new(limits: RunLimits, random: Rng, now: Timestamp) -> Scheduler {
         Scheduler {
             limits,
             random,
             clock: RunClock::default(),
             now,
-            operators: Vec::new(),
-            operator_of: HashMap::new(),
+            providers: Vec::new(),
+            provider_of: HashMap::new(),
             lanes: Vec::new(),
-            doors: Vec::new(),
-            courses: Vec::new(),
-            open_courses: 0,
-            free_courses: Vec::new(),
-            free: Free::default(),
+            endpoints: Vec::new(),
+            tasks: Vec::new(),
+            open_tasks: 0,
+            free_tasks: Vec::new(),
+            free: FreeSlots::default(),
             sessions: HashMap::new(),
             idle: BTreeSet::new(),
             next_session: 0,
-            next_ask: 0,
+            next_probe: 0,
             timers: BTreeSet::new(),
             actions: VecDeque::new(),
             stopping: None,
             starved: VecDeque::new(),
             earlier: HashMap::new(),
             tallied: HashMap::new(),
-            has_all_orders: false,
-            census: Census::default(),
+            close_job_source: false,
+            census: RunHealth::default(),
         }
     }
 
@@ -192,37 +194,37 @@ impl Scheduler {
 
     /// Nothing is open and nothing is to come, unless more is ordered.
     pub fn is_idle(&self) -> bool {
-        self.open_courses == 0 && self.sessions.is_empty()
+        self.open_tasks == 0 && self.sessions.is_empty()
     }
 
     /// Are we shut out everywhere?
-    pub fn shut(&self) -> Option<Shut> {
+    pub fn shut(&self) -> Option<RunBlocked> {
         self.census.shut(self.limits.thresholds)
     }
 
     /// No more orders will come: sessions need not be kept for them.
-    pub fn has_all_orders(&mut self) {
-        if !std::mem::replace(&mut self.has_all_orders, true) {
-            (0..self.doors.len()).for_each(|door| self.prove_at(door));
+    pub fn close_job_source(&mut self) {
+        if !std::mem::replace(&mut self.close_job_source, true) {
+            (0..self.endpoints.len()).for_each(|endpoint| self.send_closing_controls_at(endpoint));
         }
     }
 
     /// Tells what happened on a session.
-    pub fn hear(&mut self, id: SessionId, heard: Heard, now: Moment) {
+    pub fn hear(&mut self, id: SessionId, heard: SessionEvent, now: Timestamp) {
         self.set_time(now);
-        self.hear_session(id, heard);
+        self.dispatch_event(id, heard);
         self.run_lanes();
     }
 
     /// Does what is due.
-    pub fn wake(&mut self, now: Moment) {
+    pub fn wake(&mut self, now: Timestamp) {
         self.set_time(now);
         while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= now.elapsed) {
             self.timers.remove(&(at, timer));
             match timer {
                 Timer::Lane(lane) => self.run_lane(lane),
-                Timer::Course(course) => self.go_on(course),
-                Timer::Linger(session) => self.stop_lingering(session),
+                Timer::DomainTask(task) => self.go_on(task),
+                Timer::Linger(session) => self.on_idle_timeout(session),
                 Timer::Retire(operator) => self.retire(operator),
             }
         }
@@ -231,23 +233,25 @@ impl Scheduler {
 
     /// Starts nothing more but the closing controls, lets flights land, then settles everything; what was not asked gets
     /// `unprobed`.
-    pub fn stop(&mut self, unprobed: Unprobed, now: Moment) {
+    pub fn stop(&mut self, unprobed: NotProbedReason, now: Timestamp) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);
         self.leave_all();
-        for door in &mut self.doors {
-            door.courses = Queue::default();
+        for endpoint in &mut self.endpoints {
+            endpoint.tasks = EndpointQueue::default();
         }
-        for id in 0..self.courses.len() {
-            if let Some(course) = self.courses[id].as_mut() {
-                course.queued = false;
+        for id in 0..self.tasks.len() {
+            if let Some(task) = self.tasks[id].as_mut() {
+                task.queued = false;
             }
             self.go_on(id);
         }
     }
 
-    fn set_time(&mut self, now: Moment) {
+    fn set_time(&mut self, now: Timestamp) {
         self.now = now;
         self.clock.set(now.elapsed);
     }
 }
+
+pub use lane::{FLIGHT};

@@ -99,14 +99,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Takes `flight` cells as early as allowed for four minutes; the times of all cells in seconds.
-    fn starts(per_minute: u32, flight: u32) -> Vec<f64> {
+    /// Takes `batch` cells as early as allowed for four minutes; the times of all cells in seconds.
+    fn starts(per_minute: u32, batch: u32) -> Vec<f64> {
         let clock = RunClock::default();
-        let mut pacer = Pacer::new(per_minute, flight, &clock);
+        let mut pacer = Pacer::new(per_minute, batch, &clock);
         let (mut now, mut starts) = (Duration::ZERO, Vec::new());
         while now < Duration::from_secs(240) {
             clock.set(now);
-            let count = flight.min(pacer.burst());
+            let count = batch.min(pacer.burst());
             match pacer.take(count) {
                 Ok(()) => starts.extend((0..count).map(|_| now.as_secs_f64())),
                 Err(wait) => now += wait.max(Duration::from_nanos(1)),
@@ -123,9 +123,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, flight in 1u32..60, mut taken in 1u32..60) {
+        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, batch in 1u32..60, mut taken in 1u32..60) {
             let clock = RunClock::default();
-            let mut pacer = Pacer::new(per_minute, flight, &clock);
+            let mut pacer = Pacer::new(per_minute, batch, &clock);
             while taken > 0 && pacer.take(1).is_ok() {
                 taken -= 1;
             }
@@ -134,8 +134,8 @@ mod tests {
         }
 
         #[test]
-        fn no_minute_sees_more_than_the_rate(per_minute in 1u32..2000, flight in 1u32..60) {
-            let starts = starts(per_minute, flight);
+        fn no_minute_sees_more_than_the_rate(per_minute in 1u32..2000, batch in 1u32..60) {
+            let starts = starts(per_minute, batch);
             let mut from = 0;
             let most = (0..starts.len()).map(|to| {
                 while starts[from] + 60.0 <= starts[to] { from += 1; }

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::CourseId;
+use super::DomainTaskId;
 
 /// From so many unasked addresses on, a domain is a long one.
 const LONG: usize = 50;
@@ -17,8 +17,8 @@ const AHEAD: f64 = 250.0;
 
 /// The queue of a door.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    begun: VecDeque<CourseId>,
+pub(super) struct EndpointQueue {
+    begun: VecDeque<DomainTaskId>,
     fresh: Class,
     long: Class,
     /// Questions that long domains should have been given by now, less those that they were given.
@@ -28,26 +28,26 @@ pub(super) struct Queue {
 /// Domains of one kind, each with the questions that it brings.
 #[derive(Debug, Default)]
 struct Class {
-    waiting: VecDeque<(CourseId, usize)>,
+    waiting: VecDeque<(DomainTaskId, usize)>,
     asks: usize,
 }
 
 impl Class {
-    fn push(&mut self, id: CourseId, asks: usize) {
+    fn push(&mut self, id: DomainTaskId, asks: usize) {
         self.waiting.push_back((id, asks));
         self.asks += asks;
     }
 
-    fn pop(&mut self) -> Option<CourseId> {
+    fn pop(&mut self) -> Option<DomainTaskId> {
         let (id, asks) = self.waiting.pop_front()?;
         self.asks -= asks;
         Some(id)
     }
 }
 
-impl Queue {
+impl EndpointQueue {
     /// A domain with so many listed addresses to ask about.
-    pub(super) fn push(&mut self, id: CourseId, unasked: usize, begun: bool) {
+    pub(super) fn push(&mut self, id: DomainTaskId, unasked: usize, begun: bool) {
         if unasked >= LONG {
             self.long.push(id, unasked);
         } else if begun {
@@ -59,7 +59,7 @@ impl Queue {
     }
 
     /// Who is next, where there are sessions to spare or not.
-    pub(super) fn pop(&mut self, spare_sessions: bool) -> Option<CourseId> {
+    pub(super) fn pop(&mut self, spare_sessions: bool) -> Option<DomainTaskId> {
         let short_waits = !self.begun.is_empty() || !self.fresh.waiting.is_empty();
         let enough = if spare_sessions { AHEAD } else { -AHEAD };
         if self.owed_to_long >= enough || !short_waits {
@@ -103,7 +103,7 @@ impl Queue {
     }
 
     /// Who waits, in no order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = CourseId> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = DomainTaskId> {
         let classes = self.fresh.waiting.iter().chain(&self.long.waiting).map(|(id, _)| *id);
         self.begun.iter().copied().chain(classes)
     }

@@ -1,55 +1,54 @@
 //! One session as the scheduler sees it: what it may still do, and what happens on it.
 //!
-//! `flight` puts questions on it, `answers` takes what comes back, `doubt` asks for proof that the host still tells names
-//! apart, `rest` is the time between flights, `end` what its end means.
+//! `batch` puts questions on it, `replies` takes what comes back, `closing_control` asks for proof that the host still tells names
+//! apart, `idle` is the time between flights, `end` what its end means.
 
-mod answers;
-mod doubt;
+mod replies;
+mod closing_control;
 mod end;
-mod flight;
-mod rest;
+mod batch;
+mod idle;
 
 use std::time::Duration;
 
-use super::door::DoorTls;
-use super::{Action, CourseId, DoorId, LINGER, LaneId, REST, Scheduler, SessionId, Timer, Wire};
-use crate::policy::Manners;
-use crate::probe::Who;
+use super::endpoint::EndpointTls;
+use super::{Action, ConnectionAction, DomainTaskId, EndpointId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
+use crate::evidence::{ClassifiedReply, RecipientKind};
+use crate::policy::SessionLimits;
 use crate::reason::Finding;
-use crate::smtp::session::{Answer, AskId, End, Ended, Event, Offer};
-use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::Said;
-use doubt::Doubts;
+use crate::smtp::{Capabilities, EndReason, ProbeId, ProbeReply, Reply, SessionEnd, SmtpEvent, Stage};
+use closing_control::UnconfirmedAcceptances;
+
 
 /// What happened on a session, with its meaning.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Heard {
+pub enum SessionEvent {
     /// Ready for the first flight.
-    Ready(Offer),
+    Ready(Capabilities),
     /// A recipient's answer.
-    Answered(AskId, Said),
+    Reply(ProbeId, ClassifiedReply),
     /// The recipient was not asked, because the server does not take such addresses.
-    Unable(AskId),
+    NotSupported(ProbeId),
     /// The flight is over.
-    Landed,
+    BatchDone,
     /// The session ended with a refusal.
-    Refused(Said),
+    Rejected(ClassifiedReply),
     /// The session ended otherwise; `None` after our QUIT.
-    Broken(Option<Finding>),
+    Ended(Option<Finding>),
     /// The TLS handshake failed; nothing else is wrong.
-    NoTls,
+    TlsFailed,
 }
 
 /// A session.
 #[derive(Debug)]
-pub(super) struct Session {
-    door: DoorId,
-    state: State,
-    manners: Manners,
-    offer: Offer,
-    flying: Vec<Asked>,
+pub(super) struct SessionState {
+    endpoint: EndpointId,
+    state: SessionPhase,
+    session_limits: SessionLimits,
+    capabilities: Capabilities,
+    in_flight: Vec<InFlightProbe>,
     /// What came back of it.
-    answered: Vec<(AskId, Said)>,
+    answered: Vec<(ProbeId, ClassifiedReply)>,
     transactions: u32,
     refused: u32,
     /// Of these, as unknown.
@@ -58,24 +57,24 @@ pub(super) struct Session {
     /// When it last had nothing to do.
     idle_since: Duration,
     /// What makes this session useless for more questions.
-    spoilt: Option<Said>,
+    spoilt: Option<ClassifiedReply>,
     /// Its acceptances may be lies, so a transaction is kept for a closing control.
     may_discard: bool,
-    doubts: Doubts,
+    unconfirmed: UnconfirmedAcceptances,
 }
 
 /// A question under way.
 #[derive(Clone, Copy, Debug)]
-struct Asked {
-    ask: AskId,
-    course: CourseId,
-    who: Who,
+struct InFlightProbe {
+    ask: ProbeId,
+    task: DomainTaskId,
+    who: RecipientKind,
     /// How many recipients its transaction had before it.
     place: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum SessionPhase {
     /// Opening, or in flight.
     Working,
     /// Ready for a flight.
@@ -84,15 +83,15 @@ enum State {
     Leaving,
 }
 
-impl Session {
+impl SessionState {
     /// A session on its way.
-    pub(super) fn new(door: DoorId, manners: Manners, may_discard: bool) -> Session {
-        Session {
-            door,
-            state: State::Working,
-            manners,
-            offer: Offer::default(),
-            flying: Vec::new(),
+    pub(super) fn new(endpoint: EndpointId, session_limits: SessionLimits, may_discard: bool) -> SessionState {
+        SessionState {
+            endpoint,
+            state: SessionPhase::Working,
+            session_limits,
+            capabilities: Capabilities::default(),
+            in_flight: Vec::new(),
             answered: Vec::new(),
             transactions: 0,
             refused: 0,
@@ -101,12 +100,12 @@ impl Session {
             idle_since: Duration::ZERO,
             spoilt: None,
             may_discard,
-            doubts: Doubts::default(),
+            unconfirmed: UnconfirmedAcceptances::default(),
         }
     }
 
     fn most_transactions(&self) -> u32 {
-        self.manners.transactions.min(self.offer.mail_max.unwrap_or(u32::MAX))
+        self.session_limits.transactions.min(self.capabilities.mail_max.unwrap_or(u32::MAX))
     }
 
     fn transactions_left(&self) -> u32 {
@@ -122,18 +121,18 @@ impl Session {
 
     /// Refused recipients that it may still have.
     pub(super) fn refusals_left(&self) -> u32 {
-        self.manners.refused.saturating_sub(self.refused)
+        self.session_limits.refused.saturating_sub(self.refused)
     }
 
     /// Of these, the ones that questions may use. Where refusals came that prove nothing, as those that put off do, one is
     /// kept for the closing control of what was accepted with doubt.
     fn refusals_to_spare(&self) -> u32 {
-        let keeps_one = !self.doubts.is_empty() && self.refused > self.unknown;
+        let keeps_one = !self.unconfirmed.is_empty() && self.refused > self.unknown;
         self.refusals_left().saturating_sub(u32::from(keeps_one))
     }
 
     fn recipients(&self) -> u32 {
-        self.manners.recipients.min(self.offer.rcpt_max.unwrap_or(u32::MAX)).max(1)
+        self.session_limits.recipients.min(self.capabilities.rcpt_max.unwrap_or(u32::MAX)).max(1)
     }
 
     fn is_used_up(&self) -> bool {
@@ -141,51 +140,51 @@ impl Session {
     }
 }
 
-/// Makes what the wire tells into what the scheduler hears; `said` adds what a reply means.
-pub fn meant(event: Event, mut said: impl FnMut(Stage, Reply) -> Said) -> Heard {
+/// Makes what the wire tells into what the scheduler hears; `classified` adds what a reply means.
+pub fn meant(event: SmtpEvent, mut classified: impl FnMut(Stage, Reply) -> ClassifiedReply) -> SessionEvent {
     match event {
-        Event::Ready(offer) => Heard::Ready(offer),
-        Event::Landed => Heard::Landed,
-        Event::Answered(ask, Answer::Rcpt(reply)) => Heard::Answered(ask, said(Stage::Rcpt, reply)),
-        Event::Answered(ask, Answer::Mail(reply)) => Heard::Answered(ask, said(Stage::Mail, reply)),
-        Event::Answered(ask, Answer::NoSmtputf8) => Heard::Unable(ask),
-        Event::Ended(Ended { stage, why }) => match why {
-            End::Quit => Heard::Broken(None),
-            End::Refused(reply) => Heard::Refused(said(stage, reply)),
-            End::Closed => Heard::Broken(Some(Finding::Disconnected)),
-            End::TimedOut => Heard::Broken(Some(Finding::Timeout)),
-            End::Malformed(_) => Heard::Broken(Some(Finding::MalformedReply)),
-            End::Connect(_) => Heard::Broken(Some(Finding::ConnectFailed)),
-            End::Tls(_) => Heard::NoTls,
+        SmtpEvent::Ready(capabilities) => SessionEvent::Ready(capabilities),
+        SmtpEvent::BatchDone => SessionEvent::BatchDone,
+        SmtpEvent::Reply(ask, ProbeReply::Rcpt(reply)) => SessionEvent::Reply(ask, classified(Stage::Rcpt, reply)),
+        SmtpEvent::Reply(ask, ProbeReply::Mail(reply)) => SessionEvent::Reply(ask, classified(Stage::Mail, reply)),
+        SmtpEvent::Reply(ask, ProbeReply::NoSmtputf8) => SessionEvent::NotSupported(ask),
+        SmtpEvent::Ended(SessionEnd { stage, why }) => match why {
+            EndReason::Quit => SessionEvent::Ended(None),
+            EndReason::Rejected(reply) => SessionEvent::Rejected(classified(stage, reply)),
+            EndReason::HungUp => SessionEvent::Ended(Some(Finding::Disconnected)),
+            EndReason::TimedOut => SessionEvent::Ended(Some(Finding::Timeout)),
+            EndReason::Malformed(_) => SessionEvent::Ended(Some(Finding::MalformedReply)),
+            EndReason::Connect(_) => SessionEvent::Ended(Some(Finding::ConnectFailed)),
+            EndReason::Tls(_) => SessionEvent::TlsFailed,
         },
     }
 }
 
 impl Scheduler {
-    pub(super) fn hear_session(&mut self, id: SessionId, heard: Heard) {
+    pub(super) fn dispatch_event(&mut self, id: SessionId, heard: SessionEvent) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         match heard {
-            Heard::Ready(offer) => {
-                session.offer = offer;
+            SessionEvent::Ready(capabilities) => {
+                session.capabilities = capabilities;
                 self.census.connected = true;
                 self.rest(id);
             }
             // Believed when the flight has landed: a server that says too much may have answered somebody else.
-            Heard::Answered(ask, said) => session.answered.push((ask, said)),
-            Heard::Unable(ask) => self.unable(id, ask),
-            Heard::Landed => {
+            SessionEvent::Reply(ask, classified) => session.answered.push((ask, classified)),
+            SessionEvent::NotSupported(ask) => self.unable(id, ask),
+            SessionEvent::BatchDone => {
                 self.believe(id);
                 self.rest(id);
             }
-            Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls => self.ended(id, &heard),
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => self.ended(id, &heard),
         }
     }
 
     /// The lane of a session.
     fn lane_of(&self, id: SessionId) -> Option<LaneId> {
-        self.sessions.get(&id).map(|session| self.doors[session.door].lane)
+        self.sessions.get(&id).map(|session| self.endpoints[session.endpoint].lane)
     }
 
     fn wake_lane(&mut self, lane: LaneId) {
@@ -193,27 +192,27 @@ impl Scheduler {
     }
 
     /// Moves a session between the counts of its door and lane.
-    fn set_state(&mut self, id: SessionId, state: State) {
+    fn set_state(&mut self, id: SessionId, state: SessionPhase) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let door = &mut self.doors[session.door];
-        let lane = &mut self.lanes[door.lane];
+        let endpoint = &mut self.endpoints[session.endpoint];
+        let lane = &mut self.lanes[endpoint.lane];
         match session.state {
-            State::Working => door.working -= 1,
-            State::Idle => {
-                door.idle.retain(|other| *other != id);
+            SessionPhase::Working => endpoint.working -= 1,
+            SessionPhase::Idle => {
+                endpoint.idle.retain(|other| *other != id);
                 self.idle.remove(&id);
             }
-            State::Leaving => lane.leaving -= 1,
+            SessionPhase::Leaving => lane.leaving -= 1,
         }
         match state {
-            State::Working => door.working += 1,
-            State::Idle => {
-                door.idle.push(id);
+            SessionPhase::Working => endpoint.working += 1,
+            SessionPhase::Idle => {
+                endpoint.idle.push(id);
                 self.idle.insert(id);
             }
-            State::Leaving => lane.leaving += 1,
+            SessionPhase::Leaving => lane.leaving += 1,
         }
         session.state = state;
     }

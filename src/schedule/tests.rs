@@ -12,13 +12,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::{Address, Domain};
+use crate::evidence::{DomainFacts, MailboxEvidence, ProbeResult, Recipient, RecipientId};
 use crate::policy::{Provider, Providers};
-use crate::probe::inquiry::{Found, Target};
-use crate::probe::{Known, Listed};
 use crate::smtp::Stage;
-use crate::verdict::evidence::Inquired;
 use checks::{Everybody, check_limits, check_verdicts};
 use hosts::{Habit, World, habit};
+
+
 
 const MINUTE: Duration = Duration::from_secs(60);
 const ROUND_TRIP: Duration = Duration::from_millis(40);
@@ -31,7 +31,7 @@ struct Operator {
     domains: Vec<Vec<bool>>,
 }
 
-fn operators() -> impl Strategy<Value = Vec<Operator>> {
+fn providers() -> impl Strategy<Value = Vec<Operator>> {
     let domains = prop::collection::vec(prop::collection::vec(any::<bool>(), 1..10), 1..4);
     let operator = (any::<bool>(), prop::collection::vec(habit(), 1..3), domains);
     let operator = operator.prop_map(|(known, hosts, domains)| Operator { known, hosts, domains });
@@ -46,7 +46,7 @@ struct Run {
     /// After so many events it is stopped.
     stopped_after: Option<usize>,
     /// It is told that no more orders will come.
-    has_all_orders: bool,
+    close_job_source: bool,
     seed: u64,
 }
 
@@ -54,12 +54,12 @@ fn run() -> impl Strategy<Value = Run> {
     let pace = prop_oneof![Just(Pace::Gentle), Just(Pace::Normal), Just(Pace::Fast)];
     let wait = prop_oneof![Just(0), Just(30), Just(600)];
     (pace, wait, 1usize..6, prop::option::of(0usize..60), any::<bool>(), any::<u64>()).prop_map(
-        |(pace, wait, sockets, stopped_after, has_all_orders, seed)| Run {
+        |(pace, wait, sockets, stopped_after, close_job_source, seed)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
             stopped_after,
-            has_all_orders,
+            close_job_source,
             seed,
         },
     )
@@ -67,24 +67,24 @@ fn run() -> impl Strategy<Value = Run> {
 
 /// A scheduler at the start of a run.
 fn scheduler(run: Run, world: &World) -> Scheduler {
-    let limits = Limits {
+    let limits = RunLimits {
         pace: run.pace,
-        patience: Patience { max_wait: run.max_wait },
+        retry_policy: RetryPolicy { max_wait: run.max_wait },
         sessions: run.sockets,
         thresholds: Thresholds::built_in(),
-        egresses: vec![Family::Both],
+        egresses: vec![IpFamilies::Both],
     };
     Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.moment())
 }
 
 /// Plays it to its end.
-fn play(operators: &[Operator], run: Run) -> World {
+fn play(providers: &[Operator], run: Run) -> World {
     let mut world = World::default();
     let mut scheduler = scheduler(run, &world);
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
     let mut listed = Everybody::new();
-    for (n, operator) in (0u8..).zip(operators) {
-        let stops: Vec<Stop> = (0u8..)
+    for (n, operator) in (0u8..).zip(providers) {
+        let stops: Vec<MxHop> = (0u8..)
             .zip(&operator.hosts)
             .map(|(place, _)| {
                 let name = if operator.known {
@@ -93,7 +93,7 @@ fn play(operators: &[Operator], run: Run) -> World {
                     format!("mx{place}.op{n}.example")
                 };
                 let host = Domain::parse(&name).unwrap();
-                Stop {
+                MxHop {
                     provider: Providers::built_in().of(&host).clone(),
                     host,
                     addresses: vec![[192, 0, n, place].into()],
@@ -111,20 +111,20 @@ fn play(operators: &[Operator], run: Run) -> World {
             let mut entries = Vec::new();
             for (place, exists) in mailboxes.iter().enumerate() {
                 let address = Address::parse(&format!("user{place}@{domain}")).unwrap();
-                let target = Target(i64::try_from(listed.len()).unwrap());
+                let target = RecipientId(i64::try_from(listed.len()).unwrap());
                 if *exists {
                     world.exists.insert(address.to_string());
                 }
                 listed.insert(target, (address.clone(), *exists, accepts_any));
-                entries.push(Listed::from((target, address)));
+                entries.push(Recipient::from((target, address)));
             }
-            let known = Known::default();
-            let order = Order { domain, exchangers: stops.clone(), listed: entries, known };
+            let known = DomainFacts::default();
+            let order = DomainJob { domain, mx_hosts: stops.clone(), listed: entries, known };
             scheduler.order(order, world.moment());
         }
     }
-    if run.has_all_orders {
-        scheduler.has_all_orders();
+    if run.close_job_source {
+        scheduler.close_job_source();
     }
     let settled = drive(&mut scheduler, &mut world, run);
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
@@ -135,29 +135,29 @@ fn play(operators: &[Operator], run: Run) -> World {
 }
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
-fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Target, Inquired> {
+fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<RecipientId, MailboxEvidence> {
     let mut settled = HashMap::new();
     for event in 0.. {
         assert!(event < 20_000, "it does not come to its end");
         while let Some(action) = scheduler.action() {
             match action {
-                Action::Wire(Wire::Open(opening)) => world.open(&opening, run.pace, run.sockets),
-                Action::Wire(Wire::Fly(session, flight)) => world.fly(session, &flight),
-                Action::Wire(Wire::Quit(session)) => world.end(session),
-                Action::Settled(found) => {
-                    for Found { target, inquired, .. } in found {
-                        assert!(settled.insert(target, *inquired).is_none(), "settled twice");
+                Action::Connection(ConnectionAction::Open(opening)) => world.open(&opening, run.pace, run.sockets),
+                Action::Connection(ConnectionAction::Send(session, batch)) => world.send_batch(session, &batch),
+                Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
+                Action::Completed(found) => {
+                    for ProbeResult { target, mailbox, .. } in found {
+                        assert!(settled.insert(target, *mailbox).is_none(), "settled twice");
                     }
                 }
-                Action::TakenBack(address) => world.taken_back.push(address),
-                Action::Answered(_) | Action::Learnt(..) | Action::Room(_) | Action::Decided(_) => {}
+                Action::Revoked(address) => world.taken_back.push(address),
+                Action::Record(_) | Action::DomainFactsChanged(..) | Action::WantsWork(_) | Action::Event(_) => {}
             }
         }
         if scheduler.is_idle() {
             break;
         }
         if run.stopped_after == Some(event) {
-            scheduler.stop(Unprobed::Deadline, world.moment());
+            scheduler.stop(NotProbedReason::Deadline, world.moment());
             continue;
         }
         let wake = scheduler.next_wake();
@@ -166,7 +166,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Targ
         if next_is_first {
             let ((at, _), (session, heard)) = world.on_the_way.pop_first().unwrap();
             world.now = world.now.max(at);
-            if matches!(heard, Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls) {
+            if matches!(heard, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
                 world.sessions.remove(&session);
                 world.on_the_way.retain(|_, (other, _)| *other != session);
             }
@@ -193,7 +193,7 @@ const HURRIED: Run = Run {
     max_wait: Duration::ZERO,
     sockets: 10,
     stopped_after: None,
-    has_all_orders: true,
+    close_job_source: true,
     seed: 1,
 };
 
@@ -214,17 +214,17 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
     for (n, addresses) in [(0u8, 1), (1, 1), (2, 10)] {
         let domain = Domain::parse(&format!("d{n}.example")).unwrap();
         let address = |place| Address::parse(&format!("user{place}@{domain}")).unwrap();
-        let targets = (0..addresses).map(|place| (Target(i64::from(n) * 100 + place), address(place)));
-        let listed = targets.map(Listed::from).collect();
+        let targets = (0..addresses).map(|place| (RecipientId(i64::from(n) * 100 + place), address(place)));
+        let listed = targets.map(Recipient::from).collect();
         let provider = Providers::built_in().of(&host).clone();
-        let stop = Stop { host: host.clone(), addresses: vec![[192, 0, 2, n].into()], provider };
-        let order = Order { domain, exchangers: vec![stop], listed, known: Known::default() };
+        let stop = MxHop { host: host.clone(), addresses: vec![[192, 0, 2, n].into()], provider };
+        let order = DomainJob { domain, mx_hosts: vec![stop], listed, known: DomainFacts::default() };
         scheduler.order(order, world.moment());
     }
     let mut opened = Vec::new();
     while opened.len() < 3 {
         match scheduler.action() {
-            Some(Action::Wire(Wire::Open(opening))) => opened.push(opening.address.to_string()),
+            Some(Action::Connection(ConnectionAction::Open(opening))) => opened.push(opening.address.to_string()),
             Some(_) => {}
             None => {
                 world.now = scheduler.next_wake().unwrap();
@@ -244,11 +244,11 @@ fn nobody_needs_to_look_up_domains_while_many_operators_wait_for_a_socket() {
         let domain = Domain::parse(&format!("d{n}.example")).unwrap();
         world.habits.insert([192, 0, 2, n].into(), (Habit::Honest, host.to_string()));
         let address = Address::parse(&format!("user@{domain}")).unwrap();
-        let listed = vec![Listed::from((Target(n.into()), address))];
+        let listed = vec![Recipient::from((RecipientId(n.into()), address))];
         let provider = Providers::built_in().of(&host).clone();
-        let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
+        let stop = MxHop { host, addresses: vec![[192, 0, 2, n].into()], provider };
         scheduler
-            .order(Order { domain, exchangers: vec![stop], listed, known: Known::default() }, world.moment());
+            .order(DomainJob { domain, mx_hosts: vec![stop], listed, known: DomainFacts::default() }, world.moment());
         assert_eq!(scheduler.is_crowded(), n >= 20, "one has the socket, {n} wait");
     }
     assert_eq!(drive(&mut scheduler, &mut world, HURRIED).len(), 30);
@@ -288,7 +288,7 @@ fn a_few_addresses_need_no_closing_control_because_the_made_up_one_is_refused_la
         let world = play(&[operator], HURRIED);
         let questions: Vec<usize> = world.asks.values().map(Vec::len).collect();
         assert_eq!(
-            (questions, world.dials.values().map(Vec::len).sum::<usize>()),
+            (questions, world.connection_pacer.values().map(Vec::len).sum::<usize>()),
             (vec![listed + 1], 1),
             "{listed}"
         );
@@ -299,7 +299,7 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_hosts_do_a_run_ends_keeps_its_manners_and_wrongs_nobody(operators in operators(), run in run()) {
-        play(&operators, run);
+    fn whatever_hosts_do_a_run_ends_keeps_its_manners_and_wrongs_nobody(providers in providers(), run in run()) {
+        play(&providers, run);
     }
 }

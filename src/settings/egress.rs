@@ -9,20 +9,22 @@ use serde::Deserialize;
 use super::setting;
 use crate::address::{Address, Domain};
 use crate::error::Error;
-use crate::smtp::egress::{Egress, Path};
+use crate::smtp::{Egress, EgressPath};
+
+
 
 /// A way out, with what the user said about the sender.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Way {
+pub struct EgressSpec {
     /// How connections leave.
-    pub path: Path,
+    pub path: EgressPath,
     /// The name to say in EHLO.
     pub helo: Option<Domain>,
     /// The envelope sender.
     pub sender: Option<Address>,
 }
 
-impl Way {
+impl EgressSpec {
     /// The egress; an error where the user did not say who asks.
     pub(super) fn named(self) -> Result<Egress, Error> {
         match (self.helo, self.sender) {
@@ -34,7 +36,7 @@ impl Way {
 
 /// What was typed. Each name and each sender is for the way at its place; a single one is for all.
 #[derive(Debug, Default)]
-pub(super) struct Typed {
+pub(super) struct EgressArgs {
     pub(super) source_ip: Vec<IpAddr>,
     pub(super) proxy: Vec<String>,
     pub(super) helo: Vec<String>,
@@ -52,8 +54,8 @@ pub(super) struct Entry {
 }
 
 /// The ways out: those that were typed, else those of the settings file, else the system's own. At least one.
-pub(super) fn ways(typed: Typed, entries: Option<Vec<Entry>>) -> Result<Vec<Way>, Error> {
-    let Typed { source_ip, proxy, helo, mail_from } = typed;
+pub(super) fn ways(typed: EgressArgs, entries: Option<Vec<Entry>>) -> Result<Vec<EgressSpec>, Error> {
+    let EgressArgs { source_ip, proxy, helo, mail_from } = typed;
     let typed_ways = !(source_ip.is_empty() && proxy.is_empty());
     let entries = match entries {
         Some(entries) if !typed_ways && !entries.is_empty() => entries,
@@ -75,7 +77,7 @@ pub(super) fn ways(typed: Typed, entries: Option<Vec<Entry>>) -> Result<Vec<Way>
     }
     let at = |given: &[String], place: usize| given.get(place).or(given.first()).cloned();
     let way = |(place, entry): (usize, Entry)| {
-        Ok(Way {
+        Ok(EgressSpec {
             path: path(entry.source_ip, entry.proxy)?,
             helo: entry.helo.or_else(|| at(&helo, place)).map(|text| name(&text)).transpose()?,
             sender: entry
@@ -124,9 +126,9 @@ fn no_sender(given: &(Option<Domain>, Option<Address>)) -> Error {
     )
 }
 
-fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<Path, Error> {
+fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<EgressPath, Error> {
     let Some(url) = proxy else {
-        return Ok(Path::Direct(source));
+        return Ok(EgressPath::Direct(source));
     };
     if source.is_some() {
         return Err(setting(
@@ -147,7 +149,7 @@ fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<Path, Error> {
         None => (None, rest),
     };
     let proxy = host.parse().map_err(|_| fault())?;
-    Ok(Path::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
+    Ok(EgressPath::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
 }
 
 #[cfg(test)]
@@ -160,22 +162,22 @@ mod tests {
         let login = Some(("me".to_owned(), "se:cret".to_owned()));
         assert_eq!(
             with("socks5://me:se:cret@192.0.2.1:1080").unwrap(),
-            Path::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login }
+            EgressPath::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login }
         );
         let fault = with("socks5://me:secret@proxy:x").unwrap_err().to_string();
         assert!(!fault.contains("secret"), "{fault}");
     }
 
-    fn typed(sources: &[&str], helo: &[&str]) -> Typed {
-        Typed {
+    fn typed(sources: &[&str], helo: &[&str]) -> EgressArgs {
+        EgressArgs {
             source_ip: sources.iter().map(|ip| ip.parse().unwrap()).collect(),
             helo: helo.iter().map(|name| (*name).to_owned()).collect(),
             mail_from: vec!["check@example.org".to_owned()],
-            ..Typed::default()
+            ..EgressArgs::default()
         }
     }
 
-    fn names(ways: &[Way]) -> Vec<&str> {
+    fn names(ways: &[EgressSpec]) -> Vec<&str> {
         ways.iter().filter_map(|way| Some(way.helo.as_ref()?.as_str())).collect()
     }
 

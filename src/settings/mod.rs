@@ -6,7 +6,7 @@
 mod deadline;
 mod egress;
 mod file;
-mod keeping;
+mod state_settings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -14,15 +14,17 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use crate::cli::Probing;
+use crate::cli::ProbeArgs;
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
-use crate::smtp::egress::Egress;
-pub use deadline::Deadline;
-use egress::Typed;
-pub use egress::Way;
+use crate::smtp::Egress;
+use egress::EgressArgs;
 use file::FileSettings;
-pub use keeping::{Keeping, Kept};
+
+
+pub use deadline::Deadline;
+pub use egress::EgressSpec;
+pub use state_settings::{StateSettings, StateLocation};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;
@@ -33,7 +35,7 @@ const DNS_PORT: u16 = 53;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How far it goes.
-    pub reach: Reach,
+    pub reach: RunDepth,
     /// Ways out: source addresses and proxies, at least one.
     pub ways_out: usize,
     /// How hard it presses.
@@ -45,7 +47,7 @@ pub struct Settings {
     /// At which time of day nothing new is started.
     pub deadline: Option<Deadline>,
     /// What is kept, and what that was kept is used.
-    pub keeping: Keeping,
+    pub keeping: StateSettings,
     /// Role addresses are risky.
     pub risky_roles: bool,
     /// The user's policy files.
@@ -54,24 +56,24 @@ pub struct Settings {
 
 /// How far a run goes.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Reach {
+pub enum RunDepth {
     /// No network at all.
     Offline,
     /// DNS only.
-    Dns(Place),
+    Dns(NetworkTarget),
     /// Everything.
-    Probe(Place),
+    Probe(NetworkTarget),
 }
 
 /// Where the questions go.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Place {
+pub enum NetworkTarget {
     /// A scripted world; it brings its own sender, which these replace.
     World {
         /// Its file.
         file: PathBuf,
         /// How connections leave; at least one.
-        ways: Vec<Way>,
+        ways: Vec<EgressSpec>,
     },
     /// The Internet, or a lab like it.
     Internet {
@@ -88,13 +90,13 @@ pub enum Place {
 
 impl Settings {
     /// Makes settings of what was typed. `max_wait` is the command's own default.
-    pub fn new(typed: Probing, max_wait: Duration) -> Result<Settings, Error> {
+    pub fn new(typed: ProbeArgs, max_wait: Duration) -> Result<Settings, Error> {
         let mut files = FileSettings::gather(typed.config.as_deref())?;
-        let keeping = Keeping::of(&typed, &files);
+        let keeping = StateSettings::of(&typed, &files);
         // What is typed, or listed as `[[egress]]`, replaces the file's one way out.
         let is_alone = typed.source_ip.is_empty() && typed.proxy.is_empty() && files.egress.is_none();
         let ways = egress::ways(
-            Typed {
+            EgressArgs {
                 source_ip: some_or(typed.source_ip, files.source_ip.filter(|_| is_alone).map(|ip| vec![ip])),
                 proxy: some_or(typed.proxy, files.proxy.filter(|_| is_alone).map(|url| vec![url])),
                 helo: some_or(typed.helo, files.helo.map(|name| vec![name])),
@@ -104,24 +106,24 @@ impl Settings {
         )?;
         let ways_out = ways.len();
         let place = match typed.world {
-            Some(file) => Place::World { file, ways },
-            None => Place::Internet {
+            Some(file) => NetworkTarget::World { file, ways },
+            None => NetworkTarget::Internet {
                 dns: some_or(typed.dns, files.dns)
                     .iter()
                     .map(|text| name_server(text))
                     .collect::<Result<_, _>>()?,
                 smtp_port: typed.smtp_port.or(files.smtp_port).unwrap_or(SMTP_PORT),
                 allowed: some_or(typed.allow_mx_net, files.allow_mx_net),
-                egresses: match ways.into_iter().map(Way::named).collect() {
+                egresses: match ways.into_iter().map(EgressSpec::named).collect() {
                     Err(_) if typed.offline || typed.dns_only => Vec::new(),
                     egresses => egresses?,
                 },
             },
         };
         let reach = match (typed.offline, typed.dns_only) {
-            (true, _) => Reach::Offline,
-            (_, true) => Reach::Dns(place),
-            _ => Reach::Probe(place),
+            (true, _) => RunDepth::Offline,
+            (_, true) => RunDepth::Dns(place),
+            _ => RunDepth::Probe(place),
         };
         Ok(Settings {
             reach,
@@ -166,34 +168,34 @@ fn name_server(text: &str) -> Result<SocketAddr, Error> {
 mod tests {
     use super::*;
 
-    fn typed() -> Probing {
-        Probing {
+    fn typed() -> ProbeArgs {
+        ProbeArgs {
             helo: vec!["probe.example.org".to_owned()],
             mail_from: vec!["check@example.org".to_owned()],
-            ..Probing::default()
+            ..ProbeArgs::default()
         }
     }
 
-    fn fault(typed: Probing) -> String {
+    fn fault(typed: ProbeArgs) -> String {
         Settings::new(typed, Duration::ZERO).unwrap_err().to_string()
     }
 
     #[test]
     fn who_asks_must_say_who_they_are() {
-        assert!(fault(Probing::default()).starts_with("`--helo` and `--mail-from` are missing"));
-        assert!(fault(Probing { helo: Vec::new(), ..typed() }).starts_with("`--helo` is missing"));
-        assert!(Settings::new(Probing { offline: true, ..Probing::default() }, Duration::ZERO).is_ok());
-        assert!(Settings::new(Probing { dns_only: true, ..Probing::default() }, Duration::ZERO).is_ok());
+        assert!(fault(ProbeArgs::default()).starts_with("`--helo` and `--mail-from` are missing"));
+        assert!(fault(ProbeArgs { helo: Vec::new(), ..typed() }).starts_with("`--helo` is missing"));
+        assert!(Settings::new(ProbeArgs { offline: true, ..ProbeArgs::default() }, Duration::ZERO).is_ok());
+        assert!(Settings::new(ProbeArgs { dns_only: true, ..ProbeArgs::default() }, Duration::ZERO).is_ok());
     }
 
     #[test]
     fn names_that_get_a_verifier_listed_are_refused() {
         for name in ["localhost", "mail", "x.localdomain", "[192.0.2.1]", "a b"] {
-            assert!(fault(Probing { helo: vec![name.to_owned()], ..typed() }).contains("--helo"), "{name}");
+            assert!(fault(ProbeArgs { helo: vec![name.to_owned()], ..typed() }).contains("--helo"), "{name}");
         }
         for sender in ["", "<>", "nobody", "jürgen@example.org", "x@[192.0.2.1]"] {
             assert!(
-                fault(Probing { mail_from: vec![sender.to_owned()], ..typed() }).contains("--mail-from"),
+                fault(ProbeArgs { mail_from: vec![sender.to_owned()], ..typed() }).contains("--mail-from"),
                 "{sender}"
             );
         }

@@ -16,13 +16,14 @@
 
 use std::time::Duration;
 
-use super::list::{DomainId, HostId, List};
+use super::list::{DomainId, GeneratedList, HostId};
 use crate::policy::Pace;
-use crate::schedule::lane::FLIGHT;
+use crate::schedule::FLIGHT;
+
 
 /// What one operator needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Need {
+pub struct DomainNeed {
     /// Rows asked about, or not because their domain accepts any name.
     pub rows: u64,
     /// Domains.
@@ -37,13 +38,13 @@ pub struct Need {
     pub transactions: u64,
 }
 
-impl Need {
+impl DomainNeed {
     /// What a domain needs.
-    pub fn of_domain(list: &List, id: DomainId) -> Need {
+    pub fn of_domain(list: &GeneratedList, id: DomainId) -> DomainNeed {
         let domain = list.domains[id as usize];
         let host = list.host(id);
         if !list.is_asked(id) || host.refuses {
-            return Need::default();
+            return DomainNeed::default();
         }
         let rows = u64::from(domain.listed);
         let rounds = if host.greylists { 2 } else { 1 };
@@ -57,8 +58,8 @@ impl Need {
             let control = u64::from(unknown < proof && unknown < rows);
             (rows + control, rows + u64::from(unknown == 0), unknown + control)
         };
-        let recipients = u64::from(host.provider.manners.recipients);
-        Need {
+        let recipients = u64::from(host.provider.session_limits.recipients);
+        DomainNeed {
             rows,
             domains: 1,
             probes: probes * rounds,
@@ -68,7 +69,7 @@ impl Need {
         }
     }
 
-    fn add(&mut self, other: Need) {
+    fn add(&mut self, other: DomainNeed) {
         self.rows += other.rows;
         self.domains += other.domains;
         self.probes += other.probes;
@@ -80,9 +81,9 @@ impl Need {
 
 /// An operator's part of the bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Lane {
+pub struct BoundLane {
     /// What it needs.
-    pub need: Need,
+    pub need: DomainNeed,
     /// The fewest sessions that bear it.
     pub sessions: u64,
     /// Probes a minute and source address by its limit of recipients.
@@ -101,11 +102,11 @@ pub struct Lane {
 #[derive(Clone, Debug)]
 pub struct Bound {
     /// By host.
-    pub lanes: Vec<Lane>,
+    pub lanes: Vec<BoundLane>,
     /// The slowest of them.
     pub slowest: HostId,
     /// Its time.
-    pub operators: Duration,
+    pub providers: Duration,
     /// Session seconds over sockets.
     pub sockets: Duration,
     /// Domains over the DNS's rate.
@@ -116,11 +117,11 @@ pub struct Bound {
 
 impl Bound {
     /// The bound of a list.
-    pub fn of(list: &List, pace: Pace, egresses: usize, sockets: usize) -> Bound {
-        let mut lanes = vec![Lane::default(); list.hosts.len()];
+    pub fn of(list: &GeneratedList, pace: Pace, egresses: usize, sockets: usize) -> Bound {
+        let mut lanes = vec![BoundLane::default(); list.hosts.len()];
         let mut last_greylister = None;
         for (id, domain) in (0..).zip(&list.domains) {
-            let need = Need::of_domain(list, id);
+            let need = DomainNeed::of_domain(list, id);
             if need.probes > 0 && list.host(id).greylists {
                 last_greylister = Some(id);
             }
@@ -128,17 +129,17 @@ impl Bound {
         }
         let mut session_time = 0.0;
         for (lane, host) in lanes.iter_mut().zip(&list.hosts) {
-            let Need { probes, refused, transactions, .. } = lane.need;
+            let DomainNeed { probes, refused, transactions, .. } = lane.need;
             if probes == 0 {
                 continue;
             }
-            let (limits, manners) = (host.provider.limits(pace), host.provider.manners);
+            let (limits, session_limits) = (host.provider.limits(pace), host.provider.session_limits);
             lane.sessions = transactions
-                .div_ceil(manners.transactions.into())
-                .max(refused.div_ceil(manners.refused.into()));
+                .div_ceil(session_limits.transactions.into())
+                .max(refused.div_ceil(session_limits.refused.into()));
             let in_session = probes as f64 / lane.sessions as f64;
-            let flights = (in_session / f64::from(FLIGHT)).ceil();
-            lane.session = host.latency.mul_f64(4.0 + flights) + host.think.mul_f64(in_session);
+            let batches = (in_session / f64::from(FLIGHT)).ceil();
+            lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(in_session);
             lane.by_recipients = limits.recipients.into();
             lane.by_connections = f64::from(limits.connections) * in_session;
             lane.by_open = f64::from(limits.open) * in_session / lane.session.as_secs_f64() * 60.0;
@@ -150,7 +151,7 @@ impl Bound {
         let looked_up = |domains: f64| Duration::from_secs_f64(domains / list.dns_per_second);
         Bound {
             slowest,
-            operators: lanes.get(slowest as usize).map_or(Duration::ZERO, |lane| lane.time),
+            providers: lanes.get(slowest as usize).map_or(Duration::ZERO, |lane| lane.time),
             sockets: Duration::from_secs_f64(session_time / sockets as f64),
             dns: looked_up(list.domains.len() as f64),
             greylisting: last_greylister.map_or(Duration::ZERO, |id| {
@@ -163,12 +164,12 @@ impl Bound {
 
     /// The bound itself.
     pub fn time(&self) -> Duration {
-        self.operators.max(self.sockets).max(self.dns).max(self.greylisting)
+        self.providers.max(self.sockets).max(self.dns).max(self.greylisting)
     }
 
     /// What must be asked in all.
-    pub fn need(&self) -> Need {
-        let mut need = Need::default();
+    pub fn need(&self) -> DomainNeed {
+        let mut need = DomainNeed::default();
         for lane in &self.lanes {
             need.add(lane.need);
         }
@@ -206,7 +207,7 @@ mod tests {
 
     #[test]
     fn one_domain_is_bound_by_the_rate_of_recipients() {
-        let list = List::generate(&one_domain(), 6000, 1);
+        let list = GeneratedList::generate(&one_domain(), 6000, 1);
         let bound = Bound::of(&list, Pace::Fast, 1, 1000);
         let lane = bound.lanes[0];
         // Nobody is refused, so one control; 10 recipients to a transaction, 50 transactions to a session.
@@ -225,7 +226,7 @@ mod tests {
     #[test]
     fn greylisting_hosts_are_bound_by_the_last_first_contact() {
         let mix = Mix { big: Vec::new(), ..one_domain() };
-        let list = List::generate(&mix, 50, 1);
+        let list = GeneratedList::generate(&mix, 50, 1);
         let bound = Bound::of(&list, Pace::Fast, 1, 1000);
         assert_eq!(bound.need().domains, list.domains.len() as u64);
         assert_eq!(bound.need().probes, 2 * (50 + bound.need().domains), "listed and control, twice each");

@@ -14,21 +14,21 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mix::{Mix, Operator};
+use super::mix::{Mix, SharedProvider};
 use crate::address::{Address, Domain};
+use crate::evidence::{DomainFacts, Recipient, RecipientId};
 use crate::policy::{Provider, Providers};
-use crate::probe::inquiry::Target;
-use crate::probe::{Known, Listed};
-use crate::schedule::{Order, Stop};
+use crate::schedule::{DomainJob, MxHop};
 
-/// A domain, by its place in [`List::domains`].
+
+/// A domain, by its place in [`GeneratedList::domains`].
 pub type DomainId = u32;
-/// An operator, by its place in [`List::hosts`].
+/// An operator, by its place in [`GeneratedList::hosts`].
 pub type HostId = u32;
 
 /// The list and its receivers.
 #[derive(Debug)]
-pub struct List {
+pub struct GeneratedList {
     pub(super) seed: u64,
     pub(super) unknown: f64,
     /// Rows, with duplicates and what is no address.
@@ -36,7 +36,7 @@ pub struct List {
     /// Its domains in the order of their first rows.
     pub domains: Vec<ListedDomain>,
     /// Its operators.
-    pub hosts: Vec<Host>,
+    pub hosts: Vec<GeneratedHost>,
     /// How long greylisting hosts put off.
     pub wait: Duration,
     /// Domains looked up in a second.
@@ -60,13 +60,13 @@ pub struct ListedDomain {
 
 /// An operator of this world, as it is; what it bears is in the table of operators.
 #[derive(Clone, Debug)]
-pub struct Host {
+pub struct GeneratedHost {
     /// What it is called in the log.
     pub name: Arc<str>,
     /// What the table says.
     pub provider: Arc<Provider>,
     /// Its exchanger, with one address for each door.
-    pub exchangers: Vec<Stop>,
+    pub mx_hosts: Vec<MxHop>,
     /// A round trip.
     pub latency: Duration,
     /// Its time per recipient.
@@ -77,17 +77,17 @@ pub struct Host {
     pub greylists: bool,
 }
 
-impl Host {
+impl GeneratedHost {
     /// From the first packet to the answer to EHLO, and with TLS to the second one.
     pub fn opening(&self) -> Duration {
         self.latency * if self.provider.tls { 6 } else { 3 }
     }
 }
 
-impl List {
+impl GeneratedList {
     /// The list of a mix.
-    pub fn generate(mix: &Mix, rows: u32, seed: u64) -> List {
-        let mut list = List {
+    pub fn generate(mix: &Mix, rows: u32, seed: u64) -> GeneratedList {
+        let mut list = GeneratedList {
             seed,
             unknown: mix.unknown,
             rows,
@@ -96,7 +96,7 @@ impl List {
             wait: Duration::from_secs(mix.wait_s),
             dns_per_second: mix.dns_per_second,
         };
-        let operators: Vec<(HostId, &Operator)> =
+        let providers: Vec<(HostId, &SharedProvider)> =
             mix.operator.iter().map(|operator| (list.add_operator(operator), operator)).collect();
         let hosters: Vec<HostId> = (0..mix.hosters.count).map(|n| list.add_hoster(mix, n)).collect();
 
@@ -105,14 +105,14 @@ impl List {
         let useful = f64::from(rows) * (1.0 - mix.duplicates - mix.invalid);
         let mut ranks: Vec<(u32, u32)> = (0..useful as u32)
             .map(|row| {
-                let mut place = list.draw(Draw::Row, row.into());
+                let mut place = list.draw(RandomStream::Row, row.into());
                 for (rank, big) in (0..).zip(&mix.big) {
                     if place < big.share {
                         return (rank, row);
                     }
                     place -= big.share;
                 }
-                (big.saturating_add(mix.domains.rank(list.draw(Draw::Rank, row.into())) as u32), row)
+                (big.saturating_add(mix.domains.rank(list.draw(RandomStream::Rank, row.into())) as u32), row)
             })
             .collect();
         ranks.sort_unstable();
@@ -128,10 +128,10 @@ impl List {
             };
             let domain = match mix.big.get(rank as usize) {
                 Some(big) => {
-                    let host = operators.iter().find(|(_, operator)| operator.id == big.operator);
+                    let host = providers.iter().find(|(_, operator)| operator.id == big.operator);
                     ListedDomain { host: host.map_or(0, |(id, _)| *id), ..listed }
                 }
-                None => list.place(mix, &operators, &hosters, rank, listed),
+                None => list.place(mix, &providers, &hosters, rank, listed),
             };
             domains.push((first_row, domain));
         }
@@ -153,16 +153,16 @@ impl List {
     fn place(
         &mut self,
         mix: &Mix,
-        operators: &[(HostId, &Operator)],
+        providers: &[(HostId, &SharedProvider)],
         hosters: &[HostId],
         rank: u32,
         listed: ListedDomain,
     ) -> ListedDomain {
         let key = u64::from(rank);
-        let dead = self.draw(Draw::Dead, key) < mix.dead;
-        let accepts_any = self.draw(Draw::CatchAll, key);
-        let mut place = self.draw(Draw::Operator, key);
-        for (host, operator) in operators {
+        let dead = self.draw(RandomStream::Dead, key) < mix.dead;
+        let accepts_any = self.draw(RandomStream::CatchAll, key);
+        let mut place = self.draw(RandomStream::Operator, key);
+        for (host, operator) in providers {
             if place < operator.share {
                 return ListedDomain {
                     host: *host,
@@ -175,7 +175,7 @@ impl List {
         }
         if place < mix.hosters.share && !hosters.is_empty() {
             // Weight 1/rank over the firms.
-            let n = (hosters.len() as f64).powf(self.draw(Draw::Hoster, key)) - 1.0;
+            let n = (hosters.len() as f64).powf(self.draw(RandomStream::Hoster, key)) - 1.0;
             let host = hosters[(n as usize).min(hosters.len() - 1)];
             return ListedDomain { host, catch_all: accepts_any < mix.hosters.catch_all, dead, ..listed };
         }
@@ -183,25 +183,25 @@ impl List {
         ListedDomain { host, catch_all: accepts_any < mix.own.catch_all, dead, ..listed }
     }
 
-    fn add_operator(&mut self, operator: &Operator) -> HostId {
+    fn add_operator(&mut self, operator: &SharedProvider) -> HostId {
         let known = Providers::built_in();
-        let host = Host {
+        let host = GeneratedHost {
             name: operator.id.as_str().into(),
             provider: known.by_id(&operator.id).unwrap_or(known.nameless()).clone(),
-            exchangers: Vec::new(),
+            mx_hosts: Vec::new(),
             latency: Duration::from_millis(operator.latency_ms.into()),
             think: Duration::from_millis(operator.think_ms.into()),
             refuses: operator.refuses,
             greylists: false,
         };
-        self.add_host(host, operator.doors)
+        self.add_host(host, operator.endpoints)
     }
 
     fn add_hoster(&mut self, mix: &Mix, number: u32) -> HostId {
-        let host = Host {
+        let host = GeneratedHost {
             name: format!("hoster{number}").into(),
             provider: Providers::built_in().nameless().clone(),
-            exchangers: Vec::new(),
+            mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.hosters.latency_ms.into()),
             think: Duration::from_millis(mix.hosters.think_ms.into()),
             refuses: false,
@@ -211,11 +211,11 @@ impl List {
     }
 
     fn add_own(&mut self, mix: &Mix, rank: u32) -> HostId {
-        let temper = self.draw(Draw::Temper, rank.into());
-        let host = Host {
+        let temper = self.draw(RandomStream::Temper, rank.into());
+        let host = GeneratedHost {
             name: format!("own{rank}").into(),
             provider: Providers::built_in().nameless().clone(),
-            exchangers: Vec::new(),
+            mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.own.latency_ms.into()),
             think: Duration::from_millis(mix.own.think_ms.into()),
             refuses: temper < mix.own.refuses,
@@ -224,15 +224,15 @@ impl List {
         self.add_host(host, 1)
     }
 
-    fn add_host(&mut self, mut host: Host, doors: u32) -> HostId {
+    fn add_host(&mut self, mut host: GeneratedHost, endpoints: u32) -> HostId {
         let id = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
         let [high, low] = [(id >> 16) as u16, id as u16];
         let name = Domain::parse(&format!("mx.{}.test", host.name));
-        host.exchangers = name
-            .map(|name| Stop {
+        host.mx_hosts = name
+            .map(|name| MxHop {
                 host: name,
-                addresses: (1..=doors)
-                    .map(|door| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, door as u16)))
+                addresses: (1..=endpoints)
+                    .map(|endpoint| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, endpoint as u16)))
                     .collect(),
                 provider: host.provider.clone(),
             })
@@ -243,19 +243,19 @@ impl List {
     }
 
     /// The host of a domain.
-    pub fn host(&self, domain: DomainId) -> &Host {
+    pub fn host(&self, domain: DomainId) -> &GeneratedHost {
         &self.hosts[self.domains[domain as usize].host as usize]
     }
 
     /// Where an address of the list is asked about.
-    pub fn host_of(&self, target: Target) -> HostId {
+    pub fn host_of(&self, target: RecipientId) -> HostId {
         let after = self.domains.partition_point(|domain| i64::from(domain.first) <= target.0);
         self.domains.get(after.saturating_sub(1)).map_or(0, |domain| domain.host)
     }
 
     /// Does the mailbox not exist?
     pub fn is_unknown(&self, row: u32) -> bool {
-        self.draw(Draw::Mailbox, row.into()) < self.unknown
+        self.draw(RandomStream::Mailbox, row.into()) < self.unknown
     }
 
     /// Are there questions about a domain: it has mail, at an operator whose answers are evidence?
@@ -264,25 +264,25 @@ impl List {
     }
 
     /// The order for a domain, as it comes out of the DNS, or for a part of its addresses.
-    pub fn order(&self, id: DomainId, part: Range<u32>) -> Option<Order> {
+    pub fn order(&self, id: DomainId, part: Range<u32>) -> Option<DomainJob> {
         let placed = self.domains[id as usize];
         let domain = Domain::parse(&format!("d{id}.test")).ok()?;
-        let mut exchangers = self.host(id).exchangers.clone();
-        for stop in &mut exchangers {
+        let mut mx_hosts = self.host(id).mx_hosts.clone();
+        for stop in &mut mx_hosts {
             // Where an operator has many addresses, a domain has one of them.
-            let door = id as usize % stop.addresses.len();
-            stop.addresses = vec![stop.addresses[door]];
+            let endpoint = id as usize % stop.addresses.len();
+            stop.addresses = vec![stop.addresses[endpoint]];
         }
         let rows = placed.first + part.start..placed.first + part.end;
         let addresses = rows.filter_map(|row| {
             let address = Address::parse(&format!("r{row}@d{id}.test")).ok()?;
-            Some(Listed::from((Target(row.into()), address)))
+            Some(Recipient::from((RecipientId(row.into()), address)))
         });
-        Some(Order { domain, exchangers, listed: addresses.collect(), known: Known::default() })
+        Some(DomainJob { domain, mx_hosts, listed: addresses.collect(), known: DomainFacts::default() })
     }
 
     /// A number from 0 up to 1 that depends on the seed, what it is for, and a key; nothing else.
-    pub(super) fn draw(&self, what: Draw, key: u64) -> f64 {
+    pub(super) fn draw(&self, what: RandomStream, key: u64) -> f64 {
         let mixed = self.seed
             ^ (what as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ key.wrapping_mul(0xd6e8_feb8_6659_fd93);
@@ -292,7 +292,7 @@ impl List {
 
 /// Whom a question is about, read from its address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum RecipientTruth {
     /// A row of the list.
     Row(u32),
     /// A made-up name, or `postmaster`.
@@ -302,11 +302,11 @@ pub enum Asked {
     },
 }
 
-/// Reads an address of [`List::order`], or a control at one of its domains.
-pub fn read(address: &Address) -> Option<(DomainId, Asked)> {
+/// Reads an address of [`GeneratedList::order`], or a control at one of its domains.
+pub fn read(address: &Address) -> Option<(DomainId, RecipientTruth)> {
     let domain = domain_id(address.domain()?)?;
     let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
-    let asked = row.map_or(Asked::Control { exists: address.local() == "postmaster" }, Asked::Row);
+    let asked = row.map_or(RecipientTruth::Control { exists: address.local() == "postmaster" }, RecipientTruth::Row);
     Some((domain, asked))
 }
 
@@ -317,7 +317,7 @@ pub fn domain_id(domain: &Domain) -> Option<DomainId> {
 
 /// What a number is drawn for.
 #[derive(Clone, Copy)]
-pub(super) enum Draw {
+pub(super) enum RandomStream {
     Row = 1,
     Rank,
     Dead,

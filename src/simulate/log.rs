@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Setup;
-use super::list::List;
-use super::receivers::{Call, Controls};
-use crate::policy::Limits;
+use super::SimulationSetup;
+use super::list::GeneratedList;
+use super::receivers::{SimConnection, ControlCounts};
+use crate::policy::RateLimits;
 
 /// Where the log goes, if anywhere.
-pub struct Log<'a>(Option<&'a mut dyn Write>);
+pub struct SimulationLog<'a>(Option<&'a mut dyn Write>);
 
-impl<'a> Log<'a> {
+impl<'a> SimulationLog<'a> {
     /// A log to a place.
-    pub fn to(place: Option<&'a mut dyn Write>) -> Log<'a> {
-        Log(place)
+    pub fn to(place: Option<&'a mut dyn Write>) -> SimulationLog<'a> {
+        SimulationLog(place)
     }
 
     /// The setup, the operators and the domains. Times are seconds, shares are not needed: everything is drawn already.
-    pub fn world(&mut self, list: &List, setup: &Setup) -> io::Result<()> {
+    pub fn world(&mut self, list: &GeneratedList, setup: &SimulationSetup) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let pace = setup.pace;
         let setup = json!({
@@ -31,7 +31,7 @@ impl<'a> Log<'a> {
         writeln!(out, "{setup}")?;
         for host in &list.hosts {
             let provider = &host.provider;
-            let Limits { open, connections, recipients, unknown_per_hour, unknown_per_day } =
+            let RateLimits { open, connections, recipients, unknown_per_hour, unknown_per_day } =
                 provider.limits(pace);
             let line = json!({
                 "kind": "operator", "operator": &*host.name, "evidence": provider.evidence,
@@ -40,8 +40,8 @@ impl<'a> Log<'a> {
                 "latency_s": host.latency.as_secs_f64(), "think_s": host.think.as_secs_f64(), "tls": provider.tls,
                 "open": open, "connections_per_minute": connections, "recipients_per_minute": recipients,
                 "unknown_per_hour": unknown_per_hour, "unknown_per_day": unknown_per_day,
-                "transactions": provider.manners.transactions, "recipients": provider.manners.recipients,
-                "refused": provider.manners.refused,
+                "transactions": provider.session_limits.transactions, "recipients": provider.session_limits.recipients,
+                "refused": provider.session_limits.refused,
             });
             writeln!(out, "{line}")?;
         }
@@ -60,12 +60,12 @@ impl<'a> Log<'a> {
 
     /// A session that is over. Times are seconds of the run; closing and positive controls are among the controls, and these
     /// among who was asked.
-    pub fn session(&mut self, list: &List, call: &Call, now: Duration) -> io::Result<()> {
+    pub fn session(&mut self, list: &GeneratedList, call: &SimConnection, now: Duration) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let (operator, egress) = (&*list.hosts[call.host as usize].name, call.egress);
         let (start, end) = (call.began.as_secs_f64(), now.as_secs_f64());
-        let Call { transactions, asked, refused, controls, .. } = call;
-        let (all, Controls { closing, positive, .. }) = (controls.sum(), controls);
+        let SimConnection { transactions, asked, refused, controls, .. } = call;
+        let (all, ControlCounts { closing, positive, .. }) = (controls.sum(), controls);
         writeln!(
             out,
             r#"{{"kind":"session","operator":"{operator}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{asked},"refused":{refused},"controls":{all},"closing":{closing},"positive":{positive}}}"#,

@@ -8,27 +8,27 @@ use crate::policy::{PolicyError, Providers};
 
 /// The mixes that come with the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Shipped {
+pub enum ShippedMix {
     /// Business contacts.
     B2b,
     /// Consumers.
     B2c,
 }
 
-impl Shipped {
+impl ShippedMix {
     /// The mix.
     pub fn mix(self) -> Result<Mix, PolicyError> {
         match self {
-            Shipped::B2b => Mix::parse("b2b.toml", include_str!("mixes/b2b.toml")),
-            Shipped::B2c => Mix::parse("b2c.toml", include_str!("mixes/b2c.toml")),
+            ShippedMix::B2b => Mix::parse("b2b.toml", include_str!("mixes/b2b.toml")),
+            ShippedMix::B2c => Mix::parse("b2c.toml", include_str!("mixes/b2c.toml")),
         }
     }
 
     /// Its name on the command line.
     pub fn word(self) -> &'static str {
         match self {
-            Shipped::B2b => "b2b",
-            Shipped::B2c => "b2c",
+            ShippedMix::B2b => "b2b",
+            ShippedMix::B2c => "b2c",
         }
     }
 }
@@ -52,13 +52,13 @@ pub struct Mix {
     /// How rows fall on domains.
     pub domains: PowerLaw,
     /// Single domains with many rows.
-    pub big: Vec<Big>,
+    pub big: Vec<LargeProvider>,
     /// Operators of the table.
-    pub operator: Vec<Operator>,
+    pub operator: Vec<SharedProvider>,
     /// Hosting firms that the table does not know.
     pub hosters: Hosters,
     /// Hosts that serve one domain.
-    pub own: Own,
+    pub own: SelfHosted,
 }
 
 /// Rank x has weight x^-exponent.
@@ -85,7 +85,7 @@ impl PowerLaw {
 /// A domain with many rows.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Big {
+pub struct LargeProvider {
     /// Whose it is.
     pub operator: String,
     /// Share of all rows.
@@ -95,7 +95,7 @@ pub struct Big {
 /// An operator of the table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Operator {
+pub struct SharedProvider {
     /// Its id in the table.
     pub id: String,
     /// Share of the domains that are not big.
@@ -132,7 +132,7 @@ pub struct Hosters {
 /// Hosts that serve one domain.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Own {
+pub struct SelfHosted {
     /// Share of the domains that are not big.
     pub share: f64,
     /// Share of them that accept any name.
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn the_shipped_mixes_are_sound() {
-        for shipped in [Shipped::B2b, Shipped::B2c] {
+        for shipped in [ShippedMix::B2b, ShippedMix::B2c] {
             shipped.mix().unwrap();
         }
     }

@@ -5,15 +5,15 @@
 //! their limits; it shows what the scheduler makes of limits, not what limits there are.
 //!
 //! [`mix`] is what a list is made of, [`list`] the list, [`bound`] the time below which nobody can stay,
-//! [`given`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
+//! [`from_list`] a real list instead, [`outcome`] the figures, [`log`] what others need to work all of it out again.
 
-pub mod bound;
-pub mod given;
-pub mod list;
-pub mod log;
-pub mod mix;
-pub mod outcome;
-pub mod receivers;
+mod bound;
+mod from_list;
+mod list;
+mod log;
+mod mix;
+mod outcome;
+mod receivers;
 mod spool;
 
 use std::cmp::Reverse;
@@ -22,27 +22,25 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::policy::replies::ReplyRules;
-use crate::policy::{Pace, Thresholds};
-use crate::probe::Patience;
-use crate::probe::inquiry::{Found, Moment};
-use crate::schedule::{Action, Heard, Limits, Opening, Scheduler, SessionId, Wire};
-use crate::smtp::egress::Family;
-use crate::smtp::session::{AskId, Flight, Offer};
-use crate::verdict::evidence::Said;
+use crate::evidence::{ClassifiedReply, ProbeResult, Timestamp};
+use crate::policy::{Pace, ReplyRules, Thresholds};
+use crate::probe::RetryPolicy;
+use crate::schedule::{Action, ConnectionAction, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening};
+use crate::smtp::{Batch, Capabilities, IpFamilies, ProbeId};
 use bound::Bound;
-use list::{HostId, List};
-use log::Log;
-use outcome::Outcome;
-use receivers::{Call, Receivers};
+use list::{GeneratedList, HostId};
+use log::SimulationLog;
+use outcome::SimulationReport;
+use receivers::{Receivers, SimConnection};
 use spool::Spool;
+
 
 /// How often it is looked whether so many operators wait for a socket that no domain needs to be looked up.
 const CROWDED: Duration = Duration::from_millis(100);
 
 /// What is simulated.
 #[derive(Clone, Copy, Debug)]
-pub struct Setup {
+pub struct SimulationSetup {
     /// Source addresses.
     pub egresses: usize,
     /// How hard to press.
@@ -56,13 +54,13 @@ pub struct Setup {
 }
 
 /// Runs a list through the scheduler. Fails only when the log can't be written.
-pub fn simulate(list: &Arc<List>, setup: &Setup, log: Option<&mut dyn Write>) -> io::Result<Outcome> {
-    let mut log = Log::to(log);
+pub fn simulate(list: &Arc<GeneratedList>, setup: &SimulationSetup, log: Option<&mut dyn Write>) -> io::Result<SimulationReport> {
+    let mut log = SimulationLog::to(log);
     let bound = Bound::of(list, setup.pace, setup.egresses, setup.sockets);
     log.world(list, setup)?;
-    let mut run = Run::new(list.clone(), setup, log);
+    let mut run = Simulation::new(list.clone(), setup, log);
     run.play()?;
-    Ok(Outcome::new(list, setup, bound, &run))
+    Ok(SimulationReport::new(list, setup, bound, &run))
 }
 
 /// Something that will happen.
@@ -78,19 +76,19 @@ enum Event {
     Ended(SessionId),
 }
 
-struct Session {
-    call: Call,
-    answers: Vec<(AskId, Said)>,
+struct SimulatedSession {
+    call: SimConnection,
+    answers: Vec<(ProbeId, ClassifiedReply)>,
     /// QUIT was said with the flight.
     leaves: bool,
 }
 
-struct Run<'a> {
-    list: Arc<List>,
+struct Simulation<'a> {
+    list: Arc<GeneratedList>,
     scheduler: Scheduler,
     receivers: Receivers,
     host_of: HashMap<Arc<str>, HostId>,
-    sessions: HashMap<SessionId, Session>,
+    sessions: HashMap<SessionId, SimulatedSession>,
     /// What will happen, the earliest first; of equals the one that was foreseen first.
     events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
     foreseen: u64,
@@ -104,23 +102,23 @@ struct Run<'a> {
     ordered: u64,
     most_open: usize,
     settled_last: Duration,
-    log: Log<'a>,
+    log: SimulationLog<'a>,
 }
 
-impl<'a> Run<'a> {
-    fn new(list: Arc<List>, setup: &Setup, log: Log<'a>) -> Run<'a> {
-        let limits = Limits {
+impl<'a> Simulation<'a> {
+    fn new(list: Arc<GeneratedList>, setup: &SimulationSetup, log: SimulationLog<'a>) -> Simulation<'a> {
+        let limits = RunLimits {
             pace: setup.pace,
-            patience: Patience { max_wait: setup.max_wait },
+            retry_policy: RetryPolicy { max_wait: setup.max_wait },
             sessions: setup.sockets,
             thresholds: Thresholds::built_in(),
-            egresses: vec![Family::Both; setup.egresses],
+            egresses: vec![IpFamilies::Both; setup.egresses],
         };
         let now = moment(Duration::ZERO);
         let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
-            host.exchangers.iter().map(move |stop| (Arc::from(stop.host.as_str()), id))
+            host.mx_hosts.iter().map(move |stop| (Arc::from(stop.host.as_str()), id))
         });
-        Run {
+        Simulation {
             scheduler: Scheduler::new(limits, fastrand::Rng::with_seed(setup.seed), now),
             receivers: Receivers::new(list.clone(), setup.pace, ReplyRules::built_in()),
             host_of: host_of.collect(),
@@ -149,7 +147,7 @@ impl<'a> Run<'a> {
                 self.act(action);
             }
             if self.all_routed && self.spool.is_empty() {
-                self.scheduler.has_all_orders();
+                self.scheduler.close_job_source();
             }
             let event = self.events.peek().map(|Reverse((at, ..))| *at);
             let wake = self.scheduler.next_wake();
@@ -182,27 +180,27 @@ impl<'a> Run<'a> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Wire(Wire::Open(opening)) => self.open(&opening),
-            Action::Wire(Wire::Fly(session, flight)) => self.fly(session, &flight),
-            Action::Wire(Wire::Quit(session)) => {
+            Action::Connection(ConnectionAction::Open(opening)) => self.open(&opening),
+            Action::Connection(ConnectionAction::Send(session, batch)) => self.fly(session, &batch),
+            Action::Connection(ConnectionAction::Quit(session)) => {
                 if let Some(latency) = self.latency(session) {
                     self.foresee(self.now + latency, Event::Ended(session));
                 }
             }
-            Action::Settled(found) => {
-                for Found { target, inquired, .. } in found {
+            Action::Completed(found) => {
+                for ProbeResult { target, mailbox, .. } in found {
                     self.settled += 1;
-                    self.unanswered += u64::from(inquired.attempts.is_empty());
-                    if inquired.unprobed.is_some() {
+                    self.unanswered += u64::from(mailbox.attempts.is_empty());
+                    if mailbox.unprobed.is_some() {
                         self.left += 1;
                         self.receivers.loads[self.list.host_of(target) as usize].left += 1;
                     }
                 }
                 self.settled_last = self.now;
             }
-            Action::Answered(_) | Action::TakenBack(_) | Action::Decided(_) => {}
-            Action::Learnt(domain, known) => self.spool.learnt(&domain, known),
-            Action::Room(key) => self.feed(&key),
+            Action::Record(_) | Action::Revoked(_) | Action::Event(_) => {}
+            Action::DomainFactsChanged(domain, known) => self.spool.learnt(&domain, known),
+            Action::WantsWork(key) => self.feed(&key),
         }
     }
 
@@ -211,26 +209,26 @@ impl<'a> Run<'a> {
         Some(self.list.hosts[session.call.host as usize].latency)
     }
 
-    fn open(&mut self, opening: &Opening) {
+    fn open(&mut self, opening: &SessionOpening) {
         let Some(&id) = self.host_of.get(opening.host.as_str()) else {
             return;
         };
         let call = self.receivers.connected(id, opening.egress, self.now);
         let host = &self.list.hosts[id as usize];
         let at = self.now + if host.refuses { host.latency * 2 } else { host.opening() };
-        self.sessions.insert(opening.session, Session { call, answers: Vec::new(), leaves: false });
+        self.sessions.insert(opening.session, SimulatedSession { call, answers: Vec::new(), leaves: false });
         self.most_open = self.most_open.max(self.sessions.len());
         self.foresee(at, Event::Opened(opening.session));
     }
 
-    fn fly(&mut self, id: SessionId, flight: &Flight) {
+    fn fly(&mut self, id: SessionId, batch: &Batch) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
         let host = &self.list.hosts[session.call.host as usize];
         let mut took = host.latency;
-        session.leaves = flight.is_last;
-        for transaction in &flight.transactions {
+        session.leaves = batch.is_last;
+        for transaction in &batch.transactions {
             let answers = self.receivers.transaction(&mut session.call, transaction, self.now);
             session.answers.extend(transaction.recipients.iter().map(|ask| ask.id).zip(answers));
             took += host.think * u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
@@ -259,12 +257,12 @@ impl<'a> Run<'a> {
                     return Ok(());
                 };
                 if self.list.hosts[session.call.host as usize].refuses {
-                    let refusal = Heard::Refused(self.receivers.refusal().clone());
+                    let refusal = SessionEvent::Rejected(self.receivers.refusal().clone());
                     self.hang_up(id)?;
                     self.scheduler.hear(id, refusal, now);
                 } else {
-                    let offer = Offer { pipelining: true, ..Offer::default() };
-                    self.scheduler.hear(id, Heard::Ready(offer), now);
+                    let capabilities = Capabilities { pipelining: true, ..Capabilities::default() };
+                    self.scheduler.hear(id, SessionEvent::Ready(capabilities), now);
                 }
             }
             Event::Landed(id) => {
@@ -272,19 +270,19 @@ impl<'a> Run<'a> {
                     return Ok(());
                 };
                 let leaves = session.leaves;
-                for (ask, said) in std::mem::take(&mut session.answers) {
-                    self.scheduler.hear(id, Heard::Answered(ask, said), now);
+                for (ask, classified) in std::mem::take(&mut session.answers) {
+                    self.scheduler.hear(id, SessionEvent::Reply(ask, classified), now);
                 }
                 if leaves {
                     self.hang_up(id)?;
-                    self.scheduler.hear(id, Heard::Broken(None), now);
+                    self.scheduler.hear(id, SessionEvent::Ended(None), now);
                 } else {
-                    self.scheduler.hear(id, Heard::Landed, now);
+                    self.scheduler.hear(id, SessionEvent::BatchDone, now);
                 }
             }
             Event::Ended(id) => {
                 self.hang_up(id)?;
-                self.scheduler.hear(id, Heard::Broken(None), now);
+                self.scheduler.hear(id, SessionEvent::Ended(None), now);
             }
         }
         Ok(())
@@ -301,7 +299,7 @@ impl<'a> Run<'a> {
     }
 
     fn hang_up(&mut self, id: SessionId) -> io::Result<()> {
-        let Some(Session { call, .. }) = self.sessions.remove(&id) else {
+        let Some(SimulatedSession { call, .. }) = self.sessions.remove(&id) else {
             return Ok(());
         };
         self.receivers.hung_up(&call, self.now);
@@ -309,24 +307,24 @@ impl<'a> Run<'a> {
     }
 }
 
-fn moment(elapsed: Duration) -> Moment {
-    Moment { elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
+fn moment(elapsed: Duration) -> Timestamp {
+    Timestamp { elapsed, wall: SystemTime::UNIX_EPOCH + elapsed }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::mix::Shipped;
+    use crate::simulate::mix::ShippedMix;
 
-    fn run(mix: Shipped, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> Outcome {
-        let list = Arc::new(List::generate(&mix.mix().unwrap(), rows, 7));
+    fn run(mix: ShippedMix, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> SimulationReport {
+        let list = Arc::new(GeneratedList::generate(&mix.mix().unwrap(), rows, 7));
         let max_wait = Duration::from_secs(1800);
-        simulate(&list, &Setup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
+        simulate(&list, &SimulationSetup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
     }
 
     #[test]
     fn everything_is_settled_and_no_limit_broken() {
-        for mix in [Shipped::B2b, Shipped::B2c] {
+        for mix in [ShippedMix::B2b, ShippedMix::B2c] {
             for (egresses, pace) in [(1, Pace::Fast), (4, Pace::Fast), (1, Pace::Normal)] {
                 let outcome = run(mix, 1500, egresses, pace, None);
                 let what = format!("{mix:?} {egresses} {pace:?}");
@@ -348,7 +346,7 @@ mod tests {
     #[test]
     fn the_log_tells_enough_to_count_again() {
         let mut log = Vec::new();
-        let outcome = run(Shipped::B2b, 500, 1, Pace::Fast, Some(&mut log));
+        let outcome = run(ShippedMix::B2b, 500, 1, Pace::Fast, Some(&mut log));
         let lines: Vec<serde_json::Value> =
             log.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
         let of = |kind: &str| lines.iter().filter(|line| line["kind"] == kind).cloned().collect::<Vec<_>>();
@@ -364,10 +362,15 @@ mod tests {
 
     #[test]
     fn a_seed_makes_one_list_and_one_run() {
-        let [one, other] = [(); 2].map(|()| run(Shipped::B2c, 500, 2, Pace::Fast, None));
+        let [one, other] = [(); 2].map(|()| run(ShippedMix::B2c, 500, 2, Pace::Fast, None));
         assert_eq!(
             (one.makespan, one.probes, one.connections),
             (other.makespan, other.probes, other.connections)
         );
     }
 }
+
+pub use from_list::{ListToSimulate};
+pub use list::{GeneratedList};
+pub use mix::{ShippedMix};
+pub use outcome::{MeasuredCost, SimulationReport};

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::bound::{Bound, Lane};
-use super::list::List;
-use super::receivers::{Controls, Load, Violations};
-use super::{Run, Setup};
+use super::bound::{Bound, BoundLane};
+use super::list::GeneratedList;
+use super::receivers::{ControlCounts, Load, Violations};
+use super::{Simulation, SimulationSetup};
 use crate::policy::Pace;
 
 /// Rows of the pace table.
@@ -17,8 +17,8 @@ const TABLE_ROWS: usize = 12;
 
 /// The figures.
 #[derive(Clone, Debug)]
-pub struct Outcome {
-    setup: Setup,
+pub struct SimulationReport {
+    setup: SimulationSetup,
     /// Rows of the list.
     pub rows: u32,
     /// Domains of the list.
@@ -40,7 +40,7 @@ pub struct Outcome {
     /// RCPT commands.
     pub probes: u64,
     /// Of these, controls.
-    pub controls: Controls,
+    pub controls: ControlCounts,
     /// The most connections at once.
     pub most_open: usize,
     /// Limits broken, as counted by the receivers.
@@ -50,20 +50,20 @@ pub struct Outcome {
     /// What each operator got.
     pub loads: Vec<Load>,
     /// The operators with the longest bounds.
-    table: Vec<(String, Lane, Load)>,
+    table: Vec<(String, BoundLane, Load)>,
 }
 
 /// What the simulation itself cost.
 #[derive(Clone, Copy, Debug)]
-pub struct Cost {
+pub struct MeasuredCost {
     /// By the clock on the wall.
     pub wall: Duration,
     /// Of the processor; `None` where the system does not tell.
     pub cpu: Option<Duration>,
 }
 
-impl Outcome {
-    pub(super) fn new(list: &List, setup: &Setup, bound: Bound, run: &Run) -> Outcome {
+impl SimulationReport {
+    pub(super) fn new(list: &GeneratedList, setup: &SimulationSetup, bound: Bound, run: &Simulation) -> SimulationReport {
         let loads = &run.receivers.loads;
         let refusers = list.hosts.iter().zip(loads).filter(|(host, _)| host.refuses);
         let mut longest: Vec<usize> =
@@ -72,7 +72,7 @@ impl Outcome {
         longest.truncate(TABLE_ROWS);
         let table =
             longest.into_iter().map(|id| (list.hosts[id].name.to_string(), bound.lanes[id], loads[id]));
-        Outcome {
+        SimulationReport {
             setup: *setup,
             rows: list.rows,
             domains: list.domains.len(),
@@ -119,7 +119,7 @@ impl Outcome {
     }
 
     /// For people.
-    pub fn text(&self, list: &List, cost: Cost) -> String {
+    pub fn text(&self, list: &GeneratedList, cost: MeasuredCost) -> String {
         let need = self.bound.need();
         let slowest = &list.hosts[self.bound.slowest as usize].name;
         let mut out = String::new();
@@ -139,7 +139,7 @@ impl Outcome {
         );
         line("makespan", time(self.makespan));
         line("bound", time(self.bound.time()));
-        line("  operators", format!("{} ({slowest})", time(self.bound.operators)));
+        line("  operators", format!("{} ({slowest})", time(self.bound.providers)));
         line("  sockets", time(self.bound.sockets));
         line("  dns", time(self.bound.dns));
         line("  greylisting", time(self.bound.greylisting));
@@ -204,7 +204,7 @@ impl Outcome {
     }
 
     /// For programs. Times are seconds.
-    pub fn json(&self, list: &List, cost: Cost) -> Value {
+    pub fn json(&self, list: &GeneratedList, cost: MeasuredCost) -> Value {
         let need = self.bound.need();
         let pace: Vec<Value> =
             self.table.iter().map(|(name, lane, load)| lane_json(name, lane, *load)).collect();
@@ -215,7 +215,7 @@ impl Outcome {
             "makespan_s": self.makespan.as_secs_f64(), "bound_s": self.bound.time().as_secs_f64(), "ratio": self.ratio(),
             "bound": {
                 "slowest_operator": &*list.hosts[self.bound.slowest as usize].name,
-                "operators_s": self.bound.operators.as_secs_f64(), "sockets_s": self.bound.sockets.as_secs_f64(),
+                "operators_s": self.bound.providers.as_secs_f64(), "sockets_s": self.bound.sockets.as_secs_f64(),
                 "dns_s": self.bound.dns.as_secs_f64(), "greylisting_s": self.bound.greylisting.as_secs_f64(),
             },
             "connections": self.connections, "connections_at_least": self.bound.sessions(),
@@ -232,7 +232,7 @@ impl Outcome {
     }
 }
 
-fn lane_json(name: &str, lane: &Lane, load: Load) -> Value {
+fn lane_json(name: &str, lane: &BoundLane, load: Load) -> Value {
     json!({
         "operator": name, "rows": lane.need.rows, "domains": lane.need.domains,
         "necessary_probes": lane.need.probes, "probes": load.probes,

@@ -7,13 +7,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::list::{Asked, DomainId, HostId, List, read};
-use crate::policy::replies::{Context, ReplyRules};
-use crate::policy::{Limits, Pace};
+use super::list::{DomainId, GeneratedList, HostId, RecipientTruth, read};
+use crate::evidence::ClassifiedReply;
+use crate::policy::{Pace, RateLimits, ReplyContext, ReplyRules};
 use crate::reason::Cause;
-use crate::smtp::session::Transaction;
-use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::Said;
+use crate::smtp::{Reply, Stage, Transaction};
+
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -91,7 +90,7 @@ impl Window {
 
 /// A session as a receiver sees it.
 #[derive(Debug)]
-pub struct Call {
+pub struct SimConnection {
     /// Who is called.
     pub host: HostId,
     /// From which of our addresses.
@@ -105,12 +104,12 @@ pub struct Call {
     /// Of these, refused, if only for now.
     pub refused: u32,
     /// Of these, controls.
-    pub controls: Controls,
+    pub controls: ControlCounts,
 }
 
 /// Questions about nobody of the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Controls {
+pub struct ControlCounts {
     /// The first made-up name at a domain, as often as it was asked about.
     pub negative: u32,
     /// Another made-up name at the same domain: does the host still refuse anybody?
@@ -119,7 +118,7 @@ pub struct Controls {
     pub positive: u32,
 }
 
-impl Controls {
+impl ControlCounts {
     /// All of them.
     pub fn sum(&self) -> u32 {
         self.negative + self.closing + self.positive
@@ -127,8 +126,8 @@ impl Controls {
 
     /// Both together.
     #[must_use]
-    pub fn and(self, other: Controls) -> Controls {
-        Controls {
+    pub fn and(self, other: ControlCounts) -> ControlCounts {
+        ControlCounts {
             negative: self.negative + other.negative,
             closing: self.closing + other.closing,
             positive: self.positive + other.positive,
@@ -151,46 +150,46 @@ pub struct Load {
 
 /// The answers, made once.
 #[derive(Debug)]
-pub struct Words {
-    accepted: Said,
-    unknown: Said,
-    greylisted: Said,
+pub struct RejectionTexts {
+    accepted: ClassifiedReply,
+    unknown: ClassifiedReply,
+    greylisted: ClassifiedReply,
     /// Said at the greeting.
-    pub refused: Said,
+    pub refused: ClassifiedReply,
 }
 
-impl Words {
-    fn new(rules: &ReplyRules) -> Words {
-        let said = |stage, code, text: &str| {
+impl RejectionTexts {
+    fn new(rules: &ReplyRules) -> RejectionTexts {
+        let classified = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
-            let meaning = rules.read(&reply, &Context { stage, provider: None });
-            Said { stage, reply, meaning: meaning.into() }
+            let meaning = rules.read(&reply, &ReplyContext { stage, provider: None });
+            ClassifiedReply { stage, reply, meaning: meaning.into() }
         };
-        Words {
-            accepted: said(Stage::Rcpt, 250, "2.1.5 Ok"),
-            unknown: said(Stage::Rcpt, 550, "5.1.1 User unknown"),
-            greylisted: said(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
-            refused: said(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
+        RejectionTexts {
+            accepted: classified(Stage::Rcpt, 250, "2.1.5 Ok"),
+            unknown: classified(Stage::Rcpt, 550, "5.1.1 User unknown"),
+            greylisted: classified(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
+            refused: classified(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
         }
     }
 }
 
 /// Which control a made-up name is, by the mark of the first one at its domain.
-fn made_up(first: &mut u32, name: &str) -> Controls {
+fn random_recipient(first: &mut u32, name: &str) -> ControlCounts {
     let mark = name.bytes().fold(1u32, |mark, byte| mark.wrapping_mul(31).wrapping_add(byte.into())).max(1);
     if *first == 0 {
         *first = mark;
     }
     let is_first = u32::from(*first == mark);
-    Controls { negative: is_first, closing: 1 - is_first, positive: 0 }
+    ControlCounts { negative: is_first, closing: 1 - is_first, positive: 0 }
 }
 
 /// All receivers.
 #[derive(Debug)]
 pub struct Receivers {
-    list: Arc<List>,
+    list: Arc<GeneratedList>,
     pace: Pace,
-    words: Words,
+    words: RejectionTexts,
     counters: HashMap<(usize, HostId), Counter>,
     /// First contacts at greylisting hosts: a domain with a row, or without one its control.
     first_contacts: HashMap<(DomainId, Option<u32>), Duration>,
@@ -199,67 +198,67 @@ pub struct Receivers {
     /// By host.
     pub loads: Vec<Load>,
     /// Controls asked.
-    pub controls: Controls,
+    pub controls: ControlCounts,
     /// By domain, a mark of the first made-up name asked about; 0 for none.
-    made_up: Vec<u32>,
+    random_recipient: Vec<u32>,
 }
 
 impl Receivers {
     /// The receivers of a list.
-    pub fn new(list: Arc<List>, pace: Pace, rules: &ReplyRules) -> Receivers {
-        let made_up = vec![0; list.domains.len()];
+    pub fn new(list: Arc<GeneratedList>, pace: Pace, rules: &ReplyRules) -> Receivers {
+        let random_recipient = vec![0; list.domains.len()];
         Receivers {
             loads: vec![Load::default(); list.hosts.len()],
             list,
             pace,
-            words: Words::new(rules),
+            words: RejectionTexts::new(rules),
             counters: HashMap::new(),
             first_contacts: HashMap::new(),
             violations: Violations::default(),
-            controls: Controls::default(),
-            made_up,
+            controls: ControlCounts::default(),
+            random_recipient,
         }
     }
 
     /// What is said to who is refused.
-    pub fn refusal(&self) -> &Said {
+    pub fn refusal(&self) -> &ClassifiedReply {
         &self.words.refused
     }
 
-    fn limits(&self, host: HostId) -> Limits {
+    fn limits(&self, host: HostId) -> RateLimits {
         self.list.hosts[host as usize].provider.limits(self.pace)
     }
 
     /// Somebody connects.
-    pub fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> Call {
+    pub fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
         let limits = self.limits(host);
         let counter = self.counters.entry((egress, host)).or_default();
         self.violations.connections_per_minute += counter.connections.add(now, 1, MINUTE, limits.connections);
         counter.open += 1;
         self.violations.open += u64::from(counter.open > limits.open);
         self.loads[host as usize].connections += 1;
-        Call {
+        SimConnection {
             host,
             egress,
             began: now,
             transactions: 0,
             asked: 0,
             refused: 0,
-            controls: Controls::default(),
+            controls: ControlCounts::default(),
         }
     }
 
     /// A transaction is answered; one answer for each recipient.
-    pub fn transaction(&mut self, call: &mut Call, transaction: &Transaction, now: Duration) -> Vec<Said> {
+    pub fn transaction(&mut self, call: &mut SimConnection, transaction: &Transaction, now: Duration) -> Vec<ClassifiedReply> {
         let list = self.list.clone();
         let host = &list.hosts[call.host as usize];
-        let (limits, manners) = (host.provider.limits(self.pace), host.provider.manners);
+        let (limits, session_limits) = (host.provider.limits(self.pace), host.provider.session_limits);
         let counter = self.counters.entry((call.egress, call.host)).or_default();
         let asked = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
         call.transactions += 1;
         call.asked += asked;
-        self.violations.transactions += u64::from(call.transactions > manners.transactions);
-        self.violations.recipients += u64::from(asked.saturating_sub(manners.recipients));
+        self.violations.transactions += u64::from(call.transactions > session_limits.transactions);
+        self.violations.recipients += u64::from(asked.saturating_sub(session_limits.recipients));
         self.violations.recipients_per_minute +=
             counter.recipients.add(now, asked, MINUTE, limits.recipients);
         let load = &mut self.loads[call.host as usize];
@@ -273,31 +272,31 @@ impl Receivers {
             };
             self.violations.mixed_domains += u64::from(*domain_of_all.get_or_insert(domain) != domain);
             let exists = match whom {
-                Asked::Row(row) => !list.is_unknown(row),
-                Asked::Control { exists } => exists,
+                RecipientTruth::Row(row) => !list.is_unknown(row),
+                RecipientTruth::Control { exists } => exists,
             };
             let control = match whom {
-                Asked::Row(_) => Controls::default(),
-                Asked::Control { exists: true } => Controls { positive: 1, ..Controls::default() },
-                Asked::Control { exists: false } => {
-                    made_up(&mut self.made_up[domain as usize], ask.address.local())
+                RecipientTruth::Row(_) => ControlCounts::default(),
+                RecipientTruth::Control { exists: true } => ControlCounts { positive: 1, ..ControlCounts::default() },
+                RecipientTruth::Control { exists: false } => {
+                    random_recipient(&mut self.random_recipient[domain as usize], ask.address.local())
                 }
             };
             self.controls = self.controls.and(control);
             call.controls = call.controls.and(control);
-            let row = if let Asked::Row(row) = whom { Some(row) } else { None };
+            let row = if let RecipientTruth::Row(row) = whom { Some(row) } else { None };
             let is_early =
                 host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;
-            let said = match exists || list.domains[domain as usize].catch_all {
+            let classified = match exists || list.domains[domain as usize].catch_all {
                 _ if is_early => &self.words.greylisted,
                 true => &self.words.accepted,
                 false => &self.words.unknown,
             };
-            if !said.reply.is_positive() {
+            if !classified.reply.is_positive() {
                 call.refused += 1;
-                self.violations.refused += u64::from(call.refused > manners.refused);
+                self.violations.refused += u64::from(call.refused > session_limits.refused);
             }
-            if said.meaning.cause == Cause::MailboxUnknown {
+            if classified.meaning.cause == Cause::MailboxUnknown {
                 let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);
                 if let Some(limit) = hour {
                     self.violations.unknown_per_hour += counter.unknown_in_hour.add(now, 1, HOUR, limit);
@@ -306,13 +305,13 @@ impl Receivers {
                     self.violations.unknown_per_day += counter.unknown_in_day.add(now, 1, DAY, limit);
                 }
             }
-            answers.push(said.clone());
+            answers.push(classified.clone());
         }
         answers
     }
 
     /// The call is over.
-    pub fn hung_up(&mut self, call: &Call, now: Duration) {
+    pub fn hung_up(&mut self, call: &SimConnection, now: Duration) {
         if let Some(counter) = self.counters.get_mut(&(call.egress, call.host)) {
             counter.open -= 1;
         }

@@ -16,7 +16,7 @@ use crate::address::{Address, Domain};
 
 /// One command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command<'a> {
+pub enum SmtpCommand<'a> {
     /// Says who we are, and asks what the server offers.
     Ehlo(&'a Domain),
     /// Says who we are, to servers that don't know EHLO.
@@ -38,23 +38,23 @@ pub enum Command<'a> {
     Quit,
 }
 
-impl Command<'_> {
+impl SmtpCommand<'_> {
     /// Appends the command's line, CR LF included, to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        // A `Line` takes any text, and so do the `Display`s that write to it.
-        let _ = write!(Line(out), "{self}");
+        // A `CommandLine` takes any text, and so do the `Display`s that write to it.
+        let _ = write!(CommandLine(out), "{self}");
         out.extend_from_slice(b"\r\n");
     }
 }
 
 /// The command without its line end.
-impl fmt::Display for Command<'_> {
+impl fmt::Display for SmtpCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Command::Ehlo(name) => bare(f, &EhloCommand::new(ClientId::new(name.to_string()))),
-            Command::Helo(name) => write!(f, "HELO {name}"),
-            Command::StartTls => bare(f, &StarttlsCommand),
-            Command::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
+            SmtpCommand::Ehlo(name) => bare(f, &EhloCommand::new(ClientId::new(name.to_string()))),
+            SmtpCommand::Helo(name) => write!(f, "HELO {name}"),
+            SmtpCommand::StartTls => bare(f, &StarttlsCommand),
+            SmtpCommand::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
                 Ok(plain) => {
                     let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
                     bare(f, &MailCommand::new(Some(plain), parameters.into_iter().collect()))
@@ -62,9 +62,9 @@ impl fmt::Display for Command<'_> {
                 Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
                 Err(_) => write!(f, "MAIL FROM:<{sender}>"),
             },
-            Command::Rcpt(address) => write!(f, "RCPT TO:<{address}>"),
-            Command::Rset => bare(f, &RsetCommand),
-            Command::Quit => bare(f, &QuitCommand),
+            SmtpCommand::Rcpt(address) => write!(f, "RCPT TO:<{address}>"),
+            SmtpCommand::Rset => bare(f, &RsetCommand),
+            SmtpCommand::Quit => bare(f, &QuitCommand),
         }
     }
 }
@@ -85,9 +85,9 @@ impl Write for WithoutLineEnd<'_, '_> {
 
 /// The last gate before the wire. `Address` and `Domain` hold no controls by construction; should one ever get
 /// through, it becomes a space: the command stays one command, and a server calls it malformed instead of obeying.
-struct Line<'a>(&'a mut Vec<u8>);
+struct CommandLine<'a>(&'a mut Vec<u8>);
 
-impl Write for Line<'_> {
+impl Write for CommandLine<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let start = self.0.len();
         self.0.extend_from_slice(text.as_bytes());
@@ -110,7 +110,7 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
-    fn said(command: Command<'_>) -> String {
+    fn said(command: SmtpCommand<'_>) -> String {
         let mut out = Vec::new();
         command.write_to(&mut out);
         String::from_utf8(out).unwrap()
@@ -121,20 +121,20 @@ mod tests {
         let name = Domain::parse("probe.example").unwrap();
         let (plain, wide) = (address("ann@shop.example"), address("jürgen@shop.example"));
         let quoted = address("\"ann lee>\"@shop.example");
-        let mail = |sender, smtputf8| said(Command::Mail { sender, smtputf8 });
+        let mail = |sender, smtputf8| said(SmtpCommand::Mail { sender, smtputf8 });
         for (line, expected) in [
-            (said(Command::Ehlo(&name)), "EHLO probe.example\r\n"),
-            (said(Command::Helo(&name)), "HELO probe.example\r\n"),
-            (said(Command::StartTls), "STARTTLS\r\n"),
+            (said(SmtpCommand::Ehlo(&name)), "EHLO probe.example\r\n"),
+            (said(SmtpCommand::Helo(&name)), "HELO probe.example\r\n"),
+            (said(SmtpCommand::StartTls), "STARTTLS\r\n"),
             (mail(&plain, false), "MAIL FROM:<ann@shop.example>\r\n"),
             (mail(&plain, true), "MAIL FROM:<ann@shop.example> SMTPUTF8\r\n"),
             (mail(&wide, true), "MAIL FROM:<jürgen@shop.example> SMTPUTF8\r\n"),
             (mail(&quoted, false), "MAIL FROM:<\"ann lee>\"@shop.example>\r\n"),
-            (said(Command::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
-            (said(Command::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
-            (said(Command::Rcpt(&quoted)), "RCPT TO:<\"ann lee>\"@shop.example>\r\n"),
-            (said(Command::Rset), "RSET\r\n"),
-            (said(Command::Quit), "QUIT\r\n"),
+            (said(SmtpCommand::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
+            (said(SmtpCommand::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
+            (said(SmtpCommand::Rcpt(&quoted)), "RCPT TO:<\"ann lee>\"@shop.example>\r\n"),
+            (said(SmtpCommand::Rset), "RSET\r\n"),
+            (said(SmtpCommand::Quit), "QUIT\r\n"),
         ] {
             assert_eq!(line, expected);
         }
@@ -146,7 +146,7 @@ mod tests {
             let Ok(address) = Address::parse(&text) else { return Ok(()) };
             if let Ok(plain) = EmailAddress::new(address.to_string()) {
                 let theirs = RcptCommand::new(plain, Vec::new()).to_string();
-                prop_assert_eq!(said(Command::Rcpt(&address)), theirs);
+                prop_assert_eq!(said(SmtpCommand::Rcpt(&address)), theirs);
             }
         }
 
@@ -157,12 +157,12 @@ mod tests {
         ) {
             let Ok(address) = Address::parse(&format!("{local}@{domain}")) else { return Ok(()) };
             let mut commands = vec![
-                Command::Mail { sender: &address, smtputf8: false },
-                Command::Mail { sender: &address, smtputf8: true },
-                Command::Rcpt(&address),
+                SmtpCommand::Mail { sender: &address, smtputf8: false },
+                SmtpCommand::Mail { sender: &address, smtputf8: true },
+                SmtpCommand::Rcpt(&address),
             ];
-            commands.extend(address.domain().map(Command::Ehlo));
-            commands.extend(address.domain().map(Command::Helo));
+            commands.extend(address.domain().map(SmtpCommand::Ehlo));
+            commands.extend(address.domain().map(SmtpCommand::Helo));
             for command in commands {
                 let line = said(command);
                 let body = line.strip_suffix("\r\n").unwrap();

@@ -10,7 +10,7 @@ use crate::address::{Address, Domain};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Egress {
     /// How connections leave.
-    pub path: Path,
+    pub path: EgressPath,
     /// The name said in EHLO and HELO.
     pub helo: Domain,
     /// The envelope sender; never the null sender, which some servers refuse and some blocklists punish.
@@ -19,7 +19,7 @@ pub struct Egress {
 
 /// How connections leave this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Path {
+pub enum EgressPath {
     /// From this machine, with the source address that the system takes, or this one.
     Direct(Option<IpAddr>),
     /// Through a SOCKS5 proxy (RFC 1928).
@@ -31,20 +31,20 @@ pub enum Path {
     },
 }
 
-impl Path {
+impl EgressPath {
     /// Which addresses it reaches.
-    pub fn family(&self) -> Family {
+    pub fn family(&self) -> IpFamilies {
         match self {
-            Path::Direct(Some(IpAddr::V4(_))) => Family::V4,
-            Path::Direct(Some(IpAddr::V6(_))) => Family::V6,
-            Path::Direct(None) | Path::Socks5 { .. } => Family::Both,
+            EgressPath::Direct(Some(IpAddr::V4(_))) => IpFamilies::V4,
+            EgressPath::Direct(Some(IpAddr::V6(_))) => IpFamilies::V6,
+            EgressPath::Direct(None) | EgressPath::Socks5 { .. } => IpFamilies::Both,
         }
     }
 }
 
 /// The addresses that a way out reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Family {
+pub enum IpFamilies {
     /// As far as we know.
     #[default]
     Both,
@@ -54,13 +54,13 @@ pub enum Family {
     V6,
 }
 
-impl Family {
+impl IpFamilies {
     /// Is this address among them?
     pub fn has(self, address: &IpAddr) -> bool {
         match self {
-            Family::Both => true,
-            Family::V4 => address.is_ipv4(),
-            Family::V6 => address.is_ipv6(),
+            IpFamilies::Both => true,
+            IpFamilies::V4 => address.is_ipv4(),
+            IpFamilies::V6 => address.is_ipv6(),
         }
     }
 }

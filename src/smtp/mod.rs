@@ -2,18 +2,29 @@
 //!
 //! [`Stage`] names the steps, [`command`] is all that can be said (there is no DATA: sending mail is impossible by
 //! type), [`reply`] reads what comes back, [`session`] is the dialogue as a state machine without sockets and clocks,
-//! [`wire`] the only file that opens connections, `tls` wraps them, [`hold`] brings a session and a connection together
+//! [`connect`] the only file that opens connections, `tls` wraps them, [`drive`] brings a session and a connection together
 //! under the time limits, [`transcript`] writes down what was said.
 
-pub mod command;
-pub mod egress;
-pub mod hold;
-pub mod reply;
-pub mod session;
+mod command;
+mod egress;
+mod drive;
+mod reply;
+mod session;
 mod stage;
-pub(crate) mod tls;
-pub mod transcript;
-pub mod wire;
+mod tls;
+mod transcript;
+mod connect;
 
 pub use reply::{Enhanced, Reply};
 pub use stage::Stage;
+
+pub use command::{SmtpCommand};
+pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_way_to};
+pub use drive::{SessionRequest, SmtpTimeouts, hold};
+pub use egress::{Egress, EgressPath, IpFamilies};
+pub use reply::{MAX_REPLY_LINES, MalformedReply, ReplyReader, clean};
+pub use session::{Batch, ClientIdentity, EndReason, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionEnd, SessionOutput, SmtpEvent, TlsPolicy, Transaction};
+pub use session::capabilities::{Capabilities};
+pub use session::machine::{ClientSession};
+pub use tls::{secure};
+pub use transcript::{Transcript, TranscriptLine};

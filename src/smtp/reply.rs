@@ -1,4 +1,4 @@
-//! What a server says: bytes in; a [`Reply`], "more", or [`Malformed`] out.
+//! What a server says: bytes in; a [`Reply`], "more", or [`MalformedReply`] out.
 //!
 //! Decides: where a reply ends and what its code, enhanced code and text are (RFC 5321 4.2, RFC 2034, RFC 3463).
 //! Reads leniently (bare LF, a missing text, a tab after the code, bytes that are not UTF-8) because a real
@@ -74,14 +74,14 @@ impl Reply {
     }
 
     /// Reads one reply as people paste it: with or without line ends at its end, on one line or several.
-    /// Text that does not start with a code is [`Malformed::NotAReply`].
-    pub fn parse(text: &[u8]) -> Result<Reply, Malformed> {
+    /// Text that does not start with a code is [`MalformedReply::NotAReply`].
+    pub fn parse(text: &[u8]) -> Result<Reply, MalformedReply> {
         let mut reader = ReplyReader::default();
         reader.push(text);
         reader.push(b"\n");
         match reader.pull()? {
             Some(reply) => Ok(reply),
-            None => Err(Malformed::Unfinished),
+            None => Err(MalformedReply::Unfinished),
         }
     }
 
@@ -119,7 +119,7 @@ impl fmt::Display for Reply {
 
 /// Why bytes from a server are not a reply. Never evidence about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Malformed {
+pub enum MalformedReply {
     /// A line without an end.
     #[error("a reply line of more than {MAX_LINE_BYTES} bytes")]
     LineTooLong,
@@ -137,7 +137,7 @@ pub enum Malformed {
     Unfinished,
     /// More replies than there were commands, or one before its command.
     #[error("a reply that nothing asked for")]
-    Unasked,
+    Unsolicited,
 }
 
 /// Reads replies out of a stream of bytes, however the bytes are cut. After a fault it stays faulty: where one
@@ -152,7 +152,7 @@ pub struct ReplyReader {
     code: Option<u16>,
     lines: Vec<String>,
     reply_bytes: usize,
-    fault: Option<Malformed>,
+    fault: Option<MalformedReply>,
 }
 
 impl ReplyReader {
@@ -167,7 +167,7 @@ impl ReplyReader {
     }
 
     /// The next whole reply; `None` when more bytes are needed.
-    pub fn pull(&mut self) -> Result<Option<Reply>, Malformed> {
+    pub fn pull(&mut self) -> Result<Option<Reply>, MalformedReply> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
@@ -178,30 +178,30 @@ impl ReplyReader {
     }
 
     /// True when bytes wait that no reply has used: before a TLS handshake that is an injection (RFC 3207 6).
-    pub fn has_rest(&self) -> bool {
+    pub fn has_unconsumed(&self) -> bool {
         self.read < self.buffer.len() || self.code.is_some()
     }
 
-    fn read(&mut self) -> Result<Option<Reply>, Malformed> {
+    fn read(&mut self) -> Result<Option<Reply>, MalformedReply> {
         loop {
             let start = self.read;
             let from = start.max(self.searched);
             let Some(at) = memchr::memchr(b'\n', &self.buffer[from..]) else {
                 self.searched = self.buffer.len();
                 if self.buffer.len() - start > MAX_LINE_BYTES {
-                    return Err(Malformed::LineTooLong);
+                    return Err(MalformedReply::LineTooLong);
                 }
                 return Ok(None);
             };
             let end = from + at;
             (self.read, self.searched) = (end + 1, end + 1);
             if end - start > MAX_LINE_BYTES {
-                return Err(Malformed::LineTooLong);
+                return Err(MalformedReply::LineTooLong);
             }
             let line = self.buffer[start..end].strip_suffix(b"\r").unwrap_or(&self.buffer[start..end]);
-            let (code, last, text) = split_line(line).ok_or(Malformed::NotAReply)?;
+            let (code, last, text) = split_line(line).ok_or(MalformedReply::NotAReply)?;
             if *self.code.get_or_insert(code) != code {
-                return Err(Malformed::MixedCodes);
+                return Err(MalformedReply::MixedCodes);
             }
             let text = clean(&decode(text));
             if last && self.lines.is_empty() {
@@ -211,7 +211,7 @@ impl ReplyReader {
             self.lines.push(text);
             self.reply_bytes += end - start;
             if self.lines.len() > MAX_REPLY_LINES || self.reply_bytes > MAX_REPLY_BYTES {
-                return Err(Malformed::ReplyTooLong);
+                return Err(MalformedReply::ReplyTooLong);
             }
             if last {
                 (self.code, self.reply_bytes) = (None, 0);
@@ -268,7 +268,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn read(bytes: &[u8]) -> Result<Option<Reply>, Malformed> {
+    fn read(bytes: &[u8]) -> Result<Option<Reply>, MalformedReply> {
         let mut reader = ReplyReader::default();
         reader.push(bytes);
         reader.pull()
@@ -293,14 +293,14 @@ mod tests {
 
     #[test]
     fn strict_where_an_answer_could_be_invented() {
-        assert_eq!(read(b"hello\r\n"), Err(Malformed::NotAReply));
-        assert_eq!(read(b"150 x\r\n"), Err(Malformed::NotAReply));
-        assert_eq!(read(b"5500 x\r\n"), Err(Malformed::NotAReply));
-        assert_eq!(read(b"250-a\r\n550 b\r\n"), Err(Malformed::MixedCodes));
-        assert_eq!(read(&[b'2'; MAX_LINE_BYTES + 2]), Err(Malformed::LineTooLong));
-        assert_eq!(read(&b"250-x\r\n".repeat(MAX_REPLY_LINES + 1)), Err(Malformed::ReplyTooLong));
+        assert_eq!(read(b"hello\r\n"), Err(MalformedReply::NotAReply));
+        assert_eq!(read(b"150 x\r\n"), Err(MalformedReply::NotAReply));
+        assert_eq!(read(b"5500 x\r\n"), Err(MalformedReply::NotAReply));
+        assert_eq!(read(b"250-a\r\n550 b\r\n"), Err(MalformedReply::MixedCodes));
+        assert_eq!(read(&[b'2'; MAX_LINE_BYTES + 2]), Err(MalformedReply::LineTooLong));
+        assert_eq!(read(&b"250-x\r\n".repeat(MAX_REPLY_LINES + 1)), Err(MalformedReply::ReplyTooLong));
         let long_lines = [b"250-".as_slice(), &[b'x'; 4000], b"\r\n"].concat();
-        assert_eq!(read(&long_lines.repeat(20)), Err(Malformed::ReplyTooLong));
+        assert_eq!(read(&long_lines.repeat(20)), Err(MalformedReply::ReplyTooLong));
     }
 
     #[test]
@@ -313,9 +313,9 @@ mod tests {
     fn a_fault_stays_and_keeps_no_bytes() {
         let mut reader = ReplyReader::default();
         reader.push(b"junk\r\n250 ok\r\n");
-        assert_eq!(reader.pull(), Err(Malformed::NotAReply));
+        assert_eq!(reader.pull(), Err(MalformedReply::NotAReply));
         reader.push(b"250 ok\r\n");
-        assert_eq!(reader.pull(), Err(Malformed::NotAReply));
+        assert_eq!(reader.pull(), Err(MalformedReply::NotAReply));
         assert!(reader.buffer.is_empty());
     }
 

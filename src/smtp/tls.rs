@@ -12,7 +12,7 @@ use tokio_rustls::rustls::crypto::{self, CryptoProvider, ring};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureScheme};
 
-use super::wire::Stream;
+use super::connect::MailStream;
 use crate::address::Domain;
 
 /// Made once: it is the same for every server.
@@ -27,7 +27,7 @@ static CONFIG: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::ne
 });
 
 /// Shakes hands; `host` is the name that the server is asked for (SNI).
-pub(crate) async fn secure(stream: Box<dyn Stream>, host: &Domain) -> Result<Box<dyn Stream>, String> {
+pub(crate) async fn secure(stream: Box<dyn MailStream>, host: &Domain) -> Result<Box<dyn MailStream>, String> {
     let config = CONFIG.as_ref().map_err(ToString::to_string)?;
     let name = ServerName::try_from(host.as_str().to_owned()).map_err(|fault| fault.to_string())?;
     match TlsConnector::from(config.clone()).connect(name, stream).await {

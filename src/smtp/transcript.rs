@@ -11,7 +11,7 @@ const MAX_LINE_BYTES: usize = 512;
 
 /// One line of the dialogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
+pub enum TranscriptLine {
     /// We said it.
     Said(String),
     /// The server said it.
@@ -23,20 +23,20 @@ pub enum Line {
 /// The lines of one session.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
-    lines: Vec<Line>,
+    lines: Vec<TranscriptLine>,
     /// A heard line whose end has not come yet.
     begun: Vec<u8>,
 }
 
 impl Transcript {
     /// The lines so far.
-    pub fn lines(&self) -> &[Line] {
+    pub fn lines(&self) -> &[TranscriptLine] {
         &self.lines
     }
 
     pub(super) fn said(&mut self, bytes: &[u8]) {
         for line in bytes.split_inclusive(|&b| b == b'\n') {
-            self.push(Line::Said(clean(&decode(line))));
+            self.push(TranscriptLine::Said(clean(&decode(line))));
         }
     }
 
@@ -54,19 +54,19 @@ impl Transcript {
         if !self.begun.is_empty() {
             self.finish_heard();
         }
-        self.push(Line::Note(text.into()));
+        self.push(TranscriptLine::Note(text.into()));
     }
 
     fn finish_heard(&mut self) {
         let line = std::mem::take(&mut self.begun);
-        self.push(Line::Heard(clean(&decode(&line))));
+        self.push(TranscriptLine::Heard(clean(&decode(&line))));
     }
 
-    fn push(&mut self, line: Line) {
+    fn push(&mut self, line: TranscriptLine) {
         if self.lines.len() < MAX_LINES {
             self.lines.push(line);
         } else if self.lines.len() == MAX_LINES {
-            self.lines.push(Line::Note(format!("cut after {MAX_LINES} lines")));
+            self.lines.push(TranscriptLine::Note(format!("cut after {MAX_LINES} lines")));
         }
     }
 }
@@ -83,12 +83,12 @@ mod tests {
         transcript.said(b"MAIL FROM:<a@shop.example>\r\nRCPT TO:<b@shop.example>\r\n");
         transcript.note("hung up");
         let expected = [
-            Line::Heard("220  [2Jhello".into()),
-            Line::Heard("250-a".into()),
-            Line::Said("MAIL FROM:<a@shop.example>".into()),
-            Line::Said("RCPT TO:<b@shop.example>".into()),
-            Line::Heard("25".into()),
-            Line::Note("hung up".into()),
+            TranscriptLine::Heard("220  [2Jhello".into()),
+            TranscriptLine::Heard("250-a".into()),
+            TranscriptLine::Said("MAIL FROM:<a@shop.example>".into()),
+            TranscriptLine::Said("RCPT TO:<b@shop.example>".into()),
+            TranscriptLine::Heard("25".into()),
+            TranscriptLine::Note("hung up".into()),
         ];
         assert_eq!(transcript.lines(), expected);
     }
@@ -98,7 +98,7 @@ mod tests {
         let mut transcript = Transcript::default();
         transcript.heard(&b"x".repeat(1_000_000));
         transcript.heard(b"\n");
-        assert_eq!(transcript.lines(), [Line::Heard("x".repeat(MAX_LINE_BYTES))]);
+        assert_eq!(transcript.lines(), [TranscriptLine::Heard("x".repeat(MAX_LINE_BYTES))]);
         transcript.heard(&b"y\n".repeat(10_000));
         assert_eq!(transcript.lines().len(), MAX_LINES + 1);
     }

@@ -9,7 +9,7 @@ use rusqlite::ErrorCode;
 pub enum StateError {
     /// Another process uses it.
     #[error("`{}` is in use by process {holder}", file.display())]
-    Held {
+    Locked {
         /// Which.
         file: PathBuf,
         /// Its process id and start, as far as they can be read.
@@ -33,7 +33,7 @@ pub enum StateError {
     },
     /// It is about another world.
     #[error("`{}` is about {theirs}, not {ours}", file.display())]
-    OtherUniverse {
+    OtherNamespace {
         /// Which.
         file: PathBuf,
         /// What its facts are about.
@@ -118,7 +118,7 @@ impl StateError {
     /// What to do next.
     pub fn hint(&self) -> String {
         match self {
-            StateError::Held { .. } => {
+            StateError::Locked { .. } => {
                 "wait until that has ended, as `verify --wait-lock` does, or use another file with `--state FILE`"
                     .to_owned()
             }
@@ -139,7 +139,7 @@ impl StateError {
                 "nothing was changed; use that newer listproof, or another file with `--state FILE`"
                     .to_owned()
             }
-            StateError::OtherUniverse { .. } => {
+            StateError::OtherNamespace { .. } => {
                 "nothing was changed; use another file with `--state FILE`, or none with `--no-state`"
                     .to_owned()
             }
@@ -173,10 +173,10 @@ impl StateError {
             | StateError::Busy { .. }
             | StateError::Database(_)
             | StateError::Damaged { .. } => true,
-            StateError::Held { .. }
+            StateError::Locked { .. }
             | StateError::Foreign { .. }
             | StateError::Newer { .. }
-            | StateError::OtherUniverse { .. }
+            | StateError::OtherNamespace { .. }
             | StateError::Missing { .. }
             | StateError::NoPlace
             | StateError::NoRun => false,

@@ -11,24 +11,25 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::StateError;
-use crate::private;
+use crate::{secure_file, smtp};
+
 
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
-pub struct Lock {
+pub struct StateLock {
     _file: File,
 }
 
-impl Lock {
+impl StateLock {
     /// Takes the lock of a state file.
-    pub fn take(state: &Path, now: SystemTime) -> Result<Lock, StateError> {
+    pub fn take(state: &Path, now: SystemTime) -> Result<StateLock, StateError> {
         let path = beside(state).map_err(|source| StateError::Unusable { file: state.to_owned(), source })?;
         let unusable = |source| StateError::Unusable { file: path.clone(), source };
         let mut file = open(&path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(StateError::Held { file: state.to_owned(), holder: holder(&mut file) });
+                return Err(StateError::Locked { file: state.to_owned(), holder: holder(&mut file) });
             }
             Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
@@ -42,7 +43,7 @@ impl Lock {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| file.write_all(words.as_bytes()));
-        Ok(Lock { _file: file })
+        Ok(StateLock { _file: file })
     }
 }
 
@@ -65,7 +66,7 @@ fn open(path: &Path) -> io::Result<File> {
     if path.is_symlink() {
         return Err(io::Error::other("it is a link, and locks are files"));
     }
-    private::open(path)
+    secure_file::open(path)
 }
 
 /// Is a file new, or of one who held it?
@@ -97,7 +98,7 @@ fn words(file: &mut File) -> io::Result<String> {
 
 fn holder(file: &mut File) -> String {
     match words(file) {
-        Ok(words) if !words.trim().is_empty() => crate::smtp::reply::clean(words.trim()),
+        Ok(words) if !words.trim().is_empty() => smtp::clean(words.trim()),
         _ => "unknown".to_owned(),
     }
 }
@@ -108,16 +109,17 @@ mod tests {
 
     use super::*;
 
+
     #[test]
     fn a_lock_is_held_by_one_and_names_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
-        let held = Lock::take(&state, now).unwrap();
-        let Err(StateError::Held { holder, .. }) = Lock::take(&state, now) else { panic!("held twice") };
+        let held = StateLock::take(&state, now).unwrap();
+        let Err(StateError::Locked { holder, .. }) = StateLock::take(&state, now) else { panic!("held twice") };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
-        assert!(Lock::take(&state, now).is_ok());
+        assert!(StateLock::take(&state, now).is_ok());
     }
 
     #[test]
@@ -125,18 +127,18 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (state, other) = (folder.path().join("state.db"), folder.path().join("other.db"));
         let (now, lock) = (SystemTime::UNIX_EPOCH, folder.path().join("other.db.lock"));
-        private::open(&state).unwrap();
+        secure_file::open(&state).unwrap();
         symlink(&state, &other).unwrap();
-        let held = Lock::take(&other, now).unwrap();
-        assert!(matches!(Lock::take(&state, now), Err(StateError::Held { .. })));
+        let held = StateLock::take(&other, now).unwrap();
+        assert!(matches!(StateLock::take(&state, now), Err(StateError::Locked { .. })));
         drop(held);
         std::fs::remove_file(&other).unwrap();
-        private::open(&lock).unwrap().write_all(b"dear diary").unwrap();
-        assert!(matches!(Lock::take(&other, now), Err(StateError::Foreign { .. })));
+        secure_file::open(&lock).unwrap().write_all(b"dear diary").unwrap();
+        assert!(matches!(StateLock::take(&other, now), Err(StateError::Foreign { .. })));
         assert_eq!(std::fs::read(&lock).unwrap(), b"dear diary");
         std::fs::remove_file(&lock).unwrap();
         symlink(&state, &lock).unwrap();
-        assert!(matches!(Lock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock));
+        assert!(matches!(StateLock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock));
         assert_eq!(std::fs::read(&state).unwrap(), b"");
     }
 }

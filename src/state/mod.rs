@@ -1,35 +1,35 @@
 //! The state: what was found out, on disk, so that a run goes on after anything and nothing is asked twice.
 //!
-//! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`journal`]) and come out ([`recall`]); what they
-//! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`roster`] holds who is still to
-//! be asked, [`ledger`] what was told, [`accounts`] what others may count, [`care`] is for its owner; `schema/` is the map of the tables.
+//! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`write`]) and come out ([`query`]); what they
+//! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`worklist`] holds who is still to
+//! be asked, [`last_reported`] what was told, [`usage`] what others may count, [`maintenance`] is for its owner; `schema/` is the map of the tables.
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
-mod accounts;
-mod borrowed;
-pub mod care;
+mod usage;
+mod import;
+mod maintenance;
 mod error;
-pub mod journal;
-mod key;
-pub mod ledger;
+mod write;
+mod name_hash;
+mod last_reported;
 mod lock;
 mod open;
-mod reader;
-pub mod recall;
-pub mod roster;
+mod decode;
+mod query;
+mod worklist;
 mod route;
-pub mod runs;
-mod wording;
+mod runs;
+mod reply_template;
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use error::StateError;
-pub use key::Key;
-pub use lock::Lock;
+pub use name_hash::NameHash;
+pub use lock::StateLock;
 use open::Readers;
-pub use open::{Universe, default_file};
+pub use open::{Namespace, default_file};
 
 use rusqlite::Connection;
 
@@ -37,20 +37,20 @@ use rusqlite::Connection;
 pub struct State {
     db: Connection,
     /// Held as long as the state is open; `None` for a temporary one.
-    _lock: Option<Lock>,
+    _lock: Option<StateLock>,
     /// More connections for those who only read.
     readers: Readers,
     /// Numbers that are known to stand in their tables.
-    noted: journal::Noted,
+    noted: write::WrittenKeys,
     /// What was promised of finished runs holds no more.
     broke_promises: Cell<bool>,
 }
 
 impl State {
-    fn with(db: Connection, readers: Readers, lock: Option<Lock>) -> State {
+    fn with(db: Connection, readers: Readers, lock: Option<StateLock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, readers, noted: journal::Noted::default(), broke_promises: Cell::new(false) }
+        State { db, _lock: lock, readers, noted: write::WrittenKeys::default(), broke_promises: Cell::new(false) }
     }
 }
 
@@ -70,3 +70,10 @@ fn millis(at: SystemTime) -> i64 {
 fn time(millis: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(millis.try_into().unwrap_or(0))
 }
+
+pub use last_reported::{ChangeStatus, ReportedNote};
+pub use maintenance::{PruneCounts, StateStats};
+pub use query::{FactQueries, StoredResult, StoredRoute};
+pub use runs::{RunHandle, RunKey};
+pub use worklist::{FreshnessPolicy, RunId};
+pub use write::{ReportedVerdict, VerdictUpdate};

@@ -11,8 +11,8 @@ use std::time::SystemTime;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{Lock, State, StateError};
-use crate::private;
+use super::{StateLock, State, StateError};
+use crate::secure_file;
 use crate::reason::Reason;
 
 /// Marks the file as ours: "lprf".
@@ -39,18 +39,18 @@ const BUSY: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What a state's facts are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Universe(pub String);
+pub struct Namespace(pub String);
 
-impl Universe {
+impl Namespace {
     /// The Internet as it is.
-    pub fn internet() -> Universe {
-        Universe("the Internet".to_owned())
+    pub fn internet() -> Namespace {
+        Namespace("the Internet".to_owned())
     }
 }
 
 /// Where the state is when nobody says where: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/listproof`, or
 /// `~/.local/state/listproof`. Each universe has a file of its own there.
-pub fn default_file(universe: &Universe) -> Result<PathBuf, StateError> {
+pub fn default_file(namespace: &Namespace) -> Result<PathBuf, StateError> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     // systemd names several folders with a colon between them.
     let systemd = std::env::var("STATE_DIRECTORY").ok();
@@ -60,10 +60,10 @@ pub fn default_file(universe: &Universe) -> Result<PathBuf, StateError> {
         .or_else(|| Some(variable("XDG_STATE_HOME")?.join("listproof")))
         .or_else(|| Some(variable("HOME")?.join(".local/state/listproof")))
         .ok_or(StateError::NoPlace)?;
-    let name = if *universe == Universe::internet() {
+    let name = if *namespace == Namespace::internet() {
         "state.db".to_owned()
     } else {
-        format!("state-{:016x}.db", super::Key::of(&universe.0))
+        format!("state-{:016x}.db", super::NameHash::of(&namespace.0))
     };
     Ok(folder.join(name))
 }
@@ -88,7 +88,7 @@ impl State {
 
     /// Connections for those who tell what is known. Most of the writer's memory is theirs from now on.
     pub fn readers(&self, how_many: usize, after_writing: bool) -> Result<Vec<Connection>, StateError> {
-        self.give_pages(WRITER_KIB)?;
+        self.set_cache_size(WRITER_KIB)?;
         self.db.execute_batch("PRAGMA shrink_memory")?;
         let theirs = if after_writing { READERS_AFTER_WRITING_KIB } else { READERS_KIB };
         let each = theirs / how_many.max(1);
@@ -102,7 +102,7 @@ impl State {
     }
 
     /// Memory for pages of the file, for the one that writes.
-    pub(super) fn give_pages(&self, kib: usize) -> Result<(), StateError> {
+    pub(super) fn set_cache_size(&self, kib: usize) -> Result<(), StateError> {
         Ok(self.db.execute_batch(&format!("PRAGMA cache_size = -{kib}"))?)
     }
 
@@ -121,14 +121,14 @@ impl State {
     }
 
     /// Opens a state file for a run, or makes it.
-    pub fn open(file: &Path, universe: &Universe, now: SystemTime) -> Result<State, StateError> {
+    pub fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            private::make_folder(folder).map_err(unusable)?;
+            secure_file::make_folder(folder).map_err(unusable)?;
         }
         refuse_foreign(file)?;
-        let lock = Lock::take(file, now)?;
-        private::open(file).map_err(unusable)?;
+        let lock = StateLock::take(file, now)?;
+        secure_file::open(file).map_err(unusable)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
@@ -139,15 +139,15 @@ impl State {
         .map_err(damaged)?;
         migrate(&db).map_err(damaged)?;
         let first = "INSERT INTO universe SELECT ? WHERE NOT EXISTS (SELECT 1 FROM universe)";
-        db.execute(first, [&universe.0]).map_err(damaged)?;
-        same_universe(&db, file, universe)?;
+        db.execute(first, [&namespace.0]).map_err(damaged)?;
+        same_namespace(&db, file, namespace)?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
     /// Opens a state file that must exist, for its owner. Whatever it is about.
     pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
         version(file)?;
-        let lock = Lock::take(file, now)?;
+        let lock = StateLock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db).map_err(|error| StateError::from(error).at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
@@ -164,8 +164,8 @@ impl State {
     }
 
     /// Refuses a state of another universe.
-    pub fn must_be_about(&self, file: &Path, universe: &Universe) -> Result<(), StateError> {
-        same_universe(&self.db, file, universe)
+    pub fn must_be_about(&self, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
+        same_namespace(&self.db, file, namespace)
     }
 }
 
@@ -235,11 +235,11 @@ fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-fn same_universe(db: &Connection, file: &Path, universe: &Universe) -> Result<(), StateError> {
+fn same_namespace(db: &Connection, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
     let theirs = db.query_row("SELECT name FROM universe", [], |row| row.get::<_, String>(0)).optional();
     match theirs.map_err(|error| StateError::from(error).at(file))? {
-        Some(theirs) if theirs != universe.0 => {
-            Err(StateError::OtherUniverse { file: file.to_owned(), theirs, ours: universe.0.clone() })
+        Some(theirs) if theirs != namespace.0 => {
+            Err(StateError::OtherNamespace { file: file.to_owned(), theirs, ours: namespace.0.clone() })
         }
         _ => Ok(()),
     }

@@ -3,14 +3,14 @@
 use std::fmt::Write;
 
 use crate::address::Domain;
-use crate::route::{Absence, DnsFault, Exchanger, Route};
+use crate::route::{NoMailReason, DnsFault, MxHost, Route};
 
 /// The word and the detail of a route.
 pub(super) fn written(route: &Route) -> (&'static str, String) {
     match route {
-        Route::Hosts(exchangers) => {
+        Route::Hosts(mx_hosts) => {
             let mut lines = String::new();
-            for Exchanger { host, preference, addresses } in exchangers {
+            for MxHost { host, preference, addresses } in mx_hosts {
                 // Writing into a string can't fail.
                 let _ = write!(lines, "{preference} {host}");
                 for address in addresses {
@@ -21,8 +21,8 @@ pub(super) fn written(route: &Route) -> (&'static str, String) {
             ("hosts", lines)
         }
         Route::NullMx => ("null_mx", String::new()),
-        Route::Absent(Absence::NoSuchDomain) => ("no_such_domain", String::new()),
-        Route::Absent(Absence::NoMailHost) => ("no_mail_host", String::new()),
+        Route::Absent(NoMailReason::NoSuchDomain) => ("no_such_domain", String::new()),
+        Route::Absent(NoMailReason::NoMailHost) => ("no_mail_host", String::new()),
         Route::Unroutable(address) => ("unroutable", address.to_string()),
         Route::Failed(DnsFault::Other(words)) => ("failed", words.clone()),
         Route::Failed(fault) => ("failed", fault.word().to_owned()),
@@ -32,10 +32,10 @@ pub(super) fn written(route: &Route) -> (&'static str, String) {
 /// Reads a route back; `None` for what no version ever wrote.
 pub(super) fn read(kind: &str, detail: &str) -> Option<Route> {
     Some(match kind {
-        "hosts" => Route::Hosts(detail.lines().map(exchanger).collect::<Option<_>>()?),
+        "hosts" => Route::Hosts(detail.lines().map(mx_host).collect::<Option<_>>()?),
         "null_mx" => Route::NullMx,
-        "no_such_domain" => Route::Absent(Absence::NoSuchDomain),
-        "no_mail_host" => Route::Absent(Absence::NoMailHost),
+        "no_such_domain" => Route::Absent(NoMailReason::NoSuchDomain),
+        "no_mail_host" => Route::Absent(NoMailReason::NoMailHost),
         "unroutable" => Route::Unroutable(detail.parse().ok()?),
         "failed" => Route::Failed(match detail {
             "servfail" => DnsFault::ServFail,
@@ -50,9 +50,9 @@ pub(super) fn read(kind: &str, detail: &str) -> Option<Route> {
     })
 }
 
-fn exchanger(line: &str) -> Option<Exchanger> {
+fn mx_host(line: &str) -> Option<MxHost> {
     let mut words = line.split(' ');
-    Some(Exchanger {
+    Some(MxHost {
         preference: words.next()?.parse().ok()?,
         host: Domain::from_dns(words.next()?).ok()?,
         addresses: words.map(|word| word.parse().ok()).collect::<Option<_>>()?,
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_route_is_read_as_it_was_written() {
-        let host = |host: &str, preference, addresses: &[&str]| Exchanger {
+        let host = |host: &str, preference, addresses: &[&str]| MxHost {
             host: Domain::from_dns(host).unwrap(),
             preference,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),
@@ -76,8 +76,8 @@ mod tests {
                 host("_mx.acme.example", 20, &["192.0.2.2"]),
             ]),
             Route::NullMx,
-            Route::Absent(Absence::NoSuchDomain),
-            Route::Absent(Absence::NoMailHost),
+            Route::Absent(NoMailReason::NoSuchDomain),
+            Route::Absent(NoMailReason::NoMailHost),
             Route::Unroutable("127.0.0.1".parse().unwrap()),
             Route::Failed(DnsFault::ServFail),
             Route::Failed(DnsFault::Refused),

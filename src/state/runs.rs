@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::roster::{Fresh, RunId};
+use super::worklist::{FreshnessPolicy, RunId};
 use super::{State, StateError, millis, time};
 
 /// What a run is to be about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Command {
+pub struct RunKey {
     /// What makes it the same command again.
     pub identity: String,
     /// What it is called, for its owner.
@@ -23,7 +23,7 @@ pub struct Command {
 
 /// A run that may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Begun {
+pub struct RunHandle {
     /// Its number.
     pub id: RunId,
     /// When it began; before this process did, when it goes on.
@@ -36,9 +36,9 @@ pub struct Begun {
 
 /// A run that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Past {
+pub struct PastRun {
     /// Which.
-    pub begun: Begun,
+    pub begun: RunHandle,
     /// When it ended; `None` when it can go on.
     pub ended: Option<SystemTime>,
     /// The word for why nothing that servers said in it is judged.
@@ -52,14 +52,14 @@ impl State {
     /// than `lifetime` goes on no more, whatever command that was.
     pub fn begin(
         &mut self,
-        command: &Command,
+        command: &RunKey,
         goes_on: Duration,
         now: SystemTime,
         lifetime: Duration,
-    ) -> Result<Begun, StateError> {
+    ) -> Result<RunHandle, StateError> {
         self.begin_writing()?;
         self.drop_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
-        let Command { identity, input, terms } = command;
+        let RunKey { identity, input, terms } = command;
         if let Some((begun, on_terms)) = self.open_run(identity)? {
             if now.duration_since(begun.at).unwrap_or_default() < goes_on {
                 // On other terms others are fresh.
@@ -69,7 +69,7 @@ impl State {
                     params![terms, gathered, begun.id],
                 )?;
                 self.commit()?;
-                return Ok(Begun { gathered, ..begun });
+                return Ok(RunHandle { gathered, ..begun });
             }
             self.drop_run(begun.id, now)?;
         }
@@ -78,10 +78,10 @@ impl State {
         let id = RunId(insert.insert(params![identity, input, millis(now), terms])?);
         drop(insert);
         self.commit()?;
-        Ok(Begun { id, at: time(millis(now)), goes_on: false, gathered: false })
+        Ok(RunHandle { id, at: time(millis(now)), goes_on: false, gathered: false })
     }
 
-    fn open_run(&self, identity: &str) -> Result<Option<(Begun, String)>, StateError> {
+    fn open_run(&self, identity: &str) -> Result<Option<(RunHandle, String)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, gathered, terms FROM run WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
         )?;
@@ -90,13 +90,13 @@ impl State {
     }
 
     /// The newest run over this list.
-    pub fn last_run(&self, identity: &str) -> Result<Option<Past>, StateError> {
+    pub fn last_run(&self, identity: &str) -> Result<Option<PastRun>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, gathered, ended, shut, anomalies FROM run WHERE identity = ? ORDER BY id DESC LIMIT 1",
         )?;
         let past = find.query_row([identity], |row| {
             let anomalies: Option<String> = row.get(5)?;
-            Ok(Past {
+            Ok(PastRun {
                 begun: begun(row)?,
                 ended: row.get::<_, Option<i64>>(3)?.map(time),
                 shut: row.get(4)?,
@@ -124,19 +124,19 @@ impl State {
     }
 
     /// The newest run of this command for which nothing needs to be asked again.
-    pub fn fresh_run(&self, command: &Command, fresh: Fresh) -> Result<Option<Begun>, StateError> {
+    pub fn fresh_run(&self, command: &RunKey, fresh: FreshnessPolicy) -> Result<Option<RunHandle>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, gathered FROM run
              WHERE identity = ? AND terms = ? AND told AND fresh_until > ? AND coalesce(oldest, 1 << 62) >= ?
              ORDER BY id DESC LIMIT 1",
         )?;
-        let Command { identity, terms, .. } = command;
+        let RunKey { identity, terms, .. } = command;
         let run = find.query_row(params![identity, terms, millis(fresh.at), millis(fresh.since)], begun);
         Ok(run.optional()?)
     }
 
     /// Runs of which more was found out than told, but this one: what they found gone may be somebody's outage.
-    pub fn untold_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
+    pub fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT told AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
         Ok(runs.collect::<Result<_, _>>()?)
@@ -144,7 +144,7 @@ impl State {
 
     /// A fact is replaced: what was promised of finished runs, that nothing in them needs to be asked again, may not hold any
     /// more.
-    pub(super) fn break_promises(&self) -> Result<(), StateError> {
+    pub(super) fn expire_finished_runs(&self) -> Result<(), StateError> {
         if !self.broke_promises.replace(true) {
             self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
         }
@@ -152,7 +152,7 @@ impl State {
     }
 
     /// All that was found out in a run is told.
-    pub fn has_told(&mut self, run: RunId) -> Result<(), StateError> {
+    pub fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
         self.begin_writing()?;
         self.db.execute("UPDATE run SET told = 1 WHERE id = ?", [run])?;
         Ok(())
@@ -182,6 +182,6 @@ impl State {
 }
 
 /// A run in a row that begins with the columns `id, began, gathered`.
-fn begun(row: &Row<'_>) -> rusqlite::Result<Begun> {
-    Ok(Begun { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
+fn begun(row: &Row<'_>) -> rusqlite::Result<RunHandle> {
+    Ok(RunHandle { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
 }

@@ -21,56 +21,54 @@
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use super::evidence::{
-    Attempt, CatchAll, Evidence, Form, Inquired, Obstacle, Positive, Proof, RouteFact, Said, Trouble,
-    Unprobed,
-};
-use super::record::{Confidence, Judgement};
+use super::record::Judgment;
 use crate::address::{Address, Domain};
-use crate::policy::replies::{Meaning, RuleId};
-use crate::reason::{Cause, Fault, Finding, Reason, Retry, Verdict};
-use crate::route::{Absence, DnsFault};
+use crate::evidence::{AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact};
+use crate::policy::{Meaning, RuleId};
+use crate::reason::{Cause, Confidence, Fault, Finding, Reason, Retry, Verdict};
+use crate::route::{DnsFault, NoMailReason};
 use crate::smtp::Reply;
+
 
 /// The words that decided, and who said them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grounds<'a> {
+pub struct DecidingReply<'a> {
     /// Who.
-    pub exchanger: &'a Domain,
+    pub mx_host: &'a Domain,
     /// What; `None` where nothing was said.
     pub reply: Option<&'a Reply>,
     /// When.
     pub at: SystemTime,
 }
 
-impl<'a> From<&'a Attempt> for Grounds<'a> {
-    fn from(attempt: &'a Attempt) -> Grounds<'a> {
-        Grounds { exchanger: &attempt.exchanger, reply: Some(&attempt.said.reply), at: attempt.at }
+impl<'a> From<&'a Attempt> for DecidingReply<'a> {
+    fn from(attempt: &'a Attempt) -> DecidingReply<'a> {
+        DecidingReply { mx_host: &attempt.mx_host, reply: Some(&attempt.classified.reply), at: attempt.at }
     }
 }
 
-impl<'a> From<&'a Trouble> for Grounds<'a> {
-    fn from(trouble: &'a Trouble) -> Grounds<'a> {
-        let reply = match &trouble.what {
-            Obstacle::Refused(said) => Some(&said.reply),
-            Obstacle::Broken(_) => None,
+impl<'a> From<&'a Obstacle> for DecidingReply<'a> {
+    fn from(obstacle: &'a Obstacle) -> DecidingReply<'a> {
+        let reply = match &obstacle.what {
+            ObstacleKind::Rejected(classified) => Some(&classified.reply),
+            ObstacleKind::NoReply(_) => None,
         };
-        Grounds { exchanger: &trouble.exchanger, reply, at: trouble.at }
+        DecidingReply { mx_host: &obstacle.mx_host, reply, at: obstacle.at }
     }
 }
 
 /// Judges. `now` is the end of the run; it only dates the retry of what was never asked. With the judgement come its
 /// grounds, where a server gave them.
-pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgement, Option<Grounds<'_>>) {
+pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgment, Option<DecidingReply<'_>>) {
     let ruling = by_form(&evidence.form)
         .or_else(|| by_route(evidence.route.as_ref()))
-        .or_else(|| by_replies(evidence).filter(Ruling::is_definite))
-        .or_else(|| by_trouble(evidence))
+        .or_else(|| by_replies(evidence).filter(Decision::is_definite))
+        .or_else(|| by_obstacle(evidence))
         .or_else(|| by_kind(evidence))
         .or_else(|| by_acceptance(evidence))
-        .unwrap_or_else(|| by_silence(&evidence.inquiry));
-    let grounds = ruling.grounds.clone();
-    (ruling.judgement(now), grounds)
+        .unwrap_or_else(|| when_nothing_known(&evidence.inquiry));
+    let deciding = ruling.deciding.clone();
+    (ruling.judgment(now), deciding)
 }
 
 /// The id of the rule that decided. Most rows of a list get one of ours, which costs nothing.
@@ -105,28 +103,28 @@ impl<'a> From<&'a RuleId> for Rule<'a> {
 }
 
 /// A reason with its grounds.
-struct Ruling<'a> {
+struct Decision<'a> {
     reason: Reason,
     rule: Rule<'a>,
     confidence: Confidence,
-    grounds: Option<Grounds<'a>>,
+    deciding: Option<DecidingReply<'a>>,
     /// How long to wait, where the evidence says it.
     wait: Option<Duration>,
 }
 
-impl<'a> Ruling<'a> {
-    fn confirmed(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Ruling<'a> {
-        Ruling {
+impl<'a> Decision<'a> {
+    fn confirmed(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Decision<'a> {
+        Decision {
             reason: reason.into(),
             rule: rule.into(),
             confidence: Confidence::Confirmed,
-            grounds: None,
+            deciding: None,
             wait: None,
         }
     }
 
-    fn inferred(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Ruling<'a> {
-        Ruling { confidence: Confidence::Inferred, ..Ruling::confirmed(reason, rule) }
+    fn inferred(reason: impl Into<Reason>, rule: impl Into<Rule<'a>>) -> Decision<'a> {
+        Decision { confidence: Confidence::Inferred, ..Decision::confirmed(reason, rule) }
     }
 
     /// About the mailbox or its domain, and for good or at least for days.
@@ -134,14 +132,14 @@ impl<'a> Ruling<'a> {
         matches!(self.reason.verdict(), Verdict::Undeliverable | Verdict::Risky)
     }
 
-    fn judgement(self, now: SystemTime) -> Judgement {
+    fn judgment(self, now: SystemTime) -> Judgment {
         let unknown = self.reason.verdict() == Verdict::Unknown;
         let wait = self.wait.or_else(|| usual_wait(self.reason.retry())).filter(|_| unknown);
-        Judgement {
+        Judgment {
             reason: self.reason,
             rule: self.rule.into(),
             confidence: self.confidence,
-            retry_after: wait.map(|wait| self.grounds.as_ref().map_or(now, |grounds| grounds.at) + wait),
+            retry_after: wait.map(|wait| self.deciding.as_ref().map_or(now, |deciding| deciding.at) + wait),
         }
     }
 }
@@ -158,54 +156,54 @@ fn usual_wait(retry: Retry) -> Option<Duration> {
     }
 }
 
-fn by_form(form: &Form) -> Option<Ruling<'_>> {
+fn by_form(form: &AddressStatus) -> Option<Decision<'_>> {
     Some(match form {
-        Form::Empty => Ruling::confirmed(Finding::Empty, "empty"),
-        Form::Broken(fault) => Ruling::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault)),
-        Form::NotAllowed(rule) => Ruling::confirmed(Finding::ProviderSyntax, Rule::Listed(rule)),
-        Form::SpecialUse(_) => Ruling::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
-        Form::Literal(_) => Ruling::inferred(Finding::AddressLiteral, "address_literal"),
-        Form::Fine(_) => return None,
+        AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
+        AddressStatus::Invalid(fault) => Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault)),
+        AddressStatus::ProviderSyntax(rule) => Decision::confirmed(Finding::ProviderSyntax, Rule::Listed(rule)),
+        AddressStatus::SpecialUse(_) => Decision::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
+        AddressStatus::Literal(_) => Decision::inferred(Finding::AddressLiteral, "address_literal"),
+        AddressStatus::Valid(_) => return None,
     })
 }
 
-fn by_route(route: Option<&RouteFact>) -> Option<Ruling<'_>> {
+fn by_route(route: Option<&RouteFact>) -> Option<Decision<'_>> {
     Some(match route? {
-        RouteFact::NullMx => Ruling::confirmed(Finding::NullMx, "dns.null_mx"),
-        RouteFact::Absent(Absence::NoSuchDomain) => {
-            Ruling::confirmed(Finding::DomainNotFound, "dns.no_such_domain")
+        RouteFact::NullMx => Decision::confirmed(Finding::NullMx, "dns.null_mx"),
+        RouteFact::Absent(NoMailReason::NoSuchDomain) => {
+            Decision::confirmed(Finding::DomainNotFound, "dns.no_such_domain")
         }
-        RouteFact::Absent(Absence::NoMailHost) => Ruling::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
-        RouteFact::Unroutable => Ruling::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
-        RouteFact::Failed(DnsFault::Internal) => Ruling::inferred(Finding::Internal, "internal"),
+        RouteFact::Absent(NoMailReason::NoMailHost) => Decision::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
+        RouteFact::Unroutable => Decision::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
+        RouteFact::Failed(DnsFault::Internal) => Decision::inferred(Finding::Internal, "internal"),
         RouteFact::Failed(fault) => {
-            Ruling::inferred(Finding::DnsFailure, Rule::Detailed("dns", fault.word()))
+            Decision::inferred(Finding::DnsFailure, Rule::Detailed("dns", fault.word()))
         }
         RouteFact::Hosts { .. } => return None,
     })
 }
 
 /// The reply that weighs most: a definite one before an acceptance before anything unclear, the newest first.
-fn by_replies(evidence: &Evidence) -> Option<Ruling<'_>> {
+fn by_replies(evidence: &Evidence) -> Option<Decision<'_>> {
     let inquiry = &evidence.inquiry;
     let rulings = || inquiry.attempts.iter().rev().map(|attempt| by_reply(attempt, evidence));
-    let accepted = |ruling: &Ruling<'_>| ruling.reason == Reason::Said(Cause::Accepted);
-    rulings().find(Ruling::is_definite).or_else(|| rulings().find(accepted)).or_else(|| rulings().next())
+    let accepted = |ruling: &Decision<'_>| ruling.reason == Reason::Said(Cause::Accepted);
+    rulings().find(Decision::is_definite).or_else(|| rulings().find(accepted)).or_else(|| rulings().next())
 }
 
-fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
-    let Said { reply, meaning, .. } = &attempt.said;
+fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
+    let ClassifiedReply { reply, meaning, .. } = &attempt.classified;
     let inquiry = &evidence.inquiry;
     let (reason, rule, confidence): (Reason, Rule<'_>, Confidence) = match meaning.cause {
         Cause::Ambiguous => match (meaning.if_about_mailbox, &inquiry.positive) {
-            (Some(cause), Positive::Accepted) => {
+            (Some(cause), PositiveControl::Accepted) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
             _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
         },
         // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
-        Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => unsupported(meaning),
-        Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => unsupported(meaning),
+        Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => needs_second_witness(meaning),
+        Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => needs_second_witness(meaning),
         Cause::RelayDenied if inquiry.unserved => {
             (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
         }
@@ -213,7 +211,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
     };
     // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn, and only
     // one that accepts can clear.
-    let is_about_rcpt = !attempt.said.stage.is_before_rcpt();
+    let is_about_rcpt = !attempt.classified.stage.is_before_rcpt();
     let may_condemn = is_about_rcpt && reply.is_permanent();
     let may_clear = is_about_rcpt && reply.is_positive() && meaning.cause == Cause::Accepted;
     let (reason, confidence) = match reason.verdict() {
@@ -227,18 +225,18 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Ruling<'a> {
         // An unknown is never confirmed: sure is only that the answer is missing.
         Verdict::Unknown => (reason, Confidence::Inferred),
     };
-    Ruling { reason, rule, confidence, grounds: Some(attempt.into()), wait: meaning.retry_in }
+    Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
 }
 
 /// A cause that needs a second witness and has none.
-fn unsupported(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
+fn needs_second_witness(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
     (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred)
 }
 
 /// Said by two different exchangers.
 fn is_said_twice(cause: Cause, attempts: &[Attempt]) -> bool {
-    let mut said = attempts.iter().filter(|a| a.said.meaning.cause == cause).map(|a| &a.exchanger);
-    said.next().is_some_and(|first| said.any(|other| other != first))
+    let mut classified = attempts.iter().filter(|a| a.classified.meaning.cause == cause).map(|a| &a.mx_host);
+    classified.next().is_some_and(|first| classified.any(|other| other != first))
 }
 
 /// A local part that many servers would not expect: quoted, or with more than letters, digits and `.+-_`.
@@ -247,83 +245,83 @@ fn is_unusual(address: &Address) -> bool {
 }
 
 /// What stands in the way of a verdict about the mailbox.
-fn by_trouble(evidence: &Evidence) -> Option<Ruling<'_>> {
+fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
     let inquiry = &evidence.inquiry;
     let accepts_any = matches!(inquiry.catch_all, CatchAll::Yes(_));
     match by_replies(evidence) {
         Some(ruling) if ruling.reason == Reason::Said(Cause::Accepted) => match &inquiry.catch_all {
-            CatchAll::Failed(trouble) => Some(trouble_ruling(trouble)),
-            CatchAll::NotAsked => Some(unprobed_ruling(inquiry.unprobed.unwrap_or(Unprobed::Deadline))),
+            CatchAll::Failed(obstacle) => Some(obstacle_decision(obstacle)),
+            CatchAll::NotAsked => Some(not_probed_decision(inquiry.unprobed.unwrap_or(NotProbedReason::Deadline))),
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
         // "Come back later" is no answer; that any name is accepted here is one.
         Some(ruling) if ruling.reason == Reason::Said(Cause::Greylisted) && accepts_any => None,
         Some(ruling) => Some(ruling),
         None if accepts_any => None,
-        None => match (&inquiry.trouble, inquiry.unprobed) {
-            (Some(trouble), _) => Some(trouble_ruling(trouble)),
-            (None, Some(Unprobed::Offline | Unprobed::DnsOnly) | None) => None,
-            (None, Some(unprobed)) => Some(unprobed_ruling(unprobed)),
+        None => match (&inquiry.obstacle, inquiry.unprobed) {
+            (Some(obstacle), _) => Some(obstacle_decision(obstacle)),
+            (None, Some(NotProbedReason::Offline | NotProbedReason::DnsOnly) | None) => None,
+            (None, Some(unprobed)) => Some(not_probed_decision(unprobed)),
         },
     }
 }
 
-fn trouble_ruling(trouble: &Trouble) -> Ruling<'_> {
-    let (reason, rule, wait): (Reason, Rule<'_>, _) = match &trouble.what {
-        Obstacle::Refused(said) => {
-            (said.meaning.cause.into(), (&said.meaning.rule).into(), said.meaning.retry_in)
+fn obstacle_decision(obstacle: &Obstacle) -> Decision<'_> {
+    let (reason, rule, wait): (Reason, Rule<'_>, _) = match &obstacle.what {
+        ObstacleKind::Rejected(classified) => {
+            (classified.meaning.cause.into(), (&classified.meaning.rule).into(), classified.meaning.retry_in)
         }
-        Obstacle::Broken(finding) => ((*finding).into(), finding.word().into(), None),
+        ObstacleKind::NoReply(finding) => ((*finding).into(), finding.word().into(), None),
     };
     // An obstacle is never about the mailbox, so a cause that says so was read where it can't be true.
     let is_obstacle = matches!(reason.fault(), Fault::Us | Fault::Host | Fault::None)
         && reason.verdict() == Verdict::Unknown;
     let reason = if is_obstacle { reason } else { Cause::Ambiguous.into() };
-    Ruling { reason, rule, confidence: Confidence::Inferred, grounds: Some(trouble.into()), wait }
+    Decision { reason, rule, confidence: Confidence::Inferred, deciding: Some(obstacle.into()), wait }
 }
 
-fn unprobed_ruling(unprobed: Unprobed) -> Ruling<'static> {
+fn not_probed_decision(unprobed: NotProbedReason) -> Decision<'static> {
     let wait = match unprobed {
-        Unprobed::Offline | Unprobed::DnsOnly | Unprobed::Deadline => Some(Duration::ZERO),
-        Unprobed::Budget(wait) => Some(wait),
-        Unprobed::OperatorPaused => None,
+        NotProbedReason::Offline | NotProbedReason::DnsOnly | NotProbedReason::Deadline => Some(Duration::ZERO),
+        NotProbedReason::Budget(wait) => Some(wait),
+        NotProbedReason::ProviderPaused => None,
     };
-    Ruling { wait, ..Ruling::inferred(Finding::NotProbed, unprobed.word()) }
+    Decision { wait, ..Decision::inferred(Finding::NotProbed, unprobed.word()) }
 }
 
-fn by_kind(evidence: &Evidence) -> Option<Ruling<'_>> {
+fn by_kind(evidence: &Evidence) -> Option<Decision<'_>> {
     if evidence.kinds.disposable == Some(true) {
-        return Some(Ruling::inferred(Finding::Disposable, "list.disposable"));
+        return Some(Decision::inferred(Finding::Disposable, "list.disposable"));
     }
     let slip = evidence.slip.as_ref()?;
-    slip.probable.then(|| Ruling::inferred(Finding::ProbableTypo, "typo"))
+    slip.probable.then(|| Decision::inferred(Finding::ProbableTypo, "typo"))
 }
 
-fn by_acceptance(evidence: &Evidence) -> Option<Ruling<'_>> {
+fn by_acceptance(evidence: &Evidence) -> Option<Decision<'_>> {
     if let Some(RouteFact::Hosts { evidence: false, provider }) = &evidence.route {
-        return Some(Ruling::inferred(Finding::NotCheckable, Rule::Detailed("provider", provider)));
+        return Some(Decision::inferred(Finding::NotCheckable, Rule::Detailed("provider", provider)));
     }
     let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted));
-    let grounds = accepted.as_ref().and_then(|ruling| ruling.grounds.clone());
+    let deciding = accepted.as_ref().and_then(|ruling| ruling.deciding.clone());
     let confidence = match &evidence.inquiry.catch_all {
-        CatchAll::Yes(made_up) => {
-            let grounds = grounds.or(Some((&**made_up).into()));
-            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAll, "control.accepted") });
+        CatchAll::Yes(random_recipient) => {
+            let deciding = deciding.or(Some((&**random_recipient).into()));
+            return Some(Decision { deciding, ..Decision::inferred(Finding::CatchAll, "control.accepted") });
         }
         CatchAll::Unclear => {
-            return Some(Ruling { grounds, ..Ruling::inferred(Finding::CatchAllUnknown, "control.unclear") });
+            return Some(Decision { deciding, ..Decision::inferred(Finding::CatchAllUnknown, "control.unclear") });
         }
-        CatchAll::No(Proof::Control | Proof::Listed) => Confidence::Confirmed,
-        CatchAll::No(Proof::UnclearControl) => Confidence::Inferred,
+        CatchAll::No(NotCatchAllProof::Control | NotCatchAllProof::Listed) => Confidence::Confirmed,
+        CatchAll::No(NotCatchAllProof::UnclearControl) => Confidence::Inferred,
         CatchAll::Failed(_) | CatchAll::NotAsked => return None,
     };
-    Some(Ruling { confidence, ..accepted? })
+    Some(Decision { confidence, ..accepted? })
 }
 
 /// Nothing was asked, so nothing is known.
-fn by_silence(inquiry: &Inquired) -> Ruling<'static> {
+fn when_nothing_known(inquiry: &MailboxEvidence) -> Decision<'static> {
     match inquiry.unprobed {
-        Some(unprobed) => unprobed_ruling(unprobed),
-        None => Ruling::inferred(Finding::Internal, "internal"),
+        Some(unprobed) => not_probed_decision(unprobed),
+        None => Decision::inferred(Finding::Internal, "internal"),
     }
 }

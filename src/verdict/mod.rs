@@ -3,10 +3,12 @@
 //! [`evidence`] is what a run found out about an address, [`mod@decide`] the one pure function that judges it, [`record`]
 //! what is told about a row.
 
-pub mod decide;
-pub mod evidence;
-pub mod record;
+mod decide;
+
+mod record;
 
 pub use decide::decide;
-pub use evidence::Evidence;
-pub use record::{Confidence, Judgement, Kinds, Record};
+pub use crate::evidence::Evidence;
+pub use crate::reason::Confidence;
+pub use record::{AddressResult, Judgment};
+pub use crate::address::AddressKinds;

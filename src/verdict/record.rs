@@ -6,17 +6,17 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::address::repair::Repair;
-use crate::address::{Address, Domain};
+use crate::address::{Address, Domain, Repair};
 use crate::reason::Reason;
-
-pub use crate::address::Kinds;
-pub use crate::reason::Confidence;
 use crate::smtp::Reply;
+
+
+pub use crate::address::AddressKinds;
+pub use crate::reason::Confidence;
 
 /// The judgement of one address. Verdict and fault follow from the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Judgement {
+pub struct Judgment {
     /// Why.
     pub reason: Reason,
     /// The id of the rule that decided: a reply rule's, or one of `decide`'s own.
@@ -29,9 +29,9 @@ pub struct Judgement {
 
 /// Everything that is told about a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
+pub struct AddressResult {
     /// The judgement.
-    pub judgement: Judgement,
+    pub judgment: Judgment,
     /// What was cleaned off the cell before it was an address.
     pub repairs: Vec<Repair>,
     /// The whole address that was probably meant.
@@ -39,7 +39,7 @@ pub struct Record {
     /// The address as it was or would be asked; `None` where there is none.
     pub address: Option<Address>,
     /// Its kind.
-    pub kinds: Kinds,
+    pub kinds: AddressKinds,
     /// The operator's id, by its MX hosts.
     pub provider: Option<Arc<str>>,
     /// The exchanger whose answer decided.

@@ -9,13 +9,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::host::Host;
-use super::pattern::{Names, fill};
+use super::host::ScriptedHost;
+use super::pattern::{NamePattern, fill};
 use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
-use super::zone::{Entry, Mail, Zone, read_mx};
-use super::{Endpoint, Sender, World};
+use super::zone::{MailRouting, Zone, ZoneEntry, read_mx};
+use super::{ClientSender, Endpoint, World};
 use crate::address::{Address, Domain};
-use crate::smtp::reply::clean;
+use crate::smtp::clean;
+
 
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
 const FIRST_FREE: u32 = 0xc612_0001;
@@ -126,13 +127,13 @@ fn build(script: Script) -> Result<World, Fault> {
     Ok(World::new(now, script.seed, egress, script.dns_delay, zone, hosts, by_address))
 }
 
-fn check_egress(egress: &EgressEntry) -> Result<Sender, Fault> {
+fn check_egress(egress: &EgressEntry) -> Result<ClientSender, Fault> {
     let wrong = |what: String| Fault {
         at: 0,
         what,
         hint: "`[egress]` needs a host name as `helo` and an address as `mail_from`",
     };
-    Ok(Sender {
+    Ok(ClientSender {
         helo: Domain::parse(&egress.helo)
             .map_err(|_| wrong(format!("`{}` is not a host name", egress.helo)))?,
         mail_from: Address::parse(&egress.mail_from)
@@ -146,9 +147,9 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
     let wrong = |what| Fault { at, what, hint: "see the `[[domain]]` entries of `samples/world.toml`" };
     let mut answers = Vec::new();
     for (names, answer) in entry.answers {
-        answers.push((Names::parse(&names).map_err(wrong)?, answer));
+        answers.push((NamePattern::parse(&names).map_err(wrong)?, answer));
     }
-    let mail = Arc::new(Mail {
+    let mail = Arc::new(MailRouting {
         mailboxes: entry.mailboxes,
         answers,
         catch_all: entry.catch_all,
@@ -164,7 +165,7 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
         let address =
             |text: &String| text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an IP address"));
         let cname = entry.cname.as_deref().map(|target| fill(target, n).and_then(|target| a_label(&target)));
-        let record = Entry {
+        let record = ZoneEntry {
             mx: mx.iter().map(|text| read_mx(text)).collect::<Result<_, _>>().map_err(wrong)?,
             addresses: addresses.iter().map(address).collect::<Result<_, _>>().map_err(wrong)?,
             cname: cname.transpose().map_err(wrong)?,
@@ -187,7 +188,7 @@ fn make_hosts(
     entry: HostEntry,
     taken: &mut HashMap<IpAddr, Endpoint>,
     first: usize,
-) -> Result<Vec<Host>, Fault> {
+) -> Result<Vec<ScriptedHost>, Fault> {
     let at = entry.name.span().start;
     let wrong = |what| Fault { at, what, hint: "see the `[[host]]` entries of `samples/world.toml`" };
     let names: Vec<String> = entry.name.get_ref().each().map_err(wrong)?.map(|(_, name)| name).collect();
@@ -215,7 +216,7 @@ fn make_hosts(
         }
         let name = Domain::parse(&name).map_err(|_| wrong(format!("`{name}` is not a host name")))?;
         let addresses = addresses.into_iter().map(|(_, address)| address).collect();
-        hosts.push(Host::new(name, addresses, Arc::clone(&behaviour)));
+        hosts.push(ScriptedHost::new(name, addresses, Arc::clone(&behaviour)));
     }
     Ok(hosts)
 }

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::heard::{HostHeard, lock};
-use super::limits::{Violation, Window};
+use super::observed::{ObservedHost, lock};
+use super::limits::{LimitViolation, SlidingWindow};
 use super::pattern::chance;
-use super::script::{Greylist, GreylistKey, HostEntry, Moment, Rule};
+use super::script::{Greylist, GreylistKey, HostEntry, DialogueStep, HostRule};
 use crate::address::Domain;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A machine.
-pub struct Host {
+pub struct ScriptedHost {
     /// Its name.
     pub name: Domain,
     /// Where it listens.
@@ -35,21 +35,21 @@ struct Memory {
     greylist: HashMap<String, Duration>,
     /// How often each rule fitted.
     rules: HashMap<usize, u32>,
-    heard: HostHeard,
+    heard: ObservedHost,
 }
 
 #[derive(Default)]
 struct Client {
     open: u32,
-    connects: Window,
-    rcpts: Window,
-    unknown_hour: Window,
-    unknown_day: Window,
+    connects: SlidingWindow,
+    rcpts: SlidingWindow,
+    unknown_hour: SlidingWindow,
+    unknown_day: SlidingWindow,
     banned_until: Option<Duration>,
 }
 
 /// Who is asked for what in which session: what rules can ask about.
-pub struct Occasion<'a> {
+pub struct RuleContext<'a> {
     /// The time of the world.
     pub now: Duration,
     /// Whose address the connection comes from.
@@ -66,30 +66,30 @@ pub struct Occasion<'a> {
     pub seed: u64,
 }
 
-impl Host {
+impl ScriptedHost {
     /// A machine that nobody has spoken to yet.
-    pub fn new(name: Domain, addresses: Vec<IpAddr>, behaviour: Arc<HostEntry>) -> Host {
-        Host { name, addresses, behaviour, memory: Mutex::default() }
+    pub fn new(name: Domain, addresses: Vec<IpAddr>, behaviour: Arc<HostEntry>) -> ScriptedHost {
+        ScriptedHost { name, addresses, behaviour, memory: Mutex::default() }
     }
 
     /// What it heard until now.
-    pub fn heard(&self) -> HostHeard {
+    pub fn heard(&self) -> ObservedHost {
         lock(&self.memory).heard.clone()
     }
 
     /// A client comes: the number of the session, and what is wrong with its coming.
-    pub fn opens(&self, client: IpAddr, now: Duration) -> (u64, Vec<Violation>) {
+    pub fn opens(&self, client: IpAddr, now: Duration) -> (u64, Vec<LimitViolation>) {
         let limits = &self.behaviour.limits;
         let mut memory = lock(&self.memory);
         let state = memory.clients.entry(client).or_default();
         state.open += 1;
         let open = state.open;
         let wrong = [
-            (state.banned_until.is_some_and(|until| now < until), Violation::Banned),
-            (limits.connections.is_some_and(|most| open > most), Violation::Connections),
+            (state.banned_until.is_some_and(|until| now < until), LimitViolation::Banned),
+            (limits.connections.is_some_and(|most| open > most), LimitViolation::Connections),
             (
                 state.connects.passes(now, MINUTE, limits.connections_per_minute),
-                Violation::ConnectionsPerMinute,
+                LimitViolation::ConnectionsPerMinute,
             ),
         ];
         memory.heard.sessions += 1;
@@ -111,21 +111,21 @@ impl Host {
     }
 
     /// Counts a violation.
-    pub fn notes(&self, violation: Violation) {
+    pub fn notes(&self, violation: LimitViolation) {
         *lock(&self.memory).heard.violations.entry(violation).or_default() += 1;
     }
 
     /// Counts a recipient; the limit that is passed by it.
-    pub fn is_asked(&self, address: &str, client: IpAddr, now: Duration) -> Option<Violation> {
+    pub fn is_asked(&self, address: &str, client: IpAddr, now: Duration) -> Option<LimitViolation> {
         let mut memory = lock(&self.memory);
         *memory.heard.asked.entry(address.to_owned()).or_default() += 1;
         let state = memory.clients.entry(client).or_default();
         let passed = state.rcpts.passes(now, MINUTE, self.behaviour.limits.rcpts_per_minute);
-        passed.then_some(Violation::RcptsPerMinute)
+        passed.then_some(LimitViolation::RcptsPerMinute)
     }
 
     /// Counts an unknown recipient; the limit that is passed by it. Then the client may be banned.
-    pub fn is_asked_for_nobody(&self, client: IpAddr, now: Duration) -> Option<Violation> {
+    pub fn is_asked_for_nobody(&self, client: IpAddr, now: Duration) -> Option<LimitViolation> {
         let limits = &self.behaviour.limits;
         let mut memory = lock(&self.memory);
         memory.heard.unknown += 1;
@@ -136,14 +136,14 @@ impl Host {
             state.banned_until = Some(now + ban);
         }
         match (hour, day) {
-            (_, true) => Some(Violation::UnknownPerDay),
-            (true, false) => Some(Violation::UnknownPerHour),
+            (_, true) => Some(LimitViolation::UnknownPerDay),
+            (true, false) => Some(LimitViolation::UnknownPerHour),
             (false, false) => None,
         }
     }
 
     /// Is this a newcomer who has to come back later? The first contact starts the time.
-    pub fn is_newcomer(&self, greylist: &Greylist, on: &Occasion<'_>) -> bool {
+    pub fn is_newcomer(&self, greylist: &Greylist, on: &RuleContext<'_>) -> bool {
         let (local, domain) = on.recipient.unwrap_or_default();
         let key = match greylist.by {
             GreylistKey::Triplet => format!("{} {} {local}@{domain}", on.client, on.sender),
@@ -155,7 +155,7 @@ impl Host {
     }
 
     /// The rules that fit, up to and with the first that says or does something.
-    pub fn rules_for(&self, moment: Moment, on: &Occasion<'_>) -> Vec<&Rule> {
+    pub fn rules_for(&self, moment: DialogueStep, on: &RuleContext<'_>) -> Vec<&HostRule> {
         let mut fitting = Vec::new();
         for (index, rule) in self.behaviour.rules.iter().enumerate() {
             if rule.at != moment || !fits(rule, index, on) {
@@ -178,9 +178,9 @@ impl Host {
     }
 }
 
-fn fits(rule: &Rule, index: usize, on: &Occasion<'_>) -> bool {
+fn fits(rule: &HostRule, index: usize, on: &RuleContext<'_>) -> bool {
     let (local, domain) = on.recipient.unwrap_or_default();
-    let named = |names: &Option<super::pattern::Names>, text: &str| {
+    let named = |names: &Option<super::pattern::NamePattern>, text: &str| {
         names.as_ref().is_none_or(|names| names.contains(text, 0))
     };
     let lucky = || {

@@ -13,7 +13,7 @@ use super::script::some_duration;
 /// `[host.limits]`, all per client address. What is not said is not limited.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Limits {
+pub struct HostLimits {
     /// Connections open at once.
     pub connections: Option<u32>,
     /// New connections in any minute.
@@ -41,9 +41,9 @@ pub struct Limits {
     pub ban: Option<Duration>,
 }
 
-impl Default for Limits {
-    fn default() -> Limits {
-        Limits {
+impl Default for HostLimits {
+    fn default() -> HostLimits {
+        HostLimits {
             connections: None,
             connections_per_minute: None,
             rcpts_per_minute: None,
@@ -63,7 +63,7 @@ impl Default for Limits {
 /// What a client should not have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Violation {
+pub enum LimitViolation {
     /// More connections at once than allowed.
     Connections,
     /// More new connections in a minute than allowed.
@@ -96,42 +96,42 @@ pub enum Violation {
     Data,
 }
 
-impl Violation {
+impl LimitViolation {
     /// What a host says that defends itself, and whether it hangs up then.
     pub fn defence(self) -> (&'static str, bool) {
         match self {
-            Violation::Connections => ("421 4.7.0 {host} Error: too many connections from {ip}", true),
-            Violation::ConnectionsPerMinute => {
+            LimitViolation::Connections => ("421 4.7.0 {host} Error: too many connections from {ip}", true),
+            LimitViolation::ConnectionsPerMinute => {
                 ("421 4.7.0 {host} Error: too many new connections from {ip}", true)
             }
-            Violation::RcptsPerMinute => ("450 4.7.1 Error: too many recipients from {ip}", false),
-            Violation::UnknownPerHour | Violation::UnknownPerDay => ("550 Too many invalid recipients", true),
-            Violation::MailsPerSession => ("421 4.7.0 {host} Error: too many messages in one session", true),
-            Violation::ResetsPerSession => ("554 Too many nonmail commands", true),
-            Violation::ErrorsPerSession => ("421 4.7.0 {host} Error: too many errors", true),
-            Violation::RcptsPerMail => ("452 4.5.3 Error: too many recipients", false),
-            Violation::DomainsPerMail => (
+            LimitViolation::RcptsPerMinute => ("450 4.7.1 Error: too many recipients from {ip}", false),
+            LimitViolation::UnknownPerHour | LimitViolation::UnknownPerDay => ("550 Too many invalid recipients", true),
+            LimitViolation::MailsPerSession => ("421 4.7.0 {host} Error: too many messages in one session", true),
+            LimitViolation::ResetsPerSession => ("554 Too many nonmail commands", true),
+            LimitViolation::ErrorsPerSession => ("421 4.7.0 {host} Error: too many errors", true),
+            LimitViolation::RcptsPerMail => ("452 4.5.3 Error: too many recipients", false),
+            LimitViolation::DomainsPerMail => (
                 "451 4.3.0 Multiple destination domains per transaction is unsupported. Please try again.",
                 false,
             ),
-            Violation::Banned => {
+            LimitViolation::Banned => {
                 ("421 4.7.0 {host} Your address {ip} is blocked for too many invalid recipients", true)
             }
-            Violation::EarlyTalk => ("550 5.5.1 Protocol error", true),
-            Violation::UnofferedPipelining => ("503 5.5.0 Improper use of SMTP command pipelining", true),
-            Violation::BadCommand => ("503 5.5.1 Error: bad sequence of commands", false),
-            Violation::Data => ("554 5.5.1 Error: this world takes no mail", false),
+            LimitViolation::EarlyTalk => ("550 5.5.1 Protocol error", true),
+            LimitViolation::UnofferedPipelining => ("503 5.5.0 Improper use of SMTP command pipelining", true),
+            LimitViolation::BadCommand => ("503 5.5.1 Error: bad sequence of commands", false),
+            LimitViolation::Data => ("554 5.5.1 Error: this world takes no mail", false),
         }
     }
 }
 
 /// Counts events in any window of a fixed length, in memory for no more than `allowed` of them.
 #[derive(Debug, Default)]
-pub struct Window {
+pub struct SlidingWindow {
     times: VecDeque<Duration>,
 }
 
-impl Window {
+impl SlidingWindow {
     /// Counts one event; true when it is one more than `allowed` within `length`.
     pub fn passes(&mut self, now: Duration, length: Duration, allowed: Option<u32>) -> bool {
         let Some(allowed) = allowed else { return false };
@@ -154,11 +154,11 @@ mod tests {
     #[test]
     fn a_window_slides_and_counts_only_what_it_allows() {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
-        let mut window = Window::default();
+        let mut window = SlidingWindow::default();
         let at = [0, 1, 2, 59, 60, 61, 62, 130];
         let passed: Vec<bool> = at.iter().map(|&t| window.passes(second * t, minute, Some(3))).collect();
         assert_eq!(passed, [false, false, false, true, true, true, true, false]);
-        assert!(!Window::default().passes(second, minute, None));
-        assert!(Window::default().passes(second, minute, Some(0)));
+        assert!(!SlidingWindow::default().passes(second, minute, None));
+        assert!(SlidingWindow::default().passes(second, minute, Some(0)));
     }
 }

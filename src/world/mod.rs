@@ -2,29 +2,29 @@
 //! ones. It is the demo, the tests and the lab.
 //!
 //! [`script`] is the file's format, [`build`] puts it together, [`zone`] answers as the name servers do,
-//! [`session`] speaks as a mail server does (bytes in, [`session::Act`]s out: no socket, no clock), [`limits`]
-//! counts what a client should not have done, [`heard`] is what the servers remember, [`words`] what well-known
+//! [`session`] speaks as a mail server does (bytes in, [`session::ServerAction`]s out: no socket, no clock), [`limits`]
+//! counts what a client should not have done, [`observed`] is what the servers remember, [`words`] what well-known
 //! software says, [`pattern`] makes many names of one line, [`packet`] writes DNS answers.
 //!
 //! Two ways in: in process, [`World`] is a [`Dns`](crate::route::Dns) ([`name_service`]) and a
-//! [`Dial`](crate::smtp::wire::Dial) ([`dial`]) on tokio's clock, which a frozen runtime moves by itself; and
+//! [`Dial`](crate::smtp::wire::Dial) ([`connect`]) on tokio's clock, which a frozen runtime moves by itself; and
 //! [`serve`] puts the same world on real loopback sockets.
 //!
 //! Must not: be kinder than the internet. What the file does not say does not exist.
 
-pub mod build;
-pub mod dial;
-pub mod heard;
-pub mod host;
-pub mod limits;
-pub mod name_service;
-pub mod packet;
-pub mod pattern;
-pub mod script;
-pub mod serve;
-pub mod session;
-pub mod words;
-pub mod zone;
+mod build;
+mod in_process;
+mod observed;
+mod host;
+mod limits;
+mod name_service;
+mod packet;
+mod pattern;
+mod script;
+mod serve;
+mod session;
+mod words;
+mod zone;
 
 use std::collections::HashMap;
 use std::io::Write;
@@ -37,10 +37,10 @@ use ipnet::IpNet;
 
 use crate::address::{Address, Domain};
 pub use build::WorldError;
-pub use heard::{Heard, HostHeard};
-use heard::{Log, Queries};
-use host::Host;
-pub use limits::Violation;
+pub use observed::{Observed, ObservedHost};
+use observed::{WorldLog, Queries};
+use host::ScriptedHost;
+pub use limits::LimitViolation;
 use zone::Zone;
 
 /// A world, ready to be asked: a handle, cheap to clone, shared by all who ask.
@@ -52,20 +52,20 @@ pub struct World {
 struct Shared {
     starts: SystemTime,
     seed: u64,
-    sender: Sender,
+    sender: ClientSender,
     dns_delay: Duration,
     zone: Zone,
-    hosts: Vec<Arc<Host>>,
+    hosts: Vec<Arc<ScriptedHost>>,
     by_address: HashMap<IpAddr, Endpoint>,
     /// The moment of the first question: all times of the world count from here.
     began: OnceLock<tokio::time::Instant>,
     queries: Queries,
-    log: Log,
+    log: WorldLog,
 }
 
 /// The sender that a world brings along.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
+pub struct ClientSender {
     /// The name for EHLO.
     pub helo: Domain,
     /// The envelope sender.
@@ -99,10 +99,10 @@ impl World {
     fn new(
         starts: SystemTime,
         seed: u64,
-        sender: Sender,
+        sender: ClientSender,
         dns_delay: Duration,
         zone: Zone,
-        hosts: Vec<Arc<Host>>,
+        hosts: Vec<Arc<ScriptedHost>>,
         by_address: HashMap<IpAddr, Endpoint>,
     ) -> World {
         World {
@@ -116,13 +116,13 @@ impl World {
                 by_address,
                 began: OnceLock::new(),
                 queries: Queries::default(),
-                log: Log::default(),
+                log: WorldLog::default(),
             }),
         }
     }
 
     /// The sender for runs that name none.
-    pub fn sender(&self) -> &Sender {
+    pub fn sender(&self) -> &ClientSender {
         &self.shared.sender
     }
 
@@ -149,13 +149,13 @@ impl World {
     }
 
     /// The mail servers, in file order.
-    pub fn hosts(&self) -> &[Arc<Host>] {
+    pub fn hosts(&self) -> &[Arc<ScriptedHost>] {
         &self.shared.hosts
     }
 
     /// What all servers heard until now.
-    pub fn heard(&self) -> Heard {
-        let mut heard = Heard { queries: self.shared.queries.counts(), ..Heard::default() };
+    pub fn heard(&self) -> Observed {
+        let mut heard = Observed { queries: self.shared.queries.counts(), ..Observed::default() };
         for host in &self.shared.hosts {
             heard.hosts.entry(host.name.to_string()).or_default().add(&host.heard());
         }
@@ -174,7 +174,7 @@ impl World {
         Some(Ipv4Addr::from(0x7f01_0000 + (block << 8) + last))
     }
 
-    fn host_at(&self, address: IpAddr) -> Option<&Arc<Host>> {
+    fn host_at(&self, address: IpAddr) -> Option<&Arc<ScriptedHost>> {
         self.shared.by_address.get(&address).map(|endpoint| &self.shared.hosts[endpoint.host])
     }
 
@@ -183,3 +183,7 @@ impl World {
         self.shared.starts + elapsed
     }
 }
+
+pub use pattern::{NamePattern};
+pub use serve::{WorldServer};
+pub use session::{ServerAction, ServerSession};

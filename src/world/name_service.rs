@@ -6,26 +6,28 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::World;
-use super::heard::Line;
-use super::script::{DnsTrouble, Question};
-use super::zone::Trouble;
+use super::observed::LogLine;
+use super::script::{DnsFaultEntry, QueryType};
+use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
-use crate::route::dns::{Answering, Dns, Mx};
+use crate::route::{Dns, LookupFuture, Mx};
+
+
 
 /// How long a resolver waits for name servers that don't answer: two tries of five seconds.
 const GIVES_UP: Duration = Duration::from_secs(10);
 
 impl Dns for World {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> Answering<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(async move {
-            self.answers(domain.as_str(), Question::Mx).await;
+            self.answers(domain.as_str(), QueryType::Mx).await;
             self.shared.zone.mx(domain.as_str())
         })
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> Answering<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         Box::pin(async move {
-            self.answers(host.as_str(), Question::Address).await;
+            self.answers(host.as_str(), QueryType::Address).await;
             self.shared.zone.addresses(host.as_str())
         })
     }
@@ -33,14 +35,14 @@ impl Dns for World {
 
 impl World {
     /// Counts a question and waits until its answer, or the resolver's patience, is over.
-    async fn answers(&self, name: &str, question: Question) {
+    async fn answers(&self, name: &str, question: QueryType) {
         let kind = match question {
-            Question::Mx => "MX",
-            Question::Address => "A",
+            QueryType::Mx => "MX",
+            QueryType::Address => "A",
         };
         self.counts_question(name, question, kind);
         let looked = self.shared.zone.look_up(name, question);
-        let is_silent = matches!(looked.found, Err(Trouble::Fails(DnsTrouble::Timeout)));
+        let is_silent = matches!(looked.found, Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)));
         let patience = if is_silent { GIVES_UP } else { Duration::ZERO };
         let time = self.shared.dns_delay + looked.delay + patience;
         if !time.is_zero() {
@@ -49,16 +51,16 @@ impl World {
     }
 
     /// Counts and logs a question; `kind` is the record type that it was asked for.
-    pub(super) fn counts_question(&self, name: &str, question: Question, kind: &'static str) {
+    pub(super) fn counts_question(&self, name: &str, question: QueryType, kind: &'static str) {
         let at = self.time_of_day(self.elapsed());
         let answer = match self.shared.zone.look_up(name, question).found {
             Ok(_) => "noerror",
-            Err(Trouble::NoSuchName) => "nxdomain",
-            Err(Trouble::Fails(DnsTrouble::Refused)) => "refused",
-            Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => "servfail",
-            Err(Trouble::Fails(DnsTrouble::Timeout)) => "none",
+            Err(ScriptedDnsFault::NoSuchName) => "nxdomain",
+            Err(ScriptedDnsFault::Fails(DnsFaultEntry::Refused)) => "refused",
+            Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame)) => "servfail",
+            Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)) => "none",
         };
         self.shared.queries.count(name, kind);
-        self.shared.log.write(at, &Line::Query { name, kind, answer });
+        self.shared.log.write(at, &LogLine::Query { name, kind, answer });
     }
 }

@@ -11,9 +11,11 @@ use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::World;
-use super::script::{DnsTrouble, Question};
-use super::zone::{Entry, Trouble};
-use crate::route::dns::MxTarget;
+use super::script::{DnsFaultEntry, QueryType};
+use super::zone::{ScriptedDnsFault, ZoneEntry};
+use crate::route::MxTarget;
+
+
 
 /// How long answers may be kept, in seconds.
 const TTL_SECONDS: u32 = 300;
@@ -22,7 +24,7 @@ const PLAIN_PACKET_BYTES: u16 = 512;
 
 /// An answer, and when it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct DnsPacket {
     /// The packet.
     pub packet: Vec<u8>,
     /// How long the name servers take.
@@ -30,7 +32,7 @@ pub struct Answer {
 }
 
 /// The answer to a packet; `None` where name servers stay silent. `over_tcp` there is no limit of size.
-pub fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<Answer> {
+pub fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<DnsPacket> {
     let asked = Message::from_vec(question).ok()?;
     if asked.metadata.message_type != MessageType::Query {
         return None;
@@ -56,17 +58,17 @@ pub fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<Answer> 
     if !over_tcp && packet.len() > usize::from(most) {
         packet = reply.truncate().to_vec().ok()?;
     }
-    Some(Answer { packet, delay })
+    Some(DnsPacket { packet, delay })
 }
 
 fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) -> Option<Duration> {
     let text = name.to_ascii().to_lowercase();
     let text = text.strip_suffix('.').unwrap_or(&text);
     let (question, kind_word) = match kind {
-        RecordType::MX => (Question::Mx, "MX"),
-        RecordType::A => (Question::Address, "A"),
-        RecordType::AAAA => (Question::Address, "AAAA"),
-        _ => (Question::Address, "other"),
+        RecordType::MX => (QueryType::Mx, "MX"),
+        RecordType::A => (QueryType::Address, "A"),
+        RecordType::AAAA => (QueryType::Address, "AAAA"),
+        _ => (QueryType::Address, "other"),
     };
     world.counts_question(text, question, kind_word);
     let looked = world.shared.zone.look_up(text, question);
@@ -84,10 +86,10 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
             );
             ResponseCode::NoError
         }
-        Err(Trouble::NoSuchName) => ResponseCode::NXDomain,
-        Err(Trouble::Fails(DnsTrouble::Timeout)) => return None,
-        Err(Trouble::Fails(DnsTrouble::Refused)) => ResponseCode::Refused,
-        Err(Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame)) => ResponseCode::ServFail,
+        Err(ScriptedDnsFault::NoSuchName) => ResponseCode::NXDomain,
+        Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)) => return None,
+        Err(ScriptedDnsFault::Fails(DnsFaultEntry::Refused)) => ResponseCode::Refused,
+        Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame)) => ResponseCode::ServFail,
     };
     let is_empty = reply.answers.len() == looked.chain.len();
     if is_empty && matches!(reply.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
@@ -98,7 +100,7 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
     Some(world.shared.dns_delay + looked.delay)
 }
 
-fn records(world: &World, entry: &Entry, kind: RecordType) -> Vec<RData> {
+fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
     let addresses =
         entry.addresses.iter().map(|&address| world.loopback(address).map_or(address, IpAddr::from));
     match kind {
@@ -134,8 +136,9 @@ fn target(target: &MxTarget) -> Option<Name> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::*;
     use hickory_resolver::proto::op::Query;
+
+    use super::*;
 
     fn world() -> World {
         let many: Vec<String> = (1..=40).map(|n| format!("1 mx{n}.many.example")).collect();

@@ -11,7 +11,7 @@ const MAX_NAMES: u64 = 1_000_000;
 /// A name, a numbered range of names as shells write it (`{1..9}`, both ends included, `{001..999}` padded), or all
 /// names with a beginning and an end (`ja*`). ` 88%` behind it keeps that share of them, chosen by hash.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Names {
+pub struct NamePattern {
     before: String,
     middle: Middle,
     after: String,
@@ -25,9 +25,9 @@ enum Middle {
     Number { range: RangeInclusive<u64>, digits: usize },
 }
 
-impl Names {
+impl NamePattern {
     /// Reads a pattern; lower case, because neither domains nor (in a world) mailboxes have another.
-    pub fn parse(text: &str) -> Result<Names, String> {
+    pub fn parse(text: &str) -> Result<NamePattern, String> {
         let (text, share) = match text.split_once(' ') {
             None => (text, 1.0),
             Some((names, share)) => (names, percent(share)?),
@@ -44,7 +44,7 @@ impl Names {
         if after.contains(['{', '*']) {
             return Err("only one `{…}` or `*` in a name".to_owned());
         }
-        Ok(Names { before: before.to_owned(), middle, after: after.to_owned(), share })
+        Ok(NamePattern { before: before.to_owned(), middle, after: after.to_owned(), share })
     }
 
     /// Is this one of the names? `salt` makes the share of one domain another choice than that of the next.
@@ -91,11 +91,11 @@ impl Names {
     }
 }
 
-impl TryFrom<String> for Names {
+impl TryFrom<String> for NamePattern {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Names, String> {
-        Names::parse(&text)
+    fn try_from(text: String) -> Result<NamePattern, String> {
+        NamePattern::parse(&text)
     }
 }
 
@@ -167,20 +167,20 @@ mod tests {
             ("d{08..10}", vec!["d08", "d09", "d10"], vec!["d8", "d010"]),
         ];
         for (pattern, inside, outside) in table {
-            let names = Names::parse(pattern).unwrap();
+            let names = NamePattern::parse(pattern).unwrap();
             let each: Vec<String> = names.each().unwrap().map(|(_, name)| name).collect();
             assert_eq!(each, inside);
             assert!(inside.iter().all(|name| names.contains(name, 0)), "{pattern}");
             assert!(!outside.iter().any(|name| names.contains(name, 0)), "{pattern}");
         }
-        let names = Names::parse("ja*e").unwrap();
+        let names = NamePattern::parse("ja*e").unwrap();
         assert!(names.contains("jane", 0) && names.contains("jae", 0) && !names.contains("jan", 0));
         assert!(names.each().is_err());
     }
 
     #[test]
     fn a_share_keeps_about_that_many_and_always_the_same_ones() {
-        let names = Names::parse("user{1..10000} 88%").unwrap();
+        let names = NamePattern::parse("user{1..10000} 88%").unwrap();
         let kept = |salt| (1..=10_000).filter(move |n| names.contains(&format!("user{n}"), salt));
         let (first, again, other): (Vec<u64>, Vec<u64>, Vec<u64>) =
             (kept.clone()(1).collect(), kept.clone()(1).collect(), kept(2).collect());
@@ -200,8 +200,8 @@ mod tests {
     #[test]
     fn what_is_no_pattern_is_said() {
         for bad in ["a{1..}", "a{5..2}", "a{1..2", "a{1..2}{1..2}", "a 101%", "a b"] {
-            assert!(Names::parse(bad).is_err(), "{bad}");
+            assert!(NamePattern::parse(bad).is_err(), "{bad}");
         }
-        assert!(Names::parse("a{1..9000000}").unwrap().each().is_err());
+        assert!(NamePattern::parse("a{1..9000000}").unwrap().each().is_err());
     }
 }

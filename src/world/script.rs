@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::limits::Limits;
-use super::pattern::{Names, percent};
+use super::limits::HostLimits;
+use super::pattern::{NamePattern, percent};
 use super::words::{Situation, Software};
 
 /// A whole world file.
@@ -66,7 +66,7 @@ impl Default for EgressEntry {
 #[serde(deny_unknown_fields)]
 pub struct DomainEntry {
     /// One name, or many (`d{1..999}.example`; then `{n}` and `{n%20}` count in `mx`, `address` and `cname`).
-    pub name: Spanned<Names>,
+    pub name: Spanned<NamePattern>,
     /// `"10 mx1.example"`; `"0 ."` is the null MX.
     #[serde(default)]
     pub mx: Vec<String>,
@@ -76,23 +76,23 @@ pub struct DomainEntry {
     /// Another name that stands for this one.
     pub cname: Option<String>,
     /// What its name servers do instead of answering.
-    pub fault: Option<DnsTrouble>,
+    pub fault: Option<DnsFaultEntry>,
     /// Which questions the fault meets; all of them unless said.
-    pub fault_on: Option<Question>,
+    pub fault_on: Option<QueryType>,
     /// How long its name servers take, besides the world's `dns_delay`.
     #[serde(default, deserialize_with = "duration")]
     pub delay: Duration,
     /// The mailboxes that exist. `postmaster` always does, unless `answers` says otherwise.
     #[serde(default)]
-    pub mailboxes: Vec<Names>,
+    pub mailboxes: Vec<NamePattern>,
     /// Mailboxes with another answer than "yes": a state (`full`) or the server's very words (`"550 5.2.1 …"`).
     #[serde(default)]
-    pub answers: std::collections::BTreeMap<String, AnswerEntry>,
+    pub answers: std::collections::BTreeMap<String, ReplyEntry>,
     /// Accepts any name.
     #[serde(default)]
     pub catch_all: bool,
     /// The words for "no such mailbox", if not the host's.
-    pub unknown: Option<Words>,
+    pub unknown: Option<ReplyText>,
     /// Greylists newcomers.
     pub greylist: Option<Greylist>,
 }
@@ -100,7 +100,7 @@ pub struct DomainEntry {
 /// What name servers do instead of answering.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum DnsTrouble {
+pub enum DnsFaultEntry {
     /// They answer SERVFAIL.
     Servfail,
     /// They answer REFUSED.
@@ -114,7 +114,7 @@ pub enum DnsTrouble {
 /// A kind of question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Question {
+pub enum QueryType {
     /// MX.
     Mx,
     /// A and AAAA.
@@ -127,7 +127,7 @@ pub enum Question {
 #[serde(deny_unknown_fields)]
 pub struct HostEntry {
     /// One name, or many (`mx{0..19}.example`).
-    pub name: Spanned<Names>,
+    pub name: Spanned<NamePattern>,
     /// Its addresses; a host without any gets the next free one of 198.18.0.0/15.
     #[serde(default)]
     pub address: Vec<Spanned<std::net::IpAddr>>,
@@ -136,9 +136,9 @@ pub struct HostEntry {
     pub software: Software,
     /// What happens to a connection.
     #[serde(default)]
-    pub connect: Connect,
+    pub connect: ConnectBehavior,
     /// Its greeting.
-    pub greeting: Option<Words>,
+    pub greeting: Option<ReplyText>,
     /// Knows EHLO; else only HELO.
     #[serde(default = "yes")]
     pub ehlo: bool,
@@ -146,7 +146,7 @@ pub struct HostEntry {
     pub offers: Option<Vec<String>>,
     /// STARTTLS.
     #[serde(default)]
-    pub tls: Tls,
+    pub tls: TlsBehavior,
     /// How far away it is: the time of one round trip.
     #[serde(default, deserialize_with = "duration")]
     pub rtt: Duration,
@@ -162,21 +162,21 @@ pub struct HostEntry {
     /// After so many unknown names in a session it accepts everything (and would discard it).
     pub accepts_after_unknowns: Option<u32>,
     /// The words for "no such mailbox", if not its software's.
-    pub unknown: Option<Words>,
+    pub unknown: Option<ReplyText>,
     /// Greylists newcomers.
     pub greylist: Option<Greylist>,
     /// What it bears of one client.
     #[serde(default)]
-    pub limits: Limits,
+    pub limits: HostLimits,
     /// What it does at which moment; the first that fits.
     #[serde(default, rename = "rule")]
-    pub rules: Vec<Rule>,
+    pub rules: Vec<HostRule>,
 }
 
 /// What happens to a connection before any word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Connect {
+pub enum ConnectBehavior {
     /// It is accepted.
     #[default]
     Accepted,
@@ -191,7 +191,7 @@ pub enum Connect {
 /// What a host thinks of STARTTLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Tls {
+pub enum TlsBehavior {
     /// Not offered.
     #[default]
     None,
@@ -208,23 +208,23 @@ pub enum Tls {
 /// A mailbox's answer: a state in the words of the host's software, or words.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub enum AnswerEntry {
+pub enum ReplyEntry {
     /// A state.
     Is(Situation),
     /// Words.
-    Says(Words),
+    Says(ReplyText),
 }
 
-impl TryFrom<String> for AnswerEntry {
+impl TryFrom<String> for ReplyEntry {
     type Error = String;
 
-    fn try_from(text: String) -> Result<AnswerEntry, String> {
+    fn try_from(text: String) -> Result<ReplyEntry, String> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            return Words::try_from(text).map(AnswerEntry::Says);
+            return ReplyText::try_from(text).map(ReplyEntry::Says);
         }
         let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&text);
         let state = Situation::deserialize(word);
-        state.map(AnswerEntry::Is).map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
+        state.map(ReplyEntry::Is).map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
     }
 }
 
@@ -232,16 +232,16 @@ impl TryFrom<String> for AnswerEntry {
 /// [`super::words`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub struct Words(pub String);
+pub struct ReplyText(pub String);
 
-impl TryFrom<String> for Words {
+impl TryFrom<String> for ReplyText {
     type Error = String;
 
-    fn try_from(text: String) -> Result<Words, String> {
+    fn try_from(text: String) -> Result<ReplyText, String> {
         match text.as_bytes() {
             [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9']
             | [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9', b' ' | b'-', ..] => {
-                Ok(Words(text.trim_end().to_owned()))
+                Ok(ReplyText(text.trim_end().to_owned()))
             }
             _ => Err(format!("`{text}` is not a reply such as `550 5.1.1 no such user`")),
         }
@@ -259,7 +259,7 @@ pub struct Greylist {
     #[serde(default)]
     pub by: GreylistKey,
     /// The words, if not the host's software's.
-    pub say: Option<Words>,
+    pub say: Option<ReplyText>,
 }
 
 /// What a greylist remembers.
@@ -278,18 +278,18 @@ pub enum GreylistKey {
 /// `[[host.rule]]`: at a moment, for some, something else than usual.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Rule {
+pub struct HostRule {
     /// The moment.
-    pub at: Moment,
+    pub at: DialogueStep,
     /// Only for recipients of these domains (at `rcpt`).
-    pub domain: Option<Names>,
+    pub domain: Option<NamePattern>,
     /// Only for these local parts (at `rcpt`).
-    pub mailbox: Option<Names>,
+    pub mailbox: Option<NamePattern>,
     /// Only for clients from here.
     #[serde(default, deserialize_with = "net")]
     pub client: Option<IpNet>,
     /// Only for such envelope senders (at `mail` and `rcpt`).
-    pub sender: Option<Names>,
+    pub sender: Option<NamePattern>,
     /// Only by this chance, such as `5%`.
     #[serde(default = "always", deserialize_with = "share")]
     pub share: f64,
@@ -308,16 +308,16 @@ pub struct Rule {
     #[serde(default, deserialize_with = "duration")]
     pub wait: Duration,
     /// Says this.
-    pub say: Option<Words>,
+    pub say: Option<ReplyText>,
     /// Does this: with the words of `say`, or the usual ones, where it needs any.
     #[serde(rename = "do")]
-    pub act: Option<Deed>,
+    pub act: Option<Misbehavior>,
 }
 
 /// When a rule is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Moment {
+pub enum DialogueStep {
     /// Instead of the greeting.
     Connect,
     /// EHLO and HELO.
@@ -337,7 +337,7 @@ pub enum Moment {
 /// What servers do that no words tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Deed {
+pub enum Misbehavior {
     /// Says it, and hangs up.
     Close,
     /// Hangs up without a word.
@@ -396,8 +396,8 @@ fn net<'de, D: Deserializer<'de>>(source: D) -> Result<Option<IpNet>, D::Error> 
     })
 }
 
-impl<'de> Deserialize<'de> for Names {
-    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Names, D::Error> {
-        Names::try_from(String::deserialize(source)?).map_err(serde::de::Error::custom)
+impl<'de> Deserialize<'de> for NamePattern {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<NamePattern, D::Error> {
+        NamePattern::try_from(String::deserialize(source)?).map_err(serde::de::Error::custom)
     }
 }

@@ -15,11 +15,11 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::dial::{Ending, converse};
-use super::host::Host;
-use super::packet::{Answer, answer};
-use super::script::Connect;
-use super::session::Session;
+use super::in_process::{SessionEnding, converse};
+use super::host::ScriptedHost;
+use super::packet::{DnsPacket, answer};
+use super::script::ConnectBehavior;
+use super::session::ServerSession;
 use super::{World, WorldError};
 
 /// After a failed accept (no descriptors left) others need time to finish.
@@ -32,18 +32,18 @@ const BACKLOG: u32 = 4096;
 const PORT_TRIES: usize = 16;
 
 /// A world whose sockets are bound and wait to be served.
-pub struct Server {
+pub struct WorldServer {
     world: World,
     dns: SocketAddr,
     udp: UdpSocket,
     tcp: TcpListener,
     smtp_port: u16,
-    hosts: Vec<(Arc<Host>, TcpListener)>,
+    hosts: Vec<(Arc<ScriptedHost>, TcpListener)>,
 }
 
-impl Server {
-    /// Binds the name server and every host. Port 0 takes free ones: see [`Server::dns`] and [`Server::smtp_port`].
-    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<Server, WorldError> {
+impl WorldServer {
+    /// Binds the name server and every host. Port 0 takes free ones: see [`WorldServer::dns`] and [`WorldServer::smtp_port`].
+    pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<WorldServer, WorldError> {
         if !dns.ip().is_loopback() {
             return Err(WorldError::NotLoopback(dns));
         }
@@ -51,7 +51,7 @@ impl Server {
         let mut smtp_port = smtp_port;
         let mut hosts = Vec::new();
         for host in world.hosts() {
-            if host.behaviour.connect != Connect::Accepted {
+            if host.behaviour.connect != ConnectBehavior::Accepted {
                 continue;
             }
             for address in host.addresses.iter().filter_map(|&address| world.loopback(address)) {
@@ -60,7 +60,7 @@ impl Server {
                 hosts.push((Arc::clone(host), listener));
             }
         }
-        Ok(Server { world, dns, udp, tcp, smtp_port, hosts })
+        Ok(WorldServer { world, dns, udp, tcp, smtp_port, hosts })
     }
 
     /// Where the name server listens, on UDP and TCP.
@@ -122,7 +122,7 @@ async fn serve_udp(world: World, socket: Arc<UdpSocket>) {
         let Ok((count, client)) = socket.recv_from(&mut buffer).await else {
             continue;
         };
-        let Some(Answer { packet, delay }) = answer(&world, &buffer[..count], false) else {
+        let Some(DnsPacket { packet, delay }) = answer(&world, &buffer[..count], false) else {
             continue;
         };
         if delay.is_zero() {
@@ -151,7 +151,7 @@ async fn answer_stream(world: World, mut stream: TcpStream) {
         if stream.read_exact(&mut question).await.is_err() {
             return;
         }
-        let Some(Answer { packet, delay }) = answer(&world, &question, true) else {
+        let Some(DnsPacket { packet, delay }) = answer(&world, &question, true) else {
             continue;
         };
         sleep(delay).await;
@@ -164,13 +164,13 @@ async fn answer_stream(world: World, mut stream: TcpStream) {
     }
 }
 
-async fn serve_smtp(world: World, host: Arc<Host>, listener: TcpListener) {
+async fn serve_smtp(world: World, host: Arc<ScriptedHost>, listener: TcpListener) {
     accept(listener, |mut stream, client| {
-        let session = Session::new(world.clone(), Arc::clone(&host), client);
+        let session = ServerSession::new(world.clone(), Arc::clone(&host), client);
         async move {
             // Answers are whole flights already: waiting for more would only cost time.
             let _ = stream.set_nodelay(true);
-            if converse(&mut stream, session).await == Ending::Reset {
+            if converse(&mut stream, session).await == SessionEnding::Reset {
                 let _ = stream.set_zero_linger();
             }
         }
@@ -198,7 +198,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::heard::tests::Kept;
+    use crate::world::observed::tests::Kept;
     use tokio::io::BufReader;
 
     const WORLD: &str = r#"
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn only_loopback_is_served() {
         let world = World::parse(WORLD).unwrap();
-        let fault = Server::bind(world, "0.0.0.0:0".parse().unwrap(), 0).await.err().unwrap();
+        let fault = WorldServer::bind(world, "0.0.0.0:0".parse().unwrap(), 0).await.err().unwrap();
         assert!(fault.to_string().starts_with("a world is served on loopback only"), "{fault}");
     }
 
@@ -225,7 +225,7 @@ mod tests {
         let world = World::parse(WORLD).unwrap();
         let kept = Kept::default();
         world.log_to(Box::new(kept.clone()));
-        let server = Server::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
+        let server = WorldServer::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
         let (dns, port) = (server.dns(), server.smtp_port());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { drop(stopped.await) }));

@@ -1,13 +1,13 @@
 //! One client at one host: the server's side of RFC 5321 as a state machine.
 //!
 //! Decides: what is said to each command: by the host's limits first, its rules then, and else as usual
-//! ([`commands`], [`recipient`] for the mailboxes, [`speech`] for the manners). Bytes in, [`Act`]s out; the clock is
+//! ([`commands`], [`recipient`] for the mailboxes, [`respond`] for the manners). Bytes in, [`ServerAction`]s out; the clock is
 //! told, so one machine serves frozen time and real sockets. Must not: read, write, wait. Client lines without an end
 //! are cut off.
 
 mod commands;
 mod recipient;
-mod speech;
+mod respond;
 #[cfg(test)]
 mod tests;
 
@@ -17,17 +17,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::World;
-use super::heard::Line;
-use super::host::Host;
-use super::limits::Violation;
-use super::script::{Deed, Moment};
+use super::observed::LogLine;
+use super::host::ScriptedHost;
+use super::limits::LimitViolation;
+use super::script::{Misbehavior, DialogueStep};
 
 /// Longest line that is taken from a client, in bytes.
 const MAX_LINE_BYTES: usize = 4096;
 
 /// What the driver does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
+pub enum ServerAction {
     /// Sends these bytes.
     Say(Vec<u8>),
     /// Sends these bytes, one a second.
@@ -38,7 +38,7 @@ pub enum Act {
     Wait(Duration),
     /// Reads what comes, and says nothing any more.
     Silence,
-    /// Begins the TLS handshake; then [`Session::is_secured`].
+    /// Begins the TLS handshake; then [`ServerSession::is_secured`].
     StartTls,
     /// Hangs up.
     Close,
@@ -75,37 +75,37 @@ struct Mail {
 }
 
 /// The server's side of one connection.
-pub struct Session {
+pub struct ServerSession {
     world: World,
-    host: Arc<Host>,
+    host: Arc<ScriptedHost>,
     client: IpAddr,
     number: u64,
     began: Duration,
     now: Duration,
     input: Vec<u8>,
-    acts: VecDeque<Act>,
+    acts: VecDeque<ServerAction>,
     progress: Progress,
     secure: bool,
     helo: Option<Helo>,
     mail: Option<Mail>,
     /// RCPTs that were sent ahead with it may still come.
     mail_was_refused: bool,
-    /// How often each moment came; by [`Moment`]'s order.
+    /// How often each moment came; by [`DialogueStep`]'s order.
     moments: [u32; 7],
     mails: u32,
     resets: u32,
     errors: u32,
     unknowns: u32,
     asked: Vec<(String, u16)>,
-    violations: Vec<Violation>,
+    violations: Vec<LimitViolation>,
 }
 
-impl Session {
+impl ServerSession {
     /// A client has come to a host.
-    pub fn new(world: World, host: Arc<Host>, client: IpAddr) -> Session {
+    pub fn new(world: World, host: Arc<ScriptedHost>, client: IpAddr) -> ServerSession {
         let now = world.elapsed();
         let (number, wrong) = host.opens(client, now);
-        let mut session = Session {
+        let mut session = ServerSession {
             world,
             host,
             client,
@@ -136,7 +136,7 @@ impl Session {
     }
 
     /// The host that the client came to.
-    pub fn host(&self) -> &Arc<Host> {
+    pub fn host(&self) -> &Arc<ScriptedHost> {
         &self.host
     }
 
@@ -148,7 +148,7 @@ impl Session {
     /// Takes what the client sent.
     pub fn hear(&mut self, bytes: &[u8]) {
         if self.progress < Progress::Talking {
-            self.note(Violation::EarlyTalk);
+            self.note(LimitViolation::EarlyTalk);
         }
         if self.progress < Progress::Over {
             self.input.extend_from_slice(bytes);
@@ -164,23 +164,23 @@ impl Session {
     }
 
     /// What to do next; `None` when the client has to speak. `now` is the world's time.
-    pub fn next(&mut self, now: Duration) -> Option<Act> {
+    pub fn next(&mut self, now: Duration) -> Option<ServerAction> {
         self.now = now;
         loop {
             if let Some(act) = self.acts.pop_front() {
-                if self.progress == Progress::Greeting && !matches!(act, Act::Wait(_)) {
+                if self.progress == Progress::Greeting && !matches!(act, ServerAction::Wait(_)) {
                     self.progress = Progress::Talking;
                 }
                 return Some(act);
             }
             if self.progress == Progress::Over {
-                return Some(Act::Close);
+                return Some(ServerAction::Close);
             }
             if self.progress == Progress::New {
                 self.progress = Progress::Greeting;
                 let usual = self.host.behaviour.greeting.as_ref().map(|words| words.0.clone());
                 let usual = usual.unwrap_or_else(|| self.host.behaviour.software.greeting().to_owned());
-                self.answer(Moment::Connect, &usual);
+                self.answer(DialogueStep::Connect, &usual);
                 continue;
             }
             match self.take_line() {
@@ -196,7 +196,7 @@ impl Session {
         let Some(end) = memchr::memchr(b'\n', &self.input) else {
             if self.input.len() > MAX_LINE_BYTES {
                 self.input.clear();
-                self.say("500 5.5.2 Error: line too long", Some(Deed::Close), None);
+                self.say("500 5.5.2 Error: line too long", Some(Misbehavior::Close), None);
             }
             return None;
         };
@@ -209,10 +209,10 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for ServerSession {
     fn drop(&mut self) {
         self.host.closes(self.client);
-        let line = Line::Session {
+        let line = LogLine::Session {
             host: self.host.name.as_str(),
             client: self.client,
             seconds: self.now.saturating_sub(self.began).as_secs_f64(),

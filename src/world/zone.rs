@@ -9,11 +9,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::pattern::{Names, hash};
-use super::script::{AnswerEntry, DnsTrouble, Greylist, Question, Words};
+use super::pattern::{NamePattern, hash};
+use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
 use super::words::Situation;
 use crate::address::Domain;
-use crate::route::dns::{DnsFault, Miss, Mx, MxTarget};
+use crate::route::{DnsFault, LookupError, Mx, MxTarget};
+
 
 /// Longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
@@ -21,13 +22,13 @@ const MAX_CNAMES: usize = 8;
 /// All names.
 #[derive(Debug, Default)]
 pub struct Zone {
-    names: HashMap<String, Entry>,
+    names: HashMap<String, ZoneEntry>,
     above: HashSet<String>,
 }
 
 /// One name.
 #[derive(Clone, Debug, Default)]
-pub struct Entry {
+pub struct ZoneEntry {
     /// Its MX records.
     pub mx: Vec<Mx>,
     /// Its A and AAAA records.
@@ -35,51 +36,51 @@ pub struct Entry {
     /// What it stands for.
     pub cname: Option<String>,
     /// What is wrong with its name servers, and for which question.
-    pub fault: Option<(DnsTrouble, Option<Question>)>,
+    pub fault: Option<(DnsFaultEntry, Option<QueryType>)>,
     /// How long they take.
     pub delay: Duration,
     /// Who lives there; shared by the names of one entry.
-    pub mail: Option<Arc<Mail>>,
+    pub mail: Option<Arc<MailRouting>>,
 }
 
 /// The mailboxes of a domain.
 #[derive(Debug)]
-pub struct Mail {
+pub struct MailRouting {
     /// Those that exist.
-    pub mailboxes: Vec<Names>,
+    pub mailboxes: Vec<NamePattern>,
     /// Those with an answer of their own; the first that fits.
-    pub answers: Vec<(Names, AnswerEntry)>,
+    pub answers: Vec<(NamePattern, ReplyEntry)>,
     /// Any name is accepted.
     pub catch_all: bool,
     /// The words for "no such mailbox", if not the host's.
-    pub unknown: Option<Words>,
+    pub unknown: Option<ReplyText>,
     /// Greylists newcomers.
     pub greylist: Option<Greylist>,
 }
 
 /// What the name servers do with a question, after how long.
 #[derive(Debug)]
-pub struct Looked<'a> {
+pub struct ZoneAnswer<'a> {
     /// Their delay.
     pub delay: Duration,
     /// The CNAMEs on the way.
     pub chain: Vec<&'a str>,
     /// The entry at its end, or why there is none.
-    pub found: Result<&'a Entry, Trouble>,
+    pub found: Result<&'a ZoneEntry, ScriptedDnsFault>,
 }
 
 /// Why there is no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum ScriptedDnsFault {
     /// The name does not exist.
     NoSuchName,
     /// The name servers fail.
-    Fails(DnsTrouble),
+    Fails(DnsFaultEntry),
 }
 
 impl Zone {
     /// Adds a name; false when it is there already.
-    pub fn add(&mut self, name: &str, entry: Entry) -> bool {
+    pub fn add(&mut self, name: &str, entry: ZoneEntry) -> bool {
         let mut parent = name;
         while let Some((_, above)) = parent.split_once('.') {
             self.above.insert(above.to_owned());
@@ -91,7 +92,7 @@ impl Zone {
     /// Adds addresses to a name, which need not be there yet.
     pub fn add_addresses(&mut self, name: &str, addresses: &[IpAddr]) {
         if !self.names.contains_key(name) {
-            self.add(name, Entry::default());
+            self.add(name, ZoneEntry::default());
         }
         if let Some(entry) = self.names.get_mut(name) {
             entry.addresses.extend_from_slice(addresses);
@@ -99,22 +100,22 @@ impl Zone {
     }
 
     /// Follows a name to its end.
-    pub fn look_up<'a>(&'a self, name: &str, question: Question) -> Looked<'a> {
-        let mut looked = Looked {
+    pub fn look_up<'a>(&'a self, name: &str, question: QueryType) -> ZoneAnswer<'a> {
+        let mut looked = ZoneAnswer {
             delay: Duration::ZERO,
             chain: Vec::new(),
-            found: Err(Trouble::Fails(DnsTrouble::Servfail)),
+            found: Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail)),
         };
         let mut next = name;
         while looked.chain.len() <= MAX_CNAMES {
             let Some(entry) = self.names.get(next) else {
-                looked.found = if self.above.contains(next) { Ok(&EMPTY) } else { Err(Trouble::NoSuchName) };
+                looked.found = if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
                 break;
             };
             looked.delay += entry.delay;
             match (entry.fault, &entry.cname) {
                 (Some((trouble, on)), _) if on.is_none_or(|on| on == question) => {
-                    looked.found = Err(Trouble::Fails(trouble));
+                    looked.found = Err(ScriptedDnsFault::Fails(trouble));
                     break;
                 }
                 (_, Some(target)) => {
@@ -131,16 +132,16 @@ impl Zone {
     }
 
     /// The MX records of a name, as a resolver hands them out.
-    pub fn mx(&self, name: &str) -> Result<Vec<Mx>, Miss> {
-        let entry = self.look_up(name, Question::Mx).found.map_err(Miss::from)?;
-        if entry.mx.is_empty() { Err(Miss::NoData) } else { Ok(entry.mx.clone()) }
+    pub fn mx(&self, name: &str) -> Result<Vec<Mx>, LookupError> {
+        let entry = self.look_up(name, QueryType::Mx).found.map_err(LookupError::from)?;
+        if entry.mx.is_empty() { Err(LookupError::NoData) } else { Ok(entry.mx.clone()) }
     }
 
     /// The addresses of a name, IPv4 first.
-    pub fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, Miss> {
-        let entry = self.look_up(name, Question::Address).found.map_err(Miss::from)?;
+    pub fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let entry = self.look_up(name, QueryType::Address).found.map_err(LookupError::from)?;
         if entry.addresses.is_empty() {
-            return Err(Miss::NoData);
+            return Err(LookupError::NoData);
         }
         let mut addresses = entry.addresses.clone();
         addresses.sort_by_key(IpAddr::is_ipv6);
@@ -148,8 +149,8 @@ impl Zone {
     }
 
     /// The mailboxes of a domain; an alias has those of its target.
-    pub fn mail(&self, domain: &str) -> Option<&Mail> {
-        self.look_up(domain, Question::Mx).found.ok()?.mail.as_deref()
+    pub fn mail(&self, domain: &str) -> Option<&MailRouting> {
+        self.look_up(domain, QueryType::Mx).found.ok()?.mail.as_deref()
     }
 
     /// Does the mail of this domain lead to a host with this name or one of these addresses?
@@ -157,11 +158,11 @@ impl Zone {
         let is_it = |name: &str| {
             name == host
                 || self
-                    .look_up(name, Question::Address)
+                    .look_up(name, QueryType::Address)
                     .found
                     .is_ok_and(|entry| entry.addresses.iter().any(|address| addresses.contains(address)))
         };
-        let Ok(entry) = self.look_up(domain, Question::Mx).found else {
+        let Ok(entry) = self.look_up(domain, QueryType::Mx).found else {
             return false;
         };
         match entry.mx.as_slice() {
@@ -173,7 +174,7 @@ impl Zone {
     }
 }
 
-static EMPTY: Entry = Entry {
+static EMPTY: ZoneEntry = ZoneEntry {
     mx: Vec::new(),
     addresses: Vec::new(),
     cname: None,
@@ -182,20 +183,20 @@ static EMPTY: Entry = Entry {
     mail: None,
 };
 
-impl From<Trouble> for Miss {
-    fn from(trouble: Trouble) -> Miss {
+impl From<ScriptedDnsFault> for LookupError {
+    fn from(trouble: ScriptedDnsFault) -> LookupError {
         match trouble {
-            Trouble::NoSuchName => Miss::NoSuchDomain,
-            Trouble::Fails(DnsTrouble::Servfail | DnsTrouble::Lame) => Miss::Failed(DnsFault::ServFail),
-            Trouble::Fails(DnsTrouble::Refused) => Miss::Failed(DnsFault::Refused),
-            Trouble::Fails(DnsTrouble::Timeout) => Miss::Failed(DnsFault::Timeout),
+            ScriptedDnsFault::NoSuchName => LookupError::NoSuchDomain,
+            ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => LookupError::Failed(DnsFault::ServFail),
+            ScriptedDnsFault::Fails(DnsFaultEntry::Refused) => LookupError::Failed(DnsFault::Refused),
+            ScriptedDnsFault::Fails(DnsFaultEntry::Timeout) => LookupError::Failed(DnsFault::Timeout),
         }
     }
 }
 
-impl Mail {
+impl MailRouting {
     /// What is known of a local part (lower case). A tag (`jane+news`) belongs to its mailbox unless listed itself.
-    pub fn answer(&self, domain: &str, local: &str) -> AnswerEntry {
+    pub fn answer(&self, domain: &str, local: &str) -> ReplyEntry {
         let salt = hash(0, domain);
         let untagged = local.split_once('+').map(|(mailbox, _)| mailbox);
         for local in std::iter::once(local).chain(untagged) {
@@ -203,11 +204,11 @@ impl Mail {
                 return answer.clone();
             }
             if local == "postmaster" || self.mailboxes.iter().any(|names| names.contains(local, salt)) {
-                return AnswerEntry::Is(Situation::Ok);
+                return ReplyEntry::Is(Situation::Ok);
             }
         }
         let known = if self.catch_all { Situation::Ok } else { Situation::Unknown };
-        AnswerEntry::Is(known)
+        ReplyEntry::Is(known)
     }
 }
 
@@ -238,18 +239,18 @@ mod tests {
     fn zone() -> Zone {
         let mut zone = Zone::default();
         let add = |zone: &mut Zone, name: &str, entry| assert!(zone.add(name, entry), "{name}");
-        add(&mut zone, "acme.example", Entry { mx: vec![host("mx.acme.example")], ..Entry::default() });
+        add(&mut zone, "acme.example", ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() });
         zone.add_addresses(
             "mx.acme.example",
             &["2001:db8::1".parse().unwrap(), "192.0.2.1".parse().unwrap()],
         );
-        add(&mut zone, "alias.example", Entry { cname: Some("acme.example".into()), ..Entry::default() });
-        add(&mut zone, "loop.example", Entry { cname: Some("loop.example".into()), ..Entry::default() });
-        let fault = Some((DnsTrouble::Timeout, Some(Question::Mx)));
+        add(&mut zone, "alias.example", ZoneEntry { cname: Some("acme.example".into()), ..ZoneEntry::default() });
+        add(&mut zone, "loop.example", ZoneEntry { cname: Some("loop.example".into()), ..ZoneEntry::default() });
+        let fault = Some((DnsFaultEntry::Timeout, Some(QueryType::Mx)));
         add(
             &mut zone,
             "half.example",
-            Entry { fault, addresses: vec!["192.0.2.9".parse().unwrap()], ..Entry::default() },
+            ZoneEntry { fault, addresses: vec!["192.0.2.9".parse().unwrap()], ..ZoneEntry::default() },
         );
         zone
     }
@@ -260,11 +261,11 @@ mod tests {
         let table = [
             ("acme.example", Ok(vec![host("mx.acme.example")])),
             ("alias.example", Ok(vec![host("mx.acme.example")])),
-            ("mx.acme.example", Err(Miss::NoData)),
-            ("example", Err(Miss::NoData)),
-            ("nowhere.example", Err(Miss::NoSuchDomain)),
-            ("loop.example", Err(Miss::Failed(DnsFault::ServFail))),
-            ("half.example", Err(Miss::Failed(DnsFault::Timeout))),
+            ("mx.acme.example", Err(LookupError::NoData)),
+            ("example", Err(LookupError::NoData)),
+            ("nowhere.example", Err(LookupError::NoSuchDomain)),
+            ("loop.example", Err(LookupError::Failed(DnsFault::ServFail))),
+            ("half.example", Err(LookupError::Failed(DnsFault::Timeout))),
         ];
         for (name, answer) in table {
             assert_eq!(zone.mx(name), answer, "{name}");

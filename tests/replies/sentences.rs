@@ -1,7 +1,7 @@
 //! Sentences made of parts: whatever the word for a mailbox and for its absence, it is understood; and whoever else the
 //! same words are said of, no mailbox is called dead.
 
-use listproof::policy::replies::{Context, ReplyRules};
+use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Verdict};
 use listproof::smtp::{Reply, Stage};
 
@@ -131,7 +131,7 @@ const OTHERS: [&str; 48] = [
 ];
 
 fn cause(reply: &str) -> Cause {
-    let at = Context { stage: Stage::Rcpt, provider: None };
+    let at = ReplyContext { stage: Stage::Rcpt, provider: None };
     ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &at).cause
 }
 

@@ -5,9 +5,9 @@
 //! understood while next to no real domain is touched (tests/typos.rs). Must not: know a domain by name.
 
 use super::Certainty;
-use super::slip::Slip;
-use super::tail::Tail;
-use super::targets::{Rank, Target};
+use super::edit::Edit;
+use super::tail::TldMatch;
+use super::targets::{Rank, KnownDomain};
 
 /// More doubt than this is too much; people slip on what they type every day, so a big name may be farther away.
 const MOST: u32 = 12;
@@ -16,41 +16,41 @@ const MOST_OF_A_BIG_ONE: u32 = 15;
 const CERTAIN: u32 = 2;
 
 /// How sure it is that `typed` stands for the target, and how much doubt is left; `None` where there is too much.
-pub(super) fn weigh(typed: &str, slip: Slip, tail: Tail, target: &Target) -> Option<(Certainty, u32)> {
+pub(super) fn weigh(typed: &str, slip: Edit, tail: TldMatch, target: &KnownDomain) -> Option<(Certainty, u32)> {
     let most = if target.brand == Rank::Common { MOST } else { MOST_OF_A_BIG_ONE };
     let doubt = match slip {
-        Slip::None => of_end_alone(tail, target)?,
+        Edit::None => of_end_alone(tail, target)?,
         _ => of_slip(slip, target)? + somebodys_own(typed.len(), target) + of_end(tail)?,
     };
-    let is_somewhere = matches!(tail, Tail::NextKey | Tail::Other);
+    let is_somewhere = matches!(tail, TldMatch::NextKey | TldMatch::Other);
     let is_certain = doubt + CERTAIN <= most && !is_somewhere;
     let certainty = if is_certain { Certainty::Likely } else { Certainty::Hint };
     (doubt <= most).then_some((certainty, doubt))
 }
 
 /// How far a slip is from what was meant.
-fn of_slip(slip: Slip, target: &Target) -> Option<u32> {
+fn of_slip(slip: Edit, target: &KnownDomain) -> Option<u32> {
     let letters = target.name().len();
     if letters < 3 {
         return None;
     }
     let doubt = match slip {
-        Slip::None | Slip::Swapped | Slip::Doubled => 0,
-        Slip::Extra { beside: true } => 1,
-        Slip::NextKey { first: false } | Slip::Missing { first: false } => 2,
+        Edit::None | Edit::Swapped | Edit::Doubled => 0,
+        Edit::Extra { beside: true } => 1,
+        Edit::NextKey { first: false } | Edit::Missing { first: false } => 2,
         // Who looks at the screen sees the first letter.
-        Slip::Missing { first: true } => 5,
-        Slip::OtherKey { first: false } => 6,
-        Slip::Extra { beside: false } => 7,
-        Slip::NextKey { first: true } => 8,
-        Slip::Two { first: false } if letters > 6 => 9,
-        Slip::OtherKey { first: true } | Slip::Two { .. } => return None,
+        Edit::Missing { first: true } => 5,
+        Edit::OtherKey { first: false } => 6,
+        Edit::Extra { beside: false } => 7,
+        Edit::NextKey { first: true } => 8,
+        Edit::Two { first: false } if letters > 6 => 9,
+        Edit::OtherKey { first: true } | Edit::Two { .. } => return None,
     };
     Some(doubt)
 }
 
 /// How often a name of so many letters is somebody's own. Under `com` and its like every short one is.
-fn somebodys_own(letters: usize, target: &Target) -> u32 {
+fn somebodys_own(letters: usize, target: &KnownDomain) -> u32 {
     let in_country = target.domain.top_level().len() == 2;
     match (letters, in_country) {
         (0..=2, false) => 20,
@@ -68,22 +68,22 @@ fn somebodys_own(letters: usize, target: &Target) -> u32 {
 }
 
 /// How far the end is from the meant one, when the name has a slip too.
-fn of_end(tail: Tail) -> Option<u32> {
+fn of_end(tail: TldMatch) -> Option<u32> {
     match tail {
-        Tail::Same => Some(0),
-        Tail::Slip => Some(1),
-        Tail::Remnant => Some(2),
-        Tail::KnownSlip | Tail::NextKey | Tail::Other => None,
+        TldMatch::Same => Some(0),
+        TldMatch::Slip => Some(1),
+        TldMatch::Remnant => Some(2),
+        TldMatch::KnownSlip | TldMatch::NextKey | TldMatch::Other => None,
     }
 }
 
 /// The same, when the name is the target's own. An end that exists may be the name's in another country.
-fn of_end_alone(tail: Tail, target: &Target) -> Option<u32> {
+fn of_end_alone(tail: TldMatch, target: &KnownDomain) -> Option<u32> {
     let letters = target.name().len();
     match tail {
-        Tail::KnownSlip if letters > 3 || target.brand != Rank::Common => Some(3),
-        Tail::NextKey if target.is_alone => Some(6 + somebodys_own(letters, target)),
-        Tail::Other if target.rank == Rank::Sole => Some(MOST_OF_A_BIG_ONE),
+        TldMatch::KnownSlip if letters > 3 || target.brand != Rank::Common => Some(3),
+        TldMatch::NextKey if target.is_alone => Some(6 + somebodys_own(letters, target)),
+        TldMatch::Other if target.rank == Rank::Sole => Some(MOST_OF_A_BIG_ONE),
         _ => of_end(tail),
     }
 }

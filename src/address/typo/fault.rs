@@ -3,11 +3,11 @@
 //! Decides: only for domains that people have. Must not: clean, that is [`crate::address::repair`]'s.
 
 use super::suggest;
-use super::targets::{Target, Targets};
+use super::targets::{KnownDomain, KnownDomains};
 use crate::address::{Address, FaultKind, SyntaxFault};
 
 /// The whole address that was probably meant by a text that is none: with the dot or the @ that is missing.
-pub fn suggest_for_fault(text: &str, fault: &SyntaxFault, targets: &Targets) -> Option<Address> {
+pub fn suggest_for_fault(text: &str, fault: &SyntaxFault, targets: &KnownDomains) -> Option<Address> {
     let candidates = match fault.kind {
         FaultKind::NoAt => return missing_at(text, targets),
         FaultKind::DomainCharacter
@@ -32,9 +32,9 @@ pub fn suggest_for_fault(text: &str, fault: &SyntaxFault, targets: &Targets) -> 
 }
 
 /// `janegmail.com`, `jane.gmail.com`, `jane#gmail.com`, `jane at gmail.com`: only before a domain that people have.
-fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
+fn missing_at(text: &str, targets: &KnownDomains) -> Option<Address> {
     let lower = text.to_ascii_lowercase();
-    let ends_in = |target: &&Target| lower.ends_with(target.domain.as_str());
+    let ends_in = |target: &&KnownDomain| lower.ends_with(target.domain.as_str());
     let target = targets.list.iter().filter(ends_in).max_by_key(|target| target.domain.as_str().len())?;
     let local = &text[..text.len() - target.domain.as_str().len()];
     let stand_ins = ["(at)", "[at]", " at ", "_at_", "#", ".", "&", "*", " "];
@@ -45,7 +45,7 @@ fn missing_at(text: &str, targets: &Targets) -> Option<Address> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::lists::Lists;
+    use crate::policy::AddressLists;
 
     #[test]
     fn a_missing_at_or_dot_is_put_back() {
@@ -63,7 +63,7 @@ mod tests {
             ("jane@bakery,example", None),
         ] {
             let fault = Address::parse(text).unwrap_err();
-            let found = suggest_for_fault(text, &fault, &Lists::built_in().targets);
+            let found = suggest_for_fault(text, &fault, &AddressLists::built_in().targets);
             assert_eq!(found.map(|address| address.to_string()).as_deref(), meant, "{text}");
         }
     }

@@ -1,25 +1,25 @@
 //! What was probably meant: the domain that somebody's fingers missed.
 //!
-//! Decides: which domain a mistyped one stands for, and how sure that is, by the letters alone. [`slip`] names what
+//! Decides: which domain a mistyped one stands for, and how sure that is, by the letters alone. [`edit`] names what
 //! happened to a name and [`tail`] what to its end, [`doubt`] weighs it, [`targets`] are the domains people have, [`fault`]
 //! helps texts that are no address. Real domains near big ones (neighbours) are never corrected. Must not: judge or change
 //! an address; a suggestion is a suggestion. Can't know: whether the typed domain works. Who knows that it has a working
 //! MX takes anything but a [`Certainty::Trap`] for a hint.
 
 use super::domain::Domain;
+use edit::{Edit, letters};
+use tail::TldMatch;
+use targets::{KnownDomain, Rank};
 
 mod doubt;
 mod fault;
-mod slip;
+mod edit;
 mod tail;
 mod targets;
 
 pub use fault::suggest_for_fault;
-pub use targets::Targets;
+pub use targets::KnownDomains;
 
-use slip::{Slip, letters};
-use tail::Tail;
-use targets::{Rank, Target};
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +42,7 @@ pub struct Suggestion {
 }
 
 /// The domain that was probably meant; `None` where nothing better is known.
-pub fn suggest(domain: &Domain, targets: &Targets) -> Option<Suggestion> {
+pub fn suggest(domain: &Domain, targets: &KnownDomains) -> Option<Suggestion> {
     let typed = domain.as_str();
     let suggestion = |domain: Domain, certainty| Some(Suggestion { domain, certainty });
     if let Some(meant) = targets.typos.get(typed) {
@@ -62,7 +62,7 @@ pub fn suggest(domain: &Domain, targets: &Targets) -> Option<Suggestion> {
     suggestion(Domain::parse(&format!("{head}.{meant}")).ok()?, Certainty::Likely)
 }
 
-fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
+fn nearest<'a>(typed: &str, targets: &'a KnownDomains) -> Option<(&'a KnownDomain, Certainty)> {
     let Some((name, suffix)) = typed.split_once('.') else {
         return without_dot(typed, targets);
     };
@@ -70,19 +70,19 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
     if let Some(target) = targets.undotted(typed) {
         return Some((target, Certainty::Likely));
     }
-    let mut best: Option<((u32, Tail, Rank), &Target, Certainty)> = None;
+    let mut best: Option<((u32, TldMatch, Rank), &KnownDomain, Certainty)> = None;
     let mut suffix_exists = None;
     let mut is_word = None;
     for target in targets.near(name.len(), letters(name)) {
-        let Some(slip) = Slip::between(name, target.name()) else {
+        let Some(slip) = Edit::between(name, target.name()) else {
             continue;
         };
         // A word, or somebody's name, is what its owner meant to type.
-        if slip != Slip::None && *is_word.get_or_insert_with(|| targets.is_word(name)) {
+        if slip != Edit::None && *is_word.get_or_insert_with(|| targets.is_word(name)) {
             continue;
         }
         let exists = *suffix_exists.get_or_insert_with(|| tail::exists(suffix));
-        let Some(tail) = Tail::between(suffix, target.suffix(), exists) else {
+        let Some(tail) = TldMatch::between(suffix, target.suffix(), exists) else {
             continue;
         };
         let Some((certainty, doubt)) = doubt::weigh(name, slip, tail, target) else {
@@ -97,13 +97,13 @@ fn nearest<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certain
 }
 
 /// `gmailcom`, `gmail`: without a dot nobody has mail, so one letter more or less is no doubt.
-fn without_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Certainty)> {
+fn without_dot<'a>(typed: &str, targets: &'a KnownDomains) -> Option<(&'a KnownDomain, Certainty)> {
     if let Some(target) = targets.undotted(typed) {
         return Some((target, Certainty::Likely));
     }
-    let one_slip = |target: &&Target| {
+    let one_slip = |target: &&KnownDomain| {
         let whole = targets::run_together(target.domain.as_str());
-        whole.len() > 5 && Slip::between(typed, &whole).is_some_and(|slip| slip.letters() == 1)
+        whole.len() > 5 && Edit::between(typed, &whole).is_some_and(|slip| slip.letters() == 1)
     };
     if let Some(target) = targets.list.iter().filter(one_slip).min_by_key(|target| target.rank) {
         return Some((target, Certainty::Likely));
@@ -114,13 +114,14 @@ fn without_dot<'a>(typed: &str, targets: &'a Targets) -> Option<(&'a Target, Cer
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::policy::lists::Lists;
     use proptest::prelude::*;
+
+    use super::*;
+    use crate::policy::AddressLists;
 
     fn suggested(typed: &str) -> Option<(String, Certainty)> {
         let domain = Domain::parse(typed).unwrap();
-        suggest(&domain, &Lists::built_in().targets).map(|s| (s.domain.to_string(), s.certainty))
+        suggest(&domain, &AddressLists::built_in().targets).map(|s| (s.domain.to_string(), s.certainty))
     }
 
     #[test]
@@ -191,7 +192,7 @@ mod tests {
 
     #[test]
     fn nobody_known_is_corrected() {
-        let targets = &Lists::built_in().targets;
+        let targets = &AddressLists::built_in().targets;
         for (domain, _) in targets.protected() {
             assert_eq!(suggested(domain), None, "{domain}");
         }

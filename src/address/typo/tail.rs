@@ -3,11 +3,11 @@
 //! Decides: whether an end exists (by the public suffix list), and which slip makes it of another. Must not: look at the
 //! name before it.
 
-use super::slip::Slip;
+use super::edit::Edit;
 
 /// How the typed end of the domain relates to the meant one, the likelier first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Tail {
+pub(super) enum TldMatch {
     /// It is the meant one.
     Same,
     /// It exists nowhere and has a slip.
@@ -22,27 +22,27 @@ pub(super) enum Tail {
     Other,
 }
 
-impl Tail {
+impl TldMatch {
     /// How `typed`, which may exist, relates to `meant`; `None` where they have nothing to do with each other.
-    pub(super) fn between(typed: &str, meant: &str, exists: bool) -> Option<Tail> {
+    pub(super) fn between(typed: &str, meant: &str, exists: bool) -> Option<TldMatch> {
         if typed == meant {
-            return Some(Tail::Same);
+            return Some(TldMatch::Same);
         }
-        let slip = Slip::between(typed, meant);
+        let slip = Edit::between(typed, meant);
         if exists {
             return Some(match (typed, meant) {
-                ("co" | "cm" | "om", "com") | ("ne", "net") | ("uk", "co.uk") => Tail::KnownSlip,
-                _ if matches!(slip, Some(Slip::NextKey { .. } | Slip::Swapped)) => Tail::NextKey,
-                _ => Tail::Other,
+                ("co" | "cm" | "om", "com") | ("ne", "net") | ("uk", "co.uk") => TldMatch::KnownSlip,
+                _ if matches!(slip, Some(Edit::NextKey { .. } | Edit::Swapped)) => TldMatch::NextKey,
+                _ => TldMatch::Other,
             });
         }
         if slip.is_some_and(|slip| slip.letters() == 1) {
-            return Some(Tail::Slip);
+            return Some(TldMatch::Slip);
         }
         // `com.com`, `comcom`, `c`.
         let is_remnant =
             (typed.starts_with(meant) && typed.len() <= meant.len() + 4) || meant.starts_with(typed);
-        is_remnant.then_some(Tail::Remnant)
+        is_remnant.then_some(TldMatch::Remnant)
     }
 }
 
@@ -107,18 +107,18 @@ mod tests {
     #[test]
     fn each_end_has_its_relation() {
         for (typed, meant, tail) in [
-            ("com", "com", Some(Tail::Same)),
-            ("con", "com", Some(Tail::Slip)),
-            ("co.ku", "co.uk", Some(Tail::Slip)),
-            ("co", "com", Some(Tail::KnownSlip)),
-            ("com.com", "com", Some(Tail::Remnant)),
-            ("c", "com", Some(Tail::Remnant)),
-            ("ml", "nl", Some(Tail::NextKey)),
-            ("bw", "be", Some(Tail::NextKey)),
-            ("fr", "de", Some(Tail::Other)),
+            ("com", "com", Some(TldMatch::Same)),
+            ("con", "com", Some(TldMatch::Slip)),
+            ("co.ku", "co.uk", Some(TldMatch::Slip)),
+            ("co", "com", Some(TldMatch::KnownSlip)),
+            ("com.com", "com", Some(TldMatch::Remnant)),
+            ("c", "com", Some(TldMatch::Remnant)),
+            ("ml", "nl", Some(TldMatch::NextKey)),
+            ("bw", "be", Some(TldMatch::NextKey)),
+            ("fr", "de", Some(TldMatch::Other)),
             ("invalid", "de", None),
         ] {
-            assert_eq!(Tail::between(typed, meant, exists(typed)), tail, "{typed} {meant}");
+            assert_eq!(TldMatch::between(typed, meant, exists(typed)), tail, "{typed} {meant}");
         }
         assert!(TOP_LEVEL_SLIPS.is_sorted());
         assert!(TOP_LEVEL_SLIPS.iter().all(|(slip, meant)| !exists(slip) && exists(meant)));

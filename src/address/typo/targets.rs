@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use foldhash::fast::RandomState;
 
-use super::slip::letters;
+use super::edit::letters;
 use crate::address::domain::Domain;
 use crate::address::table::Table;
 
 /// The domains people really have, and what must not be taken for a slip of them.
 #[derive(Clone, Debug)]
-pub struct Targets {
+pub struct KnownDomains {
     /// By the length of the name.
-    pub(super) list: Vec<Target>,
+    pub(super) list: Vec<KnownDomain>,
     /// Where each is in the list, by its domain without dots.
     run_together: HashMap<String, usize, RandomState>,
     /// The letters of each, in the same order: most are told apart by these alone.
@@ -31,7 +31,7 @@ pub struct Targets {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Target {
+pub(super) struct KnownDomain {
     pub(super) domain: Domain,
     /// Length of the part before the first dot, in bytes.
     name: usize,
@@ -51,7 +51,7 @@ pub(super) enum Rank {
     Common,
 }
 
-impl Target {
+impl KnownDomain {
     pub(super) fn name(&self) -> &str {
         &self.domain.as_str()[..self.name]
     }
@@ -61,10 +61,10 @@ impl Target {
     }
 }
 
-impl Targets {
+impl KnownDomains {
     /// Makes the search ready. Entries of `targets` are `domain,rank` with rank `sole`, `big` or `common`; who isn't a
     /// domain with a dot is left out, the loader has told about it.
-    pub fn new(targets: Table, typos: Table, neighbours: Table, words: Table) -> Targets {
+    pub fn new(targets: Table, typos: Table, neighbours: Table, words: Table) -> KnownDomains {
         let target = |(domain, rank): (&str, &str)| {
             let domain = Domain::parse(domain).ok()?;
             let name = domain.as_str().find('.')?;
@@ -73,9 +73,9 @@ impl Targets {
                 "big" => Rank::Big,
                 _ => Rank::Common,
             };
-            Some(Target { domain, name, rank, brand: rank, is_alone: true })
+            Some(KnownDomain { domain, name, rank, brand: rank, is_alone: true })
         };
-        let mut list: Vec<Target> = targets.entries().into_iter().filter_map(target).collect();
+        let mut list: Vec<KnownDomain> = targets.entries().into_iter().filter_map(target).collect();
         list.sort_by_key(|target| target.name);
         let mut brands: HashMap<String, (Rank, bool)> = HashMap::new();
         for target in &list {
@@ -95,7 +95,7 @@ impl Targets {
         let longest = list.last().map_or(0, |target| target.name);
         let shorter = |length| list.partition_point(|target| target.name < length);
         let lengths = (0..=longest).map(|length| shorter(length)..shorter(length + 1)).collect();
-        Targets { list, run_together, letters, lengths, known: targets, typos, neighbours, words }
+        KnownDomains { list, run_together, letters, lengths, known: targets, typos, neighbours, words }
     }
 
     /// True for a domain that is nobody's slip.
@@ -115,7 +115,7 @@ impl Targets {
     }
 
     /// Targets whose names have about as many letters, and about the same.
-    pub(super) fn near(&self, typed: usize, typed_letters: u32) -> impl Iterator<Item = &Target> {
+    pub(super) fn near(&self, typed: usize, typed_letters: u32) -> impl Iterator<Item = &KnownDomain> {
         let lengths = typed.saturating_sub(2)..=typed + 2;
         lengths.filter_map(|length| Some((length, self.lengths.get(length)?.clone()))).flat_map(
             move |(length, place)| {
@@ -138,7 +138,7 @@ impl Targets {
     }
 
     /// The target that has the same letters, wherever its dots are.
-    pub(super) fn undotted(&self, typed: &str) -> Option<&Target> {
+    pub(super) fn undotted(&self, typed: &str) -> Option<&KnownDomain> {
         self.run_together.get(&run_together(typed)).map(|&at| &self.list[at])
     }
 

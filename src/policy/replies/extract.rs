@@ -2,7 +2,7 @@
 //!
 //! Decides: which number is a time and which word a list's name. Must not: make either up. `None` where it can't tell.
 
-use super::form::Heard;
+use super::normalize::NormalizedReply;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(2 * 24 * 3600);
 
 /// How long the server asks to wait: `try again in 300 seconds`, `greylisted for 5 minutes`, `retry in 00:05:00`.
 /// Only a 4xx invites to come back.
-pub(super) fn wait(heard: &Heard) -> Option<Duration> {
+pub(super) fn wait(heard: &NormalizedReply) -> Option<Duration> {
     if !(400..500).contains(&heard.code) {
         return None;
     }
@@ -51,7 +51,7 @@ fn clock(word: &str) -> Option<Duration> {
 }
 
 /// The list's name: the host after `using` or `listed at`, else a list that the policy knows, named anywhere.
-pub(super) fn blocklist(heard: &Heard, known: &BTreeMap<String, Vec<String>>) -> Option<String> {
+pub(super) fn blocklist(heard: &NormalizedReply, known: &BTreeMap<String, Vec<String>>) -> Option<String> {
     let mut words = heard.words.split(' ');
     let mut before = "";
     let named = words.find_map(|word| {

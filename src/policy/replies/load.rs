@@ -5,7 +5,7 @@
 //! Must not: open files. That a rule wins on its own example is checked where all rules are together.
 
 use super::matching::Pattern;
-use super::rule::{Codes, Rule, RuleId, Tier};
+use super::rule::{Codes, ReplyRule, RuleId, Tier};
 use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence};
 use crate::smtp::Stage;
@@ -75,7 +75,7 @@ pub(super) struct Draft {
     masks: BTreeMap<String, Vec<String>>,
     pub(super) blocklists: BTreeMap<String, Vec<String>>,
     /// By tier, each in reading order.
-    pub(super) rules: BTreeMap<Tier, Vec<Rule>>,
+    pub(super) rules: BTreeMap<Tier, Vec<ReplyRule>>,
 }
 
 impl Draft {
@@ -97,7 +97,7 @@ impl Draft {
     }
 
     /// The rules of a file that no rule was there for; the others replace theirs.
-    fn read(&mut self, file: RuleFile<'_>) -> Result<Vec<(Tier, Vec<Rule>)>, PolicyError> {
+    fn read(&mut self, file: RuleFile<'_>) -> Result<Vec<(Tier, Vec<ReplyRule>)>, PolicyError> {
         let raw: RawFile = toml::from_str(file.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
             fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
@@ -164,7 +164,7 @@ impl Draft {
         Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(refuse)
     }
 
-    fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<Rule, Fault> {
+    fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<ReplyRule, Fault> {
         let named = |what: &str| format!("{what} of rule `{}`", raw.id);
         let cause = |word: &str| {
             Cause::from_word(word).ok_or_else(|| {
@@ -237,7 +237,7 @@ impl Draft {
         let pattern = |part: &String| self.pattern(part, &raw.id);
         let text = raw.text.iter().map(pattern).collect::<Result<_, _>>()?;
         let unless = raw.unless.iter().map(pattern).collect::<Result<_, _>>()?;
-        Ok(Rule {
+        Ok(ReplyRule {
             tier,
             cause: cause(&raw.cause)?,
             about_mailbox: raw.about_mailbox.as_deref().map(cause).transpose()?,

@@ -17,7 +17,7 @@ const SHORTEST_LITERAL_BYTES: usize = 3;
 /// More alternatives than this cost more than they save.
 const MOST_LITERALS: usize = 96;
 
-/// A regular expression over [`super::form::Heard::words`]: ASCII classes, any UTF-8 as literals.
+/// A regular expression over [`super::normalize::NormalizedReply::words`]: ASCII classes, any UTF-8 as literals.
 #[derive(Debug)]
 pub(super) struct Pattern {
     source: String,

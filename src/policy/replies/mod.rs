@@ -7,23 +7,23 @@
 //! Can't know: whether a server tells the truth, and what its words mean where it says none; then it is `ambiguous`.
 
 mod extract;
-mod form;
+mod normalize;
 mod load;
 mod matching;
-mod recent;
+mod cache;
 mod rule;
-mod trial;
+mod inspect;
 
-pub use form::normalized_text;
+pub use normalize::normalized_text;
 pub use load::RuleFile;
-pub use recent::RecentReplies;
-pub use rule::{Rule, RuleId, Tier};
-pub use trial::{Loaded, Outcome, Trial};
+pub use cache::ReplyCache;
+pub use rule::{ReplyRule, RuleId, Tier};
+pub use inspect::{LoadedRules, RuleOutcome, RuleTrial};
 
 use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence, Fault, Verdict};
 use crate::smtp::{Reply, Stage};
-use form::Heard;
+use normalize::NormalizedReply;
 use matching::{Index, Pattern};
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
@@ -32,7 +32,7 @@ use std::time::Duration;
 
 /// Where a reply was heard.
 #[derive(Clone, Copy, Debug)]
-pub struct Context<'a> {
+pub struct ReplyContext<'a> {
     /// The step that it answers.
     pub stage: Stage,
     /// The id of the operator of the exchanger, by its host name.
@@ -60,7 +60,7 @@ pub struct Meaning {
 /// All rules, in reading order.
 #[derive(Debug)]
 pub struct ReplyRules {
-    rules: Vec<Rule>,
+    rules: Vec<ReplyRule>,
     index: Index,
     /// What is no recipient though it holds a word for one.
     mask: Option<Pattern>,
@@ -110,7 +110,7 @@ impl ReplyRules {
         BUILT_IN.into_iter().try_for_each(|file| draft.append(file))?;
         files.iter().try_for_each(|file| draft.change(*file))?;
         let mask = draft.mask()?;
-        let mut rules: Vec<Rule> = draft.rules.into_values().flatten().collect();
+        let mut rules: Vec<ReplyRule> = draft.rules.into_values().flatten().collect();
         let mut patterns = 0;
         for rule in &mut rules {
             rule.first_pattern = patterns;
@@ -118,7 +118,7 @@ impl ReplyRules {
         }
         let index = Index::new(rules.iter().flat_map(|rule| &rule.text));
         let rules = ReplyRules { rules, index, mask, blocklists: draft.blocklists };
-        let is_shipped = |rule: &Rule| BUILT_IN.iter().any(|file| *rule.file == *file.name);
+        let is_shipped = |rule: &ReplyRule| BUILT_IN.iter().any(|file| *rule.file == *file.name);
         for rule in rules.rules.iter().filter(|rule| !is_shipped(rule)) {
             rules.check(rule)?;
         }
@@ -126,7 +126,7 @@ impl ReplyRules {
     }
 
     /// Does a rule win on its own examples, and on none of its counter-examples?
-    pub fn check(&self, rule: &Rule) -> Result<(), PolicyError> {
+    pub fn check(&self, rule: &ReplyRule) -> Result<(), PolicyError> {
         let refuse = |what: String, hint: &str| PolicyError {
             file: rule.file.to_string(),
             line: rule.line,
@@ -151,25 +151,25 @@ impl ReplyRules {
     }
 
     /// All rules, in reading order.
-    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+    pub fn iter(&self) -> impl Iterator<Item = &ReplyRule> {
         self.rules.iter()
     }
 
     /// Compiles what nearly every refusal is read by; else the first one does, and those after it wait.
     pub fn warm_up(&self) {
-        self.read(&Reply::new(550, ["5.1.1 no such user"]), &Context { stage: Stage::Rcpt, provider: None });
+        self.read(&Reply::new(550, ["5.1.1 no such user"]), &ReplyContext { stage: Stage::Rcpt, provider: None });
     }
 
     /// Every rule that holds for a reply, in reading order: the first one decides, the others lost against it.
-    pub fn matching(&self, reply: &Reply, at: &Context<'_>) -> Vec<&Rule> {
-        let heard = Heard::of(reply);
+    pub fn matching(&self, reply: &Reply, at: &ReplyContext<'_>) -> Vec<&ReplyRule> {
+        let heard = NormalizedReply::of(reply);
         self.holding(&heard, at).collect()
     }
 
     /// What a reply means. Total: a reply that no rule knows is `ambiguous`.
-    pub fn read(&self, reply: &Reply, at: &Context<'_>) -> Meaning {
-        // Its form is all that its meaning hangs on: [`RecentReplies`] builds on that.
-        let heard = &Heard::of(reply);
+    pub fn read(&self, reply: &Reply, at: &ReplyContext<'_>) -> Meaning {
+        // Its form is all that its meaning hangs on: [`ReplyCache`] builds on that.
+        let heard = &NormalizedReply::of(reply);
         let mut holding = self.holding(heard, at);
         let rule = holding.next();
         let mut meaning = Meaning {
@@ -188,7 +188,7 @@ impl ReplyRules {
             meaning.if_about_mailbox = meaning.if_about_mailbox.map(without_condemning);
         }
         // Clear words about the mailbox beside clear words about us: they may be about either.
-        if meaning.cause.verdict() == Verdict::Undeliverable && holding.any(Rule::speaks_of_us) {
+        if meaning.cause.verdict() == Verdict::Undeliverable && holding.any(ReplyRule::speaks_of_us) {
             meaning.confidence = Confidence::Inferred;
         }
         let is_about_a_message = match meaning.cause {
@@ -208,9 +208,9 @@ impl ReplyRules {
 
     fn holding<'a, 'h>(
         &'a self,
-        heard: &'h Heard,
-        at: &'h Context<'h>,
-    ) -> impl Iterator<Item = &'a Rule> + use<'a, 'h> {
+        heard: &'h NormalizedReply,
+        at: &'h ReplyContext<'h>,
+    ) -> impl Iterator<Item = &'a ReplyRule> + use<'a, 'h> {
         let likely = self.index.candidates(&heard.words);
         let of_mailbox = LazyCell::new(|| heard.words_of_the_mailbox(self.mask.as_ref()));
         self.rules

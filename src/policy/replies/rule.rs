@@ -3,8 +3,8 @@
 //! Decides: whether the conditions of a rule hold for a reply that was taken to pieces. Must not: know other rules; which
 //! of several holding rules wins is decided in [`super::ReplyRules::read`].
 
-use super::Context;
-use super::form::Heard;
+use super::ReplyContext;
+use super::normalize::NormalizedReply;
 use super::matching::{Candidates, Pattern};
 use crate::reason::{Cause, Confidence, Fault};
 use crate::smtp::{Enhanced, Stage};
@@ -112,7 +112,7 @@ impl Codes {
 
 /// One rule: conditions that must all hold, and what they mean together.
 #[derive(Debug)]
-pub struct Rule {
+pub struct ReplyRule {
     pub(super) id: RuleId,
     pub(super) tier: Tier,
     pub(super) stages: Vec<Stage>,
@@ -133,7 +133,7 @@ pub struct Rule {
     pub(super) line: usize,
 }
 
-impl Rule {
+impl ReplyRule {
     /// Its id.
     pub fn id(&self) -> &RuleId {
         &self.id
@@ -163,15 +163,15 @@ impl Rule {
         (&self.file, self.line)
     }
     /// The surroundings in which its examples are read: its own first stage and provider.
-    pub fn example_context(&self) -> Context<'_> {
-        Context {
+    pub fn example_context(&self) -> ReplyContext<'_> {
+        ReplyContext {
             stage: self.stages.first().copied().unwrap_or(Stage::Rcpt),
             provider: self.providers.first().map(String::as_str),
         }
     }
 
     /// Do all conditions hold but those on words?
-    pub(super) fn holds(&self, heard: &Heard, at: &Context<'_>) -> bool {
+    pub(super) fn holds(&self, heard: &NormalizedReply, at: &ReplyContext<'_>) -> bool {
         let code_holds = if self.codes.is_empty() {
             heard.code >= 400
         } else {

@@ -186,7 +186,7 @@ fn zone(question: &Question) -> Does {
     }
 }
 
-const HASTE: Patience = Patience { timeout: Duration::from_millis(300), retries: 0 };
+const HASTE: DnsTimeouts = DnsTimeouts { timeout: Duration::from_millis(300), retries: 0 };
 
 async fn servers(scripts: &[Script]) -> NameServers {
     let mut addresses = Vec::new();
@@ -230,18 +230,18 @@ async fn each_kind_of_answer_stays_what_it_is() {
         ("alias.example", Ok(vec![host(10, "mx1.shop.example")])),
         ("far.example", Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")])),
         ("shy.example", Ok(vec![host(5, "mx.shy.example")])),
-        ("dangling.example", Err(Miss::NoSuchDomain)),
-        ("gone.example", Err(Miss::NoSuchDomain)),
-        ("both.example", Err(Miss::NoData)),
-        ("servfail.example", Err(Miss::Failed(DnsFault::ServFail))),
-        ("refused.example", Err(Miss::Failed(DnsFault::Refused))),
-        ("silent.example", Err(Miss::Failed(DnsFault::Timeout))),
+        ("dangling.example", Err(LookupError::NoSuchDomain)),
+        ("gone.example", Err(LookupError::NoSuchDomain)),
+        ("both.example", Err(LookupError::NoData)),
+        ("servfail.example", Err(LookupError::Failed(DnsFault::ServFail))),
+        ("refused.example", Err(LookupError::Failed(DnsFault::Refused))),
+        ("silent.example", Err(LookupError::Failed(DnsFault::Timeout))),
     ] {
         assert_eq!(dns.mx(&domain(name)).await, expected, "{name}");
     }
     for name in ["referred.example", "circle.example", "strange.example"] {
         let answer = dns.mx(&domain(name)).await;
-        assert!(matches!(answer, Err(Miss::Failed(DnsFault::Other(_)))), "{name}: {answer:?}");
+        assert!(matches!(answer, Err(LookupError::Failed(DnsFault::Other(_)))), "{name}: {answer:?}");
     }
 }
 
@@ -258,9 +258,9 @@ async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
         ("both.example", Ok(ips(&["192.0.2.1", "2001:db8::1"]))),
         ("six.example", Ok(ips(&["2001:db8::1"]))),
         ("half.example", Ok(ips(&["192.0.2.1"]))),
-        ("halffail.example", Err(Miss::Failed(DnsFault::ServFail))),
-        ("gone.example", Err(Miss::NoSuchDomain)),
-        ("shop.example", Err(Miss::NoData)),
+        ("halffail.example", Err(LookupError::Failed(DnsFault::ServFail))),
+        ("gone.example", Err(LookupError::NoSuchDomain)),
+        ("shop.example", Err(LookupError::NoData)),
     ] {
         assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
     }
@@ -269,15 +269,15 @@ async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
 #[tokio::test]
 async fn ipv6_is_asked_for_only_where_ipv4_leads_nowhere() {
     let (server, asked) = server(zone).await;
-    let allowed = |net: &str| Allowed::new([net.parse().unwrap()]);
+    let allowed = |net: &str| AllowedNets::new([net.parse().unwrap()]);
     for (name, net, expected, questions) in [
         ("both.example", "192.0.2.0/24", Ok(ips(&["192.0.2.1"])), 1),
         ("both.example", "2001:db8::/32", Ok(ips(&["192.0.2.1", "2001:db8::1"])), 2),
         ("six.example", "192.0.2.0/24", Ok(ips(&["2001:db8::1"])), 2),
         ("half.example", "2001:db8::/32", Ok(ips(&["192.0.2.1"])), 2),
-        ("halffail.example", "192.0.2.0/24", Err(Miss::Failed(DnsFault::ServFail)), 2),
-        ("gone.example", "192.0.2.0/24", Err(Miss::NoSuchDomain), 2),
-        ("shop.example", "192.0.2.0/24", Err(Miss::NoData), 2),
+        ("halffail.example", "192.0.2.0/24", Err(LookupError::Failed(DnsFault::ServFail)), 2),
+        ("gone.example", "192.0.2.0/24", Err(LookupError::NoSuchDomain), 2),
+        ("shop.example", "192.0.2.0/24", Err(LookupError::NoData), 2),
     ] {
         let before = asked.load(Ordering::Relaxed);
         let dns = NameServers::at(&[server], HASTE).unwrap().ipv4_first(allowed(net));
@@ -300,7 +300,7 @@ async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() 
         let expected = Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]);
         assert_eq!(dns.mx(&domain("shop.example")).await, expected);
         let before = asked.load(Ordering::Relaxed);
-        assert_eq!(dns.mx(&domain("gone.example")).await, Err(Miss::NoSuchDomain));
+        assert_eq!(dns.mx(&domain("gone.example")).await, Err(LookupError::NoSuchDomain));
         assert_eq!(asked.load(Ordering::Relaxed), before, "the good one is asked first now");
     }
 }
@@ -308,7 +308,7 @@ async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() 
 #[tokio::test]
 async fn when_all_fail_the_answer_that_tells_more_is_told() {
     let dns = servers(&[|_| Nothing, |_| code(ResponseCode::Refused), |_| Nothing]).await;
-    assert_eq!(dns.mx(&domain("shop.example")).await, Err(Miss::Failed(DnsFault::Refused)));
+    assert_eq!(dns.mx(&domain("shop.example")).await, Err(LookupError::Failed(DnsFault::Refused)));
 }
 
 #[tokio::test]
@@ -318,18 +318,18 @@ async fn a_closed_port_is_a_failure_and_not_an_absence() {
         (socket.local_addr().unwrap(), socket)
     };
     let dns = NameServers::at(&[closed], HASTE).unwrap();
-    assert!(matches!(dns.mx(&domain("shop.example")).await, Err(Miss::Failed(_))));
+    assert!(matches!(dns.mx(&domain("shop.example")).await, Err(LookupError::Failed(_))));
 }
 
 #[tokio::test]
 async fn a_server_that_makes_up_answers_is_found_out() {
-    assert_eq!(servers(&[zone]).await.invented().await, Invented::default());
-    assert_eq!(servers(&[|_| Nothing]).await.invented().await, Invented::default());
+    assert_eq!(servers(&[zone]).await.invented().await, NxdomainRewriting::default());
+    assert_eq!(servers(&[|_| Nothing]).await.invented().await, NxdomainRewriting::default());
     let inventor: Script = |question| match question.kind {
         RecordType::A => {
-            let made_up = RData::A(A("192.0.2.66".parse().unwrap()));
+            let random_recipient = RData::A(A("192.0.2.66".parse().unwrap()));
             let owner: &'static str = question.name.clone().leak();
-            Answer(ResponseCode::NoError, vec![(owner, made_up)])
+            Answer(ResponseCode::NoError, vec![(owner, random_recipient)])
         }
         _ => code(ResponseCode::NoError),
     };
@@ -339,5 +339,5 @@ async fn a_server_that_makes_up_answers_is_found_out() {
 
 #[tokio::test]
 async fn nobody_to_ask_is_said_at_once() {
-    assert!(matches!(NameServers::at(&[], HASTE), Err(SetupFault::NoServer)));
+    assert!(matches!(NameServers::at(&[], HASTE), Err(ResolverSetupError::NoServer)));
 }

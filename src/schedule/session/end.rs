@@ -1,72 +1,72 @@
 //! The end of a session: what was not answered is asked again, and its host bears the consequence.
 
-use super::{Asked, DoorId, DoorTls, Heard, LaneId, REST, Scheduler, Session, SessionId, State};
+use super::{EndpointId, EndpointTls, InFlightProbe, LaneId, REST, Scheduler, SessionEvent, SessionId, SessionPhase, SessionState};
+use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::reason::{Cause, Finding};
-use crate::schedule::decision::Ruling;
-use crate::verdict::evidence::{Obstacle, Said};
+use crate::schedule::provider_event::ProviderEventKind;
 
 impl Scheduler {
-    pub(super) fn ended(&mut self, id: SessionId, how: &Heard) {
-        let is_out_of_step = *how == Heard::Broken(Some(Finding::MalformedReply));
+    pub(super) fn ended(&mut self, id: SessionId, how: &SessionEvent) {
+        let is_out_of_step = *how == SessionEvent::Ended(Some(Finding::MalformedReply));
         if !is_out_of_step {
             self.believe(id);
         }
         self.forget_closing(id);
-        self.set_state(id, State::Leaving);
-        self.unsay_doubtful(id);
+        self.set_state(id, SessionPhase::Leaving);
+        self.revoke_acceptances(id);
         let Some(mut session) = self.sessions.remove(&id) else {
             return;
         };
-        let door_id = session.door;
-        let lane_id = self.doors[door_id].lane;
+        let endpoint_id = session.endpoint;
+        let lane_id = self.endpoints[endpoint_id].lane;
         let lane = &mut self.lanes[lane_id];
         lane.open -= 1;
         lane.leaving -= 1;
-        lane.flying -= u32::try_from(session.flying.len()).unwrap_or(0);
-        let broke_off = !session.flying.is_empty();
+        lane.in_flight -= u32::try_from(session.in_flight.len()).unwrap_or(0);
+        let broke_off = !session.in_flight.is_empty();
         // What broke a session without a word may be its oldest open question.
         let suspected = match how {
-            Heard::Broken(finding) if session.spoilt.is_none() => *finding,
+            SessionEvent::Ended(finding) if session.spoilt.is_none() => *finding,
             _ => None,
         };
-        let mut unanswered = std::mem::take(&mut session.flying);
+        let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|asked| asked.ask);
-        let was_question = self.ask_again(&unanswered, suspected);
-        self.learn_manners(lane_id, &session, broke_off, matches!(how, Heard::Refused(_)), was_question);
-        self.bear_the_end(door_id, &session, how, was_question);
-        for Asked { course, .. } in unanswered {
-            self.go_on(course);
+        let was_question = self.requeue_unanswered(&unanswered, suspected);
+        self.tighten_limits_after_cut(lane_id, &session, broke_off, matches!(how, SessionEvent::Rejected(_)), was_question);
+        self.apply_end_to_provider(endpoint_id, &session, how, was_question);
+        for InFlightProbe { task, .. } in unanswered {
+            self.go_on(task);
         }
         if is_out_of_step {
-            self.withdraw(lane_id, &Obstacle::Broken(Finding::MalformedReply));
+            self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
         }
-        self.run_dry(lane_id);
+        self.on_lane_drained(lane_id);
         self.wake_lane(lane_id);
         self.may_retire(lane_id);
     }
 
     /// Hands unanswered questions back. True when the oldest of them was given up because it ended a session again.
-    fn ask_again(&mut self, unanswered: &[Asked], mut suspected: Option<Finding>) -> bool {
+    fn requeue_unanswered(&mut self, unanswered: &[InFlightProbe], mut suspected: Option<Finding>) -> bool {
         let mut was_question = false;
-        for Asked { course, who, .. } in unanswered {
-            let Some(course) = self.courses[*course].as_mut() else {
+        for InFlightProbe { task, who, .. } in unanswered {
+            let Some(task) = self.tasks[*task].as_mut() else {
                 continue;
             };
             match suspected.take() {
                 Some(finding) => {
-                    was_question = course.inquiry.dropped(*who, Obstacle::Broken(finding), self.now);
+                    was_question = task.domain_probe.dropped(*who, ObstacleKind::NoReply(finding), self.now);
                 }
-                None => course.inquiry.unanswered(*who),
+                None => task.domain_probe.unanswered(*who),
             }
         }
         was_question
     }
 
     /// A host that cut a session bore some of what it got, so the next session asks for less.
-    fn learn_manners(
+    fn tighten_limits_after_cut(
         &mut self,
         lane_id: LaneId,
-        session: &Session,
+        session: &SessionState,
         broke_off: bool,
         was_refused: bool,
         was_question: bool,
@@ -78,64 +78,64 @@ impl Scheduler {
         if session.answers == 0 || !(was_refused || (was_cut && was_cut_before && !was_question)) {
             return;
         }
-        lane.flight = (lane.flight / 2).max(1);
-        let manners = &mut lane.manners;
+        lane.batch = (lane.batch / 2).max(1);
+        let session_limits = &mut lane.session_limits;
         if session.refused > 1 {
-            manners.refused = manners.refused.min(session.refused - 1);
+            session_limits.refused = session_limits.refused.min(session.refused - 1);
         } else {
-            manners.transactions = manners.transactions.min(session.transactions.saturating_sub(1).max(1));
+            session_limits.transactions = session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
         }
-        self.decided(Ruling::MannersTightened, lane_id, 0);
+        self.decided(ProviderEventKind::LimitsTightened, lane_id, 0);
     }
 
     /// What the end means for the door, the lane and the operator.
-    fn bear_the_end(&mut self, door_id: DoorId, session: &Session, how: &Heard, was_question: bool) {
+    fn apply_end_to_provider(&mut self, endpoint_id: EndpointId, session: &SessionState, how: &SessionEvent, was_question: bool) {
         match how {
-            Heard::Refused(said) => {
+            SessionEvent::Rejected(classified) => {
                 self.census.connected = true;
                 // A server that ends a session in which it answered is not displeased with what we are.
-                if session.answers == 0 || said.meaning.cause != Cause::RateLimited {
-                    self.displeased(door_id, said);
+                if session.answers == 0 || classified.meaning.cause != Cause::RateLimited {
+                    self.rejected_us(endpoint_id, classified);
                 }
             }
-            Heard::Broken(_) if session.spoilt.is_some() => {
-                if let Some(said) = &session.spoilt {
-                    self.displeased(door_id, said);
+            SessionEvent::Ended(_) if session.spoilt.is_some() => {
+                if let Some(classified) = &session.spoilt {
+                    self.rejected_us(endpoint_id, classified);
                 }
             }
-            Heard::Broken(Some(finding)) if session.answers == 0 && !was_question => {
+            SessionEvent::Ended(Some(finding)) if session.answers == 0 && !was_question => {
                 let is_unreachable = *finding == Finding::ConnectFailed;
                 self.census.connected |= !is_unreachable;
-                let operator = self.lanes[self.doors[door_id].lane].operator;
+                let operator = self.lanes[self.endpoints[endpoint_id].lane].operator;
                 self.received(operator, |reception| reception.unreachable |= is_unreachable);
-                self.broken(door_id, *finding);
+                self.broken(endpoint_id, *finding);
             }
-            Heard::NoTls if self.doors[door_id].tls == DoorTls::Wanted => {
-                self.doors[door_id].tls = DoorTls::Broken;
+            SessionEvent::TlsFailed if self.endpoints[endpoint_id].tls == EndpointTls::Wanted => {
+                self.endpoints[endpoint_id].tls = EndpointTls::Broken;
             }
-            Heard::NoTls => self.broken(door_id, Finding::Disconnected),
+            SessionEvent::TlsFailed => self.broken(endpoint_id, Finding::Disconnected),
             _ => {}
         }
     }
 
     /// A server refused us in the middle of a session.
-    pub(super) fn displeased(&mut self, door_id: DoorId, said: &Said) {
-        match said.meaning.cause {
-            Cause::TlsRequired => match self.doors[door_id].tls {
-                DoorTls::Plain => self.doors[door_id].tls = DoorTls::Wanted,
+    pub(super) fn rejected_us(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
+        match classified.meaning.cause {
+            Cause::TlsRequired => match self.endpoints[endpoint_id].tls {
+                EndpointTls::Plain => self.endpoints[endpoint_id].tls = EndpointTls::Wanted,
                 // It demands what did not work: nothing more can be learnt here.
-                DoorTls::Wanted | DoorTls::Broken => {
-                    self.close_door(door_id, &Obstacle::Refused(Box::new(said.clone())));
+                EndpointTls::Wanted | EndpointTls::Broken => {
+                    self.abandon_endpoint(endpoint_id, &ObstacleKind::Rejected(Box::new(classified.clone())));
                 }
             },
             Cause::RateLimited => {
-                let rest = said.meaning.retry_in.unwrap_or(REST * 2);
-                let lane = self.doors[door_id].lane;
+                let rest = classified.meaning.retry_in.unwrap_or(REST * 2);
+                let lane = self.endpoints[endpoint_id].lane;
                 self.lanes[lane].slow_down(self.now.elapsed + rest);
-                self.decided(Ruling::SlowedDown, lane, 0);
-                self.refused(door_id, said);
+                self.decided(ProviderEventKind::SlowedDown, lane, 0);
+                self.refused(endpoint_id, classified);
             }
-            _ => self.refused(door_id, said),
+            _ => self.refused(endpoint_id, classified),
         }
     }
 }

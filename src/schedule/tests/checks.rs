@@ -4,13 +4,13 @@ use std::collections::HashMap;
 
 use super::MINUTE;
 use super::hosts::World;
-use crate::address::Address;
+use crate::address::{Address, AddressKinds};
+use crate::evidence::{AddressStatus, Evidence, MailboxEvidence, RecipientId, RouteFact};
 use crate::policy::Provider;
-use crate::probe::inquiry::Target;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::*;
-use crate::verdict::evidence::{Evidence, Form, Inquired, RouteFact};
-use crate::verdict::{Kinds, decide};
+use crate::verdict::decide;
+
 
 /// The most within any span of that length.
 fn most_within(times: &[Duration], span: Duration) -> usize {
@@ -19,7 +19,7 @@ fn most_within(times: &[Duration], span: Duration) -> usize {
 }
 
 /// Each address, whether it exists, and whether a host of its domain accepts anybody.
-pub(super) type Everybody = HashMap<Target, (Address, bool, bool)>;
+pub(super) type Everybody = HashMap<RecipientId, (Address, bool, bool)>;
 
 /// What the hosts counted is within the operator's data.
 pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provider>>, pace: Pace) {
@@ -28,7 +28,7 @@ pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provid
         let most = |times: &HashMap<String, Vec<Duration>>, span| {
             times.get(lane).map_or(0, |times| most_within(times, span))
         };
-        assert!(most(&world.dials, MINUTE) <= limits.connections.max(2) as usize, "connections a minute");
+        assert!(most(&world.connection_pacer, MINUTE) <= limits.connections.max(2) as usize, "connections a minute");
         assert!(most(&world.asks, MINUTE) <= limits.recipients.max(2) as usize, "recipients a minute");
         let caps = [(limits.unknown_per_hour, MINUTE * 60), (limits.unknown_per_day, MINUTE * 1440)];
         for (cap, span) in caps.into_iter().filter_map(|(cap, span)| Some((cap?, span))) {
@@ -42,24 +42,24 @@ pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provid
 }
 
 /// Why an address gets the verdict that it gets.
-pub(super) fn reason(address: &Address, inquiry: Inquired) -> Reason {
+pub(super) fn reason(address: &Address, domain_probe: MailboxEvidence) -> Reason {
     let evidence = Evidence {
-        form: Form::Fine(address.clone()),
-        kinds: Kinds::default(),
+        form: AddressStatus::Valid(address.clone()),
+        kinds: AddressKinds::default(),
         slip: None,
         route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
-        inquiry,
+        domain_probe,
     };
     decide(&evidence, std::time::UNIX_EPOCH).0.reason
 }
 
 /// Nobody who exists is condemned, and nobody who does not is praised.
-pub(super) fn check_verdicts(listed: Everybody, mut settled: HashMap<Target, Inquired>) {
+pub(super) fn check_verdicts(listed: Everybody, mut settled: HashMap<RecipientId, MailboxEvidence>) {
     for (target, (address, exists, accepts_any)) in listed {
-        let inquired = settled.remove(&target).unwrap();
-        let reason = reason(&address, inquired.clone());
+        let mailbox = settled.remove(&target).unwrap();
+        let reason = reason(&address, mailbox.clone());
         let verdict = reason.verdict();
-        let what = || format!("{address}: {reason:?} by {inquired:?}");
+        let what = || format!("{address}: {reason:?} by {mailbox:?}");
         assert!(!exists || verdict != Verdict::Undeliverable, "it exists, {}", what());
         assert!(exists || accepts_any || verdict != Verdict::Deliverable, "it does not exist, {}", what());
         assert_ne!(reason, Finding::Internal.into(), "it was forgotten, {}", what());

@@ -7,13 +7,13 @@ use proptest::prelude::*;
 
 use super::{MINUTE, ROUND_TRIP};
 use crate::address::Address;
-use crate::policy::Provider;
-use crate::policy::replies::{Context, ReplyRules};
+use crate::evidence::ClassifiedReply;
+use crate::policy::{Provider, ReplyContext, ReplyRules};
 use crate::reason::Finding;
 use crate::schedule::*;
-use crate::smtp::session::{Ask, Flight, Offer};
-use crate::smtp::{Reply, Stage};
-use crate::verdict::evidence::Said;
+use crate::smtp::{Batch, Capabilities, RcptProbe, Reply, Stage};
+
+
 
 /// What a host does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,7 +86,7 @@ pub(super) struct World {
     pub(super) habits: HashMap<IpAddr, (Habit, String)>,
     pub(super) exists: HashSet<String>,
     pub(super) sessions: HashMap<SessionId, Open>,
-    pub(super) on_the_way: BTreeMap<(Duration, u64), (SessionId, Heard)>,
+    pub(super) on_the_way: BTreeMap<(Duration, u64), (SessionId, SessionEvent)>,
     pub(super) sent: u64,
     pub(super) now: Duration,
     pub(super) newcomers: HashMap<String, Duration>,
@@ -98,29 +98,29 @@ pub(super) struct World {
     /// Recipients too many in their transactions.
     pub(super) too_many: usize,
     /// By lane: when connections came, recipients came, unknown ones were refused.
-    pub(super) dials: HashMap<String, Vec<Duration>>,
+    pub(super) connection_pacer: HashMap<String, Vec<Duration>>,
     pub(super) asks: HashMap<String, Vec<Duration>>,
     pub(super) unknown: HashMap<String, Vec<Duration>>,
 }
 
 impl World {
-    pub(super) fn moment(&self) -> Moment {
-        Moment { elapsed: self.now, wall: std::time::UNIX_EPOCH + self.now }
+    pub(super) fn moment(&self) -> Timestamp {
+        Timestamp { elapsed: self.now, wall: std::time::UNIX_EPOCH + self.now }
     }
 
-    pub(super) fn send(&mut self, session: SessionId, heard: Heard) {
+    pub(super) fn send(&mut self, session: SessionId, heard: SessionEvent) {
         self.sent += 1;
         self.on_the_way.insert((self.now + ROUND_TRIP, self.sent), (session, heard));
     }
 
-    pub(super) fn said(&self, session: SessionId, stage: Stage, words: &str) -> Said {
+    pub(super) fn classified(&self, session: SessionId, stage: Stage, words: &str) -> ClassifiedReply {
         let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
         let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
-        let context = Context { stage, provider: provider.map(|provider| &*provider.id) };
-        Said { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+        let context = ReplyContext { stage, provider: provider.map(|provider| &*provider.id) };
+        ClassifiedReply { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
     }
 
-    pub(super) fn open(&mut self, opening: &Opening, pace: Pace, sockets: usize) {
+    pub(super) fn open(&mut self, opening: &SessionOpening, pace: Pace, sockets: usize) {
         let (habit, lane) = self.habits[&opening.address].clone();
         let open = Open {
             lane: lane.clone(),
@@ -129,34 +129,34 @@ impl World {
             ..Open::default()
         };
         self.sessions.insert(opening.session, open);
-        self.dials.entry(lane.clone()).or_default().push(self.now);
+        self.connection_pacer.entry(lane.clone()).or_default().push(self.now);
         assert!(self.sessions.len() <= sockets, "more sessions than sockets");
         let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
         assert!(at_once <= opening.provider.limits(pace).open as usize, "{at_once} sessions at once");
         let heard = match habit {
-            Habit::Unreachable => Heard::Broken(Some(Finding::ConnectFailed)),
-            Habit::BlocksAt(Stage::Connect) => Heard::Refused(self.said(
+            Habit::Unreachable => SessionEvent::Ended(Some(Finding::ConnectFailed)),
+            Habit::BlocksAt(Stage::Connect) => SessionEvent::Rejected(self.classified(
                 opening.session,
                 Stage::Connect,
                 "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
             )),
-            Habit::BrokenTls if opening.tls => Heard::NoTls,
-            _ => Heard::Ready(Offer { pipelining: true, ..Offer::default() }),
+            Habit::BrokenTls if opening.tls => SessionEvent::TlsFailed,
+            _ => SessionEvent::Ready(Capabilities { pipelining: true, ..Capabilities::default() }),
         };
         self.send(opening.session, heard);
     }
 
-    pub(super) fn fly(&mut self, id: SessionId, flight: &Flight) {
+    pub(super) fn send_batch(&mut self, id: SessionId, batch: &Batch) {
         let (habit, provider) = {
             let open = &self.sessions[&id];
             (open.habit.unwrap(), open.provider.clone().unwrap())
         };
-        let manners = provider.manners;
-        for transaction in &flight.transactions {
+        let session_limits = provider.session_limits;
+        for transaction in &batch.transactions {
             let open = self.sessions.get_mut(&id).unwrap();
             open.transactions += 1;
-            assert!(open.transactions <= manners.transactions, "too many transactions");
-            assert!(transaction.recipients.len() <= manners.recipients as usize, "too many recipients");
+            assert!(open.transactions <= session_limits.transactions, "too many transactions");
+            assert!(transaction.recipients.len() <= session_limits.recipients as usize, "too many recipients");
             let domains: HashSet<_> =
                 transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
@@ -172,24 +172,24 @@ impl World {
                     _ => None,
                 };
                 if let Some(words) = refused {
-                    let said = self.said(id, Stage::Mail, words);
-                    self.send(id, Heard::Answered(ask.id, said));
+                    let classified = self.classified(id, Stage::Mail, words);
+                    self.send(id, SessionEvent::Reply(ask.id, classified));
                     continue;
                 }
                 let ended = match habit {
                     Habit::DropsAfter(most) if open.answers >= most => {
-                        Some(Heard::Broken(Some(Finding::Disconnected)))
+                        Some(SessionEvent::Ended(Some(Finding::Disconnected)))
                     }
                     Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
-                        Some(Heard::Broken(Some(Finding::Disconnected)))
+                        Some(SessionEvent::Ended(Some(Finding::Disconnected)))
                     }
-                    Habit::Sours(most) if self.soured >= most => Some(Heard::Refused(self.said(
+                    Habit::Sours(most) if self.soured >= most => Some(SessionEvent::Rejected(self.classified(
                         id,
                         Stage::Rcpt,
                         "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
                     ))),
                     Habit::EndsAfter(most) if open.answers >= most => {
-                        Some(Heard::Refused(self.said(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
+                        Some(SessionEvent::Rejected(self.classified(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
                     }
                     _ => None,
                 };
@@ -209,36 +209,36 @@ impl World {
                     _ => false,
                 };
                 self.soured += u32::from(has_turned);
-                let said = self.said(id, Stage::Rcpt, &words);
-                let is_refused = !said.reply.is_positive();
+                let classified = self.classified(id, Stage::Rcpt, &words);
+                let is_refused = !classified.reply.is_positive();
                 let open = self.sessions.get_mut(&id).unwrap();
                 open.answers += 1;
                 open.refused += u32::from(is_refused);
-                assert!(open.refused <= manners.refused, "too many refused recipients");
+                assert!(open.refused <= session_limits.refused, "too many refused recipients");
                 if words.contains("5.1.1") {
                     let lane = open.lane.clone();
                     self.unknown.entry(lane).or_default().push(self.now + ROUND_TRIP);
                 }
-                self.send(id, Heard::Answered(ask.id, said));
+                self.send(id, SessionEvent::Reply(ask.id, classified));
             }
         }
         if matches!(habit, Habit::Turns(most) if self.soured >= most) {
             let words = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org";
-            self.send(id, Heard::Refused(self.said(id, Stage::Rcpt, words)));
-        } else if flight.is_last {
+            self.send(id, SessionEvent::Rejected(self.classified(id, Stage::Rcpt, words)));
+        } else if batch.is_last {
             self.end(id);
         } else {
-            self.send(id, Heard::Landed);
+            self.send(id, SessionEvent::BatchDone);
         }
     }
 
     /// A goodbye is answered; by who has said too much, with another answer.
     pub(super) fn end(&mut self, id: SessionId) {
         let stutters = self.sessions[&id].habit == Some(Habit::Stutters);
-        self.send(id, Heard::Broken(stutters.then_some(Finding::MalformedReply)));
+        self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    pub(super) fn answer(&mut self, habit: Habit, ask: &Ask) -> String {
+    pub(super) fn answer(&mut self, habit: Habit, ask: &RcptProbe) -> String {
         let address = ask.address.to_string();
         let exists = self.exists.contains(&address) || ask.address.local() == "postmaster";
         match habit {

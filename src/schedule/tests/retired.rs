@@ -3,26 +3,26 @@
 use super::hosts::{Habit, World};
 use super::*;
 
-const RUN: Run = Run { pace: Pace::Normal, has_all_orders: false, ..HURRIED };
+const RUN: Run = Run { pace: Pace::Normal, close_job_source: false, ..HURRIED };
 
 /// A scheduler that asked these operators, one after the other, about one address each; after each it waits so long.
-fn asked_in_turn(operators: impl IntoIterator<Item = (u8, Habit)>, wait: Duration) -> Scheduler {
-    asked_at(operators, "example", wait)
+fn asked_in_turn(providers: impl IntoIterator<Item = (u8, Habit)>, wait: Duration) -> Scheduler {
+    asked_at(providers, "example", wait)
 }
 
 /// The same, with hosts in this domain.
-fn asked_at(operators: impl IntoIterator<Item = (u8, Habit)>, above: &str, wait: Duration) -> Scheduler {
+fn asked_at(providers: impl IntoIterator<Item = (u8, Habit)>, above: &str, wait: Duration) -> Scheduler {
     let mut world = World::default();
     world.exists.insert("user@d.example".to_owned());
     let mut scheduler = scheduler(RUN, &world);
-    for (target, (n, habit)) in (0..).zip(operators) {
+    for (target, (n, habit)) in (0..).zip(providers) {
         let host = Domain::parse(&format!("mx{n}.{above}")).unwrap();
         world.habits.insert([192, 0, 2, n].into(), (habit, host.to_string()));
         let provider = Providers::built_in().of(&host).clone();
-        let stop = Stop { host, addresses: vec![[192, 0, 2, n].into()], provider };
-        let listed = vec![Listed::from((Target(target), Address::parse("user@d.example").unwrap()))];
+        let stop = MxHop { host, addresses: vec![[192, 0, 2, n].into()], provider };
+        let listed = vec![Recipient::from((RecipientId(target), Address::parse("user@d.example").unwrap()))];
         let domain = Domain::parse("d.example").unwrap();
-        let order = Order { domain, exchangers: vec![stop], listed, known: Known::default() };
+        let order = DomainJob { domain, mx_hosts: vec![stop], listed, known: DomainFacts::default() };
         scheduler.order(order, world.moment());
         assert_eq!(drive(&mut scheduler, &mut world, RUN).len(), 1);
         world.now += wait;
@@ -32,8 +32,8 @@ fn asked_at(operators: impl IntoIterator<Item = (u8, Habit)>, above: &str, wait:
 }
 
 fn counts(scheduler: &Scheduler) -> [usize; 4] {
-    let Scheduler { operator_of, operators, lanes, doors, .. } = scheduler;
-    [operator_of.len(), operators.len(), lanes.len(), doors.len()]
+    let Scheduler { provider_of, providers, lanes, endpoints, .. } = scheduler;
+    [provider_of.len(), providers.len(), lanes.len(), endpoints.len()]
 }
 
 #[test]

@@ -15,16 +15,16 @@ fn reasons(has_other: bool) -> (Vec<Reason>, World) {
         let host = Domain::parse(name).unwrap();
         let provider = Providers::built_in().of(&host).clone();
         world.habits.insert([192, 0, 2, n].into(), (habit, name.to_owned()));
-        stops.push(Stop { host, addresses: vec![[192, 0, 2, n].into()], provider });
+        stops.push(MxHop { host, addresses: vec![[192, 0, 2, n].into()], provider });
     }
     let address = |n| Address::parse(&format!("user{n}@d.example")).unwrap();
     world.exists.extend((0..4).map(|n| address(n).to_string()));
-    let listed = (0..12).map(|n| Listed::from((Target(n), address(n)))).collect();
+    let listed = (0..12).map(|n| Recipient::from((RecipientId(n), address(n)))).collect();
     let domain = Domain::parse("d.example").unwrap();
-    scheduler.order(Order { domain, exchangers: stops, listed, known: Known::default() }, world.moment());
-    scheduler.has_all_orders();
+    scheduler.order(DomainJob { domain, mx_hosts: stops, listed, known: DomainFacts::default() }, world.moment());
+    scheduler.close_job_source();
     let mut settled = drive(&mut scheduler, &mut world, HURRIED);
-    let reasons = (0..12).map(|n| checks::reason(&address(n), settled.remove(&Target(n)).unwrap()));
+    let reasons = (0..12).map(|n| checks::reason(&address(n), settled.remove(&RecipientId(n)).unwrap()));
     (reasons.collect(), world)
 }
 
@@ -54,15 +54,15 @@ fn reasons_behind_one_that_turns(domains: u32) -> (Vec<Reason>, World) {
     let address = |n| Address::parse(&format!("user@d{n}.example")).unwrap();
     for n in 0..domains {
         let provider = Providers::built_in().of(&host).clone();
-        let exchangers = vec![Stop { host: host.clone(), addresses: vec![[192, 0, 2, 0].into()], provider }];
-        let (domain, known) = (Domain::parse(&format!("d{n}.example")).unwrap(), Known::default());
-        let listed = vec![Listed::from((Target(n.into()), address(n)))];
-        scheduler.order(Order { domain, exchangers, listed, known }, world.moment());
+        let mx_hosts = vec![MxHop { host: host.clone(), addresses: vec![[192, 0, 2, 0].into()], provider }];
+        let (domain, known) = (Domain::parse(&format!("d{n}.example")).unwrap(), DomainFacts::default());
+        let listed = vec![Recipient::from((RecipientId(n.into()), address(n)))];
+        scheduler.order(DomainJob { domain, mx_hosts, listed, known }, world.moment());
     }
-    scheduler.has_all_orders();
+    scheduler.close_job_source();
     let mut settled = drive(&mut scheduler, &mut world, HURRIED);
     let reasons =
-        (0..domains).map(|n| checks::reason(&address(n), settled.remove(&Target(n.into())).unwrap()));
+        (0..domains).map(|n| checks::reason(&address(n), settled.remove(&RecipientId(n.into())).unwrap()));
     (reasons.collect(), world)
 }
 
@@ -70,8 +70,8 @@ fn reasons_behind_one_that_turns(domains: u32) -> (Vec<Reason>, World) {
 fn nobody_is_deliverable_because_a_host_that_turned_against_us_refused_a_made_up_name() {
     let (reasons, world) = reasons_behind_one_that_turns(6);
     assert_eq!(reasons, [Reason::from(Cause::IpBlocklisted); 6]);
-    let made_up = world.taken_back.iter().filter(|name| name.local() != "user");
-    assert_eq!(made_up.count(), 6, "nor in a later run");
+    let random_recipient = world.taken_back.iter().filter(|name| name.local() != "user");
+    assert_eq!(random_recipient.count(), 6, "nor in a later run");
 }
 
 #[test]

@@ -3,33 +3,33 @@
 //! Decides: the order of commands, and which reply belongs to which. The rule that keeps answers with their
 //! recipients: what a server sent before a command left can't be that command's answer. So new commands leave only
 //! when all that came has been read, and whatever then has no command to answer ends the session. This file is what is
-//! heard; `saying` is what is said.
+//! heard; `send` is what is said.
 
-mod saying;
+mod send;
 
 use std::collections::VecDeque;
 
-use super::{Answer, Ask, End, Ended, Event, Manner, Offer, Order, Output, Tls};
-use crate::smtp::reply::{Malformed, Reply, ReplyReader};
+use super::{ProbeReply, RcptProbe, EndReason, SessionEnd, SmtpEvent, ClientIdentity, Capabilities, SessionCommand, SessionOutput, TlsPolicy};
+use crate::smtp::reply::{MalformedReply, Reply, ReplyReader};
 use crate::smtp::stage::Stage;
 
 /// One session with one server, from its greeting to the end.
 #[derive(Debug)]
-pub struct Session {
-    manner: Manner,
+pub struct ClientSession {
+    identity: ClientIdentity,
     phase: Phase,
-    offer: Offer,
+    capabilities: Capabilities,
     encrypted: bool,
     reader: ReplyReader,
     replies: u64,
     /// Said and not yet answered, oldest first.
     awaited: VecDeque<Step>,
     /// To be said next.
-    unsaid: VecDeque<Step>,
+    unsent: VecDeque<Step>,
     /// Whether the server will have a transaction open when all that was said has arrived.
     open: bool,
-    orders: VecDeque<Order>,
-    outputs: VecDeque<Output>,
+    orders: VecDeque<SessionCommand>,
+    outputs: VecDeque<SessionOutput>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ enum Phase {
     Handshake,
     /// No command on its way.
     Idle {
-        flown: bool,
+        sent: bool,
     },
     /// A flight is on its way.
     Flying,
@@ -59,7 +59,7 @@ enum Step {
     Mail {
         smtputf8: bool,
     },
-    Rcpt(Ask),
+    Rcpt(RcptProbe),
     /// A RCPT that left before its MAIL was refused: answered already, its reply says nothing.
     MootRcpt,
     Rset,
@@ -80,18 +80,18 @@ impl Step {
     }
 }
 
-impl Session {
+impl ClientSession {
     /// A session on a fresh connection: the server speaks first.
-    pub fn new(manner: Manner) -> Session {
-        Session {
-            manner,
+    pub fn new(identity: ClientIdentity) -> ClientSession {
+        ClientSession {
+            identity,
             phase: Phase::Opening,
-            offer: Offer::default(),
+            capabilities: Capabilities::default(),
             encrypted: false,
             reader: ReplyReader::default(),
             replies: 0,
             awaited: VecDeque::from([Step::Greeting]),
-            unsaid: VecDeque::new(),
+            unsent: VecDeque::new(),
             open: false,
             orders: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -99,7 +99,7 @@ impl Session {
     }
 
     /// The next thing to do; `None` when it is somebody else's turn.
-    pub fn poll(&mut self) -> Option<Output> {
+    pub fn poll(&mut self) -> Option<SessionOutput> {
         self.outputs.pop_front()
     }
 
@@ -121,13 +121,13 @@ impl Session {
         matches!(self.phase, Phase::Idle { .. })
     }
 
-    /// True after [`Event::Ended`]; nothing that happens then changes anything.
+    /// True after [`SmtpEvent::Ended`]; nothing that happens then changes anything.
     pub fn is_over(&self) -> bool {
         self.phase == Phase::Ended
     }
 
     /// Gives an order. It is begun when the session is ready and the orders before it are done.
-    pub fn order(&mut self, order: Order) {
+    pub fn order(&mut self, order: SessionCommand) {
         if !self.is_over() {
             self.orders.push_back(order);
             self.proceed();
@@ -144,7 +144,7 @@ impl Session {
             match self.reader.pull() {
                 Ok(Some(reply)) => self.reply(reply),
                 Ok(None) => break,
-                Err(fault) => self.end(End::Malformed(fault)),
+                Err(fault) => self.end(EndReason::Malformed(fault)),
             }
             if self.is_over() {
                 return;
@@ -158,8 +158,8 @@ impl Session {
         if self.phase == Phase::Handshake {
             self.phase = Phase::Opening;
             self.encrypted = true;
-            self.offer = Offer::default();
-            self.unsaid.push_back(Step::Ehlo);
+            self.capabilities = Capabilities::default();
+            self.unsent.push_back(Step::Ehlo);
             self.proceed();
         }
     }
@@ -167,27 +167,27 @@ impl Session {
     /// The TLS handshake failed; `text` says how.
     pub fn tls_failed(&mut self, text: String) {
         if self.phase == Phase::Handshake {
-            self.end(End::Tls(text));
+            self.end(EndReason::Tls(text));
         }
     }
 
     /// The server hung up, or the connection broke.
     pub fn closed(&mut self) {
-        self.end(End::Closed);
+        self.end(EndReason::HungUp);
     }
 
-    /// The limit of [`Session::stage`] or of the whole session is over.
+    /// The limit of [`ClientSession::stage`] or of the whole session is over.
     pub fn timed_out(&mut self) {
-        self.end(End::TimedOut);
+        self.end(EndReason::TimedOut);
     }
 
     /// Where the dialogue is.
     fn place(&self) -> Stage {
-        match (self.phase, self.awaited.front().or(self.unsaid.front())) {
+        match (self.phase, self.awaited.front().or(self.unsent.front())) {
             (Phase::Handshake, _) => Stage::StartTls,
             (_, Some(step)) => step.stage(),
             (Phase::Leaving, None) => Stage::Quit,
-            (Phase::Idle { flown: false }, None) => Stage::Helo,
+            (Phase::Idle { sent: false }, None) => Stage::Helo,
             (_, None) => Stage::Rset,
         }
     }
@@ -197,13 +197,13 @@ impl Session {
         let Some(step) = self.awaited.pop_front() else {
             // The one thing that a server may say of its own accord (RFC 5321 3.8).
             return self.end(match reply.code {
-                421 => End::Refused(reply),
-                _ => End::Malformed(Malformed::Unasked),
+                421 => EndReason::Rejected(reply),
+                _ => EndReason::Malformed(MalformedReply::Unsolicited),
             });
         };
         let stage = step.stage();
         match step {
-            Step::Quit if matches!(reply.code, 221 | 421) => return self.end_at(stage, End::Quit),
+            Step::Quit if matches!(reply.code, 221 | 421) => return self.end_at(stage, EndReason::Quit),
             // No goodbye: an odd one, or an answer that is late because there was one too many before it. Then the
             // goodbye is still to come.
             Step::Quit => {
@@ -212,20 +212,20 @@ impl Session {
             }
             Step::Rcpt(ask) => {
                 let leaves = (reply.code == 421).then(|| reply.clone());
-                self.tell(Event::Answered(ask.id, Answer::Rcpt(reply)));
-                return leaves.into_iter().for_each(|reply| self.end_at(stage, End::Refused(reply)));
+                self.tell(SmtpEvent::Reply(ask.id, ProbeReply::Rcpt(reply)));
+                return leaves.into_iter().for_each(|reply| self.end_at(stage, EndReason::Rejected(reply)));
             }
             Step::Mail { .. } => self.mail_answered(&reply),
             Step::MootRcpt => {}
             _ if reply.code == 421 => {}
-            Step::Greeting if reply.is_positive() => self.unsaid.push_back(Step::Ehlo),
+            Step::Greeting if reply.is_positive() => self.unsent.push_back(Step::Ehlo),
             // 50z: the command is not known or not implemented (RFC 5321 4.2.1). Any other refusal is about us,
             // and saying HELO after it would only be refused again.
-            Step::Ehlo if (500..=504).contains(&reply.code) => self.unsaid.push_back(Step::Helo),
+            Step::Ehlo if (500..=504).contains(&reply.code) => self.unsent.push_back(Step::Helo),
             Step::Ehlo if reply.is_positive() => {
-                self.offer = Offer::read(&reply);
-                if self.offer.starttls && !self.encrypted && self.manner.tls == Tls::Try {
-                    self.unsaid.push_back(Step::StartTls);
+                self.capabilities = Capabilities::read(&reply);
+                if self.capabilities.starttls && !self.encrypted && self.identity.tls == TlsPolicy::Try {
+                    self.unsent.push_back(Step::StartTls);
                 }
             }
             Step::StartTls if reply.code == 220 => self.shake_hands(),
@@ -234,11 +234,11 @@ impl Session {
             Step::Helo | Step::Rset if reply.is_positive() => {}
             Step::Greeting | Step::Ehlo | Step::Helo | Step::StartTls | Step::Rset => {
                 self.say_goodbye();
-                return self.end_at(stage, End::Refused(reply));
+                return self.end_at(stage, EndReason::Rejected(reply));
             }
         }
         if reply.code == 421 {
-            self.end_at(stage, End::Refused(reply));
+            self.end_at(stage, EndReason::Rejected(reply));
         }
     }
 
@@ -255,45 +255,45 @@ impl Session {
             refused.push(ask.id);
             *step = Step::MootRcpt;
         }
-        while let Some(Step::Rcpt(ask)) = self.unsaid.front() {
+        while let Some(Step::Rcpt(ask)) = self.unsent.front() {
             refused.push(ask.id);
-            self.unsaid.pop_front();
+            self.unsent.pop_front();
         }
         for id in refused {
-            self.tell(Event::Answered(id, Answer::Mail(reply.clone())));
+            self.tell(SmtpEvent::Reply(id, ProbeReply::Mail(reply.clone())));
         }
     }
 
     fn shake_hands(&mut self) {
         self.phase = Phase::Handshake;
-        if self.reader.has_rest() {
-            self.end(End::Tls("clear text after the reply to STARTTLS".to_owned()));
+        if self.reader.has_unconsumed() {
+            self.end(EndReason::Tls("clear text after the reply to STARTTLS".to_owned()));
         } else {
-            self.outputs.push_back(Output::StartTls);
+            self.outputs.push_back(SessionOutput::StartTls);
         }
     }
 
-    fn tell(&mut self, event: Event) {
-        self.outputs.push_back(Output::Tell(event));
+    fn tell(&mut self, event: SmtpEvent) {
+        self.outputs.push_back(SessionOutput::Emit(event));
     }
 
-    fn end(&mut self, why: End) {
+    fn end(&mut self, why: EndReason) {
         self.end_at(self.place(), why);
     }
 
-    fn end_at(&mut self, stage: Stage, why: End) {
+    fn end_at(&mut self, stage: Stage, why: EndReason) {
         if self.is_over() {
             return;
         }
         let is_leaving = self.phase == Phase::Leaving || matches!(self.awaited.front(), Some(Step::Quit));
         // Nothing depends on how a server takes our goodbye, unless it shows that the answers before were out of step.
         let why = match why {
-            End::Malformed(Malformed::Unasked) => why,
-            End::Refused(_) if self.phase == Phase::Flying => why,
-            _ if is_leaving => End::Quit,
+            EndReason::Malformed(MalformedReply::Unsolicited) => why,
+            EndReason::Rejected(_) if self.phase == Phase::Flying => why,
+            _ if is_leaving => EndReason::Quit,
             why => why,
         };
         self.phase = Phase::Ended;
-        self.tell(Event::Ended(Ended { stage, why }));
+        self.tell(SmtpEvent::Ended(SessionEnd { stage, why }));
     }
 }

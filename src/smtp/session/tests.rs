@@ -8,8 +8,8 @@ use crate::smtp::reply::MAX_REPLY_LINES;
 const EHLO: &str = "EHLO probe.example\r\n";
 const MAIL: &str = "MAIL FROM:<ann@probe.example>\r\n";
 
-fn manner(tls: Tls) -> Manner {
-    Manner {
+fn identity(tls: TlsPolicy) -> ClientIdentity {
+    ClientIdentity {
         helo: Domain::parse("probe.example").unwrap(),
         sender: Address::parse("ann@probe.example").unwrap(),
         tls,
@@ -17,66 +17,66 @@ fn manner(tls: Tls) -> Manner {
 }
 
 /// A flight of transactions, each with so many recipients, numbered from 0 through the flight.
-fn flight(sizes: &[u64]) -> Flight {
+fn batch(sizes: &[u64]) -> Batch {
     let mut ids = 0..;
     let transactions = sizes.iter().map(|&size| Transaction {
         recipients: ids.by_ref().take(usize::try_from(size).unwrap()).map(ask).collect(),
     });
-    Flight { transactions: transactions.collect(), is_last: false }
+    Batch { transactions: transactions.collect(), is_last: false }
 }
 
 /// The same, with QUIT behind it.
-fn last_flight(sizes: &[u64]) -> Order {
-    Order::Fly(Flight { is_last: true, ..flight(sizes) })
+fn last_batch(sizes: &[u64]) -> SessionCommand {
+    SessionCommand::Send(Batch { is_last: true, ..batch(sizes) })
 }
 
-fn ask(id: u64) -> Ask {
-    Ask { id: AskId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() }
+fn ask(id: u64) -> RcptProbe {
+    RcptProbe { id: ProbeId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() }
 }
 
 fn reply(text: &str) -> Reply {
     Reply::parse(text.as_bytes()).unwrap()
 }
 
-fn rcpt(id: u64, text: &str) -> Event {
-    Event::Answered(AskId(id), Answer::Rcpt(reply(text)))
+fn rcpt(id: u64, text: &str) -> SmtpEvent {
+    SmtpEvent::Reply(ProbeId(id), ProbeReply::Rcpt(reply(text)))
 }
 
-fn mail(id: u64, text: &str) -> Event {
-    Event::Answered(AskId(id), Answer::Mail(reply(text)))
+fn mail(id: u64, text: &str) -> SmtpEvent {
+    SmtpEvent::Reply(ProbeId(id), ProbeReply::Mail(reply(text)))
 }
 
-fn ended(stage: Stage, why: End) -> Event {
-    Event::Ended(Ended { stage, why })
+fn ended(stage: Stage, why: EndReason) -> SmtpEvent {
+    SmtpEvent::Ended(SessionEnd { stage, why })
 }
 
-fn refused(stage: Stage, text: &str) -> Event {
-    ended(stage, End::Refused(reply(text)))
+fn refused(stage: Stage, text: &str) -> SmtpEvent {
+    ended(stage, EndReason::Rejected(reply(text)))
 }
 
-fn malformed(stage: Stage, fault: Malformed) -> Event {
-    ended(stage, End::Malformed(fault))
+fn malformed(stage: Stage, fault: MalformedReply) -> SmtpEvent {
+    ended(stage, EndReason::Malformed(fault))
 }
 
 /// A session and what came out of it.
 struct Talk {
-    session: Session,
+    session: ClientSession,
     said: String,
-    events: Vec<Event>,
+    events: Vec<SmtpEvent>,
 }
 
 impl Talk {
-    fn new(tls: Tls) -> Talk {
-        Talk { session: Session::new(manner(tls)), said: String::new(), events: Vec::new() }
+    fn new(tls: TlsPolicy) -> Talk {
+        Talk { session: ClientSession::new(identity(tls)), said: String::new(), events: Vec::new() }
     }
 
     /// Past EHLO, with these keywords offered.
     fn ready(keywords: &str) -> Talk {
-        let mut talk = Talk::new(Tls::No);
+        let mut talk = Talk::new(TlsPolicy::No);
         talk.hear("220 hi\r\n");
         talk.hear(&format!("250-mx\r\n250 {keywords}\r\n"));
         assert_eq!(talk.said, EHLO);
-        assert!(matches!(talk.events[..], [Event::Ready(_)]));
+        assert!(matches!(talk.events[..], [SmtpEvent::Ready(_)]));
         talk.said.clear();
         talk.events.clear();
         talk
@@ -86,9 +86,9 @@ impl Talk {
         let mut handshake = false;
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Say(bytes) => self.said.push_str(&String::from_utf8(bytes).unwrap()),
-                Output::StartTls => handshake = true,
-                Output::Tell(event) => self.events.push(event),
+                SessionOutput::Send(bytes) => self.said.push_str(&String::from_utf8(bytes).unwrap()),
+                SessionOutput::StartTls => handshake = true,
+                SessionOutput::Emit(event) => self.events.push(event),
             }
         }
         handshake
@@ -99,11 +99,11 @@ impl Talk {
         self.drain()
     }
 
-    fn fly(&mut self, sizes: &[u64]) {
-        self.order(Order::Fly(flight(sizes)));
+    fn send_batch(&mut self, sizes: &[u64]) {
+        self.order(SessionCommand::Send(batch(sizes)));
     }
 
-    fn order(&mut self, order: Order) {
+    fn order(&mut self, order: SessionCommand) {
         self.session.order(order);
         self.drain();
     }
@@ -114,7 +114,7 @@ impl Talk {
     }
 
     /// What was told since this was last asked.
-    fn told(&mut self) -> Vec<Event> {
+    fn told(&mut self) -> Vec<SmtpEvent> {
         std::mem::take(&mut self.events)
     }
 }
@@ -122,7 +122,7 @@ impl Talk {
 #[test]
 fn without_pipelining_each_command_waits_for_the_reply_before() {
     let mut talk = Talk::ready("SIZE");
-    talk.fly(&[2, 1]);
+    talk.send_batch(&[2, 1]);
     for (said, heard) in [
         (MAIL, "250 ok\r\n"),
         ("RCPT TO:<user0@shop.example>\r\n", "250 yes\r\n"),
@@ -134,7 +134,7 @@ fn without_pipelining_each_command_waits_for_the_reply_before() {
         assert_eq!(talk.said(), said);
         talk.hear(heard);
     }
-    let expected = [rcpt(0, "250 yes"), rcpt(1, "550 no"), rcpt(2, "252 maybe"), Event::Landed];
+    let expected = [rcpt(0, "250 yes"), rcpt(1, "550 no"), rcpt(2, "252 maybe"), SmtpEvent::BatchDone];
     assert_eq!(talk.told(), expected);
     assert_eq!((talk.said(), talk.session.stage()), (String::new(), None));
 }
@@ -142,42 +142,42 @@ fn without_pipelining_each_command_waits_for_the_reply_before() {
 #[test]
 fn with_pipelining_a_flight_leaves_in_one_go_and_rset_leads_the_next() {
     let mut talk = Talk::ready("PIPELINING");
-    talk.fly(&[1, 1]);
+    talk.send_batch(&[1, 1]);
     let expected =
         format!("{MAIL}RCPT TO:<user0@shop.example>\r\nRSET\r\n{MAIL}RCPT TO:<user1@shop.example>\r\n");
     assert_eq!(talk.said(), expected);
     talk.hear("250 ok\r\n550 no\r\n250 ok\r\n250 ok\r\n250 yes\r\n");
-    assert_eq!(talk.told(), [rcpt(0, "550 no"), rcpt(1, "250 yes"), Event::Landed]);
-    talk.fly(&[1]);
+    assert_eq!(talk.told(), [rcpt(0, "550 no"), rcpt(1, "250 yes"), SmtpEvent::BatchDone]);
+    talk.send_batch(&[1]);
     assert_eq!(talk.said(), format!("RSET\r\n{MAIL}RCPT TO:<user0@shop.example>\r\n"));
     talk.hear("250 ok\r\n250 ok\r\n250 yes\r\n");
-    talk.order(Order::Quit);
+    talk.order(SessionCommand::Quit);
     assert_eq!(talk.said(), "QUIT\r\n");
     assert_eq!(talk.session.stage(), Some(Stage::Quit));
     talk.hear("221 bye\r\n");
-    let expected = [rcpt(0, "250 yes"), Event::Landed, ended(Stage::Quit, End::Quit)];
+    let expected = [rcpt(0, "250 yes"), SmtpEvent::BatchDone, ended(Stage::Quit, EndReason::Quit)];
     assert_eq!(talk.told(), expected);
 }
 
 #[test]
 fn orders_wait_for_their_turn() {
-    let mut talk = Talk::new(Tls::No);
-    talk.fly(&[1]);
-    talk.order(Order::Quit);
+    let mut talk = Talk::new(TlsPolicy::No);
+    talk.send_batch(&[1]);
+    talk.order(SessionCommand::Quit);
     assert_eq!(talk.said(), "");
     talk.hear("220 hi\r\n");
     talk.hear("250 mx\r\n");
     talk.hear("250 ok\r\n");
     talk.hear("250 yes\r\n");
     assert_eq!(talk.said(), format!("{EHLO}{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n"));
-    assert_eq!(talk.told(), [Event::Ready(Offer::default()), rcpt(0, "250 yes"), Event::Landed]);
+    assert_eq!(talk.told(), [SmtpEvent::Ready(Capabilities::default()), rcpt(0, "250 yes"), SmtpEvent::BatchDone]);
 }
 
 #[test]
 fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() {
     for keyword in ["PIPELINING", "SIZE"] {
         let mut talk = Talk::ready(keyword);
-        talk.fly(&[2, 1]);
+        talk.send_batch(&[2, 1]);
         if keyword == "PIPELINING" {
             talk.hear("550 not you\r\n503 no mail\r\n250 odd\r\n250 ok\r\n250 ok\r\n550 no\r\n");
         } else {
@@ -187,7 +187,7 @@ fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() 
             assert_eq!(talk.said(), "RCPT TO:<user2@shop.example>\r\n", "nothing to reset");
             talk.hear("550 no\r\n");
         }
-        let expected = [mail(0, "550 not you"), mail(1, "550 not you"), rcpt(2, "550 no"), Event::Landed];
+        let expected = [mail(0, "550 not you"), mail(1, "550 not you"), rcpt(2, "550 no"), SmtpEvent::BatchDone];
         assert_eq!(talk.told(), expected, "{keyword}");
     }
 }
@@ -195,24 +195,24 @@ fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() 
 #[test]
 fn after_a_refused_mail_nothing_is_open_that_needs_a_reset() {
     let mut talk = Talk::ready("PIPELINING");
-    talk.fly(&[1]);
+    talk.send_batch(&[1]);
     talk.hear("451 later\r\n503 no mail\r\n");
     talk.said();
-    talk.fly(&[1]);
+    talk.send_batch(&[1]);
     assert!(talk.said().starts_with(MAIL));
 }
 
 #[test]
 fn a_421_answers_its_command_and_leaves_the_rest_unanswered() {
     let mut talk = Talk::ready("PIPELINING");
-    talk.fly(&[3, 2]);
+    talk.send_batch(&[3, 2]);
     talk.hear("250 ok\r\n550 no\r\n421 too many errors\r\n550 no\r\n250 ok\r\n");
     let expected =
         [rcpt(0, "550 no"), rcpt(1, "421 too many errors"), refused(Stage::Rcpt, "421 too many errors")];
     assert_eq!(talk.told(), expected);
 
     let mut talk = Talk::ready("PIPELINING");
-    talk.fly(&[1, 1]);
+    talk.send_batch(&[1, 1]);
     talk.hear("421 busy\r\n");
     assert_eq!(talk.told(), [mail(0, "421 busy"), refused(Stage::Mail, "421 busy")]);
 }
@@ -228,8 +228,8 @@ fn a_421_ends_the_session_at_every_stage() {
         (&["220 hi\r\n", "250 mx\r\n", "250 ok\r\n"][..], Stage::Rcpt),
         (&["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"][..], Stage::Rset),
     ] {
-        let mut talk = Talk::new(Tls::Try);
-        talk.fly(&[1, 1]);
+        let mut talk = Talk::new(TlsPolicy::Try);
+        talk.send_batch(&[1, 1]);
         for line in heard {
             talk.hear(line);
         }
@@ -246,29 +246,29 @@ fn a_server_may_say_421_of_its_own_accord_and_nothing_else() {
     assert_eq!(talk.told(), [refused(Stage::Helo, "421 idle")]);
 
     let mut talk = Talk::ready("SIZE");
-    talk.fly(&[1]);
+    talk.send_batch(&[1]);
     talk.hear("250 ok\r\n");
     talk.hear("550 no\r\n421 too many errors\r\n");
     assert_eq!(talk.told(), [rcpt(0, "550 no"), refused(Stage::Rset, "421 too many errors")]);
 
     let mut talk = Talk::ready("SIZE");
     talk.hear("250 ok\r\n");
-    assert_eq!(talk.told(), [malformed(Stage::Helo, Malformed::Unasked)]);
+    assert_eq!(talk.told(), [malformed(Stage::Helo, MalformedReply::Unsolicited)]);
 }
 
 #[test]
 fn two_replies_at_once_never_shift_an_answer_to_the_next_recipient() {
     let mut talk = Talk::ready("SIZE");
-    talk.fly(&[2]);
+    talk.send_batch(&[2]);
     talk.hear("250 ok\r\n");
     talk.said();
     talk.hear("250 yes\r\n550 no\r\n");
-    assert_eq!(talk.told(), [rcpt(0, "250 yes"), malformed(Stage::Rcpt, Malformed::Unasked)]);
+    assert_eq!(talk.told(), [rcpt(0, "250 yes"), malformed(Stage::Rcpt, MalformedReply::Unsolicited)]);
     assert_eq!(talk.said(), "");
 
-    let mut talk = Talk::new(Tls::No);
+    let mut talk = Talk::new(TlsPolicy::No);
     talk.hear("220 hi\r\n250 hi again\r\n");
-    assert_eq!(talk.told(), [malformed(Stage::Helo, Malformed::Unasked)]);
+    assert_eq!(talk.told(), [malformed(Stage::Helo, MalformedReply::Unsolicited)]);
     assert_eq!(talk.said(), "");
 }
 
@@ -276,7 +276,7 @@ fn two_replies_at_once_never_shift_an_answer_to_the_next_recipient() {
 fn a_last_flight_leaves_with_its_goodbye_and_lands_with_the_sessions_end() {
     for (keyword, at_once) in [("PIPELINING", true), ("SIZE", false)] {
         let mut talk = Talk::ready(keyword);
-        talk.order(last_flight(&[1]));
+        talk.order(last_batch(&[1]));
         let whole = format!("{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n");
         assert_eq!(talk.said == whole, at_once, "{keyword}");
         talk.hear("250 ok\r\n");
@@ -284,19 +284,19 @@ fn a_last_flight_leaves_with_its_goodbye_and_lands_with_the_sessions_end() {
         assert_eq!(talk.said(), whole);
         assert_eq!(talk.session.stage(), Some(Stage::Quit));
         talk.hear("221 bye\r\n");
-        assert_eq!(talk.told(), [rcpt(0, "550 no"), ended(Stage::Quit, End::Quit)], "{keyword}");
+        assert_eq!(talk.told(), [rcpt(0, "550 no"), ended(Stage::Quit, EndReason::Quit)], "{keyword}");
     }
 }
 
 #[test]
 fn a_last_flight_that_is_cut_short_is_told_from_one_that_is_not() {
     for (heard, last) in [
-        ("250 ok\r\n", ended(Stage::Rcpt, End::Closed)),
-        ("250 ok\r\n550 no\r\n", ended(Stage::Quit, End::Quit)),
+        ("250 ok\r\n", ended(Stage::Rcpt, EndReason::HungUp)),
+        ("250 ok\r\n550 no\r\n", ended(Stage::Quit, EndReason::Quit)),
         ("250 ok\r\n421 busy\r\n", refused(Stage::Rcpt, "421 busy")),
     ] {
         let mut talk = Talk::ready("PIPELINING");
-        talk.order(last_flight(&[1]));
+        talk.order(last_batch(&[1]));
         talk.hear(heard);
         talk.session.closed();
         talk.drain();
@@ -308,19 +308,19 @@ fn a_last_flight_that_is_cut_short_is_told_from_one_that_is_not() {
 fn more_replies_than_commands_show_at_the_goodbye_at_the_latest() {
     // Two to MAIL in one packet, and the answer to RCPT behind them.
     let mut talk = Talk::ready("PIPELINING");
-    talk.order(last_flight(&[1]));
+    talk.order(last_batch(&[1]));
     talk.hear("250 ok\r\n550 no\r\n");
     talk.hear("250 yes\r\n");
     assert_eq!(talk.session.stage(), Some(Stage::Quit));
     talk.hear("221 bye\r\n");
-    assert_eq!(talk.told(), [rcpt(0, "550 no"), malformed(Stage::Quit, Malformed::Unasked)]);
+    assert_eq!(talk.told(), [rcpt(0, "550 no"), malformed(Stage::Quit, MalformedReply::Unsolicited)]);
 
     let mut talk = Talk::ready("PIPELINING");
-    talk.fly(&[1]);
-    talk.order(Order::Quit);
+    talk.send_batch(&[1]);
+    talk.order(SessionCommand::Quit);
     talk.hear("250 ok\r\n550 no\r\n");
     talk.hear("250 yes\r\n221 bye\r\n");
-    assert_eq!(talk.events.last(), Some(&malformed(Stage::Quit, Malformed::Unasked)));
+    assert_eq!(talk.events.last(), Some(&malformed(Stage::Quit, MalformedReply::Unsolicited)));
 }
 
 #[test]
@@ -328,24 +328,24 @@ fn a_reply_before_its_command_ends_the_session_even_in_parts() {
     let mut talk = Talk::ready("SIZE");
     talk.hear("25");
     assert_eq!(talk.told(), []);
-    talk.fly(&[1]);
-    assert_eq!(talk.told(), [malformed(Stage::Mail, Malformed::Unasked)]);
+    talk.send_batch(&[1]);
+    assert_eq!(talk.told(), [malformed(Stage::Mail, MalformedReply::Unsolicited)]);
     assert_eq!(talk.said(), "");
 }
 
 #[test]
 fn helo_follows_where_ehlo_is_not_known_and_only_there() {
     for code in [500, 502, 504] {
-        let mut talk = Talk::new(Tls::Try);
+        let mut talk = Talk::new(TlsPolicy::Try);
         talk.hear("220 hi\r\n");
         talk.said();
         talk.hear(&format!("{code} what\r\n"));
         assert_eq!(talk.said(), "HELO probe.example\r\n");
         talk.hear("250-mx\r\n250 PIPELINING\r\n");
-        assert_eq!(talk.told(), [Event::Ready(Offer::default())]);
+        assert_eq!(talk.told(), [SmtpEvent::Ready(Capabilities::default())]);
     }
     for text in ["550 bad name", "554 blocked", "451 later"] {
-        let mut talk = Talk::new(Tls::Try);
+        let mut talk = Talk::new(TlsPolicy::Try);
         talk.hear("220 hi\r\n");
         talk.said();
         talk.hear(&format!("{text}\r\n"));
@@ -356,13 +356,13 @@ fn helo_follows_where_ehlo_is_not_known_and_only_there() {
 
 #[test]
 fn a_refused_greeting_or_reset_ends_with_a_goodbye() {
-    let mut talk = Talk::new(Tls::Try);
+    let mut talk = Talk::new(TlsPolicy::Try);
     talk.hear("554 blocked\r\n");
     assert_eq!(talk.said(), "QUIT\r\n");
     assert_eq!(talk.told(), [refused(Stage::Connect, "554 blocked")]);
 
     let mut talk = Talk::ready("SIZE");
-    talk.fly(&[1, 1]);
+    talk.send_batch(&[1, 1]);
     talk.hear("250 ok\r\n");
     talk.hear("250 yes\r\n");
     talk.said();
@@ -374,7 +374,7 @@ fn a_refused_greeting_or_reset_ends_with_a_goodbye() {
 
 #[test]
 fn tls_starts_where_wished_and_offered_and_forgets_what_was_offered_before() {
-    let mut talk = Talk::new(Tls::Try);
+    let mut talk = Talk::new(TlsPolicy::Try);
     talk.hear("220 hi\r\n");
     talk.hear("250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n");
     assert_eq!(talk.said(), format!("{EHLO}STARTTLS\r\n"));
@@ -384,22 +384,22 @@ fn tls_starts_where_wished_and_offered_and_forgets_what_was_offered_before() {
     talk.drain();
     assert_eq!(talk.said(), EHLO);
     talk.hear("250-mx\r\n250 STARTTLS\r\n");
-    let offer = Offer { starttls: true, ..Offer::default() };
-    assert_eq!((talk.said(), talk.told()), (String::new(), vec![Event::Ready(offer)]));
+    let capabilities = Capabilities { starttls: true, ..Capabilities::default() };
+    assert_eq!((talk.said(), talk.told()), (String::new(), vec![SmtpEvent::Ready(capabilities)]));
 
-    for (tls, keyword) in [(Tls::No, "STARTTLS"), (Tls::Try, "SIZE")] {
+    for (tls, keyword) in [(TlsPolicy::No, "STARTTLS"), (TlsPolicy::Try, "SIZE")] {
         let mut talk = Talk::new(tls);
         talk.hear("220 hi\r\n");
         talk.hear(&format!("250-mx\r\n250 {keyword}\r\n"));
         assert_eq!(talk.said(), EHLO);
-        assert!(matches!(talk.told()[..], [Event::Ready(_)]));
+        assert!(matches!(talk.told()[..], [SmtpEvent::Ready(_)]));
     }
 }
 
 #[test]
 fn tls_that_fails_ends_the_session_and_tls_that_is_refused_does_not() {
     let asked = || {
-        let mut talk = Talk::new(Tls::Try);
+        let mut talk = Talk::new(TlsPolicy::Try);
         talk.hear("220 hi\r\n");
         talk.hear("250-mx\r\n250 STARTTLS\r\n");
         talk
@@ -408,18 +408,18 @@ fn tls_that_fails_ends_the_session_and_tls_that_is_refused_does_not() {
     talk.hear("220 go\r\n");
     talk.session.tls_failed("bad record".to_owned());
     talk.drain();
-    assert_eq!(talk.told(), [ended(Stage::StartTls, End::Tls("bad record".to_owned()))]);
+    assert_eq!(talk.told(), [ended(Stage::StartTls, EndReason::Tls("bad record".to_owned()))]);
 
     let mut talk = asked();
     talk.hear("454 not now\r\n");
-    assert!(matches!(talk.told()[..], [Event::Ready(_)]));
+    assert!(matches!(talk.told()[..], [SmtpEvent::Ready(_)]));
 
     // RFC 3207 6: what came before the handshake must not count after it.
     let injected = "clear text after the reply to STARTTLS".to_owned();
     for injection in ["250 ok\r\n", "2"] {
         let mut talk = asked();
         assert!(!talk.hear(&format!("220 go\r\n{injection}")));
-        assert_eq!(talk.told(), [ended(Stage::StartTls, End::Tls(injected.clone()))]);
+        assert_eq!(talk.told(), [ended(Stage::StartTls, EndReason::Tls(injected.clone()))]);
     }
 }
 
@@ -428,25 +428,25 @@ fn letters_beyond_ascii_are_asked_only_where_the_server_takes_them() {
     let wide = || Transaction {
         recipients: vec![
             ask(0),
-            Ask { id: AskId(1), address: Address::parse("jürgen@shop.example").unwrap() },
+            RcptProbe { id: ProbeId(1), address: Address::parse("jürgen@shop.example").unwrap() },
         ],
     };
-    let flight = Flight { transactions: vec![wide()], is_last: false };
+    let batch = Batch { transactions: vec![wide()], is_last: false };
     let mut talk = Talk::ready("SMTPUTF8");
-    talk.order(Order::Fly(flight.clone()));
+    talk.order(SessionCommand::Send(batch.clone()));
     assert_eq!(talk.said(), "MAIL FROM:<ann@probe.example> SMTPUTF8\r\n");
 
     let mut talk = Talk::ready("PIPELINING");
-    talk.order(Order::Fly(flight));
+    talk.order(SessionCommand::Send(batch));
     assert_eq!(talk.said(), format!("{MAIL}RCPT TO:<user0@shop.example>\r\n"));
-    assert_eq!(talk.told(), [Event::Answered(AskId(1), Answer::NoSmtputf8)]);
+    assert_eq!(talk.told(), [SmtpEvent::Reply(ProbeId(1), ProbeReply::NoSmtputf8)]);
 
     let mut talk = Talk::ready("PIPELINING");
     let mut only = wide();
     only.recipients.remove(0);
-    talk.order(Order::Fly(Flight { transactions: vec![only], is_last: false }));
+    talk.order(SessionCommand::Send(Batch { transactions: vec![only], is_last: false }));
     assert_eq!(talk.said(), "");
-    assert_eq!(talk.told(), [Event::Answered(AskId(1), Answer::NoSmtputf8), Event::Landed]);
+    assert_eq!(talk.told(), [SmtpEvent::Reply(ProbeId(1), ProbeReply::NoSmtputf8), SmtpEvent::BatchDone]);
 }
 
 #[test]
@@ -454,10 +454,10 @@ fn silence_and_hanging_up_end_the_session_where_it_was() {
     let steps = ["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"];
     let stages = [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Rset];
     for (heard, stage) in stages.into_iter().enumerate() {
-        for (end, why) in [(Session::closed as fn(&mut _), End::Closed), (Session::timed_out, End::TimedOut)]
+        for (end, why) in [(ClientSession::closed as fn(&mut _), EndReason::HungUp), (ClientSession::timed_out, EndReason::TimedOut)]
         {
-            let mut talk = Talk::new(Tls::No);
-            talk.fly(&[1, 1]);
+            let mut talk = Talk::new(TlsPolicy::No);
+            talk.send_batch(&[1, 1]);
             for line in &steps[..heard] {
                 talk.hear(line);
             }
@@ -472,7 +472,7 @@ fn silence_and_hanging_up_end_the_session_where_it_was() {
 #[test]
 fn nothing_depends_on_how_a_goodbye_is_taken() {
     for take in [
-        (|session| session.heard(b"221 bye\r\n")) as fn(&mut Session),
+        (|session| session.heard(b"221 bye\r\n")) as fn(&mut ClientSession),
         |session| session.heard(b"421 bye\r\n"),
         |session| session.heard(b"junk\r\n"),
         |session| {
@@ -480,27 +480,27 @@ fn nothing_depends_on_how_a_goodbye_is_taken() {
             assert_eq!(session.stage(), Some(Stage::Quit));
             session.closed();
         },
-        Session::closed,
-        Session::timed_out,
+        ClientSession::closed,
+        ClientSession::timed_out,
     ] {
         let mut talk = Talk::ready("SIZE");
-        talk.order(Order::Quit);
+        talk.order(SessionCommand::Quit);
         take(&mut talk.session);
         talk.drain();
-        assert_eq!(talk.told(), [ended(Stage::Quit, End::Quit)]);
+        assert_eq!(talk.told(), [ended(Stage::Quit, EndReason::Quit)]);
     }
 }
 
 #[test]
 fn what_is_not_smtp_ends_the_session_where_it_came() {
     for (heard, fault) in [
-        ("hello\r\n".to_owned(), Malformed::NotAReply),
-        ("250-a\r\n550 b\r\n".to_owned(), Malformed::MixedCodes),
-        ("2".repeat(5000), Malformed::LineTooLong),
-        ("250-x\r\n".repeat(MAX_REPLY_LINES + 1), Malformed::ReplyTooLong),
+        ("hello\r\n".to_owned(), MalformedReply::NotAReply),
+        ("250-a\r\n550 b\r\n".to_owned(), MalformedReply::MixedCodes),
+        ("2".repeat(5000), MalformedReply::LineTooLong),
+        ("250-x\r\n".repeat(MAX_REPLY_LINES + 1), MalformedReply::ReplyTooLong),
     ] {
         let mut talk = Talk::ready("PIPELINING");
-        talk.fly(&[1]);
+        talk.send_batch(&[1]);
         talk.hear("250 ok\r\n");
         talk.hear(&heard);
         talk.hear("250 ok\r\n");
@@ -530,12 +530,12 @@ proptest! {
         cut in 1usize..9,
     ) {
         let run = |cut: usize| {
-            let mut talk = Talk::new(Tls::Try);
+            let mut talk = Talk::new(TlsPolicy::Try);
             if with_goodbye {
-                talk.order(last_flight(&sizes));
+                talk.order(last_batch(&sizes));
             } else {
-                talk.fly(&sizes);
-                talk.order(Order::Quit);
+                talk.send_batch(&sizes);
+                talk.order(SessionCommand::Quit);
             }
             let mut codes = codes.iter();
             let mut answer = |command: &str| {
@@ -573,8 +573,8 @@ proptest! {
         is_last: bool,
         tls: bool,
     ) {
-        let mut talk = Talk::new(if tls { Tls::Try } else { Tls::No });
-        talk.order(Order::Fly(Flight { is_last, ..flight(&sizes) }));
+        let mut talk = Talk::new(if tls { TlsPolicy::Try } else { TlsPolicy::No });
+        talk.order(SessionCommand::Send(Batch { is_last, ..batch(&sizes) }));
         // For each reply heard: how many commands had left before it came, the greeting counted as one.
         let mut left_before = Vec::new();
         let mut reader = crate::smtp::reply::ReplyReader::default();
@@ -600,12 +600,12 @@ proptest! {
         talk.drain();
         answered.append(&mut talk.events);
 
-        let ends = answered.iter().filter(|event| matches!(event, Event::Ended(_))).count();
+        let ends = answered.iter().filter(|event| matches!(event, SmtpEvent::Ended(_))).count();
         prop_assert_eq!(ends, 1);
-        prop_assert!(matches!(answered.last(), Some(Event::Ended(_))));
+        prop_assert!(matches!(answered.last(), Some(SmtpEvent::Ended(_))));
         let commands: Vec<&str> = talk.said.lines().collect();
         for event in &answered {
-            let Event::Answered(AskId(id), Answer::Rcpt(reply)) = event else { continue };
+            let SmtpEvent::Reply(ProbeId(id), ProbeReply::Rcpt(reply)) = event else { continue };
             let line = format!("RCPT TO:<user{id}@shop.example>");
             let position = 1 + commands.iter().position(|command| *command == line).unwrap();
             let (left, heard) = &left_before[position];

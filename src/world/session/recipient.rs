@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Act, Session};
-use crate::world::script::{AnswerEntry, Deed, Words};
+use super::{ServerAction, ServerSession};
+use crate::world::script::{ReplyEntry, Misbehavior, ReplyText};
 use crate::world::words::Situation;
 
-impl Session {
+impl ServerSession {
     /// The usual answer for a recipient: relay, greylist, mailbox, in this order.
-    pub(super) fn mailbox(&mut self, local: &str, domain: &str) -> (String, Option<Deed>) {
+    pub(super) fn mailbox(&mut self, local: &str, domain: &str) -> (String, Option<Misbehavior>) {
         let (world, host) = (self.world.clone(), Arc::clone(&self.host));
         let behaviour = &host.behaviour;
         let stock = |situation| (behaviour.software.words(situation).to_owned(), None);
@@ -23,19 +23,19 @@ impl Session {
                 return own.unwrap_or_else(|| stock(Situation::Greylisted));
             }
         }
-        match mail.map_or(AnswerEntry::Is(Situation::Unknown), |mail| mail.answer(domain, local)) {
-            AnswerEntry::Says(words) => (words.0, None),
-            AnswerEntry::Is(Situation::Unknown) if behaviour.catch_all => stock(Situation::Ok),
-            AnswerEntry::Is(Situation::Unknown) => {
+        match mail.map_or(ReplyEntry::Is(Situation::Unknown), |mail| mail.answer(domain, local)) {
+            ReplyEntry::Says(words) => (words.0, None),
+            ReplyEntry::Is(Situation::Unknown) if behaviour.catch_all => stock(Situation::Ok),
+            ReplyEntry::Is(Situation::Unknown) => {
                 let own = mail.and_then(|mail| mail.unknown.as_ref()).or(behaviour.unknown.as_ref());
                 self.nobody(own)
             }
-            AnswerEntry::Is(situation) => stock(situation),
+            ReplyEntry::Is(situation) => stock(situation),
         }
     }
 
     /// The words for "no such mailbox", or what a host says that has heard too many such names.
-    fn nobody(&mut self, own: Option<&Words>) -> (String, Option<Deed>) {
+    fn nobody(&mut self, own: Option<&ReplyText>) -> (String, Option<Misbehavior>) {
         let host = Arc::clone(&self.host);
         let behaviour = &host.behaviour;
         self.unknowns += 1;
@@ -43,12 +43,12 @@ impl Session {
             return (behaviour.software.words(Situation::Ok).to_owned(), None);
         }
         if !behaviour.tarpit.is_zero() {
-            self.acts.push_back(Act::Wait(behaviour.tarpit));
+            self.acts.push_back(ServerAction::Wait(behaviour.tarpit));
         }
         if let Some(violation) = host.is_asked_for_nobody(self.client, self.now) {
             self.note(violation);
             if behaviour.limits.enforce {
-                return (violation.defence().0.to_owned(), Some(Deed::Close));
+                return (violation.defence().0.to_owned(), Some(Misbehavior::Close));
             }
         }
         let stock = || behaviour.software.words(Situation::Unknown).to_owned();

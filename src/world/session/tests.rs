@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Act, Session};
-use crate::world::{Violation, World};
+use super::{ServerAction, ServerSession};
+use crate::world::{LimitViolation, World};
 
 const ACME: &str = r#"
     [[domain]]
@@ -26,19 +26,19 @@ fn world(more: &str) -> World {
     World::parse(&format!("{ACME}\n{more}")).unwrap()
 }
 
-fn session(world: &World) -> Session {
+fn session(world: &World) -> ServerSession {
     let host = Arc::clone(&world.hosts()[0]);
-    Session::new(world.clone(), host, "203.0.113.25".parse().unwrap())
+    ServerSession::new(world.clone(), host, "203.0.113.25".parse().unwrap())
 }
 
 /// Everything the session does until it wants to hear more, as text.
-fn acts(session: &mut Session, now: Duration) -> Vec<String> {
+fn acts(session: &mut ServerSession, now: Duration) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(act) = session.next(now) {
         let is_last =
-            matches!(act, Act::Close | Act::Reset | Act::Silence | Act::SayForEver(_) | Act::StartTls);
+            matches!(act, ServerAction::Close | ServerAction::Reset | ServerAction::Silence | ServerAction::SayForEver(_) | ServerAction::StartTls);
         seen.push(match act {
-            Act::Say(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+            ServerAction::Say(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
             other => format!("{other:?}"),
         });
         if is_last {
@@ -49,7 +49,7 @@ fn acts(session: &mut Session, now: Duration) -> Vec<String> {
 }
 
 /// Says each line after the answers to the one before, and returns the last answers.
-fn after(session: &mut Session, lines: &[&str]) -> Vec<String> {
+fn after(session: &mut ServerSession, lines: &[&str]) -> Vec<String> {
     let mut last = acts(session, Duration::ZERO);
     for line in lines {
         session.hear(format!("{line}\r\n").as_bytes());
@@ -66,7 +66,7 @@ fn rcpt(world: &World, address: &str) -> String {
     after(&mut session(world), &[READY[0], READY[1], &line]).join(" | ")
 }
 
-fn violations(world: &World) -> Vec<(Violation, u64)> {
+fn violations(world: &World) -> Vec<(LimitViolation, u64)> {
     world.heard().violations().into_iter().collect()
 }
 
@@ -101,7 +101,7 @@ fn a_whole_dialogue_goes_as_rfc_5321_has_it() {
         session.hear(format!("{said}\r\n").as_bytes());
         assert_eq!(acts(&mut session, Duration::ZERO), expected, "{said}");
     }
-    assert_eq!(violations(&world), [(Violation::BadCommand, 2)]);
+    assert_eq!(violations(&world), [(LimitViolation::BadCommand, 2)]);
     assert_eq!(world.heard().asked("jane@acme.example"), 2);
 }
 
@@ -135,7 +135,7 @@ fn a_verifier_that_sends_mail_is_caught() {
     let world = world("");
     let said = after(&mut session(&world), &[READY[0], READY[1], "RCPT TO:<jane@acme.example>", "DATA"]);
     assert_eq!(said, ["554 5.5.1 Error: this world takes no mail"]);
-    assert_eq!(violations(&world), [(Violation::Data, 1)]);
+    assert_eq!(violations(&world), [(LimitViolation::Data, 1)]);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn manners_that_were_not_offered_are_counted() {
     let said = acts(&mut early, Duration::ZERO);
     assert_eq!(said[1], "250-mx.acme.example\r\n250 STARTTLS");
     assert_eq!(said[2], "530 5.7.0 Must issue a STARTTLS command first");
-    assert_eq!(violations(&world), [(Violation::EarlyTalk, 1), (Violation::UnofferedPipelining, 1)]);
+    assert_eq!(violations(&world), [(LimitViolation::EarlyTalk, 1), (LimitViolation::UnofferedPipelining, 1)]);
 }
 
 #[test]
@@ -187,42 +187,42 @@ fn limits_of_a_session_are_enforced_and_counted() {
     let known = "RCPT TO:<jane@acme.example>";
     let unknown = "RCPT TO:<nobody@acme.example>";
     let again = ["RSET", READY[1]];
-    let table: [(&str, &[&str], &str, Violation); 6] = [
+    let table: [(&str, &[&str], &str, LimitViolation); 6] = [
         (
             "errors_per_session = 2",
             &[unknown, unknown, unknown],
             "421 4.7.0 mx.acme.example Error: too many errors | Close",
-            Violation::ErrorsPerSession,
+            LimitViolation::ErrorsPerSession,
         ),
         (
             "rcpts_per_mail = 2",
             &[known, known, known],
             "452 4.5.3 Error: too many recipients",
-            Violation::RcptsPerMail,
+            LimitViolation::RcptsPerMail,
         ),
         (
             "domains_per_mail = 1",
             &[known, "RCPT TO:<a@open.example>"],
             "451 4.3.0 Multiple destination domains per transaction is unsupported. Please try again.",
-            Violation::DomainsPerMail,
+            LimitViolation::DomainsPerMail,
         ),
         (
             "mails_per_session = 1",
             &again,
             "421 4.7.0 mx.acme.example Error: too many messages in one session | Close",
-            Violation::MailsPerSession,
+            LimitViolation::MailsPerSession,
         ),
         (
             "resets_per_session = 1",
             &[again[0], again[1], "RSET"],
             "554 Too many nonmail commands | Close",
-            Violation::ResetsPerSession,
+            LimitViolation::ResetsPerSession,
         ),
         (
             "unknown_per_hour = 1",
             &[unknown, unknown],
             "550 Too many invalid recipients | Close",
-            Violation::UnknownPerHour,
+            LimitViolation::UnknownPerHour,
         ),
     ];
     for (limit, lines, expected, violation) in table {
@@ -326,17 +326,17 @@ fn hostile_deeds_do_what_their_names_say() {
     };
     let said = "say = \"550 Empfänger\"";
     let latin1 = b"550 Empf\xe4nger\r\n".to_vec();
-    assert_eq!(wire("latin1", said), Act::Say(latin1));
-    assert_eq!(wire("bare_lf", ""), Act::Say(b"250 mx.acme.example\n".to_vec()));
-    assert_eq!(wire("twice", ""), Act::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec()));
-    assert_eq!(wire("drip", ""), Act::Drip(b"250 mx.acme.example\r\n".to_vec()));
-    assert_eq!(wire("close", ""), Act::Say(b"250 mx.acme.example\r\n".to_vec()));
-    assert_eq!(wire("drop", ""), Act::Close);
-    assert_eq!(wire("reset", ""), Act::Reset);
-    assert_eq!(wire("silence", ""), Act::Silence);
-    assert!(matches!(wire("endless_line", ""), Act::SayForEver(line) if !line.contains(&b'\n')));
-    assert!(matches!(wire("endless_reply", ""), Act::SayForEver(b"250-and another line\r\n")));
-    assert!(matches!(wire("garbage", ""), Act::Say(bytes) if !bytes.starts_with(b"2")));
+    assert_eq!(wire("latin1", said), ServerAction::Say(latin1));
+    assert_eq!(wire("bare_lf", ""), ServerAction::Say(b"250 mx.acme.example\n".to_vec()));
+    assert_eq!(wire("twice", ""), ServerAction::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(wire("drip", ""), ServerAction::Drip(b"250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(wire("close", ""), ServerAction::Say(b"250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(wire("drop", ""), ServerAction::Close);
+    assert_eq!(wire("reset", ""), ServerAction::Reset);
+    assert_eq!(wire("silence", ""), ServerAction::Silence);
+    assert!(matches!(wire("endless_line", ""), ServerAction::SayForEver(line) if !line.contains(&b'\n')));
+    assert!(matches!(wire("endless_reply", ""), ServerAction::SayForEver(b"250-and another line\r\n")));
+    assert!(matches!(wire("garbage", ""), ServerAction::Say(bytes) if !bytes.starts_with(b"2")));
 }
 
 #[test]

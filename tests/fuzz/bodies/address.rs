@@ -1,9 +1,9 @@
 //! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
 
-use listproof::address::{Address, repair};
-use listproof::policy::lists::Lists;
-use listproof::run::intake::{Intake, Look};
-use listproof::smtp::command::Command;
+use listproof::address::{self, Address};
+use listproof::policy::AddressLists;
+use listproof::run::{AnalyzeOptions, Analyzer};
+use listproof::smtp::SmtpCommand;
 
 /// A cell, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {
@@ -11,19 +11,19 @@ pub(crate) fn check(bytes: &[u8]) {
     match Address::parse(&text) {
         Ok(address) => {
             is_sound(&address);
-            let (read, repairs) = repair::read(&text);
+            let (read, repairs) = address::read(&text);
             assert_eq!(read.as_ref(), Ok(&address), "a valid address was repaired");
             assert!(repairs.is_none(), "a valid address was repaired: {repairs:?}");
         }
         Err(fault) => assert!(text.is_char_boundary(fault.at), "{fault:?} in {text:?}"),
     }
-    if let (read, Some(repaired)) = repair::read(&text) {
+    if let (read, Some(repaired)) = address::read(&text) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {
-        let mut intake = Intake::new(Look { lists: Lists::built_in(), apply_suggestions });
-        let seen = intake.look(&text);
-        assert_eq!(intake.look(&text), seen, "a second look shows something else");
+        let mut analyzer = Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
+        let seen = analyzer.look(&text);
+        assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {
             is_sound(address);
         }
@@ -38,7 +38,7 @@ fn is_sound(address: &Address) {
     assert_eq!(Address::parse(&text).as_ref(), Ok(address), "{text:?} does not read back");
     assert!(!text.contains(char::is_control), "{text:?}");
     assert!(address.local().len() <= 64 && text.len() <= 254, "{text:?} is too long");
-    for command in [Command::Rcpt(address), Command::Mail { sender: address, smtputf8: true }] {
+    for command in [SmtpCommand::Rcpt(address), SmtpCommand::Mail { sender: address, smtputf8: true }] {
         let mut line = Vec::new();
         command.write_to(&mut line);
         let ends = line.iter().filter(|&&byte| byte < b' ').count();

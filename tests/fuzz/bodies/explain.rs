@@ -3,14 +3,15 @@
 use std::io::BufReader;
 
 use listproof::explain::{Explainer, Explanation};
-use listproof::policy::{Providers, replies::ReplyRules};
+use listproof::policy::{Providers, ReplyRules};
 use listproof::reason::{Confidence, Verdict};
+
 
 /// The first byte says how it is asked, the rest is what somebody pastes.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&how, pasted)) = bytes.split_first() else { return };
     let explainer =
-        Explainer { rules: ReplyRules::built_in(), operator_of: &|host| Providers::built_in().id_of(host) };
+        Explainer { rules: ReplyRules::built_in(), provider_of: &|host| Providers::built_in().id_of(host) };
     match how % 4 {
         0 => is_explained(&explainer, pasted),
         1 => is_told(&explainer, pasted),

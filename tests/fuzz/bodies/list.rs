@@ -4,14 +4,11 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use listproof::list::{
-    ColumnSet, Entry, Form, ListError, Outputs, ReadOptions, Source, Target, WriteOptions, open,
-};
-use listproof::policy::lists::Lists;
-use listproof::run::found::Found;
-use listproof::run::intake::Intake;
-use listproof::run::told;
-use listproof::verdict::evidence::Unprobed;
+use listproof::evidence::NotProbedReason;
+use listproof::list::{ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions, open};
+use listproof::policy::AddressLists;
+use listproof::run::{self, Analyzer, EvidenceReader};
+
 
 /// The first byte says how it is read and written, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {
@@ -34,7 +31,7 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
     // All the files of a folder take their time.
     let in_folder = how >> 4 == 1;
     let target =
-        if in_folder { Target::Folder(folder.join("out")) } else { Target::File(folder.join("results.csv")) };
+        if in_folder { OutputTarget::Folder(folder.join("out")) } else { OutputTarget::File(folder.join("results.csv")) };
     match one_run(&path, &reading, &writing, &target) {
         Ok((form, rows)) => {
             let results = folder.join(if in_folder { "out/list.results.csv" } else { "results.csv" });
@@ -59,26 +56,26 @@ fn one_run(
     path: &Path,
     reading: &ReadOptions,
     writing: &WriteOptions,
-    target: &Target,
-) -> Result<(Form, u64), ListError> {
+    target: &OutputTarget,
+) -> Result<(ListFormat, u64), ListError> {
     let list = open(&Source::Path(path.to_owned()), reading)?;
     let mut outputs = Outputs::create(target, list.form(), writing)?;
     let (mut rows, mut rejected, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
-    let mut intake = Intake::new(Lists::built_in());
-    let mut found = Found::nothing(Unprobed::Offline, SystemTime::UNIX_EPOCH);
+    let mut analyzer = Analyzer::new(AddressLists::built_in());
+    let mut found = EvidenceReader::nothing(NotProbedReason::Offline, SystemTime::UNIX_EPOCH);
     let mut reader = list.rows()?;
     while let Some(entry) = reader.next()? {
         match entry {
-            Entry::Row(row) => {
+            ListEntry::Row(row) => {
                 assert!(row.line >= last_line, "rows come in their order");
                 last_line = row.line;
-                let mut seen = intake.look(row.address());
+                let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
-                let record = told::record(&mut found, seen, false).expect("nothing is stored");
+                let record = run::record(&mut found, seen, false).expect("nothing is stored");
                 outputs.write(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }
-            Entry::Rejected(one) => {
+            ListEntry::Unreadable(one) => {
                 outputs.reject(&one)?;
                 if one.is_row() { rejected += 1 } else { further += 1 }
             }
@@ -95,7 +92,7 @@ fn one_run(
 }
 
 /// Our own results are a list that we can read.
-fn are_readable(results: &Path, form: &Form, rows: u64) {
+fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
     let column = Some((form.address + 1).to_string());
     let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
         .unwrap_or_else(|error| panic!("our own results: {error}"));
@@ -103,8 +100,8 @@ fn are_readable(results: &Path, form: &Form, rows: u64) {
     let mut read = 0;
     while let Some(entry) = reader.next().expect("our own results") {
         match entry {
-            Entry::Row(_) => read += 1,
-            Entry::Rejected(one) => assert!(!one.is_row(), "our own results: {one:?}"),
+            ListEntry::Row(_) => read += 1,
+            ListEntry::Unreadable(one) => assert!(!one.is_row(), "our own results: {one:?}"),
         }
     }
     assert_eq!(read, rows, "our own results have another number of rows");

@@ -1,9 +1,8 @@
 //! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
 
-use listproof::policy::replies::{Context, ReplyRules};
+use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::Stage;
-use listproof::smtp::reply::{MAX_REPLY_LINES, Malformed, Reply, ReplyReader, clean};
+use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];
@@ -13,7 +12,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let &[piece, place, ref sent @ ..] = bytes else { return };
     let place = usize::from(place);
     let stage = Stage::ALL[place % Stage::ALL.len()];
-    let at = Context { stage, provider: PROVIDERS[place / Stage::ALL.len() % PROVIDERS.len()] };
+    let at = ReplyContext { stage, provider: PROVIDERS[place / Stage::ALL.len() % PROVIDERS.len()] };
     let (replies, fault) = read(sent.chunks(sent.len().max(1)));
     let cut = read(sent.chunks(usize::from(piece) + 1));
     assert_eq!((&replies, fault), (&cut.0, cut.1), "it depends on where it is cut");
@@ -24,7 +23,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// All replies up to the first fault.
-fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Malformed>) {
+fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<MalformedReply>) {
     let (mut reader, mut replies) = (ReplyReader::default(), Vec::new());
     for piece in pieces {
         reader.push(piece);
@@ -48,7 +47,7 @@ fn is_sane(reply: &Reply) {
 }
 
 /// What no words can talk the rules into.
-fn is_just(reply: &Reply, at: &Context<'_>) {
+fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     let rules = ReplyRules::built_in();
     let meaning = rules.read(reply, at);
     let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;

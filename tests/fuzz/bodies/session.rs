@@ -5,21 +5,15 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use listproof::address::{Address, Domain, Kinds};
-use listproof::policy::replies::{Context, ReplyRules};
-use listproof::policy::{Pace, Providers, Thresholds};
-use listproof::probe::Patience;
-use listproof::probe::inquiry::{Found, Moment, Target};
-use listproof::probe::known::{Known, Listed};
+use listproof::address::{Address, AddressKinds, Domain};
+use listproof::evidence::{AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId, RouteFact, Timestamp};
+use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
+use listproof::probe::RetryPolicy;
 use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{Action, Heard, Limits, Order, Scheduler, SessionId, Stop, Wire};
-use listproof::smtp::egress::Family;
-use listproof::smtp::session::{
-    Answer, Ask, AskId, Event, Flight, Manner, Offer, Order as Say, Output, Session, Tls, Transaction,
-};
-use listproof::smtp::{Reply, Stage};
+use listproof::schedule::{Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId};
+use listproof::smtp::{Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe, Reply, SessionCommand as Say, SessionOutput, SmtpEvent, Stage, TlsPolicy, Transaction};
 use listproof::verdict::decide;
-use listproof::verdict::evidence::{Evidence, Form, Inquired, RouteFact, Said, Unprobed};
+
 
 /// The first byte says which machine it is, the others are what happens to it.
 pub(crate) fn check(bytes: &[u8]) {
@@ -49,9 +43,9 @@ const WORDS: [&[u8]; 16] = [
 
 /// One session, and what was seen of it.
 struct Dialogue {
-    session: Session,
-    asks: HashMap<AskId, Address>,
-    answered: HashSet<AskId>,
+    session: ClientSession,
+    asks: HashMap<ProbeId, Address>,
+    answered: HashSet<ProbeId>,
     asked: HashSet<String>,
     handshakes: u32,
     mail_is_open: bool,
@@ -61,13 +55,13 @@ struct Dialogue {
 
 impl Dialogue {
     fn play(events: &[u8], tls: bool) {
-        let manner = Manner {
+        let identity = ClientIdentity {
             helo: Domain::parse("probe.example").expect("a name"),
             sender: Address::parse("check@probe.example").expect("an address"),
-            tls: if tls { Tls::Try } else { Tls::No },
+            tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
         };
         let mut dialogue = Dialogue {
-            session: Session::new(manner),
+            session: ClientSession::new(identity),
             asks: HashMap::new(),
             answered: HashSet::new(),
             asked: HashSet::new(),
@@ -79,11 +73,11 @@ impl Dialogue {
         let mut rest = events;
         while let Some((&event, after)) = rest.split_first() {
             rest = after;
-            let flight = (16..32).contains(&event).then(|| dialogue.flight(event));
+            let batch = (16..32).contains(&event).then(|| dialogue.batch(event));
             let session = &mut dialogue.session;
             match event {
                 0..=15 => session.heard(WORDS[usize::from(event)]),
-                16..=31 => flight.into_iter().for_each(|flight| session.order(flight)),
+                16..=31 => batch.into_iter().for_each(|batch| session.order(batch)),
                 32 => session.order(Say::Quit),
                 33..=40 => session.secured(),
                 41 => session.tls_failed("bad record".to_owned()),
@@ -103,28 +97,28 @@ impl Dialogue {
     }
 
     /// Up to four transactions of up to three recipients, or none, some with letters beyond ASCII.
-    fn flight(&mut self, shape: u8) -> Say {
+    fn batch(&mut self, shape: u8) -> Say {
         let transactions = (0..=shape & 3).map(|n| Transaction {
             recipients: (0..shape >> 2 & 3)
                 .map(|place| {
-                    let id = AskId(self.asks.len() as u64);
+                    let id = ProbeId(self.asks.len() as u64);
                     let name = if place == 2 { "jürgen" } else { "user" };
                     let address =
                         Address::parse(&format!("{name}{}@d{n}.example", id.0)).expect("an address");
                     self.asks.insert(id, address.clone());
-                    Ask { id, address }
+                    RcptProbe { id, address }
                 })
                 .collect(),
         });
-        Say::Fly(Flight { transactions: transactions.collect(), is_last: shape & 3 == 3 })
+        Say::Fly(Batch { transactions: transactions.collect(), is_last: shape & 3 == 3 })
     }
 
     fn look(&mut self) {
         while let Some(output) = self.session.poll() {
             match output {
-                Output::Say(bytes) => self.said(&bytes),
-                Output::StartTls => self.handshakes += 1,
-                Output::Tell(event) => self.told(event),
+                SessionOutput::Send(bytes) => self.said(&bytes),
+                SessionOutput::StartTls => self.handshakes += 1,
+                SessionOutput::Emit(event) => self.told(event),
             }
         }
         assert!(self.handshakes <= 1, "one handshake in a session");
@@ -154,24 +148,24 @@ impl Dialogue {
         }
     }
 
-    fn told(&mut self, event: Event) {
+    fn told(&mut self, event: SmtpEvent) {
         assert_eq!(self.ended, 0, "it tells {event:?} after its end");
         match event {
-            Event::Ready(_) => assert!(!std::mem::replace(&mut self.ready, true), "ready twice"),
-            Event::Answered(id, answer) => {
+            SmtpEvent::Ready(_) => assert!(!std::mem::replace(&mut self.ready, true), "ready twice"),
+            SmtpEvent::Reply(id, answer) => {
                 assert!(self.answered.insert(id), "answered twice");
                 let address = self.asks[&id].to_string();
                 match answer {
-                    Answer::Rcpt(_) => assert!(self.asked.contains(&address), "an answer without a question"),
-                    Answer::Mail(reply) => {
+                    ProbeReply::Rcpt(_) => assert!(self.asked.contains(&address), "an answer without a question"),
+                    ProbeReply::Mail(reply) => {
                         assert!(!reply.is_positive());
                         self.mail_is_open = false;
                     }
-                    Answer::NoSmtputf8 => assert!(!address.is_ascii() && !self.asked.contains(&address)),
+                    ProbeReply::NoSmtputf8 => assert!(!address.is_ascii() && !self.asked.contains(&address)),
                 }
             }
-            Event::Landed => assert!(self.ready),
-            Event::Ended(_) => self.ended += 1,
+            SmtpEvent::BatchDone => assert!(self.ready),
+            SmtpEvent::Ended(_) => self.ended += 1,
         }
     }
 }
@@ -199,7 +193,7 @@ enum State {
     Opening,
     Idle,
     /// And whether QUIT was said with it.
-    Flying(Vec<Ask>, bool),
+    Flying(Vec<RcptProbe>, bool),
     Leaving,
 }
 
@@ -210,25 +204,25 @@ struct Play<'a> {
     now: Duration,
     open: Vec<(SessionId, State, IpAddr)>,
     most_open: usize,
-    listed: HashMap<Target, Address>,
-    settled: HashMap<Target, Inquired>,
+    listed: HashMap<RecipientId, Address>,
+    settled: HashMap<RecipientId, MailboxEvidence>,
     /// Addresses that were refused in words that may be about them.
     doubted: HashSet<Address>,
     /// Which domains may be asked about at an address.
     serves: HashMap<IpAddr, HashSet<Domain>>,
-    asked: HashSet<AskId>,
+    asked: HashSet<ProbeId>,
 }
 
 impl Play<'_> {
     fn play(events: &[u8], first: u8) {
-        let moment = Moment { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
+        let moment = Timestamp { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
         let most_open = 1 + usize::from(first >> 1 & 3);
-        let limits = Limits {
+        let limits = RunLimits {
             pace: [Pace::Gentle, Pace::Normal, Pace::Fast, Pace::Fast][usize::from(first >> 3 & 3)],
-            patience: Patience { max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]) },
+            patience: RetryPolicy { max_wait: Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)]) },
             sessions: most_open,
             thresholds: Thresholds::built_in(),
-            egresses: vec![Family::Both],
+            egresses: vec![IpFamilies::Both],
         };
         let mut play = Play {
             events: events.iter(),
@@ -255,14 +249,14 @@ impl Play<'_> {
         self.events.next().copied().unwrap_or(0)
     }
 
-    fn moment(&self) -> Moment {
-        Moment { elapsed: self.now, wall: UNIX_EPOCH + self.now }
+    fn moment(&self) -> Timestamp {
+        Timestamp { elapsed: self.now, wall: UNIX_EPOCH + self.now }
     }
 
     fn order(&mut self, number: u8) {
         let shape = self.byte();
         let domain = Domain::parse(&format!("d{number}.example")).expect("a name");
-        let exchangers = (0..=shape & 1).map(|place| {
+        let mx_hosts = (0..=shape & 1).map(|place| {
             // Some share an exchanger, some an operator that is known.
             let (name, operator) = match shape >> 1 & 3 {
                 0 => (format!("mx{place}.shared.example"), 0),
@@ -272,19 +266,19 @@ impl Play<'_> {
             let host = Domain::parse(&name).expect("a name");
             let address = IpAddr::from([192, 0, operator, place]);
             self.serves.entry(address).or_default().insert(domain.clone());
-            Stop { provider: Providers::built_in().of(&host).clone(), host, addresses: vec![address] }
+            MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses: vec![address] }
         });
-        let exchangers = exchangers.collect();
-        let listed: Vec<Listed> = (0..=shape >> 3 & 7)
+        let mx_hosts = mx_hosts.collect();
+        let listed: Vec<Recipient> = (0..=shape >> 3 & 7)
             .map(|place| {
-                let target = Target(i64::try_from(self.listed.len()).expect("few"));
+                let target = RecipientId(i64::try_from(self.listed.len()).expect("few"));
                 let address = Address::parse(&format!("user{place}@{domain}")).expect("an address");
                 self.listed.insert(target, address.clone());
-                Listed::from((target, address))
+                Recipient::from((target, address))
             })
             .collect();
         let now = self.moment();
-        self.scheduler.order(Order { domain, exchangers, listed, known: Known::default() }, now);
+        self.scheduler.order(DomainJob { domain, mx_hosts, listed, known: DomainFacts::default() }, now);
     }
 
     fn run(&mut self, stops_after: Option<usize>) {
@@ -298,7 +292,7 @@ impl Play<'_> {
             }
             if stops_after == Some(step) {
                 let now = self.moment();
-                self.scheduler.stop(Unprobed::Deadline, now);
+                self.scheduler.stop(NotProbedReason::Deadline, now);
                 continue;
             }
             let (busy, wake) = (
@@ -322,16 +316,16 @@ impl Play<'_> {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Wire(Wire::Open(opening)) => {
+            Action::Connection(ConnectionAction::Open(opening)) => {
                 self.open.push((opening.session, State::Opening, opening.address));
                 assert!(self.open.len() <= self.most_open, "more sessions than sockets");
             }
-            Action::Wire(Wire::Fly(id, flight)) => {
+            Action::Connection(ConnectionAction::Send(id, batch)) => {
                 let (_, state, at) = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(*state == State::Idle, "a flight on a session that is not ready");
                 let mut asks = Vec::new();
-                let is_last = flight.is_last;
-                for Transaction { recipients } in flight.transactions {
+                let is_last = batch.is_last;
+                for Transaction { recipients } in batch.transactions {
                     let domains: HashSet<_> =
                         recipients.iter().filter_map(|ask| ask.address.domain().cloned()).collect();
                     assert!(domains.len() == 1 && domains.is_subset(&self.serves[at]), "{domains:?} at {at}");
@@ -340,21 +334,21 @@ impl Play<'_> {
                 assert!(!asks.is_empty() && asks.iter().all(|ask| self.asked.insert(ask.id)));
                 *state = State::Flying(asks, is_last);
             }
-            Action::Wire(Wire::Quit(id)) => {
+            Action::Connection(ConnectionAction::Quit(id)) => {
                 let open = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(open.1 == State::Idle, "QUIT in the middle");
                 open.1 = State::Leaving;
             }
-            Action::Settled(found) => {
-                for Found { target, inquired, .. } in found {
-                    assert!(self.settled.insert(target, *inquired).is_none(), "settled twice");
+            Action::Completed(found) => {
+                for ProbeResult { target, mailbox, .. } in found {
+                    assert!(self.settled.insert(target, *mailbox).is_none(), "settled twice");
                 }
             }
-            Action::Answered(_)
-            | Action::TakenBack(_)
-            | Action::Learnt(..)
-            | Action::Room(_)
-            | Action::Decided(_) => {}
+            Action::Record(_)
+            | Action::Revoked(_)
+            | Action::DomainFactsChanged(..)
+            | Action::WantsWork(_)
+            | Action::Event(_) => {}
         }
     }
 
@@ -367,32 +361,32 @@ impl Play<'_> {
         let (session, phase, at) = &mut self.open[place];
         let (session, mut refused) = (*session, None);
         let heard = match phase {
-            State::Leaving => Heard::Broken(None),
+            State::Leaving => SessionEvent::Ended(None),
             State::Opening => match how {
-                5 => Heard::NoTls,
-                6 => Heard::Broken(Some(ENDS[usize::from(what) % ENDS.len()])),
-                7 => Heard::Refused(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
-                _ => Heard::Ready(Offer { pipelining: true, smtputf8: true, ..Offer::default() }),
+                5 => SessionEvent::TlsFailed,
+                6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
+                7 => SessionEvent::Rejected(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
+                _ => SessionEvent::Ready(Capabilities { pipelining: true, smtputf8: true, ..Capabilities::default() }),
             },
-            State::Flying(..) if how == 6 => Heard::Broken(Some(ENDS[usize::from(what) % ENDS.len()])),
-            State::Flying(..) if how == 7 => Heard::Refused(meant(*at, Stage::Rcpt, ANSWERS[4])),
-            State::Flying(asks, true) if asks.is_empty() => Heard::Broken(None),
-            State::Flying(asks, false) if asks.is_empty() => Heard::Landed,
+            State::Flying(..) if how == 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
+            State::Flying(..) if how == 7 => SessionEvent::Rejected(meant(*at, Stage::Rcpt, ANSWERS[4])),
+            State::Flying(asks, true) if asks.is_empty() => SessionEvent::Ended(None),
+            State::Flying(asks, false) if asks.is_empty() => SessionEvent::BatchDone,
             State::Flying(asks, _) => {
                 let ask = asks.remove(0);
                 let answer = usize::from(what) % ANSWERS.len();
                 refused = (answer >= HARMLESS).then(|| ask.address.clone());
                 let stage = if how == 5 { Stage::Mail } else { Stage::Rcpt };
                 let words = if how == 5 { ANSWERS[2] } else { ANSWERS[answer] };
-                Heard::Answered(ask.id, meant(*at, stage, words))
+                SessionEvent::Reply(ask.id, meant(*at, stage, words))
             }
             State::Idle => unreachable!("idle sessions are not busy"),
         };
         self.doubted.extend(refused);
         match heard {
-            Heard::Ready(_) | Heard::Landed => self.open[place].1 = State::Idle,
-            Heard::Refused(_) | Heard::Broken(_) | Heard::NoTls => drop(self.open.remove(place)),
-            Heard::Answered(..) | Heard::Unable(_) => {}
+            SessionEvent::Ready(_) | SessionEvent::BatchDone => self.open[place].1 = State::Idle,
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => drop(self.open.remove(place)),
+            SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }
         let now = self.moment();
         self.scheduler.hear(session, heard, now);
@@ -402,17 +396,17 @@ impl Play<'_> {
         assert_eq!(self.settled.len(), self.listed.len(), "everybody is settled");
         for (target, address) in self.listed {
             let evidence = Evidence {
-                form: Form::Fine(address.clone()),
-                kinds: Kinds::default(),
+                form: AddressStatus::Valid(address.clone()),
+                kinds: AddressKinds::default(),
                 slip: None,
                 route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
                 inquiry: self.settled.remove(&target).expect("it is settled"),
             };
-            let (judgement, _) = decide(&evidence, UNIX_EPOCH);
-            let is_dead = judgement.reason.verdict() == Verdict::Undeliverable;
-            assert!(!is_dead || self.doubted.contains(&address), "{address}: {judgement:?}");
+            let (judgment, _) = decide(&evidence, UNIX_EPOCH);
+            let is_dead = judgment.reason.verdict() == Verdict::Undeliverable;
+            assert!(!is_dead || self.doubted.contains(&address), "{address}: {judgment:?}");
             assert_ne!(
-                judgement.reason,
+                judgment.reason,
                 Finding::Internal.into(),
                 "{address} was forgotten: {:?}",
                 evidence.inquiry
@@ -424,11 +418,11 @@ impl Play<'_> {
 const ENDS: [Finding; 4] =
     [Finding::Disconnected, Finding::Timeout, Finding::MalformedReply, Finding::ConnectFailed];
 
-fn meant(at: IpAddr, stage: Stage, words: &str) -> Said {
+fn meant(at: IpAddr, stage: Stage, words: &str) -> ClassifiedReply {
     let reply = Reply::parse(words.as_bytes()).expect("a reply");
     let is_google = at == IpAddr::from([192, 0, 1, 0]);
-    let context = Context { stage, provider: is_google.then_some("google") };
+    let context = ReplyContext { stage, provider: is_google.then_some("google") };
     let meaning = ReplyRules::built_in().read(&reply, &context);
     assert!(!stage.is_before_rcpt() || meaning.cause != Cause::MailboxUnknown);
-    Said { stage, reply, meaning: meaning.into() }
+    ClassifiedReply { stage, reply, meaning: meaning.into() }
 }

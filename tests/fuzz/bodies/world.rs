@@ -3,11 +3,9 @@
 use std::time::Duration;
 
 use listproof::address::{Address, Domain};
-use listproof::smtp::session::{
-    Ask, AskId, End, Event, Flight, Manner, Order, Output, Session, Tls, Transaction,
-};
-use listproof::world::session::Act;
-use listproof::world::{World, WorldError, session};
+use listproof::smtp::{Batch, ClientIdentity, ClientSession, EndReason, ProbeId, RcptProbe, SessionCommand, SessionOutput, SmtpEvent, TlsPolicy, Transaction};
+use listproof::world::{ServerAction, ServerSession, World, WorldError};
+
 
 /// A world file, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {
@@ -37,44 +35,44 @@ pub(crate) fn check(bytes: &[u8]) {
 /// One session with a host, without sockets, to whatever end. Only time and TLS are missing.
 fn converse(world: &World, host: usize) {
     let host = world.hosts()[host].clone();
-    let mut theirs = session::Session::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
-    let mut ours = Session::new(Manner {
+    let mut theirs = ServerSession::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
+    let mut ours = ClientSession::new(ClientIdentity {
         helo: Domain::parse("probe.example").expect("a name"),
         sender: Address::parse("check@probe.example").expect("an address"),
-        tls: Tls::Try,
+        tls: TlsPolicy::Try,
     });
     let recipients = ["jane", "postmaster", "nobody"].into_iter().zip(0..).filter_map(|(name, id)| {
         let address = Address::parse(&format!("{name}@{}", host.name)).ok()?;
-        Some(Ask { id: AskId(id), address })
+        Some(RcptProbe { id: ProbeId(id), address })
     });
     let recipients = recipients.collect();
-    ours.order(Order::Fly(Flight { transactions: vec![Transaction { recipients }], is_last: false }));
-    ours.order(Order::Quit);
+    ours.order(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }));
+    ours.order(SessionCommand::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {
         assert!(step < 10_000, "it does not come to its end");
         while let Some(output) = ours.poll() {
             match output {
-                Output::Say(bytes) => theirs.hear(&bytes),
-                Output::StartTls => ours.tls_failed("there is none".to_owned()),
-                Output::Tell(Event::Answered(id, _)) => answered.push(id),
-                Output::Tell(Event::Ended(end)) => ended = Some(end.why),
-                Output::Tell(_) => {}
+                SessionOutput::Send(bytes) => theirs.hear(&bytes),
+                SessionOutput::StartTls => ours.tls_failed("there is none".to_owned()),
+                SessionOutput::Emit(SmtpEvent::Reply(id, _)) => answered.push(id),
+                SessionOutput::Emit(SmtpEvent::Ended(end)) => ended = Some(end.why),
+                SessionOutput::Emit(_) => {}
             }
         }
         if ours.is_over() {
             break;
         }
         match theirs.next(now) {
-            Some(Act::Say(bytes) | Act::Drip(bytes)) => ours.heard(&bytes),
-            Some(Act::SayForEver(bytes)) => ours.heard(bytes),
-            Some(Act::Wait(time)) => now = now.saturating_add(time),
-            Some(Act::Close | Act::Reset) => ours.closed(),
-            Some(Act::Silence | Act::StartTls) | None => ours.timed_out(),
+            Some(ServerAction::Say(bytes) | ServerAction::Drip(bytes)) => ours.heard(&bytes),
+            Some(ServerAction::SayForEver(bytes)) => ours.heard(bytes),
+            Some(ServerAction::Wait(time)) => now = now.saturating_add(time),
+            Some(ServerAction::Close | ServerAction::Reset) => ours.closed(),
+            Some(ServerAction::Silence | ServerAction::StartTls) | None => ours.timed_out(),
         }
     }
     assert!(ended.is_some(), "it ended without a word");
-    assert!(!matches!(ended, Some(End::Connect(_))));
+    assert!(!matches!(ended, Some(EndReason::Connect(_))));
     answered.sort_unstable();
     answered.dedup();
     assert!(answered.len() <= 3);

@@ -1,0 +1,313 @@
+//! Any bytes in, UTF-8 out.
+//!
+//! Decides: the encoding, from the first bytes of a list (a byte order mark, the place of NULs, whether it is UTF-8).
+//! UTF-8 passes byte for byte. What else is in a UTF-8 list (two exports glued together) is read as Windows-1252, byte
+//! by byte, and counted. Can't know: which of the old 8-bit encodings it was; Windows-1252 is by far the most common.
+
+use std::io::{self, Read};
+
+use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
+
+use crate::list::input::source::read_full;
+
+
+
+/// How the text was encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// UTF-8, and so ASCII.
+    Utf8,
+    /// UTF-16, little end first.
+    Utf16Le,
+    /// UTF-16, big end first.
+    Utf16Be,
+    /// Windows code page 1252, "ANSI" of western Europe.
+    Windows1252,
+}
+
+impl Encoding {
+    /// What it is called.
+    pub fn word(self) -> &'static str {
+        match self {
+            Encoding::Utf8 => "UTF-8",
+            Encoding::Utf16Le => "UTF-16LE",
+            Encoding::Utf16Be => "UTF-16BE",
+            Encoding::Windows1252 => "Windows-1252",
+        }
+    }
+
+    /// The encoding of a list that starts with `sample`, and how many of its bytes are a byte order mark.
+    pub(super) fn detect(sample: &[u8]) -> (Encoding, usize) {
+        match sample {
+            [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, marks_bytes(sample, &[0xef, 0xbb, 0xbf])),
+            [0xff, 0xfe, ..] => return (Encoding::Utf16Le, marks_bytes(sample, &[0xff, 0xfe])),
+            [0xfe, 0xff, ..] => return (Encoding::Utf16Be, marks_bytes(sample, &[0xfe, 0xff])),
+            _ => {}
+        }
+        let pairs = sample.len() / 2;
+        let nuls_at = |place| sample.chunks_exact(2).filter(|pair| pair[place] == 0).count();
+        let (first, second) = (nuls_at(0), nuls_at(1));
+        // Text of mostly western letters: one half of the bytes is NUL, the other never.
+        if second > pairs / 2 && first <= pairs / 20 {
+            return (Encoding::Utf16Le, 0);
+        }
+        if first > pairs / 2 && second <= pairs / 20 {
+            return (Encoding::Utf16Be, 0);
+        }
+        let (mut broken, mut whole) = (0usize, 0usize);
+        let mut chunks = sample.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+            let cut_by_sample = chunks.peek().is_none() && chunk.invalid().len() < 4;
+            if !chunk.invalid().is_empty() && !cut_by_sample {
+                broken += 1;
+            }
+        }
+        // Windows-1252 text makes a valid UTF-8 sequence only by rare accident (`Ã¤`).
+        if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
+    }
+}
+
+/// How long the mark is; who marks a file that has a mark leaves two.
+fn marks_bytes(sample: &[u8], mark: &[u8]) -> usize {
+    sample.chunks_exact(mark.len()).take_while(|piece| *piece == mark).count() * mark.len()
+}
+
+/// Turns a stream of bytes into a stream of UTF-8.
+pub(super) struct Decode<R> {
+    inner: R,
+    coder: Coder,
+    /// Decoded, not yet handed out.
+    ready: Vec<u8>,
+    given: usize,
+    ended: bool,
+    /// Bytes or code units that were not what the encoding allows.
+    mended: u64,
+}
+
+enum Coder {
+    /// Holds the bytes of a character whose rest has not come yet.
+    Utf8 {
+        held: Vec<u8>,
+    },
+    Other {
+        decoder: encoding_rs::Decoder,
+        raw: Vec<u8>,
+    },
+}
+
+const RAW_BYTES: usize = 64 << 10;
+
+impl<R: Read> Decode<R> {
+    /// `inner` stands after the byte order mark.
+    pub(super) fn new(inner: R, encoding: Encoding) -> Decode<R> {
+        let other = |encoding: &'static encoding_rs::Encoding| Coder::Other {
+            decoder: encoding.new_decoder_without_bom_handling(),
+            raw: vec![0; RAW_BYTES],
+        };
+        let coder = match encoding {
+            Encoding::Utf8 => Coder::Utf8 { held: Vec::new() },
+            Encoding::Utf16Le => other(UTF_16LE),
+            Encoding::Utf16Be => other(UTF_16BE),
+            Encoding::Windows1252 => other(WINDOWS_1252),
+        };
+        Decode { inner, coder, ready: Vec::new(), given: 0, ended: false, mended: 0 }
+    }
+
+    /// How many places were read as something else than their encoding allows, so far.
+    pub(super) fn mended(&self) -> u64 {
+        self.mended
+    }
+
+    /// Makes `ready` hold something, unless the stream has ended.
+    fn decode_more(&mut self) -> io::Result<()> {
+        self.ready.clear();
+        self.given = 0;
+        let Coder::Other { decoder, raw } = &mut self.coder else {
+            return Ok(());
+        };
+        while self.ready.is_empty() && !self.ended {
+            let filled = read_full(&mut self.inner, raw)?;
+            self.ended = filled < raw.len();
+            let most = decoder.max_utf8_buffer_length(filled).unwrap_or(4 * RAW_BYTES);
+            self.ready.resize(most, 0);
+            let mut read = 0;
+            let mut written = 0;
+            loop {
+                let (result, r, w) = decoder.decode_to_utf8_without_replacement(
+                    &raw[read..filled],
+                    &mut self.ready[written..],
+                    self.ended,
+                );
+                read += r;
+                written += w;
+                match result {
+                    DecoderResult::InputEmpty => break,
+                    DecoderResult::OutputFull => self.ready.resize(self.ready.len() * 2 + 16, 0),
+                    DecoderResult::Malformed(..) => {
+                        self.mended += 1;
+                        self.ready.truncate(written);
+                        self.ready.extend_from_slice("\u{fffd}".as_bytes());
+                        written = self.ready.len();
+                        self.ready.resize(written + most, 0);
+                    }
+                }
+            }
+            self.ready.truncate(written);
+        }
+        Ok(())
+    }
+
+    /// Reads UTF-8 straight into `buffer`; the rare rest goes by `ready`.
+    fn read_utf8(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Coder::Utf8 { held } = &mut self.coder else {
+            return Ok(0);
+        };
+        let kept = held.len();
+        buffer[..kept].copy_from_slice(held);
+        held.clear();
+        let filled = kept + read_full(&mut self.inner, &mut buffer[kept..])?;
+        self.ended = filled < buffer.len();
+        let Err(fault) = std::str::from_utf8(&buffer[..filled]) else {
+            return Ok(filled);
+        };
+        let good = fault.valid_up_to();
+        if fault.error_len().is_none() && !self.ended {
+            held.extend_from_slice(&buffer[good..filled]);
+            return Ok(good);
+        }
+        self.ready.clear();
+        self.given = 0;
+        let rest = &buffer[good..filled];
+        let mut chunks = rest.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            self.ready.extend_from_slice(chunk.valid().as_bytes());
+            let last = chunks.peek().is_none();
+            let unfinished =
+                std::str::from_utf8(chunk.invalid()).err().is_some_and(|e| e.error_len().is_none());
+            if last && unfinished && !self.ended {
+                held.extend_from_slice(chunk.invalid());
+                continue;
+            }
+            if !chunk.invalid().is_empty() {
+                self.mended += 1;
+                let (text, _) = WINDOWS_1252.decode_without_bom_handling(chunk.invalid());
+                self.ready.extend_from_slice(text.as_bytes());
+            }
+        }
+        if good == 0 {
+            // Nothing good in front: hand out of `ready` at once, or 0 would look like the end.
+            let n = self.ready.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&self.ready[..n]);
+            self.given = n;
+            return Ok(n);
+        }
+        Ok(good)
+    }
+}
+
+/// A buffer smaller than this is filled by way of `ready`: what is held must fit in front of what comes.
+const LEAST_BYTES: usize = 64;
+
+impl<R: Read> Read for Decode<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.given < self.ready.len() {
+                let n = (self.ready.len() - self.given).min(buffer.len());
+                buffer[..n].copy_from_slice(&self.ready[self.given..self.given + n]);
+                self.given += n;
+                return Ok(n);
+            }
+            match &self.coder {
+                Coder::Utf8 { held } => {
+                    if self.ended && held.is_empty() {
+                        return Ok(0);
+                    }
+                    if buffer.len() < LEAST_BYTES {
+                        let mut front = [0; LEAST_BYTES];
+                        let n = self.read_utf8(&mut front)?;
+                        self.ready.splice(..self.given, front[..n].iter().copied());
+                        self.given = 0;
+                    } else {
+                        let n = self.read_utf8(buffer)?;
+                        if n > 0 {
+                            return Ok(n);
+                        }
+                    }
+                }
+                Coder::Other { .. } => {
+                    if self.ended {
+                        return Ok(0);
+                    }
+                    self.decode_more()?;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Decodes with a buffer of `size` bytes at a time.
+    fn decoded(bytes: &[u8], encoding: Encoding, size: usize) -> (Vec<u8>, u64) {
+        let mut stream = Decode::new(bytes, encoding);
+        let mut text = Vec::new();
+        let mut buffer = vec![0; size];
+        loop {
+            match stream.read(&mut buffer).unwrap() {
+                0 => return (text, stream.mended()),
+                n => text.extend_from_slice(&buffer[..n]),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn utf8_passes_byte_for_byte(text in "\\PC{0,60}", size in 1usize..200) {
+            prop_assert_eq!(decoded(text.as_bytes(), Encoding::Utf8, size), (text.into_bytes(), 0));
+        }
+
+        #[test]
+        fn any_bytes_become_utf8_however_they_are_cut(
+            bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..300),
+            size in 1usize..200,
+        ) {
+            let (text, mended) = decoded(&bytes, Encoding::Utf8, size);
+            prop_assert!(std::str::from_utf8(&text).is_ok());
+            prop_assert_eq!(mended == 0, std::str::from_utf8(&bytes).is_ok());
+            prop_assert_eq!(decoded(&bytes, Encoding::Utf8, 1000), (text, mended));
+        }
+
+        #[test]
+        fn utf16_reads_as_what_was_written(text in "\\PC{0,60}", size in 1usize..200) {
+            let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+            let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+            prop_assert_eq!(decoded(&little, Encoding::Utf16Le, size), (text.clone().into_bytes(), 0));
+            prop_assert_eq!(decoded(&big, Encoding::Utf16Be, size), (text.into_bytes(), 0));
+        }
+    }
+
+    #[test]
+    fn the_encoding_is_told_from_the_first_bytes() {
+        let table: [(&[u8], Encoding, usize); 10] = [
+            (b"", Encoding::Utf8, 0),
+            (b"email\n", Encoding::Utf8, 0),
+            (b"\xef\xbb\xbfemail", Encoding::Utf8, 3),
+            (b"\xef\xbb\xbf\xef\xbb\xbfemail", Encoding::Utf8, 6),
+            (b"\xff\xfee\0", Encoding::Utf16Le, 2),
+            (b"\xff\xfe\xff\xfee\0", Encoding::Utf16Le, 4),
+            (b"e\0m\0a\0i\0l\0", Encoding::Utf16Le, 0),
+            (b"\0e\0m\0a\0i\0l", Encoding::Utf16Be, 0),
+            (b"M\xfcller", Encoding::Windows1252, 0),
+            // The sample was cut inside the last letter.
+            (b"M\xc3\xbcll\xc3", Encoding::Utf8, 0),
+        ];
+        for (bytes, encoding, mark_bytes) in table {
+            assert_eq!(Encoding::detect(bytes), (encoding, mark_bytes), "{bytes:?}");
+        }
+    }
+}

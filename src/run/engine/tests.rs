@@ -1,0 +1,190 @@
+//! What a fault of our own in a session does to a run, and how long a run takes that nobody slows down.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use super::*;
+use super::sessions::SessionTasks;
+use crate::address::{Address, Domain};
+use crate::route::{Dns, LookupFuture, Mx};
+use crate::run::analyze::Analyzer;
+use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
+use crate::run::judged_row;
+use crate::schedule::{SessionId, SessionOpening};
+use crate::smtp::{Connect, ConnectFuture, EgressPath};
+use crate::state::RunKey;
+use crate::world::World;
+
+
+/// Two domains, each with an exchanger of its own.
+const WORLD: &str = r#"
+    [[domain]]
+    name = "sound.example"
+    mx = ["10 mx.sound.example"]
+    mailboxes = ["jane"]
+    [[domain]]
+    name = "broken.example"
+    mx = ["10 mx.broken.example"]
+    mailboxes = ["jane"]
+    [[host]]
+    name = "mx.sound.example"
+    address = ["192.0.2.1"]
+    [[host]]
+    name = "mx.broken.example"
+    address = ["192.0.2.2"]
+"#;
+
+/// Dials in a world, and has a fault of its own at one address.
+struct Faulty(World);
+
+impl Connect for Faulty {
+    fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
+        assert_ne!(to.ip().to_string(), "192.0.2.2", "the fault that this test is about");
+        self.0.connect(to, path)
+    }
+}
+
+fn job(network: Network, policy: Policy, sessions: usize) -> ProbeJob {
+    ProbeJob {
+        network: Arc::new(network),
+        policy,
+        dns_only: false,
+        pace: Pace::Fast,
+        max_wait: Duration::ZERO,
+        max_duration: None,
+        deadline: None,
+        sessions,
+        trace: false,
+    }
+}
+
+/// Looks up in a world, and has a fault of its own at one domain.
+struct FaultyDns(World);
+
+impl Dns for FaultyDns {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
+        assert_ne!(domain.as_str(), "broken.example", "the fault that this test is about");
+        self.0.mx(domain)
+    }
+
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
+        self.0.addresses(host)
+    }
+}
+
+/// Whom the runs with faults of their own ask about, and the words of the reasons; nobody may be left for a later run.
+const ADDRESSES: [&str; 3] = ["jane@sound.example", "jane@broken.example", "joe@broken.example"];
+
+async fn reasons(network: Network) -> [&'static str; 3] {
+    let policy = Policy::built_in();
+    let job = job(network, policy, 10);
+    let now = job.network.clock.now().wall;
+    let mut state = State::temporary().unwrap();
+    let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
+    let mut arrivals = state.arrivals(run.id).unwrap();
+    for address in ADDRESSES {
+        arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
+    }
+    arrivals.close(FreshnessPolicy::nothing()).unwrap();
+
+    let outcome =
+        ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
+
+    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::never())), (0, None));
+    let scope = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), news: None };
+    let facts = FactReader::of(&state, scope).unwrap();
+    let mut found = EvidenceReader::of(facts, outcome.whole, now);
+    let mut analyzer = Analyzer::new(policy.lists);
+    ADDRESSES.map(|address| {
+        let record = judged_row::record(&mut found, analyzer.look(address), false).unwrap();
+        record.judgment.reason.word()
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
+    let world = World::parse(WORLD).unwrap();
+    let mut network = Network::scripted(world.clone());
+    network.connect = Arc::new(Faulty(world));
+    assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_to_a_later_run() {
+    let world = World::parse(WORLD).unwrap();
+    let mut network = Network::scripted(world.clone());
+    network.dns = Arc::new(FaultyDns(world));
+    assert_eq!(reasons(network).await, ["accepted", "internal", "internal"]);
+}
+
+#[tokio::test]
+async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does() {
+    let network = Network::scripted(World::parse(WORLD).unwrap());
+    let egress = network.egresses.len();
+    let (mut calls, _events) = SessionTasks::new(Arc::new(network), false);
+    let host = Domain::parse("mx.sound.example").unwrap();
+    let provider = Policy::built_in().providers().of(&host).clone();
+    let session = SessionId(1);
+    calls.open(SessionOpening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
+    let fault = calls.next_over().await.unwrap().unwrap_err();
+    assert_eq!(calls.lost(fault.id()), Some(session));
+}
+
+/// Hosts without limits, whom nobody knows.
+const OWN_HOSTS: &str = include_str!("../../../benches/own_hosts.toml");
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_no_other_time() {
+    // The last domains are known only when sessions rest already, with answers that need a proof.
+    const DOMAINS: usize = 1000;
+    let mut world = String::from(
+        "dns_delay = \"60ms\"\n[[host]]\nname = \"mx{0..2}.own.example\"\nrtt = \"50ms\"\nthink = \"1ms\"\n",
+    );
+    for (from, to, catch_all) in [(0, DOMAINS * 9 / 10, false), (DOMAINS * 9 / 10, DOMAINS, true)] {
+        write!(
+            world,
+            "[[domain]]\nname = \"d{{{from}..{}}}.example\"\nmx = [\"10 mx{{n%3}}.own.example\"]\n\
+             mailboxes = [\"live{{0..9}}\"]\ncatch_all = {catch_all}\n",
+            to - 1
+        )
+        .unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a test's own policy, in a folder of its own")]
+    std::fs::write(folder.path().join("providers.toml"), OWN_HOSTS).unwrap();
+    let network = Network::scripted(World::parse(&world).unwrap());
+    let job = job(network, Policy::with_folder(folder.path()).unwrap(), 100);
+    let begun = job.network.clock.now();
+    let mut state = State::temporary().unwrap();
+    let run = state.begin(&RunKey::default(), Duration::MAX, begun.wall, Duration::MAX).unwrap();
+    let mut arrivals = state.arrivals(run.id).unwrap();
+    for n in 0..10 * DOMAINS {
+        let (row, domain) = (n / DOMAINS, n % DOMAINS);
+        let name = if (row + domain) % 8 == 0 { "dead" } else { "live" };
+        arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
+    }
+    arrivals.close(FreshnessPolicy::nothing()).unwrap();
+    ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
+    let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
+    assert!(took < Duration::from_secs(2), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
+    let world = World::parse(WORLD).unwrap();
+    let mut job = job(Network::scripted(world), Policy::built_in(), 1);
+    let began = job.network.clock.now();
+    let minute = Duration::from_secs(60);
+    assert_eq!(job.time_left(began), None);
+    job.deadline = Some(began.wall + 60 * minute);
+    assert_eq!(job.time_left(began), Some(60 * minute));
+    // The run believes that a minute has passed, the clock on the wall knows better.
+    let after = |wall| Timestamp { elapsed: began.elapsed + minute, wall };
+    assert_eq!(job.time_left(after(began.wall + 59 * minute)), Some(minute));
+    assert_eq!(job.time_left(after(began.wall + 480 * minute)), Some(Duration::ZERO));
+    assert_eq!(job.time_left(after(began.wall - 60 * minute)), Some(120 * minute), "it was set back");
+    job.max_duration = Some(3 * minute);
+    assert_eq!(job.time_left(after(began.wall)), Some(2 * minute));
+    out_of_time(&job).await;
+    assert_eq!(job.network.clock.now().elapsed, 3 * minute);
+}

@@ -1,0 +1,138 @@
+//! Real sockets on loopback, real time, no waiting in it.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::address::{Address, Domain};
+use crate::smtp::Stage;
+use crate::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
+use crate::smtp::session::{EndReason, SessionEnd, SmtpEvent, ClientIdentity, TlsPolicy};
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+async fn first_line(mut stream: Box<dyn MailStream>) -> String {
+    let mut heard = String::new();
+    stream.read_to_string(&mut heard).await.unwrap();
+    heard
+}
+
+#[tokio::test]
+async fn a_connection_leaves_from_the_chosen_address() {
+    let (listener, to) = listen().await;
+    let serve = async {
+        let (mut stream, from) = listener.accept().await.unwrap();
+        stream.write_all(from.ip().to_string().as_bytes()).await.unwrap();
+    };
+    let path = EgressPath::Direct(Some("127.0.0.9".parse().unwrap()));
+    let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), serve);
+    assert_eq!(first_line(stream.unwrap()).await, "127.0.0.9");
+}
+
+#[tokio::test]
+async fn a_source_of_the_other_family_is_an_error_that_says_so() {
+    let path = EgressPath::Direct(Some("::1".parse().unwrap()));
+    let fault = TcpConnector.connect("127.0.0.1:25".parse().unwrap(), &path).await.err().unwrap();
+    assert_eq!(
+        fault.to_string(),
+        "`127.0.0.1:25` can't be reached from source address `::1`: the families differ"
+    );
+}
+
+#[tokio::test]
+async fn a_closed_port_is_an_error() {
+    let (listener, to) = listen().await;
+    drop(listener);
+    let fault = TcpConnector.connect(to, &EgressPath::Direct(None)).await.err().unwrap();
+    assert_eq!(fault.kind(), io::ErrorKind::ConnectionRefused);
+}
+
+/// One request to a proxy (RFC 1928, RFC 1929): takes `login`, answers with `code`, then tells what it was asked for.
+async fn proxy(listener: TcpListener, login: Option<(&str, &str)>, code: u8) {
+    let (mut stream, _) = listener.accept().await.unwrap();
+    let methods = usize::from(read::<2>(&mut stream).await[1]);
+    let mut offered = vec![0; methods];
+    stream.read_exact(&mut offered).await.unwrap();
+    let method = if login.is_some() { 2 } else { 0 };
+    assert!(offered.contains(&method));
+    stream.write_all(&[5, method]).await.unwrap();
+    if let Some((user, password)) = login {
+        for (skip, expected) in [(1, user), (0, password)] {
+            let mut skipped = vec![0; skip];
+            stream.read_exact(&mut skipped).await.unwrap();
+            let length = stream.read_u8().await.unwrap();
+            let mut text = vec![0; length.into()];
+            stream.read_exact(&mut text).await.unwrap();
+            assert_eq!(text, expected.as_bytes());
+        }
+        stream.write_all(&[1, 0]).await.unwrap();
+    }
+    // CONNECT to an IPv4 address: no name is resolved behind the proxy.
+    assert_eq!(read::<4>(&mut stream).await, [5, 1, 0, 1]);
+    let ip = read::<4>(&mut stream).await;
+    let port = stream.read_u16().await.unwrap();
+    stream.write_all(&[5, code, 0, 1, 0, 0, 0, 0, 0, 0]).await.unwrap();
+    stream.write_all(format!("{}:{port}", IpAddr::from(ip)).as_bytes()).await.unwrap();
+}
+
+async fn read<const N: usize>(stream: &mut TcpStream) -> [u8; N] {
+    let mut bytes = [0; N];
+    stream.read_exact(&mut bytes).await.unwrap();
+    bytes
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
+    for login in [None, Some(("ann", "secret"))] {
+        let (listener, address) = listen().await;
+        let path = EgressPath::Socks5 {
+            proxy: address,
+            login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
+        };
+        let to = "192.0.2.1:25".parse().unwrap();
+        let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), proxy(listener, login, 0));
+        assert_eq!(first_line(stream.unwrap()).await, "192.0.2.1:25");
+    }
+}
+
+#[tokio::test]
+async fn a_proxys_refusal_names_the_proxy() {
+    let (listener, address) = listen().await;
+    let path = EgressPath::Socks5 { proxy: address, login: None };
+    let to = "192.0.2.1:25".parse().unwrap();
+    let (stream, ()) = tokio::join!(TcpConnector.connect(to, &path), proxy(listener, None, 5));
+    let expected = format!("proxy `{address}`: Connection refused");
+    assert_eq!(stream.err().unwrap().to_string(), expected);
+}
+
+#[tokio::test]
+async fn a_reset_connection_ends_a_session_as_closed() {
+    let (listener, to) = listen().await;
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 hi\r\n").await.unwrap();
+        stream.read_u8().await.unwrap();
+        // Closing with commands unread resets the connection.
+    };
+    let host = Domain::parse("mx.shop.example").unwrap();
+    let call = SessionRequest {
+        host: &host,
+        to,
+        path: &EgressPath::Direct(None),
+        identity: ClientIdentity {
+            helo: host.clone(),
+            sender: Address::parse("ann@probe.example").unwrap(),
+            tls: TlsPolicy::No,
+        },
+        limits: SmtpTimeouts::default(),
+    };
+    let (_sender, orders) = tokio::sync::mpsc::channel(1);
+    let mut events = Vec::new();
+    tokio::join!(hold(&TcpConnector, call, orders, |event| events.push(event), None), serve);
+    let ended = SessionEnd { stage: Stage::Helo, why: EndReason::HungUp };
+    assert_eq!(events, [SmtpEvent::Ended(ended)]);
+}

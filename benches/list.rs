@@ -25,7 +25,6 @@ use listproof::list::{self, ColumnSet, ListEntry, OutputTarget, Outputs, ReadOpt
 use listproof::reason::{Confidence, Finding, Reason};
 use listproof::verdict::{AddressResult, Judgment};
 
-
 const ROWS: u64 = 200_000;
 
 fn main() {
@@ -62,7 +61,12 @@ fn record(address: Option<Address>) -> AddressResult {
         },
         did_you_mean: None,
         address,
-        kinds: AddressKinds { role: Some(false), disposable: Some(false), free: Some(false), tagged: Some(false) },
+        kinds: AddressKinds {
+            role: Some(false),
+            disposable: Some(false),
+            free: Some(false),
+            tagged: Some(false),
+        },
         provider: None,
         mx_host: None,
         catch_all: None,

@@ -10,7 +10,6 @@ use crate::route::ResolverSetupError;
 use crate::state::StateError;
 use crate::world::WorldError;
 
-
 /// How a run ended, as schedulers see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {

@@ -36,8 +36,6 @@ use listproof::state::{Namespace, PruneCounts, State, default_file};
 use listproof::world::WorldServer;
 use print::print;
 
-
-
 fn main() -> ExitCode {
     let command = match Cli::try_parse() {
         Ok(typed) => typed.command,
@@ -107,10 +105,13 @@ fn state(typed: &cli::StateCommand) -> Result<Exit, Error> {
 fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
     let now = Clock::system().now().wall;
     match typed {
-        cli::StateCommand::Stats { .. } => print(&report::text(file, &State::read_only(file, now)?.stats()?))?,
+        cli::StateCommand::Stats { .. } => {
+            print(&report::text(file, &State::read_only(file, now)?.stats()?))?
+        }
         cli::StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let PruneCounts { addresses, answers, domains } = State::of_owner(file, now)?.prune(before, now)?;
+            let PruneCounts { addresses, answers, domains } =
+                State::of_owner(file, now)?.prune(before, now)?;
             print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
         }
         cli::StateCommand::Forget { address, .. } => {

@@ -8,13 +8,15 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use listproof::address::{Address, AddressKinds, Domain};
-use listproof::evidence::{AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, SuspectedTypo};
+use listproof::evidence::{
+    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof,
+    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, SuspectedTypo,
+};
 use listproof::policy::{Meaning, RuleId};
 use listproof::reason::{Cause, Confidence, Fault, Finding, Reason, Verdict};
 use listproof::route::{DnsFault, NoMailReason};
 use listproof::smtp::{Reply, Stage};
 use listproof::verdict::{Judgment, decide};
-
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 
@@ -143,7 +145,10 @@ fn without_reply() -> String {
     for (left, form) in [
         ("an empty cell", AddressStatus::Empty),
         ("no address", AddressStatus::Invalid("no_at")),
-        ("a name that the provider does not allow", AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned())),
+        (
+            "a name that the provider does not allow",
+            AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned()),
+        ),
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),
     ] {
@@ -179,7 +184,10 @@ fn without_reply() -> String {
         Finding::MalformedReply,
         Finding::Smtputf8Unsupported,
     ] {
-        let inquiry = MailboxEvidence { trouble: Some(trouble(ObstacleKind::NoReply(finding))), ..MailboxEvidence::default() };
+        let inquiry = MailboxEvidence {
+            trouble: Some(trouble(ObstacleKind::NoReply(finding))),
+            ..MailboxEvidence::default()
+        };
         row(&mut out, &format!("obstacle {}", finding.word()), &evidence(inquiry));
     }
     row(&mut out, "nothing at all", &nothing());
@@ -255,8 +263,12 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
     prop_oneof![
         Just(CatchAll::NotAsked),
         Just(CatchAll::Unclear),
-        prop::sample::select(vec![NotCatchAllProof::Control, NotCatchAllProof::UnclearControl, NotCatchAllProof::Listed])
-            .prop_map(CatchAll::No),
+        prop::sample::select(vec![
+            NotCatchAllProof::Control,
+            NotCatchAllProof::UnclearControl,
+            NotCatchAllProof::Listed
+        ])
+        .prop_map(CatchAll::No),
         any_said().prop_map(|said| CatchAll::Yes(Arc::new(attempt(said)))),
         any_trouble().prop_map(CatchAll::Failed),
     ]
@@ -269,7 +281,10 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
         PositiveControl::Silent,
         PositiveControl::NotAsked,
     ]);
-    let unprobed = prop::option::of(prop::sample::select(vec![NotProbedReason::Deadline, NotProbedReason::ProviderPaused]));
+    let unprobed = prop::option::of(prop::sample::select(vec![
+        NotProbedReason::Deadline,
+        NotProbedReason::ProviderPaused,
+    ]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
     (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
         |(attempts, catch_all, positive, trouble, unprobed)| MailboxEvidence {

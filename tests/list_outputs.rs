@@ -15,11 +15,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use listproof::address::{Address, AddressKinds, Domain};
-use listproof::list::{self, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget, Outputs, ReadOptions, Source, UnreadableRow, WriteOptions};
+use listproof::list::{
+    self, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget, Outputs,
+    ReadOptions, Source, UnreadableRow, WriteOptions,
+};
 use listproof::reason::{Cause, Confidence, Finding, Reason};
 use listproof::smtp::Reply;
 use listproof::verdict::{AddressResult, Judgment};
-
 
 /// A record as a run could have it: the local part says what happened.
 fn record(address: &str) -> AddressResult {

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 
 use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
 
-
 /// What a list is and every row of it; or the error and its hint.
 fn read(path: &Path, options: &ReadOptions) -> String {
     let mut text = String::new();

@@ -18,14 +18,16 @@ use serde::Deserialize;
 
 use listproof::evidence::AddressStatus;
 use listproof::policy::{Pace, Policy};
-use listproof::run::{self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress, RunOutcome};
+use listproof::run::{
+    self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress,
+    RunOutcome,
+};
 use listproof::schedule::RunBlocked;
 use listproof::settings::EgressSpec;
 use listproof::smtp::EgressPath as Egress;
 use listproof::state::{FreshnessPolicy, RunKey, State};
 use listproof::verdict::AddressResult;
 use listproof::world::{NamePattern, Observed, World};
-
 
 /// What a file says beside the world.
 #[derive(Deserialize)]

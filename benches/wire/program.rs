@@ -11,8 +11,10 @@ use tokio::task::{JoinSet, LocalSet};
 use listproof::address::{Address, Domain};
 use listproof::policy::{Policy, ReplyCache, ReplyContext};
 use listproof::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers};
-use listproof::smtp::{Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold};
-
+use listproof::smtp::{
+    Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
+    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold,
+};
 
 /// What a run has long before it opens a session: names and addresses are read once, not for each question.
 struct Prepared {
@@ -46,9 +48,13 @@ thread_local! {
 pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let (orders, taken) = mpsc::channel(1);
     let addresses = PREPARED.addresses.iter().take(each).cloned();
-    let recipients = (0..).zip(addresses).map(|(id, address)| RcptProbe { id: ProbeId(id), address }).collect();
+    let recipients =
+        (0..).zip(addresses).map(|(id, address)| RcptProbe { id: ProbeId(id), address }).collect();
     orders
-        .try_send(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }))
+        .try_send(SessionCommand::Send(Batch {
+            transactions: vec![Transaction { recipients }],
+            is_last: false,
+        }))
         .unwrap();
     let mut orders = Some(orders);
     let mut answers = 0;

@@ -12,8 +12,6 @@ use foldhash::fast::RandomState;
 use super::table::Table;
 use super::{Address, Domain};
 
-
-
 /// The kinds of an address; `None` is "not determined".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddressKinds {

@@ -10,8 +10,6 @@ use foldhash::fast::RandomState;
 
 use super::Domain;
 
-
-
 /// What each provider allows, by its domains.
 pub type NameRules = HashMap<Domain, NameRule, RandomState>;
 

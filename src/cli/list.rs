@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{StateFileArg, ProbeArgs, OutputArgs};
+use super::{OutputArgs, ProbeArgs, StateFileArg};
 use crate::list::{ColumnSet, Dialect};
 
 /// `listproof verify`.

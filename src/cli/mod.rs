@@ -17,8 +17,6 @@ use crate::duration;
 use crate::policy::Pace;
 use crate::simulate::ShippedMix;
 
-
-
 /// Bulk email list verifier: tells whose fault a refusal is, and never sends mail.
 #[derive(Debug, Parser)]
 #[command(name = "listproof", version, about, max_term_width = 110, propagate_version = true)]

@@ -4,7 +4,7 @@
 //! Fails: only when the input can't be read or the output not be written.
 
 use super::locate::{self, LocatedReply};
-use super::{Explainer, Explanation, ExplainError};
+use super::{ExplainError, Explainer, Explanation};
 use crate::smtp::{Reply, Stage};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;

@@ -7,8 +7,8 @@
 
 mod advice;
 mod bounce;
-mod locate;
 mod jsonl;
+mod locate;
 mod log;
 mod mbox;
 mod mime;
@@ -136,4 +136,4 @@ fn failures_outside_messages(text: &str) -> Vec<LocatedReply> {
     told.into_iter().map(locate::failure).collect()
 }
 
-pub use locate::{reply};
+pub use locate::reply;

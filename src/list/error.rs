@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use crate::list::input::shown;
 
-
 /// Why a list could not be read, or its results not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {

@@ -7,49 +7,26 @@
 //!
 //! A row passes through as the bytes it was read as; only the address cell is ever looked into.
 
-
-
-
-
-
-
-
-
 mod error;
 mod format;
 mod input;
 mod output;
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-pub use crate::list::output::{Column, ColumnSet};
-pub use crate::list::output::{Composed, Composer};
-pub use crate::list::input::Encoding;
-pub use crate::list::output::Dialect;
-pub use error::{ErrorClass, ListError};
 pub use crate::list::format::ListFormat;
 pub use crate::list::format::write_object;
-pub use crate::list::input::{List, ListEntry, ReadOptions, Row, Rows, UnreadableCause, UnreadableRow, open};
 pub use crate::list::format::{MAX_COLUMNS, MAX_RECORD_BYTES};
+pub use crate::list::input::Encoding;
 pub use crate::list::input::ListKind;
 pub use crate::list::input::{Compression, Source};
+pub use crate::list::input::{List, ListEntry, ReadOptions, Row, Rows, UnreadableCause, UnreadableRow, open};
+pub use crate::list::output::Dialect;
+pub use crate::list::output::{Column, ColumnSet};
+pub use crate::list::output::{Composed, Composer};
 pub use crate::list::output::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};
+pub use error::{ErrorClass, ListError};
 
-pub use error::{read_error};
-pub use input::{AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, RowBatch, TooManyAddresses};
+pub use error::read_error;
+pub use input::{
+    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, RowBatch,
+    TooManyAddresses,
+};

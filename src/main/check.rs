@@ -13,8 +13,6 @@ use listproof::run::{self, OfflineChecker};
 use listproof::settings::{RunDepth, Settings};
 use listproof::verdict::AddressResult;
 
-
-
 pub(crate) fn check(typed: &CheckArgs) -> Result<Exit, Error> {
     log(&typed.telling);
     let settings = Settings::new(typed.probing.clone(), Duration::ZERO)?;

@@ -14,8 +14,6 @@ use listproof::report::{self, Gates, Summary};
 use listproof::run::{self, Clock, ListJob, PlanJob, ReportJob, VerifyJob};
 use listproof::settings::Settings;
 
-
-
 /// How long `verify` waits for greylisting and other passing trouble.
 const VERIFY_WAITS: Duration = Duration::from_secs(30 * 60);
 

@@ -7,8 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use crate::address::{self, Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry};
-
+use crate::address::{
+    self, Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry,
+};
 
 /// A user's list that can't be used.
 #[derive(Debug, thiserror::Error)]
@@ -78,7 +79,8 @@ enum Shape {
     NameRule,
 }
 
-static BUILT_IN: LazyLock<AddressLists> = LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
+static BUILT_IN: LazyLock<AddressLists> =
+    LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
 
 impl AddressLists {
     /// The lists compiled in.

@@ -15,7 +15,7 @@ use std::path::Path;
 
 use lifetimes::Lifetimes;
 use lists::AddressLists;
-pub use providers::{RateLimits, SessionLimits, Pace, Provider, Providers};
+pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 use replies::{ReplyRules, RuleFile};
 pub use thresholds::Thresholds;
 
@@ -149,11 +149,11 @@ impl PolicyError {
     }
 }
 
-pub use lifetimes::{Lifetimes};
-pub use lists::{AddressLists};
-pub use replies::{Meaning, ReplyContext, ReplyRules};
-pub use replies::cache::{ReplyCache};
-pub use replies::load::{RuleFile};
-pub use replies::normalize::{normalized_text};
+pub use lifetimes::Lifetimes;
+pub use lists::AddressLists;
+pub use replies::cache::ReplyCache;
+pub use replies::load::RuleFile;
+pub use replies::normalize::normalized_text;
 pub use replies::rule::{ReplyRule, RuleId};
+pub use replies::{Meaning, ReplyContext, ReplyRules};
 pub use thresholds::{AnomalyThresholds, RampThresholds};

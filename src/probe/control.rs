@@ -9,7 +9,6 @@ use crate::address::{Address, Domain};
 use crate::evidence::ClassifiedReply;
 use crate::reason::{Cause, Confidence, Fault};
 
-
 /// Letters in a made-up name; 36^18 is more than 2^90.
 const RANDOM_CHARS: usize = 18;
 

@@ -59,8 +59,8 @@ impl ControlPlan {
         let listed = u32::try_from(before.listed).unwrap_or(u32::MAX);
         let fewest = u32::from(before.may_discard && before.is_alone).min(listed);
         let after = fewest..=listed.min(MOST_BEFORE).max(fewest);
-        let turns =
-            after.flat_map(|after| [false, true].map(|along| ControlPlan { after, along: along && after > 0 }));
+        let turns = after
+            .flat_map(|after| [false, true].map(|along| ControlPlan { after, along: along && after > 0 }));
         let costs = turns.map(|turn| (turn.cost(before), turn));
         let cheapest = costs.min_by(|(one, _), (other, _)| one.total_cmp(other));
         cheapest.map_or(ControlPlan { after: fewest, along: false }, |(_, turn)| turn)

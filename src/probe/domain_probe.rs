@@ -4,10 +4,10 @@
 //! leaves open. Must not: know about connections, lanes or pace (the scheduler asks it for the next few questions), nor
 //! judge (it hands out [`MailboxEvidence`]). Can't know: whether a host tells the truth; that is what the controls are for.
 
+mod finish;
+mod mx_host_state;
 mod replies;
 mod select;
-mod mx_host_state;
-mod finish;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +20,10 @@ use super::control;
 use super::control_plan::ControlPlan;
 use super::retry_policy::RetryPolicy;
 use crate::address::{Address, Domain};
-use crate::evidence::{CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, Recipient};
+use crate::evidence::{
+    CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, PositiveControl,
+    Recipient,
+};
 use mx_host_state::{ControlState, MxHostState};
 
 /// What an inquiry wants.

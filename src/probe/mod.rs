@@ -6,15 +6,15 @@
 mod control;
 mod domain_probe;
 
-mod retry_policy;
 mod control_plan;
+mod retry_policy;
 
 pub use crate::evidence::RecipientKind;
-pub use domain_probe::{DomainProbe, NextStep};
 pub use crate::evidence::{DomainFacts, Recipient};
-pub use retry_policy::RetryPolicy;
 pub use control_plan::ControlPlan;
+pub use domain_probe::{DomainProbe, NextStep};
+pub use retry_policy::RetryPolicy;
 
-pub use control::{random_recipient};
-pub use control_plan::{DomainPriors};
-pub use domain_probe::{ProbeStrategy};
+pub use control::random_recipient;
+pub use control_plan::DomainPriors;
+pub use domain_probe::ProbeStrategy;

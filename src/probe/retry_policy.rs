@@ -72,7 +72,10 @@ mod tests {
     #[test]
     fn no_patience_means_one_question() {
         let retry_policy = RetryPolicy { max_wait: Duration::ZERO };
-        assert_eq!(retry_policy.retry_after(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO), None);
+        assert_eq!(
+            retry_policy.retry_after(Cause::Greylisted, 1, Some(Duration::ZERO), Duration::ZERO),
+            None
+        );
     }
 
     #[test]

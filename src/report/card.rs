@@ -6,7 +6,6 @@ use crate::reason::{Fault, Reason, Retry};
 use crate::smtp::{self, Transcript, TranscriptLine};
 use crate::verdict::AddressResult;
 
-
 /// The card of a record; `text` is the address as it was given.
 pub fn card(text: &str, record: &AddressResult) -> String {
     let mut card = String::new();

@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 use crate::policy::Pace;
 use crate::simulate::{GeneratedList, SimulationReport};
 
-
-
 /// Hosts that nobody knows and that are named one by one, the slowest first.
 const NAMED_HOSTS: usize = 5;
 

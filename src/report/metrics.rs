@@ -14,8 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Summary;
 use crate::error::{Error, Exit};
-use crate::secure_file;
 use crate::reason::Verdict;
+use crate::secure_file;
 
 /// How a file of ours begins.
 const BEGINNING: &[u8] = b"# HELP listproof_";

@@ -13,4 +13,4 @@ pub use summary::{ProbeCounts, Summary};
 pub use card::{card, dialogue};
 pub use forecast::{Forecast, ForecastRows, NotProbedCounts};
 pub use metrics::{claim, write};
-pub use stats::{text};
+pub use stats::text;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::state::StateStats;
 
-
 /// The figures of a state.
 pub fn text(file: &Path, stats: &StateStats) -> String {
     let mut text = String::new();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::dns::{LookupFuture, Dns, NxdomainRewriting, LookupError, Mx};
+use super::dns::{Dns, LookupError, LookupFuture, Mx, NxdomainRewriting};
 use crate::address::Domain;
 
 /// How long an answer is believed, whatever its TTL: a run should see one DNS, and a host is resolved once and then
@@ -196,9 +196,15 @@ mod tests {
         assert_eq!(answers, (found(), found(), found()));
         assert_eq!(cache.addresses(&a).await, found());
         assert_eq!(asked(&cache), 2);
-        assert_eq!((cache.mx(&a).await, cache.mx(&a).await), (Err(LookupError::NoData), Err(LookupError::NoData)));
+        assert_eq!(
+            (cache.mx(&a).await, cache.mx(&a).await),
+            (Err(LookupError::NoData), Err(LookupError::NoData))
+        );
         assert_eq!(asked(&cache), 3);
-        assert_eq!((cache.invented().await, cache.invented().await), (NxdomainRewriting::new([]), NxdomainRewriting::new([])));
+        assert_eq!(
+            (cache.invented().await, cache.invented().await),
+            (NxdomainRewriting::new([]), NxdomainRewriting::new([]))
+        );
         assert_eq!(asked(&cache), 4);
     }
 

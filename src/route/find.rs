@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::task::Poll;
 
 use super::Route;
-use super::dns::{LookupFuture, Dns, LookupError};
+use super::dns::{Dns, LookupError, LookupFuture};
 use super::plan::{self, RouteStep};
 use super::public::AllowedNets;
 use crate::address::Domain;
@@ -52,8 +52,8 @@ mod tests {
     use tokio::time::{Instant, sleep};
 
     use super::*;
-    use crate::route::dns::{DnsFault, NxdomainRewriting, Mx, MxTarget};
-    use crate::route::{NoMailReason, MxHost};
+    use crate::route::dns::{DnsFault, Mx, MxTarget, NxdomainRewriting};
+    use crate::route::{MxHost, NoMailReason};
 
     /// A zone: names with their exchangers and addresses. Each answer takes a second.
     #[derive(Default)]
@@ -108,11 +108,7 @@ mod tests {
     }
 
     fn mx_host(host: &str, preference: u16, address: &str) -> MxHost {
-        MxHost {
-            host: Domain::parse(host).unwrap(),
-            preference,
-            addresses: vec![address.parse().unwrap()],
-        }
+        MxHost { host: Domain::parse(host).unwrap(), preference, addresses: vec![address.parse().unwrap()] }
     }
 
     fn zone() -> Zone {

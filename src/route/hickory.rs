@@ -35,8 +35,6 @@ use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
 use crate::smtp::clean;
 
-
-
 /// Lookups in flight, each with a UDP socket of its own. More bought nothing (measured), and costs open files.
 const IN_FLIGHT: usize = 256;
 /// Most times that an alias is followed by a further question; resolvers send the whole chain at once.
@@ -85,7 +83,8 @@ pub enum ResolverSetupError {
 impl NameServers {
     /// Those that the system is configured to use.
     pub fn of_system(patience: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
-        let (config, _) = read_system_conf().map_err(|fault| ResolverSetupError::System(fault.to_string()))?;
+        let (config, _) =
+            read_system_conf().map_err(|fault| ResolverSetupError::System(fault.to_string()))?;
         let address = |server: &NameServerConfig| {
             let port = server.connections.first().map_or(53, |connection| connection.port);
             SocketAddr::new(server.ip, port)
@@ -99,7 +98,8 @@ impl NameServers {
         let servers = servers
             .iter()
             .map(|&server| {
-                Server::new(server, patience).map_err(|fault| ResolverSetupError::Server(server, fault.to_string()))
+                Server::new(server, patience)
+                    .map_err(|fault| ResolverSetupError::Server(server, fault.to_string()))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if servers.is_empty() {
@@ -297,21 +297,30 @@ fn miss(fault: &NetError) -> LookupError {
             ResponseCode::NoError => LookupError::NoData,
             code => other(&code.to_string()),
         },
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => LookupError::Failed(DnsFault::ServFail),
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => LookupError::Failed(DnsFault::Refused),
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => {
+            LookupError::Failed(DnsFault::ServFail)
+        }
+        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused)) => {
+            LookupError::Failed(DnsFault::Refused)
+        }
         NetError::Timeout => LookupError::Failed(DnsFault::Timeout),
         fault => other(&fault.to_string()),
     }
 }
 
 /// The addresses of both families, IPv4 first. A failure of one beside addresses of the other is no failure.
-fn together(v4: Result<Vec<RData>, LookupError>, v6: Result<Vec<RData>, LookupError>) -> Result<Vec<IpAddr>, LookupError> {
+fn together(
+    v4: Result<Vec<RData>, LookupError>,
+    v6: Result<Vec<RData>, LookupError>,
+) -> Result<Vec<IpAddr>, LookupError> {
     let found: Vec<IpAddr> = [&v4, &v6].into_iter().flatten().flatten().filter_map(address).collect();
     if !found.is_empty() {
         return Ok(found);
     }
     match (v4, v6) {
-        (Err(LookupError::Failed(fault)), _) | (_, Err(LookupError::Failed(fault))) => Err(LookupError::Failed(fault)),
+        (Err(LookupError::Failed(fault)), _) | (_, Err(LookupError::Failed(fault))) => {
+            Err(LookupError::Failed(fault))
+        }
         (Err(LookupError::NoSuchDomain), Err(LookupError::NoSuchDomain)) => Err(LookupError::NoSuchDomain),
         _ => Err(LookupError::NoData),
     }

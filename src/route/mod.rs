@@ -53,6 +53,6 @@ pub struct MxHost {
     pub addresses: Vec<IpAddr>,
 }
 
-pub use cache::{Cached};
+pub use cache::Cached;
 pub use dns::{LookupError, LookupFuture, Mx, MxTarget};
 pub use hickory::{DnsTimeouts, NameServers, ResolverSetupError};

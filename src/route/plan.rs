@@ -9,9 +9,9 @@
 
 use std::net::IpAddr;
 
-use super::dns::{DnsFault, NxdomainRewriting, LookupError, Mx, MxTarget};
-use super::public::{AllowedNets, AddressScope};
-use super::{NoMailReason, MxHost, Route};
+use super::dns::{DnsFault, LookupError, Mx, MxTarget, NxdomainRewriting};
+use super::public::{AddressScope, AllowedNets};
+use super::{MxHost, NoMailReason, Route};
 use crate::address::Domain;
 
 /// Most exchangers looked up, the best ones. Real domains have a handful; a stranger's may have thousands.
@@ -47,7 +47,11 @@ pub enum RouteStep {
 }
 
 /// Reads the answer to the MX question.
-pub fn targets(domain: &Domain, answer: Result<Vec<Mx>, LookupError>, invented: &NxdomainRewriting) -> RouteStep {
+pub fn targets(
+    domain: &Domain,
+    answer: Result<Vec<Mx>, LookupError>,
+    invented: &NxdomainRewriting,
+) -> RouteStep {
     let mut records = match answer {
         Ok(records) => records,
         Err(LookupError::NoData) => Vec::new(),
@@ -170,11 +174,7 @@ mod tests {
     }
 
     fn mx_host(host: &str, preference: u16, addresses: &[&str]) -> MxHost {
-        MxHost {
-            host: domain(host),
-            preference,
-            addresses: addresses.iter().map(|text| ip(text)).collect(),
-        }
+        MxHost { host: domain(host), preference, addresses: addresses.iter().map(|text| ip(text)).collect() }
     }
 
     fn no_address() -> Result<Vec<IpAddr>, LookupError> {
@@ -204,7 +204,10 @@ mod tests {
         }
     }
 
-    fn honest(answer: Result<Vec<Mx>, LookupError>, lookup: impl Fn(&str) -> Result<Vec<IpAddr>, LookupError>) -> Route {
+    fn honest(
+        answer: Result<Vec<Mx>, LookupError>,
+        lookup: impl Fn(&str) -> Result<Vec<IpAddr>, LookupError>,
+    ) -> Route {
         planned(answer, lookup, &NxdomainRewriting::default())
     }
 
@@ -251,9 +254,15 @@ mod tests {
         let with_a = |a: Result<Vec<IpAddr>, LookupError>, b: Result<Vec<IpAddr>, LookupError>| {
             honest(both(), |host| if host == "a.example" { a.clone() } else { b.clone() })
         };
-        assert_eq!(honest(Err(LookupError::NoSuchDomain), |_| no_address()), Route::Absent(NoMailReason::NoSuchDomain));
+        assert_eq!(
+            honest(Err(LookupError::NoSuchDomain), |_| no_address()),
+            Route::Absent(NoMailReason::NoSuchDomain)
+        );
         assert_eq!(honest(servfail(), |_| at(&["8.8.8.8"])), Route::Failed(DnsFault::ServFail));
-        assert_eq!(with_a(no_address(), Err(LookupError::NoSuchDomain)), Route::Absent(NoMailReason::NoMailHost));
+        assert_eq!(
+            with_a(no_address(), Err(LookupError::NoSuchDomain)),
+            Route::Absent(NoMailReason::NoMailHost)
+        );
         assert_eq!(with_a(no_address(), servfail()), Route::Failed(DnsFault::ServFail));
         assert_eq!(
             with_a(servfail(), at(&["8.8.8.8"])),
@@ -266,7 +275,10 @@ mod tests {
 
     #[test]
     fn a_number_as_target_is_no_host_but_an_odd_name_may_be_one_for_others() {
-        assert_eq!(honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()), Route::Absent(NoMailReason::NoMailHost));
+        assert_eq!(
+            honest(Ok(vec![mx(10, "8.8.8.8")]), |_| no_address()),
+            Route::Absent(NoMailReason::NoMailHost)
+        );
         let odd = honest(Ok(vec![mx(10, "my_mx.example")]), |_| no_address());
         assert_eq!(
             odd,
@@ -277,7 +289,8 @@ mod tests {
     #[test]
     fn of_thousands_of_targets_the_best_are_looked_up_and_the_rest_is_a_doubt() {
         let many = || Ok((0..5000).rev().map(|n| mx(n, &format!("mx{n}.example"))).collect());
-        let RouteStep::LookUp(some) = targets(&domain("shop.example"), many(), &NxdomainRewriting::default()) else {
+        let RouteStep::LookUp(some) = targets(&domain("shop.example"), many(), &NxdomainRewriting::default())
+        else {
             panic!("hosts to look up");
         };
         let preferences: Vec<u16> = some.hosts.iter().map(|target| target.preference).collect();

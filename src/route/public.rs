@@ -155,10 +155,9 @@ impl AllowedNets {
     /// Would this route be the same with these networks? A stored one may be of a time with others.
     pub fn agree_with(&self, route: &Route) -> bool {
         match route {
-            Route::Hosts(mx_hosts) => mx_hosts
-                .iter()
-                .flat_map(|mx_host| &mx_host.addresses)
-                .all(|&ip| self.reach(ip) == Public),
+            Route::Hosts(mx_hosts) => {
+                mx_hosts.iter().flat_map(|mx_host| &mx_host.addresses).all(|&ip| self.reach(ip) == Public)
+            }
             Route::Unroutable(ip) => self.reach(*ip) == Unroutable,
             Route::NullMx | Route::Absent(_) | Route::Failed(_) => true,
         }

@@ -77,7 +77,11 @@ impl Analyzer {
         let is_plain = known.suggestion.is_none()
             && !known.is_set_aside
             && known.name_rule.is_none_or(|rule| !rule.forbids(local));
-        is_plain.then(|| PlainAddress { local, domain, kinds: self.how.lists.kinds.with_domain(local, known.kinds) })
+        is_plain.then(|| PlainAddress {
+            local,
+            domain,
+            kinds: self.how.lists.kinds.with_domain(local, known.kinds),
+        })
     }
 
     /// Looks at a cell.
@@ -106,14 +110,24 @@ impl Analyzer {
         };
         let Some(domain) = address.domain() else {
             let kinds = lists.kinds.of(&address);
-            return CellAnalysis { form: AddressStatus::Literal(address), kinds, repaired, repairs, slip: None };
+            return CellAnalysis {
+                form: AddressStatus::Literal(address),
+                kinds,
+                repaired,
+                repairs,
+                slip: None,
+            };
         };
         let known = self.domains.of(domain.as_str(), || DomainTraits::of(domain, lists));
         CellAnalysis { repairs, ..known.look(address, repaired, lists) }
     }
 
     fn broken(&self, text: &str, fault: &SyntaxFault) -> CellAnalysis {
-        let form = if text.trim().is_empty() { AddressStatus::Empty } else { AddressStatus::Invalid(fault.kind.word()) };
+        let form = if text.trim().is_empty() {
+            AddressStatus::Empty
+        } else {
+            AddressStatus::Invalid(fault.kind.word())
+        };
         let meant = address::suggest_for_fault(text, fault, &self.how.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
         CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), slip }
@@ -168,7 +182,8 @@ mod tests {
 
     #[test]
     fn a_suggestion_is_applied_only_where_what_was_typed_can_not_work() {
-        let mut analyzer = Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions: true });
+        let mut analyzer =
+            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions: true });
         for (typed, applied) in [
             ("jane@gmial.com", Some("jane@gmail.com")),
             ("jane@bakery.con", Some("jane@bakery.com")),

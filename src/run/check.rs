@@ -18,7 +18,6 @@ use crate::smtp::Transcript;
 use crate::state::{FreshnessPolicy, RunKey, State, StateError};
 use crate::verdict::AddressResult;
 
-
 /// What was found out about each address, in their order.
 pub struct CheckOutcome {
     /// One record per address.
@@ -81,7 +80,11 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     let run = state.begin(&command, Duration::ZERO, now, policy.lifetimes().run)?;
     // Who wants to see a dialogue wants a new one.
     let is_anew = settings.keeping.fresh || trace || job.dns_only;
-    let fresh = if is_anew { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, settings.keeping.max_age) };
+    let fresh = if is_anew {
+        FreshnessPolicy::nothing()
+    } else {
+        FreshnessPolicy::of(run.at, settings.keeping.max_age)
+    };
     if let Some(held) = held.filter(|_| !is_anew) {
         state.borrow(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
     }

@@ -11,8 +11,6 @@ use tokio::time::Instant;
 
 use crate::evidence::Timestamp;
 
-
-
 /// A clock that began with the run.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
@@ -60,7 +58,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-
 
     #[tokio::test(start_paused = true)]
     async fn the_time_of_day_is_the_systems_however_long_the_run_believes_to_last() {

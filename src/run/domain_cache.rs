@@ -10,8 +10,6 @@ use foldhash::fast::RandomState;
 
 use crate::address::{DomainKinds, NameRule, Suggestion};
 
-
-
 /// What shows in a domain alone.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct DomainTraits {

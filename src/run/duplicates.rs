@@ -8,7 +8,10 @@ use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::parallel;
 use crate::address::{Address, MailHost};
 use crate::error::Error;
-use crate::list::{self, AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, List, ListEntry, ListError, MOST_REMEMBERED, RowBatch, TooManyAddresses};
+use crate::list::{
+    self, AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, List, ListEntry, ListError,
+    MOST_REMEMBERED, RowBatch, TooManyAddresses,
+};
 
 /// A list of more lines has too many addresses to be remembered, unless most of them are repeats.
 const LONG: u64 = 2 * MOST_REMEMBERED as u64;
@@ -31,7 +34,8 @@ impl<'a> DuplicateRows<'a> {
     /// Begins before the first row.
     pub fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
         let is_long = list.form().lines > LONG;
-        let known = if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
+        let known =
+            if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
         DuplicateRows { list, how, keys: AddressHasher::default(), known }
     }
 
@@ -60,7 +64,9 @@ impl<'a> DuplicateRows<'a> {
                     // Its memory is needed now.
                     Err(TooManyAddresses) => self.known = DuplicateIndex::Nothing,
                 },
-                DuplicateIndex::Nothing => self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?)),
+                DuplicateIndex::Nothing => {
+                    self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?))
+                }
                 DuplicateIndex::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
             }
         }
@@ -116,7 +122,6 @@ mod tests {
     use super::*;
     use crate::list::{ReadOptions, Source};
     use crate::policy::AddressLists;
-
 
     #[test]
     fn a_list_that_is_read_to_its_end_first_has_the_same_repeats() {

@@ -3,10 +3,10 @@
 //! This file is the loop, the one place that waits. [`lookups`] asks the DNS, [`sessions`] holds the sessions, [`run`] does
 //! what is due after each event, [`outcome`] is what comes of it. Decides: nothing but the order of select.
 
-mod sessions;
 mod lookups;
 mod outcome;
 mod run;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +26,6 @@ use crate::policy::{Pace, Policy};
 use crate::settings::{NetworkTarget, RunDepth, Settings};
 use crate::state::{FreshnessPolicy, RunHandle, State};
 use run::ProbingRun;
-
 
 pub use outcome::RunOutcome;
 
@@ -66,7 +65,12 @@ pub struct ProbeJob {
 
 impl ProbeJob {
     /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
-    pub fn of(settings: &Settings, place: &NetworkTarget, policy: Policy, trace: bool) -> Result<ProbeJob, Error> {
+    pub fn of(
+        settings: &Settings,
+        place: &NetworkTarget,
+        policy: Policy,
+        trace: bool,
+    ) -> Result<ProbeJob, Error> {
         let network = Arc::new(Network::of(place)?);
         Ok(ProbeJob {
             policy,

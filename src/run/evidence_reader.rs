@@ -11,14 +11,17 @@ use rusqlite::Connection;
 use super::analyze::CellAnalysis;
 use super::routing::{self, is_disposable, stops};
 use crate::address::{Address, Certainty, Domain};
-use crate::evidence::{AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo};
+use crate::evidence::{
+    AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
+};
 use crate::policy::{Lifetimes, Policy};
 use crate::reason::Cause;
 use crate::schedule::{RunBlocked, Scheduler};
-use crate::state::{ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult, StoredRoute};
+use crate::state::{
+    ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
+    StoredRoute,
+};
 use crate::verdict::AddressResult;
-
-
 
 /// What holds for all rows of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -186,7 +189,8 @@ impl EvidenceReader {
     }
 
     fn settled(&mut self, domain: NameHash, address: &Address) -> Result<Option<StoredResult>, StateError> {
-        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts else {
+        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts
+        else {
             return Ok(None);
         };
         let settled = recall.settled(domain, address, self.now)?;

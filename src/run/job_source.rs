@@ -17,8 +17,6 @@ use crate::route::Route;
 use crate::schedule::{Backlog, DomainJob, Scheduler};
 use crate::state::{FactQueries, FreshnessPolicy, NameHash, RunHandle, State, StateError, StoredRoute};
 
-
-
 /// Who was put off and not told how long waits so long.
 const PUT_OFF: Duration = Duration::from_secs(5 * 60);
 
@@ -198,7 +196,6 @@ mod tests {
     use crate::smtp::{Reply, Stage};
     use crate::state::RunKey;
 
-
     /// So many make some parts of a long domain.
     const LISTED: i64 = 450;
     const EGRESSES: [i64; 2] = [7, 9];
@@ -206,7 +203,11 @@ mod tests {
     fn put_off() -> ClassifiedReply {
         let reply = Reply::parse(b"451 4.7.1 Greylisted, please try again later\r\n").unwrap();
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        ClassifiedReply { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+        ClassifiedReply {
+            stage: Stage::Rcpt,
+            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            reply,
+        }
     }
 
     fn address(n: i64) -> Address {
@@ -253,8 +254,10 @@ mod tests {
         // Every third was not asked yet; the others, and a made-up name, by turns from both.
         let mut asked_from = HashMap::new();
         let random_recipient = Address::parse("zq0v8k1xw3@acme.example").unwrap();
-        let listed = (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
-        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)]) {
+        let listed =
+            (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
+        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
+        {
             let egress = usize::from(!first);
             let attempt = Attempt { mx_host: host.clone(), at: now, classified: put_off() };
             let (lane, tally) = ("lane".into(), Tally::default());
@@ -264,7 +267,8 @@ mod tests {
         }
 
         let resumed = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-        let mut feed = JobSource::of(resumed, FreshnessPolicy::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
+        let mut feed =
+            JobSource::of(resumed, FreshnessPolicy::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
         let policy = Policy::built_in();
         let (key, domain) = feed.next(&mut state).unwrap().unwrap();
         let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
@@ -279,7 +283,11 @@ mod tests {
                     .collect();
                 assert_eq!(others, Vec::<&Address>::new(), "ordered from {:?}", known.egress);
                 let knows_control = known.waiting() == Some(&random_recipient);
-                assert_eq!(knows_control, known.egress == Some(asked_from[&random_recipient]), "the control, too");
+                assert_eq!(
+                    knows_control,
+                    known.egress == Some(asked_from[&random_recipient]),
+                    "the control, too"
+                );
             }
             feed.next(&mut state).unwrap();
         }

@@ -46,7 +46,13 @@ pub struct JudgedBatch {
 
 impl RowJudge {
     /// Judges by what was found, and composes with this composer and these keys of the list's addresses.
-    pub fn of(found: EvidenceReader, how: AnalyzeOptions, composer: Composer, keys: AddressHasher, telling: JudgeOptions) -> RowJudge {
+    pub fn of(
+        found: EvidenceReader,
+        how: AnalyzeOptions,
+        composer: Composer,
+        keys: AddressHasher,
+        telling: JudgeOptions,
+    ) -> RowJudge {
         RowJudge { analyzer: Analyzer::new(how), found, composer, keys, telling, alike: Vec::new() }
     }
 
@@ -78,7 +84,8 @@ impl RowJudge {
         let mut seen = self.analyzer.look(row.address());
         let repaired = seen.repaired.take();
         let key = seen.form.address().map(|address| key_of(&self.keys, address));
-        let judged_row::JudgedRow { record, age, update } = judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
+        let judged_row::JudgedRow { record, age, update } =
+            judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
         let news = self.found.news(row.address(), &record)?;
         if news.is_news || !self.telling.changed_only {
             self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);

@@ -12,7 +12,6 @@ use crate::reason::{Finding, Verdict};
 use crate::state::{NameHash, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
 use crate::verdict::{AddressResult, decide};
 
-
 /// What is told about a row, and what follows for later runs.
 pub struct JudgedRow {
     /// What is told.
@@ -24,12 +23,20 @@ pub struct JudgedRow {
 }
 
 /// Judges a row and gathers what is told about it. `risky_roles` makes role addresses risky.
-pub fn record(found: &mut EvidenceReader, seen: CellAnalysis, risky_roles: bool) -> Result<AddressResult, StateError> {
+pub fn record(
+    found: &mut EvidenceReader,
+    seen: CellAnalysis,
+    risky_roles: bool,
+) -> Result<AddressResult, StateError> {
     Ok(row(found, seen, risky_roles)?.record)
 }
 
 /// The same, with what follows for later runs.
-pub fn row(found: &mut EvidenceReader, mut seen: CellAnalysis, risky_roles: bool) -> Result<JudgedRow, StateError> {
+pub fn row(
+    found: &mut EvidenceReader,
+    mut seen: CellAnalysis,
+    risky_roles: bool,
+) -> Result<JudgedRow, StateError> {
     let repairs = std::mem::take(&mut seen.repairs);
     let mut known = found.known(seen)?;
     let is_asked_about = matches!(known.evidence.form, AddressStatus::Valid(_));
@@ -40,8 +47,11 @@ pub fn row(found: &mut EvidenceReader, mut seen: CellAnalysis, risky_roles: bool
         Some(expires) => Validity { fresh_until: Some(expires), oldest: record.checked_at },
         None => Validity { fresh_until: Some(SystemTime::UNIX_EPOCH), oldest: record.checked_at },
     };
-    let told =
-        ReportedVerdict { reason: record.judgment.reason, checked: record.checked_at, expires: record.expires_at };
+    let told = ReportedVerdict {
+        reason: record.judgment.reason,
+        checked: record.checked_at,
+        expires: record.expires_at,
+    };
     let is_new = |settled: &StoredResult| {
         settled.reason.as_deref() != Some(told.reason.word()) || settled.expires != told.expires
     };
@@ -56,8 +66,7 @@ pub fn row(found: &mut EvidenceReader, mut seen: CellAnalysis, risky_roles: bool
 fn judged(known: RowEvidence, risky_roles: bool, lifetimes: &Lifetimes, now: SystemTime) -> AddressResult {
     let RowEvidence { evidence, provider, looked_up, .. } = known;
     let (mut judgment, deciding) = decide(&evidence, now);
-    if risky_roles && evidence.kinds.role == Some(true) && judgment.reason.verdict() == Verdict::Deliverable
-    {
+    if risky_roles && evidence.kinds.role == Some(true) && judgment.reason.verdict() == Verdict::Deliverable {
         judgment.reason = Finding::RoleAccount.into();
         judgment.rule = "list.role".into();
     }
@@ -89,7 +98,12 @@ fn judged(known: RowEvidence, risky_roles: bool, lifetimes: &Lifetimes, now: Sys
 }
 
 /// What is told about an address that was asked about, as far as its row and the rest of the run do not matter.
-pub fn provisional_verdict(address: &Address, mailbox: &MailboxEvidence, lifetimes: &Lifetimes, now: SystemTime) -> ReportedVerdict {
+pub fn provisional_verdict(
+    address: &Address,
+    mailbox: &MailboxEvidence,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> ReportedVerdict {
     let evidence = Evidence {
         form: AddressStatus::Valid(address.clone()),
         kinds: AddressKinds::default(),

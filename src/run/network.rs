@@ -12,7 +12,6 @@ use crate::settings::{EgressSpec, NetworkTarget};
 use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
 use crate::world::World;
 
-
 /// The other side.
 pub struct Network {
     /// Names.

@@ -13,7 +13,6 @@ use super::analyze::{AnalyzeOptions, Analyzer};
 use crate::error::Error;
 use crate::list::{List, ListError, RowBatch};
 
-
 /// Batches that wait for a worker, and outcomes that wait for their taker. More only cost memory.
 const WAITING: usize = 2;
 /// More than so many workers would wait for the reader.

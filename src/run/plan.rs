@@ -26,8 +26,6 @@ use crate::schedule::MxHop;
 use crate::settings::{NetworkTarget, RunDepth, Settings};
 use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
 
-
-
 /// What is to be planned.
 #[derive(Debug)]
 pub struct PlanJob {
@@ -47,8 +45,12 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let (rows, domains) = count(&list, policy)?;
     let mut not_asked = NotProbedCounts::default();
     let given: Vec<ListToSimulate> = match &settings.reach {
-        RunDepth::Offline => domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect(),
-        RunDepth::Dns(place) | RunDepth::Probe(place) => look_up(domains, place, policy, &mut not_asked).await?,
+        RunDepth::Offline => {
+            domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect()
+        }
+        RunDepth::Dns(place) | RunDepth::Probe(place) => {
+            look_up(domains, place, policy, &mut not_asked).await?
+        }
     };
     let simulated = GeneratedList::given(&given, 1)?;
     let setup = SimulationSetup {

@@ -18,7 +18,6 @@ use crate::report::Summary;
 use crate::schedule::RunBlocked;
 use crate::state::{FreshnessPolicy, State, StateError};
 
-
 /// What is to be reported.
 #[derive(Debug)]
 pub struct ReportJob {
@@ -60,7 +59,10 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
     let scope = FactFilter { policy, run: run.id, fresh, news: None };
     let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
-    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?.into_iter().map(found).collect();
+    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?
+        .into_iter()
+        .map(found)
+        .collect();
     let mut open = OpenJob::of(list, listing, policy, dns_only)?;
     // All of it, or nothing: it is soon told again.
     let stop = CancelToken::on_signals()?;

@@ -12,7 +12,6 @@ use crate::route::{NoMailReason, Route};
 use crate::schedule::MxHop;
 use crate::state::FreshnessPolicy;
 
-
 /// A route as a verdict needs it, and the stops on it.
 pub fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
     let fact = match route {

@@ -19,7 +19,6 @@ use crate::schedule::RunBlocked;
 use crate::settings::{NetworkTarget, Settings};
 use crate::state::{FreshnessPolicy, RunHandle, RunKey, State};
 
-
 /// A run that asks, with its state.
 pub struct StatefulRun {
     job: ProbeJob,
@@ -54,7 +53,11 @@ impl StatefulRun {
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
             let is_nothing = anew || job.dns_only;
-            if is_nothing { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(at, settings.keeping.max_age) }
+            if is_nothing {
+                FreshnessPolicy::nothing()
+            } else {
+                FreshnessPolicy::of(at, settings.keeping.max_age)
+            }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         // What a run found out itself is as old as the run.
@@ -71,10 +74,20 @@ impl StatefulRun {
     }
 
     /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
-    pub async fn ask(&mut self, list: &List, how: AnalyzeOptions, stop: CancelToken, quiet: bool) -> Result<RunOutcome, Error> {
+    pub async fn ask(
+        &mut self,
+        list: &List,
+        how: AnalyzeOptions,
+        stop: CancelToken,
+        quiet: bool,
+    ) -> Result<RunOutcome, Error> {
         if self.all_known {
-            let unprobed = Some(if self.job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
-            return Ok(RunOutcome { whole: RunConditions { unprobed, ..RunConditions::default() }, ..RunOutcome::default() });
+            let unprobed =
+                Some(if self.job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
+            return Ok(RunOutcome {
+                whole: RunConditions { unprobed, ..RunConditions::default() },
+                ..RunOutcome::default()
+            });
         }
         if !self.run.gathered {
             let mut arrivals = self.state.arrivals(self.run.id)?;
@@ -104,7 +117,10 @@ impl StatefulRun {
         let news = self.tells_news.then_some(self.run);
         let scope = FactFilter { policy: self.job.policy, run: self.run.id, fresh: self.fresh, news };
         let found = |facts| EvidenceReader::of(facts, whole.clone(), self.now().wall);
-        Ok(FactReader::for_each(&self.state, scope, worker_count, !self.all_known)?.into_iter().map(found).collect())
+        Ok(FactReader::for_each(&self.state, scope, worker_count, !self.all_known)?
+            .into_iter()
+            .map(found)
+            .collect())
     }
 
     /// Now, where the run is made.

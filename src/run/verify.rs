@@ -17,7 +17,6 @@ use crate::list::List;
 use crate::report::Summary;
 use crate::settings::{NetworkTarget, RunDepth, Settings, StateLocation};
 
-
 /// What is to be done.
 #[derive(Debug)]
 pub struct VerifyJob {

@@ -7,8 +7,8 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::clock::Clock;
 use super::cancel::CancelToken;
+use super::clock::Clock;
 use crate::error::Error;
 use crate::settings::{NetworkTarget, Settings};
 use crate::state::{State, StateError};
@@ -17,7 +17,12 @@ use crate::state::{State, StateError};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Opens the state for a run at this place, and waits for another run that holds it if that is wanted.
-pub fn open_state(settings: &Settings, place: &NetworkTarget, clock: Clock, stop: &CancelToken) -> Result<State, Error> {
+pub fn open_state(
+    settings: &Settings,
+    place: &NetworkTarget,
+    clock: Clock,
+    stop: &CancelToken,
+) -> Result<State, Error> {
     let mut is_told = false;
     loop {
         match settings.open_state(place, clock.now().wall) {

@@ -19,7 +19,6 @@ use crate::report::{Gates, ProbeCounts, Summary};
 use crate::schedule::ProviderEventKind;
 use crate::state::{ReportedNote, VerdictUpdate};
 
-
 /// A list, and what is to be written about it.
 #[derive(Debug)]
 pub struct ListJob {

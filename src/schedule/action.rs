@@ -10,7 +10,6 @@ use crate::evidence::{Attempt, DomainFacts, ProbeResult, RecipientKind, Tally};
 use crate::policy::Provider;
 use crate::smtp::Batch;
 
-
 /// What the world outside has to do.
 #[derive(Debug)]
 pub enum Action {

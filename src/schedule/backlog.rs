@@ -57,8 +57,11 @@ impl<T: Clone> Backlog<T> {
     /// A domain with so many addresses, at least one.
     pub fn push(&mut self, key: Arc<str>, domain: T, addresses: u32) {
         let class = || Class { domains: VecDeque::new(), waiting: 0, given: 0 };
-        let line =
-            self.lines.entry(key).or_insert_with(|| ProviderBacklog { short: class(), long: class(), from_end: false });
+        let line = self.lines.entry(key).or_insert_with(|| ProviderBacklog {
+            short: class(),
+            long: class(),
+            from_end: false,
+        });
         let is_long = EndpointQueue::is_long(addresses as usize);
         let class = if is_long { &mut line.long } else { &mut line.short };
         class.waiting += u64::from(addresses);

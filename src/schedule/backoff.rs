@@ -70,7 +70,10 @@ impl Scheduler {
     /// Notes a refusal that is about what we are, not about our pace.
     pub(super) fn record_block_signal(&mut self, lane: LaneId, classified: &ClassifiedReply) {
         let cause = classified.meaning.cause;
-        if cause.fault() == Fault::Us && cause.verdict() == Verdict::Unknown && classified.reply.is_permanent() {
+        if cause.fault() == Fault::Us
+            && cause.verdict() == Verdict::Unknown
+            && classified.reply.is_permanent()
+        {
             let is_pace = matches!(cause, Cause::RateLimited | Cause::TlsRequired | Cause::ProtocolError);
             let rejected_us = &mut self.lanes[lane].rejected_us;
             if !is_pace && rejected_us.is_none() {
@@ -86,7 +89,8 @@ impl Scheduler {
             return;
         }
         lane.paused = Some(Box::new(classified.clone()));
-        let (operator, endpoints) = (lane.operator, lane.endpoints.values().copied().collect::<Vec<EndpointId>>());
+        let (operator, endpoints) =
+            (lane.operator, lane.endpoints.values().copied().collect::<Vec<EndpointId>>());
         self.note_refusal(operator);
         self.decided(ProviderEventKind::BreakerOpened, id, self.lanes[id].backlog);
         self.revoke_results(id, &ObstacleKind::Rejected(Box::new(classified.clone())));

@@ -13,7 +13,6 @@ use super::{Action, ConnectionAction, EndpointId, LaneId, Scheduler, SessionId, 
 use crate::evidence::NotProbedReason;
 use crate::probe::DomainProbe;
 
-
 /// What [`Scheduler::serve`] did.
 pub(super) enum DispatchResult {
     /// Nothing is left to do at this door.
@@ -99,11 +98,15 @@ impl Scheduler {
         };
         match self.send_batch(endpoint_id, session) {
             // The time until the next flight is used for the next session, where sessions are the scarce good.
-            DispatchResult::Until(batch) if self.lanes[self.endpoints[endpoint_id].lane].is_session_bound() => {
+            DispatchResult::Until(batch)
+                if self.lanes[self.endpoints[endpoint_id].lane].is_session_bound() =>
+            {
                 match self.dial(endpoint_id) {
                     DispatchResult::Started => DispatchResult::Started,
                     DispatchResult::Until(dial) => DispatchResult::Until(batch.min(dial)),
-                    DispatchResult::Nothing | DispatchResult::Full | DispatchResult::NoRoom => DispatchResult::Until(batch),
+                    DispatchResult::Nothing | DispatchResult::Full | DispatchResult::NoRoom => {
+                        DispatchResult::Until(batch)
+                    }
                 }
             }
             served => served,
@@ -122,7 +125,11 @@ impl Scheduler {
         let lane_id = endpoint.lane;
         let lane = &self.lanes[lane_id];
         if !lane.has_room() {
-            return if endpoint.working == 0 && endpoint.idle.is_empty() { DispatchResult::NoRoom } else { DispatchResult::Full };
+            return if endpoint.working == 0 && endpoint.idle.is_empty() {
+                DispatchResult::NoRoom
+            } else {
+                DispatchResult::Full
+            };
         }
         let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
         let for_each = lane.session_limits.refused.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
@@ -187,7 +194,8 @@ impl Scheduler {
             return;
         }
         let endpoints = self.lanes[lane].endpoints.values().map(|&endpoint| &self.endpoints[endpoint]);
-        let useless = endpoints.filter(|endpoint| endpoint.tasks.is_empty() || endpoint.hold_until > self.now.elapsed);
+        let useless =
+            endpoints.filter(|endpoint| endpoint.tasks.is_empty() || endpoint.hold_until > self.now.elapsed);
         let idle = useless.flat_map(|endpoint| &endpoint.idle);
         let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::refusals_left);
         if let Some(&session) = idle.min_by_key(left) {
@@ -225,7 +233,8 @@ impl Scheduler {
         self.next_session += 1;
         endpoint.working += 1;
         lane.open += 1;
-        self.sessions.insert(session, SessionState::new(endpoint_id, lane.session_limits, lane.provider.may_discard));
+        self.sessions
+            .insert(session, SessionState::new(endpoint_id, lane.session_limits, lane.provider.may_discard));
         self.actions.push_back(Action::Connection(ConnectionAction::Open(SessionOpening {
             session,
             egress: lane.egress,

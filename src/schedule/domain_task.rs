@@ -12,7 +12,6 @@ use crate::evidence::ObstacleKind;
 use crate::probe::{DomainProbe, NextStep};
 use crate::reason::Finding;
 
-
 /// One domain on its way.
 #[derive(Debug)]
 pub(super) struct DomainTask {
@@ -169,7 +168,8 @@ impl Scheduler {
             return;
         };
         if task.domain_probe.is_decided() && !std::mem::replace(&mut task.was_told, true) {
-            let learnt = Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.known());
+            let learnt =
+                Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.known());
             self.actions.push_back(learnt);
         }
         let taken = task.domain_probe.take_final();

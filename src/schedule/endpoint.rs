@@ -9,7 +9,6 @@ use super::queue::EndpointQueue;
 use crate::address::Domain;
 use crate::evidence::ObstacleKind;
 
-
 /// Whether STARTTLS is said at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndpointTls {

@@ -10,7 +10,6 @@ use super::run_health::ProviderContact;
 use super::{EndpointId, LaneId, ProviderId, Scheduler, Timer};
 use crate::evidence::Tally;
 
-
 /// How long an operator is quiet that may be asked about another domain: as long as the windows of the rates.
 const QUIET: Duration = Duration::from_secs(60);
 
@@ -92,8 +91,11 @@ impl Scheduler {
     /// Does nobody need this lane, and was nothing learnt there?
     fn is_forgettable(&self, id: LaneId) -> bool {
         let (lane, now) = (&self.lanes[id], self.now.elapsed);
-        let are_endpoints_new =
-            || lane.endpoints.values().all(|&endpoint| self.endpoints[endpoint].is_as_new(lane.provider.tls, now));
+        let are_endpoints_new = || {
+            lane.endpoints
+                .values()
+                .all(|&endpoint| self.endpoints[endpoint].is_as_new(lane.provider.tls, now))
+        };
         lane.is_quiet() && lane.is_as_new(self.limits.thresholds, now) && are_endpoints_new()
     }
 }

@@ -15,7 +15,6 @@ use crate::evidence::{DomainFacts, Recipient, Timestamp};
 use crate::policy::Provider;
 use crate::probe::{ControlPlan, DomainPriors, DomainProbe, ProbeStrategy};
 
-
 /// A domain to ask about, or a part of a long one.
 #[derive(Debug)]
 pub struct DomainJob {
@@ -88,12 +87,21 @@ impl Scheduler {
         let expectation = ProbeStrategy { turn: ControlPlan::of(before), proof };
         let hosts: Vec<Domain> = mx_hosts.iter().map(|stop| stop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
-        let domain_probe = DomainProbe::new(domain, hosts, listed, known, expectation, retry_policy, self.now);
+        let domain_probe =
+            DomainProbe::new(domain, hosts, listed, known, expectation, retry_policy, self.now);
         let was_told = domain_probe.is_decided();
         for (_, lane) in &stops {
             self.lanes[*lane].tasks += 1;
         }
-        let task = DomainTask { domain_probe, stops, initial_lane, was_told, endpoint: None, queued: false, begun: false };
+        let task = DomainTask {
+            domain_probe,
+            stops,
+            initial_lane,
+            was_told,
+            endpoint: None,
+            queued: false,
+            begun: false,
+        };
         self.open_tasks += 1;
         let id = if let Some(id) = self.free_tasks.pop() {
             self.tasks[id] = Some(task);

@@ -13,9 +13,10 @@ use super::provisional::ProvisionalResults;
 use super::{EndpointId, ProviderId};
 use crate::address::Domain;
 use crate::evidence::ClassifiedReply;
-use crate::policy::{AnomalyThresholds, Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
+use crate::policy::{
+    AnomalyThresholds, Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds,
+};
 use crate::reason::{Cause, Fault};
-
 
 /// The largest flight that a lane may send, in recipients.
 pub const FLIGHT: u32 = 50;
@@ -191,7 +192,8 @@ impl Lane {
 
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
     pub fn is_session_bound(&self) -> bool {
-        self.asks.per_minute() > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
+        self.asks.per_minute()
+            > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
     }
 
     /// The backlog, less what takes a few seconds at most.

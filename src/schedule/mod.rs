@@ -14,23 +14,23 @@
 //! `provisional` holds refusals back until they can be believed, `run_health` tells our trouble from theirs, `eviction` forgets operators that were quiet.
 
 mod action;
-mod run_health;
-mod domain_task;
-mod provider_event;
+mod backlog;
+mod backoff;
 mod dispatch;
+mod domain_task;
 mod endpoint;
-mod lane;
-mod provider;
-mod job;
-mod pace;
-mod queue;
 mod eviction;
+mod job;
+mod lane;
+mod pace;
+mod provider;
+mod provider_event;
+mod provisional;
+mod queue;
+mod run_health;
 mod session;
 #[cfg(test)]
 mod tests;
-mod backoff;
-mod provisional;
-mod backlog;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -52,16 +52,15 @@ use queue::EndpointQueue;
 use run_health::RunHealth;
 use session::SessionState;
 
-
+pub use crate::evidence::RecordedReply;
 #[cfg(doc)]
 use crate::probe::DomainProbe;
 pub use action::{Action, ConnectionAction, SessionOpening};
-pub use crate::evidence::RecordedReply;
-pub use run_health::RunBlocked;
-pub use provider_event::{ProviderEvent, ProviderEventKind};
+pub use backlog::{Backlog, DomainPart};
 pub use job::{DomainJob, MxHop};
+pub use provider_event::{ProviderEvent, ProviderEventKind};
+pub use run_health::RunBlocked;
 pub use session::{SessionEvent, meant};
-pub use backlog::{DomainPart, Backlog};
 
 /// Names a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -254,4 +253,4 @@ impl Scheduler {
     }
 }
 
-pub use lane::{FLIGHT};
+pub use lane::FLIGHT;

@@ -15,7 +15,6 @@ use crate::evidence::Tally;
 use crate::policy::Provider;
 use crate::smtp::IpFamilies;
 
-
 /// One operator.
 #[derive(Debug)]
 pub(super) struct ProviderState {

@@ -57,14 +57,18 @@ impl ProviderEventKind {
             ProviderEventKind::SlowedDown => "slowed down, because the operator told us to",
             ProviderEventKind::BreakerOpened => "left an operator alone that refuses us",
             ProviderEventKind::EndpointAbandoned => "gave up a host with which nobody can talk",
-            ProviderEventKind::LimitsTightened => "asked for less in a session, because the host had cut one off",
+            ProviderEventKind::LimitsTightened => {
+                "asked for less in a session, because the host had cut one off"
+            }
             ProviderEventKind::ResultsRevoked => {
                 "took back what an operator said last, because it turned out to refuse us"
             }
             ProviderEventKind::AcceptAllDetected => {
                 "caught a host that accepts anything after unknown names, and asked again"
             }
-            ProviderEventKind::CapReached => "left addresses to a later run: a cap on unknown names is used up",
+            ProviderEventKind::CapReached => {
+                "left addresses to a later run: a cap on unknown names is used up"
+            }
         }
     }
 }

@@ -17,9 +17,11 @@ use super::domain_task::DomainTask;
 use super::provider_event::ProviderEventKind;
 use super::{Action, LaneId, MxHop, Scheduler};
 use crate::address::{Address, Domain};
-use crate::evidence::{self, Attempt, CatchAll, ControlOutcome, DomainFacts, MailboxEvidence, Obstacle, ObstacleKind, ProbeResult, Recipient, RecipientKind, RecordedReply};
+use crate::evidence::{
+    self, Attempt, CatchAll, ControlOutcome, DomainFacts, MailboxEvidence, Obstacle, ObstacleKind,
+    ProbeResult, Recipient, RecipientKind, RecordedReply,
+};
 use crate::reason::{Cause, Fault};
-
 
 /// What nobody vouches for yet.
 #[derive(Debug, Default)]
@@ -70,7 +72,10 @@ impl Scheduler {
     pub(super) fn hold_control(&mut self, lane: LaneId, answer: &RecordedReply) {
         let RecordedReply { domain, who, address, attempt, .. } = answer;
         let lane = &mut self.lanes[lane];
-        let is_refused = matches!(evidence::shown(&attempt.classified), ControlOutcome::Rejected | ControlOutcome::RejectedUnclearly);
+        let is_refused = matches!(
+            evidence::shown(&attempt.classified),
+            ControlOutcome::Rejected | ControlOutcome::RejectedUnclearly
+        );
         if *who == RecipientKind::Random && is_refused && lane.accepted_last.as_ref() != Some(domain) {
             lane.provisional.proofs.push((attempt.mx_host.clone(), address.clone()));
         }
@@ -89,9 +94,10 @@ impl Scheduler {
         }
         let has_refused =
             !self.lanes[lane].provisional.is_empty() || found.iter().any(|found| is_refusal(&found.mailbox));
-        let (unconfirmed, rest): (Vec<_>, Vec<_>) = found.into_iter().partition(|ProbeResult { mailbox, .. }| {
-            is_refusal(mailbox) || (has_refused && matches!(mailbox.catch_all, CatchAll::No(_)))
-        });
+        let (unconfirmed, rest): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|ProbeResult { mailbox, .. }| {
+                is_refusal(mailbox) || (has_refused && matches!(mailbox.catch_all, CatchAll::No(_)))
+            });
         let held = |found| ProvisionalResult::of(found, elsewhere);
         if let Some(classified) = self.lanes[lane].paused.clone() {
             let unconfirmed = unconfirmed.into_iter().map(held).collect();
@@ -135,7 +141,8 @@ impl Scheduler {
     pub(super) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
         let ProvisionalResults { found, proofs } = take(&mut self.lanes[lane].provisional);
         self.invalidate_control(proofs.iter().map(|(mx_host, random_recipient)| (mx_host, random_recipient)));
-        self.actions.extend(proofs.into_iter().map(|(_, random_recipient)| Action::Revoked(random_recipient)));
+        self.actions
+            .extend(proofs.into_iter().map(|(_, random_recipient)| Action::Revoked(random_recipient)));
         self.revoke(lane, lane, found, why);
     }
 
@@ -157,7 +164,13 @@ impl Scheduler {
         }
     }
 
-    fn revoke(&mut self, lane: LaneId, initial_lane: LaneId, refusals: Vec<ProvisionalResult>, why: &ObstacleKind) {
+    fn revoke(
+        &mut self,
+        lane: LaneId,
+        initial_lane: LaneId,
+        refusals: Vec<ProvisionalResult>,
+        why: &ObstacleKind,
+    ) {
         if refusals.is_empty() {
             return;
         }

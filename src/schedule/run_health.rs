@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn an_operator_that_answers_after_all_is_no_witness_against_us() {
-        let (nobody, mut census) = (ProviderContact::default(), RunHealth { connected: true, ..RunHealth::default() });
+        let (nobody, mut census) =
+            (ProviderContact::default(), RunHealth { connected: true, ..RunHealth::default() });
         let refused = ProviderContact { refused: true, ..nobody };
         (0..8).for_each(|_| census.change(nobody, refused));
         (0..2).for_each(|_| census.change(refused, ProviderContact { answered: true, ..nobody }));

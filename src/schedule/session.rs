@@ -3,22 +3,23 @@
 //! `batch` puts questions on it, `replies` takes what comes back, `closing_control` asks for proof that the host still tells names
 //! apart, `idle` is the time between flights, `end` what its end means.
 
-mod replies;
+mod batch;
 mod closing_control;
 mod end;
-mod batch;
 mod idle;
+mod replies;
 
 use std::time::Duration;
 
 use super::endpoint::EndpointTls;
-use super::{Action, ConnectionAction, DomainTaskId, EndpointId, LINGER, LaneId, REST, Scheduler, SessionId, Timer};
+use super::{
+    Action, ConnectionAction, DomainTaskId, EndpointId, LINGER, LaneId, REST, Scheduler, SessionId, Timer,
+};
 use crate::evidence::{ClassifiedReply, RecipientKind};
 use crate::policy::SessionLimits;
 use crate::reason::Finding;
 use crate::smtp::{Capabilities, EndReason, ProbeId, ProbeReply, Reply, SessionEnd, SmtpEvent, Stage};
 use closing_control::UnconfirmedAcceptances;
-
 
 /// What happened on a session, with its meaning.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,7 +86,11 @@ enum SessionPhase {
 
 impl SessionState {
     /// A session on its way.
-    pub(super) fn new(endpoint: EndpointId, session_limits: SessionLimits, may_discard: bool) -> SessionState {
+    pub(super) fn new(
+        endpoint: EndpointId,
+        session_limits: SessionLimits,
+        may_discard: bool,
+    ) -> SessionState {
         SessionState {
             endpoint,
             state: SessionPhase::Working,
@@ -145,8 +150,12 @@ pub fn meant(event: SmtpEvent, mut classified: impl FnMut(Stage, Reply) -> Class
     match event {
         SmtpEvent::Ready(capabilities) => SessionEvent::Ready(capabilities),
         SmtpEvent::BatchDone => SessionEvent::BatchDone,
-        SmtpEvent::Reply(ask, ProbeReply::Rcpt(reply)) => SessionEvent::Reply(ask, classified(Stage::Rcpt, reply)),
-        SmtpEvent::Reply(ask, ProbeReply::Mail(reply)) => SessionEvent::Reply(ask, classified(Stage::Mail, reply)),
+        SmtpEvent::Reply(ask, ProbeReply::Rcpt(reply)) => {
+            SessionEvent::Reply(ask, classified(Stage::Rcpt, reply))
+        }
+        SmtpEvent::Reply(ask, ProbeReply::Mail(reply)) => {
+            SessionEvent::Reply(ask, classified(Stage::Mail, reply))
+        }
         SmtpEvent::Reply(ask, ProbeReply::NoSmtputf8) => SessionEvent::NotSupported(ask),
         SmtpEvent::Ended(SessionEnd { stage, why }) => match why {
             EndReason::Quit => SessionEvent::Ended(None),
@@ -178,7 +187,9 @@ impl Scheduler {
                 self.believe(id);
                 self.rest(id);
             }
-            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => self.ended(id, &heard),
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
+                self.ended(id, &heard)
+            }
         }
     }
 

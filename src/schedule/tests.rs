@@ -18,8 +18,6 @@ use crate::smtp::Stage;
 use checks::{Everybody, check_limits, check_verdicts};
 use hosts::{Habit, World, habit};
 
-
-
 const MINUTE: Duration = Duration::from_secs(60);
 const ROUND_TRIP: Duration = Duration::from_millis(40);
 
@@ -141,8 +139,12 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
         assert!(event < 20_000, "it does not come to its end");
         while let Some(action) = scheduler.action() {
             match action {
-                Action::Connection(ConnectionAction::Open(opening)) => world.open(&opening, run.pace, run.sockets),
-                Action::Connection(ConnectionAction::Send(session, batch)) => world.send_batch(session, &batch),
+                Action::Connection(ConnectionAction::Open(opening)) => {
+                    world.open(&opening, run.pace, run.sockets)
+                }
+                Action::Connection(ConnectionAction::Send(session, batch)) => {
+                    world.send_batch(session, &batch)
+                }
                 Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
                 Action::Completed(found) => {
                     for ProbeResult { target, mailbox, .. } in found {
@@ -150,7 +152,10 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
                     }
                 }
                 Action::Revoked(address) => world.taken_back.push(address),
-                Action::Record(_) | Action::DomainFactsChanged(..) | Action::WantsWork(_) | Action::Event(_) => {}
+                Action::Record(_)
+                | Action::DomainFactsChanged(..)
+                | Action::WantsWork(_)
+                | Action::Event(_) => {}
             }
         }
         if scheduler.is_idle() {
@@ -224,7 +229,9 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
     let mut opened = Vec::new();
     while opened.len() < 3 {
         match scheduler.action() {
-            Some(Action::Connection(ConnectionAction::Open(opening))) => opened.push(opening.address.to_string()),
+            Some(Action::Connection(ConnectionAction::Open(opening))) => {
+                opened.push(opening.address.to_string())
+            }
             Some(_) => {}
             None => {
                 world.now = scheduler.next_wake().unwrap();
@@ -247,8 +254,10 @@ fn nobody_needs_to_look_up_domains_while_many_operators_wait_for_a_socket() {
         let listed = vec![Recipient::from((RecipientId(n.into()), address))];
         let provider = Providers::built_in().of(&host).clone();
         let stop = MxHop { host, addresses: vec![[192, 0, 2, n].into()], provider };
-        scheduler
-            .order(DomainJob { domain, mx_hosts: vec![stop], listed, known: DomainFacts::default() }, world.moment());
+        scheduler.order(
+            DomainJob { domain, mx_hosts: vec![stop], listed, known: DomainFacts::default() },
+            world.moment(),
+        );
         assert_eq!(scheduler.is_crowded(), n >= 20, "one has the socket, {n} wait");
     }
     assert_eq!(drive(&mut scheduler, &mut world, HURRIED).len(), 30);

@@ -11,8 +11,6 @@ use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::smtp::{Egress, EgressPath};
 
-
-
 /// A way out, with what the user said about the sender.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EgressSpec {
@@ -149,7 +147,10 @@ fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<EgressPath, Err
         None => (None, rest),
     };
     let proxy = host.parse().map_err(|_| fault())?;
-    Ok(EgressPath::Socks5 { proxy, login: login.map(|(user, password)| (user.to_owned(), password.to_owned())) })
+    Ok(EgressPath::Socks5 {
+        proxy,
+        login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
+    })
 }
 
 #[cfg(test)]

@@ -21,10 +21,9 @@ use crate::smtp::Egress;
 use egress::EgressArgs;
 use file::FileSettings;
 
-
 pub use deadline::Deadline;
 pub use egress::EgressSpec;
-pub use state_settings::{StateSettings, StateLocation};
+pub use state_settings::{StateLocation, StateSettings};
 
 /// The port of mail exchangers (RFC 5321 4.5.4.2).
 const SMTP_PORT: u16 = 25;

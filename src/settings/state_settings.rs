@@ -7,7 +7,7 @@ use super::file::FileSettings;
 use super::{NetworkTarget, RunDepth, SMTP_PORT, Settings};
 use crate::cli::ProbeArgs;
 use crate::error::Error;
-use crate::state::{NameHash, State, Namespace, default_file};
+use crate::state::{NameHash, Namespace, State, default_file};
 use crate::world::WorldError;
 
 /// What is kept, and what that was kept is used.
@@ -96,7 +96,9 @@ impl NetworkTarget {
                     .map_err(|source| WorldError::Unreadable { path: file.display().to_string(), source })?;
                 Namespace(format!("the world {:016x}", NameHash::of(&text)))
             }
-            NetworkTarget::Internet { dns, smtp_port: SMTP_PORT, .. } if dns.is_empty() => Namespace::internet(),
+            NetworkTarget::Internet { dns, smtp_port: SMTP_PORT, .. } if dns.is_empty() => {
+                Namespace::internet()
+            }
             NetworkTarget::Internet { dns, smtp_port, .. } => {
                 let mut servers: Vec<String> = dns.iter().map(ToString::to_string).collect();
                 servers.sort_unstable();

@@ -20,7 +20,6 @@ use super::list::{DomainId, GeneratedList, HostId};
 use crate::policy::Pace;
 use crate::schedule::FLIGHT;
 
-
 /// What one operator needs.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct DomainNeed {

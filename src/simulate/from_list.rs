@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::list::{RandomStream, GeneratedHost, HostId, GeneratedList, ListedDomain};
+use super::list::{GeneratedHost, GeneratedList, HostId, ListedDomain, RandomStream};
 use crate::address::Domain;
 use crate::policy::PolicyError;
-use crate::schedule::{Scheduler, MxHop};
+use crate::schedule::{MxHop, Scheduler};
 
 /// The guesses.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -75,7 +75,8 @@ impl GeneratedList {
         let id = HostId::try_from(self.hosts.len()).unwrap_or(HostId::MAX);
         // A name of its own: several operators may share a host.
         let host = Domain::parse(&format!("mx.h{id}.test")).unwrap_or_else(|_| stop.host.clone());
-        let greylists = !stop.provider.is_known() && self.draw(RandomStream::Temper, id.into()) < priors.greylists;
+        let greylists =
+            !stop.provider.is_known() && self.draw(RandomStream::Temper, id.into()) < priors.greylists;
         self.hosts.push(GeneratedHost {
             name,
             provider: stop.provider.clone(),

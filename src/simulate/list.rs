@@ -20,7 +20,6 @@ use crate::evidence::{DomainFacts, Recipient, RecipientId};
 use crate::policy::{Provider, Providers};
 use crate::schedule::{DomainJob, MxHop};
 
-
 /// A domain, by its place in [`GeneratedList::domains`].
 pub type DomainId = u32;
 /// An operator, by its place in [`GeneratedList::hosts`].
@@ -232,7 +231,9 @@ impl GeneratedList {
             .map(|name| MxHop {
                 host: name,
                 addresses: (1..=endpoints)
-                    .map(|endpoint| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, endpoint as u16)))
+                    .map(|endpoint| {
+                        IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, high, low, 0, 0, 0, endpoint as u16))
+                    })
                     .collect(),
                 provider: host.provider.clone(),
             })
@@ -306,7 +307,8 @@ pub enum RecipientTruth {
 pub fn read(address: &Address) -> Option<(DomainId, RecipientTruth)> {
     let domain = domain_id(address.domain()?)?;
     let row = address.local().strip_prefix('r').and_then(|number| number.parse().ok());
-    let asked = row.map_or(RecipientTruth::Control { exists: address.local() == "postmaster" }, RecipientTruth::Row);
+    let asked =
+        row.map_or(RecipientTruth::Control { exists: address.local() == "postmaster" }, RecipientTruth::Row);
     Some((domain, asked))
 }
 

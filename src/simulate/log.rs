@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::SimulationSetup;
 use super::list::GeneratedList;
-use super::receivers::{SimConnection, ControlCounts};
+use super::receivers::{ControlCounts, SimConnection};
 use crate::policy::RateLimits;
 
 /// Where the log goes, if anywhere.

@@ -25,7 +25,9 @@ use std::time::{Duration, SystemTime};
 use crate::evidence::{ClassifiedReply, ProbeResult, Timestamp};
 use crate::policy::{Pace, ReplyRules, Thresholds};
 use crate::probe::RetryPolicy;
-use crate::schedule::{Action, ConnectionAction, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening};
+use crate::schedule::{
+    Action, ConnectionAction, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening,
+};
 use crate::smtp::{Batch, Capabilities, IpFamilies, ProbeId};
 use bound::Bound;
 use list::{GeneratedList, HostId};
@@ -33,7 +35,6 @@ use log::SimulationLog;
 use outcome::SimulationReport;
 use receivers::{Receivers, SimConnection};
 use spool::Spool;
-
 
 /// How often it is looked whether so many operators wait for a socket that no domain needs to be looked up.
 const CROWDED: Duration = Duration::from_millis(100);
@@ -54,7 +55,11 @@ pub struct SimulationSetup {
 }
 
 /// Runs a list through the scheduler. Fails only when the log can't be written.
-pub fn simulate(list: &Arc<GeneratedList>, setup: &SimulationSetup, log: Option<&mut dyn Write>) -> io::Result<SimulationReport> {
+pub fn simulate(
+    list: &Arc<GeneratedList>,
+    setup: &SimulationSetup,
+    log: Option<&mut dyn Write>,
+) -> io::Result<SimulationReport> {
     let mut log = SimulationLog::to(log);
     let bound = Bound::of(list, setup.pace, setup.egresses, setup.sockets);
     log.world(list, setup)?;
@@ -115,9 +120,9 @@ impl<'a> Simulation<'a> {
             egresses: vec![IpFamilies::Both; setup.egresses],
         };
         let now = moment(Duration::ZERO);
-        let host_of = (0..).zip(&list.hosts).flat_map(|(id, host)| {
-            host.mx_hosts.iter().map(move |stop| (Arc::from(stop.host.as_str()), id))
-        });
+        let host_of = (0..)
+            .zip(&list.hosts)
+            .flat_map(|(id, host)| host.mx_hosts.iter().map(move |stop| (Arc::from(stop.host.as_str()), id)));
         Simulation {
             scheduler: Scheduler::new(limits, fastrand::Rng::with_seed(setup.seed), now),
             receivers: Receivers::new(list.clone(), setup.pace, ReplyRules::built_in()),
@@ -316,7 +321,13 @@ mod tests {
     use super::*;
     use crate::simulate::mix::ShippedMix;
 
-    fn run(mix: ShippedMix, rows: u32, egresses: usize, pace: Pace, log: Option<&mut dyn Write>) -> SimulationReport {
+    fn run(
+        mix: ShippedMix,
+        rows: u32,
+        egresses: usize,
+        pace: Pace,
+        log: Option<&mut dyn Write>,
+    ) -> SimulationReport {
         let list = Arc::new(GeneratedList::generate(&mix.mix().unwrap(), rows, 7));
         let max_wait = Duration::from_secs(1800);
         simulate(&list, &SimulationSetup { egresses, pace, max_wait, sockets: 1000, seed: 7 }, log).unwrap()
@@ -370,7 +381,7 @@ mod tests {
     }
 }
 
-pub use from_list::{ListToSimulate};
-pub use list::{GeneratedList};
-pub use mix::{ShippedMix};
+pub use from_list::ListToSimulate;
+pub use list::GeneratedList;
+pub use mix::ShippedMix;
 pub use outcome::{MeasuredCost, SimulationReport};

@@ -63,7 +63,12 @@ pub struct MeasuredCost {
 }
 
 impl SimulationReport {
-    pub(super) fn new(list: &GeneratedList, setup: &SimulationSetup, bound: Bound, run: &Simulation) -> SimulationReport {
+    pub(super) fn new(
+        list: &GeneratedList,
+        setup: &SimulationSetup,
+        bound: Bound,
+        run: &Simulation,
+    ) -> SimulationReport {
         let loads = &run.receivers.loads;
         let refusers = list.hosts.iter().zip(loads).filter(|(host, _)| host.refuses);
         let mut longest: Vec<usize> =

@@ -13,7 +13,6 @@ use crate::policy::{Pace, RateLimits, ReplyContext, ReplyRules};
 use crate::reason::Cause;
 use crate::smtp::{Reply, Stage, Transaction};
 
-
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
@@ -249,7 +248,12 @@ impl Receivers {
     }
 
     /// A transaction is answered; one answer for each recipient.
-    pub fn transaction(&mut self, call: &mut SimConnection, transaction: &Transaction, now: Duration) -> Vec<ClassifiedReply> {
+    pub fn transaction(
+        &mut self,
+        call: &mut SimConnection,
+        transaction: &Transaction,
+        now: Duration,
+    ) -> Vec<ClassifiedReply> {
         let list = self.list.clone();
         let host = &list.hosts[call.host as usize];
         let (limits, session_limits) = (host.provider.limits(self.pace), host.provider.session_limits);
@@ -277,7 +281,9 @@ impl Receivers {
             };
             let control = match whom {
                 RecipientTruth::Row(_) => ControlCounts::default(),
-                RecipientTruth::Control { exists: true } => ControlCounts { positive: 1, ..ControlCounts::default() },
+                RecipientTruth::Control { exists: true } => {
+                    ControlCounts { positive: 1, ..ControlCounts::default() }
+                }
                 RecipientTruth::Control { exists: false } => {
                     random_recipient(&mut self.random_recipient[domain as usize], ask.address.local())
                 }

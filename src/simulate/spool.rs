@@ -8,7 +8,6 @@ use crate::address::Domain;
 use crate::evidence::DomainFacts;
 use crate::schedule::{Backlog, DomainJob, Scheduler};
 
-
 /// What waits.
 #[derive(Debug, Default)]
 pub(super) struct Spool {

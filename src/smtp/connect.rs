@@ -37,7 +37,9 @@ impl Connect for TcpConnector {
     fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
         Box::pin(async move {
             match path {
-                EgressPath::Direct(source) => Ok(Box::new(connect(to, *source).await?) as Box<dyn MailStream>),
+                EgressPath::Direct(source) => {
+                    Ok(Box::new(connect(to, *source).await?) as Box<dyn MailStream>)
+                }
                 EgressPath::Socks5 { proxy, login } => {
                     let stream = connect(*proxy, None).await?;
                     let through = match login {

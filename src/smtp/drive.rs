@@ -16,12 +16,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
+use super::connect::{Connect, MailStream};
 use super::egress::EgressPath;
-use super::session::{EndReason, SessionEnd, SmtpEvent, ClientIdentity, SessionCommand, SessionOutput, ClientSession};
+use super::session::{
+    ClientIdentity, ClientSession, EndReason, SessionCommand, SessionEnd, SessionOutput, SmtpEvent,
+};
 use super::stage::Stage;
 use super::tls;
 use super::transcript::Transcript;
-use super::connect::{Connect, MailStream};
 use crate::address::Domain;
 
 /// Bytes read at a time, on the stack: thousands of sessions must fit into memory. A flight's replies mostly fit.
@@ -92,7 +94,8 @@ pub async fn hold(
         while let Some(output) = session.poll() {
             match output {
                 SessionOutput::Send(bytes) => line.say(bytes),
-                SessionOutput::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await {
+                SessionOutput::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await
+                {
                     Ok(Ok(())) => session.secured(),
                     Ok(Err(fault)) => session.tls_failed(fault),
                     Err(_) => session.timed_out(),

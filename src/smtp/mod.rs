@@ -6,25 +6,28 @@
 //! under the time limits, [`transcript`] writes down what was said.
 
 mod command;
-mod egress;
+mod connect;
 mod drive;
+mod egress;
 mod reply;
 mod session;
 mod stage;
 mod tls;
 mod transcript;
-mod connect;
 
 pub use reply::{Enhanced, Reply};
 pub use stage::Stage;
 
-pub use command::{SmtpCommand};
+pub use command::SmtpCommand;
 pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_way_to};
 pub use drive::{SessionRequest, SmtpTimeouts, hold};
 pub use egress::{Egress, EgressPath, IpFamilies};
 pub use reply::{MAX_REPLY_LINES, MalformedReply, ReplyReader, clean};
-pub use session::{Batch, ClientIdentity, EndReason, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionEnd, SessionOutput, SmtpEvent, TlsPolicy, Transaction};
-pub use session::capabilities::{Capabilities};
-pub use session::machine::{ClientSession};
-pub use tls::{secure};
+pub use session::capabilities::Capabilities;
+pub use session::machine::ClientSession;
+pub use session::{
+    Batch, ClientIdentity, EndReason, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionEnd,
+    SessionOutput, SmtpEvent, TlsPolicy, Transaction,
+};
+pub use tls::secure;
 pub use transcript::{Transcript, TranscriptLine};

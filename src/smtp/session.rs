@@ -7,16 +7,16 @@
 //!
 //! This file holds the words that go in and come out, `machine` the machine, `capabilities` what EHLO answers.
 
-mod machine;
 mod capabilities;
+mod machine;
 #[cfg(test)]
 mod tests;
 
 use super::reply::{MalformedReply, Reply};
 use super::stage::Stage;
 use crate::address::{Address, Domain};
-pub use machine::ClientSession;
 pub use capabilities::Capabilities;
+pub use machine::ClientSession;
 
 /// How a session presents itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,7 +27,10 @@ static CONFIG: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::ne
 });
 
 /// Shakes hands; `host` is the name that the server is asked for (SNI).
-pub(crate) async fn secure(stream: Box<dyn MailStream>, host: &Domain) -> Result<Box<dyn MailStream>, String> {
+pub(crate) async fn secure(
+    stream: Box<dyn MailStream>,
+    host: &Domain,
+) -> Result<Box<dyn MailStream>, String> {
     let config = CONFIG.as_ref().map_err(ToString::to_string)?;
     let name = ServerName::try_from(host.as_str().to_owned()).map_err(|fault| fault.to_string())?;
     match TlsConnector::from(config.clone()).connect(name, stream).await {

@@ -13,12 +13,13 @@ use super::query::StoredResult;
 use super::worklist::RunId;
 use super::{NameHash, StateError, millis, reply_template, time};
 use crate::address::{Address, Domain};
-use crate::evidence::{Attempt, CatchAll, ClassifiedReply, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl};
+use crate::evidence::{
+    Attempt, CatchAll, ClassifiedReply, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle,
+    ObstacleKind, PositiveControl,
+};
 use crate::policy::{Policy, ReplyCache, ReplyContext};
 use crate::reason::Finding;
 use crate::smtp::{Reply, Stage};
-
-
 
 /// The columns of an answer.
 pub(super) const ANSWER: &str = "at, exchanger, stage, code, text, parts";
@@ -56,7 +57,9 @@ impl FactDecoder {
                 Some("no.unclear_control") => CatchAll::No(NotCatchAllProof::UnclearControl),
                 Some("no.listed") => CatchAll::No(NotCatchAllProof::Listed),
                 Some("unclear") => CatchAll::Unclear,
-                Some("failed") => self.obstacle(db, row.get(8)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed),
+                Some("failed") => {
+                    self.obstacle(db, row.get(8)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed)
+                }
                 _ => CatchAll::NotAsked,
             },
             positive: match row.get_ref(9)?.as_str_or_null().unwrap_or_default() {
@@ -170,7 +173,9 @@ impl FactDecoder {
         let finding = row.get_ref(6)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
         let what = match finding {
             Some(finding) => Some(ObstacleKind::NoReply(finding)),
-            None => self.classified(db, row, &mx_host, "@", "@")?.map(|classified| ObstacleKind::Rejected(Box::new(classified))),
+            None => self
+                .classified(db, row, &mx_host, "@", "@")?
+                .map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
         Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), what })))
     }

@@ -9,8 +9,8 @@ use std::borrow::Borrow;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::query::FactQueries;
-use super::worklist::RunId;
 use super::runs::RunHandle;
+use super::worklist::RunId;
 use super::{NameHash, State, StateError};
 use crate::reason::{Finding, Reason};
 
@@ -60,9 +60,10 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         let before = if run.goes_on && told_in == run.id { before } else { Some(last) };
         Ok(match before {
             Some(_) if reason == Finding::NotProbed.into() => ChangeStatus { is_news: false, note: None },
-            before => {
-                ChangeStatus { is_news: before.as_deref() != Some(reason.word()), note: note.filter(|_| !is_noted) }
-            }
+            before => ChangeStatus {
+                is_news: before.as_deref() != Some(reason.word()),
+                note: note.filter(|_| !is_noted),
+            },
         })
     }
 }

@@ -13,7 +13,6 @@ use std::time::SystemTime;
 use super::StateError;
 use crate::{secure_file, smtp};
 
-
 /// A held lock; let go when it is dropped.
 #[derive(Debug)]
 pub struct StateLock {
@@ -109,14 +108,15 @@ mod tests {
 
     use super::*;
 
-
     #[test]
     fn a_lock_is_held_by_one_and_names_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
         let held = StateLock::take(&state, now).unwrap();
-        let Err(StateError::Locked { holder, .. }) = StateLock::take(&state, now) else { panic!("held twice") };
+        let Err(StateError::Locked { holder, .. }) = StateLock::take(&state, now) else {
+            panic!("held twice")
+        };
         assert_eq!(holder, format!("{}, started 1970-01-01T00:00:00Z", std::process::id()));
         drop(held);
         assert!(StateLock::take(&state, now).is_ok());
@@ -138,7 +138,9 @@ mod tests {
         assert_eq!(std::fs::read(&lock).unwrap(), b"dear diary");
         std::fs::remove_file(&lock).unwrap();
         symlink(&state, &lock).unwrap();
-        assert!(matches!(StateLock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock));
+        assert!(
+            matches!(StateLock::take(&other, now), Err(StateError::Unusable { file, .. }) if file == lock)
+        );
         assert_eq!(std::fs::read(&state).unwrap(), b"");
     }
 }

@@ -6,28 +6,28 @@
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
-mod usage;
-mod import;
-mod maintenance;
+mod decode;
 mod error;
-mod write;
-mod name_hash;
+mod import;
 mod last_reported;
 mod lock;
+mod maintenance;
+mod name_hash;
 mod open;
-mod decode;
 mod query;
-mod worklist;
+mod reply_template;
 mod route;
 mod runs;
-mod reply_template;
+mod usage;
+mod worklist;
+mod write;
 
 use std::cell::Cell;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use error::StateError;
-pub use name_hash::NameHash;
 pub use lock::StateLock;
+pub use name_hash::NameHash;
 use open::Readers;
 pub use open::{Namespace, default_file};
 
@@ -50,7 +50,13 @@ impl State {
     fn with(db: Connection, readers: Readers, lock: Option<StateLock>) -> State {
         // Each room asks a handful of questions, again and again.
         db.set_prepared_statement_cache_capacity(64);
-        State { db, _lock: lock, readers, noted: write::WrittenKeys::default(), broke_promises: Cell::new(false) }
+        State {
+            db,
+            _lock: lock,
+            readers,
+            noted: write::WrittenKeys::default(),
+            broke_promises: Cell::new(false),
+        }
     }
 }
 

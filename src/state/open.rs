@@ -11,9 +11,9 @@ use std::time::SystemTime;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
-use super::{StateLock, State, StateError};
-use crate::secure_file;
+use super::{State, StateError, StateLock};
 use crate::reason::Reason;
+use crate::secure_file;
 
 /// Marks the file as ours: "lprf".
 const APPLICATION_ID: i64 = 0x6c70_7266;

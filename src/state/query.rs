@@ -17,8 +17,6 @@ use crate::policy::Policy;
 use crate::reason::{Reason, Verdict};
 use crate::route::Route;
 
-
-
 /// The end of the questions about an address, beside each answer of its run, oldest first.
 const SETTLED: &str =
     "SELECT answer.at, answer.exchanger, answer.stage, answer.code, answer.text, answer.parts, settled.run,
@@ -147,7 +145,8 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         let mut rows = find.query(params![NameHash::of(domain.as_str()), super::millis(since), run])?;
         let mut controls = Vec::new();
         while let Some(row) = rows.next()? {
-            let who = if row.get::<_, i64>(6)? == 1 { RecipientKind::Random } else { RecipientKind::Postmaster };
+            let who =
+                if row.get::<_, i64>(6)? == 1 { RecipientKind::Random } else { RecipientKind::Postmaster };
             let text = format!("{}@{domain}", row.get_ref(7)?.as_str().unwrap_or_default());
             let Ok(address) = Address::parse(&text) else { continue };
             if let Some(attempt) = reader.attempt(db, row, &address)? {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::address::Domain;
-use crate::route::{NoMailReason, DnsFault, MxHost, Route};
+use crate::route::{DnsFault, MxHost, NoMailReason, Route};
 
 /// The word and the detail of a route.
 pub(super) fn written(route: &Route) -> (&'static str, String) {

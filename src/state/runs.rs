@@ -124,7 +124,11 @@ impl State {
     }
 
     /// The newest run of this command for which nothing needs to be asked again.
-    pub fn fresh_run(&self, command: &RunKey, fresh: FreshnessPolicy) -> Result<Option<RunHandle>, StateError> {
+    pub fn fresh_run(
+        &self,
+        command: &RunKey,
+        fresh: FreshnessPolicy,
+    ) -> Result<Option<RunHandle>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, gathered FROM run
              WHERE identity = ? AND terms = ? AND told AND fresh_until > ? AND coalesce(oldest, 1 << 62) >= ?

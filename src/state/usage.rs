@@ -11,8 +11,6 @@ use super::{State, StateError, millis};
 use crate::evidence::Tally;
 use crate::smtp::{Egress, EgressPath};
 
-
-
 const MINUTE_MILLIS: i64 = 60_000;
 /// In minutes.
 const DAY: i64 = 24 * 60;
@@ -74,7 +72,15 @@ impl State {
                  lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
         )?;
         let Tally { asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
-        insert.execute(params![run, operator, asked, unknown, accepted, recently_deliverable, recently_gone])?;
+        insert.execute(params![
+            run,
+            operator,
+            asked,
+            unknown,
+            accepted,
+            recently_deliverable,
+            recently_gone
+        ])?;
         Ok(())
     }
 

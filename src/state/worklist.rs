@@ -13,8 +13,6 @@ use super::{NameHash, State, StateError, millis};
 use crate::address::{Address, Domain};
 use crate::evidence::RecipientId;
 
-
-
 /// The number of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(pub(super) i64);
@@ -193,7 +191,6 @@ mod tests {
 
     use super::*;
     use crate::state::runs::RunKey;
-
 
     #[test]
     fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {

@@ -13,12 +13,13 @@ use rusqlite::params;
 use super::worklist::RunId;
 use super::{NameHash, State, StateError, millis, reply_template, route};
 use crate::address::{Address, Domain};
-use crate::evidence::{CatchAll, ClassifiedReply, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, ProbeResult, RecipientKind, RecordedReply, Tally};
+use crate::evidence::{
+    CatchAll, ClassifiedReply, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl,
+    ProbeResult, RecipientKind, RecordedReply, Tally,
+};
 use crate::reason::{Cause, Confidence, Fault, Finding, Reason};
 use crate::route::Route;
 use crate::smtp::{Reply, Stage};
-
-
 
 /// What was told about an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,12 @@ impl State {
     }
 
     /// Writes an answer.
-    pub fn write_answer(&mut self, run: RunId, egress: i64, answer: &RecordedReply) -> Result<(), StateError> {
+    pub fn write_answer(
+        &mut self,
+        run: RunId,
+        egress: i64,
+        answer: &RecordedReply,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         let RecordedReply { domain, who, address, attempt, lane, tally, .. } = answer;
         let classified = &attempt.classified;
@@ -154,8 +160,7 @@ impl State {
             .db
             .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
         // Of two answers of one millisecond the second is a millisecond younger.
-        while insert
-            .execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
+        while insert.execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
             == 0
         {
             at += 1;
@@ -270,7 +275,10 @@ impl State {
     }
 
     /// Writes what was told about an address that was judged otherwise before.
-    pub fn write_reported(&mut self, VerdictUpdate { domain, local, told }: &VerdictUpdate) -> Result<(), StateError> {
+    pub fn write_reported(
+        &mut self,
+        VerdictUpdate { domain, local, told }: &VerdictUpdate,
+    ) -> Result<(), StateError> {
         self.begin_writing()?;
         self.replaces_fact(*domain, local)?;
         let mut update = self.db.prepare_cached(

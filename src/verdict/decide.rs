@@ -23,12 +23,14 @@ use std::time::{Duration, SystemTime};
 
 use super::record::Judgment;
 use crate::address::{Address, Domain};
-use crate::evidence::{AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact};
+use crate::evidence::{
+    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof,
+    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact,
+};
 use crate::policy::{Meaning, RuleId};
 use crate::reason::{Cause, Confidence, Fault, Finding, Reason, Retry, Verdict};
 use crate::route::{DnsFault, NoMailReason};
 use crate::smtp::Reply;
-
 
 /// The words that decided, and who said them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,8 +161,12 @@ fn usual_wait(retry: Retry) -> Option<Duration> {
 fn by_form(form: &AddressStatus) -> Option<Decision<'_>> {
     Some(match form {
         AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
-        AddressStatus::Invalid(fault) => Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault)),
-        AddressStatus::ProviderSyntax(rule) => Decision::confirmed(Finding::ProviderSyntax, Rule::Listed(rule)),
+        AddressStatus::Invalid(fault) => {
+            Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault))
+        }
+        AddressStatus::ProviderSyntax(rule) => {
+            Decision::confirmed(Finding::ProviderSyntax, Rule::Listed(rule))
+        }
         AddressStatus::SpecialUse(_) => Decision::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
         AddressStatus::Literal(_) => Decision::inferred(Finding::AddressLiteral, "address_literal"),
         AddressStatus::Valid(_) => return None,
@@ -173,7 +179,9 @@ fn by_route(route: Option<&RouteFact>) -> Option<Decision<'_>> {
         RouteFact::Absent(NoMailReason::NoSuchDomain) => {
             Decision::confirmed(Finding::DomainNotFound, "dns.no_such_domain")
         }
-        RouteFact::Absent(NoMailReason::NoMailHost) => Decision::confirmed(Finding::NoMailHost, "dns.no_mail_host"),
+        RouteFact::Absent(NoMailReason::NoMailHost) => {
+            Decision::confirmed(Finding::NoMailHost, "dns.no_mail_host")
+        }
         RouteFact::Unroutable => Decision::inferred(Finding::MxUnroutable, "dns.mx_unroutable"),
         RouteFact::Failed(DnsFault::Internal) => Decision::inferred(Finding::Internal, "internal"),
         RouteFact::Failed(fault) => {
@@ -202,8 +210,12 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
             _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
         },
         // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
-        Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => needs_second_witness(meaning),
-        Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => needs_second_witness(meaning),
+        Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &inquiry.attempts) => {
+            needs_second_witness(meaning)
+        }
+        Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => {
+            needs_second_witness(meaning)
+        }
         Cause::RelayDenied if inquiry.unserved => {
             (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
         }
@@ -251,7 +263,9 @@ fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
     match by_replies(evidence) {
         Some(ruling) if ruling.reason == Reason::Said(Cause::Accepted) => match &inquiry.catch_all {
             CatchAll::Failed(obstacle) => Some(obstacle_decision(obstacle)),
-            CatchAll::NotAsked => Some(not_probed_decision(inquiry.unprobed.unwrap_or(NotProbedReason::Deadline))),
+            CatchAll::NotAsked => {
+                Some(not_probed_decision(inquiry.unprobed.unwrap_or(NotProbedReason::Deadline)))
+            }
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
         // "Come back later" is no answer; that any name is accepted here is one.
@@ -282,7 +296,9 @@ fn obstacle_decision(obstacle: &Obstacle) -> Decision<'_> {
 
 fn not_probed_decision(unprobed: NotProbedReason) -> Decision<'static> {
     let wait = match unprobed {
-        NotProbedReason::Offline | NotProbedReason::DnsOnly | NotProbedReason::Deadline => Some(Duration::ZERO),
+        NotProbedReason::Offline | NotProbedReason::DnsOnly | NotProbedReason::Deadline => {
+            Some(Duration::ZERO)
+        }
         NotProbedReason::Budget(wait) => Some(wait),
         NotProbedReason::ProviderPaused => None,
     };
@@ -309,7 +325,10 @@ fn by_acceptance(evidence: &Evidence) -> Option<Decision<'_>> {
             return Some(Decision { deciding, ..Decision::inferred(Finding::CatchAll, "control.accepted") });
         }
         CatchAll::Unclear => {
-            return Some(Decision { deciding, ..Decision::inferred(Finding::CatchAllUnknown, "control.unclear") });
+            return Some(Decision {
+                deciding,
+                ..Decision::inferred(Finding::CatchAllUnknown, "control.unclear")
+            });
         }
         CatchAll::No(NotCatchAllProof::Control | NotCatchAllProof::Listed) => Confidence::Confirmed,
         CatchAll::No(NotCatchAllProof::UnclearControl) => Confidence::Inferred,

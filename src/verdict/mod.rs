@@ -7,8 +7,8 @@ mod decide;
 
 mod record;
 
-pub use decide::decide;
+pub use crate::address::AddressKinds;
 pub use crate::evidence::Evidence;
 pub use crate::reason::Confidence;
+pub use decide::decide;
 pub use record::{AddressResult, Judgment};
-pub use crate::address::AddressKinds;

@@ -10,7 +10,6 @@ use crate::address::{Address, Domain, Repair};
 use crate::reason::Reason;
 use crate::smtp::Reply;
 
-
 pub use crate::address::AddressKinds;
 pub use crate::reason::Confidence;
 

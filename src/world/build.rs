@@ -17,7 +17,6 @@ use super::{ClientSender, Endpoint, World};
 use crate::address::{Address, Domain};
 use crate::smtp::clean;
 
-
 /// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
 const FIRST_FREE: u32 = 0xc612_0001;
 

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::observed::{ObservedHost, lock};
 use super::limits::{LimitViolation, SlidingWindow};
+use super::observed::{ObservedHost, lock};
 use super::pattern::chance;
-use super::script::{Greylist, GreylistKey, HostEntry, DialogueStep, HostRule};
+use super::script::{DialogueStep, Greylist, GreylistKey, HostEntry, HostRule};
 use crate::address::Domain;
 
 const MINUTE: Duration = Duration::from_secs(60);

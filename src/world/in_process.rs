@@ -21,8 +21,6 @@ use super::script::ConnectBehavior;
 use super::session::{ServerAction, ServerSession};
 use crate::smtp::{self, Connect, ConnectFuture, EgressPath, MailStream};
 
-
-
 /// What a connection holds before its writer has to wait, in bytes: about what a small TCP window does.
 const BUFFER_BYTES: usize = 64 * 1024;
 /// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
@@ -150,7 +148,11 @@ async fn speak<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Ph
 }
 
 /// Waits for the client to say something.
-async fn read<S: MailStream>(stream: &mut S, session: &mut ServerSession, buffer: &mut [u8]) -> io::Result<()> {
+async fn read<S: MailStream>(
+    stream: &mut S,
+    session: &mut ServerSession,
+    buffer: &mut [u8],
+) -> io::Result<()> {
     let count = stream.read(buffer).await?;
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -358,7 +360,11 @@ mod tests {
         let mut stream = connect(&world).await.unwrap();
         assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
         assert!(
-            world.heard().violations().keys().all(|&wrong| wrong != crate::world::LimitViolation::Connections)
+            world
+                .heard()
+                .violations()
+                .keys()
+                .all(|&wrong| wrong != crate::world::LimitViolation::Connections)
         );
     }
 

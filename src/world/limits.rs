@@ -105,8 +105,12 @@ impl LimitViolation {
                 ("421 4.7.0 {host} Error: too many new connections from {ip}", true)
             }
             LimitViolation::RcptsPerMinute => ("450 4.7.1 Error: too many recipients from {ip}", false),
-            LimitViolation::UnknownPerHour | LimitViolation::UnknownPerDay => ("550 Too many invalid recipients", true),
-            LimitViolation::MailsPerSession => ("421 4.7.0 {host} Error: too many messages in one session", true),
+            LimitViolation::UnknownPerHour | LimitViolation::UnknownPerDay => {
+                ("550 Too many invalid recipients", true)
+            }
+            LimitViolation::MailsPerSession => {
+                ("421 4.7.0 {host} Error: too many messages in one session", true)
+            }
             LimitViolation::ResetsPerSession => ("554 Too many nonmail commands", true),
             LimitViolation::ErrorsPerSession => ("421 4.7.0 {host} Error: too many errors", true),
             LimitViolation::RcptsPerMail => ("452 4.5.3 Error: too many recipients", false),
@@ -118,7 +122,9 @@ impl LimitViolation {
                 ("421 4.7.0 {host} Your address {ip} is blocked for too many invalid recipients", true)
             }
             LimitViolation::EarlyTalk => ("550 5.5.1 Protocol error", true),
-            LimitViolation::UnofferedPipelining => ("503 5.5.0 Improper use of SMTP command pipelining", true),
+            LimitViolation::UnofferedPipelining => {
+                ("503 5.5.0 Improper use of SMTP command pipelining", true)
+            }
             LimitViolation::BadCommand => ("503 5.5.1 Error: bad sequence of commands", false),
             LimitViolation::Data => ("554 5.5.1 Error: this world takes no mail", false),
         }

@@ -13,11 +13,11 @@
 //! Must not: be kinder than the internet. What the file does not say does not exist.
 
 mod build;
-mod in_process;
-mod observed;
 mod host;
+mod in_process;
 mod limits;
 mod name_service;
+mod observed;
 mod packet;
 mod pattern;
 mod script;
@@ -37,10 +37,10 @@ use ipnet::IpNet;
 
 use crate::address::{Address, Domain};
 pub use build::WorldError;
-pub use observed::{Observed, ObservedHost};
-use observed::{WorldLog, Queries};
 use host::ScriptedHost;
 pub use limits::LimitViolation;
+pub use observed::{Observed, ObservedHost};
+use observed::{Queries, WorldLog};
 use zone::Zone;
 
 /// A world, ready to be asked: a handle, cheap to clone, shared by all who ask.
@@ -184,6 +184,6 @@ impl World {
     }
 }
 
-pub use pattern::{NamePattern};
-pub use serve::{WorldServer};
+pub use pattern::NamePattern;
+pub use serve::WorldServer;
 pub use session::{ServerAction, ServerSession};

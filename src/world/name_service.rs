@@ -12,8 +12,6 @@ use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
 use crate::route::{Dns, LookupFuture, Mx};
 
-
-
 /// How long a resolver waits for name servers that don't answer: two tries of five seconds.
 const GIVES_UP: Duration = Duration::from_secs(10);
 

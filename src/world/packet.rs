@@ -15,8 +15,6 @@ use super::script::{DnsFaultEntry, QueryType};
 use super::zone::{ScriptedDnsFault, ZoneEntry};
 use crate::route::MxTarget;
 
-
-
 /// How long answers may be kept, in seconds.
 const TTL_SECONDS: u32 = 300;
 /// What fits into a packet without EDNS, in bytes (RFC 1035 4.2.1).

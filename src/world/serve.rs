@@ -15,8 +15,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::in_process::{SessionEnding, converse};
 use super::host::ScriptedHost;
+use super::in_process::{SessionEnding, converse};
 use super::packet::{DnsPacket, answer};
 use super::script::ConnectBehavior;
 use super::session::ServerSession;

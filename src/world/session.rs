@@ -17,10 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::World;
-use super::observed::LogLine;
 use super::host::ScriptedHost;
 use super::limits::LimitViolation;
-use super::script::{Misbehavior, DialogueStep};
+use super::observed::LogLine;
+use super::script::{DialogueStep, Misbehavior};
 
 /// Longest line that is taken from a client, in bytes.
 const MAX_LINE_BYTES: usize = 4096;

@@ -15,7 +15,6 @@ use super::words::Situation;
 use crate::address::Domain;
 use crate::route::{DnsFault, LookupError, Mx, MxTarget};
 
-
 /// Longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
 
@@ -109,7 +108,8 @@ impl Zone {
         let mut next = name;
         while looked.chain.len() <= MAX_CNAMES {
             let Some(entry) = self.names.get(next) else {
-                looked.found = if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
+                looked.found =
+                    if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
                 break;
             };
             looked.delay += entry.delay;
@@ -187,7 +187,9 @@ impl From<ScriptedDnsFault> for LookupError {
     fn from(trouble: ScriptedDnsFault) -> LookupError {
         match trouble {
             ScriptedDnsFault::NoSuchName => LookupError::NoSuchDomain,
-            ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => LookupError::Failed(DnsFault::ServFail),
+            ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => {
+                LookupError::Failed(DnsFault::ServFail)
+            }
             ScriptedDnsFault::Fails(DnsFaultEntry::Refused) => LookupError::Failed(DnsFault::Refused),
             ScriptedDnsFault::Fails(DnsFaultEntry::Timeout) => LookupError::Failed(DnsFault::Timeout),
         }
@@ -239,13 +241,25 @@ mod tests {
     fn zone() -> Zone {
         let mut zone = Zone::default();
         let add = |zone: &mut Zone, name: &str, entry| assert!(zone.add(name, entry), "{name}");
-        add(&mut zone, "acme.example", ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() });
+        add(
+            &mut zone,
+            "acme.example",
+            ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() },
+        );
         zone.add_addresses(
             "mx.acme.example",
             &["2001:db8::1".parse().unwrap(), "192.0.2.1".parse().unwrap()],
         );
-        add(&mut zone, "alias.example", ZoneEntry { cname: Some("acme.example".into()), ..ZoneEntry::default() });
-        add(&mut zone, "loop.example", ZoneEntry { cname: Some("loop.example".into()), ..ZoneEntry::default() });
+        add(
+            &mut zone,
+            "alias.example",
+            ZoneEntry { cname: Some("acme.example".into()), ..ZoneEntry::default() },
+        );
+        add(
+            &mut zone,
+            "loop.example",
+            ZoneEntry { cname: Some("loop.example".into()), ..ZoneEntry::default() },
+        );
         let fault = Some((DnsFaultEntry::Timeout, Some(QueryType::Mx)));
         add(
             &mut zone,

@@ -7,7 +7,7 @@
 use super::Certainty;
 use super::edit::Edit;
 use super::tail::TldMatch;
-use super::targets::{Rank, KnownDomain};
+use super::targets::{KnownDomain, Rank};
 
 /// More doubt than this is too much; people slip on what they type every day, so a big name may be farther away.
 const MOST: u32 = 12;
@@ -16,7 +16,12 @@ const MOST_OF_A_BIG_ONE: u32 = 15;
 const CERTAIN: u32 = 2;
 
 /// How sure it is that `typed` stands for the target, and how much doubt is left; `None` where there is too much.
-pub(super) fn weigh(typed: &str, slip: Edit, tail: TldMatch, target: &KnownDomain) -> Option<(Certainty, u32)> {
+pub(super) fn weigh(
+    typed: &str,
+    slip: Edit,
+    tail: TldMatch,
+    target: &KnownDomain,
+) -> Option<(Certainty, u32)> {
     let most = if target.brand == Rank::Common { MOST } else { MOST_OF_A_BIG_ONE };
     let doubt = match slip {
         Edit::None => of_end_alone(tail, target)?,

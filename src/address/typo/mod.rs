@@ -12,14 +12,13 @@ use tail::TldMatch;
 use targets::{KnownDomain, Rank};
 
 mod doubt;
-mod fault;
 mod edit;
+mod fault;
 mod tail;
 mod targets;
 
 pub use fault::suggest_for_fault;
 pub use targets::KnownDomains;
-
 
 /// How sure a suggestion is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

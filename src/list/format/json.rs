@@ -11,8 +11,6 @@ use serde_json::value::RawValue;
 
 use crate::list::input::Sample;
 
-
-
 /// One key of an object and where its value lies in the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Field {

@@ -13,7 +13,6 @@ use crate::list::format::scan::{MAX_COLUMNS, MAX_RECORD_BYTES, ScanError, Scanne
 use crate::list::input::{self, Bytes, ColumnNotFound, Compression, Decode, Encoding, ListKind, ReadOptions};
 use crate::list::{ListError, output, read_error};
 
-
 /// So many bytes are looked at to find out what a list is.
 const SAMPLE_BYTES: usize = 512 << 10;
 
@@ -238,7 +237,6 @@ mod tests {
     use std::io::Write;
 
     use crate::list::input::{ReadOptions, Source, open};
-
 
     #[test]
     fn a_list_is_about_as_long_as_its_first_lines_and_its_size_make_probable() {

@@ -10,7 +10,7 @@ mod workbook;
 
 pub use json::{Field, fields, is_object, sample, text, write_string};
 pub use list_format::{DecodedText, ListFormat};
-pub use object::{write_object};
+pub use object::write_object;
 pub use record::{Wanted, line_end};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES, ScanError, Scanned, Scanner};
 pub use workbook::{is_workbook, spool};

@@ -8,8 +8,7 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3, memchr_iter};
-
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 pub(super) const QUOTE: u8 = b'"';
 
@@ -167,7 +166,13 @@ impl CellSpan {
     }
 
     /// Walks a record from cell to cell.
-    pub(super) fn quoted(&mut self, bytes: &[u8], delimiter: u8, wanted: &Wanted, reach: ScanBounds) -> ScanEnd {
+    pub(super) fn quoted(
+        &mut self,
+        bytes: &[u8],
+        delimiter: u8,
+        wanted: &Wanted,
+        reach: ScanBounds,
+    ) -> ScanEnd {
         self.cells = 0;
         let mut cell_start = reach.start;
         loop {

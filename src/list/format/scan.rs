@@ -12,10 +12,10 @@ use std::ops::Range;
 
 use memchr::memchr3;
 
-use crate::list::format::record::{CellSpan, QUOTE, ScanBounds, ScanEnd, Wanted, behind_line_end, count_line_ends, line_end};
+use crate::list::format::record::{
+    CellSpan, QUOTE, ScanBounds, ScanEnd, Wanted, behind_line_end, count_line_ends, line_end,
+};
 use crate::list::input::read_full;
-
-
 
 /// Longest record that is read, in bytes.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;

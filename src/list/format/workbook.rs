@@ -12,8 +12,6 @@ use zip::ZipArchive;
 
 use crate::list::input::{self, SharedReader, SpoolError};
 
-
-
 /// A workbook may unpack to so many bytes: Excel's own limit of rows filled with twenty common cells. Texts that cells
 /// share are kept in memory.
 const MAX_UNPACKED_BYTES: u64 = 2 << 30;

@@ -9,7 +9,6 @@ use crate::list::ListError;
 use crate::list::format::Field;
 use crate::list::input::read::{CellPart, ListEntry, Row, Rows, UnreadableRow};
 
-
 /// Most rows of a batch: worth handing to another thread, and still in the processor's cache when they get there.
 const ROWS: usize = 1024;
 /// A batch of long rows ends earlier.
@@ -91,7 +90,9 @@ impl RowBatch {
         while self.entries.len() < ROWS && self.bytes.len() < BYTES {
             match rows.next()? {
                 None => break,
-                Some(ListEntry::Unreadable(rejected)) => self.entries.push(BatchEntry::Rejected(Box::new(rejected))),
+                Some(ListEntry::Unreadable(rejected)) => {
+                    self.entries.push(BatchEntry::Rejected(Box::new(rejected)))
+                }
                 Some(ListEntry::Row(row)) => self.keep(&row),
             }
         }

@@ -10,7 +10,6 @@ use std::sync::LazyLock;
 use crate::address::Address;
 use crate::smtp::clean;
 
-
 /// So large a share of a column's filled cells has to be addresses when nothing but the cells speaks for it.
 const ENOUGH_PERCENT: usize = 30;
 /// A column of which so many cells are addresses beats one that has only the right name and no address in it.
@@ -88,7 +87,8 @@ pub(super) fn choose(
             });
         }
     }
-    let index = fullest.filter(|&index| shares[index].percent() >= ENOUGH_PERCENT).ok_or(ColumnNotFound::None)?;
+    let index =
+        fullest.filter(|&index| shares[index].percent() >= ENOUGH_PERCENT).ok_or(ColumnNotFound::None)?;
     let also: Vec<(usize, usize)> = (0..shares.len())
         .filter(|&other| other != index && shares[other].percent() >= ENOUGH_PERCENT)
         .map(|other| (0, other))

@@ -15,7 +15,6 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use foldhash::quality::RandomState;
 
-
 /// Parts of a spill; each of them is in memory once.
 const PARTS: usize = 64;
 /// A part's bytes that wait for the file; a small list never touches it.

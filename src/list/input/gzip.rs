@@ -7,7 +7,6 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 
-
 /// What comes out of all members.
 pub(super) struct Gunzip<R> {
     /// The one that is being unpacked; `None` at the end.

@@ -8,12 +8,13 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::list::format::{self, DecodedText, Field, ListFormat, MAX_RECORD_BYTES, ScanError, Scanned, Scanner};
+use crate::list::format::{
+    self, DecodedText, Field, ListFormat, MAX_RECORD_BYTES, ScanError, Scanned, Scanner,
+};
 use crate::list::input::cell;
 use crate::list::input::sniff::ListKind;
 use crate::list::input::source::{Bytes, Source};
 use crate::list::{ListError, read_error};
-
 
 /// Of a row that can't be read so much is shown.
 const SHOWN_BYTES: usize = 200;
@@ -316,8 +317,9 @@ impl Rows<'_> {
         let span = self.scanner.span();
         let line = String::from_utf8_lossy(&self.scanner.bytes()[span.record.clone()]);
         let read = format::fields(&line);
-        self.fields =
-            read.map_err(|fault| self.rejected(span.line, UnreadableCause::NotAnObject(fault), span.record.clone()))?;
+        self.fields = read.map_err(|fault| {
+            self.rejected(span.line, UnreadableCause::NotAnObject(fault), span.record.clone())
+        })?;
         let key = &self.list.form.columns[self.list.form.address];
         let value = self.fields.iter().rev().find(|field| field.key == *key);
         self.value = value.map(|field| field.value.clone());

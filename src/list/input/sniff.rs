@@ -9,7 +9,6 @@ use crate::list::format::{self, Scanned, Scanner, Wanted, line_end};
 use crate::list::input::column::{self, Sample, looks_like_address};
 use crate::list::output;
 
-
 /// How a list is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListKind {
@@ -72,7 +71,9 @@ pub(super) fn shape(text: &str, whole: bool) -> SniffedShape {
     let seen = kind(text);
     let kind = match told {
         // A `sep=` line that somebody forgot divides nothing.
-        Some(told) if seen == ListKind::Lines || Fit::of(&records(text, Some(told), SAMPLE_ROWS)).width > 1 => {
+        Some(told)
+            if seen == ListKind::Lines || Fit::of(&records(text, Some(told), SAMPLE_ROWS)).width > 1 =>
+        {
             ListKind::Delimited(told)
         }
         _ => seen,
@@ -181,9 +182,9 @@ impl Fit {
             width,
             alike,
             addressed,
-            named: rows
-                .first()
-                .is_some_and(|first| first.len() > 1 && first.iter().any(|cell| crate::list::input::column::is_known_name(cell))),
+            named: rows.first().is_some_and(|first| {
+                first.len() > 1 && first.iter().any(|cell| crate::list::input::column::is_known_name(cell))
+            }),
         }
     }
 
@@ -210,7 +211,8 @@ fn above_header(rows: &[Vec<String>]) -> usize {
     if rows.first().is_some_and(|first| output::is_told(first)) {
         return 0;
     }
-    let address = |row: &Vec<String>| row.iter().position(|cell| crate::list::input::column::is_known_name(cell));
+    let address =
+        |row: &Vec<String>| row.iter().position(|cell| crate::list::input::column::is_known_name(cell));
     let first = rows.iter().take(MOST_ABOVE + 1).enumerate();
     let named = first.filter(|(_, row)| row.len() > 1).find_map(|(at, row)| Some((at, address(row)?)));
     let Some((at, index)) = named else { return 0 };

@@ -16,7 +16,6 @@ use crate::list::input::gzip::Gunzip;
 use crate::list::input::spool;
 use crate::list::{ListError, format, read_error};
 
-
 /// Unpacking may give this many times the packed bytes; real lists reach 30, machine-made ones 100.
 const MAX_RATIO: u64 = 250;
 /// Below so many unpacked bytes the ratio does not matter.
@@ -104,7 +103,10 @@ impl Bytes {
         };
         let failed = |source| ListError::Read { name: name.clone(), source };
         let (file, path) = match path {
-            None => (crate::list::input::spool::copy(&mut io::stdin().lock()).map_err(|error| error.of(&name))?, None),
+            None => (
+                crate::list::input::spool::copy(&mut io::stdin().lock()).map_err(|error| error.of(&name))?,
+                None,
+            ),
             Some(path) => {
                 let mut file = File::open(path).map_err(failed)?;
                 let kind = file.metadata().map_err(failed)?;

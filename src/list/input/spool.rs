@@ -9,7 +9,6 @@ use std::os::unix::fs::PermissionsExt;
 
 use crate::list::ListError;
 
-
 const COPIED_BYTES: usize = 64 << 10;
 
 /// Why there is no copy.

@@ -11,7 +11,6 @@ use crate::list::output::columns::{Column, Content, Heading};
 use crate::list::output::value::OutputRow;
 use crate::verdict::{AddressResult, Judgment};
 
-
 /// Our columns, and how rows were told last.
 #[derive(Clone, Debug)]
 pub(super) struct AddedColumns {
@@ -36,7 +35,11 @@ const PATTERNS: usize = 16;
 
 impl AddedColumns {
     pub(super) fn new(columns: Vec<Heading>) -> AddedColumns {
-        AddedColumns { columns, patterns: std::array::from_fn(|_| Pattern::default()), scratch: String::new() }
+        AddedColumns {
+            columns,
+            patterns: std::array::from_fn(|_| Pattern::default()),
+            scratch: String::new(),
+        }
     }
 
     /// Writes them with delimiters between. Returns the place of [`Column::DuplicateOf`], the end where it is not among them.
@@ -90,7 +93,9 @@ fn unasked(record: &AddressResult) -> Option<(&Judgment, AddressKinds)> {
 
 /// Rows that are told alike may differ in these.
 fn is_rows_own(heading: &Heading) -> bool {
-    use crate::list::output::columns::Column::{DidYouMean, Domain, DuplicateOf, EmailNormalized, EmailOriginal, Repairs};
+    use crate::list::output::columns::Column::{
+        DidYouMean, Domain, DuplicateOf, EmailNormalized, EmailOriginal, Repairs,
+    };
     matches!(
         heading.content,
         Content::Column(DidYouMean | EmailNormalized | Domain | DuplicateOf | EmailOriginal | Repairs)

@@ -9,7 +9,6 @@ use std::ops::Range;
 use crate::list::ListError;
 use crate::list::output::columns::Column;
 
-
 /// What stands in front of our names, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ColumnPrefix {

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use crate::list::output::dialect::DialectWords;
 
-
 macro_rules! columns {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
         /// A column of ours, in the order in which they are written.

@@ -11,8 +11,6 @@ use serde::Deserialize;
 use crate::list::output::columns::{self, Column, Content, Heading};
 use crate::reason::Reason;
 
-
-
 /// A service's names for what we tell.
 #[derive(Debug)]
 pub struct Dialect {

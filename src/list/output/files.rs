@@ -14,8 +14,6 @@ use crate::list::format::{self, ListFormat};
 use crate::list::output::dialect;
 use crate::secure_file;
 
-
-
 pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
 /// One output file, still beside its place.
@@ -82,7 +80,11 @@ pub(super) fn has_results(folder: &Path, stem: &str) -> bool {
 }
 
 /// Refuses a place where a link, a folder, the list itself or somebody else's file is.
-pub(super) fn may_replace(path: &Path, form: &ListFormat, is_ours: impl FnOnce() -> bool) -> Result<(), ListError> {
+pub(super) fn may_replace(
+    path: &Path,
+    form: &ListFormat,
+    is_ours: impl FnOnce() -> bool,
+) -> Result<(), ListError> {
     let meta = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(ListError::write(path, error)),

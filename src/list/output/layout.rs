@@ -14,7 +14,6 @@ use crate::list::output::column_prefix::ColumnPrefix;
 use crate::list::output::columns::{Column, Heading};
 use crate::list::output::value::OutputRow;
 
-
 /// How rows of one list are written.
 #[derive(Clone, Debug)]
 pub(super) struct OutputLayout {

@@ -14,5 +14,5 @@ mod write;
 pub use columns::{Column, ColumnSet, earlier};
 pub use compose::{Composed, Composer};
 pub use dialect::{Dialect, is_told};
-pub use value::{OutputRow};
+pub use value::OutputRow;
 pub use write::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};

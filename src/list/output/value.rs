@@ -12,7 +12,6 @@ use crate::list::output::columns::{Column, Content, Heading};
 use crate::list::{format, input};
 use crate::verdict::AddressResult;
 
-
 /// What is told about one row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OutputRow<'a> {
@@ -66,7 +65,9 @@ impl OutputValue<'_> {
     pub(super) fn write_json(&self, scratch: &str, out: &mut Vec<u8>) {
         match *self {
             OutputValue::None => out.extend_from_slice(b"null"),
-            OutputValue::Word(text) | OutputValue::Name(text) | OutputValue::Text(text) => format::write_string(out, text),
+            OutputValue::Word(text) | OutputValue::Name(text) | OutputValue::Text(text) => {
+                format::write_string(out, text)
+            }
             OutputValue::Plain(local, domain) => {
                 for piece in ["\"", local, "@", domain, "\""] {
                     out.extend_from_slice(piece.as_bytes());
@@ -108,7 +109,9 @@ impl Column {
             OutputValue::Scratch
         };
         let text = |text: Option<&'a str>| text.map_or(OutputValue::None, OutputValue::Text);
-        let name = |name: Option<&'a Domain>| name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()));
+        let name = |name: Option<&'a Domain>| {
+            name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()))
+        };
         let flag = |flag: Option<bool>| flag.map_or(OutputValue::None, OutputValue::Flag);
         let mut time = |time: Option<SystemTime>| match time {
             None => OutputValue::None,
@@ -152,9 +155,10 @@ impl Column {
             Column::IsDisposable => flag(record.kinds.disposable),
             Column::IsFree => flag(record.kinds.free),
             Column::IsTagged => flag(record.kinds.tagged),
-            Column::SmtpCode => {
-                record.reply.as_ref().map_or(OutputValue::None, |reply| OutputValue::Number(u64::from(reply.code)))
-            }
+            Column::SmtpCode => record
+                .reply
+                .as_ref()
+                .map_or(OutputValue::None, |reply| OutputValue::Number(u64::from(reply.code))),
             Column::EnhancedCode => match record.reply.as_ref().and_then(|reply| reply.enhanced) {
                 None => OutputValue::None,
                 Some(code) => compose(&|text| {

@@ -12,7 +12,6 @@ use crate::list::output::files::{self, OutputFile};
 use crate::reason::Verdict;
 use crate::secure_file;
 
-
 /// The files beside the results.
 pub(super) struct VerdictFiles {
     pub(super) folder: PathBuf,

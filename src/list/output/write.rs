@@ -21,7 +21,6 @@ use crate::list::output::verdict_files::VerdictFiles;
 use crate::reason::{Reason, Verdict};
 use crate::verdict::AddressResult;
 
-
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputTarget {
@@ -37,7 +36,8 @@ impl OutputTarget {
     /// Every file that the results of this list may go to; `None` is the folder named after it.
     pub fn files(target: Option<&OutputTarget>, list: &Source) -> Vec<PathBuf> {
         let stem = input::stem(list.path());
-        let in_folder = |folder: &Path| crate::list::output::files::names(&stem).map(|name| folder.join(name)).collect();
+        let in_folder =
+            |folder: &Path| crate::list::output::files::names(&stem).map(|name| folder.join(name)).collect();
         match target {
             None => in_folder(&input::folder(&stem)),
             Some(OutputTarget::Folder(folder)) => in_folder(folder),
@@ -140,7 +140,11 @@ pub struct Outputs {
 
 impl Outputs {
     /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
-    pub fn create(target: &OutputTarget, form: &ListFormat, options: &WriteOptions) -> Result<Outputs, ListError> {
+    pub fn create(
+        target: &OutputTarget,
+        form: &ListFormat,
+        options: &WriteOptions,
+    ) -> Result<Outputs, ListError> {
         let columns = headings(options);
         let extra = [Column::SmtpText, Column::DuplicateOf].map(|column| column.name().into());
         let names = match options.dialect {
@@ -153,7 +157,9 @@ impl Outputs {
                 (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
             }
             OutputTarget::File(path) => {
-                crate::list::output::files::may_replace(path, form, || crate::list::output::files::is_results(path))?;
+                crate::list::output::files::may_replace(path, form, || {
+                    crate::list::output::files::is_results(path)
+                })?;
                 (Results::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{ReplyContext, Meaning};
+use super::{Meaning, ReplyContext};
 use crate::policy::Policy;
 use crate::smtp::{Reply, Stage};
 

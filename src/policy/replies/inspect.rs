@@ -2,7 +2,7 @@
 //!
 //! Decides: nothing; it shows what [`ReplyRules::read`] decides. Prints nothing itself.
 
-use super::{ReplyContext, ReplyRules, ReplyRule, Tier};
+use super::{ReplyContext, ReplyRule, ReplyRules, Tier};
 use crate::reason::Cause;
 use crate::smtp::Reply;
 use std::collections::BTreeMap;
@@ -46,7 +46,10 @@ impl ReplyRules {
     /// Which rule wins on a reply, and which lose.
     pub fn trial(&self, reply: &Reply, at: &ReplyContext<'_>) -> RuleTrial<'_> {
         let outcomes = std::iter::once(RuleOutcome::Wins).chain(std::iter::repeat(RuleOutcome::Loses));
-        RuleTrial { cause: self.read(reply, at).cause, holding: outcomes.zip(self.matching(reply, at)).collect() }
+        RuleTrial {
+            cause: self.read(reply, at).cause,
+            holding: outcomes.zip(self.matching(reply, at)).collect(),
+        }
     }
 }
 

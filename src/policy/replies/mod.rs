@@ -6,25 +6,25 @@
 //! Must not: know a provider, a server program or a wording; weigh several replies (that is `verdict::decide`).
 //! Can't know: whether a server tells the truth, and what its words mean where it says none; then it is `ambiguous`.
 
+mod cache;
 mod extract;
-mod normalize;
+mod inspect;
 mod load;
 mod matching;
-mod cache;
+mod normalize;
 mod rule;
-mod inspect;
 
-pub use normalize::normalized_text;
-pub use load::RuleFile;
 pub use cache::ReplyCache;
-pub use rule::{ReplyRule, RuleId, Tier};
 pub use inspect::{LoadedRules, RuleOutcome, RuleTrial};
+pub use load::RuleFile;
+pub use normalize::normalized_text;
+pub use rule::{ReplyRule, RuleId, Tier};
 
 use crate::policy::PolicyError;
 use crate::reason::{Cause, Confidence, Fault, Verdict};
 use crate::smtp::{Reply, Stage};
-use normalize::NormalizedReply;
 use matching::{Index, Pattern};
+use normalize::NormalizedReply;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -157,7 +157,10 @@ impl ReplyRules {
 
     /// Compiles what nearly every refusal is read by; else the first one does, and those after it wait.
     pub fn warm_up(&self) {
-        self.read(&Reply::new(550, ["5.1.1 no such user"]), &ReplyContext { stage: Stage::Rcpt, provider: None });
+        self.read(
+            &Reply::new(550, ["5.1.1 no such user"]),
+            &ReplyContext { stage: Stage::Rcpt, provider: None },
+        );
     }
 
     /// Every rule that holds for a reply, in reading order: the first one decides, the others lost against it.

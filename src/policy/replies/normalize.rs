@@ -31,7 +31,8 @@ pub(super) struct NormalizedReply {
 impl NormalizedReply {
     /// Takes a reply to pieces.
     pub(super) fn of(reply: &Reply) -> NormalizedReply {
-        let mut heard = NormalizedReply { code: reply.code, inner_code: reply.code, ..NormalizedReply::default() };
+        let mut heard =
+            NormalizedReply { code: reply.code, inner_code: reply.code, ..NormalizedReply::default() };
         let mut plain = String::new();
         for line in &reply.lines {
             plain.clear();

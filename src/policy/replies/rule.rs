@@ -4,8 +4,8 @@
 //! of several holding rules wins is decided in [`super::ReplyRules::read`].
 
 use super::ReplyContext;
-use super::normalize::NormalizedReply;
 use super::matching::{Candidates, Pattern};
+use super::normalize::NormalizedReply;
 use crate::reason::{Cause, Confidence, Fault};
 use crate::smtp::{Enhanced, Stage};
 use std::fmt;

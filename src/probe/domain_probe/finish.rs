@@ -3,7 +3,10 @@
 use super::mx_host_state::{ControlState, MxHostState};
 use super::{DomainProbe, RecipientProbe, RecipientState};
 use crate::address::Domain;
-use crate::evidence::{Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, PositiveControl, ProbeResult, Timestamp};
+use crate::evidence::{
+    Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, PositiveControl, ProbeResult,
+    Timestamp,
+};
 use crate::reason::{Cause, Verdict};
 
 impl DomainProbe {

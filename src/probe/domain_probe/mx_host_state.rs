@@ -6,7 +6,6 @@ use super::replies::due;
 use crate::address::{Address, Domain};
 use crate::evidence::{CatchAll, Deferral, MxHostFacts, PositiveControl, Timestamp};
 
-
 /// What is known here.
 #[derive(Debug, Default)]
 pub(super) struct MxHostState {
@@ -43,8 +42,15 @@ pub(super) enum ControlState {
 impl MxHostState {
     /// Begins with what is known. A failed control is not: it is tried again.
     pub(super) fn with(known: MxHostFacts, now: Timestamp) -> MxHostState {
-        let MxHostFacts { random_recipient, deferral, catch_all, refused_unclearly, positive, clear_refusals, .. } =
-            known;
+        let MxHostFacts {
+            random_recipient,
+            deferral,
+            catch_all,
+            refused_unclearly,
+            positive,
+            clear_refusals,
+            ..
+        } = known;
         let (control_state, catch_all) = match catch_all {
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => (ControlState::Done, catch_all),
             CatchAll::NotAsked | CatchAll::Failed(_) => {

@@ -8,11 +8,13 @@ use std::time::{Duration, SystemTime};
 use super::mx_host_state::ControlState;
 use super::{DomainProbe, RecipientState};
 use crate::address::Domain;
-use crate::evidence::{self, Attempt, CatchAll, ClassifiedReply, ControlOutcome, Deferral, NotCatchAllProof, Obstacle, ObstacleKind, PositiveControl, RecipientKind, Timestamp};
+use crate::evidence::{
+    self, Attempt, CatchAll, ClassifiedReply, ControlOutcome, Deferral, NotCatchAllProof, Obstacle,
+    ObstacleKind, PositiveControl, RecipientKind, Timestamp,
+};
 use crate::policy::normalized_text;
 use crate::probe::control;
 use crate::reason::{Cause, Confidence, Finding, Verdict};
-
 
 /// Sessions that a question may end before it is given up.
 const DROPS: u8 = 2;
@@ -24,7 +26,9 @@ impl DomainProbe {
         match who {
             RecipientKind::Listed(place) => self.on_recipient_reply(place, classified, now),
             RecipientKind::Random => self.on_control_reply(classified, now),
-            RecipientKind::Recheck(_) | RecipientKind::Postmaster => self.on_positive_control(who, &classified),
+            RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
+                self.on_positive_control(who, &classified)
+            }
         }
     }
 
@@ -96,7 +100,9 @@ impl DomainProbe {
     pub fn dropped(&mut self, who: RecipientKind, what: ObstacleKind, now: Timestamp) -> bool {
         let drops = match who {
             RecipientKind::Listed(place) => &mut self.questions[place as usize].drops,
-            RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => &mut self.here.control_drops,
+            RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => {
+                &mut self.here.control_drops
+            }
         };
         *drops = drops.saturating_add(1);
         let is_last = *drops >= DROPS;
@@ -114,7 +120,9 @@ impl DomainProbe {
                 self.elsewhere += 1;
             }
             RecipientKind::Random => self.finish_control(CatchAll::Failed(obstacle)),
-            RecipientKind::Recheck(_) | RecipientKind::Postmaster => self.here.positive = PositiveControl::Silent,
+            RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
+                self.here.positive = PositiveControl::Silent
+            }
         }
         true
     }
@@ -265,7 +273,9 @@ impl DomainProbe {
             return self.confirm_undecided();
         }
         let name = match who {
-            RecipientKind::Recheck(place) | RecipientKind::Listed(place) => self.questions[place as usize].address.local(),
+            RecipientKind::Recheck(place) | RecipientKind::Listed(place) => {
+                self.questions[place as usize].address.local()
+            }
             RecipientKind::Random | RecipientKind::Postmaster => "postmaster",
         };
         let words = normalized_text(&classified.reply, name);

@@ -21,7 +21,13 @@ const FEW: usize = 10;
 impl DomainProbe {
     /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
     /// [`DomainProbe::heard`] or [`DomainProbe::unanswered`]. In a hurry a probe more is no matter where it saves a round trip.
-    pub fn next_probes(&mut self, now: Timestamp, at_most: u32, hurry: bool, random: &mut Rng) -> Vec<(RecipientKind, Address)> {
+    pub fn next_probes(
+        &mut self,
+        now: Timestamp,
+        at_most: u32,
+        hurry: bool,
+        random: &mut Rng,
+    ) -> Vec<(RecipientKind, Address)> {
         let along = hurry || self.expectation.turn.along;
         let mut next_probes = Vec::new();
         while next_probes.len() < at_most as usize {
@@ -34,7 +40,12 @@ impl DomainProbe {
         next_probes
     }
 
-    fn next_probe(&mut self, now: Timestamp, along: bool, random: &mut Rng) -> Option<(RecipientKind, Address)> {
+    fn next_probe(
+        &mut self,
+        now: Timestamp,
+        along: bool,
+        random: &mut Rng,
+    ) -> Option<(RecipientKind, Address)> {
         if self.mx_hosts.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
@@ -92,7 +103,9 @@ impl DomainProbe {
             ControlState::NotSent if self.is_testing_catch_all() => self.control_is_due(along),
             // The others may show as well as it that not everybody is accepted.
             ControlState::NotSent => self.comes_last(false),
-            ControlState::Waiting(due) => due <= now.elapsed && (self.ready.len() > FEW || self.comes_last(along)),
+            ControlState::Waiting(due) => {
+                due <= now.elapsed && (self.ready.len() > FEW || self.comes_last(along))
+            }
             ControlState::InFlight | ControlState::Done => false,
         };
         is_next && !self.is_proven()
@@ -139,7 +152,9 @@ impl DomainProbe {
 
     /// How many questions are to come, should the domain not accept any name.
     pub fn prospect(&self) -> u32 {
-        u32::try_from(self.ready.len()).unwrap_or(u32::MAX).saturating_add(u32::from(self.is_testing_catch_all()))
+        u32::try_from(self.ready.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(u32::from(self.is_testing_catch_all()))
     }
 
     /// Nothing will be left to ask but what [`DomainProbe::next_probes`] would give out now, should those who were asked be accepted or

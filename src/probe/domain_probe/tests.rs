@@ -9,8 +9,6 @@ use crate::evidence::{Attempt, ClassifiedReply, NotCatchAllProof};
 use crate::policy::{ReplyContext, ReplyRules};
 use crate::smtp::{Reply, Stage};
 
-
-
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// So long after the beginning of a run that began a day after the first.
@@ -37,7 +35,13 @@ fn domain_probe(listed: Vec<Recipient>, known: DomainFacts, now: Timestamp) -> D
     inquiry_with(ControlPlan { after: 1, along: false }, 2, listed, known, now)
 }
 
-fn inquiry_with(turn: ControlPlan, proof: u32, listed: Vec<Recipient>, known: DomainFacts, now: Timestamp) -> DomainProbe {
+fn inquiry_with(
+    turn: ControlPlan,
+    proof: u32,
+    listed: Vec<Recipient>,
+    known: DomainFacts,
+    now: Timestamp,
+) -> DomainProbe {
     let expectation = ProbeStrategy { turn, proof };
     let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
@@ -49,7 +53,11 @@ const UNKNOWN: &str = "550 5.1.1 User unknown";
 const PUT_OFF: &str = "450 4.2.0 Greylisted, please try again later";
 
 /// Answers whatever is asked at a moment; who was asked.
-fn answer(domain_probe: &mut DomainProbe, now: Timestamp, words: impl Fn(RecipientKind) -> &'static str) -> Vec<RecipientKind> {
+fn answer(
+    domain_probe: &mut DomainProbe,
+    now: Timestamp,
+    words: impl Fn(RecipientKind) -> &'static str,
+) -> Vec<RecipientKind> {
     let mut asked = Vec::new();
     let mut random = Rng::with_seed(1);
     while domain_probe.next(now) == NextStep::Probe {
@@ -83,7 +91,10 @@ fn what_is_not_believed_any_more_is_asked_again() {
     let (known, _) = first.settle(None);
     let mut second = domain_probe(listed(&["bob", "cleo"]), known, at(2 * MINUTE));
     second.invalidate_control(&host());
-    assert_eq!(answer(&mut second, at(2 * MINUTE), |_| ACCEPTED), [RecipientKind::Listed(0), RecipientKind::Random]);
+    assert_eq!(
+        answer(&mut second, at(2 * MINUTE), |_| ACCEPTED),
+        [RecipientKind::Listed(0), RecipientKind::Random]
+    );
     assert!(matches!(second.settle(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
 }
 
@@ -132,10 +143,14 @@ fn an_acceptance_of_a_killed_run_only_lacks_its_control() {
 
 #[test]
 fn who_was_put_off_too_often_is_asked_once_more_in_another_run() {
-    let attempt = |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(PUT_OFF) };
+    let attempt =
+        |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(PUT_OFF) };
     let earlier = (0..5).map(attempt).collect();
-    let mut domain_probe =
-        domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], DomainFacts::default(), at(MINUTE));
+    let mut domain_probe = domain_probe(
+        vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }],
+        DomainFacts::default(),
+        at(MINUTE),
+    );
     assert!(answer(&mut domain_probe, at(MINUTE), honest).contains(&RecipientKind::Listed(0)));
 }
 
@@ -185,12 +200,17 @@ fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
     }
     // The wait is over before the others were asked, as when their lane is slow.
     assert_eq!(domain_probe.next(due), NextStep::Probe);
-    let asked: Vec<RecipientKind> = domain_probe.next_probes(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
+    let asked: Vec<RecipientKind> =
+        domain_probe.next_probes(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
     assert_eq!(asked, [RecipientKind::Listed(1), RecipientKind::Listed(2)]);
     for who in asked {
         domain_probe.heard(who, classified(ACCEPTED), due);
     }
-    assert_eq!(answer(&mut domain_probe, due, honest), [RecipientKind::Random], "it proves all of them at once");
+    assert_eq!(
+        answer(&mut domain_probe, due, honest),
+        [RecipientKind::Random],
+        "it proves all of them at once"
+    );
 }
 
 #[test]
@@ -213,7 +233,8 @@ fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
     ] {
         let names = listed(&["ann", "bob", "cleo", "dora"]);
         let mut domain_probe = inquiry_with(turn, proof, names, DomainFacts::default(), at(MINUTE));
-        let words = |who| if who == RecipientKind::Random || unknown.contains(&who) { UNKNOWN } else { ACCEPTED };
+        let words =
+            |who| if who == RecipientKind::Random || unknown.contains(&who) { UNKNOWN } else { ACCEPTED };
         assert_eq!(answer(&mut domain_probe, at(MINUTE), words), asked, "{turn:?}, {proof}, {unknown:?}");
     }
 }

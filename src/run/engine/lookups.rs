@@ -13,8 +13,6 @@ use crate::route::{self, DnsFault, Route};
 use crate::run::network::Network;
 use crate::state::NameHash;
 
-
-
 /// How a task ended.
 pub(super) type FinishedLookup = Result<(task::Id, Route), JoinError>;
 

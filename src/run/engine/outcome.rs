@@ -12,7 +12,6 @@ use crate::run::evidence_reader::RunConditions;
 use crate::schedule::ProviderEventKind;
 use crate::smtp::Transcript;
 
-
 /// What came of it, besides the facts in the state.
 #[derive(Default)]
 pub struct RunOutcome {

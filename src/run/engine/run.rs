@@ -25,11 +25,12 @@ use crate::run::job_source::JobSource;
 use crate::run::judged_row;
 use crate::run::progress::Progress;
 use crate::run::routing::{self, stops};
-use crate::schedule::{self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId, SessionOpening};
+use crate::schedule::{
+    self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
+    SessionOpening,
+};
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
 use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
-
-
 
 pub(super) struct ProbingRun<'a> {
     job: &'a ProbeJob,
@@ -148,7 +149,8 @@ impl<'a> ProbingRun<'a> {
         let is_fresh = |known: &StoredRoute| {
             let (fact, _) = stops(known.route.clone(), &self.job.policy);
             // A run that goes on may have begun long ago, and with other networks.
-            let fresh = FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+            let fresh =
+                FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
             routing::is_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
                 && self.job.network.allowed.agree_with(&known.route)
         };
@@ -231,7 +233,9 @@ impl<'a> ProbingRun<'a> {
                     self.outcome.asked.connections += 1;
                     self.calls.open(opening);
                 }
-                ConnectionAction::Send(session, batch) => self.calls.order(session, SessionCommand::Send(batch)),
+                ConnectionAction::Send(session, batch) => {
+                    self.calls.order(session, SessionCommand::Send(batch))
+                }
                 ConnectionAction::Quit(session) => self.calls.order(session, SessionCommand::Quit),
             }
         }

@@ -13,9 +13,9 @@ use tokio::task::{self, JoinError, JoinSet};
 use crate::address::Domain;
 use crate::run::network::Network;
 use crate::schedule::{SessionId, SessionOpening};
-use crate::smtp::{ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript, hold};
-
-
+use crate::smtp::{
+    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript, hold,
+};
 
 /// What was said in a session with a host, where it is kept.
 pub(super) type Dialogue = Option<(Domain, Transcript)>;

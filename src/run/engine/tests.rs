@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use super::*;
 use super::sessions::SessionTasks;
+use super::*;
 use crate::address::{Address, Domain};
 use crate::route::{Dns, LookupFuture, Mx};
 use crate::run::analyze::Analyzer;
@@ -14,7 +14,6 @@ use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{Connect, ConnectFuture, EgressPath};
 use crate::state::RunKey;
 use crate::world::World;
-
 
 /// Two domains, each with an exchanger of its own.
 const WORLD: &str = r#"
@@ -88,7 +87,9 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     arrivals.close(FreshnessPolicy::nothing()).unwrap();
 
     let outcome =
-        ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
+        ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
+            .await
+            .unwrap();
 
     assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::never())), (0, None));
     let scope = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), news: None };
@@ -125,7 +126,14 @@ async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does()
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    calls.open(SessionOpening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider });
+    calls.open(SessionOpening {
+        session,
+        egress,
+        host,
+        address: [192, 0, 2, 1].into(),
+        tls: false,
+        provider,
+    });
     let fault = calls.next_over().await.unwrap().unwrap_err();
     assert_eq!(calls.lost(fault.id()), Some(session));
 }
@@ -164,7 +172,9 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
         arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
     }
     arrivals.close(FreshnessPolicy::nothing()).unwrap();
-    ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet).await.unwrap();
+    ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
+        .await
+        .unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

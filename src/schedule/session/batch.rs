@@ -22,7 +22,11 @@ struct BatchCapacity {
 
 impl Scheduler {
     /// Puts a flight on an idle session.
-    pub(in crate::schedule) fn send_batch(&mut self, endpoint_id: EndpointId, id: SessionId) -> DispatchResult {
+    pub(in crate::schedule) fn send_batch(
+        &mut self,
+        endpoint_id: EndpointId,
+        id: SessionId,
+    ) -> DispatchResult {
         let now = self.now;
         let lane_id = self.endpoints[endpoint_id].lane;
         let Some(session) = self.sessions.get(&id) else {
@@ -52,7 +56,8 @@ impl Scheduler {
             session.transactions += begun;
             session.in_flight = in_flight;
         }
-        batch.is_last = self.is_last(id, endpoint_id, most) && self.append_closing_control(id, lane_id, &mut batch);
+        batch.is_last =
+            self.is_last(id, endpoint_id, most) && self.append_closing_control(id, lane_id, &mut batch);
         self.set_state(id, SessionPhase::Working);
         self.actions.push_back(Action::Connection(ConnectionAction::Send(id, batch)));
         DispatchResult::Started
@@ -79,7 +84,8 @@ impl Scheduler {
                 continue;
             };
             let was_long = EndpointQueue::is_long(task.domain_probe.unasked());
-            let asks = task.domain_probe.asks(now, room.recipients.min(left), room.socket_bound, &mut self.random);
+            let asks =
+                task.domain_probe.asks(now, room.recipients.min(left), room.socket_bound, &mut self.random);
             let count = u32::try_from(asks.len()).unwrap_or(u32::MAX);
             left -= count;
             task.queued = task.domain_probe.wants_ask(now);
@@ -101,7 +107,10 @@ impl Scheduler {
     }
 
     /// Gives questions their numbers, in the order in which they leave.
-    fn number(&mut self, transactions: Vec<(DomainTaskId, Vec<(RecipientKind, Address)>)>) -> (Batch, Vec<InFlightProbe>) {
+    fn number(
+        &mut self,
+        transactions: Vec<(DomainTaskId, Vec<(RecipientKind, Address)>)>,
+    ) -> (Batch, Vec<InFlightProbe>) {
         let mut batch = Batch::default();
         let mut in_flight = Vec::new();
         for (task, asks) in transactions {
@@ -130,7 +139,8 @@ impl Scheduler {
             return false;
         }
         let domain_probes = session.in_flight.iter().filter_map(|asked| self.tasks[asked.task].as_ref());
-        let others = u32::try_from(self.endpoints[endpoint_id].idle.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let others =
+            u32::try_from(self.endpoints[endpoint_id].idle.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let they_take = others.saturating_mul(most);
         domain_probes.map(|task| &task.domain_probe).all(DomainProbe::keeps_nothing_back)
             && self.demand(endpoint_id, they_take.saturating_add(1), false) <= they_take

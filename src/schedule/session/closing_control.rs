@@ -15,7 +15,6 @@ use crate::schedule::DomainTaskId;
 use crate::schedule::provider_event::ProviderEventKind;
 use crate::smtp::{Batch, ProbeId, RcptProbe, Stage, Transaction};
 
-
 /// The doubts of a session.
 #[derive(Debug, Default)]
 pub(super) struct UnconfirmedAcceptances {
@@ -128,7 +127,10 @@ impl Scheduler {
         let session = self.sessions.get_mut(&id).filter(|session| !session.unconfirmed.is_empty())?;
         // A closing control that is under way is still to come.
         let closing = session.unconfirmed.closing;
-        Some(std::mem::replace(&mut session.unconfirmed, UnconfirmedAcceptances { closing, ..UnconfirmedAcceptances::default() }))
+        Some(std::mem::replace(
+            &mut session.unconfirmed,
+            UnconfirmedAcceptances { closing, ..UnconfirmedAcceptances::default() },
+        ))
     }
 
     /// Sends the closing control of an idle session that has doubts, if it leaves together with QUIT. `false` when it needs
@@ -142,8 +144,10 @@ impl Scheduler {
             Ok(None) => return false,
             Ok(Some(closing)) => {
                 self.set_state(id, SessionPhase::Working);
-                self.actions
-                    .push_back(Action::Connection(ConnectionAction::Send(id, Batch { transactions: vec![closing], is_last })));
+                self.actions.push_back(Action::Connection(ConnectionAction::Send(
+                    id,
+                    Batch { transactions: vec![closing], is_last },
+                )));
             }
             Err(wait) => {
                 self.set_state(id, SessionPhase::Working);
@@ -159,7 +163,8 @@ impl Scheduler {
     /// The closing control of an idle session, which counts as asked from now on. `None` where it can't have one; an error
     /// says after which time it can.
     pub(super) fn closing(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.state == SessionPhase::Idle) else {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.state == SessionPhase::Idle)
+        else {
             return Ok(None);
         };
         let endpoint = &self.endpoints[session.endpoint];
@@ -171,7 +176,8 @@ impl Scheduler {
             && lane.paused.is_none()
             && lane.unknown_left(self.now.elapsed) > 0;
         let domain = endpoint.rejected_domain.clone().filter(|_| may);
-        let Some(address) = domain.and_then(|domain| probe::random_recipient(&domain, &mut self.random)) else {
+        let Some(address) = domain.and_then(|domain| probe::random_recipient(&domain, &mut self.random))
+        else {
             return Ok(None);
         };
         lane.asks.take(1)?;
@@ -257,12 +263,13 @@ mod tests {
 
     use super::*;
     use crate::address::{Address, Domain};
-    use crate::evidence::{CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId};
+    use crate::evidence::{
+        CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId,
+    };
     use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
     use crate::probe::RetryPolicy;
     use crate::schedule::{DomainJob, MxHop, RunLimits, SessionEvent};
     use crate::smtp::{Capabilities, IpFamilies, Reply};
-
 
     fn answers(found: &[ProbeResult]) -> usize {
         found.iter().map(|found| found.mailbox.attempts.len()).sum()
@@ -290,7 +297,8 @@ mod tests {
         let stops = vec![stop];
         let lane = Scheduler::lane_key(&stops, &stops[0]);
         scheduler.spent(0, &lane, Duration::from_secs(60), unknown_before);
-        let refused = MxHostFacts { catch_all: CatchAll::No(NotCatchAllProof::Control), ..MxHostFacts::new(host) };
+        let refused =
+            MxHostFacts { catch_all: CatchAll::No(NotCatchAllProof::Control), ..MxHostFacts::new(host) };
         let known = DomainFacts { mx_hosts: vec![refused], ..DomainFacts::default() };
         let listed = [(RecipientId(1), "jane@acme.example"), (RecipientId(2), "joe@acme.example")];
         let listed = listed.map(|(target, text)| Recipient::from((target, Address::parse(text).unwrap())));
@@ -298,23 +306,36 @@ mod tests {
         scheduler.close_job_source();
         let reply = Reply::parse(b"250 2.1.5 Ok\r\n").unwrap();
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        let accepted =
-            ClassifiedReply { stage: Stage::Rcpt, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply };
+        let accepted = ClassifiedReply {
+            stage: Stage::Rcpt,
+            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            reply,
+        };
         let mut believed = 0;
         while !scheduler.is_idle() {
             while let Some(action) = scheduler.action() {
                 let (session, heard) = match action {
-                    Action::Connection(ConnectionAction::Open(opening)) => {
-                        (opening.session, vec![SessionEvent::Ready(Capabilities { pipelining: true, ..Capabilities::default() })])
-                    }
+                    Action::Connection(ConnectionAction::Open(opening)) => (
+                        opening.session,
+                        vec![SessionEvent::Ready(Capabilities {
+                            pipelining: true,
+                            ..Capabilities::default()
+                        })],
+                    ),
                     Action::Connection(ConnectionAction::Send(session, batch)) => {
                         let asks = batch.transactions.iter().flat_map(|transaction| &transaction.recipients);
                         let mut heard: Vec<SessionEvent> =
                             asks.map(|ask| SessionEvent::Reply(ask.id, accepted.clone())).collect();
-                        heard.push(if batch.is_last { SessionEvent::Ended(None) } else { SessionEvent::BatchDone });
+                        heard.push(if batch.is_last {
+                            SessionEvent::Ended(None)
+                        } else {
+                            SessionEvent::BatchDone
+                        });
                         (session, heard)
                     }
-                    Action::Connection(ConnectionAction::Quit(session)) => (session, vec![SessionEvent::Ended(None)]),
+                    Action::Connection(ConnectionAction::Quit(session)) => {
+                        (session, vec![SessionEvent::Ended(None)])
+                    }
                     Action::Completed(found) => {
                         believed += answers(&found);
                         continue;

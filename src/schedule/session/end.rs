@@ -1,6 +1,9 @@
 //! The end of a session: what was not answered is asked again, and its host bears the consequence.
 
-use super::{EndpointId, EndpointTls, InFlightProbe, LaneId, REST, Scheduler, SessionEvent, SessionId, SessionPhase, SessionState};
+use super::{
+    EndpointId, EndpointTls, InFlightProbe, LaneId, REST, Scheduler, SessionEvent, SessionId, SessionPhase,
+    SessionState,
+};
 use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::reason::{Cause, Finding};
 use crate::schedule::provider_event::ProviderEventKind;
@@ -32,7 +35,13 @@ impl Scheduler {
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|asked| asked.ask);
         let was_question = self.requeue_unanswered(&unanswered, suspected);
-        self.tighten_limits_after_cut(lane_id, &session, broke_off, matches!(how, SessionEvent::Rejected(_)), was_question);
+        self.tighten_limits_after_cut(
+            lane_id,
+            &session,
+            broke_off,
+            matches!(how, SessionEvent::Rejected(_)),
+            was_question,
+        );
         self.apply_end_to_provider(endpoint_id, &session, how, was_question);
         for InFlightProbe { task, .. } in unanswered {
             self.go_on(task);
@@ -83,13 +92,20 @@ impl Scheduler {
         if session.refused > 1 {
             session_limits.refused = session_limits.refused.min(session.refused - 1);
         } else {
-            session_limits.transactions = session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
+            session_limits.transactions =
+                session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
         }
         self.decided(ProviderEventKind::LimitsTightened, lane_id, 0);
     }
 
     /// What the end means for the door, the lane and the operator.
-    fn apply_end_to_provider(&mut self, endpoint_id: EndpointId, session: &SessionState, how: &SessionEvent, was_question: bool) {
+    fn apply_end_to_provider(
+        &mut self,
+        endpoint_id: EndpointId,
+        session: &SessionState,
+        how: &SessionEvent,
+        was_question: bool,
+    ) {
         match how {
             SessionEvent::Rejected(classified) => {
                 self.census.connected = true;

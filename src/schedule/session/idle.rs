@@ -1,6 +1,6 @@
 //! Between flights: a session waits for more questions, asks for proof of what it accepted, or leaves.
 
-use super::{Action, EndpointId, LINGER, REST, Scheduler, SessionId, SessionPhase, Timer, ConnectionAction};
+use super::{Action, ConnectionAction, EndpointId, LINGER, REST, Scheduler, SessionId, SessionPhase, Timer};
 
 impl Scheduler {
     /// A session has nothing under way: it waits for a flight, or leaves.

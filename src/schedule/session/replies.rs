@@ -66,7 +66,8 @@ impl Scheduler {
         if is_unconfirmed {
             return self.doubt(id, asked, classified);
         }
-        let is_refusal = cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
+        let is_refusal =
+            cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
         if is_refusal {
             // It speaks for what was accepted before, but nothing of that speaks for it.
             self.confirm_acceptances(id);
@@ -103,7 +104,12 @@ impl Scheduler {
     }
 
     /// The answer as it is kept, where it is about somebody who was not asked about before.
-    pub(super) fn to_keep(&self, asked: &InFlightProbe, lane: LaneId, classified: &ClassifiedReply) -> Option<RecordedReply> {
+    pub(super) fn to_keep(
+        &self,
+        asked: &InFlightProbe,
+        lane: LaneId,
+        classified: &ClassifiedReply,
+    ) -> Option<RecordedReply> {
         let (task, lane) = (self.tasks[asked.task].as_ref()?, &self.lanes[lane]);
         if let RecipientKind::Recheck(_) = asked.who {
             return None;

@@ -11,7 +11,6 @@ use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::*;
 use crate::verdict::decide;
 
-
 /// The most within any span of that length.
 fn most_within(times: &[Duration], span: Duration) -> usize {
     let after = |from: usize| times[from..].iter().take_while(|at| **at < times[from] + span).count();
@@ -28,7 +27,10 @@ pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provid
         let most = |times: &HashMap<String, Vec<Duration>>, span| {
             times.get(lane).map_or(0, |times| most_within(times, span))
         };
-        assert!(most(&world.connection_pacer, MINUTE) <= limits.connections.max(2) as usize, "connections a minute");
+        assert!(
+            most(&world.connection_pacer, MINUTE) <= limits.connections.max(2) as usize,
+            "connections a minute"
+        );
         assert!(most(&world.asks, MINUTE) <= limits.recipients.max(2) as usize, "recipients a minute");
         let caps = [(limits.unknown_per_hour, MINUTE * 60), (limits.unknown_per_day, MINUTE * 1440)];
         for (cap, span) in caps.into_iter().filter_map(|(cap, span)| Some((cap?, span))) {

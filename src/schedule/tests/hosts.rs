@@ -13,8 +13,6 @@ use crate::reason::Finding;
 use crate::schedule::*;
 use crate::smtp::{Batch, Capabilities, RcptProbe, Reply, Stage};
 
-
-
 /// What a host does.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Habit {
@@ -156,7 +154,10 @@ impl World {
             let open = self.sessions.get_mut(&id).unwrap();
             open.transactions += 1;
             assert!(open.transactions <= session_limits.transactions, "too many transactions");
-            assert!(transaction.recipients.len() <= session_limits.recipients as usize, "too many recipients");
+            assert!(
+                transaction.recipients.len() <= session_limits.recipients as usize,
+                "too many recipients"
+            );
             let domains: HashSet<_> =
                 transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
@@ -183,14 +184,16 @@ impl World {
                     Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
                         Some(SessionEvent::Ended(Some(Finding::Disconnected)))
                     }
-                    Habit::Sours(most) if self.soured >= most => Some(SessionEvent::Rejected(self.classified(
-                        id,
-                        Stage::Rcpt,
-                        "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
-                    ))),
-                    Habit::EndsAfter(most) if open.answers >= most => {
-                        Some(SessionEvent::Rejected(self.classified(id, Stage::Rcpt, "421 4.7.0 Error: too many errors")))
+                    Habit::Sours(most) if self.soured >= most => {
+                        Some(SessionEvent::Rejected(self.classified(
+                            id,
+                            Stage::Rcpt,
+                            "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
+                        )))
                     }
+                    Habit::EndsAfter(most) if open.answers >= most => Some(SessionEvent::Rejected(
+                        self.classified(id, Stage::Rcpt, "421 4.7.0 Error: too many errors"),
+                    )),
                     _ => None,
                 };
                 if let Some(heard) = ended {

@@ -21,7 +21,8 @@ fn reasons(has_other: bool) -> (Vec<Reason>, World) {
     world.exists.extend((0..4).map(|n| address(n).to_string()));
     let listed = (0..12).map(|n| Recipient::from((RecipientId(n), address(n)))).collect();
     let domain = Domain::parse("d.example").unwrap();
-    scheduler.order(DomainJob { domain, mx_hosts: stops, listed, known: DomainFacts::default() }, world.moment());
+    scheduler
+        .order(DomainJob { domain, mx_hosts: stops, listed, known: DomainFacts::default() }, world.moment());
     scheduler.close_job_source();
     let mut settled = drive(&mut scheduler, &mut world, HURRIED);
     let reasons = (0..12).map(|n| checks::reason(&address(n), settled.remove(&RecipientId(n)).unwrap()));

@@ -7,7 +7,7 @@ use super::*;
 use crate::address::{Address, Domain};
 use crate::smtp::Stage;
 use crate::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
-use crate::smtp::session::{EndReason, SessionEnd, SmtpEvent, ClientIdentity, TlsPolicy};
+use crate::smtp::session::{ClientIdentity, EndReason, SessionEnd, SmtpEvent, TlsPolicy};
 
 async fn listen() -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

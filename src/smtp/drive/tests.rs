@@ -14,10 +14,10 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::*;
 use crate::address::Address;
 use crate::smtp::Reply;
-use crate::smtp::reply::MalformedReply;
-use crate::smtp::session::{ProbeReply, RcptProbe, ProbeId, Batch, Capabilities, TlsPolicy, Transaction};
-use crate::smtp::transcript::TranscriptLine as Spoken;
 use crate::smtp::connect::ConnectFuture;
+use crate::smtp::reply::MalformedReply;
+use crate::smtp::session::{Batch, Capabilities, ProbeId, ProbeReply, RcptProbe, TlsPolicy, Transaction};
+use crate::smtp::transcript::TranscriptLine as Spoken;
 
 /// A made-up key, with a certificate of a day that is over, for another name, signed by itself.
 const SELF_MADE: &[u8] = include_bytes!("self-made.pem");
@@ -106,7 +106,10 @@ fn rcpt(id: u64, text: &str) -> SmtpEvent {
 }
 
 fn batch(recipients: u64) -> SessionCommand {
-    let ask = |id| RcptProbe { id: ProbeId(id), address: Address::parse(&format!("user{id}@shop.example")).unwrap() };
+    let ask = |id| RcptProbe {
+        id: ProbeId(id),
+        address: Address::parse(&format!("user{id}@shop.example")).unwrap(),
+    };
     SessionCommand::Send(Batch {
         transactions: vec![Transaction { recipients: (0..recipients).map(ask).collect() }],
         is_last: false,
@@ -553,5 +556,9 @@ async fn tls_gone_wrong_ends_the_session_as_such() {
         peer.open(&["220 hi", "250-mx\r\n250 STARTTLS", "220 go"]).await;
     })
     .await;
-    assert!(matches!(gone.end(), SessionEnd { stage: Stage::StartTls, why: EndReason::Tls(_) }), "{:?}", gone.end());
+    assert!(
+        matches!(gone.end(), SessionEnd { stage: Stage::StartTls, why: EndReason::Tls(_) }),
+        "{:?}",
+        gone.end()
+    );
 }

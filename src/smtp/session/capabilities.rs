@@ -71,7 +71,13 @@ mod tests {
                 "SIZE 1000",
                 "LIMITS RCPTMAX=20 mailmax=5 OTHER=1"
             ]),
-            Capabilities { pipelining: true, smtputf8: true, starttls: true, mail_max: Some(5), rcpt_max: Some(20) }
+            Capabilities {
+                pipelining: true,
+                smtputf8: true,
+                starttls: true,
+                mail_max: Some(5),
+                rcpt_max: Some(20)
+            }
         );
         for odd in ["RCPTMAX=0", "RCPTMAX=+5", "RCPTMAX=", "RCPTMAX", "RCPTMAX=9999999"] {
             assert_eq!(read(&["mx", &format!("LIMITS {odd}")]), Capabilities::default(), "{odd}");

@@ -9,7 +9,10 @@ mod send;
 
 use std::collections::VecDeque;
 
-use super::{ProbeReply, RcptProbe, EndReason, SessionEnd, SmtpEvent, ClientIdentity, Capabilities, SessionCommand, SessionOutput, TlsPolicy};
+use super::{
+    Capabilities, ClientIdentity, EndReason, ProbeReply, RcptProbe, SessionCommand, SessionEnd,
+    SessionOutput, SmtpEvent, TlsPolicy,
+};
 use crate::smtp::reply::{MalformedReply, Reply, ReplyReader};
 use crate::smtp::stage::Stage;
 

@@ -170,7 +170,10 @@ fn orders_wait_for_their_turn() {
     talk.hear("250 ok\r\n");
     talk.hear("250 yes\r\n");
     assert_eq!(talk.said(), format!("{EHLO}{MAIL}RCPT TO:<user0@shop.example>\r\nQUIT\r\n"));
-    assert_eq!(talk.told(), [SmtpEvent::Ready(Capabilities::default()), rcpt(0, "250 yes"), SmtpEvent::BatchDone]);
+    assert_eq!(
+        talk.told(),
+        [SmtpEvent::Ready(Capabilities::default()), rcpt(0, "250 yes"), SmtpEvent::BatchDone]
+    );
 }
 
 #[test]
@@ -187,7 +190,8 @@ fn a_refused_mail_answers_all_its_recipients_and_the_next_transaction_goes_on() 
             assert_eq!(talk.said(), "RCPT TO:<user2@shop.example>\r\n", "nothing to reset");
             talk.hear("550 no\r\n");
         }
-        let expected = [mail(0, "550 not you"), mail(1, "550 not you"), rcpt(2, "550 no"), SmtpEvent::BatchDone];
+        let expected =
+            [mail(0, "550 not you"), mail(1, "550 not you"), rcpt(2, "550 no"), SmtpEvent::BatchDone];
         assert_eq!(talk.told(), expected, "{keyword}");
     }
 }
@@ -454,8 +458,10 @@ fn silence_and_hanging_up_end_the_session_where_it_was() {
     let steps = ["220 hi\r\n", "250 mx\r\n", "250 ok\r\n", "550 no\r\n"];
     let stages = [Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt, Stage::Rset];
     for (heard, stage) in stages.into_iter().enumerate() {
-        for (end, why) in [(ClientSession::closed as fn(&mut _), EndReason::HungUp), (ClientSession::timed_out, EndReason::TimedOut)]
-        {
+        for (end, why) in [
+            (ClientSession::closed as fn(&mut _), EndReason::HungUp),
+            (ClientSession::timed_out, EndReason::TimedOut),
+        ] {
             let mut talk = Talk::new(TlsPolicy::No);
             talk.send_batch(&[1, 1]);
             for line in &steps[..heard] {

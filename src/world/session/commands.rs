@@ -4,10 +4,10 @@
 
 use std::collections::HashSet;
 
-use super::{ServerAction, Helo, Mail, ServerSession};
+use super::{Helo, Mail, ServerAction, ServerSession};
 use crate::address::Domain;
 use crate::world::limits::LimitViolation;
-use crate::world::script::{Misbehavior, DialogueStep, TlsBehavior};
+use crate::world::script::{DialogueStep, Misbehavior, TlsBehavior};
 
 /// The verbs that are counted by name.
 const VERBS: [&str; 12] =
@@ -57,7 +57,11 @@ impl ServerSession {
         self.begin(name, true);
         let mut lines = vec!["{host}".to_owned()];
         lines.extend(self.keywords().iter().map(|&keyword| keyword.to_owned()));
-        if matches!(self.host.behaviour.tls, TlsBehavior::Offered | TlsBehavior::Required | TlsBehavior::Broken) && !self.secure {
+        if matches!(
+            self.host.behaviour.tls,
+            TlsBehavior::Offered | TlsBehavior::Required | TlsBehavior::Broken
+        ) && !self.secure
+        {
             lines.push("STARTTLS".to_owned());
         }
         let last = lines.len() - 1;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{ServerAction, ServerSession};
-use crate::world::script::{ReplyEntry, Misbehavior, ReplyText};
+use crate::world::script::{Misbehavior, ReplyEntry, ReplyText};
 use crate::world::words::Situation;
 
 impl ServerSession {

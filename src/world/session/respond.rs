@@ -4,10 +4,10 @@
 
 use std::sync::Arc;
 
-use super::{ServerAction, Progress, ServerSession};
+use super::{Progress, ServerAction, ServerSession};
 use crate::world::host::RuleContext;
 use crate::world::limits::LimitViolation;
-use crate::world::script::{Misbehavior, DialogueStep};
+use crate::world::script::{DialogueStep, Misbehavior};
 
 const ENDLESS_LINE: &[u8] = &[b'2'; 1024];
 const ENDLESS_REPLY: &[u8] = b"250-and another line\r\n";
@@ -78,7 +78,11 @@ impl ServerSession {
         if code >= 400 && !at_end && most.is_some_and(|most| self.errors > most) {
             self.note(LimitViolation::ErrorsPerSession);
             if self.host.behaviour.limits.enforce {
-                return self.say(LimitViolation::ErrorsPerSession.defence().0, Some(Misbehavior::Close), None);
+                return self.say(
+                    LimitViolation::ErrorsPerSession.defence().0,
+                    Some(Misbehavior::Close),
+                    None,
+                );
             }
         }
         let text = self.filled(words, recipient);
@@ -89,7 +93,11 @@ impl ServerSession {
             Some(Misbehavior::Twice) => wire.repeat(2).into_bytes(),
             _ => wire.into_bytes(),
         };
-        self.acts.push_back(if deed == Some(Misbehavior::Drip) { ServerAction::Drip(bytes) } else { ServerAction::Say(bytes) });
+        self.acts.push_back(if deed == Some(Misbehavior::Drip) {
+            ServerAction::Drip(bytes)
+        } else {
+            ServerAction::Say(bytes)
+        });
         if at_end {
             self.hang_up(ServerAction::Close);
         }
@@ -147,7 +155,9 @@ impl ServerSession {
             let (words, closes) = violation.defence();
             let code = self.say(words, closes.then_some(Misbehavior::Close), None);
             if let (
-                LimitViolation::RcptsPerMinute | LimitViolation::RcptsPerMail | LimitViolation::DomainsPerMail,
+                LimitViolation::RcptsPerMinute
+                | LimitViolation::RcptsPerMail
+                | LimitViolation::DomainsPerMail,
                 Some(asked),
             ) = (violation, self.asked.last_mut())
             {

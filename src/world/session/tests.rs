@@ -35,8 +35,14 @@ fn session(world: &World) -> ServerSession {
 fn acts(session: &mut ServerSession, now: Duration) -> Vec<String> {
     let mut seen = Vec::new();
     while let Some(act) = session.next(now) {
-        let is_last =
-            matches!(act, ServerAction::Close | ServerAction::Reset | ServerAction::Silence | ServerAction::SayForEver(_) | ServerAction::StartTls);
+        let is_last = matches!(
+            act,
+            ServerAction::Close
+                | ServerAction::Reset
+                | ServerAction::Silence
+                | ServerAction::SayForEver(_)
+                | ServerAction::StartTls
+        );
         seen.push(match act {
             ServerAction::Say(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
             other => format!("{other:?}"),
@@ -146,7 +152,10 @@ fn manners_that_were_not_offered_are_counted() {
     let said = acts(&mut early, Duration::ZERO);
     assert_eq!(said[1], "250-mx.acme.example\r\n250 STARTTLS");
     assert_eq!(said[2], "530 5.7.0 Must issue a STARTTLS command first");
-    assert_eq!(violations(&world), [(LimitViolation::EarlyTalk, 1), (LimitViolation::UnofferedPipelining, 1)]);
+    assert_eq!(
+        violations(&world),
+        [(LimitViolation::EarlyTalk, 1), (LimitViolation::UnofferedPipelining, 1)]
+    );
 }
 
 #[test]
@@ -328,7 +337,10 @@ fn hostile_deeds_do_what_their_names_say() {
     let latin1 = b"550 Empf\xe4nger\r\n".to_vec();
     assert_eq!(wire("latin1", said), ServerAction::Say(latin1));
     assert_eq!(wire("bare_lf", ""), ServerAction::Say(b"250 mx.acme.example\n".to_vec()));
-    assert_eq!(wire("twice", ""), ServerAction::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(
+        wire("twice", ""),
+        ServerAction::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec())
+    );
     assert_eq!(wire("drip", ""), ServerAction::Drip(b"250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("close", ""), ServerAction::Say(b"250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("drop", ""), ServerAction::Close);

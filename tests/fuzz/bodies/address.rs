@@ -21,7 +21,8 @@ pub(crate) fn check(bytes: &[u8]) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {
-        let mut analyzer = Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
+        let mut analyzer =
+            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
         let seen = analyzer.look(&text);
         assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {

@@ -6,7 +6,6 @@ use listproof::explain::{Explainer, Explanation};
 use listproof::policy::{Providers, ReplyRules};
 use listproof::reason::{Confidence, Verdict};
 
-
 /// The first byte says how it is asked, the rest is what somebody pastes.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&how, pasted)) = bytes.split_first() else { return };

@@ -5,10 +5,12 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use listproof::evidence::NotProbedReason;
-use listproof::list::{ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions, open};
+use listproof::list::{
+    ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions,
+    open,
+};
 use listproof::policy::AddressLists;
 use listproof::run::{self, Analyzer, EvidenceReader};
-
 
 /// The first byte says how it is read and written, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {
@@ -30,8 +32,11 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
     };
     // All the files of a folder take their time.
     let in_folder = how >> 4 == 1;
-    let target =
-        if in_folder { OutputTarget::Folder(folder.join("out")) } else { OutputTarget::File(folder.join("results.csv")) };
+    let target = if in_folder {
+        OutputTarget::Folder(folder.join("out"))
+    } else {
+        OutputTarget::File(folder.join("results.csv"))
+    };
     match one_run(&path, &reading, &writing, &target) {
         Ok((form, rows)) => {
             let results = folder.join(if in_folder { "out/list.results.csv" } else { "results.csv" });

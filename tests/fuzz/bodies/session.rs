@@ -6,14 +6,21 @@ use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use listproof::address::{Address, AddressKinds, Domain};
-use listproof::evidence::{AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId, RouteFact, Timestamp};
+use listproof::evidence::{
+    AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult,
+    Recipient, RecipientId, RouteFact, Timestamp,
+};
 use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
 use listproof::probe::RetryPolicy;
 use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId};
-use listproof::smtp::{Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe, Reply, SessionCommand as Say, SessionOutput, SmtpEvent, Stage, TlsPolicy, Transaction};
+use listproof::schedule::{
+    Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId,
+};
+use listproof::smtp::{
+    Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe, Reply,
+    SessionCommand as Say, SessionOutput, SmtpEvent, Stage, TlsPolicy, Transaction,
+};
 use listproof::verdict::decide;
-
 
 /// The first byte says which machine it is, the others are what happens to it.
 pub(crate) fn check(bytes: &[u8]) {
@@ -156,7 +163,9 @@ impl Dialogue {
                 assert!(self.answered.insert(id), "answered twice");
                 let address = self.asks[&id].to_string();
                 match answer {
-                    ProbeReply::Rcpt(_) => assert!(self.asked.contains(&address), "an answer without a question"),
+                    ProbeReply::Rcpt(_) => {
+                        assert!(self.asked.contains(&address), "an answer without a question")
+                    }
                     ProbeReply::Mail(reply) => {
                         assert!(!reply.is_positive());
                         self.mail_is_open = false;
@@ -366,7 +375,11 @@ impl Play<'_> {
                 5 => SessionEvent::TlsFailed,
                 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
                 7 => SessionEvent::Rejected(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
-                _ => SessionEvent::Ready(Capabilities { pipelining: true, smtputf8: true, ..Capabilities::default() }),
+                _ => SessionEvent::Ready(Capabilities {
+                    pipelining: true,
+                    smtputf8: true,
+                    ..Capabilities::default()
+                }),
             },
             State::Flying(..) if how == 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
             State::Flying(..) if how == 7 => SessionEvent::Rejected(meant(*at, Stage::Rcpt, ANSWERS[4])),
@@ -385,7 +398,9 @@ impl Play<'_> {
         self.doubted.extend(refused);
         match heard {
             SessionEvent::Ready(_) | SessionEvent::BatchDone => self.open[place].1 = State::Idle,
-            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => drop(self.open.remove(place)),
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
+                drop(self.open.remove(place))
+            }
             SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }
         let now = self.moment();

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use listproof::address::{Address, Domain};
-use listproof::smtp::{Batch, ClientIdentity, ClientSession, EndReason, ProbeId, RcptProbe, SessionCommand, SessionOutput, SmtpEvent, TlsPolicy, Transaction};
+use listproof::smtp::{
+    Batch, ClientIdentity, ClientSession, EndReason, ProbeId, RcptProbe, SessionCommand, SessionOutput,
+    SmtpEvent, TlsPolicy, Transaction,
+};
 use listproof::world::{ServerAction, ServerSession, World, WorldError};
-
 
 /// A world file, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {
@@ -46,7 +48,10 @@ fn converse(world: &World, host: usize) {
         Some(RcptProbe { id: ProbeId(id), address })
     });
     let recipients = recipients.collect();
-    ours.order(SessionCommand::Send(Batch { transactions: vec![Transaction { recipients }], is_last: false }));
+    ours.order(SessionCommand::Send(Batch {
+        transactions: vec![Transaction { recipients }],
+        is_last: false,
+    }));
     ours.order(SessionCommand::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {

@@ -4,10 +4,12 @@
 //! after the last one: a session of n transactions needs n - 1 of them (some servers count RSETs as junk: Exim drops the
 //! client at the twelfth), and it costs no round trip of its own. Must not: say anything before all that came was read.
 
-use super::{Phase, ClientSession, Step};
+use super::{ClientSession, Phase, Step};
 use crate::smtp::command::SmtpCommand;
 use crate::smtp::reply::MalformedReply;
-use crate::smtp::session::{ProbeReply, RcptProbe, EndReason, SmtpEvent, Batch, SessionCommand, SessionOutput, Transaction};
+use crate::smtp::session::{
+    Batch, EndReason, ProbeReply, RcptProbe, SessionCommand, SessionOutput, SmtpEvent, Transaction,
+};
 
 impl ClientSession {
     /// Says what comes next, as soon as all that was said is answered.
@@ -56,7 +58,8 @@ impl ClientSession {
         for Transaction { recipients: mut asks } in batch.transactions {
             let smtputf8 = asks.iter().any(is_wide);
             if smtputf8 && !self.capabilities.smtputf8 {
-                let (unspeakable, others): (Vec<RcptProbe>, Vec<RcptProbe>) = asks.into_iter().partition(is_wide);
+                let (unspeakable, others): (Vec<RcptProbe>, Vec<RcptProbe>) =
+                    asks.into_iter().partition(is_wide);
                 asks = others;
                 for RcptProbe { id, .. } in unspeakable {
                     self.tell(SmtpEvent::Reply(id, ProbeReply::NoSmtputf8));

@@ -254,7 +254,7 @@ Finding {
         "this operator refuses unknown mailboxes only after the message, so it can't be asked";
     DomainNotServed = "domain_not_served", Undeliverable, Domain, No,
         "none of the domain's mail servers serves this domain";
-    OperatorAnomaly = "operator_anomaly", Unknown, Host, Day,
+    OperatorAnomaly = "provider_anomaly", Unknown, Host, Day,
         "too many mailboxes vanished at this operator at once, which looks like an outage of theirs";
     Syntax = "syntax", Undeliverable, List, No,
         "this is not a valid e-mail address";

@@ -362,31 +362,6 @@ fn changes_are_told_only_where_something_is_kept() {
     lab.run(&["verify", "list.csv", "--changed-only", "--no-state"]).exits(2);
 }
 
-#[test]
-fn a_state_of_the_first_version_goes_on() {
-    let lab = lab();
-    verify(&lab, "one", &[], 0);
-    let file = lab.path("kept/state.db");
-    rusqlite::Connection::open(&file)
-        .unwrap()
-        .execute_batch(
-            "DROP TABLE told; DROP TABLE tally; DROP TABLE served;
-             CREATE TABLE served (exchanger INTEGER, domain INTEGER);
-             ALTER TABLE run DROP COLUMN told; ALTER TABLE run DROP COLUMN terms;
-             ALTER TABLE settled DROP COLUMN accepted; ALTER TABLE egress DROP COLUMN origin;
-             PRAGMA user_version = 1",
-        )
-        .unwrap();
-    lab.run(&["state", "stats", "--state", "kept/state.db"]).exits(0);
-    let second = verify(&lab, "two", &["--changed-only"], 0);
-    assert_eq!(
-        (&second["connections"], &second["results"]),
-        (&0.into(), &60.into()),
-        "all of it is new to it"
-    );
-    assert_eq!(verify(&lab, "three", &["--changed-only"], 0)["unchanged"], 60);
-}
-
 /// `verify` of a list at a served world, as its owner would.
 #[track_caller]
 fn verify_served(lab: &Folder, served: &Served, more: &[&str], code: i32) {
@@ -412,7 +387,7 @@ fn mailboxes_that_vanish_all_at_once_are_held_back() {
     served.becomes(&lab, "world.toml");
     verify_served(&lab, &served, &["--fresh"], 0);
     let reasons = &lab.summary("out")["reasons"];
-    assert_eq!((&reasons["accepted"], &reasons["operator_anomaly"]), (&20.into(), &10.into()), "{reasons}");
+    assert_eq!((&reasons["accepted"], &reasons["provider_anomaly"]), (&20.into(), &10.into()), "{reasons}");
 }
 
 /// A list of so many at one domain.
@@ -433,10 +408,10 @@ fn mailboxes_that_are_still_gone_a_day_later_are_gone() {
     let lab = lab_of_strangers();
     let served = lab.serve("world.toml");
     verify_served(&lab, &served, &[], 0);
-    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30);
+    assert_eq!(lab.summary("out")["reasons"]["provider_anomaly"], 30);
     verify_served(&lab, &served, &[], 0);
-    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30, "no day has gone by");
-    let day = "UPDATE answer SET at = at - 86400000 WHERE who = 0";
+    assert_eq!(lab.summary("out")["reasons"]["provider_anomaly"], 30, "no day has gone by");
+    let day = "UPDATE reply SET at = at - 86400000 WHERE kind = 0";
     change(&lab.path("s.db"), day);
     verify_served(&lab, &served, &[], 0);
     assert_eq!(lab.summary("out")["reasons"]["mailbox_unknown"], 30);
@@ -449,18 +424,18 @@ fn a_second_outage_of_theirs_is_one_too() {
     let mut served = lab.serve("world.toml");
     let reasons = |served: &Served| {
         verify_served(&lab, served, &["--fresh"], 0);
-        let day = "UPDATE answer SET at = at - 86400000 WHERE who = 0";
+        let day = "UPDATE reply SET at = at - 86400000 WHERE kind = 0";
         change(&lab.path("s.db"), day);
         lab.summary("out")["reasons"].clone()
     };
-    assert_eq!(reasons(&served)["operator_anomaly"], 30);
+    assert_eq!(reasons(&served)["provider_anomaly"], 30);
     let with = without.replace("[[host]]", "mailboxes = [\"user{1..30}\"]\n[[host]]");
     lab.write("world.toml", with);
     served.becomes(&lab, "world.toml");
     assert_eq!(reasons(&served)["accepted"], 30);
     lab.write("world.toml", without);
     served.becomes(&lab, "world.toml");
-    assert_eq!(reasons(&served)["operator_anomaly"], 30);
+    assert_eq!(reasons(&served)["provider_anomaly"], 30);
 }
 
 #[test]
@@ -476,9 +451,9 @@ fn what_check_holds_back_is_no_fact_for_a_later_run() {
         .chain(addresses)
         .collect();
     let told = lab.run(&check).stdout();
-    assert_eq!(told.matches("\"reason\":\"operator_anomaly\"").count(), 30, "{told}");
+    assert_eq!(told.matches("\"reason\":\"provider_anomaly\"").count(), 30, "{told}");
     verify_served(&lab, &served, &[], 0);
-    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 30);
+    assert_eq!(lab.summary("out")["reasons"]["provider_anomaly"], 30);
 }
 
 #[test]
@@ -487,12 +462,12 @@ fn a_run_that_was_not_told_condemns_nobody_in_another() {
     let served = lab.serve("world.toml");
     verify_served(&lab, &served, &[], 0);
     // As if it had been killed before its end: what was judged about each address by itself stands there.
-    let killed = "UPDATE run SET ended = NULL, told = 0;
-        UPDATE settled SET reason = 'mailbox_unknown', expires = checked + 86400000";
+    let killed = "UPDATE run SET ended = NULL, facts_published = 0;
+        UPDATE result SET reason = 'mailbox_unknown', expires = checked + 86400000";
     change(&lab.path("s.db"), killed);
     lab.write("list.csv", users(25));
     verify_served(&lab, &served, &[], 0);
-    assert_eq!(lab.summary("out")["reasons"]["operator_anomaly"], 25);
+    assert_eq!(lab.summary("out")["reasons"]["provider_anomaly"], 25);
 }
 
 #[test]
@@ -552,7 +527,7 @@ fn stopped_at_once() -> (Folder, Served) {
 #[test]
 fn a_run_that_goes_on_with_another_age_asks_whom_that_leaves_over() {
     let (lab, served) = stopped_at_once();
-    let ago = "UPDATE settled SET checked = checked - 9000; UPDATE answer SET at = at - 9000";
+    let ago = "UPDATE result SET checked = checked - 9000; UPDATE reply SET at = at - 9000";
     change(&lab.path("s.db"), ago);
     verify_served(&lab, &served, &["--max-age", "5s"], 0);
     let summary = lab.summary("out");

@@ -227,7 +227,7 @@ impl NotProbedReason {
             NotProbedReason::DnsOnly => "dns_only",
             NotProbedReason::Deadline => "deadline",
             NotProbedReason::Budget(_) => "budget",
-            NotProbedReason::ProviderPaused => "operator_paused",
+            NotProbedReason::ProviderPaused => "provider_paused",
         }
     }
 }

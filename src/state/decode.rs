@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::columns::columns;
 use super::query::StoredResult;
 use super::worklist::RunId;
 use super::{NameHash, StateError, millis, reply_template, time};
@@ -21,8 +22,34 @@ use crate::policy::{Policy, ReplyCache, ReplyContext};
 use crate::reason::Finding;
 use crate::smtp::{Reply, Stage};
 
-/// The columns of an answer.
-pub(super) const ANSWER: &str = "at, exchanger, stage, code, text, parts";
+columns! {
+    /// The columns of a reply, and of an obstacle.
+    REPLY from 0;
+    AT = "at",
+    MX_HOST = "mx_host",
+    STAGE = "stage",
+    CODE = "code",
+    TEMPLATE = "template",
+    PARTS = "parts",
+}
+
+/// Columns of a query's own stand behind those of [`REPLY`].
+pub(super) const AFTER_REPLY: usize = PARTS + 1;
+
+columns! {
+    /// The columns of a result, behind those of [`REPLY`].
+    RESULT from AFTER_REPLY;
+    RUN = "result.run",
+    CATCH_ALL = "catch_all",
+    CATCH_ALL_EVIDENCE = "catch_all_evidence",
+    POSITIVE_CONTROL = "positive_control",
+    OBSTACLE = "obstacle",
+    NOT_PROBED_BECAUSE = "not_probed_because",
+    RETRY_AT = "retry_at",
+    REASON = "reason",
+    CHECKED = "checked",
+    EXPIRES = "expires",
+}
 
 /// Reads rows, and remembers names and texts.
 pub(super) struct FactDecoder {
@@ -38,7 +65,7 @@ impl FactDecoder {
         FactDecoder { policy, replies: ReplyCache::of(policy), names: HashMap::new(), texts: HashMap::new() }
     }
 
-    /// The end of the questions about an address, without its answers, in a row whose columns follow those of [`ANSWER`].
+    /// The end of the questions about an address, without its answers, in a row with the columns [`REPLY`] and [`RESULT`].
     pub(super) fn settled(
         &mut self,
         db: &Connection,
@@ -48,8 +75,8 @@ impl FactDecoder {
         now: SystemTime,
     ) -> Result<StoredResult, StateError> {
         let mailbox = MailboxEvidence {
-            catch_all: match row.get_ref(7)?.as_str_or_null().unwrap_or_default() {
-                Some("yes") => match row.get::<_, Option<i64>>(8)? {
+            catch_all: match row.get_ref(CATCH_ALL)?.as_str_or_null().unwrap_or_default() {
+                Some("yes") => match row.get::<_, Option<i64>>(CATCH_ALL_EVIDENCE)? {
                     Some(at) => self.random_recipient_at(db, domain, address, at)?,
                     None => CatchAll::NotAsked,
                 },
@@ -57,24 +84,24 @@ impl FactDecoder {
                 Some("no.unclear_control") => CatchAll::No(NotCatchAllProof::UnclearControl),
                 Some("no.listed") => CatchAll::No(NotCatchAllProof::Listed),
                 Some("unclear") => CatchAll::Unclear,
-                Some("failed") => {
-                    self.obstacle(db, row.get(8)?)?.map_or(CatchAll::NotAsked, CatchAll::Failed)
-                }
+                Some("failed") => self
+                    .obstacle(db, row.get(CATCH_ALL_EVIDENCE)?)?
+                    .map_or(CatchAll::NotAsked, CatchAll::Failed),
                 _ => CatchAll::NotAsked,
             },
-            positive: match row.get_ref(9)?.as_str_or_null().unwrap_or_default() {
+            positive: match row.get_ref(POSITIVE_CONTROL)?.as_str_or_null().unwrap_or_default() {
                 Some("accepted") => PositiveControl::Accepted,
                 Some("same_words") => PositiveControl::SameWords,
                 Some("silent") => PositiveControl::Silent,
                 _ => PositiveControl::NotAsked,
             },
-            obstacle: self.obstacle(db, row.get(10)?)?,
+            obstacle: self.obstacle(db, row.get(OBSTACLE)?)?,
             unprobed: unprobed(row, now)?,
             ..MailboxEvidence::default()
         };
         let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(time));
-        let (checked, expires) = (moment(14)?, moment(15)?);
-        Ok(StoredResult { run: RunId(row.get(6)?), mailbox, reason: row.get(13)?, checked, expires })
+        let (checked, expires) = (moment(CHECKED)?, moment(EXPIRES)?);
+        Ok(StoredResult { run: RunId(row.get(RUN)?), mailbox, reason: row.get(REASON)?, checked, expires })
     }
 
     pub(super) fn attempts(
@@ -106,7 +133,7 @@ impl FactDecoder {
         (which, value): (&str, i64),
     ) -> Result<Vec<Attempt>, StateError> {
         let mut find = db.prepare_cached(&format!(
-            "SELECT {ANSWER} FROM answer WHERE domain = ? AND who = 0 AND local = ? AND {which} ORDER BY at"
+            "SELECT {REPLY} FROM reply WHERE domain = ? AND kind = 0 AND local = ? AND {which} ORDER BY at"
         ))?;
         let mut rows = find.query(params![domain, address.local(), value])?;
         let mut attempts = Vec::new();
@@ -124,13 +151,13 @@ impl FactDecoder {
         at: i64,
     ) -> Result<CatchAll, StateError> {
         let mut find = db.prepare_cached(&format!(
-            "SELECT {ANSWER}, local FROM answer WHERE domain = ? AND who = 1 AND at = ?"
+            "SELECT {REPLY}, local FROM reply WHERE domain = ? AND kind = 1 AND at = ?"
         ))?;
         let mut rows = find.query(params![domain, at])?;
         let Some((row, domain)) = rows.next()?.zip(address.domain()) else {
             return Ok(CatchAll::NotAsked);
         };
-        let text = format!("{}@{domain}", row.get_ref(6)?.as_str().unwrap_or_default());
+        let text = format!("{}@{domain}", row.get_ref(AFTER_REPLY)?.as_str().unwrap_or_default());
         let Ok(random_recipient) = Address::parse(&text) else {
             return Ok(CatchAll::NotAsked);
         };
@@ -139,14 +166,14 @@ impl FactDecoder {
             .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Arc::new(attempt))))
     }
 
-    /// An answer in a row that begins with the columns of [`ANSWER`]; `None` also where there is none.
+    /// An answer in a row that begins with the columns [`REPLY`]; `None` also where there is none.
     pub(super) fn attempt(
         &mut self,
         db: &Connection,
         row: &Row<'_>,
         address: &Address,
     ) -> Result<Option<Attempt>, StateError> {
-        let Some(mx_host) = row.get(1)? else {
+        let Some(mx_host) = row.get(MX_HOST)? else {
             return Ok(None);
         };
         let Some(mx_host) = self.domain(db, mx_host)? else {
@@ -160,17 +187,16 @@ impl FactDecoder {
         let Some(id) = id else {
             return Ok(None);
         };
-        let mut find = db.prepare_cached(
-            "SELECT at, exchanger, stage, code, text, parts, finding FROM trouble WHERE id = ?",
-        )?;
+        let mut find = db.prepare_cached(&format!("SELECT {REPLY}, finding FROM obstacle WHERE id = ?"))?;
         let mut rows = find.query([id])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
-        let Some(mx_host) = self.domain(db, row.get(1)?)? else {
+        let Some(mx_host) = self.domain(db, row.get(MX_HOST)?)? else {
             return Ok(None);
         };
-        let finding = row.get_ref(6)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
+        let finding =
+            row.get_ref(AFTER_REPLY)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
         let what = match finding {
             Some(finding) => Some(ObstacleKind::NoReply(finding)),
             None => self
@@ -180,7 +206,7 @@ impl FactDecoder {
         Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), what })))
     }
 
-    /// A reply in the columns `stage, code, text, parts`, which are those from 2 on.
+    /// The reply in a row that begins with the columns [`REPLY`].
     fn classified(
         &mut self,
         db: &Connection,
@@ -189,12 +215,12 @@ impl FactDecoder {
         local: &str,
         address: &str,
     ) -> Result<Option<ClassifiedReply>, StateError> {
-        let stage = row.get_ref(2)?.as_str().ok().and_then(Stage::from_word);
-        let (Some(stage), Some(shared)) = (stage, self.text(db, row.get(4)?)?) else {
+        let stage = row.get_ref(STAGE)?.as_str().ok().and_then(Stage::from_word);
+        let (Some(stage), Some(shared)) = (stage, self.text(db, row.get(TEMPLATE)?)?) else {
             return Ok(None);
         };
-        let parts = row.get_ref(5)?.as_str_or_null().unwrap_or_default();
-        let reply = Reply::new(row.get(3)?, reply_template::put_together(&shared, parts, local, address));
+        let parts = row.get_ref(PARTS)?.as_str_or_null().unwrap_or_default();
+        let reply = Reply::new(row.get(CODE)?, reply_template::put_together(&shared, parts, local, address));
         let provider = self.policy.providers().of(mx_host);
         let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
         let meaning = self.replies.read(&reply, &context);
@@ -218,7 +244,7 @@ impl FactDecoder {
         if let Some(known) = self.texts.get(&key) {
             return Ok(known.clone());
         }
-        let mut find = db.prepare_cached("SELECT text FROM text WHERE id = ?")?;
+        let mut find = db.prepare_cached("SELECT template FROM reply_template WHERE id = ?")?;
         let text = find.query_row([key], |row| row.get::<_, String>(0)).optional()?.map(Arc::from);
         bound(&mut self.texts);
         self.texts.insert(key, text.clone());
@@ -235,12 +261,12 @@ fn bound<T>(known: &mut HashMap<NameHash, T>) {
 }
 
 fn at(row: &Row<'_>) -> SystemTime {
-    time(row.get(0).unwrap_or_default())
+    time(row.get(AT).unwrap_or_default())
 }
 
 fn unprobed(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<NotProbedReason>> {
-    let word = row.get_ref(11)?.as_str_or_null().unwrap_or_default();
-    let again = row.get::<_, Option<i64>>(12)?.map(time);
+    let word = row.get_ref(NOT_PROBED_BECAUSE)?.as_str_or_null().unwrap_or_default();
+    let again = row.get::<_, Option<i64>>(RETRY_AT)?.map(time);
     let wait = again.and_then(|again| again.duration_since(now).ok()).unwrap_or(Duration::ZERO);
     let all = [
         NotProbedReason::Offline,

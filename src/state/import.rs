@@ -25,23 +25,23 @@ impl State {
             let (domain, local) = (NameHash::of(domain.as_str()), address.local());
             let settled = format!("domain = ?1 AND local = ?2 AND {}", counts_beside("0"));
             let of_address: [(&str, &str); 3] = [
-                ("settled", &settled),
+                ("result", &settled),
                 (
-                    "answer",
-                    "domain = ?1 AND (who > 0 OR who = 0 AND local = ?2 AND run =
-                         (SELECT run FROM settled WHERE settled.domain = ?1 AND settled.local = ?2))",
+                    "reply",
+                    "domain = ?1 AND (kind > 0 OR kind = 0 AND local = ?2 AND run =
+                         (SELECT run FROM result WHERE result.domain = ?1 AND result.local = ?2))",
                 ),
                 ("route", "domain = ?1 AND ?2 <> ''"),
             ];
             let of_answers: [(&str, &str); 3] = [
                 (
                     "name",
-                    "?2 <> '' AND (id = ?1 OR id IN (SELECT exchanger FROM answer WHERE domain = ?1)
-                     OR id IN (SELECT exchanger FROM trouble JOIN settled ON trouble.id = settled.trouble
-                               WHERE settled.domain = ?1))",
+                    "?2 <> '' AND (id = ?1 OR id IN (SELECT mx_host FROM reply WHERE domain = ?1)
+                     OR id IN (SELECT mx_host FROM obstacle JOIN result ON obstacle.id = result.obstacle
+                               WHERE result.domain = ?1))",
                 ),
-                ("text", "?2 <> '' AND id IN (SELECT text FROM answer WHERE domain = ?1)"),
-                ("trouble", "id IN (SELECT trouble FROM settled WHERE domain = ?1 AND local = ?2)"),
+                ("reply_template", "?2 <> '' AND id IN (SELECT template FROM reply WHERE domain = ?1)"),
+                ("obstacle", "id IN (SELECT obstacle FROM result WHERE domain = ?1 AND local = ?2)"),
             ];
             for (table, which) in of_address.into_iter().chain(of_answers) {
                 copy(&other.db, &self.db, table, which, domain, local)?;
@@ -60,15 +60,17 @@ fn copy(
     local: &str,
 ) -> Result<(), StateError> {
     let mut find = from.prepare_cached(&format!("SELECT * FROM {table} WHERE {which}"))?;
-    let columns = find.column_count();
-    let run = find.column_names().position(|name| name == "run");
-    let marks = vec!["?"; columns].join(", ");
-    let mut insert = to.prepare_cached(&format!("INSERT OR IGNORE INTO {table} VALUES ({marks})"))?;
+    // By their names: two files need not have them in one order.
+    let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
+    let (names, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
+    let mut insert =
+        to.prepare_cached(&format!("INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"))?;
     let mut rows = find.query(rusqlite::params![domain, local])?;
     while let Some(row) = rows.next()? {
-        let value =
-            |column| if Some(column) == run { Ok(NO_RUN.into()) } else { row.get::<_, Value>(column) };
-        let values = (0..columns).map(value).collect::<Result<Vec<_>, _>>()?;
+        let value = |name: &String| {
+            if name == "run" { Ok(NO_RUN.into()) } else { row.get::<_, Value>(name.as_str()) }
+        };
+        let values = columns.iter().map(value).collect::<Result<Vec<_>, _>>()?;
         insert.execute(params_from_iter(values))?;
     }
     Ok(())

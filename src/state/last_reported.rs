@@ -48,7 +48,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     pub fn news(&self, row: &str, reason: Reason, run: RunHandle) -> Result<ChangeStatus, StateError> {
         let row = NameHash::of(row);
         let db: &Connection = self.db();
-        let mut find = db.prepare_cached("SELECT reason, run, before FROM told WHERE id = ?")?;
+        let mut find = db.prepare_cached("SELECT reason, run, before FROM last_reported WHERE id = ?")?;
         let entry = find.query_row([row], |row| {
             Ok(Entry { reason: row.get(0)?, run: RunId(row.get(1)?), before: row.get(2)? })
         });
@@ -76,7 +76,7 @@ impl State {
         }
         self.begin_writing()?;
         self.make_notes()?;
-        let mut insert = self.db.prepare_cached("INSERT INTO noted VALUES (?, ?)")?;
+        let mut insert = self.db.prepare_cached("INSERT INTO reported_now (id, reason) VALUES (?, ?)")?;
         for ReportedNote { row, reason } in notes {
             insert.execute(params![row, reason.word()])?;
         }
@@ -88,20 +88,21 @@ impl State {
         self.begin_writing()?;
         self.make_notes()?;
         self.db.execute(
-            "INSERT INTO told SELECT DISTINCT id, reason, ?1, NULL FROM noted ORDER BY id
+            "INSERT INTO last_reported (id, reason, run, before)
+             SELECT DISTINCT id, reason, ?1, NULL FROM reported_now ORDER BY id
              ON CONFLICT DO UPDATE SET
                  before = CASE WHEN ?2 AND run = excluded.run THEN before ELSE reason END,
                  reason = excluded.reason,
                  run = excluded.run",
             params![run.id, run.goes_on],
         )?;
-        self.db.execute_batch("DELETE FROM noted")?;
+        self.db.execute_batch("DELETE FROM reported_now")?;
         Ok(())
     }
 
     /// Temporary tables live in a file of their own.
     fn make_notes(&self) -> Result<(), StateError> {
-        let make = "CREATE TEMP TABLE IF NOT EXISTS noted (id INTEGER NOT NULL, reason TEXT NOT NULL)";
+        let make = "CREATE TEMP TABLE IF NOT EXISTS reported_now (id INTEGER NOT NULL, reason TEXT NOT NULL)";
         Ok(self.db.execute_batch(make)?)
     }
 }

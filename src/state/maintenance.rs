@@ -47,12 +47,12 @@ impl State {
     /// What is in it.
     pub fn stats(&self) -> Result<StateStats, StateError> {
         let count = |sql: &str| self.db.query_row(sql, [], |row| row.get::<_, u64>(0));
-        let namespace = self.db.query_row("SELECT name FROM universe", [], |row| row.get(0)).optional()?;
+        let namespace = self.db.query_row("SELECT name FROM namespace", [], |row| row.get(0)).optional()?;
         let oldest =
-            self.db.query_row("SELECT min(at) FROM answer", [], |row| row.get::<_, Option<i64>>(0))?;
+            self.db.query_row("SELECT min(at) FROM reply", [], |row| row.get::<_, Option<i64>>(0))?;
         let mut verdicts = self.db.prepare(
-            "SELECT coalesce(reason.verdict, 'unknown'), count(*) FROM settled
-             LEFT JOIN reason ON reason.word = settled.reason GROUP BY 1 ORDER BY 1",
+            "SELECT coalesce(reason.verdict, 'unknown'), count(*) FROM result
+             LEFT JOIN reason ON reason.word = result.reason GROUP BY 1 ORDER BY 1",
         )?;
         let verdicts =
             verdicts.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
@@ -63,9 +63,9 @@ impl State {
                 count("SELECT count(*) FROM run")?,
                 count("SELECT count(*) FROM run WHERE ended IS NULL")?,
             ),
-            still_to_ask: count("SELECT count(*) FROM roster")?,
+            still_to_ask: count("SELECT count(*) FROM worklist")?,
             domains: count("SELECT count(*) FROM route")?,
-            answers: count("SELECT count(*) FROM answer")?,
+            answers: count("SELECT count(*) FROM reply")?,
             oldest: oldest.map(super::time),
             verdicts,
         })
@@ -79,31 +79,33 @@ impl State {
         let is_old = "run IN (SELECT id FROM run WHERE ended IS NOT NULL)";
         let settled = self.db.execute(
             &format!(
-                "DELETE FROM settled WHERE {is_old}
-                 AND coalesce(checked, (SELECT began FROM run WHERE run.id = settled.run), 0) < ?"
+                "DELETE FROM result WHERE {is_old}
+                 AND coalesce(checked, (SELECT began FROM run WHERE run.id = result.run), 0) < ?"
             ),
             [before],
         )?;
         let answers = self.db.execute(
             &format!(
-                "DELETE FROM answer WHERE at < ? AND {is_old} AND (who > 0 OR NOT EXISTS (
-                    SELECT 1 FROM settled WHERE settled.domain = answer.domain
-                    AND settled.local = answer.local AND settled.run = answer.run))"
+                "DELETE FROM reply WHERE at < ? AND {is_old} AND (kind > 0 OR NOT EXISTS (
+                    SELECT 1 FROM result WHERE result.domain = reply.domain
+                    AND result.local = reply.local AND result.run = reply.run))"
             ),
             [before],
         )?;
         let domains = self.db.execute("DELETE FROM route WHERE looked_up < ?", [before])?;
         self.db.execute(
-            &format!("DELETE FROM told WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"),
+            &format!(
+                "DELETE FROM last_reported WHERE {is_old} AND run IN (SELECT id FROM run WHERE began < ?)"
+            ),
             [before],
         )?;
         self.db.execute_batch(
-            "DELETE FROM trouble WHERE id NOT IN (SELECT trouble FROM settled WHERE trouble IS NOT NULL
-                 UNION SELECT control FROM settled WHERE catch_all = 'failed');
-             DELETE FROM served WHERE run NOT IN (SELECT run FROM settled);
+            "DELETE FROM obstacle WHERE id NOT IN (SELECT obstacle FROM result WHERE obstacle IS NOT NULL
+                 UNION SELECT catch_all_evidence FROM result WHERE catch_all = 'failed');
+             DELETE FROM served_domain WHERE run NOT IN (SELECT run FROM result);
              DELETE FROM run WHERE ended IS NOT NULL AND id NOT IN (
-                 SELECT run FROM settled UNION SELECT run FROM answer UNION SELECT run FROM route
-                 UNION SELECT run FROM told);",
+                 SELECT run FROM result UNION SELECT run FROM reply UNION SELECT run FROM route
+                 UNION SELECT run FROM last_reported);",
         )?;
         self.delete_orphans()?;
         self.invalidate_worklists()?;
@@ -114,8 +116,8 @@ impl State {
 
     /// Facts are gone: whom a run has to ask is found out anew, from its list.
     fn invalidate_worklists(&self) -> Result<(), StateError> {
-        self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
-        self.db.execute("UPDATE run SET gathered = 0 WHERE ended IS NULL", [])?;
+        self.db.execute("UPDATE run SET fresh_until = 0 WHERE facts_published", [])?;
+        self.db.execute("UPDATE run SET worklist_complete = 0 WHERE ended IS NULL", [])?;
         Ok(())
     }
 
@@ -123,10 +125,11 @@ impl State {
     fn delete_orphans(&self) -> Result<(), StateError> {
         self.db.execute_batch(
             "DELETE FROM name WHERE id NOT IN (
-                 SELECT domain FROM settled UNION SELECT domain FROM answer UNION SELECT exchanger FROM answer
-                 UNION SELECT domain FROM route UNION SELECT domain FROM roster UNION SELECT exchanger FROM trouble);
-             DELETE FROM text WHERE id NOT IN (SELECT text FROM answer UNION SELECT text FROM trouble
-                 WHERE text IS NOT NULL);",
+                 SELECT domain FROM result UNION SELECT domain FROM reply UNION SELECT mx_host FROM reply
+                 UNION SELECT domain FROM route UNION SELECT domain FROM worklist
+                 UNION SELECT mx_host FROM obstacle);
+             DELETE FROM reply_template WHERE id NOT IN (SELECT template FROM reply
+                 UNION SELECT template FROM obstacle WHERE template IS NOT NULL);",
         )?;
         Ok(())
     }
@@ -147,14 +150,14 @@ impl State {
         self.db.execute_batch("PRAGMA secure_delete = ON")?;
         self.begin_writing()?;
         let mut deleted = 0;
-        for table in ["settled", "answer", "roster"] {
+        for table in ["result", "reply", "worklist"] {
             let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
             deleted += self.db.execute(&sql, params![domain, local])?;
         }
         let email = address.to_string();
-        deleted += self.db.execute("DELETE FROM told WHERE id = ?", [NameHash::of(&email)])?;
+        deleted += self.db.execute("DELETE FROM last_reported WHERE id = ?", [NameHash::of(&email)])?;
         // What stood in the way of many may name one of them.
-        for table in ["trouble", "answer"] {
+        for table in ["obstacle", "reply"] {
             let sql = format!("UPDATE {table} SET parts = NULL WHERE instr(lower(parts), lower(?)) > 0");
             self.db.execute(&sql, [&email])?;
         }
@@ -179,7 +182,7 @@ impl State {
             params![email, domain],
         )?;
         let waiting =
-            self.rows("SELECT run FROM roster WHERE domain = ?1 AND local = ?2", params![domain, local])?;
+            self.rows("SELECT run FROM worklist WHERE domain = ?1 AND local = ?2", params![domain, local])?;
         if verdict.is_empty() && attempts.is_empty() && waiting.is_empty() {
             return Ok(None);
         }

@@ -2,16 +2,19 @@
 //!
 //! One database file of `SQLite` ([`open`]), one run at a time ([`lock`]). Facts go in ([`write`]) and come out ([`query`]); what they
 //! mean is nobody's business here. [`runs`] tells an interrupted run from a finished one, [`worklist`] holds who is still to
-//! be asked, [`last_reported`] what was told, [`usage`] what others may count, [`maintenance`] is for its owner; `schema/` is the map of the tables.
+//! be asked, [`last_reported`] what was told, [`usage`] what others may count, [`maintenance`] is for its owner. `schema/` describes the tables;
+//! [`migrate`] makes them, and migrates a state of an older version.
 //!
 //! Without a state file the very same store is a temporary one. Must not: judge, or know a server's words.
 
+mod columns;
 mod decode;
 mod error;
 mod import;
 mod last_reported;
 mod lock;
 mod maintenance;
+mod migrate;
 mod name_hash;
 mod open;
 mod query;

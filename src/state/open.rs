@@ -11,19 +11,10 @@ use std::time::SystemTime;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::migrate::{APPLICATION_ID, FIRST_WITH_NAMESPACE, VERSION, migrate, version_of};
 use super::{State, StateError, StateLock};
-use crate::reason::Reason;
 use crate::secure_file;
 
-/// Marks the file as ours: "lprf".
-const APPLICATION_ID: i64 = 0x6c70_7266;
-/// What brings a state from one version to the next; the first makes it.
-const MIGRATIONS: [&str; 4] = [
-    include_str!("schema/1-facts.sql"),
-    include_str!("schema/2-told.sql"),
-    include_str!("schema/3-tally.sql"),
-    include_str!("schema/4-told.sql"),
-];
 /// Memory for pages of the file, while it is written; and while a roster is sorted, which takes as much again twice.
 pub(super) const WRITING_KIB: usize = 16 << 10;
 pub(super) const SORTING_KIB: usize = 8 << 10;
@@ -78,7 +69,7 @@ impl State {
         db.execute_batch(&format!(
             "PRAGMA cache_size = -{WRITING_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
         ))?;
-        migrate(&db)?;
+        migrate(&db, None)?;
         let mut readers = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             readers.push(reader(file.path())?);
@@ -132,15 +123,15 @@ impl State {
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
+        same_namespace(&db, file, namespace)?;
         db.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{WRITING_KIB};
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
         ))
         .map_err(damaged)?;
-        migrate(&db).map_err(damaged)?;
-        let first = "INSERT INTO universe SELECT ? WHERE NOT EXISTS (SELECT 1 FROM universe)";
+        migrate(&db, Some(file)).map_err(|error| error.at(file))?;
+        let first = "INSERT INTO namespace (name) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM namespace)";
         db.execute(first, [&namespace.0]).map_err(damaged)?;
-        same_namespace(&db, file, namespace)?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
@@ -149,14 +140,14 @@ impl State {
         version(file)?;
         let lock = StateLock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-        migrate(&db).map_err(|error| StateError::from(error).at(file))?;
+        migrate(&db, Some(file)).map_err(|error| error.at(file))?;
         Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
     }
 
     /// Opens a state file for reading, also while a run holds it. One of an older version is brought up to date before; the
     /// run that holds one has done that.
     pub fn read_only(file: &Path, now: SystemTime) -> Result<State, StateError> {
-        if version(file)? < MIGRATIONS.len() {
+        if version(file)? < VERSION {
             State::of_owner(file, now)?;
         }
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
@@ -181,7 +172,7 @@ fn reader(file: &Path) -> Result<Connection, StateError> {
     connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
+pub(super) fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
     let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
         .map_err(|error| StateError::from(error).at(file))?;
     db.busy_timeout(BUSY)?;
@@ -213,7 +204,7 @@ fn version(file: &Path) -> Result<usize, StateError> {
     refuse_foreign(file)?;
     let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     check(&db, file)?;
-    match db.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+    match version_of(&db)? {
         0 => Err(missing()),
         version => Ok(version),
     }
@@ -228,7 +219,7 @@ fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
     if application != APPLICATION_ID && !is_new {
         return Err(StateError::Foreign { file: file.to_owned() });
     }
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = i64::try_from(VERSION).unwrap_or(i64::MAX);
     if version > known {
         return Err(StateError::Newer { file: file.to_owned(), found: version, known });
     }
@@ -236,30 +227,18 @@ fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
 }
 
 fn same_namespace(db: &Connection, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
-    let theirs = db.query_row("SELECT name FROM universe", [], |row| row.get::<_, String>(0)).optional();
-    match theirs.map_err(|error| StateError::from(error).at(file))? {
+    let theirs = || {
+        let find = match version_of(db)? {
+            0 => return Ok(None),
+            1..FIRST_WITH_NAMESPACE => "SELECT name FROM universe",
+            _ => "SELECT name FROM namespace",
+        };
+        db.query_row(find, [], |row| row.get::<_, String>(0)).optional()
+    };
+    match theirs().map_err(|error| StateError::from(error).at(file))? {
         Some(theirs) if theirs != namespace.0 => {
             Err(StateError::OtherNamespace { file: file.to_owned(), theirs, ours: namespace.0.clone() })
         }
         _ => Ok(()),
     }
-}
-
-fn migrate(db: &Connection) -> rusqlite::Result<()> {
-    let version: usize = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    for (number, migration) in (1..).zip(MIGRATIONS).skip(version) {
-        db.execute_batch(&format!(
-            "BEGIN; {migration} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {number}; COMMIT;"
-        ))?;
-    }
-    let stored: usize = db.query_row("SELECT count(*) FROM reason", [], |row| row.get(0))?;
-    if stored != Reason::all().count() {
-        for reason in Reason::all() {
-            db.execute(
-                "INSERT OR REPLACE INTO reason VALUES (?, ?, ?, ?)",
-                [reason.word(), reason.verdict().word(), reason.fault().word(), reason.sentence()],
-            )?;
-        }
-    }
-    Ok(())
 }

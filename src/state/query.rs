@@ -4,11 +4,12 @@
 //! another: numbers are looked up and names compared. What can't be read back counts as not known.
 
 use std::borrow::Borrow;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::decode::{ANSWER, FactDecoder};
+use super::decode::{AFTER_REPLY, FactDecoder, REPLY, RESULT};
 use super::worklist::RunId;
 use super::{NameHash, State, StateError, route, time};
 use crate::address::{Address, Domain};
@@ -18,12 +19,13 @@ use crate::reason::{Reason, Verdict};
 use crate::route::Route;
 
 /// The end of the questions about an address, beside each answer of its run, oldest first.
-const SETTLED: &str =
-    "SELECT answer.at, answer.exchanger, answer.stage, answer.code, answer.text, answer.parts, settled.run,
-         catch_all, control, positive, trouble, unprobed, again, reason, checked, expires
-     FROM settled LEFT JOIN answer ON answer.domain = settled.domain AND answer.who = 0
-         AND answer.local = settled.local AND answer.run = settled.run
-     WHERE settled.domain = ? AND settled.local = ? ORDER BY answer.at";
+static SETTLED: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT {REPLY}, {RESULT} FROM result LEFT JOIN reply ON reply.domain = result.domain
+             AND reply.kind = 0 AND reply.local = result.local AND reply.run = result.run
+         WHERE result.domain = ? AND result.local = ? ORDER BY at"
+    )
+});
 
 /// Reads facts, over a connection of its own ([`State::reader`]) or over the one that writes.
 pub struct FactQueries<D> {
@@ -92,7 +94,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     ) -> Result<Option<StoredResult>, StateError> {
         let FactQueries { db, reader } = self;
         let db: &Connection = (*db).borrow();
-        let mut find = db.prepare_cached(SETTLED)?;
+        let mut find = db.prepare_cached(&SETTLED)?;
         let mut rows = find.query(params![domain, address.local()])?;
         let mut settled: Option<StoredResult> = None;
         // One row for each answer, or one without any.
@@ -139,15 +141,18 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         let FactQueries { db, reader } = self;
         let db: &Connection = (*db).borrow();
         let mut find = db.prepare_cached(&format!(
-            "SELECT {ANSWER}, who, local FROM answer
-             WHERE domain = ?1 AND who IN (1, 2) AND (run = ?3 OR who = 1 AND at >= ?2) ORDER BY at"
+            "SELECT {REPLY}, kind, local FROM reply
+             WHERE domain = ?1 AND kind IN (1, 2) AND (run = ?3 OR kind = 1 AND at >= ?2) ORDER BY at"
         ))?;
         let mut rows = find.query(params![NameHash::of(domain.as_str()), super::millis(since), run])?;
         let mut controls = Vec::new();
         while let Some(row) = rows.next()? {
-            let who =
-                if row.get::<_, i64>(6)? == 1 { RecipientKind::Random } else { RecipientKind::Postmaster };
-            let text = format!("{}@{domain}", row.get_ref(7)?.as_str().unwrap_or_default());
+            let who = if row.get::<_, i64>(AFTER_REPLY)? == 1 {
+                RecipientKind::Random
+            } else {
+                RecipientKind::Postmaster
+            };
+            let text = format!("{}@{domain}", row.get_ref(AFTER_REPLY + 1)?.as_str().unwrap_or_default());
             let Ok(address) = Address::parse(&text) else { continue };
             if let Some(attempt) = reader.attempt(db, row, &address)? {
                 controls.push((who, address, attempt));
@@ -159,7 +164,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     /// The number of who asked last about a name of a domain, listed or made up.
     pub fn asked_from(&self, domain: NameHash, address: &Address) -> Result<Option<i64>, StateError> {
         let mut find = self.db().prepare_cached(
-            "SELECT egress FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
+            "SELECT egress FROM reply WHERE domain = ? AND kind IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
         )?;
         Ok(find.query_row(params![domain, address.local()], |row| row.get(0)).optional()?)
     }
@@ -173,7 +178,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     ) -> Result<bool, StateError> {
         let mut find = self
             .db()
-            .prepare_cached("SELECT 1 FROM settled WHERE domain = ? AND local = ? AND accepted >= ?")?;
+            .prepare_cached("SELECT 1 FROM result WHERE domain = ? AND local = ? AND last_accepted >= ?")?;
         Ok(find.exists(params![domain, address.local(), super::millis(since)])?)
     }
 
@@ -197,7 +202,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     pub fn serves_others(&self, run: RunId, mx_host: &Domain, domain: NameHash) -> Result<bool, StateError> {
         let db: &Connection = self.db.borrow();
         let mut find =
-            db.prepare_cached("SELECT 1 FROM served WHERE exchanger = ? AND run = ? AND domain <> ?")?;
+            db.prepare_cached("SELECT 1 FROM served_domain WHERE mx_host = ? AND run = ? AND domain <> ?")?;
         Ok(find.exists(params![NameHash::of(mx_host.as_str()), run, domain])?)
     }
 

@@ -65,7 +65,7 @@ impl State {
                 // On other terms others are fresh.
                 let gathered = begun.gathered && on_terms == *terms;
                 self.db.execute(
-                    "UPDATE run SET terms = ?, gathered = ?, told = 0 WHERE id = ?",
+                    "UPDATE run SET terms = ?, worklist_complete = ?, facts_published = 0 WHERE id = ?",
                     params![terms, gathered, begun.id],
                 )?;
                 self.commit()?;
@@ -83,23 +83,25 @@ impl State {
 
     fn open_run(&self, identity: &str) -> Result<Option<(RunHandle, String)>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT id, began, gathered, terms FROM run WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
+            "SELECT id, began, worklist_complete, terms FROM run
+             WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
         )?;
-        let begun = find.query_row([identity], |row| Ok((begun(row)?, row.get(3)?)));
+        let begun = find.query_row([identity], |row| Ok((begun(row)?, row.get("terms")?)));
         Ok(begun.optional()?)
     }
 
     /// The newest run over this list.
     pub fn last_run(&self, identity: &str) -> Result<Option<PastRun>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT id, began, gathered, ended, shut, anomalies FROM run WHERE identity = ? ORDER BY id DESC LIMIT 1",
+            "SELECT id, began, worklist_complete, ended, stopped_because, anomalies FROM run
+             WHERE identity = ? ORDER BY id DESC LIMIT 1",
         )?;
         let past = find.query_row([identity], |row| {
-            let anomalies: Option<String> = row.get(5)?;
+            let anomalies: Option<String> = row.get("anomalies")?;
             Ok(PastRun {
                 begun: begun(row)?,
-                ended: row.get::<_, Option<i64>>(3)?.map(time),
-                shut: row.get(4)?,
+                ended: row.get::<_, Option<i64>>("ended")?.map(time),
+                shut: row.get("stopped_because")?,
                 anomalies: anomalies.unwrap_or_default().lines().map(str::to_owned).collect(),
             })
         });
@@ -108,7 +110,7 @@ impl State {
 
     /// Ends a run that will not be told about any more.
     fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
-        self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM tally WHERE run = ?", [run])?;
         self.db.execute("UPDATE run SET ended = ? WHERE id = ?", params![millis(now), run])?;
         Ok(())
@@ -130,8 +132,9 @@ impl State {
         fresh: FreshnessPolicy,
     ) -> Result<Option<RunHandle>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT id, began, gathered FROM run
-             WHERE identity = ? AND terms = ? AND told AND fresh_until > ? AND coalesce(oldest, 1 << 62) >= ?
+            "SELECT id, began, worklist_complete FROM run
+             WHERE identity = ? AND terms = ? AND facts_published AND fresh_until > ?
+                 AND coalesce(oldest_evidence, 1 << 62) >= ?
              ORDER BY id DESC LIMIT 1",
         )?;
         let RunKey { identity, terms, .. } = command;
@@ -141,7 +144,7 @@ impl State {
 
     /// Runs of which more was found out than told, but this one: what they found gone may be somebody's outage.
     pub fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
-        let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT told AND id <> ?")?;
+        let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT facts_published AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
         Ok(runs.collect::<Result<_, _>>()?)
     }
@@ -150,7 +153,7 @@ impl State {
     /// more.
     pub(super) fn expire_finished_runs(&self) -> Result<(), StateError> {
         if !self.broke_promises.replace(true) {
-            self.db.execute("UPDATE run SET fresh_until = 0 WHERE told", [])?;
+            self.db.execute("UPDATE run SET fresh_until = 0 WHERE facts_published", [])?;
         }
         Ok(())
     }
@@ -158,7 +161,7 @@ impl State {
     /// All that was found out in a run is told.
     pub fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.db.execute("UPDATE run SET told = 1 WHERE id = ?", [run])?;
+        self.db.execute("UPDATE run SET facts_published = 1 WHERE id = ?", [run])?;
         Ok(())
     }
 
@@ -178,14 +181,19 @@ impl State {
         // Where nothing grows old, nothing ever needs to be asked again.
         let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
         self.db.execute(
-            "UPDATE run SET shut = ?, anomalies = ?, fresh_until = ?, oldest = ? WHERE id = ?",
+            "UPDATE run SET stopped_because = ?, anomalies = ?, fresh_until = ?, oldest_evidence = ? WHERE id = ?",
             params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
         )?;
         self.commit()
     }
 }
 
-/// A run in a row that begins with the columns `id, began, gathered`.
+/// A run in a row with the columns `id`, `began` and `worklist_complete`.
 fn begun(row: &Row<'_>) -> rusqlite::Result<RunHandle> {
-    Ok(RunHandle { id: RunId(row.get(0)?), at: time(row.get(1)?), goes_on: true, gathered: row.get(2)? })
+    Ok(RunHandle {
+        id: RunId(row.get("id")?),
+        at: time(row.get("began")?),
+        goes_on: true,
+        gathered: row.get("worklist_complete")?,
+    })
 }

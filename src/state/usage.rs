@@ -27,7 +27,8 @@ impl State {
         let name = format!("{} {}{from}", egress.helo, egress.sender);
         let (key, origin) = (super::NameHash::of(&name), super::NameHash::of(from.trim()));
         self.db.execute(
-            "INSERT INTO egress VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET origin = excluded.origin",
+            "INSERT INTO egress (id, name, origin) VALUES (?, ?, ?)
+             ON CONFLICT DO UPDATE SET origin = excluded.origin",
             params![key, name, origin],
         )?;
         Ok(key.0)
@@ -36,7 +37,7 @@ impl State {
     /// Counts an unknown recipient, by the minute of the answer.
     pub(super) fn count_unknown(&self, egress: i64, operator: &str, at: i64) -> Result<(), StateError> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO spent SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
+            "INSERT INTO usage (origin, provider, minute, unknown) SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
              ON CONFLICT DO UPDATE SET unknown = unknown + 1",
         )?;
         insert.execute(params![egress, operator, at / MINUTE_MILLIS])?;
@@ -52,10 +53,10 @@ impl State {
     ) -> Result<Vec<(String, Duration, usize)>, StateError> {
         let now = millis(now);
         self.begin_writing()?;
-        self.db.execute("DELETE FROM spent WHERE minute < ?", [now / MINUTE_MILLIS - DAY])?;
-        let mut find =
-            self.db.prepare_cached(
-                "SELECT operator, minute, unknown FROM spent WHERE egress = (SELECT origin FROM egress WHERE id = ?)")?;
+        self.db.execute("DELETE FROM usage WHERE minute < ?", [now / MINUTE_MILLIS - DAY])?;
+        let mut find = self.db.prepare_cached(
+            "SELECT provider, minute, unknown FROM usage WHERE origin = (SELECT origin FROM egress WHERE id = ?)",
+        )?;
         let spent = find.query_map([egress], |row| {
             let ago = now.saturating_sub(row.get::<_, i64>(1)? * MINUTE_MILLIS).max(0);
             Ok((row.get(0)?, Duration::from_millis(ago.unsigned_abs()), row.get(2)?))
@@ -66,10 +67,14 @@ impl State {
     /// Counts an answer about a listed address.
     pub(super) fn count(&mut self, run: RunId, operator: &str, tally: Tally) -> Result<(), StateError> {
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO tally VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-                 asked = asked + excluded.asked, unknown = unknown + excluded.unknown,
+            "INSERT INTO tally (run, provider, probed, unknown, accepted,
+                 recently_deliverable, recently_deliverable_unknown)
+             VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                 probed = probed + excluded.probed, unknown = unknown + excluded.unknown,
                  accepted = accepted + excluded.accepted,
-                 lately = lately + excluded.lately, lately_gone = lately_gone + excluded.lately_gone",
+                 recently_deliverable = recently_deliverable + excluded.recently_deliverable,
+                 recently_deliverable_unknown =
+                     recently_deliverable_unknown + excluded.recently_deliverable_unknown",
         )?;
         let Tally { asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
         insert.execute(params![
@@ -87,7 +92,8 @@ impl State {
     /// What operators answered in a run until now, by their keys.
     pub fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT operator, asked, unknown, accepted, lately, lately_gone FROM tally WHERE run = ?",
+            "SELECT provider, probed, unknown, accepted, recently_deliverable, recently_deliverable_unknown
+             FROM tally WHERE run = ?",
         )?;
         let tallies = find.query_map([run], |row| {
             let (asked, unknown, accepted) = (row.get(1)?, row.get(2)?, row.get(3)?);

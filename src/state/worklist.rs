@@ -58,18 +58,18 @@ impl State {
     pub fn arrivals(&mut self, run: RunId) -> Result<WorklistBuilder<'_>, StateError> {
         self.set_cache_size(SORTING_KIB)?;
         self.begin_writing()?;
-        self.db.execute("DELETE FROM roster WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
         // Temporary tables live in a file of their own, which nobody else sees.
         self.db.execute_batch(
-            "CREATE TEMP TABLE IF NOT EXISTS arrived (domain INTEGER NOT NULL, local TEXT NOT NULL);
-             DELETE FROM arrived;",
+            "CREATE TEMP TABLE IF NOT EXISTS incoming (domain INTEGER NOT NULL, local TEXT NOT NULL);
+             DELETE FROM incoming;",
         )?;
         Ok(WorklistBuilder { state: self, run, last: None })
     }
 
     /// How many are still to be asked.
     pub fn still_to_ask(&self, run: RunId) -> Result<u64, StateError> {
-        Ok(self.db.query_row("SELECT count(*) FROM roster WHERE run = ?", [run], |row| row.get(0))?)
+        Ok(self.db.query_row("SELECT count(*) FROM worklist WHERE run = ?", [run], |row| row.get(0))?)
     }
 
     /// The next domain with somebody to ask, by number. One whose name can't be read back is struck out.
@@ -80,8 +80,8 @@ impl State {
     ) -> Result<Option<(NameHash, Domain)>, StateError> {
         loop {
             let mut find = self.db.prepare_cached(
-                "SELECT roster.domain, name.name FROM roster LEFT JOIN name ON name.id = roster.domain
-                 WHERE roster.run = ? AND roster.domain > ? ORDER BY roster.domain LIMIT 1",
+                "SELECT worklist.domain, name.name FROM worklist LEFT JOIN name ON name.id = worklist.domain
+                 WHERE worklist.run = ? AND worklist.domain > ? ORDER BY worklist.domain LIMIT 1",
             )?;
             let after = after.map_or(-1, |key| key.0);
             let found = find
@@ -99,7 +99,8 @@ impl State {
 
     /// How many of a domain's addresses are still to be asked.
     pub fn count_listed(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
-        let mut count = self.db.prepare_cached("SELECT count(*) FROM roster WHERE run = ? AND domain = ?")?;
+        let mut count =
+            self.db.prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ?")?;
         Ok(count.query_row(params![run, domain], |row| row.get(0))?)
     }
 
@@ -112,7 +113,8 @@ impl State {
         most: usize,
     ) -> Result<Vec<(RecipientId, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
-            "SELECT place, local FROM roster WHERE run = ? AND domain = ? AND place > ? ORDER BY place LIMIT ?",
+            "SELECT position, local FROM worklist
+             WHERE run = ? AND domain = ? AND position > ? ORDER BY position LIMIT ?",
         )?;
         let key = NameHash::of(domain.as_str());
         let mut rows = find.query(params![run, key, after.0, most])?;
@@ -130,17 +132,17 @@ impl State {
     /// A domain at which nobody is asked; returns how many addresses that are.
     pub fn remove_domain(&mut self, run: RunId, domain: NameHash) -> Result<u64, StateError> {
         self.begin_writing()?;
-        let mut delete = self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ?")?;
+        let mut delete = self.db.prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ?")?;
         Ok(delete.execute(params![run, domain])? as u64)
     }
 }
 
-/// The condition on which what a row of `settled` says counts in this run: it was told with its whole run before it, when too
+/// The condition on which what a row of `result` says counts in this run: it was told with its whole run before it, when too
 /// many mailboxes gone at once would have shown, or it condemns nobody.
 pub(super) fn counts_beside(run: &str) -> String {
     format!(
-        "(settled.run NOT IN (SELECT id FROM run WHERE NOT told AND id <> {run})
-          OR settled.reason NOT IN (SELECT word FROM reason WHERE verdict = 'undeliverable'))"
+        "(result.run NOT IN (SELECT id FROM run WHERE NOT facts_published AND id <> {run})
+          OR result.reason NOT IN (SELECT word FROM reason WHERE verdict = 'undeliverable'))"
     )
 }
 
@@ -158,7 +160,8 @@ impl WorklistBuilder<'_> {
                 key
             }
         };
-        let mut insert = self.state.db.prepare_cached("INSERT INTO arrived VALUES (?, ?)")?;
+        let mut insert =
+            self.state.db.prepare_cached("INSERT INTO incoming (domain, local) VALUES (?, ?)")?;
         insert.execute(params![key, address.local()])?;
         Ok(())
     }
@@ -169,18 +172,19 @@ impl WorklistBuilder<'_> {
         let counts = counts_beside("?1");
         state.db.execute(
             &format!(
-                "INSERT INTO roster SELECT ?1, domain, min(rowid) AS place, local FROM arrived
+                "INSERT INTO worklist (run, domain, position, local)
+                 SELECT ?1, domain, min(rowid) AS position, local FROM incoming
                  WHERE NOT EXISTS (
-                    SELECT 1 FROM settled WHERE settled.domain = arrived.domain AND settled.local = arrived.local
-                    AND (settled.run = ?1 AND settled.unprobed IS NULL
-                         OR settled.expires > ?2 AND settled.checked >= ?3 AND {counts})
-                 ) GROUP BY domain, local ORDER BY domain, place"
+                    SELECT 1 FROM result WHERE result.domain = incoming.domain AND result.local = incoming.local
+                    AND (result.run = ?1 AND result.not_probed_because IS NULL
+                         OR result.expires > ?2 AND result.checked >= ?3 AND {counts})
+                 ) GROUP BY domain, local ORDER BY domain, position"
             ),
             params![run, millis(fresh.at), millis(fresh.since)],
         )?;
-        state.db.execute("UPDATE run SET gathered = 1 WHERE id = ?", [run])?;
+        state.db.execute("UPDATE run SET worklist_complete = 1 WHERE id = ?", [run])?;
         state.commit()?;
-        state.db.execute_batch("DROP TABLE arrived")?;
+        state.db.execute_batch("DROP TABLE incoming")?;
         state.set_cache_size(WRITING_KIB)
     }
 }

@@ -91,7 +91,7 @@ impl State {
     pub(super) fn write_name(&mut self, name: &str) -> Result<NameHash, StateError> {
         let key = NameHash::of(name);
         if remember(&mut self.noted.names, key) {
-            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO name VALUES (?, ?)")?;
+            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO name (id, name) VALUES (?, ?)")?;
             insert.execute(params![key, name])?;
         }
         Ok(key)
@@ -107,7 +107,9 @@ impl State {
         let (shared, parts) = reply_template::take_apart(&reply.lines, local, address);
         let text = NameHash::of(&shared);
         if remember(&mut self.noted.texts, text) {
-            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO text VALUES (?, ?)")?;
+            let mut insert = self
+                .db
+                .prepare_cached("INSERT OR IGNORE INTO reply_template (id, template) VALUES (?, ?)")?;
             insert.execute(params![text, shared])?;
         }
         Ok(Written { stage: stage.word(), code: reply.code, text, parts })
@@ -130,7 +132,9 @@ impl State {
         if other.exists(params![key, kind, detail])? {
             self.expire_finished_runs()?;
         }
-        let mut insert = self.db.prepare_cached("INSERT OR REPLACE INTO route VALUES (?, ?, ?, ?, ?)")?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR REPLACE INTO route (domain, kind, detail, looked_up, run) VALUES (?, ?, ?, ?, ?)",
+        )?;
         insert.execute(params![key, kind, detail, millis(now), run])?;
         Ok(())
     }
@@ -156,9 +160,11 @@ impl State {
             RecipientKind::Postmaster => 2,
         };
         let mut at = millis(attempt.at);
-        let mut insert = self
-            .db
-            .prepare_cached("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR IGNORE INTO reply
+                 (domain, kind, local, at, run, egress, mx_host, stage, code, template, parts)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
         // Of two answers of one millisecond the second is a millisecond younger.
         while insert.execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
             == 0
@@ -168,8 +174,8 @@ impl State {
         drop(insert);
         if is_clear(classified) && remember(&mut self.noted.served, (mx_host, name)) {
             let mut insert = self.db.prepare_cached(
-                "INSERT OR IGNORE INTO served SELECT ?1, ?2, ?3
-                 WHERE (SELECT count(*) FROM served WHERE exchanger = ?1 AND run = ?2) < 2",
+                "INSERT OR IGNORE INTO served_domain (mx_host, run, domain) SELECT ?1, ?2, ?3
+                 WHERE (SELECT count(*) FROM served_domain WHERE mx_host = ?1 AND run = ?2) < 2",
             )?;
             insert.execute(params![mx_host, run, name])?;
         }
@@ -189,11 +195,11 @@ impl State {
             return Ok(());
         };
         let mut delete = self.db.prepare_cached(
-            "DELETE FROM answer WHERE domain = ? AND who IN (0, 1) AND local = ? AND run = ?",
+            "DELETE FROM reply WHERE domain = ? AND kind IN (0, 1) AND local = ? AND run = ?",
         )?;
         let key = NameHash::of(domain.as_str());
         delete.execute(params![key, address.local(), run])?;
-        let mut delete = self.db.prepare_cached("DELETE FROM served WHERE run = ? AND domain = ?")?;
+        let mut delete = self.db.prepare_cached("DELETE FROM served_domain WHERE run = ? AND domain = ?")?;
         delete.execute(params![run, key])?;
         drop(delete);
         self.noted.served.clear();
@@ -253,22 +259,26 @@ impl State {
             told.expires.map(millis),
             accepted.map(millis),
         ];
-        let mut insert = self
-            .db
-            .prepare_cached("INSERT OR IGNORE INTO settled VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")?;
+        let mut insert = self.db.prepare_cached(
+            "INSERT OR IGNORE INTO result
+                 (domain, local, run, catch_all, catch_all_evidence, positive_control, obstacle,
+                  not_probed_because, retry_at, reason, checked, expires, last_accepted)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
         if insert.execute(row)? == 0 {
             self.replaces_fact(name, local)?;
             let mut update = self.db.prepare_cached(
-                "UPDATE settled SET run = ?3, catch_all = ?4, control = ?5, positive = ?6, trouble = ?7,
-                     unprobed = ?8, again = ?9, reason = ?10, checked = ?11, expires = ?12,
-                     accepted = coalesce(?13, accepted)
+                "UPDATE result SET run = ?3, catch_all = ?4, catch_all_evidence = ?5, positive_control = ?6,
+                     obstacle = ?7, not_probed_because = ?8, retry_at = ?9, reason = ?10, checked = ?11,
+                     expires = ?12, last_accepted = coalesce(?13, last_accepted)
                  WHERE domain = ?1 AND local = ?2",
             )?;
             update.execute(row)?;
         }
         if mailbox.unprobed.is_none() {
-            let mut delete =
-                self.db.prepare_cached("DELETE FROM roster WHERE run = ? AND domain = ? AND place = ?")?;
+            let mut delete = self
+                .db
+                .prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ? AND position = ?")?;
             delete.execute(params![run, name, target.0])?;
         }
         Ok(())
@@ -282,7 +292,7 @@ impl State {
         self.begin_writing()?;
         self.replaces_fact(*domain, local)?;
         let mut update = self.db.prepare_cached(
-            "UPDATE settled SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
+            "UPDATE result SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
         )?;
         let (checked, expires) = (told.checked.map(millis), told.expires.map(millis));
         update.execute(params![told.reason.word(), checked, expires, domain, local])?;
@@ -295,8 +305,8 @@ impl State {
             return Ok(());
         }
         let mut promised = self.db.prepare_cached(
-            "SELECT 1 FROM settled WHERE domain = ? AND local = ? AND expires IS NOT NULL
-             AND run IN (SELECT id FROM run WHERE told)",
+            "SELECT 1 FROM result WHERE domain = ? AND local = ? AND expires IS NOT NULL
+             AND run IN (SELECT id FROM run WHERE facts_published)",
         )?;
         if promised.exists(params![domain, local])? {
             self.expire_finished_runs()?;
@@ -317,7 +327,7 @@ impl State {
             }
         };
         let mut insert = self.db.prepare_cached(
-            "INSERT INTO trouble (exchanger, at, finding, stage, code, text, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO obstacle (mx_host, at, finding, stage, code, template, parts) VALUES (?, ?, ?, ?, ?, ?, ?)",
         )?;
         let id = insert.insert(params![
             mx_host,

@@ -131,7 +131,7 @@ fn is_asking(lab: &Lab, child: &mut Child) {
     let has_gathered =
         || -> rusqlite::Result<bool> {
             rusqlite::Connection::open_with_flags(&state, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
-                .query_row("SELECT count(*) > 0 FROM run WHERE gathered", [], |row| row.get(0))
+                .query_row("SELECT count(*) > 0 FROM run WHERE worklist_complete", [], |row| row.get(0))
         };
     while !(lab.folder.lines("state.db.lock").iter().any(|line| line.starts_with(&holder))
         && has_gathered().unwrap_or(false))

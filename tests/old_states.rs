@@ -1,0 +1,272 @@
+//! States that listproof 0.1 made: runs resume from them, `report` and `state` read them, and the views stay as they were.
+//!
+//! `tests/states/README.md` says what is in them and how they were made.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test waits, kills what it started, and stops at what fails"
+)]
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Instant;
+
+use rusqlite::types::Value;
+use support::{Folder, mode};
+
+/// The version of a state that 0.1 makes.
+const VERSION_OF_0_1: i64 = 4;
+
+/// A line of `commands.txt`: the run that made a state, and the run that resumes it.
+struct Fixture {
+    name: String,
+    /// Flags of both runs.
+    flags: Vec<String>,
+    resumed_exit: i32,
+    /// An address of the list.
+    address: String,
+}
+
+fn states() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/states")
+}
+
+fn fixtures() -> Vec<Fixture> {
+    let commands = std::fs::read_to_string(states().join("commands.txt")).unwrap();
+    let lines = commands.lines().filter(|line| !line.starts_with('#'));
+    let fixture = |line: &str| {
+        let cells: Vec<&str> = line.split('|').collect();
+        let [name, flags, _, _, resumed_exit, address] = cells[..] else { panic!("{line}") };
+        Fixture {
+            name: name.to_owned(),
+            flags: flags.split_whitespace().map(str::to_owned).collect(),
+            resumed_exit: resumed_exit.parse().unwrap(),
+            address: address.to_owned(),
+        }
+    };
+    lines.map(fixture).collect()
+}
+
+impl Fixture {
+    /// A folder with the list, the world and the state.
+    fn lab(&self) -> Folder {
+        let lab = Folder::new();
+        for name in ["list.csv", "world.toml", "state.db"] {
+            lab.write(name, std::fs::read(states().join(&self.name).join(name)).unwrap());
+        }
+        lab
+    }
+
+    /// What 0.1 wrote, in the words of today.
+    fn written_by_0_1(&self, file: &str) -> String {
+        today(&std::fs::read_to_string(states().join(&self.name).join(file)).unwrap())
+    }
+
+    /// Resumes the run; gives the results and the summary.
+    fn resume(&self, lab: &Folder, more: &[&str], exit: i32) -> (String, serde_json::Value) {
+        let verify =
+            ["verify", "list.csv", "--world", "world.toml", "--state", "state.db", "-q", "-o", "out"];
+        let flags = self.flags.iter().map(String::as_str);
+        let all: Vec<&str> = verify
+            .into_iter()
+            .chain(["--columns", "full"])
+            .chain(flags)
+            .chain(more.iter().copied())
+            .collect();
+        lab.run(&all).exits(exit);
+        (lab.read("out/list.results.csv"), lab.summary("out"))
+    }
+}
+
+/// The two words of results that 0.1 had other words for.
+fn today(text: &str) -> String {
+    text.replace("operator_anomaly", "provider_anomaly").replace("operator_paused", "provider_paused")
+}
+
+/// Names of the columns and all rows of a view, in the words of today.
+type View = (Vec<String>, Vec<Vec<Value>>);
+
+fn views(file: &Path) -> Vec<View> {
+    let db = rusqlite::Connection::open(file).unwrap();
+    let view = |name: &str| {
+        let mut find = db.prepare(&format!("SELECT * FROM {name} ORDER BY 1, 2, 3")).unwrap();
+        let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
+        let value = |value| match value {
+            Value::Text(text) => Value::Text(today(&text)),
+            value => value,
+        };
+        let rows = find.query_map([], |row| {
+            (0..columns.len()).map(|column| row.get(column).map(value)).collect::<rusqlite::Result<Vec<_>>>()
+        });
+        let rows = rows.unwrap().collect::<Result<_, _>>().unwrap();
+        (columns, rows)
+    };
+    ["verdicts", "attempts", "domains", "runs"].map(view).into()
+}
+
+fn version(file: &Path) -> i64 {
+    let db = rusqlite::Connection::open(file).unwrap();
+    db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+}
+
+/// Compares texts by their lines.
+#[track_caller]
+fn same_lines(what: &str, ours: &str, theirs: &str) {
+    for (number, (ours, theirs)) in (1..).zip(ours.lines().zip(theirs.lines())) {
+        assert_eq!(ours, theirs, "{what}, line {number}");
+    }
+    assert_eq!(ours.lines().count(), theirs.lines().count(), "{what}");
+}
+
+/// Results without the times at which they were written: a recipient that was not probed may be probed from then on.
+fn without_now(csv: &str) -> String {
+    let mut retry_after = None;
+    let line = |line: &str| {
+        let mut cells: Vec<&str> = line.split(',').collect();
+        let column = *retry_after.get_or_insert_with(|| {
+            // Counted from the end: some texts of replies have commas.
+            cells.len() - cells.iter().position(|cell| *cell == "retry_after").unwrap()
+        });
+        if cells.contains(&"not_probed") {
+            let column = cells.len() - column;
+            cells[column] = "";
+        }
+        cells.join(",") + "\n"
+    };
+    csv.lines().map(line).collect()
+}
+
+/// The numbers and times of a text.
+fn numbers(text: &str) -> String {
+    let words = text.split_whitespace().filter(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    words.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_states_are_of_0_1() {
+    assert_eq!(fixtures().len(), 7);
+    for fixture in fixtures() {
+        assert_eq!(version(&fixture.lab().path("state.db")), VERSION_OF_0_1, "{}", fixture.name);
+    }
+}
+
+#[test]
+fn a_run_resumes_and_gives_the_results_that_0_1_gives() {
+    for fixture in fixtures() {
+        let (results, summary) = fixture.resume(&fixture.lab(), &[], fixture.resumed_exit);
+        same_lines(&fixture.name, &results, &fixture.written_by_0_1("resumed.csv"));
+        let old: serde_json::Value = serde_json::from_str(&fixture.written_by_0_1("resumed.json")).unwrap();
+        for key in ["verdicts", "reasons", "partial", "still_to_ask", "questions", "connections", "decisions"]
+        {
+            assert_eq!(summary[key], old[key], "{}: {key}", fixture.name);
+        }
+    }
+}
+
+#[test]
+fn a_report_gives_the_results_that_0_1_gives() {
+    for fixture in fixtures() {
+        let lab = fixture.lab();
+        let report = ["report", "list.csv", "--state", "state.db", "-q", "-o", "out", "--columns", "full"];
+        lab.run(&report).exits(0);
+        let results = lab.read("out/list.results.csv");
+        let [ours, theirs] = [results, fixture.written_by_0_1("reported.csv")].map(|csv| without_now(&csv));
+        same_lines(&fixture.name, &ours, &theirs);
+    }
+}
+
+#[test]
+fn the_commands_for_the_owner_print_what_0_1_prints() {
+    for fixture in fixtures() {
+        let lab = fixture.lab();
+        let state =
+            |more: &[&str]| lab.run(&[&["state"], more, &["--state", "state.db"]].concat()).exits(0).stdout();
+        let export = state(&["export", &fixture.address]);
+        same_lines(&fixture.name, &export, &fixture.written_by_0_1("export.json"));
+        assert!(export.contains(&fixture.address), "{export}");
+        // The first line has the name of the file and its size.
+        let [ours, theirs] = [state(&["stats"]), fixture.written_by_0_1("stats.txt")]
+            .map(|stats| numbers(stats.split_once('\n').unwrap().1));
+        same_lines(&fixture.name, &ours, &theirs);
+        assert_eq!(state(&["forget", &fixture.address]), "forgotten\n");
+        assert_eq!(state(&["export", &fixture.address]), "null\n");
+    }
+}
+
+#[test]
+fn the_views_keep_their_columns_and_rows() {
+    for fixture in fixtures() {
+        let lab = fixture.lab();
+        let file = lab.path("state.db");
+        let before = views(&file);
+        lab.run(&["state", "stats", "--state", "state.db"]).exits(0);
+        assert_eq!(views(&file), before, "{}", fixture.name);
+        // So can be read what was there before, with 0.1 too.
+        let backup = lab.path("state.db.v4.bak");
+        assert_eq!((version(&backup), mode(&backup)), (VERSION_OF_0_1, 0o600));
+        assert_eq!(views(&backup), before, "{}", fixture.name);
+        let rows: Vec<usize> = before.iter().map(|(_, rows)| rows.len()).collect();
+        assert!(rows.iter().all(|rows| *rows > 0) || fixture.name == "refused", "{}: {rows:?}", fixture.name);
+    }
+}
+
+#[test]
+fn a_row_whose_reason_has_another_word_now_has_not_changed() {
+    for fixture in fixtures().iter().filter(|fixture| ["finished", "anomaly"].contains(&&*fixture.name)) {
+        let (_, summary) = fixture.resume(&fixture.lab(), &["--changed-only"], 0);
+        assert_eq!((&summary["results"], &summary["unchanged"]), (&0.into(), &summary["rows"]), "{summary}");
+    }
+}
+
+#[test]
+fn a_state_of_the_first_version_resumes() {
+    let fixtures = fixtures();
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "finished").unwrap();
+    let lab = fixture.lab();
+    rusqlite::Connection::open(lab.path("state.db"))
+        .unwrap()
+        .execute_batch(
+            "DROP TABLE told; DROP TABLE tally; DROP TABLE served;
+             CREATE TABLE served (exchanger INTEGER, domain INTEGER);
+             ALTER TABLE run DROP COLUMN told; ALTER TABLE run DROP COLUMN terms;
+             ALTER TABLE settled DROP COLUMN accepted; ALTER TABLE egress DROP COLUMN origin;
+             PRAGMA user_version = 1",
+        )
+        .unwrap();
+    lab.run(&["state", "stats", "--state", "state.db"]).exits(0);
+    assert!(lab.path("state.db.v1.bak").exists());
+    let (_, second) = fixture.resume(&lab, &["--changed-only"], 0);
+    assert_eq!((&second["questions"], &second["unchanged"]), (&0.into(), &0.into()), "{second}");
+    let (_, third) = fixture.resume(&lab, &["--changed-only"], 0);
+    assert_eq!((&third["results"], &third["unchanged"]), (&0.into(), &third["rows"]), "{third}");
+}
+
+#[test]
+fn a_migration_that_is_killed_is_made_again() {
+    let fixtures = fixtures();
+    let fixture = fixtures.iter().find(|fixture| fixture.name == "interrupted").unwrap();
+    let expected = views(&fixture.lab().path("state.db"));
+    let stats = ["state", "stats", "--state", "state.db"];
+    let begun = Instant::now();
+    fixture.lab().run(&stats).exits(0);
+    let whole = begun.elapsed();
+    let mut killed = 0;
+    for step in 0..20 {
+        let lab = fixture.lab();
+        let file = lab.path("state.db");
+        let mut child = lab.listproof(&stats).stdout(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(whole * step / 20);
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().code().is_none());
+        lab.run(&stats).exits(0);
+        assert_eq!((version(&file), views(&file)), (VERSION_OF_0_1 + 1, expected.clone()));
+        assert_eq!(views(&lab.path("state.db.v4.bak")), expected);
+        let entries = std::fs::read_dir(file.parent().unwrap()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let beside: Vec<String> = names.filter(|name| name.contains("bak")).collect();
+        assert_eq!(beside, ["state.db.v4.bak"], "killed at {step}/20");
+    }
+    assert!(killed > 0);
+}

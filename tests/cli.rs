@@ -9,10 +9,10 @@
 mod support;
 
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
-use support::{Folder, Ran, SENDER, Served, end_of, mode, send};
+use support::{Folder, Ran, SENDER, Served, end_of, mode, query, send};
 
 const WORLD: &str = r#"
 [[domain]]
@@ -323,11 +323,7 @@ fn changed_meanwhile(lab: &Folder, served: &Served, change: impl FnOnce()) -> Ra
     let mut child = lab.listproof(&verify).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The first answer is there, and the last is far.
     let file = lab.path("state.db");
-    let answers =
-        || -> rusqlite::Result<i64> {
-            rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
-                .query_row("SELECT count(*) FROM attempts", [], |row| row.get(0))
-        };
+    let answers = || query::<i64>(&file, "SELECT count(*) FROM attempts");
     while answers().unwrap_or_default() == 0 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
@@ -386,15 +382,12 @@ fn the_environment_is_checked_like_what_is_typed() {
         ("LISTPROOF_SOURCE_IP", "::ffff:1:2:3:4:5:6:7"),
         ("LISTPROOF_PROXY", "http://127.0.0.1"),
     ] {
-        let ran = Command::new(env!("CARGO_BIN_EXE_listproof"))
-            .args(["check", "jane@shop.example"])
-            .env("LISTPROOF_HELO", "probe.example")
-            .env("LISTPROOF_MAIL_FROM", "check@probe.example")
-            .env(name, value)
-            .output()
-            .unwrap();
-        let said = String::from_utf8(ran.stderr).unwrap();
-        assert!(matches!(ran.status.code(), Some(2 | 78)), "{name}={value:?}: {:?} {said}", ran.status);
+        let folder = Folder::new();
+        let mut command = folder.listproof(&["check", "jane@shop.example"]);
+        command.env("LISTPROOF_HELO", "probe.example").env("LISTPROOF_MAIL_FROM", "check@probe.example");
+        let ran = Ran(command.env(name, value).output().unwrap());
+        let said = ran.stderr();
+        assert!(matches!(ran.code(), Some(2 | 78)), "{name}={value:?}: {:?} {said}", ran.code());
         assert!(!said.replace('\n', " ").contains(char::is_control), "{name}={value:?}: {said:?}");
     }
 }

@@ -3,13 +3,16 @@
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test writes its own files, watches its own process, and stops at what fails"
+    reason = "a test writes its own files and stops at what fails"
 )]
+
+mod support;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use support::{Folder, watch};
 
 /// What a server does, as the keys of a rule, and the reasons that are right for its addresses.
 const DEEDS: [(&str, &str, &[&str]); 20] = [
@@ -62,35 +65,8 @@ fn world() -> String {
     world
 }
 
-/// Runs the program and watches its memory; fails when it takes too long.
-fn watch(command: &mut Command) -> (String, u64) {
-    let began = Instant::now();
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most_kib = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let peak = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        most_kib = most_kib.max(peak.unwrap_or(0));
-        if began.elapsed() > Duration::from_secs(60) {
-            child.kill().unwrap();
-            panic!("it hangs");
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let output = child.wait_with_output().unwrap();
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(0), "{errors}");
-    (errors, most_kib)
-}
-
 #[test]
 fn no_server_makes_a_run_hang_or_grow_or_condemn() {
-    let folder = tempfile::tempdir().unwrap();
-    let (list, file) = (folder.path().join("list.csv"), folder.path().join("world.toml"));
-    std::fs::write(&file, world()).unwrap();
     let mut rows = "email\n".to_owned();
     for (name, ..) in DEEDS {
         for moment in MOMENTS {
@@ -100,39 +76,34 @@ fn no_server_makes_a_run_hang_or_grow_or_condemn() {
             }
         }
     }
-    std::fs::write(&list, &rows).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_listproof"));
-    command.arg("verify").arg(&list).arg("--world").arg(&file).arg("-o").arg(folder.path().join("out"));
-    let (_, most_kib) = watch(command.args(["--columns", "full", "--pace", "fast"]));
+    let folder = Folder::with(rows.as_bytes(), &world());
+    let verify = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--columns", "full"];
+    let mut command = folder.listproof(&[&verify[..], &["--pace", "fast", "--quiet"]].concat());
+    let (ran, most_kib) = watch(&mut command, Duration::from_secs(60));
+    ran.exits(0);
     assert!(most_kib < 200 * 1024, "{most_kib} KiB");
 
-    let mut results = csv::Reader::from_path(folder.path().join("out/list.results.csv")).unwrap();
-    let heads = results.headers().unwrap().clone();
-    let at = |name: &str| heads.iter().position(|head| head == name).unwrap();
-    let (email, reason, verdict) = (at("email"), at("reason"), at("verdict"));
     let (mut wrong, mut seen) = (String::new(), 0);
-    for row in results.records() {
-        let row = row.unwrap();
+    for row in folder.results("out/list.results.csv") {
         seen += 1;
-        let (local, domain) = row[email].split_once('@').unwrap();
+        let [email, reason, verdict, code] =
+            ["email", "reason", "verdict", "smtp_code"].map(|name| row.cell(name));
+        let (local, domain) = email.split_once('@').unwrap();
         let (moment, name) = domain.strip_suffix(".example").unwrap().split_once('.').unwrap();
         let (.., right) = DEEDS.iter().find(|(deed, ..)| deed.replace('_', "-") == name).unwrap();
         // A listed name that nobody has may be refused as such, where the server answers in clear words of its own.
-        let may_condemn =
-            local == "nobody" && row[reason] == *"mailbox_unknown" && row[at("smtp_code")] == *"550";
-        let is_right = right.contains(&&row[reason])
+        let may_condemn = local == "nobody" && reason == "mailbox_unknown" && code == "550";
+        let is_right = right.contains(&reason)
             || (may_condemn && (right.contains(&"accepted") || matches!(moment, "rset")))
             // Nothing happens at a moment that does not come.
-            || (moment == "rset" && row[reason] == *"accepted");
+            || (moment == "rset" && reason == "accepted");
         let misplaced = name == "misplaced" && moment == "rcpt";
-        if (&row[verdict] == "undeliverable" && !may_condemn && !misplaced) || !is_right {
+        if (verdict == "undeliverable" && !may_condemn && !misplaced) || !is_right {
             writeln!(
                 wrong,
-                "{}: {} by {} ({})",
-                &row[email],
-                &row[reason],
-                &row[at("rule")],
-                row[at("smtp_text")].chars().take(60).collect::<String>()
+                "{email}: {reason} by {} ({})",
+                row.cell("rule"),
+                row.cell("smtp_text").chars().take(60).collect::<String>()
             )
             .unwrap();
         }
@@ -144,8 +115,6 @@ fn no_server_makes_a_run_hang_or_grow_or_condemn() {
 /// A host that says STARTTLS and then speaks no TLS: plain words will do.
 #[test]
 fn garbage_instead_of_tls_is_answered_in_plain_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("world.toml");
     let world = r#"
         [[domain]]
         name = "acme.example"
@@ -155,14 +124,11 @@ fn garbage_instead_of_tls_is_answered_in_plain_words() {
         name = "aspmx.l.google.com"
         tls = "broken"
     "#;
-    std::fs::write(&file, world).unwrap();
-    let checked = Command::new(env!("CARGO_BIN_EXE_listproof"))
-        .args(["check", "--json", "jane@acme.example", "nobody@acme.example", "--world"])
-        .arg(&file)
-        .output()
-        .unwrap();
-    let reasons: BTreeMap<String, String> = String::from_utf8(checked.stdout)
-        .unwrap()
+    let folder = Folder::with_file("world.toml", world);
+    let check = ["check", "--json", "jane@acme.example", "nobody@acme.example", "--world", "world.toml"];
+    let reasons: BTreeMap<String, String> = folder
+        .run(&check)
+        .stdout()
         .lines()
         .map(|line| {
             let card: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -6,13 +6,16 @@
     reason = "a test has sockets, files and a process of its own, and stops at what fails"
 )]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use support::{Folder, ResultRow, SENDER, watch};
 
 /// When in the dialogue a server turns hostile: at the greeting, or instead of the answer to a command.
 const STAGES: [&str; 5] = ["CONNECT", "EHLO", "MAIL", "RCPT", "RSET"];
@@ -251,70 +254,31 @@ fn serve(hosts: &[String]) -> (u16, u16) {
 fn whatever_bytes_come_a_run_ends_soon_and_small_and_wrongs_nobody() {
     let hosts = hosts();
     let (dns_port, smtp_port) = serve(&hosts);
-    let folder = tempfile::tempdir().unwrap();
     let mut rows = "email\n".to_owned();
     for domain in hosts.iter().map(String::as_str).chain(ODD_DOMAINS) {
         writeln!(rows, "jane@{domain}.example\njoe@{domain}.example").unwrap();
     }
-    std::fs::write(folder.path().join("list.csv"), &rows).unwrap();
-    let began = Instant::now();
-    let mut run = Command::new(env!("CARGO_BIN_EXE_listproof"))
-        .args([
-            "verify",
-            "list.csv",
-            "-o",
-            "out",
-            "--no-state",
-            "--pace",
-            "fast",
-            "--max-wait",
-            "0s",
-            "--columns",
-            "full",
-        ])
-        .args([
-            "--helo",
-            "probe.example",
-            "--mail-from",
-            "check@probe.example",
-            "--allow-mx-net",
-            "127.0.77.0/24",
-        ])
-        .args(["--dns", &format!("127.0.77.253:{dns_port}"), "--smtp-port", &smtp_port.to_string()])
-        .current_dir(folder.path())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let status = format!("/proc/{}/status", run.id());
-    let mut most_kib = 0;
-    while run.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let peak = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-        most_kib = most_kib.max(peak.unwrap_or(0));
-        if began.elapsed() > Duration::from_secs(120) {
-            run.kill().unwrap();
-            panic!("it hangs");
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    let output = run.wait_with_output().unwrap();
-    let told = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(0), "{told}");
+    let folder = Folder::with_file("list.csv", &rows);
+    let (dns, smtp_port) = (format!("127.0.77.253:{dns_port}"), smtp_port.to_string());
+    let verify = ["verify", "list.csv", "-o", "out", "--no-state", "--pace", "fast", "--max-wait", "0s"];
+    let network =
+        ["--columns", "full", "--allow-mx-net", "127.0.77.0/24", "--dns", &dns, "--smtp-port", &smtp_port];
+    let mut command = folder.listproof(&[&verify[..], &SENDER, &network].concat());
+    let (ran, most_kib) = watch(&mut command, Duration::from_secs(120));
+    ran.exits(0);
+    let told = ran.stdout() + &ran.stderr();
     assert!(most_kib < 200 * 1024, "{most_kib} KiB");
     must_be_harmless("the terminal", &told);
     assert_eq!(ASKED.load(Ordering::Relaxed), 1, "a name is resolved once");
 
     let mut files = 0;
-    for file in folder.path().join("out").read_dir().unwrap() {
+    for file in folder.path("out").read_dir().unwrap() {
         let path = file.unwrap().path();
         must_be_harmless(&path.display().to_string(), &std::fs::read_to_string(&path).unwrap());
         files += 1;
     }
     assert!(files > 5, "{files} files");
-    check_rows(&folder.path().join("out/list.results.csv"), &hosts);
+    check_rows(&folder.results("out/list.results.csv"), &hosts);
 }
 
 fn must_be_harmless(place: &str, text: &str) {
@@ -326,35 +290,24 @@ fn must_be_harmless(place: &str, text: &str) {
     assert!(!cells.into_iter().any(|cell| cell.starts_with(['=', '@'])), "{place} holds a formula");
 }
 
-fn check_rows(results: &std::path::Path, hosts: &[String]) {
-    let mut results = csv::Reader::from_path(results).unwrap();
-    let heads = results.headers().unwrap().clone();
-    let at = |name: &str| heads.iter().position(|head| head == name).unwrap();
-    let (mut wrong, mut seen) = (String::new(), 0);
-    for row in results.records() {
-        let row = row.unwrap();
-        seen += 1;
-        let domain = row[at("email")].split_once('@').unwrap().1.strip_suffix(".example").unwrap().to_owned();
-        let reason = &row[at("reason")];
-        let is_right = match domain.as_str() {
+fn check_rows(rows: &[ResultRow], hosts: &[String]) {
+    let mut wrong = String::new();
+    for row in rows {
+        let [email, reason, verdict] = ["email", "reason", "verdict"].map(|name| row.cell(name));
+        let domain = email.split_once('@').unwrap().1.strip_suffix(".example").unwrap();
+        let is_right = match domain {
             "gentle" | "crowd" => reason == "accepted",
             // In step with a flight of commands: nobody can tell that the second answered the first command again.
             "two-at-once.mail" => true,
             // In clear words, loud as they are.
             "loud" => reason == "mailbox_unknown",
-            _ => &row[at("verdict")] != "undeliverable",
+            _ => verdict != "undeliverable",
         };
         if !is_right {
-            writeln!(
-                wrong,
-                "{}: {reason} by {} ({})",
-                &row[at("email")],
-                &row[at("rule")],
-                &row[at("smtp_text")]
-            )
-            .unwrap();
+            let (rule, text) = (row.cell("rule"), row.cell("smtp_text"));
+            writeln!(wrong, "{email}: {reason} by {rule} ({text})").unwrap();
         }
     }
-    assert_eq!(seen, 2 * (hosts.len() + ODD_DOMAINS.len()));
+    assert_eq!(rows.len(), 2 * (hosts.len() + ODD_DOMAINS.len()));
     assert!(wrong.is_empty(), "{wrong}");
 }

@@ -7,12 +7,14 @@
     reason = "a test writes its own lists and stops at what fails"
 )]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
-use tempfile::TempDir;
+use support::{Folder, mode};
 
 use listproof::address::{Address, AddressKinds, Domain};
 use listproof::list::{
@@ -59,18 +61,16 @@ fn record(address: &str) -> AddressResult {
 }
 
 struct Desk {
-    folder: TempDir,
+    folder: Folder,
 }
 
 impl Desk {
     fn with(name: &str, bytes: impl AsRef<[u8]>) -> Desk {
-        let desk = Desk { folder: tempfile::tempdir().unwrap() };
-        std::fs::write(desk.path(name), bytes).unwrap();
-        desk
+        Desk { folder: Folder::with_file(name, bytes) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.path(name)
     }
 
     /// Verifies a list: trims the address, and knows an earlier row with the same one.
@@ -212,7 +212,7 @@ fn a_column_of_the_lists_own_keeps_its_name() {
 /// Message, hint and class of the error of a run into `target`.
 fn refusal(desk: &Desk, list: &str, target: &OutputTarget) -> String {
     let error = desk.run(list, target, &ReadOptions::default(), &minimal()).unwrap_err();
-    let folder = format!("{}/", desk.folder.path().display());
+    let folder = desk.path("").display().to_string();
     let message = error.to_string().replace(&folder, "");
     format!("error {}: {message}; hint: {}", error.class().exit_code(), error.hint())
 }
@@ -245,10 +245,9 @@ fn the_list_itself_is_not_replaced_even_where_it_is_ours() {
 #[cfg(unix)]
 #[test]
 fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&desk.path("out")), 0o700);
     for file in std::fs::read_dir(desk.path("out")).unwrap() {
         assert_eq!(mode(&file.unwrap().path()), 0o600);

@@ -7,8 +7,12 @@
     reason = "a test writes its own lists and stops at what fails"
 )]
 
+mod support;
+
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+
+use support::Folder;
 
 use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
 
@@ -71,10 +75,7 @@ fn every_nasty_list_is_read_exactly_or_refused_with_a_clear_error() {
 
 /// What [`read`] says about a list of these bytes.
 fn read_bytes(bytes: &[u8], options: &ReadOptions) -> String {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("list.csv");
-    std::fs::write(&path, bytes).unwrap();
-    read(&path, options)
+    read(&Folder::with_file("list.csv", bytes).path("list.csv"), options)
 }
 
 #[test]
@@ -134,20 +135,19 @@ fn a_bomb_is_refused_where_it_is_found_out() {
 
 #[test]
 fn what_is_no_file_is_said_to_be_none() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let message = |path: &Path| read(path, &ReadOptions::default());
-    let missing = message(&folder.path().join("missing.csv"));
+    let missing = message(&folder.path("missing.csv"));
     assert!(missing.starts_with("error 65: cannot read `missing.csv`: "), "{missing}");
-    let inner = folder.path().join("inner");
+    let inner = folder.path("inner");
     std::fs::create_dir(&inner).unwrap();
     assert_eq!(message(&inner), "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n");
 }
 
 /// Opens a list, does something to its file, and reads it.
 fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("list.csv");
-    std::fs::write(&path, bytes).unwrap();
+    let folder = Folder::new();
+    let path = folder.write("list.csv", bytes);
     // Of long ago, so that another time is another one however coarse it is.
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
@@ -161,7 +161,8 @@ fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String>
         Ok(count)
     };
     count().map_err(|error| {
-        format!("{}: {error}", error.class().exit_code()).replace(folder.path().to_str().unwrap(), "")
+        format!("{}: {error}", error.class().exit_code())
+            .replace(folder.path("").to_str().unwrap().trim_end_matches('/'), "")
     })
 }
 
@@ -196,9 +197,8 @@ fn a_list_that_is_written_to_between_its_rows_is_refused_at_its_end() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, many.as_bytes()).unwrap();
     for bytes in [many.into_bytes(), packed.finish().unwrap()] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("list.csv");
-        std::fs::write(&path, &bytes).unwrap();
+        let folder = Folder::new();
+        let path = folder.write("list.csv", &bytes);
         let list = list::open(&Source::Path(path.clone()), &ReadOptions::default()).unwrap();
         let mut rows = list.rows().unwrap();
         rows.next().unwrap();

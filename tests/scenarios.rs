@@ -1,19 +1,21 @@
-//! Scenarios: each file of `tests/scenarios` is a world, a list, what must be found out, and what the servers may have
-//! heard meanwhile. A file's name is a sentence; its keys beside the world's own are described below.
+//! Scenarios: each file of `tests/scenarios` is one test, named as the file. It holds a world, a list, the result that each row
+//! must get, and how often the servers may be probed. The keys of the world are those of `--world`; the others are
+//! described below.
 #![expect(
     clippy::unwrap_used,
     clippy::format_collect,
-    clippy::format_push_string,
     reason = "a test reads its own files and stops at what fails"
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use libtest_mimic::{Arguments, Trial};
 use serde::Deserialize;
 
 use listproof::evidence::AddressStatus;
@@ -29,18 +31,18 @@ use listproof::state::{FreshnessPolicy, RunKey, State};
 use listproof::verdict::AddressResult;
 use listproof::world::{NamePattern, Observed, World};
 
-/// What a file says beside the world.
+/// What a scenario file holds beside the world.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Scenario {
-    /// The list, in order, and what is expected of each row.
+    /// The list, in order, and the result expected of each row.
     rows: Vec<Row>,
-    /// How the run is made.
+    /// Limits and egresses of the run, and how it must end.
     #[serde(default)]
     run: Run,
-    /// What the servers heard.
+    /// What the MX hosts received.
     #[serde(default)]
-    heard: Expected,
+    servers: Expected,
 }
 
 /// One row, or many of one kind.
@@ -49,9 +51,9 @@ struct Scenario {
 struct Row {
     /// An address, or a pattern of them (`user{1..200}@acme.example`).
     email: String,
-    /// The reasons that are right; each address has one of them.
+    /// The right reasons; each recipient gets one of them.
     reason: OneOrMore,
-    /// The whole of what else the row must show, where that matters.
+    /// Other cells of the row, where they matter.
     verdict: Option<String>,
     confidence: Option<String>,
     rule: Option<String>,
@@ -59,8 +61,8 @@ struct Row {
     did_you_mean: Option<String>,
     /// RFC 3339; empty for "none".
     retry_after: Option<String>,
-    /// How often the servers were asked about it, each of them.
-    asked: Option<Range>,
+    /// Probes for each of these recipients, at all MX hosts.
+    probes: Option<Range>,
 }
 
 #[derive(Deserialize)]
@@ -78,18 +80,18 @@ struct Run {
     max_wait: Duration,
     #[serde(deserialize_with = "listproof::world::some_duration")]
     max_duration: Option<Duration>,
-    /// Why the run is shut out: `port_closed` or `refused_everywhere`.
+    /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
-    /// It must end by the clock.
+    /// True if it must end because its time is up.
     out_of_time: bool,
-    /// It must be over by then, in the world's time.
+    /// The longest that it may take, in the world's time.
     #[serde(deserialize_with = "listproof::world::some_duration")]
     over_within: Option<Duration>,
-    /// Sockets that it has.
+    /// The most sessions that may be open.
     sockets: usize,
-    /// Source addresses that it has, if not the world's one.
+    /// Source addresses, one for each egress; none: the world's one.
     source_ips: Vec<IpAddr>,
-    /// What must be decided about operators, and how often.
+    /// How often each of these decisions about providers must be made.
     decisions: BTreeMap<String, Range>,
 }
 
@@ -109,20 +111,20 @@ impl Default for Run {
     }
 }
 
-/// What the servers heard. No violation is ever expected, nor DATA.
+/// What the MX hosts received. A violation of their limits or a DATA command is always a fault.
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Expected {
     sessions: Option<Range>,
     /// RCPT commands in all.
     rcpts: Option<Range>,
-    /// RCPT commands with names that nobody listed, `postmaster` aside.
-    made_up: Option<Range>,
-    /// Different such names.
-    made_up_names: Option<Range>,
+    /// Probes for random recipients.
+    random_probes: Option<Range>,
+    /// Different random recipients.
+    random_recipients: Option<Range>,
     postmaster: Option<Range>,
     starttls: Option<Range>,
-    /// Sessions by host.
+    /// Sessions by MX host.
     at: BTreeMap<String, Range>,
     most_at_once: Option<Range>,
 }
@@ -153,7 +155,7 @@ impl Display for Range {
     }
 }
 
-/// What was not as it should be.
+/// Differences between the expected and the actual outcome.
 #[derive(Default)]
 struct Faults(Vec<String>);
 
@@ -175,7 +177,7 @@ impl Faults {
 /// Splits a file into the world and the rest.
 fn read(text: &str) -> (World, Scenario) {
     let mut world: toml::Table = toml::from_str(text).unwrap_or_else(|fault| panic!("{fault}"));
-    let own = ["rows", "run", "heard"];
+    let own = ["rows", "run", "servers"];
     let scenario: toml::Table =
         own.iter().filter_map(|&key| Some((key.to_owned(), world.remove(key)?))).collect();
     let scenario = scenario.try_into().unwrap_or_else(|fault| panic!("{fault}"));
@@ -305,12 +307,20 @@ fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, f
             judgment.retry_after.map_or(String::new(), shown),
         );
     }
-    faults.within(&format!("{email}: asked"), row.asked, heard.asked(email));
+    faults.within(&format!("{email}: probes"), row.probes, heard.asked(email));
 }
 
 fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
-    let Expected { sessions, rcpts, made_up, made_up_names, postmaster, starttls, at, most_at_once } =
-        &scenario.heard;
+    let Expected {
+        sessions,
+        rcpts,
+        random_probes,
+        random_recipients,
+        postmaster,
+        starttls,
+        at,
+        most_at_once,
+    } = &scenario.servers;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
     let asked: Vec<(&String, &u64)> = heard.hosts.values().flat_map(|host| &host.asked).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
@@ -319,9 +329,9 @@ fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
     let command = |verb: &str| heard.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
     faults.within("sessions", *sessions, heard.sessions());
     faults.within("rcpts", *rcpts, heard.rcpts());
-    faults.within("made_up", *made_up, controls.iter().map(|(_, times)| **times).sum());
+    faults.within("random_probes", *random_probes, controls.iter().map(|(_, times)| **times).sum());
     let names: BTreeSet<_> = controls.iter().map(|(email, _)| *email).collect();
-    faults.within("made_up_names", *made_up_names, names.len() as u64);
+    faults.within("random_recipients", *random_recipients, names.len() as u64);
     let postmasters = asked.iter().filter(|(email, _)| is_postmaster(email));
     faults.within("postmaster", *postmaster, postmasters.map(|(_, times)| **times).sum());
     faults.within("starttls", *starttls, command("STARTTLS"));
@@ -335,28 +345,23 @@ fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
     faults.same("violations", "{}", format!("{:?}", heard.violations()));
 }
 
-#[test]
-fn every_scenario_ends_as_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
-    let only = std::env::var("SCENARIO").ok();
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| only.as_ref().is_none_or(|only| file.to_string_lossy().contains(only)));
-    files.sort();
-    assert!(!files.is_empty());
-    let mut failed = String::new();
-    for file in files {
-        let text = std::fs::read_to_string(&file).unwrap();
-        let name = file.file_stem().unwrap().to_string_lossy().replace('_', " ");
-        let faults = std::panic::catch_unwind(|| check(&text)).unwrap_or_else(|panic| {
-            let message = panic.downcast::<String>().map(|text| *text);
-            vec![message.unwrap_or_else(|panic| {
-                panic.downcast::<&str>().map_or_else(|_| "?".into(), |text| (*text).to_string())
-            })]
-        });
-        if !faults.is_empty() {
-            let shown = faults.iter().take(8).map(|fault| format!("\n    {fault}")).collect::<String>();
-            failed += &format!("\n{name}: {} faults{shown}", faults.len());
+/// The test of a file.
+fn trial(file: PathBuf) -> Trial {
+    let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+    Trial::test(name, move || {
+        let faults = check(&std::fs::read_to_string(&file)?);
+        if faults.is_empty() {
+            return Ok(());
         }
-    }
-    assert!(failed.is_empty(), "{failed}");
+        let shown = faults.iter().take(8).map(|fault| format!("\n    {fault}")).collect::<String>();
+        Err(format!("{} faults{shown}", faults.len()).into())
+    })
+}
+
+fn main() -> ExitCode {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "there are no scenarios");
+    libtest_mimic::run(&Arguments::from_args(), files.into_iter().map(trial).collect()).exit_code()
 }

@@ -48,7 +48,7 @@ fn results(lab: &Folder, out: &str) -> String {
 }
 
 fn query(file: &Path, sql: &str) -> i64 {
-    rusqlite::Connection::open(file).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+    support::query(file, sql).unwrap()
 }
 
 fn change(file: &Path, sql: &str) {

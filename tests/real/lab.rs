@@ -87,21 +87,21 @@ impl Lab {
     pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
         let (scenario, _turn) = self.turn(index);
         for lookup in &scenario.lookups {
-            let heard = names::mx(&lookup.mx)
+            let answer = names::mx(&lookup.mx)
                 .map_err(|error| format!("`{}`: {error}\n{}", lookup.mx, names::last_words()))?;
-            if heard != lookup.hears {
-                return Err(format!("MX of `{}`: {heard}, not {}", lookup.mx, lookup.hears));
+            if answer != lookup.answer {
+                return Err(format!("MX of `{}`: {answer}, not {}", lookup.mx, lookup.answer));
             }
         }
         let sender = format!("by-hand@{}", scenario.sender_domain);
         for row in &scenario.rows {
-            let (Some(promised), Some(host)) = (&row.hears, scenario.host_of(row)) else {
+            let (Some(promised), Some(host)) = (&row.reply, scenario.host_of(row)) else {
                 continue;
             };
-            let heard = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
+            let reply = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
                 .map_err(|error| format!("`{host}` about `{}`: {error}", row.address))?;
-            if !heard.starts_with(promised) {
-                return Err(format!("`{host}` about `{}`:\n  {heard}\nnot\n  {promised}", row.address));
+            if !reply.starts_with(promised) {
+                return Err(format!("`{host}` about `{}`:\n  {reply}\nnot\n  {promised}", row.address));
             }
         }
         Ok(())

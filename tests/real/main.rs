@@ -13,6 +13,7 @@
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
+    clippy::unwrap_used,
     reason = "a throw-away lab with files, sockets and clocks of its own, which reports on stderr"
 )]
 
@@ -22,6 +23,8 @@ mod names;
 mod namespace;
 mod scenario;
 mod servers;
+#[path = "../support/mod.rs"]
+mod support;
 mod town;
 mod verify;
 

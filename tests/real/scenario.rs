@@ -1,4 +1,4 @@
-//! What a scenario file says: records, servers, and for each address what is heard and what must be judged.
+//! Scenario files: DNS records, servers, and for each recipient the reply that it must get and the reason that must result.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,7 +20,7 @@ pub(crate) struct Scenario {
     /// Programs beyond the mail servers and the name servers.
     #[serde(default)]
     needs: Vec<String>,
-    /// As whom the servers see us.
+    /// The client that the servers see.
     #[serde(default)]
     pub(crate) client: Client,
     /// The HELO name we give.
@@ -29,7 +29,7 @@ pub(crate) struct Scenario {
     /// The domain of our envelope sender.
     #[serde(default = "our_domain")]
     pub(crate) sender_domain: String,
-    /// How long `verify` may wait to ask again. None by default: a test that waits says so.
+    /// How long `verify` may wait for retries. None by default: a test that waits says so.
     #[serde(default = "no_wait")]
     pub(crate) max_wait: String,
     /// Flags of `verify` beyond these.
@@ -55,10 +55,10 @@ pub(crate) struct Scenario {
     /// Host name -> its handler.
     #[serde(default)]
     aiosmtpd: BTreeMap<String, String>,
-    /// Addresses at which somebody counts the connections to port 25; there must be none.
+    /// Addresses at which connections to port 25 are counted; there must be none.
     #[serde(default)]
     pub(crate) canary: Vec<String>,
-    /// Questions to the resolver.
+    /// Look-ups that check the resolver.
     #[serde(default, rename = "lookup")]
     pub(crate) lookups: Vec<Lookup>,
     /// The list, in order.
@@ -66,13 +66,13 @@ pub(crate) struct Scenario {
     pub(crate) rows: Vec<Row>,
 }
 
-/// A question to the resolver and the answer that the scenario promises.
+/// A look-up, and the answer that the scenario promises.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lookup {
     pub(crate) mx: String,
     /// A response code, with the number of records after `NOERROR`.
-    pub(crate) hears: String,
+    pub(crate) answer: String,
 }
 
 /// An address of the list.
@@ -80,11 +80,11 @@ pub(crate) struct Lookup {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
     pub(crate) address: String,
-    /// The host that is asked by hand; needed only where the scenario has more than one.
+    /// The host that is probed by hand; needed only where the scenario has more than one.
     pub(crate) at: Option<String>,
-    /// How that host's first refusal begins, or its answer to RCPT: the stage, then the reply. Absent where
-    /// there is nobody to ask.
-    pub(crate) hears: Option<String>,
+    /// The beginning of that host's first rejection, or of its reply to RCPT: the stage, then the reply. Absent where
+    /// no host can be probed.
+    pub(crate) reply: Option<String>,
     /// The reason that `verify` must give.
     pub(crate) reason: String,
 }
@@ -127,8 +127,8 @@ impl Scenario {
         name.clone_into(&mut scenario.name);
         for row in &scenario.rows {
             Reason::from_word(&row.reason).ok_or_else(|| format!("`{}` is no reason", row.reason))?;
-            if row.hears.is_some() && scenario.host_of(row).is_none() {
-                return Err(format!("`{}`: say `at` which host it is asked", row.address));
+            if row.reply.is_some() && scenario.host_of(row).is_none() {
+                return Err(format!("`{}`: say `at` which host it is probed", row.address));
             }
         }
         Ok(scenario)
@@ -153,7 +153,7 @@ impl Scenario {
         self.servers().map(|(_, host, _)| host)
     }
 
-    /// The host that is asked by hand about a row.
+    /// The host at which a row is probed by hand.
     pub(crate) fn host_of<'a>(&'a self, row: &'a Row) -> Option<&'a str> {
         let mut hosts = self.hosts();
         match (&row.at, hosts.next(), hosts.next()) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::scenario::Scenario;
+use crate::support::{self, ResultRow};
 
 /// The most that one scenario may take, in `timeout`'s words.
 const PATIENCE: &str = "240s";
@@ -50,22 +51,9 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
 }
 
 fn read(results: &Path) -> Result<Vec<Judged>, String> {
-    let unreadable = |error: csv::Error| format!("can't read `{}`: {error}", results.display());
-    let mut reader = csv::Reader::from_path(results).map_err(unreadable)?;
-    let header = reader.headers().map_err(unreadable)?.clone();
-    let column = |name: &str| {
-        let found = header.iter().position(|other| other == name);
-        found.ok_or_else(|| format!("`{}` has no column `{name}`", results.display()))
+    let judged = |row: &ResultRow| {
+        let [address, verdict, reason] = ["email", "verdict", "reason"].map(|name| row.cell(name).to_owned());
+        Judged { address, verdict, reason }
     };
-    let (address, verdict, reason) = (column("email")?, column("verdict")?, column("reason")?);
-    let mut judged = Vec::new();
-    for record in reader.into_records() {
-        let record = record.map_err(unreadable)?;
-        judged.push(Judged {
-            address: record[address].to_owned(),
-            verdict: record[verdict].to_owned(),
-            reason: record[reason].to_owned(),
-        });
-    }
-    Ok(judged)
+    Ok(support::results(results)?.iter().map(judged).collect())
 }

@@ -1,9 +1,10 @@
-//! The program as tests start it: in a folder of their own, with nothing of this machine's settings, and beside it worlds
-//! that are served on loopback.
+//! The program as tests start it: in a folder of their own, with nothing of this machine's settings; beside it worlds
+//! that are served on loopback, and what a run writes: results, summary, state.
 //!
 //! Must not: signal anybody but the processes started here. Fails: by a panic that names the file or process.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -11,15 +12,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// Who asks, in worlds that are served.
+/// HELO name and sender, for worlds that are served.
 pub(crate) const SENDER: [&str; 4] = ["--helo", "probe.example.org", "--mail-from", "check@example.org"];
 
-/// A folder for one test, which is gone with it.
+/// A folder for one test, removed with it.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
     pub(crate) fn new() -> Folder {
         Folder(tempfile::tempdir().unwrap())
+    }
+
+    /// With a file in it.
+    pub(crate) fn with_file(name: &str, bytes: impl AsRef<[u8]>) -> Folder {
+        let folder = Folder::new();
+        folder.write(name, bytes);
+        folder
     }
 
     /// With a list and a world in it.
@@ -62,6 +70,12 @@ impl Folder {
         self.json(&format!("{out}/list.summary.json"))
     }
 
+    /// The rows of a CSV output.
+    #[track_caller]
+    pub(crate) fn results(&self, name: &str) -> Vec<ResultRow> {
+        results(&self.path(name)).unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
     /// The data rows of an output.
     #[track_caller]
     pub(crate) fn rows(&self, name: &str) -> usize {
@@ -92,6 +106,62 @@ impl Folder {
     pub(crate) fn serve(&self, world: &str) -> Served {
         Served::at(self, world, "127.0.0.1:0", "0")
     }
+}
+
+/// The rows of a CSV file, by its header.
+pub(crate) fn results(file: &Path) -> Result<Vec<ResultRow>, String> {
+    let unreadable = |fault: csv::Error| format!("can't read `{}`: {fault}", file.display());
+    let mut reader = csv::Reader::from_path(file).map_err(unreadable)?;
+    let header = reader.headers().map_err(unreadable)?.clone();
+    let row = |record: csv::StringRecord| {
+        ResultRow(header.iter().zip(&record).map(|(name, cell)| (name.to_owned(), cell.to_owned())).collect())
+    };
+    reader.records().map(|record| record.map(row).map_err(unreadable)).collect()
+}
+
+/// One row of a CSV file: its cells by the names of their columns.
+#[derive(Debug)]
+pub(crate) struct ResultRow(HashMap<String, String>);
+
+impl ResultRow {
+    #[track_caller]
+    pub(crate) fn cell(&self, column: &str) -> &str {
+        self.0.get(column).unwrap_or_else(|| panic!("there is no column `{column}`"))
+    }
+}
+
+/// The first value of a query on a state file that a run may be writing.
+pub(crate) fn query<T: rusqlite::types::FromSql>(state: &Path, sql: &str) -> rusqlite::Result<T> {
+    rusqlite::Connection::open_with_flags(state, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?.query_row(
+        sql,
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// A figure of `/proc/PID/status` in KiB: `VmRSS` is the memory that a process has, `VmHWM` the most that it had.
+pub(crate) fn memory_kib(process: u32, figure: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| {
+        line.strip_prefix(figure)?.strip_prefix(':')?.trim().strip_suffix(" kB")?.parse().ok()
+    })
+}
+
+/// Runs a command to its end within a time, or kills it and fails; gives the most memory that it had in KiB.
+#[track_caller]
+pub(crate) fn watch(command: &mut Command, time: Duration) -> (Ran, u64) {
+    let begun = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut most_kib = 0;
+    while child.try_wait().unwrap().is_none() {
+        most_kib = most_kib.max(memory_kib(child.id(), "VmHWM").unwrap_or(0));
+        if begun.elapsed() > time {
+            child.kill().unwrap();
+            panic!("it does not end");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    (Ran(child.wait_with_output().unwrap()), most_kib)
 }
 
 /// A command that has ended.

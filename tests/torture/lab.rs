@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{Folder, SENDER, Served};
+use super::support::{Folder, ResultRow, SENDER, Served};
 
 /// The time of day in the world when it begins.
 pub(crate) const WORLD_BEGINS: &str = "2026-01-05T09:00:00Z";
@@ -88,19 +88,13 @@ impl Lab {
 
     /// What the results in a folder say. Every row must be there, and the files add up.
     pub(crate) fn verdicts(&self, folder: &str) -> Verdicts {
-        let path = self.path(folder).join("list.results.csv");
-        let mut reader =
-            csv::Reader::from_path(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let header = reader.headers().unwrap().clone();
-        let column = |name: &str| header.iter().position(|heading| heading == name).unwrap();
-        let (email, verdict, reason) = (column("email"), column("verdict"), column("reason"));
-        let verdicts: Verdicts = reader
-            .records()
-            .map(|record| {
-                let record = record.unwrap();
-                (record[email].to_owned(), (record[verdict].to_owned(), record[reason].to_owned()))
-            })
-            .collect();
+        let row = |row: &ResultRow| {
+            let [email, verdict, reason] =
+                ["email", "verdict", "reason"].map(|name| row.cell(name).to_owned());
+            (email, (verdict, reason))
+        };
+        let verdicts: Verdicts =
+            self.folder.results(&format!("{folder}/list.results.csv")).iter().map(row).collect();
         assert_eq!(verdicts.len(), usize::try_from(self.rows).unwrap(), "every row is in the results");
         let summary = self.summary(folder);
         let split: u64 = ["deliverable", "risky", "undeliverable", "unknown"]

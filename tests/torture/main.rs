@@ -23,7 +23,7 @@ use std::time::Duration;
 use disk::on_a_small_disk;
 use heard::Repeats;
 use lab::{Lab, Measure, Verdicts, ended};
-use support::{end_of, send, within};
+use support::{end_of, query, send, within};
 
 /// The next moment to strike: at random, and short beside the run, so that it takes many.
 fn moment(random: &mut fastrand::Rng) -> Duration {
@@ -128,11 +128,7 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
 fn is_asking(lab: &Lab, child: &mut Child) {
     let holder = format!("{}, started", child.id());
     let state = lab.folder.path("state.db");
-    let has_gathered =
-        || -> rusqlite::Result<bool> {
-            rusqlite::Connection::open_with_flags(&state, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?
-                .query_row("SELECT count(*) > 0 FROM run WHERE worklist_complete", [], |row| row.get(0))
-        };
+    let has_gathered = || query::<bool>(&state, "SELECT count(*) > 0 FROM run WHERE worklist_complete");
     while !(lab.folder.lines("state.db.lock").iter().any(|line| line.starts_with(&holder))
         && has_gathered().unwrap_or(false))
     {

@@ -1,71 +1,17 @@
-//! Hosts of many habits: what they answer, what they remember, and what they count.
+//! MX hosts of many habits: what they reply, what they remember, and what they count.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
-use proptest::prelude::*;
-
-use super::{MINUTE, ROUND_TRIP};
-use crate::address::Address;
-use crate::evidence::ClassifiedReply;
+use super::habits::{Habit, Traits};
+use super::{MINUTE, Run};
+use crate::address::{Address, Domain};
+use crate::evidence::{ClassifiedReply, DomainFacts, RecipientId};
 use crate::policy::{Provider, ReplyContext, ReplyRules};
 use crate::reason::Finding;
+use crate::schedule::lane::DAY;
 use crate::schedule::*;
-use crate::smtp::{Batch, Capabilities, RcptProbe, Reply, Stage};
-
-/// What a host does.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Habit {
-    Honest,
-    /// Refuses in words that say nothing.
-    Curt,
-    CatchAll,
-    Unreachable,
-    BlocksAt(Stage),
-    /// Newcomers come back after so many minutes.
-    Greylists(u64),
-    /// Hangs up without a word after so many answers in a session.
-    DropsAfter(u32),
-    /// Says 421 after so many answers in a session.
-    EndsAfter(u32),
-    /// Hangs up when this listed mailbox is asked for.
-    DropsAt(u32),
-    /// The first so many answers are "too fast".
-    TooFast(u32),
-    /// Takes so many recipients in a transaction.
-    Takes(usize),
-    /// Demands TLS, and its handshake fails.
-    BrokenTls,
-    /// Says the same nothing to everybody.
-    Mute,
-    /// Says "no such mailbox" to MAIL, behind its "ok". So each later reply comes one too late, and one is left over.
-    Stutters,
-    Denies,
-    /// Says "no such mailbox" to everybody, and after so many answers that it refuses us.
-    Sours(u32),
-    /// Accepts whoever is listed, refuses made-up names, and after so many of them hangs up saying that it refuses us.
-    Turns(u32),
-}
-
-pub(super) fn habit() -> impl Strategy<Value = Habit> {
-    let stage = prop_oneof![Just(Stage::Connect), Just(Stage::Mail), Just(Stage::Rcpt)];
-    prop_oneof![
-        4 => Just(Habit::Honest),
-        2 => Just(Habit::Curt),
-        1 => Just(Habit::CatchAll),
-        1 => Just(Habit::Unreachable),
-        1 => stage.prop_map(Habit::BlocksAt),
-        2 => (1u64..50).prop_map(Habit::Greylists),
-        1 => (0u32..6).prop_map(Habit::DropsAfter),
-        1 => (0u32..6).prop_map(Habit::EndsAfter),
-        1 => (0u32..6).prop_map(Habit::DropsAt),
-        1 => (1u32..8).prop_map(Habit::TooFast),
-        1 => (1usize..5).prop_map(Habit::Takes),
-        1 => Just(Habit::BrokenTls),
-        1 => Just(Habit::Mute),
-        1 => Just(Habit::Denies),
-    ]
-}
+use crate::smtp::{Batch, RcptProbe, Reply, Stage};
 
 /// A session as a host sees it.
 #[derive(Default)]
@@ -73,24 +19,44 @@ pub(super) struct Open {
     pub(super) lane: String,
     pub(super) habit: Option<Habit>,
     pub(super) provider: Option<Arc<Provider>>,
+    pub(super) address: Option<IpAddr>,
+    pub(super) egress: usize,
+    pub(super) tls: bool,
+    pub(super) traits: Traits,
+    /// Its last reply so far arrives then.
+    pub(super) last_reply: Duration,
     pub(super) transactions: u32,
     pub(super) refused: u32,
     pub(super) answers: u32,
+    pub(super) unknown: u32,
 }
 
 /// The hosts, what they remember, and what is on its way to us.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) habits: HashMap<IpAddr, (Habit, String)>,
+    /// Of hosts that are not as usual.
+    pub(super) traits: HashMap<IpAddr, Traits>,
+    /// Domains that come later, in order, and what other parts of them showed.
+    pub(super) orders: VecDeque<(Duration, DomainJob)>,
+    pub(super) learnt: HashMap<Domain, DomainFacts>,
     pub(super) exists: HashSet<String>,
     pub(super) sessions: HashMap<SessionId, Open>,
     pub(super) on_the_way: BTreeMap<(Duration, u64), (SessionId, SessionEvent)>,
     pub(super) sent: u64,
     pub(super) now: Duration,
+    /// When a recipient or a domain was first deferred, from each egress; since a day before the run.
     pub(super) newcomers: HashMap<String, Duration>,
-    pub(super) too_fast: u32,
-    /// Answers of hosts that turn against us.
-    pub(super) soured: u32,
+    /// What a host counts: too fast recipients, connections, replies before it blocks us, or unknown recipients.
+    pub(super) counts: HashMap<IpAddr, u32>,
+    /// When a host that turned against us first said so, by lane.
+    pub(super) turned: HashMap<String, Duration>,
+    /// Lanes at which somebody was accepted.
+    pub(super) accepted: HashSet<String>,
+    /// From where each listed address was probed.
+    pub(super) asked_from: HashMap<String, usize>,
+    /// When each address was settled.
+    pub(super) settled_at: HashMap<RecipientId, Duration>,
     /// Whose answers were taken back.
     pub(super) taken_back: Vec<Address>,
     /// Recipients too many in their transactions.
@@ -101,14 +67,52 @@ pub(super) struct World {
     pub(super) unknown: HashMap<String, Vec<Duration>>,
 }
 
+/// The words of a block.
+pub(super) const BLOCKED: &str = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org";
+
+/// How long a session waits for a server that sends nothing.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// An operator's lane from an egress.
+pub(super) fn lane_from(egress: usize, key: &str) -> String {
+    if egress == 0 { key.to_owned() } else { format!("{key} from {egress}") }
+}
+
 impl World {
     pub(super) fn moment(&self) -> Timestamp {
-        Timestamp { elapsed: self.now, wall: std::time::UNIX_EPOCH + self.now }
+        // Some days after the beginning of time, because earlier runs were before.
+        Timestamp { elapsed: self.now, wall: std::time::UNIX_EPOCH + 10 * DAY + self.now }
     }
 
-    pub(super) fn send(&mut self, session: SessionId, heard: SessionEvent) {
+    /// Sends something after what the session sent before; tells when it arrives.
+    pub(super) fn send(&mut self, session: SessionId, heard: SessionEvent) -> Duration {
+        let waits = match heard {
+            SessionEvent::Ended(Some(Finding::Timeout)) => TIMEOUT,
+            SessionEvent::Reply(..) => self.sessions[&session].traits.wait,
+            _ => Duration::ZERO,
+        };
+        let now = self.now;
+        let open = self.sessions.get_mut(&session).unwrap();
+        open.last_reply = open.last_reply.max(now + open.traits.rtt) + waits;
+        let at = open.last_reply;
+        self.put(session, at, heard);
+        at
+    }
+
+    fn put(&mut self, session: SessionId, at: Duration, heard: SessionEvent) {
         self.sent += 1;
-        self.on_the_way.insert((self.now + ROUND_TRIP, self.sent), (session, heard));
+        self.on_the_way.insert((at, self.sent), (session, heard));
+    }
+
+    /// Counts at a host; what it was before.
+    fn count(&mut self, host: IpAddr) -> u32 {
+        let count = self.counts.entry(host).or_default();
+        *count += 1;
+        *count - 1
+    }
+
+    fn counted(&self, host: IpAddr) -> u32 {
+        self.counts.get(&host).copied().unwrap_or(0)
     }
 
     pub(super) fn classified(&self, session: SessionId, stage: Stage, words: &str) -> ClassifiedReply {
@@ -118,120 +122,190 @@ impl World {
         ClassifiedReply { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
     }
 
-    pub(super) fn open(&mut self, opening: &SessionOpening, pace: Pace, sockets: usize) {
-        let (habit, lane) = self.habits[&opening.address].clone();
+    pub(super) fn open(&mut self, opening: &SessionOpening, run: Run) {
+        let (habit, key) = self.habits[&opening.address].clone();
+        let lane = lane_from(opening.egress, &key);
+        let traits = self.traits.get(&opening.address).cloned().unwrap_or_default();
+        let capabilities = traits.capabilities.clone();
         let open = Open {
             lane: lane.clone(),
             habit: Some(habit),
             provider: Some(opening.provider.clone()),
+            address: Some(opening.address),
+            egress: opening.egress,
+            tls: opening.tls,
+            traits,
             ..Open::default()
         };
         self.sessions.insert(opening.session, open);
         self.connection_pacer.entry(lane.clone()).or_default().push(self.now);
-        assert!(self.sessions.len() <= sockets, "more sessions than sockets");
+        assert!(run.egresses[opening.egress].has(&opening.address), "an address that the egress can't reach");
+        assert!(self.sessions.len() <= run.sockets, "more sessions than sockets");
         let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
-        assert!(at_once <= opening.provider.limits(pace).open as usize, "{at_once} sessions at once");
+        assert!(at_once <= opening.provider.limits(run.pace).open as usize, "{at_once} sessions at once");
+        let refused = |stage, words| SessionEvent::Rejected(self.classified(opening.session, stage, words));
         let heard = match habit {
             Habit::Unreachable => SessionEvent::Ended(Some(Finding::ConnectFailed)),
-            Habit::BlocksAt(Stage::Connect) => SessionEvent::Rejected(self.classified(
-                opening.session,
-                Stage::Connect,
-                "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
-            )),
-            Habit::BrokenTls if opening.tls => SessionEvent::TlsFailed,
-            _ => SessionEvent::Ready(Capabilities { pipelining: true, ..Capabilities::default() }),
+            Habit::Silent => SessionEvent::Ended(Some(Finding::Timeout)),
+            Habit::BlocksAt(stage @ (Stage::Connect | Stage::Helo)) => refused(stage, BLOCKED),
+            Habit::BlocksEgress(egress) if egress == opening.egress => refused(Stage::Connect, BLOCKED),
+            Habit::DropsFirst(most) if self.counted(opening.address) < most => {
+                SessionEvent::Ended(Some(Finding::Disconnected))
+            }
+            Habit::BusyAtFirst(most) if self.counted(opening.address) < most => {
+                refused(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
+            }
+            Habit::BrokenTls | Habit::OffersBrokenTls if opening.tls => SessionEvent::TlsFailed,
+            _ => SessionEvent::Ready(capabilities),
         };
+        if matches!(habit, Habit::DropsFirst(_) | Habit::BusyAtFirst(_)) {
+            self.count(opening.address);
+        }
         self.send(opening.session, heard);
     }
 
     pub(super) fn send_batch(&mut self, id: SessionId, batch: &Batch) {
-        let (habit, provider) = {
-            let open = &self.sessions[&id];
-            (open.habit.unwrap(), open.provider.clone().unwrap())
-        };
-        let session_limits = provider.session_limits;
+        let open = self.sessions.get_mut(&id).unwrap();
+        let (habit, provider, traits) =
+            (open.habit.unwrap(), open.provider.clone().unwrap(), open.traits.clone());
+        let (session_limits, capabilities) = (provider.session_limits, traits.capabilities);
+        // It is not idle any more.
+        self.on_the_way.retain(|_, (other, _)| *other != id);
         for transaction in &batch.transactions {
             let open = self.sessions.get_mut(&id).unwrap();
             open.transactions += 1;
-            assert!(open.transactions <= session_limits.transactions, "too many transactions");
-            assert!(
-                transaction.recipients.len() <= session_limits.recipients as usize,
-                "too many recipients"
-            );
+            let most = session_limits.transactions.min(capabilities.mail_max.unwrap_or(u32::MAX));
+            assert!(open.transactions <= most, "too many transactions");
+            let most = session_limits.recipients.min(capabilities.rcpt_max.unwrap_or(u32::MAX));
+            assert!(transaction.recipients.len() <= most as usize, "too many recipients");
             let domains: HashSet<_> =
                 transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
             for (place, ask) in transaction.recipients.iter().enumerate() {
-                let open = &self.sessions[&id];
-                let lane = open.lane.clone();
-                self.asks.entry(lane).or_default().push(self.now);
-                let refused = match habit {
-                    Habit::BlocksAt(Stage::Mail) => {
-                        Some("554 5.7.1 Your IP address is blocked using zen.spamhaus.org")
-                    }
-                    Habit::BrokenTls => Some("530 5.7.0 Must issue a STARTTLS command first"),
-                    _ => None,
-                };
-                if let Some(words) = refused {
-                    let classified = self.classified(id, Stage::Mail, words);
-                    self.send(id, SessionEvent::Reply(ask.id, classified));
-                    continue;
+                if ask.address.needs_smtputf8() && !capabilities.smtputf8 {
+                    self.send(id, SessionEvent::NotSupported(ask.id));
+                } else if !self.ask(id, habit, place, ask) {
+                    return;
                 }
-                let ended = match habit {
-                    Habit::DropsAfter(most) if open.answers >= most => {
-                        Some(SessionEvent::Ended(Some(Finding::Disconnected)))
-                    }
-                    Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
-                        Some(SessionEvent::Ended(Some(Finding::Disconnected)))
-                    }
-                    Habit::Sours(most) if self.soured >= most => {
-                        Some(SessionEvent::Rejected(self.classified(
-                            id,
-                            Stage::Rcpt,
-                            "554 5.7.1 Your IP address is blocked using zen.spamhaus.org",
-                        )))
-                    }
-                    Habit::EndsAfter(most) if open.answers >= most => Some(SessionEvent::Rejected(
-                        self.classified(id, Stage::Rcpt, "421 4.7.0 Error: too many errors"),
-                    )),
-                    _ => None,
-                };
-                if let Some(heard) = ended {
-                    return self.send(id, heard);
-                }
-                let words = match habit {
-                    Habit::Takes(most) if place >= most => {
-                        self.too_many += 1;
-                        "452 4.5.3 Too many recipients".to_owned()
-                    }
-                    _ => self.answer(habit, ask),
-                };
-                let has_turned = match habit {
-                    Habit::Sours(_) => true,
-                    Habit::Turns(_) => !ask.address.local().starts_with("user"),
-                    _ => false,
-                };
-                self.soured += u32::from(has_turned);
-                let classified = self.classified(id, Stage::Rcpt, &words);
-                let is_refused = !classified.reply.is_positive();
-                let open = self.sessions.get_mut(&id).unwrap();
-                open.answers += 1;
-                open.refused += u32::from(is_refused);
-                assert!(open.refused <= session_limits.refused, "too many refused recipients");
-                if words.contains("5.1.1") {
-                    let lane = open.lane.clone();
-                    self.unknown.entry(lane).or_default().push(self.now + ROUND_TRIP);
-                }
-                self.send(id, SessionEvent::Reply(ask.id, classified));
             }
         }
-        if matches!(habit, Habit::Turns(most) if self.soured >= most) {
-            let words = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org";
-            self.send(id, SessionEvent::Rejected(self.classified(id, Stage::Rcpt, words)));
+        let host = self.sessions[&id].address.unwrap();
+        if matches!(habit, Habit::Turns(most) if self.counted(host) >= most) {
+            self.end_with(id, Stage::Rcpt, BLOCKED);
         } else if batch.is_last {
             self.end(id);
         } else {
-            self.send(id, SessionEvent::BatchDone);
+            let landed = self.send(id, SessionEvent::BatchDone);
+            if let Habit::HangsUpIdle(seconds) = habit {
+                let ended = if seconds % 2 == 1 {
+                    SessionEvent::Rejected(self.classified(
+                        id,
+                        Stage::Rset,
+                        "421 4.4.2 Timeout while waiting for command",
+                    ))
+                } else {
+                    SessionEvent::Ended(Some(Finding::Disconnected))
+                };
+                self.put(id, landed + Duration::from_secs(seconds), ended);
+            }
+        }
+    }
+
+    /// One RCPT, the first of its transaction with its MAIL. `false`: the session ends with it.
+    fn ask(&mut self, id: SessionId, habit: Habit, place: usize, ask: &RcptProbe) -> bool {
+        let open = &self.sessions[&id];
+        let (lane, host, egress, tls) = (open.lane.clone(), open.address.unwrap(), open.egress, open.tls);
+        let (answers, is_listed) = (open.answers, ask.address.local().starts_with("user"));
+        self.asks.entry(lane.clone()).or_default().push(self.now);
+        if is_listed {
+            let asked_from = *self.asked_from.entry(ask.address.to_string()).or_insert(egress);
+            assert_eq!(asked_from, egress, "{} is probed from another egress", ask.address);
+        }
+        let at_mail = match habit {
+            Habit::BlocksAt(Stage::Mail) | Habit::HangsUpAt(Stage::Mail) => Some(BLOCKED),
+            Habit::BrokenTls => Some("530 5.7.0 Must issue a STARTTLS command first"),
+            Habit::DemandsTls if !tls => Some("530 5.7.0 Must issue a STARTTLS command first"),
+            _ => None,
+        };
+        if let Some(words) = at_mail {
+            let classified = self.classified(id, Stage::Mail, words);
+            self.send(id, SessionEvent::Reply(ask.id, classified));
+            if let Habit::HangsUpAt(_) = habit {
+                self.send(id, SessionEvent::Ended(Some(Finding::Disconnected)));
+                return false;
+            }
+            return true;
+        }
+        match habit {
+            Habit::DropsAfter(most) if answers >= most => return self.break_off(id, Finding::Disconnected),
+            Habit::SilentAfter(most) if answers >= most => return self.break_off(id, Finding::Timeout),
+            Habit::Garbles(most) if answers >= most => return self.break_off(id, Finding::MalformedReply),
+            Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
+                return self.break_off(id, Finding::Disconnected);
+            }
+            Habit::Sours(most) if self.counted(host) >= most => {
+                return self.end_with(id, Stage::Rcpt, BLOCKED);
+            }
+            Habit::EndsAfter(most) if answers >= most => {
+                return self.end_with(id, Stage::Rcpt, "421 4.7.0 Error: too many errors");
+            }
+            _ => {}
+        }
+        let words = match habit {
+            Habit::Takes(most) if place >= most => {
+                self.too_many += 1;
+                "452 4.5.3 Too many recipients".to_owned()
+            }
+            _ => self.answer(id, habit, ask),
+        };
+        if matches!(habit, Habit::Sours(_)) || matches!(habit, Habit::Turns(_) if !is_listed) {
+            self.count(host);
+        }
+        let classified = self.classified(id, Stage::Rcpt, &words);
+        let is_unknown = words.contains("5.1.1");
+        if is_unknown && matches!(habit, Habit::LiesInAll(_)) {
+            self.count(host);
+        }
+        let is_refused = !classified.reply.is_positive();
+        let at = self.send(id, SessionEvent::Reply(ask.id, classified));
+        let open = self.sessions.get_mut(&id).unwrap();
+        open.answers += 1;
+        open.refused += u32::from(is_refused);
+        open.unknown += u32::from(is_unknown);
+        let refused = open.provider.as_ref().unwrap().session_limits.refused;
+        assert!(open.refused <= refused, "too many refused recipients");
+        // What comes in a session that is out of step is not counted, as it is not believed.
+        if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
+            self.unknown.entry(lane).or_default().push(at + DAY);
+        }
+        if let Habit::HangsUpAt(Stage::Rcpt) = habit {
+            return self.break_off(id, Finding::Disconnected);
+        }
+        true
+    }
+
+    fn break_off(&mut self, id: SessionId, finding: Finding) -> bool {
+        self.send(id, SessionEvent::Ended(Some(finding)));
+        false
+    }
+
+    fn end_with(&mut self, id: SessionId, stage: Stage, words: &str) -> bool {
+        self.send(id, SessionEvent::Rejected(self.classified(id, stage, words)));
+        false
+    }
+
+    /// Notes who accepts somebody, and when a host that turned against us says so.
+    pub(super) fn note(&mut self, id: SessionId, heard: &SessionEvent) {
+        let open = &self.sessions[&id];
+        let turns = matches!(open.habit, Some(Habit::Sours(_) | Habit::Turns(_)));
+        match heard {
+            SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
+                self.accepted.insert(open.lane.clone());
+            }
+            SessionEvent::Rejected(_) if turns => {
+                self.turned.entry(open.lane.clone()).or_insert(self.now);
+            }
+            _ => {}
         }
     }
 
@@ -241,35 +315,58 @@ impl World {
         self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    pub(super) fn answer(&mut self, habit: Habit, ask: &RcptProbe) -> String {
+    /// Has this been waited for since it was first asked about from the egress of a session?
+    fn has_waited(&mut self, id: SessionId, what: &str, wait: Duration) -> bool {
+        let now = self.now + DAY;
+        let first = self.newcomers.entry(newcomer(self.sessions[&id].egress, what)).or_insert(now);
+        now >= *first + wait
+    }
+
+    fn answer(&mut self, id: SessionId, habit: Habit, ask: &RcptProbe) -> String {
         let address = ask.address.to_string();
         let exists = self.exists.contains(&address) || ask.address.local() == "postmaster";
-        match habit {
-            Habit::BlocksAt(_) => {
-                return "554 5.7.1 Client host [192.0.2.1] blocked using zen.spamhaus.org".to_owned();
+        let (host, unknown) = (self.sessions[&id].address.unwrap(), self.sessions[&id].unknown);
+        let minutes = |minutes: u64| MINUTE * u32::try_from(minutes).unwrap();
+        let domain = || ask.address.domain().unwrap().to_string();
+        let words = match habit {
+            Habit::BlocksAt(_) | Habit::HangsUpAt(_) => BLOCKED,
+            Habit::Mute => "550 Rejected",
+            Habit::Turns(_) if ask.address.local().starts_with("user") => "250 2.1.5 Ok",
+            Habit::Sours(_) | Habit::Turns(_) | Habit::Stutters => "550 5.1.1 User unknown",
+            Habit::Denies => "554 5.7.1 <{rcpt}>: Relay access denied",
+            Habit::TooFast(most) if self.counted(host) < most => {
+                self.count(host);
+                "450 4.7.1 Error: too many recipients from 192.0.2.1"
             }
-            Habit::Mute => return "550 Rejected".to_owned(),
-            Habit::Turns(_) if ask.address.local().starts_with("user") => return "250 2.1.5 Ok".to_owned(),
-            Habit::Sours(_) | Habit::Turns(_) | Habit::Stutters => {
-                return "550 5.1.1 User unknown".to_owned();
+            Habit::TooFastFor(most) if self.counted(host) < most => {
+                self.count(host);
+                "450 4.7.1 Error: too many recipients from 192.0.2.1, please try again in 90 seconds"
             }
-            Habit::Denies => return format!("554 5.7.1 <{address}>: Relay access denied"),
-            Habit::TooFast(most) if self.too_fast < most => {
-                self.too_fast += 1;
-                return "450 4.7.1 Error: too many recipients from 192.0.2.1".to_owned();
+            Habit::FailsAtFirst(most) if self.counted(host) < most => {
+                self.count(host);
+                "451 4.3.0 Temporary lookup failure"
             }
-            Habit::Greylists(minutes) => {
-                let first = *self.newcomers.entry(address.clone()).or_insert(self.now);
-                if self.now < first + MINUTE * u32::try_from(minutes).unwrap() {
-                    return format!("450 4.2.0 <{address}>: Recipient address rejected: Greylisted");
-                }
+            Habit::Greylists(wait) if !self.has_waited(id, &address, minutes(wait)) => {
+                "450 4.2.0 <{rcpt}>: Recipient address rejected: Greylisted"
             }
-            _ => {}
-        }
-        match (exists || habit == Habit::CatchAll, habit) {
-            (true, _) => "250 2.1.5 Ok".to_owned(),
-            (false, Habit::Curt) => "550 Rejected".to_owned(),
-            (false, _) => format!("550 5.1.1 <{address}>: Recipient address rejected: User unknown"),
-        }
+            Habit::GreylistsDomain(wait) if !self.has_waited(id, &domain(), minutes(wait)) => {
+                "450 4.2.0 <{rcpt}>: Recipient address rejected: Greylisted"
+            }
+            Habit::GreylistsFor(wait) if !self.has_waited(id, &address, Duration::from_secs(wait)) => {
+                return format!("451 4.7.1 Greylisted, please try again in {wait} seconds");
+            }
+            Habit::CatchAll => "250 2.1.5 Ok",
+            Habit::Lies(most) if unknown >= most => "250 2.1.5 Ok",
+            Habit::LiesInAll(most) if self.counted(host) >= most => "250 2.1.5 Ok",
+            _ if exists => "250 2.1.5 Ok",
+            Habit::Curt => "550 Rejected",
+            _ => "550 5.1.1 <{rcpt}>: Recipient address rejected: User unknown",
+        };
+        words.replace("{rcpt}", &address)
     }
+}
+
+/// What a host that greylists remembers of a recipient or a domain.
+pub(super) fn newcomer(egress: usize, what: &str) -> String {
+    format!("{what} from {egress}")
 }

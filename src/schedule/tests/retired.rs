@@ -1,6 +1,7 @@
 //! Operators that were quiet for a while: who is forgotten, and who is remembered.
 
-use super::hosts::{Habit, World};
+use super::habits::Habit;
+use super::hosts::World;
 use super::*;
 
 const RUN: Run = Run { pace: Pace::Normal, close_job_source: false, ..HURRIED };

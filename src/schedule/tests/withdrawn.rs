@@ -1,6 +1,7 @@
 //! Answers that are taken back, because who gave them turned out to refuse us.
 
-use super::hosts::{Habit, World};
+use super::habits::Habit;
+use super::hosts::World;
 use super::*;
 use crate::reason::{Cause, Reason};
 

@@ -32,7 +32,7 @@ use listproof::report;
 use listproof::run::{self, CancelToken, Clock};
 use listproof::simulate::{self, GeneratedList, MeasuredCost, SimulationSetup};
 use listproof::smtp::{Reply, Stage};
-use listproof::state::{Namespace, PruneCounts, State, default_file};
+use listproof::state::{Namespace, PruneCounts, State, backups, default_file};
 use listproof::world::WorldServer;
 use print::print;
 
@@ -117,6 +117,13 @@ fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
         cli::StateCommand::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
             print(if was_known { "forgotten\n" } else { "nothing was known\n" })?;
+            // Where the folder cannot be read, no backup is named.
+            for backup in backups(file).unwrap_or_default() {
+                print::tell(&format!(
+                    "note: `{}` is a backup from before a migration and may hold the address; delete it\n",
+                    backup.display()
+                ));
+            }
         }
         cli::StateCommand::Export { address, .. } => {
             let known = State::read_only(file, now)?.export(&one_address(address)?)?;

@@ -190,7 +190,9 @@ fn the_commands_for_the_owner_print_what_0_1_prints() {
         let [ours, theirs] = [state(&["stats"]), fixture.written_by_0_1("stats.txt")]
             .map(|stats| numbers(stats.split_once('\n').unwrap().1));
         same_lines(&fixture.name, &ours, &theirs);
-        assert_eq!(state(&["forget", &fixture.address]), "forgotten\n");
+        let forgotten = lab.run(&["state", "forget", &fixture.address, "--state", "state.db"]);
+        assert_eq!(forgotten.exits(0).stdout(), "forgotten\n");
+        assert!(forgotten.stderr().contains("state.db.v4.bak` is a backup"), "{}", forgotten.stderr());
         assert_eq!(state(&["export", &fixture.address]), "null\n");
     }
 }

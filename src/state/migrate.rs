@@ -168,6 +168,24 @@ fn backup_path(state: &Path, version: usize, number: usize) -> PathBuf {
     name.into()
 }
 
+/// The backups beside a state, of all versions.
+pub fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
+    let state = file.canonicalize()?;
+    let (Some(folder), Some(name)) = (state.parent(), state.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let begin = [name.as_bytes(), b".v"].concat();
+    let mut backups = Vec::new();
+    for entry in folder.read_dir()? {
+        let name = entry?.file_name();
+        if name.as_bytes().starts_with(&begin) && name.as_bytes().ends_with(b".bak") {
+            backups.push(folder.join(name));
+        }
+    }
+    backups.sort_unstable();
+    Ok(backups)
+}
+
 fn have_same_content(one: &Path, other: &Path) -> io::Result<bool> {
     let (mut one, mut other) = (File::open(one)?, File::open(other)?);
     if one.metadata()?.len() != other.metadata()?.len() {

@@ -31,6 +31,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub use error::StateError;
 pub use lock::StateLock;
 pub use name_hash::NameHash;
+pub use migrate::backups;
 use open::Readers;
 pub use open::{Namespace, default_file};
 

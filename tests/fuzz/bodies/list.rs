@@ -1,5 +1,5 @@
-//! Any bytes as a list: refused with a sentence, or read so that every record comes out, once, and the results can be
-//! read again.
+//! Any bytes as a list: an error with a printable message, or every record is written once, and the results can be read
+//! again.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -45,11 +45,12 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
             }
         }
         Err(error) => {
-            let told = error.to_string() + &error.hint();
-            assert!(!told.is_empty() && !told.replace('\n', " ").contains(char::is_control), "{told:?}");
+            let message = error.to_string() + &error.hint();
+            let is_printable = !message.replace('\n', " ").contains(char::is_control);
+            assert!(!message.is_empty() && is_printable, "{message:?}");
         }
     }
-    // A stale folder is somebody else's to the next run.
+    // The next run would not recognize the files of another list as results.
     if in_folder {
         let _ = std::fs::remove_dir_all(folder.join("out"));
     }

@@ -18,7 +18,7 @@ fn explainer() -> Explainer<'static> {
 
 /// Recipient, stage, host and cause of each failure, in order.
 fn told(text: &str) -> Vec<String> {
-    let explanations = explainer().explain(text.as_bytes());
+    let explanations = explainer().explain_text(text.as_bytes());
     let tell = |e: &listproof::explain::Explanation<'_>| {
         format!(
             "{} {} {} {}",
@@ -57,17 +57,17 @@ fn encoded_parts_are_opened_and_the_returned_mail_is_not() {
 
 #[test]
 fn a_text_without_a_code_is_read_with_less_confidence() {
-    let told = explainer().explain(b"The user unknown is all that it says").remove(0);
+    let told = explainer().explain_text(b"The user unknown is all that it says").remove(0);
     assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Inferred));
-    let told = explainer().explain(b"550 User unknown").remove(0);
+    let told = explainer().explain_text(b"550 User unknown").remove(0);
     assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Confirmed));
-    let told = explainer().explain(b"User unknown for now, we will keep trying").remove(0);
+    let told = explainer().explain_text(b"User unknown for now, we will keep trying").remove(0);
     assert_eq!(told.meaning.cause, Cause::MailboxUnverified);
 }
 
 #[test]
 fn an_operators_link_tells_whose_words_they_are() {
-    let provider = |text: &str| explainer().explain(text.as_bytes()).remove(0).provider;
+    let provider = |text: &str| explainer().explain_text(text.as_bytes()).remove(0).provider;
     assert_eq!(
         provider("421 4.7.0 Deferred, see https://postmaster.yahooinc.com/error-codes"),
         Some("yahoo")
@@ -124,7 +124,7 @@ fn a_mailbox_full_of_bounces_tells_whether_one_domain_or_every_domain_refuses() 
     };
     let run = |mailbox: &str| {
         let mut out = Vec::new();
-        explainer().run(mailbox.as_bytes(), &mut out).unwrap();
+        explainer().write_cards(mailbox.as_bytes(), &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().last().unwrap().to_owned()
     };
     let listed = "554 5.7.1 Client host [192.0.2.1] blocked using zen.example.org";
@@ -155,7 +155,7 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
         "{\"reply\": \"\"}\n",
     );
     let mut out = Vec::new();
-    explainer().jsonl(input.as_bytes(), &mut out).unwrap();
+    explainer().write_json_lines(input.as_bytes(), &mut out).unwrap();
     let lines: Vec<serde_json::Value> = out
         .split(|&b| b == b'\n')
         .filter(|l| !l.is_empty())
@@ -178,13 +178,13 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
 proptest! {
     #[test]
     fn garbage_is_answered_and_never_condemns(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let explanations = explainer().explain(&bytes);
+        let explanations = explainer().explain_text(&bytes);
         prop_assert!(!explanations.is_empty());
         for explanation in explanations {
             prop_assert_ne!(explanation.meaning.cause.verdict(), Verdict::Undeliverable);
         }
         let mut out = Vec::new();
-        explainer().jsonl(&bytes[..], &mut out).unwrap();
+        explainer().write_json_lines(&bytes[..], &mut out).unwrap();
     }
 }
 
@@ -209,7 +209,7 @@ fn no_control_character_reaches_the_reader_wherever_it_stands() {
             let mut pasted = sample.to_owned();
             pasted.insert(at, *turn.next().unwrap());
             let mut told = Vec::new();
-            explainer().run(pasted.as_bytes(), &mut told).unwrap();
+            explainer().write_cards(pasted.as_bytes(), &mut told).unwrap();
             let told = String::from_utf8(told).unwrap();
             assert!(!told.contains(|c| c != '\n' && steering.contains(&c)), "{told:?} of {pasted:?}");
         }

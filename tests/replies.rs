@@ -79,7 +79,7 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::reply(&reply.replace("\\n", "\n")).0,
+            reply: explain::extract_reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()
@@ -95,7 +95,7 @@ fn a_remembered_reply_means_what_it_would_whomever_it_names() {
             if let Some(name) = name {
                 reply.lines.iter_mut().for_each(|text| *text = renamed(text, name));
             }
-            assert_eq!(*recent.read(&reply, &at), rules.read(&reply, &at), "{line}, about {name:?}");
+            assert_eq!(*recent.classify(&reply, &at), rules.classify(&reply, &at), "{line}, about {name:?}");
         }
     }
 }
@@ -120,7 +120,7 @@ fn recorded_replies_mean_what_they_meant() {
     let all = recorded();
     let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
     for Recorded { line, cause, rule, stage, provider, reply } in &all {
-        let meaning = rules.read(reply, &ReplyContext { stage: *stage, provider: *provider });
+        let meaning = rules.classify(reply, &ReplyContext { stage: *stage, provider: *provider });
         if (meaning.cause, meaning.rule.as_str()) != (*cause, *rule) {
             wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
         }
@@ -169,7 +169,7 @@ proptest! {
     #[test]
     fn a_temporary_refusal_never_condemns(words in words(), code in 400u16..500, provider in providers()) {
         for stage in Stage::ALL {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
+            let meaning = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);
             prop_assert!(meaning.if_about_mailbox.is_none_or(|cause| cause.verdict() != Verdict::Undeliverable));
         }
@@ -178,7 +178,7 @@ proptest! {
     #[test]
     fn a_refusal_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
         for stage in [Stage::Connect, Stage::Helo, Stage::StartTls, Stage::Mail] {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
+            let meaning = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert!(matches!(meaning.cause.fault(), Fault::Us | Fault::Host | Fault::None), "{:?}", meaning);
             prop_assert_eq!(meaning.if_about_mailbox, None);
         }
@@ -186,7 +186,7 @@ proptest! {
 
     #[test]
     fn an_acceptance_is_one_whatever_its_words(words in words(), provider in providers()) {
-        let read = |code| ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage: Stage::Rcpt, provider });
+        let read = |code| ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage: Stage::Rcpt, provider });
         prop_assert_eq!(read(250).cause, Cause::Accepted);
         prop_assert_eq!(read(252).cause, Cause::Ambiguous);
     }
@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn what_is_about_a_message_is_about_us_before_there_is_one(words in words(), code in 400u16..600) {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        let cause = ReplyRules::built_in().read(&Reply::new(code, [&words]), &context).cause;
+        let cause = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &context).cause;
         prop_assert!(!matches!(cause, Cause::ContentRejected | Cause::MessageTooLarge));
     }
 }
@@ -208,11 +208,11 @@ fn words_about_us_are_never_a_confirmed_dead_mailbox() {
         "mailbox unavailable",
         "Recipient address rejected: invalid mailbox",
     ];
-    for rule in rules.iter().filter(|rule| rule.speaks_of_us()) {
+    for rule in rules.iter().filter(|rule| rule.clearly_rejects_us()) {
         for example in rule.examples() {
             for words in dead {
                 let reply = Reply::parse(format!("{example}. {words}").as_bytes()).unwrap();
-                let meaning = rules.read(&reply, &rule.example_context());
+                let meaning = rules.classify(&reply, &rule.example_context());
                 let condemns = meaning.cause.verdict() == Verdict::Undeliverable;
                 assert!(
                     !(condemns && meaning.confidence == Confidence::Confirmed),
@@ -232,7 +232,7 @@ fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
 fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
     let read = |rules: &ReplyRules, reply: &str| {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
+        rules.classify(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
     };
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
     assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
@@ -260,7 +260,7 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
 fn waits_and_blocklists_are_taken_out_of_the_words() {
     let read = |reply: &str| {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
+        let meaning = ReplyRules::built_in().classify(&Reply::parse(reply.as_bytes()).unwrap(), &context);
         (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
     };
     for (reply, seconds) in [

@@ -58,7 +58,7 @@ pub enum DnsFault {
     /// The resolver returns records for names that cannot exist, so none of its answers may make an address undeliverable.
     #[error("the resolver rewrites answers")]
     Rewritten,
-    /// The MX hosts have private addresses only: split-horizon DNS or a mistake, which cannot be told apart from here.
+    /// The MX hosts have private addresses only: split-horizon DNS or a mistake, which look the same from here.
     #[error("the mail hosts have private addresses")]
     PrivateAddress,
     /// The look-up failed by an internal error of this program.

@@ -58,9 +58,15 @@ fn encoded_parts_are_decoded_and_the_returned_mail_is_ignored() {
 #[test]
 fn a_text_without_a_code_is_read_with_less_confidence() {
     let explanation = explainer().explain_text(b"The user unknown is all that it says").remove(0);
-    assert_eq!((explanation.meaning.cause, explanation.meaning.confidence), (Cause::MailboxUnknown, Confidence::Inferred));
+    assert_eq!(
+        (explanation.meaning.cause, explanation.meaning.confidence),
+        (Cause::MailboxUnknown, Confidence::Inferred)
+    );
     let explanation = explainer().explain_text(b"550 User unknown").remove(0);
-    assert_eq!((explanation.meaning.cause, explanation.meaning.confidence), (Cause::MailboxUnknown, Confidence::Confirmed));
+    assert_eq!(
+        (explanation.meaning.cause, explanation.meaning.confidence),
+        (Cause::MailboxUnknown, Confidence::Confirmed)
+    );
     let explanation = explainer().explain_text(b"User unknown for now, we will keep trying").remove(0);
     assert_eq!(explanation.meaning.cause, Cause::MailboxUnverified);
 }
@@ -110,7 +116,9 @@ fn a_log_is_read_line_by_line_and_a_folded_reply_as_one() {
         ]
     );
     assert_eq!(
-        explained("550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"),
+        explained(
+            "550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"
+        ),
         ["- - - sender_blocked"]
     );
 }

@@ -21,9 +21,9 @@ const BUILT_IN: &str = include_str!("data/lifetimes.toml");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes {
     reasons: BTreeMap<Reason, Duration>,
-    /// The route of a domain.
+    /// How long the route of a domain stays valid.
     pub route: Duration,
-    /// Whether a domain is a catch-all.
+    /// How long it stays valid whether a domain is a catch-all.
     pub catch_all: Duration,
     /// How long an interrupted run can be resumed.
     pub run: Duration,

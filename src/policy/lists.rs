@@ -5,6 +5,7 @@
 //! as they are, so that loading costs nothing. Fails: with file and line, on a user's file that cannot be read or
 //! understood.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -87,27 +88,26 @@ impl AddressLists {
         Ok(AddressLists::of(tables))
     }
 
+    /// Takes the tables in the order of [`FILES`].
     fn of(tables: [Table; FILES.len()]) -> AddressLists {
-        let [
-            disposable,
-            disposable_mx,
-            free,
-            neighbours,
-            no_reply,
-            name_rules,
-            relays,
-            roles,
-            targets,
-            typos,
-            words,
-        ] = tables;
+        let mut tables: HashMap<&str, Table> = FILES.map(|(name, ..)| name).into_iter().zip(tables).collect();
+        let mut table =
+            |name| tables.remove(name).unwrap_or_else(|| unreachable!("`{name}` is a name in `FILES`"));
+        let name_rules = table("provider_syntax.csv");
         let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
             .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
+        let kinds =
+            ["disposable.txt", "disposable_mx.txt", "relays.txt", "free.txt", "roles.txt", "no_reply.txt"];
         AddressLists {
-            kinds: KindTables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
+            kinds: KindTables::new(kinds.map(&mut table)),
             name_rules: name_rules.collect(),
-            targets: KnownDomains::new(targets, typos, neighbours, words),
+            targets: KnownDomains::new(
+                table("targets.csv"),
+                table("typos.csv"),
+                table("neighbours.txt"),
+                table("words.txt"),
+            ),
         }
     }
 }

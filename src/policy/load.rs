@@ -35,7 +35,7 @@ impl Policy {
         }
     }
 
-    /// The providers by MX host, and their limits.
+    /// Which provider runs an MX host, and its limits.
     pub fn providers(&self) -> &'static Providers {
         self.own_providers.unwrap_or_else(Providers::built_in)
     }

@@ -113,9 +113,9 @@ impl AnomalyThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscardThresholds {
-    /// Unknown recipients in the session.
+    /// An acceptance is provisional after this many unknown recipients in the session.
     pub unknown_in_session: u32,
-    /// Unknown recipients in the run.
+    /// An acceptance is provisional after this many unknown recipients in the run.
     pub unknown_in_run: u32,
 }
 
@@ -123,9 +123,9 @@ pub struct DiscardThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RampThresholds {
-    /// The rate at the start.
+    /// The rate at which a lane starts.
     pub recipients_per_minute: u32,
-    /// Successes before each step up.
+    /// The rate grows after each so many successes.
     pub clean_answers: u32,
 }
 

@@ -39,7 +39,7 @@ pub enum LookupError {
     NoSuchDomain,
     /// The name exists, but has no such record.
     NoData,
-    /// No name server answered the question.
+    /// No name server answered, or the answer cannot be trusted.
     Failed(DnsFault),
 }
 

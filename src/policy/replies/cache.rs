@@ -26,7 +26,7 @@ const ADDRESS: char = '\0';
 pub struct ReplyCache {
     /// Its rules are loaded when the first reply is classified.
     policy: Policy,
-    /// By hash of the sentence and its context, which the value repeats, so that equal hashes do no harm.
+    /// The key is a hash of sentence and context. The value repeats both, so that a hash collision is detected.
     meanings: HashMap<u64, CachedMeaning, RandomState>,
     /// Buffer for the sentence of the current reply.
     sentence: String,
@@ -56,26 +56,26 @@ impl ReplyCache {
         }
         let hash =
             self.meanings.hasher().hash_one((context.stage, context.provider, reply.code, &self.sentence));
-        if let Some(known) = self.meanings.get(&hash)
-            && known.stage == context.stage
-            && known.provider.as_deref() == context.provider
-            && known.code == reply.code
-            && *known.sentence == *self.sentence
+        if let Some(cached) = self.meanings.get(&hash)
+            && cached.stage == context.stage
+            && cached.provider.as_deref() == context.provider
+            && cached.code == reply.code
+            && *cached.sentence == *self.sentence
         {
-            return known.meaning.clone();
+            return cached.meaning.clone();
         }
         let meaning = Arc::new(self.policy.replies().classify(reply, context));
         if self.meanings.len() == CAPACITY {
             self.meanings.clear();
         }
-        let known = CachedMeaning {
+        let cached = CachedMeaning {
             stage: context.stage,
             provider: context.provider.map(Into::into),
             code: reply.code,
             sentence: self.sentence.as_str().into(),
             meaning: meaning.clone(),
         };
-        self.meanings.insert(hash, known);
+        self.meanings.insert(hash, cached);
         meaning
     }
 }
@@ -93,7 +93,7 @@ fn append_without_addresses(line: &str, out: &mut String) {
         let closes = after.as_bytes().get(domain.len());
         let stands_alone =
             matches!(opens, None | Some(b' ' | b'<')) && matches!(closes, None | Some(b' ' | b'>'));
-        // At the start of the rest of a line, the character before it was copied with the previous address.
+        // Text directly after a replaced address is not an address of its own.
         let is_cut = opens.is_none() && copied > 0;
         let ends_well = domain.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
         if stands_alone && !is_cut && ends_well && !local.is_empty() && !may_begin_with_code(local) {

@@ -252,7 +252,6 @@ impl Draft {
             id: RuleId(raw.id.as_str().into()),
             providers: raw.provider,
             text,
-            first_pattern: 0,
             unless,
             examples: raw.example,
             counter_examples: raw.not,

@@ -20,6 +20,8 @@ const MOST_LITERALS: usize = 96;
 #[derive(Debug)]
 pub(super) struct Pattern {
     source: String,
+    /// The number in the index, if the pattern is in one.
+    number: Option<usize>,
     /// Every match contains at least one of these; empty if no such literals are known.
     literals: Vec<Vec<u8>>,
     compiled: OnceLock<Option<Regex>>,
@@ -40,7 +42,7 @@ impl Pattern {
             return Err("the pattern matches an empty text".to_owned());
         }
         let literals = needed_literals(&hir).unwrap_or_default();
-        Ok(Pattern { source, literals, compiled: OnceLock::new() })
+        Ok(Pattern { source, number: None, literals, compiled: OnceLock::new() })
     }
 
     /// True if the pattern matches somewhere in the text. A pattern that is too large to compile matches nothing; the
@@ -102,12 +104,14 @@ pub(super) struct LiteralIndex {
 }
 
 impl LiteralIndex {
-    /// Numbers the patterns in the given order, from 0.
-    pub(super) fn new<'a>(all: impl Iterator<Item = &'a Pattern>) -> LiteralIndex {
+    /// An index of these patterns; it numbers them.
+    pub(super) fn new<'a>(all: impl Iterator<Item = &'a mut Pattern>) -> LiteralIndex {
         let mut by_literal = BTreeMap::<&[u8], Vec<usize>>::new();
         let mut always = Vec::new();
         let mut patterns = 0;
         for pattern in all {
+            pattern.number = Some(patterns);
+            let pattern = &*pattern;
             if pattern.literals.is_empty() {
                 always.push(patterns);
             }
@@ -144,8 +148,8 @@ impl Candidates {
         self.0[pattern / 64] |= 1 << (pattern % 64);
     }
 
-    /// True if the pattern may match.
-    pub(super) fn contains(&self, pattern: usize) -> bool {
-        self.0[pattern / 64] & (1 << (pattern % 64)) != 0
+    /// True if the pattern may match. Of a pattern outside the index this is not known, so it may.
+    pub(super) fn contains(&self, pattern: &Pattern) -> bool {
+        pattern.number.is_none_or(|number| self.0[number / 64] & (1 << (number % 64)) != 0)
     }
 }

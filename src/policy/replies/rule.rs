@@ -58,7 +58,7 @@ pub enum Tier {
     Vague,
     /// The enhanced code, if it can be trusted.
     Enhanced,
-    /// The reply code alone: a suspicion.
+    /// The reply code alone: only an indication.
     Basic,
 }
 
@@ -128,8 +128,6 @@ pub struct ReplyRule {
     pub(super) codes: Vec<Codes>,
     pub(super) enhanced: Vec<Codes>,
     pub(super) text: Vec<Pattern>,
-    /// The number that the literal index gave to the first pattern of `text`; the others follow.
-    pub(super) first_pattern: usize,
     pub(super) unless: Vec<Pattern>,
     pub(super) cause: Cause,
     pub(super) confidence: Confidence,
@@ -201,15 +199,13 @@ impl ReplyRule {
 
     /// True if one of its patterns is a candidate, or it has none. A cheap test before [`ReplyRule::matches_text`].
     pub(super) fn may_match_text(&self, candidates: &Candidates) -> bool {
-        self.text.is_empty()
-            || (self.first_pattern..).zip(&self.text).any(|(number, _)| candidates.contains(number))
+        self.text.is_empty() || self.text.iter().any(|pattern| candidates.contains(pattern))
     }
 
     /// True if one of its patterns matches the words, or it has no pattern.
     pub(super) fn matches_text(&self, candidates: &Candidates, words: &str) -> bool {
-        let mut numbered = (self.first_pattern..).zip(&self.text);
-        self.text.is_empty()
-            || numbered.any(|(number, pattern)| candidates.contains(number) && pattern.matches(words))
+        let mut likely = self.text.iter().filter(|pattern| candidates.contains(pattern));
+        self.text.is_empty() || likely.any(|pattern| pattern.matches(words))
     }
 
     /// True if the words match a pattern of `unless`.

@@ -93,12 +93,7 @@ impl ReplyRules {
         files.iter().try_for_each(|file| draft.overlay(*file))?;
         let mask = draft.mask()?;
         let mut rules: Vec<ReplyRule> = draft.rules.into_values().flatten().collect();
-        let mut patterns = 0;
-        for rule in &mut rules {
-            rule.first_pattern = patterns;
-            patterns += rule.text.len();
-        }
-        let index = LiteralIndex::new(rules.iter().flat_map(|rule| &rule.text));
+        let index = LiteralIndex::new(rules.iter_mut().flat_map(|rule| &mut rule.text));
         let rules = ReplyRules { rules, index, mask, blocklists: draft.blocklists };
         let is_shipped = |rule: &ReplyRule| BUILT_IN.iter().any(|file| *rule.file == *file.name);
         for rule in rules.rules.iter().filter(|rule| !is_shipped(rule)) {

@@ -21,14 +21,14 @@ enum Action {
 
 use Action::{Answer, Nothing, Refer, Truncate};
 
-struct Question {
+struct ReceivedQuery {
     name: String,
     kind: RecordType,
     edns: bool,
     tcp: bool,
 }
 
-type Script = fn(&Question) -> Action;
+type Script = fn(&ReceivedQuery) -> Action;
 
 /// Starts a name server that follows a script and lives as long as the test. Returns its address and the number of queries
 /// that it received.
@@ -41,8 +41,8 @@ async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
         }
     };
     let address = udp.local_addr().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = received.clone();
     tokio::spawn(async move {
         let mut buffer = [0; 2000];
         loop {
@@ -64,20 +64,20 @@ async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
             stream.write_all(&reply).await.unwrap();
         }
     });
-    (address, asked)
+    (address, received)
 }
 
-fn reply(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
-    let question = Message::from_vec(question).unwrap();
-    let query = question.queries[0].clone();
+fn reply(bytes: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
+    let received = Message::from_vec(bytes).unwrap();
+    let query = received.queries[0].clone();
     let name = query.name().to_ascii();
-    let action = script(&Question {
+    let action = script(&ReceivedQuery {
         name: name.trim_end_matches('.').to_owned(),
         kind: query.query_type(),
-        edns: question.edns.is_some(),
+        edns: received.edns.is_some(),
         tcp,
     });
-    let mut message = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
+    let mut message = Message::new(received.metadata.id, MessageType::Response, OpCode::Query);
     message.add_query(query.clone());
     message.metadata.recursion_desired = true;
     message.metadata.recursion_available = true;
@@ -118,11 +118,11 @@ fn code(code: ResponseCode) -> Action {
 }
 
 /// A name server with a name for each case.
-fn zone(question: &Question) -> Action {
+fn zone(query: &ReceivedQuery) -> Action {
     use RecordType as T;
     let a = |owner, text: &str| (owner, RData::A(A(text.parse().unwrap())));
     let aaaa = |owner, text: &str| (owner, RData::AAAA(AAAA(text.parse().unwrap())));
-    match (question.name.as_str(), question.kind) {
+    match (query.name.as_str(), query.kind) {
         ("shop.example", T::MX) => Answer(
             ResponseCode::NoError,
             vec![
@@ -172,12 +172,12 @@ fn zone(question: &Question) -> Action {
         ("gone.example", _) => code(ResponseCode::NXDomain),
         ("referred.example", _) => Refer,
         ("silent.example", _) => Nothing,
-        ("big.example", T::MX) if question.tcp => {
+        ("big.example", T::MX) if query.tcp => {
             let host = |n: u16| mx("big.example", n, at(&format!("mx{n}.big.example")));
             Answer(ResponseCode::NoError, (0..60).map(host).collect())
         }
         ("big.example", T::MX) => Truncate,
-        ("shy.example", _) if question.edns => code(ResponseCode::FormErr),
+        ("shy.example", _) if query.edns => code(ResponseCode::FormErr),
         ("shy.example", T::MX) => {
             Answer(ResponseCode::NoError, vec![mx("shy.example", 5, at("mx.shy.example"))])
         }
@@ -268,9 +268,9 @@ async fn both_families_are_queried_and_a_failure_of_one_hides_nothing() {
 
 #[tokio::test]
 async fn ipv6_is_queried_only_if_ipv4_has_no_usable_address() {
-    let (server, asked) = server(zone).await;
+    let (server, received) = server(zone).await;
     let allowed = |net: &str| AllowedNets::new([net.parse().unwrap()]);
-    for (name, net, expected, questions) in [
+    for (name, net, expected, queries) in [
         ("both.example", "192.0.2.0/24", Ok(ips(&["192.0.2.1"])), 1),
         ("both.example", "2001:db8::/32", Ok(ips(&["192.0.2.1", "2001:db8::1"])), 2),
         ("six.example", "192.0.2.0/24", Ok(ips(&["2001:db8::1"])), 2),
@@ -279,10 +279,10 @@ async fn ipv6_is_queried_only_if_ipv4_has_no_usable_address() {
         ("gone.example", "192.0.2.0/24", Err(LookupError::NoSuchDomain), 2),
         ("shop.example", "192.0.2.0/24", Err(LookupError::NoData), 2),
     ] {
-        let before = asked.load(Ordering::Relaxed);
+        let before = received.load(Ordering::Relaxed);
         let dns = NameServers::at(&[server], SHORT).unwrap().ipv4_first(allowed(net));
         assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
-        assert_eq!(asked.load(Ordering::Relaxed) - before, questions, "{name}");
+        assert_eq!(received.load(Ordering::Relaxed) - before, queries, "{name}");
     }
 }
 
@@ -294,14 +294,14 @@ async fn after_a_failure_the_next_name_server_is_queried_and_preferred_from_then
         |_| Nothing,
         |_| Refer,
     ] {
-        let (first, asked) = server(bad).await;
+        let (first, received) = server(bad).await;
         let (second, _) = server(zone).await;
         let dns = NameServers::at(&[first, second], SHORT).unwrap();
         let expected = Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]);
         assert_eq!(dns.mx(&domain("shop.example")).await, expected);
-        let before = asked.load(Ordering::Relaxed);
+        let before = received.load(Ordering::Relaxed);
         assert_eq!(dns.mx(&domain("gone.example")).await, Err(LookupError::NoSuchDomain));
-        assert_eq!(asked.load(Ordering::Relaxed), before, "the good one is queried first now");
+        assert_eq!(received.load(Ordering::Relaxed), before, "the good one is queried first now");
     }
 }
 
@@ -325,10 +325,10 @@ async fn a_closed_port_is_a_failure_and_not_an_absence() {
 async fn a_resolver_that_rewrites_nxdomain_is_detected() {
     assert_eq!(servers(&[zone]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
     assert_eq!(servers(&[|_| Nothing]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
-    let rewriter: Script = |question| match question.kind {
+    let rewriter: Script = |query| match query.kind {
         RecordType::A => {
             let advertiser = RData::A(A("192.0.2.66".parse().unwrap()));
-            let owner: &'static str = question.name.clone().leak();
+            let owner: &'static str = query.name.clone().leak();
             Answer(ResponseCode::NoError, vec![(owner, advertiser)])
         }
         _ => code(ResponseCode::NoError),

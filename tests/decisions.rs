@@ -207,7 +207,7 @@ fn the_table_of_all_decisions() {
 }
 
 #[test]
-fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
+fn a_domain_takes_no_mail_only_when_two_mx_hosts_say_so() {
     let says = |name: &str| Attempt {
         mx_host: host(name),
         ..attempt(said(Stage::Rcpt, 556, Cause::DomainNoMail, None))
@@ -225,14 +225,14 @@ fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
 }
 
 #[test]
-fn an_operators_outage_holds_its_dead_mailboxes_back() {
+fn an_outage_of_a_provider_holds_back_its_unknown_mailboxes() {
     let attempts = vec![attempt(said(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
     let inquiry = MailboxEvidence { attempts, anomaly: true, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(inquiry)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
-fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
+fn relaying_denied_everywhere_is_a_fact_only_at_mx_hosts_that_serve_others() {
     let attempts = vec![attempt(said(Stage::Rcpt, 554, Cause::RelayDenied, None))];
     let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
@@ -282,19 +282,23 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
         PositiveControl::NotAsked,
     ]);
     let unprobed = prop::option::of(prop::sample::select(vec![
+        NotProbedReason::Offline,
+        NotProbedReason::DnsOnly,
         NotProbedReason::Deadline,
+        NotProbedReason::Budget(Duration::from_secs(7200)),
         NotProbedReason::ProviderPaused,
     ]));
     let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
-    (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
-        |(attempts, catch_all, positive, trouble, unprobed)| MailboxEvidence {
+    let trouble = prop::option::of(any_trouble());
+    (attempts, any_catch_all(), positive, trouble, unprobed, any::<bool>(), any::<bool>()).prop_map(
+        |(attempts, catch_all, positive, trouble, unprobed, unserved, anomaly)| MailboxEvidence {
             attempts,
             catch_all,
             positive,
             trouble,
             unprobed,
-            unserved: false,
-            anomaly: false,
+            unserved,
+            anomaly,
         },
     )
 }
@@ -308,13 +312,15 @@ fn is_fact(said: &ClassifiedReply) -> bool {
 
 proptest! {
     #[test]
-    fn nothing_about_us_ever_condemns(mut inquiry in any_inquiry()) {
+    fn nothing_about_us_ever_makes_a_row_undeliverable(mut inquiry in any_inquiry()) {
+        // Where the MX host serves other domains, "relaying denied" is a fact about this one.
+        inquiry.unserved = false;
         inquiry.attempts.retain(|attempt| !is_fact(&attempt.said));
         prop_assert_ne!(judge(&evidence(inquiry)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
-    fn only_a_permanent_reply_to_rcpt_condemns(mut inquiry in any_inquiry()) {
+    fn only_a_permanent_reply_to_rcpt_makes_a_row_undeliverable(mut inquiry in any_inquiry()) {
         inquiry.attempts.retain(|attempt| attempt.said.reply.code < 500 || attempt.said.stage != Stage::Rcpt);
         prop_assert_ne!(judge(&evidence(inquiry)).reason.verdict(), Verdict::Undeliverable);
     }
@@ -330,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn deliverable_needs_an_acceptance_and_a_refused_control(inquiry in any_inquiry()) {
+    fn deliverable_needs_an_acceptance_and_a_rejected_control(inquiry in any_inquiry()) {
         let accepted = inquiry.attempts.iter().any(|Attempt { said, .. }| {
             said.stage == Stage::Rcpt && said.reply.is_positive() && said.meaning.cause == Cause::Accepted
         });
@@ -340,7 +346,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_unknown_is_asked_again(inquiry in any_inquiry()) {
+    fn only_an_unknown_row_is_retried(inquiry in any_inquiry()) {
         let judgment = judge(&evidence(inquiry));
         prop_assert!(judgment.retry_after.is_none() || judgment.reason.verdict() == Verdict::Unknown);
         prop_assert!(judgment.reason != Reason::Found(Finding::Internal) || judgment.rule == "internal");

@@ -167,7 +167,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_temporary_rejection_is_never_undeliverable(words in words(), code in 400u16..500, provider in providers()) {
+    fn a_deferral_never_makes_a_row_undeliverable(words in words(), code in 400u16..500, provider in providers()) {
         for stage in Stage::ALL {
             let meaning = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);

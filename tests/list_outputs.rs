@@ -146,7 +146,7 @@ fn each_row_goes_to_the_files_where_it_belongs() {
 }
 
 #[test]
-fn without_probes_no_row_goes_to_the_file_of_deliverable_ones() {
+fn without_probes_nothing_is_called_deliverable() {
     let folder = ListFolder::with("contacts.csv", CONTACTS);
     folder.run("contacts.csv", &folder.out(), &ReadOptions::default(), &minimal()).unwrap();
     let offline = WriteOptions { unprobed: true, ..minimal() };
@@ -221,7 +221,7 @@ fn failure(folder: &ListFolder, list: &str, target: &OutputTarget) -> String {
 }
 
 #[test]
-fn a_file_that_is_not_a_result_is_not_replaced() {
+fn a_file_that_is_no_earlier_result_is_not_replaced() {
     let folder = ListFolder::with("list.csv", "email\nann@x.example\n");
     std::fs::create_dir(folder.path("out")).unwrap();
     std::fs::write(folder.path("out/list.retry.csv"), "mine").unwrap();

@@ -114,11 +114,11 @@ impl JobSource {
             let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
             let controls = recall.controls(self.run.id, &domain, since)?;
             let mut known = DomainFacts::of(controls, PUT_OFF, now + self.max_wait);
-            known.add(learnt);
+            known.merge(learnt);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
-            if let Some(control) = known.waiting().filter(|_| known.egress.is_none()) {
+            if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
                 known.egress = self.asked_from(key, control, &recall)?;
             }
             let mut shares: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
@@ -166,7 +166,7 @@ impl JobSource {
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = recall.was_deliverable(domain, &address, recently_deliverable)?;
-        Ok(Recipient { target, address, earlier, was_deliverable })
+        Ok(Recipient { id: target, address, earlier, was_deliverable })
     }
 
     /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
@@ -184,7 +184,7 @@ impl JobSource {
         if !self.parts.is_empty()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
         {
-            known.add(learnt);
+            known.merge(learnt);
         }
     }
 }

@@ -247,7 +247,7 @@ impl Lane {
             && self.batch == FLIGHT
             && self.session_limits == self.provider.session_limits
             && self.hold_until <= now
-            && self.tally.asked < thresholds.anomaly.asked
+            && self.tally.probed < thresholds.anomaly.asked
             && self.unknown_names < thresholds.doubt.unknown_in_run
     }
 

@@ -190,8 +190,8 @@ impl DomainProbe {
 
     /// Leaves all recipients that wait for a probe to a later run.
     pub fn postpone(&mut self, unprobed: NotProbedReason) {
-        let deferral = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
-        for index in std::mem::take(&mut self.ready).into_iter().chain(deferral) {
+        let deferred = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
+        for index in std::mem::take(&mut self.ready).into_iter().chain(deferred) {
             let recipient = &mut self.recipients[index as usize];
             recipient.state = RecipientState::Closed;
             recipient.mailbox().unprobed = Some(unprobed);

@@ -33,14 +33,14 @@ impl DomainProbe {
         }
     }
 
-    /// Takes back into the queue a probe that got no reply: it counts as not sent.
+    /// Puts a probe without a reply back into the queue: it counts as not sent.
     pub fn on_unanswered(&mut self, kind: RecipientKind) {
         self.in_flight -= 1;
         match kind {
             RecipientKind::Listed(index) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
                 self.recipients[index as usize].state = RecipientState::Closed;
             }
-            // Behind the others: if it is what ended the session, the others are still probed before it.
+            // To the end of the queue: if this probe ended the session, it does not end the next one before the others are sent.
             RecipientKind::Listed(index) => self.ready.push_back(index),
             RecipientKind::Random => self.here.control_state = ControlState::NotSent,
             RecipientKind::Recheck(_) => {}
@@ -84,7 +84,7 @@ impl DomainProbe {
         );
     }
 
-    /// Notes an acceptance: ambiguous rejections before it were about their mailboxes, as the server does accept mail.
+    /// Notes an acceptance. The server accepts mail, so its ambiguous rejections so far were about their mailboxes.
     fn on_acceptance(&mut self, index: u32) {
         self.here.last_accepted = Some(index);
         self.confirm_undecided();
@@ -184,8 +184,8 @@ impl DomainProbe {
             cause if cause.verdict() == Verdict::Unknown && !reply.is_permanent() => {
                 self.here.deferrals += 1;
                 let waited = waited(first.map_or(*at, |first| first.at), now);
-                let again = self.retry_policy.retry_after(cause, tries, meaning.retry_in, waited);
-                match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
+                let wait = self.retry_policy.retry_after(cause, tries, meaning.retry_in, waited);
+                match wait.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
                     Some(wait) => {
                         self.waiting.insert((due(*at, wait, now), index));
                         RecipientState::Waiting
@@ -213,6 +213,7 @@ impl DomainProbe {
         }
     }
 
+    /// Applies a reply to the random recipient.
     fn on_control_reply(&mut self, classified: ClassifiedReply, now: Timestamp) {
         let Some(mx_host) = self.mx_hosts.front().cloned() else {
             return;
@@ -248,8 +249,8 @@ impl DomainProbe {
         let ClassifiedReply { reply, meaning, .. } = &classified;
         let since = self.here.deferral.map_or(now.wall, |deferral| deferral.since);
         let tries = self.here.control_tries;
-        let again = self.retry_policy.retry_after(meaning.cause, tries, meaning.retry_in, waited(since, now));
-        match again.filter(|_| !reply.is_permanent()) {
+        let wait = self.retry_policy.retry_after(meaning.cause, tries, meaning.retry_in, waited(since, now));
+        match wait.filter(|_| !reply.is_permanent()) {
             Some(wait) => {
                 self.here.deferral = Some(Deferral { times: tries, since, until: now.wall + wait });
                 self.here.control_state = ControlState::Waiting(now.elapsed + wait);
@@ -269,8 +270,8 @@ impl DomainProbe {
     fn finish_control(&mut self, outcome: CatchAll) {
         self.here.control_state = ControlState::Done;
         if matches!(outcome, CatchAll::Yes(_)) {
-            let deferral = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
-            for index in std::mem::take(&mut self.ready).into_iter().chain(deferral) {
+            let deferred = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
+            for index in std::mem::take(&mut self.ready).into_iter().chain(deferred) {
                 self.recipients[index as usize].state = RecipientState::Closed;
             }
         }
@@ -303,7 +304,7 @@ impl DomainProbe {
             if same { PositiveControl::SameText } else { PositiveControl::Inconclusive };
     }
 
-    /// The current MX host can't take this probe at all, as where it lacks SMTPUTF8.
+    /// The current MX host can't take this probe: it lacks SMTPUTF8, for example.
     pub fn on_unsupported(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) {
         self.in_flight -= 1;
         let (RecipientKind::Listed(index), Some(mx_host)) = (kind, self.mx_hosts.front().cloned()) else {

@@ -14,8 +14,8 @@ use crate::probe::control;
 #[cfg(doc)]
 use crate::probe::control::ControlPlan;
 
-/// A retry of the random recipient that is due waits for the other recipients only if they are at most so many: it
-/// confirms acceptances, which would wait too long behind more.
+/// A due retry of the random recipient goes after the remaining listed recipients only if at most so many remain. Behind
+/// more, its proof would come too late.
 const MAX_BEFORE_CONTROL_RETRY: usize = 10;
 
 impl DomainProbe {
@@ -100,6 +100,7 @@ impl DomainProbe {
         ready.min(before_control.saturating_sub(self.in_flight))
     }
 
+    /// True if the random recipient is the next probe.
     fn wants_control(&self, now: Timestamp, together: bool) -> bool {
         let is_next = match self.here.control_state {
             // A server that defers listed recipients defers the control, too. Sent now, it waits at the same time as they do.
@@ -116,14 +117,15 @@ impl DomainProbe {
         is_next && !self.is_proven()
     }
 
+    /// True if as many listed recipients as planned went before the control.
     fn control_is_due(&self, together: bool) -> bool {
         let before = if together { self.here.accepted + self.in_flight } else { self.here.accepted };
         let is_complete = together || self.in_flight == 0;
         is_complete && (before >= self.strategy.control_plan.after || (before > 0 && self.ready.is_empty()))
     }
 
-    /// True if the control is due after all listed recipients: only if one was accepted. A rejection then shows, too, that the
-    /// server did not accept any recipient by then.
+    /// True if the control is due as the last probe: all listed recipients are probed, and one was accepted. A rejection of the control
+    /// then also proves that the server had not begun to accept any recipient.
     fn control_is_due_last(&self, together: bool) -> bool {
         self.ready.is_empty() && if self.in_flight > 0 { together } else { self.here.accepted > 0 }
     }
@@ -131,8 +133,8 @@ impl DomainProbe {
     /// True if a positive control is needed: an ambiguous rejection is about its mailbox only if the server accepts a recipient
     /// after it. A server that rejects us rejects every recipient, even one that it accepted before.
     fn wants_positive_control(&self) -> bool {
-        let is_left = self.here.last_accepted.is_some() || !self.facts.postmaster_was_probed;
-        is_left
+        let is_possible = self.here.last_accepted.is_some() || !self.facts.postmaster_was_probed;
+        is_possible
             && !self.here.controls_stopped
             && self.in_flight == 0
             && self.ready.is_empty()
@@ -151,8 +153,9 @@ impl DomainProbe {
 
     /// Number of probes that [`DomainProbe::next_probes`] would return now; controls may make it inexact.
     pub fn demand(&self, socket_bound: bool) -> u32 {
-        let goes_along = self.is_testing_catch_all() && (socket_bound || self.strategy.control_plan.together);
-        self.sendable().saturating_add(u32::from(goes_along)).max(1)
+        let control_goes_too =
+            self.is_testing_catch_all() && (socket_bound || self.strategy.control_plan.together);
+        self.sendable().saturating_add(u32::from(control_goes_too)).max(1)
     }
 
     /// Number of probes that still follow if the domain is no catch-all.

@@ -1,4 +1,4 @@
-//! Inquiries that begin with what is known, one answer at a time.
+//! Domain probes that start with known facts, one reply at a time.
 
 use std::time::UNIX_EPOCH;
 
@@ -11,7 +11,7 @@ use crate::smtp::{Reply, Stage};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So long after the beginning of a run that began a day after the first.
+/// This long after the start of a run. The run starts a day after the epoch, so that earlier times exist.
 fn at(elapsed: Duration) -> Timestamp {
     Timestamp { elapsed, wall: UNIX_EPOCH + Duration::from_secs(86_400) + elapsed }
 }
@@ -52,7 +52,7 @@ const ACCEPTED: &str = "250 2.1.5 Ok";
 const UNKNOWN: &str = "550 5.1.1 User unknown";
 const DEFERRED: &str = "450 4.2.0 Greylisted, please try again later";
 
-/// Answers whatever is asked at a moment; who was asked.
+/// Replies to all probes at one moment; returns the recipients that were probed.
 fn answer(
     domain_probe: &mut DomainProbe,
     now: Timestamp,
@@ -60,7 +60,7 @@ fn answer(
 ) -> Vec<RecipientKind> {
     let mut probed = Vec::new();
     let mut random = Rng::with_seed(1);
-    while domain_probe.next(now) == NextStep::Probe {
+    while domain_probe.next_step(now) == NextStep::Probe {
         for (kind, _) in domain_probe.next_probes(now, 10, false, &mut random) {
             probed.push(kind);
             domain_probe.on_reply(kind, classified(words(kind)), now);
@@ -69,6 +69,7 @@ fn answer(
     probed
 }
 
+/// An honest server: it rejects the random recipient only.
 fn honest(kind: RecipientKind) -> &'static str {
     if kind == RecipientKind::Random { UNKNOWN } else { ACCEPTED }
 }
@@ -85,7 +86,7 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
 }
 
 #[test]
-fn what_is_not_believed_any_more_is_asked_again() {
+fn after_an_invalid_control_the_domain_is_tested_again() {
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), honest);
     let (facts, _) = first.finish(None);
@@ -99,17 +100,17 @@ fn what_is_not_believed_any_more_is_asked_again() {
 }
 
 #[test]
-fn a_domain_known_to_accept_any_name_is_not_asked_again() {
+fn a_known_catch_all_is_not_probed_again() {
     let mut first = domain_probe(listed(&["ann", "bob"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);
     let (facts, _) = first.finish(None);
     let mut second = domain_probe(listed(&["cleo"]), facts, at(2 * MINUTE));
-    assert_eq!(second.next(at(2 * MINUTE)), NextStep::Done);
+    assert_eq!(second.next_step(at(2 * MINUTE)), NextStep::Done);
     assert!(matches!(second.finish(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
 }
 
 #[test]
-fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
+fn a_wait_continues_in_a_later_run_with_the_same_random_recipient() {
     let begun = at(MINUTE);
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), begun);
     assert_eq!(answer(&mut first, begun, |_| DEFERRED), [RecipientKind::Listed(0), RecipientKind::Random]);
@@ -117,19 +118,19 @@ fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
     let name = facts.mx_hosts[0].random_recipient.clone();
     let earlier = results[0].mailbox.attempts.clone();
 
-    // Two minutes later another run begins; three of the five minutes are left.
+    // Another run starts two minutes later; three of the five minutes are left.
     let now = Timestamp { elapsed: Duration::ZERO, wall: begun.wall + 2 * MINUTE };
     let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], facts, now);
-    assert_eq!(second.next(now), NextStep::Wait(3 * MINUTE));
+    assert_eq!(second.next_step(now), NextStep::Wait(3 * MINUTE));
     let later = Timestamp { elapsed: 3 * MINUTE, wall: now.wall + 3 * MINUTE };
-    assert_eq!(second.next(later), NextStep::Probe);
+    assert_eq!(second.next_step(later), NextStep::Probe);
     for expected in [RecipientKind::Listed(0), RecipientKind::Random] {
         let (kind, address) = second.next_probes(later, 10, false, &mut Rng::with_seed(2)).remove(0);
         assert!(kind == expected && (kind != RecipientKind::Random || Some(&address) == name.as_ref()));
         second.on_reply(kind, classified(honest(kind)), later);
     }
     let (_, results) = second.finish(None);
-    assert_eq!(results[0].mailbox.attempts.len(), 2, "what was said before comes out again");
+    assert_eq!(results[0].mailbox.attempts.len(), 2, "the result contains the earlier reply");
     assert_eq!(results[0].mailbox.catch_all, CatchAll::No(NotCatchAllProof::Control));
 }
 
@@ -142,7 +143,7 @@ fn an_acceptance_of_a_killed_run_only_lacks_its_control() {
 }
 
 #[test]
-fn who_was_put_off_too_often_is_asked_once_more_in_another_run() {
+fn a_recipient_with_too_many_deferrals_is_probed_again_in_another_run() {
     let attempt =
         |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(DEFERRED) };
     let earlier = (0..5).map(attempt).collect();
@@ -164,17 +165,17 @@ fn a_clock_that_was_ahead_makes_no_wait_longer() {
 
     let now = Timestamp { elapsed: Duration::ZERO, wall: at(MINUTE).wall };
     let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], facts, now);
-    assert_eq!(second.next(now), NextStep::Wait(5 * MINUTE));
+    assert_eq!(second.next_step(now), NextStep::Wait(5 * MINUTE));
     let later = Timestamp { elapsed: 5 * MINUTE, wall: now.wall + 5 * MINUTE };
     assert_eq!(
         answer(&mut second, later, honest),
         [RecipientKind::Listed(0), RecipientKind::Random],
-        "it did not wait longer either"
+        "the control waits no longer either"
     );
 }
 
 #[test]
-fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
+fn results_are_final_as_soon_as_the_domain_is_known_to_be_no_catch_all() {
     let now = at(MINUTE);
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -184,13 +185,13 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
         domain_probe.take_final().into_iter().map(|result| result.id).collect::<Vec<_>>()
     };
     assert_eq!(said_to(&mut domain_probe, ACCEPTED), []);
-    assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(0)], "the made-up one");
+    assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(0)], "the control");
     assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(1)]);
     assert_eq!(domain_probe.finish(None).1.len(), 1);
 }
 
 #[test]
-fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
+fn after_a_deferred_control_the_others_do_not_wait() {
     let (now, due) = (at(MINUTE), at(6 * MINUTE));
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -198,8 +199,8 @@ fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
         let (kind, _) = domain_probe.next_probes(now, 1, false, &mut random).remove(0);
         domain_probe.on_reply(kind, classified(words), now);
     }
-    // The wait is over before the others were asked, as when their lane is slow.
-    assert_eq!(domain_probe.next(due), NextStep::Probe);
+    // The wait ends before the others are probed, as at a slow lane.
+    assert_eq!(domain_probe.next_step(due), NextStep::Probe);
     let probed: Vec<RecipientKind> =
         domain_probe.next_probes(due, 10, false, &mut random).into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(probed, [RecipientKind::Listed(1), RecipientKind::Listed(2)]);
@@ -209,17 +210,17 @@ fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
     assert_eq!(
         answer(&mut domain_probe, due, honest),
         [RecipientKind::Random],
-        "it proves all of them at once"
+        "one control proves all of them"
     );
 }
 
 #[test]
-fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
+fn the_control_is_sent_only_where_listed_recipients_prove_nothing() {
     let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(RecipientKind::Listed);
     let after = |after| ControlPlan { after, together: false };
     for (control_plan, rejections_needed, unknown, probed) in [
         (after(0), 1, vec![], vec![RecipientKind::Random, ann, bob, cleo, dora]),
-        // Who accepted one may accept anybody.
+        // A server that accepted one recipient may accept any.
         (after(1), 2, vec![], vec![ann, RecipientKind::Random, bob, cleo, dora]),
         (after(2), 1, vec![], vec![ann, bob, RecipientKind::Random, cleo, dora]),
         (
@@ -228,9 +229,9 @@ fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
             vec![],
             vec![ann, bob, RecipientKind::Random, cleo, dora],
         ),
-        // Who refused one does not.
+        // A server that rejected one does not.
         (after(2), 1, vec![bob], vec![ann, bob, cleo, dora]),
-        // One refusal proves nothing here, but the others may.
+        // One rejection proves nothing here, but the others may.
         (after(1), 2, vec![ann], vec![ann, bob, cleo, dora, RecipientKind::Random]),
         (after(1), 2, vec![ann, dora], vec![ann, bob, cleo, dora]),
         (after(4), 1, vec![], vec![ann, bob, cleo, dora, RecipientKind::Random]),
@@ -241,12 +242,16 @@ fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
             domain_probe_with(control_plan, rejections_needed, names, DomainFacts::default(), at(MINUTE));
         let words =
             |kind| if kind == RecipientKind::Random || unknown.contains(&kind) { UNKNOWN } else { ACCEPTED };
-        assert_eq!(answer(&mut domain_probe, at(MINUTE), words), probed, "{turn:?}, {proof}, {unknown:?}");
+        assert_eq!(
+            answer(&mut domain_probe, at(MINUTE), words),
+            probed,
+            "{control_plan:?}, {rejections_needed}, {unknown:?}"
+        );
     }
 }
 
 #[test]
-fn in_a_hurry_the_made_up_name_goes_along_with_the_only_address() {
+fn where_sockets_are_scarce_the_control_leaves_with_the_only_recipient() {
     let mut domain_probe = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     assert_eq!(domain_probe.demand(true), 2);
     let probed = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));

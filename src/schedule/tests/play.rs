@@ -168,7 +168,7 @@ pub(super) fn play(drawn: &[Operator], run: Run) -> World {
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
     let never_ordered = world.orders.iter().map(|(_, order)| order.listed.len()).sum::<usize>();
     assert_eq!(settled.len() + never_ordered, listed.len(), "everybody is settled");
-    for Recipient { target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
+    for Recipient { id: target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
         assert!(listed.remove(target).is_some());
     }
     check_limits(&world, &providers, run.pace);

@@ -105,7 +105,7 @@ enum RecipientState {
     Waiting,
     /// Accepted here; it counts if the domain is no catch-all.
     Accepted,
-    /// Accepted here, but the server may accept any recipient by now: a closing control will tell.
+    /// Accepted here, but the server may accept any recipient by now: a closing control decides.
     Unconfirmed,
     /// Rejected with an ambiguous text.
     Undecided,

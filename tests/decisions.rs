@@ -211,7 +211,7 @@ fn the_table_of_all_decisions() {
 }
 
 #[test]
-fn a_domain_accepts_no_mail_only_if_two_mx_hosts_say_so() {
+fn a_domain_takes_no_mail_only_when_two_mx_hosts_say_so() {
     let says = |name: &str| Attempt {
         mx_host: host(name),
         ..attempt(classified(Stage::Rcpt, 556, Cause::DomainNoMail, None))
@@ -229,14 +229,14 @@ fn a_domain_accepts_no_mail_only_if_two_mx_hosts_say_so() {
 }
 
 #[test]
-fn an_outage_of_a_provider_holds_its_missing_mailboxes_back() {
+fn an_outage_of_a_provider_holds_back_its_unknown_mailboxes() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
     let mailbox = MailboxEvidence { attempts, provider_anomaly: true, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(mailbox)).reason, Finding::ProviderAnomaly.into());
 }
 
 #[test]
-fn relaying_denied_everywhere_counts_only_at_hosts_that_serve_other_domains() {
+fn relaying_denied_everywhere_is_a_fact_only_at_mx_hosts_that_serve_others() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 554, Cause::RelayDenied, None))];
     let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
@@ -250,7 +250,7 @@ fn any_cause() -> impl Strategy<Value = Cause> {
     prop::sample::select(Cause::ALL)
 }
 
-fn any_classified_reply() -> impl Strategy<Value = ClassifiedReply> {
+fn any_classified() -> impl Strategy<Value = ClassifiedReply> {
     let stage = prop::sample::select(vec![Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt]);
     (stage, 200u16..600, any_cause(), prop::option::of(any_cause()))
         .prop_map(|(stage, code, cause, about)| classified(stage, code, cause, about))
@@ -258,7 +258,7 @@ fn any_classified_reply() -> impl Strategy<Value = ClassifiedReply> {
 
 fn any_obstacle() -> impl Strategy<Value = Arc<Obstacle>> {
     prop_oneof![
-        any_classified_reply().prop_map(|classified| obstacle(ObstacleKind::Rejected(Box::new(classified)))),
+        any_classified().prop_map(|classified| obstacle(ObstacleKind::Rejected(Box::new(classified)))),
         prop::sample::select(Finding::ALL).prop_map(|finding| obstacle(ObstacleKind::NoReply(finding))),
     ]
 }
@@ -273,7 +273,7 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
             NotCatchAllProof::Listed
         ])
         .prop_map(CatchAll::No),
-        any_classified_reply().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
+        any_classified().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
         any_obstacle().prop_map(CatchAll::Failed),
     ]
 }
@@ -286,19 +286,23 @@ fn any_mailbox() -> impl Strategy<Value = MailboxEvidence> {
         PositiveControl::NotSent,
     ]);
     let unprobed = prop::option::of(prop::sample::select(vec![
+        NotProbedReason::Offline,
+        NotProbedReason::DnsOnly,
         NotProbedReason::Deadline,
+        NotProbedReason::Budget(Duration::from_secs(7200)),
         NotProbedReason::ProviderPaused,
     ]));
-    let attempts = prop::collection::vec(any_classified_reply().prop_map(attempt), 0..4);
-    (attempts, any_catch_all(), positive, prop::option::of(any_obstacle()), unprobed).prop_map(
-        |(attempts, catch_all, positive, obstacle, unprobed)| MailboxEvidence {
+    let attempts = prop::collection::vec(any_classified().prop_map(attempt), 0..4);
+    let obstacle = prop::option::of(any_obstacle());
+    (attempts, any_catch_all(), positive, obstacle, unprobed, any::<bool>(), any::<bool>()).prop_map(
+        |(attempts, catch_all, positive, obstacle, unprobed, unserved, anomaly)| MailboxEvidence {
             attempts,
             catch_all,
             positive_control: positive,
             obstacle,
             unprobed,
-            domain_not_served: false,
-            provider_anomaly: false,
+            domain_not_served: unserved,
+            provider_anomaly: anomaly,
         },
     )
 }
@@ -312,19 +316,21 @@ fn may_be_fact(classified: &ClassifiedReply) -> bool {
 
 proptest! {
     #[test]
-    fn trouble_of_ours_never_makes_an_address_undeliverable(mut mailbox in any_mailbox()) {
+    fn nothing_about_us_ever_makes_a_row_undeliverable(mut mailbox in any_mailbox()) {
+        // Where the MX host serves other domains, "relaying denied" is a fact about this one.
+        mailbox.domain_not_served = false;
         mailbox.attempts.retain(|attempt| !may_be_fact(&attempt.classified));
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
-    fn only_a_permanent_reply_to_rcpt_makes_an_address_undeliverable(mut mailbox in any_mailbox()) {
+    fn only_a_permanent_reply_to_rcpt_makes_a_row_undeliverable(mut mailbox in any_mailbox()) {
         mailbox.attempts.retain(|attempt| attempt.classified.reply.code < 500 || attempt.classified.stage != Stage::Rcpt);
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
-    fn a_transient_reply_never_makes_an_address_undeliverable(mailbox in any_mailbox(), cause in any_cause()) {
+    fn a_transient_answer_never_worsens_a_verdict(mailbox in any_mailbox(), cause in any_cause()) {
         let before = judge(&evidence(mailbox.clone()));
         let mut later = mailbox;
         later.attempts.push(attempt(classified(Stage::Rcpt, 450, cause, None)));
@@ -334,7 +340,7 @@ proptest! {
     }
 
     #[test]
-    fn deliverable_needs_an_acceptance_and_proof_that_the_domain_is_no_catch_all(mailbox in any_mailbox()) {
+    fn deliverable_needs_an_acceptance_and_a_rejected_control(mailbox in any_mailbox()) {
         let accepted = mailbox.attempts.iter().any(|Attempt { classified, .. }| {
             classified.stage == Stage::Rcpt && classified.reply.is_positive() && classified.meaning.cause == Cause::Accepted
         });
@@ -344,7 +350,7 @@ proptest! {
     }
 
     #[test]
-    fn only_unknown_results_have_a_retry(mailbox in any_mailbox()) {
+    fn only_an_unknown_row_is_retried(mailbox in any_mailbox()) {
         let judgment = judge(&evidence(mailbox));
         prop_assert!(judgment.retry_after.is_none() || judgment.reason.verdict() == Verdict::Unknown);
         prop_assert!(judgment.reason != Reason::Finding(Finding::Internal) || judgment.rule == "internal");

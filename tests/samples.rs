@@ -19,9 +19,9 @@ const ELSEWHERE: [Reason; 6] = [
     Reason::Reply(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
     Reason::Reply(Cause::MessageTooLarge), // likewise
     Reason::Finding(Finding::ProviderAnomaly), // needs twenty refused rows at one operator
-    Reason::Finding(Finding::NotProbed),    // needs `--offline`, `--dns-only`, a deadline or a budget
-    Reason::Finding(Finding::RoleAccount),  // needs `--risky-roles`
-    Reason::Finding(Finding::Internal),     // a defect
+    Reason::Finding(Finding::NotProbed),   // needs `--offline`, `--dns-only`, a deadline or a budget
+    Reason::Finding(Finding::RoleAccount), // needs `--risky-roles`
+    Reason::Finding(Finding::Internal),    // a defect
 ];
 
 fn sample(name: &str) -> std::path::PathBuf {
@@ -146,7 +146,7 @@ fn the_world_with_everything_sets_every_key() {
 
 #[test]
 fn the_built_in_policy_sets_every_key() {
-    let arguments = ["policy", "check", "--policy", "policy"];
+    let arguments = ["policy", "check", "policy"];
     let data = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/data").join(name);
         std::fs::read_to_string(&path).unwrap()

@@ -86,7 +86,7 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
 }
 
 #[test]
-fn after_an_invalid_control_the_domain_is_tested_again() {
+fn a_revoked_control_is_probed_again() {
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), honest);
     let (facts, _) = first.finish(None);
@@ -100,7 +100,7 @@ fn after_an_invalid_control_the_domain_is_tested_again() {
 }
 
 #[test]
-fn a_known_catch_all_is_not_probed_again() {
+fn a_known_catch_all_domain_is_not_probed_again() {
     let mut first = domain_probe(listed(&["ann", "bob"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);
     let (facts, _) = first.finish(None);
@@ -143,7 +143,7 @@ fn an_acceptance_of_a_killed_run_only_lacks_its_control() {
 }
 
 #[test]
-fn a_recipient_with_too_many_deferrals_is_probed_again_in_another_run() {
+fn a_recipient_that_was_deferred_too_often_is_probed_once_more_in_another_run() {
     let attempt =
         |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(DEFERRED) };
     let earlier = (0..5).map(attempt).collect();
@@ -175,7 +175,7 @@ fn a_clock_that_was_ahead_makes_no_wait_longer() {
 }
 
 #[test]
-fn results_are_final_as_soon_as_the_domain_is_known_to_be_no_catch_all() {
+fn results_are_final_as_soon_as_the_domain_is_known_not_to_be_catch_all() {
     let now = at(MINUTE);
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -191,7 +191,7 @@ fn results_are_final_as_soon_as_the_domain_is_known_to_be_no_catch_all() {
 }
 
 #[test]
-fn after_a_deferred_control_the_others_do_not_wait() {
+fn once_the_random_recipient_is_deferred_the_others_wait_for_nothing() {
     let (now, due) = (at(MINUTE), at(6 * MINUTE));
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -215,7 +215,7 @@ fn after_a_deferred_control_the_others_do_not_wait() {
 }
 
 #[test]
-fn the_control_is_sent_only_where_listed_recipients_prove_nothing() {
+fn a_random_recipient_is_probed_only_where_the_listed_ones_show_nothing() {
     let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(RecipientKind::Listed);
     let after = |after| ControlPlan { after, together: false };
     for (control_plan, rejections_needed, unknown, probed) in [
@@ -251,7 +251,7 @@ fn the_control_is_sent_only_where_listed_recipients_prove_nothing() {
 }
 
 #[test]
-fn where_sockets_are_scarce_the_control_leaves_with_the_only_recipient() {
+fn where_sockets_are_scarce_the_random_recipient_goes_along_with_the_only_listed_one() {
     let mut domain_probe = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     assert_eq!(domain_probe.demand(true), 2);
     let probed = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));

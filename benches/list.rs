@@ -54,7 +54,7 @@ fn record(address: Option<Address>) -> AddressResult {
     AddressResult {
         repairs: Vec::new(),
         judgment: Judgment {
-            reason: Reason::Found(Finding::NotProbed),
+            reason: Reason::Finding(Finding::NotProbed),
             rule: "offline".into(),
             confidence: Confidence::Inferred,
             retry_after: None,

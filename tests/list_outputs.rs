@@ -28,24 +28,24 @@ use listproof::verdict::{AddressResult, Judgment};
 /// A record as a run could have it: the local part says what happened.
 fn record(address: &str) -> AddressResult {
     let reply = |code: u16, text: &str| Some(Reply::new(code, [text]));
-    let found = |finding: Finding| (Reason::Found(finding), None);
+    let found = |finding: Finding| (Reason::Finding(finding), None);
     let (reason, reply) = match address.split('@').next().unwrap() {
         "" => found(Finding::Empty),
-        "gone" => (Reason::Said(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
-        "full" => (Reason::Said(Cause::MailboxFull), reply(452, "4.2.2 full")),
-        "grey" => (Reason::Said(Cause::Greylisted), reply(451, "come back later")),
+        "gone" => (Reason::Reply(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
+        "full" => (Reason::Reply(Cause::MailboxFull), reply(452, "4.2.2 full")),
+        "grey" => (Reason::Reply(Cause::Greylisted), reply(451, "come back later")),
         "guess" => found(Finding::DomainNotServed),
-        _ => (Reason::Said(Cause::Accepted), reply(250, "2.1.5 ok")),
+        _ => (Reason::Reply(Cause::Accepted), reply(250, "2.1.5 ok")),
     };
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let sure = !matches!(reason, Reason::Found(Finding::DomainNotServed));
+    let sure = !matches!(reason, Reason::Finding(Finding::DomainNotServed));
     AddressResult {
         repairs: Vec::new(),
         judgment: Judgment {
             reason,
             rule: "test".into(),
             confidence: if sure { Confidence::Confirmed } else { Confidence::Inferred },
-            retry_after: (reason == Reason::Said(Cause::Greylisted)).then_some(time),
+            retry_after: (reason == Reason::Reply(Cause::Greylisted)).then_some(time),
         },
         did_you_mean: None,
         address: Address::parse(address).ok(),

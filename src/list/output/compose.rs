@@ -148,7 +148,7 @@ fn may_suppress(record: &AddressResult) -> bool {
     let judgment = &record.judgment;
     judgment.reason.verdict() == Verdict::Undeliverable
         && judgment.confidence == Confidence::Confirmed
-        && judgment.reason != Reason::Found(Finding::Empty)
+        && judgment.reason != Reason::Finding(Finding::Empty)
 }
 
 impl Composed {

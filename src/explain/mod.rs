@@ -18,7 +18,7 @@ use std::io::{self, BufRead, Write};
 
 use crate::policy::{Meaning, ReplyContext, ReplyRules};
 use crate::reason::Confidence;
-use crate::smtp::{Stage, clean};
+use crate::smtp::{Stage, sanitize};
 use advice::Advice;
 use locate::LocatedReply;
 use render::CauseTally;
@@ -61,9 +61,9 @@ impl<'a> Explainer<'a> {
     /// Explains one failure. Where the step is not known it may have been any, so that words about a message count as such.
     /// Where the host is not known, an operator's link in its own words tells whose they are.
     pub fn judge(&self, mut failure: LocatedReply) -> Explanation<'a> {
-        // The reply is clean already; what else is shown has come from a stranger too.
+        // The reply is sanitize already; what else is shown has come from a stranger too.
         for shown in [&mut failure.host, &mut failure.recipient].into_iter().flatten() {
-            *shown = clean(shown);
+            *shown = sanitize(shown);
         }
         let provider = match &failure.host {
             Some(host) => (self.provider_of)(host),

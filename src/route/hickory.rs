@@ -33,7 +33,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::dns::{Dns, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
 use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
-use crate::smtp::clean;
+use crate::smtp::sanitize;
 
 /// Lookups in flight, each with a UDP socket of its own. More bought nothing (measured), and costs open files.
 const IN_FLIGHT: usize = 256;
@@ -328,7 +328,7 @@ fn together(
 
 /// The text may hold a stranger's names.
 fn other(text: &str) -> LookupError {
-    LookupError::Failed(DnsFault::Other(clean(text)))
+    LookupError::Failed(DnsFault::Other(sanitize(text)))
 }
 
 /// Where a chain of aliases among `answers` ends, in whatever order they stand; `None` when it has no end.
@@ -370,7 +370,7 @@ fn target(name: &Name) -> MxTarget {
     let text = text.trim_end_matches('.');
     match Domain::from_dns(text) {
         Ok(host) if text.parse::<IpAddr>().is_err() => MxTarget::Host(host),
-        _ => MxTarget::Malformed(clean(text)),
+        _ => MxTarget::Malformed(sanitize(text)),
     }
 }
 

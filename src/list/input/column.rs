@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::address::Address;
-use crate::smtp::clean;
+use crate::smtp::sanitize;
 
 /// So large a share of a column's filled cells has to be addresses when nothing but the cells speaks for it.
 const ENOUGH_PERCENT: usize = 30;
@@ -163,7 +163,7 @@ fn title(sample: &Sample, index: usize) -> String {
 /// A name as it may be shown to people: short, and without what could steer a terminal.
 pub(crate) fn shown(name: &str) -> String {
     const SHOWN_CHARS: usize = 40;
-    let name = clean(name);
+    let name = sanitize(name);
     match name.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,

@@ -34,7 +34,7 @@ impl Write for &mut OutputFile {
 
 impl OutputFile {
     pub(crate) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
-        let file = secure_file::part(&path).map_err(|error| ListError::write(&path, error))?;
+        let file = secure_file::create_temp_beside(&path).map_err(|error| ListError::write(&path, error))?;
         Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
@@ -142,7 +142,7 @@ pub(crate) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Resu
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
-            _ => secure_file::heal(&path).map_err(|error| ListError::write(&path, error))?,
+            _ => secure_file::remove_stale_temp(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
     Ok(())

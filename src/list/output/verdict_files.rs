@@ -35,7 +35,7 @@ impl VerdictFiles {
         ending: &str,
         unprobed: bool,
     ) -> Result<(OutputFile, VerdictFiles), ListError> {
-        secure_file::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
+        secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = form.stem();
         let ours = crate::list::output::files::has_results(folder, &stem);
         for name in crate::list::output::files::names(&stem) {

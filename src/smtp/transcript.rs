@@ -82,14 +82,14 @@ mod tests {
         transcript.received(b"220 \x1b[2Jhe");
         transcript.received(b"llo\r\n250-a\n25");
         transcript.sent(b"MAIL FROM:<a@shop.example>\r\nRCPT TO:<b@shop.example>\r\n");
-        transcript.note("hung up");
+        transcript.note("closed");
         let expected = [
             TranscriptLine::Received("220  [2Jhello".into()),
             TranscriptLine::Received("250-a".into()),
             TranscriptLine::Sent("MAIL FROM:<a@shop.example>".into()),
             TranscriptLine::Sent("RCPT TO:<b@shop.example>".into()),
             TranscriptLine::Received("25".into()),
-            TranscriptLine::Note("hung up".into()),
+            TranscriptLine::Note("closed".into()),
         ];
         assert_eq!(transcript.lines(), expected);
     }

@@ -66,7 +66,7 @@ fn client_address(path: &EgressPath, world: &World) -> IpAddr {
     }
 }
 
-/// How a conversation ended, for who owns the socket.
+/// How a session ended, for the owner of its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionEnding {
     /// Closed, by either side.

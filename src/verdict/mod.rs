@@ -7,5 +7,5 @@ mod decide;
 
 mod record;
 
-pub use decide::decide;
+pub use decide::{DecidingReply, decide};
 pub use record::{AddressResult, Judgment};

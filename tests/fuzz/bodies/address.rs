@@ -23,8 +23,8 @@ pub(crate) fn check(bytes: &[u8]) {
     for apply_suggestions in [false, true] {
         let mut analyzer =
             Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
-        let seen = analyzer.look(&text);
-        assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
+        let seen = analyzer.analyze(&text);
+        assert_eq!(analyzer.analyze(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {
             is_sound(address);
         }

@@ -82,7 +82,7 @@ pub async fn probe(
         }
         let wake = engine.scheduler.next_wake();
         let may_look_up = engine.may_look_up();
-        // Biased, so that a scripted world always takes the same course.
+        // Biased, so that a scripted world always runs the same way.
         tokio::select! {
             biased;
             _ = events.recv_many(&mut received, EVENTS) => {

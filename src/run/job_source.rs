@@ -1,4 +1,4 @@
-//! The domains of a run's worklist on their way into the scheduler, as their lanes have room.
+//! The domains of a run's worklist, until the scheduler gets them, as their lanes have room.
 //!
 //! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting domain comes next is decided by
 //! [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are not submitted.

@@ -297,7 +297,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reply_taken_apart_and_join_reply_is_the_same(
+        fn a_reply_that_is_split_and_joined_is_the_same(
             lines in prop::collection::vec("([a-z0-9.@<>#() -]|jane@acme.example|jane|5.1.1 ){0,12}", 1..4),
         ) {
             let lines = Reply::new(550, lines).lines;

@@ -139,16 +139,16 @@ mod tests {
     #[test]
     fn a_change_is_another_reason_than_before_or_a_first_one() {
         let mut state = State::temporary().unwrap();
-        let mut report = |reason: Reason| {
+        let mut is_change = |reason: Reason| {
             let run = next_run(&mut state);
-            self::report(&mut state, run, reason)
+            report(&mut state, run, reason)
         };
-        assert!(report(Cause::Accepted.into()), "the first time everything is new");
-        assert!(!report(Cause::Accepted.into()));
-        assert!(report(Cause::MailboxUnknown.into()));
-        assert!(!report(Finding::NotProbed.into()), "it was not probed");
-        assert!(!report(Cause::MailboxUnknown.into()));
-        assert!(report(Cause::Accepted.into()));
+        assert!(is_change(Cause::Accepted.into()), "the first time everything is new");
+        assert!(!is_change(Cause::Accepted.into()));
+        assert!(is_change(Cause::MailboxUnknown.into()));
+        assert!(!is_change(Finding::NotProbed.into()), "it was not probed");
+        assert!(!is_change(Cause::MailboxUnknown.into()));
+        assert!(is_change(Cause::Accepted.into()));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::*;
 use crate::address::{Address, Domain};
+use crate::evidence::Timestamp;
+use crate::policy::{Pace, Policy};
 use crate::route::{Dns, LookupFuture, Mx};
 use crate::run::analyze::Analyzer;
 use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};

@@ -28,8 +28,8 @@ pub(crate) fn check(bytes: &[u8]) {
         if let Some(address) = seen.form.address() {
             is_sound(address);
         }
-        if let Some(slip) = &seen.slip {
-            is_sound(&Address::parse(&slip.meant).unwrap_or_else(|fault| panic!("{}: {fault}", slip.meant)));
+        if let Some(typo) = &seen.typo {
+            is_sound(&Address::parse(&typo.meant).unwrap_or_else(|fault| panic!("{}: {fault}", typo.meant)));
         }
     }
 }

@@ -119,7 +119,7 @@ pub async fn ask(
         run.look_up()?;
         run.act()?;
         if !run.stopped
-            && let Some(shut) = run.scheduler.shut()
+            && let Some(shut) = run.scheduler.run_blocked()
         {
             run.outcome.whole.shut = Some(shut);
             run.stop(NotProbedReason::ProviderPaused);
@@ -163,7 +163,7 @@ pub async fn ask(
     }
     run.state.commit()?;
     let ProbingRun { mut outcome, scheduler, .. } = run;
-    outcome.whole.anomalies = scheduler.anomalies();
+    outcome.whole.anomalies = scheduler.anomalous_providers();
     // What was under way may have been the rest.
     outcome.out_of_time &= state.still_to_ask(begun.id)? > 0;
     Ok(outcome)

@@ -137,7 +137,7 @@ impl JobSource {
             let (_, mx_hosts) = stops(route, policy);
             let order = |(egress, listed)| {
                 let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
-                DomainJob { domain, mx_hosts, listed, known: known.for_egress(egress) }
+                DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
             };
             return Ok(shares.into_iter().map(order).collect());
         }
@@ -279,7 +279,9 @@ mod tests {
         let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
         let mut ordered = 0;
         while !feed.is_idle() {
-            for DomainJob { listed, known, .. } in feed.orders(&lane, &state, &policy, now).unwrap() {
+            for DomainJob { recipients: listed, facts: known, .. } in
+                feed.orders(&lane, &state, &policy, now).unwrap()
+            {
                 ordered += listed.len();
                 let waiting = listed.iter().filter(|listed| listed.is_waiting());
                 let others: Vec<_> = waiting

@@ -74,11 +74,11 @@ impl<'a> ProbingRun<'a> {
         let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
         for (place, &egress) in egresses.iter().enumerate() {
             for (operator, ago, unknown) in state.spent(egress, now.wall)? {
-                scheduler.spent(place, &operator, ago, unknown);
+                scheduler.seed_unknown_usage(place, &operator, ago, unknown);
             }
         }
         for (operator, tally) in state.tallies(begun.id)? {
-            scheduler.tallied(&operator, tally);
+            scheduler.seed_tally(&operator, tally);
         }
         let unprobed = Some(if job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
         let whole = RunConditions { unprobed, ..RunConditions::default() };
@@ -116,7 +116,7 @@ impl<'a> ProbingRun<'a> {
 
     /// There are domains to look up, and room for them.
     pub(super) fn may_look_up(&self) -> bool {
-        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_crowded();
+        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
         !self.stopped && !self.feed.is_exhausted && has_room
     }
 
@@ -192,7 +192,7 @@ impl<'a> ProbingRun<'a> {
 
     /// Gives a lane work while it has room for it.
     fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
-        while !self.stopped && self.scheduler.has_room(lane) {
+        while !self.stopped && self.scheduler.try_admit(lane) {
             self.state.begin_writing()?;
             let now = self.job.network.clock.now();
             let orders = self.feed.orders(lane, self.state, &self.job.policy, now.wall)?;
@@ -200,7 +200,7 @@ impl<'a> ProbingRun<'a> {
                 break;
             }
             for order in orders {
-                self.scheduler.order(order, now);
+                self.scheduler.submit(order, now);
             }
         }
         Ok(())
@@ -209,7 +209,7 @@ impl<'a> ProbingRun<'a> {
     /// Does what the scheduler wants. What was said is stored before anything that follows from it is done.
     pub(super) fn act(&mut self) -> Result<(), Error> {
         let mut leaving = Vec::new();
-        while let Some(action) = self.scheduler.action() {
+        while let Some(action) = self.scheduler.next_action() {
             match action {
                 Action::Record(answer) => {
                     let egress = self.egresses.get(answer.egress).copied().unwrap_or_default();
@@ -264,7 +264,7 @@ impl<'a> ProbingRun<'a> {
         self.lookups.cut();
         let now = self.job.network.clock.now();
         for session in self.calls.cut() {
-            self.scheduler.hear(session, SessionEvent::Ended(None), now);
+            self.scheduler.on_session_event(session, SessionEvent::Ended(None), now);
         }
     }
 
@@ -281,14 +281,14 @@ impl<'a> ProbingRun<'a> {
         if let Some(session) = self.calls.lost(task) {
             tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
             let now = self.job.network.clock.now();
-            self.scheduler.hear(session, SessionEvent::Ended(Some(Finding::Internal)), now);
+            self.scheduler.on_session_event(session, SessionEvent::Ended(Some(Finding::Internal)), now);
         }
     }
 
     fn decided(&mut self, decision: &ProviderEvent) {
-        let ProviderEvent { what, operator, egress, addresses } = decision;
-        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
-        *self.outcome.decisions.entry(*what).or_default() += 1;
+        let ProviderEvent { kind, provider, egress, recipients } = decision;
+        tracing::info!(event = kind.word(), operator = %provider, egress, addresses = recipients, "{}", kind.sentence());
+        *self.outcome.decisions.entry(*kind).or_default() += 1;
     }
 
     /// Hears what happened in a session.
@@ -299,14 +299,14 @@ impl<'a> ProbingRun<'a> {
         tracing::trace!(event = "session", session = session.0, %host, what = provisional_verdict(&event));
         self.outcome.asked.questions += u64::from(matches!(event, SmtpEvent::Reply(..)));
         let replies = &mut self.replies;
-        let heard = schedule::meant(event, |stage, reply| {
+        let heard = schedule::classify_event(event, |stage, reply| {
             let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
             ClassifiedReply { stage, meaning: replies.read(&reply, &context), reply }
         });
         if matches!(heard, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.calls.ended(session);
         }
-        self.scheduler.hear(session, heard, self.job.network.clock.now());
+        self.scheduler.on_session_event(session, heard, self.job.network.clock.now());
     }
 }
 

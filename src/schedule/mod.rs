@@ -6,7 +6,7 @@
 //! between IP addresses of an MX host, and do not hold results back. This room does not open connections, sleep, read
 //! reply texts, or judge addresses.
 //!
-//! A *task* is one domain on its way through its MX hosts. An *endpoint* is one IP address of a provider, shared by the
+//! A *task* is one domain that is probed at its MX hosts, one after the other. An *endpoint* is one IP address of a provider, shared by the
 //! tasks of all domains behind it. A *lane* is everything between one egress and one provider, with one pace for all its
 //! endpoints.
 //!

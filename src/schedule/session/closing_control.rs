@@ -258,13 +258,13 @@ mod tests {
     use crate::schedule::{DomainJob, MxHop, RunLimits, SessionEvent};
     use crate::smtp::{Capabilities, IpFamilies, Reply};
 
-    fn answers(found: &[ProbeResult]) -> usize {
-        found.iter().map(|found| found.mailbox.attempts.len()).sum()
+    fn count_replies(results: &[ProbeResult]) -> usize {
+        results.iter().map(|result| result.mailbox.attempts.len()).sum()
     }
 
-    /// A host that heard so many unknown names from us in a run before, and refused a made-up one then, is asked about two
-    /// mailboxes and accepts everything now; how many acceptances are handed out.
-    fn believed_after(unknown_before: usize) -> usize {
+    /// A server got so many unknown recipients in an earlier run, and rejected a random one then. Now it accepts both
+    /// recipients that are probed, and every other one. Returns how many acceptances are in the results.
+    fn acceptances_after(unknown_before: usize) -> usize {
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
         let now = Timestamp { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
@@ -276,20 +276,21 @@ mod tests {
             egresses: vec![IpFamilies::Both],
         };
         let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(1), now);
-        let stop = MxHop {
+        let mx_hop = MxHop {
             provider: Providers::built_in().of(&host).clone(),
             host: host.clone(),
             addresses: vec![[192, 0, 2, 1].into()],
         };
-        let stops = vec![stop];
-        let lane = Scheduler::lane_key(&stops, &stops[0]);
-        scheduler.spent(0, &lane, Duration::from_secs(60), unknown_before);
-        let refused =
+        let mx_hosts = vec![mx_hop];
+        let lane = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]);
+        scheduler.seed_unknown_usage(0, &lane, Duration::from_secs(60), unknown_before);
+        let rejected =
             MxHostFacts { catch_all: CatchAll::No(NotCatchAllProof::Control), ..MxHostFacts::new(host) };
-        let known = DomainFacts { mx_hosts: vec![refused], ..DomainFacts::default() };
-        let listed = [(RecipientId(1), "jane@acme.example"), (RecipientId(2), "joe@acme.example")];
-        let listed = listed.map(|(target, text)| Recipient::from((target, Address::parse(text).unwrap())));
-        scheduler.order(DomainJob { domain, mx_hosts: stops, listed: listed.into(), known }, now);
+        let facts = DomainFacts { mx_hosts: vec![rejected], ..DomainFacts::default() };
+        let recipients = [(RecipientId(1), "jane@acme.example"), (RecipientId(2), "joe@acme.example")];
+        let recipients =
+            recipients.map(|(target, text)| Recipient::from((target, Address::parse(text).unwrap())));
+        scheduler.submit(DomainJob { domain, mx_hosts, recipients: recipients.into(), facts }, now);
         scheduler.close_job_source();
         let reply = Reply::parse(b"250 2.1.5 Ok\r\n").unwrap();
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
@@ -298,10 +299,10 @@ mod tests {
             meaning: ReplyRules::built_in().read(&reply, &context).into(),
             reply,
         };
-        let mut believed = 0;
+        let mut acceptances = 0;
         while !scheduler.is_idle() {
-            while let Some(action) = scheduler.action() {
-                let (session, heard) = match action {
+            while let Some(action) = scheduler.next_action() {
+                let (session, events) = match action {
                     Action::Connection(ConnectionAction::Open(opening)) => (
                         opening.session,
                         vec![SessionEvent::Ready(Capabilities {
@@ -310,40 +311,41 @@ mod tests {
                         })],
                     ),
                     Action::Connection(ConnectionAction::Send(session, batch)) => {
-                        let asks = batch.transactions.iter().flat_map(|transaction| &transaction.recipients);
-                        let mut heard: Vec<SessionEvent> =
-                            asks.map(|ask| SessionEvent::Reply(ask.id, accepted.clone())).collect();
-                        heard.push(if batch.is_last {
+                        let probes =
+                            batch.transactions.iter().flat_map(|transaction| &transaction.recipients);
+                        let mut events: Vec<SessionEvent> =
+                            probes.map(|probe| SessionEvent::Reply(probe.id, accepted.clone())).collect();
+                        events.push(if batch.is_last {
                             SessionEvent::Ended(None)
                         } else {
                             SessionEvent::BatchDone
                         });
-                        (session, heard)
+                        (session, events)
                     }
                     Action::Connection(ConnectionAction::Quit(session)) => {
                         (session, vec![SessionEvent::Ended(None)])
                     }
-                    Action::Completed(found) => {
-                        believed += answers(&found);
+                    Action::Completed(results) => {
+                        acceptances += count_replies(&results);
                         continue;
                     }
                     _ => continue,
                 };
-                for heard in heard {
-                    scheduler.hear(session, heard, now);
+                for event in events {
+                    scheduler.on_session_event(session, event, now);
                 }
             }
             scheduler.wake(Timestamp { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
         }
-        while let Some(action) = scheduler.action() {
-            believed += if let Action::Completed(found) = action { answers(&found) } else { 0 };
+        while let Some(action) = scheduler.next_action() {
+            acceptances += if let Action::Completed(results) = action { count_replies(&results) } else { 0 };
         }
-        believed
+        acceptances
     }
 
     #[test]
-    fn a_host_that_heard_too_many_unknown_names_before_this_run_is_doubted_in_it() {
-        assert_eq!(believed_after(0), 2, "nobody had reason to lie");
-        assert_eq!(believed_after(100), 0);
+    fn acceptances_need_confirmation_where_an_earlier_run_probed_too_many_unknown_recipients() {
+        assert_eq!(acceptances_after(0), 2, "too few unknown recipients before");
+        assert_eq!(acceptances_after(100), 0);
     }
 }

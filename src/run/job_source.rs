@@ -242,7 +242,7 @@ mod tests {
         let policy = Policy::built_in();
         let (key, _) = feed.next(&mut state).unwrap().unwrap();
         let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
-        let known = |feed: &mut JobSource| feed.orders(&lane, &state, &policy, now).unwrap().remove(0).known;
+        let known = |feed: &mut JobSource| feed.orders(&lane, &state, &policy, now).unwrap().remove(0).facts;
         assert_eq!(known(&mut feed), DomainFacts::default());
         let shown = MxHostFacts { clear_refusals: 2, ..MxHostFacts::new(host) };
         let learnt = DomainFacts { mx_hosts: vec![shown], postmaster_was_asked: true, egress: None };

@@ -251,7 +251,7 @@ mod tests {
     use super::*;
     use crate::address::{Address, Domain};
     use crate::evidence::{
-        CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId,
+        CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId, Timestamp,
     };
     use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
     use crate::probe::RetryPolicy;

@@ -1,8 +1,8 @@
-//! Rejected and broken sessions: when a lane slows down, when an endpoint pauses or is abandoned, and when the breaker of a
-//! lane opens.
+//! Rejected and broken sessions: when a lane slows down, when an endpoint pauses or is abandoned, and when the
+//! breaker of a lane opens.
 //!
-//! Decides: what follows for the lane, the endpoint and the tasks that wait there. Can't know: whether a rejection is about one machine
-//! of the provider or about us; thresholds decide.
+//! Decides: what follows for the lane, the endpoint and the tasks that wait there. Can't know: whether a rejection is
+//! about one machine of the provider or about us; thresholds decide.
 
 use super::action::ProviderEventKind;
 use super::endpoint::EndpointTls;
@@ -68,8 +68,8 @@ impl Scheduler {
         }
     }
 
-    /// Remembers a reply that rejects us for what we are, not for our rate or a protocol fault, until the lane accepts a
-    /// recipient.
+    /// Remembers a reply that rejects us for what we are, not for our rate or a protocol fault, until the lane
+    /// accepts a recipient.
     pub(super) fn record_block_signal(&mut self, lane: LaneId, classified: &ClassifiedReply) {
         let cause = classified.meaning.cause;
         if cause.fault() == Fault::Us
@@ -103,14 +103,14 @@ impl Scheduler {
         }
     }
 
-    /// Records a session that broke before the server replied to a probe. Each pause of the endpoint is four times as long as the
-    /// one before; after too many, or if no connection is possible, the endpoint is abandoned.
+    /// Records a session that broke before the server replied to a probe. Each pause of the endpoint is four times as
+    /// long as the one before; after too many, or if no connection is possible, the endpoint is abandoned.
     pub(super) fn record_connection_failure(&mut self, endpoint_id: EndpointId, finding: Finding) {
         let max_wait = self.limits.retry_policy.max_wait;
         let enough = match finding {
             Finding::ConnectFailed => 1,
-            Finding::Timeout => self.limits.thresholds.broken.silent,
-            _ => self.limits.thresholds.broken.sessions,
+            Finding::Timeout => self.limits.thresholds.broken_connections.timed_out_sessions,
+            _ => self.limits.thresholds.broken_connections.sessions,
         };
         let endpoint = &mut self.endpoints[endpoint_id];
         let pause = MIN_BACKOFF * 4u32.saturating_pow(endpoint.consecutive_failures);

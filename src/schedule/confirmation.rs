@@ -36,7 +36,8 @@ impl Scheduler {
             held.reserve_exact(unconfirmed.len());
             held.extend(unconfirmed.into_iter().map(provisional));
         } else {
-            // Recipients of a task that began at another lane are not in the backlog of this one, so it can't hold them.
+            // Recipients of a task that began at another lane are not in the backlog of this one, so it can't hold
+            // them.
             self.emit(initial_lane, unconfirmed);
         }
         self.emit(initial_lane, confirmed);
@@ -126,8 +127,8 @@ impl Scheduler {
         self.emit(initial_lane, unknown);
     }
 
-    /// Confirms the provisional results of a lane that has nothing left to probe and whose sessions have all ended without
-    /// a surplus reply. Revokes them if the lane rejects us.
+    /// Confirms the provisional results of a lane that has nothing left to probe and whose sessions have all ended
+    /// without a surplus reply. Revokes them if the lane rejects us.
     pub(super) fn on_lane_drained(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
         if lane.backlog > lane.provisional.results.len() || lane.open > 0 {

@@ -1,7 +1,7 @@
 //! Starts what may start on a lane: a batch on an idle session, or a new session.
 //!
-//! Decides: the order of waiting, which is lane turn, pace, socket, connect. No socket is held while a lane waits for its turn, and a lane
-//! that may not start yet sets a timer and does not delay other lanes.
+//! Decides: the order of waiting, which is lane turn, pace, socket, connect. No socket is held while a lane waits for
+//! its turn, and a lane that may not start yet sets a timer and does not delay other lanes.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -37,7 +37,8 @@ impl Scheduler {
             self.timers.remove(&(at, timer));
             self.run_lane(lane);
         }
-        // Lanes that found no free socket come next. One that does not need a socket any more leaves it to the one behind.
+        // Lanes that found no free socket come next. One that does not need a socket any more leaves it to the one
+        // behind.
         while self.sessions.len() < self.limits.sessions
             && let Some(lane) = self.waiting_for_socket.pop_front()
         {
@@ -122,8 +123,8 @@ impl Scheduler {
         self.endpoints[endpoint].idle.iter().min_by_key(left).copied()
     }
 
-    /// Opens a session at an endpoint if its sessions are too few for the recipients that wait there, and if lane, limits,
-    /// sockets and pace allow it.
+    /// Opens a session at an endpoint if its sessions are too few for the recipients that wait there, and if lane,
+    /// limits, sockets and pace allow it.
     fn try_open_session(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let endpoint = &self.endpoints[endpoint_id];
         let lane_id = endpoint.lane;
@@ -136,7 +137,7 @@ impl Scheduler {
             };
         }
         let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
-        let per_session = lane.session_limits.refused.saturating_mul(PROBES_PER_REJECTION).min(MAX_BATCH);
+        let per_session = lane.session_limits.rejections.saturating_mul(PROBES_PER_REJECTION).min(MAX_BATCH);
         if !self.has_at_least_pending(endpoint_id, sessions * per_session + 1) {
             return DispatchResult::Full;
         }
@@ -194,7 +195,8 @@ impl Scheduler {
         count.min(enough)
     }
 
-    /// Closes an idle session at an endpoint of the lane that has nothing to probe now, so that another endpoint may open one.
+    /// Closes an idle session at an endpoint of the lane that has nothing to probe now, so that another endpoint may
+    /// open one.
     fn close_useless_session(&mut self, lane: LaneId) {
         if self.lanes[lane].quitting > 0 {
             return;
@@ -209,8 +211,8 @@ impl Scheduler {
         }
     }
 
-    /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the recipients
-    /// at the endpoint to a later run.
+    /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the
+    /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let lane = &self.lanes[self.endpoints[endpoint_id].lane];
         let allowed_at = lane.unknown_allowed_at(self.now.elapsed);

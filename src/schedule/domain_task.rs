@@ -1,8 +1,8 @@
-//! One domain, from its job to its results: which egress and endpoint its recipients are probed at, and when its next MX
-//! host is.
+//! One domain, from its job to its results: which egress and endpoint its recipients are probed at, and when its next
+//! MX host is.
 //!
-//! Decides: the lane of a job, when its negative control is sent, where its recipients wait, and when the task ends. Must not: open
-//! sessions or send probes; that is up to `dispatch`.
+//! Decides: the lane of a job, when its negative control is sent, where its recipients wait, and when the task ends.
+//! Must not: open sessions or send probes; that is up to `dispatch`.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -62,10 +62,16 @@ impl Scheduler {
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
-        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
+        let Provider { catch_all_share, may_discard, proving_rejections, .. } = *first.provider;
         let is_alone = self.lanes[initial_lane].tasks == 0;
-        let priors = DomainPriors { catch_all_share, listed: recipients.len(), proof, may_discard, is_alone };
-        let strategy = ProbeStrategy { turn: ControlPlan::of(priors), proof };
+        let priors = DomainPriors {
+            catch_all_share,
+            listed: recipients.len(),
+            proof: proving_rejections,
+            may_discard,
+            is_alone,
+        };
+        let strategy = ProbeStrategy { turn: ControlPlan::of(priors), proof: proving_rejections };
         let hosts: Vec<Domain> = mx_hosts.iter().map(|mx_hop| mx_hop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
         let domain_probe =
@@ -88,8 +94,8 @@ impl Scheduler {
                 return;
             };
             if self.stopping.is_some() {
-                // Replies to probes in flight are awaited, and unconfirmed acceptances get their closing control. Nothing more is
-                // probed.
+                // Replies to probes in flight are awaited, and unconfirmed acceptances get their closing control.
+                // Nothing more is probed.
                 if !task.domain_probe.is_in_flight() && !task.domain_probe.has_unconfirmed() {
                     self.finish(id);
                 }

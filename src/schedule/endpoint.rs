@@ -1,5 +1,5 @@
-//! An endpoint: one IP address of an MX host of a provider. Sessions belong to an endpoint and serve all domains behind it. The
-//! endpoints of a lane are kept apart, because hosts at different IP addresses may behave differently.
+//! An endpoint: one IP address of an MX host of a provider. Sessions belong to an endpoint and serve all domains
+//! behind it. The endpoints of a lane are kept apart, because hosts at different IP addresses may behave differently.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -49,8 +49,8 @@ pub(super) struct Endpoint {
     pub(super) consecutive_rejections: u32,
     /// Nothing starts here before this time of the run.
     pub(super) paused_until: Duration,
-    /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this domain,
-    /// because the server is known to reject unknown recipients there.
+    /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this
+    /// domain, because the server is known to reject unknown recipients there.
     pub(super) rejected_domain: Option<Domain>,
     /// Why the endpoint is not used again in this run.
     pub(super) abandoned: Option<ObstacleKind>,

@@ -1,7 +1,7 @@
 //! A lane: everything between one egress and one provider, with its limits, its endpoints and its health.
 //!
-//! Decides: how fast the lane may probe now, how many connections it may open, and how many unknown recipients its hourly and daily
-//! limits still allow. Must not: choose recipients, or start anything.
+//! Decides: how fast the lane may probe now, how many connections it may open, and how many unknown recipients its
+//! hourly and daily limits still allow. Must not: choose recipients, or start anything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
@@ -134,7 +134,7 @@ impl Lane {
             Pace::Gentle | Pace::Normal => (rate_limits.recipients.min(ramp.recipients_per_minute), 1),
         };
         // A batch has no more recipients than a session may have rejections.
-        let max_burst = provider.session_limits.refused.min(MAX_BATCH);
+        let max_burst = provider.session_limits.rejections.min(MAX_BATCH);
         Lane {
             max_burst,
             recipient_pacer: Pacer::new(rate, max_burst, clock),
@@ -208,9 +208,9 @@ impl Lane {
         self.consecutive_rejections
     }
 
-    /// The recipients that keep the lane busy for ten seconds, at least 200. More would only cost memory, and would let the
-    /// first domains use up the backlog, so that the next ones could not be probed beside them. Less would leave too
-    /// little for each of many endpoints.
+    /// The recipients that keep the lane busy for ten seconds, at least 200. More would only cost memory, and would
+    /// let the first domains use up the backlog, so that the next ones could not be probed beside them. Less would
+    /// leave too little for each of many endpoints.
     pub(super) fn target_backlog(&self) -> usize {
         (self.rate_limits.recipients / 6).max(200) as usize
     }
@@ -219,7 +219,7 @@ impl Lane {
     /// allowed.
     pub(super) fn is_session_bound(&self) -> bool {
         self.recipient_pacer.per_minute()
-            > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REJECTION
+            > self.connection_pacer.per_minute() * self.session_limits.rejections * PROBES_PER_REJECTION
     }
 
     /// The recipients of the backlog that are more than five seconds of work.
@@ -241,8 +241,8 @@ impl Lane {
         }
     }
 
-    /// Counts unknown recipients of earlier runs, each by the time of the run when it is a day ago. Those of the last hour
-    /// also count as of this run: a server that saw too many of them does not know that a new run has begun.
+    /// Counts unknown recipients of earlier runs, each by the time of the run when it is a day ago. Those of the last
+    /// hour also count as of this run: a server that saw too many of them does not know that a new run has begun.
     pub(super) fn seed_unknown(&mut self, expiry: impl IntoIterator<Item = Duration>, now: Duration) {
         for expires in expiry {
             self.unknown_in_run += u32::from(expires + HOUR > now + DAY);
@@ -275,8 +275,8 @@ impl Lane {
             && self.max_batch == MAX_BATCH
             && self.session_limits == self.provider.session_limits
             && self.paused_until <= now
-            && self.tally.asked < thresholds.anomaly.asked
-            && self.unknown_in_run < thresholds.doubt.unknown_in_run
+            && self.tally.asked < thresholds.anomaly.probed
+            && self.unknown_in_run < thresholds.discard.unknown_in_run
     }
 
     /// The limits of unknown recipients that the provider has, each with its span.

@@ -1,14 +1,14 @@
 //! The scheduler: a pure state machine that decides what is probed when, from which egress, and on which session.
 //!
-//! This room owns the question what may be started now. Its driver submits [`DomainJob`]s, carries out each [`Action`] in
-//! order, and reports each [`SessionEvent`]; the clock and the random numbers come from outside, so the code that runs on
-//! the Internet is the code that [`mod@crate::simulate`] runs. Other rooms do not count or wait in order to spare a provider, do not choose
-//! between IP addresses of an MX host, and do not hold results back. This room does not open connections, sleep, read
-//! reply texts, or judge addresses.
+//! This room owns the question what may be started now. Its driver submits [`DomainJob`]s, carries out each
+//! [`Action`] in order, and reports each [`SessionEvent`]; the clock and the random numbers come from outside, so the
+//! code that runs on the Internet is the code that [`mod@crate::simulate`] runs. Other rooms do not count or wait in
+//! order to spare a provider, do not choose between IP addresses of an MX host, and do not hold results back. This
+//! room does not open connections, sleep, read reply texts, or judge addresses.
 //!
-//! A *task* is one domain that is probed at its MX hosts, one after the other. An *endpoint* is one IP address of a provider, shared by the
-//! tasks of all domains behind it. A *lane* is everything between one egress and one provider, with one pace for all its
-//! endpoints.
+//! A *task* is one domain that is probed at its MX hosts, one after the other. An *endpoint* is one IP address of a
+//! provider, shared by the tasks of all domains behind it. A *lane* is everything between one egress and one
+//! provider, with one pace for all its endpoints.
 //!
 //! | file | open it for |
 //! |---|---|

@@ -1,8 +1,8 @@
 //! The rates of a lane, as `governor` limiters under the clock of the run.
 //!
-//! Decides: whether something may start now, and if not, when. Must not: sleep. No period of a minute sees more starts
-//! than the rate allows: the burst that a batch needs is subtracted from the steady rate, and a limiter whose rate changes starts
-//! empty.
+//! Decides: whether something may start now, and if not, when. Must not: sleep. No period of a minute sees more
+//! starts than the rate allows: the burst that a batch needs is subtracted from the steady rate, and a limiter whose
+//! rate changes starts empty.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! Providers and their lanes: which lane probes a domain, when a provider needs more jobs, how it responds to us, and when
-//! it is evicted.
+//! Providers and their lanes: which lane probes a domain, when a provider needs more jobs, how it responds to us, and
+//! when it is evicted.
 //!
-//! A quiet provider is evicted, so that a long list of small hosts needs no more memory than a short one. Kept to the end
-//! is a provider that rejects us, could not be reached, accepted less than its data say, or may yet show an
+//! A quiet provider is evicted, so that a long list of small hosts needs no more memory than a short one. Kept to the
+//! end is a provider that rejects us, could not be reached, accepted less than its data say, or may yet show an
 //! anomaly. Unknown recipients of evicted lanes keep counting against the limits. Can't know: whether another of its
 //! domains comes; then it starts anew, and counts once more among the providers that answered.
 
@@ -36,8 +36,8 @@ impl Scheduler {
         hosts.join(" ").into()
     }
 
-    /// True if a job of the provider with this key should be submitted now. Otherwise the job should wait outside, where it needs
-    /// no memory here: [`Action::WantsWork`] comes before the provider's lanes run dry.
+    /// True if a job of the provider with this key should be submitted now. Otherwise the job should wait outside,
+    /// where it needs no memory here: [`Action::WantsWork`] comes before the provider's lanes run dry.
     pub fn try_admit(&mut self, key: &str) -> bool {
         let Some(&id) = self.provider_ids.get(key) else {
             return true;
@@ -57,7 +57,8 @@ impl Scheduler {
         (backlog, target.saturating_mul(self.limits.egresses.len()))
     }
 
-    /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause then.
+    /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause
+    /// then.
     pub fn is_short_of_sockets(&self) -> bool {
         /// Lanes that wait for each socket. So many are done in about half a minute.
         const HIGH_WATER: usize = 20;
@@ -78,9 +79,9 @@ impl Scheduler {
     }
 
     /// The egress for a job: of those that reach one of its MX hosts, the first that has little to do, so that few
-    /// connections serve a small list; if all have enough, the one with the least. Recipients of large domains are spread
-    /// evenly, so that each egress has its share of large and small domains (see `queue`). Providers start with different
-    /// egresses. A lane with an open breaker gets a job only if all lanes of the provider have one.
+    /// connections serve a small list; if all have enough, the one with the least. Recipients of large domains are
+    /// spread evenly, so that each egress has its share of large and small domains (see `queue`). Providers start
+    /// with different egresses. A lane with an open breaker gets a job only if all lanes of the provider have one.
     pub(super) fn egress_for(&self, key: &str, mx_hosts: &[MxHop], is_large: bool) -> usize {
         let egresses = self.limits.egresses.len();
         if egresses == 1 {
@@ -163,8 +164,8 @@ impl Scheduler {
             return;
         }
         let provider = &mut self.providers[id];
-        // An MX host inside the only domain that it serves is rarely needed again, so it goes as soon as its rate limiters
-        // are full again.
+        // An MX host inside the only domain that it serves is rarely needed again, so it goes as soon as its rate
+        // limiters are full again.
         let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].refill_time() };
         let evict_at = self.now.elapsed + quiet;
         provider.evict_at = evict_at;

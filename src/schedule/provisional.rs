@@ -1,15 +1,16 @@
 //! Provisional results: which results wait for a later acceptance, and what becomes of a revoked one.
 //!
-//! A server that starts to reject us may reply `550 no such user` to every recipient before it says so openly. Therefore a
-//! rejection is *provisional* until the same lane accepts some recipient after it, or until nothing more is queued there and
-//! all its sessions have ended. An acceptance that relies on a rejected control is provisional as well.
-//! If the provider turns out to reject us first, every provisional result since the lane's last acceptance is *revoked*, as if the recipient had not
-//! been probed: the stored replies are deleted, and the recipients are probed at their next MX host of another provider,
-//! from the same egress, as mail delivery does. A recipient without such an MX host is unknown. It is never probed again at a provider that rejects us, nor from another egress,
-//! because that would work around a block.
+//! A server that starts to reject us may reply `550 no such user` to every recipient before it says so openly.
+//! Therefore a rejection is *provisional* until the same lane accepts some recipient after it, or until nothing more
+//! is queued there and all its sessions have ended. An acceptance that relies on a rejected control is provisional as
+//! well. If the provider turns out to reject us first, every provisional result since the lane's last acceptance is
+//! *revoked*, as if the recipient had not been probed: the stored replies are deleted, and the recipients are probed
+//! at their next MX host of another provider, from the same egress, as mail delivery does. A recipient without such
+//! an MX host is unknown. It is never probed again at a provider that rejects us, nor from another egress, because
+//! that would work around a block.
 //!
-//! Exception: a random recipient that is rejected directly after an acceptance in the same domain needs no confirmation,
-//! because two different replies in a row show that the server distinguishes recipients.
+//! Exception: a random recipient that is rejected directly after an acceptance in the same domain needs no
+//! confirmation, because two different replies in a row show that the server distinguishes recipients.
 //!
 //! Decides: what is provisional. `confirmation` confirms and revokes.
 
@@ -67,8 +68,8 @@ pub(super) struct ProvisionalResult {
 }
 
 impl ProvisionalResult {
-    /// Drops the texts of the replies, because a thousand lanes hold some hundred results each: the replies are stored by now, and their
-    /// meanings are enough.
+    /// Drops the texts of the replies, because a thousand lanes hold some hundred results each: the replies are
+    /// stored by now, and their meanings are enough.
     pub(super) fn new(mut result: ProbeResult, elsewhere: Option<&Arc<[MxHop]>>) -> ProvisionalResult {
         for attempt in &mut result.mailbox.attempts {
             attempt.classified.reply.lines = Vec::new();

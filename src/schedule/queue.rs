@@ -1,17 +1,19 @@
-//! The order of domains: at an endpoint, and in the backlog outside the scheduler, where jobs wait until their provider has capacity
-//! ([`super::Scheduler::try_admit`]).
+//! The order of domains: at an endpoint, and in the backlog outside the scheduler, where jobs wait until their
+//! provider has capacity ([`super::Scheduler::try_admit`]).
 //!
 //! Decides: which domain comes next, and in which parts a large domain is submitted.
 //!
-//! 1. Domains already started come first, so that verdicts come early and few domains are in progress.
-//! 2. Large domains, which the RCPT rate limits, and small ones, which connections limit because each needs a control and so gets more rejections,
-//!    are interleaved in proportion to their remaining recipients. So both end together, and neither resource idles at
-//!    the end. An endpoint deviates by up to [`MAX_LEAD`] probes in favor of the kind that needs less of the scarcer
-//!    resource.
+//! 1. Large domains and small ones are interleaved in proportion to their remaining recipients, so that both end
+//!    together. Large domains are limited by the rate of RCPT commands, small ones by connections, because each needs a
+//!    control and so gets more rejections; one kind after the other would leave first one resource idle, then the
+//!    other. An endpoint deviates by up to [`MAX_LEAD`] probes in favor of the kind that needs less of the scarcer one.
+//! 2. At an endpoint, small domains that have begun come before other small ones, so that verdicts come early and few
+//!    domains are in progress.
 //! 3. In the backlog, small domains come alternately from the front and the back, because a list in its own order has
 //!    the larger of them first.
 //!
-//! Must not: hold recipients. A domain is an id of the scheduler, or whatever the caller of [`Backlog`] finds its recipients by.
+//! Must not: hold recipients. A domain is an id of the scheduler, or whatever the caller of [`Backlog`] finds its
+//! recipients by.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -25,7 +27,8 @@ const LARGE: usize = 50;
 /// The most probes by which one kind of domain may be ahead of its share at an endpoint.
 const MAX_LEAD: f64 = 250.0;
 
-/// The most recipients of a domain in one job: a few batches, so that a thousand lanes with large domains need little memory.
+/// The most recipients of a domain in one job: a few batches, so that a thousand lanes with large domains need little
+/// memory.
 const PART: u32 = 200;
 
 /// True if a domain with so many unprobed recipients is large.
@@ -77,8 +80,8 @@ impl EndpointQueue {
         }
     }
 
-    /// Takes out the next domain. `spare_sessions`: another session is idle, so sessions are not scarce and small domains may be
-    /// ahead; otherwise large domains may be.
+    /// Takes out the next domain. `spare_sessions`: another session is idle, so sessions are not scarce and small
+    /// domains may be ahead; otherwise large domains may be.
     pub(super) fn pop(&mut self, spare_sessions: bool) -> Option<DomainTaskId> {
         let small_waits = !self.begun.is_empty() || !self.small.tasks.is_empty();
         let enough = if spare_sessions { MAX_LEAD } else { -MAX_LEAD };

@@ -1,7 +1,7 @@
 //! How the providers of a run respond to us: the difference between "one domain" and "every domain".
 //!
-//! Decides: when so many providers reject us or cannot be reached that the cause must be on our side. Providers are counted, not lanes: a
-//! provider that is probed from several egresses counts once.
+//! Decides: when so many providers reject us or cannot be reached that the cause must be on our side. Providers are
+//! counted, not lanes: a provider that is probed from several egresses counts once.
 
 use crate::policy::Thresholds;
 
@@ -103,15 +103,15 @@ impl RunHealth {
     /// Why the run cannot work at all, if that is so.
     pub(super) fn run_blocked(self, thresholds: &Thresholds) -> Option<RunBlocked> {
         let RunHealth { connected, tried, unreachable, responded, rejecting } = self;
-        let (closed, rejected) = (thresholds.port_closed, thresholds.shut_out);
+        let (closed, rejected) = (thresholds.port_closed, thresholds.rejected_everywhere);
         if !connected {
             // A connection to a dead host may fail before a working host sends its greeting.
             let is_closed =
-                unreachable >= closed.operators && unreachable * 100 >= tried * closed.unreachable_percent;
+                unreachable >= closed.providers && unreachable * 100 >= tried * closed.unreachable_percent;
             return is_closed.then_some(RunBlocked::PortClosed);
         }
         let is_rejected =
-            responded >= rejected.operators && rejecting * 100 >= responded * rejected.refusing_percent;
+            responded >= rejected.providers && rejecting * 100 >= responded * rejected.rejecting_percent;
         is_rejected.then_some(RunBlocked::RejectedEverywhere)
     }
 }

@@ -1,8 +1,8 @@
 //! The state of the scheduler, and the calls of its driver that change it.
 //!
 //! The driver submits jobs ([`Scheduler::submit`], in `domain_task`), carries out each [`Action`], and calls
-//! [`Scheduler::on_session_event`] and [`Scheduler::wake`]. Other files of this room add the rest of `impl Scheduler`; this file calls them,
-//! and they call each other, but only through methods.
+//! [`Scheduler::on_session_event`] and [`Scheduler::wake`]. Other files of this room add the rest of `impl
+//! Scheduler`; this file calls them, and they call each other, but only through methods.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -49,8 +49,8 @@ pub struct Scheduler {
     pub(super) stopping: Option<NotProbedReason>,
     /// Lanes that need a session but found no free socket, in order of arrival.
     pub(super) waiting_for_socket: VecDeque<LaneId>,
-    /// Unknown recipients of lanes that do not exist now, by the key of the provider: the egress, and the time of the run
-    /// when the probe is a day ago.
+    /// Unknown recipients of lanes that do not exist now, by the key of the provider: the egress, and the time of the
+    /// run when the probe is a day ago.
     pub(super) earlier_unknown: HashMap<Arc<str>, Vec<(usize, Duration)>>,
     /// Tallies from before this run was interrupted, by the key of the provider.
     earlier_tallies: HashMap<Arc<str>, Tally>,
@@ -108,8 +108,9 @@ impl Scheduler {
         }
     }
 
-    /// Counts unknown recipients that earlier runs probed from `egress` at the provider with this key, `ago` before this run.
-    /// They count against the hourly and daily limits as those of this run do. Call it before the first job is submitted.
+    /// Counts unknown recipients that earlier runs probed from `egress` at the provider with this key, `ago` before
+    /// this run. They count against the hourly and daily limits as those of this run do. Call it before the first job
+    /// is submitted.
     pub fn seed_unknown_usage(&mut self, egress: usize, provider: &str, ago: Duration, unknown: usize) {
         let Some(expires) = DAY.checked_sub(ago) else {
             return;
@@ -123,8 +124,8 @@ impl Scheduler {
         self.earlier_tallies.insert(provider.into(), tally);
     }
 
-    /// The keys of the providers at which unusually many recipients are unknown, by all replies of the whole run: an outage
-    /// of the provider is likelier than so many mailboxes that are gone.
+    /// The keys of the providers at which unusually many recipients are unknown, by all replies of the whole run: an
+    /// outage of the provider is likelier than so many mailboxes that are gone.
     pub fn anomalous_providers(&self) -> BTreeSet<Arc<str>> {
         let anomaly = self.limits.thresholds.anomaly;
         let mut tallies = self.earlier_tallies.clone();
@@ -185,8 +186,8 @@ impl Scheduler {
         self.run_lanes();
     }
 
-    /// Stops the run: starts nothing more but closing controls, awaits the batches in flight, then completes all recipients. Those
-    /// not probed get `unprobed`.
+    /// Stops the run: starts nothing more but closing controls, awaits the batches in flight, then completes all
+    /// recipients. Those not probed get `unprobed`.
     pub fn stop(&mut self, unprobed: NotProbedReason, now: Timestamp) {
         self.set_time(now);
         self.stopping.get_or_insert(unprobed);

@@ -6,12 +6,12 @@
 //! ```
 //!
 //! P necessary probes, I source addresses, r recipients and x connections a minute, c open connections, k recipients
-//! in a session (P over the fewest sessions that the session limits allow), d = (4 + batches) round trips + k think times,
-//! W sockets, D domains, q DNS look-ups a second, G the greylisting wait.
+//! in a session (P over the fewest sessions that the session limits allow), d = (4 + batches) round trips + k think
+//! times, W sockets, D domains, q DNS look-ups a second, G the greylisting wait.
 //!
-//! Decides: which probes are necessary. At a catch-all domain, one control. At another domain, each recipient, and a control if
-//! a recipient is accepted and too few are rejected to prove that the domain is no catch-all. At a greylisting host, each probe
-//! twice. At a provider that rejects us, or whose replies are no evidence, none.
+//! Decides: which probes are necessary. At a catch-all domain, one control. At another domain, each recipient, and a
+//! control if a recipient is accepted and too few are rejected to prove that the domain is no catch-all. At a
+//! greylisting host, each probe twice. At a provider that rejects us, or whose replies are no evidence, none.
 #![expect(clippy::cast_precision_loss, reason = "shares and times of a simulation need not be exact")]
 
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl DomainNeed {
             let unknown = (domain.first..domain.first + domain.recipients)
                 .filter(|row| list.is_unknown(*row))
                 .count() as u64;
-            let proof = u64::from(host.provider.proof);
+            let proof = u64::from(host.provider.proving_rejections);
             let control = u64::from(unknown < proof && unknown < rows);
             (rows + control, rows + u64::from(unknown == 0), unknown + control)
         };
@@ -135,7 +135,7 @@ impl Bound {
             let (limits, session_limits) = (host.provider.limits(pace), host.provider.session_limits);
             lane.sessions = transactions
                 .div_ceil(session_limits.transactions.into())
-                .max(rejected.div_ceil(session_limits.refused.into()));
+                .max(rejected.div_ceil(session_limits.rejections.into()));
             let per_session = probes as f64 / lane.sessions as f64;
             let batches = (per_session / f64::from(MAX_BATCH)).ceil();
             lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(per_session);
@@ -209,7 +209,8 @@ mod tests {
         let list = GeneratedList::generate(&one_domain(), 6000, 1);
         let bound = Bound::of(&list, Pace::Fast, 1, 1000);
         let lane = bound.lanes[0];
-        // No recipient is rejected, so one control is necessary. 10 recipients in a transaction, 50 transactions in a session.
+        // No recipient is rejected, so one control is necessary. 10 recipients in a transaction, 50 transactions in a
+        // session.
         assert_eq!((lane.need.probes, lane.need.rejected, lane.need.transactions), (6001, 1, 601));
         assert_eq!(lane.sessions, 13);
         // 6001 probes at 5000 a minute take longer than 13 sessions at 100 a minute.

@@ -1,7 +1,7 @@
 //! A real list as the list of a simulation: its domains and their providers, with replies drawn from assumptions.
 //!
-//! Decides: how much there is to probe, so that a run can be planned; nothing about any address. Can't know: which mailboxes
-//! exist, which domains are catch-alls, and which hosts greylist. `priors.toml` holds the assumptions.
+//! Decides: how much there is to probe, so that a run can be planned; nothing about any address. Can't know: which
+//! mailboxes exist, which domains are catch-alls, and which hosts greylist. `priors.toml` holds the assumptions.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

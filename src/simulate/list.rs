@@ -1,7 +1,8 @@
 //! A generated list and the providers behind it: which provider serves which domain, and which mailboxes exist.
 //!
-//! Decides: everything that is given in a simulation, from a mix and a seed. A domain needs 16 bytes of memory and a row none, because what
-//! a row is follows from the seed and its number; so lists of millions of rows fit. Can't know: how real lists look.
+//! Decides: everything that is given in a simulation, from a mix and a seed. A domain needs 16 bytes of memory and a
+//! row none, because what a row is follows from the seed and its number; so lists of millions of rows fit. Can't
+//! know: how real lists look.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -191,7 +192,7 @@ impl GeneratedList {
         let known = Providers::built_in();
         let host = GeneratedHost {
             name: provider.id.as_str().into(),
-            provider: known.by_id(&provider.id).unwrap_or(known.nameless()).clone(),
+            provider: known.by_id(&provider.id).unwrap_or(known.unknown()).clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(provider.latency_ms.into()),
             think: Duration::from_millis(provider.think_ms.into()),
@@ -204,7 +205,7 @@ impl GeneratedList {
     fn add_hoster(&mut self, mix: &Mix, number: u32) -> HostId {
         let host = GeneratedHost {
             name: format!("hoster{number}").into(),
-            provider: Providers::built_in().nameless().clone(),
+            provider: Providers::built_in().unknown().clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.hosters.latency_ms.into()),
             think: Duration::from_millis(mix.hosters.think_ms.into()),
@@ -218,7 +219,7 @@ impl GeneratedList {
         let draw = self.draw(RandomStream::HostBehavior, rank.into());
         let host = GeneratedHost {
             name: format!("own{rank}").into(),
-            provider: Providers::built_in().nameless().clone(),
+            provider: Providers::built_in().unknown().clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.own.latency_ms.into()),
             think: Duration::from_millis(mix.own.think_ms.into()),
@@ -266,7 +267,7 @@ impl GeneratedList {
 
     /// True if recipients of the domain are probed: it has mail, at a provider whose replies to RCPT are evidence.
     pub fn is_probed(&self, domain: DomainId) -> bool {
-        !self.domains[domain as usize].dead && self.host(domain).provider.evidence
+        !self.domains[domain as usize].dead && self.host(domain).provider.rcpt_is_evidence
     }
 
     /// The job for a domain, as it comes out of the DNS, or for a part of its recipients.

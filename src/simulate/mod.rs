@@ -1,9 +1,10 @@
 //! Simulation: the real scheduler in a generated world, under a virtual clock.
 //!
-//! This room owns the question how long a list takes and what it costs, compared with what is possible. Nothing is simulated
-//! but time and receivers; what is started when is decided by the same [`crate::schedule::Scheduler`] that runs on the
-//! Internet. Other rooms get figures from here, never a fact about an address. Can't know: how real receivers behave beyond their limits. A
-//! simulation shows what the scheduler makes of limits, not which limits there are.
+//! This room owns the question how long a list takes and what it costs, compared with what is possible. Nothing is
+//! simulated but time and receivers; what is started when is decided by the same [`crate::schedule::Scheduler`] that
+//! runs on the Internet. Other rooms get figures from here, never a fact about an address. Can't know: how real
+//! receivers behave beyond their limits. A simulation shows what the scheduler makes of limits, not which limits
+//! there are.
 //!
 //! | file | open it for |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! The receivers of a simulation: they reply as the generated list says, and count violations of their limits.
 //!
-//! Decides: replies and violations. A violation is counted from what arrives here, never from what the scheduler assumes; a
-//! minute is any 60 seconds. Must not: know the scheduler.
+//! Decides: replies and violations. A violation is counted from what arrives here, never from what the scheduler
+//! assumes; a minute is any 60 seconds. Must not: know the scheduler.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -162,7 +162,7 @@ impl ReceiverReplies {
     fn new(rules: &ReplyRules) -> ReceiverReplies {
         let classified = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
-            let meaning = rules.read(&reply, &ReplyContext { stage, provider: None });
+            let meaning = rules.classify(&reply, &ReplyContext { stage, provider: None });
             ClassifiedReply { stage, reply, meaning: meaning.into() }
         };
         ReceiverReplies {
@@ -174,7 +174,8 @@ impl ReceiverReplies {
     }
 }
 
-/// Counts a random recipient: as the negative control if it is the first one at its domain, otherwise as a closing control.
+/// Counts a random recipient: as the negative control if it is the first one at its domain, otherwise as a closing
+/// control.
 fn count_random_recipient(first: &mut u32, local_part: &str) -> ControlCounts {
     let mark =
         local_part.bytes().fold(1u32, |mark, byte| mark.wrapping_mul(31).wrapping_add(byte.into())).max(1);
@@ -302,7 +303,7 @@ impl Receivers {
             };
             if !classified.reply.is_positive() {
                 connection.rejected += 1;
-                self.violations.rejected += u64::from(connection.rejected > session_limits.refused);
+                self.violations.rejected += u64::from(connection.rejected > session_limits.rejections);
             }
             if classified.meaning.cause == Cause::MailboxUnknown {
                 let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);

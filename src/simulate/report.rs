@@ -185,7 +185,7 @@ impl SimulationReport {
         line(
             "necessary probes",
             format!(
-                "{} ({:.3} times as many sent); {} with as many rejections as each provider's data ask for",
+                "{} ({:.3} times as many sent); {} by the rejections that each provider's data require",
                 need.probes_by_formula,
                 self.probes_ratio(),
                 need.probes,
@@ -265,8 +265,8 @@ impl<'a> SimulationLog<'a> {
         SimulationLog(out)
     }
 
-    /// Writes the setup, the providers and the domains. Times are in seconds. Shares are not written, because everything is
-    /// drawn already.
+    /// Writes the setup, the providers and the domains. Times are in seconds. Shares are not written, because
+    /// everything is drawn already.
     pub(super) fn write_world(&mut self, list: &GeneratedList, setup: &SimulationSetup) -> io::Result<()> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let pace = setup.pace;
@@ -281,14 +281,14 @@ impl<'a> SimulationLog<'a> {
             let RateLimits { open, connections, recipients, unknown_per_hour, unknown_per_day } =
                 provider.limits(pace);
             let line = json!({
-                "kind": "operator", "operator": &*host.name, "evidence": provider.evidence,
-                "refusals_that_prove": provider.proof,
+                "kind": "operator", "operator": &*host.name, "evidence": provider.rcpt_is_evidence,
+                "refusals_that_prove": provider.proving_rejections,
                 "refuses": host.rejects_us, "greylists": host.greylists,
                 "latency_s": host.latency.as_secs_f64(), "think_s": host.think.as_secs_f64(), "tls": provider.tls,
                 "open": open, "connections_per_minute": connections, "recipients_per_minute": recipients,
                 "unknown_per_hour": unknown_per_hour, "unknown_per_day": unknown_per_day,
                 "transactions": provider.session_limits.transactions, "recipients": provider.session_limits.recipients,
-                "refused": provider.session_limits.refused,
+                "refused": provider.session_limits.rejections,
             });
             writeln!(out, "{line}")?;
         }
@@ -305,8 +305,8 @@ impl<'a> SimulationLog<'a> {
         Ok(())
     }
 
-    /// Writes a session that has ended. Times are in seconds of the run. Closing and positive controls are among the controls, and
-    /// controls among the probes.
+    /// Writes a session that has ended. Times are in seconds of the run. Closing and positive controls are among the
+    /// controls, and controls among the probes.
     pub(super) fn write_session(
         &mut self,
         list: &GeneratedList,

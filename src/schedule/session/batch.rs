@@ -39,8 +39,8 @@ impl Scheduler {
         if unknown_left == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
-        // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may still
-        // get rejections.
+        // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may
+        // still get rejections.
         let max = lane
             .max_batch
             .min(lane.recipient_pacer.burst())
@@ -70,8 +70,8 @@ impl Scheduler {
         DispatchResult::Started
     }
 
-    /// True if lanes wait for a socket and all probes that wait at the endpoint fit into one batch: then fewer round trips
-    /// free its socket sooner.
+    /// True if lanes wait for a socket and all probes that wait at the endpoint fit into one batch: then fewer round
+    /// trips free its socket sooner.
     fn is_socket_bound(&self, endpoint_id: EndpointId, max: u32) -> bool {
         !self.waiting_for_socket.is_empty() && self.demand(endpoint_id, max.saturating_add(1), true) <= max
     }
@@ -141,8 +141,8 @@ impl Scheduler {
         (batch, in_flight)
     }
 
-    /// True if the batch that a session just got is expected to be its last: the session may send no more, or nothing will be
-    /// left to probe and the session is not kept for later jobs.
+    /// True if the batch that a session just got is expected to be its last: the session may send no more, or nothing
+    /// will be left to probe and the session is not kept for later jobs.
     fn is_last(&self, id: SessionId, endpoint_id: EndpointId, max: u32) -> bool {
         let Some(session) = self.sessions.get(&id) else {
             return false;
@@ -168,7 +168,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id).filter(|_| lane.provider.may_discard) else {
             return !lane.provider.may_discard;
         };
-        let threshold = self.limits.thresholds.doubt;
+        let threshold = self.limits.thresholds.discard;
         let has_no_unknown = session.unknown == 0 && lane.unknown_in_run < threshold.unknown_in_run;
         // No acceptance comes after the session's first rejection if that is the last reply.
         let last_decides = match &session.in_flight[..] {

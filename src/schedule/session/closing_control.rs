@@ -1,11 +1,11 @@
-//! Closing controls: they confirm acceptances that prove nothing yet, because some servers accept and discard every recipient
-//! after too many unknown ones.
+//! Closing controls: they confirm acceptances that prove nothing yet, because some servers accept and discard every
+//! recipient after too many unknown ones.
 //!
-//! Decides: at providers that may do so, whether an acceptance that comes after unknown recipients counts. A clear rejection
-//! later in the same session shows that the server still distinguishes recipients, and mostly comes by itself. A session that would
-//! end without one probes a random recipient at a domain where the server rejected a recipient before: the closing control. If the
-//! server accepts it, all unconfirmed acceptances are revoked, and their recipients are probed again in sessions that end
-//! before so many unknown ones.
+//! Decides: at providers that may do so, whether an acceptance that comes after unknown recipients counts. A clear
+//! rejection later in the same session shows that the server still distinguishes recipients, and mostly comes by
+//! itself. A session that would end without one probes a random recipient at a domain where the server rejected a
+//! recipient before: the closing control. If the server accepts it, all unconfirmed acceptances are revoked, and
+//! their recipients are probed again in sessions that end before so many unknown ones.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl Scheduler {
             return false;
         };
         let lane = &self.lanes[self.endpoints[session.endpoint].lane];
-        let threshold = self.limits.thresholds.doubt;
+        let threshold = self.limits.thresholds.discard;
         let too_many = session.unknown >= threshold.unknown_in_session
             || lane.unknown_in_run >= threshold.unknown_in_run;
         let can_be_tested = self.endpoints[session.endpoint].rejected_domain.is_some();
@@ -119,8 +119,8 @@ impl Scheduler {
         ))
     }
 
-    /// Sends the closing control of an idle session with unconfirmed acceptances, now or as soon as the pace allows it. `is_last`: QUIT leaves
-    /// with it. False if the session needs no closing control or can't have one.
+    /// Sends the closing control of an idle session with unconfirmed acceptances, now or as soon as the pace allows
+    /// it. `is_last`: QUIT leaves with it. False if the session needs no closing control or can't have one.
     pub(super) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
         let has_unconfirmed = self.sessions.get(&id).is_some_and(|session| !session.unconfirmed.is_empty());
         if !has_unconfirmed {
@@ -146,8 +146,8 @@ impl Scheduler {
         true
     }
 
-    /// Makes the closing control of an idle session, and counts it as in flight. `None` if the session can't have one; the error is
-    /// the time after which the pace allows one.
+    /// Makes the closing control of an idle session, and counts it as in flight. `None` if the session can't have
+    /// one; the error is the time after which the pace allows one.
     pub(super) fn make_closing_control(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
         let Some(session) = self.sessions.get(&id).filter(|session| session.phase == SessionPhase::Idle)
         else {
@@ -189,15 +189,15 @@ impl Scheduler {
             return;
         };
         let cause = classified.meaning.cause;
-        // If a clear rejection has confirmed everything meanwhile, the server began to accept any recipient after that rejection, so the
-        // count up to there is the limit.
+        // If a clear rejection has confirmed everything meanwhile, the server began to accept any recipient after
+        // that rejection, so the count up to there is the limit.
         let unknown_before = self.sessions.get(&id).map_or(0, |session| {
             if session.unconfirmed.is_empty() { session.unknown } else { session.unconfirmed.unknown_before }
         });
         if classified.reply.is_positive() {
             let revoked = self.revoke_acceptances(id);
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.session_limits.refused = 0;
+                session.session_limits.rejections = 0;
             }
             self.report_event(ProviderEventKind::AcceptAllDetected, lane_id, revoked);
             if unknown_before > 0 {
@@ -217,11 +217,11 @@ impl Scheduler {
     /// Lowers the rejections that a session of the lane may have, also for open sessions.
     fn lower_rejection_limit(&mut self, lane_id: LaneId, max: u32) {
         let session_limits = &mut self.lanes[lane_id].session_limits;
-        session_limits.refused = session_limits.refused.min(max);
+        session_limits.rejections = session_limits.rejections.min(max);
         let mut used_up = Vec::new();
         for (&id, session) in &mut self.sessions {
             if self.endpoints[session.endpoint].lane == lane_id {
-                session.session_limits.refused = session.session_limits.refused.min(max);
+                session.session_limits.rejections = session.session_limits.rejections.min(max);
                 if session.phase == SessionPhase::Idle && session.is_used_up() {
                     used_up.push(id);
                 }
@@ -296,7 +296,7 @@ mod tests {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         let accepted = ClassifiedReply {
             stage: Stage::Rcpt,
-            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            meaning: ReplyRules::built_in().classify(&reply, &context).into(),
             reply,
         };
         let mut acceptances = 0;

@@ -1,7 +1,8 @@
-//! The life of a session: what each event leads to, what an idle session does, and what its end means for its probes, its
-//! lane and its provider.
+//! The life of a session: what each event leads to, what an idle session does, and what its end means for its probes,
+//! its lane and its provider.
 //!
-//! Decides: how long an idle session stays, when it gives up its socket, and which limits a session that was cut short tightens.
+//! Decides: how long an idle session stays, when it gives up its socket, and which limits a session that was cut
+//! short tightens.
 
 use super::state::{InFlightProbe, SessionEvent, SessionPhase, SessionState};
 use crate::evidence::ObstacleKind;
@@ -23,7 +24,8 @@ impl Scheduler {
                 self.health.connected = true;
                 self.on_idle(id);
             }
-            // Applied when the batch is done, because a surplus reply may follow: then each reply may belong to another probe.
+            // Applied when the batch is done, because a surplus reply may follow: then each reply may belong to
+            // another probe.
             SessionEvent::Reply(probe, classified) => session.received.push((probe, classified)),
             SessionEvent::NotSupported(probe) => self.on_smtputf8_unsupported(id, probe),
             SessionEvent::BatchDone => {
@@ -91,8 +93,8 @@ impl Scheduler {
         self.wake_lane(self.endpoints[endpoint].lane);
     }
 
-    /// Releases a session that was idle long enough, unless its endpoint has recipients that only wait for their pace. Also sends
-    /// a closing control that has waited for its pace.
+    /// Releases a session that was idle long enough, unless its endpoint has recipients that only wait for their
+    /// pace. Also sends a closing control that has waited for its pace.
     pub(in crate::schedule) fn on_idle_timeout(&mut self, id: SessionId) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
@@ -129,8 +131,8 @@ impl Scheduler {
 
     /// Releases one idle session whose endpoint has nothing to probe, for a lane that found no free socket.
     pub(in crate::schedule) fn release_idle_socket(&mut self) {
-        /// The most sessions that are examined. Idle sessions with recipients to probe only wait for their pace, and are
-        /// few.
+        /// The most sessions that are examined. Idle sessions with recipients to probe only wait for their pace, and
+        /// are few.
         const EXAMINED: usize = 16;
         let mut idle = self.idle_sessions.iter().copied().take(EXAMINED);
         let is_useless = |id: &SessionId| {
@@ -219,8 +221,8 @@ impl Scheduler {
         self.schedule_eviction(lane_id);
     }
 
-    /// Returns unanswered probes to their tasks. True if the oldest one was given up, because it ended a session for the
-    /// second time.
+    /// Returns unanswered probes to their tasks. True if the oldest one was given up, because it ended a session for
+    /// the second time.
     fn requeue_unanswered(&mut self, unanswered: &[InFlightProbe], mut suspicion: Option<Finding>) -> bool {
         let mut was_given_up = false;
         for InFlightProbe { task, kind, .. } in unanswered {
@@ -237,8 +239,8 @@ impl Scheduler {
         was_given_up
     }
 
-    /// Tightens the session limits and halves the batches of a lane whose server cut a session short: the server accepts
-    /// less than the session sent.
+    /// Tightens the session limits and halves the batches of a lane whose server cut a session short: the server
+    /// accepts less than the session sent.
     fn tighten_limits_after_cut(
         &mut self,
         lane_id: LaneId,
@@ -257,7 +259,7 @@ impl Scheduler {
         lane.max_batch = (lane.max_batch / 2).max(1);
         let session_limits = &mut lane.session_limits;
         if session.rejected > 1 {
-            session_limits.refused = session_limits.refused.min(session.rejected - 1);
+            session_limits.rejections = session_limits.rejections.min(session.rejected - 1);
         } else {
             session_limits.transactions =
                 session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
@@ -276,8 +278,8 @@ impl Scheduler {
         match end {
             SessionEvent::Rejected(classified) => {
                 self.health.connected = true;
-                // A server that replied to probes and then ends the session for its rate limits the session, but does not
-                // reject us.
+                // A server that replied to probes and then ends the session for its rate limits the session, but does
+                // not reject us.
                 if session.replies == 0 || classified.meaning.cause != Cause::RateLimited {
                     self.on_rejection_of_us(endpoint_id, classified);
                 }

@@ -1,6 +1,7 @@
 //! Replies to probes: each goes to its task, and into the counts of its session, endpoint, lane and provider.
 //!
-//! Decides: which replies are about the recipient at all, which are recorded, and which rejections confirm earlier acceptances.
+//! Decides: which replies are about the recipient at all, which are recorded, and which rejections confirm earlier
+//! acceptances.
 
 use super::state::InFlightProbe;
 use crate::evidence::{Attempt, ClassifiedReply, ObstacleKind, RecipientKind, RecordedReply, Tally};
@@ -188,8 +189,8 @@ fn tally_of(domain_probe: &DomainProbe, kind: RecipientKind, classified: &Classi
     }
 }
 
-/// True for "too many recipients" by its codes (RFC 5321 4.5.3.1.10, RFC 3463 X.5.3). Other rate replies are about time, not
-/// about the transaction.
+/// True for "too many recipients" by its codes (RFC 5321 4.5.3.1.10, RFC 3463 X.5.3). Other rate replies are about
+/// time, not about the transaction.
 fn is_about_transaction(classified: &ClassifiedReply) -> bool {
     let ClassifiedReply { reply, meaning, .. } = classified;
     let by_code = match reply.enhanced {

@@ -168,11 +168,12 @@ impl SessionState {
 
     /// Rejections that the session may still get.
     pub(in crate::schedule) fn rejections_left(&self) -> u32 {
-        self.session_limits.refused.saturating_sub(self.rejected)
+        self.session_limits.rejections.saturating_sub(self.rejected)
     }
 
-    /// Rejections that normal probes may still use up. If the session has unconfirmed acceptances and has got rejections
-    /// that do not confirm them (deferrals, for example), one rejection is reserved for the closing control.
+    /// Rejections that normal probes may still use up. If the session has unconfirmed acceptances and has got
+    /// rejections that do not confirm them (deferrals, for example), one rejection is reserved for the closing
+    /// control.
     pub(super) fn rejections_for_probes(&self) -> u32 {
         let reserves_one = !self.unconfirmed.is_empty() && self.rejected > self.unknown;
         self.rejections_left().saturating_sub(u32::from(reserves_one))

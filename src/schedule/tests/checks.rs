@@ -1,4 +1,5 @@
-//! What holds whatever the hosts do: no limit is exceeded, no recipient that exists is undeliverable, and no recipient is left out.
+//! What holds whatever the hosts do: no limit is exceeded, no recipient that exists is undeliverable, and no
+//! recipient is left out.
 
 use super::hosts::lane_from;
 use super::*;
@@ -35,8 +36,8 @@ impl Mailbox {
         })
     }
 
-    /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or another
-    /// host of the provider accepted a recipient meanwhile.
+    /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or
+    /// another host of the provider accepted a recipient meanwhile.
     fn could_not_be_revoked(&self, target: RecipientId, world: &World) -> bool {
         let turns = self.hosts.iter().any(|(habit, _)| matches!(habit, Habit::Sours(_)));
         let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Known faults of the scheduler, which its property found and does not draw or check yet. Each test is ignored until the fault is
-//! fixed.
+//! Known faults of the scheduler, which its property found and does not draw or check yet. Each test is ignored until
+//! the fault is fixed.
 
 use super::habits::{Provided, Traits};
 use super::*;

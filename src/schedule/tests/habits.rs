@@ -87,7 +87,8 @@ pub(super) enum Habit {
     LiesInAll(u32),
     /// Says "no such mailbox" to every recipient, and after so many replies that it blocks us.
     Sours(u32),
-    /// Accepts every listed recipient, rejects random ones, and after so many of these disconnects saying that it blocks us.
+    /// Accepts every listed recipient, rejects random ones, and after so many of these disconnects saying that it
+    /// blocks us.
     Turns(u32),
 }
 

@@ -51,7 +51,8 @@ pub(super) struct World {
     pub(super) now: Duration,
     /// When a recipient or a domain was first deferred, from each egress; since a day before the run.
     pub(super) first_seen: HashMap<String, Duration>,
-    /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown recipients.
+    /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown
+    /// recipients.
     pub(super) counts: HashMap<(IpAddr, usize), u32>,
     /// When a host that starts to block us first said so, by lane.
     pub(super) turned_at: HashMap<String, Duration>,
@@ -125,7 +126,7 @@ impl World {
         let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
         let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
         let context = ReplyContext { stage, provider: provider.map(|provider| &*provider.id) };
-        ClassifiedReply { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+        ClassifiedReply { stage, meaning: ReplyRules::built_in().classify(&reply, &context).into(), reply }
     }
 
     pub(super) fn open(&mut self, opening: &SessionOpening, run: Run) {
@@ -282,7 +283,7 @@ impl World {
         open.replies += 1;
         open.rejected += u32::from(is_rejected);
         open.unknown += u32::from(is_unknown);
-        let refused = open.provider.as_ref().unwrap().session_limits.refused;
+        let refused = open.provider.as_ref().unwrap().session_limits.rejections;
         assert!(open.rejected <= refused, "too many rejected recipients");
         // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
         if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
@@ -325,7 +326,8 @@ impl World {
         self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    /// True if the time since the first probe of this recipient or domain, from the egress of the session, is long enough.
+    /// True if the time since the first probe of this recipient or domain, from the egress of the session, is long
+    /// enough.
     fn has_waited(&mut self, id: SessionId, what: &str, wait: Duration) -> bool {
         let now = self.now + DAY;
         let first = self.first_seen.entry(first_seen_key(self.sessions[&id].egress, what)).or_insert(now);

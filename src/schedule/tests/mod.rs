@@ -1,5 +1,5 @@
-//! The scheduler with small random MX hosts, without sockets and without waiting: whatever the hosts do, the run ends, keeps
-//! its limits, and gives no false verdict.
+//! The scheduler with small random MX hosts, without sockets and without waiting: whatever the hosts do, the run
+//! ends, keeps its limits, and gives no false verdict.
 
 mod checks;
 mod evicted;

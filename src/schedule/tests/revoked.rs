@@ -3,8 +3,8 @@
 use super::*;
 use crate::reason::{Cause, Reason};
 
-/// The reasons of twelve recipients, of which the first four exist. Their host replies "no such mailbox" to each recipient before
-/// it says that it rejects us. `has_other`: the domain has an MX host of another provider, too.
+/// The reasons of twelve recipients, of which the first four exist. Their host replies "no such mailbox" to each
+/// recipient before it says that it rejects us. `has_other`: the domain has an MX host of another provider, too.
 fn reasons(has_other: bool) -> (Vec<Reason>, World) {
     let mut world = World::default();
     let mut scheduler = scheduler(SOCKET_BOUND, &world);
@@ -43,8 +43,8 @@ fn without_another_provider_it_stays_unknown_and_no_recipient_is_probed_again() 
     assert!(probes <= 6 + 10, "{probes}");
 }
 
-/// The reasons of one recipient at each of so many domains behind one host. The host accepts all of them, rejects a random
-/// recipient of each as unknown, and then says that it rejects us.
+/// The reasons of one recipient at each of so many domains behind one host. The host accepts all of them, rejects a
+/// random recipient of each as unknown, and then says that it rejects us.
 fn reasons_behind_one_that_turns(domains: u32) -> (Vec<Reason>, World) {
     let mut world = World::default();
     let mut scheduler = scheduler(SOCKET_BOUND, &world);

@@ -85,11 +85,11 @@ pub struct BoundLane {
     pub need: DomainNeed,
     /// The fewest sessions that the session limits allow.
     pub sessions: u64,
-    /// The probes a minute and source address by its limit of recipients.
+    /// The probes per minute and source address that its limit of recipients allows.
     pub by_recipients: f64,
-    /// The probes a minute and source address by its limit of new connections.
+    /// The probes per minute and source address that its limit of new connections allows.
     pub by_connections: f64,
-    /// The probes a minute and source address by its limit of open connections.
+    /// The probes per minute and source address that its limit of open connections allows.
     pub by_open: f64,
     /// The length of a full session.
     pub session: Duration,
@@ -100,7 +100,7 @@ pub struct BoundLane {
 /// The bound of a list.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// By [`HostId`].
+    /// The bound of each provider, by [`HostId`].
     pub lanes: Vec<BoundLane>,
     /// The provider with the longest time.
     pub slowest: HostId,

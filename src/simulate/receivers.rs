@@ -154,7 +154,7 @@ struct ReceiverReplies {
     accepted: ClassifiedReply,
     unknown: ClassifiedReply,
     greylisted: ClassifiedReply,
-    /// Instead of the greeting.
+    /// The reply instead of a greeting, by a host that rejects us.
     blocked: ClassifiedReply,
 }
 
@@ -197,11 +197,11 @@ pub(super) struct Receivers {
     first_contacts: HashMap<(DomainId, Option<u32>), Duration>,
     /// The violations of all limits.
     pub violations: Violations,
-    /// By [`HostId`].
+    /// What each provider got, by [`HostId`].
     pub loads: Vec<Load>,
     /// The controls of all domains.
     pub controls: ControlCounts,
-    /// By [`DomainId`], a hash of the first random recipient; 0 for none.
+    /// A hash of the first random recipient of each domain, by [`DomainId`]; 0 for none.
     first_random: Vec<u32>,
 }
 

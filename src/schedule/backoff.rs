@@ -49,7 +49,7 @@ impl Scheduler {
             let provider = &self.providers[self.lanes[lane].provider_id];
             let on_all_lanes: u32 =
                 provider.lanes.iter().map(|&lane| self.lanes[lane].consecutive_rejections()).sum();
-            let never_answered = self.lanes[lane].tally.asked == 0;
+            let never_answered = self.lanes[lane].tally.probed == 0;
             if on_lane >= enough || (on_all_lanes >= enough && never_answered) {
                 return self.open_breaker(lane, classified);
             }

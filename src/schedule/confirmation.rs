@@ -118,10 +118,10 @@ impl Scheduler {
             };
             self.lanes[initial_lane].backlog -= 1;
             let (_, recipients) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
-            recipients.push(result.again());
+            recipients.push(result.into_recipient());
         }
         for (domain, (mx_hosts, recipients)) in again {
-            let facts = DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() };
+            let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
             self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, recipients, facts);
         }
         self.emit(initial_lane, unknown);

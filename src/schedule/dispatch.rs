@@ -174,7 +174,8 @@ impl Scheduler {
     /// True if the tasks that wait at an endpoint need at least `enough` probes in all.
     fn has_at_least_pending(&self, endpoint_id: EndpointId, enough: u32) -> bool {
         let queue = &self.endpoints[endpoint_id].queue;
-        queue.len() >= enough as usize || self.count(endpoint_id, enough, DomainProbe::prospect) >= enough
+        queue.len() >= enough as usize
+            || self.count(endpoint_id, enough, DomainProbe::expected_probes) >= enough
     }
 
     /// How many probes could be sent at an endpoint now, at most `enough`. For `socket_bound` see
@@ -227,7 +228,7 @@ impl Scheduler {
         self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
         for task in postponed {
             if let Some(task) = self.tasks[task].as_mut() {
-                task.domain_probe.give_up(NotProbedReason::Budget(wait));
+                task.domain_probe.postpone(NotProbedReason::Budget(wait));
             }
             self.advance(task);
         }

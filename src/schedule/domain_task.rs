@@ -67,11 +67,12 @@ impl Scheduler {
         let priors = DomainPriors {
             catch_all_share,
             listed: recipients.len(),
-            proof: proving_rejections,
+            rejections_needed: proving_rejections,
             may_discard,
             is_alone,
         };
-        let strategy = ProbeStrategy { turn: ControlPlan::of(priors), proof: proving_rejections };
+        let strategy =
+            ProbeStrategy { control_plan: ControlPlan::of(priors), rejections_needed: proving_rejections };
         let hosts: Vec<Domain> = mx_hosts.iter().map(|mx_hop| mx_hop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
         let domain_probe =
@@ -101,7 +102,7 @@ impl Scheduler {
                 }
                 return;
             }
-            match task.domain_probe.next(now) {
+            match task.domain_probe.next_step(now) {
                 NextStep::AwaitReplies => return,
                 NextStep::Done => return self.finish(id),
                 NextStep::Wait(due) => {
@@ -173,7 +174,7 @@ impl Scheduler {
         if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
-        endpoint.queue.push(id, task.domain_probe.unasked(), task.has_begun);
+        endpoint.queue.push(id, task.domain_probe.unprobed(), task.has_begun);
         if !std::mem::replace(&mut endpoint.is_ready, true) {
             self.lanes[endpoint.lane].ready_endpoints.push_back(endpoint_id);
         }
@@ -183,7 +184,7 @@ impl Scheduler {
     fn fail_current_mx_host(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
         let now = self.now;
         if let Some(task) = self.tasks[id].as_mut() {
-            task.domain_probe.blocked(obstacle, now);
+            task.domain_probe.on_mx_failed(obstacle, now);
         }
     }
 
@@ -201,7 +202,7 @@ impl Scheduler {
             self.free_tasks.push(id);
         }
         let domain = task.domain_probe.domain().clone();
-        let (mut facts, results) = task.domain_probe.settle(self.stopping);
+        let (mut facts, results) = task.domain_probe.finish(self.stopping);
         facts.egress = facts.is_waiting().then_some(self.lanes[task.initial_lane].egress);
         // Comes before the results, because these may be revoked immediately, and the facts with them.
         self.actions.push_back(Action::DomainFactsChanged(domain, facts));
@@ -219,8 +220,8 @@ impl Scheduler {
         let Some(task) = self.tasks[id].as_mut() else {
             return;
         };
-        if task.domain_probe.is_decided() && !std::mem::replace(&mut task.facts_published, true) {
-            let (domain, facts) = (task.domain_probe.domain().clone(), task.domain_probe.known());
+        if task.domain_probe.is_catch_all_known() && !std::mem::replace(&mut task.facts_published, true) {
+            let (domain, facts) = (task.domain_probe.domain().clone(), task.domain_probe.facts());
             self.actions.push_back(Action::DomainFactsChanged(domain, facts));
         }
         let results = task.domain_probe.take_final();

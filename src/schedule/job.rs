@@ -60,7 +60,7 @@ impl DomainTask {
         mx_hops: VecDeque<(MxHop, LaneId)>,
         initial_lane: LaneId,
     ) -> DomainTask {
-        let facts_published = domain_probe.is_decided();
+        let facts_published = domain_probe.is_catch_all_known();
         DomainTask {
             domain_probe,
             mx_hops,

@@ -275,7 +275,7 @@ impl Lane {
             && self.max_batch == MAX_BATCH
             && self.session_limits == self.provider.session_limits
             && self.paused_until <= now
-            && self.tally.asked < thresholds.anomaly.probed
+            && self.tally.probed < thresholds.anomaly.probed
             && self.unknown_in_run < thresholds.discard.unknown_in_run
     }
 

@@ -88,7 +88,8 @@ impl Scheduler {
             return 0;
         }
         let addresses = || mx_hosts.iter().flat_map(|mx_hop| &mx_hop.addresses);
-        let reaches = |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].has(address));
+        let reaches =
+            |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].includes(address));
         let lanes = self.provider_ids.get(key).map_or(&[][..], |&id| &self.providers[id].lanes);
         let burden = |egress: &usize| {
             let mut lanes = lanes.iter().map(|&lane| &self.lanes[lane]);
@@ -126,7 +127,11 @@ impl Scheduler {
 
     /// True if an egress can reach this IP address.
     pub(super) fn reaches(&self, egress: usize, address: &IpAddr) -> bool {
-        self.limits.egresses.get(egress).copied().is_some_and(|families: IpFamilies| families.has(address))
+        self.limits
+            .egresses
+            .get(egress)
+            .copied()
+            .is_some_and(|families: IpFamilies| families.includes(address))
     }
 
     /// Changes how a provider responds to us, and counts it in the health of the run.

@@ -40,12 +40,12 @@ impl ProvisionalResults {
 
     /// Adds the control if `reply` rejects one, unless it comes directly after an acceptance in the same domain.
     pub(super) fn add_control(&mut self, reply: &RecordedReply, last_accepted_domain: Option<&Domain>) {
-        let RecordedReply { domain, who, address, attempt, .. } = reply;
+        let RecordedReply { domain, kind, address, attempt, .. } = reply;
         let is_rejected = matches!(
-            evidence::shown(&attempt.classified),
+            evidence::interpret_control(&attempt.classified),
             ControlOutcome::Rejected | ControlOutcome::RejectedUnclearly
         );
-        if *who == RecipientKind::Random && is_rejected && last_accepted_domain != Some(domain) {
+        if *kind == RecipientKind::Random && is_rejected && last_accepted_domain != Some(domain) {
             self.controls.push((attempt.mx_host.clone(), address.clone()));
         }
     }
@@ -82,7 +82,7 @@ impl ProvisionalResult {
 /// obstacle `why`.
 pub(super) fn unknown_because(result: ProbeResult, why: &ObstacleKind) -> ProbeResult {
     let obstacle = result.mailbox.attempts.last().map(|Attempt { mx_host, at, .. }| {
-        Arc::new(Obstacle { mx_host: mx_host.clone(), at: *at, what: why.clone() })
+        Arc::new(Obstacle { mx_host: mx_host.clone(), at: *at, kind: why.clone() })
     });
     ProbeResult { mailbox: Box::new(MailboxEvidence { obstacle, ..MailboxEvidence::default() }), ..result }
 }

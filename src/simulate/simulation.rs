@@ -158,7 +158,7 @@ impl<'a> Simulation<'a> {
                 }
             }
             Action::Completed(results) => {
-                for ProbeResult { target, mailbox, .. } in results {
+                for ProbeResult { id: target, mailbox, .. } in results {
                     self.completion.completed += 1;
                     self.completion.without_reply += u64::from(mailbox.attempts.is_empty());
                     if mailbox.unprobed.is_some() {
@@ -320,7 +320,7 @@ impl WaitingDomains {
     /// Adds facts about a domain, if parts of it still wait.
     fn add_facts(&mut self, domain: &Domain, facts: DomainFacts) {
         if let Some(before) = domain_id(domain).and_then(|id| self.facts.get_mut(&id)) {
-            before.add(facts);
+            before.merge(facts);
         }
     }
 }

@@ -94,7 +94,7 @@ impl Scheduler {
                 self.free_tasks.push(task_id);
                 continue;
             };
-            let was_large = queue::is_large(task.domain_probe.unasked());
+            let was_large = queue::is_large(task.domain_probe.unprobed());
             let probes = task.domain_probe.next_probes(
                 now,
                 capacity.recipients.min(left),
@@ -107,7 +107,7 @@ impl Scheduler {
             task.has_begun |= count > 0;
             let queue = &mut self.endpoints[endpoint_id].queue;
             if task.is_queued {
-                queue.push(task_id, task.domain_probe.unasked(), task.has_begun);
+                queue.push(task_id, task.domain_probe.unprobed(), task.has_begun);
             }
             queue.count(count, was_large);
             if count > 0 {
@@ -157,7 +157,7 @@ impl Scheduler {
         let other_sessions =
             u32::try_from(self.endpoints[endpoint_id].idle.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let they_take = other_sessions.saturating_mul(max);
-        domain_probes.map(|task| &task.domain_probe).all(DomainProbe::has_nothing_pending)
+        domain_probes.map(|task| &task.domain_probe).all(DomainProbe::is_next_batch_last)
             && self.demand(endpoint_id, they_take.saturating_add(1), false) <= they_take
     }
 

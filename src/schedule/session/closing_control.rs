@@ -75,13 +75,13 @@ impl Scheduler {
         }
         for (task_id, position) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.believe(position);
+                task.domain_probe.confirm(position);
             }
             self.advance(task_id);
         }
         for (InFlightProbe { task: task_id, kind, .. }, classified, received_at) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.heard(kind, classified, received_at);
+                task.domain_probe.on_reply(kind, classified, received_at);
             }
             self.advance(task_id);
         }
@@ -102,7 +102,7 @@ impl Scheduler {
         }
         for (InFlightProbe { task: task_id, kind, .. }, ..) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.dropped(kind, ObstacleKind::NoReply(Finding::Disconnected), now);
+                task.domain_probe.on_connection_lost(kind, ObstacleKind::NoReply(Finding::Disconnected), now);
             }
             self.advance(task_id);
         }

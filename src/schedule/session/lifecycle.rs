@@ -231,9 +231,10 @@ impl Scheduler {
             };
             match suspicion.take() {
                 Some(finding) => {
-                    was_given_up = task.domain_probe.dropped(*kind, ObstacleKind::NoReply(finding), self.now);
+                    was_given_up =
+                        task.domain_probe.on_connection_lost(*kind, ObstacleKind::NoReply(finding), self.now);
                 }
-                None => task.domain_probe.unanswered(*kind),
+                None => task.domain_probe.on_unanswered(*kind),
             }
         }
         was_given_up

@@ -48,7 +48,7 @@ impl Scheduler {
         // A rejected MAIL and a 421 say nothing about the recipient.
         let is_about_session = classified.stage != Stage::Rcpt || classified.reply.code == 421;
         if is_surplus || is_about_session {
-            task.domain_probe.unanswered(kind);
+            task.domain_probe.on_unanswered(kind);
             if is_about_session && let Some(session) = self.sessions.get_mut(&id) {
                 session.spoiled_by.get_or_insert(classified);
             }
@@ -62,8 +62,8 @@ impl Scheduler {
         };
         let lane = &mut self.lanes[lane_id];
         let tally = tally_of(&task.domain_probe, kind, &classified);
-        lane.tally = lane.tally.and(tally);
-        if tally.asked > 0 && lane.breaker_opened_by.is_none() {
+        lane.tally = lane.tally.plus(tally);
+        if tally.probed > 0 && lane.breaker_opened_by.is_none() {
             let provider_id = lane.provider_id;
             self.update_contact(provider_id, |contact| {
                 (contact.answered, contact.rejects_us) = (true, false);
@@ -87,7 +87,7 @@ impl Scheduler {
             if is_clear_rejection {
                 self.endpoints[endpoint_id].rejected_domain = Some(task.domain_probe.domain().clone());
             }
-            task.domain_probe.heard(kind, classified, now);
+            task.domain_probe.on_reply(kind, classified, now);
             let is_accepted = cause == Cause::Accepted;
             self.lanes[lane_id].last_accepted_domain =
                 is_accepted.then(|| task.domain_probe.domain().clone());
@@ -125,7 +125,7 @@ impl Scheduler {
         let mx_host = task.domain_probe.mx_host()?.clone();
         Some(RecordedReply {
             domain: task.domain_probe.domain().clone(),
-            who: probe.kind,
+            kind: probe.kind,
             address: task.domain_probe.address_of(probe.kind)?.into_owned(),
             attempt: Attempt { mx_host, at: self.now.wall, classified: classified.clone() },
             egress: lane.egress,
@@ -165,7 +165,7 @@ impl Scheduler {
         };
         if let Some(task) = self.tasks[probe.task].as_mut() {
             let obstacle = ObstacleKind::NoReply(Finding::Smtputf8Unsupported);
-            task.domain_probe.unable(probe.kind, obstacle, self.now);
+            task.domain_probe.on_unsupported(probe.kind, obstacle, self.now);
             self.advance(probe.task);
         }
     }

@@ -42,7 +42,7 @@ pub fn classify_event(
             SessionEvent::Reply(probe, classify(Stage::Mail, reply))
         }
         SmtpEvent::Reply(probe, ProbeReply::NoSmtputf8) => SessionEvent::NotSupported(probe),
-        SmtpEvent::Ended(SessionEnd { stage, why }) => match why {
+        SmtpEvent::Ended(SessionEnd { stage, reason }) => match reason {
             EndReason::Quit => SessionEvent::Ended(None),
             EndReason::Rejected(reply) => SessionEvent::Rejected(classify(stage, reply)),
             EndReason::HungUp => SessionEvent::Ended(Some(Finding::Disconnected)),

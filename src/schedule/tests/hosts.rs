@@ -148,7 +148,7 @@ impl World {
         self.sessions.insert(opening.session, open);
         self.connections.entry(lane.clone()).or_default().push(self.now);
         assert!(
-            run.egresses[opening.egress].has(&opening.address),
+            run.egresses[opening.egress].includes(&opening.address),
             "an IP address that the egress can't reach"
         );
         assert!(self.sessions.len() <= run.sockets, "more sessions than sockets");

@@ -129,7 +129,7 @@ pub(super) fn drive(
         if is_first(job, [next, wake]) {
             let (at, mut job) = world.jobs.pop_front().unwrap();
             if let Some(facts) = world.facts.get(&job.domain) {
-                job.facts.add(facts.clone());
+                job.facts.merge(facts.clone());
             }
             world.now = world.now.max(at);
             scheduler.submit(job, world.timestamp());
@@ -162,7 +162,7 @@ fn carry_out(
         Action::Connection(ConnectionAction::Send(session, batch)) => world.send_batch(session, &batch),
         Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
         Action::Completed(completed) => {
-            for ProbeResult { target, mailbox, .. } in completed {
+            for ProbeResult { id: target, mailbox, .. } in completed {
                 assert!(results.insert(target, *mailbox).is_none(), "completed twice");
                 world.completed_at.insert(target, world.now);
             }
@@ -173,7 +173,7 @@ fn carry_out(
             }
             world.revoked.push(address);
         }
-        Action::DomainFactsChanged(domain, facts) => world.facts.entry(domain).or_default().add(facts),
+        Action::DomainFactsChanged(domain, facts) => world.facts.entry(domain).or_default().merge(facts),
         Action::Record(_) | Action::WantsWork(_) | Action::Event(_) => {}
     }
 }
@@ -276,7 +276,7 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
         world.never_ends || results.len() + never_submitted == mailboxes.len(),
         "each recipient is completed"
     );
-    for Recipient { target, .. } in world.jobs.iter().flat_map(|(_, job)| &job.recipients) {
+    for Recipient { id: target, .. } in world.jobs.iter().flat_map(|(_, job)| &job.recipients) {
         assert!(mailboxes.remove(target).is_some());
     }
     check_limits(&world, &providers, run.pace);

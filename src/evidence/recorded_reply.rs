@@ -77,7 +77,7 @@ impl Tally {
         let beyond = |part: u32, whole: u32, percent: u32| {
             u64::from(part) * 100 > u64::from(whole) * u64::from(percent)
         };
-        let mostly_unknown = self.probed >= anomaly.asked
+        let mostly_unknown = self.probed >= anomaly.probed
             && self.accepted == 0
             && beyond(self.unknown, self.probed, anomaly.unknown_percent);
         let mostly_gone = self.recently_deliverable >= anomaly.recently_deliverable

@@ -26,8 +26,8 @@ pub(super) fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
                 .collect();
             let first = stops.first().map(|stop| &stop.provider);
             let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
-            let evidence = first.is_none_or(|provider| provider.evidence);
-            return (RouteFact::Hosts { provider, is_checkable: evidence }, stops);
+            let is_checkable = first.is_none_or(|provider| provider.rcpt_is_evidence);
+            return (RouteFact::Hosts { provider, is_checkable }, stops);
         }
         Route::NullMx => RouteFact::NullMx,
         Route::Absent(absence) => RouteFact::Absent(absence),

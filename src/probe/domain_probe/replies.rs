@@ -11,7 +11,7 @@ use crate::evidence::{
     self, Attempt, CatchAll, ClassifiedReply, ControlOutcome, Deferral, NotCatchAllProof, Obstacle,
     ObstacleKind, PositiveControl, RecipientKind, Timestamp,
 };
-use crate::policy::normalized_text;
+use crate::policy::comparable_text;
 use crate::probe::retry_policy::{due, waited};
 use crate::reason::{Cause, Confidence, Finding, Verdict};
 
@@ -292,12 +292,12 @@ impl DomainProbe {
             }
             RecipientKind::Random | RecipientKind::Postmaster => "postmaster",
         };
-        let text = normalized_text(&classified.reply, name);
+        let text = comparable_text(&classified.reply, name);
         let same = self.undecided.iter().any(|index| {
             let recipient = &self.recipients[*index as usize];
             let rejection = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
             rejection.is_some_and(|attempt| {
-                normalized_text(&attempt.classified.reply, recipient.address.local()) == text
+                comparable_text(&attempt.classified.reply, recipient.address.local()) == text
             })
         });
         self.here.positive_control =

@@ -43,11 +43,11 @@ fn the_sample_world_reads_and_leads_every_host_to_its_own_address() {
     let mut seen = BTreeSet::new();
     for host in world.hosts() {
         for &address in &host.addresses {
-            assert!(world.nets().iter().any(|net| net.contains(&address)), "{address}");
+            assert!(world.networks().iter().any(|net| net.contains(&address)), "{address}");
             assert!(seen.insert(world.loopback(address).unwrap()), "{address}");
         }
     }
-    assert!(!world.nets().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
+    assert!(!world.networks().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
 }
 
 #[test]

@@ -63,7 +63,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let simulated = Arc::new(simulated);
     let outcome = simulate::simulate(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
-    let form = list.form();
+    let form = list.format();
     let looked_up = !matches!(settings.reach, RunDepth::Offline);
     Ok(Forecast::new(form.name.clone(), rows, not_asked, looked_up, &simulated, &outcome))
 }

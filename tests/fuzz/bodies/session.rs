@@ -351,7 +351,7 @@ impl Play<'_> {
                 open.1 = State::Leaving;
             }
             Action::Completed(found) => {
-                for ProbeResult { target, mailbox, .. } in found {
+                for ProbeResult { id: target, mailbox, .. } in found {
                     assert!(self.settled.insert(target, *mailbox).is_none(), "settled twice");
                 }
             }
@@ -413,10 +413,10 @@ impl Play<'_> {
         assert_eq!(self.settled.len(), self.listed.len(), "everybody is settled");
         for (target, address) in self.listed {
             let evidence = Evidence {
-                form: AddressStatus::Valid(address.clone()),
+                status: AddressStatus::Valid(address.clone()),
                 kinds: AddressKinds::default(),
-                slip: None,
-                route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+                typo: None,
+                route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
                 mailbox: self.settled.remove(&target).expect("it is settled"),
             };
             let (judgment, _) = decide(&evidence, UNIX_EPOCH);

@@ -1,5 +1,5 @@
-//! What is written of a list: every row, the user's bytes untouched, ours beside them, and nothing of anybody else's
-//! replaced.
+//! The outputs of a list: every row is written, the user's bytes are unchanged, the columns of listproof follow, and no
+//! other file is replaced.
 
 #![expect(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ use listproof::reason::{Cause, Confidence, Finding, Reason};
 use listproof::smtp::Reply;
 use listproof::verdict::{AddressResult, Judgment};
 
-/// A record as a run could have it: the local part says what happened.
+/// A result as a run could give it: the local part says which one.
 fn record(address: &str) -> AddressResult {
     let reply = |code: u16, text: &str| Some(Reply::new(code, [text]));
     let found = |finding: Finding| (Reason::Found(finding), None);
@@ -73,7 +73,7 @@ impl Desk {
         self.folder.path(name)
     }
 
-    /// Verifies a list: trims the address, and knows an earlier row with the same one.
+    /// Writes the outputs of a list. As a run does, it trims addresses and finds duplicates.
     fn run(
         &self,
         name: &str,
@@ -135,7 +135,7 @@ const CONTACTS: &str = "name;Email;city\r\n\
     Guy;guess@x.example;Rome";
 
 #[test]
-fn each_row_goes_to_the_files_where_it_belongs() {
+fn each_row_is_in_its_files() {
     let desk = Desk::with("contacts.csv", CONTACTS);
     let counts = desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
     assert_eq!((counts.rows(), counts.results, counts.rejected, counts.further_addresses), (9, 8, 1, 1));
@@ -209,8 +209,8 @@ fn a_column_of_the_lists_own_keeps_its_name() {
     );
 }
 
-/// Message, hint and class of the error of a run into `target`.
-fn refusal(desk: &Desk, list: &str, target: &OutputTarget) -> String {
+/// Exit code, message and hint of the error of a run into `target`.
+fn error_of(desk: &Desk, list: &str, target: &OutputTarget) -> String {
     let error = desk.run(list, target, &ReadOptions::default(), &minimal()).unwrap_err();
     let folder = desk.path("").display().to_string();
     let message = error.to_string().replace(&folder, "");
@@ -223,7 +223,7 @@ fn a_file_that_is_no_earlier_result_is_not_replaced() {
     std::fs::create_dir(desk.path("out")).unwrap();
     std::fs::write(desk.path("out/list.retry.csv"), "mine").unwrap();
     assert_eq!(
-        refusal(&desk, "list.csv", &desk.out()),
+        error_of(&desk, "list.csv", &desk.out()),
         "error 74: `out/list.retry.csv` is there already and is not an earlier result; \
          hint: move it away, or choose another place with `-o`"
     );
@@ -231,20 +231,20 @@ fn a_file_that_is_no_earlier_result_is_not_replaced() {
 }
 
 #[test]
-fn the_list_itself_is_not_replaced_even_where_it_is_ours() {
+fn the_list_itself_is_not_replaced_even_if_it_is_an_earlier_result() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     let results = OutputTarget::File(desk.path("results.csv"));
     desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
     desk.run("list.csv", &results, &ReadOptions::default(), &minimal()).unwrap();
     assert_eq!(
-        refusal(&desk, "results.csv", &results),
+        error_of(&desk, "results.csv", &results),
         "error 74: `results.csv` is the list itself; hint: choose another name with `-o`"
     );
 }
 
 #[cfg(unix)]
 #[test]
-fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
+fn outputs_are_readable_by_their_owner_only_and_not_written_through_links() {
     use std::os::unix::fs::symlink;
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     desk.run("list.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
@@ -254,21 +254,21 @@ fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
     }
     symlink(desk.path("elsewhere"), desk.path("link.csv")).unwrap();
     assert_eq!(
-        refusal(&desk, "list.csv", &OutputTarget::File(desk.path("link.csv"))),
+        error_of(&desk, "list.csv", &OutputTarget::File(desk.path("link.csv"))),
         "error 74: `link.csv` is a symbolic link, and results are not written through links; \
          hint: remove the link, or choose another place with `-o`"
     );
 }
 
 #[test]
-fn a_place_that_cannot_be_written_is_said_before_the_first_row() {
+fn a_target_that_cannot_be_written_is_refused_before_the_first_row() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     let below_a_file = OutputTarget::Folder(desk.path("list.csv/out"));
-    let refusal = refusal(&desk, "list.csv", &below_a_file);
-    assert!(refusal.starts_with("error 74: cannot write `list.csv/out`: "), "{refusal}");
+    let error = error_of(&desk, "list.csv", &below_a_file);
+    assert!(error.starts_with("error 74: cannot write `list.csv/out`: "), "{error}");
 }
 
-/// Reads what was written by the csv crate, strictly: every row has as many cells as the header.
+/// Reads an output strictly with the csv crate: every row has as many cells as the header.
 fn table(path: &Path, delimiter: u8) -> Vec<Vec<String>> {
     let mut reader =
         csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_path(path).unwrap();
@@ -297,7 +297,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_users_cells_come_out_as_they_went_in_and_ours_stand_under_their_names(
+    fn the_users_cells_are_unchanged_and_our_cells_are_in_their_columns(
         rows in any_table(),
         delimiter in prop::sample::select(b",;\t|".as_slice()),
     ) {
@@ -311,21 +311,21 @@ proptest! {
         prop_assert_eq!(counts.results, rows.len() as u64);
         let results = table(&desk.path("out/list.results.csv"), delimiter);
         prop_assert_eq!(results.len(), rows.len() + 1);
-        for (row, told) in rows.iter().zip(&results[1..]) {
+        for (row, written) in rows.iter().zip(&results[1..]) {
             let padded: Vec<&str> = row.iter().map(String::as_str).chain(["", ""]).take(3).collect();
-            prop_assert_eq!(&told[..3], padded);
+            prop_assert_eq!(&written[..3], padded);
             let expected = record(row.get(1).map_or("", |address| address.trim()));
-            prop_assert_eq!(&told[4], expected.judgment.reason.word());
-            prop_assert_eq!(&told[22], if expected.reply.is_some() { "1" } else { "0" });
+            prop_assert_eq!(&written[4], expected.judgment.reason.word());
+            prop_assert_eq!(&written[22], if expected.reply.is_some() { "1" } else { "0" });
         }
-        // A second run over the results gives the same user's cells and one set of ours.
+        // A second run over the results writes the same user's cells, and our columns once.
         std::fs::copy(desk.path("out/list.results.csv"), desk.path("again.csv")).unwrap();
         desk.run("again.csv", &desk.out(), &ReadOptions::default(), &write).unwrap();
         prop_assert_eq!(table(&desk.path("out/again.results.csv"), delimiter), results);
     }
 
     #[test]
-    fn any_bytes_are_refused_or_every_row_comes_out_with_its_bytes(
+    fn any_bytes_are_refused_or_every_row_is_written_with_its_bytes(
         start in prop::sample::select(["", "email,b\n", "email;b\r\n", "email\r", "{\"email\":1}\n", "\u{feff}email\tb\n"].as_slice()),
         bytes in prop::collection::vec(prop_oneof![
             4 => prop::sample::select(b"ab@.,;\t\"\r\n{}: \x00\xc3\xa4\xff".as_slice()),
@@ -364,7 +364,7 @@ proptest! {
         for raw in raws {
             let raw = match list.form().kind {
                 ListKind::Ndjson => raw.rsplitn(2, |byte| *byte == b'}').last().unwrap().to_vec(),
-                // Quoted where it needs to be.
+                // A quote in it is doubled.
                 ListKind::Lines => String::from_utf8(raw).unwrap().replace('"', "\"\"").into_bytes(),
                 ListKind::Delimited(_) => raw,
             };
@@ -379,7 +379,7 @@ proptest! {
 }
 
 #[test]
-fn the_words_of_another_service_are_written_and_known_again() {
+fn the_columns_of_another_service_are_written_and_recognized() {
     let desk =
         Desk::with("contacts.csv", "email,status\nann@x.example,new\ngone@x.example,old\nfull@x.example,\n");
     let options = WriteOptions { dialect: Dialect::named("neverbounce"), ..WriteOptions::default() };

@@ -1,5 +1,5 @@
-//! Lists as files: each file of `tests/csv` is read exactly, or refused with a clear error. What is expected of it
-//! stands beside it, in a snapshot of its name.
+//! Reading lists: each file of `tests/csv` is read exactly, or refused with a clear error. The expected rows or error are in
+//! the snapshot with the name of the file.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use support::Folder;
 
 use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
 
-/// What a list is and every row of it; or the error and its hint.
+/// The format of a list and all its rows, or the error and its hint, as text.
 fn read(path: &Path, options: &ReadOptions) -> String {
     let mut text = String::new();
     if let Err(error) = read_into(path, options, &mut text) {
@@ -73,13 +73,13 @@ fn every_nasty_list_is_read_exactly_or_refused_with_a_clear_error() {
     }
 }
 
-/// What [`read`] says about a list of these bytes.
+/// [`read`] for a list of these bytes.
 fn read_bytes(bytes: &[u8], options: &ReadOptions) -> String {
     read(&Folder::with_file("list.csv", bytes).path("list.csv"), options)
 }
 
 #[test]
-fn the_column_that_was_asked_for_is_taken_by_name_or_number() {
+fn a_column_is_chosen_by_name_or_number() {
     let list = b"name,Mail 2,email\nAnn,a2@x.example,a1@x.example\n";
     let asked = |column: &str| {
         let column = Some(column.to_owned());
@@ -98,7 +98,7 @@ fn the_column_that_was_asked_for_is_taken_by_name_or_number() {
 }
 
 #[test]
-fn a_line_without_end_costs_only_itself() {
+fn an_endless_line_costs_only_itself() {
     let long = "x".repeat(3 << 20);
     let list = format!(
         "name,email\n{long},a@x.example\nBob,bob@y.example\n\"{long}\",c@x.example\nDee,dee@x.example\n"
@@ -122,7 +122,7 @@ fn more_columns_than_a_spreadsheet_has_are_refused() {
 }
 
 #[test]
-fn a_bomb_is_refused_where_it_is_found_out() {
+fn a_decompression_bomb_is_refused() {
     let row = "a@x.example\n".repeat(1 << 16);
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     (0..64).for_each(|_| std::io::Write::write_all(&mut packer, row.as_bytes()).unwrap());
@@ -134,7 +134,7 @@ fn a_bomb_is_refused_where_it_is_found_out() {
 }
 
 #[test]
-fn what_is_no_file_is_said_to_be_none() {
+fn a_missing_file_and_a_folder_have_clear_errors() {
     let folder = Folder::new();
     let message = |path: &Path| read(path, &ReadOptions::default());
     let missing = message(&folder.path("missing.csv"));
@@ -144,11 +144,11 @@ fn what_is_no_file_is_said_to_be_none() {
     assert_eq!(message(&inner), "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n");
 }
 
-/// Opens a list, does something to its file, and reads it.
+/// Opens a list, changes its file, and reads it. Returns the number of rows, or the error.
 fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String> {
     let folder = Folder::new();
     let path = folder.write("list.csv", bytes);
-    // Of long ago, so that another time is another one however coarse it is.
+    // An old time, so that a change has another time even if the file system counts in seconds.
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let list = list::open(&Source::Path(path.clone()), &ReadOptions::default()).unwrap();
@@ -170,7 +170,7 @@ const SWAPPED: &[u8] = b"email,id\na@x.example,1\nb@x.example,2\n";
 const LIST: &[u8] = b"id,email\n1,a@x.example\n2,b@x.example\n";
 
 #[test]
-fn another_file_in_the_place_of_a_list_is_not_read_for_it() {
+fn a_list_that_is_replaced_is_read_as_it_was() {
     let replace = |path: &Path| {
         std::fs::write(path.with_extension("new"), SWAPPED).unwrap();
         std::fs::rename(path.with_extension("new"), path).unwrap();
@@ -180,7 +180,7 @@ fn another_file_in_the_place_of_a_list_is_not_read_for_it() {
 }
 
 #[test]
-fn a_list_that_is_written_to_while_it_is_read_is_refused() {
+fn a_list_that_is_changed_before_it_is_read_is_refused() {
     let changed = || Err("65: `/list.csv` was changed while it was read".to_owned());
     assert_eq!(read_after(LIST, |path| std::fs::write(path, SWAPPED).unwrap()), changed());
     assert_eq!(read_after(LIST, |path| std::fs::write(path, &LIST[..20]).unwrap()), changed());
@@ -191,7 +191,7 @@ fn a_list_that_is_written_to_while_it_is_read_is_refused() {
 }
 
 #[test]
-fn a_list_that_is_written_to_between_its_rows_is_refused_at_its_end() {
+fn a_list_that_is_changed_between_its_rows_is_refused_at_its_end() {
     let mut many = String::new();
     (0..100_000).for_each(|n| writeln!(many, "user{n}@acme.example").unwrap());
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

@@ -1,5 +1,4 @@
-//! Any bytes as a list: refused with a sentence, or read so that every record comes out, once, and the results can be
-//! read again.
+//! Any bytes as a list: refused with an error text, or every record is written once and the results are a readable list.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -12,7 +11,7 @@ use listproof::list::{
 use listproof::policy::AddressLists;
 use listproof::run::{self, Analyzer, EvidenceReader};
 
-/// The first byte says how it is read and written, the rest is the file.
+/// The first byte selects options, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&how, file)) = bytes.split_first() else { return };
     thread_local! {
@@ -30,7 +29,7 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
         unprobed: how & 8 == 8,
         ..WriteOptions::default()
     };
-    // All the files of a folder take their time.
+    // Rarely, because many files take time.
     let in_folder = how >> 4 == 1;
     let target = if in_folder {
         OutputTarget::Folder(folder.join("out"))
@@ -45,18 +44,18 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
             }
         }
         Err(error) => {
-            let told = error.to_string() + &error.hint();
-            assert!(!told.is_empty() && !told.replace('\n', " ").contains(char::is_control), "{told:?}");
+            let text = error.to_string() + &error.hint();
+            assert!(!text.is_empty() && !text.replace('\n', " ").contains(char::is_control), "{text:?}");
         }
     }
-    // A stale folder is somebody else's to the next run.
+    // The next run must not find files of another list.
     if in_folder {
         let _ = std::fs::remove_dir_all(folder.join("out"));
     }
     let _ = std::fs::remove_file(folder.join("results.csv"));
 }
 
-/// What `verify --offline` does, on one thread. Gives what the list is, and the rows in the results.
+/// Verifies a list on one thread, as `verify --offline` does. Returns the format of the list and the number of results.
 fn one_run(
     path: &Path,
     reading: &ReadOptions,
@@ -72,7 +71,7 @@ fn one_run(
     while let Some(entry) = reader.next()? {
         match entry {
             ListEntry::Row(row) => {
-                assert!(row.line >= last_line, "rows come in their order");
+                assert!(row.line >= last_line, "rows are in order");
                 last_line = row.line;
                 let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
@@ -87,16 +86,16 @@ fn one_run(
         }
     }
     let counts = outputs.finish()?.counts;
-    // A row with a key that ours would double is written as rejected.
+    // A row that already has a key of ours is written as unreadable.
     clashed += rows - counts.results;
-    assert_eq!(counts.rows(), rows + rejected, "rows in are rows out and rejected");
+    assert_eq!(counts.rows(), rows + rejected, "each row is written once");
     assert_eq!((counts.rejected, counts.further_addresses), (rejected + clashed, further));
     let judged: u64 = counts.verdicts.iter().sum();
     assert_eq!(judged + counts.duplicates, counts.results, "every row has a verdict");
     Ok((list.form().clone(), counts.results))
 }
 
-/// Our own results are a list that we can read.
+/// Fails unless results can be read as a list with this many rows.
 fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
     let column = Some((form.address + 1).to_string());
     let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })

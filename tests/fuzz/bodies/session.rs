@@ -1,5 +1,5 @@
-//! Any order of events on a session and around the scheduler: nothing but the few commands is said, every question is
-//! answered once at most, everything ends, and nobody is condemned without a word about him.
+//! Any order of events in a session and around the scheduler: only the known commands are sent, every probe has at most one
+//! reply, everything ends, and no recipient is undeliverable without a reply about it.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -22,14 +22,14 @@ use listproof::smtp::{
 };
 use listproof::verdict::decide;
 
-/// The first byte says which machine it is, the others are what happens to it.
+/// The first byte selects session or scheduler and its options, the others are the events.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&first, events)) = bytes.split_first() else { return };
     if first & 1 == 0 { Dialogue::play(events, first & 2 == 2) } else { Play::play(events, first) }
 }
 
-/// What servers say, one by one or several at once.
-const WORDS: [&[u8]; 16] = [
+/// Bytes from a server: whole replies, several together, and pieces.
+const SERVER_BYTES: [&[u8]; 16] = [
     b"220 mx.shop.example ESMTP\r\n",
     b"250-mx\r\n250-PIPELINING\r\n250-SMTPUTF8\r\n250 STARTTLS\r\n",
     b"250-mx\r\n250 PIPELINING\r\n",
@@ -48,12 +48,12 @@ const WORDS: [&[u8]; 16] = [
     b"garbage\r\n",
 ];
 
-/// One session, and what was seen of it.
+/// One session, and its recorded outputs.
 struct Dialogue {
     session: ClientSession,
     asks: HashMap<ProbeId, Address>,
     answered: HashSet<ProbeId>,
-    asked: HashSet<String>,
+    probed: HashSet<String>,
     handshakes: u32,
     mail_is_open: bool,
     ready: bool,
@@ -71,7 +71,7 @@ impl Dialogue {
             session: ClientSession::new(identity),
             asks: HashMap::new(),
             answered: HashSet::new(),
-            asked: HashSet::new(),
+            probed: HashSet::new(),
             handshakes: 0,
             mail_is_open: false,
             ready: false,
@@ -83,7 +83,7 @@ impl Dialogue {
             let batch = (16..32).contains(&event).then(|| dialogue.batch(event));
             let session = &mut dialogue.session;
             match event {
-                0..=15 => session.heard(WORDS[usize::from(event)]),
+                0..=15 => session.heard(SERVER_BYTES[usize::from(event)]),
                 16..=31 => batch.into_iter().for_each(|batch| session.order(batch)),
                 32 => session.order(Say::Quit),
                 33..=40 => session.secured(),
@@ -96,14 +96,14 @@ impl Dialogue {
                     session.heard(raw);
                 }
             }
-            dialogue.look();
+            dialogue.drain();
         }
         dialogue.session.closed();
-        dialogue.look();
+        dialogue.drain();
         assert!(dialogue.session.is_over() && dialogue.ended == 1, "it ended {} times", dialogue.ended);
     }
 
-    /// Up to four transactions of up to three recipients, or none, some with letters beyond ASCII.
+    /// A batch of up to four transactions with up to three recipients each; some have letters beyond ASCII.
     fn batch(&mut self, shape: u8) -> Say {
         let transactions = (0..=shape & 3).map(|n| Transaction {
             recipients: (0..shape >> 2 & 3)
@@ -120,19 +120,19 @@ impl Dialogue {
         Say::Send(Batch { transactions: transactions.collect(), is_last: shape & 3 == 3 })
     }
 
-    fn look(&mut self) {
+    fn drain(&mut self) {
         while let Some(output) = self.session.poll() {
             match output {
-                SessionOutput::Send(bytes) => self.said(&bytes),
+                SessionOutput::Send(bytes) => self.sent(&bytes),
                 SessionOutput::StartTls => self.handshakes += 1,
-                SessionOutput::Emit(event) => self.told(event),
+                SessionOutput::Emit(event) => self.emitted(event),
             }
         }
         assert!(self.handshakes <= 1, "one handshake in a session");
     }
 
-    fn said(&mut self, bytes: &[u8]) {
-        assert_eq!(self.ended, 0, "it speaks after its end");
+    fn sent(&mut self, bytes: &[u8]) {
+        assert_eq!(self.ended, 0, "it sends after its end");
         let text = std::str::from_utf8(bytes).expect("commands are text");
         for line in text.split_inclusive("\r\n") {
             let line = line.strip_suffix("\r\n").expect("a whole line");
@@ -146,31 +146,31 @@ impl Dialogue {
                 "RCPT" => {
                     assert!(self.mail_is_open, "RCPT without MAIL");
                     let address = rest.strip_prefix("TO:<").and_then(|rest| rest.strip_suffix('>'));
-                    assert!(self.asked.insert(address.expect("a path").to_owned()), "asked twice: {line}");
+                    assert!(self.probed.insert(address.expect("a path").to_owned()), "probed twice: {line}");
                 }
                 "RSET" => self.mail_is_open = false,
                 "QUIT" => {}
-                _ => panic!("it says {line:?}"),
+                _ => panic!("it sends {line:?}"),
             }
         }
     }
 
-    fn told(&mut self, event: SmtpEvent) {
-        assert_eq!(self.ended, 0, "it tells {event:?} after its end");
+    fn emitted(&mut self, event: SmtpEvent) {
+        assert_eq!(self.ended, 0, "it emits {event:?} after its end");
         match event {
             SmtpEvent::Ready(_) => assert!(!std::mem::replace(&mut self.ready, true), "ready twice"),
-            SmtpEvent::Reply(id, answer) => {
-                assert!(self.answered.insert(id), "answered twice");
+            SmtpEvent::Reply(id, reply) => {
+                assert!(self.answered.insert(id), "two replies to one probe");
                 let address = self.asks[&id].to_string();
-                match answer {
+                match reply {
                     ProbeReply::Rcpt(_) => {
-                        assert!(self.asked.contains(&address), "an answer without a question")
+                        assert!(self.probed.contains(&address), "a reply without a probe")
                     }
                     ProbeReply::Mail(reply) => {
                         assert!(!reply.is_positive());
                         self.mail_is_open = false;
                     }
-                    ProbeReply::NoSmtputf8 => assert!(!address.is_ascii() && !self.asked.contains(&address)),
+                    ProbeReply::NoSmtputf8 => assert!(!address.is_ascii() && !self.probed.contains(&address)),
                 }
             }
             SmtpEvent::BatchDone => assert!(self.ready),
@@ -179,8 +179,8 @@ impl Dialogue {
     }
 }
 
-/// What hosts answer to RCPT in the play around the scheduler; the first seven can't be about the mailbox.
-const ANSWERS: [&str; 12] = [
+/// Replies of hosts to RCPT in the play around the scheduler; the first seven are not about the mailbox.
+const REPLIES: [&str; 12] = [
     "250 2.1.5 Ok",
     "450 4.2.0 Greylisted, try again in 60 seconds",
     "554 5.7.1 Client host [192.0.2.1] blocked using bl.example",
@@ -194,19 +194,19 @@ const ANSWERS: [&str; 12] = [
     "552 5.2.2 Mailbox full",
     "550 5.2.1 Mailbox disabled",
 ];
-const HARMLESS: usize = 7;
+const NOT_ABOUT_MAILBOX: usize = 7;
 
-/// What a session is at, as its host sees it.
+/// The state of a session, as its host sees it.
 #[derive(PartialEq)]
 enum State {
     Opening,
     Idle,
-    /// And whether QUIT was said with it.
-    Flying(Vec<RcptProbe>, bool),
+    /// Probes without a reply, and whether QUIT was sent with them.
+    InFlight(Vec<RcptProbe>, bool),
     Leaving,
 }
 
-/// The scheduler with hosts that do what the bytes say.
+/// The scheduler with hosts whose behavior the bytes select.
 struct Play<'a> {
     events: std::slice::Iter<'a, u8>,
     scheduler: Scheduler,
@@ -214,12 +214,12 @@ struct Play<'a> {
     open: Vec<(SessionId, State, IpAddr)>,
     most_open: usize,
     listed: HashMap<RecipientId, Address>,
-    settled: HashMap<RecipientId, MailboxEvidence>,
-    /// Addresses that were refused in words that may be about them.
-    doubted: HashSet<Address>,
-    /// Which domains may be asked about at an address.
+    completed: HashMap<RecipientId, MailboxEvidence>,
+    /// Addresses that were rejected in words that may be about them.
+    rejected: HashSet<Address>,
+    /// The domains that each IP address serves.
     serves: HashMap<IpAddr, HashSet<Domain>>,
-    asked: HashSet<ProbeId>,
+    probed: HashSet<ProbeId>,
 }
 
 impl Play<'_> {
@@ -242,10 +242,10 @@ impl Play<'_> {
             open: Vec::new(),
             most_open,
             listed: HashMap::new(),
-            settled: HashMap::new(),
-            doubted: HashSet::new(),
+            completed: HashMap::new(),
+            rejected: HashSet::new(),
             serves: HashMap::new(),
-            asked: HashSet::new(),
+            probed: HashSet::new(),
         };
         for domain in 0..=play.byte() % 4 {
             play.order(domain);
@@ -255,7 +255,7 @@ impl Play<'_> {
         play.judge();
     }
 
-    /// After the last byte everything goes well.
+    /// The next event. After the last byte it is zero: every host accepts.
     fn byte(&mut self) -> u8 {
         self.events.next().copied().unwrap_or(0)
     }
@@ -268,14 +268,14 @@ impl Play<'_> {
         let shape = self.byte();
         let domain = Domain::parse(&format!("d{number}.example")).expect("a name");
         let mx_hosts = (0..=shape & 1).map(|place| {
-            // Some share an exchanger, some an operator that is known.
-            let (name, operator) = match shape >> 1 & 3 {
+            // Some domains share an MX host, some a known provider.
+            let (name, provider) = match shape >> 1 & 3 {
                 0 => (format!("mx{place}.shared.example"), 0),
                 1 => (format!("mx{place}.google.com"), 1),
                 _ => (format!("mx{place}.d{number}.example"), 2 + number),
             };
             let host = Domain::parse(&name).expect("a name");
-            let address = IpAddr::from([192, 0, operator, place]);
+            let address = IpAddr::from([192, 0, provider, place]);
             self.serves.entry(address).or_default().insert(domain.clone());
             MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses: vec![address] }
         });
@@ -294,7 +294,7 @@ impl Play<'_> {
 
     fn run(&mut self, stops_after: Option<usize>) {
         for step in 0.. {
-            assert!(step < 20_000, "it does not come to its end");
+            assert!(step < 20_000, "the play does not end");
             while let Some(action) = self.scheduler.action() {
                 self.act(action);
             }
@@ -318,7 +318,7 @@ impl Play<'_> {
                     self.scheduler.wake(now);
                 }
                 _ => {
-                    assert!(busy > 0, "nothing is to come");
+                    assert!(busy > 0, "no session is busy and no wake is due");
                     self.host_acts(usize::from(choice) % busy, choice >> 4 & 7);
                 }
             }
@@ -333,7 +333,7 @@ impl Play<'_> {
             }
             Action::Connection(ConnectionAction::Send(id, batch)) => {
                 let (_, state, at) = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
-                assert!(*state == State::Idle, "a flight on a session that is not ready");
+                assert!(*state == State::Idle, "a batch on a session that is not ready");
                 let mut asks = Vec::new();
                 let is_last = batch.is_last;
                 for Transaction { recipients } in batch.transactions {
@@ -342,8 +342,8 @@ impl Play<'_> {
                     assert!(domains.len() == 1 && domains.is_subset(&self.serves[at]), "{domains:?} at {at}");
                     asks.extend(recipients);
                 }
-                assert!(!asks.is_empty() && asks.iter().all(|ask| self.asked.insert(ask.id)));
-                *state = State::Flying(asks, is_last);
+                assert!(!asks.is_empty() && asks.iter().all(|ask| self.probed.insert(ask.id)));
+                *state = State::InFlight(asks, is_last);
             }
             Action::Connection(ConnectionAction::Quit(id)) => {
                 let open = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
@@ -352,7 +352,7 @@ impl Play<'_> {
             }
             Action::Completed(found) => {
                 for ProbeResult { target, mailbox, .. } in found {
-                    assert!(self.settled.insert(target, *mailbox).is_none(), "settled twice");
+                    assert!(self.completed.insert(target, *mailbox).is_none(), "completed twice");
                 }
             }
             Action::Record(_)
@@ -370,35 +370,43 @@ impl Play<'_> {
         self.now += Duration::from_millis(40);
         let what = self.byte();
         let (session, phase, at) = &mut self.open[place];
-        let (session, mut refused) = (*session, None);
-        let heard = match phase {
+        let (session, mut rejected) = (*session, None);
+        let event = match phase {
             State::Leaving => SessionEvent::Ended(None),
             State::Opening => match how {
                 5 => SessionEvent::TlsFailed,
                 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
-                7 => SessionEvent::Rejected(meant(*at, Stage::Connect, ANSWERS[1 + usize::from(what) % 5])),
+                7 => SessionEvent::Rejected(classified(
+                    *at,
+                    Stage::Connect,
+                    REPLIES[1 + usize::from(what) % 5],
+                )),
                 _ => SessionEvent::Ready(Capabilities {
                     pipelining: true,
                     smtputf8: true,
                     ..Capabilities::default()
                 }),
             },
-            State::Flying(..) if how == 6 => SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()])),
-            State::Flying(..) if how == 7 => SessionEvent::Rejected(meant(*at, Stage::Rcpt, ANSWERS[4])),
-            State::Flying(asks, true) if asks.is_empty() => SessionEvent::Ended(None),
-            State::Flying(asks, false) if asks.is_empty() => SessionEvent::BatchDone,
-            State::Flying(asks, _) => {
+            State::InFlight(..) if how == 6 => {
+                SessionEvent::Ended(Some(ENDS[usize::from(what) % ENDS.len()]))
+            }
+            State::InFlight(..) if how == 7 => {
+                SessionEvent::Rejected(classified(*at, Stage::Rcpt, REPLIES[4]))
+            }
+            State::InFlight(asks, true) if asks.is_empty() => SessionEvent::Ended(None),
+            State::InFlight(asks, false) if asks.is_empty() => SessionEvent::BatchDone,
+            State::InFlight(asks, _) => {
                 let ask = asks.remove(0);
-                let answer = usize::from(what) % ANSWERS.len();
-                refused = (answer >= HARMLESS).then(|| ask.address.clone());
+                let reply = usize::from(what) % REPLIES.len();
+                rejected = (reply >= NOT_ABOUT_MAILBOX).then(|| ask.address.clone());
                 let stage = if how == 5 { Stage::Mail } else { Stage::Rcpt };
-                let words = if how == 5 { ANSWERS[2] } else { ANSWERS[answer] };
-                SessionEvent::Reply(ask.id, meant(*at, stage, words))
+                let words = if how == 5 { REPLIES[2] } else { REPLIES[reply] };
+                SessionEvent::Reply(ask.id, classified(*at, stage, words))
             }
             State::Idle => unreachable!("idle sessions are not busy"),
         };
-        self.doubted.extend(refused);
-        match heard {
+        self.rejected.extend(rejected);
+        match event {
             SessionEvent::Ready(_) | SessionEvent::BatchDone => self.open[place].1 = State::Idle,
             SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
                 drop(self.open.remove(place))
@@ -406,22 +414,22 @@ impl Play<'_> {
             SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }
         let now = self.moment();
-        self.scheduler.hear(session, heard, now);
+        self.scheduler.hear(session, event, now);
     }
 
     fn judge(mut self) {
-        assert_eq!(self.settled.len(), self.listed.len(), "everybody is settled");
+        assert_eq!(self.completed.len(), self.listed.len(), "every recipient is completed");
         for (target, address) in self.listed {
             let evidence = Evidence {
                 form: AddressStatus::Valid(address.clone()),
                 kinds: AddressKinds::default(),
                 slip: None,
                 route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
-                mailbox: self.settled.remove(&target).expect("it is settled"),
+                mailbox: self.completed.remove(&target).expect("it is completed"),
             };
             let (judgment, _) = decide(&evidence, UNIX_EPOCH);
             let is_dead = judgment.reason.verdict() == Verdict::Undeliverable;
-            assert!(!is_dead || self.doubted.contains(&address), "{address}: {judgment:?}");
+            assert!(!is_dead || self.rejected.contains(&address), "{address}: {judgment:?}");
             assert_ne!(
                 judgment.reason,
                 Finding::Internal.into(),
@@ -435,7 +443,7 @@ impl Play<'_> {
 const ENDS: [Finding; 4] =
     [Finding::Disconnected, Finding::Timeout, Finding::MalformedReply, Finding::ConnectFailed];
 
-fn meant(at: IpAddr, stage: Stage, words: &str) -> ClassifiedReply {
+fn classified(at: IpAddr, stage: Stage, words: &str) -> ClassifiedReply {
     let reply = Reply::parse(words.as_bytes()).expect("a reply");
     let is_google = at == IpAddr::from([192, 0, 1, 0]);
     let context = ReplyContext { stage, provider: is_google.then_some("google") };

@@ -95,7 +95,7 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     };
     metrics.one("run_seconds", "how long the last run took", summary.took.as_secs());
     metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
-    metrics.one("rejected", "rows that could not be read", summary.counts.rejected);
+    metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
     metrics.one("domains", "domains looked up", summary.asked.domains);
     metrics.one("questions", "recipients asked about", summary.asked.questions);

@@ -111,7 +111,7 @@ impl OpenJob {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
     pub(super) fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = listing.look(policy);
-        let form = list.form();
+        let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = listing.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = listing.writing;
@@ -139,8 +139,8 @@ impl OpenJob {
         let judges = found.into_iter().map(judge).collect();
         let mut age = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |outcome| {
-            let firsts = repeats.first_of(outcome.composed.keys())?;
-            self.outputs.write_all(&outcome.composed, &firsts)?;
+            let firsts = repeats.first_of(outcome.composed.hashes())?;
+            self.outputs.write_composed(&outcome.composed, &firsts)?;
             age.add(outcome.age);
             keep(&outcome.otherwise)
         })?;
@@ -150,7 +150,7 @@ impl OpenJob {
     /// Puts the files in their places, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
-        let form = self.list.form();
+        let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
             form: form.sentence(),
@@ -170,7 +170,7 @@ impl OpenJob {
             stem: form.stem(),
             counts: finished.counts.clone(),
         };
-        finished.summary(summary.json().as_bytes())?;
+        finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
     }
 }

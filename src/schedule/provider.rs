@@ -92,7 +92,7 @@ impl Scheduler {
         let mut tallies = self.tallied.clone();
         for lane in &self.lanes {
             let tally = tallies.entry(self.providers[lane.operator].key.clone()).or_default();
-            *tally = tally.and(lane.tally);
+            *tally = tally.plus(lane.tally);
         }
         let is_anomalous = |(_, tally): &(Arc<str>, Tally)| tally.is_anomalous(anomaly);
         tallies.into_iter().filter(is_anomalous).map(|(key, _)| key).collect()

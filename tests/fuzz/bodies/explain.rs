@@ -21,7 +21,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 fn is_explained(explainer: &Explainer<'_>, pasted: &[u8]) {
-    let explanations = explainer.explain(pasted);
+    let explanations = explainer.explain_text(pasted);
     assert!(!explanations.is_empty(), "no explanation");
     for Explanation { failure, meaning, .. } in &explanations {
         assert!(!failure.reply.to_string().contains(char::is_control), "{failure:?}");
@@ -34,7 +34,7 @@ fn is_explained(explainer: &Explainer<'_>, pasted: &[u8]) {
 fn codes_alone_are_inferred(explainer: &Explainer<'_>, pasted: &[u8]) {
     let blot = |byte: &u8| if byte.is_ascii_alphabetic() || !byte.is_ascii() { b'#' } else { *byte };
     let blotted: Vec<u8> = pasted.iter().map(blot).collect();
-    for Explanation { failure, meaning, .. } in explainer.explain(&blotted) {
+    for Explanation { failure, meaning, .. } in explainer.explain_text(&blotted) {
         let is_dead = meaning.cause.verdict() == Verdict::Undeliverable;
         let is_sure = meaning.confidence == Confidence::Confirmed && failure.reply.enhanced.is_none();
         assert!(!(is_dead && is_sure), "{failure:?}: {meaning:?}");
@@ -44,7 +44,7 @@ fn codes_alone_are_inferred(explainer: &Explainer<'_>, pasted: &[u8]) {
 /// The printed text has no control characters.
 fn cards_are_harmless(explainer: &Explainer<'_>, pasted: &[u8]) {
     let mut cards = Vec::new();
-    explainer.run(BufReader::new(pasted), &mut cards).expect("memory can be read and written");
+    explainer.write_cards(BufReader::new(pasted), &mut cards).expect("memory can be read and written");
     let cards = String::from_utf8(cards).expect("text");
     assert!(!cards.replace('\n', " ").contains(char::is_control), "{cards:?}");
 }
@@ -52,7 +52,7 @@ fn cards_are_harmless(explainer: &Explainer<'_>, pasted: &[u8]) {
 /// There is one answer for each line.
 fn each_line_is_answered(explainer: &Explainer<'_>, pasted: &[u8]) {
     let mut answers = Vec::new();
-    explainer.jsonl(pasted, &mut answers).expect("memory can be read and written");
+    explainer.write_json_lines(pasted, &mut answers).expect("memory can be read and written");
     let asked = pasted.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     let answered = answers.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
         let answer: serde_json::Value = serde_json::from_slice(line).expect("an object");

@@ -1,4 +1,5 @@
-//! Any bytes as a list: refused with an error text, or every record is written once and the results are a readable list.
+//! Any bytes as a list: an error with a printable message, or every record is written once, and the results can be read
+//! again.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -11,7 +12,7 @@ use listproof::list::{
 use listproof::policy::AddressLists;
 use listproof::run::{self, Analyzer, EvidenceReader};
 
-/// The first byte selects options, the rest is the file.
+/// The first byte says how it is read and written, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {
     let Some((&how, file)) = bytes.split_first() else { return };
     thread_local! {
@@ -29,7 +30,7 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
         unprobed: how & 8 == 8,
         ..WriteOptions::default()
     };
-    // Rarely, because many files take time.
+    // All the files of a folder take their time.
     let in_folder = how >> 4 == 1;
     let target = if in_folder {
         OutputTarget::Folder(folder.join("out"))
@@ -44,18 +45,19 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
             }
         }
         Err(error) => {
-            let text = error.to_string() + &error.hint();
-            assert!(!text.is_empty() && !text.replace('\n', " ").contains(char::is_control), "{text:?}");
+            let message = error.to_string() + &error.hint();
+            let is_printable = !message.replace('\n', " ").contains(char::is_control);
+            assert!(!message.is_empty() && is_printable, "{message:?}");
         }
     }
-    // The next run must not find files of another list.
+    // The next run would not recognize the files of another list as results.
     if in_folder {
         let _ = std::fs::remove_dir_all(folder.join("out"));
     }
     let _ = std::fs::remove_file(folder.join("results.csv"));
 }
 
-/// Verifies a list on one thread, as `verify --offline` does. Returns the format of the list and the number of results.
+/// What `verify --offline` does, on one thread. Gives what the list is, and the rows in the results.
 fn one_run(
     path: &Path,
     reading: &ReadOptions,
@@ -63,41 +65,41 @@ fn one_run(
     target: &OutputTarget,
 ) -> Result<(ListFormat, u64), ListError> {
     let list = open(&Source::Path(path.to_owned()), reading)?;
-    let mut outputs = Outputs::create(target, list.form(), writing)?;
-    let (mut rows, mut rejected, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
+    let mut outputs = Outputs::create(target, list.format(), writing)?;
+    let (mut rows, mut unreadable, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
     let mut analyzer = Analyzer::new(AddressLists::built_in());
     let mut found = EvidenceReader::nothing(NotProbedReason::Offline, SystemTime::UNIX_EPOCH);
     let mut reader = list.rows()?;
     while let Some(entry) = reader.next()? {
         match entry {
             ListEntry::Row(row) => {
-                assert!(row.line >= last_line, "rows are in order");
+                assert!(row.line >= last_line, "rows come in their order");
                 last_line = row.line;
                 let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
                 let record = run::record(&mut found, seen, false).expect("nothing is stored");
-                outputs.write(&row, &record, repaired.as_deref(), None)?;
+                outputs.write_row(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }
             ListEntry::Unreadable(one) => {
-                outputs.reject(&one)?;
-                if one.is_row() { rejected += 1 } else { further += 1 }
+                outputs.write_unreadable(&one)?;
+                if one.is_row() { unreadable += 1 } else { further += 1 }
             }
         }
     }
     let counts = outputs.finish()?.counts;
-    // A row that already has a key of ours is written as unreadable.
+    // A row that already has an added key is listed as unreadable.
     clashed += rows - counts.results;
-    assert_eq!(counts.rows(), rows + rejected, "each row is written once");
-    assert_eq!((counts.rejected, counts.further_addresses), (rejected + clashed, further));
+    assert_eq!(counts.rows(), rows + unreadable, "rows in are rows out and unreadable ones");
+    assert_eq!((counts.unreadable, counts.further_addresses), (unreadable + clashed, further));
     let judged: u64 = counts.verdicts.iter().sum();
     assert_eq!(judged + counts.duplicates, counts.results, "every row has a verdict");
-    Ok((list.form().clone(), counts.results))
+    Ok((list.format().clone(), counts.results))
 }
 
-/// Fails unless results can be read as a list with this many rows.
+/// Our own results are a list that we can read.
 fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
-    let column = Some((form.address + 1).to_string());
+    let column = Some((form.address_column + 1).to_string());
     let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
         .unwrap_or_else(|error| panic!("our own results: {error}"));
     let mut reader = list.rows().expect("our own results");

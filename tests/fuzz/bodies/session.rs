@@ -351,7 +351,7 @@ impl Play<'_> {
                 open.1 = State::Leaving;
             }
             Action::Completed(found) => {
-                for ProbeResult { target, mailbox, .. } in found {
+                for ProbeResult { id: target, mailbox, .. } in found {
                     assert!(self.completed.insert(target, *mailbox).is_none(), "completed twice");
                 }
             }
@@ -421,10 +421,10 @@ impl Play<'_> {
         assert_eq!(self.completed.len(), self.listed.len(), "every recipient is completed");
         for (target, address) in self.listed {
             let evidence = Evidence {
-                form: AddressStatus::Valid(address.clone()),
+                status: AddressStatus::Valid(address.clone()),
                 kinds: AddressKinds::default(),
-                slip: None,
-                route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+                typo: None,
+                route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
                 mailbox: self.completed.remove(&target).expect("it is completed"),
             };
             let (judgment, _) = decide(&evidence, UNIX_EPOCH);
@@ -447,7 +447,7 @@ fn classified(at: IpAddr, stage: Stage, words: &str) -> ClassifiedReply {
     let reply = Reply::parse(words.as_bytes()).expect("a reply");
     let is_google = at == IpAddr::from([192, 0, 1, 0]);
     let context = ReplyContext { stage, provider: is_google.then_some("google") };
-    let meaning = ReplyRules::built_in().read(&reply, &context);
+    let meaning = ReplyRules::built_in().classify(&reply, &context);
     assert!(!stage.is_before_rcpt() || meaning.cause != Cause::MailboxUnknown);
     ClassifiedReply { stage, reply, meaning: meaning.into() }
 }

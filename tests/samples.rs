@@ -18,7 +18,7 @@ use support::Folder;
 const ELSEWHERE: [Reason; 6] = [
     Reason::Reply(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
     Reason::Reply(Cause::MessageTooLarge), // likewise
-    Reason::Finding(Finding::ProviderAnomaly), // needs twenty refused rows at one operator
+    Reason::Finding(Finding::ProviderAnomaly), // needs twenty rejected rows at one provider
     Reason::Finding(Finding::NotProbed),   // needs `--offline`, `--dns-only`, a deadline or a budget
     Reason::Finding(Finding::RoleAccount), // needs `--risky-roles`
     Reason::Finding(Finding::Internal),    // a defect

@@ -266,7 +266,7 @@ fn check(text: &str) -> Vec<String> {
     }
     for (what, times) in decisions {
         let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
-        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, count)| *times));
+        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, count)| *count));
     }
     check_servers(&scenario, &observed, &mut faults);
     faults.0

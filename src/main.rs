@@ -110,9 +110,9 @@ fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
         }
         cli::StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let PruneCounts { addresses, answers, domains } =
+            let PruneCounts { addresses, replies, domains } =
                 State::of_owner(file, now)?.prune(before, now)?;
-            print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
+            print(&format!("deleted {addresses} addresses, {replies} answers and {domains} domains\n"))?;
         }
         cli::StateCommand::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;

@@ -61,7 +61,7 @@ fn hard_addresses_are_read_as_their_documents_say() {
 fn each_repair_is_made_and_named() {
     let wrong: Vec<String> = cases(include_str!("addresses/repairs.txt"))
         .filter_map(|(expected, cell)| {
-            let (address, repairs) = match address::read(&cell) {
+            let (address, repairs) = match address::repair(&cell) {
                 (Ok(address), None) => (address.to_string(), String::new()),
                 (Ok(address), Some(repaired)) => {
                     let words: Vec<&str> = repaired.repairs.into_iter().map(Repair::word).collect();

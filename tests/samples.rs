@@ -43,11 +43,11 @@ fn the_hosts_of_the_sample_world_have_different_addresses() {
     let mut seen = BTreeSet::new();
     for host in world.hosts() {
         for &address in &host.addresses {
-            assert!(world.nets().iter().any(|net| net.contains(&address)), "{address}");
+            assert!(world.networks().iter().any(|net| net.contains(&address)), "{address}");
             assert!(seen.insert(world.loopback(address).unwrap()), "{address}");
         }
     }
-    assert!(!world.nets().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
+    assert!(!world.networks().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
 }
 
 #[test]

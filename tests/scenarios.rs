@@ -76,16 +76,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::world::duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     max_duration: Option<Duration>,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
     out_of_time: bool,
     /// The longest that it may take, in the world's time.
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     over_within: Option<Duration>,
     /// The most sessions that may be open.
     sockets: usize,
@@ -222,25 +222,25 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             trace: false,
         };
         let begun = state.begin(&RunKey::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
-        let mut arrivals = state.arrivals(begun.id).unwrap();
+        let mut worklist = state.build_worklist(begun.id).unwrap();
         for email in &listed {
-            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).look(email).form {
-                arrivals.arrive(&address).unwrap();
+            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).analyze(email).form {
+                worklist.add(&address).unwrap();
             }
         }
-        arrivals.close(fresh).unwrap();
+        worklist.finish(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = run::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        let probing = run::probe(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
         // Longer than any scenario takes, so that a run without end fails.
-        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
+        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), probing).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let scope = FactFilter { policy, run: begun.id, fresh, news: None };
-    let facts = FactReader::of(&state, scope).unwrap();
-    let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
+    let scope = FactFilter { policy, run: begun.id, fresh, compared_run: None };
+    let facts = FactReader::new(&state, scope).unwrap();
+    let mut found = EvidenceReader::new(facts, outcome.conditions.clone(), now.wall);
     let record = |email: String| {
-        let seen = Analyzer::new(policy.lists).look(&email);
-        let record = run::record(&mut found, seen, false).unwrap();
+        let seen = Analyzer::new(policy.lists).analyze(&email);
+        let record = run::judge_row(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();
@@ -250,7 +250,7 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
 fn check(text: &str) -> Vec<String> {
     let (world, scenario) = read(text);
     let ended = run(&world, &scenario);
-    let observed = world.heard();
+    let observed = world.observed();
     let mut faults = Faults::default();
     for row in &scenario.rows {
         for email in emails(row) {
@@ -258,17 +258,17 @@ fn check(text: &str) -> Vec<String> {
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
-    let found = ended.outcome.whole.shut.map_or("no", RunBlocked::word);
+    let found = ended.outcome.conditions.blocked.map_or("no", RunBlocked::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
         faults.0.push(format!("it took {}", humantime::format_duration(ended.took)));
     }
     for (what, times) in decisions {
-        let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
+        let made = ended.outcome.events.iter().find(|(ruling, _)| ruling.word() == what);
         faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, count)| *count));
     }
-    check_servers(&scenario, &observed, &mut faults);
+    check_observed(&scenario, &observed, &mut faults);
     faults.0
 }
 
@@ -307,10 +307,10 @@ fn check_row(row: &Row, email: &str, record: &AddressResult, observed: &Observed
             judgment.retry_after.map_or(String::new(), shown),
         );
     }
-    faults.within(&format!("{email}: probes"), row.probes, observed.asked(email));
+    faults.within(&format!("{email}: probes"), row.probes, observed.probes_of(email));
 }
 
-fn check_servers(scenario: &Scenario, observed: &Observed, faults: &mut Faults) {
+fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults) {
     let Expected {
         sessions,
         rcpts,
@@ -322,7 +322,7 @@ fn check_servers(scenario: &Scenario, observed: &Observed, faults: &mut Faults) 
         most_at_once,
     } = &scenario.servers;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
-    let probed: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.asked).collect();
+    let probed: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.rcpts).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
     let controls: Vec<_> =
         probed.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
@@ -340,7 +340,7 @@ fn check_servers(scenario: &Scenario, observed: &Observed, faults: &mut Faults) 
         let got = observed.hosts.get(host).map_or(0, |host| host.sessions);
         faults.within(&format!("sessions at {host}"), Some(*sessions), got);
     }
-    let most = observed.hosts.values().map(|host| host.most_at_once).max().unwrap_or(0);
+    let most = observed.hosts.values().map(|host| host.max_concurrent).max().unwrap_or(0);
     faults.within("most_at_once", *most_at_once, u64::from(most));
     faults.same("DATA", 0, command("DATA") + command("BDAT"));
     faults.same("violations", "{}", format!("{:?}", observed.violations()));

@@ -89,7 +89,7 @@ fn typo(meant: &str, random: &mut fastrand::Rng) -> String {
 
 /// The domain that is suggested for a typed one.
 fn suggested(typed: &str) -> Option<String> {
-    let found = address::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
+    let found = address::suggest_domain(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
     Some(found.domain.as_str().to_owned())
 }
 

@@ -12,7 +12,7 @@ use listproof::policy::{Policy, ReplyCache, ReplyContext};
 use listproof::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
 use listproof::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
-    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold,
+    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, drive_session,
 };
 
 /// What a run has before it opens a session: names and addresses are parsed once, not for each probe.
@@ -24,8 +24,8 @@ struct Prepared {
 
 impl Prepared {
     fn call(&self, to: SocketAddr) -> SessionRequest<'_> {
-        let (path, limits) = (&EgressPath::Direct(None), SmtpTimeouts::default());
-        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), limits }
+        let (path, timeouts) = (&EgressPath::Direct(None), SmtpTimeouts::default());
+        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), timeouts }
     }
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
         SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+    drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
     replies
 }
 
@@ -88,7 +88,7 @@ pub(crate) async fn open(port: u16, count: usize) {
                     let _ = ready.send(());
                 }
             };
-            hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+            drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
         });
     }
     tasks

@@ -14,7 +14,8 @@ use super::analyze::{AnalyzeOptions, Analyzer};
 use super::duplicates::{self, DuplicateRows};
 use super::engine::LOOKUPS;
 use super::network::Network;
-use super::{parallel, routing, sockets};
+use super::routed_domain::RoutedDomain;
+use super::{parallel, sockets};
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, RouteFact};
@@ -90,7 +91,7 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Er
         looked.extend(batch.entries().map(|entry| match entry {
             ListEntry::Unreadable(_) => None,
             ListEntry::Row(row) => {
-                let form = analyzer.look(row.address()).form;
+                let form = analyzer.analyze(row.address()).form;
                 let key = form.address().map(|address| duplicates::key_of(&keys, address));
                 let fine = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
@@ -149,9 +150,9 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = routing::stops(route, &policy);
-        let is_asked = routing::is_worth_asking(&domain, &fact, &stops, &policy);
-        let count = match fact {
+        let routed = RoutedDomain::new(&domain, route, &policy);
+        let is_asked = routed.is_worth_probing();
+        let count = match routed.fact {
             _ if is_asked => None,
             RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
             RouteFact::Failed(_) => Some(&mut not_asked.dns_failure),
@@ -160,7 +161,7 @@ async fn look_up(
         if let Some(count) = count {
             *count += u64::from(addresses);
         }
-        let stops = if is_asked { stops } else { Vec::new() };
+        let stops = if is_asked { routed.mx_hosts } else { Vec::new() };
         given[place] = ListToSimulate { stops, addresses };
     }
 }

@@ -3,7 +3,7 @@
 
 use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
+use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, sanitize};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];
@@ -42,7 +42,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Malfo
 fn is_sane(reply: &Reply) {
     assert!((200..600).contains(&reply.code), "{reply:?}");
     assert!((1..=MAX_REPLY_LINES).contains(&reply.lines.len()));
-    assert!(reply.lines.iter().all(|line| *line == clean(line)), "{reply:?} is not clean");
+    assert!(reply.lines.iter().all(|line| *line == sanitize(line)), "{reply:?} is not clean");
     let shown = reply.to_string();
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(char::is_control), "{shown:?}");
 }

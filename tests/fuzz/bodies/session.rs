@@ -75,22 +75,22 @@ impl Dialogue {
             let batch = (16..32).contains(&event).then(|| dialogue.batch(event));
             let session = &mut dialogue.session;
             match event {
-                0..=15 => session.heard(SERVER_BYTES[usize::from(event)]),
-                16..=31 => batch.into_iter().for_each(|batch| session.order(batch)),
-                32 => session.order(SessionCommand::Quit),
-                33..=40 => session.secured(),
+                0..=15 => session.receive(SERVER_BYTES[usize::from(event)]),
+                16..=31 => batch.into_iter().for_each(|batch| session.submit(batch)),
+                32 => session.submit(SessionCommand::Quit),
+                33..=40 => session.tls_established(),
                 41 => session.tls_failed("bad record".to_owned()),
-                42 => session.closed(),
+                42 => session.connection_closed(),
                 43 => session.timed_out(),
                 _ => {
                     let (raw, after) = rest.split_at(rest.len().min(usize::from(event - 43)));
                     rest = after;
-                    session.heard(raw);
+                    session.receive(raw);
                 }
             }
             dialogue.drain();
         }
-        dialogue.session.closed();
+        dialogue.session.connection_closed();
         dialogue.drain();
         assert!(dialogue.session.is_over() && dialogue.ended == 1, "it ended {} times", dialogue.ended);
     }

@@ -278,12 +278,12 @@ mod tests {
         let known =
             |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).facts;
         assert_eq!(known(&mut jobs), DomainFacts::default());
-        let shown = MxHostFacts { clear_refusals: 2, ..MxHostFacts::new(host) };
-        let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_asked: true, egress: None };
+        let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
+        let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
         jobs.add_facts(&domain, facts.clone());
         assert_eq!(known(&mut jobs), facts);
         jobs.forget_facts(&address(0));
-        assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() });
+        assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
     }
 
     #[test]
@@ -303,7 +303,7 @@ mod tests {
             let (lane, tally) = ("lane".into(), Tally::default());
             probed_from.insert(address.clone(), egress);
             let recorded =
-                RecordedReply { domain: domain.clone(), who, address, attempt, egress, lane, tally };
+                RecordedReply { domain: domain.clone(), kind: who, address, attempt, egress, lane, tally };
             state.write_reply(run.id, egresses.id(egress), &recorded).unwrap();
         }
 
@@ -314,7 +314,9 @@ mod tests {
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let mut submitted = 0;
         while !jobs.is_empty() {
-            for DomainJob { listed, known, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
+            for DomainJob { recipients: listed, facts: known, .. } in
+                jobs.next_jobs(&lane, &state, &policy, now).unwrap()
+            {
                 submitted += listed.len();
                 let waiting = listed.iter().filter(|listed| listed.is_waiting());
                 let others: Vec<_> = waiting

@@ -1,11 +1,11 @@
-//! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
+//! Any text in a cell: an address is written as it was read, fits into one command, and gets the same analysis twice.
 
 use listproof::address::{self, Address};
 use listproof::policy::AddressLists;
 use listproof::run::{AnalyzeOptions, Analyzer};
 use listproof::smtp::SmtpCommand;
 
-/// A cell, in whatever bytes.
+/// The bytes are a cell.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match Address::parse(&text) {

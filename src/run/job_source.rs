@@ -296,14 +296,14 @@ mod tests {
         let random_recipient = Address::parse("zq0v8k1xw3@acme.example").unwrap();
         let listed =
             (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
-        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
+        for (kind, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
         {
             let egress = usize::from(!first);
             let attempt = Attempt { mx_host: host.clone(), at: now, classified: deferral(&host) };
             let (lane, tally) = ("lane".into(), Tally::default());
             probed_from.insert(address.clone(), egress);
             let recorded =
-                RecordedReply { domain: domain.clone(), kind: who, address, attempt, egress, lane, tally };
+                RecordedReply { domain: domain.clone(), kind, address, attempt, egress, lane, tally };
             state.write_reply(run.id, egresses.id(egress), &recorded).unwrap();
         }
 
@@ -314,20 +314,18 @@ mod tests {
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let mut submitted = 0;
         while !jobs.is_empty() {
-            for DomainJob { recipients: listed, facts: known, .. } in
-                jobs.next_jobs(&lane, &state, &policy, now).unwrap()
-            {
-                submitted += listed.len();
-                let waiting = listed.iter().filter(|listed| listed.is_waiting());
+            for DomainJob { recipients, facts, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
+                submitted += recipients.len();
+                let waiting = recipients.iter().filter(|recipient| recipient.is_waiting());
                 let others: Vec<_> = waiting
-                    .map(|listed| &listed.address)
-                    .filter(|who| known.egress != Some(probed_from[*who]))
+                    .map(|recipient| &recipient.address)
+                    .filter(|address| facts.egress != Some(probed_from[*address]))
                     .collect();
-                assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", known.egress);
-                let knows_control = known.waiting_control() == Some(&random_recipient);
+                assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", facts.egress);
+                let knows_control = facts.waiting_control() == Some(&random_recipient);
                 assert_eq!(
                     knows_control,
-                    known.egress == Some(probed_from[&random_recipient]),
+                    facts.egress == Some(probed_from[&random_recipient]),
                     "the control"
                 );
             }

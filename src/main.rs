@@ -146,7 +146,7 @@ fn explain(typed: &ExplainArgs) -> Result<Exit, Error> {
     let explainer = Explainer { rules: policy.replies(), provider_of: &provider_of };
     let out = BufWriter::new(io::stdout().lock());
     let explain = |input: Box<dyn BufRead>| {
-        if typed.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
+        if typed.jsonl { explainer.write_json_lines(input, out) } else { explainer.write_cards(input, out) }
     };
     let named = typed.text.as_deref().filter(|text| *text != "-");
     let done = match named {

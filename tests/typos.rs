@@ -548,7 +548,7 @@ fn slip(meant: &str, random: &mut fastrand::Rng) -> String {
 }
 
 fn suggested(typed: &str) -> Option<String> {
-    let found = address::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
+    let found = address::suggest_domain(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
     Some(found.domain.as_str().to_owned())
 }
 

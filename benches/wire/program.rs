@@ -10,10 +10,10 @@ use tokio::task::{JoinSet, LocalSet};
 
 use listproof::address::{Address, Domain};
 use listproof::policy::{Policy, ReplyCache, ReplyContext};
-use listproof::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers, Route};
+use listproof::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
 use listproof::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
-    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold,
+    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, drive_session,
 };
 
 /// What a run has long before it opens a session: names and addresses are read once, not for each question.
@@ -25,8 +25,8 @@ struct Prepared {
 
 impl Prepared {
     fn call(&self, to: SocketAddr) -> SessionRequest<'_> {
-        let (path, limits) = (&EgressPath::Direct(None), SmtpTimeouts::default());
-        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), limits }
+        let (path, timeouts) = (&EgressPath::Direct(None), SmtpTimeouts::default());
+        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), timeouts }
     }
 }
 
@@ -61,13 +61,13 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
     let tell = |event| match event {
         SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => {
-            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.read(&reply, &context)));
+            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.classify(&reply, &context)));
             answers += 1;
         }
         SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+    drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
     answers
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn open(port: u16, count: usize) {
                     let _ = ready.send(());
                 }
             };
-            hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+            drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
         });
     }
     tasks
@@ -112,14 +112,14 @@ pub(crate) async fn names(port: u16, count: u32) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let allowed = AllowedNets::new(["127.0.0.0/8".parse().unwrap()]);
     let servers = NameServers::at(&[server], DnsTimeouts::default()).unwrap().ipv4_first(allowed.clone());
-    let (dns, allowed) = (Arc::new(Cached::new(servers)), Arc::new(allowed));
+    let (dns, allowed) = (Arc::new(CachedDns::new(servers)), Arc::new(allowed));
     let mut lookups = JoinSet::new();
     let mut found = 0;
     for number in 0..count {
         let (dns, allowed) = (dns.clone(), allowed.clone());
         lookups.spawn(async move {
             let domain = Domain::parse(&format!("d{number}.example")).unwrap();
-            route::find(&*dns, &domain, &allowed).await
+            route::resolve(&*dns, &domain, &allowed).await
         });
         if lookups.len() >= 256 {
             found += u32::from(matches!(lookups.join_next().await, Some(Ok(Route::Hosts(_)))));

@@ -76,7 +76,7 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector takes whatever ends in `.prom`.
-    let mut file = secure_file::part(path)?;
+    let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)
@@ -95,7 +95,7 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     };
     metrics.one("run_seconds", "how long the last run took", summary.took.as_secs());
     metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
-    metrics.one("rejected", "rows that could not be read", summary.counts.rejected);
+    metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
     metrics.one("domains", "domains looked up", summary.asked.domains);
     metrics.one("questions", "recipients asked about", summary.asked.questions);

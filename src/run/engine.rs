@@ -172,7 +172,7 @@ impl<'a> Engine<'a> {
             retry_policy: RetryPolicy { max_wait: job.max_wait },
             sessions: job.sessions,
             thresholds: job.policy.thresholds(),
-            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.families()).collect(),
         };
         let egresses = EgressIds::of(&job.network.egresses, state)?;
         let now = job.network.clock.now();
@@ -252,7 +252,7 @@ impl<'a> Engine<'a> {
         let Some(StoredRoute { route, at, .. }) = self.state.facts(*policy).route(key)? else {
             return Ok(None);
         };
-        if !self.job.network.allowed.agree_with(&route) {
+        if !route.is_valid_under(&self.job.network.allowed) {
             return Ok(None);
         }
         let fresh =

@@ -125,7 +125,9 @@ impl EvidenceReader {
             }
             stored = domain.as_ref().map_or(Ok(None), |domain| self.stored_result(domain.key, address))?;
             let can_be_probed = match &route {
-                Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
+                Some(RouteFact::Hosts { is_checkable, .. }) => {
+                    *is_checkable && kinds.disposable != Some(true)
+                }
                 _ => true,
             };
             mailbox = match &stored {
@@ -135,10 +137,10 @@ impl EvidenceReader {
             if let Some(domain) = &domain {
                 let is_anomalous =
                     domain.lane.as_ref().is_some_and(|lane| self.conditions.anomalies.contains(lane));
-                mailbox.anomaly =
+                mailbox.provider_anomaly =
                     is_anomalous && !self.is_confirmed_by_earlier(domain.key, address, &mailbox.attempts)?;
                 let run = stored.as_ref().map(|stored| stored.run);
-                mailbox.unserved = self.is_unserved(domain, run, &mailbox.attempts)?;
+                mailbox.domain_not_served = self.is_unserved(domain, run, &mailbox.attempts)?;
             }
             let is_of_run = self
                 .facts
@@ -154,12 +156,12 @@ impl EvidenceReader {
         }
         // A domain that receives mail is no typo only because it looks like one, unless it is a known typo trap.
         let has_hosts = matches!(route, Some(RouteFact::Hosts { .. }));
-        let slip = typo.map(|typo| SuspectedTypo {
+        let typo = typo.map(|typo| SuspectedTypo {
             probable: typo.certainty == Certainty::Trap
                 || (typo.certainty == Certainty::Likely && !has_hosts),
             meant: typo.meant,
         });
-        let evidence = Evidence { form, kinds, slip, route, mailbox };
+        let evidence = Evidence { status: form, kinds, typo, route, mailbox };
         Ok(RowEvidence { evidence, provider, looked_up, stored })
     }
 

@@ -132,17 +132,17 @@ impl JobSource {
             let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
             let controls = facts.controls(self.run.id, &domain, since)?;
             let mut known = DomainFacts::of(controls, USUAL_WAIT, now + self.max_wait);
-            known.add(since_then);
+            known.merge(since_then);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
-            if let Some(control) = known.waiting().filter(|_| known.egress.is_none()) {
+            if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
                 known.egress = self.last_egress(key, control, &facts)?;
             }
             let mut by_egress: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
             let recently = now - policy.thresholds().anomaly.recently();
-            for (target, address) in recipients {
-                let recipient = self.recipient(key, target, address, recently, &mut facts)?;
+            for (id, address) in recipients {
+                let recipient = self.recipient(key, id, address, recently, &mut facts)?;
                 let egress = if recipient.is_waiting() {
                     self.last_egress(key, &recipient.address, &facts)?
                 } else {
@@ -179,7 +179,7 @@ impl JobSource {
     fn recipient(
         &self,
         domain: NameHash,
-        target: RecipientId,
+        id: RecipientId,
         address: Address,
         recently: SystemTime,
         facts: &mut FactQueries<&Connection>,
@@ -187,7 +187,7 @@ impl JobSource {
         let earlier =
             if self.run.is_resumed { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = facts.was_deliverable(domain, &address, recently)?;
-        Ok(Recipient { target, address, earlier, was_deliverable })
+        Ok(Recipient { id, address, earlier, was_deliverable })
     }
 
     /// Forgets the facts about MX hosts at the domain of a revoked address. That `postmaster` was probed stays.
@@ -205,7 +205,7 @@ impl JobSource {
         if !self.parts.is_empty()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
         {
-            known.add(facts);
+            known.merge(facts);
         }
     }
 }
@@ -278,12 +278,12 @@ mod tests {
         let known =
             |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).known;
         assert_eq!(known(&mut jobs), DomainFacts::default());
-        let shown = MxHostFacts { clear_refusals: 2, ..MxHostFacts::new(host) };
-        let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_asked: true, egress: None };
+        let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
+        let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
         jobs.add_facts(&domain, facts.clone());
         assert_eq!(known(&mut jobs), facts);
         jobs.forget_facts(&address(0));
-        assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() });
+        assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
     }
 
     #[test]
@@ -296,14 +296,14 @@ mod tests {
         let random_recipient = Address::parse("zq0v8k1xw3@acme.example").unwrap();
         let listed =
             (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
-        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
+        for (kind, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
         {
             let egress = usize::from(!first);
             let attempt = Attempt { mx_host: host.clone(), at: now, classified: deferral(&host) };
             let (lane, tally) = ("lane".into(), Tally::default());
             probed_from.insert(address.clone(), egress);
             let recorded =
-                RecordedReply { domain: domain.clone(), who, address, attempt, egress, lane, tally };
+                RecordedReply { domain: domain.clone(), kind, address, attempt, egress, lane, tally };
             state.write_reply(run.id, egresses.id(egress), &recorded).unwrap();
         }
 
@@ -322,7 +322,7 @@ mod tests {
                     .filter(|who| known.egress != Some(probed_from[*who]))
                     .collect();
                 assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", known.egress);
-                let knows_control = known.waiting() == Some(&random_recipient);
+                let knows_control = known.waiting_control() == Some(&random_recipient);
                 assert_eq!(
                     knows_control,
                     known.egress == Some(probed_from[&random_recipient]),

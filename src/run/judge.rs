@@ -80,11 +80,11 @@ pub(super) fn recipient(
     now: SystemTime,
 ) -> ReportedVerdict {
     let evidence = Evidence {
-        form: AddressStatus::Valid(address.clone()),
+        status: AddressStatus::Valid(address.clone()),
         kinds: AddressKinds::default(),
-        slip: None,
+        typo: None,
         // Only recipients with a route to hosts whose replies are evidence are probed.
-        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox: mailbox.clone(),
     };
     let (_, verdict, _) = judge(&evidence, None, false, lifetimes, now);
@@ -99,26 +99,26 @@ pub(super) fn row(
 ) -> Result<JudgedRow, StateError> {
     let repairs = std::mem::take(&mut cell.repairs);
     let RowEvidence { evidence, provider, looked_up, stored } = reader.evidence_for(cell)?;
-    let can_be_probed = matches!(evidence.form, AddressStatus::Valid(_));
+    let can_be_probed = matches!(evidence.status, AddressStatus::Valid(_));
     let (judgment, verdict, deciding) =
         judge(&evidence, looked_up, risky_roles, reader.lifetimes(), reader.now());
     let (mx_host, reply) = match deciding {
         Some(deciding) => (Some(deciding.mx_host.clone()), deciding.reply.cloned()),
         None => (None, None),
     };
-    let Evidence { form, kinds, slip, mailbox, .. } = evidence;
+    let Evidence { status, kinds, typo, mailbox, .. } = evidence;
     let result = AddressResult {
         judgment,
         repairs,
-        did_you_mean: slip.map(|slip| slip.meant),
-        address: form.into_address(),
+        did_you_mean: typo.map(|typo| typo.meant),
+        address: status.into_address(),
         kinds,
         provider,
         mx_host,
         catch_all: match mailbox.catch_all {
             CatchAll::Yes(_) => Some(true),
             CatchAll::No(_) => Some(false),
-            CatchAll::Unclear | CatchAll::Failed(_) | CatchAll::NotAsked => None,
+            CatchAll::Unclear | CatchAll::Failed(_) | CatchAll::NotTested => None,
         },
         reply,
         attempts: u32::try_from(mailbox.attempts.len()).unwrap_or(u32::MAX),
@@ -207,7 +207,7 @@ impl RowJudge {
         judged.validity = Validity::default();
         batch.entries().try_for_each(|entry| match entry {
             ListEntry::Unreadable(unreadable) => {
-                judged.composed.reject(unreadable);
+                judged.composed.add_unreadable(unreadable);
                 Ok(())
             }
             ListEntry::Row(row) => self.row(&row, judged),
@@ -220,7 +220,7 @@ impl RowJudge {
             && let Some((_, result, validity)) = self.by_kinds.iter().find(|(known, ..)| *known == kinds)
         {
             let key = key_of_parts(&self.keys, local, domain);
-            self.composer.row_alike(row, result, (local, domain), Some(key), &mut judged.composed);
+            self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed);
             judged.validity.add(*validity);
             return Ok(());
         }
@@ -233,7 +233,7 @@ impl RowJudge {
         if change.is_changed || !self.options.changed_only {
             self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed);
         } else {
-            judged.composed.pass_over(row.record, result.judgment.reason, key);
+            judged.composed.add_unchanged(row.record, result.judgment.reason, key);
         }
         judged.validity.add(validity);
         judged.updates.verdicts.extend(update);

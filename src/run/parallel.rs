@@ -115,7 +115,7 @@ fn read(list: &List, workers: &[SyncSender<Result<RowBatch, ListError>>], emptie
     };
     loop {
         let mut batch = emptied.try_recv().unwrap_or_default();
-        let filled = batch.fill(&mut rows);
+        let filled = rows.fill(&mut batch);
         let is_last = filled.is_err() || batch.is_empty();
         // Sending fails once the loop of `each` has ended.
         if !send(filled.map(|()| batch)) || is_last {

@@ -64,7 +64,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let simulated = Arc::new(simulated);
     let outcome = simulate::simulate(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
-    let form = list.form();
+    let form = list.format();
     let looked_up = !matches!(settings.reach, RunDepth::Offline);
     Ok(Forecast::new(form.name.clone(), rows, not_asked, looked_up, &simulated, &outcome))
 }
@@ -139,7 +139,7 @@ async fn look_up(
             let Some((place, counted)) = waiting.next() else { break };
             let network = network.clone();
             lookups.spawn(async move {
-                let route = route::find(&*network.dns, &counted.domain, &network.allowed).await;
+                let route = route::resolve(&*network.dns, &counted.domain, &network.allowed).await;
                 (place, counted, route)
             });
         }
@@ -170,7 +170,7 @@ async fn look_up(
 fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> ListToSimulate {
     let Counted { domain, addresses } = counted;
     let provider = policy.providers().of_domain(&domain).clone();
-    if !provider.evidence || policy.lists.kinds.is_disposable(&domain) {
+    if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
         not_asked.not_checkable += u64::from(addresses);
         return ListToSimulate { stops: Vec::new(), addresses };
     }

@@ -32,7 +32,7 @@ impl RoutedDomain {
                 let first = mx_hosts.first().map(|mx_host| &mx_host.provider);
                 RouteFact::Hosts {
                     provider: first.map(|provider| provider.id.clone()).unwrap_or_default(),
-                    evidence: first.is_none_or(|provider| provider.evidence),
+                    is_checkable: first.is_none_or(|provider| provider.rcpt_is_evidence),
                 }
             }
             Route::NullMx => RouteFact::NullMx,
@@ -48,7 +48,7 @@ impl RoutedDomain {
 
     /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or disposable addresses.
     pub(super) fn is_worth_probing(&self) -> bool {
-        matches!(self.fact, RouteFact::Hosts { evidence: true, .. }) && !self.is_disposable
+        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && !self.is_disposable
     }
 
     /// The key of the lane that probes the domain, which is that of its best MX host.

@@ -16,7 +16,8 @@ use crate::address::Domain;
 use crate::route::{self, DnsFault, Route};
 use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{
-    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript, hold,
+    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript,
+    drive_session,
 };
 use crate::state::NameHash;
 
@@ -45,7 +46,8 @@ impl LookupTasks {
     /// Starts to look up a domain.
     pub(super) fn start(&mut self, key: NameHash, domain: Domain) {
         let (network, name) = (self.network.clone(), domain.clone());
-        let task = self.tasks.spawn(async move { route::find(&*network.dns, &name, &network.allowed).await });
+        let task =
+            self.tasks.spawn(async move { route::resolve(&*network.dns, &name, &network.allowed).await });
         self.domains.insert(task.id(), (key, domain));
     }
 
@@ -130,12 +132,12 @@ impl SessionTasks {
                     sender: egress.sender.clone(),
                     tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
                 },
-                limits: SmtpTimeouts::default(),
+                timeouts: SmtpTimeouts::default(),
             };
             let mut transcript = trace.then(Transcript::default);
             // The receiver lives as long as the run; after that an event has no reader.
             let report = |event| drop(events.send((session, event)));
-            hold(&*network.connect, request, taken, report, transcript.as_mut()).await;
+            drive_session(&*network.connect, request, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
         self.open.insert(session, OpenSession { opening, commands, task: task.id() });

@@ -93,7 +93,7 @@ impl OpenJob {
     /// Creates the outputs of a list. `unprobed`: recipients are not probed.
     pub(super) fn new(list: List, job: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = job.analyze_options(policy);
-        let form = list.form();
+        let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = job.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = job.writing;
@@ -121,8 +121,8 @@ impl OpenJob {
         let judges = readers.into_iter().map(judge).collect();
         let mut validity = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |judged| {
-            let firsts = duplicates.first_of(judged.composed.keys())?;
-            self.outputs.write_all(&judged.composed, &firsts)?;
+            let firsts = duplicates.first_of(judged.composed.hashes())?;
+            self.outputs.write_composed(&judged.composed, &firsts)?;
             validity.add(judged.validity);
             record(&judged.updates)
         })?;
@@ -132,7 +132,7 @@ impl OpenJob {
     /// Gives the files their names, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
-        let form = self.list.form();
+        let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
             form: form.sentence(),
@@ -152,7 +152,7 @@ impl OpenJob {
             stem: form.stem(),
             counts: finished.counts.clone(),
         };
-        finished.summary(summary.json().as_bytes())?;
+        finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
     }
 }

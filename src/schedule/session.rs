@@ -126,7 +126,7 @@ impl SessionState {
 
     /// Refused recipients that it may still have.
     pub(super) fn refusals_left(&self) -> u32 {
-        self.session_limits.refused.saturating_sub(self.refused)
+        self.session_limits.rejections.saturating_sub(self.refused)
     }
 
     /// Of these, the ones that questions may use. Where refusals came that prove nothing, as those that put off do, one is
@@ -157,7 +157,7 @@ pub fn meant(event: SmtpEvent, mut classified: impl FnMut(Stage, Reply) -> Class
             SessionEvent::Reply(ask, classified(Stage::Mail, reply))
         }
         SmtpEvent::Reply(ask, ProbeReply::NoSmtputf8) => SessionEvent::NotSupported(ask),
-        SmtpEvent::Ended(SessionEnd { stage, why }) => match why {
+        SmtpEvent::Ended(SessionEnd { stage, reason }) => match reason {
             EndReason::Quit => SessionEvent::Ended(None),
             EndReason::Rejected(reply) => SessionEvent::Rejected(classified(stage, reply)),
             EndReason::HungUp => SessionEvent::Ended(Some(Finding::Disconnected)),

@@ -121,7 +121,7 @@ impl FactDecoder {
     ) -> Result<StoredResult, StateError> {
         let mailbox = MailboxEvidence {
             catch_all: self.catch_all(db, row, domain, address)?,
-            positive: word(row, POSITIVE_CONTROL)?
+            positive_control: word(row, POSITIVE_CONTROL)?
                 .and_then(|word| POSITIVE_CONTROLS.value(word))
                 .unwrap_or_default(),
             obstacle: self.obstacle(db, row.get(OBSTACLE)?)?,
@@ -141,19 +141,19 @@ impl FactDecoder {
         address: &Address,
     ) -> Result<CatchAll, StateError> {
         let Some(word) = word(row, CATCH_ALL)? else {
-            return Ok(CatchAll::NotAsked);
+            return Ok(CatchAll::NotTested);
         };
         let evidence = || row.get::<_, Option<i64>>(CATCH_ALL_EVIDENCE);
         Ok(match word {
             YES => match evidence()? {
                 Some(at) => self
                     .random_recipient(db, domain, address, at)?
-                    .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Arc::new(attempt))),
-                None => CatchAll::NotAsked,
+                    .map_or(CatchAll::NotTested, |attempt| CatchAll::Yes(Arc::new(attempt))),
+                None => CatchAll::NotTested,
             },
             CATCH_ALL_UNCLEAR => CatchAll::Unclear,
-            CONTROL_FAILED => self.obstacle(db, evidence()?)?.map_or(CatchAll::NotAsked, CatchAll::Failed),
-            word => PROOFS.value(word).map_or(CatchAll::NotAsked, CatchAll::No),
+            CONTROL_FAILED => self.obstacle(db, evidence()?)?.map_or(CatchAll::NotTested, CatchAll::Failed),
+            word => PROOFS.value(word).map_or(CatchAll::NotTested, CatchAll::No),
         })
     }
 
@@ -208,13 +208,13 @@ impl FactDecoder {
         let Some(mx_host) = self.domain(db, row.get(MX_HOST)?)? else {
             return Ok(None);
         };
-        let what = match word(row, AFTER_REPLY)?.and_then(Finding::from_word) {
+        let kind = match word(row, AFTER_REPLY)?.and_then(Finding::from_word) {
             Some(finding) => Some(ObstacleKind::NoReply(finding)),
             None => self
                 .classified(db, row, &mx_host, NO_ADDRESS, NO_ADDRESS)?
                 .map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
-        Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), what })))
+        Ok(kind.map(|kind| Arc::new(Obstacle { mx_host, at: at(row), kind })))
     }
 
     fn classified(

@@ -46,8 +46,8 @@ pub(super) const PROOFS: Words<NotCatchAllProof, 3> = Words([
 /// Words of `result.positive_control`; null if there was none.
 pub(super) const POSITIVE_CONTROLS: Words<PositiveControl, 3> = Words([
     (PositiveControl::Accepted, "accepted"),
-    (PositiveControl::SameWords, "same_words"),
-    (PositiveControl::Silent, "silent"),
+    (PositiveControl::SameText, "same_words"),
+    (PositiveControl::Inconclusive, "silent"),
 ]);
 
 /// Values with their words.

@@ -86,11 +86,11 @@ impl State {
         recorded: &RecordedReply,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        let RecordedReply { domain, who, address, attempt, lane, tally, .. } = recorded;
+        let RecordedReply { domain, kind, address, attempt, lane, tally, .. } = recorded;
         let classified = &attempt.classified;
         let name = self.write_name(domain.as_str())?;
         let mx_host = self.write_name(attempt.mx_host.as_str())?;
-        let (kind, local) = (encoding::kind_number(*who), address.local());
+        let (kind, local) = (encoding::kind_number(*kind), address.local());
         let EncodedReply { stage, code, template, parts } =
             self.encode_reply(classified, local, &address.to_string())?;
         let mut at = millis(attempt.at);
@@ -146,7 +146,7 @@ impl State {
     pub fn write_result(
         &mut self,
         run: RunId,
-        ProbeResult { target, address, mailbox, .. }: &ProbeResult,
+        ProbeResult { id, address, mailbox, .. }: &ProbeResult,
         verdict: ReportedVerdict,
         now: SystemTime,
     ) -> Result<(), StateError> {
@@ -167,7 +167,7 @@ impl State {
             CatchAll::Failed(obstacle) => {
                 (Some(encoding::CONTROL_FAILED), Some(self.write_obstacle(obstacle)?))
             }
-            CatchAll::NotAsked => (None, None),
+            CatchAll::NotTested => (None, None),
         };
         let obstacle = mailbox.obstacle.as_ref().map(|obstacle| self.write_obstacle(obstacle)).transpose()?;
         let accepted = verdict.checked.filter(|_| verdict.reason == Cause::Accepted.into());
@@ -177,7 +177,7 @@ impl State {
             run,
             catch_all,
             control,
-            encoding::POSITIVE_CONTROLS.word(&mailbox.positive),
+            encoding::POSITIVE_CONTROLS.word(&mailbox.positive_control),
             obstacle,
             mailbox.unprobed.map(NotProbedReason::word),
             encoding::retry_at(mailbox.unprobed, now).map(millis),
@@ -206,7 +206,7 @@ impl State {
             let mut delete = self
                 .db
                 .prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ? AND position = ?")?;
-            delete.execute(params![run, name, target.0])?;
+            delete.execute(params![run, name, id.0])?;
         }
         Ok(())
     }
@@ -262,7 +262,7 @@ impl State {
             return Ok(*id);
         }
         let mx_host = self.write_name(obstacle.mx_host.as_str())?;
-        let (finding, reply) = match &obstacle.what {
+        let (finding, reply) = match &obstacle.kind {
             ObstacleKind::NoReply(finding) => (Some(Finding::word(*finding)), None),
             ObstacleKind::Rejected(classified) => {
                 let none = encoding::NO_ADDRESS;

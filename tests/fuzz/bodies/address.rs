@@ -11,13 +11,13 @@ pub(crate) fn check(bytes: &[u8]) {
     match Address::parse(&text) {
         Ok(address) => {
             is_sound(&address);
-            let (read, repairs) = address::read(&text);
+            let (read, repairs) = address::repair(&text);
             assert_eq!(read.as_ref(), Ok(&address), "a valid address was repaired");
             assert!(repairs.is_none(), "a valid address was repaired: {repairs:?}");
         }
         Err(fault) => assert!(text.is_char_boundary(fault.at), "{fault:?} in {text:?}"),
     }
-    if let (read, Some(repaired)) = address::read(&text) {
+    if let (read, Some(repaired)) = address::repair(&text) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {

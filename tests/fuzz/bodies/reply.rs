@@ -2,7 +2,7 @@
 
 use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
+use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, sanitize};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];
@@ -41,7 +41,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Malfo
 fn is_sane(reply: &Reply) {
     assert!((200..600).contains(&reply.code), "{reply:?}");
     assert!((1..=MAX_REPLY_LINES).contains(&reply.lines.len()));
-    assert!(reply.lines.iter().all(|line| *line == clean(line)), "{reply:?} is not clean");
+    assert!(reply.lines.iter().all(|line| *line == sanitize(line)), "{reply:?} is not clean");
     let shown = reply.to_string();
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(char::is_control), "{shown:?}");
 }
@@ -49,7 +49,7 @@ fn is_sane(reply: &Reply) {
 /// What no words can talk the rules into.
 fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     let rules = ReplyRules::built_in();
-    let meaning = rules.read(reply, at);
+    let meaning = rules.classify(reply, at);
     let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
     if at.stage.is_before_rcpt() {
         let fault = meaning.cause.fault();
@@ -63,7 +63,7 @@ fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     // The same reply with its words taken away: a code alone is a suspicion.
     let blotted =
         Reply::new(reply.code, reply.lines.iter().map(|line| line.replace(char::is_alphanumeric, "#")));
-    let meaning = rules.read(&blotted, at);
+    let meaning = rules.classify(&blotted, at);
     let is_sure = is_dead(meaning.cause) && meaning.confidence == Confidence::Confirmed;
     assert!(!is_sure, "{blotted:?} at {at:?}: {meaning:?}");
 }

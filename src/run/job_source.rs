@@ -158,7 +158,7 @@ impl JobSource {
             let RoutedDomain { mx_hosts, .. } = RoutedDomain::new(&domain, route, policy);
             let job = |(egress, listed)| {
                 let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
-                DomainJob { domain, mx_hosts, listed, known: known.for_egress(egress) }
+                DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
             };
             return Ok(by_egress.into_iter().map(job).collect());
         }
@@ -276,7 +276,7 @@ mod tests {
         let policy = Policy::built_in();
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let known =
-            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).known;
+            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).facts;
         assert_eq!(known(&mut jobs), DomainFacts::default());
         let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
         let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
@@ -314,18 +314,18 @@ mod tests {
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let mut submitted = 0;
         while !jobs.is_empty() {
-            for DomainJob { listed, known, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
-                submitted += listed.len();
-                let waiting = listed.iter().filter(|listed| listed.is_waiting());
+            for DomainJob { recipients, facts, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
+                submitted += recipients.len();
+                let waiting = recipients.iter().filter(|recipient| recipient.is_waiting());
                 let others: Vec<_> = waiting
-                    .map(|listed| &listed.address)
-                    .filter(|who| known.egress != Some(probed_from[*who]))
+                    .map(|recipient| &recipient.address)
+                    .filter(|address| facts.egress != Some(probed_from[*address]))
                     .collect();
-                assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", known.egress);
-                let knows_control = known.waiting_control() == Some(&random_recipient);
+                assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", facts.egress);
+                let knows_control = facts.waiting_control() == Some(&random_recipient);
                 assert_eq!(
                     knows_control,
-                    known.egress == Some(probed_from[&random_recipient]),
+                    facts.egress == Some(probed_from[&random_recipient]),
                     "the control"
                 );
             }

@@ -40,8 +40,8 @@ pub struct FactFilter {
     pub run: RunId,
     /// Which facts of other runs count.
     pub fresh: FreshnessPolicy,
-    /// The run against whose predecessors reasons are compared for `--changed-only`. `None`: every row counts as changed, and nothing is
-    /// recorded.
+    /// The run against whose predecessors reasons are compared for `--changed-only`. `None`: every row counts as
+    /// changed, and nothing is recorded.
     pub compared_run: Option<RunHandle>,
 }
 
@@ -227,7 +227,8 @@ impl EvidenceReader {
         Ok(Some(known))
     }
 
-    /// True if an earlier reply had the cause of one of these, longer ago than an outage lasts, and no acceptance came after it.
+    /// True if an earlier reply had the cause of one of these, longer ago than an outage lasts, and no acceptance came
+    /// after it.
     fn is_confirmed_by_earlier(
         &mut self,
         domain: NameHash,
@@ -246,8 +247,8 @@ impl EvidenceReader {
             .any(|earlier| attempts.iter().any(|now| cause(now) == cause(earlier))))
     }
 
-    /// True if every MX host denied relaying for the domain, and each of them accepted or clearly rejected a recipient of another
-    /// domain in the same run.
+    /// True if every MX host denied relaying for the domain, and each of them accepted or clearly rejected a recipient
+    /// of another domain in the same run.
     fn is_unserved(
         &self,
         domain: &StoredDomain,

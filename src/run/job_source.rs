@@ -1,7 +1,8 @@
 //! The domains of a run's worklist, until the scheduler gets them, as their lanes have room.
 //!
-//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting domain comes next is decided by
-//! [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are not submitted.
+//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting
+//! domain comes next is decided by [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are
+//! not submitted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -109,8 +110,9 @@ impl JobSource {
         self.has_all_domains && self.waiting.is_empty()
     }
 
-    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from which
-    /// recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise exactly one.
+    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from
+    /// which recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise
+    /// exactly one.
     pub(super) fn next_jobs(
         &mut self,
         lane: &Arc<str>,

@@ -1,7 +1,8 @@
 //! Facts go in: routes, replies, and results of recipients.
 //!
-//! The run writes a reply before it does anything that follows from it, and commits before anything leaves for a server. So after a
-//! crash at most the probes in flight are repeated. Must not: judge; the verdict of a result comes from the caller.
+//! The run writes a reply before it does anything that follows from it, and commits before anything leaves for a
+//! server. So after a crash at most the probes in flight are repeated. Must not: judge; the verdict of a result comes
+//! from the caller.
 
 use std::sync::Arc;
 use std::time::SystemTime;

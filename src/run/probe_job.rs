@@ -67,8 +67,8 @@ pub struct RunConditions {
 }
 
 impl ProbeJob {
-    /// The job that the settings describe, at this network. Must be called inside a runtime, because the clock of the network starts
-    /// here.
+    /// The job that the settings describe, at this network. Must be called inside a runtime, because the clock of the
+    /// network starts here.
     pub fn of(
         settings: &Settings,
         place: &NetworkTarget,

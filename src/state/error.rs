@@ -164,8 +164,8 @@ impl StateError {
         }
     }
 
-    /// True if the state can't be read or written, which exits as an output that can't be written does; false if another file or
-    /// command is needed.
+    /// True if the state can't be read or written, which exits as an output that can't be written does; false if
+    /// another file or command is needed.
     pub fn is_about_writing(&self) -> bool {
         match self {
             StateError::Unusable { .. }

@@ -7,5 +7,4 @@ mod decide;
 mod result;
 
 pub use decide::{DecidingReply, decide};
-
 pub use result::{AddressResult, Judgment};

@@ -109,8 +109,8 @@ fn acceptance() -> String {
         let attempts = vec![attempt(classified(Stage::Rcpt, 250, Cause::Accepted, None))];
         let base = evidence(MailboxEvidence { attempts, catch_all, ..MailboxEvidence::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
-        let slip = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
-        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { typo: slip, ..base });
+        let typo = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
+        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { typo, ..base });
     }
     out
 }

@@ -39,8 +39,8 @@ fn attempt(classified: ClassifiedReply) -> Attempt {
     Attempt { mx_host: host("mx.acme.example"), at: NOW, classified }
 }
 
-fn obstacle(what: ObstacleKind) -> Arc<Obstacle> {
-    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, kind: what })
+fn obstacle(kind: ObstacleKind) -> Arc<Obstacle> {
+    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, kind })
 }
 
 fn evidence(mailbox: MailboxEvidence) -> Evidence {
@@ -143,7 +143,7 @@ fn without_reply() -> String {
     let mut out = HEAD.to_owned();
     let address = || Address::parse("jane@acme.example").unwrap();
     let nothing = || evidence(MailboxEvidence::default());
-    for (left, form) in [
+    for (left, status) in [
         ("an empty cell", AddressStatus::Empty),
         ("no address", AddressStatus::Invalid("no_at")),
         (
@@ -153,7 +153,7 @@ fn without_reply() -> String {
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),
     ] {
-        row(&mut out, left, &Evidence { status: form, route: None, ..nothing() });
+        row(&mut out, left, &Evidence { status, route: None, ..nothing() });
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),

@@ -71,7 +71,7 @@ pub async fn probe(
         engine.look_up()?;
         engine.act()?;
         if !engine.stopped
-            && let Some(blocked) = engine.scheduler.shut()
+            && let Some(blocked) = engine.scheduler.run_blocked()
         {
             engine.outcome.conditions.blocked = Some(blocked);
             engine.stop(NotProbedReason::ProviderPaused);
@@ -115,7 +115,7 @@ pub async fn probe(
     }
     engine.state.commit()?;
     let Engine { mut outcome, scheduler, .. } = engine;
-    outcome.conditions.anomalies = scheduler.anomalies();
+    outcome.conditions.anomalies = scheduler.anomalous_providers();
     // The deadline stopped nothing if the probes in flight were the last ones.
     outcome.out_of_time &= state.still_to_probe(run.id)? > 0;
     Ok(outcome)
@@ -179,11 +179,11 @@ impl<'a> Engine<'a> {
         let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
         for (egress, id) in egresses.iter().enumerate() {
             for (provider, ago, unknown) in state.unknown_usage(id, now.wall)? {
-                scheduler.spent(egress, &provider, ago, unknown);
+                scheduler.seed_unknown_usage(egress, &provider, ago, unknown);
             }
         }
         for (provider, tally) in state.tallies(run.id)? {
-            scheduler.tallied(&provider, tally);
+            scheduler.seed_tally(&provider, tally);
         }
         let (sessions, events) = SessionTasks::new(job.network.clone(), job.trace);
         if !job.dns_only {
@@ -218,7 +218,7 @@ impl<'a> Engine<'a> {
 
     /// True if there are domains to look up, and room for them.
     fn may_look_up(&self) -> bool {
-        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_crowded();
+        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
         !self.stopped && !self.jobs.has_all_domains && has_room
     }
 
@@ -293,7 +293,7 @@ impl<'a> Engine<'a> {
 
     /// Submits jobs to a lane while it has room for them.
     fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
-        while !self.stopped && self.scheduler.has_room(lane) {
+        while !self.stopped && self.scheduler.try_admit(lane) {
             self.state.begin_writing()?;
             let now = self.job.network.clock.now();
             let jobs = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)?;
@@ -301,7 +301,7 @@ impl<'a> Engine<'a> {
                 break;
             }
             for job in jobs {
-                self.scheduler.order(job, now);
+                self.scheduler.submit(job, now);
             }
         }
         Ok(())
@@ -310,7 +310,7 @@ impl<'a> Engine<'a> {
     /// Does what the scheduler wants. Nothing leaves for a server before everything that came before it is committed.
     fn act(&mut self) -> Result<(), Error> {
         let mut leaving = Vec::new();
-        while let Some(action) = self.scheduler.action() {
+        while let Some(action) = self.scheduler.next_action() {
             match action {
                 Action::Record(recorded) => {
                     let egress = self.egresses.id(recorded.egress);
@@ -366,7 +366,7 @@ impl<'a> Engine<'a> {
         self.lookups.abort();
         let now = self.job.network.clock.now();
         for session in self.sessions.abort() {
-            self.scheduler.hear(session, SessionEvent::Ended(None), now);
+            self.scheduler.on_session_event(session, SessionEvent::Ended(None), now);
         }
     }
 
@@ -382,14 +382,14 @@ impl<'a> Engine<'a> {
         if let Some(session) = self.sessions.lost(task) {
             tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
             let now = self.job.network.clock.now();
-            self.scheduler.hear(session, SessionEvent::Ended(Some(Finding::Internal)), now);
+            self.scheduler.on_session_event(session, SessionEvent::Ended(Some(Finding::Internal)), now);
         }
     }
 
     fn on_provider_event(&mut self, event: &ProviderEvent) {
-        let ProviderEvent { what, operator, egress, addresses } = event;
-        tracing::info!(event = what.word(), %operator, egress, addresses, "{}", what.sentence());
-        *self.outcome.events.entry(*what).or_default() += 1;
+        let ProviderEvent { kind, provider, egress, recipients } = event;
+        tracing::info!(event = kind.word(), operator = %provider, egress, addresses = recipients, "{}", kind.sentence());
+        *self.outcome.events.entry(*kind).or_default() += 1;
     }
 
     /// Classifies what a session received, and passes it to the scheduler.
@@ -400,12 +400,13 @@ impl<'a> Engine<'a> {
         tracing::trace!(event = "session", session = session.0, %host, what = without_text(&event));
         self.outcome.counts.questions += u64::from(matches!(event, SmtpEvent::Reply(..)));
         let replies = &mut self.replies;
-        let event =
-            schedule::meant(event, |stage, reply| ClassifiedReply::new(replies, stage, provider, reply));
+        let event = schedule::classify_event(event, |stage, reply| {
+            ClassifiedReply::new(replies, stage, provider, reply)
+        });
         if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.sessions.ended(session);
         }
-        self.scheduler.hear(session, event, self.job.network.clock.now());
+        self.scheduler.on_session_event(session, event, self.job.network.clock.now());
     }
 }
 

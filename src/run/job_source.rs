@@ -158,7 +158,7 @@ impl JobSource {
             let RoutedDomain { mx_hosts, .. } = RoutedDomain::new(&domain, route, policy);
             let job = |(egress, listed)| {
                 let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
-                DomainJob { domain, mx_hosts, listed, known: known.for_egress(egress) }
+                DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
             };
             return Ok(by_egress.into_iter().map(job).collect());
         }
@@ -276,7 +276,7 @@ mod tests {
         let policy = Policy::built_in();
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let known =
-            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).known;
+            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).facts;
         assert_eq!(known(&mut jobs), DomainFacts::default());
         let shown = MxHostFacts { clear_refusals: 2, ..MxHostFacts::new(host) };
         let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_asked: true, egress: None };

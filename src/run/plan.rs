@@ -25,7 +25,7 @@ use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
 use crate::settings::{NetworkTarget, RunDepth, Settings};
-use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
+use crate::simulate::{self, GeneratedList, RealDomain, SimulationSetup};
 
 /// What is to be planned.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let list = list::open(&plan.source, &plan.reading)?;
     let (rows, domains) = count(&list, policy)?;
     let mut not_asked = NotProbedCounts::default();
-    let given: Vec<ListToSimulate> = match &settings.reach {
+    let given: Vec<RealDomain> = match &settings.reach {
         RunDepth::Offline => {
             domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect()
         }
@@ -53,7 +53,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
             look_up(domains, place, policy, &mut not_asked).await?
         }
     };
-    let simulated = GeneratedList::given(&given, 1)?;
+    let simulated = GeneratedList::from_domains(&given, 1)?;
     let setup = SimulationSetup {
         egresses: settings.ways_out,
         pace: settings.pace,
@@ -62,7 +62,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
         seed: 1,
     };
     let simulated = Arc::new(simulated);
-    let outcome = simulate::simulate(&simulated, &setup, None)
+    let outcome = simulate::run(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
     let form = list.format();
     let looked_up = !matches!(settings.reach, RunDepth::Offline);
@@ -129,9 +129,9 @@ async fn look_up(
     place: &NetworkTarget,
     policy: Policy,
     not_asked: &mut NotProbedCounts,
-) -> Result<Vec<ListToSimulate>, Error> {
+) -> Result<Vec<RealDomain>, Error> {
     let network = Arc::new(Network::of(place)?);
-    let mut given = vec![ListToSimulate { stops: Vec::new(), addresses: 0 }; domains.len()];
+    let mut given = vec![RealDomain { mx_hosts: Vec::new(), recipients: 0 }; domains.len()];
     let mut waiting = domains.into_iter().enumerate();
     let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
     loop {
@@ -162,18 +162,18 @@ async fn look_up(
             *count += u64::from(addresses);
         }
         let stops = if is_asked { routed.mx_hosts } else { Vec::new() };
-        given[place] = ListToSimulate { stops, addresses };
+        given[place] = RealDomain { mx_hosts: stops, recipients: addresses };
     }
 }
 
 /// What can be said of a domain without the DNS: the operators of big domains are known, any other may have its own host.
-fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> ListToSimulate {
+fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> RealDomain {
     let Counted { domain, addresses } = counted;
     let provider = policy.providers().of_domain(&domain).clone();
     if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
         not_asked.not_checkable += u64::from(addresses);
-        return ListToSimulate { stops: Vec::new(), addresses };
+        return RealDomain { mx_hosts: Vec::new(), recipients: addresses };
     }
     let nowhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    ListToSimulate { stops: vec![MxHop { host: domain, addresses: nowhere, provider }], addresses }
+    RealDomain { mx_hosts: vec![MxHop { host: domain, addresses: nowhere, provider }], recipients: addresses }
 }

@@ -78,7 +78,7 @@ fn one_run(
                 let mut seen = analyzer.analyze(row.address());
                 let repaired = seen.repaired.take();
                 let record = run::judge_row(&mut found, seen, false).expect("nothing is stored");
-                outputs.write(&row, &record, repaired.as_deref(), None)?;
+                outputs.write_row(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }
             ListEntry::Unreadable(one) => {

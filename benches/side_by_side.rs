@@ -97,9 +97,9 @@ impl Shape {
         // The program keeps 300 descriptors for other things than sessions.
         let limited = format!("ulimit -n {}; exec \"$@\"", SOCKETS + 300);
         let ours = ["sh", "-c", &limited, "sh", env!("CARGO_BIN_EXE_listproof")];
-        let asks = ["list.txt", "--dns=127.0.0.1", "--max-wait=0s"];
+        let arguments = ["list.txt", "--dns=127.0.0.1", "--max-wait=0s"];
         let programs =
-            [vec![&*peer, "list.txt", &sockets], ours.into_iter().chain(VERIFY).chain(asks).collect()];
+            [vec![&*peer, "list.txt", &sockets], ours.into_iter().chain(VERIFY).chain(arguments).collect()];
         let mut figures = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
             for (program, figures) in programs.iter().zip(&mut figures) {

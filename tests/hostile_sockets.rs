@@ -112,7 +112,7 @@ fn converse(stream: &TcpStream, name: &str) -> Option<()> {
         match verb.as_str() {
             "EHLO" => say(b"250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n")?,
             "STAR" if name == "injecting" => {
-                // Answers in clear text to what will be asked behind the handshake.
+                // Sends, in clear text before the handshake, replies to the commands that follow it.
                 say(b"220 go ahead\r\n250 mx\r\n250 ok\r\n550 5.1.1 User unknown\r\n")?;
                 secure = true;
             }
@@ -154,7 +154,7 @@ fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
         labels.push(question[at + 1..end].to_ascii_lowercase());
         at = end;
     }
-    let (kind, asked) = (question[at + 2], &question[12..at + 5]);
+    let (kind, section) = (question[at + 2], &question[12..at + 5]);
     let name: Vec<String> = labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect();
     let is_host = name.first().is_some_and(|first| first.starts_with("mx"));
     let host = name[usize::from(is_host)..name.len().max(1) - 1].join(".");
@@ -196,7 +196,7 @@ fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
     packet.extend([if fits { 0x84 } else { 0x86 }, if exists { 0x80 } else { 0x83 }, 0, 1]);
     packet.extend(u16::try_from(count).unwrap().to_be_bytes());
     packet.extend([0; 4]);
-    packet.extend(asked);
+    packet.extend(section);
     packet.extend(records.iter().take(count).flatten());
     packet
 }

@@ -204,9 +204,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (begun, outcome, now) = runtime.block_on(async {
         let mut network = Network::scripted(world.clone());
-        let way = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
+        let egress = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
         if !scenario.run.source_ips.is_empty() {
-            network.leave_by(&scenario.run.source_ips.iter().map(way).collect::<Vec<_>>());
+            network.leave_by(&scenario.run.source_ips.iter().map(egress).collect::<Vec<_>>());
         }
         let network = Arc::new(network);
         let clock = network.clock;

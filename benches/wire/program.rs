@@ -58,7 +58,7 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let mut orders = Some(orders);
     let mut replies = 0;
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-    let tell = |event| match event {
+    let on_event = |event| match event {
         SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => {
             RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.classify(&reply, &context)));
             replies += 1;
@@ -66,7 +66,7 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
         SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+    drive_session(&TcpConnector, PREPARED.call(to), taken, on_event, None).await;
     replies
 }
 
@@ -83,12 +83,12 @@ pub(crate) async fn open(port: u16, count: usize) {
         kept.push(orders);
         let ready = ready.clone();
         tasks.spawn_local(async move {
-            let tell = |event| {
+            let on_event = |event| {
                 if matches!(event, SmtpEvent::Ready(_)) {
                     let _ = ready.send(());
                 }
             };
-            drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+            drive_session(&TcpConnector, PREPARED.call(to), taken, on_event, None).await;
         });
     }
     tasks

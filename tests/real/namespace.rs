@@ -77,8 +77,8 @@ pub(crate) fn run(line: &str) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`{line}` failed: {}", said.trim()))
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`{line}` failed: {}", errors.trim()))
 }
 
 /// Makes the scratch file system, loopback, and networks of which every address is local. The network of a server decides

@@ -43,11 +43,20 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
         .env("XDG_CONFIG_HOME", folder)
         .output()
         .map_err(|error| format!("can't run `timeout`: {error}"))?;
-    let said = String::from_utf8_lossy(&run.stderr);
+    let errors = String::from_utf8_lossy(&run.stderr);
     if run.status.code() != Some(scenario.exit) {
-        return Err(format!("`verify` ended with {}, it said:\n{said}", run.status));
+        return Err(format!(
+            "`verify` ended with {}, with these errors:
+{errors}",
+            run.status
+        ));
     }
-    read(&out.join("list.results.csv")).map_err(|why| format!("{why}; `verify` said:\n{said}"))
+    read(&out.join("list.results.csv")).map_err(|why| {
+        format!(
+            "{why}; errors of `verify`:
+{errors}"
+        )
+    })
 }
 
 fn read(results: &Path) -> Result<Vec<Judged>, String> {

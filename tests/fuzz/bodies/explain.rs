@@ -53,10 +53,10 @@ fn cards_are_harmless(explainer: &Explainer<'_>, pasted: &[u8]) {
 fn each_line_is_answered(explainer: &Explainer<'_>, pasted: &[u8]) {
     let mut answers = Vec::new();
     explainer.write_json_lines(pasted, &mut answers).expect("memory can be read and written");
-    let asked = pasted.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
+    let lines = pasted.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     let answered = answers.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
         let answer: serde_json::Value = serde_json::from_slice(line).expect("an object");
         assert!(answer["reason"].is_string());
     });
-    assert_eq!(answered.count(), asked, "one answer for each line");
+    assert_eq!(answered.count(), lines, "one answer for each line");
 }

@@ -129,8 +129,8 @@ impl Play<'_> {
             })
             .collect();
         let now = self.moment();
-        self.scheduler
-            .submit(DomainJob { domain, mx_hosts, recipients: listed, facts: DomainFacts::default() }, now);
+        let facts = DomainFacts::default();
+        self.scheduler.submit(DomainJob { domain, mx_hosts, recipients: listed, facts }, now);
     }
 
     fn run(&mut self, stops_after: Option<usize>) {
@@ -175,16 +175,16 @@ impl Play<'_> {
             Action::Connection(ConnectionAction::Send(id, batch)) => {
                 let (_, state, at) = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
                 assert!(*state == State::Idle, "a batch on a session that is not ready");
-                let mut asks = Vec::new();
+                let mut probes = Vec::new();
                 let is_last = batch.is_last;
                 for Transaction { recipients } in batch.transactions {
                     let domains: HashSet<_> =
-                        recipients.iter().filter_map(|ask| ask.address.domain().cloned()).collect();
+                        recipients.iter().filter_map(|probe| probe.address.domain().cloned()).collect();
                     assert!(domains.len() == 1 && domains.is_subset(&self.serves[at]), "{domains:?} at {at}");
-                    asks.extend(recipients);
+                    probes.extend(recipients);
                 }
-                assert!(!asks.is_empty() && asks.iter().all(|ask| self.probed.insert(ask.id)));
-                *state = State::InFlight(asks, is_last);
+                assert!(!probes.is_empty() && probes.iter().all(|probe| self.probed.insert(probe.id)));
+                *state = State::InFlight(probes, is_last);
             }
             Action::Connection(ConnectionAction::Quit(id)) => {
                 let open = self.open.iter_mut().find(|(open, ..)| *open == id).expect("it is open");
@@ -234,15 +234,15 @@ impl Play<'_> {
             State::InFlight(..) if how == 7 => {
                 SessionEvent::Rejected(classified(*at, Stage::Rcpt, REPLIES[4]))
             }
-            State::InFlight(asks, true) if asks.is_empty() => SessionEvent::Ended(None),
-            State::InFlight(asks, false) if asks.is_empty() => SessionEvent::BatchDone,
-            State::InFlight(asks, _) => {
-                let ask = asks.remove(0);
+            State::InFlight(probes, true) if probes.is_empty() => SessionEvent::Ended(None),
+            State::InFlight(probes, false) if probes.is_empty() => SessionEvent::BatchDone,
+            State::InFlight(probes, _) => {
+                let probe = probes.remove(0);
                 let reply = usize::from(what) % REPLIES.len();
-                rejected = (reply >= NOT_ABOUT_MAILBOX).then(|| ask.address.clone());
+                rejected = (reply >= NOT_ABOUT_MAILBOX).then(|| probe.address.clone());
                 let stage = if how == 5 { Stage::Mail } else { Stage::Rcpt };
                 let words = if how == 5 { REPLIES[2] } else { REPLIES[reply] };
-                SessionEvent::Reply(ask.id, classified(*at, stage, words))
+                SessionEvent::Reply(probe.id, classified(*at, stage, words))
             }
             State::Idle => unreachable!("idle sessions are not busy"),
         };

@@ -43,7 +43,7 @@ const SERVER_BYTES: [&[u8]; 16] = [
 /// One session, and its recorded outputs.
 struct Dialogue {
     session: ClientSession,
-    asks: HashMap<ProbeId, Address>,
+    probes: HashMap<ProbeId, Address>,
     answered: HashSet<ProbeId>,
     probed: HashSet<String>,
     handshakes: u32,
@@ -61,7 +61,7 @@ impl Dialogue {
         };
         let mut dialogue = Dialogue {
             session: ClientSession::new(identity),
-            asks: HashMap::new(),
+            probes: HashMap::new(),
             answered: HashSet::new(),
             probed: HashSet::new(),
             handshakes: 0,
@@ -100,11 +100,11 @@ impl Dialogue {
         let transactions = (0..=shape & 3).map(|n| Transaction {
             recipients: (0..shape >> 2 & 3)
                 .map(|place| {
-                    let id = ProbeId(self.asks.len() as u64);
+                    let id = ProbeId(self.probes.len() as u64);
                     let name = if place == 2 { "jürgen" } else { "user" };
                     let address =
                         Address::parse(&format!("{name}{}@d{n}.example", id.0)).expect("an address");
-                    self.asks.insert(id, address.clone());
+                    self.probes.insert(id, address.clone());
                     RcptProbe { id, address }
                 })
                 .collect(),
@@ -153,7 +153,7 @@ impl Dialogue {
             SmtpEvent::Ready(_) => assert!(!std::mem::replace(&mut self.ready, true), "ready twice"),
             SmtpEvent::Reply(id, reply) => {
                 assert!(self.answered.insert(id), "two replies to one probe");
-                let address = self.asks[&id].to_string();
+                let address = self.probes[&id].to_string();
                 match reply {
                     ProbeReply::Rcpt(_) => {
                         assert!(self.probed.contains(&address), "a reply without a probe")

@@ -1,4 +1,4 @@
-//! postgrey: one greylist for all scenarios that ask it.
+//! postgrey: one greylist for all scenarios that name it.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ pub(crate) const POSTGREY: &str = "127.0.0.1:10023";
 /// How long postgrey defers unknown senders: short, so that a test can wait for it.
 const GREYLISTED_SECONDS: &str = "3";
 
-/// One greylist for all scenarios that ask it.
+/// Starts one greylist for all scenarios that name it.
 pub(crate) fn postgrey() -> Result<Server, String> {
     let folder = Path::new(SCRATCH);
     fs::create_dir_all(folder.join("postgrey"))

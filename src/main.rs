@@ -110,9 +110,9 @@ fn look_after(typed: &cli::StateCommand, file: &Path) -> Result<Exit, Error> {
         }
         cli::StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let PruneCounts { addresses, answers, domains } =
+            let PruneCounts { addresses, replies, domains } =
                 State::of_owner(file, now)?.prune(before, now)?;
-            print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
+            print(&format!("deleted {addresses} addresses, {replies} answers and {domains} domains\n"))?;
         }
         cli::StateCommand::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&one_address(address)?)?;
@@ -225,7 +225,7 @@ fn simulate(typed: &SimulateArgs) -> Result<Exit, Error> {
     let log =
         typed.log.as_ref().map(|path| OpenOptions::new().create(true).write(true).truncate(true).open(path));
     let mut log = log.transpose().map_err(unlogged)?.map(BufWriter::new);
-    let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
+    let simulated = simulate::run(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(unlogged)?;
     log.map_or(Ok(()), |mut log| log.flush()).map_err(unlogged)?;
     let cost = MeasuredCost { wall: clock.now().elapsed, cpu: run::cpu() };

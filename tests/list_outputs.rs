@@ -28,24 +28,24 @@ use listproof::verdict::{AddressResult, Judgment};
 /// A result as a run could have it; the local part decides which.
 fn result(address: &str) -> AddressResult {
     let reply = |code: u16, text: &str| Some(Reply::new(code, [text]));
-    let found = |finding: Finding| (Reason::Found(finding), None);
+    let found = |finding: Finding| (Reason::Finding(finding), None);
     let (reason, reply) = match address.split('@').next().unwrap() {
         "" => found(Finding::Empty),
-        "gone" => (Reason::Said(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
-        "full" => (Reason::Said(Cause::MailboxFull), reply(452, "4.2.2 full")),
-        "grey" => (Reason::Said(Cause::Greylisted), reply(451, "come back later")),
+        "gone" => (Reason::Reply(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
+        "full" => (Reason::Reply(Cause::MailboxFull), reply(452, "4.2.2 full")),
+        "grey" => (Reason::Reply(Cause::Greylisted), reply(451, "come back later")),
         "guess" => found(Finding::DomainNotServed),
-        _ => (Reason::Said(Cause::Accepted), reply(250, "2.1.5 ok")),
+        _ => (Reason::Reply(Cause::Accepted), reply(250, "2.1.5 ok")),
     };
     let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let sure = !matches!(reason, Reason::Found(Finding::DomainNotServed));
+    let sure = !matches!(reason, Reason::Finding(Finding::DomainNotServed));
     AddressResult {
         repairs: Vec::new(),
         judgment: Judgment {
             reason,
             rule: "test".into(),
             confidence: if sure { Confidence::Confirmed } else { Confidence::Inferred },
-            retry_after: (reason == Reason::Said(Cause::Greylisted)).then_some(time),
+            retry_after: (reason == Reason::Reply(Cause::Greylisted)).then_some(time),
         },
         did_you_mean: None,
         address: Address::parse(address).ok(),
@@ -247,7 +247,7 @@ fn the_list_itself_is_not_replaced_even_if_it_is_a_result() {
 
 #[cfg(unix)]
 #[test]
-fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
+fn outputs_are_readable_by_their_owner_only_and_never_written_through_a_link() {
     use std::os::unix::fs::symlink;
     let folder = ListFolder::with("list.csv", "email\nann@x.example\n");
     folder.run("list.csv", &folder.out(), &ReadOptions::default(), &minimal()).unwrap();

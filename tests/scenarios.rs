@@ -76,16 +76,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::world::duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     max_duration: Option<Duration>,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
     out_of_time: bool,
     /// The longest that it may take, in the world's time.
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     over_within: Option<Duration>,
     /// The most sessions that may be open.
     sockets: usize,
@@ -204,9 +204,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (begun, outcome, now) = runtime.block_on(async {
         let mut network = Network::scripted(world.clone());
-        let way = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
+        let egress = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
         if !scenario.run.source_ips.is_empty() {
-            network.leave_by(&scenario.run.source_ips.iter().map(way).collect::<Vec<_>>());
+            network.leave_by(&scenario.run.source_ips.iter().map(egress).collect::<Vec<_>>());
         }
         let network = Arc::new(network);
         let clock = network.clock;
@@ -222,25 +222,25 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             trace: false,
         };
         let begun = state.begin(&RunKey::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
-        let mut arrivals = state.arrivals(begun.id).unwrap();
+        let mut worklist = state.build_worklist(begun.id).unwrap();
         for email in &listed {
-            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).look(email).form {
-                arrivals.arrive(&address).unwrap();
+            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).analyze(email).form {
+                worklist.add(&address).unwrap();
             }
         }
-        arrivals.close(fresh).unwrap();
+        worklist.finish(fresh).unwrap();
         let mut progress = Progress::Quiet;
-        let asked = run::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
-        // No run of a scenario lasts that long; one that never ends becomes a failure.
-        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
+        let probing = run::probe(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        // Longer than any scenario takes, so that a run without end fails.
+        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), probing).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let scope = FactFilter { policy, run: begun.id, fresh, news: None };
-    let facts = FactReader::of(&state, scope).unwrap();
-    let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
+    let scope = FactFilter { policy, run: begun.id, fresh, compared_run: None };
+    let facts = FactReader::new(&state, scope).unwrap();
+    let mut found = EvidenceReader::new(facts, outcome.conditions.clone(), now.wall);
     let record = |email: String| {
-        let seen = Analyzer::new(policy.lists).look(&email);
-        let record = run::record(&mut found, seen, false).unwrap();
+        let seen = Analyzer::new(policy.lists).analyze(&email);
+        let record = run::judge_row(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();
@@ -250,29 +250,29 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
 fn check(text: &str) -> Vec<String> {
     let (world, scenario) = read(text);
     let ended = run(&world, &scenario);
-    let heard = world.heard();
+    let observed = world.observed();
     let mut faults = Faults::default();
     for row in &scenario.rows {
         for email in emails(row) {
-            check_row(row, &email, &ended.records[&email], &heard, &mut faults);
+            check_row(row, &email, &ended.records[&email], &observed, &mut faults);
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
-    let found = ended.outcome.whole.shut.map_or("no", RunBlocked::word);
+    let found = ended.outcome.conditions.blocked.map_or("no", RunBlocked::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
         faults.0.push(format!("it took {}", humantime::format_duration(ended.took)));
     }
     for (what, times) in decisions {
-        let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
-        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, times)| *times));
+        let made = ended.outcome.events.iter().find(|(ruling, _)| ruling.word() == what);
+        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, count)| *count));
     }
-    check_heard(&scenario, &heard, &mut faults);
+    check_observed(&scenario, &observed, &mut faults);
     faults.0
 }
 
-fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, faults: &mut Faults) {
+fn check_row(row: &Row, email: &str, record: &AddressResult, observed: &Observed, faults: &mut Faults) {
     let judgment = &record.judgment;
     let word = judgment.reason.word();
     let reasons = match &row.reason {
@@ -307,10 +307,10 @@ fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, f
             judgment.retry_after.map_or(String::new(), shown),
         );
     }
-    faults.within(&format!("{email}: probes"), row.probes, heard.asked(email));
+    faults.within(&format!("{email}: probes"), row.probes, observed.probes_of(email));
 }
 
-fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
+fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults) {
     let Expected {
         sessions,
         rcpts,
@@ -322,27 +322,28 @@ fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
         most_at_once,
     } = &scenario.servers;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
-    let asked: Vec<(&String, &u64)> = heard.hosts.values().flat_map(|host| &host.asked).collect();
+    let probed: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.rcpts).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
     let controls: Vec<_> =
-        asked.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
-    let command = |verb: &str| heard.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
-    faults.within("sessions", *sessions, heard.sessions());
-    faults.within("rcpts", *rcpts, heard.rcpts());
-    faults.within("random_probes", *random_probes, controls.iter().map(|(_, times)| **times).sum());
+        probed.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
+    let command =
+        |verb: &str| observed.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
+    faults.within("sessions", *sessions, observed.sessions());
+    faults.within("rcpts", *rcpts, observed.rcpts());
+    faults.within("random_probes", *random_probes, controls.iter().map(|(_, count)| **count).sum());
     let names: BTreeSet<_> = controls.iter().map(|(email, _)| *email).collect();
     faults.within("random_recipients", *random_recipients, names.len() as u64);
-    let postmasters = asked.iter().filter(|(email, _)| is_postmaster(email));
-    faults.within("postmaster", *postmaster, postmasters.map(|(_, times)| **times).sum());
+    let postmasters = probed.iter().filter(|(email, _)| is_postmaster(email));
+    faults.within("postmaster", *postmaster, postmasters.map(|(_, count)| **count).sum());
     faults.within("starttls", *starttls, command("STARTTLS"));
     for (host, sessions) in at {
-        let got = heard.hosts.get(host).map_or(0, |host| host.sessions);
+        let got = observed.hosts.get(host).map_or(0, |host| host.sessions);
         faults.within(&format!("sessions at {host}"), Some(*sessions), got);
     }
-    let most = heard.hosts.values().map(|host| host.most_at_once).max().unwrap_or(0);
+    let most = observed.hosts.values().map(|host| host.max_concurrent).max().unwrap_or(0);
     faults.within("most_at_once", *most_at_once, u64::from(most));
     faults.same("DATA", 0, command("DATA") + command("BDAT"));
-    faults.same("violations", "{}", format!("{:?}", heard.violations()));
+    faults.same("violations", "{}", format!("{:?}", observed.violations()));
 }
 
 /// The test of a file.

@@ -6,7 +6,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::smtp::clean;
+use crate::smtp::sanitize;
 
 /// Why a list is not read or its results are not written.
 #[derive(Debug, thiserror::Error)]
@@ -319,7 +319,7 @@ fn name_columns(columns: &[String]) -> String {
 /// A name from a list as it is printed: short, and without characters that control a terminal.
 pub(super) fn printable(name: &str) -> String {
     const SHOWN_CHARS: usize = 40;
-    let name = clean(name);
+    let name = sanitize(name);
     match name.char_indices().nth(SHOWN_CHARS) {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name,

@@ -76,7 +76,7 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector takes whatever ends in `.prom`.
-    let mut file = secure_file::part(path)?;
+    let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)

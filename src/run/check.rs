@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::analyze::{Analyzer, CellAnalysis};
 use super::cancel::CancelToken;
-use super::engine::{self, ProbeJob};
+use super::engine;
+use super::probe_job::ProbeJob;
 use super::progress::Progress;
-use super::{judged_row, wait_for_state};
+use super::{judge, stateful_run};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::evidence::{AddressStatus, NotProbedReason};
@@ -40,14 +41,14 @@ impl OfflineChecker {
     pub fn new(settings: &Settings) -> Result<OfflineChecker, Error> {
         Ok(OfflineChecker {
             analyzer: Analyzer::new(settings.policy()?.lists),
-            found: EvidenceReader::nothing(NotProbedReason::Offline, Clock::system().now().wall),
+            found: EvidenceReader::without_facts(NotProbedReason::Offline, Clock::system().now().wall),
             risky_roles: settings.risky_roles,
         })
     }
 
     /// What the address shows.
     pub fn check(&mut self, text: &str) -> Result<AddressResult, Error> {
-        Ok(judged_row::record(&mut self.found, self.analyzer.look(text), self.risky_roles)?)
+        Ok(judge::judge_row(&mut self.found, self.analyzer.analyze(text), self.risky_roles)?)
     }
 }
 
@@ -60,16 +61,16 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
     };
     let policy = settings.policy()?;
     let mut analyzer = Analyzer::new(policy.lists);
-    let seen: Vec<CellAnalysis> = texts.iter().map(|text| analyzer.look(text)).collect();
+    let seen: Vec<CellAnalysis> = texts.iter().map(|text| analyzer.analyze(text)).collect();
     let job = ProbeJob::of(settings, place, policy, trace)?;
     let stop = CancelToken::on_signals()?;
     // While a run holds the state it is read, and not written.
-    let (mut state, held) = match wait_for_state::open_state(settings, place, job.network.clock, &stop) {
+    let (mut state, held) = match stateful_run::open_state(settings, place, job.network.clock, &stop) {
         Err(Error::State(StateError::Locked { file, .. })) => {
             // One that is being made has nothing to tell yet.
             let held = State::read_only(&file, job.network.clock.now().wall).ok();
             if let Some(held) = &held {
-                held.must_be_about(&file, &place.namespace()?)?;
+                held.check_namespace(&file, &place.namespace()?)?;
             }
             (State::temporary()?, held)
         }
@@ -86,29 +87,29 @@ pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result
         FreshnessPolicy::of(run.at, settings.keeping.max_age)
     };
     if let Some(held) = held.filter(|_| !is_anew) {
-        state.borrow(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
+        state.import_from(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
     }
-    let mut arrivals = state.arrivals(run.id)?;
+    let mut worklist = state.build_worklist(run.id)?;
     for seen in &seen {
         if let AddressStatus::Valid(address) = &seen.form {
-            arrivals.arrive(address)?;
+            worklist.add(address)?;
         }
     }
-    arrivals.close(fresh)?;
-    let outcome = engine::ask(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
+    worklist.finish(fresh)?;
+    let outcome = engine::probe(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
     let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let whole = outcome.whole;
-    let scope = FactFilter { policy, run: run.id, fresh, news: None };
+    let whole = outcome.conditions;
+    let scope = FactFilter { policy, run: run.id, fresh, compared_run: None };
     let now = job.network.clock.now().wall;
-    let mut found = EvidenceReader::of(FactReader::of(&state, scope)?, whole.clone(), now);
-    let row = |seen| judged_row::row(&mut found, seen, settings.risky_roles);
+    let mut found = EvidenceReader::new(FactReader::new(&state, scope)?, whole.clone(), now);
+    let row = |seen| judge::row(&mut found, seen, settings.risky_roles);
     let rows = seen.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(found);
     // What the guards hold back must not come back as a fact.
-    rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.write_reported(update))?;
+    rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.update_verdict(update))?;
     let anomalies = whole.anomalies.iter().map(|lane| &**lane);
     state.mark_reported(run.id)?;
-    state.end(run.id, now, whole.shut.map(RunBlocked::word), anomalies, Some(now), None)?;
-    let records = rows.into_iter().map(|row| row.record).collect();
+    state.finish_run(run.id, now, whole.blocked.map(RunBlocked::word), anomalies, Some(now), None)?;
+    let records = rows.into_iter().map(|row| row.result).collect();
     Ok(CheckOutcome { records, dialogues: outcome.dialogues, exit })
 }

@@ -1,8 +1,25 @@
-//! Runs: from a list, or a few addresses, to verdicts.
+//! Runs: from a list, or a few addresses, to written results.
 //!
-//! [`verify`], [`check`], [`plan`] and [`report`] are the jobs, [`stateful_run`] a run with its state, [`engine`] the only place
-//! that waits and spawns. Around it: [`clock`], [`network`], [`cancel`], [`wait_for_state`], [`progress`]; before it [`parallel`], [`analyzer`],
-//! [`routing`] and [`job_source`], after it [`evidence_reader`], [`duplicates`], [`judged_row`], [`judge`] and [`write_results`]; [`domain_cache`] is [`analyzer`]'s.
+//! This room answers "what is done in which order?", and it alone waits and spawns. [`verify`] runs three passes: it
+//! reads the list and makes the worklist (`stateful_run`), probes the worklist (`engine`), and judges and writes each
+//! row (`write_results`). [`check`] does the same for a few addresses, [`report`] repeats the last pass, [`plan`]
+//! forecasts the second. Must not: decide what a reply means, what is probed next, or what a result is worth;
+//! [`crate::policy`], [`crate::schedule`] and [`crate::verdict`] do.
+//!
+//! A probe passes these files. `engine` is the loop: it gets a routed domain, lets it wait in `job_source`, submits it
+//! to the scheduler, runs the session in a task of `tasks`, classifies the reply, stores it, and stores the result with
+//! the verdict of `judge`. Then `evidence_reader` reads the evidence back for each row, `judge` judges it, and
+//! `write_results` writes it.
+//!
+//! | to change | open |
+//! |---|---|
+//! | what a cell shows before anything is probed | `analyze`, `domain_cache` |
+//! | which domains are worth probing | `routed_domain` |
+//! | what is probed, with which limits; how a run ends early | `probe_job` |
+//! | which stored facts count for a row | `evidence_reader` |
+//! | which rows repeat an earlier one | `duplicates` |
+//! | how workers share a list | `parallel` |
+//! | the network, the clock, progress, signals | `network`, `clock`, `progress`, `cancel` |
 
 mod analyze;
 mod cancel;
@@ -14,29 +31,29 @@ mod engine;
 mod evidence_reader;
 mod job_source;
 mod judge;
-mod judged_row;
 mod network;
 mod parallel;
 mod plan;
+mod probe_job;
 mod progress;
 mod report;
-mod routing;
+mod routed_domain;
 mod sockets;
 mod stateful_run;
+mod tasks;
 mod verify;
-mod wait_for_state;
 mod write_results;
 
 pub use analyze::{AnalyzeOptions, Analyzer};
 pub use cancel::CancelToken;
 pub use check::{OfflineChecker, check};
 pub use clock::{Clock, cpu};
-pub use engine::RunOutcome;
-pub use engine::{ProbeJob, ask};
+pub use engine::probe;
 pub use evidence_reader::{EvidenceReader, FactFilter, FactReader};
-pub use judged_row::record;
+pub use judge::judge_row;
 pub use network::Network;
 pub use plan::{PlanJob, plan};
+pub use probe_job::{ProbeJob, RunOutcome};
 pub use progress::Progress;
 pub use report::{ReportJob, report};
 pub use sockets::available;

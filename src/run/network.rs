@@ -9,7 +9,7 @@ use super::clock::Clock;
 use crate::error::Error;
 use crate::route::{AllowedNets, CachedDns, Dns, DnsTimeouts, NameServers};
 use crate::settings::{EgressSpec, NetworkTarget};
-use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
+use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_route_to};
 use crate::world::World;
 
 /// The other side.
@@ -78,13 +78,13 @@ impl Network {
         let own = world.sender();
         Network {
             smtp_port: 25,
-            allowed: AllowedNets::new(world.nets()),
+            allowed: AllowedNets::new(world.networks()),
             egresses: vec![Egress {
                 path: EgressPath::Direct(None),
                 helo: own.helo.clone(),
                 sender: own.mail_from.clone(),
             }],
-            clock: Clock::showing(world.starts()),
+            clock: Clock::showing(world.start_time()),
             random: fastrand::Rng::with_seed(world.seed()),
             dns: Arc::new(world.clone()),
             connect: Arc::new(world),
@@ -95,10 +95,11 @@ impl Network {
 /// May somebody be reached by IPv6 who has IPv4 addresses too?
 fn leaves_by_ipv6(egresses: &[Egress]) -> bool {
     let has_no_ipv4 = || {
-        !has_way_to(Ipv4Addr::new(192, 0, 2, 1)) && has_way_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+        !has_route_to(Ipv4Addr::new(192, 0, 2, 1))
+            && has_route_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
     };
     egresses.iter().any(|egress| match &egress.path {
         EgressPath::Direct(None) => has_no_ipv4(),
-        path => path.family() == IpFamilies::V6,
+        path => path.families() == IpFamilies::V6,
     })
 }

@@ -14,7 +14,8 @@ use super::analyze::{AnalyzeOptions, Analyzer};
 use super::duplicates::{self, DuplicateRows};
 use super::engine::LOOKUPS;
 use super::network::Network;
-use super::{parallel, routing, sockets};
+use super::routed_domain::RoutedDomain;
+use super::{parallel, sockets};
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, RouteFact};
@@ -24,7 +25,7 @@ use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
 use crate::settings::{NetworkTarget, RunDepth, Settings};
-use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
+use crate::simulate::{self, GeneratedList, RealDomain, SimulationSetup};
 
 /// What is to be planned.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
     let list = list::open(&plan.source, &plan.reading)?;
     let (rows, domains) = count(&list, policy)?;
     let mut not_asked = NotProbedCounts::default();
-    let given: Vec<ListToSimulate> = match &settings.reach {
+    let given: Vec<RealDomain> = match &settings.reach {
         RunDepth::Offline => {
             domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect()
         }
@@ -52,7 +53,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
             look_up(domains, place, policy, &mut not_asked).await?
         }
     };
-    let simulated = GeneratedList::given(&given, 1)?;
+    let simulated = GeneratedList::from_domains(&given, 1)?;
     let setup = SimulationSetup {
         egresses: settings.ways_out,
         pace: settings.pace,
@@ -61,7 +62,7 @@ pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
         seed: 1,
     };
     let simulated = Arc::new(simulated);
-    let outcome = simulate::simulate(&simulated, &setup, None)
+    let outcome = simulate::run(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
     let form = list.format();
     let looked_up = !matches!(settings.reach, RunDepth::Offline);
@@ -90,7 +91,7 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Er
         looked.extend(batch.entries().map(|entry| match entry {
             ListEntry::Unreadable(_) => None,
             ListEntry::Row(row) => {
-                let form = analyzer.look(row.address()).form;
+                let form = analyzer.analyze(row.address()).form;
                 let key = form.address().map(|address| duplicates::key_of(&keys, address));
                 let fine = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
                 Some((row.record, key, fine))
@@ -128,9 +129,9 @@ async fn look_up(
     place: &NetworkTarget,
     policy: Policy,
     not_asked: &mut NotProbedCounts,
-) -> Result<Vec<ListToSimulate>, Error> {
+) -> Result<Vec<RealDomain>, Error> {
     let network = Arc::new(Network::of(place)?);
-    let mut given = vec![ListToSimulate { stops: Vec::new(), addresses: 0 }; domains.len()];
+    let mut given = vec![RealDomain { mx_hosts: Vec::new(), recipients: 0 }; domains.len()];
     let mut waiting = domains.into_iter().enumerate();
     let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
     loop {
@@ -149,9 +150,9 @@ async fn look_up(
         let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = routing::stops(route, &policy);
-        let is_asked = routing::is_worth_asking(&domain, &fact, &stops, &policy);
-        let count = match fact {
+        let routed = RoutedDomain::new(&domain, route, &policy);
+        let is_asked = routed.is_worth_probing();
+        let count = match routed.fact {
             _ if is_asked => None,
             RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
             RouteFact::Failed(_) => Some(&mut not_asked.dns_failure),
@@ -160,19 +161,19 @@ async fn look_up(
         if let Some(count) = count {
             *count += u64::from(addresses);
         }
-        let stops = if is_asked { stops } else { Vec::new() };
-        given[place] = ListToSimulate { stops, addresses };
+        let stops = if is_asked { routed.mx_hosts } else { Vec::new() };
+        given[place] = RealDomain { mx_hosts: stops, recipients: addresses };
     }
 }
 
 /// What can be said of a domain without the DNS: the operators of big domains are known, any other may have its own host.
-fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> ListToSimulate {
+fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> RealDomain {
     let Counted { domain, addresses } = counted;
     let provider = policy.providers().of_domain(&domain).clone();
     if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
         not_asked.not_checkable += u64::from(addresses);
-        return ListToSimulate { stops: Vec::new(), addresses };
+        return RealDomain { mx_hosts: Vec::new(), recipients: addresses };
     }
     let nowhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    ListToSimulate { stops: vec![MxHop { host: domain, addresses: nowhere, provider }], addresses }
+    RealDomain { mx_hosts: vec![MxHop { host: domain, addresses: nowhere, provider }], recipients: addresses }
 }

@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use super::cancel::CancelToken;
 use super::clock::Clock;
-use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use super::parallel;
+use super::probe_job::RunConditions;
 use super::stateful_run::identity;
 use super::write_results::{ListJob, OpenJob, RunStats};
 use crate::error::Error;
@@ -41,7 +42,7 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
         State::read_only(file, clock.now().wall)?
     };
     let list = listing.open()?;
-    let how = listing.look(policy);
+    let how = listing.analyze_options(policy);
     let mut past = None;
     for dns_only in [false, true] {
         if past.is_none() {
@@ -50,30 +51,28 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
     }
     let (past, dns_only) = past.ok_or(StateError::NoRun)?;
     let whole = RunConditions {
-        unprobed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
-        shut: past.shut.as_deref().and_then(RunBlocked::from_word),
+        not_probed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
+        blocked: past.blocked.as_deref().and_then(RunBlocked::from_word),
         anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
     };
-    let run = past.begun;
+    let run = past.run;
     let fresh = if dns_only { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let scope = FactFilter { policy, run: run.id, fresh, news: None };
-    let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
-    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?
-        .into_iter()
-        .map(found)
-        .collect();
-    let mut open = OpenJob::of(list, listing, policy, dns_only)?;
+    let scope = FactFilter { policy, run: run.id, fresh, compared_run: None };
+    let found = |facts| EvidenceReader::new(facts, whole.clone(), now);
+    let founds =
+        FactReader::several(&state, scope, parallel::many_workers(), false)?.into_iter().map(found).collect();
+    let mut open = OpenJob::new(list, listing, policy, dns_only)?;
     // All of it, or nothing: it is soon told again.
     let stop = CancelToken::on_signals()?;
-    open.tell(risky_roles, founds, |otherwise| {
+    open.write_results(risky_roles, founds, |otherwise| {
         stop.go_on()?;
         if rejudge {
-            otherwise.update.iter().try_for_each(|update| state.write_reported(update))?;
+            otherwise.verdicts.iter().try_for_each(|update| state.update_verdict(update))?;
         }
         Ok(())
     })?;
     state.commit()?;
-    let still_to_ask = state.still_to_ask(run.id)?;
-    open.finish(&RunStats { whole, still_to_ask, ..RunStats::default() })
+    let still_to_probe = state.still_to_probe(run.id)?;
+    open.finish(&RunStats { conditions: whole, still_to_probe, ..RunStats::default() })
 }

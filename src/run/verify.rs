@@ -42,7 +42,9 @@ pub async fn verify(verify: VerifyJob) -> Result<Summary, Error> {
     // From here on a signal ends the run cleanly, whatever it is about.
     let stop = CancelToken::on_signals()?;
     match &settings.reach {
-        RunDepth::Offline => offline(OpenJob::of(list, listing, settings.policy()?, true)?, &settings, &stop),
+        RunDepth::Offline => {
+            offline(OpenJob::new(list, listing, settings.policy()?, true)?, &settings, &stop)
+        }
         RunDepth::Dns(place) | RunDepth::Probe(place) => {
             let file = settings.state_file(&place.namespace()?)?;
             let told = asked(list, listing, &settings, place, stop, quiet).await;
@@ -53,10 +55,10 @@ pub async fn verify(verify: VerifyJob) -> Result<Summary, Error> {
 
 fn offline(mut open: OpenJob, settings: &Settings, stop: &CancelToken) -> Result<Summary, Error> {
     let clock = Clock::system();
-    let nothing = || EvidenceReader::nothing(NotProbedReason::Offline, clock.now().wall);
+    let nothing = || EvidenceReader::without_facts(NotProbedReason::Offline, clock.now().wall);
     let nothing = repeat_with(nothing).take(parallel::worker_count()).collect();
     // Half a list is no list, and all of it is soon told again.
-    open.tell(settings.risky_roles, nothing, |_| stop.go_on())?;
+    open.write_results(settings.risky_roles, nothing, |_| stop.go_on())?;
     open.finish(&RunStats { took: clock.now().elapsed, ..RunStats::default() })
 }
 
@@ -71,23 +73,23 @@ async fn asked(
     // A state that can't be used is found before anything is written.
     let mut asking = StatefulRun::begin(settings, place, &list, &listing, &stop)?;
     let unprobed = matches!(settings.reach, RunDepth::Dns(_));
-    let mut open = OpenJob::of(list, listing, settings.policy()?, unprobed)?;
-    let outcome = asking.ask(&open.list, open.how, stop.clone(), quiet).await?;
-    let still_to_ask = asking.still_to_ask()?;
-    let found = asking.found(&outcome.whole, parallel::many_workers())?;
-    let age = open.tell(settings.risky_roles, found, |otherwise| asking.keep(otherwise))?;
+    let mut open = OpenJob::new(list, listing, settings.policy()?, unprobed)?;
+    let outcome = asking.probe(&open.list, open.how, stop.clone(), quiet).await?;
+    let still_to_probe = asking.still_to_probe()?;
+    let found = asking.evidence_readers(&outcome.conditions, parallel::many_workers())?;
+    let age = open.write_results(settings.risky_roles, found, |otherwise| asking.record(otherwise))?;
     // Whoever a cap left over waits for another day.
-    let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);
+    let left_over = (still_to_probe > 0).then_some(Exit::OutOfTime);
     let summary = open.finish(&RunStats {
         exit: outcome.early_exit(&stop).or(left_over),
-        whole: outcome.whole.clone(),
-        asked: outcome.asked,
-        decisions: outcome.decisions.clone(),
+        conditions: outcome.conditions.clone(),
+        counts: outcome.counts,
+        events: outcome.events.clone(),
         took: asking.now().elapsed,
-        still_to_ask,
+        still_to_probe,
         out_of_time: outcome.out_of_time,
     })?;
     // After the outputs: what they don't tell was not told.
-    asking.end(&outcome, age)?;
+    asking.finish(&outcome, age)?;
     Ok(summary)
 }

@@ -1,40 +1,40 @@
-//! The last pass over a list: every row is judged and written.
+//! The reporting pass of a run: every row of the list is judged and written.
 //!
-//! Decides: nothing. Rows are judged by workers, each with a reader of its own, and written in their order. Memory holds a
-//! few batches of rows, never the list.
+//! Decides: nothing. Workers judge batches of rows ([`RowJudge`]), each with a reader of its own; the batches are
+//! written in the order of the list. Memory holds a few batches, never the list.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::analyze::AnalyzeOptions;
 use super::duplicates::DuplicateRows;
-use super::evidence_reader::{EvidenceReader, RunConditions};
-use super::judge::{JudgeOptions, RowJudge};
+use super::evidence_reader::EvidenceReader;
+use super::judge::{JudgeOptions, RowJudge, StateUpdates, Validity};
 use super::parallel;
+use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
 use crate::list::{self, List, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
 use crate::schedule::ProviderEventKind;
-use crate::state::{ReportedNote, VerdictUpdate};
 
-/// A list, and what is to be written about it.
+/// A list, and what is to be written.
 #[derive(Debug)]
 pub struct ListJob {
     /// The list.
     pub source: Source,
     /// How it is read.
     pub reading: ReadOptions,
-    /// Where the results go; `None` is the folder named after the list.
+    /// Where the results go; `None` is the folder that is named after the list.
     pub target: Option<OutputTarget>,
-    /// How they are written.
+    /// How the results are written.
     pub writing: WriteOptions,
-    /// Put addresses right that can't work as they are typed.
+    /// Correct addresses that can't work as they are typed.
     pub apply_suggestions: bool,
-    /// Write just the rows about which something else is told than before.
+    /// Write only rows whose reason changed since it was last reported.
     pub changed_only: bool,
-    /// When a finished run counts as failed.
+    /// Shares of bad rows above which a finished run counts as failed.
     pub gates: Gates,
 }
 
@@ -44,25 +44,25 @@ impl ListJob {
         Ok(list::open(&self.source, &self.reading)?)
     }
 
-    /// The list, and every file that its results may go to.
+    /// The list, and every file that results may go to.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
         files.extend(self.source.path().map(Path::to_owned));
         files
     }
 
-    /// How its addresses are looked at.
-    pub fn look(&self, policy: Policy) -> AnalyzeOptions {
+    /// How cells are analyzed.
+    pub fn analyze_options(&self, policy: Policy) -> AnalyzeOptions {
         AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
     }
 }
 
-/// A list that is open, with its outputs.
+/// An open list with its outputs.
 pub(super) struct OpenJob {
     /// The list.
-    pub list: List,
-    /// How its addresses are looked at.
-    pub how: AnalyzeOptions,
+    pub(super) list: List,
+    /// How cells are analyzed.
+    pub(super) how: AnalyzeOptions,
     outputs: Outputs,
     target: OutputTarget,
     gates: Gates,
@@ -70,97 +70,79 @@ pub(super) struct OpenJob {
     changed_only: bool,
 }
 
-/// What is told otherwise than before, for the state.
-#[derive(Default)]
-pub(super) struct StateUpdates {
-    /// About addresses that were asked about.
-    pub update: Vec<VerdictUpdate>,
-    /// About rows.
-    pub notes: Vec<ReportedNote>,
-}
-
-/// How long what was told holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Validity {
-    /// Nothing needs to be asked again before this; `None` when nothing was asked that grows old.
-    pub fresh_until: Option<SystemTime>,
-    /// The oldest evidence that was used.
-    pub oldest: Option<SystemTime>,
-}
-
 /// How a run went, for its summary.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunStats {
     /// What holds for all rows.
-    pub whole: RunConditions,
-    /// What it cost the others.
-    pub asked: ProbeCounts,
-    /// How often the scheduler decided what about an operator.
-    pub decisions: BTreeMap<ProviderEventKind, u64>,
-    /// How long it took.
-    pub took: Duration,
-    /// How many are still to be asked.
-    pub still_to_ask: u64,
-    /// The clock ended it.
-    pub out_of_time: bool,
-    /// How it ends when not by its counts.
-    pub exit: Option<Exit>,
+    pub(super) conditions: RunConditions,
+    /// Connections, probes and look-ups.
+    pub(super) counts: ProbeCounts,
+    /// How often each kind of event occurred at a provider.
+    pub(super) events: BTreeMap<ProviderEventKind, u64>,
+    /// How long the run took.
+    pub(super) took: Duration,
+    /// How many recipients are still to be probed.
+    pub(super) still_to_probe: u64,
+    /// The clock stopped the run.
+    pub(super) out_of_time: bool,
+    /// The exit code, if it does not follow from the counts of verdicts.
+    pub(super) exit: Option<Exit>,
 }
 
 impl OpenJob {
-    /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
-    pub(super) fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
-        let how = listing.look(policy);
+    /// Creates the outputs of a list. `unprobed`: recipients are not probed.
+    pub(super) fn new(list: List, job: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
+        let how = job.analyze_options(policy);
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
-        let target = listing.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
-        let mut writing = listing.writing;
+        let target = job.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
+        let mut writing = job.writing;
         writing.unprobed = unprobed;
-        writing.originals = listing.apply_suggestions;
+        writing.originals = job.apply_suggestions;
         let outputs = Outputs::create(&target, form, &writing)?;
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let ListJob { gates, changed_only, .. } = listing;
+        let ListJob { gates, changed_only, .. } = job;
         Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only })
     }
 
-    /// Judges and writes every row, each worker with its own view of what was found. `keep` hears what is told otherwise
-    /// than before.
-    pub(super) fn tell(
+    /// Judges and writes every row, with one worker for each reader. `record` gets what changes in the state.
+    pub(super) fn write_results(
         &mut self,
         risky_roles: bool,
-        found: Vec<EvidenceReader>,
-        mut keep: impl FnMut(&StateUpdates) -> Result<(), Error>,
+        readers: Vec<EvidenceReader>,
+        mut record: impl FnMut(&StateUpdates) -> Result<(), Error>,
     ) -> Result<Validity, Error> {
-        let telling = JudgeOptions { risky_roles, changed_only: self.changed_only };
-        let mut repeats = DuplicateRows::of(&self.list, self.how);
-        let judge = |found| RowJudge::of(found, self.how, self.outputs.composer(), repeats.keys(), telling);
-        let judges = found.into_iter().map(judge).collect();
-        let mut age = Validity::default();
-        parallel::each(&self.list, judges, RowJudge::judge, |outcome| {
-            let firsts = repeats.first_of(outcome.composed.hashes())?;
-            self.outputs.write_composed(&outcome.composed, &firsts)?;
-            age.add(outcome.age);
-            keep(&outcome.otherwise)
+        let options = JudgeOptions { risky_roles, changed_only: self.changed_only };
+        let mut duplicates = DuplicateRows::of(&self.list, self.how);
+        let judge =
+            |reader| RowJudge::new(reader, self.how, self.outputs.composer(), duplicates.keys(), options);
+        let judges = readers.into_iter().map(judge).collect();
+        let mut validity = Validity::default();
+        parallel::each(&self.list, judges, RowJudge::judge, |judged| {
+            let firsts = duplicates.first_of(judged.composed.hashes())?;
+            self.outputs.write_composed(&judged.composed, &firsts)?;
+            validity.add(judged.validity);
+            record(&judged.updates)
         })?;
-        Ok(age)
+        Ok(validity)
     }
 
-    /// Puts the files in their places, the summary last.
+    /// Gives the files their names, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
             form: form.sentence(),
-            asked: stats.asked,
-            decisions: stats.decisions.clone(),
+            asked: stats.counts,
+            decisions: stats.events.clone(),
             took: stats.took,
             unprobed: self.unprobed,
             changed_only: self.changed_only,
-            still_to_ask: stats.still_to_ask,
-            shut: stats.whole.shut,
+            still_to_ask: stats.still_to_probe,
+            shut: stats.conditions.blocked,
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {
@@ -172,17 +154,5 @@ impl OpenJob {
         };
         finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
-    }
-}
-
-impl Validity {
-    /// With what was told about another row.
-    pub(super) fn add(&mut self, other: Validity) {
-        let earlier = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
-        self.fresh_until = earlier(self.fresh_until, other.fresh_until);
-        self.oldest = earlier(self.oldest, other.oldest);
     }
 }

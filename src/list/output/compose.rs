@@ -149,7 +149,7 @@ fn may_suppress(result: &AddressResult) -> bool {
     let judgment = &result.judgment;
     judgment.reason.verdict() == Verdict::Undeliverable
         && judgment.confidence == Confidence::Confirmed
-        && judgment.reason != Reason::Found(Finding::Empty)
+        && judgment.reason != Reason::Finding(Finding::Empty)
 }
 
 impl Composed {

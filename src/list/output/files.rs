@@ -38,7 +38,7 @@ impl Write for &mut OutputFile {
 
 impl OutputFile {
     pub(super) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
-        let file = secure_file::part(&path).map_err(|error| ListError::write(&path, error))?;
+        let file = secure_file::create_temp_beside(&path).map_err(|error| ListError::write(&path, error))?;
         Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
@@ -147,7 +147,7 @@ fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), List
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
-            _ => secure_file::heal(&path).map_err(|error| ListError::write(&path, error))?,
+            _ => secure_file::remove_stale_temp(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
     Ok(())
@@ -177,7 +177,7 @@ impl VerdictFiles {
         ending: &str,
         unprobed: bool,
     ) -> Result<(OutputFile, VerdictFiles), ListError> {
-        secure_file::make_folder(folder).map_err(|error| ListError::write(folder, error))?;
+        secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = format.stem();
         let are_results = has_results(folder, &stem);
         for name in names(&stem) {

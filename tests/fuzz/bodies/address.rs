@@ -1,35 +1,35 @@
-//! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
+//! Any text in a cell: an address is written as it was read, fits into one command, and gets the same analysis twice.
 
 use listproof::address::{self, Address};
 use listproof::policy::AddressLists;
 use listproof::run::{AnalyzeOptions, Analyzer};
 use listproof::smtp::SmtpCommand;
 
-/// A cell, in whatever bytes.
+/// The bytes are a cell.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match Address::parse(&text) {
         Ok(address) => {
             is_sound(&address);
-            let (read, repairs) = address::read(&text);
+            let (read, repairs) = address::repair(&text);
             assert_eq!(read.as_ref(), Ok(&address), "a valid address was repaired");
             assert!(repairs.is_none(), "a valid address was repaired: {repairs:?}");
         }
         Err(fault) => assert!(text.is_char_boundary(fault.at), "{fault:?} in {text:?}"),
     }
-    if let (read, Some(repaired)) = address::read(&text) {
+    if let (read, Some(repaired)) = address::repair(&text) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {
         let mut analyzer =
             Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
-        let seen = analyzer.look(&text);
-        assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
+        let seen = analyzer.analyze(&text);
+        assert_eq!(analyzer.analyze(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {
             is_sound(address);
         }
-        if let Some(slip) = &seen.slip {
-            is_sound(&Address::parse(&slip.meant).unwrap_or_else(|fault| panic!("{}: {fault}", slip.meant)));
+        if let Some(typo) = &seen.typo {
+            is_sound(&Address::parse(&typo.meant).unwrap_or_else(|fault| panic!("{}: {fault}", typo.meant)));
         }
     }
 }

@@ -1,13 +1,14 @@
-//! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
+//! Any bytes from a server: read the same however they are split into packets, clean, bounded, and never a confirmed dead
+//! mailbox without clear words.
 
 use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
+use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, sanitize};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];
 
-/// The first byte is the length of the pieces, the second says at which stage and whose server it is, the rest is sent.
+/// The first byte is the length of packets, the second selects stage and provider, the rest is sent by the server.
 pub(crate) fn check(bytes: &[u8]) {
     let &[piece, place, ref sent @ ..] = bytes else { return };
     let place = usize::from(place);
@@ -15,7 +16,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let at = ReplyContext { stage, provider: PROVIDERS[place / Stage::ALL.len() % PROVIDERS.len()] };
     let (replies, fault) = read(sent.chunks(sent.len().max(1)));
     let cut = read(sent.chunks(usize::from(piece) + 1));
-    assert_eq!((&replies, fault), (&cut.0, cut.1), "it depends on where it is cut");
+    assert_eq!((&replies, fault), (&cut.0, cut.1), "it depends on how the bytes are split");
     for reply in &replies {
         is_sane(reply);
         is_just(reply, &at);
@@ -41,12 +42,12 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Malfo
 fn is_sane(reply: &Reply) {
     assert!((200..600).contains(&reply.code), "{reply:?}");
     assert!((1..=MAX_REPLY_LINES).contains(&reply.lines.len()));
-    assert!(reply.lines.iter().all(|line| *line == clean(line)), "{reply:?} is not clean");
+    assert!(reply.lines.iter().all(|line| *line == sanitize(line)), "{reply:?} is not clean");
     let shown = reply.to_string();
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(char::is_control), "{shown:?}");
 }
 
-/// What no words can talk the rules into.
+/// Limits of the rules for any words: no reply before RCPT is about a mailbox, no transient reply means a dead one.
 fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     let rules = ReplyRules::built_in();
     let meaning = rules.classify(reply, at);
@@ -60,7 +61,7 @@ fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
         assert!(!is_dead(meaning.cause), "{reply:?} at {at:?}: {meaning:?}");
         assert!(!meaning.if_about_mailbox.is_some_and(is_dead), "{reply:?} at {at:?}: {meaning:?}");
     }
-    // The same reply with its words taken away: a code alone is a suspicion.
+    // Without its words, a code never confirms a dead mailbox.
     let blotted =
         Reply::new(reply.code, reply.lines.iter().map(|line| line.replace(char::is_alphanumeric, "#")));
     let meaning = rules.classify(&blotted, at);

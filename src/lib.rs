@@ -54,7 +54,6 @@
 //! Sockets, clocks and new files are confined: `.clippy.toml` names the files that own them.
 
 pub mod address;
-pub mod cli;
 pub mod duration;
 pub mod error;
 pub mod evidence;
@@ -74,3 +73,13 @@ pub mod smtp;
 pub mod state;
 pub mod verdict;
 pub mod world;
+
+pub use address::Address;
+pub use error::{Error, Exit};
+pub use evidence::{ClassifiedReply, Evidence};
+pub use reason::{Cause, Confidence, Fault, Reason, Verdict};
+pub use report::Summary;
+pub use run::{CancelToken, ListJob, Progress, Verifier, classify};
+pub use settings::Settings;
+pub use smtp::{Reply, Stage};
+pub use verdict::{AddressResult, Judgment};

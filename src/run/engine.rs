@@ -17,13 +17,12 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{sleep, sleep_until};
 
 use super::cancel::CancelToken;
-use super::network::Network;
-use super::progress::Progress;
-use super::sockets;
+use super::network::{Network, NetworkJob};
+use super::progress::ProgressReporter;
 use crate::error::Error;
 use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
-use crate::settings::{NetworkTarget, RunDepth, Settings};
+use crate::settings::RunDepth;
 use crate::state::{FreshnessPolicy, RunHandle, State};
 use run::ProbingRun;
 
@@ -64,17 +63,13 @@ pub struct ProbeJob {
 }
 
 impl ProbeJob {
-    /// What the settings ask for at this place. Must be called where a runtime runs: the network's clock starts here.
-    pub fn of(
-        settings: &Settings,
-        place: &NetworkTarget,
-        policy: Policy,
-        trace: bool,
-    ) -> Result<ProbeJob, Error> {
-        let network = Arc::new(Network::of(place)?);
+    /// What the settings ask for.
+    pub(super) fn of(job: NetworkJob<'_>, trace: bool) -> Result<ProbeJob, Error> {
+        let NetworkJob { settings, policy, network, .. } = job;
+        let network = Arc::new(network);
         Ok(ProbeJob {
             policy,
-            dns_only: matches!(settings.reach, RunDepth::Dns(_)),
+            dns_only: matches!(settings.depth, RunDepth::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
             max_duration: settings.max_duration,
@@ -82,7 +77,7 @@ impl ProbeJob {
                 None => None,
                 Some(deadline) => Some(deadline.next(network.clock.now().wall)?),
             },
-            sessions: sockets::available(),
+            sessions: settings.connections,
             trace,
             network,
         })
@@ -102,8 +97,8 @@ pub async fn ask(
     state: &mut State,
     begun: RunHandle,
     fresh: FreshnessPolicy,
-    mut stop: CancelToken,
-    progress: &mut Progress,
+    cancel: &CancelToken,
+    progress: &mut ProgressReporter<'_>,
 ) -> Result<RunOutcome, Error> {
     let (mut run, mut events) = ProbingRun::new(job, state, (begun, fresh), progress)?;
     let mut heard = Vec::with_capacity(EVENTS);
@@ -112,7 +107,7 @@ pub async fn ask(
         if !run.stopped {
             run.outcome.out_of_time =
                 job.time_left(job.network.clock.now()).is_some_and(|left| left.is_zero());
-            if run.outcome.out_of_time || stop.requested().is_some() {
+            if run.outcome.out_of_time || cancel.requested().is_some() {
                 run.stop(NotProbedReason::Deadline);
             }
         }
@@ -156,7 +151,7 @@ pub async fn ask(
             Some(over) = run.calls.next_over() => run.over(over),
             () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
             () = out_of_time(job), if !run.stopped => {}
-            () = stop.wait(), if !run.stopped => {}
+            () = cancel.canceled(), if !run.stopped => {}
             () = until(job, run.cut_at) => run.cut(),
             () = ready(()), if may_look_up => {}
         }

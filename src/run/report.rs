@@ -1,6 +1,7 @@
-//! `report`: files and summary again, from what is known. Nobody is asked.
+//! `report`: the files and the summary again, from stored facts. No server is contacted.
 //!
-//! Decides: which run is told about: the newest over this list that asked mail servers, else the newest that asked names. What servers said is read by the rules of today.
+//! Decides: which run is reported: the newest over this list that probed mail servers, else the newest that used only DNS.
+//! Replies are classified by the current policy.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -8,9 +9,10 @@ use std::time::SystemTime;
 use super::cancel::CancelToken;
 use super::clock::Clock;
 use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::list_job::OpenedList;
 use super::parallel;
 use super::stateful_run::identity;
-use super::write_results::{ListJob, OpenJob, RunStats};
+use super::write_results::{OpenJob, RunStats};
 use crate::error::Error;
 use crate::evidence::NotProbedReason;
 use crate::policy::Policy;
@@ -18,38 +20,40 @@ use crate::report::Summary;
 use crate::schedule::RunBlocked;
 use crate::state::{FreshnessPolicy, State, StateError};
 
-/// What is to be reported.
-#[derive(Debug)]
-pub struct ReportJob {
-    /// The list, and what is to be written.
-    pub listing: ListJob,
-    /// The rules of today.
-    pub policy: Policy,
-    /// Role addresses are risky.
-    pub risky_roles: bool,
-    /// Also write today's judgements into the state.
-    pub rejudge: bool,
+/// How a report is made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReportTerms {
+    /// The current policy.
+    pub(super) policy: Policy,
+    /// Role accounts are risky.
+    pub(super) risky_roles: bool,
+    /// Also write today's verdicts into the state.
+    pub(super) rejudge: bool,
 }
 
-/// Does it.
-pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
-    let ReportJob { listing, policy, risky_roles, rejudge } = report;
+/// Reports on a list from the state in this file.
+pub(super) fn report(
+    opened: OpenedList,
+    file: &Path,
+    terms: ReportTerms,
+    cancel: &CancelToken,
+) -> Result<Summary, Error> {
+    let ReportTerms { policy, risky_roles, rejudge } = terms;
     let clock = Clock::system();
     let mut state = if rejudge {
         State::of_owner(file, clock.now().wall)?
     } else {
         State::read_only(file, clock.now().wall)?
     };
-    let list = listing.open()?;
-    let how = listing.look(policy);
+    let how = opened.job.analyze_options(policy);
     let mut past = None;
     for dns_only in [false, true] {
         if past.is_none() {
-            past = state.last_run(&identity(&list, how, dns_only)?)?.map(|past| (past, dns_only));
+            past = state.last_run(&identity(&opened.list, how, dns_only)?)?.map(|past| (past, dns_only));
         }
     }
     let (past, dns_only) = past.ok_or(StateError::NoRun)?;
-    let whole = RunConditions {
+    let conditions = RunConditions {
         unprobed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
         shut: past.shut.as_deref().and_then(RunBlocked::from_word),
         anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
@@ -57,23 +61,22 @@ pub fn report(report: ReportJob, file: &Path) -> Result<Summary, Error> {
     let run = past.begun;
     let fresh = if dns_only { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let scope = FactFilter { policy, run: run.id, fresh, news: None };
-    let found = |facts| EvidenceReader::of(facts, whole.clone(), now);
-    let founds = FactReader::for_each(&state, scope, parallel::many_workers(), false)?
+    let filter = FactFilter { policy, run: run.id, fresh, news: None };
+    let reader = |facts| EvidenceReader::of(facts, conditions.clone(), now);
+    let readers = FactReader::for_each(&state, filter, parallel::many_workers(), false)?
         .into_iter()
-        .map(found)
+        .map(reader)
         .collect();
-    let mut open = OpenJob::of(list, listing, policy, dns_only)?;
-    // All of it, or nothing: it is soon told again.
-    let stop = CancelToken::on_signals()?;
-    open.tell(risky_roles, founds, |otherwise| {
-        stop.go_on()?;
+    let mut open = OpenJob::of(opened, policy, dns_only)?;
+    // A part of the report is useless, and all of it is quickly made again: a canceled job writes nothing.
+    open.tell(risky_roles, readers, |updates| {
+        cancel.check()?;
         if rejudge {
-            otherwise.update.iter().try_for_each(|update| state.write_reported(update))?;
+            updates.update.iter().try_for_each(|update| state.write_reported(update))?;
         }
         Ok(())
     })?;
     state.commit()?;
     let still_to_ask = state.still_to_ask(run.id)?;
-    open.finish(&RunStats { whole, still_to_ask, ..RunStats::default() })
+    open.finish(&RunStats { whole: conditions, still_to_ask, ..RunStats::default() })
 }

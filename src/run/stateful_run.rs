@@ -8,15 +8,17 @@ use super::analyze::{AnalyzeOptions, Analyzer};
 use super::cancel::CancelToken;
 use super::engine::{self, ProbeJob, RunOutcome};
 use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
-use super::progress::Progress;
-use super::write_results::{ListJob, StateUpdates, Validity};
+use super::list_job::OpenedList;
+use super::network::NetworkJob;
+use super::progress::{Progress, ProgressReporter};
+use super::write_results::{StateUpdates, Validity};
 use super::{parallel, wait_for_state};
 use crate::address::Address;
 use crate::error::Error;
 use crate::evidence::{AddressStatus, NotProbedReason, Timestamp};
 use crate::list::{List, ListEntry, RowBatch};
 use crate::schedule::RunBlocked;
-use crate::settings::{NetworkTarget, Settings};
+use crate::settings::Settings;
 use crate::state::{FreshnessPolicy, RunHandle, RunKey, State};
 
 /// A run that asks, with its state.
@@ -34,34 +36,33 @@ pub(super) struct StatefulRun {
 impl StatefulRun {
     /// Opens the state, and finds or begins the run.
     pub(super) fn begin(
-        settings: &Settings,
-        place: &NetworkTarget,
-        list: &List,
-        listing: &ListJob,
-        stop: &CancelToken,
+        job: NetworkJob<'_>,
+        opened: &OpenedList,
+        cancel: &CancelToken,
     ) -> Result<StatefulRun, Error> {
-        let policy = settings.policy()?;
-        let job = ProbeJob::of(settings, place, policy, false)?;
-        let mut state = wait_for_state::open_state(settings, place, job.network.clock, stop)?;
+        let NetworkJob { settings, target, policy, .. } = job;
+        let OpenedList { list, job: listing } = opened;
+        let job = ProbeJob::of(job, false)?;
+        let mut state = wait_for_state::open_state(settings, target, job.network.clock, cancel)?;
         let now = job.network.clock.now().wall;
         let command = RunKey {
-            identity: identity(list, listing.look(policy), job.dns_only)?,
+            identity: identity(list, listing.analyze_options(policy), job.dns_only)?,
             input: list.form().name.clone(),
             terms: terms(settings, &job),
         };
-        let anew = settings.keeping.fresh;
+        let anew = settings.state.fresh;
         let fresh = |at| {
             // What servers said is not told where only the DNS is asked.
             let is_nothing = anew || job.dns_only;
             if is_nothing {
                 FreshnessPolicy::nothing()
             } else {
-                FreshnessPolicy::of(at, settings.keeping.max_age)
+                FreshnessPolicy::of(at, settings.state.max_age)
             }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         // What a run found out itself is as old as the run.
-        let goes_on = if anew { Duration::ZERO } else { settings.keeping.max_age.unwrap_or(Duration::MAX) };
+        let goes_on = if anew { Duration::ZERO } else { settings.state.max_age.unwrap_or(Duration::MAX) };
         let (run, all_known) = match known {
             Some(run) => (run, true),
             None => (state.begin(&command, goes_on, now, policy.lifetimes().run)?, false),
@@ -78,8 +79,8 @@ impl StatefulRun {
         &mut self,
         list: &List,
         how: AnalyzeOptions,
-        stop: CancelToken,
-        quiet: bool,
+        cancel: &CancelToken,
+        progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<RunOutcome, Error> {
         if self.all_known {
             let unprobed =
@@ -98,13 +99,13 @@ impl StatefulRun {
             };
             parallel::each(list, parallel::analyzers(how), look, |addresses| {
                 // Nobody was asked by this process, so there is nothing new to tell.
-                stop.go_on()?;
+                cancel.check()?;
                 Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
             })?;
             arrivals.close(self.fresh)?;
         }
-        let mut progress = Progress::of(self.state.still_to_ask(self.run.id)?, quiet);
-        engine::ask(&self.job, &mut self.state, self.run, self.fresh, stop, &mut progress).await
+        let mut progress = ProgressReporter::new(self.state.still_to_ask(self.run.id)?, progress);
+        engine::ask(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await
     }
 
     /// How many are still to be asked.
@@ -161,7 +162,7 @@ impl StatefulRun {
 
 /// On which terms a run is made: what decides who has to be asked, besides the list.
 fn terms(settings: &Settings, job: &ProbeJob) -> String {
-    let max_age = settings.keeping.max_age.map(|age| format!("no older than {} s", age.as_secs()));
+    let max_age = settings.state.max_age.map(|age| format!("no older than {} s", age.as_secs()));
     let allowed = job.network.allowed.to_string();
     let allowed = (!allowed.is_empty()).then(|| format!("also at {allowed}"));
     [max_age, allowed].into_iter().flatten().collect::<Vec<_>>().join(", ")

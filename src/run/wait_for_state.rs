@@ -19,19 +19,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Opens the state for a run at this place, and waits for another run that holds it if that is wanted.
 pub(super) fn open_state(
     settings: &Settings,
-    place: &NetworkTarget,
+    target: &NetworkTarget,
     clock: Clock,
-    stop: &CancelToken,
+    cancel: &CancelToken,
 ) -> Result<State, Error> {
     let mut is_told = false;
     loop {
-        match settings.open_state(place, clock.now().wall) {
-            Err(Error::State(held @ StateError::Locked { .. })) if settings.keeping.wait_lock => {
+        match settings.open_state(target, clock.now().wall) {
+            Err(Error::State(held @ StateError::Locked { .. })) if settings.state.wait_lock => {
                 if !is_told {
                     tracing::warn!(event = "waiting", "waiting, because {held}");
                     is_told = true;
                 }
-                stop.go_on()?;
+                cancel.check()?;
                 sleep(LOOK_EVERY);
             }
             opened => return opened,

@@ -4,58 +4,20 @@
 //! few batches of rows, never the list.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::analyze::AnalyzeOptions;
 use super::duplicates::DuplicateRows;
 use super::evidence_reader::{EvidenceReader, RunConditions};
 use super::judge::{JudgeOptions, RowJudge};
+use super::list_job::{ListJob, OpenedList};
 use super::parallel;
 use crate::error::{Error, Exit};
-use crate::list::{self, List, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
+use crate::list::{List, OutputTarget, Outputs};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
 use crate::schedule::ProviderEventKind;
 use crate::state::{ReportedNote, VerdictUpdate};
-
-/// A list, and what is to be written about it.
-#[derive(Debug)]
-pub struct ListJob {
-    /// The list.
-    pub source: Source,
-    /// How it is read.
-    pub reading: ReadOptions,
-    /// Where the results go; `None` is the folder named after the list.
-    pub target: Option<OutputTarget>,
-    /// How they are written.
-    pub writing: WriteOptions,
-    /// Put addresses right that can't work as they are typed.
-    pub apply_suggestions: bool,
-    /// Write just the rows about which something else is told than before.
-    pub changed_only: bool,
-    /// When a finished run counts as failed.
-    pub gates: Gates,
-}
-
-impl ListJob {
-    /// Opens the list.
-    pub fn open(&self) -> Result<List, Error> {
-        Ok(list::open(&self.source, &self.reading)?)
-    }
-
-    /// The list, and every file that its results may go to.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
-        files.extend(self.source.path().map(Path::to_owned));
-        files
-    }
-
-    /// How its addresses are looked at.
-    pub fn look(&self, policy: Policy) -> AnalyzeOptions {
-        AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
-    }
-}
 
 /// A list that is open, with its outputs.
 pub(super) struct OpenJob {
@@ -109,8 +71,9 @@ pub(super) struct RunStats {
 
 impl OpenJob {
     /// Prepares the outputs of a list. `unprobed`: mailboxes are not asked about.
-    pub(super) fn of(list: List, listing: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
-        let how = listing.look(policy);
+    pub(super) fn of(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
+        let OpenedList { list, job: listing } = opened;
+        let how = listing.analyze_options(policy);
         let form = list.form();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = listing.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::policy::{PolicyError, Providers};
 
 /// The mixes that come with the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShippedMix {
     /// Business contacts.
     B2b,
@@ -16,6 +16,9 @@ pub enum ShippedMix {
 }
 
 impl ShippedMix {
+    /// All of them.
+    pub const ALL: [ShippedMix; 2] = [ShippedMix::B2b, ShippedMix::B2c];
+
     /// The mix.
     pub fn mix(self) -> Result<Mix, PolicyError> {
         match self {

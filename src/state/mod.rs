@@ -30,8 +30,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use error::StateError;
 pub use lock::StateLock;
-pub use name_hash::NameHash;
 pub use migrate::backups;
+pub use name_hash::NameHash;
 use open::Readers;
 pub use open::{Namespace, default_file};
 

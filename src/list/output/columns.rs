@@ -84,7 +84,7 @@ columns! {
 }
 
 /// Which of our columns are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColumnSet {
     /// The judgement and the address, seven columns.
     Minimal,
@@ -96,6 +96,18 @@ pub enum ColumnSet {
 }
 
 impl ColumnSet {
+    /// All sets, from the smallest on.
+    pub const ALL: [ColumnSet; 3] = [ColumnSet::Minimal, ColumnSet::Standard, ColumnSet::Full];
+
+    /// Its word on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            ColumnSet::Minimal => "minimal",
+            ColumnSet::Standard => "standard",
+            ColumnSet::Full => "full",
+        }
+    }
+
     /// The columns, in order.
     pub fn columns(self) -> Vec<Column> {
         let up_to = match self {

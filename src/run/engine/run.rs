@@ -23,7 +23,7 @@ use crate::route::{DnsFault, Route};
 use crate::run::evidence_reader::RunConditions;
 use crate::run::job_source::JobSource;
 use crate::run::judged_row;
-use crate::run::progress::Progress;
+use crate::run::progress::ProgressReporter;
 use crate::run::routing::{self, stops};
 use crate::schedule::{
     self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
@@ -32,7 +32,7 @@ use crate::schedule::{
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
 use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
 
-pub(super) struct ProbingRun<'a> {
+pub(super) struct ProbingRun<'a, 'p> {
     job: &'a ProbeJob,
     pub(super) state: &'a mut State,
     begun: RunHandle,
@@ -46,21 +46,21 @@ pub(super) struct ProbingRun<'a> {
     replies: ReplyCache,
     pub(super) scheduler: Scheduler,
     pub(super) calls: SessionTasks,
-    progress: &'a mut Progress,
+    progress: &'a mut ProgressReporter<'p>,
     pub(super) outcome: RunOutcome,
     pub(super) stopped: bool,
     /// When a stopped run waits no longer.
     pub(super) cut_at: Option<Duration>,
 }
 
-impl<'a> ProbingRun<'a> {
+impl<'a, 'p> ProbingRun<'a, 'p> {
     /// A run that has asked nothing yet; what happens in its sessions comes out of the second half.
     pub(super) fn new(
         job: &'a ProbeJob,
         state: &'a mut State,
         (begun, fresh): (RunHandle, FreshnessPolicy),
-        progress: &'a mut Progress,
-    ) -> Result<(ProbingRun<'a>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
+        progress: &'a mut ProgressReporter<'p>,
+    ) -> Result<(ProbingRun<'a, 'p>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
         let limits = RunLimits {
             pace: job.pace,
             retry_policy: RetryPolicy { max_wait: job.max_wait },
@@ -186,7 +186,7 @@ impl<'a> ProbingRun<'a> {
             return self.fill(&lane);
         }
         let passed = self.state.remove_domain(self.begun.id, key)?;
-        self.progress.tell(passed, self.calls.len());
+        self.progress.advance(passed, self.calls.len());
         Ok(())
     }
 
@@ -247,7 +247,7 @@ impl<'a> ProbingRun<'a> {
         let now = self.job.network.clock.now().wall;
         let told = judged_row::provisional_verdict(address, mailbox, self.job.policy.lifetimes(), now);
         self.state.write_settled(self.begun.id, found, told, now)?;
-        self.progress.tell(1, self.calls.len());
+        self.progress.advance(1, self.calls.len());
         Ok(())
     }
 

@@ -18,18 +18,17 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::{Arguments, Trial};
 use serde::Deserialize;
 
-use listproof::evidence::AddressStatus;
-use listproof::policy::{Pace, Policy};
-use listproof::run::{
-    self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress,
-    RunOutcome,
+use listproof::details::AddressStatus;
+use listproof::internals::run::{
+    self, Analyzer, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, ProgressReporter, RunOutcome,
 };
-use listproof::schedule::RunBlocked;
+use listproof::internals::schedule::RunBlocked;
+use listproof::internals::smtp::EgressPath as Egress;
+use listproof::policy::{Pace, Policy};
 use listproof::settings::EgressSpec;
-use listproof::smtp::EgressPath as Egress;
 use listproof::state::{FreshnessPolicy, RunKey, State};
-use listproof::verdict::AddressResult;
 use listproof::world::{NamePattern, Observed, World};
+use listproof::{AddressResult, CancelToken};
 
 /// What a scenario file holds beside the world.
 #[derive(Deserialize)]
@@ -204,9 +203,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
     let (begun, outcome, now) = runtime.block_on(async {
         let mut network = Network::scripted(world.clone());
-        let way = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
+        let egress = |ip: &IpAddr| EgressSpec { path: Egress::Direct(Some(*ip)), helo: None, sender: None };
         if !scenario.run.source_ips.is_empty() {
-            network.leave_by(&scenario.run.source_ips.iter().map(way).collect::<Vec<_>>());
+            network.leave_by(&scenario.run.source_ips.iter().map(egress).collect::<Vec<_>>());
         }
         let network = Arc::new(network);
         let clock = network.clock;
@@ -229,8 +228,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             }
         }
         arrivals.close(fresh).unwrap();
-        let mut progress = Progress::Quiet;
-        let asked = run::ask(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        let (mut ignored, cancel) = (|_| (), CancelToken::new());
+        let mut progress = ProgressReporter::new(0, &mut ignored);
+        let asked = run::ask(&job, &mut state, begun, fresh, &cancel, &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())

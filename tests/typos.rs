@@ -5,7 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{self, Domain};
+use listproof::Domain;
+use listproof::internals::address::{self};
 use listproof::policy::AddressLists;
 
 /// What most people's addresses end in, by country.

@@ -8,13 +8,13 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::{Policy, ReplyCache, ReplyContext};
-use listproof::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers, Route};
-use listproof::smtp::{
+use listproof::internals::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers, Route};
+use listproof::internals::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
-    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, hold,
+    SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, hold,
 };
+use listproof::policy::{Policy, ReplyCache, ReplyContext};
+use listproof::{Address, Domain, Stage};
 
 /// What a run has long before it opens a session: names and addresses are read once, not for each question.
 struct Prepared {

@@ -2,8 +2,7 @@
 //! same words are said of, no mailbox is called dead.
 
 use listproof::policy::{ReplyContext, ReplyRules};
-use listproof::reason::{Cause, Verdict};
-use listproof::smtp::{Reply, Stage};
+use listproof::{Cause, Reply, Stage, Verdict};
 
 const MAILBOXES: [&str; 20] = [
     "user",

@@ -86,12 +86,18 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     }
     arrivals.close(FreshnessPolicy::nothing()).unwrap();
 
-    let outcome =
-        ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
-            .await
-            .unwrap();
+    let outcome = ask(
+        &job,
+        &mut state,
+        run,
+        FreshnessPolicy::nothing(),
+        &CancelToken::new(),
+        &mut ProgressReporter::new(0, &mut |_| ()),
+    )
+    .await
+    .unwrap();
 
-    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::never())), (0, None));
+    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::new())), (0, None));
     let scope = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), news: None };
     let facts = FactReader::of(&state, scope).unwrap();
     let mut found = EvidenceReader::of(facts, outcome.whole, now);
@@ -172,9 +178,16 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
         arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
     }
     arrivals.close(FreshnessPolicy::nothing()).unwrap();
-    ask(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
-        .await
-        .unwrap();
+    ask(
+        &job,
+        &mut state,
+        run,
+        FreshnessPolicy::nothing(),
+        &CancelToken::new(),
+        &mut ProgressReporter::new(0, &mut |_| ()),
+    )
+    .await
+    .unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

@@ -1,9 +1,10 @@
 //! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
 
-use listproof::address::{self, Address};
+use listproof::Address;
+use listproof::internals::address::{self};
+use listproof::internals::run::{AnalyzeOptions, Analyzer};
+use listproof::internals::smtp::SmtpCommand;
 use listproof::policy::AddressLists;
-use listproof::run::{AnalyzeOptions, Analyzer};
-use listproof::smtp::SmtpCommand;
 
 /// A cell, in whatever bytes.
 pub(crate) fn check(bytes: &[u8]) {

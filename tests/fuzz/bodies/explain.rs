@@ -4,7 +4,7 @@ use std::io::BufReader;
 
 use listproof::explain::{Explainer, Explanation};
 use listproof::policy::{Providers, ReplyRules};
-use listproof::reason::{Confidence, Verdict};
+use listproof::{Confidence, Verdict};
 
 /// The first byte says how it is asked, the rest is what somebody pastes.
 pub(crate) fn check(bytes: &[u8]) {

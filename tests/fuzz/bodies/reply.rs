@@ -1,8 +1,9 @@
 //! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
 
+use listproof::details::MalformedReply;
+use listproof::internals::smtp::{MAX_REPLY_LINES, ReplyReader, clean};
 use listproof::policy::{ReplyContext, ReplyRules};
-use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, clean};
+use listproof::{Cause, Confidence, Fault, Reply, Stage, Verdict};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];

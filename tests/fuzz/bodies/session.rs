@@ -5,22 +5,19 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use listproof::address::{Address, AddressKinds, Domain};
-use listproof::evidence::{
-    AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult,
-    Recipient, RecipientId, RouteFact, Timestamp,
-};
-use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
-use listproof::probe::RetryPolicy;
-use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{
+use listproof::details::{AddressKinds, AddressStatus, MailboxEvidence, NotProbedReason, RouteFact};
+use listproof::internals::evidence::{DomainFacts, ProbeResult, Recipient, RecipientId, Timestamp};
+use listproof::internals::probe::RetryPolicy;
+use listproof::internals::schedule::{
     Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId,
 };
-use listproof::smtp::{
-    Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe, Reply,
-    SessionCommand as Say, SessionOutput, SmtpEvent, Stage, TlsPolicy, Transaction,
+use listproof::internals::smtp::{
+    Batch, Capabilities, ClientIdentity, ClientSession, IpFamilies, ProbeId, ProbeReply, RcptProbe,
+    SessionCommand as Say, SessionOutput, SmtpEvent, TlsPolicy, Transaction,
 };
-use listproof::verdict::decide;
+use listproof::internals::verdict::decide;
+use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
+use listproof::{Address, Cause, ClassifiedReply, Domain, Evidence, Finding, Reply, Stage, Verdict};
 
 /// The first byte says which machine it is, the others are what happens to it.
 pub(crate) fn check(bytes: &[u8]) {

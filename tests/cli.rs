@@ -173,7 +173,7 @@ fn a_second_run_replaces_its_own_files_and_refuses_others() {
 }
 
 #[test]
-fn an_output_that_can_not_be_written_is_refused_before_anybody_is_asked() {
+fn an_output_that_cannot_be_written_is_refused_before_the_first_probe() {
     let lab = lab();
     lab.write("taken", b"");
     verify(&lab, MIXED, &["-o", "taken/out"]).fails(74, &["taken"]);
@@ -233,7 +233,7 @@ fn gates_turn_a_finished_run_into_a_failed_one() {
 }
 
 #[test]
-fn nobody_is_asked_without_a_name_of_ones_own() {
+fn no_mail_server_is_contacted_without_a_helo_name_and_sender() {
     let lab = lab();
     lab.write("list.csv", MIXED);
     lab.run(&["verify", "list.csv"]).fails(78, &["--helo", "--mail-from"]);
@@ -255,7 +255,7 @@ fn a_bad_world_is_refused_with_its_line() {
 }
 
 #[test]
-fn offline_says_that_nobody_was_asked() {
+fn offline_says_that_no_mail_server_was_contacted() {
     let lab = lab();
     lab.write("list.csv", MIXED);
     let ran = lab.run(&["verify", "list.csv", "--offline", "-o", "out"]);
@@ -344,7 +344,7 @@ fn slow_list(rows: u32, is_swapped: bool) -> String {
 }
 
 #[test]
-fn a_list_that_is_replaced_meanwhile_is_told_as_it_was() {
+fn a_list_that_is_replaced_meanwhile_is_reported_as_it_was() {
     let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
     let ran = changed_meanwhile(&lab, &lab.serve("world.toml"), || {
         lab.write("new.csv", slow_list(12, true));
@@ -355,7 +355,7 @@ fn a_list_that_is_replaced_meanwhile_is_told_as_it_was() {
 }
 
 #[test]
-fn a_list_that_is_written_to_meanwhile_is_not_told_and_the_next_run_knows_what_was_learnt() {
+fn a_list_that_is_written_to_meanwhile_is_not_reported_and_the_next_run_uses_the_replies() {
     for (rows, is_swapped) in [(12, true), (6, false), (20, false)] {
         let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
         let served = lab.serve("world.toml");

@@ -208,7 +208,7 @@ fn the_table_of_all_decisions() {
 }
 
 #[test]
-fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
+fn a_domain_takes_no_mail_only_when_two_mx_hosts_say_so() {
     let says = |name: &str| Attempt {
         mx_host: host(name),
         ..attempt(classified(Stage::Rcpt, 556, Cause::DomainNoMail, None))
@@ -226,14 +226,14 @@ fn a_domain_takes_no_mail_only_when_two_exchangers_say_so() {
 }
 
 #[test]
-fn an_operators_outage_holds_its_dead_mailboxes_back() {
+fn an_outage_of_a_provider_holds_back_its_unknown_mailboxes() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
     let mailbox = MailboxEvidence { attempts, anomaly: true, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(mailbox)).reason, Finding::OperatorAnomaly.into());
 }
 
 #[test]
-fn relaying_denied_everywhere_condemns_only_hosts_that_serve_others() {
+fn relaying_denied_everywhere_is_a_fact_only_at_mx_hosts_that_serve_others() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 554, Cause::RelayDenied, None))];
     let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
@@ -247,15 +247,15 @@ fn any_cause() -> impl Strategy<Value = Cause> {
     prop::sample::select(Cause::ALL)
 }
 
-fn any_said() -> impl Strategy<Value = ClassifiedReply> {
+fn any_classified() -> impl Strategy<Value = ClassifiedReply> {
     let stage = prop::sample::select(vec![Stage::Connect, Stage::Helo, Stage::Mail, Stage::Rcpt]);
     (stage, 200u16..600, any_cause(), prop::option::of(any_cause()))
         .prop_map(|(stage, code, cause, about)| classified(stage, code, cause, about))
 }
 
-fn any_trouble() -> impl Strategy<Value = Arc<Obstacle>> {
+fn any_obstacle() -> impl Strategy<Value = Arc<Obstacle>> {
     prop_oneof![
-        any_said().prop_map(|classified| obstacle(ObstacleKind::Rejected(Box::new(classified)))),
+        any_classified().prop_map(|classified| obstacle(ObstacleKind::Rejected(Box::new(classified)))),
         prop::sample::select(Finding::ALL).prop_map(|finding| obstacle(ObstacleKind::NoReply(finding))),
     ]
 }
@@ -270,12 +270,12 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
             NotCatchAllProof::Listed
         ])
         .prop_map(CatchAll::No),
-        any_said().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
-        any_trouble().prop_map(CatchAll::Failed),
+        any_classified().prop_map(|classified| CatchAll::Yes(Arc::new(attempt(classified)))),
+        any_obstacle().prop_map(CatchAll::Failed),
     ]
 }
 
-fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
+fn any_mailbox() -> impl Strategy<Value = MailboxEvidence> {
     let positive = prop::sample::select(vec![
         PositiveControl::Accepted,
         PositiveControl::SameWords,
@@ -283,19 +283,23 @@ fn any_inquiry() -> impl Strategy<Value = MailboxEvidence> {
         PositiveControl::NotAsked,
     ]);
     let unprobed = prop::option::of(prop::sample::select(vec![
+        NotProbedReason::Offline,
+        NotProbedReason::DnsOnly,
         NotProbedReason::Deadline,
+        NotProbedReason::Budget(Duration::from_secs(7200)),
         NotProbedReason::ProviderPaused,
     ]));
-    let attempts = prop::collection::vec(any_said().prop_map(attempt), 0..4);
-    (attempts, any_catch_all(), positive, prop::option::of(any_trouble()), unprobed).prop_map(
-        |(attempts, catch_all, positive, obstacle, unprobed)| MailboxEvidence {
+    let attempts = prop::collection::vec(any_classified().prop_map(attempt), 0..4);
+    let obstacle = prop::option::of(any_obstacle());
+    (attempts, any_catch_all(), positive, obstacle, unprobed, any::<bool>(), any::<bool>()).prop_map(
+        |(attempts, catch_all, positive, obstacle, unprobed, unserved, anomaly)| MailboxEvidence {
             attempts,
             catch_all,
             positive,
             obstacle,
             unprobed,
-            unserved: false,
-            anomaly: false,
+            unserved,
+            anomaly,
         },
     )
 }
@@ -309,19 +313,21 @@ fn is_fact(classified: &ClassifiedReply) -> bool {
 
 proptest! {
     #[test]
-    fn nothing_about_us_ever_condemns(mut mailbox in any_inquiry()) {
+    fn nothing_about_us_ever_makes_a_row_undeliverable(mut mailbox in any_mailbox()) {
+        // Where the MX host serves other domains, "relaying denied" is a fact about this one.
+        mailbox.unserved = false;
         mailbox.attempts.retain(|attempt| !is_fact(&attempt.classified));
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
-    fn only_a_permanent_reply_to_rcpt_condemns(mut mailbox in any_inquiry()) {
+    fn only_a_permanent_reply_to_rcpt_makes_a_row_undeliverable(mut mailbox in any_mailbox()) {
         mailbox.attempts.retain(|attempt| attempt.classified.reply.code < 500 || attempt.classified.stage != Stage::Rcpt);
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
     #[test]
-    fn a_transient_answer_never_worsens_a_verdict(mailbox in any_inquiry(), cause in any_cause()) {
+    fn a_transient_answer_never_worsens_a_verdict(mailbox in any_mailbox(), cause in any_cause()) {
         let before = judge(&evidence(mailbox.clone()));
         let mut later = mailbox;
         later.attempts.push(attempt(classified(Stage::Rcpt, 450, cause, None)));
@@ -331,7 +337,7 @@ proptest! {
     }
 
     #[test]
-    fn deliverable_needs_an_acceptance_and_a_refused_control(mailbox in any_inquiry()) {
+    fn deliverable_needs_an_acceptance_and_a_rejected_control(mailbox in any_mailbox()) {
         let accepted = mailbox.attempts.iter().any(|Attempt { classified, .. }| {
             classified.stage == Stage::Rcpt && classified.reply.is_positive() && classified.meaning.cause == Cause::Accepted
         });
@@ -341,7 +347,7 @@ proptest! {
     }
 
     #[test]
-    fn only_the_unknown_is_asked_again(mailbox in any_inquiry()) {
+    fn only_an_unknown_row_is_retried(mailbox in any_mailbox()) {
         let judgment = judge(&evidence(mailbox));
         prop_assert!(judgment.retry_after.is_none() || judgment.reason.verdict() == Verdict::Unknown);
         prop_assert!(judgment.reason != Reason::Found(Finding::Internal) || judgment.rule == "internal");

@@ -66,7 +66,7 @@ fn a_text_without_a_code_is_read_with_less_confidence() {
 }
 
 #[test]
-fn an_operators_link_tells_whose_words_they_are() {
+fn a_providers_link_identifies_its_replies() {
     let provider = |text: &str| explainer().explain(text.as_bytes()).remove(0).provider;
     assert_eq!(
         provider("421 4.7.0 Deferred, see https://postmaster.yahooinc.com/error-codes"),
@@ -116,7 +116,7 @@ fn a_log_is_read_line_by_line_and_a_folded_reply_as_one() {
 }
 
 #[test]
-fn a_mailbox_full_of_bounces_tells_whether_one_domain_or_every_domain_refuses() {
+fn an_mbox_of_bounces_shows_whether_one_domain_or_every_domain_rejects_us() {
     let bounce = |domain: &str, said: &str| {
         format!(
             "From MAILER-DAEMON Sat Nov 21 10:00:00 2026\nSubject: Undelivered\n\nFinal-Recipient: rfc822; a@{domain}\nAction: failed\nStatus: 5.7.1\nDiagnostic-Code: smtp; {said}\n\n"
@@ -177,7 +177,7 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
 
 proptest! {
     #[test]
-    fn garbage_is_answered_and_never_condemns(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+    fn garbage_is_explained_and_never_called_undeliverable(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
         let explanations = explainer().explain(&bytes);
         prop_assert!(!explanations.is_empty());
         for explanation in explanations {

@@ -66,7 +66,7 @@ fn world() -> String {
 }
 
 #[test]
-fn no_server_makes_a_run_hang_or_grow_or_condemn() {
+fn no_server_makes_a_run_hang_or_grow_or_a_row_undeliverable() {
     let mut rows = "email\n".to_owned();
     for (name, ..) in DEEDS {
         for moment in MOMENTS {

@@ -251,7 +251,7 @@ fn serve(hosts: &[String]) -> (u16, u16) {
 }
 
 #[test]
-fn whatever_bytes_come_a_run_ends_soon_and_small_and_wrongs_nobody() {
+fn whatever_bytes_come_a_run_ends_soon_with_little_memory_and_no_false_verdict() {
     let hosts = hosts();
     let (dns_port, smtp_port) = serve(&hosts);
     let mut rows = "email\n".to_owned();

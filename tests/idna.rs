@@ -37,7 +37,7 @@ fn rows() -> impl Iterator<Item = (String, Option<&'static str>)> {
 }
 
 #[test]
-fn every_conversion_and_every_refusal_is_unicodes() {
+fn every_conversion_and_every_error_is_unicodes() {
     let (mut converted, mut refused, mut wrong) = (0, 0, Vec::new());
     for (text, ascii) in rows() {
         let domain = Domain::parse(&text).ok();
@@ -66,7 +66,7 @@ fn every_conversion_is_found_right_of_an_at() {
 }
 
 #[test]
-fn what_is_refused_is_no_address() {
+fn what_unicode_rejects_is_no_address() {
     for (text, _) in rows().filter(|(_, ascii)| ascii.is_none()) {
         assert!(Address::parse(&format!("jane@{text}")).is_err(), "{text:?}");
     }

@@ -143,7 +143,7 @@ fn each_row_goes_to_the_files_where_it_belongs() {
 }
 
 #[test]
-fn where_mailboxes_are_not_asked_about_nothing_is_called_deliverable() {
+fn without_probes_nothing_is_called_deliverable() {
     let desk = Desk::with("contacts.csv", CONTACTS);
     desk.run("contacts.csv", &desk.out(), &ReadOptions::default(), &minimal()).unwrap();
     let offline = WriteOptions { unprobed: true, ..minimal() };
@@ -216,7 +216,7 @@ fn refusal(desk: &Desk, list: &str, target: &OutputTarget) -> String {
 }
 
 #[test]
-fn nobody_elses_file_is_replaced() {
+fn a_file_that_is_no_earlier_result_is_not_replaced() {
     let desk = Desk::with("list.csv", "email\nann@x.example\n");
     std::fs::create_dir(desk.path("out")).unwrap();
     std::fs::write(desk.path("out/list.retry.csv"), "mine").unwrap();

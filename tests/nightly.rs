@@ -70,7 +70,7 @@ fn nights(list: &str, ending: &str, write: impl Fn(&[&str]) -> Vec<u8>) {
 }
 
 #[test]
-fn the_script_asks_every_night_about_who_is_unknown_or_new() {
+fn the_script_probes_unknown_and_new_recipients_every_night() {
     let csv = |rows: &[&str]| format!("email\n{}\n", rows.join("\n")).into_bytes();
     nights("contacts.csv", "csv", csv);
     nights("contacts.csv.gz", "csv", |rows| {
@@ -172,7 +172,7 @@ fn nobody_answers(kind: &str, code: i32) {
 }
 
 #[test]
-fn where_nobody_can_be_reached_nothing_is_judged() {
+fn where_no_mx_host_can_be_reached_every_row_is_unknown() {
     nobody_answers("d", 12);
 }
 
@@ -182,7 +182,7 @@ fn where_no_name_server_answers_the_network_is_down() {
 }
 
 #[test]
-fn metrics_add_up_name_nobody_and_are_for_everybody() {
+fn metrics_add_up_name_no_address_and_are_readable_by_all() {
     let folder = Folder::new();
     verify(&folder, &["--metrics-file", "nightly.prom"]);
     assert_eq!(mode(&folder.path("nightly.prom")), 0o644);
@@ -202,7 +202,7 @@ fn metrics_add_up_name_nobody_and_are_for_everybody() {
 }
 
 #[test]
-fn metrics_tell_of_a_run_that_failed() {
+fn metrics_show_a_run_that_failed() {
     let folder = Folder::new();
     verify(&folder, &["--metrics-file", "nightly.prom", "--column", "nowhere"]).exits(2);
     let metrics = folder.read("nightly.prom");
@@ -218,7 +218,7 @@ fn events(ran: &Ran) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn a_log_in_json_is_json_to_the_last_line_and_tells_how_it_ended() {
+fn a_log_in_json_is_json_to_the_last_line_and_says_how_the_run_ended() {
     let folder = Folder::new();
     let log = events(&verify(&folder, &["--log-format", "json"]));
     let last = log.last().unwrap();
@@ -269,7 +269,7 @@ fn the_readme_lists_the_events_that_there_are() {
 }
 
 #[test]
-fn what_is_kept_is_for_its_owner_only() {
+fn state_and_outputs_are_readable_by_their_owner_only() {
     let folder = Folder::new();
     verify(&folder, &["--state", "kept/state.db"]);
     for made in ["kept", "out"] {

@@ -166,7 +166,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn a_temporary_refusal_never_condemns(words in words(), code in 400u16..500, provider in providers()) {
+    fn a_deferral_never_makes_a_row_undeliverable(words in words(), code in 400u16..500, provider in providers()) {
         for stage in Stage::ALL {
             let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn a_refusal_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
+    fn a_rejection_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
         for stage in [Stage::Connect, Stage::Helo, Stage::StartTls, Stage::Mail] {
             let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert!(matches!(meaning.cause.fault(), Fault::Us | Fault::Host | Fault::None), "{:?}", meaning);

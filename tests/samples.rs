@@ -146,7 +146,7 @@ fn the_world_with_everything_sets_every_key() {
 
 #[test]
 fn the_built_in_policy_sets_every_key() {
-    let arguments = ["policy", "check", "--policy", "policy"];
+    let arguments = ["policy", "check", "policy"];
     let data = |name: &str| {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/data").join(name);
         std::fs::read_to_string(&path).unwrap()

@@ -149,7 +149,7 @@ fn what_a_killed_run_leaves_beside_the_places_is_gone_after_the_next() {
 }
 
 #[test]
-fn of_two_runs_that_write_the_same_files_the_second_is_told() {
+fn of_two_runs_that_write_the_same_files_the_second_is_refused() {
     let lab = Folder::with(long_list().as_bytes(), "");
     let mut first = at_work(&lab, &["--offline"]);
     let busy = ["another process is writing it", "wait until it is done, or choose another place with `-o`"];
@@ -184,7 +184,7 @@ fn a_run_that_waits_for_another_stops() {
 }
 
 #[test]
-fn who_waited_for_a_state_holds_it_from_when_it_got_it() {
+fn a_run_that_waited_for_a_state_holds_it_since_it_got_it() {
     let (lab, lock, mut child) = waiting();
     let _errors = after_saying("waiting", &mut child);
     sleep(Duration::from_millis(1500));

@@ -60,7 +60,7 @@ fn held(process: u32) -> Option<Held> {
 }
 
 #[test]
-fn a_long_run_among_failing_hosts_does_not_grow_and_judges_everybody() {
+fn a_long_run_among_failing_mx_hosts_does_not_grow_and_judges_every_row() {
     let rows: usize = std::env::var("LISTPROOF_SOAK_ROWS").map_or(3000, |rows| rows.parse().unwrap());
     let mut list = "email\n".to_owned();
     for n in 0..rows {

@@ -61,7 +61,7 @@ fn asked_again(file: &Path) -> i64 {
 }
 
 #[test]
-fn a_second_run_asks_nobody_and_writes_the_same() {
+fn a_second_run_probes_nothing_and_writes_the_same() {
     let lab = lab();
     let first = verify(&lab, "one", &[], 0);
     assert_eq!(first["verdicts"]["unknown"], 0);
@@ -73,7 +73,7 @@ fn a_second_run_asks_nobody_and_writes_the_same() {
 }
 
 #[test]
-fn another_list_asks_only_about_whom_nothing_is_known() {
+fn another_list_probes_only_recipients_without_stored_facts() {
     let lab = lab();
     verify(&lab, "one", &[], 0);
     let list = "email\nuser1@acme.example\nuser99@acme.example\nnew@any.example\n";
@@ -107,7 +107,7 @@ fn a_run_that_stops_at_its_time_is_partial_and_the_same_command_goes_on() {
 }
 
 #[test]
-fn what_the_dns_said_when_the_time_was_up_is_not_asked_again() {
+fn dns_answers_of_a_run_that_ran_out_of_time_are_reused() {
     let world = "dns_delay = \"400ms\"\n[[domain]]\nname = \"d{1..600}.example\"\nmx = [\"0 .\"]\n";
     let list: Vec<String> = (1..=600).map(|n| format!("jane@d{n}.example\n")).collect();
     let lab = Folder::with(list.concat().as_bytes(), world);
@@ -120,7 +120,7 @@ fn what_the_dns_said_when_the_time_was_up_is_not_asked_again() {
 }
 
 #[test]
-fn whoever_was_told_to_be_gone_by_a_run_that_stopped_is_not_asked_again_for_another_list() {
+fn a_mailbox_reported_unknown_by_a_stopped_run_is_not_probed_again_for_another_list() {
     let lab = lab();
     // Who has no mailbox is asked about first: those after them vouch for the host.
     let list: Vec<String> = (1..=40).rev().map(|n| format!("user{n}@acme.example\n")).collect();
@@ -159,7 +159,7 @@ fn a_job_with_a_deadline_does_a_part_each_night_until_all_is_done() {
 }
 
 #[test]
-fn what_an_operator_was_asked_yesterday_counts_today() {
+fn what_a_provider_was_asked_yesterday_counts_today() {
     let lab = lab();
     verify(&lab, "one", &[], 0);
     // Eleven unknown names were asked about, and such a host bears twenty an hour.
@@ -169,7 +169,7 @@ fn what_an_operator_was_asked_yesterday_counts_today() {
 }
 
 #[test]
-fn a_report_tells_what_the_run_told_without_asking_anybody() {
+fn a_report_writes_the_same_as_the_run_without_a_probe() {
     let lab = lab();
     verify(&lab, "one", &[], 0);
     lab.run(&["report", "list.csv", "--state", "kept/state.db", "-o", "two"]).exits(0);
@@ -253,7 +253,7 @@ fn a_state_that_is_damaged_in_its_middle_is_called_so_and_named() {
 }
 
 #[test]
-fn a_second_run_at_the_same_time_is_told_who_holds_the_state() {
+fn a_second_run_at_the_same_time_gets_an_error_that_names_the_first() {
     let lab = lab();
     let served = lab.serve("world.toml");
     let asking = [&SENDER[..], &served.flags(), &["--state", "s.db"]].concat();
@@ -334,7 +334,7 @@ fn only_changes_are_written_where_only_they_are_wanted() {
 }
 
 #[test]
-fn what_was_told_without_the_flag_is_no_change_either() {
+fn a_verdict_reported_without_the_flag_is_no_change_either() {
     let lab = Folder::with(b"email\nstays@acme.example\ngoes@acme.example\n", &with("goes"));
     let mut served = lab.serve("world.toml");
     let verify =
@@ -347,7 +347,7 @@ fn what_was_told_without_the_flag_is_no_change_either() {
 }
 
 #[test]
-fn a_run_that_ends_too_early_has_no_news_of_whom_it_did_not_ask() {
+fn a_run_that_ends_too_early_reports_no_change_of_recipients_that_it_did_not_probe() {
     let lab = lab();
     verify(&lab, "one", &[], 0);
     let stopped = verify(&lab, "two", &["--changed-only", "--fresh", "--max-duration", "1ms"], 10);
@@ -355,7 +355,7 @@ fn a_run_that_ends_too_early_has_no_news_of_whom_it_did_not_ask() {
 }
 
 #[test]
-fn changes_are_told_only_where_something_is_kept() {
+fn changes_are_reported_only_with_a_state() {
     let lab = lab();
     lab.run(&["verify", "list.csv", "--changed-only", "--world", "world.toml"]).fails(2, &["--changed-only"]);
     lab.run(&["verify", "list.csv", "--changed-only", "--offline"]).exits(2);
@@ -457,7 +457,7 @@ fn what_check_holds_back_is_no_fact_for_a_later_run() {
 }
 
 #[test]
-fn a_run_that_was_not_told_condemns_nobody_in_another() {
+fn a_run_that_was_not_reported_makes_no_row_of_another_undeliverable() {
     let lab = lab_of_strangers();
     let served = lab.serve("world.toml");
     verify_served(&lab, &served, &[], 0);
@@ -525,7 +525,7 @@ fn stopped_at_once() -> (Folder, Served) {
 }
 
 #[test]
-fn a_run_that_goes_on_with_another_age_asks_whom_that_leaves_over() {
+fn a_resumed_run_with_another_maximum_age_probes_what_that_leaves_over() {
     let (lab, served) = stopped_at_once();
     let ago = "UPDATE result SET checked = checked - 9000; UPDATE reply SET at = at - 9000";
     change(&lab.path("s.db"), ago);
@@ -547,7 +547,7 @@ fn a_run_that_was_interrupted_long_ago_begins_anew() {
 }
 
 #[test]
-fn who_is_forgotten_or_pruned_while_a_run_is_stopped_comes_in_with_the_list_again() {
+fn a_recipient_that_is_forgotten_or_pruned_while_a_run_is_stopped_is_probed_again() {
     let (lab, served) = stopped_at_once();
     for address in ["user1@acme.example", "user40@acme.example"] {
         lab.run(&["state", "forget", address, "--state", "s.db"]).exits(0);
@@ -587,7 +587,7 @@ fn an_outage_of_theirs_shows_in_the_whole_run_however_often_it_was_interrupted()
 }
 
 #[test]
-fn whoever_was_put_off_is_asked_again_from_where_it_was() {
+fn a_deferred_recipient_is_retried_from_the_same_egress() {
     let world = "[[domain]]\nname = \"d{1..6}.example\"\nmx = [\"10 mx.d{n}.example\"]\nmailboxes = [\"user\"]\n\
                  [[host]]\nname = \"mx.d{1..6}.example\"\n\
                  greylist = { delay = \"1s\", say = \"451 4.7.1 Greylisted, try again in 3 seconds\" }\n";
@@ -606,7 +606,7 @@ fn whoever_was_put_off_is_asked_again_from_where_it_was() {
 }
 
 #[test]
-fn what_a_host_said_before_it_refused_us_is_not_kept_where_another_was_asked() {
+fn replies_right_before_a_block_are_deleted_where_another_provider_was_probed() {
     let world = r#"
 [[domain]]
 name = "acme.example"
@@ -635,7 +635,7 @@ say = "550 5.1.1 User unknown"
 }
 
 #[test]
-fn a_made_up_name_that_was_refused_by_a_host_that_turned_against_us_proves_nothing_later() {
+fn a_random_recipient_rejected_right_before_a_block_proves_nothing_later() {
     let world = r#"
 [[domain]]
 name = "d{1..60}.example"

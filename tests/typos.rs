@@ -554,7 +554,7 @@ fn suggested(typed: &str) -> Option<String> {
 }
 
 #[test]
-fn of_a_hundred_slips_at_least_88_are_understood_and_hardly_one_is_misunderstood() {
+fn of_a_hundred_typos_at_least_88_are_corrected_and_hardly_one_wrongly() {
     let targets = &AddressLists::built_in().targets;
     let mut random = fastrand::Rng::with_seed(5);
     let (mut asked, mut right, mut wrong) = (0, 0, Vec::new());
@@ -575,7 +575,7 @@ fn of_a_hundred_slips_at_least_88_are_understood_and_hardly_one_is_misunderstood
 }
 
 #[test]
-fn of_a_hundred_real_domains_hardly_one_is_taken_for_a_slip() {
+fn of_a_hundred_real_domains_hardly_one_is_taken_for_a_typo() {
     let touched: Vec<String> =
         REAL.iter().filter_map(|real| Some(format!("{real}: {}", suggested(real)?))).collect();
     assert!(touched.len() * 100 <= REAL.len(), "{touched:?}");

@@ -72,7 +72,7 @@ fn with_state() -> Folder {
 }
 
 #[test]
-fn a_full_stdout_is_told_on_stderr_and_by_the_exit_code() {
+fn a_full_stdout_is_reported_on_stderr_and_by_the_exit_code() {
     let lab = with_state();
     for arguments in PRINTING {
         let mut command = lab.listproof(arguments);
@@ -85,7 +85,7 @@ fn a_full_stdout_is_told_on_stderr_and_by_the_exit_code() {
 }
 
 #[test]
-fn who_stops_reading_has_seen_enough_unless_the_results_are_lost() {
+fn a_closed_pipe_is_an_error_only_where_results_are_lost() {
     let lab = with_state();
     for arguments in PRINTING {
         let mut command = lab.listproof(arguments);
@@ -119,7 +119,7 @@ fn a_stderr_that_can_not_be_written_changes_nothing() {
 }
 
 #[test]
-fn metrics_are_written_when_the_summary_can_not_be_told_and_tell_so() {
+fn metrics_are_written_and_say_so_when_the_summary_cannot_be_printed() {
     let lab = lab();
     let mut verify =
         lab.listproof(&["verify", "list.csv", "--world", "world.toml", "--metrics-file", "m.prom"]);
@@ -129,7 +129,7 @@ fn metrics_are_written_when_the_summary_can_not_be_told_and_tell_so() {
 }
 
 #[test]
-fn a_world_is_served_though_nobody_reads_where() {
+fn a_world_is_served_though_its_stdout_is_closed() {
     let lab = lab();
     let mut world = lab.listproof(&["world", "world.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"]);
     let mut serving = world.stdout(unread()).spawn().unwrap();
@@ -190,7 +190,7 @@ fn a_metrics_file_may_be_new_empty_or_an_earlier_one() {
 }
 
 #[test]
-fn what_a_run_failed_of_is_told_though_its_metrics_fail_too() {
+fn the_error_of_a_run_is_printed_though_its_metrics_fail_too() {
     let lab = lab();
     std::fs::create_dir(lab.path("collected")).unwrap();
     let mut child = lab

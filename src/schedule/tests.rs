@@ -2,6 +2,7 @@
 //! keeps its manners, and nobody who exists is condemned.
 
 mod checks;
+mod faults;
 mod habits;
 mod hosts;
 mod play;
@@ -38,7 +39,7 @@ fn scheduler(run: Run, world: &World) -> Scheduler {
 
 /// Lets the scheduler and the hosts talk until nothing is to come.
 fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<RecipientId, MailboxEvidence> {
-    let mut settled = HashMap::new();
+    let (mut settled, mut events_after_all) = (HashMap::new(), 0);
     for event in 0.. {
         assert!(event < 20_000, "it does not come to its end");
         if world.orders.is_empty() && run.close_job_source {
@@ -70,6 +71,13 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
             }
         }
         if scheduler.is_idle() && world.orders.is_empty() {
+            break;
+        }
+        // Where connections are opened without end for nobody (see `faults`), the rest of the checks is still worth something.
+        let is_after_all = scheduler.open_tasks == 0 && world.orders.is_empty();
+        events_after_all += usize::from(is_after_all);
+        if events_after_all > 1_000 {
+            world.never_ends = true;
             break;
         }
         if run.stopped_after == Some(event) {
@@ -115,7 +123,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
 }
 
 #[test]
-fn a_session_that_nobody_waits_for_gives_its_socket_to_a_lane_that_lacks_one() {
+fn an_idle_session_gives_its_socket_to_a_lane_that_lacks_one() {
     let operator = Operator {
         known: false,
         hosts: vec![Habit::Honest],
@@ -153,7 +161,7 @@ fn where_sockets_are_the_bound_a_lonely_address_holds_one_for_three_round_trips(
 }
 
 #[test]
-fn a_new_session_goes_to_the_door_where_most_wait() {
+fn a_new_session_goes_to_the_endpoint_with_the_longest_queue() {
     let mut world = World::default();
     let mut scheduler = scheduler(HURRIED, &world);
     let host = Domain::parse("mx.google.com").unwrap();
@@ -184,7 +192,7 @@ fn a_new_session_goes_to_the_door_where_most_wait() {
 }
 
 #[test]
-fn nobody_needs_to_look_up_domains_while_many_operators_wait_for_a_socket() {
+fn no_domain_needs_to_be_looked_up_while_many_providers_wait_for_a_socket() {
     let mut world = World::default();
     let mut scheduler = scheduler(Run { sockets: 1, ..HURRIED }, &world);
     for n in 0..30u8 {
@@ -206,7 +214,7 @@ fn nobody_needs_to_look_up_domains_while_many_operators_wait_for_a_socket() {
 }
 
 #[test]
-fn an_operator_that_takes_few_recipients_in_a_transaction_says_so_once() {
+fn a_provider_that_takes_few_recipients_in_a_transaction_says_so_once() {
     let operator = Operator {
         known: true,
         hosts: vec![Habit::Takes(3)],
@@ -219,7 +227,7 @@ fn an_operator_that_takes_few_recipients_in_a_transaction_says_so_once() {
 }
 
 #[test]
-fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
+fn a_rejection_in_a_session_that_is_out_of_step_makes_no_row_undeliverable() {
     for domains in [vec![vec![true]], vec![vec![true, true]]] {
         play(
             &[Operator { known: false, hosts: vec![Habit::Stutters], domains, ..Operator::default() }],
@@ -229,7 +237,7 @@ fn who_is_refused_by_a_host_that_says_too_much_is_not_condemned() {
 }
 
 #[test]
-fn a_closing_control_that_leaves_with_the_last_flight_clears_its_doubts() {
+fn a_closing_control_that_leaves_with_the_last_batch_confirms_its_acceptances() {
     // Of so many, the first is asked about with a made-up name, and the others are accepted after it.
     let mailboxes = vec![true; 12];
     let operator = Operator {
@@ -244,7 +252,7 @@ fn a_closing_control_that_leaves_with_the_last_flight_clears_its_doubts() {
 }
 
 #[test]
-fn a_few_addresses_need_no_closing_control_because_the_made_up_one_is_refused_last() {
+fn a_few_recipients_need_no_closing_control_because_the_random_one_is_rejected_last() {
     for mailboxes in [vec![true, true], vec![true, true, false, true]] {
         let listed = mailboxes.len();
         let operator = Operator {
@@ -267,7 +275,7 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_hosts_do_a_run_ends_keeps_its_manners_and_wrongs_nobody(providers in providers(), run in run()) {
+    fn whatever_mx_hosts_do_a_run_ends_keeps_its_limits_and_gives_no_false_verdict(providers in providers(), run in run()) {
         play(&providers, run);
     }
 }

@@ -161,7 +161,7 @@ fn an_absent_mailbox_is_understood_in_many_languages() {
 }
 
 #[test]
-fn what_is_said_of_somebody_else_kills_no_mailbox() {
+fn what_is_said_of_another_recipient_makes_no_mailbox_unknown() {
     let predicates = ABSENT.iter().chain(&CLOSED).chain(["unavailable", "is full", "is missing"].iter());
     let told = predicates.flat_map(|said| OTHERS.iter().map(move |subject| (subject, said)));
     let forms = |(subject, said): (&&str, &&str)| {
@@ -179,7 +179,7 @@ fn what_is_said_of_somebody_else_kills_no_mailbox() {
 }
 
 #[test]
-fn what_is_asked_supposed_or_linked_is_not_said() {
+fn questions_suppositions_and_links_are_no_statements() {
     for reply in [
         "550 5.7.1 Rejected. Contact the postmaster if the user does not exist",
         "554 5.3.0 Cannot tell whether the mailbox exists",

@@ -57,7 +57,7 @@ fn same(found: &Verdicts, calm: &Verdicts) {
 }
 
 /// Who is asked once. At a host that lies now and then an acceptance is asked again when a lie comes to light.
-fn is_asked_once(address: &str, calm: &Verdicts) -> bool {
+fn is_probed_once(address: &str, calm: &Verdicts) -> bool {
     calm.contains_key(address) && !address.contains("@lies")
 }
 
@@ -65,7 +65,7 @@ fn is_asked_once(address: &str, calm: &Verdicts) -> bool {
 const IN_FLIGHT: usize = 10;
 
 #[test]
-fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
+fn a_run_that_is_killed_again_and_again_finds_the_same_and_probes_no_recipient_twice() {
     let measure = Measure::asked_for();
     let lab = Lab::new(measure.rows);
     let calm = lab.undisturbed();
@@ -84,7 +84,7 @@ fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
     nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
     served.end();
     let repeats =
-        Repeats::in_log(&lab.folder.lines("world.log"), &kills, |address| is_asked_once(address, &calm));
+        Repeats::in_log(&lab.folder.lines("world.log"), &kills, |address| is_probed_once(address, &calm));
     eprintln!("{} rows, {} kills: {repeats:?}", lab.rows(), kills.len());
     let one_in_a_thousand = usize::try_from(lab.rows() / 1_000).unwrap();
     assert!(repeats.others <= one_in_a_thousand, "{repeats:?}");
@@ -92,7 +92,7 @@ fn a_run_that_is_killed_again_and_again_finds_the_same_and_asks_nobody_twice() {
 }
 
 #[test]
-fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_on() {
+fn a_run_that_gets_a_stop_signal_waits_for_its_probes_writes_its_results_and_resumes() {
     let measure = Measure::asked_for();
     let lab = Lab::new(measure.rows);
     let calm = lab.undisturbed();
@@ -118,7 +118,7 @@ fn a_run_that_is_told_to_stop_writes_what_it_knows_hears_what_it_asked_and_goes_
     nothing_is_open_or_differs(&lab.verdicts("out"), &calm);
     served.end();
     let repeats =
-        Repeats::in_log(&lab.folder.lines("world.log"), &[], |address| is_asked_once(address, &calm));
+        Repeats::in_log(&lab.folder.lines("world.log"), &[], |address| is_probed_once(address, &calm));
     eprintln!("{} rows, {stops} stops: {repeats:?}", lab.rows());
     assert!(stops > 1, "{stops}");
     assert_eq!(repeats.others, 0);
@@ -181,7 +181,7 @@ fn a_network_that_stands_still_for_a_while_changes_nothing() {
 }
 
 #[test]
-fn servers_that_are_gone_for_a_while_make_nobody_look_bad() {
+fn servers_that_are_gone_for_a_while_change_no_verdict() {
     let lab = Lab::new(Measure::asked_for().rows);
     let calm = lab.undisturbed();
     let mut served = lab.serve();
@@ -207,7 +207,7 @@ fn a_run_that_is_out_of_time_says_so_and_goes_on() {
 }
 
 #[test]
-fn of_two_runs_at_once_one_waits_or_is_told_who_is_in_its_way() {
+fn of_two_runs_at_the_same_time_one_waits_or_names_the_other() {
     let lab = Lab::new(Measure::asked_for().rows);
     let calm = lab.undisturbed();
     let served = lab.serve();

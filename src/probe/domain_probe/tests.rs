@@ -85,7 +85,7 @@ fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
 }
 
 #[test]
-fn what_is_not_believed_any_more_is_asked_again() {
+fn a_revoked_control_is_probed_again() {
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), honest);
     let (known, _) = first.settle(None);
@@ -99,7 +99,7 @@ fn what_is_not_believed_any_more_is_asked_again() {
 }
 
 #[test]
-fn a_domain_known_to_accept_any_name_is_not_asked_again() {
+fn a_known_catch_all_domain_is_not_probed_again() {
     let mut first = domain_probe(listed(&["ann", "bob"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);
     let (known, _) = first.settle(None);
@@ -142,7 +142,7 @@ fn an_acceptance_of_a_killed_run_only_lacks_its_control() {
 }
 
 #[test]
-fn who_was_put_off_too_often_is_asked_once_more_in_another_run() {
+fn a_recipient_that_was_deferred_too_often_is_probed_once_more_in_another_run() {
     let attempt =
         |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(PUT_OFF) };
     let earlier = (0..5).map(attempt).collect();
@@ -174,7 +174,7 @@ fn a_clock_that_was_ahead_makes_no_wait_longer() {
 }
 
 #[test]
-fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
+fn results_are_final_as_soon_as_the_domain_is_known_not_to_be_catch_all() {
     let now = at(MINUTE);
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -190,7 +190,7 @@ fn answers_are_final_as_soon_as_the_domain_is_known_not_to_accept_everybody() {
 }
 
 #[test]
-fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
+fn once_the_random_recipient_is_deferred_the_others_wait_for_nothing() {
     let (now, due) = (at(MINUTE), at(6 * MINUTE));
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
@@ -214,7 +214,7 @@ fn once_the_made_up_name_is_put_off_the_others_wait_for_nothing() {
 }
 
 #[test]
-fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
+fn a_random_recipient_is_probed_only_where_the_listed_ones_show_nothing() {
     let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(RecipientKind::Listed);
     let after = |after| ControlPlan { after, along: false };
     for (turn, proof, unknown, asked) in [
@@ -240,7 +240,7 @@ fn a_made_up_name_is_asked_about_only_where_the_listed_ones_show_nothing() {
 }
 
 #[test]
-fn in_a_hurry_the_made_up_name_goes_along_with_the_only_address() {
+fn where_sockets_are_scarce_the_random_recipient_goes_along_with_the_only_listed_one() {
     let mut domain_probe = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     assert_eq!(domain_probe.demand(true), 2);
     let asked = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));

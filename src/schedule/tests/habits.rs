@@ -134,20 +134,20 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         Just(Habit::DemandsTls),
         Just(Habit::OffersBrokenTls),
     ];
+    // Not `Stutters`: see `faults`.
     let misleads = prop_oneof![
         (1u32..6).prop_map(Habit::Lies),
         (10u32..25).prop_map(Habit::LiesInAll),
         (1u32..12).prop_map(Habit::Sours),
         (1u32..6).prop_map(Habit::Turns),
-        Just(Habit::Stutters),
     ];
     prop_oneof![3 => usual, 2 => defers, 2 => breaks, 2 => rejects_us, 2 => misleads]
 }
 
-/// What a host of another operator does, behind those of the first. Not drawn: `Sours`, `Turns` and `Stutters`, because what
-/// a backup rejects is final at once.
+/// What a host of another operator does, behind those of the first. Not drawn: `Sours` and `Turns`, because what a
+/// backup rejects is final at once: see `faults`.
 fn backup() -> impl Strategy<Value = Habit> {
-    let is_final = |habit: &Habit| matches!(habit, Habit::Sours(_) | Habit::Turns(_) | Habit::Stutters);
+    let is_final = |habit: &Habit| matches!(habit, Habit::Sours(_) | Habit::Turns(_));
     habit().prop_filter("what a backup rejects is final at once", move |habit| !is_final(habit))
 }
 

@@ -31,6 +31,13 @@ pub(super) struct Open {
     pub(super) unknown: u32,
 }
 
+impl Open {
+    /// The host, as far as it knows us: by the egress.
+    fn host(&self) -> (IpAddr, usize) {
+        (self.address.unwrap(), self.egress)
+    }
+}
+
 /// The hosts, what they remember, and what is on its way to us.
 #[derive(Default)]
 pub(super) struct World {
@@ -47,14 +54,16 @@ pub(super) struct World {
     pub(super) now: Duration,
     /// When a recipient or a domain was first deferred, from each egress; since a day before the run.
     pub(super) newcomers: HashMap<String, Duration>,
-    /// What a host counts: too fast recipients, connections, replies before it blocks us, or unknown recipients.
-    pub(super) counts: HashMap<IpAddr, u32>,
+    /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown recipients.
+    pub(super) counts: HashMap<(IpAddr, usize), u32>,
     /// When a host that turned against us first said so, by lane.
     pub(super) turned: HashMap<String, Duration>,
     /// Lanes at which somebody was accepted.
     pub(super) accepted: HashSet<String>,
     /// From where each listed address was probed.
     pub(super) asked_from: HashMap<String, usize>,
+    /// The run opens connections without end for nobody: see `faults`.
+    pub(super) never_ends: bool,
     /// When each address was settled.
     pub(super) settled_at: HashMap<RecipientId, Duration>,
     /// Whose answers were taken back.
@@ -105,13 +114,13 @@ impl World {
     }
 
     /// Counts at a host; what it was before.
-    fn count(&mut self, host: IpAddr) -> u32 {
+    fn count(&mut self, host: (IpAddr, usize)) -> u32 {
         let count = self.counts.entry(host).or_default();
         *count += 1;
         *count - 1
     }
 
-    fn counted(&self, host: IpAddr) -> u32 {
+    fn counted(&self, host: (IpAddr, usize)) -> u32 {
         self.counts.get(&host).copied().unwrap_or(0)
     }
 
@@ -127,6 +136,7 @@ impl World {
         let lane = lane_from(opening.egress, &key);
         let traits = self.traits.get(&opening.address).cloned().unwrap_or_default();
         let capabilities = traits.capabilities.clone();
+        let host = (opening.address, opening.egress);
         let open = Open {
             lane: lane.clone(),
             habit: Some(habit),
@@ -149,17 +159,17 @@ impl World {
             Habit::Silent => SessionEvent::Ended(Some(Finding::Timeout)),
             Habit::BlocksAt(stage @ (Stage::Connect | Stage::Helo)) => refused(stage, BLOCKED),
             Habit::BlocksEgress(egress) if egress == opening.egress => refused(Stage::Connect, BLOCKED),
-            Habit::DropsFirst(most) if self.counted(opening.address) < most => {
+            Habit::DropsFirst(most) if self.counted(host) < most => {
                 SessionEvent::Ended(Some(Finding::Disconnected))
             }
-            Habit::BusyAtFirst(most) if self.counted(opening.address) < most => {
+            Habit::BusyAtFirst(most) if self.counted(host) < most => {
                 refused(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
             }
             Habit::BrokenTls | Habit::OffersBrokenTls if opening.tls => SessionEvent::TlsFailed,
             _ => SessionEvent::Ready(capabilities),
         };
         if matches!(habit, Habit::DropsFirst(_) | Habit::BusyAtFirst(_)) {
-            self.count(opening.address);
+            self.count(host);
         }
         self.send(opening.session, heard);
     }
@@ -189,7 +199,7 @@ impl World {
                 }
             }
         }
-        let host = self.sessions[&id].address.unwrap();
+        let host = self.sessions[&id].host();
         if matches!(habit, Habit::Turns(most) if self.counted(host) >= most) {
             self.end_with(id, Stage::Rcpt, BLOCKED);
         } else if batch.is_last {
@@ -214,7 +224,7 @@ impl World {
     /// One RCPT, the first of its transaction with its MAIL. `false`: the session ends with it.
     fn ask(&mut self, id: SessionId, habit: Habit, place: usize, ask: &RcptProbe) -> bool {
         let open = &self.sessions[&id];
-        let (lane, host, egress, tls) = (open.lane.clone(), open.address.unwrap(), open.egress, open.tls);
+        let (lane, host, egress, tls) = (open.lane.clone(), open.host(), open.egress, open.tls);
         let (answers, is_listed) = (open.answers, ask.address.local().starts_with("user"));
         self.asks.entry(lane.clone()).or_default().push(self.now);
         if is_listed {
@@ -274,7 +284,7 @@ impl World {
         open.unknown += u32::from(is_unknown);
         let refused = open.provider.as_ref().unwrap().session_limits.refused;
         assert!(open.refused <= refused, "too many refused recipients");
-        // What comes in a session that is out of step is not counted, as it is not believed.
+        // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
         if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
             self.unknown.entry(lane).or_default().push(at + DAY);
         }
@@ -325,7 +335,7 @@ impl World {
     fn answer(&mut self, id: SessionId, habit: Habit, ask: &RcptProbe) -> String {
         let address = ask.address.to_string();
         let exists = self.exists.contains(&address) || ask.address.local() == "postmaster";
-        let (host, unknown) = (self.sessions[&id].address.unwrap(), self.sessions[&id].unknown);
+        let (host, unknown) = (self.sessions[&id].host(), self.sessions[&id].unknown);
         let minutes = |minutes: u64| MINUTE * u32::try_from(minutes).unwrap();
         let domain = || ask.address.domain().unwrap().to_string();
         let words = match habit {

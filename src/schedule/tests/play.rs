@@ -28,8 +28,11 @@ pub(super) struct Operator {
 pub(super) fn providers() -> impl Strategy<Value = Vec<Operator>> {
     let domains = prop::collection::vec(prop::collection::vec(any::<bool>(), 1..10), 1..4);
     let operator = (any::<bool>(), prop::collection::vec(habit(), 1..3), domains, provided());
-    let operator =
-        operator.prop_map(|(known, hosts, domains, with)| Operator { known, hosts, domains, with });
+    let operator = operator.prop_map(|(known, hosts, domains, mut with)| {
+        // What such a host rejects before it blocks us stays when a backup follows: see `faults`.
+        with.backup = with.backup.filter(|_| !hosts.iter().any(|habit| matches!(habit, Habit::Sours(_))));
+        Operator { known, hosts, domains, with }
+    });
     prop::collection::vec(operator, 1..4)
 }
 
@@ -167,7 +170,11 @@ pub(super) fn play(drawn: &[Operator], run: Run) -> World {
     let settled = drive(&mut scheduler, &mut world, run);
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
     let never_ordered = world.orders.iter().map(|(_, order)| order.listed.len()).sum::<usize>();
-    assert_eq!(settled.len() + never_ordered, listed.len(), "everybody is settled");
+    if world.never_ends {
+        // What is provisional then stays so.
+        listed.retain(|target, _| settled.contains_key(target));
+    }
+    assert!(world.never_ends || settled.len() + never_ordered == listed.len(), "everybody is settled");
     for Recipient { target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
         assert!(listed.remove(target).is_some());
     }
@@ -195,7 +202,7 @@ fn greylisted_before(
     let control = Address::parse(&format!("q7x2kf9w@{domain}")).unwrap();
     let names = entries.iter().map(|listed| listed.address.to_string());
     for name in names.chain([control.to_string(), domain.to_string()]) {
-        world.newcomers.insert(newcomer(egress.unwrap_or(0), &name), lane::DAY - ago);
+        world.newcomers.insert(newcomer(egress.unwrap_or(0), &name), lane::DAY.saturating_sub(ago));
     }
     for listed in entries {
         listed.earlier = vec![attempt.clone()];

@@ -38,21 +38,21 @@ fn counts(scheduler: &Scheduler) -> [usize; 4] {
 }
 
 #[test]
-fn who_answered_and_was_quiet_is_forgotten_but_for_its_unknown_names() {
+fn a_quiet_provider_is_evicted_but_for_its_unknown_recipients() {
     let scheduler = asked_in_turn([0, 1, 2].map(|n| (n, Habit::Honest)), 2 * MINUTE);
     assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the place of the one before");
     assert_eq!(scheduler.earlier.len(), 3, "their unknown names count on");
 }
 
 #[test]
-fn who_has_its_only_host_in_itself_is_forgotten_earlier() {
+fn a_provider_of_one_domain_inside_it_is_evicted_earlier() {
     let three = || [0, 1, 2].map(|n| (n, Habit::Honest));
     assert_eq!(counts(&asked_at(three(), "d.example", MINUTE / 2)), [0, 1, 1, 1]);
     assert_eq!(counts(&asked_in_turn(three(), MINUTE / 2)), [1, 2, 2, 2]);
 }
 
 #[test]
-fn who_refused_us_or_bore_less_than_its_data_say_is_remembered() {
+fn a_provider_that_rejected_us_or_has_tighter_limits_is_not_evicted() {
     for habit in [Habit::BlocksAt(Stage::Connect), Habit::Unreachable, Habit::BrokenTls, Habit::TooFast(1)] {
         let scheduler = asked_in_turn([(0, habit), (1, Habit::Honest), (2, Habit::Honest)], 2 * MINUTE);
         assert_eq!(counts(&scheduler), [1, 2, 2, 2], "{habit:?}");
@@ -60,7 +60,7 @@ fn who_refused_us_or_bore_less_than_its_data_say_is_remembered() {
 }
 
 #[test]
-fn who_was_busy_meanwhile_is_remembered_as_long_as_its_rates_count_it() {
+fn a_provider_that_was_busy_meanwhile_stays_until_its_rate_limits_refill() {
     let scheduler = asked_in_turn([(0, Habit::Honest); 2], MINUTE * 2 / 3);
     assert_eq!(counts(&scheduler), [1, 1, 1, 1]);
 }

@@ -31,7 +31,7 @@ fn reasons(has_other: bool) -> (Vec<Reason>, World) {
 }
 
 #[test]
-fn who_was_refused_by_a_host_that_turned_against_us_is_asked_about_at_the_next_operator() {
+fn a_rejection_right_before_a_block_is_revoked_and_the_next_provider_probed() {
     let (reasons, world) = reasons(true);
     let exists = |n| if n < 4 { Cause::Accepted } else { Cause::MailboxUnknown };
     assert_eq!(reasons, (0..12).map(|n| Reason::from(exists(n))).collect::<Vec<_>>());
@@ -39,7 +39,7 @@ fn who_was_refused_by_a_host_that_turned_against_us_is_asked_about_at_the_next_o
 }
 
 #[test]
-fn without_another_operator_it_stays_unknown_and_nobody_is_asked_again() {
+fn without_another_provider_it_stays_unknown_and_no_recipient_is_probed_again() {
     let (reasons, world) = reasons(false);
     assert_eq!(reasons, [Reason::from(Cause::IpBlocklisted); 12]);
     let asked: usize = world.asks.values().map(Vec::len).sum();
@@ -69,7 +69,7 @@ fn reasons_behind_one_that_turns(domains: u32) -> (Vec<Reason>, World) {
 }
 
 #[test]
-fn nobody_is_deliverable_because_a_host_that_turned_against_us_refused_a_made_up_name() {
+fn no_row_is_deliverable_by_a_control_that_was_rejected_right_before_a_block() {
     let (reasons, world) = reasons_behind_one_that_turns(6);
     assert_eq!(reasons, [Reason::from(Cause::IpBlocklisted); 6]);
     let random_recipient = world.taken_back.iter().filter(|name| name.local() != "user");
@@ -77,7 +77,7 @@ fn nobody_is_deliverable_because_a_host_that_turned_against_us_refused_a_made_up
 }
 
 #[test]
-fn a_made_up_name_that_is_refused_right_after_an_acceptance_at_its_domain_is_believed() {
+fn a_random_recipient_that_is_rejected_right_after_an_acceptance_needs_no_confirmation() {
     let (reasons, world) = reasons_behind_one_that_turns(1);
     assert_eq!(reasons, [Reason::from(Cause::Accepted)]);
     assert_eq!(world.taken_back, []);

@@ -57,8 +57,8 @@
 //! 3. Policy is data with examples inside, checked by a test; code knows mechanisms only.
 //! 4. The verdict is made in one function from recorded evidence, and names the rule that decided.
 //! 5. Our own trouble can never make an address look bad.
-//! 6. A room (a folder or a file beside this one) has one door: its `mod.rs` says what the room is for and re-exports the
-//!    names that others may use; everything else is private to the room.
+//! 6. A room (a folder or a file beside this one) says in its `mod.rs` what it is for and re-exports there the names that
+//!    others may use; everything else is private to the room.
 //!
 //! ```text
 //! row -> Address | SyntaxFault -> Route -> DomainProbe -> Reply -> ClassifiedReply -> Evidence -> Judgment -> row

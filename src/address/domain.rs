@@ -26,7 +26,7 @@ impl Domain {
     /// stops of other scripts.
     ///
     /// ```
-    /// use listproof::address::Domain;
+    /// use listproof::Domain;
     /// assert_eq!(Domain::parse("Bücher.example").unwrap().as_str(), "xn--bcher-kva.example");
     /// assert!(Domain::parse("192.0.2.1").is_err());
     /// ```

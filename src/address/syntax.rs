@@ -38,7 +38,8 @@ impl Address {
     /// Reads an address. No white space around it, no display name, no comments.
     ///
     /// ```
-    /// use listproof::address::{Address, FaultKind};
+    /// use listproof::Address;
+    /// use listproof::details::FaultKind;
     /// let address = Address::parse("Jane.Doe@Example.COM").unwrap();
     /// assert_eq!(address.to_string(), "Jane.Doe@example.com");
     /// assert_eq!(Address::parse("\"Jane.Doe\"@example.com"), Ok(address));

@@ -1,7 +1,7 @@
 //! The process: signals, open files, processor time, the time of day.
 //!
 //! Signals are received on a thread of their own, so that they work whatever the job is busy with: the first ends it cleanly,
-//! the second at once. Decides: what is one request and what are two. Can't know: when the job next looks at its token; until
+//! the second immediately. Decides: what is one request and what are two. Can't know: when the job next looks at its token; until
 //! then only the second signal has an effect.
 #![expect(clippy::disallowed_methods, reason = "this file owns the clocks of the program")]
 

@@ -116,14 +116,14 @@ impl OpenJob {
         let form = self.list.form();
         let summary = Summary {
             input: form.name.clone(),
-            form: form.sentence(),
-            asked: stats.asked,
-            decisions: stats.decisions.clone(),
+            format: form.sentence(),
+            probed: stats.asked,
+            provider_events: stats.decisions.clone(),
             took: stats.took,
             unprobed: self.unprobed,
             changed_only: self.changed_only,
-            still_to_ask: stats.still_to_ask,
-            shut: stats.whole.shut,
+            still_to_probe: stats.still_to_ask,
+            blocked: stats.whole.shut,
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {

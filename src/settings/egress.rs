@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use super::layer::{EgressEntry, ProxyUrl};
+use super::layer::{EgressSettings, ProxyUrl};
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::smtp::{Egress, EgressPath};
@@ -37,7 +37,7 @@ impl EgressSpec {
 pub(super) struct EgressArgs {
     pub(super) source_ip: Vec<IpAddr>,
     pub(super) proxy: Vec<ProxyUrl>,
-    pub(super) entries: Vec<EgressEntry>,
+    pub(super) entries: Vec<EgressSettings>,
     pub(super) helo: Vec<String>,
     pub(super) mail_from: Vec<String>,
 }
@@ -46,12 +46,12 @@ pub(super) struct EgressArgs {
 pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
     let EgressArgs { source_ip, proxy, mut entries, helo, mail_from } = args;
     if entries.is_empty() {
-        let of_source = |ip| EgressEntry { source_ip: Some(ip), ..EgressEntry::default() };
-        let of_proxy = |url| EgressEntry { proxy: Some(url), ..EgressEntry::default() };
+        let of_source = |ip| EgressSettings { source_ip: Some(ip), ..EgressSettings::default() };
+        let of_proxy = |url| EgressSettings { proxy: Some(url), ..EgressSettings::default() };
         entries = source_ip.into_iter().map(of_source).chain(proxy.into_iter().map(of_proxy)).collect();
     }
     if entries.is_empty() {
-        entries.push(EgressEntry::default());
+        entries.push(EgressSettings::default());
     }
     for (flag, given) in [("--helo", helo.len()), ("--mail-from", mail_from.len())] {
         if given > 1 && given != entries.len() {
@@ -62,7 +62,7 @@ pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
         }
     }
     let at = |given: &[String], index: usize| given.get(index).or(given.first()).cloned();
-    let egress = |(index, entry): (usize, EgressEntry)| {
+    let egress = |(index, entry): (usize, EgressSettings)| {
         let helo = entry.helo.or_else(|| at(&helo, index));
         let mail_from = entry.mail_from.or_else(|| at(&mail_from, index));
         Ok(EgressSpec {
@@ -195,14 +195,14 @@ mod tests {
     #[test]
     fn an_entry_has_a_name_of_its_own_or_the_common_one() {
         let entries = vec![
-            EgressEntry {
+            EgressSettings {
                 source_ip: Some("192.0.2.7".parse().unwrap()),
                 helo: Some("seven.example.org".to_owned()),
-                ..EgressEntry::default()
+                ..EgressSettings::default()
             },
-            EgressEntry {
+            EgressSettings {
                 proxy: Some("socks5://192.0.2.8:1080".to_owned().into()),
-                ..EgressEntry::default()
+                ..EgressSettings::default()
             },
         ];
         let read = egresses(EgressArgs { entries, ..args(&[], &["one.example.org"]) }).unwrap();

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::deadline::Deadline;
-use super::layer::{EgressEntry, ProxyUrl, SettingsLayer};
+use super::layer::{EgressSettings, ProxyUrl, SettingsLayer};
 use crate::error::Error;
 use crate::policy::Pace;
 
@@ -24,7 +24,7 @@ const PROJECT_FILE: &str = "listproof.toml";
 struct FileSettings {
     helo: Option<String>,
     mail_from: Option<String>,
-    egress: Option<Vec<EgressEntry>>,
+    egress: Option<Vec<EgressSettings>>,
     dns: Option<Vec<String>>,
     smtp_port: Option<u16>,
     source_ip: Option<IpAddr>,

@@ -37,7 +37,7 @@ pub struct SettingsLayer {
     /// SOCKS5 proxies; each is an egress.
     pub proxy: Vec<ProxyUrl>,
     /// Egresses with a HELO name and a sender of their own; they replace `source_ip` and `proxy` of the same layer.
-    pub egress: Vec<EgressEntry>,
+    pub egress: Vec<EgressSettings>,
     /// Ranges of MX addresses that may be connected to although they are not public.
     pub allow_mx_net: Vec<IpNet>,
     /// How fast mail servers are probed.
@@ -124,7 +124,7 @@ fn first_set<T>(upper: Vec<T>, lower: Vec<T>) -> Vec<T> {
 /// One egress as it is written: a source address or a proxy, with its own HELO name and sender where they are given.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
-pub struct EgressEntry {
+pub struct EgressSettings {
     /// The source address.
     pub source_ip: Option<IpAddr>,
     /// The proxy.
@@ -219,7 +219,10 @@ mod tests {
         for url in ["socks5://me:se@cret@192.0.2.1:1080", "me:se@cret@192.0.2.1:1080"] {
             let layer = SettingsLayer {
                 proxy: vec![url.to_owned().into()],
-                egress: vec![EgressEntry { proxy: Some(url.to_owned().into()), ..EgressEntry::default() }],
+                egress: vec![EgressSettings {
+                    proxy: Some(url.to_owned().into()),
+                    ..EgressSettings::default()
+                }],
                 ..SettingsLayer::default()
             };
             for shown in [format!("{layer:?}"), layer.proxy[0].to_string()] {

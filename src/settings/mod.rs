@@ -18,6 +18,6 @@ mod resolved;
 pub use crate::duration::parse as parse_duration;
 pub use deadline::Deadline;
 pub use egress::EgressSpec;
-pub use layer::{EgressEntry, ProxyUrl, SettingsLayer};
+pub use layer::{EgressSettings, ProxyUrl, SettingsLayer};
 pub use resolved::Settings;
 pub(crate) use resolved::{NetworkTarget, RunDepth, StateLocation};

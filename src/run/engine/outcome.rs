@@ -30,9 +30,9 @@ pub struct RunOutcome {
 impl RunOutcome {
     /// How a run exits that did not come to its end, the strongest reason first.
     pub fn early_exit(&self, stop: &CancelToken) -> Option<Exit> {
-        let shut = self.whole.shut.map(|_| Exit::ShutOut);
+        let shut = self.whole.shut.map(|_| Exit::Blocked);
         stop.requested()
-            .or(self.asked.in_vain().then_some(Exit::NetworkDown))
+            .or(self.asked.is_network_down().then_some(Exit::NetworkDown))
             .or(shut)
             .or(self.out_of_time.then_some(Exit::OutOfTime))
     }

@@ -166,7 +166,7 @@ impl<'a, 'p> ProbingRun<'a, 'p> {
             Route::Failed(DnsFault::Internal) => {
                 tracing::error!(event = "lookup_failed", "a look-up failed inside");
             }
-            Route::Failed(_) => self.outcome.asked.unreported += 1,
+            Route::Failed(_) => self.outcome.asked.unanswered += 1,
             _ => {}
         }
         tracing::debug!(event = "routed", %domain, ?route);

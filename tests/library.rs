@@ -22,7 +22,7 @@ fn one_verifier_checks_one_address_after_the_other() {
     let verifier = in_world();
     for (address, verdict) in [
         ("jane.doe@acme-tools.example", Verdict::Deliverable),
-        ("nobody.here@acme-tools.example", Verdict::Undeliverable),
+        ("no.such@acme-tools.example", Verdict::Undeliverable),
         ("not an address", Verdict::Undeliverable),
         ("jane.doe@acme-tools.example", Verdict::Deliverable),
     ] {
@@ -127,7 +127,9 @@ fn a_reply_is_classified_by_its_stage_and_its_provider() {
         Verdict::Undeliverable,
         "before RCPT nothing is about a recipient"
     );
-    let denied = reply("550 5.4.1 Recipient address rejected: Access denied.");
-    let at_microsoft = classify(denied.clone(), Stage::Rcpt, Some("acme.mail.protection.outlook.com"));
-    assert_ne!(at_microsoft.meaning.rule, classify(denied, Stage::Rcpt, None).meaning.rule);
+    let unavailable = reply("550 5.5.0 Requested action not taken: mailbox unavailable (S2017062302).");
+    let at_outlook =
+        classify(unavailable.clone(), Stage::Rcpt, Some("outlook-com.olc.protection.outlook.com"));
+    assert_eq!(at_outlook.meaning.rule.to_string(), "outlook-mailbox-unavailable");
+    assert_ne!(classify(unavailable, Stage::Rcpt, None).meaning.rule, at_outlook.meaning.rule);
 }

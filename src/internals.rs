@@ -18,7 +18,7 @@ pub mod probe {
 
 /// Of `route`.
 pub mod route {
-    pub use crate::route::{AllowedNets, Cached, DnsTimeouts, NameServers, Route, find};
+    pub use crate::route::{AllowedNets, CachedDns, DnsTimeouts, NameServers, Route, resolve};
 }
 
 /// Of `run`.

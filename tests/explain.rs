@@ -1,4 +1,4 @@
-//! `explain` on whole bounces, mailboxes, logs and JSON lines, as people have them.
+//! `explain` on whole bounces, mbox files, logs and JSON lines.
 
 use proptest::prelude::*;
 
@@ -17,9 +17,9 @@ fn explainer() -> Explainer<'static> {
 }
 
 /// Recipient, stage, host and cause of each failure, in order.
-fn told(text: &str) -> Vec<String> {
-    let explanations = explainer().explain(text.as_bytes());
-    let tell = |e: &listproof::explain::Explanation<'_>| {
+fn explained(text: &str) -> Vec<String> {
+    let explanations = explainer().explain_text(text.as_bytes());
+    let show = |e: &listproof::explain::Explanation<'_>| {
         format!(
             "{} {} {} {}",
             e.failure.recipient.as_deref().unwrap_or("-"),
@@ -28,13 +28,13 @@ fn told(text: &str) -> Vec<String> {
             e.meaning.cause.word()
         )
     };
-    explanations.iter().map(tell).collect()
+    explanations.iter().map(show).collect()
 }
 
 #[test]
 fn a_delivery_status_names_each_recipient() {
     assert_eq!(
-        told(include_str!("explain/dsn.eml")),
+        explained(include_str!("explain/dsn.eml")),
         [
             "a@example.com rcpt mx.example.com mailbox_unknown",
             "b@example.net - mx.example.net ip_blocklisted"
@@ -43,10 +43,10 @@ fn a_delivery_status_names_each_recipient() {
 }
 
 #[test]
-fn encoded_parts_are_opened_and_the_returned_mail_is_not() {
-    assert_eq!(told(include_str!("explain/exchange-online.eml")), ["a@example.com - - mailbox_unknown"]);
+fn encoded_parts_are_decoded_and_the_returned_mail_is_ignored() {
+    assert_eq!(explained(include_str!("explain/exchange-online.eml")), ["a@example.com - - mailbox_unknown"]);
     assert_eq!(
-        told(include_str!("explain/postfix-three.eml")),
+        explained(include_str!("explain/postfix-three.eml")),
         [
             "a@example.com - mx.example.com mailbox_unknown",
             "b@example.net - mx.example.net mailbox_full",
@@ -57,17 +57,23 @@ fn encoded_parts_are_opened_and_the_returned_mail_is_not() {
 
 #[test]
 fn a_text_without_a_code_is_read_with_less_confidence() {
-    let told = explainer().explain(b"The user unknown is all that it says").remove(0);
-    assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Inferred));
-    let told = explainer().explain(b"550 User unknown").remove(0);
-    assert_eq!((told.meaning.cause, told.meaning.confidence), (Cause::MailboxUnknown, Confidence::Confirmed));
-    let told = explainer().explain(b"User unknown for now, we will keep trying").remove(0);
-    assert_eq!(told.meaning.cause, Cause::MailboxUnverified);
+    let explanation = explainer().explain_text(b"The user unknown is all that it says").remove(0);
+    assert_eq!(
+        (explanation.meaning.cause, explanation.meaning.confidence),
+        (Cause::MailboxUnknown, Confidence::Inferred)
+    );
+    let explanation = explainer().explain_text(b"550 User unknown").remove(0);
+    assert_eq!(
+        (explanation.meaning.cause, explanation.meaning.confidence),
+        (Cause::MailboxUnknown, Confidence::Confirmed)
+    );
+    let explanation = explainer().explain_text(b"User unknown for now, we will keep trying").remove(0);
+    assert_eq!(explanation.meaning.cause, Cause::MailboxUnverified);
 }
 
 #[test]
 fn a_providers_link_identifies_its_replies() {
-    let provider = |text: &str| explainer().explain(text.as_bytes()).remove(0).provider;
+    let provider = |text: &str| explainer().explain_text(text.as_bytes()).remove(0).provider;
     assert_eq!(
         provider("421 4.7.0 Deferred, see https://postmaster.yahooinc.com/error-codes"),
         Some("yahoo")
@@ -88,7 +94,7 @@ fn plain_text_bounces_are_read_as_their_programs_write_them() {
         (include_str!("explain/sendmail.txt"), &["a@example.com rcpt mx.example.com mailbox_disabled"]),
         (include_str!("explain/gmail.txt"), &["- - - sender_auth"]),
     ] {
-        assert_eq!(told(bounce), expected, "{bounce}");
+        assert_eq!(explained(bounce), expected, "{bounce}");
     }
 }
 
@@ -103,14 +109,16 @@ fn a_log_is_read_line_by_line_and_a_folded_reply_as_one() {
         + "Nov 21 10:00:01 mail postfix/qmgr[1]: 4Fx1: removed\n"
         + &line("b@example.com", "552 5.2.2 Mailbox full");
     assert_eq!(
-        told(&log),
+        explained(&log),
         [
             "a@example.com rcpt mx.example.com mailbox_unknown",
             "b@example.com rcpt mx.example.com mailbox_full"
         ]
     );
     assert_eq!(
-        told("550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"),
+        explained(
+            "550-Requested action not taken: mailbox unavailable\n550 Reject due to policy restrictions"
+        ),
         ["- - - sender_blocked"]
     );
 }
@@ -124,7 +132,7 @@ fn an_mbox_of_bounces_shows_whether_one_domain_or_every_domain_rejects_us() {
     };
     let run = |mailbox: &str| {
         let mut out = Vec::new();
-        explainer().run(mailbox.as_bytes(), &mut out).unwrap();
+        explainer().write_cards(mailbox.as_bytes(), &mut out).unwrap();
         String::from_utf8(out).unwrap().lines().last().unwrap().to_owned()
     };
     let listed = "554 5.7.1 Client host [192.0.2.1] blocked using zen.example.org";
@@ -133,15 +141,15 @@ fn an_mbox_of_bounces_shows_whether_one_domain_or_every_domain_rejects_us() {
         bounce("example.com", listed) + &bounce("example.net", listed) + &bounce("example.org", listed);
     assert_eq!(
         run(&every),
-        "3 of 3 domains refuse the sender: look at your IP address, its name and your sender domain first"
+        "3 of 3 domains reject the sender: look at your IP address, its name and your sender domain first"
     );
     let one = bounce("example.com", listed) + &bounce("example.net", dead) + &bounce("example.org", dead);
     assert_eq!(
         run(&one),
-        "one domain refuses the sender, example.com: look at what it says, not at your whole set-up"
+        "one domain rejects the sender, example.com: look at its reply, not at your whole set-up"
     );
     let none = bounce("example.com", dead) + &bounce("example.net", dead);
-    assert_eq!(run(&none), "no domain refuses the sender: look at the addresses");
+    assert_eq!(run(&none), "no domain rejects the sender: look at the addresses");
 }
 
 #[test]
@@ -155,7 +163,7 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
         "{\"reply\": \"\"}\n",
     );
     let mut out = Vec::new();
-    explainer().jsonl(input.as_bytes(), &mut out).unwrap();
+    explainer().write_json_lines(input.as_bytes(), &mut out).unwrap();
     let lines: Vec<serde_json::Value> = out
         .split(|&b| b == b'\n')
         .filter(|l| !l.is_empty())
@@ -178,18 +186,18 @@ fn json_lines_are_answered_one_for_one_and_in_order() {
 proptest! {
     #[test]
     fn garbage_is_explained_and_never_called_undeliverable(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-        let explanations = explainer().explain(&bytes);
+        let explanations = explainer().explain_text(&bytes);
         prop_assert!(!explanations.is_empty());
         for explanation in explanations {
             prop_assert_ne!(explanation.meaning.cause.verdict(), Verdict::Undeliverable);
         }
         let mut out = Vec::new();
-        explainer().jsonl(&bytes[..], &mut out).unwrap();
+        explainer().write_json_lines(&bytes[..], &mut out).unwrap();
     }
 }
 
 #[test]
-fn no_control_character_reaches_the_reader_wherever_it_stands() {
+fn no_control_character_is_written() {
     let samples = [
         include_str!("explain/dsn.eml"),
         include_str!("explain/qmail.txt"),
@@ -208,10 +216,10 @@ fn no_control_character_reaches_the_reader_wherever_it_stands() {
         for (at, _) in sample.char_indices().step_by(11) {
             let mut pasted = sample.to_owned();
             pasted.insert(at, *turn.next().unwrap());
-            let mut told = Vec::new();
-            explainer().run(pasted.as_bytes(), &mut told).unwrap();
-            let told = String::from_utf8(told).unwrap();
-            assert!(!told.contains(|c| c != '\n' && steering.contains(&c)), "{told:?} of {pasted:?}");
+            let mut out = Vec::new();
+            explainer().write_cards(pasted.as_bytes(), &mut out).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert!(!out.contains(|c| c != '\n' && steering.contains(&c)), "{out:?} of {pasted:?}");
         }
     }
 }

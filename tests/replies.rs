@@ -1,4 +1,4 @@
-//! The reply rules against replies: every rule on its own examples, and the recorded ones of `tests/replies/`.
+//! The reply rules on replies: each rule on its own examples, and all rules on the recorded replies of `tests/replies/`.
 
 #![expect(clippy::unwrap_used, reason = "a test that can't read its own data should stop")]
 
@@ -20,7 +20,7 @@ fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {
 }
 
 #[test]
-fn every_rule_says_where_its_fact_can_be_looked_up() {
+fn every_rule_names_a_source() {
     let marks = ["RFC ", "://", " of Debian", "tests/replies/"];
     let rules = ReplyRules::built_in();
     let unfounded: Vec<_> = rules
@@ -59,7 +59,7 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/helpdesks.txt"),
         include_str!("replies/languages.txt"),
         include_str!("replies/threads.txt"),
-        include_str!("replies/operators.txt"),
+        include_str!("replies/providers.txt"),
         include_str!("replies/programs.txt"),
         include_str!("replies/relayed.txt"),
         include_str!("replies/traps.txt"),
@@ -78,15 +78,15 @@ fn recorded() -> Vec<Recorded> {
             rule,
             stage: Stage::from_word(stage).unwrap(),
             provider: Some(provider).filter(|id| *id != "-"),
-            reply: explain::reply(&reply.replace("\\n", "\n")).0,
+            reply: explain::extract_reply(&reply.replace("\\n", "\n")).0,
         }
     };
     lines.map(record).collect()
 }
 
 #[test]
-fn a_remembered_reply_means_what_it_would_whomever_it_names() {
-    let (rules, mut recent) = (ReplyRules::built_in(), ReplyCache::of(Policy::built_in()));
+fn a_cached_meaning_is_right_for_every_recipient() {
+    let (rules, mut cache) = (ReplyRules::built_in(), ReplyCache::of(Policy::built_in()));
     for Recorded { line, stage, provider, reply, .. } in recorded() {
         let at = ReplyContext { stage, provider };
         for name in [None, Some("joe"), Some("ann.lee+x"), Some("550-eve")] {
@@ -94,12 +94,12 @@ fn a_remembered_reply_means_what_it_would_whomever_it_names() {
             if let Some(name) = name {
                 reply.lines.iter_mut().for_each(|text| *text = renamed(text, name));
             }
-            assert_eq!(*recent.read(&reply, &at), rules.read(&reply, &at), "{line}, about {name:?}");
+            assert_eq!(*cache.classify(&reply, &at), rules.classify(&reply, &at), "{line}, about {name:?}");
         }
     }
 }
 
-/// The text with another name left of each @.
+/// The text with another local part in each address.
 fn renamed(text: &str, name: &str) -> String {
     let mut parts = text.split('@').peekable();
     let mut out = String::new();
@@ -114,12 +114,12 @@ fn renamed(text: &str, name: &str) -> String {
 }
 
 #[test]
-fn recorded_replies_mean_what_they_meant() {
+fn recorded_replies_keep_their_meaning() {
     let rules = ReplyRules::built_in();
     let all = recorded();
     let (mut wrong, mut wrong_fault, mut wrongly_dead, mut missed_dead) = (Vec::new(), 0, 0, 0);
     for Recorded { line, cause, rule, stage, provider, reply } in &all {
-        let meaning = rules.read(reply, &ReplyContext { stage: *stage, provider: *provider });
+        let meaning = rules.classify(reply, &ReplyContext { stage: *stage, provider: *provider });
         if (meaning.cause, meaning.rule.as_str()) != (*cause, *rule) {
             wrong.push(format!("{} by {}, not {line}", meaning.cause.word(), meaning.rule));
         }
@@ -137,7 +137,7 @@ fn recorded_replies_mean_what_they_meant() {
     );
 }
 
-/// A word that no rule would miss, so that random texts meet many rules.
+/// Texts made of words from the examples of rules, so that random texts match many rules.
 fn words() -> impl Strategy<Value = String> {
     let rules = ReplyRules::built_in();
     let examples: Vec<String> = rules.iter().flat_map(|rule| rule.examples().to_vec()).collect();
@@ -168,7 +168,7 @@ proptest! {
     #[test]
     fn a_deferral_never_makes_a_row_undeliverable(words in words(), code in 400u16..500, provider in providers()) {
         for stage in Stage::ALL {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
+            let meaning = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert_ne!(meaning.cause.verdict(), Verdict::Undeliverable);
             prop_assert!(meaning.if_about_mailbox.is_none_or(|cause| cause.verdict() != Verdict::Undeliverable));
         }
@@ -177,29 +177,29 @@ proptest! {
     #[test]
     fn a_rejection_before_rcpt_is_never_about_a_recipient(words in words(), code in 400u16..600, provider in providers()) {
         for stage in [Stage::Connect, Stage::Helo, Stage::StartTls, Stage::Mail] {
-            let meaning = ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
+            let meaning = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage, provider });
             prop_assert!(matches!(meaning.cause.fault(), Fault::Us | Fault::Host | Fault::None), "{:?}", meaning);
             prop_assert_eq!(meaning.if_about_mailbox, None);
         }
     }
 
     #[test]
-    fn an_acceptance_is_one_whatever_its_words(words in words(), provider in providers()) {
-        let read = |code| ReplyRules::built_in().read(&Reply::new(code, [&words]), &ReplyContext { stage: Stage::Rcpt, provider });
+    fn an_acceptance_is_one_whatever_its_text(words in words(), provider in providers()) {
+        let read = |code| ReplyRules::built_in().classify(&Reply::new(code, [&words]), &ReplyContext { stage: Stage::Rcpt, provider });
         prop_assert_eq!(read(250).cause, Cause::Accepted);
         prop_assert_eq!(read(252).cause, Cause::Ambiguous);
     }
 
     #[test]
-    fn what_is_about_a_message_is_about_us_before_there_is_one(words in words(), code in 400u16..600) {
+    fn before_data_no_reply_is_about_the_message(words in words(), code in 400u16..600) {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        let cause = ReplyRules::built_in().read(&Reply::new(code, [&words]), &context).cause;
+        let cause = ReplyRules::built_in().classify(&Reply::new(code, [&words]), &context).cause;
         prop_assert!(!matches!(cause, Cause::ContentRejected | Cause::MessageTooLarge));
     }
 }
 
 #[test]
-fn words_about_us_are_never_a_confirmed_dead_mailbox() {
+fn a_clear_rejection_of_the_sender_never_confirms_a_dead_mailbox() {
     let rules = ReplyRules::built_in();
     let dead = [
         "User unknown",
@@ -207,11 +207,11 @@ fn words_about_us_are_never_a_confirmed_dead_mailbox() {
         "mailbox unavailable",
         "Recipient address rejected: invalid mailbox",
     ];
-    for rule in rules.iter().filter(|rule| rule.speaks_of_us()) {
+    for rule in rules.iter().filter(|rule| rule.clearly_rejects_us()) {
         for example in rule.examples() {
             for words in dead {
                 let reply = Reply::parse(format!("{example}. {words}").as_bytes()).unwrap();
-                let meaning = rules.read(&reply, &rule.example_context());
+                let meaning = rules.classify(&reply, &rule.example_context());
                 let condemns = meaning.cause.verdict() == Verdict::Undeliverable;
                 assert!(
                     !(condemns && meaning.confidence == Confidence::Confirmed),
@@ -228,10 +228,10 @@ fn load(text: &str) -> Result<ReplyRules, listproof::policy::PolicyError> {
 }
 
 #[test]
-fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
+fn a_users_file_adds_and_replaces_rules_and_errors_name_file_and_line() {
     let read = |rules: &ReplyRules, reply: &str| {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        rules.read(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
+        rules.classify(&Reply::parse(reply.as_bytes()).unwrap(), &context).rule.to_string()
     };
     let own = "[[recipient]]\nid = \"own\"\ncause = \"mailbox_unknown\"\ntext = ['gone fishing']\nexample = [\"550 gone fishing\"]\nsource = \"me\"\n";
     assert_eq!(read(&load(own).unwrap(), "550 5.7.1 gone fishing"), "own");
@@ -242,24 +242,24 @@ fn a_users_file_adds_to_and_replaces_rules_and_is_refused_with_file_and_line() {
             own.replace("550 gone", "550 not gone at all, no such user. Has not"),
             "mine.toml:1: rule `user-unknown` wins on",
         ),
-        (own.replace("mailbox_unknown", "gone"), "mine.toml:1: `gone` is no cause, in rule `own`"),
+        (own.replace("mailbox_unknown", "gone"), "mine.toml:1: `gone` is not a cause, in rule `own`"),
         (own.replace("source", "sauce"), "mine.toml:6: unknown field `sauce`"),
-        (own.repeat(2), "mine.toml:7: rule `own` stands twice, first in line 1"),
+        (own.repeat(2), "mine.toml:7: rule `own` occurs twice, first in line 1"),
         (
             own.replace("gone fishing']", "gone (fishing']"),
-            "mine.toml:1: the pattern `gone (fishing` of rule `own` can't be read",
+            "mine.toml:1: the pattern `gone (fishing` of rule `own` is invalid",
         ),
     ] {
-        let refusal = load(&text).unwrap_err();
-        assert!(refusal.to_string().starts_with(fault) && !refusal.hint.is_empty(), "{refusal}");
+        let error = load(&text).unwrap_err();
+        assert!(error.to_string().starts_with(fault) && !error.hint.is_empty(), "{error}");
     }
 }
 
 #[test]
-fn waits_and_blocklists_are_taken_out_of_the_words() {
+fn waits_and_blocklists_are_read_from_the_text() {
     let read = |reply: &str| {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        let meaning = ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &context);
+        let meaning = ReplyRules::built_in().classify(&Reply::parse(reply.as_bytes()).unwrap(), &context);
         (meaning.retry_in.map(|wait| wait.as_secs()), meaning.blocklist)
     };
     for (reply, seconds) in [

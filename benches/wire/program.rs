@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use listproof::internals::route::{self, AllowedNets, Cached, DnsTimeouts, NameServers, Route};
+use listproof::internals::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
 use listproof::internals::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
     SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, hold,
@@ -61,7 +61,7 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
     let tell = |event| match event {
         SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => {
-            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.read(&reply, &context)));
+            RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.classify(&reply, &context)));
             answers += 1;
         }
         SmtpEvent::BatchDone => drop(orders.take()),
@@ -112,14 +112,14 @@ pub(crate) async fn names(port: u16, count: u32) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let allowed = AllowedNets::new(["127.0.0.0/8".parse().unwrap()]);
     let servers = NameServers::at(&[server], DnsTimeouts::default()).unwrap().ipv4_first(allowed.clone());
-    let (dns, allowed) = (Arc::new(Cached::new(servers)), Arc::new(allowed));
+    let (dns, allowed) = (Arc::new(CachedDns::new(servers)), Arc::new(allowed));
     let mut lookups = JoinSet::new();
     let mut found = 0;
     for number in 0..count {
         let (dns, allowed) = (dns.clone(), allowed.clone());
         lookups.spawn(async move {
             let domain = Domain::parse(&format!("d{number}.example")).unwrap();
-            route::find(&*dns, &domain, &allowed).await
+            route::resolve(&*dns, &domain, &allowed).await
         });
         if lookups.len() >= 256 {
             found += u32::from(matches!(lookups.join_next().await, Some(Ok(Route::Hosts(_)))));

@@ -62,7 +62,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
     let explainer = Explainer { rules: policy.replies(), provider_of: &provider_of };
     let out = BufWriter::new(io::stdout().lock());
     let explain = |input: Box<dyn BufRead>| {
-        if args.jsonl { explainer.jsonl(input, out) } else { explainer.run(input, out) }
+        if args.jsonl { explainer.write_json_lines(input, out) } else { explainer.write_cards(input, out) }
     };
     let text = args.text.as_deref().filter(|text| *text != "-");
     let explained = match text {

@@ -53,7 +53,7 @@ impl Tally {
         let beyond = |part: u32, whole: u32, percent: u32| {
             u64::from(part) * 100 > u64::from(whole) * u64::from(percent)
         };
-        let nobody = self.asked >= anomaly.asked
+        let nobody = self.asked >= anomaly.probed
             && self.accepted == 0
             && beyond(self.unknown, self.asked, anomaly.unknown_percent);
         let recently_deliverable = self.recently_deliverable >= anomaly.recently_deliverable

@@ -1,6 +1,6 @@
-//! What to do about a cause: data (`policy/data/advice.toml`), looked up by cause, operator and blocklist.
+//! Advice: who must act on a cause, and the first step. The data is `policy/data/advice.toml`.
 //!
-//! Decides: nothing. Every cause has advice; a test says so.
+//! Decides: nothing; it looks up by cause, provider and blocklist. Every cause has advice; a test checks it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
@@ -9,40 +9,41 @@ use serde::Deserialize;
 
 use crate::reason::Cause;
 
-/// Who can change something.
+/// Who can solve the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Actor {
     /// The owner of the list.
     You,
-    /// Whoever runs the sending server and its domain.
+    /// The administrator of the sending server and its domain.
     Sender,
     /// The administrator of the receiving system.
     Receiver,
-    /// The person whose mailbox it is.
+    /// The owner of the mailbox.
     Recipient,
-    /// Time will tell.
-    Nobody,
+    /// No one: either there is no problem, or a retry solves it.
+    #[serde(rename = "nobody")]
+    NotNeeded,
 }
 
 impl Actor {
-    /// As a reader sees it.
+    /// The text on a card.
     pub fn phrase(self) -> &'static str {
         match self {
             Actor::You => "you, the owner of the list",
-            Actor::Sender => "whoever runs the sending server",
+            Actor::Sender => "the administrator of the sending server",
             Actor::Receiver => "the administrator of the receiving system",
             Actor::Recipient => "the recipient",
-            Actor::Nobody => "nobody",
+            Actor::NotNeeded => "no action is needed",
         }
     }
 }
 
-/// Who must act, and the first step.
+/// Who must act, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advice {
-    /// Who.
+    /// Who must act.
     pub who: Actor,
     /// The first step, as a sentence without its full stop.
     pub step: String,
@@ -54,7 +55,8 @@ struct File {
     cause: HashMap<String, Advice>,
     links: BTreeMap<String, String>,
     list: Vec<AtList>,
-    operator: Vec<AtProvider>,
+    #[serde(rename = "operator")]
+    provider: Vec<AtProvider>,
 }
 
 #[derive(Deserialize)]
@@ -62,7 +64,7 @@ struct File {
 struct AtList {
     name: Vec<String>,
     step: String,
-    #[expect(dead_code, reason = "for the reader of the file; the loader only asks that it is there")]
+    #[expect(dead_code, reason = "for readers of the file; the loader only requires it")]
     source: String,
 }
 
@@ -72,16 +74,16 @@ struct AtProvider {
     provider: Vec<String>,
     cause: Vec<String>,
     step: String,
-    #[expect(dead_code, reason = "for the reader of the file; the loader only asks that it is there")]
+    #[expect(dead_code, reason = "for readers of the file; the loader only requires it")]
     source: String,
 }
 
-/// Advice by cause, by blocklist, and by cause at one operator.
+/// Advice by cause, by blocklist, and by cause and provider.
 struct Table {
     general: HashMap<Cause, Advice>,
-    /// What a list's name holds, and the advice.
+    /// A part of a blocklist's name, and the advice.
     at_list: Vec<(String, Advice)>,
-    at_operator: HashMap<(Cause, String), Advice>,
+    at_provider: HashMap<(Cause, String), Advice>,
     links: BTreeMap<String, String>,
 }
 
@@ -96,29 +98,29 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         entry.name.iter().map(|name| (name.clone(), who_at(Cause::IpBlocklisted, &entry.step)))
     });
     let at_list = at_list.collect();
-    let mut at_operator = HashMap::new();
-    for entry in file.operator {
+    let mut at_provider = HashMap::new();
+    for entry in file.provider {
         for cause in entry.cause.iter().map(cause) {
             for provider in &entry.provider {
-                at_operator.insert((cause, provider.clone()), who_at(cause, &entry.step));
+                at_provider.insert((cause, provider.clone()), who_at(cause, &entry.step));
             }
         }
     }
-    Table { general, at_list, at_operator, links: file.links }
+    Table { general, at_list, at_provider, links: file.links }
 });
 
-/// The advice for a cause, at an operator and with a blocklist if they are known.
+/// The advice for a cause; that of the provider or of the blocklist if there is one.
 pub(super) fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&str>) -> &'static Advice {
-    let at_operator = provider.and_then(|id| TABLE.at_operator.get(&(cause, id.to_owned())));
+    let at_provider = provider.and_then(|id| TABLE.at_provider.get(&(cause, id.to_owned())));
     let at_list = || {
         let list = blocklist?.to_ascii_lowercase();
         TABLE.at_list.iter().find_map(|(name, advice)| list.contains(name.as_str()).then_some(advice))
     };
-    at_operator.or_else(at_list).unwrap_or_else(|| &TABLE.general[&cause])
+    at_provider.or_else(at_list).unwrap_or_else(|| &TABLE.general[&cause])
 }
 
-/// The operator on whose pages a reply's link leads, where those stand on another host than its exchangers.
-pub(super) fn operator_linked(host: &str) -> Option<&'static str> {
+/// The provider whose pages a host serves, for links in replies; for hosts that are not below a provider's MX suffixes.
+pub(super) fn linked_provider(host: &str) -> Option<&'static str> {
     let is_below =
         |suffix: &str| host.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     TABLE.links.iter().find_map(|(suffix, id)| is_below(suffix).then_some(id.as_str()))
@@ -130,31 +132,31 @@ mod tests {
     use crate::policy::Providers;
 
     #[test]
-    fn every_cause_has_advice_and_only_our_own_faults_send_people_to_the_sender() {
+    fn every_cause_has_advice_and_only_faults_of_the_sender_are_for_the_sender() {
         for &cause in Cause::ALL {
             let advice = advice(cause, None, None);
             assert!(!advice.step.is_empty());
-            let is_ours = cause.fault() == crate::reason::Fault::Us;
-            assert_eq!(advice.who == Actor::Sender, is_ours, "{}", cause.word());
+            let is_the_senders = cause.fault() == crate::reason::Fault::Us;
+            assert_eq!(advice.who == Actor::Sender, is_the_senders, "{}", cause.word());
         }
     }
 
     #[test]
-    fn an_operator_with_a_way_of_its_own_comes_before_a_list_and_a_list_before_the_rule() {
+    fn advice_of_a_provider_comes_before_that_of_a_blocklist_and_that_before_the_general_one() {
         let at = |provider, list| &advice(Cause::IpBlocklisted, provider, list).step;
         let general = at(None, None);
         assert_ne!(at(Some("outlook"), None), general);
         assert_ne!(at(None, Some("zen.spamhaus.org")), general);
         assert_eq!(at(Some("outlook"), Some("zen.spamhaus.org")), at(Some("outlook"), None));
-        assert_eq!(at(Some("nobody-knows"), Some("nothing.example")), general);
+        assert_eq!(at(Some("unheard-of"), Some("nothing.example")), general);
     }
 
     #[test]
-    fn links_lead_to_operators_that_the_policy_knows() {
+    fn links_lead_to_providers_of_the_policy() {
         for (suffix, id) in &TABLE.links {
             assert!(Providers::built_in().by_id(id).is_some(), "{id}");
-            assert_eq!(operator_linked(&format!("help.{suffix}")), Some(id.as_str()));
+            assert_eq!(linked_provider(&format!("help.{suffix}")), Some(id.as_str()));
         }
-        assert_eq!(operator_linked("notyahoo.com"), None);
+        assert_eq!(linked_provider("notyahoo.com"), None);
     }
 }

@@ -1,107 +1,110 @@
-//! Finding the reply in what people have: a pasted reply, a log line, a paragraph of a bounce.
+//! Locates the server's reply in a text: a pasted reply, a log line, a paragraph of a bounce.
 //!
-//! Decides: where in a text the server's words begin, and which stage, host and recipient the text names. Reads the logs
-//! of Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
-//! Must not: say what the reply means. Can't know: a text without any code; then all of it is words, and
-//! [`LocatedReply::coded`] says so.
+//! Decides: where in a text the reply begins and ends, and which stage, host and recipient the text names. Reads log lines of
+//! Postfix, Exim, Sendmail and Exchange by the marks that they share (`said:`, `after RCPT TO`, `stat=`, `relay=`).
+//! Must not: say what the reply means. Can't know: where the reply is in a text without a code; then the whole text is the
+//! reply, and [`LocatedReply::has_code`] is false.
 
 use crate::smtp::{Enhanced, Reply, Stage};
 use regex::Regex;
 use std::sync::LazyLock;
 
-/// A refusal that somebody told about, and what was told with it.
+/// A reply found in a text, and what the text says about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocatedReply {
-    /// The server's words. Where no code stands, one that fits them: 450 for words of a later try, else 550.
+    /// The reply. If the text has no code, it gets one: 450 if the text speaks of a retry, otherwise 550.
     pub reply: Reply,
-    /// The text has a code, so that it is a server's answer and not just prose.
-    pub coded: bool,
-    /// The step that it answered, where the text says so.
+    /// True if the text has a reply code or an enhanced code, so that it is a server's reply and not prose.
+    pub has_code: bool,
+    /// The stage that the text names: the command that the reply answers.
     pub stage: Option<Stage>,
-    /// The host that said it.
+    /// The host that sent the reply.
     pub host: Option<String>,
-    /// Whom it is about.
+    /// The recipient of the delivery.
     pub recipient: Option<String>,
 }
 
+/// Compiles a constant pattern.
 #[expect(clippy::expect_used, reason = "constant patterns, compiled by the tests")]
 pub(super) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern")
 }
 
-/// A reply code with something after it that shows that it is one: an enhanced code, a letter or a bracket.
+/// A number that is a reply code, because an enhanced code, a letter or a bracket follows.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r##"(?:^|[\s:;('"#<>,]|LED=|reply=)([245][0-5][0-9])(?:[ -]+#?[245]\.[0-9]{1,3}\.[0-9]{1,3}\b|[):]{0,2}[ -]+[^\s0-9]|, ?b?['"]|[ -]*$)"##,
     )
 });
-/// What a server wrote into its own log when it refused: Exim's sign, and the words after it.
-static REFUSED: LazyLock<Regex> = LazyLock::new(|| {
+/// A rejection in the server's own log: Exim's mark before the text of the reply.
+static REJECTED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?:temporarily )?rejected (?:(?:MAIL|RCPT|EHLO|HELO|AUTH|DATA|connection|after DATA)\b|EHLO or HELO)(?: <[^>]*>| [^ :]+)?[^:]{0,60}: ",
     )
 });
-/// Words before a code that make it the answer to a question about the sender, so that they belong to the reply.
-static ASKED_ABOUT_US: LazyLock<Regex> =
+/// Words before a code that show that it answers a callout about the sender. They belong to the reply.
+static SENDER_CALLOUT: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"(?i)\bsender verif|\bsender callout|\b(?:callback|verification) failed for"));
-/// Words by which prose without a code tells that the failure may pass.
+/// Words of a text without a code that call the failure temporary.
 static LATER: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)\btemporar|try(?:ing)? again|try later|will (?:be )?(?:retr|tr(?:y|ied)|keep|continue)|\bdelayed|deferred|being retried|vor(?:ü|ue)bergehend|momentan|temporaneamente|временн|稍后|稍後|暂时|暫時|一時的",
     )
 });
+/// The host that sent the reply.
 static HOST: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)(?:\bhost |\brelay=|\bH=|while talking to |remote-mta: *dns; *|generating server: *|\bby (?:server )?)([a-z0-9-]+(?:\.[a-z0-9-]+)+)",
     )
 });
+/// The recipient of the delivery.
 static RECIPIENT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?mi)(?:\bto=<?|RCPT TO: ?<?|\*\* |== |=> |^\s*<?|final-recipient: *rfc822; *<?)([^\s<>@,;:()]+@[^\s<>@,;:()]+)",
     )
 });
-/// The status of a delivery where the log has no reply: `dsn=5.1.1`.
+/// The status of a delivery in a log line without a reply: `dsn=5.1.1`.
 static STATUS: LazyLock<Regex> = LazyLock::new(|| pattern(r"\bdsn=([245]\.[0-9]{1,3}\.[0-9]{1,3})"));
 
-/// The failure that a text tells about. Never fails: what is no reply becomes the words of one.
+/// The failure that a text reports. A text without a reply becomes the text of one.
 pub(super) fn failure(text: &str) -> LocatedReply {
-    let (reply, coded) = reply(text);
+    let (reply, has_code) = extract_reply(text);
     let recipient = first(&RECIPIENT, text).map(str::to_owned);
-    LocatedReply { reply, coded, stage: stage_named(text), host: host_named(text), recipient }
+    LocatedReply { reply, has_code, stage: stage_named(text), host: host_named(text), recipient }
 }
 
-/// The reply in a text, and whether a code stands there.
-pub fn reply(text: &str) -> (Reply, bool) {
-    // The log of qmail writes `_` for a space and `/` for the end of a line.
-    if let Some((_, said)) = text.split_once("emote_host_said:_") {
-        let said = said.replace('_', " ").replace('/', "\n");
-        let code = CODE.captures(&said).and_then(|found| found.get(1));
-        if let Some(reply) = code.and_then(|code| pasted(close_quote(&said, code.start()))) {
+/// The reply in a text, and whether the text has a code.
+pub fn extract_reply(text: &str) -> (Reply, bool) {
+    // The log of qmail has `_` for a space and `/` for the end of a line.
+    if let Some((_, quoted)) = text.split_once("emote_host_said:_") {
+        let quoted = quoted.replace('_', " ").replace('/', "\n");
+        let code = CODE.captures(&quoted).and_then(|found| found.get(1));
+        if let Some(reply) = code.and_then(|code| pasted(close_quote(&quoted, code.start()))) {
             return (reply, true);
         }
     }
-    // A server's own log tells after its words whose mail it was.
+    // In a server's own log, sender and recipient follow the text of the reply.
     let text = text.split("; from=<").next().unwrap_or(text);
-    let Some(sign) = REFUSED.find_iter(text).last().filter(|sign| sign.end() < text.len()) else {
+    let Some(sign) = REJECTED.find_iter(text).last().filter(|sign| sign.end() < text.len()) else {
         return reply_among(text);
     };
-    let (told, is_coded) = reply_among(&text[sign.end()..]);
-    let is_passing = sign.as_str().starts_with("temporarily") && !is_coded;
-    (if is_passing { Reply::new(450, told.lines) } else { told }, is_coded)
+    let (reply, has_code) = reply_among(&text[sign.end()..]);
+    let is_temporary = sign.as_str().starts_with("temporarily") && !has_code;
+    (if is_temporary { Reply::new(450, reply.lines) } else { reply }, has_code)
 }
 
-/// The reply among other words: behind its code, or all of them.
+/// The reply in a text: what follows the code, or the whole text if it has none.
 fn reply_among(text: &str) -> (Reply, bool) {
     if let Some(reply) = pasted(text) {
         return (reply, true);
     }
-    // A transcript of Sendmail: what the server said stands behind `<<<`, the lines below it are Sendmail's own.
-    let heard: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
-    if let Some(reply) = pasted(&heard.join("\n")) {
+    // In a transcript of Sendmail, lines of the reply begin with `<<<`; the lines below them are Sendmail's own.
+    let received: Vec<&str> = text.lines().filter_map(|line| line.trim().strip_prefix("<<< ")).collect();
+    if let Some(reply) = pasted(&received.join("\n")) {
         return (reply, true);
     }
     if let Some(code) = CODE.captures(text).and_then(|found| found.get(1))
-        && ASKED_ABOUT_US.is_match(&text[..code.start()])
+        && SENDER_CALLOUT.is_match(&text[..code.start()])
         && let Ok(number) = code.as_str().parse()
     {
         return (Reply::new(number, [text]), true);
@@ -121,17 +124,17 @@ fn reply_among(text: &str) -> (Reply, bool) {
         _ => 550,
     };
     (
-        Reply::new(code, [format!("{} {}", status.unwrap_or_default(), own_words(text)).trim()]),
+        Reply::new(code, [format!("{} {}", status.unwrap_or_default(), text_of_status(text)).trim()]),
         enhanced.is_some(),
     )
 }
 
-/// What follows the names of a log line, where it is one.
-fn own_words(text: &str) -> &str {
+/// The text of a log line of Sendmail; other texts are returned whole.
+fn text_of_status(text: &str) -> &str {
     text.split_once("stat=").map_or(text, |(_, words)| words)
 }
 
-/// A reply as it is pasted: the code first, on one line or several, each with or without its code.
+/// A reply as people paste it: one or more lines; the first one begins with the code, the others may.
 fn pasted(text: &str) -> Option<Reply> {
     let text = text.trim();
     let digits = text.get(..3)?;
@@ -146,24 +149,24 @@ fn pasted(text: &str) -> Option<Reply> {
     Some(Reply::new(code, lines))
 }
 
-/// Does a text hold a reply code?
+/// True if a text has a reply code.
 pub(super) fn has_code(text: &str) -> bool {
     pasted(text).is_some() || CODE.is_match(text)
 }
 
-/// Does a text name the recipient of a delivery?
+/// True if a text names the recipient of a delivery.
 pub(super) fn names_recipient(text: &str) -> bool {
     RECIPIENT.is_match(text)
 }
 
-/// The text from a reply's code on, up to the quote that closes it or the words with which a program goes on.
+/// The text from the code of a reply to the quote that closes it, or to the words with which the program continues.
 fn close_quote(text: &str, code: usize) -> &str {
     let (before, reply) = text.split_at(code);
     let quote = before.chars().next_back().filter(|c| matches!(c, '\'' | '"'));
     let reply = quote.and_then(|quote| reply.rsplit_once(quote)).map_or(reply, |(quoted, _)| quoted);
     let ends = ["\nGiving up on ", " (in reply to ", "(in reply to ", "};{"];
     let reply = ends.iter().fold(reply, |reply, end| reply.split(end).next().unwrap_or(reply)).trim_end();
-    // A bracket that was opened before the code closes after the words, unless it closed after the code.
+    // A bracket opened before the code is closed at the end of the text, unless it is closed right after the code.
     let is_unopened = reply.ends_with(')')
         && !reply.get(3..).is_some_and(|words| words.starts_with(')'))
         && reply.matches(')').count() > reply.matches('(').count();
@@ -178,12 +181,12 @@ fn first<'t>(pattern: &Regex, text: &'t str) -> Option<&'t str> {
     pattern.captures(text).and_then(|found| found.get(1)).map(|found| found.as_str())
 }
 
-/// The host that a text names as the one that spoke: `host mx.example.com said`, `relay=mx.example.com`.
+/// The host that a text names as the sender of the reply: `host mx.example.com said`, `relay=mx.example.com`.
 pub(super) fn host_named(text: &str) -> Option<String> {
     first(&HOST, text).map(|host| host.trim_end_matches('.').to_ascii_lowercase())
 }
 
-/// The hosts that a reply names in its own words, in links above all: `see https://postmaster.example.com/error`.
+/// The hosts that a reply itself names, mostly in links: `see https://postmaster.example.com/error`.
 pub(super) fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
     let words = reply.lines.iter().flat_map(|line| line.split_ascii_whitespace());
     words.filter(|word| word.contains('.')).filter_map(|word| {
@@ -193,7 +196,7 @@ pub(super) fn hosts_in(reply: &Reply) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The step that a text names as the one that was answered.
+/// The stage that a text names: the command that the reply answers.
 pub(super) fn stage_named(text: &str) -> Option<Stage> {
     let text = text.to_ascii_lowercase();
     let marks = [
@@ -235,25 +238,25 @@ pub(super) fn stage_named(text: &str) -> Option<Stage> {
 mod tests {
     use super::*;
 
-    fn told(text: &str) -> (String, Option<Stage>, Option<String>, Option<String>) {
+    fn located(text: &str) -> (String, Option<Stage>, Option<String>, Option<String>) {
         let failure = failure(text);
         (failure.reply.to_string(), failure.stage, failure.host, failure.recipient)
     }
 
     #[test]
-    fn a_line_names_reply_step_host_and_recipient() {
-        let (host, who) = (Some("mx.example.com".to_owned()), Some("a@example.com".to_owned()));
+    fn a_line_has_reply_stage_host_and_recipient() {
+        let (host, recipient) = (Some("mx.example.com".to_owned()), Some("a@example.com".to_owned()));
         assert_eq!(
-            told(
+            located(
                 "to=<a@example.com>, relay=mx.example.com[192.0.2.1]:25 (host mx.example.com[192.0.2.1] said: 550 5.1.1 No such user (in reply to RCPT TO command))"
             ),
-            ("550 5.1.1 No such user".to_owned(), Some(Stage::Rcpt), host.clone(), who.clone())
+            ("550 5.1.1 No such user".to_owned(), Some(Stage::Rcpt), host.clone(), recipient.clone())
         );
         assert_eq!(
-            told(
+            located(
                 "** a@example.com H=mx.example.com [192.0.2.1]: SMTP error from remote mail server after RCPT TO:<a@example.com>: 550 5.7.1 Blocked"
             ),
-            ("550 5.7.1 Blocked".to_owned(), Some(Stage::Rcpt), host, who)
+            ("550 5.7.1 Blocked".to_owned(), Some(Stage::Rcpt), host, recipient)
         );
     }
 
@@ -288,7 +291,7 @@ mod tests {
             ("4.2.2 Mailbox full", "450 4.2.2 Mailbox full"),
             ("Remote Server returned '550 5.1.1 no such thing here' today", "550 5.1.1 no such thing here"),
         ] {
-            assert_eq!(super::reply(text).0.to_string(), reply, "{text}");
+            assert_eq!(extract_reply(text).0.to_string(), reply, "{text}");
         }
     }
 }

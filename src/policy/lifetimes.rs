@@ -1,7 +1,7 @@
-//! How long what was found out may be used again: `data/lifetimes.toml`.
+//! How long results and facts stay valid: `data/lifetimes.toml`.
 //!
-//! Decides: nothing; it looks up. What does not stand there is never used again. Fails: with file and line, on a word that is
-//! no reason or a time that is none.
+//! Decides: nothing; it looks up. A result whose reason has no entry is never reused. Fails: with file and line, on a word
+//! that is not a reason or a text that is not a time.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -10,22 +10,22 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PolicyError;
+use super::file::PolicyError;
 use crate::duration;
 use crate::reason::{Fault, Reason};
 
 const FILE: &str = "src/policy/data/lifetimes.toml";
 const BUILT_IN: &str = include_str!("data/lifetimes.toml");
 
-/// How long facts hold.
+/// How long results and facts stay valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes {
     reasons: BTreeMap<Reason, Duration>,
-    /// Where a domain's mail goes.
+    /// How long the route of a domain stays valid.
     pub route: Duration,
-    /// Whether a domain accepts any name.
+    /// How long it stays valid whether a domain is a catch-all.
     pub catch_all: Duration,
-    /// An interrupted run.
+    /// How long an interrupted run can be resumed.
     pub run: Duration,
 }
 
@@ -47,7 +47,7 @@ struct Facts {
 }
 
 impl Lifetimes {
-    /// Those that come with the program.
+    /// The shipped lifetimes.
     #[expect(clippy::expect_used, reason = "the data are part of the program, and a test loads them")]
     pub fn built_in() -> &'static Lifetimes {
         static LIFETIMES: LazyLock<Lifetimes> = LazyLock::new(|| {
@@ -58,32 +58,30 @@ impl Lifetimes {
         &LIFETIMES
     }
 
-    /// How long an answer with this reason may be used again; `None` for what was no answer.
+    /// How long a result with this reason stays valid; `None` if it must not be reused.
     pub fn of(&self, reason: Reason) -> Option<Duration> {
         self.reasons.get(&reason).copied()
     }
 
-    /// When an answer with this reason, found out then, is too old to be used again.
-    pub fn end(&self, reason: Reason, found_out: Option<SystemTime>) -> Option<SystemTime> {
-        found_out?.checked_add(self.of(reason)?)
+    /// When a result with this reason expires, if it was found at `checked_at`.
+    pub fn end(&self, reason: Reason, checked_at: Option<SystemTime>) -> Option<SystemTime> {
+        checked_at?.checked_add(self.of(reason)?)
     }
 
-    /// Takes over the entries of a file.
+    /// Replaces the entries that a file has; `name` is its name in errors.
     pub fn extend(&mut self, name: &str, text: &str) -> Result<(), PolicyError> {
         let file: File = toml::from_str(text).map_err(|fault| PolicyError::toml(name, text, &fault))?;
-        let refuse = |at: &Spanned<String>, what: String| PolicyError {
-            file: name.to_owned(),
-            line: text[..at.span().start].matches('\n').count() + 1,
-            what,
-            hint: "write a reason of the README and a time such as `\"30d\"`".to_owned(),
+        let error = |value: &Spanned<String>, what: String| {
+            let hint = "write a reason of the README and a time such as `\"30d\"`";
+            PolicyError::at(name, text, value.span().start, what, hint)
         };
         let time =
-            |text: &Spanned<String>| duration::parse(text.get_ref()).map_err(|fault| refuse(text, fault));
+            |text: &Spanned<String>| duration::parse(text.get_ref()).map_err(|fault| error(text, fault));
         for (word, text) in &file.reasons {
             let reason = Reason::from_word(word);
-            let reason = reason.ok_or_else(|| refuse(text, format!("`{word}` is no reason")))?;
+            let reason = reason.ok_or_else(|| error(text, format!("`{word}` is not a reason")))?;
             if reason.fault() == Fault::Us {
-                return Err(refuse(text, format!("`{word}` is about us and can't be used again")));
+                return Err(error(text, format!("`{word}` is about the sender and cannot be reused")));
             }
             self.reasons.insert(reason, time(text)?);
         }
@@ -105,7 +103,7 @@ mod tests {
     use super::*;
     use crate::reason::{Cause, Finding, Verdict};
 
-    /// What needs no question never grows old.
+    /// Reasons that need no probe and no look-up: they are found anew in each run.
     const OFFLINE: [Finding; 4] =
         [Finding::Syntax, Finding::ProviderSyntax, Finding::Empty, Finding::SpecialUseDomain];
 
@@ -125,8 +123,8 @@ mod tests {
         assert_eq!(lifetimes.of(Cause::Accepted.into()), Some(Duration::from_secs(7 * 86_400)));
         assert_eq!(lifetimes.catch_all, Lifetimes::built_in().catch_all);
         for (text, says) in [
-            ("[reasons]\nbad = \"7d\"\n", "own.toml:2: `bad` is no reason"),
-            ("[reasons]\nip_blocklisted = \"7d\"\n", "own.toml:2: `ip_blocklisted` is about us"),
+            ("[reasons]\nbad = \"7d\"\n", "own.toml:2: `bad` is not a reason"),
+            ("[reasons]\nip_blocklisted = \"7d\"\n", "own.toml:2: `ip_blocklisted` is about the sender"),
             ("[facts]\nroute = \"soon\"\n", "own.toml:2: "),
             ("[facts]\nroute = \"99999999999d\"\n", "own.toml:2: `99999999999d` is longer than"),
         ] {

@@ -1,47 +1,27 @@
-//! The word lists: throw-away services, relays, free providers, roles, typos and their targets.
+//! Lists of words and domains: disposable services, relays, free providers, roles, known typos and their corrections.
 //!
-//! Decides: nothing; it looks up. The built-in lists are sorted text files, compiled in and searched as they are, so
-//! that starting costs nothing. A user's file of the same name adds lines, removes those after a `-`, or begins with
-//! `!replace` and stands alone. Fails: on a user's file it can't read or understand, with file and line.
+//! Decides: what a user's file changes. It adds lines, removes the lines that it has with a leading `-`, or replaces the
+//! shipped list if it begins with `!replace`. The shipped lists are sorted text files that are compiled in and searched
+//! as they are, so that loading costs nothing. Fails: with file and line, on a user's file that cannot be read or
+//! understood.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::LazyLock;
 
+use super::file::PolicyError;
 use crate::address::{
     Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry,
 };
 
-/// A user's list that can't be used.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyListError {
-    /// It can't be read.
-    #[error("cannot read `{}`: {source}", file.display())]
-    Unreadable {
-        /// Which file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A line of it makes no sense.
-    #[error("{}:{line}: {what}", file.display())]
-    Line {
-        /// Which file.
-        file: PathBuf,
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-/// Every list there is, in the form in which it is looked up.
+/// All lists, ready for look-ups.
 #[derive(Clone, Debug)]
 pub struct AddressLists {
-    /// Throw-away services, relays, free providers, roles.
+    /// Disposable services, relays, free providers, roles.
     pub kinds: KindTables,
-    /// What the big providers allow left of the @.
+    /// Which local parts the large providers allow.
     pub name_rules: NameRules,
-    /// What the typo search needs.
+    /// What domains are corrected to, and what is never corrected.
     pub targets: KnownDomains,
 }
 
@@ -51,7 +31,7 @@ macro_rules! data {
     };
 }
 
-/// The list files by the names a user's folder may use, with what a line of them holds.
+/// The lists: file name, the same in a user's folder; shipped text; content of a line.
 const FILES: [(&str, &str, Shape); 11] = [
     ("disposable.txt", data!("disposable.txt"), Shape::Domain),
     ("disposable_mx.txt", data!("disposable_mx.txt"), Shape::Domain),
@@ -66,7 +46,7 @@ const FILES: [(&str, &str, Shape); 11] = [
     ("words.txt", data!("words.txt"), Shape::Word),
 ];
 
-/// What a line of a list holds.
+/// The content of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Domain,
@@ -83,58 +63,56 @@ static BUILT_IN: LazyLock<AddressLists> =
     LazyLock::new(|| AddressLists::of(FILES.map(|(_, text, _)| Table::new(text))));
 
 impl AddressLists {
-    /// The lists compiled in.
+    /// The shipped lists.
     pub fn built_in() -> &'static AddressLists {
         &BUILT_IN
     }
 
-    /// The lists compiled in, merged with the files of the same names in a user's folder. Other files there are not
-    /// ours and are not looked at.
-    pub fn with_files(folder: &Path) -> Result<AddressLists, PolicyListError> {
+    /// The shipped lists, merged with the files of the same names in a user's folder. Other files there are ignored.
+    pub fn with_files(folder: &Path) -> Result<AddressLists, PolicyError> {
         let mut tables = FILES.map(|(_, text, _)| Table::new(text));
         for (table, (name, _, shape)) in tables.iter_mut().zip(FILES) {
             let file = folder.join(name);
+            let error = |(line, what)| PolicyError {
+                file: file.display().to_string(),
+                line,
+                what,
+                hint: "a user's list has one entry a line; a `-` in front removes a shipped one".to_owned(),
+            };
             match std::fs::read_to_string(&file) {
-                Ok(text) => {
-                    merge(table, &text, shape).map_err(|(line, what)| PolicyListError::Line {
-                        file,
-                        line,
-                        what,
-                    })?;
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(PolicyListError::Unreadable { file, source }),
+                Ok(text) => merge(table, &text, shape).map_err(error)?,
+                Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => {}
+                Err(fault) => return Err(error((1, fault.to_string()))),
             }
         }
         Ok(AddressLists::of(tables))
     }
 
+    /// Takes the tables in the order of [`FILES`].
     fn of(tables: [Table; FILES.len()]) -> AddressLists {
-        let [
-            disposable,
-            disposable_mx,
-            free,
-            neighbours,
-            no_reply,
-            name_rules,
-            relays,
-            roles,
-            targets,
-            typos,
-            words,
-        ] = tables;
+        let mut tables: HashMap<&str, Table> = FILES.map(|(name, ..)| name).into_iter().zip(tables).collect();
+        let mut table =
+            |name| tables.remove(name).unwrap_or_else(|| unreachable!("`{name}` is a name in `FILES`"));
+        let name_rules = table("provider_syntax.csv");
         let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
             .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
+        let kinds =
+            ["disposable.txt", "disposable_mx.txt", "relays.txt", "free.txt", "roles.txt", "no_reply.txt"];
         AddressLists {
-            kinds: KindTables::new([disposable, disposable_mx, relays, free, roles, no_reply]),
+            kinds: KindTables::new(kinds.map(&mut table)),
             name_rules: name_rules.collect(),
-            targets: KnownDomains::new(targets, typos, neighbours, words),
+            targets: KnownDomains::new(
+                table("targets.csv"),
+                table("typos.csv"),
+                table("neighbours.txt"),
+                table("words.txt"),
+            ),
         }
     }
 }
 
-/// Takes a user's file into a list. Fails with the line and what is wrong with it.
+/// Merges a user's file into a list. Fails with the line and what is wrong with it.
 fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, String)> {
     let mut own = OwnEntries::default();
     let mut replaces = false;
@@ -167,31 +145,35 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
     Ok(())
 }
 
+/// The form in which a key is looked up.
 fn canonical(key: &str, shape: Shape) -> Result<String, String> {
     if shape == Shape::Word {
         let word = key.to_lowercase();
-        // Whatever can stand left of an @ can be a role.
+        // A role is any text that can be a local part.
         return match Address::parse(&format!("{word}@example.com")) {
             Ok(_) => Ok(word),
-            Err(_) => Err(format!("`{key}` can't stand before an @")),
+            Err(_) => Err(format!("`{key}` cannot stand before an @")),
         };
     }
     let domain = Domain::parse(key.trim_start_matches("*."));
     domain
         .map(|domain| domain.as_str().to_owned())
-        .map_err(|fault| format!("`{key}` is no domain: {}", fault.kind.sentence()))
+        .map_err(|fault| format!("`{key}` is not a domain: {}", fault.kind.sentence()))
 }
 
+/// Whether what follows the key is right for this kind of list.
 fn check_value(value: &str, shape: Shape) -> Result<(), String> {
     match shape {
         Shape::Domain | Shape::Word if value.is_empty() => Ok(()),
-        Shape::Domain | Shape::Word => Err(format!("`{value}` is more than the one column of this list")),
+        Shape::Domain | Shape::Word => {
+            Err(format!("this list has one column, and `{value}` is a second one"))
+        }
         Shape::Target if matches!(value, "sole" | "big" | "common") => Ok(()),
         Shape::Target => {
-            Err(format!("`{value}` is no rank\nhint: write `domain,common`, or `big` or `sole`"))
+            Err(format!("`{value}` is not a rank\nhint: write `domain,common`, or `big` or `sole`"))
         }
         Shape::Typo if Domain::parse(value).is_ok() => Ok(()),
-        Shape::Typo => Err(format!("`{value}` is no domain\nhint: write `typo,domain`")),
+        Shape::Typo => Err(format!("`{value}` is not a domain\nhint: write `typo,domain`")),
         Shape::NameRule => name_rule(value).map(|_| ()),
     }
 }
@@ -202,7 +184,7 @@ fn name_rule(value: &str) -> Result<NameRule, String> {
     let [id, min, max, specials, ignored, tag, not_last] = columns[..] else {
         return Err("a line needs `domain,id,min,max,specials,ignored,tag,not_last`".to_owned());
     };
-    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is no number of characters"));
+    let number = |text: &str| text.parse().map_err(|_| format!("`{text}` is not a number of characters"));
     let mut tags = tag.chars();
     let tag = tags.next();
     if tags.next().is_some() {
@@ -241,7 +223,7 @@ mod tests {
             let lines: Vec<&str> = after_head(text).lines().collect();
             assert!(
                 lines.is_sorted_by(|a, b| entry(a).0 < entry(b).0),
-                "`{name}` is not sorted or has doubles"
+                "`{name}` is not sorted or has duplicates"
             );
             assert!(text.starts_with("# ") && text.contains("Date: 20"), "`{name}` has no head");
             for line in lines {
@@ -261,25 +243,25 @@ mod tests {
         for real in
             targets.iter().chain(&neighbours).copied().chain(keys("free.txt")).chain(keys("relays.txt"))
         {
-            assert!(!lists.kinds.is_disposable(&domain(real)), "`{real}` is a provider, and disposable");
-            assert!(!typos.contains(real), "`{real}` is a provider, and a typo");
+            assert!(!lists.kinds.is_disposable(&domain(real)), "`{real}` is both a provider and disposable");
+            assert!(!typos.contains(real), "`{real}` is both a provider and a typo");
         }
         for typo in &typos {
-            assert!(!lists.kinds.is_disposable(&domain(typo)), "`{typo}` is a typo, and disposable");
+            assert!(!lists.kinds.is_disposable(&domain(typo)), "`{typo}` is both a typo and disposable");
         }
         assert!(targets.is_disjoint(&neighbours));
         for (typo, meant) in lists.targets.typos() {
-            assert!(targets.contains(meant), "`{typo}` is a typo of `{meant}`, which is no target");
+            assert!(targets.contains(meant), "`{typo}` is a typo of `{meant}`, which is not a target");
         }
         for relay in keys("relays.txt") {
-            assert!(!lists.kinds.is_free(&domain(relay)), "`{relay}` is a relay, and free");
+            assert!(!lists.kinds.is_free(&domain(relay)), "`{relay}` is both a relay and free");
         }
         for name in keys("no_reply.txt") {
-            assert!(!keys("roles.txt").contains(&name), "`{name}` stands in two lists");
+            assert!(!keys("roles.txt").contains(&name), "`{name}` is in two lists");
         }
     }
 
-    /// Nobody owns what stands below a public suffix together: it can't be one throw-away service.
+    /// The domains below a public suffix have different owners, so they cannot be one disposable service.
     #[test]
     fn no_public_suffix_is_disposable() {
         let names = keys("disposable.txt").into_iter().chain(keys("disposable_mx.txt"));
@@ -326,13 +308,13 @@ mod tests {
     #[test]
     fn a_users_files_add_remove_and_replace() {
         let folder = folder(&[
-            ("disposable.txt", "# ours\nThrowAway.example\n-mailinator.com\n"),
+            ("disposable.txt", "# own\nOneDay.example\n-mailinator.com\n"),
             ("roles.txt", "!replace\nquestura\n"),
             ("typos.csv", "gmail.example,gmail.com\n"),
-            ("notes.md", "is none of ours"),
+            ("notes.md", "is ignored"),
         ]);
         let lists = AddressLists::with_files(folder.path()).unwrap();
-        assert!(lists.kinds.is_disposable(&domain("a.throwaway.example")));
+        assert!(lists.kinds.is_disposable(&domain("a.oneday.example")));
         assert!(
             !lists.kinds.is_disposable(&domain("mailinator.com"))
                 && !lists.kinds.is_disposable(&domain("a.mailinator.com"))
@@ -344,21 +326,21 @@ mod tests {
     }
 
     #[test]
-    fn a_users_mistake_is_told_with_file_and_line() {
+    fn an_error_in_a_users_file_names_file_and_line() {
         for (name, text, message) in [
             (
                 "disposable.txt",
                 "a.example\na b\n",
-                "disposable.txt:2: `a b` is no domain: there is a space in the address",
+                "disposable.txt:2: `a b` is not a domain: there is a space in the address",
             ),
             (
                 "disposable.txt",
                 "a.example,x\n",
-                "disposable.txt:1: `x` is more than the one column of this list",
+                "disposable.txt:1: this list has one column, and `x` is a second one",
             ),
-            ("targets.csv", "\na.example,huge\n", "targets.csv:2: `huge` is no rank"),
-            ("typos.csv", "a.example\n", "typos.csv:1: `` is no domain"),
-            ("roles.txt", "a@b\n", "roles.txt:1: `a@b` can't stand before an @"),
+            ("targets.csv", "\na.example,huge\n", "targets.csv:2: `huge` is not a rank"),
+            ("typos.csv", "a.example\n", "typos.csv:1: `` is not a domain"),
+            ("roles.txt", "a@b\n", "roles.txt:1: `a@b` cannot stand before an @"),
             ("roles.txt", "a\n!replace\n", "roles.txt:2: `!replace` comes after entries"),
             ("provider_syntax.csv", "a.example,x,1\n", "provider_syntax.csv:1: a line needs"),
         ] {

@@ -1,6 +1,6 @@
-//! Which operator an exchanger belongs to, and how gently it is asked.
+//! Which provider runs an MX host, and how fast it may be probed.
 //!
-//! Decides: the operator of an MX host (longest suffix of whole labels) and its limits at a pace. Must not: know any
+//! Decides: the provider of an MX host (the longest suffix of whole labels) and its limits at a pace. Must not: know any
 //! provider by name; all of that is `data/providers.toml`. Fails: with file and line, when that file is wrong.
 
 use std::collections::HashMap;
@@ -10,22 +10,22 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::PolicyError;
+use super::file::{PolicyError, line_at};
 use crate::address::Domain;
 
 /// The shipped table.
 const BUILT_IN: &str = include_str!("data/providers.toml");
 
-/// How hard a run presses.
+/// How fast a run probes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// A tenth of `normal`.
     Gentle,
-    /// Modest guesses of what receivers bear of bare probes.
+    /// Modest guesses of what providers tolerate from a client that only probes.
     #[default]
     Normal,
-    /// The published limits of mail senders; for own servers, labs, and senders whom the operators know.
+    /// The published limits for mail senders. For servers of one's own, labs, and senders known to the provider.
     Fast,
 }
 
@@ -48,7 +48,7 @@ impl Pace {
     }
 }
 
-/// What holds in every session at an operator, whatever the pace.
+/// The limits of one session at a provider, at every pace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SessionLimits {
@@ -56,24 +56,25 @@ pub struct SessionLimits {
     pub transactions: u32,
     /// RCPT commands in one transaction.
     pub recipients: u32,
-    /// Refused recipients in one session.
-    pub refused: u32,
+    /// Rejected recipients in one session.
+    #[serde(rename = "refused")]
+    pub rejections: u32,
 }
 
-/// What one egress address may do at an operator.
+/// The limits of one egress at a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimits {
-    /// Connections open at once.
+    /// Concurrent connections.
     pub open: u32,
     /// New connections per minute.
     pub connections: u32,
     /// RCPT commands per minute.
     pub recipients: u32,
-    /// Unknown recipients per hour; `None` is no cap.
+    /// Unknown recipients per hour; `None` is unlimited.
     #[serde(default)]
     pub unknown_per_hour: Option<u32>,
-    /// Unknown recipients per day; `None` is no cap.
+    /// Unknown recipients per day; `None` is unlimited.
     #[serde(default)]
     pub unknown_per_day: Option<u32>,
 }
@@ -89,6 +90,7 @@ impl RateLimits {
         Duration::from_secs(60) / self.connections.max(1)
     }
 
+    /// A tenth of each limit, at least 1.
     fn tenth(&self) -> RateLimits {
         let tenth = |n: u32| (n / 10).max(1);
         RateLimits {
@@ -101,33 +103,33 @@ impl RateLimits {
     }
 }
 
-/// An operator of mail exchangers.
+/// A provider: who runs MX hosts, and how they may be probed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provider {
-    /// The word in the `provider` column, and what reply rules are keyed by. Empty for the nameless default.
+    /// The value of the `provider` column and the key of reply rules. Empty for an unknown provider.
     pub id: Arc<str>,
-    /// For people.
+    /// The name in summaries.
     pub name: String,
-    /// False where RCPT answers prove nothing.
-    pub evidence: bool,
-    /// Share of its domains that accept any name, 0 to 1.
+    /// False if replies to RCPT prove nothing about a mailbox.
+    pub rcpt_is_evidence: bool,
+    /// Share of its domains that are catch-alls, 0 to 1.
     pub catch_all_share: f64,
-    /// Use STARTTLS whenever it is offered.
+    /// STARTTLS is used whenever the server offers it; otherwise only after the server demanded it.
     pub tls: bool,
-    /// It may accept, and discard, after too many unknown names.
+    /// Its hosts may accept and discard mail after too many unknown recipients.
     pub may_discard: bool,
-    /// Refused listed addresses that prove that a domain does not accept any name.
-    pub proof: u32,
-    /// Its own big domains, by which it is known without a look at the DNS.
+    /// Rejected recipients of the list that prove that a domain is not a catch-all.
+    pub proving_rejections: u32,
+    /// Its own large domains, by which it is recognized without a DNS look-up.
     pub domains: Vec<String>,
-    /// What holds in every session.
+    /// The limits of one session, at every pace.
     pub session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
 }
 
 impl Provider {
-    /// What one egress address may do here at a pace.
+    /// The limits of one egress at a pace.
     pub fn limits(&self, pace: Pace) -> RateLimits {
         match pace {
             Pace::Gentle => self.normal.tenth(),
@@ -136,13 +138,13 @@ impl Provider {
         }
     }
 
-    /// True for an operator that the table knows.
+    /// True if the provider is an entry of the table.
     pub fn is_known(&self) -> bool {
         !self.id.is_empty()
     }
 }
 
-/// All operators, found by MX host.
+/// All providers, by MX host.
 #[derive(Clone, Debug)]
 pub struct Providers {
     by_suffix: HashMap<String, Arc<Provider>>,
@@ -150,7 +152,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    /// The shipped operators.
+    /// The shipped table.
     pub fn built_in() -> &'static Providers {
         static SHIPPED: LazyLock<Providers> =
             LazyLock::new(|| match Providers::parse("providers.toml", BUILT_IN) {
@@ -161,18 +163,19 @@ impl Providers {
         &SHIPPED
     }
 
-    /// Reads a table; `file` is for the messages.
+    /// Reads a whole table; `file` is its name in errors.
     pub fn parse(file: &str, text: &str) -> Result<Providers, PolicyError> {
-        let table: Table = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
+        let table: RawTable = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         let default = Arc::new(table.default.provider());
         let mut providers = Providers { by_suffix: HashMap::new(), default };
         providers.add(file, text, table.provider)?;
         Ok(providers)
     }
 
-    /// Adds a user's table: entries replace those of the same id, its `[default]` may be left out.
+    /// Adds a user's table: an entry replaces the one with the same id, and `[default]` is optional.
     pub fn extend(&mut self, file: &str, text: &str) -> Result<(), PolicyError> {
-        let table: Extension = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
+        let table: RawExtension =
+            toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         if let Some(default) = table.default {
             self.default = Arc::new(default.provider());
         }
@@ -182,7 +185,7 @@ impl Providers {
         self.add(file, text, table.provider)
     }
 
-    /// The operator of an MX host; the nameless default for a host that nobody knows.
+    /// The provider of an MX host; the unknown provider if no entry matches.
     pub fn of(&self, host: &Domain) -> &Arc<Provider> {
         let mut rest = host.as_str();
         loop {
@@ -196,33 +199,33 @@ impl Providers {
         }
     }
 
-    /// The operator of one of its own big domains, or of a domain that is named like its hosts; a guess without a look at
-    /// the DNS.
+    /// The provider that a domain's name suggests: the domain is one of its large ones, or is named like its hosts. A
+    /// guess without a DNS look-up.
     pub fn of_domain(&self, domain: &Domain) -> &Arc<Provider> {
         let mut known = self.by_suffix.values();
         let own = known.find(|provider| provider.domains.iter().any(|own| own == domain.as_str()));
         own.unwrap_or_else(|| self.of(domain))
     }
 
-    /// The id of the operator of a host as text, if the table knows it.
+    /// The id of the provider of a host; `None` if the provider is unknown or the text is not a host name.
     pub fn id_of(&self, host: &str) -> Option<&str> {
         let provider = self.of(&Domain::from_dns(host).ok()?);
         provider.is_known().then_some(&*provider.id)
     }
 
-    /// The operator of this id.
+    /// The provider with this id.
     pub fn by_id(&self, id: &str) -> Option<&Arc<Provider>> {
         self.by_suffix.values().find(|provider| *provider.id == *id)
     }
 
-    /// What hosts are asked by that nobody knows.
-    pub fn nameless(&self) -> &Arc<Provider> {
+    /// The limits for hosts that match no entry (`[default]`).
+    pub fn unknown(&self) -> &Arc<Provider> {
         &self.default
     }
 
-    fn add(&mut self, file: &str, text: &str, named: Vec<Spanned<Named>>) -> Result<(), PolicyError> {
+    fn add(&mut self, file: &str, text: &str, named: Vec<Spanned<RawProvider>>) -> Result<(), PolicyError> {
         for entry in named {
-            let line = text[..entry.span().start].matches('\n').count() + 1;
+            let line = line_at(text, entry.span().start);
             let entry = entry.into_inner();
             let id = entry.id.clone();
             let suffixes = entry.mx.clone();
@@ -244,32 +247,33 @@ impl Providers {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Table {
-    default: Nameless,
-    provider: Vec<Spanned<Named>>,
+struct RawTable {
+    default: RawDefault,
+    provider: Vec<Spanned<RawProvider>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Extension {
-    default: Option<Nameless>,
+struct RawExtension {
+    default: Option<RawDefault>,
     #[serde(default)]
-    provider: Vec<Spanned<Named>>,
+    provider: Vec<Spanned<RawProvider>>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nameless {
+struct RawDefault {
     catch_all_share: f64,
     tls: bool,
-    manners: SessionLimits,
+    #[serde(rename = "manners")]
+    session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Named {
+struct RawProvider {
     id: String,
     name: String,
     mx: Vec<String>,
@@ -284,7 +288,8 @@ struct Named {
     proof: u32,
     #[serde(default)]
     domains: Vec<String>,
-    manners: SessionLimits,
+    #[serde(rename = "manners")]
+    session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
 }
@@ -297,36 +302,36 @@ fn two() -> u32 {
     2
 }
 
-impl Nameless {
+impl RawDefault {
     fn provider(self) -> Provider {
         Provider {
             id: Arc::from(""),
             name: String::new(),
-            evidence: true,
+            rcpt_is_evidence: true,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: true,
-            proof: two(),
+            proving_rejections: two(),
             domains: Vec::new(),
-            session_limits: self.manners,
+            session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
         }
     }
 }
 
-impl Named {
+impl RawProvider {
     fn provider(self) -> Provider {
         Provider {
             id: self.id.into(),
             name: self.name,
-            evidence: self.evidence,
+            rcpt_is_evidence: self.evidence,
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: self.may_discard,
-            proof: self.proof,
+            proving_rejections: self.proof,
             domains: self.domains,
-            session_limits: self.manners,
+            session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
         }
@@ -342,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operator_is_found_by_whole_labels_longest_first() {
+    fn a_provider_is_found_by_whole_labels_longest_first() {
         assert_eq!(id("aspmx.l.google.com"), "google");
         assert_eq!(id("acme-example.mail.protection.outlook.com"), "microsoft365");
         assert_eq!(id("eur.olc.protection.outlook.com"), "outlook");

@@ -1,34 +1,38 @@
-//! When a run draws a conclusion: the numbers behind the breaker, the early stop, the anomaly guard and the ramp.
+//! When a run draws a conclusion: the numbers behind the breaker, the early stop, the anomaly guard and the ramp-up.
 //!
-//! Decides: nothing; `data/thresholds.toml` holds the numbers and their reasons. Fails: with file and line.
+//! Decides: nothing; `data/thresholds.toml` holds the numbers and their reasons. Fails: with file and line, on a file that
+//! is not valid TOML or has an unknown key.
 
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::PolicyError;
+use super::file::PolicyError;
 
-/// The shipped numbers.
+/// The shipped thresholds.
 const BUILT_IN: &str = include_str!("data/thresholds.toml");
 
-/// All of them.
+/// All thresholds, by section of `thresholds.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Thresholds {
-    /// When an operator that refuses us is left alone.
+    /// When a lane's breaker opens because the provider rejects us.
     pub breaker: BreakerThresholds,
-    /// When an address that breaks connections is given up.
-    pub broken: ConnectionThresholds,
-    /// When everybody refuses us.
-    pub shut_out: RejectedEverywhereThresholds,
-    /// When no connection gets out.
+    /// When an endpoint that breaks connections is abandoned.
+    #[serde(rename = "broken")]
+    pub broken_connections: ConnectionThresholds,
+    /// When a run stops because nearly all providers reject us.
+    #[serde(rename = "shut_out")]
+    pub rejected_everywhere: RejectedEverywhereThresholds,
+    /// When a run stops because no connection succeeds.
     pub port_closed: PortClosedThresholds,
-    /// When too many mailboxes vanish at once.
+    /// When too many mailboxes of a provider are suddenly reported missing.
     pub anomaly: AnomalyThresholds,
-    /// When an acceptance at an unknown operator needs proof.
-    pub doubt: DiscardThresholds,
-    /// How a lane starts and climbs.
+    /// When an acceptance at a host that may accept and discard needs a closing control.
+    #[serde(rename = "doubt")]
+    pub discard: DiscardThresholds,
+    /// How a lane starts and ramps up.
     pub ramp: RampThresholds,
 }
 
@@ -36,7 +40,7 @@ pub struct Thresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BreakerThresholds {
-    /// Sessions refused in a row.
+    /// Consecutive sessions in which the provider rejected us.
     pub sessions: u32,
 }
 
@@ -44,29 +48,33 @@ pub struct BreakerThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConnectionThresholds {
-    /// Sessions without an answer in a row.
+    /// Consecutive sessions without a reply.
     pub sessions: u32,
-    /// Of these, ones in which the host let a time limit pass.
-    pub silent: u32,
+    /// The same limit for sessions that ended by a time-out: they are fewer, because each takes minutes.
+    #[serde(rename = "silent")]
+    pub timed_out_sessions: u32,
 }
 
 /// `[shut_out]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RejectedEverywhereThresholds {
-    /// Operators that answered or refused us, at least.
-    pub operators: usize,
-    /// Share of them that refused us.
-    pub refusing_percent: usize,
+    /// Fewest providers that replied, by answering probes or by rejecting us.
+    #[serde(rename = "operators")]
+    pub providers: usize,
+    /// Share of these that rejected us.
+    #[serde(rename = "refusing_percent")]
+    pub rejecting_percent: usize,
 }
 
 /// `[port_closed]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PortClosedThresholds {
-    /// Operators that could not be reached, at least.
-    pub operators: usize,
-    /// Share of those tried that they must be.
+    /// Fewest unreachable providers.
+    #[serde(rename = "operators")]
+    pub providers: usize,
+    /// Share of all tried providers that must be unreachable.
     pub unreachable_percent: usize,
 }
 
@@ -74,27 +82,28 @@ pub struct PortClosedThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AnomalyThresholds {
-    /// Addresses asked about, at least.
-    pub asked: u32,
-    /// More unknown ones than this among them, and nobody accepted.
+    /// Fewest probed recipients.
+    #[serde(rename = "asked")]
+    pub probed: u32,
+    /// An anomaly if more of these are unknown, and none is accepted.
     pub unknown_percent: u32,
-    /// What was found out no longer ago counts as lately.
+    /// A recipient counts as recently deliverable if its result is at most this old.
     pub recently_days: u32,
-    /// Addresses that were deliverable lately and were asked about again, at least.
+    /// Fewest recently deliverable recipients that were probed again.
     pub recently_deliverable: u32,
-    /// More unknown ones than this among them.
+    /// An anomaly if more of these are unknown.
     pub recently_gone_percent: u32,
-    /// The same answer so much later counts.
+    /// A result that was held back counts when a probe this much later confirms it.
     pub held_back_hours: u32,
 }
 
 impl AnomalyThresholds {
-    /// How long an answer is held back.
+    /// How long a result of an anomaly is held back.
     pub fn held_back(&self) -> Duration {
         Duration::from_secs(u64::from(self.held_back_hours) * 3600)
     }
 
-    /// How long ago lately is.
+    /// How old the result of a recently deliverable recipient may be.
     pub fn recently(&self) -> Duration {
         Duration::from_secs(u64::from(self.recently_days) * 86_400)
     }
@@ -104,9 +113,9 @@ impl AnomalyThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DiscardThresholds {
-    /// Unknown names in the session.
+    /// An acceptance is provisional after this many unknown recipients in the session.
     pub unknown_in_session: u32,
-    /// Unknown names in the run.
+    /// An acceptance is provisional after this many unknown recipients in the run.
     pub unknown_in_run: u32,
 }
 
@@ -114,27 +123,30 @@ pub struct DiscardThresholds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RampThresholds {
-    /// The first rate.
+    /// The rate at which a lane starts.
     pub recipients_per_minute: u32,
-    /// Clean answers for each step.
+    /// The rate grows after each so many successes.
     pub clean_answers: u32,
 }
 
-/// A user's file: sections of it.
+/// A user's file: the sections that it has.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sections {
     breaker: Option<BreakerThresholds>,
-    broken: Option<ConnectionThresholds>,
-    shut_out: Option<RejectedEverywhereThresholds>,
+    #[serde(rename = "broken")]
+    broken_connections: Option<ConnectionThresholds>,
+    #[serde(rename = "shut_out")]
+    rejected_everywhere: Option<RejectedEverywhereThresholds>,
     port_closed: Option<PortClosedThresholds>,
     anomaly: Option<AnomalyThresholds>,
-    doubt: Option<DiscardThresholds>,
+    #[serde(rename = "doubt")]
+    discard: Option<DiscardThresholds>,
     ramp: Option<RampThresholds>,
 }
 
 impl Thresholds {
-    /// The shipped ones.
+    /// The shipped thresholds.
     pub fn built_in() -> &'static Thresholds {
         static SHIPPED: LazyLock<Thresholds> = LazyLock::new(|| match toml::from_str(BUILT_IN) {
             Ok(thresholds) => thresholds,
@@ -144,16 +156,16 @@ impl Thresholds {
         &SHIPPED
     }
 
-    /// These, with the sections of a user's file in the place of their own; `file` is for the messages.
+    /// These thresholds with the sections of a user's file in place of their own; `file` is its name in errors.
     pub fn with(self, file: &str, text: &str) -> Result<Thresholds, PolicyError> {
         let own: Sections = toml::from_str(text).map_err(|fault| PolicyError::toml(file, text, &fault))?;
         Ok(Thresholds {
             breaker: own.breaker.unwrap_or(self.breaker),
-            broken: own.broken.unwrap_or(self.broken),
-            shut_out: own.shut_out.unwrap_or(self.shut_out),
+            broken_connections: own.broken_connections.unwrap_or(self.broken_connections),
+            rejected_everywhere: own.rejected_everywhere.unwrap_or(self.rejected_everywhere),
             port_closed: own.port_closed.unwrap_or(self.port_closed),
             anomaly: own.anomaly.unwrap_or(self.anomaly),
-            doubt: own.doubt.unwrap_or(self.doubt),
+            discard: own.discard.unwrap_or(self.discard),
             ramp: own.ramp.unwrap_or(self.ramp),
         })
     }

@@ -1,9 +1,9 @@
-//! Asks each question once: remembers answers, and lets those who ask the same at the same time wait for one answer.
+//! A cache over a name service: each look-up is made once, and concurrent callers share it.
 //!
-//! Decides: how long an answer is believed ([`KEPT`]) and a failure ([`FAILURE_KEPT`]: long enough that a list's
-//! thousand rows of one domain don't ask a broken server a thousand times, short enough that a retry asks anew).
-//! Bounded: the least recently used answers are forgotten first. Who waits can be cancelled at any time: the next in
-//! line asks in its place.
+//! Decides: how long an answer is reused ([`ANSWER_LIFETIME`]), and how long a failure ([`FAILURE_LIFETIME`]: long enough
+//! that a thousand rows of one domain do not ask a broken server a thousand times, short enough that a retry asks anew).
+//! Bounded: the least recently used answers are evicted first. A waiting caller may be cancelled at any time: if it made the
+//! look-up, the next waiting caller makes it instead.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -18,84 +18,94 @@ use tokio::time::Instant;
 use super::dns::{Dns, LookupError, LookupFuture, Mx, NxdomainRewriting};
 use crate::address::Domain;
 
-/// How long an answer is believed, whatever its TTL: a run should see one DNS, and a host is resolved once and then
-/// connected to, so that nothing can be rebound in between.
-pub(super) const KEPT: Duration = Duration::from_secs(60 * 60);
-/// How long a failure is believed.
-pub(super) const FAILURE_KEPT: Duration = Duration::from_secs(30);
+/// How long an answer is reused, whatever its TTL. A run should see one state of the DNS, and connections go to the address
+/// that was checked, so that DNS rebinding is impossible.
+const ANSWER_LIFETIME: Duration = Duration::from_secs(60 * 60);
+/// How long a failure is reused.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Answers of each kind that are remembered.
+/// Cached answers of each kind.
 const CAPACITY: usize = 50_000;
 
-/// A name service that is asked each question once.
-pub struct Cached<D> {
+/// A name service with a cache.
+pub struct CachedDns<D> {
     dns: D,
-    mx: Memory<Vec<Mx>>,
-    addresses: Memory<Vec<IpAddr>>,
-    invented: OnceCell<NxdomainRewriting>,
+    mx: LookupCache<Vec<Mx>>,
+    addresses: LookupCache<Vec<IpAddr>>,
+    rewriting: OnceCell<NxdomainRewriting>,
 }
 
-impl<D: Dns> Cached<D> {
-    /// Remembers the answers of `dns`.
-    pub fn new(dns: D) -> Cached<D> {
-        Cached::with_capacity(dns, CAPACITY)
+impl<D: Dns> CachedDns<D> {
+    /// A cache over `dns`.
+    pub fn new(dns: D) -> CachedDns<D> {
+        CachedDns::with_capacity(dns, CAPACITY)
     }
 
-    fn with_capacity(dns: D, capacity: usize) -> Cached<D> {
-        Cached { dns, mx: Memory::new(capacity), addresses: Memory::new(capacity), invented: OnceCell::new() }
+    fn with_capacity(dns: D, capacity: usize) -> CachedDns<D> {
+        CachedDns {
+            dns,
+            mx: LookupCache::new(capacity),
+            addresses: LookupCache::new(capacity),
+            rewriting: OnceCell::new(),
+        }
     }
 }
 
-impl<D: Dns> Dns for Cached<D> {
+impl<D: Dns> Dns for CachedDns<D> {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
-        Box::pin(self.mx.once(domain, || self.dns.mx(domain)))
+        Box::pin(self.mx.get_or_look_up(domain, || self.dns.mx(domain)))
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
-        Box::pin(self.addresses.once(host, || self.dns.addresses(host)))
+        Box::pin(self.addresses.get_or_look_up(host, || self.dns.addresses(host)))
     }
 
-    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
-        Box::pin(async { self.invented.get_or_init(|| self.dns.invented()).await.clone() })
+    fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+        Box::pin(async { self.rewriting.get_or_init(|| self.dns.nxdomain_rewriting()).await.clone() })
     }
 }
 
-/// An answer, or the place where those wait who asked for it.
+/// An answer, or a look-up in flight that callers wait for.
 type Slot<T> = Arc<OnceCell<CachedAnswer<T>>>;
 
 #[derive(Clone)]
 struct CachedAnswer<T> {
     answer: Result<T, LookupError>,
-    until: Instant,
+    expires_at: Instant,
 }
 
-/// The answers to one kind of question.
-struct Memory<T> {
+/// The cached answers to one kind of look-up.
+struct LookupCache<T> {
     slots: Mutex<TwoGenerations<Domain, Slot<T>>>,
 }
 
-impl<T: Clone> Memory<T> {
-    fn new(capacity: usize) -> Memory<T> {
-        Memory { slots: Mutex::new(TwoGenerations::new(capacity)) }
+impl<T: Clone> LookupCache<T> {
+    fn new(capacity: usize) -> LookupCache<T> {
+        LookupCache { slots: Mutex::new(TwoGenerations::new(capacity)) }
     }
 
-    async fn once<'a>(&self, name: &Domain, ask: impl Fn() -> LookupFuture<'a, T>) -> Result<T, LookupError>
+    async fn get_or_look_up<'a>(
+        &self,
+        name: &Domain,
+        look_up: impl Fn() -> LookupFuture<'a, T>,
+    ) -> Result<T, LookupError>
     where
         T: 'a,
     {
         let slot = self.slot(name);
-        let known = slot.get_or_init(|| async {
-            let answer = ask().await;
-            let kept = if matches!(answer, Err(LookupError::Failed(_))) { FAILURE_KEPT } else { KEPT };
-            CachedAnswer { answer, until: Instant::now() + kept }
+        let cached = slot.get_or_init(|| async {
+            let answer = look_up().await;
+            let is_failure = matches!(answer, Err(LookupError::Failed(_)));
+            let lifetime = if is_failure { FAILURE_LIFETIME } else { ANSWER_LIFETIME };
+            CachedAnswer { answer, expires_at: Instant::now() + lifetime }
         });
-        known.await.answer.clone()
+        cached.await.answer.clone()
     }
 
-    /// The slot of a name: a fresh one where there is none, or where its answer is too old.
+    /// The slot of a name; a new one if there is none, or if its answer has expired.
     fn slot(&self, name: &Domain) -> Slot<T> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_fresh = |slot: &Slot<T>| slot.get().is_none_or(|known| Instant::now() < known.until);
+        let is_fresh = |slot: &Slot<T>| slot.get().is_none_or(|cached| Instant::now() < cached.expires_at);
         if let Some(slot) = slots.get(name).filter(is_fresh) {
             return slot;
         }
@@ -105,8 +115,8 @@ impl<T: Clone> Memory<T> {
     }
 }
 
-/// A map of bounded size. Two halves: what is used moves to the young one, and when that is full, the old one is
-/// forgotten. Nearly "least recently used", for a fraction of its upkeep.
+/// A map of bounded size with nearly "least recently used" eviction, at a fraction of its cost. It has two halves: an entry
+/// that is used moves to the young half; when that is full, the old half is dropped and the young one becomes the old one.
 struct TwoGenerations<K, V> {
     young: HashMap<K, V>,
     old: HashMap<K, V>,
@@ -144,39 +154,39 @@ mod tests {
     use super::*;
     use crate::route::dns::DnsFault;
 
-    /// Answers after a second, and counts.
-    struct Counting {
-        asked: AtomicUsize,
+    /// Answers after a second, and counts look-ups.
+    struct CountingDns {
+        lookups: AtomicUsize,
         answer: Result<Vec<IpAddr>, LookupError>,
     }
 
-    impl Dns for Counting {
+    impl Dns for CountingDns {
         fn mx<'a>(&'a self, _: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.lookups.fetch_add(1, Ordering::Relaxed);
             Box::pin(async { Err(LookupError::NoData) })
         }
 
         fn addresses<'a>(&'a self, _: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.lookups.fetch_add(1, Ordering::Relaxed);
             Box::pin(async {
                 sleep(Duration::from_secs(1)).await;
                 self.answer.clone()
             })
         }
 
-        fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
+        fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+            self.lookups.fetch_add(1, Ordering::Relaxed);
             Box::pin(async { NxdomainRewriting::new([]) })
         }
     }
 
-    fn cached(answer: Result<Vec<IpAddr>, LookupError>, capacity: usize) -> Cached<Counting> {
-        let asked = AtomicUsize::new(0);
-        Cached::with_capacity(Counting { asked, answer }, capacity)
+    fn cached(answer: Result<Vec<IpAddr>, LookupError>, capacity: usize) -> CachedDns<CountingDns> {
+        let lookups = AtomicUsize::new(0);
+        CachedDns::with_capacity(CountingDns { lookups, answer }, capacity)
     }
 
-    fn asked(cache: &Cached<Counting>) -> usize {
-        cache.dns.asked.load(Ordering::Relaxed)
+    fn lookups(cache: &CachedDns<CountingDns>) -> usize {
+        cache.dns.lookups.load(Ordering::Relaxed)
     }
 
     fn domain(text: &str) -> Domain {
@@ -189,46 +199,46 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn those_who_ask_at_once_share_one_answer() {
+    async fn concurrent_lookups_share_one_answer() {
         let cache = cached(found(), 10);
         let (a, b) = (domain("a.example"), domain("b.example"));
         let answers = tokio::join!(cache.addresses(&a), cache.addresses(&a), cache.addresses(&b));
         assert_eq!(answers, (found(), found(), found()));
         assert_eq!(cache.addresses(&a).await, found());
-        assert_eq!(asked(&cache), 2);
+        assert_eq!(lookups(&cache), 2);
         assert_eq!(
             (cache.mx(&a).await, cache.mx(&a).await),
             (Err(LookupError::NoData), Err(LookupError::NoData))
         );
-        assert_eq!(asked(&cache), 3);
+        assert_eq!(lookups(&cache), 3);
         assert_eq!(
-            (cache.invented().await, cache.invented().await),
+            (cache.nxdomain_rewriting().await, cache.nxdomain_rewriting().await),
             (NxdomainRewriting::new([]), NxdomainRewriting::new([]))
         );
-        assert_eq!(asked(&cache), 4);
+        assert_eq!(lookups(&cache), 4);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_is_believed_for_an_hour_and_a_failure_for_half_a_minute() {
+    async fn an_answer_is_reused_for_an_hour_and_a_failure_for_half_a_minute() {
         let host = domain("a.example");
-        for (answer, kept) in [
-            (found(), KEPT),
-            (Err(LookupError::NoSuchDomain), KEPT),
-            (Err(LookupError::Failed(DnsFault::ServFail)), FAILURE_KEPT),
+        for (answer, lifetime) in [
+            (found(), ANSWER_LIFETIME),
+            (Err(LookupError::NoSuchDomain), ANSWER_LIFETIME),
+            (Err(LookupError::Failed(DnsFault::ServFail)), FAILURE_LIFETIME),
         ] {
             let cache = cached(answer.clone(), 10);
             assert_eq!(cache.addresses(&host).await, answer);
-            advance(kept.checked_sub(Duration::from_millis(1)).unwrap()).await;
+            advance(lifetime.checked_sub(Duration::from_millis(1)).unwrap()).await;
             assert_eq!(cache.addresses(&host).await, answer);
-            assert_eq!(asked(&cache), 1);
+            assert_eq!(lookups(&cache), 1);
             advance(Duration::from_millis(1)).await;
             assert_eq!(cache.addresses(&host).await, answer);
-            assert_eq!(asked(&cache), 2);
+            assert_eq!(lookups(&cache), 2);
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_is_served_though_who_asked_first_was_cancelled() {
+    async fn a_waiting_caller_gets_an_answer_though_the_first_caller_was_cancelled() {
         let cache = cached(found(), 10);
         let host = domain("a.example");
         let first = async {
@@ -237,18 +247,18 @@ mod tests {
         };
         let ((), answer) = tokio::join!(first, cache.addresses(&host));
         assert_eq!(answer, found());
-        assert_eq!(asked(&cache), 2);
+        assert_eq!(lookups(&cache), 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_least_used_is_forgotten_first_and_memory_is_bounded() {
+    async fn the_least_used_answer_is_evicted_first_and_memory_is_bounded() {
         let cache = cached(found(), 10);
         let often = domain("often.example");
         for n in 0..1000 {
             cache.addresses(&often).await.unwrap();
             cache.addresses(&domain(&format!("host{n}.example"))).await.unwrap();
         }
-        assert_eq!(asked(&cache), 1001, "`often` was asked for once");
+        assert_eq!(lookups(&cache), 1001, "`often` was looked up once");
         let slots = cache.addresses.slots.lock().unwrap();
         assert!(slots.young.len() + slots.old.len() <= 10);
     }

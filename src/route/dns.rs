@@ -1,7 +1,7 @@
-//! The border to the name servers: what can be asked, and the four ways in which an answer can be missing.
+//! The interface to a name service: which records can be looked up, and why an answer can be missing.
 //!
-//! Decides: nothing. Must not: let "a server failed" look like "there is no record": [`LookupError`] keeps them apart by
-//! type, and only its first two kinds may ever condemn.
+//! Decides: nothing. Must not: let "a server failed" look like "there is no record". [`LookupError`] keeps the two apart by
+//! type: only `NoSuchDomain` and `NoData` may make an address undeliverable.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -9,27 +9,26 @@ use std::pin::Pin;
 
 use crate::address::Domain;
 
-/// A question on its way.
+/// A boxed DNS look-up.
 pub type LookupFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
 /// One MX record. A target "." is [`MxTarget::Null`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mx {
-    /// Lower is asked first.
+    /// A lower one is preferred.
     pub preference: u16,
-    /// Where it points.
+    /// The host that it names.
     pub target: MxTarget,
 }
 
-/// Where an MX record points.
+/// The host that an MX record names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MxTarget {
     /// A host name.
     Host(Domain),
-    /// ".": the domain takes no mail (RFC 7505).
+    /// ".": the domain accepts no mail (RFC 7505).
     Null,
-    /// Something that can't be a host name (an underscore, an odd byte, a bare IP address); kept as text for
-    /// the evidence.
+    /// A text that cannot be a host name: with an underscore or an odd byte, or an IP address. Kept for the evidence.
     Malformed(String),
 }
 
@@ -40,38 +39,38 @@ pub enum LookupError {
     NoSuchDomain,
     /// The name exists, but has no such record.
     NoData,
-    /// Nobody answered the question.
+    /// No name server answered, or the answer cannot be trusted.
     Failed(DnsFault),
 }
 
-/// How a question failed. Never evidence against an address.
+/// Why a look-up failed. Never evidence against an address.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum DnsFault {
-    /// SERVFAIL from every name server asked.
+    /// Every name server returned SERVFAIL.
     #[error("SERVFAIL")]
     ServFail,
-    /// REFUSED from every name server asked.
+    /// Every name server returned REFUSED.
     #[error("REFUSED")]
     Refused,
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
-    /// Our resolver invents answers for names that can't exist, so none of its answers can condemn.
+    /// The resolver returns records for names that cannot exist, so none of its answers may make an address undeliverable.
     #[error("the resolver rewrites answers")]
     Rewritten,
-    /// The mail hosts have private addresses: split-horizon DNS, or a mistake; not for us to judge.
+    /// The MX hosts have private addresses only: split-horizon DNS or a mistake, which look the same from here.
     #[error("the mail hosts have private addresses")]
     PrivateAddress,
-    /// The look-up failed inside, which is a fault of ours.
-    #[error("the look-up failed inside")]
+    /// The look-up failed by an internal error of this program.
+    #[error("internal error during the look-up")]
     Internal,
-    /// Anything else, in the resolver's own words.
+    /// Any other failure, in the resolver's own words.
     #[error("{0}")]
     Other(String),
 }
 
 impl DnsFault {
-    /// The word in the `rule` column.
+    /// The name of the fault in the `rule` column.
     pub fn word(&self) -> &'static str {
         match self {
             DnsFault::ServFail => "servfail",
@@ -85,39 +84,40 @@ impl DnsFault {
     }
 }
 
-/// What a resolver answers for names that can't exist: nothing, if it is honest. Others lead to an advertiser, a
-/// login page, a proxy; what they call absent may exist, and what they call present may not.
+/// What a resolver returns for names that cannot exist. An honest resolver returns NXDOMAIN. Others return addresses of an
+/// advertiser, a login page or a proxy; then neither "exists" nor "does not exist" can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NxdomainRewriting(Option<Vec<IpAddr>>);
 
 impl NxdomainRewriting {
-    /// It answered, with these addresses or (without any) otherwise.
+    /// A resolver that rewrites NXDOMAIN, to these addresses; or, without addresses, to other records.
     pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> NxdomainRewriting {
         NxdomainRewriting(Some(addresses.into_iter().collect()))
     }
 
-    /// Whether anything is invented.
-    pub fn any(&self) -> bool {
+    /// True if the resolver rewrites NXDOMAIN.
+    pub fn is_active(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Whether this address was one of the inventions.
-    pub fn holds(&self, ip: IpAddr) -> bool {
+    /// True if NXDOMAIN is rewritten to this address.
+    pub fn includes(&self, ip: IpAddr) -> bool {
         self.0.as_ref().is_some_and(|addresses| addresses.contains(&ip))
     }
 }
 
-/// A name service. The real one is [`crate::route::hickory`], a scripted one is in [`crate::world`].
+/// A name service. The real one is [`NameServers`](crate::route::NameServers), a scripted one is in `world`.
 pub trait Dns: Send + Sync {
     /// The MX records of a domain, in any order; CNAMEs are followed.
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>>;
 
-    /// The A and AAAA records of a host, IPv4 first; those that nobody would connect to may be left out. [`LookupError::NoData`] only
-    /// when both are missing; a failure of one family beside addresses of the other is no failure.
+    /// The A and AAAA records of a host, IPv4 first. Records that no connection would use may be left out.
+    /// [`LookupError::NoData`] only if both kinds are missing; if one family fails and the other has addresses, the result is
+    /// those addresses.
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>>;
 
-    /// What this service answers for names that can't exist. Asked once for a run, before anything is believed.
-    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+    /// What this service returns for names that cannot exist. Tested once in a run, before any answer is trusted.
+    fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
         Box::pin(async { NxdomainRewriting::default() })
     }
 }

@@ -1,18 +1,18 @@
-//! The real name service: hickory-resolver, asked so that its errors stay apart.
+//! The real name service: hickory-resolver, used so that its errors stay distinct.
 //!
-//! Decides: which name server is asked when another failed, and which of our [`LookupError`]es an error of the library is.
-//! Must not: let any error become "no record": that is said only for NOERROR and NXDOMAIN replies.
-//! Fails: as [`LookupError::Failed`], after every name server failed. Can't know: whether a name server tells the truth;
-//! [`Dns::invented`] catches those that make up answers.
+//! Decides: which name server is queried after another one failed, and which [`LookupError`] an error of the library is.
+//! Must not: turn an error into "no record": only NOERROR and NXDOMAIN replies mean that. Fails: as
+//! [`LookupError::Failed`], after every name server failed. Can't know: whether a name server's answer is true;
+//! [`Dns::nxdomain_rewriting`] detects the resolvers that rewrite NXDOMAIN.
 //!
-//! Used is the library's pool, one per name server, below its `Resolver`. Within one pool a fast SERVFAIL or REFUSED is
-//! taken for the answer though the next server knows it; and the `Resolver` answers for `.invalid` without asking
-//! anybody, and calls a circle of aliases "no records". Names are A-labels with a trailing dot, so no search list is
-//! applied. Case randomisation stays off: forwarders that don't keep the case of a question would fail every lookup,
-//! and a random port for each query guards already.
+//! Each name server has a pool of its own, and the library's `Resolver` is not used, for two reasons. A pool of several
+//! servers returns a fast SERVFAIL or REFUSED even if the next server has the answer. The `Resolver` answers for `.invalid`
+//! without a query, and returns "no records" for a CNAME loop. Names are A-labels with a trailing dot, so no search list
+//! applies. Case randomization is off: behind a forwarder that changes the case of a name every look-up would fail, and each
+//! query has a random port already.
 //!
-//! Where one leaves by IPv4, AAAA records are asked for only where no A record leads to an address that may be connected to:
-//! a third of all questions. The price: a host whose IPv4 address is dead is not tried at its other one.
+//! If connections leave by IPv4, AAAA records are queried only for hosts without an A record that may be connected to. This
+//! saves a third of all queries. The price: the IPv6 address of a host whose IPv4 address is dead is not tried.
 
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -35,17 +35,17 @@ use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
 use crate::smtp::clean;
 
-/// Lookups in flight, each with a UDP socket of its own. More bought nothing (measured), and costs open files.
-const IN_FLIGHT: usize = 256;
-/// Most times that an alias is followed by a further question; resolvers send the whole chain at once.
-const MAX_QUESTIONS: usize = 8;
+/// Concurrent queries, each with a UDP socket of its own. More were not faster (measured) and cost open files.
+const MAX_IN_FLIGHT: usize = 256;
+/// Most queries for one look-up. Each one after the first follows a CNAME; most resolvers send the whole chain in one reply.
+const MAX_QUERIES: usize = 8;
 
-/// How patiently a name server is asked.
+/// How long to wait for a name server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DnsTimeouts {
-    /// For one try.
+    /// Time-out of one query.
     pub timeout: Duration,
-    /// Tries beyond the first, before the next name server has its turn.
+    /// Queries beyond the first, before the next name server is tried.
     pub retries: usize,
 }
 
@@ -55,34 +55,34 @@ impl Default for DnsTimeouts {
     }
 }
 
-/// The name servers of this machine, or those that were named.
+/// A name service over the name servers of this machine, or over given ones.
 pub struct NameServers {
-    servers: Vec<Server>,
-    /// The one that answered last: a dead first one should cost its time-out once, not for each question.
+    servers: Vec<NameServer>,
+    /// The index of the server that answered last. A dead first server costs its time-out once, not for each query.
     preferred: AtomicUsize,
     slots: Semaphore,
-    invented: OnceCell<NxdomainRewriting>,
-    /// One IPv4 address among these is enough.
-    content_with: Option<AllowedNets>,
+    rewriting: OnceCell<NxdomainRewriting>,
+    /// If set, AAAA records are queried only for hosts without an A record of public scope under these networks.
+    ipv4_suffices_in: Option<AllowedNets>,
 }
 
-/// Why there is nobody to ask.
+/// Why no name server can be queried.
 #[derive(Debug, thiserror::Error)]
 pub enum ResolverSetupError {
-    /// The system's resolver configuration can't be read.
-    #[error("can't read the system's resolver configuration: {0}")]
+    /// The system's resolver configuration cannot be read.
+    #[error("cannot read the system's resolver configuration: {0}")]
     System(String),
-    /// No name server is configured or named.
+    /// No name server is configured or given.
     #[error("no name server is configured")]
     NoServer,
-    /// A resolver could not be made.
-    #[error("can't use name server `{0}`: {1}")]
+    /// A name server cannot be used.
+    #[error("cannot use name server `{0}`: {1}")]
     Server(SocketAddr, String),
 }
 
 impl NameServers {
-    /// Those that the system is configured to use.
-    pub fn of_system(patience: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
+    /// The name servers that the system is configured to use.
+    pub fn of_system(timeouts: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
         let (config, _) =
             read_system_conf().map_err(|fault| ResolverSetupError::System(fault.to_string()))?;
         let address = |server: &NameServerConfig| {
@@ -90,15 +90,15 @@ impl NameServers {
             SocketAddr::new(server.ip, port)
         };
         let servers: Vec<SocketAddr> = config.name_servers().iter().map(address).collect();
-        NameServers::at(&servers, patience)
+        NameServers::at(&servers, timeouts)
     }
 
-    /// These, in order of preference.
-    pub fn at(servers: &[SocketAddr], patience: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
+    /// Given name servers, in order of preference.
+    pub fn at(servers: &[SocketAddr], timeouts: DnsTimeouts) -> Result<NameServers, ResolverSetupError> {
         let servers = servers
             .iter()
             .map(|&server| {
-                Server::new(server, patience)
+                NameServer::new(server, timeouts)
                     .map_err(|fault| ResolverSetupError::Server(server, fault.to_string()))
             })
             .collect::<Result<Vec<_>, _>>()?;
@@ -108,25 +108,25 @@ impl NameServers {
         Ok(NameServers {
             servers,
             preferred: AtomicUsize::new(0),
-            slots: Semaphore::new(IN_FLIGHT),
-            invented: OnceCell::new(),
-            content_with: None,
+            slots: Semaphore::new(MAX_IN_FLIGHT),
+            rewriting: OnceCell::new(),
+            ipv4_suffices_in: None,
         })
     }
 
-    /// Asks for AAAA records only where no A record leads to an address that may be connected to.
+    /// Queries AAAA records only for hosts without an A record that may be connected to.
     #[must_use]
     pub fn ipv4_first(self, allowed: AllowedNets) -> NameServers {
-        NameServers { content_with: Some(allowed), ..self }
+        NameServers { ipv4_suffices_in: Some(allowed), ..self }
     }
 
-    /// The records of a kind that a name has, or the end of its aliases.
+    /// The records of a type that a name has, or the name at the end of its CNAME chain.
     async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, LookupError> {
         let mut name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
-        for _ in 0..MAX_QUESTIONS {
-            let reply = self.ask(&name, kind).await?;
-            let Some(end) = end_of_aliases(&name, &reply.answers) else {
-                return Err(other("a circle of aliases"));
+        for _ in 0..MAX_QUERIES {
+            let reply = self.query(&name, kind).await?;
+            let Some(end) = end_of_cname_chain(&name, &reply.answers) else {
+                return Err(other("a CNAME loop"));
             };
             let mut found = reply.answers.clone();
             found.retain(|record| record.name == end && record.record_type() == kind);
@@ -140,26 +140,26 @@ impl NameServers {
                 return Err(LookupError::NoData);
             }
             if end == name {
-                return Err(other("an answer to another question"));
+                return Err(other("an answer to another query"));
             }
             name = end;
         }
-        Err(other("too many aliases"))
+        Err(other("too many CNAME records"))
     }
 
-    /// Asks the name servers in turn, until one answers.
-    async fn ask(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, LookupError> {
+    /// Queries the name servers in turn, until one answers.
+    async fn query(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, LookupError> {
         let slot = self.slots.acquire().await;
         let _slot = slot.map_err(|fault| other(&fault.to_string()))?;
         let query = Query::query(name.clone(), kind);
         let first = self.preferred.load(Ordering::Relaxed);
-        let mut worst = DnsFault::Timeout;
+        let mut reported = DnsFault::Timeout;
         for turn in 0..self.servers.len() {
             let index = (first + turn) % self.servers.len();
-            let answer = self.servers[index].ask(&query).await;
-            match answer.map_err(|fault| miss(&fault)) {
-                // A server that answered something tells more than one that did not.
-                Err(LookupError::Failed(fault)) if worst == DnsFault::Timeout => worst = fault,
+            let answer = self.servers[index].query(&query).await;
+            match answer.map_err(|fault| lookup_error(&fault)) {
+                // An error code from one server says more than the time-out of another.
+                Err(LookupError::Failed(fault)) if reported == DnsFault::Timeout => reported = fault,
                 Err(LookupError::Failed(_)) => {}
                 answer => {
                     if turn > 0 {
@@ -169,28 +169,28 @@ impl NameServers {
                 }
             }
         }
-        Err(LookupError::Failed(worst))
+        Err(LookupError::Failed(reported))
     }
 
     async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
-        let Some(allowed) = &self.content_with else {
+        let Some(allowed) = &self.ipv4_suffices_in else {
             return self.all_addresses_of(host).await;
         };
         let v4 = self.lookup(host, RecordType::A).await;
-        let may_be_reached = |ip| allowed.reach(ip) == AddressScope::Public;
-        if v4.iter().flatten().filter_map(address).any(may_be_reached) {
-            return together(v4, Err(LookupError::NoData));
+        let may_connect = |ip| allowed.scope(ip) == AddressScope::Public;
+        if v4.iter().flatten().filter_map(address).any(may_connect) {
+            return merged(v4, Err(LookupError::NoData));
         }
-        together(v4, self.lookup(host, RecordType::AAAA).await)
+        merged(v4, self.lookup(host, RecordType::AAAA).await)
     }
 
     async fn all_addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         let (v4, v6) = tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
-        together(v4, v6)
+        merged(v4, v6)
     }
 
-    /// Asks for names that can't exist (RFC 6761 6.4): two, because some inventors take turns between addresses.
-    async fn find_inventions(&self) -> NxdomainRewriting {
+    /// Looks up two random names that cannot exist (RFC 6761 6.4); two, because some resolvers alternate between addresses.
+    async fn detect_rewriting(&self) -> NxdomainRewriting {
         let name = || {
             let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
             format!("{label}.invalid")
@@ -213,7 +213,7 @@ impl Dns for NameServers {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(async move {
             let records = self.lookup(domain.as_str(), RecordType::MX).await?;
-            Ok(records.iter().filter_map(mx_host).collect())
+            Ok(records.iter().filter_map(mx_record).collect())
         })
     }
 
@@ -221,37 +221,37 @@ impl Dns for NameServers {
         Box::pin(self.addresses_of(host.as_str()))
     }
 
-    fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
-        Box::pin(async { self.invented.get_or_init(|| self.find_inventions()).await.clone() })
+    fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+        Box::pin(async { self.rewriting.get_or_init(|| self.detect_rewriting()).await.clone() })
     }
 }
 
 /// One name server.
-struct Server {
+struct NameServer {
     pool: NameServerPool<TokioRuntimeProvider>,
     retries: usize,
 }
 
-impl Server {
-    fn new(server: SocketAddr, patience: DnsTimeouts) -> Result<Server, NetError> {
+impl NameServer {
+    fn new(server: SocketAddr, timeouts: DnsTimeouts) -> Result<NameServer, NetError> {
         let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
             connection.port = server.port();
             connection
         });
         let config = NameServerConfig::new(server.ip(), true, connections.into());
         let mut options = ResolverOpts::default();
-        options.timeout = patience.timeout;
-        // The system's choice is as random, and costs one call less for each question.
+        options.timeout = timeouts.timeout;
+        // The port that the system chooses is as random, and saves a call for each query.
         options.os_port_selection = true;
         let context = PoolContext::new(options, TlsConfig::new()?);
-        Ok(Server {
+        Ok(NameServer {
             pool: NameServerPool::from_config([config], Arc::new(context), TokioRuntimeProvider::default()),
-            retries: patience.retries,
+            retries: timeouts.retries,
         })
     }
 
-    /// Asks with EDNS (RFC 6891), and where that is not known, without.
-    async fn ask(&self, query: &Query) -> Result<DnsResponse, NetError> {
+    /// Queries with EDNS (RFC 6891), and without it if the server does not support it.
+    async fn query(&self, query: &Query) -> Result<DnsResponse, NetError> {
         let mut options = DnsRequestOptions::default();
         options.use_edns = true;
         let mut retries = self.retries;
@@ -260,8 +260,8 @@ impl Server {
                 Err(NetError::Dns(DnsError::ResponseCode(
                     ResponseCode::FormErr | ResponseCode::NotImp | ResponseCode::BADVERS,
                 ))) if options.use_edns => options.use_edns = false,
-                Err(fault) if retries > 0 && may_pass(&fault) => retries -= 1,
-                // The library passes codes that it does not know.
+                Err(fault) if retries > 0 && is_transient(&fault) => retries -= 1,
+                // The library returns replies with a code that it does not know as answers.
                 Ok(reply) if !is_answer(reply.response_code) => {
                     return Err(DnsError::ResponseCode(reply.response_code).into());
                 }
@@ -271,28 +271,28 @@ impl Server {
     }
 }
 
-/// The two codes by which a server answers a question, and doesn't refuse it.
+/// True for the two response codes that answer a query; all others are errors.
 fn is_answer(code: ResponseCode) -> bool {
     matches!(code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
-/// Whether the same question may be answered a moment later: nobody heard it, the library ran into itself, or the
-/// server had not got its own answer yet.
-fn may_pass(fault: &NetError) -> bool {
+/// True if a retry may succeed: a packet was lost, the library failed internally, or the server still waited for an answer
+/// itself.
+fn is_transient(fault: &NetError) -> bool {
     !matches!(
         fault,
         NetError::Dns(DnsError::NoRecordsFound(_) | DnsError::ResponseCode(ResponseCode::Refused))
     )
 }
 
-/// Which miss an error is. Read off the library's types, never off its texts.
-fn miss(fault: &NetError) -> LookupError {
+/// The [`LookupError`] for an error of the library. Decided by the library's types, never by its texts.
+fn lookup_error(fault: &NetError) -> LookupError {
     match fault {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
             ResponseCode::NXDomain => LookupError::NoSuchDomain,
-            // Name servers of somebody else, and no SOA: not "no such record" but "ask them" (RFC 2308 2.2).
+            // NS records without SOA are not "no such record" but a referral to other name servers (RFC 2308 2.2).
             ResponseCode::NoError if none.soa.is_none() && none.ns.is_some() => {
-                other("a referral, no answer")
+                other("a referral instead of an answer")
             }
             ResponseCode::NoError => LookupError::NoData,
             code => other(&code.to_string()),
@@ -308,8 +308,8 @@ fn miss(fault: &NetError) -> LookupError {
     }
 }
 
-/// The addresses of both families, IPv4 first. A failure of one beside addresses of the other is no failure.
-fn together(
+/// The addresses of both families, IPv4 first. If one family fails and the other has addresses, these are the result.
+fn merged(
     v4: Result<Vec<RData>, LookupError>,
     v6: Result<Vec<RData>, LookupError>,
 ) -> Result<Vec<IpAddr>, LookupError> {
@@ -326,13 +326,13 @@ fn together(
     }
 }
 
-/// The text may hold a stranger's names.
+/// A failure with a text. It is cleaned, because it may hold names from an untrusted server.
 fn other(text: &str) -> LookupError {
     LookupError::Failed(DnsFault::Other(clean(text)))
 }
 
-/// Where a chain of aliases among `answers` ends, in whatever order they stand; `None` when it has no end.
-fn end_of_aliases(name: &Name, answers: &[Record]) -> Option<Name> {
+/// The name at the end of a CNAME chain; the records may be in any order. `None` if the chain is a loop.
+fn end_of_cname_chain(name: &Name, answers: &[Record]) -> Option<Name> {
     let mut end = name;
     for _ in 0..=answers.len() {
         let alias = answers.iter().find_map(|record| match &record.data {
@@ -347,7 +347,7 @@ fn end_of_aliases(name: &Name, answers: &[Record]) -> Option<Name> {
     None
 }
 
-fn mx_host(record: &RData) -> Option<Mx> {
+fn mx_record(record: &RData) -> Option<Mx> {
     match record {
         RData::MX(mx) => Some(Mx { preference: mx.preference, target: target(&mx.exchange) }),
         _ => None,

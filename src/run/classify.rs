@@ -20,6 +20,6 @@ use crate::smtp::{Reply, Stage};
 pub fn classify(reply: Reply, stage: Stage, mx_host: Option<&str>) -> ClassifiedReply {
     let policy = Policy::built_in();
     let provider = mx_host.and_then(|host| policy.providers().id_of(host));
-    let meaning = policy.replies().read(&reply, &ReplyContext { stage, provider });
+    let meaning = policy.replies().classify(&reply, &ReplyContext { stage, provider });
     ClassifiedReply { stage, meaning: Arc::new(meaning), reply }
 }

@@ -210,7 +210,7 @@ mod tests {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         ClassifiedReply {
             stage: Stage::Rcpt,
-            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            meaning: ReplyRules::built_in().classify(&reply, &context).into(),
             reply,
         }
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::clock::Clock;
 use crate::error::Error;
 use crate::policy::Policy;
-use crate::route::{AllowedNets, Cached, Dns, DnsTimeouts, NameServers};
+use crate::route::{AllowedNets, CachedDns, Dns, DnsTimeouts, NameServers};
 use crate::settings::{EgressSpec, NetworkTarget, Settings};
 use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
 use crate::world::World;
@@ -64,7 +64,7 @@ impl Network {
                     egresses: egresses.clone(),
                     clock: Clock::system(),
                     random: fastrand::Rng::new(),
-                    dns: Arc::new(Cached::new(servers)),
+                    dns: Arc::new(CachedDns::new(servers)),
                     connect: Arc::new(TcpConnector),
                 })
             }

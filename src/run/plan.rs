@@ -141,7 +141,7 @@ async fn look_up(
             let Some((index, listed)) = waiting.next() else { break };
             let network = network.clone();
             lookups.spawn(async move {
-                let route = route::find(&*network.dns, &listed.domain, &network.allowed).await;
+                let route = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
                 (index, listed, route)
             });
         }
@@ -173,7 +173,7 @@ async fn look_up(
 fn guess(listed: ListedDomain, policy: Policy, not_probed: &mut NotProbedCounts) -> ListToSimulate {
     let ListedDomain { domain, addresses } = listed;
     let provider = policy.providers().of_domain(&domain).clone();
-    if !provider.evidence || policy.lists.kinds.is_disposable(&domain) {
+    if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
         not_probed.not_checkable += u64::from(addresses);
         return ListToSimulate { stops: Vec::new(), addresses };
     }

@@ -26,7 +26,7 @@ pub(super) fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
                 .collect();
             let first = stops.first().map(|stop| &stop.provider);
             let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
-            let evidence = first.is_none_or(|provider| provider.evidence);
+            let evidence = first.is_none_or(|provider| provider.rcpt_is_evidence);
             return (RouteFact::Hosts { provider, evidence }, stops);
         }
         Route::NullMx => RouteFact::NullMx,

@@ -104,8 +104,8 @@ impl Scheduler {
         let retry_policy = self.limits.retry_policy.max_wait;
         let most = match finding {
             Finding::ConnectFailed => 1,
-            Finding::Timeout => self.limits.thresholds.broken.silent,
-            _ => self.limits.thresholds.broken.sessions,
+            Finding::Timeout => self.limits.thresholds.broken_connections.timed_out_sessions,
+            _ => self.limits.thresholds.broken_connections.sessions,
         };
         let endpoint = &mut self.endpoints[endpoint_id];
         let rest = REST * 4u32.saturating_pow(endpoint.failures_in_row);

@@ -132,7 +132,7 @@ impl Scheduler {
             };
         }
         let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
-        let for_each = lane.session_limits.refused.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
+        let for_each = lane.session_limits.rejections.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
         if !self.has_at_least_pending(endpoint_id, sessions * for_each + 1) {
             return DispatchResult::Full;
         }

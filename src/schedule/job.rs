@@ -81,7 +81,7 @@ impl Scheduler {
         if EndpointQueue::is_long(listed.len()) {
             self.lanes[initial_lane].given_long += listed.len();
         }
-        let Provider { catch_all_share, may_discard, proof, .. } = *first.provider;
+        let Provider { catch_all_share, may_discard, proving_rejections: proof, .. } = *first.provider;
         let is_alone = self.lanes[initial_lane].tasks == 0;
         let before = DomainPriors { catch_all_share, listed: listed.len(), proof, may_discard, is_alone };
         let expectation = ProbeStrategy { turn: ControlPlan::of(before), proof };

@@ -108,7 +108,7 @@ impl Lane {
             Pace::Gentle | Pace::Normal => (limits.recipients.min(ramp.recipients_per_minute), 1),
         };
         // No flight is larger than the refusals that a session may have.
-        let burst = provider.session_limits.refused.min(FLIGHT);
+        let burst = provider.session_limits.rejections.min(FLIGHT);
         Lane {
             burst,
             asks: Pacer::new(rate, burst, clock),
@@ -191,7 +191,7 @@ impl Lane {
     /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
     pub(super) fn is_session_bound(&self) -> bool {
         self.asks.per_minute()
-            > self.connection_pacer.per_minute() * self.session_limits.refused * PROBES_PER_REFUSAL
+            > self.connection_pacer.per_minute() * self.session_limits.rejections * PROBES_PER_REFUSAL
     }
 
     /// The backlog, less what takes a few seconds at most.
@@ -247,8 +247,8 @@ impl Lane {
             && self.batch == FLIGHT
             && self.session_limits == self.provider.session_limits
             && self.hold_until <= now
-            && self.tally.asked < thresholds.anomaly.asked
-            && self.unknown_names < thresholds.doubt.unknown_in_run
+            && self.tally.asked < thresholds.anomaly.probed
+            && self.unknown_names < thresholds.discard.unknown_in_run
     }
 
     /// The caps with their spans.

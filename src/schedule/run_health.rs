@@ -95,14 +95,14 @@ impl RunHealth {
     /// Are we shut out everywhere?
     pub(super) fn shut(self, thresholds: &Thresholds) -> Option<RunBlocked> {
         let RunHealth { connected, tried, unreachable, heard, refused } = self;
-        let (closed, out) = (thresholds.port_closed, thresholds.shut_out);
+        let (closed, out) = (thresholds.port_closed, thresholds.rejected_everywhere);
         if !connected {
             // Dead hosts may fail faster than a living one greets.
             let nowhere =
-                unreachable >= closed.operators && unreachable * 100 >= tried * closed.unreachable_percent;
+                unreachable >= closed.providers && unreachable * 100 >= tried * closed.unreachable_percent;
             return nowhere.then_some(RunBlocked::PortClosed);
         }
-        let everywhere = heard >= out.operators && refused * 100 >= heard * out.refusing_percent;
+        let everywhere = heard >= out.providers && refused * 100 >= heard * out.rejecting_percent;
         everywhere.then_some(RunBlocked::RejectedEverywhere)
     }
 }

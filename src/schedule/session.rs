@@ -126,7 +126,7 @@ impl SessionState {
 
     /// Refused recipients that it may still have.
     pub(super) fn refusals_left(&self) -> u32 {
-        self.session_limits.refused.saturating_sub(self.refused)
+        self.session_limits.rejections.saturating_sub(self.refused)
     }
 
     /// Of these, the ones that questions may use. Where refusals came that prove nothing, as those that put off do, one is

@@ -53,7 +53,7 @@ impl DomainNeed {
             let unknown = (domain.first..domain.first + domain.listed)
                 .filter(|row| list.is_unknown(*row))
                 .count() as u64;
-            let proof = u64::from(host.provider.proof);
+            let proof = u64::from(host.provider.proving_rejections);
             let control = u64::from(unknown < proof && unknown < rows);
             (rows + control, rows + u64::from(unknown == 0), unknown + control)
         };
@@ -135,7 +135,7 @@ impl Bound {
             let (limits, session_limits) = (host.provider.limits(pace), host.provider.session_limits);
             lane.sessions = transactions
                 .div_ceil(session_limits.transactions.into())
-                .max(refused.div_ceil(session_limits.refused.into()));
+                .max(refused.div_ceil(session_limits.rejections.into()));
             let in_session = probes as f64 / lane.sessions as f64;
             let batches = (in_session / f64::from(FLIGHT)).ceil();
             lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(in_session);

@@ -186,7 +186,7 @@ impl GeneratedList {
         let known = Providers::built_in();
         let host = GeneratedHost {
             name: operator.id.as_str().into(),
-            provider: known.by_id(&operator.id).unwrap_or(known.nameless()).clone(),
+            provider: known.by_id(&operator.id).unwrap_or(known.unknown()).clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(operator.latency_ms.into()),
             think: Duration::from_millis(operator.think_ms.into()),
@@ -199,7 +199,7 @@ impl GeneratedList {
     fn add_hoster(&mut self, mix: &Mix, number: u32) -> HostId {
         let host = GeneratedHost {
             name: format!("hoster{number}").into(),
-            provider: Providers::built_in().nameless().clone(),
+            provider: Providers::built_in().unknown().clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.hosters.latency_ms.into()),
             think: Duration::from_millis(mix.hosters.think_ms.into()),
@@ -213,7 +213,7 @@ impl GeneratedList {
         let temper = self.draw(RandomStream::Temper, rank.into());
         let host = GeneratedHost {
             name: format!("own{rank}").into(),
-            provider: Providers::built_in().nameless().clone(),
+            provider: Providers::built_in().unknown().clone(),
             mx_hosts: Vec::new(),
             latency: Duration::from_millis(mix.own.latency_ms.into()),
             think: Duration::from_millis(mix.own.think_ms.into()),
@@ -261,7 +261,7 @@ impl GeneratedList {
 
     /// Are there questions about a domain: it has mail, at an operator whose answers are evidence?
     pub fn is_asked(&self, domain: DomainId) -> bool {
-        !self.domains[domain as usize].dead && self.host(domain).provider.evidence
+        !self.domains[domain as usize].dead && self.host(domain).provider.rcpt_is_evidence
     }
 
     /// The order for a domain, as it comes out of the DNS, or for a part of its addresses.

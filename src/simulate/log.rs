@@ -34,14 +34,14 @@ impl<'a> SimulationLog<'a> {
             let RateLimits { open, connections, recipients, unknown_per_hour, unknown_per_day } =
                 provider.limits(pace);
             let line = json!({
-                "kind": "operator", "operator": &*host.name, "evidence": provider.evidence,
-                "refusals_that_prove": provider.proof,
+                "kind": "operator", "operator": &*host.name, "evidence": provider.rcpt_is_evidence,
+                "refusals_that_prove": provider.proving_rejections,
                 "refuses": host.refuses, "greylists": host.greylists,
                 "latency_s": host.latency.as_secs_f64(), "think_s": host.think.as_secs_f64(), "tls": provider.tls,
                 "open": open, "connections_per_minute": connections, "recipients_per_minute": recipients,
                 "unknown_per_hour": unknown_per_hour, "unknown_per_day": unknown_per_day,
                 "transactions": provider.session_limits.transactions, "recipients": provider.session_limits.recipients,
-                "refused": provider.session_limits.refused,
+                "refused": provider.session_limits.rejections,
             });
             writeln!(out, "{line}")?;
         }

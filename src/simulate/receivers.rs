@@ -161,7 +161,7 @@ impl RejectionTexts {
     fn new(rules: &ReplyRules) -> RejectionTexts {
         let classified = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
-            let meaning = rules.read(&reply, &ReplyContext { stage, provider: None });
+            let meaning = rules.classify(&reply, &ReplyContext { stage, provider: None });
             ClassifiedReply { stage, reply, meaning: meaning.into() }
         };
         RejectionTexts {
@@ -300,7 +300,7 @@ impl Receivers {
             };
             if !classified.reply.is_positive() {
                 call.refused += 1;
-                self.violations.refused += u64::from(call.refused > session_limits.refused);
+                self.violations.refused += u64::from(call.refused > session_limits.rejections);
             }
             if classified.meaning.cause == Cause::MailboxUnknown {
                 let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);

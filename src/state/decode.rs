@@ -223,7 +223,7 @@ impl FactDecoder {
         let reply = Reply::new(row.get(CODE)?, reply_template::put_together(&shared, parts, local, address));
         let provider = self.policy.providers().of(mx_host);
         let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
-        let meaning = self.replies.read(&reply, &context);
+        let meaning = self.replies.classify(&reply, &context);
         Ok(Some(ClassifiedReply { stage, reply, meaning }))
     }
 

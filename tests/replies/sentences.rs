@@ -131,7 +131,7 @@ const OTHERS: [&str; 48] = [
 
 fn cause(reply: &str) -> Cause {
     let at = ReplyContext { stage: Stage::Rcpt, provider: None };
-    ReplyRules::built_in().read(&Reply::parse(reply.as_bytes()).unwrap(), &at).cause
+    ReplyRules::built_in().classify(&Reply::parse(reply.as_bytes()).unwrap(), &at).cause
 }
 
 /// All sentences of a subject and a predicate that do not mean one of these.

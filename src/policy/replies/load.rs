@@ -1,31 +1,31 @@
-//! From TOML to rules.
+//! Loads reply rules from TOML.
 //!
-//! Decides: whether a rule can be understood. Refuses unknown keys, causes, stages and tiers, duplicate ids, patterns
-//! that can't be read, rules without an example or a source; each refusal names the file and the line.
-//! Must not: open files. That a rule wins on its own example is checked where all rules are together.
+//! Decides: whether a rule is well-formed. Rejects unknown keys, causes, stages and tiers, duplicate ids, invalid patterns,
+//! and rules without an example or a source; each error names the file and the line. Must not: open files. That a rule
+//! decides its own examples is checked by `ReplyRules::check`, when all rules are loaded.
 
 use super::matching::Pattern;
 use super::rule::{Codes, ReplyRule, RuleId, Tier};
-use crate::policy::PolicyError;
+use crate::policy::file::{PolicyError, line_at};
 use crate::reason::{Cause, Confidence};
 use crate::smtp::Stage;
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use toml::Spanned;
 
-/// The text of a rules file, and the name by which errors call it.
+/// The text of a rules file, and its name in errors.
 #[derive(Clone, Copy, Debug)]
 pub struct RuleFile<'a> {
-    /// As the user knows it.
+    /// The name, as the user wrote it.
     pub name: &'a str,
-    /// TOML.
+    /// The text, in TOML.
     pub text: &'a str,
 }
 
-/// A word family may hold another, which may hold another; a deeper one holds itself.
+/// How deep word families may be nested. Deeper nesting is taken for a family that contains itself.
 const DEEPEST_FAMILY: usize = 4;
 
-/// One file as it is written: word families, then the tiers in reading order.
+/// A rules file as it is written: word families, masks and blocklists, then the tiers in reading order.
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct RawFile {
@@ -33,7 +33,8 @@ struct RawFile {
     masks: BTreeMap<String, Vec<String>>,
     blocklists: BTreeMap<String, Vec<String>>,
     us: Vec<Spanned<RawRule>>,
-    operator: Vec<Spanned<RawRule>>,
+    #[serde(rename = "operator")]
+    provider: Vec<Spanned<RawRule>>,
     recipient: Vec<Spanned<RawRule>>,
     system: Vec<Spanned<RawRule>>,
     vague: Vec<Spanned<RawRule>>,
@@ -68,7 +69,7 @@ struct RawRule {
     source: String,
 }
 
-/// Rules under way: what the files read so far hold.
+/// The content of the files read so far.
 #[derive(Default)]
 pub(super) struct Draft {
     words: BTreeMap<String, String>,
@@ -79,16 +80,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// Adds a user's file. Its rules replace those of the same id in place; new ones are read before the older of their
-    /// tier.
-    pub(super) fn change(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
+    /// Adds a user's file. A rule with a known id replaces that rule in its place; a new rule is read before the older ones
+    /// of its tier.
+    pub(super) fn overlay(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
         for (tier, new) in self.read(file)? {
             self.rules.entry(tier).or_default().splice(0..0, new);
         }
         Ok(())
     }
 
-    /// Adds a shipped file: its rules are read after those of the files before it.
+    /// Adds a shipped file: its rules are read after those of earlier files.
     pub(super) fn append(&mut self, file: RuleFile<'_>) -> Result<(), PolicyError> {
         for (tier, new) in self.read(file)? {
             self.rules.entry(tier).or_default().extend(new);
@@ -96,11 +97,16 @@ impl Draft {
         Ok(())
     }
 
-    /// The rules of a file that no rule was there for; the others replace theirs.
+    /// Reads a file. A rule with a known id and tier replaces the old one; all other rules are returned.
     fn read(&mut self, file: RuleFile<'_>) -> Result<Vec<(Tier, Vec<ReplyRule>)>, PolicyError> {
         let raw: RawFile = toml::from_str(file.text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            fault(file, at, error.message().to_owned(), "see `listproof policy show` for the keys of a rule")
+            let offset = error.span().map_or(0, |span| span.start);
+            fault(
+                file,
+                offset,
+                error.message().to_owned(),
+                "see `listproof policy show` for the keys of a rule",
+            )
         })?;
         for (name, family) in raw.words {
             self.words.insert(name, format!("(?:{})", family.join("|")));
@@ -111,7 +117,7 @@ impl Draft {
         let mut seen = HashMap::new();
         for (tier, rules) in [
             (Tier::Us, raw.us),
-            (Tier::Operator, raw.operator),
+            (Tier::Provider, raw.provider),
             (Tier::Recipient, raw.recipient),
             (Tier::System, raw.system),
             (Tier::Vague, raw.vague),
@@ -120,15 +126,16 @@ impl Draft {
         ] {
             let mut new = Vec::new();
             for raw in rules {
-                let at = raw.span().start;
+                let offset = raw.span().start;
                 let raw = raw.into_inner();
-                let line = line_of(file.text, at);
+                let line = line_at(file.text, offset);
                 if let Some(before) = seen.insert(raw.id.clone(), line) {
-                    let what = format!("rule `{}` stands twice, first in line {before}", raw.id);
-                    return Err(fault(file, at, what, "give each rule an id of its own"));
+                    let what = format!("rule `{}` occurs twice, first in line {before}", raw.id);
+                    return Err(fault(file, offset, what, "give each rule an id of its own"));
                 }
-                let rule =
-                    self.rule(file, line, tier, raw).map_err(|(what, hint)| fault(file, at, what, hint))?;
+                let rule = self
+                    .rule(file, line, tier, raw)
+                    .map_err(|(what, hint)| fault(file, offset, what, hint))?;
                 let old = self.rules.values_mut().flatten().find(|old| old.id == rule.id);
                 match old {
                     Some(old) if old.tier == tier => *old = rule,
@@ -143,25 +150,25 @@ impl Draft {
         Ok(all_new)
     }
 
-    /// What is no recipient, as one pattern; `None` where no mask is given.
+    /// The masks as one pattern, which matches phrases that are not about the mailbox; `None` without masks.
     pub(super) fn mask(&self) -> Result<Option<Pattern>, PolicyError> {
-        let refuse = |what: String| {
+        let error = |what: String| {
             let hint = "each phrase under `[masks]` is a pattern like those of `text`".to_owned();
             PolicyError { file: "[masks]".to_owned(), line: 1, what, hint }
         };
         let mut phrases = Vec::new();
         for phrase in self.masks.values().flatten() {
             let phrase =
-                self.expand(phrase).map_err(|family| refuse(format!("no word family `{{{family}}}`")))?;
-            // A boundary of words is known between ASCII characters only.
+                self.expand(phrase).map_err(|family| error(format!("no word family `{{{family}}}`")))?;
+            // `\b` works between ASCII characters only.
             phrases.push(if phrase.is_ascii() { format!(r"\b(?:{phrase})") } else { phrase });
         }
         if phrases.is_empty() {
             return Ok(None);
         }
-        // Its verb goes with a subject: "your account is no longer ..." leaves nothing to be said of a mailbox.
+        // A masked subject takes its verb along: "your account is no longer ..." must leave nothing about a mailbox.
         let verb = "(?: (?:is|are|was|were|has|have|been|does|do|no longer))*";
-        Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(refuse)
+        Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(error)
     }
 
     fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<ReplyRule, Fault> {
@@ -169,7 +176,7 @@ impl Draft {
         let cause = |word: &str| {
             Cause::from_word(word).ok_or_else(|| {
                 (
-                    format!("`{word}` is no cause, in rule `{}`", raw.id),
+                    format!("`{word}` is not a cause, in rule `{}`", raw.id),
                     "the causes are the reasons that a reply can have, for example `mailbox_unknown`",
                 )
             })
@@ -183,39 +190,36 @@ impl Draft {
         let wants = match tier {
             Tier::Enhanced => !raw.enhanced.is_empty(),
             Tier::Basic => true,
-            Tier::Us | Tier::Operator | Tier::Recipient | Tier::System | Tier::Vague => {
-                !raw.text.is_empty() || !raw.enhanced.is_empty() && tier == Tier::Operator
+            Tier::Us | Tier::Provider | Tier::Recipient | Tier::System | Tier::Vague => {
+                !raw.text.is_empty() || !raw.enhanced.is_empty() && tier == Tier::Provider
             }
         };
         if !wants {
             return Err((
                 named("no condition"),
-                "a rule of words needs `text`, one of enhanced codes `enhanced`",
+                "a rule about words needs `text`, a rule about enhanced codes needs `enhanced`",
             ));
         }
-        if tier == Tier::Operator && raw.provider.is_empty() {
-            return Err((
-                named("no `provider`"),
-                "rules of words that hold everywhere belong to another tier",
-            ));
+        if tier == Tier::Provider && raw.provider.is_empty() {
+            return Err((named("no `provider`"), "rules that hold at every provider belong to another tier"));
         }
         let stages = raw.stage.iter().map(|word| {
             Stage::from_word(word).ok_or_else(|| {
                 (
-                    format!("`{word}` is no stage, in rule `{}`", raw.id),
+                    format!("`{word}` is not a stage, in rule `{}`", raw.id),
                     "stages: connect, helo, starttls, mail, rcpt, data, eod",
                 )
             })
         });
         let codes = raw.code.iter().map(|word| {
             Codes::basic(word).ok_or_else(|| {
-                (format!("`{word}` is no reply code, in rule `{}`", raw.id), "write `550` or `5xx`")
+                (format!("`{word}` is not a reply code, in rule `{}`", raw.id), "write `550` or `5xx`")
             })
         });
         let enhanced = raw.enhanced.iter().map(|word| {
             Codes::enhanced(word).ok_or_else(|| {
                 (
-                    format!("`{word}` is no enhanced code, in rule `{}`", raw.id),
+                    format!("`{word}` is not an enhanced code, in rule `{}`", raw.id),
                     "write `5.1.1`, `x.1.1` or `5.7.606-649`",
                 )
             })
@@ -225,11 +229,11 @@ impl Draft {
             Some("inferred") => Confidence::Inferred,
             Some(word) => {
                 return Err((
-                    format!("`{word}` is no confidence, in rule `{}`", raw.id),
+                    format!("`{word}` is not a confidence, in rule `{}`", raw.id),
                     "write `confirmed` or `inferred`",
                 ));
             }
-            None if matches!(tier, Tier::Us | Tier::Operator | Tier::Recipient | Tier::System) => {
+            None if matches!(tier, Tier::Us | Tier::Provider | Tier::Recipient | Tier::System) => {
                 Confidence::Confirmed
             }
             None => Confidence::Inferred,
@@ -248,10 +252,9 @@ impl Draft {
             id: RuleId(raw.id.as_str().into()),
             providers: raw.provider,
             text,
-            first_pattern: 0,
             unless,
             examples: raw.example,
-            not: raw.not,
+            counter_examples: raw.not,
             source: raw.source,
             file: file.name.into(),
             line,
@@ -260,17 +263,17 @@ impl Draft {
 
     fn pattern(&self, part: &str, id: &str) -> Result<Pattern, Fault> {
         let expanded = self.expand(part).map_err(|family| {
-            (format!("no word family `{{{family}}}`, in rule `{id}`"), "word families stand under `[words]`")
+            (format!("no word family `{{{family}}}`, in rule `{id}`"), "define word families under `[words]`")
         })?;
         Pattern::new(expanded).map_err(|error| {
             (
-                format!("the pattern `{part}` of rule `{id}` can't be read: {error}"),
+                format!("the pattern `{part}` of rule `{id}` is invalid: {error}"),
                 "patterns are regular expressions over lower-case words; classes hold ASCII only",
             )
         })
     }
 
-    /// Puts word families into a pattern; the name of an unknown family is the error.
+    /// Inserts word families into a pattern. The error is the name of an unknown family.
     fn expand(&self, pattern: &str) -> Result<String, String> {
         self.expand_within(pattern, DEEPEST_FAMILY)
     }
@@ -296,13 +299,9 @@ impl Draft {
     }
 }
 
-/// What is wrong, and what to do.
+/// What is wrong, and a hint.
 type Fault = (String, &'static str);
 
-fn fault(file: RuleFile<'_>, at: usize, what: String, hint: &str) -> PolicyError {
-    PolicyError { file: file.name.to_owned(), line: line_of(file.text, at), what, hint: hint.to_owned() }
-}
-
-fn line_of(text: &str, at: usize) -> usize {
-    1 + memchr::memchr_iter(b'\n', &text.as_bytes()[..at.min(text.len())]).count()
+fn fault(file: RuleFile<'_>, offset: usize, what: String, hint: &str) -> PolicyError {
+    PolicyError::at(file.name, file.text, offset, what, hint)
 }

@@ -1,8 +1,7 @@
-//! Finding the rules whose words a reply may hold, without trying them all.
+//! Patterns over the words of a reply, and an index that finds the few worth running.
 //!
-//! Decides: which literals a pattern cannot do without, and thereby which patterns are worth running on a text. A
-//! pattern is compiled when it is first run: a single check needs a handful of several hundred, so it should not pay
-//! for the rest. Must not: know rules, causes or tiers.
+//! Decides: which literals every match of a pattern contains, and thereby which patterns can match a text. A pattern is
+//! compiled on first use: a single check needs a handful of several hundred. Must not: know rules, causes or tiers.
 
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
@@ -12,22 +11,24 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-/// Shorter literals stand in nearly every reply and would single out nothing.
+/// Shorter literals occur in nearly every reply and would exclude no pattern.
 const SHORTEST_LITERAL_BYTES: usize = 3;
-/// More alternatives than this cost more than they save.
+/// A pattern that needs more alternatives is always a candidate: looking for them all costs more than it saves.
 const MOST_LITERALS: usize = 96;
 
 /// A regular expression over [`super::normalize::NormalizedReply::words`]: ASCII classes, any UTF-8 as literals.
 #[derive(Debug)]
 pub(super) struct Pattern {
     source: String,
-    /// Every match holds at least one of these; empty where no literal is certain.
+    /// The number in the index, if the pattern is in one.
+    number: Option<usize>,
+    /// Every match contains at least one of these; empty if no such literals are known.
     literals: Vec<Vec<u8>>,
     compiled: OnceLock<Option<Regex>>,
 }
 
 impl Pattern {
-    /// Checks a pattern; an error in the words of the regex parser.
+    /// Checks a pattern. The error is the text of the regex parser.
     pub(super) fn new(source: String) -> Result<Pattern, String> {
         let hir =
             ParserBuilder::new().unicode(false).utf8(false).build().parse(&source).map_err(|error| {
@@ -41,17 +42,17 @@ impl Pattern {
             return Err("the pattern matches an empty text".to_owned());
         }
         let literals = needed_literals(&hir).unwrap_or_default();
-        Ok(Pattern { source, literals, compiled: OnceLock::new() })
+        Ok(Pattern { source, number: None, literals, compiled: OnceLock::new() })
     }
 
-    /// Does the text hold it? A pattern that grows too large to compile holds nowhere; the loader runs every rule of a
-    /// user on its own example, so such a rule is refused there.
-    pub(super) fn is_in(&self, text: &str) -> bool {
+    /// True if the pattern matches somewhere in the text. A pattern that is too large to compile matches nothing; the
+    /// loader rejects such a rule of a user, because it does not match its own example.
+    pub(super) fn matches(&self, text: &str) -> bool {
         self.regex().is_some_and(|regex| regex.is_match(text.as_bytes()))
     }
 
-    /// The text with `;` in place of whatever the pattern finds.
-    pub(super) fn cut_out_of(&self, text: String) -> String {
+    /// The text with `;` in place of every match.
+    pub(super) fn cut_from(&self, text: String) -> String {
         let Some(regex) = self.regex() else { return text };
         match regex.replace_all(text.as_bytes(), &b";"[..]) {
             Cow::Borrowed(_) => text,
@@ -68,7 +69,7 @@ impl Pattern {
     }
 }
 
-/// The literals of which every match holds at least one; `None` where nothing useful is certain.
+/// Literals of which every match contains at least one; `None` if there are no useful ones.
 fn needed_literals(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     match hir.kind() {
         HirKind::Literal(literal) => {
@@ -85,30 +86,32 @@ fn needed_literals(hir: &Hir) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// Long literals are rare in texts; among equals, fewer are better.
+/// How well a set of literals excludes texts: longer literals are rarer; among equals, fewer are better.
 fn selectivity(set: &[Vec<u8>]) -> (usize, usize) {
     let shortest = set.iter().map(Vec::len).min().unwrap_or(0);
     (shortest, MOST_LITERALS.saturating_sub(set.len()))
 }
 
-/// Tells which of many patterns may be in a text, in one pass over it.
+/// Finds the patterns that may match a text, in one pass over it.
 #[derive(Debug)]
-pub(super) struct Index {
+pub(super) struct LiteralIndex {
     literals: Option<AhoCorasick>,
-    /// For each literal, the patterns that need it.
+    /// The patterns that need each literal.
     owners: Vec<Vec<usize>>,
-    /// Patterns without a needed literal.
+    /// Patterns without a needed literal: always candidates.
     always: Vec<usize>,
     patterns: usize,
 }
 
-impl Index {
-    /// Numbers the patterns in the order in which they come.
-    pub(super) fn new<'a>(all: impl Iterator<Item = &'a Pattern>) -> Index {
+impl LiteralIndex {
+    /// An index of these patterns; it numbers them.
+    pub(super) fn new<'a>(all: impl Iterator<Item = &'a mut Pattern>) -> LiteralIndex {
         let mut by_literal = BTreeMap::<&[u8], Vec<usize>>::new();
         let mut always = Vec::new();
         let mut patterns = 0;
         for pattern in all {
+            pattern.number = Some(patterns);
+            let pattern = &*pattern;
             if pattern.literals.is_empty() {
                 always.push(patterns);
             }
@@ -119,14 +122,14 @@ impl Index {
         }
         let literals = AhoCorasick::new(by_literal.keys()).ok();
         if literals.is_none() {
-            // Only a policy of gigabytes gets here; then every pattern is tried on every text.
+            // Happens only with gigabytes of policy. Then every pattern is a candidate for every text.
             always = (0..patterns).collect();
         }
         let owners = by_literal.into_values().collect();
-        Index { literals, owners, always, patterns }
+        LiteralIndex { literals, owners, always, patterns }
     }
 
-    /// The patterns that may be in the text.
+    /// The patterns that may match the text.
     pub(super) fn candidates(&self, text: &str) -> Candidates {
         let mut found = Candidates(vec![0; self.patterns.div_ceil(64)]);
         self.always.iter().for_each(|&pattern| found.add(pattern));
@@ -145,8 +148,8 @@ impl Candidates {
         self.0[pattern / 64] |= 1 << (pattern % 64);
     }
 
-    /// Is it worth running?
-    pub(super) fn contains(&self, pattern: usize) -> bool {
-        self.0[pattern / 64] & (1 << (pattern % 64)) != 0
+    /// True if the pattern may match. Of a pattern outside the index this is not known, so it may.
+    pub(super) fn contains(&self, pattern: &Pattern) -> bool {
+        pattern.number.is_none_or(|number| self.0[number / 64] & (1 << (number % 64)) != 0)
     }
 }

@@ -1,9 +1,9 @@
-//! The form of a reply: what servers wrap around the words that count.
+//! Normalizes replies: the form in which rules see them.
 //!
-//! Decides: which characters and tokens of a reply are words, which are codes, addresses and IP addresses. One text in
-//! lower case without accents, brackets and quotes comes out, so that a rule needs to be written only once:
-//! `<a@example.com>... User-Unknown (#5.1.1)` reads `@ ... user unknown`.
-//! Must not: say what the words mean. Can't know: codes in words ("error five fifty").
+//! Decides: which tokens of a reply are words, and which are codes, addresses or IP addresses. The result is one text in
+//! lower case without accents, brackets and quotes, so that a rule needs to be written only once:
+//! `<a@example.com>... User-Unknown (#5.1.1)` becomes `@ user unknown`.
+//! Must not: say what the words mean. Can't know: codes written as words ("error five fifty").
 
 use super::matching::Pattern;
 use crate::smtp::{Enhanced, Reply};
@@ -15,36 +15,36 @@ const ADDRESS: &str = "@";
 /// Stands for an IP address in [`NormalizedReply::words`].
 const IP: &str = "~ip";
 
-/// A reply as the rules see it.
+/// A reply in the form that rules see.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct NormalizedReply {
     /// The reply's own code.
     pub(super) code: u16,
-    /// The code of the innermost reply, where one host repeats what another said; else the reply's own.
+    /// The code of the innermost reply if a host quotes the reply of another one; otherwise the reply's own.
     pub(super) inner_code: u16,
-    /// All enhanced codes, in the order in which they stand.
+    /// All enhanced codes, in their order in the text.
     pub(super) enhanced: Vec<Enhanced>,
     /// All lines as one text of lower-case words, one space between two.
     pub(super) words: String,
 }
 
 impl NormalizedReply {
-    /// Takes a reply to pieces.
+    /// Normalizes a reply.
     pub(super) fn of(reply: &Reply) -> NormalizedReply {
-        let mut heard =
+        let mut normalized =
             NormalizedReply { code: reply.code, inner_code: reply.code, ..NormalizedReply::default() };
         let mut plain = String::new();
         for line in &reply.lines {
             plain.clear();
             fold_into(&mut plain, line);
-            heard.take_line(&plain);
+            normalized.add_line(&plain);
         }
-        heard.forget_the_command();
-        heard
+        normalized.drop_quoted_command();
+        normalized
     }
 
-    /// The enhanced code that says most: the innermost that is not a mere `x.y.0`, of the reply's class if there is one.
-    pub(super) fn telling_code(&self) -> Option<Enhanced> {
+    /// The most specific enhanced code: the innermost one that is not `x.y.0`, if possible of the reply's own class.
+    pub(super) fn most_specific_enhanced(&self) -> Option<Enhanced> {
         let class = u8::try_from(self.inner_code / 100).unwrap_or(0);
         let of = |test: &dyn Fn(&&Enhanced) -> bool| self.enhanced.iter().rev().find(test).copied();
         of(&|code| code.class == class && code.detail != 0)
@@ -53,14 +53,14 @@ impl NormalizedReply {
             .or_else(|| of(&|_| true))
     }
 
-    /// True when the reply, and the innermost one in it, call the failure permanent.
+    /// True if both the reply and the innermost reply that it quotes call the failure permanent.
     pub(super) fn is_permanent(&self) -> bool {
         self.code >= 500 && self.inner_code >= 500
     }
 
-    /// The words without what is said of somebody else: a `;` stands where the mask finds it, and of a link only the host
-    /// is left.
-    pub(super) fn words_of_the_mailbox(&self, mask: Option<&Pattern>) -> String {
+    /// The words without phrases about other things than the mailbox: each match of the mask becomes a `;`, and a link is
+    /// cut to its host.
+    pub(super) fn words_about_mailbox(&self, mask: Option<&Pattern>) -> String {
         let mut words = String::with_capacity(self.words.len());
         for word in self.words.split_inclusive(' ') {
             let host = word.find("://").map(|scheme| scheme + 3);
@@ -73,63 +73,63 @@ impl NormalizedReply {
             }
         }
         match mask {
-            Some(mask) => mask.cut_out_of(words),
+            Some(mask) => mask.cut_from(words),
             None => words,
         }
     }
 
-    fn take_line(&mut self, line: &str) {
+    fn add_line(&mut self, line: &str) {
         let mut code_may_come = true;
         let mut tokens = line.split_ascii_whitespace().peekable();
         while let Some(token) = tokens.next() {
             let next_is_enhanced = tokens.peek().is_some_and(|next| bare_enhanced(next).is_some());
-            code_may_come = self.take_token(token, code_may_come || next_is_enhanced);
+            code_may_come = self.add_token(token, code_may_come || next_is_enhanced);
         }
     }
 
-    /// Files one token; true when the next one may be a reply code.
-    fn take_token(&mut self, token: &str, code_may_come: bool) -> bool {
+    /// Adds one token. True if the next one may be a reply code.
+    fn add_token(&mut self, token: &str, code_may_come: bool) -> bool {
         if let Some(code) = bare_enhanced(token) {
             self.enhanced.push(code);
             return true;
         }
-        // `550-5.1.1` and `550-Please` start a line of a reply, even where the lines were joined.
+        // `550-5.1.1` and `550-Please` start a line of a reply, even if the lines were joined.
         let code = leading_code(token).filter(|(_, rest)| code_may_come || !rest.is_empty());
         if let Some((code, rest)) = code {
             self.inner_code = code;
-            return rest.is_empty() || self.take_token(rest, true);
+            return rest.is_empty() || self.add_token(rest, true);
         }
         if let Ok(_ip) = token.trim_end_matches([':', ',', ';', '.']).parse::<IpAddr>() {
             self.push(IP);
             return false;
         }
         if let Some((before, after)) = around_address(token) {
-            self.take_plain(before);
+            self.add_plain(before);
             self.push(ADDRESS);
-            return self.take_rest(after);
+            return self.add_rest(after);
         }
         let is_link = token.contains("://");
         let is_clock = token.bytes().all(|b| b.is_ascii_digit() || b == b':');
         if let Some(at) = token.find(['=', ':']).filter(|_| !is_link && !is_clock) {
-            self.take_plain(&token[..at]);
-            return self.take_rest(token[at..].trim_start_matches('='));
+            self.add_plain(&token[..at]);
+            return self.add_rest(token[at..].trim_start_matches('='));
         }
-        self.take_plain(token);
+        self.add_plain(token);
         false
     }
 
-    /// What follows an address or a word: punctuation that belongs to it, then perhaps a wrapped reply.
-    fn take_rest(&mut self, rest: &str) -> bool {
+    /// Adds what follows an address or a word: its punctuation, then perhaps a quoted reply.
+    fn add_rest(&mut self, rest: &str) -> bool {
         let word = rest.trim_start_matches([':', '.', ',', ';', '!', '?', '/']);
         let colon = rest[..rest.len() - word.len()].contains(':');
         if colon && !self.words.ends_with(':') {
             self.words.push(':');
         }
-        if word.is_empty() { colon } else { self.take_token(word, colon) }
+        if word.is_empty() { colon } else { self.add_token(word, colon) }
     }
 
-    /// A token without address or code: hyphens and underscores part words, except in names of hosts and links.
-    fn take_plain(&mut self, token: &str) {
+    /// Adds a token without address or code. Hyphens and underscores separate words, except in host names and links.
+    fn add_plain(&mut self, token: &str) {
         let is_name = token.trim_end_matches(['.', ',', ';', '!', '?', ':']).contains(['.', '/']);
         if is_name {
             self.push(token);
@@ -142,7 +142,7 @@ impl NormalizedReply {
 
     fn push(&mut self, word: &str) {
         let bare = word.trim_end_matches(['.', ',', ';', ':', '!', '?']);
-        let (known, end) = (spelled(bare), &word[bare.len()..]);
+        let (known, end) = (corrected(bare), &word[bare.len()..]);
         if word.bytes().all(|b| b.is_ascii_punctuation() && b != b'@') {
             return;
         }
@@ -153,8 +153,8 @@ impl NormalizedReply {
         self.words.push_str(end);
     }
 
-    /// Postfix and others close a quoted reply with the command that it answered; that is no word of the server.
-    fn forget_the_command(&mut self) {
+    /// Removes `in reply to ... command`, with which Postfix and others end a quoted reply: it is not the server's text.
+    fn drop_quoted_command(&mut self) {
         if let Some(at) = self.words.rfind(" in reply to ")
             && self.words[at..].ends_with("command")
         {
@@ -163,20 +163,21 @@ impl NormalizedReply {
     }
 }
 
-/// The words of a reply without all that differs from recipient to recipient and from minute to minute: addresses, the
-/// recipient's own name, hosts, numbers, queue ids, dates. Two replies that are equal in it say the same.
-pub fn normalized_text(reply: &Reply, recipient: &str) -> String {
+/// The code and the words of a reply without everything that changes from recipient to recipient or from minute to minute:
+/// addresses, the recipient's own name, host names, numbers, queue ids, dates. Two replies with equal comparable text say
+/// the same.
+pub fn comparable_text(reply: &Reply, recipient: &str) -> String {
     let mut own = String::new();
     fold_into(&mut own, recipient);
     let (local, domain) = own.rsplit_once('@').unwrap_or((&own, ""));
     let own_names: Vec<&str> = local.split(['-', '_', '.', '+']).chain([local, domain]).collect();
-    let heard = NormalizedReply::of(reply);
-    let mut text = heard.code.to_string();
-    for code in &heard.enhanced {
+    let reply = NormalizedReply::of(reply);
+    let mut text = reply.code.to_string();
+    for code in &reply.enhanced {
         // Writing to a `String` can't fail.
         let _ = write!(text, " {code}");
     }
-    for word in heard.words.split(' ') {
+    for word in reply.words.split(' ') {
         let word = word.trim_matches(['.', ',', ';', ':', '!', '?']);
         let varies = word.bytes().any(|b| b.is_ascii_digit() || matches!(b, b'@' | b'.' | b'/' | b'~'))
             || word.len() > 24
@@ -193,7 +194,7 @@ fn bare_enhanced(token: &str) -> Option<Enhanced> {
     Enhanced::parse(token.trim_matches([':', ',', ';', '.', '-']))
 }
 
-/// A reply code of a refusal at the start of a token, and what follows it: `550`, `550-5.1.1`, `550:`.
+/// A 4xx or 5xx code at the start of a token, and what follows it: `550`, `550-5.1.1`, `550:`.
 fn leading_code(token: &str) -> Option<(u16, &str)> {
     let (digits, rest) = token.split_at_checked(3)?;
     let code: u16 = digits.parse().ok()?;
@@ -203,7 +204,7 @@ fn leading_code(token: &str) -> Option<(u16, &str)> {
         .then(|| (code, rest.trim_start_matches(['-', ':', ',', ';'])))
 }
 
-/// What stands before and after an address in a token: `rcpt=a@example.com:550` gives `rcpt=` and `:550`.
+/// The text before and after an address in a token: `rcpt=a@example.com:550` gives `rcpt=` and `:550`.
 fn around_address(token: &str) -> Option<(&str, &str)> {
     let at = token.find('@')?;
     let before = token[..at].rfind([':', ';', ',', '=', '/', '!']).map_or("", |cut| &token[..=cut]);
@@ -214,8 +215,8 @@ fn around_address(token: &str) -> Option<(&str, &str)> {
     Some((before, &domain[end..]))
 }
 
-/// Words that servers misspell, as the rules have them.
-fn spelled(word: &str) -> &str {
+/// The right spelling of a word that servers misspell.
+fn corrected(word: &str) -> &str {
     match word {
         "adress" | "addres" | "addess" | "adresss" | "addresss" | "addrress" => "address",
         "recepient" | "recipent" | "receipient" | "reciepient" | "recipinet" | "recpient" | "recipiant"
@@ -235,7 +236,7 @@ fn spelled(word: &str) -> &str {
     }
 }
 
-/// Lower case, without accents, brackets, quotes and apostrophes.
+/// Appends a text in lower case, without accents, brackets, quotes and apostrophes.
 fn fold_into(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
@@ -281,7 +282,7 @@ fn push_without_accent(out: &mut String, c: char) {
         'ό' => "ο",
         'ύ' => "υ",
         'ώ' => "ω",
-        // Combining marks, and the dot that lower-casing a Turkish capital leaves behind.
+        // Combining marks, and the dot that is left when a Turkish capital becomes lower case.
         '\u{300}'..='\u{36f}' => "",
         other => return out.push(other),
     };
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn words_come_out_bare() {
+    fn words_are_stripped_of_codes_and_decoration() {
         for (reply, expected) in [
             ("550 5.1.1 <a@example.com>... User-Unknown", "@ user unknown"),
             ("550 Empfänger a@example.com existiert nicht!", "empfanger @ existiert nicht!"),
@@ -330,9 +331,9 @@ mod tests {
     }
 
     #[test]
-    fn the_innermost_code_and_the_most_telling_enhanced_code_are_found() {
-        let heard = |text: &str| NormalizedReply::of(&Reply::parse(text.as_bytes()).unwrap());
-        let wrapped = heard("550 5.0.0 host said: 450 4.1.1 not now");
+    fn the_innermost_code_and_the_most_specific_enhanced_code_are_found() {
+        let normalized = |text: &str| NormalizedReply::of(&Reply::parse(text.as_bytes()).unwrap());
+        let wrapped = normalized("550 5.0.0 host said: 450 4.1.1 not now");
         assert_eq!((wrapped.code, wrapped.inner_code), (550, 450));
         assert!(!wrapped.is_permanent());
         for (reply, code) in [
@@ -342,14 +343,18 @@ mod tests {
             ("550 5.1.1 no, 5.0.0", "5.1.1"),
             ("550-5.2.1 a\n550 5.2.1 b", "5.2.1"),
         ] {
-            assert_eq!(heard(reply).telling_code().map(|c| c.to_string()).as_deref(), Some(code), "{reply}");
+            assert_eq!(
+                normalized(reply).most_specific_enhanced().map(|c| c.to_string()).as_deref(),
+                Some(code),
+                "{reply}"
+            );
         }
     }
 
     #[test]
-    fn the_same_refusal_of_two_recipients_is_the_same_text() {
+    fn rejections_of_two_recipients_have_the_same_comparable_text() {
         let text =
-            |reply: &str, recipient| normalized_text(&Reply::parse(reply.as_bytes()).unwrap(), recipient);
+            |reply: &str, recipient| comparable_text(&Reply::parse(reply.as_bytes()).unwrap(), recipient);
         assert_eq!(
             text("550 5.1.1 <ann@example.com> ann unknown id 4Fx1 Mon, 01", "ann@example.com"),
             text("550 5.1.1 <bob@example.org> bob unknown id 9Zz2 Mon, 09", "bob@example.org"),

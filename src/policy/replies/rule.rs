@@ -1,9 +1,8 @@
-//! One rule: when it holds, and what it means then.
+//! One reply rule: when it matches, and what it means then.
 //!
-//! Decides: whether the conditions of a rule hold for a reply that was taken to pieces. Must not: know other rules; which
-//! of several holding rules wins is decided in [`super::ReplyRules::read`].
+//! Decides: whether a rule matches a normalized reply. Must not: know other rules; `ReplyRules::classify` decides which of
+//! several matching rules wins.
 
-use super::ReplyContext;
 use super::matching::{Candidates, Pattern};
 use super::normalize::NormalizedReply;
 use crate::reason::{Cause, Confidence, Fault};
@@ -12,7 +11,16 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-/// The id of a rule, as the `rule` column has it.
+/// Where a reply was received.
+#[derive(Clone, Copy, Debug)]
+pub struct ReplyContext<'a> {
+    /// The stage of the session: the command that the reply answers.
+    pub stage: Stage,
+    /// The id of the provider of the MX host; `None` if it is unknown.
+    pub provider: Option<&'a str>,
+}
+
+/// The id of a rule, as in the `rule` column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RuleId(pub(super) Arc<str>);
 
@@ -35,22 +43,22 @@ impl fmt::Display for RuleId {
     }
 }
 
-/// The order of reading.
+/// The tiers, in reading order: a rule of an earlier tier beats every rule of a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Tier {
-    /// Clear words about us: they beat whatever the same reply says about the mailbox.
+    /// Clear words about the sender: they beat anything that the same reply says about the mailbox.
     Us,
-    /// What one operator means by words or codes of its own.
-    Operator,
+    /// Words or codes with a meaning of their own at one provider.
+    Provider,
     /// Clear words about the recipient.
     Recipient,
     /// Clear words about the receiving system, its routes and its domains.
     System,
-    /// Words that refuse without saying whom.
+    /// Words of rejection that leave open what is rejected.
     Vague,
-    /// The enhanced code, where it can be trusted.
+    /// The enhanced code, if it can be trusted.
     Enhanced,
-    /// The reply code alone: a suspicion.
+    /// The reply code alone: only an indication.
     Basic,
 }
 
@@ -59,7 +67,7 @@ impl Tier {
     pub fn word(self) -> &'static str {
         match self {
             Tier::Us => "us",
-            Tier::Operator => "operator",
+            Tier::Provider => "operator",
             Tier::Recipient => "recipient",
             Tier::System => "system",
             Tier::Vague => "vague",
@@ -69,7 +77,7 @@ impl Tier {
     }
 }
 
-/// A condition on codes.
+/// A set of reply codes or enhanced codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Codes {
     Basic(RangeInclusive<u16>),
@@ -77,7 +85,7 @@ pub(super) enum Codes {
 }
 
 impl Codes {
-    /// `550`, `55x` or `5xx`.
+    /// Reads `550`, `55x` or `5xx`.
     pub(super) fn basic(word: &str) -> Option<Codes> {
         let digits = word.trim_end_matches('x');
         let open = word.len() - digits.len();
@@ -86,7 +94,7 @@ impl Codes {
         Some(Codes::Basic(number * unit..=number * unit + (unit - 1)))
     }
 
-    /// `5.1.1`, `x.1.1` or `5.7.606-649`.
+    /// Reads `5.1.1`, `x.1.1` or `5.7.606-649`.
     pub(super) fn enhanced(word: &str) -> Option<Codes> {
         let (head, detail) = word.rsplit_once('.')?;
         let (first, last) = detail.split_once('-').unwrap_or((detail, detail));
@@ -100,17 +108,17 @@ impl Codes {
         })
     }
 
-    fn hold_basic(&self, code: u16) -> bool {
+    fn has_basic(&self, code: u16) -> bool {
         matches!(self, Codes::Basic(range) if range.contains(&code))
     }
 
-    fn hold_enhanced(&self, code: Enhanced) -> bool {
+    fn has_enhanced(&self, code: Enhanced) -> bool {
         matches!(self, Codes::Enhanced { class, subject, detail }
             if class.is_none_or(|class| class == code.class) && *subject == code.subject && detail.contains(&code.detail))
     }
 }
 
-/// One rule: conditions that must all hold, and what they mean together.
+/// One rule: conditions that must all hold, and the meaning of a reply for which they do.
 #[derive(Debug)]
 pub struct ReplyRule {
     pub(super) id: RuleId,
@@ -120,41 +128,39 @@ pub struct ReplyRule {
     pub(super) codes: Vec<Codes>,
     pub(super) enhanced: Vec<Codes>,
     pub(super) text: Vec<Pattern>,
-    /// Number of the first of `text` in the index.
-    pub(super) first_pattern: usize,
     pub(super) unless: Vec<Pattern>,
     pub(super) cause: Cause,
     pub(super) confidence: Confidence,
     pub(super) about_mailbox: Option<Cause>,
     pub(super) examples: Vec<String>,
-    pub(super) not: Vec<String>,
+    pub(super) counter_examples: Vec<String>,
     pub(super) source: String,
     pub(super) file: Arc<str>,
     pub(super) line: usize,
 }
 
 impl ReplyRule {
-    /// Its id.
+    /// The id.
     pub fn id(&self) -> &RuleId {
         &self.id
     }
-    /// Where it stands in the order of reading.
+    /// The tier.
     pub fn tier(&self) -> Tier {
         self.tier
     }
-    /// What it concludes.
+    /// The cause of a reply that it decides.
     pub fn cause(&self) -> Cause {
         self.cause
     }
-    /// Replies on which it must win.
+    /// Replies that it must decide.
     pub fn examples(&self) -> &[String] {
         &self.examples
     }
-    /// Replies that look alike and on which it must not win.
+    /// Similar replies that it must not decide.
     pub fn counter_examples(&self) -> &[String] {
-        &self.not
+        &self.counter_examples
     }
-    /// Where the fact comes from.
+    /// Where the fact behind the rule is documented.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -162,7 +168,7 @@ impl ReplyRule {
     pub fn origin(&self) -> (&str, usize) {
         (&self.file, self.line)
     }
-    /// The surroundings in which its examples are read: its own first stage and provider.
+    /// The context in which its examples are classified: its first stage and its first provider.
     pub fn example_context(&self) -> ReplyContext<'_> {
         ReplyContext {
             stage: self.stages.first().copied().unwrap_or(Stage::Rcpt),
@@ -170,56 +176,58 @@ impl ReplyRule {
         }
     }
 
-    /// Do all conditions hold but those on words?
-    pub(super) fn holds(&self, heard: &NormalizedReply, at: &ReplyContext<'_>) -> bool {
-        let code_holds = if self.codes.is_empty() {
-            heard.code >= 400
+    /// True if all conditions hold, except those on words.
+    pub(super) fn matches_codes(&self, reply: &NormalizedReply, context: &ReplyContext<'_>) -> bool {
+        let code_matches = if self.codes.is_empty() {
+            reply.code >= 400
         } else {
-            self.codes.iter().any(|codes| codes.hold_basic(heard.code))
+            self.codes.iter().any(|codes| codes.has_basic(reply.code))
         };
-        let enhanced_holds = self.enhanced.is_empty()
+        let enhanced_matches = self.enhanced.is_empty()
             || match self.tier {
-                Tier::Enhanced => heard.telling_code().is_some_and(|code| self.names(code)),
-                _ => heard.enhanced.iter().any(|&code| self.names(code)),
+                Tier::Enhanced => {
+                    reply.most_specific_enhanced().is_some_and(|code| self.lists_enhanced(code))
+                }
+                _ => reply.enhanced.iter().any(|&code| self.lists_enhanced(code)),
             };
-        code_holds
-            && enhanced_holds
-            && (self.stages.is_empty() || self.stages.contains(&at.stage))
-            && (self.providers.is_empty() || self.providers.iter().any(|id| Some(id.as_str()) == at.provider))
+        code_matches
+            && enhanced_matches
+            && (self.stages.is_empty() || self.stages.contains(&context.stage))
+            && (self.providers.is_empty()
+                || self.providers.iter().any(|id| Some(id.as_str()) == context.provider))
     }
 
-    /// Is one of its patterns worth running, or has it none?
-    pub(super) fn may_speak(&self, likely: &Candidates) -> bool {
-        self.text.is_empty()
-            || (self.first_pattern..).zip(&self.text).any(|(number, _)| likely.contains(number))
+    /// True if one of its patterns is a candidate, or it has none. A cheap test before [`ReplyRule::matches_text`].
+    pub(super) fn may_match_text(&self, candidates: &Candidates) -> bool {
+        self.text.is_empty() || self.text.iter().any(|pattern| candidates.contains(pattern))
     }
 
-    /// Does one of its patterns stand in the words, or has it none?
-    pub(super) fn speaks(&self, likely: &Candidates, words: &str) -> bool {
-        let mut numbered = (self.first_pattern..).zip(&self.text);
-        self.text.is_empty()
-            || numbered.any(|(number, pattern)| likely.contains(number) && pattern.is_in(words))
+    /// True if one of its patterns matches the words, or it has no pattern.
+    pub(super) fn matches_text(&self, candidates: &Candidates, words: &str) -> bool {
+        let mut likely = self.text.iter().filter(|pattern| candidates.contains(pattern));
+        self.text.is_empty() || likely.any(|pattern| pattern.matches(words))
     }
 
-    /// Do the words hold what the rule must not be read beside?
-    pub(super) fn is_denied(&self, words: &str) -> bool {
-        self.unless.iter().any(|pattern| pattern.is_in(words))
+    /// True if the words match a pattern of `unless`.
+    pub(super) fn is_excluded_by(&self, words: &str) -> bool {
+        self.unless.iter().any(|pattern| pattern.matches(words))
     }
 
-    /// True for rules that read only what is said of the mailbox: sentences about a sender or a directory use the same
-    /// words. A policy of the recipient is about senders too.
-    pub(super) fn is_of_the_mailbox(&self) -> bool {
+    /// True if the rule sees only the words about the mailbox ([`NormalizedReply::words_about_mailbox`]), because sentences
+    /// about a sender or a directory use the same words. Not for a policy of the recipient, which is about senders too.
+    pub(super) fn reads_words_about_mailbox(&self) -> bool {
         matches!(self.tier, Tier::Recipient | Tier::Vague)
             && self.cause.fault() == Fault::Mailbox
             && self.cause != Cause::RecipientPolicy
     }
 
-    /// True for rules of clear words about us: a reply that one of them holds for is never a confirmed dead mailbox.
-    pub fn speaks_of_us(&self) -> bool {
+    /// True if the rule stands for a clear rejection of us. A reply that such a rule matches never confirms that a mailbox
+    /// does not exist.
+    pub fn clearly_rejects_us(&self) -> bool {
         self.cause.fault() == Fault::Us && self.confidence == Confidence::Confirmed
     }
 
-    fn names(&self, code: Enhanced) -> bool {
-        self.enhanced.iter().any(|codes| codes.hold_enhanced(code))
+    fn lists_enhanced(&self, code: Enhanced) -> bool {
+        self.enhanced.iter().any(|codes| codes.has_enhanced(code))
     }
 }

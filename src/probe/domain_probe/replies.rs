@@ -12,7 +12,7 @@ use crate::evidence::{
     self, Attempt, CatchAll, ClassifiedReply, ControlOutcome, Deferral, NotCatchAllProof, Obstacle,
     ObstacleKind, PositiveControl, RecipientKind, Timestamp,
 };
-use crate::policy::normalized_text;
+use crate::policy::comparable_text;
 use crate::reason::{Cause, Confidence, Finding, Verdict};
 
 /// Sessions that a question may end before it is given up.
@@ -277,12 +277,12 @@ impl DomainProbe {
             }
             RecipientKind::Random | RecipientKind::Postmaster => "postmaster",
         };
-        let words = normalized_text(&classified.reply, name);
+        let words = comparable_text(&classified.reply, name);
         let same = self.undecided.iter().any(|place| {
             let question = &self.questions[*place as usize];
             let refusal = question.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
             refusal.is_some_and(|attempt| {
-                normalized_text(&attempt.classified.reply, question.address.local()) == words
+                comparable_text(&attempt.classified.reply, question.address.local()) == words
             })
         });
         self.here.positive = if same { PositiveControl::SameWords } else { PositiveControl::Silent };

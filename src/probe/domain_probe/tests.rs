@@ -18,7 +18,8 @@ fn at(elapsed: Duration) -> Timestamp {
 
 fn classified(words: &str) -> ClassifiedReply {
     let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
-    let meaning = ReplyRules::built_in().read(&reply, &ReplyContext { stage: Stage::Rcpt, provider: None });
+    let meaning =
+        ReplyRules::built_in().classify(&reply, &ReplyContext { stage: Stage::Rcpt, provider: None });
     ClassifiedReply { stage: Stage::Rcpt, reply, meaning: meaning.into() }
 }
 

@@ -1,5 +1,4 @@
-//! The resolver against name servers on loopback that do what is asked of them. Real time, and no waiting in it but
-//! for the name server that is silent.
+//! The resolver against scripted name servers on loopback. In real time; only the test of the silent name server waits.
 #![expect(clippy::disallowed_methods, reason = "the tests are their own name servers")]
 
 use std::sync::Arc;
@@ -12,28 +11,29 @@ use tokio::net::{TcpListener, UdpSocket};
 
 use super::*;
 
-/// What a name server does with a question.
-enum Does {
+/// What a name server does with a query.
+enum Action {
     Answer(ResponseCode, Vec<(&'static str, RData)>),
     Refer,
     Truncate,
     Nothing,
 }
 
-use Does::{Answer, Nothing, Refer, Truncate};
+use Action::{Answer, Nothing, Refer, Truncate};
 
-struct Question {
+struct ReceivedQuery {
     name: String,
     kind: RecordType,
     edns: bool,
     tcp: bool,
 }
 
-type Script = fn(&Question) -> Does;
+type Script = fn(&ReceivedQuery) -> Action;
 
-/// A name server that follows a script; it lives as long as the test. Tells how often it was asked.
+/// Starts a name server that follows a script and lives as long as the test. Returns its address and the number of queries
+/// that it received.
 async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
-    // The port that is free for one may be taken for the other by whatever else runs on this machine.
+    // A port that is free for UDP may be in use for TCP.
     let (udp, tcp) = loop {
         let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
@@ -41,8 +41,8 @@ async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
         }
     };
     let address = udp.local_addr().unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
-    let count = asked.clone();
+    let received = Arc::new(AtomicUsize::new(0));
+    let count = received.clone();
     tokio::spawn(async move {
         let mut buffer = [0; 2000];
         loop {
@@ -64,24 +64,24 @@ async fn server(script: Script) -> (SocketAddr, Arc<AtomicUsize>) {
             stream.write_all(&reply).await.unwrap();
         }
     });
-    (address, asked)
+    (address, received)
 }
 
-fn reply(question: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
-    let question = Message::from_vec(question).unwrap();
-    let query = question.queries[0].clone();
+fn reply(bytes: &[u8], script: Script, tcp: bool) -> Option<Vec<u8>> {
+    let received = Message::from_vec(bytes).unwrap();
+    let query = received.queries[0].clone();
     let name = query.name().to_ascii();
-    let does = script(&Question {
+    let action = script(&ReceivedQuery {
         name: name.trim_end_matches('.').to_owned(),
         kind: query.query_type(),
-        edns: question.edns.is_some(),
+        edns: received.edns.is_some(),
         tcp,
     });
-    let mut message = Message::new(question.metadata.id, MessageType::Response, OpCode::Query);
+    let mut message = Message::new(received.metadata.id, MessageType::Response, OpCode::Query);
     message.add_query(query.clone());
     message.metadata.recursion_desired = true;
     message.metadata.recursion_available = true;
-    match does {
+    match action {
         Nothing => return None,
         Truncate => message.metadata.truncation = true,
         Refer => {
@@ -113,16 +113,16 @@ fn mx(owner: &'static str, preference: u16, exchange: Name) -> (&'static str, RD
     (owner, RData::MX(MX::new(preference, exchange)))
 }
 
-fn code(code: ResponseCode) -> Does {
+fn code(code: ResponseCode) -> Action {
     Answer(code, Vec::new())
 }
 
-/// A name server with a name for each thing that can happen.
-fn zone(question: &Question) -> Does {
+/// A name server with a name for each case.
+fn zone(query: &ReceivedQuery) -> Action {
     use RecordType as T;
     let a = |owner, text: &str| (owner, RData::A(A(text.parse().unwrap())));
     let aaaa = |owner, text: &str| (owner, RData::AAAA(AAAA(text.parse().unwrap())));
-    match (question.name.as_str(), question.kind) {
+    match (query.name.as_str(), query.kind) {
         ("shop.example", T::MX) => Answer(
             ResponseCode::NoError,
             vec![
@@ -149,7 +149,7 @@ fn zone(question: &Question) -> Does {
                 mx("real.example", 10, at("mx1.shop.example")),
             ],
         ),
-        // What a server says that holds the alias, but not the zone it points into.
+        // The answer of a server that has the CNAME, but not the zone of its target.
         ("far.example", _) => {
             Answer(ResponseCode::NoError, vec![("far.example", RData::CNAME(CNAME(at("shop.example"))))])
         }
@@ -172,12 +172,12 @@ fn zone(question: &Question) -> Does {
         ("gone.example", _) => code(ResponseCode::NXDomain),
         ("referred.example", _) => Refer,
         ("silent.example", _) => Nothing,
-        ("big.example", T::MX) if question.tcp => {
+        ("big.example", T::MX) if query.tcp => {
             let host = |n: u16| mx("big.example", n, at(&format!("mx{n}.big.example")));
             Answer(ResponseCode::NoError, (0..60).map(host).collect())
         }
         ("big.example", T::MX) => Truncate,
-        ("shy.example", _) if question.edns => code(ResponseCode::FormErr),
+        ("shy.example", _) if query.edns => code(ResponseCode::FormErr),
         ("shy.example", T::MX) => {
             Answer(ResponseCode::NoError, vec![mx("shy.example", 5, at("mx.shy.example"))])
         }
@@ -186,14 +186,14 @@ fn zone(question: &Question) -> Does {
     }
 }
 
-const HASTE: DnsTimeouts = DnsTimeouts { timeout: Duration::from_millis(300), retries: 0 };
+const SHORT: DnsTimeouts = DnsTimeouts { timeout: Duration::from_millis(300), retries: 0 };
 
 async fn servers(scripts: &[Script]) -> NameServers {
     let mut addresses = Vec::new();
     for script in scripts {
         addresses.push(server(*script).await.0);
     }
-    NameServers::at(&addresses, HASTE).unwrap()
+    NameServers::at(&addresses, SHORT).unwrap()
 }
 
 fn domain(text: &str) -> Domain {
@@ -252,7 +252,7 @@ async fn a_truncated_answer_is_fetched_over_tcp() {
 }
 
 #[tokio::test]
-async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
+async fn both_families_are_queried_and_a_failure_of_one_hides_nothing() {
     let dns = servers(&[zone]).await;
     for (name, expected) in [
         ("both.example", Ok(ips(&["192.0.2.1", "2001:db8::1"]))),
@@ -267,10 +267,10 @@ async fn both_families_are_asked_and_a_failure_of_one_hides_nothing() {
 }
 
 #[tokio::test]
-async fn ipv6_is_asked_for_only_where_ipv4_leads_nowhere() {
-    let (server, asked) = server(zone).await;
+async fn ipv6_is_queried_only_if_ipv4_has_no_usable_address() {
+    let (server, received) = server(zone).await;
     let allowed = |net: &str| AllowedNets::new([net.parse().unwrap()]);
-    for (name, net, expected, questions) in [
+    for (name, net, expected, queries) in [
         ("both.example", "192.0.2.0/24", Ok(ips(&["192.0.2.1"])), 1),
         ("both.example", "2001:db8::/32", Ok(ips(&["192.0.2.1", "2001:db8::1"])), 2),
         ("six.example", "192.0.2.0/24", Ok(ips(&["2001:db8::1"])), 2),
@@ -279,34 +279,34 @@ async fn ipv6_is_asked_for_only_where_ipv4_leads_nowhere() {
         ("gone.example", "192.0.2.0/24", Err(LookupError::NoSuchDomain), 2),
         ("shop.example", "192.0.2.0/24", Err(LookupError::NoData), 2),
     ] {
-        let before = asked.load(Ordering::Relaxed);
-        let dns = NameServers::at(&[server], HASTE).unwrap().ipv4_first(allowed(net));
+        let before = received.load(Ordering::Relaxed);
+        let dns = NameServers::at(&[server], SHORT).unwrap().ipv4_first(allowed(net));
         assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
-        assert_eq!(asked.load(Ordering::Relaxed) - before, questions, "{name}");
+        assert_eq!(received.load(Ordering::Relaxed) - before, queries, "{name}");
     }
 }
 
 #[tokio::test]
-async fn a_name_server_that_fails_is_followed_by_the_next_and_then_remembered() {
+async fn after_a_failure_the_next_name_server_is_queried_and_preferred_from_then_on() {
     for bad in [
         (|_| code(ResponseCode::Refused)) as Script,
         |_| code(ResponseCode::ServFail),
         |_| Nothing,
         |_| Refer,
     ] {
-        let (first, asked) = server(bad).await;
+        let (first, received) = server(bad).await;
         let (second, _) = server(zone).await;
-        let dns = NameServers::at(&[first, second], HASTE).unwrap();
+        let dns = NameServers::at(&[first, second], SHORT).unwrap();
         let expected = Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]);
         assert_eq!(dns.mx(&domain("shop.example")).await, expected);
-        let before = asked.load(Ordering::Relaxed);
+        let before = received.load(Ordering::Relaxed);
         assert_eq!(dns.mx(&domain("gone.example")).await, Err(LookupError::NoSuchDomain));
-        assert_eq!(asked.load(Ordering::Relaxed), before, "the good one is asked first now");
+        assert_eq!(received.load(Ordering::Relaxed), before, "the good one is queried first now");
     }
 }
 
 #[tokio::test]
-async fn when_all_fail_the_answer_that_tells_more_is_told() {
+async fn when_all_fail_an_error_code_is_reported_rather_than_a_timeout() {
     let dns = servers(&[|_| Nothing, |_| code(ResponseCode::Refused), |_| Nothing]).await;
     assert_eq!(dns.mx(&domain("shop.example")).await, Err(LookupError::Failed(DnsFault::Refused)));
 }
@@ -317,27 +317,27 @@ async fn a_closed_port_is_a_failure_and_not_an_absence() {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         (socket.local_addr().unwrap(), socket)
     };
-    let dns = NameServers::at(&[closed], HASTE).unwrap();
+    let dns = NameServers::at(&[closed], SHORT).unwrap();
     assert!(matches!(dns.mx(&domain("shop.example")).await, Err(LookupError::Failed(_))));
 }
 
 #[tokio::test]
-async fn a_server_that_makes_up_answers_is_found_out() {
-    assert_eq!(servers(&[zone]).await.invented().await, NxdomainRewriting::default());
-    assert_eq!(servers(&[|_| Nothing]).await.invented().await, NxdomainRewriting::default());
-    let inventor: Script = |question| match question.kind {
+async fn a_resolver_that_rewrites_nxdomain_is_detected() {
+    assert_eq!(servers(&[zone]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
+    assert_eq!(servers(&[|_| Nothing]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
+    let rewriter: Script = |query| match query.kind {
         RecordType::A => {
-            let random_recipient = RData::A(A("192.0.2.66".parse().unwrap()));
-            let owner: &'static str = question.name.clone().leak();
-            Answer(ResponseCode::NoError, vec![(owner, random_recipient)])
+            let advertiser = RData::A(A("192.0.2.66".parse().unwrap()));
+            let owner: &'static str = query.name.clone().leak();
+            Answer(ResponseCode::NoError, vec![(owner, advertiser)])
         }
         _ => code(ResponseCode::NoError),
     };
-    let invented = servers(&[inventor]).await.invented().await;
-    assert!(invented.any() && invented.holds("192.0.2.66".parse().unwrap()));
+    let rewriting = servers(&[rewriter]).await.nxdomain_rewriting().await;
+    assert!(rewriting.is_active() && rewriting.includes("192.0.2.66".parse().unwrap()));
 }
 
 #[tokio::test]
-async fn nobody_to_ask_is_said_at_once() {
-    assert!(matches!(NameServers::at(&[], HASTE), Err(ResolverSetupError::NoServer)));
+async fn no_name_server_is_an_error_of_the_setup() {
+    assert!(matches!(NameServers::at(&[], SHORT), Err(ResolverSetupError::NoServer)));
 }

@@ -37,7 +37,8 @@ impl Lookups {
     /// Looks a domain up.
     pub(super) fn begin(&mut self, key: NameHash, domain: Domain) {
         let (network, name) = (self.network.clone(), domain.clone());
-        let task = self.tasks.spawn(async move { route::find(&*network.dns, &name, &network.allowed).await });
+        let task =
+            self.tasks.spawn(async move { route::resolve(&*network.dns, &name, &network.allowed).await });
         self.domains.insert(task.id(), (key, domain));
     }
 

@@ -152,7 +152,7 @@ impl<'a, 'p> ProbingRun<'a, 'p> {
             let fresh =
                 FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
             routing::is_fresh(&fact, known.at, self.job.policy.lifetimes(), fresh)
-                && self.job.network.allowed.agree_with(&known.route)
+                && known.route.is_valid_under(&self.job.network.allowed)
         };
         Ok(known.filter(is_fresh).map(|known| known.route))
     }
@@ -301,7 +301,7 @@ impl<'a, 'p> ProbingRun<'a, 'p> {
         let replies = &mut self.replies;
         let heard = schedule::meant(event, |stage, reply| {
             let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
-            ClassifiedReply { stage, meaning: replies.read(&reply, &context), reply }
+            ClassifiedReply { stage, meaning: replies.classify(&reply, &context), reply }
         });
         if matches!(heard, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.calls.ended(session);

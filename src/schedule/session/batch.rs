@@ -156,7 +156,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id).filter(|_| lane.provider.may_discard) else {
             return !lane.provider.may_discard;
         };
-        let threshold = self.limits.thresholds.doubt;
+        let threshold = self.limits.thresholds.discard;
         let begins = session.unknown == 0 && lane.unknown_names < threshold.unknown_in_run;
         // A first refusal that comes last casts no doubt on anybody.
         let last_decides = match &session.in_flight[..] {

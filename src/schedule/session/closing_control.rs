@@ -45,7 +45,7 @@ impl Scheduler {
             return false;
         };
         let lane = &self.lanes[self.endpoints[session.endpoint].lane];
-        let threshold = self.limits.thresholds.doubt;
+        let threshold = self.limits.thresholds.discard;
         let too_many =
             session.unknown >= threshold.unknown_in_session || lane.unknown_names >= threshold.unknown_in_run;
         let can_be_tested = self.endpoints[session.endpoint].rejected_domain.is_some();
@@ -210,7 +210,7 @@ impl Scheduler {
         if classified.reply.is_positive() {
             let taken_back = self.revoke_acceptances(id);
             if let Some(session) = self.sessions.get_mut(&id) {
-                session.session_limits.refused = 0;
+                session.session_limits.rejections = 0;
             }
             self.decided(ProviderEventKind::AcceptAllDetected, lane_id, taken_back);
             if refused_before > 0 {
@@ -230,11 +230,11 @@ impl Scheduler {
     /// So many refusals are all that a session may have at a lane, also one that is open.
     fn lower_rejection_limit(&mut self, lane_id: LaneId, refused: u32) {
         let session_limits = &mut self.lanes[lane_id].session_limits;
-        session_limits.refused = session_limits.refused.min(refused);
+        session_limits.rejections = session_limits.rejections.min(refused);
         let mut used_up = Vec::new();
         for (&id, session) in &mut self.sessions {
             if self.endpoints[session.endpoint].lane == lane_id {
-                session.session_limits.refused = session.session_limits.refused.min(refused);
+                session.session_limits.rejections = session.session_limits.rejections.min(refused);
                 if session.state == SessionPhase::Idle && session.is_used_up() {
                     used_up.push(id);
                 }
@@ -308,7 +308,7 @@ mod tests {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
         let accepted = ClassifiedReply {
             stage: Stage::Rcpt,
-            meaning: ReplyRules::built_in().read(&reply, &context).into(),
+            meaning: ReplyRules::built_in().classify(&reply, &context).into(),
             reply,
         };
         let mut believed = 0;

@@ -90,7 +90,7 @@ impl Scheduler {
         lane.batch = (lane.batch / 2).max(1);
         let session_limits = &mut lane.session_limits;
         if session.refused > 1 {
-            session_limits.refused = session_limits.refused.min(session.refused - 1);
+            session_limits.rejections = session_limits.rejections.min(session.refused - 1);
         } else {
             session_limits.transactions =
                 session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));

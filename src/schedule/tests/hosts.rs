@@ -128,7 +128,7 @@ impl World {
         let provider = self.sessions[&session].provider.as_ref().filter(|provider| provider.is_known());
         let reply = Reply::parse(format!("{words}\r\n").as_bytes()).unwrap();
         let context = ReplyContext { stage, provider: provider.map(|provider| &*provider.id) };
-        ClassifiedReply { stage, meaning: ReplyRules::built_in().read(&reply, &context).into(), reply }
+        ClassifiedReply { stage, meaning: ReplyRules::built_in().classify(&reply, &context).into(), reply }
     }
 
     pub(super) fn open(&mut self, opening: &SessionOpening, run: Run) {
@@ -282,7 +282,7 @@ impl World {
         open.answers += 1;
         open.refused += u32::from(is_refused);
         open.unknown += u32::from(is_unknown);
-        let refused = open.provider.as_ref().unwrap().session_limits.refused;
+        let refused = open.provider.as_ref().unwrap().session_limits.rejections;
         assert!(open.refused <= refused, "too many refused recipients");
         // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
         if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {

@@ -196,7 +196,7 @@ fn greylisted_before(
     let now = world.moment().wall;
     let reply = Reply::parse(b"450 4.2.0 Recipient address rejected: Greylisted\r\n").unwrap();
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-    let meaning = ReplyRules::built_in().read(&reply, &context).into();
+    let meaning = ReplyRules::built_in().classify(&reply, &context).into();
     let classified = ClassifiedReply { stage: Stage::Rcpt, reply, meaning };
     let attempt = Attempt { mx_host: stop.host.clone(), at: now - ago, classified };
     let control = Address::parse(&format!("q7x2kf9w@{domain}")).unwrap();

@@ -20,7 +20,7 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 fn is_explained(explainer: &Explainer<'_>, pasted: &[u8]) {
-    let explanations = explainer.explain(pasted);
+    let explanations = explainer.explain_text(pasted);
     assert!(!explanations.is_empty(), "nothing was said");
     for Explanation { failure, meaning, .. } in &explanations {
         assert!(!failure.reply.to_string().contains(char::is_control), "{failure:?}");
@@ -33,7 +33,7 @@ fn is_explained(explainer: &Explainer<'_>, pasted: &[u8]) {
 fn is_doubted(explainer: &Explainer<'_>, pasted: &[u8]) {
     let blot = |byte: &u8| if byte.is_ascii_alphabetic() || !byte.is_ascii() { b'#' } else { *byte };
     let blotted: Vec<u8> = pasted.iter().map(blot).collect();
-    for Explanation { failure, meaning, .. } in explainer.explain(&blotted) {
+    for Explanation { failure, meaning, .. } in explainer.explain_text(&blotted) {
         let is_dead = meaning.cause.verdict() == Verdict::Undeliverable;
         let is_sure = meaning.confidence == Confidence::Confirmed && failure.reply.enhanced.is_none();
         assert!(!(is_dead && is_sure), "{failure:?}: {meaning:?}");
@@ -43,7 +43,7 @@ fn is_doubted(explainer: &Explainer<'_>, pasted: &[u8]) {
 /// What people read holds nothing that could steer a terminal.
 fn is_told(explainer: &Explainer<'_>, pasted: &[u8]) {
     let mut told = Vec::new();
-    explainer.run(BufReader::new(pasted), &mut told).expect("memory can be read and written");
+    explainer.write_cards(BufReader::new(pasted), &mut told).expect("memory can be read and written");
     let told = String::from_utf8(told).expect("text");
     assert!(!told.replace('\n', " ").contains(char::is_control), "{told:?}");
 }
@@ -51,7 +51,7 @@ fn is_told(explainer: &Explainer<'_>, pasted: &[u8]) {
 /// As many answers as questions.
 fn is_answered(explainer: &Explainer<'_>, pasted: &[u8]) {
     let mut answers = Vec::new();
-    explainer.jsonl(pasted, &mut answers).expect("memory can be read and written");
+    explainer.write_json_lines(pasted, &mut answers).expect("memory can be read and written");
     let asked = pasted.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).count();
     let answered = answers.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
         let answer: serde_json::Value = serde_json::from_slice(line).expect("an object");

@@ -50,7 +50,7 @@ fn is_sane(reply: &Reply) {
 /// What no words can talk the rules into.
 fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     let rules = ReplyRules::built_in();
-    let meaning = rules.read(reply, at);
+    let meaning = rules.classify(reply, at);
     let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
     if at.stage.is_before_rcpt() {
         let fault = meaning.cause.fault();
@@ -64,7 +64,7 @@ fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     // The same reply with its words taken away: a code alone is a suspicion.
     let blotted =
         Reply::new(reply.code, reply.lines.iter().map(|line| line.replace(char::is_alphanumeric, "#")));
-    let meaning = rules.read(&blotted, at);
+    let meaning = rules.classify(&blotted, at);
     let is_sure = is_dead(meaning.cause) && meaning.confidence == Confidence::Confirmed;
     assert!(!is_sure, "{blotted:?} at {at:?}: {meaning:?}");
 }

@@ -436,7 +436,7 @@ fn meant(at: IpAddr, stage: Stage, words: &str) -> ClassifiedReply {
     let reply = Reply::parse(words.as_bytes()).expect("a reply");
     let is_google = at == IpAddr::from([192, 0, 1, 0]);
     let context = ReplyContext { stage, provider: is_google.then_some("google") };
-    let meaning = ReplyRules::built_in().read(&reply, &context);
+    let meaning = ReplyRules::built_in().classify(&reply, &context);
     assert!(!stage.is_before_rcpt() || meaning.cause != Cause::MailboxUnknown);
     ClassifiedReply { stage, reply, meaning: meaning.into() }
 }

@@ -1,37 +1,36 @@
-//! The walk from a domain to its exchangers: asks what [`super::plan`] needs to know.
+//! Resolves a domain to its route: makes the look-ups that [`super::plan`] needs.
 //!
-//! Decides: nothing. All addresses are asked for at once, so a domain costs two rounds of questions, however many
-//! exchangers it has. Fails: as [`Route::Failed`].
+//! Decides: nothing. The addresses of all MX hosts are looked up concurrently, so a domain costs two rounds of look-ups,
+//! however many MX hosts it has. Fails: as [`Route::Failed`].
 
 use std::future::poll_fn;
 use std::task::Poll;
 
-use super::Route;
 use super::dns::{Dns, LookupError, LookupFuture};
-use super::plan::{self, RouteStep};
+use super::plan::{self, Route, RouteStep};
 use super::public::AllowedNets;
 use crate::address::Domain;
 
-/// Finds where a domain's mail goes.
-pub async fn find(dns: &dyn Dns, domain: &Domain, allowed: &AllowedNets) -> Route {
-    let (invented, answer) = tokio::join!(dns.invented(), dns.mx(domain));
-    match plan::targets(domain, answer, &invented) {
+/// The route of a domain, from the answers of a name service.
+pub async fn resolve(dns: &dyn Dns, domain: &Domain, allowed: &AllowedNets) -> Route {
+    let (rewriting, answer) = tokio::join!(dns.nxdomain_rewriting(), dns.mx(domain));
+    match plan::mx_names(domain, answer, &rewriting) {
         RouteStep::Known(route) => route,
-        RouteStep::LookUp(targets) => {
-            let questions = targets.hosts.iter().map(|target| dns.addresses(&target.host));
-            let addresses = all(questions.collect()).await;
-            plan::route(targets, addresses, allowed, &invented)
+        RouteStep::LookUp(names) => {
+            let lookups = names.hosts.iter().map(|name| dns.addresses(&name.host));
+            let addresses = join_all(lookups.collect()).await;
+            plan::route(names, addresses, allowed, &rewriting)
         }
     }
 }
 
-/// Waits for all of a few questions.
-async fn all<T>(mut questions: Vec<LookupFuture<'_, T>>) -> Vec<Result<T, LookupError>> {
-    let mut answers: Vec<_> = questions.iter().map(|_| None).collect();
+/// Waits for all of a few look-ups.
+async fn join_all<T>(mut lookups: Vec<LookupFuture<'_, T>>) -> Vec<Result<T, LookupError>> {
+    let mut answers: Vec<_> = lookups.iter().map(|_| None).collect();
     poll_fn(|cx| {
-        for (question, answer) in questions.iter_mut().zip(&mut answers) {
+        for (lookup, answer) in lookups.iter_mut().zip(&mut answers) {
             if answer.is_none()
-                && let Poll::Ready(ready) = question.as_mut().poll(cx)
+                && let Poll::Ready(ready) = lookup.as_mut().poll(cx)
             {
                 *answer = Some(ready);
             }
@@ -53,15 +52,15 @@ mod tests {
 
     use super::*;
     use crate::route::dns::{DnsFault, Mx, MxTarget, NxdomainRewriting};
-    use crate::route::{MxHost, NoMailReason};
+    use crate::route::plan::{MxHost, NoMailReason};
 
-    /// A zone: names with their exchangers and addresses. Each answer takes a second.
+    /// A name service: names with their MX hosts and addresses. Each answer takes a second.
     #[derive(Default)]
     struct Zone {
         mx: HashMap<&'static str, Vec<(u16, &'static str)>>,
         addresses: HashMap<&'static str, Vec<&'static str>>,
         failing: Vec<&'static str>,
-        invented: NxdomainRewriting,
+        rewriting: NxdomainRewriting,
     }
 
     impl Zone {
@@ -98,13 +97,13 @@ mod tests {
             })
         }
 
-        fn invented(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
-            Box::pin(async { self.invented.clone() })
+        fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
+            Box::pin(async { self.rewriting.clone() })
         }
     }
 
-    async fn found(zone: &Zone, domain: &str) -> Route {
-        find(zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await
+    async fn resolved(zone: &Zone, domain: &str) -> Route {
+        resolve(zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await
     }
 
     fn mx_host(host: &str, preference: u16, address: &str) -> MxHost {
@@ -129,12 +128,12 @@ mod tests {
                 ("loop.example", vec!["127.0.0.1"]),
             ]),
             failing: vec!["mx3.shop.example", "broken.example", "mx.lame.example"],
-            invented: NxdomainRewriting::default(),
+            rewriting: NxdomainRewriting::default(),
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_walk_ends_where_the_zone_leads() {
+    async fn a_domain_is_resolved_to_its_route() {
         let zone = zone();
         let hosts =
             vec![mx_host("mx1.shop.example", 10, "8.8.8.8"), mx_host("mx2.shop.example", 20, "9.9.9.9")];
@@ -148,24 +147,24 @@ mod tests {
             ("inside.example", Route::Failed(DnsFault::PrivateAddress)),
             ("loop.example", Route::Unroutable("127.0.0.1".parse().unwrap())),
         ] {
-            assert_eq!(found(&zone, domain).await, expected, "{domain}");
+            assert_eq!(resolved(&zone, domain).await, expected, "{domain}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_domain_costs_two_rounds_however_many_exchangers_it_has() {
+    async fn a_domain_costs_two_rounds_however_many_mx_hosts_it_has() {
         let start = Instant::now();
-        found(&zone(), "shop.example").await;
+        resolved(&zone(), "shop.example").await;
         assert_eq!(start.elapsed(), Duration::from_secs(2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_inventing_resolver_is_not_believed() {
+    async fn a_resolver_that_rewrites_nxdomain_is_not_trusted() {
         let mut zone = zone();
-        zone.invented = NxdomainRewriting::new(["1.1.1.1".parse().unwrap()]);
+        zone.rewriting = NxdomainRewriting::new(["1.1.1.1".parse().unwrap()]);
         for domain in ["bare.example", "none.example", "gone.example", "loop.example"] {
-            assert_eq!(found(&zone, domain).await, Route::Failed(DnsFault::Rewritten), "{domain}");
+            assert_eq!(resolved(&zone, domain).await, Route::Failed(DnsFault::Rewritten), "{domain}");
         }
-        assert!(matches!(found(&zone, "shop.example").await, Route::Hosts(_)));
+        assert!(matches!(resolved(&zone, "shop.example").await, Route::Hosts(_)));
     }
 }

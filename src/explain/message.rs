@@ -1,40 +1,119 @@
-//! What a bounce says in its own words: the text parts of a message, decoded, without the mail that it returns.
+//! Messages: found in an mbox, and opened to the text parts that report a delivery.
 //!
-//! Decides: which parts are words about a delivery (`text/*`, `message/delivery-status`), and how base64, quoted-printable
-//! and the charset of each are undone. Must not: say what the words mean. Never fails: a broken part is read as far as it
-//! goes, an unknown charset as UTF-8 or Windows-1252, a message without structure as plain text.
+//! Decides: where a message of an mbox ends (a `From ` line after a blank one); which parts of a message are its report
+//! (`text/*` and `message/delivery-status`, without the returned mail); how base64, quoted-printable and the charset of a
+//! part are decoded. Must not: say what the text means. Holds one message in memory, and of a large one only its start.
+//! Fails: only when reading fails. A broken part is decoded as far as possible, an unknown charset as UTF-8 or Windows-1252,
+//! and a message without structure is plain text.
 
-use super::bounce::decoded;
+use std::io::{self, BufRead};
+
 use encoding_rs::Encoding;
 
-/// Parts in parts in parts: deeper than any program builds a bounce.
-const DEEPEST: usize = 6;
-/// More parts than this are attachments of the returned mail.
-const MOST_PARTS: usize = 32;
+/// How much of a message is kept. What comes later is the returned mail, not the report.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// A message taken to pieces.
+/// The messages of an mbox, or the one message of a file.
+pub(super) fn split_mbox<R: BufRead>(input: R) -> Messages<R> {
+    Messages { input }
+}
+
+/// The iterator of [`split_mbox`].
+pub(super) struct Messages<R> {
+    input: R,
+}
+
+impl<R: BufRead> Iterator for Messages<R> {
+    type Item = io::Result<Vec<u8>>;
+
+    fn next(&mut self) -> Option<io::Result<Vec<u8>>> {
+        let mut message = Vec::new();
+        let mut line = Vec::new();
+        let mut after_blank = true;
+        loop {
+            line.clear();
+            match self.input.read_until(b'\n', &mut line) {
+                Err(error) => return Some(Err(error)),
+                Ok(0) => break,
+                Ok(_) => {}
+            }
+            if line.starts_with(b"From ") && after_blank {
+                if message.is_empty() {
+                    continue;
+                }
+                break;
+            }
+            after_blank = line.trim_ascii().is_empty();
+            if message.len() < MAX_MESSAGE_BYTES {
+                message.extend_from_slice(unquoted(&line));
+            }
+        }
+        (!message.is_empty()).then_some(Ok(message))
+    }
+}
+
+/// Undoes the quoting of an mbox: `>From ` becomes `From `, `>>From ` becomes `>From `.
+fn unquoted(line: &[u8]) -> &[u8] {
+    let quotes = line.iter().take_while(|&&b| b == b'>').count();
+    if quotes > 0 && line[quotes..].starts_with(b"From ") { &line[1..] } else { line }
+}
+
+/// True if a text starts like a message: with a `From ` line of an mbox, or with a header field.
+pub(super) fn is_message(text: &[u8]) -> bool {
+    let start = text.trim_ascii_start();
+    let first = start.split(|&b| b == b'\n').next().unwrap_or_default();
+    let name = first.split(|&b| b == b':').next().unwrap_or_default().to_ascii_lowercase();
+    let known: [&[u8]; 17] = [
+        b"return-path",
+        b"received",
+        b"from",
+        b"to",
+        b"subject",
+        b"date",
+        b"content-type",
+        b"message-id",
+        b"mime-version",
+        b"delivered-to",
+        b"envelope-to",
+        b"reporting-mta",
+        b"final-recipient",
+        b"dkim-signature",
+        b"arc-seal",
+        b"authentication-results",
+        b"auto-submitted",
+    ];
+    first.starts_with(b"From ")
+        || name.len() < first.len() && (known.contains(&&name[..]) || name.starts_with(b"x-"))
+}
+
+/// How deep parts may be nested. No program nests the parts of a bounce deeper.
+const MAX_DEPTH: usize = 6;
+/// How many text parts are read. Further ones are attachments of the returned mail.
+const MAX_PARTS: usize = 32;
+
+/// The parts of a message that may report a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MessageText {
-    /// The header fields, one a line.
+    /// The header fields, one on each line.
     pub header: String,
-    /// The text parts, parted by blank lines, with bare line feeds.
+    /// The text parts, separated by blank lines, with bare line feeds.
     pub text: String,
 }
 
-/// Opens a message. The header may be missing; then all of it is text.
+/// Opens a message. If the header is missing, the whole message is text.
 pub(super) fn open(message: &[u8]) -> MessageText {
     let message = with_bare_line_feeds(message);
     let (header, _) = split(&message);
     let mut leaves = Vec::new();
-    collect(&message, Inside::Message, DEEPEST, &mut leaves);
+    collect(&message, Inside::Message, MAX_DEPTH, &mut leaves);
     let has_plain = leaves.iter().any(|leaf| !leaf.is_html);
-    let said = leaves.into_iter().filter(|leaf| !(leaf.is_html && has_plain));
-    let said: Vec<String> =
-        said.map(|leaf| if leaf.is_html { without_markup(&leaf.text) } else { leaf.text }).collect();
-    MessageText { header: unfolded(&decoded(header)), text: said.join("\n\n") }
+    let shown = leaves.into_iter().filter(|leaf| !(leaf.is_html && has_plain));
+    let texts: Vec<String> =
+        shown.map(|leaf| if leaf.is_html { without_markup(&leaf.text) } else { leaf.text }).collect();
+    MessageText { header: unfolded(&decode(header)), text: texts.join("\n\n") }
 }
 
-/// A field's value, where the header has it.
+/// The value of a header field, if the header has it.
 pub(super) fn field<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     header.lines().find_map(|line| {
         let (field, value) = line.split_once(':')?;
@@ -42,24 +121,26 @@ pub(super) fn field<'h>(header: &'h str, name: &str) -> Option<&'h str> {
     })
 }
 
+/// A part that is a text.
 struct Leaf {
     text: String,
     is_html: bool,
 }
 
-/// What a part stands in: a report's last part is the returned mail, anybody else's attached mail may be a bounce.
+/// What contains a part: a mail inside a `multipart/report` is the returned mail; any other attached mail may be a bounce.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inside {
     Message,
     Report,
 }
 
+/// Appends the text parts of a part.
 fn collect(part: &[u8], inside: Inside, depth: usize, leaves: &mut Vec<Leaf>) {
-    if depth == 0 || leaves.len() >= MOST_PARTS {
+    if depth == 0 || leaves.len() >= MAX_PARTS {
         return;
     }
     let (header, body) = split(part);
-    let header = unfolded(&decoded(header));
+    let header = unfolded(&decode(header));
     let kind = field(&header, "Content-Type").unwrap_or("text/plain");
     let lower = kind.to_ascii_lowercase();
     if lower.starts_with("multipart/") {
@@ -84,12 +165,12 @@ fn collect(part: &[u8], inside: Inside, depth: usize, leaves: &mut Vec<Leaf>) {
     let charset = parameter(kind, "charset").and_then(|label| Encoding::for_label(label.as_bytes()));
     let text = match charset {
         Some(charset) => charset.decode(&bytes).0.into_owned(),
-        None => decoded(&bytes),
+        None => decode(&bytes),
     };
     leaves.push(Leaf { text, is_html: lower.starts_with("text/html") });
 }
 
-/// Header and body of a message or part. A part may start with the blank line: then it has no header.
+/// Header and body of a message or part. A part that starts with a blank line has no header.
 fn split(part: &[u8]) -> (&[u8], &[u8]) {
     if let Some(body) = part.strip_prefix(b"\n") {
         return (b"", body);
@@ -107,11 +188,11 @@ fn split(part: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// The parts between the boundary's lines; one after which no boundary stands was cut off, and counts.
+/// The parts between the lines of a boundary. A last part without a closing boundary was cut off, and is returned too.
 fn parts<'b>(body: &'b [u8], boundary: &str) -> impl Iterator<Item = &'b [u8]> {
     let mark = format!("\n--{boundary}");
     let finder = memchr::memmem::Finder::new(mark.as_bytes()).into_owned();
-    // The first boundary may stand at the very start, without the line feed before it.
+    // The first boundary may be at the very start, without a line feed before it.
     let mut rest = if body.starts_with(&mark.as_bytes()[1..]) {
         after_line(body)
     } else {
@@ -133,7 +214,7 @@ fn after_line(text: &[u8]) -> Option<&[u8]> {
     memchr::memchr(b'\n', text).map(|end| &text[end + 1..])
 }
 
-/// `charset="iso-8859-1"` of a field's value.
+/// A parameter of a field's value, such as `charset="iso-8859-1"`.
 fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     value.split(';').skip(1).find_map(|parameter| {
         let (key, value) = parameter.split_once('=')?;
@@ -141,6 +222,7 @@ fn parameter<'v>(value: &'v str, name: &str) -> Option<&'v str> {
     })
 }
 
+/// A header with each field on one line.
 fn unfolded(header: &str) -> String {
     let mut out = String::with_capacity(header.len());
     for line in header.lines() {
@@ -163,7 +245,7 @@ fn with_bare_line_feeds(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 2045 6.8, whatever stands between: characters outside the alphabet are skipped, a cut end gives what is whole.
+/// Decodes base64 (RFC 2045 6.8). Other characters are skipped, and an incomplete byte at the end is dropped.
 fn from_base64(text: &[u8]) -> Vec<u8> {
     let sextets = text.iter().filter_map(|&b| match b {
         b'A'..=b'Z' => Some(b - b'A'),
@@ -187,7 +269,8 @@ fn from_base64(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// RFC 2045 6.7: `=E4` is a byte, `=` at the end of a line joins it to the next; anything else stands for itself.
+/// Decodes quoted-printable (RFC 2045 6.7): `=E4` is a byte, `=` at the end of a line joins it to the next line, and anything
+/// else stands for itself.
 fn from_quoted_printable(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -208,7 +291,8 @@ fn from_quoted_printable(text: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The words of an HTML text: tags that end a block become line ends, the others go, five entities are read.
+/// The text of an HTML part: block tags become line ends, other tags are removed, and the six most common entities are
+/// decoded.
 fn without_markup(html: &str) -> String {
     let mut out = String::with_capacity(html.len());
     let mut rest = html;
@@ -232,12 +316,20 @@ fn without_markup(html: &str) -> String {
         .fold(out, |text, (entity, plain)| text.replace(entity, plain))
 }
 
+/// A text in UTF-8 if it is valid UTF-8, otherwise read as Windows-1252.
+pub(super) fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(bytes).0.into_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_decoded_and_the_returned_mail_is_left_out() {
+    fn parts_are_decoded_and_the_returned_mail_is_ignored() {
         let message = concat!(
             "Subject: Returned\r\nContent-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"=_b\"\r\n\r\n",
             "preamble\r\n--=_b\r\nContent-Type: text/plain; charset=iso-8859-1\r\n",
@@ -252,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn html_is_read_only_where_nothing_plain_stands() {
+    fn html_is_read_only_if_there_is_no_plain_text() {
         let html = "Content-Type: text/html; charset=utf-8\n\n<style>p {}</style><p>550 5.1.1 &lt;a@example.com&gt;<br>no user</p>";
         assert_eq!(open(html.as_bytes()).text, "\n550 5.1.1 <a@example.com>\nno user\n");
         let both = "Content-Type: multipart/alternative; boundary=b\n\n--b\n\nplain\n--b\nContent-Type: text/html\n\n<b>html</b>\n--b--\n";
@@ -260,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_messages_are_read_as_far_as_they_go() {
+    fn broken_messages_are_decoded_as_far_as_possible() {
         for (message, text) in [
             ("no header at all", "no header at all"),
             ("Content-Type: multipart/mixed\n\n--x\n\ntext", ""),
@@ -270,5 +362,14 @@ mod tests {
         ] {
             assert_eq!(open(message.as_bytes()).text, text, "{message}");
         }
+    }
+
+    #[test]
+    fn a_message_ends_at_a_from_line_after_a_blank_one() {
+        let mbox = "From a Sat\nFrom b Sat\r\nSubject: 1\r\n\r\n>From there\r\nFrom here\r\n\r\nFrom c Sat\nSubject: 2\n\nlast";
+        let all: Vec<String> =
+            split_mbox(mbox.as_bytes()).map(|message| String::from_utf8(message.unwrap()).unwrap()).collect();
+        assert_eq!(all, ["Subject: 1\r\n\r\nFrom there\r\nFrom here\r\n\r\n", "Subject: 2\n\nlast"]);
+        assert_eq!(split_mbox(&b""[..]).count(), 0);
     }
 }

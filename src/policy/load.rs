@@ -1,0 +1,87 @@
+//! The policy of a run: the shipped data, changed by a user's folder.
+//!
+//! Decides: which file of a user's folder changes which kind of data. Fails: with file and line, on a file that its loader
+//! rejects.
+
+use std::path::Path;
+
+use super::file::{PolicyError, read};
+use super::lifetimes::Lifetimes;
+use super::lists::AddressLists;
+use super::providers::Providers;
+use super::replies::{ReplyRules, RuleFile};
+use super::thresholds::Thresholds;
+
+/// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    own_providers: Option<&'static Providers>,
+    own_replies: Option<&'static ReplyRules>,
+    own_lifetimes: Option<&'static Lifetimes>,
+    own_thresholds: Option<&'static Thresholds>,
+    /// Which words and domains are special.
+    pub lists: &'static AddressLists,
+}
+
+impl Policy {
+    /// The shipped policy.
+    pub fn built_in() -> Policy {
+        Policy {
+            own_providers: None,
+            own_replies: None,
+            own_lifetimes: None,
+            own_thresholds: None,
+            lists: AddressLists::built_in(),
+        }
+    }
+
+    /// Which provider runs an MX host, and its limits.
+    pub fn providers(&self) -> &'static Providers {
+        self.own_providers.unwrap_or_else(Providers::built_in)
+    }
+
+    /// What replies mean.
+    pub fn replies(&self) -> &'static ReplyRules {
+        self.own_replies.unwrap_or_else(ReplyRules::built_in)
+    }
+
+    /// How long results and facts stay valid.
+    pub fn lifetimes(&self) -> &'static Lifetimes {
+        self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
+    }
+
+    /// When a run draws a conclusion.
+    pub fn thresholds(&self) -> &'static Thresholds {
+        self.own_thresholds.unwrap_or_else(Thresholds::built_in)
+    }
+
+    /// The shipped policy, changed by a user's folder if there is one.
+    pub fn of(folder: Option<&Path>) -> Result<Policy, PolicyError> {
+        folder.map_or_else(|| Ok(Policy::built_in()), Policy::with_folder)
+    }
+
+    /// The shipped policy, changed by the files of a user's folder. The data is leaked: a process has one policy.
+    pub fn with_folder(folder: &Path) -> Result<Policy, PolicyError> {
+        let mut policy =
+            Policy { lists: Box::leak(Box::new(AddressLists::with_files(folder)?)), ..Policy::built_in() };
+        if let Some((name, text)) = read(folder, "providers.toml")? {
+            let mut providers = policy.providers().clone();
+            providers.extend(&name, &text)?;
+            policy.own_providers = Some(Box::leak(Box::new(providers)));
+        }
+        if let Some((name, text)) = read(folder, "replies.toml")? {
+            let rules = ReplyRules::load(&[RuleFile { name: &name, text: &text }])?;
+            policy.own_replies = Some(Box::leak(Box::new(rules)));
+        }
+        if let Some((name, text)) = read(folder, "lifetimes.toml")? {
+            let mut lifetimes = policy.lifetimes().clone();
+            lifetimes.extend(&name, &text)?;
+            policy.own_lifetimes = Some(Box::leak(Box::new(lifetimes)));
+        }
+        if let Some((name, text)) = read(folder, "thresholds.toml")? {
+            let thresholds = policy.thresholds().with(&name, &text)?;
+            policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
+        }
+        Ok(policy)
+    }
+}

@@ -3,7 +3,7 @@
 use divan::{Bencher, black_box};
 use email_address::{EmailAddress, Options};
 
-use listproof::internals::address::{self};
+use listproof::internals::address;
 use listproof::policy::AddressLists;
 use listproof::{Address, Domain};
 
@@ -24,18 +24,18 @@ fn parse_by_email_address(text: &str) -> bool {
 
 #[divan::bench(args = [" <jane@example.com>;", "\"Doe, Jane\" <jane@example.com>"])]
 fn clean_and_parse(text: &str) -> bool {
-    address::read(black_box(text)).0.is_ok()
+    address::repair(black_box(text)).0.is_ok()
 }
 
 #[divan::bench(args = ["gmail.com", "gmial.com", "hotmzil.fr", "some-company.example"])]
 fn suggest(bencher: Bencher, text: &str) {
     let targets = &AddressLists::built_in().targets;
     let domain = Domain::parse(text).ok();
-    bencher.bench_local(|| address::suggest(black_box(domain.as_ref()?), targets));
+    bencher.bench_local(|| address::suggest_domain(black_box(domain.as_ref()?), targets));
 }
 
 #[divan::bench(args = ["jane@gmail.com", "info@some-company.example", "jane@a.mailinator.com"])]
 fn kinds(bencher: Bencher, text: &str) {
     let address = Address::parse(text).ok();
-    bencher.bench_local(|| Some(AddressLists::built_in().kinds.of(black_box(address.as_ref()?))));
+    bencher.bench_local(|| Some(AddressLists::built_in().kinds.of_address(black_box(address.as_ref()?))));
 }

@@ -53,7 +53,7 @@ fn record(address: Option<Address>) -> AddressResult {
     AddressResult {
         repairs: Vec::new(),
         judgment: Judgment {
-            reason: Reason::Found(Finding::NotProbed),
+            reason: Reason::Finding(Finding::NotProbed),
             rule: "offline".into(),
             confidence: Confidence::Inferred,
             retry_after: None,
@@ -126,16 +126,16 @@ fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
     let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
     let target = OutputTarget::File(FOLDER.path().join("results.csv"));
     let options = WriteOptions { columns, ..WriteOptions::default() };
-    let mut outputs = Outputs::create(&target, list.form(), &options).unwrap();
+    let mut outputs = Outputs::create(&target, list.format(), &options).unwrap();
     let mut rows = list.rows().unwrap();
     let mut record = record(None);
     while let Some(entry) = rows.next().unwrap() {
         match entry {
             ListEntry::Row(row) => {
                 record.address = address(row.address());
-                outputs.write(&row, &record, None, None).unwrap();
+                outputs.write_row(&row, &record, None, None).unwrap();
             }
-            ListEntry::Unreadable(rejected) => outputs.reject(&rejected).unwrap(),
+            ListEntry::Unreadable(row) => outputs.write_unreadable(&row).unwrap(),
         }
     }
     outputs.finish().unwrap();

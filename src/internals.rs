@@ -3,7 +3,7 @@
 
 /// Of `address`.
 pub mod address {
-    pub use crate::address::{read, suggest};
+    pub use crate::address::{repair, suggest_domain};
 }
 
 /// Of `evidence`.
@@ -41,8 +41,8 @@ pub mod smtp {
     pub use crate::smtp::{
         Batch, Capabilities, ClientIdentity, ClientSession, EgressPath, EndReason, IpFamilies,
         MAX_REPLY_LINES, ProbeId, ProbeReply, RcptProbe, ReplyReader, SessionCommand, SessionOutput,
-        SessionRequest, SmtpCommand, SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, clean,
-        hold,
+        SessionRequest, SmtpCommand, SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction,
+        drive_session, sanitize,
     };
 }
 

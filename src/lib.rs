@@ -138,8 +138,8 @@ pub use verdict::{AddressResult, Judgment};
 pub mod details {
     pub use crate::address::{AddressKinds, DomainFault, FaultKind, MailHost, Repair};
     pub use crate::evidence::{
-        AddressStatus, Attempt, CatchAll, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle,
-        ObstacleKind, PositiveControl, RouteFact, SuspectedTypo,
+        AddressStatus, Attempt, CatchAll, MailboxEvidence, Meaning, NotCatchAllProof, NotProbedReason,
+        Obstacle, ObstacleKind, PositiveControl, RouteFact, RuleId, SuspectedTypo,
     };
     pub use crate::reason::Retry;
     pub use crate::route::{DnsFault, NoMailReason};

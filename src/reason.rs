@@ -1,22 +1,22 @@
-//! The vocabulary on the ground floor: verdicts, causes, reasons, faults, and when to ask again.
+//! The words of the results: verdicts, causes, reasons, faults, and when to probe again.
 //!
-//! Decides: which word belongs to which verdict, whose fault it is and whether a later try can help. These
-//! words are the contract with spreadsheets, CRMs and scripts: they may be added to, never changed.
-//! Must not: look at a reply, a domain or an address. That a reply *means* a cause is decided in
-//! [`crate::policy::replies`], that an address *has* a reason in [`mod@crate::verdict::decide`].
+//! Decides: which verdict and which fault belong to a word, and whether a later probe can help. The words are the contract
+//! with spreadsheets, CRMs and scripts: new ones may be added, none may change.
+//! Must not: look at a reply, a domain or an address. [`crate::policy::replies`] decides which cause a reply has,
+//! [`mod@crate::verdict::decide`] which reason an address has.
 
 use std::fmt;
 
 /// What the user should do with an address. One [`Reason`] has exactly one verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Verdict {
-    /// This very mailbox was asked for and accepted, and a made-up one at the same exchanger was not.
+    /// The MX host accepted this recipient and rejected a random one.
     Deliverable,
-    /// May work, may bounce; the user decides.
+    /// Mail may arrive or bounce; the user decides.
     Risky,
-    /// Will bounce: syntax, domain or mailbox says so.
+    /// Mail will bounce: the syntax, the domain or the mailbox shows it.
     Undeliverable,
-    /// Could not be found out now, or not by us.
+    /// Not determined: a later run, or a run from another network, may determine it.
     Unknown,
 }
 
@@ -35,7 +35,7 @@ impl Verdict {
         }
     }
 
-    /// The word in the `action` column: what a list owner does with such a row.
+    /// The word in the `action` column: what the owner of the list should do with the row.
     pub fn action(self) -> &'static str {
         match self {
             Verdict::Deliverable => "send",
@@ -57,9 +57,9 @@ pub enum Fault {
     Domain,
     /// The receiving host or its name servers fail.
     Host,
-    /// The receiver refuses us, or we failed ourselves. Can never make an address look bad.
+    /// The server rejects us, or we failed. Such a reason never makes an address undeliverable.
     Us,
-    /// Nobody's.
+    /// No fault.
     None,
 }
 
@@ -77,13 +77,13 @@ impl Fault {
     }
 }
 
-/// How sure a judgement is.
+/// How sure a judgment is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Confidence {
-    /// This mailbox was refused in clear words, or accepted with a refused control; or our parser or
-    /// authoritative DNS decided.
+    /// A clear rejection of this recipient, an acceptance beside a rejected control, a syntax fault, or an
+    /// authoritative DNS answer.
     Confirmed,
-    /// Everything else.
+    /// Concluded from anything less.
     Inferred,
 }
 
@@ -97,32 +97,32 @@ impl Confidence {
     }
 }
 
-/// When, if ever, asking again can change the answer.
+/// When another probe can lead to another reply, if ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Retry {
-    /// The answer is final.
+    /// Never: the reply is final.
     No,
-    /// One more try is worth it.
+    /// One more time.
     Once,
-    /// At once, but over TLS.
+    /// Immediately, over TLS.
     WithTls,
-    /// At another exchanger of the domain.
-    OtherExchanger,
-    /// Later, and at a lower pace.
+    /// At another MX host of the domain.
+    OtherMxHost,
+    /// Later, at a lower rate.
     Slower,
     /// Later: the failure is expected to pass.
     Later,
-    /// When the reply says so, else after 5 minutes, 15 minutes, 1 hour.
-    AsTold,
+    /// After the time that the reply names, else after 5 minutes, 15 minutes, 1 hour.
+    AsRequested,
     /// After an hour.
     Hour,
     /// After a day.
     Day,
-    /// After some days: a full mailbox is rarely emptied within hours.
+    /// After some days: a full mailbox is rarely empty within hours.
     Days,
-    /// After our address was taken off the blocklist.
+    /// When our IP address is no longer on the blocklist.
     AfterDelisting,
-    /// After we repaired our own set-up.
+    /// When our own DNS, HELO name or sender is repaired.
     AfterRepair,
 }
 
@@ -133,10 +133,10 @@ impl Retry {
             Retry::No => "no",
             Retry::Once => "once",
             Retry::WithTls => "with_tls",
-            Retry::OtherExchanger => "other_mx",
+            Retry::OtherMxHost => "other_mx",
             Retry::Slower => "slower",
             Retry::Later => "later",
-            Retry::AsTold => "as_told",
+            Retry::AsRequested => "as_told",
             Retry::Hour => "hour",
             Retry::Day => "day",
             Retry::Days => "days",
@@ -146,8 +146,7 @@ impl Retry {
     }
 }
 
-/// Makes an enum of words with their verdict, fault, retry and sentence from one table, so that a word can't
-/// exist without them.
+/// Generates an enum of words from one table, so that each word has a verdict, a fault, a retry and a sentence.
 macro_rules! vocabulary {
     ($(#[$enum_doc:meta])* $name:ident {
         $($(#[$doc:meta])* $variant:ident = $word:literal, $verdict:ident, $fault:ident, $retry:ident, $sentence:literal;)+
@@ -157,25 +156,25 @@ macro_rules! vocabulary {
         pub enum $name { $(#[doc = $sentence] $(#[$doc])* $variant,)+ }
 
         impl $name {
-            /// Every word of this vocabulary, in table order.
+            /// All words, in table order.
             pub const ALL: &'static [$name] = &[$($name::$variant,)+];
 
-            /// The `snake_case` word, as columns and files have it.
+            /// The word in columns and files, in `snake_case`.
             pub fn word(self) -> &'static str { match self { $($name::$variant => $word,)+ } }
 
-            /// The one verdict that belongs to it.
+            /// The verdict of this word.
             pub fn verdict(self) -> Verdict { match self { $($name::$variant => Verdict::$verdict,)+ } }
 
             /// Whose fault it is.
             pub fn fault(self) -> Fault { match self { $($name::$variant => Fault::$fault,)+ } }
 
-            /// Whether and when asking again can help.
+            /// When another probe can help.
             pub fn retry(self) -> Retry { match self { $($name::$variant => Retry::$retry,)+ } }
 
-            /// One plain sentence for people.
+            /// A plain sentence for users.
             pub fn sentence(self) -> &'static str { match self { $($name::$variant => $sentence,)+ } }
 
-            /// The variant of a word; `None` for any other text.
+            /// The variant with this word; `None` for any other text.
             pub fn from_word(word: &str) -> Option<$name> {
                 match word { $($word => Some($name::$variant),)+ _ => None }
             }
@@ -184,78 +183,78 @@ macro_rules! vocabulary {
 }
 
 vocabulary! {
-/// What one SMTP reply means. A closed set: a reply rule can name nothing else.
+/// What one SMTP reply means. A closed set: reply rules can name no other cause.
 Cause {
     Accepted = "accepted", Deliverable, None, No,
         "the server accepts mail for this mailbox";
     MailboxFull = "mailbox_full", Risky, Mailbox, Days,
         "the mailbox exists but is full";
     MailboxSuspended = "mailbox_suspended", Risky, Mailbox, Days,
-        "the mailbox is switched off for now";
+        "the mailbox is suspended for now";
     RecipientRateLimited = "recipient_rate_limited", Risky, Mailbox, Hour,
-        "the mailbox exists and receives too much mail just now";
+        "the mailbox exists but receives too much mail at the moment";
     RecipientPolicy = "recipient_policy", Risky, Mailbox, No,
-        "the mailbox exists but does not take mail from strangers";
+        "the mailbox exists but accepts mail from known senders only";
     MailboxUnknown = "mailbox_unknown", Undeliverable, Mailbox, No,
         "there is no such mailbox at this domain";
     MailboxDisabled = "mailbox_disabled", Undeliverable, Mailbox, No,
-        "the mailbox was closed";
+        "the mailbox is closed";
     MailboxMoved = "mailbox_moved", Undeliverable, Mailbox, No,
         "the mailbox has a new address or a new owner";
     DomainNoMail = "domain_no_mail", Undeliverable, Domain, No,
-        "the domain takes no mail at all";
+        "the domain accepts no mail at all";
     RecipientSyntax = "recipient_syntax", Risky, List, No,
-        "the server finds this unusual address malformed";
+        "the server rejects this unusual address as malformed";
     MailboxUnverified = "mailbox_unverified", Unknown, Mailbox, Hour,
-        "the server could not confirm the mailbox just now";
+        "the server could not check the mailbox at the moment";
     RecipientDomainUnknown = "recipient_domain_unknown", Unknown, Host, Once,
         "the server cannot resolve the recipient's domain";
-    RelayDenied = "relay_denied", Unknown, Host, OtherExchanger,
+    RelayDenied = "relay_denied", Unknown, Host, OtherMxHost,
         "the server says that it does not serve this domain";
     IpBlocklisted = "ip_blocklisted", Unknown, Us, AfterDelisting,
-        "our IP address is on a blocklist that this server uses";
+        "the sender's IP address is on a blocklist that this server uses";
     SenderBlocked = "sender_blocked", Unknown, Us, Slower,
-        "the server refuses us by reputation, region or policy";
+        "the server rejects the sender because of reputation, region or policy";
     SenderAuth = "sender_auth", Unknown, Us, AfterRepair,
-        "our sender domain fails SPF, DKIM or DMARC";
+        "the sender's domain fails SPF, DKIM or DMARC";
     PtrOrHelo = "ptr_or_helo", Unknown, Us, AfterRepair,
-        "our reverse DNS or HELO name is refused";
+        "the server rejects the sender's reverse DNS or HELO name";
     SenderRejected = "sender_rejected", Unknown, Us, AfterRepair,
-        "our envelope sender is refused";
+        "the server rejects the envelope sender";
     RateLimited = "rate_limited", Unknown, Us, Slower,
-        "we asked too much or too fast";
+        "the sender exceeded a rate limit of the server";
     TlsRequired = "tls_required", Unknown, Us, WithTls,
-        "the server demands an encrypted connection";
+        "the server requires an encrypted connection";
     ProtocolError = "protocol_error", Unknown, Us, Once,
-        "the server rejects our command or its order";
-    Greylisted = "greylisted", Unknown, None, AsTold,
-        "the server asks newcomers to come back later";
+        "the server rejects an SMTP command or the order of commands";
+    Greylisted = "greylisted", Unknown, None, AsRequested,
+        "the server defers unknown senders and expects a retry (greylisting)";
     ServerFailure = "server_failure", Unknown, Host, Later,
         "the receiving system is broken, full or busy";
     RoutingFailure = "routing_failure", Unknown, Host, Later,
-        "a hop behind the server fails, loops or times out";
+        "a mail server behind this one fails, loops or times out";
     ContentRejected = "content_rejected", Unknown, Us, No,
-        "the content of a message was refused";
+        "the content of a message was rejected";
     MessageTooLarge = "message_too_large", Unknown, Us, No,
         "a message was too large";
     Ambiguous = "ambiguous", Unknown, None, Once,
-        "the server's words and codes do not tell what it means";
+        "the server's reply does not show what is wrong";
 }
 }
 
 vocabulary! {
-/// What was found without a reply, or by weighing more than one.
+/// A reason that is not the cause of one reply: concluded from several replies, or without any.
 Finding {
     CatchAll = "catch_all", Risky, Domain, No,
-        "the domain accepts mail for any name, so this one proves nothing";
+        "the domain accepts mail for any name, so acceptance does not prove that this mailbox exists";
     CatchAllUnknown = "catch_all_unknown", Risky, Domain, No,
-        "accepted, but the server would not say whether it accepts any name";
+        "accepted, but it is not known whether the server accepts any name";
     NotCheckable = "not_checkable", Risky, Domain, No,
-        "this operator refuses unknown mailboxes only after the message, so it can't be asked";
+        "this provider rejects missing mailboxes only after a message was sent, so no check without sending is possible";
     DomainNotServed = "domain_not_served", Undeliverable, Domain, No,
-        "none of the domain's mail servers serves this domain";
-    OperatorAnomaly = "provider_anomaly", Unknown, Host, Day,
-        "too many mailboxes vanished at this operator at once, which looks like an outage of theirs";
+        "none of the domain's mail servers accepts mail for this domain";
+    ProviderAnomaly = "provider_anomaly", Unknown, Host, Day,
+        "unusually many mailboxes are missing at this provider, which looks like an outage of the provider";
     Syntax = "syntax", Undeliverable, List, No,
         "this is not a valid e-mail address";
     ProviderSyntax = "provider_syntax", Undeliverable, List, No,
@@ -267,7 +266,7 @@ Finding {
     NoMailHost = "no_mail_host", Undeliverable, Domain, No,
         "the domain has no mail server";
     NullMx = "null_mx", Undeliverable, Domain, No,
-        "the domain declares that it takes no mail";
+        "the domain declares that it accepts no mail";
     SpecialUseDomain = "special_use_domain", Undeliverable, Domain, No,
         "the domain is reserved and can't receive mail";
     MxUnroutable = "mx_unroutable", Undeliverable, Domain, No,
@@ -279,78 +278,78 @@ Finding {
     Timeout = "timeout", Unknown, Host, Later,
         "the mail server did not answer in time";
     Disconnected = "disconnected", Unknown, Host, Later,
-        "the mail server hung up";
+        "the mail server closed the connection";
     MalformedReply = "malformed_reply", Unknown, Host, Later,
         "the mail server answered with something that is not SMTP";
     Smtputf8Unsupported = "smtputf8_unsupported", Unknown, Host, No,
-        "the mail server does not take addresses with letters beyond ASCII";
+        "the mail server does not support addresses with non-ASCII characters";
     AddressLiteral = "address_literal", Unknown, None, No,
-        "the address names a host by number and is not probed unless asked";
+        "the address names a host by its IP address, which is probed only on request";
     NotProbed = "not_probed", Unknown, Us, Later,
-        "the mailbox was not asked about";
+        "the mailbox was not checked";
     Internal = "internal", Unknown, Us, Once,
         "listproof failed on this row; please report it";
     Disposable = "disposable", Risky, Domain, No,
-        "a throw-away address";
+        "a disposable address";
     ProbableTypo = "probable_typo", Risky, List, No,
-        "the domain looks like a slip of the keyboard";
+        "the domain looks like a typing mistake";
     RoleAccount = "role_account", Risky, List, No,
-        "a shared role address, not a person's";
+        "a role address that several people share";
 }
 }
 
-/// Why an address has its verdict: what a reply said, or what was found otherwise.
+/// Why an address has its verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// A reply decided.
-    Said(Cause),
-    /// Anything but a single reply decided.
-    Found(Finding),
+    /// A single reply decided; its cause.
+    Reply(Cause),
+    /// Several replies, or something other than a reply, decided.
+    Finding(Finding),
 }
 
 macro_rules! forward {
     ($($(#[$doc:meta])* $method:ident -> $ty:ty;)+) => {
         $($(#[$doc])* pub fn $method(self) -> $ty {
-            match self { Reason::Said(cause) => cause.$method(), Reason::Found(finding) => finding.$method() }
+            match self { Reason::Reply(cause) => cause.$method(), Reason::Finding(finding) => finding.$method() }
         })+
     };
 }
 
 impl Reason {
     forward! {
-        /// The `snake_case` word in the `reason` column.
+        /// The word in the `reason` column, in `snake_case`.
         word -> &'static str;
-        /// The one verdict that belongs to it.
+        /// The verdict of this reason.
         verdict -> Verdict;
         /// Whose fault it is.
         fault -> Fault;
-        /// Whether and when asking again can help.
+        /// When another probe can help.
         retry -> Retry;
-        /// One plain sentence for people.
+        /// A plain sentence for users.
         sentence -> &'static str;
     }
 
-    /// Every reason there is.
+    /// All reasons.
     pub fn all() -> impl Iterator<Item = Reason> {
-        let said = Cause::ALL.iter().copied().map(Reason::Said);
-        said.chain(Finding::ALL.iter().copied().map(Reason::Found))
+        let causes = Cause::ALL.iter().copied().map(Reason::Reply);
+        causes.chain(Finding::ALL.iter().copied().map(Reason::Finding))
     }
 
-    /// The reason of a word; `None` for any other text.
+    /// The reason with this word; `None` for any other text.
     pub fn from_word(word: &str) -> Option<Reason> {
-        Cause::from_word(word).map(Reason::Said).or_else(|| Finding::from_word(word).map(Reason::Found))
+        Cause::from_word(word).map(Reason::Reply).or_else(|| Finding::from_word(word).map(Reason::Finding))
     }
 }
 
 impl From<Cause> for Reason {
     fn from(cause: Cause) -> Reason {
-        Reason::Said(cause)
+        Reason::Reply(cause)
     }
 }
 
 impl From<Finding> for Reason {
     fn from(finding: Finding) -> Reason {
-        Reason::Found(finding)
+        Reason::Finding(finding)
     }
 }
 
@@ -367,18 +366,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_unique_and_read_back() {
+    fn words_are_unique_and_lead_back_to_their_reason() {
         let mut seen = HashSet::new();
         for reason in Reason::all() {
-            assert!(seen.insert(reason.word()), "`{reason}` stands twice");
+            assert!(seen.insert(reason.word()), "`{reason}` occurs twice");
             assert_eq!(Reason::from_word(reason.word()), Some(reason));
         }
         assert_eq!(Reason::from_word("Accepted"), None);
     }
 
-    /// The one law, as far as the vocabulary can hold it.
+    /// Trouble of ours or of a server never makes an address undeliverable: the part of that law that the words can hold.
     #[test]
-    fn our_own_faults_and_the_hosts_never_condemn() {
+    fn no_fault_of_ours_or_of_a_host_makes_an_address_undeliverable() {
         for reason in Reason::all() {
             if matches!(reason.fault(), Fault::Us | Fault::Host | Fault::None) {
                 assert_ne!(reason.verdict(), Verdict::Undeliverable, "{reason}");

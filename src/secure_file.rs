@@ -1,8 +1,10 @@
-//! Files and folders that only their owner can look into, and files that stand beside their place until they are whole.
+//! Files and folders that only their owner can read, and temporary files that replace their target when they are
+//! complete.
 //!
-//! Decides: under which name a file is written before it is in its place, and whose turn that is. A process that was killed
-//! leaves such a part behind; the next one that writes there takes it away. Fails: where another process is writing there.
-//! Can't know: that, on a file system without locks; then the last one wins.
+//! Decides: the name of a temporary file (beside its target), and which process may write it. A process that is killed
+//! leaves its temporary file behind; the next process that writes the same target removes it.
+//! Fails: if another process is writing the same target. Can't know: on a file system without locks, whether another
+//! process is; then the last one to finish wins.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, symlink_metadata};
 use std::io::{self, ErrorKind};
@@ -11,101 +13,102 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{NamedTempFile, TempPath};
 
-/// Makes a folder that only its owner can look into, and those above it that are missing.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder that only its owner can read, and its missing parents.
+pub fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
-/// Opens a file for reading and writing, of its owner's alone from now on; makes one where there is none.
+/// Opens a file for reading and writing, and creates it if it is missing. From then on only its owner can read it.
 pub fn open(path: &Path) -> io::Result<File> {
     const OTHERS: u32 = 0o077;
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     let mode = file.metadata()?.mode();
     if mode & OTHERS != 0 {
-        // Who may write it without being its owner can't close it.
+        // Fails for a user who may write the file but does not own it. Then its mode stays.
         let _ = file.set_permissions(Permissions::from_mode(mode & !OTHERS));
     }
     Ok(file)
 }
 
-/// An empty file beside a place, for whatever goes there once it is whole. It is gone when it is dropped. The error is
-/// [`ErrorKind::ResourceBusy`] where another process has one.
-pub fn part(place: &Path) -> io::Result<NamedTempFile> {
-    let path = part_path(place)?;
+/// An empty temporary file beside `target`, to be renamed to it when it is complete. It is removed when it is dropped.
+/// The error is [`ErrorKind::ResourceBusy`] if another process has one.
+pub fn create_temp_beside(target: &Path) -> io::Result<NamedTempFile> {
+    let path = temp_path(target)?;
     loop {
-        // Made anew each time: what somebody else put there may be a link, or open to others.
+        // Always a new file: one that exists may be a link, or readable by others.
         let file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                remove_left_over(&path)?;
+                remove_stale(&path)?;
                 continue;
             }
-            made => made?,
+            created => created?,
         };
         lock(&file)?;
-        // Somebody may have taken it for a left-over before it was locked.
+        // Before it was locked, another process may have removed it as a stale one.
         if is_at(&file, &path)? {
             return Ok(NamedTempFile::from_parts(file, TempPath::try_from_path(path)?));
         }
     }
 }
 
-/// Removes what a process that was killed left beside a place.
-pub fn heal(place: &Path) -> io::Result<()> {
-    let path = part_path(place)?;
+/// Removes the temporary file of `target` that a killed process left behind, if there is one.
+pub fn remove_stale_temp(target: &Path) -> io::Result<()> {
+    let path = temp_path(target)?;
     match symlink_metadata(&path) {
-        Ok(_) => remove_left_over(&path),
+        Ok(_) => remove_stale(&path),
         Err(_) => Ok(()),
     }
 }
 
-/// `out/results.csv` is written as `out/.results.csv.part`.
-fn part_path(place: &Path) -> io::Result<PathBuf> {
-    let name = place.file_name().ok_or(ErrorKind::InvalidFilename)?;
-    let mut part = std::ffi::OsString::from(".");
-    part.push(name);
-    part.push(".part");
-    Ok(place.with_file_name(part))
+/// The temporary file of a target: `out/.results.csv.part` for `out/results.csv`.
+fn temp_path(target: &Path) -> io::Result<PathBuf> {
+    let name = target.file_name().ok_or(ErrorKind::InvalidFilename)?;
+    let mut temp = std::ffi::OsString::from(".");
+    temp.push(name);
+    temp.push(".part");
+    Ok(target.with_file_name(temp))
 }
 
-fn remove_left_over(path: &Path) -> io::Result<()> {
-    let in_the_way = |why: io::Error| match why.kind() {
+fn remove_stale(path: &Path) -> io::Result<()> {
+    let blocked = |error: io::Error| match error.kind() {
         ErrorKind::NotFound => Ok(()),
-        kind => Err(io::Error::new(kind, format!("`{}` is in the way: {why}", path.display()))),
+        kind => Err(io::Error::new(kind, format!("`{}` is in the way: {error}", path.display()))),
     };
     match symlink_metadata(path) {
-        Ok(meta) if !meta.is_file() => return in_the_way(io::Error::other("it is no file")),
+        Ok(meta) if !meta.is_file() => return blocked(io::Error::other("it is no file")),
         Ok(_) => {}
-        Err(error) => return in_the_way(error),
+        Err(error) => return blocked(error),
     }
-    // A network file system locks only what may be written to.
+    // Network file systems lock only files that are open for writing.
     let file = match OpenOptions::new().read(true).write(true).open(path) {
         Ok(file) => file,
-        Err(error) => return in_the_way(error),
+        Err(error) => return blocked(error),
     };
     lock(&file)?;
-    if is_at(&file, path)? { std::fs::remove_file(path).or_else(in_the_way) } else { Ok(()) }
+    if is_at(&file, path)? { std::fs::remove_file(path).or_else(blocked) } else { Ok(()) }
 }
 
-/// The lock is the operating system's, and dies with its process.
+/// Locks a file, or fails if another process holds the lock. The operating system releases the lock when the process
+/// ends.
 fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
             Err(io::Error::new(ErrorKind::ResourceBusy, "another process is writing it"))
         }
-        // A file system without locks.
+        // The error of a file system without locks is ignored.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
 
-/// Is this the file that has this name now?
+/// True if the open file is the one at this path now.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
-    let ours = file.metadata()?;
-    Ok(symlink_metadata(path).is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino())))
+    let open = file.metadata()?;
+    Ok(symlink_metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == (open.dev(), open.ino())))
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "left-overs are made here")]
+#[expect(clippy::disallowed_methods, reason = "the tests create stale files")]
 mod tests {
     use std::io::Write;
     use std::os::unix::fs::symlink;
@@ -118,18 +121,18 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_hidden_private_and_gone_with_its_writer() {
+    fn a_temporary_file_is_hidden_private_and_removed_with_its_writer() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("list.csv");
-        let part = part(&place).unwrap();
+        let target = folder.path().join("list.csv");
+        let temp = create_temp_beside(&target).unwrap();
         assert_eq!(names(folder.path()), [".list.csv.part"]);
-        assert_eq!(part.as_file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        drop(part);
+        assert_eq!(temp.as_file().metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        drop(temp);
         assert!(names(folder.path()).is_empty());
     }
 
     #[test]
-    fn what_others_could_read_is_closed_to_them() {
+    fn a_file_that_others_can_read_is_made_private() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("state.db");
         std::fs::write(&file, "kept").unwrap();
@@ -139,40 +142,45 @@ mod tests {
     }
 
     #[test]
-    fn of_two_writers_the_second_is_told() {
+    fn the_second_of_two_writers_gets_an_error() {
         let folder = tempfile::tempdir().unwrap();
-        let place = folder.path().join("list.csv");
-        let mut first = part(&place).unwrap();
+        let target = folder.path().join("list.csv");
+        let mut first = create_temp_beside(&target).unwrap();
         first.write_all(b"first").unwrap();
-        for second in [part(&place).map(drop), heal(&place)] {
+        for second in [create_temp_beside(&target).map(drop), remove_stale_temp(&target)] {
             assert_eq!(second.unwrap_err().kind(), ErrorKind::ResourceBusy);
         }
-        first.persist(&place).unwrap();
-        assert_eq!(std::fs::read(&place).unwrap(), b"first");
-        part(&place).unwrap().persist(&place).unwrap();
-        assert_eq!(std::fs::read(&place).unwrap(), b"");
+        first.persist(&target).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"first");
+        create_temp_beside(&target).unwrap().persist(&target).unwrap();
+        assert_eq!(std::fs::read(&target).unwrap(), b"");
     }
 
     #[test]
-    fn what_was_left_over_is_taken_away() {
+    fn a_stale_file_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let (place, left) = (folder.path().join("list.csv"), folder.path().join(".list.csv.part"));
-        std::fs::write(&left, "jane@acme.example").unwrap();
-        std::fs::set_permissions(&left, Permissions::from_mode(0o644)).unwrap();
-        let anew = part(&place).unwrap().as_file().metadata().unwrap();
-        assert_eq!((anew.len(), anew.permissions().mode() & 0o777), (0, 0o600));
-        std::fs::write(&left, "jane@acme.example").unwrap();
-        heal(&place).unwrap();
-        heal(&place).unwrap();
+        let (target, stale) = (folder.path().join("list.csv"), folder.path().join(".list.csv.part"));
+        std::fs::write(&stale, "jane@acme.example").unwrap();
+        std::fs::set_permissions(&stale, Permissions::from_mode(0o644)).unwrap();
+        let fresh = create_temp_beside(&target).unwrap().as_file().metadata().unwrap();
+        assert_eq!((fresh.len(), fresh.permissions().mode() & 0o777), (0, 0o600));
+        std::fs::write(&stale, "jane@acme.example").unwrap();
+        remove_stale_temp(&target).unwrap();
+        remove_stale_temp(&target).unwrap();
         assert!(names(folder.path()).is_empty());
     }
 
     #[test]
     fn nothing_is_written_through_a_link() {
         let folder = tempfile::tempdir().unwrap();
-        let (place, target) = (folder.path().join("list.csv"), folder.path().join("target"));
-        symlink(&target, folder.path().join(".list.csv.part")).unwrap();
-        assert!(part(&place).unwrap_err().to_string().ends_with(".part` is in the way: it is no file"));
-        assert!(!target.exists());
+        let (target, victim) = (folder.path().join("list.csv"), folder.path().join("target"));
+        symlink(&victim, folder.path().join(".list.csv.part")).unwrap();
+        assert!(
+            create_temp_beside(&target)
+                .unwrap_err()
+                .to_string()
+                .ends_with(".part` is in the way: it is no file")
+        );
+        assert!(!victim.exists());
     }
 }

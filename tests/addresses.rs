@@ -8,7 +8,7 @@
 
 use listproof::Address;
 use listproof::details::Repair;
-use listproof::internals::address::{self};
+use listproof::internals::address;
 
 const DOCUMENTS: &[&str] = &[
     include_str!("addresses/dot_strings.txt"),
@@ -63,7 +63,7 @@ fn hard_addresses_are_read_as_their_documents_say() {
 fn what_an_export_added_is_cleaned_off_by_name() {
     let wrong: Vec<String> = cases(include_str!("addresses/repairs.txt"))
         .filter_map(|(expected, cell)| {
-            let (address, repairs) = match address::read(&cell) {
+            let (address, repairs) = match address::repair(&cell) {
                 (Ok(address), None) => (address.to_string(), String::new()),
                 (Ok(address), Some(repaired)) => {
                     let words: Vec<&str> = repaired.repairs.into_iter().map(Repair::word).collect();

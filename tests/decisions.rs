@@ -1,4 +1,4 @@
-//! The judgement: its whole table as a readable snapshot, and the one law as a property.
+//! The decision table as a readable snapshot, and as a property: our own trouble never makes an address undeliverable.
 
 #![expect(clippy::unwrap_used, clippy::format_push_string, reason = "a failed fixture is a failed test")]
 
@@ -8,11 +8,11 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 
 use listproof::details::{
-    AddressKinds, AddressStatus, Attempt, CatchAll, DnsFault, MailboxEvidence, NoMailReason,
-    NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, SuspectedTypo,
+    AddressKinds, AddressStatus, Attempt, CatchAll, DnsFault, MailboxEvidence, Meaning, NoMailReason,
+    NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, RuleId,
+    SuspectedTypo,
 };
 use listproof::internals::verdict::decide;
-use listproof::policy::{Meaning, RuleId};
 use listproof::{
     Address, Cause, ClassifiedReply, Confidence, Domain, Evidence, Fault, Finding, Judgment, Reason, Reply,
     Stage, Verdict,
@@ -41,15 +41,15 @@ fn attempt(classified: ClassifiedReply) -> Attempt {
 }
 
 fn obstacle(what: ObstacleKind) -> Arc<Obstacle> {
-    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, what })
+    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, kind: what })
 }
 
 fn evidence(mailbox: MailboxEvidence) -> Evidence {
     Evidence {
-        form: AddressStatus::Valid(Address::parse("jane@acme.example").unwrap()),
+        status: AddressStatus::Valid(Address::parse("jane@acme.example").unwrap()),
         kinds: AddressKinds::default(),
-        slip: None,
-        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        typo: None,
+        route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox,
     }
 }
@@ -70,7 +70,7 @@ fn row(out: &mut String, left: &str, evidence: &Evidence) {
 const HEAD: &str =
     "| evidence | reason | verdict | confidence | rule | retry in |\n|---|---|---|---|---|---|\n";
 
-/// Every meaning of one reply at RCPT, permanent and transient, with no control beside it.
+/// Each cause as the only reply to RCPT, permanent and transient, without a control.
 fn one_reply() -> String {
     let mut out = HEAD.to_owned();
     for &cause in Cause::ALL {
@@ -87,23 +87,23 @@ fn one_reply() -> String {
     out
 }
 
-/// An acceptance, by what the made-up name got.
+/// An acceptance, by the reply to the control.
 fn acceptance() -> String {
     let blocked =
         obstacle(ObstacleKind::Rejected(Box::new(classified(Stage::Rcpt, 450, Cause::Greylisted, None))));
     let gone = obstacle(ObstacleKind::NoReply(Finding::Disconnected));
     let states = [
         (
-            "made-up name accepted",
+            "random recipient accepted",
             CatchAll::Yes(Arc::new(attempt(classified(Stage::Rcpt, 250, Cause::Accepted, None)))),
         ),
-        ("made-up name refused in clear words", CatchAll::No(NotCatchAllProof::Control)),
-        ("made-up name refused in unclear words", CatchAll::No(NotCatchAllProof::UnclearControl)),
-        ("listed names refused in clear words", CatchAll::No(NotCatchAllProof::Listed)),
-        ("unclear about the made-up name, twice", CatchAll::Unclear),
-        ("made-up name greylisted to the end", CatchAll::Failed(blocked)),
-        ("hung up before the made-up name", CatchAll::Failed(gone)),
-        ("made-up name not asked", CatchAll::NotAsked),
+        ("random recipient clearly rejected", CatchAll::No(NotCatchAllProof::Control)),
+        ("random recipient rejected with an ambiguous text", CatchAll::No(NotCatchAllProof::UnclearControl)),
+        ("listed recipients clearly rejected", CatchAll::No(NotCatchAllProof::Listed)),
+        ("two ambiguous replies to the random recipient", CatchAll::Unclear),
+        ("random recipient greylisted until the end", CatchAll::Failed(blocked)),
+        ("disconnected before the random recipient", CatchAll::Failed(gone)),
+        ("random recipient not probed", CatchAll::NotTested),
     ];
     let mut out = HEAD.to_owned();
     for (left, catch_all) in states {
@@ -111,26 +111,27 @@ fn acceptance() -> String {
         let base = evidence(MailboxEvidence { attempts, catch_all, ..MailboxEvidence::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
         let slip = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
-        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { slip, ..base });
+        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { typo: slip, ..base });
     }
     out
 }
 
-/// Words that do not decide, by what the positive control got.
+/// An ambiguous rejection, by the reply to the positive control.
 fn undecided() -> String {
     let mut out = HEAD.to_owned();
     for cause in [Cause::MailboxUnknown, Cause::RecipientPolicy] {
         for (left, positive) in [
             ("accepted", PositiveControl::Accepted),
-            ("refused in the same words", PositiveControl::SameWords),
-            ("silent", PositiveControl::Silent),
-            ("not asked", PositiveControl::NotAsked),
+            ("rejected with the same text", PositiveControl::SameText),
+            ("inconclusive", PositiveControl::Inconclusive),
+            ("not sent", PositiveControl::NotSent),
         ] {
             let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::Ambiguous, Some(cause)))];
-            let mailbox = MailboxEvidence { attempts, positive, ..MailboxEvidence::default() };
+            let mailbox =
+                MailboxEvidence { attempts, positive_control: positive, ..MailboxEvidence::default() };
             row(
                 &mut out,
-                &format!("unclear, if about the mailbox {}; somebody else {left}", cause.word()),
+                &format!("ambiguous, {} if about the mailbox; positive control {left}", cause.word()),
                 &evidence(mailbox),
             );
         }
@@ -138,7 +139,7 @@ fn undecided() -> String {
     out
 }
 
-/// What was found without a reply.
+/// Evidence without a reply.
 fn without_reply() -> String {
     let mut out = HEAD.to_owned();
     let address = || Address::parse("jane@acme.example").unwrap();
@@ -153,7 +154,7 @@ fn without_reply() -> String {
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),
     ] {
-        row(&mut out, left, &Evidence { form, route: None, ..nothing() });
+        row(&mut out, left, &Evidence { status: form, route: None, ..nothing() });
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),
@@ -162,12 +163,15 @@ fn without_reply() -> String {
         ("MX on loopback", RouteFact::Unroutable),
         ("SERVFAIL", RouteFact::Failed(DnsFault::ServFail)),
         ("a resolver that rewrites", RouteFact::Failed(DnsFault::Rewritten)),
-        ("an operator that can't be asked", RouteFact::Hosts { provider: "silent".into(), evidence: false }),
+        (
+            "a provider that can't be checked",
+            RouteFact::Hosts { provider: "silent".into(), is_checkable: false },
+        ),
     ] {
         row(&mut out, left, &Evidence { route: Some(route), ..nothing() });
     }
     let kinds = AddressKinds { disposable: Some(true), ..AddressKinds::default() };
-    row(&mut out, "a throw-away domain", &Evidence { kinds, ..nothing() });
+    row(&mut out, "a disposable domain", &Evidence { kinds, ..nothing() });
     for unprobed in [
         NotProbedReason::Offline,
         NotProbedReason::DnsOnly,
@@ -198,7 +202,7 @@ fn without_reply() -> String {
 #[test]
 fn the_table_of_all_decisions() {
     let table = format!(
-        "## One reply at RCPT, no control\n\n{}\n## Accepted\n\n{}\n## Refused in words that do not decide\n\n{}\n## Without a reply\n\n{}",
+        "## One reply at RCPT, no control\n\n{}\n## Accepted\n\n{}\n## Rejected with an ambiguous text\n\n{}\n## Without a reply\n\n{}",
         one_reply(),
         acceptance(),
         undecided(),
@@ -228,8 +232,8 @@ fn a_domain_takes_no_mail_only_when_two_mx_hosts_say_so() {
 #[test]
 fn an_outage_of_a_provider_holds_back_its_unknown_mailboxes() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 550, Cause::MailboxUnknown, None))];
-    let mailbox = MailboxEvidence { attempts, anomaly: true, ..MailboxEvidence::default() };
-    assert_eq!(judge(&evidence(mailbox)).reason, Finding::OperatorAnomaly.into());
+    let mailbox = MailboxEvidence { attempts, provider_anomaly: true, ..MailboxEvidence::default() };
+    assert_eq!(judge(&evidence(mailbox)).reason, Finding::ProviderAnomaly.into());
 }
 
 #[test]
@@ -237,8 +241,8 @@ fn relaying_denied_everywhere_is_a_fact_only_at_mx_hosts_that_serve_others() {
     let attempts = vec![attempt(classified(Stage::Rcpt, 554, Cause::RelayDenied, None))];
     let denied = MailboxEvidence { attempts, ..MailboxEvidence::default() };
     assert_eq!(judge(&evidence(denied.clone())).reason, Cause::RelayDenied.into());
-    let unserved = MailboxEvidence { unserved: true, ..denied };
-    let judgment = judge(&evidence(unserved));
+    let not_served = MailboxEvidence { domain_not_served: true, ..denied };
+    let judgment = judge(&evidence(not_served));
     assert_eq!(judgment.reason, Finding::DomainNotServed.into());
     assert_eq!(judgment.confidence, Confidence::Inferred);
 }
@@ -262,7 +266,7 @@ fn any_obstacle() -> impl Strategy<Value = Arc<Obstacle>> {
 
 fn any_catch_all() -> impl Strategy<Value = CatchAll> {
     prop_oneof![
-        Just(CatchAll::NotAsked),
+        Just(CatchAll::NotTested),
         Just(CatchAll::Unclear),
         prop::sample::select(vec![
             NotCatchAllProof::Control,
@@ -278,9 +282,9 @@ fn any_catch_all() -> impl Strategy<Value = CatchAll> {
 fn any_mailbox() -> impl Strategy<Value = MailboxEvidence> {
     let positive = prop::sample::select(vec![
         PositiveControl::Accepted,
-        PositiveControl::SameWords,
-        PositiveControl::Silent,
-        PositiveControl::NotAsked,
+        PositiveControl::SameText,
+        PositiveControl::Inconclusive,
+        PositiveControl::NotSent,
     ]);
     let unprobed = prop::option::of(prop::sample::select(vec![
         NotProbedReason::Offline,
@@ -295,17 +299,17 @@ fn any_mailbox() -> impl Strategy<Value = MailboxEvidence> {
         |(attempts, catch_all, positive, obstacle, unprobed, unserved, anomaly)| MailboxEvidence {
             attempts,
             catch_all,
-            positive,
+            positive_control: positive,
             obstacle,
             unprobed,
-            unserved,
-            anomaly,
+            domain_not_served: unserved,
+            provider_anomaly: anomaly,
         },
     )
 }
 
-/// Could this be a fact about the mailbox or the domain?
-fn is_fact(classified: &ClassifiedReply) -> bool {
+/// True if this may be a fact about the mailbox or the domain.
+fn may_be_fact(classified: &ClassifiedReply) -> bool {
     let about = |cause: Cause| matches!(cause.fault(), Fault::Mailbox | Fault::Domain | Fault::List);
     let cause = classified.meaning.cause;
     about(cause) || (cause == Cause::Ambiguous && classified.meaning.if_about_mailbox.is_some_and(about))
@@ -315,8 +319,8 @@ proptest! {
     #[test]
     fn nothing_about_us_ever_makes_a_row_undeliverable(mut mailbox in any_mailbox()) {
         // Where the MX host serves other domains, "relaying denied" is a fact about this one.
-        mailbox.unserved = false;
-        mailbox.attempts.retain(|attempt| !is_fact(&attempt.classified));
+        mailbox.domain_not_served = false;
+        mailbox.attempts.retain(|attempt| !may_be_fact(&attempt.classified));
         prop_assert_ne!(judge(&evidence(mailbox)).reason.verdict(), Verdict::Undeliverable);
     }
 
@@ -332,8 +336,8 @@ proptest! {
         let mut later = mailbox;
         later.attempts.push(attempt(classified(Stage::Rcpt, 450, cause, None)));
         let after = judge(&evidence(later));
-        let condemned = |judgment: &Judgment| judgment.reason.verdict() == Verdict::Undeliverable;
-        prop_assert!(!condemned(&after) || condemned(&before), "{before:?} became {after:?}");
+        let is_undeliverable = |judgment: &Judgment| judgment.reason.verdict() == Verdict::Undeliverable;
+        prop_assert!(!is_undeliverable(&after) || is_undeliverable(&before), "{before:?} became {after:?}");
     }
 
     #[test]
@@ -341,15 +345,15 @@ proptest! {
         let accepted = mailbox.attempts.iter().any(|Attempt { classified, .. }| {
             classified.stage == Stage::Rcpt && classified.reply.is_positive() && classified.meaning.cause == Cause::Accepted
         });
-        let refused = matches!(mailbox.catch_all, CatchAll::No(_));
+        let no_catch_all = matches!(mailbox.catch_all, CatchAll::No(_));
         let judgment = judge(&evidence(mailbox));
-        prop_assert!(judgment.reason.verdict() != Verdict::Deliverable || (accepted && refused));
+        prop_assert!(judgment.reason.verdict() != Verdict::Deliverable || (accepted && no_catch_all));
     }
 
     #[test]
     fn only_an_unknown_row_is_retried(mailbox in any_mailbox()) {
         let judgment = judge(&evidence(mailbox));
         prop_assert!(judgment.retry_after.is_none() || judgment.reason.verdict() == Verdict::Unknown);
-        prop_assert!(judgment.reason != Reason::Found(Finding::Internal) || judgment.rule == "internal");
+        prop_assert!(judgment.reason != Reason::Finding(Finding::Internal) || judgment.rule == "internal");
     }
 }

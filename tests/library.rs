@@ -34,7 +34,7 @@ fn one_verifier_checks_one_address_after_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_check_runs_on_the_runtime_of_its_caller() {
     let result = in_world().check("jane.doe@acme-tools.example").await.unwrap();
-    assert_eq!(result.judgment.reason, Reason::Said(Cause::Accepted));
+    assert_eq!(result.judgment.reason, Reason::Reply(Cause::Accepted));
 }
 
 /// Compiles only if the jobs can move between the threads of a runtime.

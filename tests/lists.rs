@@ -1,5 +1,5 @@
-//! Lists as files: each file of `tests/csv` is read exactly, or refused with a clear error. What is expected of it
-//! stands beside it, in a snapshot of its name.
+//! Reading lists: each file of `tests/csv` is read exactly, or not at all and with a clear error. The expected rows, or the
+//! error, are in a snapshot with the name of the file.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use support::Folder;
 
 use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
 
-/// What a list is and every row of it; or the error and its hint.
+/// What a list is, and every row of it; or the error and its hint.
 fn read(path: &Path, options: &ReadOptions) -> String {
     let mut text = String::new();
     if let Err(error) = read_into(path, options, &mut text) {
@@ -29,7 +29,7 @@ fn read(path: &Path, options: &ReadOptions) -> String {
 
 fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<(), ListError> {
     let list = list::open(&Source::Path(path.to_owned()), options)?;
-    writeln!(text, "{}", list.form().sentence()).unwrap();
+    writeln!(text, "{}", list.format().sentence()).unwrap();
     let mut rows = list.rows()?;
     while let Some(entry) = rows.next()? {
         match entry {
@@ -38,15 +38,14 @@ fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<()
                 writeln!(text, "row {}, line {}: {:?} in {raw:?}", row.record, row.line, row.address())
                     .unwrap();
             }
-            ListEntry::Unreadable(rejected) => {
-                writeln!(text, "line {} rejected: {}: {:?}", rejected.line, rejected.cause, rejected.text)
-                    .unwrap();
+            ListEntry::Unreadable(row) => {
+                writeln!(text, "line {} unreadable: {}: {:?}", row.line, row.cause, row.text).unwrap();
             }
         }
     }
-    match rows.mended() {
+    match rows.replaced() {
         0 => {}
-        mended => writeln!(text, "mended: {mended}").unwrap(),
+        replaced => writeln!(text, "replaced: {replaced}").unwrap(),
     }
     Ok(())
 }
@@ -64,7 +63,7 @@ fn cases() -> Vec<PathBuf> {
 }
 
 #[test]
-fn every_nasty_list_is_read_exactly_or_refused_with_a_clear_error() {
+fn every_list_is_read_exactly_or_fails_with_a_clear_error() {
     for case in cases() {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         insta::with_settings!({ snapshot_path => "csv/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
@@ -73,32 +72,32 @@ fn every_nasty_list_is_read_exactly_or_refused_with_a_clear_error() {
     }
 }
 
-/// What [`read`] says about a list of these bytes.
+/// What [`read`] returns for a list with these bytes.
 fn read_bytes(bytes: &[u8], options: &ReadOptions) -> String {
     read(&Folder::with_file("list.csv", bytes).path("list.csv"), options)
 }
 
 #[test]
-fn the_column_that_was_asked_for_is_taken_by_name_or_number() {
+fn the_column_that_the_user_gives_is_found_by_name_or_number() {
     let list = b"name,Mail 2,email\nAnn,a2@x.example,a1@x.example\n";
-    let asked = |column: &str| {
+    let choose = |column: &str| {
         let column = Some(column.to_owned());
         let text = read_bytes(list, &ReadOptions { column, ..ReadOptions::default() });
         text.lines().take(2).collect::<Vec<_>>().join("; ")
     };
-    let second = "CSV in UTF-8; addresses: column 2 `Mail 2`, as asked; \
+    let second = "CSV in UTF-8; addresses: column 2 `Mail 2`, chosen by `--column`; \
         row 1, line 2: \"a2@x.example\" in \"Ann,a2@x.example,a1@x.example\"";
-    assert_eq!(asked("mail 2"), second);
-    assert_eq!(asked("2"), second);
+    assert_eq!(choose("mail 2"), second);
+    assert_eq!(choose("2"), second);
     let unknown = "hint: the columns are 1 `name`, 2 `Mail 2`, 3 `email`";
     for column in ["4", "0", "mail"] {
         let expected = format!("error 2: `list.csv`, line 1: there is no column `{column}`; {unknown}");
-        assert_eq!(asked(column), expected);
+        assert_eq!(choose(column), expected);
     }
 }
 
 #[test]
-fn a_line_without_end_costs_only_itself() {
+fn a_line_that_is_too_long_is_the_only_unreadable_one() {
     let long = "x".repeat(3 << 20);
     let list = format!(
         "name,email\n{long},a@x.example\nBob,bob@y.example\n\"{long}\",c@x.example\nDee,dee@x.example\n"
@@ -107,12 +106,18 @@ fn a_line_without_end_costs_only_itself() {
     let rows: Vec<&str> = text.lines().map(|line| line.split(':').next().unwrap()).collect();
     assert_eq!(
         rows,
-        ["CSV in UTF-8; addresses", "line 2 rejected", "row 2, line 3", "line 4 rejected", "row 4, line 5"]
+        [
+            "CSV in UTF-8; addresses",
+            "line 2 unreadable",
+            "row 2, line 3",
+            "line 4 unreadable",
+            "row 4, line 5"
+        ]
     );
 }
 
 #[test]
-fn more_columns_than_a_spreadsheet_has_are_refused() {
+fn more_columns_than_a_spreadsheet_may_have_are_an_error() {
     let expected = "error 65: `list.csv`, line 1: more than 16384 columns\n\
         hint: export only the columns that you need, among them the address\n";
     for columns in [20_000, 2_000_000] {
@@ -134,7 +139,7 @@ fn a_bomb_is_refused_where_it_is_found_out() {
 }
 
 #[test]
-fn what_is_no_file_is_said_to_be_none() {
+fn missing_files_and_folders_are_errors() {
     let folder = Folder::new();
     let message = |path: &Path| read(path, &ReadOptions::default());
     let missing = message(&folder.path("missing.csv"));
@@ -144,11 +149,11 @@ fn what_is_no_file_is_said_to_be_none() {
     assert_eq!(message(&inner), "error 65: cannot read `inner`: it is a folder\nhint: name one file in it\n");
 }
 
-/// Opens a list, does something to its file, and reads it.
+/// Opens a list, changes its file, and reads the rows: how many there are, or the error.
 fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String> {
     let folder = Folder::new();
     let path = folder.write("list.csv", bytes);
-    // Of long ago, so that another time is another one however coarse it is.
+    // An old time, so that the time of any change differs, even if the file system stores whole seconds only.
     let file = std::fs::File::options().write(true).open(&path).unwrap();
     file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
     let list = list::open(&Source::Path(path.clone()), &ReadOptions::default()).unwrap();
@@ -166,13 +171,13 @@ fn read_after(bytes: &[u8], change: impl FnOnce(&Path)) -> Result<usize, String>
     })
 }
 
-const SWAPPED: &[u8] = b"email,id\na@x.example,1\nb@x.example,2\n";
+const OTHER_LIST: &[u8] = b"email,id\na@x.example,1\nb@x.example,2\n";
 const LIST: &[u8] = b"id,email\n1,a@x.example\n2,b@x.example\n";
 
 #[test]
-fn another_file_in_the_place_of_a_list_is_not_read_for_it() {
+fn an_open_list_is_read_even_if_its_file_is_replaced_or_removed() {
     let replace = |path: &Path| {
-        std::fs::write(path.with_extension("new"), SWAPPED).unwrap();
+        std::fs::write(path.with_extension("new"), OTHER_LIST).unwrap();
         std::fs::rename(path.with_extension("new"), path).unwrap();
     };
     assert_eq!(read_after(LIST, replace), Ok(2));
@@ -180,9 +185,9 @@ fn another_file_in_the_place_of_a_list_is_not_read_for_it() {
 }
 
 #[test]
-fn a_list_that_is_written_to_while_it_is_read_is_refused() {
+fn a_list_that_is_written_to_after_it_is_opened_is_an_error() {
     let changed = || Err("65: `/list.csv` was changed while it was read".to_owned());
-    assert_eq!(read_after(LIST, |path| std::fs::write(path, SWAPPED).unwrap()), changed());
+    assert_eq!(read_after(LIST, |path| std::fs::write(path, OTHER_LIST).unwrap()), changed());
     assert_eq!(read_after(LIST, |path| std::fs::write(path, &LIST[..20]).unwrap()), changed());
     assert_eq!(
         read_after(LIST, |path| std::fs::write(path, [LIST, b"3,c@x.example\n"].concat()).unwrap()),
@@ -191,7 +196,7 @@ fn a_list_that_is_written_to_while_it_is_read_is_refused() {
 }
 
 #[test]
-fn a_list_that_is_written_to_between_its_rows_is_refused_at_its_end() {
+fn a_list_that_is_written_to_between_its_rows_is_an_error_at_its_end() {
     let mut many = String::new();
     (0..100_000).for_each(|n| writeln!(many, "user{n}@acme.example").unwrap());
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

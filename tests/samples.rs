@@ -16,12 +16,12 @@ use support::Folder;
 
 /// Reasons that a run of `verify` over a small list in a world can't end with.
 const ELSEWHERE: [Reason; 6] = [
-    Reason::Said(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
-    Reason::Said(Cause::MessageTooLarge), // likewise
-    Reason::Found(Finding::OperatorAnomaly), // needs twenty refused rows at one operator
-    Reason::Found(Finding::NotProbed),    // needs `--offline`, `--dns-only`, a deadline or a budget
-    Reason::Found(Finding::RoleAccount),  // needs `--risky-roles`
-    Reason::Found(Finding::Internal),     // a defect
+    Reason::Reply(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
+    Reason::Reply(Cause::MessageTooLarge), // likewise
+    Reason::Finding(Finding::ProviderAnomaly), // needs twenty refused rows at one operator
+    Reason::Finding(Finding::NotProbed),   // needs `--offline`, `--dns-only`, a deadline or a budget
+    Reason::Finding(Finding::RoleAccount), // needs `--risky-roles`
+    Reason::Finding(Finding::Internal),    // a defect
 ];
 
 fn sample(name: &str) -> std::path::PathBuf {
@@ -43,11 +43,11 @@ fn the_sample_world_reads_and_leads_every_host_to_its_own_address() {
     let mut seen = BTreeSet::new();
     for host in world.hosts() {
         for &address in &host.addresses {
-            assert!(world.nets().iter().any(|net| net.contains(&address)), "{address}");
+            assert!(world.networks().iter().any(|net| net.contains(&address)), "{address}");
             assert!(seen.insert(world.loopback(address).unwrap()), "{address}");
         }
     }
-    assert!(!world.nets().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
+    assert!(!world.networks().iter().any(|net| net.contains(&std::net::IpAddr::from([127, 0, 0, 1]))));
 }
 
 #[test]

@@ -75,16 +75,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::world::duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     max_duration: Option<Duration>,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
     out_of_time: bool,
     /// The longest that it may take, in the world's time.
-    #[serde(deserialize_with = "listproof::world::some_duration")]
+    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
     over_within: Option<Duration>,
     /// The most sessions that may be open.
     sockets: usize,
@@ -250,11 +250,11 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
 fn check(text: &str) -> Vec<String> {
     let (world, scenario) = read(text);
     let ended = run(&world, &scenario);
-    let heard = world.heard();
+    let observed = world.observed();
     let mut faults = Faults::default();
     for row in &scenario.rows {
         for email in emails(row) {
-            check_row(row, &email, &ended.records[&email], &heard, &mut faults);
+            check_row(row, &email, &ended.records[&email], &observed, &mut faults);
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
@@ -268,11 +268,11 @@ fn check(text: &str) -> Vec<String> {
         let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
         faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, times)| *times));
     }
-    check_heard(&scenario, &heard, &mut faults);
+    check_observed(&scenario, &observed, &mut faults);
     faults.0
 }
 
-fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, faults: &mut Faults) {
+fn check_row(row: &Row, email: &str, record: &AddressResult, observed: &Observed, faults: &mut Faults) {
     let judgment = &record.judgment;
     let word = judgment.reason.word();
     let reasons = match &row.reason {
@@ -307,10 +307,10 @@ fn check_row(row: &Row, email: &str, record: &AddressResult, heard: &Observed, f
             judgment.retry_after.map_or(String::new(), shown),
         );
     }
-    faults.within(&format!("{email}: probes"), row.probes, heard.asked(email));
+    faults.within(&format!("{email}: probes"), row.probes, observed.probes_of(email));
 }
 
-fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
+fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults) {
     let Expected {
         sessions,
         rcpts,
@@ -322,13 +322,14 @@ fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
         most_at_once,
     } = &scenario.servers;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
-    let asked: Vec<(&String, &u64)> = heard.hosts.values().flat_map(|host| &host.asked).collect();
+    let asked: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.rcpts).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
     let controls: Vec<_> =
         asked.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
-    let command = |verb: &str| heard.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
-    faults.within("sessions", *sessions, heard.sessions());
-    faults.within("rcpts", *rcpts, heard.rcpts());
+    let command =
+        |verb: &str| observed.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
+    faults.within("sessions", *sessions, observed.sessions());
+    faults.within("rcpts", *rcpts, observed.rcpts());
     faults.within("random_probes", *random_probes, controls.iter().map(|(_, times)| **times).sum());
     let names: BTreeSet<_> = controls.iter().map(|(email, _)| *email).collect();
     faults.within("random_recipients", *random_recipients, names.len() as u64);
@@ -336,13 +337,13 @@ fn check_heard(scenario: &Scenario, heard: &Observed, faults: &mut Faults) {
     faults.within("postmaster", *postmaster, postmasters.map(|(_, times)| **times).sum());
     faults.within("starttls", *starttls, command("STARTTLS"));
     for (host, sessions) in at {
-        let got = heard.hosts.get(host).map_or(0, |host| host.sessions);
+        let got = observed.hosts.get(host).map_or(0, |host| host.sessions);
         faults.within(&format!("sessions at {host}"), Some(*sessions), got);
     }
-    let most = heard.hosts.values().map(|host| host.most_at_once).max().unwrap_or(0);
+    let most = observed.hosts.values().map(|host| host.max_concurrent).max().unwrap_or(0);
     faults.within("most_at_once", *most_at_once, u64::from(most));
     faults.same("DATA", 0, command("DATA") + command("BDAT"));
-    faults.same("violations", "{}", format!("{:?}", heard.violations()));
+    faults.same("violations", "{}", format!("{:?}", observed.violations()));
 }
 
 /// The test of a file.

@@ -152,7 +152,10 @@ fn what_a_killed_run_leaves_beside_the_places_is_gone_after_the_next() {
 fn of_two_runs_that_write_the_same_files_the_second_is_refused() {
     let lab = Folder::with(long_list().as_bytes(), "");
     let mut first = at_work(&lab, &["--offline"]);
-    let busy = ["another process is writing it", "wait until it is done, or choose another place with `-o`"];
+    let busy = [
+        "another process is writing it",
+        "wait until the other run has finished, or choose another place with `-o`",
+    ];
     lab.run(&["verify", "list.csv", "-o", "out", "--offline"]).fails(74, &busy);
     lab.run(&["verify", "list.csv", "-o", "out/list.results.csv", "--offline"]).fails(74, &busy);
     assert!(first.try_wait().unwrap().is_none(), "the first goes on");

@@ -6,7 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
 use listproof::Domain;
-use listproof::internals::address::{self};
+use listproof::internals::address;
 use listproof::policy::AddressLists;
 
 /// What most people's addresses end in, by country.
@@ -549,7 +549,7 @@ fn slip(meant: &str, random: &mut fastrand::Rng) -> String {
 }
 
 fn suggested(typed: &str) -> Option<String> {
-    let found = address::suggest(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
+    let found = address::suggest_domain(&Domain::parse(typed).ok()?, &AddressLists::built_in().targets)?;
     Some(found.domain.as_str().to_owned())
 }
 

@@ -11,7 +11,7 @@ use tokio::task::{JoinSet, LocalSet};
 use listproof::internals::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
 use listproof::internals::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
-    SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, hold,
+    SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, drive_session,
 };
 use listproof::policy::{Policy, ReplyCache, ReplyContext};
 use listproof::{Address, Domain, Stage};
@@ -25,8 +25,8 @@ struct Prepared {
 
 impl Prepared {
     fn call(&self, to: SocketAddr) -> SessionRequest<'_> {
-        let (path, limits) = (&EgressPath::Direct(None), SmtpTimeouts::default());
-        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), limits }
+        let (path, timeouts) = (&EgressPath::Direct(None), SmtpTimeouts::default());
+        SessionRequest { host: &self.host, to, path, identity: self.identity.clone(), timeouts }
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
         SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+    drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
     answers
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn open(port: u16, count: usize) {
                     let _ = ready.send(());
                 }
             };
-            hold(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+            drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
         });
     }
     tasks

@@ -1,19 +1,19 @@
-//! Characters that nobody can see or type in an address, though the grammar has room for them.
+//! Characters that the grammar allows and that no mailbox has: invisible ones, curly quotes, full-width forms.
 //!
-//! Decides: which they are, and the plain character that each stands for. They come from exports, web pages and word
-//! processors, never from mailboxes. Must not: take them out, that is for [`super::repair`].
+//! Decides: which characters these are, and the plain character that each one stands for. They come from exports, web
+//! pages and word processors. Must not: remove them; [`super::repair`] does.
 
 use super::fault::{FaultKind, SyntaxFault};
 
-/// The first character beyond ASCII that the grammar allows and no mailbox has.
-pub(super) fn unsightly(text: &str) -> Result<(), SyntaxFault> {
-    let spells_words = text.chars().any(|c| !c.is_ascii() && !is_joiner(c));
+/// Fails at the first character beyond ASCII that the grammar allows and no mailbox has.
+pub(super) fn reject_artifacts(text: &str) -> Result<(), SyntaxFault> {
+    let has_other_script = text.chars().any(|c| !c.is_ascii() && !is_joiner(c));
     for (at, c) in text.char_indices() {
         let kind = match c {
             '\0'..='\u{7f}' => continue,
             '\u{80}'..='\u{9f}' => FaultKind::ControlCharacter,
             '\u{fffd}' | '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..='\u{10ffff}' => FaultKind::Undecodable,
-            _ if is_invisible(c) || (is_joiner(c) && !spells_words) => FaultKind::InvisibleCharacter,
+            _ if is_invisible(c) || (is_joiner(c) && !has_other_script) => FaultKind::InvisibleCharacter,
             _ if c.is_whitespace() => FaultKind::WhiteSpace,
             _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
             _ if half_width(c).is_some() => FaultKind::FullWidth,
@@ -24,7 +24,7 @@ pub(super) fn unsightly(text: &str) -> Result<(), SyntaxFault> {
     Ok(())
 }
 
-/// Characters without a shape of their own: zero-width, soft hyphen, marks of writing direction, noncharacters.
+/// True for characters without a visible shape: zero-width ones, soft hyphens, bidi controls, noncharacters.
 pub(super) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180e}'
@@ -33,12 +33,12 @@ pub(super) fn is_invisible(c: char) -> bool {
         | '\u{e0000}'..='\u{e007f}')
 }
 
-/// ZWNJ and ZWJ. Some scripts need them to spell words; among ASCII they are leftovers of a web page.
+/// True for ZWNJ and ZWJ. Some scripts need them to spell words; in ASCII text they are remains of a web page.
 pub(super) fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
-/// The plain form of a curly quotation mark.
+/// The plain form of a curly quotation mark; `None` for other characters.
 pub(super) fn plain_quote(c: char) -> Option<char> {
     match c {
         '\u{2018}'..='\u{201b}' | '\u{2039}' | '\u{203a}' => Some('\''),
@@ -47,7 +47,8 @@ pub(super) fn plain_quote(c: char) -> Option<char> {
     }
 }
 
-/// The plain form of a full-width or small form of an ASCII character, or of another script's full stop.
+/// The ASCII character of a full-width or small form, and the dot for full stops of other scripts; `None` for other
+/// characters.
 pub(super) fn half_width(c: char) -> Option<char> {
     match c {
         '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0),

@@ -1,29 +1,33 @@
 //! A domain name as mail routing needs it: A-labels, lower case, LDH, no trailing dot.
 //!
-//! Decides: which text is a domain (RFC 5321 4.1.2 letters, RFC 1035 lengths, RFC 5890 2.3.1: two hyphens as third and
-//! fourth letter are kept for A-labels, RFC 1123 2.1: the last label is never a number). Must not: ask the DNS. Can't know: whether a name is registered.
+//! Decides: whether a text is a domain. Letters are those of RFC 5321 4.1.2, lengths those of RFC 1035. Two hyphens as
+//! third and fourth character are reserved for A-labels (RFC 5890 2.3.1), and the last label is never a number (RFC
+//! 1123 2.1). International names are converted by UTS #46, with every option strict (STD3 letters, hyphens, joiners,
+//! bidi) and not transitional. Must not: ask the DNS. Can't know: whether a name is registered; characters newer than
+//! the Unicode data that is compiled in.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::net::Ipv4Addr;
 
+use idna::AsciiDenyList;
+use idna::uts46::{DnsLength, Hyphens, Uts46};
 use smol_str::{SmolStr, StrExt};
 
-use super::fault::{DomainFault, FaultKind, SyntaxFault, fault};
-use super::idna;
+use super::fault::{DomainFault, FaultKind, SyntaxFault, character_fault, fault};
 
-/// Octets of a label (RFC 1035 2.3.4).
+/// The most octets of a label (RFC 1035 2.3.4).
 const LABEL_MAX_BYTES: usize = 63;
-/// Octets of a name as text; its wire form has two more and holds 255 (RFC 1035 2.3.4).
+/// The most octets of a name as text. Its wire form has two more, and at most 255 (RFC 1035 2.3.4).
 const NAME_MAX_BYTES: usize = 253;
 
-/// A checked domain name. Cheap to clone. Equality is equality of domains: the form is canonical.
+/// A valid domain name. Cheap to clone. Two equal domains are equal values, because the form is canonical.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Domain(SmolStr);
 
 impl Domain {
-    /// Reads a domain as people write it: U-labels or A-labels, any case. What UTS #46 maps is mapped, also full
-    /// stops of other scripts.
+    /// Reads a domain as people write it: U-labels or A-labels, in any case. The mapping of UTS #46 applies, which also
+    /// turns full stops of other scripts into dots.
     ///
     /// ```
     /// use listproof::Domain;
@@ -42,8 +46,9 @@ impl Domain {
     }
 
     fn parse_international(text: &str) -> Result<Domain, DomainFault> {
-        let ascii = idna::to_ascii(text)?;
-        // After a conversion offsets mean nothing to the reader of the original: the start of the domain is shown.
+        let ascii = to_ascii(text)?;
+        // Offsets in the converted name mean nothing in the original one, so the fault points to the start of the
+        // domain.
         match scan(ascii.as_bytes()) {
             Ok(_) if ascii.len() > NAME_MAX_BYTES => {
                 Err(SyntaxFault { kind: FaultKind::DomainTooLong, at: 0 })
@@ -53,8 +58,8 @@ impl Domain {
         }
     }
 
-    /// Takes a host name out of a DNS answer: ASCII, in any case, with or without the root's dot, and with the
-    /// underscores that the DNS allows and mail does not. Nothing is mapped.
+    /// Reads a host name from a DNS answer: ASCII, in any case, with or without the final dot, and with the underscores
+    /// that the DNS allows and mail does not. UTS #46 is not applied.
     pub fn from_dns(text: &str) -> Result<Domain, DomainFault> {
         let name = text.strip_suffix('.').unwrap_or(text);
         if name.is_empty() {
@@ -85,28 +90,28 @@ impl Domain {
         &self.0
     }
 
-    /// The name as its owner writes it, for display only.
+    /// The name in U-labels, for display only.
     pub fn to_unicode(&self) -> String {
-        idna::to_unicode(&self.0)
+        to_unicode(&self.0)
     }
 
-    /// True when the name is `suffix` or ends in `.suffix`; `suffix` is lower-case without a leading dot.
+    /// True if the name is `suffix` or ends in `.suffix`; `suffix` is in lower case, without a leading dot.
     pub fn is_within(&self, suffix: &str) -> bool {
         self.0.strip_suffix(suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }
 
-    /// The name, then each name above it, down to and without the top level: `a.b.example`, `b.example`.
+    /// The name and each of its parents except the top-level domain: `a.b.example`, `b.example`.
     pub fn and_parents(&self) -> impl Iterator<Item = &str> {
         let name = self.as_str();
         let dots = memchr::memchr_iter(b'.', name.as_bytes());
-        // A name starts at its first letter and behind each dot but the last.
+        // A name starts at the first character and after each dot except the last one.
         std::iter::once(0)
             .chain(dots.clone().map(|dot| dot + 1))
             .zip(dots)
             .map(move |(start, _)| &name[start..])
     }
 
-    /// The part that somebody registered, by the public suffix list; `None` when the name is itself a public suffix.
+    /// The registrable domain (a public suffix and one label); `None` if the name is itself a public suffix.
     pub fn registrable(&self) -> Option<&str> {
         psl::domain_str(&self.0)
     }
@@ -116,36 +121,37 @@ impl Domain {
         self.0.rsplit('.').next().unwrap_or(&self.0)
     }
 
-    /// True for a name without a dot, which nobody on the Internet can receive mail at (RFC 7085).
+    /// True for a name without a dot, which cannot receive mail on the Internet (RFC 7085).
     pub fn is_single_label(&self) -> bool {
         !self.0.contains('.')
     }
 
-    /// True when the public suffix list that is compiled in knows the top level. A younger one is not known: only the
-    /// DNS can say that it does not exist.
+    /// True if the top-level domain is on the public suffix list that is compiled in. A newer one is not on it, so only
+    /// the DNS can say that a top-level domain does not exist.
     pub fn has_known_top_level(&self) -> bool {
         psl::suffix(self.top_level().as_bytes()).is_some_and(|suffix| suffix.is_known())
     }
 }
 
-/// A map with domains for keys can be asked with their text.
+/// A map with domains as keys can be searched by their text.
 impl Borrow<str> for Domain {
     fn borrow(&self) -> &str {
         &self.0
     }
 }
 
-/// What a text that may be a domain looks like.
+/// The form of an ASCII text that may be a domain.
 enum DomainForm {
-    /// It is in the canonical form.
+    /// The canonical form.
     Canonical,
-    /// Only its capitals are not.
+    /// The canonical form but for capital letters.
     UpperCase,
-    /// It has A-labels to be checked.
+    /// It has A-labels, which UTS #46 has to check.
     International,
 }
 
-/// What a byte is in a domain: bits, so that those of a label can be added up. Nothing for a stranger.
+/// The class of each byte in a domain, as a bit, so that the classes of a label can be combined; 0 for bytes that no
+/// domain has.
 const CLASS: [u8; 256] = {
     let mut table = [0; 256];
     let mut b = 0;
@@ -166,7 +172,7 @@ const UPPER: u8 = 2;
 const DIGIT: u8 = 4;
 const HYPHEN: u8 = 8;
 
-/// Checks an ASCII domain; tells whether it needs UTS #46.
+/// Checks an ASCII domain and returns its form.
 fn scan(text: &[u8]) -> Result<DomainForm, DomainFault> {
     let mut start = 0;
     let mut upper = false;
@@ -192,11 +198,11 @@ fn scan(text: &[u8]) -> Result<DomainForm, DomainFault> {
         upper |= classes & UPPER != 0;
         match text.get(end) {
             Some(b'.') => end_label(text, start, end)?,
-            Some(&b) => return fault(stranger(b, FaultKind::DomainCharacter), end),
+            Some(&b) => return fault(character_fault(b, FaultKind::DomainCharacter), end),
             None => {
                 end_label(text, start, end)?;
                 if classes == DIGIT {
-                    return numeric(text, start);
+                    return numeric_top_level(text, start);
                 }
                 break;
             }
@@ -212,8 +218,8 @@ fn scan(text: &[u8]) -> Result<DomainForm, DomainFault> {
     Ok(if upper { DomainForm::UpperCase } else { DomainForm::Canonical })
 }
 
-/// The fault of a name whose last label, from `start` on, is a number.
-fn numeric(text: &[u8], start: usize) -> Result<DomainForm, DomainFault> {
+/// The fault of a name whose last label, which begins at `start`, is a number.
+fn numeric_top_level(text: &[u8], start: usize) -> Result<DomainForm, DomainFault> {
     let dotted_quad = str::from_utf8(text).is_ok_and(|text| text.parse::<Ipv4Addr>().is_ok());
     if dotted_quad { fault(FaultKind::BareIp, 0) } else { fault(FaultKind::NumericTopLevel, start) }
 }
@@ -236,16 +242,53 @@ fn end_label(text: &[u8], start: usize, end: usize) -> Result<(), DomainFault> {
     Err(SyntaxFault { kind, at })
 }
 
-/// The name of an ASCII character that can stand nowhere outside quotes; `other` where none fits.
-pub(super) fn stranger(b: u8, other: FaultKind) -> FaultKind {
-    match b {
-        b' ' => FaultKind::WhiteSpace,
-        0..=31 | 127 => FaultKind::ControlCharacter,
-        b'<' | b'>' => FaultKind::AngleBracket,
-        b'(' | b')' => FaultKind::Comment,
-        b'@' => FaultKind::SecondAt,
-        _ => other,
+/// The domain in A-labels and lower case; lengths and empty labels are not checked here.
+fn to_ascii(text: &str) -> Result<String, DomainFault> {
+    map(text).ok_or_else(|| find_fault(text))
+}
+
+/// The domain in U-labels, for display only.
+fn to_unicode(ascii: &str) -> String {
+    Uts46::new().to_unicode(ascii.as_bytes(), AsciiDenyList::EMPTY, Hyphens::Allow).0.into_owned()
+}
+
+/// The domain in A-labels; `None` where UTS #46 rejects it.
+fn map(text: &str) -> Option<String> {
+    let options = (AsciiDenyList::STD3, Hyphens::Check, DnsLength::Ignore);
+    let ascii = Uts46::new().to_ascii(text.as_bytes(), options.0, options.1, options.2).ok()?;
+    // The data of ICU4X 2.4 take some unassigned code points after the last Han characters for letters.
+    let unassigned = |c: char| ('\u{33480}'..='\u{dffff}').contains(&c);
+    (!to_unicode(&ascii).contains(unassigned)).then(|| ascii.into_owned())
+}
+
+/// The full stops that UTS #46 treats as dots.
+const FULL_STOPS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
+/// The fault for which UTS #46 rejects a domain: of a character, else of a label, else of the whole name (the bidi
+/// rule).
+fn find_fault(text: &str) -> DomainFault {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.' || !b.is_ascii();
+    if let Some((at, b)) = text.bytes().enumerate().find(|&(_, b)| !allowed(b)) {
+        return SyntaxFault { kind: character_fault(b, FaultKind::DomainCharacter), at };
     }
+    let mut start = 0;
+    for label in text.split(FULL_STOPS) {
+        if map(label).is_none() {
+            let letters = label.as_bytes();
+            let is_a_label = letters.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"xn--"));
+            let hyphens =
+                letters.starts_with(b"-") || letters.ends_with(b"-") || (label.is_ascii() && !is_a_label);
+            let kind = match label.is_ascii() {
+                _ if hyphens => FaultKind::DomainHyphen,
+                true => FaultKind::Punycode,
+                false => FaultKind::InternationalDomain,
+            };
+            return SyntaxFault { kind, at: start };
+        }
+        let stop = text[start + label.len()..].chars().next().map_or(0, char::len_utf8);
+        start += label.len() + stop;
+    }
+    SyntaxFault { kind: FaultKind::InternationalDomain, at: 0 }
 }
 
 impl fmt::Display for Domain {
@@ -289,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn names_out_of_the_dns_may_have_underscores_and_the_root() {
+    fn names_from_the_dns_may_have_underscores_and_a_final_dot() {
         assert_eq!(Domain::from_dns("MX_1.Example.COM.").unwrap().as_str(), "mx_1.example.com");
         let fault = |kind, at| Err(SyntaxFault { kind, at });
         for (text, error) in [
@@ -303,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn suffixes_are_counted_in_labels() {
+    fn suffixes_match_whole_labels() {
         let domain = Domain::parse("mail.example.com").unwrap();
         assert!(domain.is_within("example.com") && domain.is_within("mail.example.com"));
         assert!(!domain.is_within("ample.com") && !domain.is_within("x.mail.example.com"));
@@ -314,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_top_levels_are_found() {
+    fn unknown_top_levels_are_detected() {
         let known = |text| Domain::parse(text).unwrap().has_known_top_level();
         assert!(known("example.com") && known("example.xn--p1ai") && !known("example.con"));
         assert!(Domain::parse("intranet").unwrap().is_single_label());

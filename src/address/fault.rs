@@ -1,24 +1,25 @@
-//! What can be wrong with the form of an address, each fault with its word and its sentence.
+//! The syntax faults of addresses, each with its word and its sentence.
 //!
-//! Decides: the names of the faults; the word is the end of the rule id `syntax.<word>`, so it is a contract. Must
-//! not: find one, that is for [`super::syntax`] and [`super::domain`].
+//! Decides: the names of the faults. A word is the end of the rule id `syntax.<word>`, which users rely on. Must not:
+//! parse; [`super::syntax`] and [`super::domain`] find the faults.
 
 use std::fmt;
 
-/// Why a text is no address, and where.
+/// What is wrong with a text that is no address, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SyntaxFault {
     /// What is wrong.
     pub kind: FaultKind,
-    /// Byte offset in the text given, at which a letter begins; the text's length when something is missing at the end.
+    /// Byte offset of the fault in the text that was parsed, at a character boundary; the length of the text if
+    /// something is missing at its end.
     pub at: usize,
 }
 
-/// Why a text is no domain: the offset counts from the start of the domain.
+/// What is wrong with a text that is no domain. The offset counts from the start of the domain.
 pub type DomainFault = SyntaxFault;
 
 impl SyntaxFault {
-    /// The same fault seen from a text in which ours starts at byte `start`.
+    /// The fault with its offset in a longer text, in which the parsed text starts at byte `start`.
     pub(super) fn shifted(self, start: usize) -> SyntaxFault {
         SyntaxFault { at: self.at + start, ..self }
     }
@@ -32,24 +33,36 @@ impl fmt::Display for SyntaxFault {
 
 impl std::error::Error for SyntaxFault {}
 
-/// A fault, as whoever reads gives it back.
+/// A fault as the result of parsing.
 pub(super) fn fault<T>(kind: FaultKind, at: usize) -> Result<T, SyntaxFault> {
     Err(SyntaxFault { kind, at })
 }
 
-/// Where the letter begins to which a byte belongs.
-pub(super) fn start_of_letter(text: &str, byte: usize) -> usize {
+/// The fault of an ASCII character that is allowed nowhere in an address outside quotes; `other` if none is more exact.
+pub(super) fn character_fault(b: u8, other: FaultKind) -> FaultKind {
+    match b {
+        b' ' => FaultKind::WhiteSpace,
+        0..=31 | 127 => FaultKind::ControlCharacter,
+        b'<' | b'>' => FaultKind::AngleBracket,
+        b'(' | b')' => FaultKind::Comment,
+        b'@' => FaultKind::SecondAt,
+        _ => other,
+    }
+}
+
+/// The start of the character to which a byte belongs.
+pub(super) fn char_start(text: &str, byte: usize) -> usize {
     (0..=byte).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
 macro_rules! fault_kinds {
     ($($variant:ident = $word:literal, $sentence:literal;)+) => {
-        /// What is wrong with the form of an address. A closed set.
+        /// The kinds of syntax faults. The set is closed.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum FaultKind { $(#[doc = $sentence] $variant,)+ }
 
         impl FaultKind {
-            /// Every fault, in the order of the address's parts.
+            /// Every fault, in the order of the parts of an address.
             pub const ALL: &'static [FaultKind] = &[$(FaultKind::$variant,)+];
 
             /// The `snake_case` word: the rule id is `syntax.<word>`.
@@ -58,7 +71,7 @@ macro_rules! fault_kinds {
             /// The rule id of this fault.
             pub fn rule(self) -> &'static str { match self { $(FaultKind::$variant => concat!("syntax.", $word),)+ } }
 
-            /// One plain sentence for people.
+            /// One sentence for users.
             pub fn sentence(self) -> &'static str { match self { $(FaultKind::$variant => $sentence,)+ } }
         }
     };
@@ -93,7 +106,7 @@ fault_kinds! {
     DomainHyphen = "domain_hyphen", "a part of the domain starts or ends with a hyphen, or has two as its third and fourth letter";
     LabelTooLong = "label_too_long", "a part of the domain is longer than 63 bytes";
     DomainTooLong = "domain_too_long", "the domain is longer than 253 bytes";
-    InternationalDomain = "international_domain", "the domain has letters that can't stand in an international domain name";
+    InternationalDomain = "international_domain", "the domain has letters that an international domain name can't have";
     Punycode = "punycode", "the domain has a part that starts with xn-- but is not a valid international name";
     NumericTopLevel = "numeric_top_level", "the domain ends in a number; no such domain exists";
     BareIp = "bare_ip", "the domain is an IP address without the square brackets it needs";
@@ -112,7 +125,7 @@ mod tests {
     fn words_are_unique_snake_case_and_end_the_rule_id() {
         let mut seen = HashSet::new();
         for kind in FaultKind::ALL {
-            assert!(seen.insert(kind.word()), "`{}` stands twice", kind.word());
+            assert!(seen.insert(kind.word()), "`{}` is used twice", kind.word());
             assert!(kind.word().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
             assert_eq!(kind.rule(), format!("syntax.{}", kind.word()));
         }

@@ -1,8 +1,8 @@
-//! What kind of address it is: a shared role, a throw-away, a free provider's, a tagged one.
+//! The kinds of an address: role account, disposable, of a free provider, tagged.
 //!
-//! Decides: by lists alone, offline. Relays and forwarders (addresses that hide a real mailbox) are a class of their
-//! own and no throw-aways. Must not: judge; the verdict does. Can't know: throw-away services younger than the lists,
-//! unless their mail host is known ([`KindTables::is_disposable_mx`]).
+//! Decides: by lists alone, offline. Relays and forwarders, whose addresses hide a real mailbox, are a kind of their
+//! own and not disposable. Must not: judge; the verdict does. Can't know: disposable services that are newer than the
+//! lists, unless their MX host is known ([`KindTables::is_disposable_mx`]).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -12,29 +12,29 @@ use foldhash::fast::RandomState;
 use super::table::Table;
 use super::{Address, Domain};
 
-/// The kinds of an address; `None` is "not determined".
+/// The kinds of an address; `None` means "not determined".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AddressKinds {
-    /// A shared function (`info@`), RFC 2142 and like it.
+    /// A role account (`info@`), as in RFC 2142, or an unread address (`noreply@`).
     pub role: Option<bool>,
-    /// A throw-away service.
+    /// An address of a disposable-mail service.
     pub disposable: Option<bool>,
-    /// A free-mail provider.
+    /// An address of a free provider.
     pub free: Option<bool>,
-    /// A tag in the local part (`name+tag@`).
+    /// The local part has a tag (`name+tag@`).
     pub tagged: Option<bool>,
 }
 
-/// What the lists say about a domain: the part of [`AddressKinds`] that all its addresses share.
+/// The kinds of a domain: those of [`AddressKinds`] that all its addresses share.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DomainKinds {
-    /// A throw-away service.
+    /// A disposable-mail service.
     pub disposable: bool,
-    /// A free-mail provider.
+    /// A free provider.
     pub free: bool,
 }
 
-/// The lists by which kinds are told.
+/// The lists that decide the kinds.
 #[derive(Clone, Debug)]
 pub struct KindTables {
     disposable: Table,
@@ -42,65 +42,65 @@ pub struct KindTables {
     relays: Table,
     free: Table,
     no_reply: Table,
-    /// Every local part is looked up here, so this one is no text to be searched. With those that nobody reads.
+    /// Role accounts and unread addresses. A hash set, because every local part of a list is looked up here.
     roles: HashSet<String, RandomState>,
 }
 
 impl KindTables {
-    /// Takes the lists: of domains `disposable`, `relays` and `free`, of exchangers `disposable_mx`, of local parts in
-    /// lower case and without a tag `roles` and `no_reply`.
+    /// Takes the lists. `disposable`, `relays` and `free` list domains, `disposable_mx` MX hosts, `roles` and
+    /// `no_reply` local parts in lower case and without tags.
     pub fn new([disposable, disposable_mx, relays, free, roles, no_reply]: [Table; 6]) -> KindTables {
         let names = [&roles, &no_reply].into_iter().flat_map(Table::entries);
         let roles = names.map(|(name, _)| name.to_owned()).collect();
         KindTables { disposable, disposable_mx, relays, free, no_reply, roles }
     }
 
-    /// Is it, or is it below, a throw-away service?
+    /// True for a disposable-mail service and the domains below it.
     pub fn is_disposable(&self, domain: &Domain) -> bool {
         self.disposable.covers(domain)
     }
 
-    /// Does mail for this exchanger end at a throw-away service, whatever the domain is called?
+    /// True for an MX host of a disposable-mail service, whatever domain it receives mail for.
     pub fn is_disposable_mx(&self, host: &Domain) -> bool {
         self.disposable_mx.covers(host)
     }
 
-    /// Is it, or is it below, a relay or forwarder, whose durable addresses hide real mailboxes?
+    /// True for a relay or forwarder, whose permanent addresses hide real mailboxes, and the domains below it.
     pub fn is_relay(&self, domain: &Domain) -> bool {
         self.relays.covers(domain)
     }
 
-    /// Is it a free provider's?
+    /// True for a domain of a free provider.
     pub fn is_free(&self, domain: &Domain) -> bool {
         self.free.contains(domain.as_str())
     }
 
-    /// Is it the name of a shared role, numbered or not, or one that nobody reads?
+    /// True for the local part of a role account, also with a number (`info2`), or of an unread address.
     pub fn is_role(&self, local: &str) -> bool {
-        let name = name(local);
+        let name = listed_name(local);
         // Numbered roles: `info2`, `support-1`.
         let base = name.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches(['-', '_', '.']);
         self.roles.contains(&*name) || (base.len() < name.len() && self.roles.contains(base))
     }
 
-    /// Is it a name that nobody reads (`noreply`)? Those are roles too.
+    /// True for the local part of an unread address (`noreply`). These are role accounts too.
     pub fn is_no_reply(&self, local: &str) -> bool {
-        self.no_reply.contains(&name(local))
+        self.no_reply.contains(&listed_name(local))
     }
 
-    /// What the lists say about a domain.
+    /// The kinds of a domain.
     pub fn of_domain(&self, domain: &Domain) -> DomainKinds {
         DomainKinds { disposable: self.is_disposable(domain), free: self.is_free(domain) }
     }
 
-    /// The kinds of an address, each determined.
-    pub fn of(&self, address: &Address) -> AddressKinds {
+    /// The kinds of an address; each one is determined.
+    pub fn of_address(&self, address: &Address) -> AddressKinds {
         let domain = address.domain().map(|domain| self.of_domain(domain)).unwrap_or_default();
-        self.with_domain(address.local(), domain)
+        self.of_local(address.local(), domain)
     }
 
-    /// The kinds of an address of which those of its domain are known.
-    pub fn with_domain(&self, local: &str, domain: DomainKinds) -> AddressKinds {
+    /// The kinds of an address with this local part, at a domain of these kinds.
+    pub fn of_local(&self, local: &str, domain: DomainKinds) -> AddressKinds {
         AddressKinds {
             role: Some(self.is_role(local)),
             disposable: Some(domain.disposable),
@@ -110,14 +110,14 @@ impl KindTables {
     }
 }
 
-/// The name in a local part, as the lists write it.
-fn name(local: &str) -> Cow<'_, str> {
+/// The local part as the lists write it: in lower case, without its tag.
+fn listed_name(local: &str) -> Cow<'_, str> {
     let name = untagged(local);
     let is_plain = name.bytes().all(|b| b.is_ascii() && !b.is_ascii_uppercase());
     if is_plain { Cow::Borrowed(name) } else { Cow::Owned(name.to_lowercase()) }
 }
 
-/// The local part without its tag. Only the plus: other separators belong to names at most providers.
+/// The local part without its tag. Only `+` starts a tag: at most providers other separators belong to the name.
 fn untagged(local: &str) -> &str {
     match memchr::memchr(b'+', local.as_bytes()) {
         Some(plus) if plus > 0 && !local.starts_with('"') => &local[..plus],
@@ -130,9 +130,9 @@ mod tests {
     use super::*;
     use crate::policy::AddressLists;
 
-    /// The words of the kinds that an address is.
+    /// The kinds of an address, as words.
     fn kinds(text: &str) -> Vec<&'static str> {
-        let kinds = AddressLists::built_in().kinds.of(&Address::parse(text).unwrap());
+        let kinds = AddressLists::built_in().kinds.of_address(&Address::parse(text).unwrap());
         let words = [
             ("role", kinds.role),
             ("disposable", kinds.disposable),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn relays_and_addresses_nobody_reads_are_classes_of_their_own() {
+    fn relays_and_unread_addresses_are_kinds_of_their_own() {
         let kinds = &AddressLists::built_in().kinds;
         let domain = |text| Domain::parse(text).unwrap();
         assert!(kinds.is_relay(&domain("duck.com")) && !kinds.is_relay(&domain("gmail.com")));

@@ -1,13 +1,13 @@
 //! Address literals: `[192.0.2.1]` and `[IPv6:2001:db8::1]` (RFC 5321 4.1.3).
 //!
-//! Decides: whether the text after the @ is one. No other tag than `IPv6` was ever registered, so none is accepted.
-//! Must not: judge whether the address can be reached.
+//! Decides: whether the text after the @ is an address literal. `IPv6` is the only tag that was ever registered, so no
+//! other one is accepted. Must not: decide whether the IP address may be connected to.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::fault::{FaultKind, SyntaxFault, fault};
 
-/// Reads a literal with its brackets.
+/// Reads an address literal with its brackets.
 pub(super) fn parse(text: &str) -> Result<IpAddr, SyntaxFault> {
     let Some(end) = text.find(']') else {
         return fault(FaultKind::UnclosedLiteral, 0);
@@ -24,7 +24,7 @@ pub(super) fn parse(text: &str) -> Result<IpAddr, SyntaxFault> {
             Some(ip) => Ok(IpAddr::V6(ip)),
             None => fault(FaultKind::BadLiteral, 1 + tag.len() + 1),
         },
-        // An untagged IPv6 address also has colons.
+        // An IPv6 address without its tag has colons too.
         Some((tag, _)) if !tag.is_empty() && inside.parse::<Ipv6Addr>().is_err() => {
             fault(FaultKind::UnknownLiteralTag, 1)
         }
@@ -32,7 +32,7 @@ pub(super) fn parse(text: &str) -> Result<IpAddr, SyntaxFault> {
     }
 }
 
-/// Four numbers to 255 of one to three digits: leading zeros are allowed here and are decimal.
+/// An IPv4 address: four decimal numbers up to 255, of one to three digits. Leading zeros are allowed.
 fn ipv4(text: &str) -> Option<Ipv4Addr> {
     let mut octets = [0; 4];
     let mut parts = text.split('.');
@@ -46,7 +46,7 @@ fn ipv4(text: &str) -> Option<Ipv4Addr> {
     parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
-/// RFC 5321 wants `::` to stand for two groups at least, where RFC 4291 is content with one.
+/// An IPv6 address. In RFC 5321 `::` stands for at least two groups, in RFC 4291 for at least one.
 fn ipv6(text: &str) -> Option<Ipv6Addr> {
     let Some((head, tail)) = text.rsplit_once(':').filter(|(_, tail)| tail.contains('.')) else {
         let written = text.split(':').filter(|group| !group.is_empty()).count();
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_literal_says_where() {
+    fn each_fault_of_a_literal_has_its_place() {
         use FaultKind::{BadLiteral, UnclosedLiteral, UnknownLiteralTag};
         for (text, kind, at) in [
             ("[192.0.2.1", UnclosedLiteral, 0),

@@ -1,17 +1,17 @@
-//! The part left of the @: a dot-string or a quoted string (RFC 5321 4.1.2, RFC 6531 3.3).
+//! The local part of an address: a dot-string or a quoted string (RFC 5321 4.1.2, RFC 6531 3.3).
 //!
-//! Decides: where it ends and how it is written in the shortest way, which is the one to be sent. Must not: look behind the @.
+//! Decides: where the local part ends, and its shortest form, which is the one to send. Must not: look at what follows
+//! the @.
 
 use std::borrow::Cow;
 
-use super::characters::unsightly;
-use super::domain::stranger;
-use super::fault::{FaultKind, SyntaxFault, fault, start_of_letter};
+use super::characters::reject_artifacts;
+use super::fault::{FaultKind, SyntaxFault, char_start, character_fault, fault};
 
-/// Octets of a local part (RFC 5321 4.5.3.1.1), as it is typed.
+/// The most octets of a local part as it is typed (RFC 5321 4.5.3.1.1).
 pub(super) const MAX_BYTES: usize = 64;
 
-/// Reads the local part of an address and the place of the @ behind it.
+/// Reads the local part of an address. Returns its shortest form and the offset of the @ after it.
 pub(super) fn parse(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
     let (local, at) = match text.as_bytes().first() {
         None => return fault(FaultKind::Empty, 0),
@@ -22,12 +22,12 @@ pub(super) fn parse(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
         }
     };
     if at > MAX_BYTES {
-        return fault(FaultKind::LocalTooLong, start_of_letter(text, MAX_BYTES));
+        return fault(FaultKind::LocalTooLong, char_start(text, MAX_BYTES));
     }
     Ok((local, at))
 }
 
-/// `atext` of RFC 5321 as a table: the scan over the local part is one load per byte.
+/// `atext` of RFC 5321 as a table, so that scanning a local part costs one load per byte.
 const ATEXT: [bool; 256] = {
     let mut table = [false; 256];
     let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~";
@@ -39,7 +39,7 @@ const ATEXT: [bool; 256] = {
     table
 };
 
-/// Dot-string: atoms with single dots between them. Returns the place of the @ behind it.
+/// Reads a dot-string: atoms with single dots between them. Returns the offset of the @ after it.
 fn dot_string(text: &str) -> Result<usize, SyntaxFault> {
     let bytes = text.as_bytes();
     let mut atom = 0;
@@ -51,25 +51,25 @@ fn dot_string(text: &str) -> Result<usize, SyntaxFault> {
             0x80.. => international = true,
             b'@' if at > atom => {
                 if international {
-                    unsightly(&text[..at])?;
+                    reject_artifacts(&text[..at])?;
                 }
                 return Ok(at);
             }
-            // A text without any @ has no local part that could have faults.
+            // In a text without an @ the missing @ is the fault.
             _ if memchr::memchr(b'@', bytes).is_none() => break,
             b'@' if at == 0 => return fault(FaultKind::NoLocalPart, 0),
             b'@' => return fault(FaultKind::TrailingDot, at - 1),
             b'.' if at == 0 => return fault(FaultKind::LeadingDot, 0),
             b'.' => return fault(FaultKind::DoubleDot, at),
             b'"' => return fault(FaultKind::MisplacedQuote, at),
-            _ => return fault(stranger(b, FaultKind::LocalCharacter), at),
+            _ => return fault(character_fault(b, FaultKind::LocalCharacter), at),
         }
     }
     fault(FaultKind::NoAt, text.len())
 }
 
-/// Quoted-string: any printable ASCII and anything beyond, `"` and `\` after a backslash. Returns the shortest way to
-/// write the same local part (RFC 5321 4.1.2 wants that one sent) and the place of the @ behind it.
+/// Reads a quoted string: printable ASCII and anything beyond ASCII, with a backslash before `"` and `\`. Returns the
+/// shortest form of the same local part, which RFC 5321 4.1.2 asks to be sent, and the offset of the @ after it.
 fn quoted(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
     let bytes = text.as_bytes();
     let mut content = String::with_capacity(bytes.len().min(MAX_BYTES));
@@ -100,7 +100,7 @@ fn quoted(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
         Some(_) => return fault(FaultKind::MisplacedQuote, at),
     }
     if !content.is_ascii() {
-        unsightly(&text[..end])?;
+        reject_artifacts(&text[..end])?;
     }
     let local = if is_dot_string(&content) { content } else { in_quotes(&content) };
     Ok((local.into(), end))

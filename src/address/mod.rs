@@ -1,15 +1,25 @@
-//! Addresses: what one is, where it was mistyped, what kind it is.
+//! Addresses: whether a text is one, what was probably meant, and what kind of address it is.
 //!
-//! [`syntax`] decides what is an address (RFC 5321 and 6531, the part that RCPT can carry), [`domain`] what is a
-//! domain (UTS #46, LDH, lengths), [`fault`] names what can be wrong, [`repair`] which slips of an export may be
-//! cleaned, each by its name, [`typo`] what was probably meant, [`kind`] whether it is a role, a throw-away, a free or
-//! a tagged one, [`provider_syntax`] what the big providers allow left of the @. What these four know of the world are
-//! [`table`]s, which [`crate::policy::lists`] fills.
+//! Answers the question "is this an address?". Other rooms take an [`Address`] or a [`Domain`], never an unchecked
+//! text, and none parses, repairs or corrects one. Everything here works offline; the lists it needs are [`Table`]s,
+//! which [`crate::policy`] fills.
+//!
+//! | for | open |
+//! |---|---|
+//! | the grammar: RFC 5321 and 6531, as RCPT carries addresses | `syntax`, with `local` and `literal` |
+//! | domain names: LDH, lengths, UTS #46 | `domain` |
+//! | the words and sentences of syntax faults | `fault` |
+//! | characters that come from exports and word processors | `characters` |
+//! | repairs of texts, each with its name | `repair` |
+//! | the address or domain that was probably meant | `typo` |
+//! | role accounts, disposable, free and tagged addresses | `kind` |
+//! | local parts that big providers never allow | `provider_syntax` |
+//! | reserved names such as `.test` | `special_use` |
+//! | lists in text files | `table` |
 
 mod characters;
 mod domain;
 mod fault;
-mod idna;
 mod kind;
 mod literal;
 mod local;
@@ -22,15 +32,10 @@ mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
-pub use kind::AddressKinds;
-pub use syntax::{Address, MailHost};
-
-pub use kind::{DomainKinds, KindTables};
+pub use kind::{AddressKinds, DomainKinds, KindTables};
 pub use provider_syntax::{NameRule, NameRules};
-pub use repair::{Repair, read};
+pub use repair::{Repair, repair};
 pub use special_use::special_use;
-pub use syntax::plain_parts;
-pub use table::{OwnEntries, Table, after_head, entry};
-pub use typo::KnownDomains;
-pub use typo::suggest_for_fault;
-pub use typo::{Certainty, Suggestion, suggest};
+pub use syntax::{Address, MailHost, split_plain};
+pub use table::{OwnEntries, Table};
+pub use typo::{Certainty, KnownDomains, Suggestion, suggest_address, suggest_domain};

@@ -1,8 +1,8 @@
-//! What the big providers allow left of the @, narrower than the RFCs.
+//! The local parts that big providers allow: fewer than the RFCs do.
 //!
-//! Decides: whether a provider can have a mailbox of that name at all, by the data in `policy/data/provider_syntax.csv`
-//! with their sources. Must not: know a provider by name. Can't know: names that a provider gave out under older rules,
-//! so the data hold only what was never allowed.
+//! Decides: whether a provider can have a mailbox with a local part at all, by `policy/data/provider_syntax.csv`, which
+//! names its sources. Must not: name a provider. Can't know: mailboxes from before a provider's present rules, so the
+//! data forbid only what was never allowed.
 
 use std::collections::HashMap;
 
@@ -10,30 +10,30 @@ use foldhash::fast::RandomState;
 
 use super::Domain;
 
-/// What each provider allows, by its domains.
+/// The rules of all providers, by domain.
 pub type NameRules = HashMap<Domain, NameRule, RandomState>;
 
-/// What one provider allows.
+/// The local parts that one provider allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameRule {
     /// The id of the rule, as the `rule` column shows it.
     pub id: String,
-    /// The fewest characters of a name, those in `ignored` not counted.
+    /// The fewest characters of a local part, without its tag and the characters in `ignored`.
     pub min_chars: usize,
-    /// The most characters of a name, those in `ignored` not counted.
+    /// The most characters of a local part, without its tag and the characters in `ignored`.
     pub max_chars: usize,
-    /// Characters beside ASCII letters and digits.
+    /// The characters that are allowed besides ASCII letters and digits.
     pub specials: String,
-    /// Characters that don't count: the provider reads the name as if they were not there.
+    /// Characters that the provider ignores, such as the dots of some providers.
     pub ignored: String,
-    /// What separates a tag from the name; the tag is free.
+    /// The separator before a tag; the tag may hold anything.
     pub tag: Option<char>,
-    /// Characters that can't end a name.
+    /// Characters that are not allowed at the end.
     pub not_last: String,
 }
 
 impl NameRule {
-    /// True when the provider can have a mailbox of this local part.
+    /// True if the provider can have a mailbox with this local part.
     pub fn allows(&self, local: &str) -> bool {
         let name = match self.tag {
             Some(tag) => local.split(tag).next().unwrap_or(local),
@@ -45,8 +45,8 @@ impl NameRule {
             && !name.ends_with(|c| self.not_last.contains(c))
     }
 
-    /// True when there can't be an address of this local part: the two that every domain has (RFC 2142) are none of the
-    /// provider's users.
+    /// True if no address with this local part can exist. `abuse` and `postmaster`, which every domain has (RFC 2142),
+    /// are never forbidden: the rules are for mailboxes of users.
     pub fn forbids(&self, local: &str) -> bool {
         let is_reserved = ["abuse", "postmaster"].iter().any(|name| local.eq_ignore_ascii_case(name));
         !is_reserved && !self.allows(local)
@@ -59,7 +59,7 @@ mod tests {
     use crate::policy::AddressLists;
 
     #[test]
-    fn only_what_a_provider_never_allowed_is_refused() {
+    fn only_local_parts_that_were_never_allowed_are_forbidden() {
         for (text, rule) in [
             ("jane.doe@gmail.com", None),
             ("jane.doe+news@gmail.com", None),

@@ -1,41 +1,41 @@
-//! Which slips of an export may be cleaned off an address, each by its name.
+//! Repairs of texts that are no addresses, each with a name.
 //!
-//! Decides: what an exporting program, a mail client or a word processor added around or inside the address that its
-//! owner never typed. A valid address is never changed. Must not: guess what was meant (that is [`super::typo`]), drop
-//! a letter of the address, hide what it did. Can't know: whether the cleaned text is an address; parse it.
+//! Decides: what an exporting program, a mail client or a word processor added around or inside an address. A valid
+//! address is never changed. Must not: guess what was meant ([`super::typo`] does), drop a letter of the address, hide
+//! a repair.
 
 use super::characters::{half_width, is_invisible, is_joiner, plain_quote};
 use super::fault::SyntaxFault;
 use super::syntax::Address;
 
-/// What was cleaned.
+/// One repair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Repair {
-    /// White space around it, or around the @.
+    /// White space around the address or around the @ is removed.
     WhiteSpace,
-    /// No-break spaces and other spaces that look like the common one.
+    /// No-break spaces and other spaces beyond ASCII become plain spaces.
     NoBreakSpace,
-    /// Zero-width characters, byte order marks, soft hyphens, marks of writing direction.
+    /// Zero-width characters, byte order marks, soft hyphens and bidi controls are removed.
     Invisible,
-    /// Full-width forms, also the full stops of other scripts.
+    /// Full-width forms, and full stops of other scripts, become ASCII.
     FullWidth,
-    /// Curly quotation marks.
+    /// Curly quotation marks become plain ones.
     TypographicQuote,
-    /// `mailto:`, with what follows a `?`.
+    /// `mailto:` and the part from `?` on are removed.
     Mailto,
-    /// `smtp:`, as directory exports write it.
+    /// `smtp:`, as directory exports write it, is removed.
     SmtpPrefix,
-    /// The name in `Name <a@b>`.
+    /// The name in `Name <a@b>` is removed.
     DisplayName,
-    /// `<` and `>`.
+    /// `<` and `>` are removed.
     AngleBrackets,
-    /// A remark in parentheses behind it, after a space.
+    /// A remark in parentheses after the address and a space is removed.
     Comment,
-    /// Quotation marks around all of it.
+    /// Quotation marks around the whole text are removed.
     Quotes,
-    /// Dots, commas, colons, semicolons behind it.
+    /// Dots, commas, colons and semicolons at the end, and all but dots at the start, are removed.
     TrailingPunctuation,
-    /// `%40` for `@` and the like.
+    /// Percent-encoded characters, such as `%40` for `@`, are decoded.
     PercentEncoding,
 }
 
@@ -60,36 +60,31 @@ impl Repair {
     }
 }
 
-/// A cleaned text and what was done to it, in the order in which it was done; without repairs it is the text given.
+/// A repaired text and its repairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repaired {
-    /// The cleaned text.
+    /// The repaired text.
     pub text: String,
-    /// What was cleaned; each name stands once.
+    /// The repairs in the order in which they were first applied, each once.
     pub repairs: Vec<Repair>,
 }
 
-/// Reads an address, cleaned if it has to be. The fault is that of the cleaned text.
-pub fn read(raw: &str) -> (Result<Address, SyntaxFault>, Option<Repaired>) {
+/// Reads an address, and repairs the text first if it is none. A fault is that of the repaired text. `None` if nothing
+/// was repaired.
+pub fn repair(raw: &str) -> (Result<Address, SyntaxFault>, Option<Repaired>) {
     if let Ok(address) = Address::parse(raw) {
         return (Ok(address), None);
     }
-    let repaired = scrub(raw);
+    let repaired = apply_steps(raw);
     let address = Address::parse(&repaired.text);
     (address, (!repaired.repairs.is_empty()).then_some(repaired))
 }
 
-/// Cleans a text. A valid address comes back as it is, and a cleaned text stays clean.
-pub(super) fn clean(raw: &str) -> Repaired {
-    if Address::parse(raw).is_ok() {
-        return Repaired { text: raw.to_owned(), repairs: Vec::new() };
-    }
-    scrub(raw)
-}
-
-fn scrub(raw: &str) -> Repaired {
+/// Applies the steps until the text is an address or no step applies.
+fn apply_steps(raw: &str) -> Repaired {
     let mut repaired = Repaired { text: raw.to_owned(), repairs: Vec::new() };
-    // Each step shortens the text or makes it plainer, so this ends; the order is that of the layers an export adds.
+    // Each step shortens the text or makes it plainer, so the loop ends. The steps are in the order of the layers that
+    // exports add.
     while let Some((text, repair)) = STEPS.iter().find_map(|step| step(&repaired.text)) {
         repaired.text = text;
         if !repaired.repairs.contains(&repair) {
@@ -120,7 +115,7 @@ const STEPS: &[Step] = &[
 ];
 
 fn invisible(text: &str) -> Option<(String, Repair)> {
-    // A domain is spelled with them or is another domain, so there they stay and UTS #46 judges.
+    // Joiners stay in the domain: without them it may be another domain, and UTS #46 checks them.
     let (local, domain) = text.rsplit_once('@').map_or((text, ""), |(local, _)| text.split_at(local.len()));
     let among_ascii = local.chars().all(|c| c.is_ascii() || is_joiner(c) || is_invisible(c));
     let wrong = |c: char| is_invisible(c) || (among_ascii && is_joiner(c));
@@ -169,11 +164,11 @@ fn angle_brackets(text: &str) -> Option<(String, Repair)> {
         let repair = if is_name { Repair::DisplayName } else { Repair::AngleBrackets };
         return Some((inside.to_owned(), repair));
     }
-    // One of the two was lost.
+    // Only one of the two brackets is there.
     shorter(text, text.trim_start_matches('<').trim_end_matches('>'), Repair::AngleBrackets)
 }
 
-/// Without a space before it, it is the comment of a message's header, and nobody's remark in a list.
+/// Removes a remark after a space. Without the space it may be a comment of a message header, which stays a fault.
 fn comment(text: &str) -> Option<(String, Repair)> {
     let (address, remark) = text.split_once(" (")?;
     (remark.ends_with(')') && address.contains('@')).then(|| (address.to_owned(), Repair::Comment))
@@ -185,7 +180,7 @@ fn quotes(text: &str) -> Option<(String, Repair)> {
             return Some((inside.to_owned(), Repair::Quotes));
         }
     }
-    // One of the two was lost: the domain can't end in a quote.
+    // Only the closing mark is there. No domain ends in a quotation mark.
     shorter(text, text.trim_end_matches(['"', '\'', '`']), Repair::Quotes)
 }
 
@@ -212,8 +207,9 @@ fn percent_encoding(text: &str) -> Option<(String, Repair)> {
         }
     }
     let decoded = String::from_utf8(decoded).ok()?;
-    let sound = decoded.len() < text.len() && decoded.contains('@') && !decoded.contains(char::is_control);
-    sound.then_some((decoded, Repair::PercentEncoding))
+    let is_plausible =
+        decoded.len() < text.len() && decoded.contains('@') && !decoded.contains(char::is_control);
+    is_plausible.then_some((decoded, Repair::PercentEncoding))
 }
 
 fn white_space_at_the_at(text: &str) -> Option<(String, Repair)> {
@@ -240,51 +236,18 @@ fn replace(
     Some((plain.collect(), repair))
 }
 
-/// The addresses of one cell, in order, each with what belongs to it (`Name <a@b>` stays together). A cell with one
-/// address, or none, comes back whole.
-pub(super) fn split(raw: &str) -> Vec<&str> {
-    if Address::parse(raw).is_ok() {
-        return vec![raw];
-    }
-    let mut pieces = Vec::new();
-    let (mut start, mut address, mut cut) = (0, false, None);
-    let (mut quoted, mut bracketed) = (false, false);
-    for (at, c) in raw.char_indices() {
-        match c {
-            '"' if !bracketed => quoted = !quoted,
-            _ if quoted => {}
-            '<' => bracketed = true,
-            '>' => bracketed = false,
-            '@' => {
-                // What has no @ is the name of the address behind it ("Doe, Jane <jane@b>"), or a remark.
-                if let Some(end) = cut.take() {
-                    pieces.push(raw[start..end].trim());
-                    start = end;
-                }
-                address = true;
-            }
-            _ if !bracketed && address && cut.is_none() && is_separator(c) => cut = Some(at),
-            _ => {}
-        }
-    }
-    pieces.push(raw[start..].trim());
-    match pieces.len() {
-        1 => vec![raw],
-        _ => pieces.into_iter().map(|piece| piece.trim_start_matches(is_separator)).collect(),
-    }
-}
-
-fn is_separator(c: char) -> bool {
-    c.is_whitespace() || matches!(c, ',' | ';' | '|' | '/' | '\u{ff0c}' | '\u{ff1b}' | '\u{3001}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// The text after its repairs; without repairs the text itself.
+    fn repaired(raw: &str) -> Repaired {
+        repair(raw).1.unwrap_or_else(|| Repaired { text: raw.to_owned(), repairs: Vec::new() })
+    }
+
     #[test]
-    fn what_an_export_added_is_taken_off_by_name() {
+    fn each_repair_is_applied_and_named() {
         use Repair::*;
         for (raw, text, repairs) in [
             ("jane@example.com", "jane@example.com", &[][..]),
@@ -311,60 +274,34 @@ mod tests {
             ("jane%20doe@example.com", "jane%20doe@example.com", &[]),
             ("", "", &[]),
         ] {
-            assert_eq!(clean(raw), Repaired { text: text.to_owned(), repairs: repairs.to_vec() }, "{raw:?}");
+            assert_eq!(
+                repaired(raw),
+                Repaired { text: text.to_owned(), repairs: repairs.to_vec() },
+                "{raw:?}"
+            );
         }
     }
 
     #[test]
-    fn a_repaired_address_is_read_and_the_repair_told() {
-        let (address, repaired) = read(" jane@example.com ");
+    fn a_repaired_address_is_parsed_and_its_repairs_are_returned() {
+        let (address, repaired) = repair(" jane@example.com ");
         assert_eq!(address, Address::parse("jane@example.com"));
         assert_eq!(repaired.map(|repaired| repaired.repairs), Some(vec![Repair::WhiteSpace]));
-        assert_eq!(read("jane@example.com").1, None);
-    }
-
-    #[test]
-    fn several_addresses_in_a_cell_come_apart() {
-        for (raw, pieces) in [
-            ("jane@example.com", &["jane@example.com"][..]),
-            ("a@example.com, b@example.com", &["a@example.com", "b@example.com"]),
-            ("a@example.com;b@example.com;", &["a@example.com", "b@example.com;"]),
-            (
-                "a@example.com b@example.com\nc@example.com",
-                &["a@example.com", "b@example.com", "c@example.com"],
-            ),
-            (
-                "Doe, Jane <a@example.com>, Roe, Rich <b@example.com>",
-                &["Doe, Jane <a@example.com>", "Roe, Rich <b@example.com>"],
-            ),
-            ("\"x, y@z\" <a@example.com>", &["\"x, y@z\" <a@example.com>"]),
-            ("a/b@example.com", &["a/b@example.com"]),
-            ("a@example.com / b@example.com", &["a@example.com", "b@example.com"]),
-            ("no address, here", &["no address, here"]),
-            ("", &[""]),
-        ] {
-            assert_eq!(split(raw), pieces, "{raw:?}");
-        }
+        assert_eq!(repair("jane@example.com").1, None);
     }
 
     proptest! {
         #[test]
-        fn a_clean_text_stays_as_it_is(raw in "[ <>\"'(),.;:%40a@\u{a0}\u{200b}\u{200c}\u{ff20}\u{2019}\u{3002}b\n]{0,16}") {
-            let once = clean(&raw);
-            prop_assert_eq!(clean(&once.text), Repaired { text: once.text, repairs: Vec::new() });
+        fn a_repaired_text_needs_no_repair(raw in "[ <>\"'(),.;:%40a@\u{a0}\u{200b}\u{200c}\u{ff20}\u{2019}\u{3002}b\n]{0,16}") {
+            let once = repaired(&raw);
+            prop_assert_eq!(repaired(&once.text), Repaired { text: once.text, repairs: Vec::new() });
         }
 
         #[test]
         fn a_valid_address_is_never_changed(raw in "[a-z'%.+-]{1,8}@[a-z]{1,5}\\.[a-z]{2,3}") {
             if Address::parse(&raw).is_ok() {
-                prop_assert_eq!(clean(&raw).text, raw);
+                prop_assert_eq!(repaired(&raw).text, raw);
             }
-        }
-
-        #[test]
-        fn splitting_loses_no_address(raw in "[a@ ,;<>\"/.]{0,16}") {
-            let ats = |text: &str| text.matches('@').count();
-            prop_assert_eq!(split(&raw).into_iter().map(ats).sum::<usize>(), ats(&raw));
         }
     }
 }

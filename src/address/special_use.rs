@@ -1,21 +1,21 @@
-//! Names that were set aside for something else than mail.
+//! Domain names that are reserved for other uses than mail.
 //!
-//! Decides: whether a domain is one of them, or below one. Must not: say what follows; a scripted world gives such names
-//! routes, so whether it counts is for the caller, who knows in which universe it asks.
+//! Decides: whether a domain is a reserved name, or below one. Must not: decide what follows from that. Scripted worlds
+//! use such names for mail, so the caller decides, which knows the network that it probes.
 
 use super::domain::Domain;
 
-/// A name that was set aside and can't receive mail.
+/// A name that is reserved and cannot receive mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecialUse {
-    /// The reserved name, which the domain is or ends in.
+    /// The reserved name: the domain itself, or one of its parents.
     pub name: &'static str,
     /// The document that reserves it.
     pub source: &'static str,
 }
 
-/// Names set aside for something else than mail, sorted: the IANA registry "Special-Use Domain Names" and ICANN's
-/// `internal`. Without `example.com` and its sisters: they exist in the DNS, which says itself that they take no mail.
+/// The reserved names, sorted: the IANA registry "Special-Use Domain Names" and ICANN's `internal`. `example.com`,
+/// `example.net` and `example.org` are left out: they exist in the DNS, with a null MX.
 const SPECIAL_USE: &[SpecialUse] = &[
     SpecialUse { name: "6tisch.arpa", source: "RFC 9031" },
     SpecialUse { name: "alt", source: "RFC 9476" },
@@ -36,10 +36,10 @@ const SPECIAL_USE: &[SpecialUse] = &[
     SpecialUse { name: "test", source: "RFC 6761" },
 ];
 
-/// Is this a name that was set aside and can't receive mail?
+/// The reserved name that the domain is, or is below; `None` for all other domains.
 pub fn special_use(domain: &Domain) -> Option<&'static SpecialUse> {
     let top_level = domain.top_level();
-    // Asked about every domain of a list, so the usual ones are let go at once.
+    // A shortcut for the most common domains: this runs for every domain of a list.
     if matches!(top_level, "com" | "net" | "org") {
         return None;
     }

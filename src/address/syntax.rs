@@ -1,31 +1,31 @@
-//! What an address is: RFC 5321 4.1.2 with RFC 6531, as RCPT can carry it.
+//! The grammar of addresses: RFC 5321 4.1.2 with RFC 6531, as RCPT carries them.
 //!
-//! Decides: whether a text is an address, and if not, what is wrong and at which byte. Not RFC 5322: no comments, no
-//! folding white space, no display name. Stricter than the grammar in one matter: characters that nobody can see or
-//! type (invisible ones, curly quotes, full-width forms, lost letters) are faults, since they come from exports and
-//! never from mailboxes. Must not: repair, guess, ask.
+//! Decides: whether a text is an address; if not, what is wrong and at which byte. This is not RFC 5322: no comments,
+//! no folding white space, no display names. Stricter than the grammar in one point: invisible characters, curly
+//! quotes, full-width forms and lost letters are faults, because they come from exports and never from mailboxes.
+//! Must not: repair, suggest, ask the network.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use smol_str::SmolStr;
 
-use super::characters::unsightly;
-use super::fault::{DomainFault, FaultKind, SyntaxFault, fault, start_of_letter};
+use super::characters::reject_artifacts;
+use super::fault::{DomainFault, FaultKind, SyntaxFault, char_start, fault};
 use super::{Domain, literal, local};
 
-/// Octets of an address: a path has 256 with its angle brackets (RFC 5321 4.5.3.1.3).
+/// The most octets of an address. A path has at most 256, with its angle brackets (RFC 5321 4.5.3.1.3).
 const ADDRESS_MAX_BYTES: usize = 254;
 
-/// A checked address: it can hold no control character, no CR, LF or NUL, by construction. Equal addresses are equal
-/// values: the domain is canonical and the local part is quoted only where it has to be.
+/// A valid address. By construction it holds no control character, so no CR, LF or NUL. Equal addresses are equal
+/// values, because the domain is canonical and the local part is quoted only if it has to be.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Address {
     local: SmolStr,
     host: MailHost,
 }
 
-/// The right side of the @.
+/// The part right of the @.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MailHost {
     /// A domain name.
@@ -35,7 +35,7 @@ pub enum MailHost {
 }
 
 impl Address {
-    /// Reads an address. No white space around it, no display name, no comments.
+    /// Reads an address, without white space around it, display name or comments.
     ///
     /// ```
     /// use listproof::Address;
@@ -50,7 +50,8 @@ impl Address {
         Address::parse_with(text, Domain::parse)
     }
 
-    /// The same for who has read most domains before: `domain` reads the part right of the @ as [`Domain::parse`] does.
+    /// As [`Address::parse`], with a function that reads the domain as [`Domain::parse`] does. A caller that has parsed
+    /// most domains before can look them up.
     pub fn parse_with(
         text: &str,
         domain: impl FnOnce(&str) -> Result<Domain, DomainFault>,
@@ -62,7 +63,7 @@ impl Address {
             MailHost::Literal(literal::parse(right).map_err(|fault| fault.shifted(start))?)
         } else {
             if !right.is_ascii() {
-                unsightly(right).map_err(|fault| fault.shifted(start))?;
+                reject_artifacts(right).map_err(|fault| fault.shifted(start))?;
             }
             MailHost::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
         };
@@ -71,12 +72,12 @@ impl Address {
             MailHost::Literal(_) => text.len(),
         };
         if length > ADDRESS_MAX_BYTES {
-            return fault(FaultKind::TooLong, start_of_letter(text, ADDRESS_MAX_BYTES.min(text.len())));
+            return fault(FaultKind::TooLong, char_start(text, ADDRESS_MAX_BYTES.min(text.len())));
         }
         Ok(Address { local: local.into(), host })
     }
 
-    /// The part left of the @ as it is sent: in quotes if it needs them, its case untouched.
+    /// The part left of the @ as it is sent: in quotes if it needs them, with its case unchanged.
     pub fn local(&self) -> &str {
         &self.local
     }
@@ -94,12 +95,12 @@ impl Address {
         }
     }
 
-    /// True when only a server with SMTPUTF8 (RFC 6531) can be asked: the local part has letters beyond ASCII.
+    /// True if the local part has letters beyond ASCII, which only servers with SMTPUTF8 (RFC 6531) accept.
     pub fn needs_smtputf8(&self) -> bool {
         !self.local.is_ascii()
     }
 
-    /// The same local part at another domain; a fault only where the longer domain makes the address too long.
+    /// The same local part at another domain. The only fault is an address that gets too long.
     pub fn at_domain(&self, domain: Domain) -> Result<Address, SyntaxFault> {
         if self.local.len() + 1 + domain.as_str().len() > ADDRESS_MAX_BYTES {
             return fault(FaultKind::TooLong, ADDRESS_MAX_BYTES);
@@ -108,10 +109,10 @@ impl Address {
     }
 }
 
-/// The two parts of an address whose local part has nothing but letters, digits, `.`, `_`, `-`, `+` in it and does not
-/// begin with one of the last two, as in almost all addresses. Whether the right part is a domain is for the caller to
-/// know; where it is one in its canonical form, [`Address::parse`] reads the same.
-pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
+/// The local part and the domain of a plain address, as almost all are: its local part has only letters, digits, `.`,
+/// `_`, `-` and `+`, and begins with none of the last two. `None` for other texts. The domain is not checked; if it is
+/// a domain in canonical form, [`Address::parse`] returns the same parts.
+pub fn split_plain(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut before = b'.';
     for (at, &b) in bytes.iter().enumerate() {
@@ -129,7 +130,7 @@ pub fn plain_parts(text: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The address as it is sent between `<` and `>`.
+/// Writes the address as it is sent between `<` and `>`.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_says_what_and_where() {
+    fn each_fault_of_an_address_has_its_place() {
         use FaultKind::*;
         let long = "a".repeat(65);
         let label = "a".repeat(64);
@@ -242,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn only_letters_beyond_ascii_left_of_the_at_need_smtputf8() {
+    fn only_local_parts_beyond_ascii_need_smtputf8() {
         let needs = |text| Address::parse(text).unwrap().needs_smtputf8();
         assert!(needs("пётр@example.com"));
         assert!(!needs("jane@bücher.example"));
@@ -256,7 +257,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_read_is_written_and_read_again_the_same(text in likely_text()) {
+        fn a_written_address_parses_to_the_same_address(text in likely_text()) {
             if let Ok(address) = Address::parse(&text) {
                 prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
             }

@@ -1,174 +1,174 @@
-//! What was learnt about a domain, as plain data: it comes out of one [`crate::probe::DomainProbe`] and goes into the next, so that
-//! a long domain can be asked about in parts, and a run can go on where an earlier one stopped.
+//! Facts about a domain, as plain data: the result of one [`crate::probe::DomainProbe`] and the start of the next. So a large
+//! domain is probed in parts, and a run continues where an earlier one stopped.
 //!
-//! Decides: which of two reports says more. Must not: grow old by itself; whoever keeps it knows how long it holds.
+//! Decides: which of two facts about one MX host says more. Must not: expire; the owner of the facts knows how long they are valid.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::control::{CatchAll, ControlOutcome, NotCatchAllProof, PositiveControl, interpret_control};
+use super::recipient::RecipientKind;
+use super::reply::Attempt;
 use crate::address::{Address, Domain};
-use crate::evidence::control::ControlOutcome;
-use crate::evidence::mailbox::{Attempt, CatchAll, NotCatchAllProof, PositiveControl};
-use crate::evidence::recipient::RecipientKind;
 
 /// What is known about a domain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DomainFacts {
-    /// By exchanger, each at most once.
+    /// Facts by MX host; one entry per host.
     pub mx_hosts: Vec<MxHostFacts>,
-    /// `postmaster` is asked about at most once per domain and run.
-    pub postmaster_was_asked: bool,
-    /// From which egress somebody was put off: only who comes back from there, with the same sender, is known again.
+    /// `postmaster` was probed. It is probed at most once per domain and run.
+    pub postmaster_was_probed: bool,
+    /// The egress that got the deferrals. A greylisting server expects the retry from the same IP address and sender.
     pub egress: Option<usize>,
 }
 
-/// What is known about a domain at one exchanger.
+/// What is known about a domain at one MX host.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MxHostFacts {
-    /// Which.
+    /// The MX host.
     pub mx_host: Domain,
-    /// The made-up name that was asked about. One that was put off is asked about again by the same name.
+    /// The random recipient that was probed. After a deferral the retry uses the same one.
     pub random_recipient: Option<Address>,
-    /// Since when and until when it was put off, and how often.
+    /// The deferral of the random recipient, if it waits for a retry.
     pub deferral: Option<Deferral>,
-    /// Whether it accepts any name, where that was found out.
+    /// Whether the host accepts any recipient.
     pub catch_all: CatchAll,
-    /// A made-up name was refused in words that mean nothing until somebody is accepted.
-    pub refused_unclearly: bool,
-    /// Whether `postmaster` was accepted.
-    pub positive: PositiveControl,
-    /// Listed addresses refused in clear words.
-    pub clear_refusals: u32,
+    /// The host rejected a random recipient with an ambiguous text, which proves something only beside an acceptance.
+    pub rejected_unclearly: bool,
+    /// Whether the host accepted `postmaster`.
+    pub positive_control: PositiveControl,
+    /// Number of listed recipients that the host clearly rejected.
+    pub clear_rejections: u32,
 }
 
-/// A question that got "not now".
+/// A probe that was deferred and waits for a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deferral {
-    /// How often.
+    /// Number of deferrals.
     pub times: usize,
-    /// When it was first.
+    /// When the first one arrived.
     pub since: SystemTime,
-    /// When it may be asked again.
+    /// Earliest time of the retry.
     pub until: SystemTime,
 }
 
 impl MxHostFacts {
-    /// Nothing yet.
+    /// No facts yet.
     pub fn new(mx_host: Domain) -> MxHostFacts {
         MxHostFacts {
             mx_host,
             random_recipient: None,
             deferral: None,
-            catch_all: CatchAll::NotAsked,
-            refused_unclearly: false,
-            positive: PositiveControl::NotAsked,
-            clear_refusals: 0,
+            catch_all: CatchAll::NotTested,
+            rejected_unclearly: false,
+            positive_control: PositiveControl::NotSent,
+            clear_rejections: 0,
         }
     }
 
-    /// An answer about a made-up name. A newer one says more than an older.
-    fn learn(
+    /// Adds the reply to a random recipient. Replies to an earlier random recipient lose their effect.
+    fn apply_control_reply(
         &mut self,
         random_recipient: Address,
         attempt: Attempt,
-        usual_wait: Duration,
+        default_wait: Duration,
         latest: SystemTime,
     ) {
         if self.random_recipient.as_ref() != Some(&random_recipient) {
-            *self = MxHostFacts { positive: self.positive.clone(), ..MxHostFacts::new(self.mx_host.clone()) };
+            *self = MxHostFacts {
+                positive_control: self.positive_control.clone(),
+                ..MxHostFacts::new(self.mx_host.clone())
+            };
         }
         self.random_recipient = Some(random_recipient);
         let before = self.deferral.take();
-        match crate::evidence::control::shown(&attempt.classified) {
+        match interpret_control(&attempt.classified) {
             ControlOutcome::Accepted => self.catch_all = CatchAll::Yes(Arc::new(attempt)),
             ControlOutcome::Rejected => self.catch_all = CatchAll::No(NotCatchAllProof::Control),
-            ControlOutcome::RejectedUnclearly => self.refused_unclearly = true,
+            ControlOutcome::RejectedUnclearly => self.rejected_unclearly = true,
             ControlOutcome::Unclear => {}
             ControlOutcome::Failed => {
                 let before = before.unwrap_or(Deferral { times: 0, since: attempt.at, until: attempt.at });
-                let until = attempt.at + attempt.classified.meaning.retry_in.unwrap_or(usual_wait);
+                let until = attempt.at + attempt.classified.meaning.retry_in.unwrap_or(default_wait);
                 let waits = !attempt.classified.reply.is_permanent() && until <= latest;
                 self.deferral = waits.then_some(Deferral { times: before.times + 1, until, ..before });
             }
         }
     }
-
-    fn is_decided(&self) -> bool {
-        matches!(self.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
-    }
 }
 
 impl DomainFacts {
-    /// What earlier answers to controls show, oldest first. A control that was put off waits on, if it was to wait no longer
-    /// than until `latest`; `usual_wait` is for one that was not told how long.
+    /// What earlier replies to controls show; `controls` oldest first. A deferred control keeps waiting if its wait ends by
+    /// `latest`. `default_wait` is the wait where the server named none.
     pub fn of(
         controls: impl IntoIterator<Item = (RecipientKind, Address, Attempt)>,
-        usual_wait: Duration,
+        default_wait: Duration,
         latest: SystemTime,
     ) -> DomainFacts {
-        let mut known = DomainFacts::default();
-        for (who, address, attempt) in controls {
-            let place = known.mx_hosts.iter().position(|at| at.mx_host == attempt.mx_host);
-            let place = place.unwrap_or_else(|| {
-                known.mx_hosts.push(MxHostFacts::new(attempt.mx_host.clone()));
-                known.mx_hosts.len() - 1
+        let mut facts = DomainFacts::default();
+        for (kind, address, attempt) in controls {
+            let index = facts.mx_hosts.iter().position(|host| host.mx_host == attempt.mx_host);
+            let index = index.unwrap_or_else(|| {
+                facts.mx_hosts.push(MxHostFacts::new(attempt.mx_host.clone()));
+                facts.mx_hosts.len() - 1
             });
-            let here = &mut known.mx_hosts[place];
-            match who {
+            let host = &mut facts.mx_hosts[index];
+            match kind {
                 RecipientKind::Listed(_) | RecipientKind::Recheck(_) => {}
-                RecipientKind::Random => here.learn(address, attempt, usual_wait, latest),
+                RecipientKind::Random => host.apply_control_reply(address, attempt, default_wait, latest),
                 RecipientKind::Postmaster => {
-                    known.postmaster_was_asked = true;
+                    facts.postmaster_was_probed = true;
                     if attempt.classified.reply.is_positive() {
-                        here.positive = PositiveControl::Accepted;
+                        host.positive_control = PositiveControl::Accepted;
                     }
                 }
             }
         }
-        known
+        facts
     }
 
-    /// Takes over what another inquiry about the same domain learnt. What is decided stays.
-    pub fn add(&mut self, other: DomainFacts) {
-        self.postmaster_was_asked |= other.postmaster_was_asked;
+    /// Adds the facts of another probe of the same domain. Known catch-all results are never replaced by unknown ones.
+    pub fn merge(&mut self, other: DomainFacts) {
+        self.postmaster_was_probed |= other.postmaster_was_probed;
         self.egress = other.egress.or(self.egress);
-        for there in other.mx_hosts {
-            match self.mx_hosts.iter_mut().find(|here| here.mx_host == there.mx_host) {
-                Some(here) if there.is_decided() || !here.is_decided() => *here = there,
+        for theirs in other.mx_hosts {
+            match self.mx_hosts.iter_mut().find(|ours| ours.mx_host == theirs.mx_host) {
+                Some(ours) if theirs.catch_all.is_known() || !ours.catch_all.is_known() => *ours = theirs,
                 Some(_) => {}
-                None => self.mx_hosts.push(there),
+                None => self.mx_hosts.push(theirs),
             }
         }
     }
 
-    /// Somebody was put off and has not come back yet.
+    /// True if a control was deferred and waits for its retry.
     pub fn is_waiting(&self) -> bool {
-        self.mx_hosts.iter().any(|at| at.deferral.is_some())
+        self.mx_hosts.iter().any(|host| host.deferral.is_some())
     }
 
-    /// The same for who asks from this egress: a control that was put off at another has no wait to end there.
+    /// The facts for probes from this egress. A control that was deferred at another egress has no wait here, and no random
+    /// recipient to repeat.
     #[must_use]
     pub fn for_egress(&self, egress: Option<usize>) -> DomainFacts {
-        let mut known = DomainFacts { egress, ..self.clone() };
+        let mut facts = DomainFacts { egress, ..self.clone() };
         if egress != self.egress {
-            for at in &mut known.mx_hosts {
-                if at.deferral.take().is_some() {
-                    at.random_recipient = None;
+            for host in &mut facts.mx_hosts {
+                if host.deferral.take().is_some() {
+                    host.random_recipient = None;
                 }
             }
         }
-        known
+        facts
     }
 
-    /// The control that was put off and has not come back yet.
-    pub fn waiting(&self) -> Option<&Address> {
-        self.mx_hosts.iter().find(|at| at.deferral.is_some())?.random_recipient.as_ref()
+    /// The random recipient that was deferred and waits for its retry.
+    pub fn waiting_control(&self) -> Option<&Address> {
+        self.mx_hosts.iter().find(|host| host.deferral.is_some())?.random_recipient.as_ref()
     }
 
-    /// Takes out what is known about one exchanger.
+    /// Removes the facts about one MX host and returns them.
     pub(crate) fn take(&mut self, mx_host: &Domain) -> Option<MxHostFacts> {
-        let place = self.mx_hosts.iter().position(|at| at.mx_host == *mx_host)?;
-        Some(self.mx_hosts.swap_remove(place))
+        let index = self.mx_hosts.iter().position(|host| host.mx_host == *mx_host)?;
+        Some(self.mx_hosts.swap_remove(index))
     }
 }
 
@@ -177,29 +177,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_decided_is_not_forgotten_for_what_is_not() {
+    fn a_known_catch_all_result_is_not_replaced_by_an_unknown_one() {
         let host = Domain::parse("mx.acme.example").unwrap();
-        let at = |catch_all| MxHostFacts { catch_all, ..MxHostFacts::new(host.clone()) };
-        let known = |catch_all| DomainFacts { mx_hosts: vec![at(catch_all)], ..DomainFacts::default() };
-        for (before, came, after) in [
+        let host_facts = |catch_all| MxHostFacts { catch_all, ..MxHostFacts::new(host.clone()) };
+        let facts =
+            |catch_all| DomainFacts { mx_hosts: vec![host_facts(catch_all)], ..DomainFacts::default() };
+        for (before, added, after) in [
             (
                 CatchAll::No(NotCatchAllProof::Control),
-                CatchAll::NotAsked,
+                CatchAll::NotTested,
                 CatchAll::No(NotCatchAllProof::Control),
             ),
-            (CatchAll::NotAsked, CatchAll::Unclear, CatchAll::Unclear),
+            (CatchAll::NotTested, CatchAll::Unclear, CatchAll::Unclear),
             (
                 CatchAll::Unclear,
                 CatchAll::No(NotCatchAllProof::Control),
                 CatchAll::No(NotCatchAllProof::Control),
             ),
         ] {
-            let mut sum = known(before);
-            sum.add(known(came));
-            assert_eq!(sum, known(after));
+            let mut merged = facts(before);
+            merged.merge(facts(added));
+            assert_eq!(merged, facts(after));
         }
         let mut nothing = DomainFacts::default();
-        nothing.add(known(CatchAll::Unclear));
-        assert_eq!(nothing, known(CatchAll::Unclear));
+        nothing.merge(facts(CatchAll::Unclear));
+        assert_eq!(nothing, facts(CatchAll::Unclear));
     }
 }

@@ -10,7 +10,7 @@ use super::log;
 use super::message;
 use crate::policy::{Meaning, ReplyContext, ReplyRules};
 use crate::reason::Confidence;
-use crate::smtp::{Stage, clean};
+use crate::smtp::{Stage, sanitize};
 
 /// Returns the id of the provider of a host, if it is known.
 pub type ProviderOf<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
@@ -43,7 +43,7 @@ impl<'a> Explainer<'a> {
     pub fn explain_failure(&self, mut failure: LocatedReply) -> Explanation<'a> {
         // The reply is clean already. Host and recipient come from an untrusted text as well.
         for shown in [&mut failure.host, &mut failure.recipient].into_iter().flatten() {
-            *shown = clean(shown);
+            *shown = sanitize(shown);
         }
         let provider = match &failure.host {
             Some(host) => (self.provider_of)(host),

@@ -1,176 +1,179 @@
-//! What can go wrong with a whole list, each with where and what to do next.
+//! Why a list is not read or results are not written, each with what to do next.
 //!
-//! A row that can't be read is not here: it is data ([`Rejected`](super::Rejected)) and costs nobody the run.
+//! Decides: the texts and the exit codes. Must not: stop a run for one row; an unreadable row is data
+//! ([`UnreadableRow`](super::UnreadableRow)).
 
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::list::input::shown;
+use crate::smtp::sanitize;
 
-/// Why a list could not be read, or its results not be written.
+/// Why a list is not read or its results are not written.
 #[derive(Debug, thiserror::Error)]
 pub enum ListError {
-    /// The input could not be opened, or reading failed in the middle.
+    /// The list can't be opened, or its beginning can't be read.
     #[error("cannot read `{name}`: {source}")]
     Read {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Reading failed in the middle: damaged packing, a disk that fails, a bomb.
+    /// Reading fails after some rows: the compressed data are damaged or unpack to too much, or the disk fails.
     #[error("cannot read `{name}` from line {line} on: {source}")]
-    Torn {
-        /// The input as it was named.
+    ReadRest {
+        /// The list as the user named it.
         name: String,
         /// 1-based.
         line: u64,
-        /// What the system, or the unpacker, says.
+        /// The error of the system or of the decompressor.
         source: io::Error,
     },
-    /// Somebody wrote to the input while it was read, which is done more than once.
+    /// The file was written to during the run, which reads it more than once.
     #[error("`{name}` was changed while it was read")]
     Changed {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
     },
-    /// The input is a folder.
+    /// The list is a folder.
     #[error("cannot read `{name}`: it is a folder")]
     Folder {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
     },
-    /// No byte in it, or none that is not white space.
+    /// The list has no bytes, or white space only.
     #[error("`{name}` is empty")]
     Empty {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
     },
-    /// A known format that holds no plain text.
+    /// The file has a known format that is not a list.
     #[error("`{name}` is {what}, which cannot be read as a list")]
-    Binary {
-        /// The input as it was named.
+    NotAList {
+        /// The list as the user named it.
         name: String,
         /// The format, with its article.
         what: &'static str,
-        /// How to get a readable list out of it.
+        /// How to make a list of the file.
         hint: &'static str,
     },
-    /// The header or a usual row has more cells than any list has.
+    /// The header, or most rows, have more cells than [`MAX_COLUMNS`](super::MAX_COLUMNS).
     #[error("`{name}`, line {line}: more than {limit} columns")]
     TooManyColumns {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
         /// 1-based.
         line: u64,
-        /// As allowed.
+        /// The most columns that are allowed.
         limit: usize,
     },
-    /// The first line is longer than any record may be.
+    /// The first line is longer than [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
     #[error("`{name}`, line {line}: no line end within {limit} bytes")]
     EndlessLine {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
         /// 1-based.
         line: u64,
         /// In bytes.
         limit: usize,
     },
-    /// The header can't be told from the rows.
+    /// A quote in the header is not closed, so that the names of the columns are not known.
     #[error("`{name}`, line {line}: a quote opens in the header and is not closed")]
-    BrokenHeader {
-        /// The input as it was named.
+    UnclosedHeader {
+        /// The list as the user named it.
         name: String,
         /// 1-based.
         line: u64,
     },
-    /// Neither a header nor the cells tell which column holds the addresses.
+    /// Neither a name in the header nor the cells show which column holds the addresses.
     #[error("`{name}`, line {line}: no column holds e-mail addresses")]
     NoAddressColumn {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
         /// Of the header, or of the first row.
         line: u64,
-        /// The columns there are.
+        /// The names of all columns.
         columns: Vec<String>,
     },
     /// `--column` names a column that the list does not have.
     #[error("`{name}`, line {line}: there is no column `{column}`")]
     UnknownColumn {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
         /// Of the header, or of the first row.
         line: u64,
-        /// As asked for.
+        /// The value of `--column`.
         column: String,
-        /// The columns there are.
+        /// The names of all columns.
         columns: Vec<String>,
     },
-    /// `--column-prefix` makes names that the list already has.
-    #[error("`{name}`: the column prefix `{prefix}` does not keep ours apart from the column `{column}`")]
+    /// With the value of `--column-prefix` an added column has the name of a column of the list.
+    #[error(
+        "`{name}`: with the column prefix `{prefix}` an added column has the same name as the list's column `{column}`"
+    )]
     PrefixTaken {
-        /// The input as it was named.
+        /// The list as the user named it.
         name: String,
-        /// As asked for.
+        /// The value of `--column-prefix`.
         prefix: String,
-        /// The column of the input that has such a name.
+        /// The column of the list.
         column: String,
     },
-    /// A text that can't be a column name's beginning.
+    /// The value of `--column-prefix` can't begin the name of a column.
     #[error("`{prefix}` cannot be a column prefix")]
     BadPrefix {
-        /// As asked for.
+        /// The value of `--column-prefix`.
         prefix: String,
     },
-    /// An output could not be written.
+    /// An output can't be written.
     #[error("cannot write `{}`: {source}", path.display())]
     Write {
         /// The output.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// There is no room for a temporary file: a copy of what can't be read twice, or which rows repeat others.
+    /// A temporary file can't be written: a copy of a list from a pipe, or the index of duplicates.
     #[error("cannot write a temporary file in `{}`: {source}", folder.display())]
-    Spool {
-        /// Where it would be.
+    TemporaryFile {
+        /// The folder for temporary files.
         folder: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A file that we did not make stands where an output goes.
-    #[error("`{}` is there already and is not an earlier result", path.display())]
-    Foreign {
+    /// The path of an output has a file that is not a result of an earlier run.
+    #[error("`{}` exists and is not a result of an earlier run", path.display())]
+    NotAResult {
         /// The file.
         path: PathBuf,
     },
-    /// A link stands where an output goes.
+    /// The path of an output is a symbolic link.
     #[error("`{}` is a symbolic link, and results are not written through links", path.display())]
-    Link {
+    SymbolicLink {
         /// The link.
         path: PathBuf,
     },
-    /// An output would replace the input.
+    /// An output would replace the list.
     #[error("`{}` is the list itself", path.display())]
-    Itself {
+    ListItself {
         /// The file.
         path: PathBuf,
     },
 }
 
-/// Who has to act on a [`ListError`]; `main` makes an exit code of it.
+/// What a [`ListError`] is about, which decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// What was typed can't be meant (exit code 2).
+    /// The command line (exit code 2).
     Usage,
-    /// The input can't be read (exit code 65).
+    /// The list can't be read (exit code 65).
     Unreadable,
     /// An output can't be written (exit code 74).
     Unwritable,
 }
 
 impl ErrorClass {
-    /// The exit code (the README lists them).
+    /// The exit code, as in the table of the README.
     pub fn exit_code(self) -> u8 {
         match self {
             ErrorClass::Usage => 2,
@@ -181,27 +184,27 @@ impl ErrorClass {
 }
 
 impl ListError {
-    /// Who has to act.
+    /// What the error is about.
     pub fn class(&self) -> ErrorClass {
         match self {
             ListError::Read { .. }
-            | ListError::Torn { .. }
+            | ListError::ReadRest { .. }
             | ListError::Changed { .. }
             | ListError::Folder { .. }
             | ListError::Empty { .. }
-            | ListError::Binary { .. }
+            | ListError::NotAList { .. }
             | ListError::TooManyColumns { .. }
             | ListError::EndlessLine { .. }
-            | ListError::BrokenHeader { .. }
+            | ListError::UnclosedHeader { .. }
             | ListError::NoAddressColumn { .. } => ErrorClass::Unreadable,
             ListError::UnknownColumn { .. } | ListError::PrefixTaken { .. } | ListError::BadPrefix { .. } => {
                 ErrorClass::Usage
             }
             ListError::Write { .. }
-            | ListError::Spool { .. }
-            | ListError::Foreign { .. }
-            | ListError::Link { .. }
-            | ListError::Itself { .. } => ErrorClass::Unwritable,
+            | ListError::TemporaryFile { .. }
+            | ListError::NotAResult { .. }
+            | ListError::SymbolicLink { .. }
+            | ListError::ListItself { .. } => ErrorClass::Unwritable,
         }
     }
 
@@ -215,49 +218,51 @@ impl ListError {
                 }
                 io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
                 io::ErrorKind::IsADirectory => "name one file in it".into(),
-                _ => "fetch or export the file again; it may be damaged".into(),
+                _ => "download or export the file again; it may be damaged".into(),
             },
-            ListError::Torn { source, .. } => match source.kind() {
+            ListError::ReadRest { source, .. } => match source.kind() {
                 io::ErrorKind::FileTooLarge => UNPACK_IT.into(),
-                _ => "fetch or export the file again; it is damaged or cut short".into(),
+                _ => "download or export the file again; it is damaged or cut short".into(),
             },
             ListError::Changed { .. } => {
-                "run the same command again when nobody writes to it; most of what a state knows is not asked again"
+                "run the same command again when no program writes to the file; answers in the state are used again"
                     .into()
             }
             ListError::Folder { .. } => "name one file in it".into(),
-            ListError::Empty { .. } => "export the list again and look whether it has rows".into(),
-            ListError::Binary { hint, .. } => (*hint).into(),
+            ListError::Empty { .. } => "export the list again and check that it has rows".into(),
+            ListError::NotAList { hint, .. } => (*hint).into(),
             ListError::TooManyColumns { .. } => {
                 "export only the columns that you need, among them the address".into()
             }
             ListError::EndlessLine { .. } => "export as CSV with one row per line".into(),
-            ListError::BrokenHeader { .. } => "repair the first line, or export the list again".into(),
+            ListError::UnclosedHeader { .. } => "repair the first line, or export the list again".into(),
             ListError::NoAddressColumn { columns, .. } => {
-                format!("name it with `--column`; {}", there_are(columns))
+                format!("name it with `--column`; {}", name_columns(columns))
             }
-            ListError::UnknownColumn { columns, .. } => there_are(columns),
+            ListError::UnknownColumn { columns, .. } => name_columns(columns),
             ListError::PrefixTaken { .. } => "choose another `--column-prefix`".into(),
             ListError::BadPrefix { .. } => {
                 "use a letter first, then letters, digits, `_`, `-` and `.`".into()
             }
             ListError::Write { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                "make room, or choose another place with `-o`".into()
+                "free some disk space, or choose another place with `-o`".into()
             }
             ListError::Write { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
-                "wait until it is done, or choose another place with `-o`".into()
+                "wait until the other run has finished, or choose another place with `-o`".into()
             }
             ListError::Write { .. } => "choose another place with `-o`".into(),
-            ListError::Spool { .. } => "make room there, or name another folder with `TMPDIR`".into(),
-            ListError::Foreign { .. } => "move it away, or choose another place with `-o`".into(),
-            ListError::Link { .. } => "remove the link, or choose another place with `-o`".into(),
-            ListError::Itself { .. } => "choose another name with `-o`".into(),
+            ListError::TemporaryFile { .. } => {
+                "free some disk space there, or name another folder with `TMPDIR`".into()
+            }
+            ListError::NotAResult { .. } => "move it away, or choose another place with `-o`".into(),
+            ListError::SymbolicLink { .. } => "remove the link, or choose another place with `-o`".into(),
+            ListError::ListItself { .. } => "choose another name with `-o`".into(),
         }
     }
 
     /// A temporary file can't be written.
-    pub fn spool(source: io::Error) -> ListError {
-        ListError::Spool { folder: std::env::temp_dir(), source }
+    pub fn temporary_file(source: io::Error) -> ListError {
+        ListError::TemporaryFile { folder: std::env::temp_dir(), source }
     }
 
     pub(super) fn write(path: &Path, source: io::Error) -> ListError {
@@ -267,18 +272,56 @@ impl ListError {
 
 const UNPACK_IT: &str = "if you trust it, unpack it yourself and name the unpacked file";
 
-/// Puts the list's name to what the system says.
-pub(crate) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
+/// Makes a [`ListError::Read`] for the list with this name.
+pub(super) fn read_error(name: &str) -> impl FnOnce(io::Error) -> ListError + '_ {
     move |source| ListError::Read { name: name.to_owned(), source }
 }
 
-/// Names the columns a user can choose from; a wide list only in part.
-fn there_are(columns: &[String]) -> String {
+/// Why a stream or a workbook could not be copied to a temporary file.
+#[derive(Debug)]
+pub(super) enum CopyError {
+    /// The original can't be read.
+    Original(io::Error),
+    /// The copy can't be written.
+    Copy(io::Error),
+}
+
+impl From<io::Error> for CopyError {
+    fn from(error: io::Error) -> CopyError {
+        CopyError::Original(error)
+    }
+}
+
+impl CopyError {
+    /// The error for a list with this name.
+    pub(super) fn of_list(self, name: &str) -> ListError {
+        match self {
+            CopyError::Original(source) => ListError::Read { name: name.to_owned(), source },
+            CopyError::Copy(source) => ListError::temporary_file(source),
+        }
+    }
+}
+
+/// The names of the columns to choose from; of a wide list the first ones.
+fn name_columns(columns: &[String]) -> String {
     const SHOWN: usize = 12;
-    let mut names: Vec<String> =
-        (1..).zip(columns).take(SHOWN).map(|(number, name)| format!("{number} `{}`", shown(name))).collect();
+    let mut names: Vec<String> = (1..)
+        .zip(columns)
+        .take(SHOWN)
+        .map(|(number, name)| format!("{number} `{}`", printable(name)))
+        .collect();
     if columns.len() > SHOWN {
         names.push(format!("and {} more", columns.len() - SHOWN));
     }
     format!("the columns are {}", names.join(", "))
+}
+
+/// A name from a list as it is printed: short, and without characters that control a terminal.
+pub(super) fn printable(name: &str) -> String {
+    const SHOWN_CHARS: usize = 40;
+    let name = sanitize(name);
+    match name.char_indices().nth(SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    }
 }

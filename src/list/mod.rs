@@ -1,32 +1,33 @@
-//! Lists: what comes in, and what goes out.
+//! Lists of addresses: a file in, the same rows with a verdict out.
 //!
-//! [`source`] gives a list's bytes (unpacked by [`gzip`], those of a [`workbook`] as CSV, what can't be read twice in a [`spool`]), [`decode`] makes UTF-8 of them, [`sniff`] and [`mod@column`] find out what the list
-//! is ([`format`]), [`scan`] finds its records and [`record`] their cells, [`read`] hands out its rows. [`columns`] says
-//! what we add ([`dialect`] how others call it, [`column_prefix`] what stands in front of a name that is taken), [`value`] what stands in it, [`added_columns`] how that is written, [`layout`] where it goes in a row, [`compose`] makes the written rows, [`mod@write`] puts them into their files (those beside the results are [`verdict_files`]), [`files`] how those come into their
-//! places. [`duplicates`] finds repeated addresses in flat memory, [`batch`] carries rows from thread to thread.
+//! Owns two questions: where the address of each row stands, and which bytes go to which output file. A row passes
+//! through as the bytes that were read; only the address cell is parsed. Other rooms neither read nor write a list, and
+//! this room neither judges nor repairs an address.
 //!
-//! A row passes through as the bytes it was read as; only the address cell is ever looked into.
+//! Three rooms inside, and the words that they share:
+//!
+//! - `input` opens a list and reads its rows. It uses `format`.
+//! - `output` writes the rows with the added columns. It uses `format`, and nothing of `input`.
+//! - `format` knows what a list looks like (CSV, NDJSON, XLSX, one address per line). It uses neither of the two.
+//! - `row`: a row, and a batch of rows. `columns`: the names of the added columns, also in the words of other services.
+//!   `duplicates`: which rows have the same address. `error`: why a list is not read or results are not written.
 
+mod columns;
+mod duplicates;
 mod error;
 mod format;
 mod input;
 mod output;
+mod row;
 
-pub use error::{ErrorClass, ListError};
-pub use format::ListFormat;
-pub use format::write_object;
-pub use format::{MAX_COLUMNS, MAX_RECORD_BYTES};
-pub use input::Encoding;
-pub use input::ListKind;
-pub use input::{Compression, Source};
-pub use input::{List, ListEntry, ReadOptions, Row, Rows, UnreadableCause, UnreadableRow, open};
-pub use output::Dialect;
-pub use output::{Column, ColumnSet};
-pub use output::{Composed, Composer};
-pub use output::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};
-
-pub(crate) use error::read_error;
-pub use input::{
-    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, RowBatch,
-    TooManyAddresses,
+pub use columns::{Column, ColumnSet, Dialect};
+pub use duplicates::{
+    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, TooManyAddresses,
 };
+pub use error::{ErrorClass, ListError};
+pub use format::{Compression, Encoding, ListFormat, ListKind, MAX_COLUMNS, MAX_RECORD_BYTES, Source};
+pub use input::{List, ReadOptions, Rows, open};
+pub use output::{
+    Composed, Composer, FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions, write_object,
+};
+pub use row::{ListEntry, Row, RowBatch, UnreadableCause, UnreadableRow};

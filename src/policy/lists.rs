@@ -10,9 +10,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::file::PolicyError;
-use crate::address::{
-    Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table, entry,
-};
+use crate::address::{Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table};
 
 /// All lists, ready for look-ups.
 #[derive(Clone, Debug)]
@@ -132,7 +130,7 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
             continue;
         }
         let (line, removes) = line.strip_prefix('-').map_or((line, false), |rest| (rest.trim(), true));
-        let (key, value) = entry(line);
+        let (key, value) = Table::parse_entry(line);
         let key = canonical(key.trim(), shape).map_err(wrong)?;
         if removes {
             own.removed.insert(key);
@@ -206,7 +204,6 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::address::after_head;
 
     fn domain(text: &str) -> Domain {
         Domain::parse(text).unwrap()
@@ -214,20 +211,20 @@ mod tests {
 
     fn keys(name: &str) -> Vec<&'static str> {
         let (_, text, _) = FILES.iter().find(|(file, ..)| *file == name).unwrap();
-        after_head(text).lines().map(|line| entry(line).0).collect()
+        Table::skip_head(text).lines().map(|line| Table::parse_entry(line).0).collect()
     }
 
     #[test]
     fn every_list_is_sorted_canonical_and_says_where_it_comes_from() {
         for (name, text, shape) in FILES {
-            let lines: Vec<&str> = after_head(text).lines().collect();
+            let lines: Vec<&str> = Table::skip_head(text).lines().collect();
             assert!(
-                lines.is_sorted_by(|a, b| entry(a).0 < entry(b).0),
+                lines.is_sorted_by(|a, b| Table::parse_entry(a).0 < Table::parse_entry(b).0),
                 "`{name}` is not sorted or has duplicates"
             );
             assert!(text.starts_with("# ") && text.contains("Date: 20"), "`{name}` has no head");
             for line in lines {
-                let (key, value) = entry(line);
+                let (key, value) = Table::parse_entry(line);
                 assert_eq!(canonical(key, shape).as_deref(), Ok(key), "{name}");
                 assert_eq!(check_value(value, shape), Ok(()), "{name}: {line}");
             }
@@ -321,7 +318,7 @@ mod tests {
         );
         assert!(lists.kinds.is_disposable(&domain("yopmail.com")));
         assert!(lists.kinds.is_role("questura") && !lists.kinds.is_role("info"));
-        let meant = crate::address::suggest(&domain("gmail.example"), &lists.targets).unwrap();
+        let meant = crate::address::suggest_domain(&domain("gmail.example"), &lists.targets).unwrap();
         assert_eq!(meant.domain, domain("gmail.com"));
     }
 

@@ -1,8 +1,8 @@
-//! The questions to one domain, from the first address to the last control, as a state machine.
+//! The probes of one domain, from the first recipient to the last control, as a state machine.
 //!
-//! Decides: which address is asked next, when a made-up one is needed, when enough is known, and what each answer
-//! leaves open. Must not: know about connections, lanes or pace (the scheduler asks it for the next few questions), nor
-//! judge (it hands out [`MailboxEvidence`]). Can't know: whether a host tells the truth; that is what the controls are for.
+//! Decides: which recipient is probed next, when a control is needed, when enough is known, and what each reply leaves open.
+//! Must not: know about connections, lanes or rates (the scheduler asks for the next probes), nor judge (the results are
+//! [`MailboxEvidence`]). Can't know: whether a server is honest; the controls test that.
 
 mod finish;
 mod mx_host_state;
@@ -16,81 +16,78 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::control;
-use super::control_plan::ControlPlan;
+use super::control::{self, ControlPlan};
 use super::retry_policy::RetryPolicy;
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, Recipient,
+    CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, Recipient, RecipientId,
+    RecipientKind, Timestamp,
 };
-use crate::evidence::{RecipientId, RecipientKind, Timestamp};
 use mx_host_state::{ControlState, MxHostState};
 
-/// What an inquiry wants.
+/// What a domain probe needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NextStep {
-    /// [`DomainProbe::next_probes`] has questions.
+    /// Probes can be sent: [`DomainProbe::next_probes`].
     Probe,
-    /// Answers are on their way.
+    /// Replies to probes in flight, or confirmation of acceptances.
     AwaitReplies,
-    /// Nothing before this time of the run.
+    /// Nothing before this time of the run: all open probes are deferred.
     Wait(Duration),
-    /// The next exchanger should be asked: [`DomainProbe::advance`].
+    /// The next MX host: [`DomainProbe::advance`].
     NextMxHost,
-    /// Everything is known that can be.
+    /// Nothing: [`DomainProbe::finish`] has the results.
     Done,
 }
 
-/// What the operator's data say about a domain's exchanger.
+/// How to probe a domain, by the data about its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProbeStrategy {
-    /// When the made-up name is asked about.
-    pub turn: ControlPlan,
-    /// Clear refusals of listed addresses that prove that the domain does not accept any name.
-    pub proof: u32,
+    /// When the random recipient is probed.
+    pub control_plan: ControlPlan,
+    /// Clear rejections of listed recipients that prove that the domain is no catch-all.
+    pub rejections_needed: u32,
 }
 
-/// The questions to one domain.
+/// The state machine that probes the recipients of one domain.
 #[derive(Debug)]
 pub struct DomainProbe {
     domain: Domain,
-    /// Exchangers not asked yet, best first; the front one is being asked.
+    /// The current MX host, then those not tried yet, best first.
     mx_hosts: VecDeque<Domain>,
-    expectation: ProbeStrategy,
+    strategy: ProbeStrategy,
     retry_policy: RetryPolicy,
-    questions: Vec<RecipientProbe>,
-    /// Questions that may be asked now.
+    recipients: Vec<RecipientProbe>,
+    /// Indexes of recipients that may be probed now, or after a control.
     ready: VecDeque<u32>,
-    /// Questions that got a transient answer, by the time when they are due.
+    /// Deferred recipients, by the time of their retry.
     waiting: BTreeSet<(Duration, u32)>,
-    /// Questions answered and not yet handed out.
-    answered: Vec<u32>,
-    /// Refused in words that do not decide, since this exchanger last accepted somebody.
+    /// Recipients that are completed here and not yet emitted.
+    completed: Vec<u32>,
+    /// Recipients rejected with an ambiguous text since this MX host last accepted a recipient.
     undecided: Vec<u32>,
-    /// How many were accepted with doubt.
+    /// Number of unconfirmed acceptances.
     unconfirmed: u32,
-    /// An acceptance that is being heard is doubted.
-    doubts: bool,
-    /// How many only another exchanger can answer.
-    elsewhere: u32,
+    /// Number of recipients that only another MX host can answer.
+    needs_next_mx: u32,
     here: MxHostState,
-    /// About the other exchangers.
-    known: DomainFacts,
+    /// Facts from all MX hosts but the current one: those are in `here`.
+    facts: DomainFacts,
     in_flight: u32,
     obstacle: Option<Arc<Obstacle>>,
 }
 
-/// One listed address. There are many, and most were not asked about yet.
+/// The probe of one listed recipient. Most have no reply yet, so the evidence is allocated with the first one.
 #[derive(Debug)]
 struct RecipientProbe {
-    target: RecipientId,
+    id: RecipientId,
     state: RecipientState,
-    /// Sessions that ended when it was their oldest open question, or before its answer could be believed.
+    /// Number of sessions that ended when this was their oldest open probe, or before its acceptance was confirmed.
     drops: u8,
-    /// It was found deliverable lately.
+    /// An earlier run recently found it deliverable.
     was_deliverable: bool,
     address: Address,
-    /// What was said, once something was.
+    /// The evidence; `None` before the first reply or obstacle.
     mailbox: Option<Box<MailboxEvidence>>,
 }
 
@@ -102,40 +99,40 @@ impl RecipientProbe {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RecipientState {
-    /// May be asked, or is being asked.
+    /// May be probed, or is in flight.
     Open,
-    /// Got a transient answer and is asked again.
+    /// Deferred; waits for its retry.
     Waiting,
-    /// Accepted here; worth something once the made-up name was refused.
+    /// Accepted here; it counts if the domain is no catch-all.
     Accepted,
-    /// Accepted here by a host that may accept anything by now.
+    /// Accepted here, but the server may accept any recipient by now: a closing control decides.
     Unconfirmed,
-    /// Refused in words that do not decide.
+    /// Rejected with an ambiguous text.
     Undecided,
-    /// This exchanger can't answer, another might.
+    /// This MX host can't answer, another one may.
     NeedsNextMx,
-    /// Nothing more to ask.
+    /// No further probe is needed or possible.
     Closed,
-    /// Handed out.
+    /// The result was emitted.
     Emitted,
 }
 
 impl DomainProbe {
-    /// An inquiry about a domain's listed addresses at its exchangers, best first, with what is known already.
+    /// A domain probe of listed recipients at MX hosts, best first, with what is known already.
     pub fn new(
         domain: Domain,
         mx_hosts: impl IntoIterator<Item = Domain>,
         listed: impl IntoIterator<Item = Recipient>,
-        known: DomainFacts,
-        expectation: ProbeStrategy,
+        facts: DomainFacts,
+        strategy: ProbeStrategy,
         retry_policy: RetryPolicy,
         now: Timestamp,
     ) -> DomainProbe {
-        let question = |listed: Recipient| {
+        let recipient_probe = |listed: Recipient| {
             let earlier = Some(listed.earlier).filter(|earlier| !earlier.is_empty());
             let mailbox = |attempts| Box::new(MailboxEvidence { attempts, ..MailboxEvidence::default() });
             RecipientProbe {
-                target: listed.target,
+                id: listed.id,
                 state: RecipientState::NeedsNextMx,
                 drops: 0,
                 was_deliverable: listed.was_deliverable,
@@ -146,109 +143,110 @@ impl DomainProbe {
         let mut domain_probe = DomainProbe {
             domain,
             mx_hosts: mx_hosts.into_iter().collect(),
-            expectation,
+            strategy,
             retry_policy,
-            questions: listed.into_iter().map(question).collect(),
+            recipients: listed.into_iter().map(recipient_probe).collect(),
             ready: VecDeque::new(),
             waiting: BTreeSet::new(),
-            answered: Vec::new(),
+            completed: Vec::new(),
             undecided: Vec::new(),
             unconfirmed: 0,
-            doubts: false,
-            elsewhere: 0,
+            needs_next_mx: 0,
             here: MxHostState::default(),
-            known,
+            facts,
             in_flight: 0,
             obstacle: None,
         };
-        domain_probe.arrive(now);
+        domain_probe.enter_mx(now);
         domain_probe
     }
 
-    /// The domain asked about.
+    /// The domain.
     pub fn domain(&self) -> &Domain {
         &self.domain
     }
 
-    /// Whom a question is about.
-    pub fn address_of(&self, who: RecipientKind) -> Option<Cow<'_, Address>> {
-        match who {
-            RecipientKind::Listed(place) | RecipientKind::Recheck(place) => {
-                self.questions.get(place as usize).map(|question| Cow::Borrowed(&question.address))
+    /// The address of a recipient of this domain probe.
+    pub fn address_of(&self, kind: RecipientKind) -> Option<Cow<'_, Address>> {
+        match kind {
+            RecipientKind::Listed(index) | RecipientKind::Recheck(index) => {
+                self.recipients.get(index as usize).map(|recipient| Cow::Borrowed(&recipient.address))
             }
             RecipientKind::Random => self.here.random_recipient.as_ref().map(Cow::Borrowed),
             RecipientKind::Postmaster => control::postmaster(&self.domain).map(Cow::Owned),
         }
     }
 
-    /// The exchanger that is being asked; `None` when none is left.
+    /// The current MX host; `None` if none is left.
     pub fn mx_host(&self) -> Option<&Domain> {
         self.mx_hosts.front()
     }
 
+    /// True if the current MX host is known not to accept every recipient.
     fn is_proven(&self) -> bool {
-        matches!(self.here.catch_all, CatchAll::No(_)) || self.here.clear_refusals >= self.expectation.proof
+        matches!(self.here.catch_all, CatchAll::No(_))
+            || self.here.clear_rejections >= self.strategy.rejections_needed
     }
 
-    /// Leaves what was not asked yet to a later run.
-    pub fn give_up(&mut self, unprobed: NotProbedReason) {
-        let deferral = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
-        for place in std::mem::take(&mut self.ready).into_iter().chain(deferral) {
-            let question = &mut self.questions[place as usize];
-            question.state = RecipientState::Closed;
-            question.mailbox().unprobed = Some(unprobed);
+    /// Leaves all recipients that wait for a probe to a later run.
+    pub fn postpone(&mut self, unprobed: NotProbedReason) {
+        let deferred = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
+        for index in std::mem::take(&mut self.ready).into_iter().chain(deferred) {
+            let recipient = &mut self.recipients[index as usize];
+            recipient.state = RecipientState::Closed;
+            recipient.mailbox().unprobed = Some(unprobed);
         }
-        self.here.give_up();
+        self.here.stop_controls();
     }
 
-    /// Was this address found deliverable lately?
-    pub fn was_deliverable(&self, place: u32) -> bool {
-        self.questions[place as usize].was_deliverable
+    /// True if an earlier run recently found this recipient deliverable.
+    pub fn was_deliverable(&self, index: u32) -> bool {
+        self.recipients[index as usize].was_deliverable
     }
 
-    /// Listed addresses that may be asked about now, or after a control.
-    pub fn unasked(&self) -> usize {
+    /// Number of listed recipients that may be probed now, or after a control.
+    pub fn unprobed(&self) -> usize {
         self.ready.len()
     }
 
-    /// Questions are under way.
+    /// True if probes wait for their replies.
     pub fn is_in_flight(&self) -> bool {
         self.in_flight > 0
     }
 
-    /// An acceptance waits for a proof.
+    /// True if an acceptance waits for its confirmation.
     pub fn has_unconfirmed(&self) -> bool {
         self.unconfirmed > 0
     }
 
-    /// The exchanger gave no answers, for a reason that is no fact about any address: whoever still waits may be
-    /// asked elsewhere.
-    pub fn blocked(&mut self, what: ObstacleKind, now: Timestamp) {
+    /// The current MX host failed, for a reason that is no fact about any recipient. Open recipients are left to the next MX
+    /// host.
+    pub fn on_mx_failed(&mut self, kind: ObstacleKind, now: Timestamp) {
         let Some(mx_host) = self.mx_hosts.front().cloned() else {
             return;
         };
-        let obstacle = Arc::new(Obstacle { mx_host, at: now.wall, what });
+        let obstacle = Arc::new(Obstacle { mx_host, at: now.wall, kind });
         self.ready.clear();
         self.waiting.clear();
-        for question in &mut self.questions {
-            if matches!(question.state, RecipientState::Open | RecipientState::Waiting) {
-                question.state = RecipientState::NeedsNextMx;
-                self.elsewhere += 1;
+        for recipient in &mut self.recipients {
+            if matches!(recipient.state, RecipientState::Open | RecipientState::Waiting) {
+                recipient.state = RecipientState::NeedsNextMx;
+                self.needs_next_mx += 1;
             }
         }
         if self.here.accepted > 0 && !self.is_proven() && self.here.control_state != ControlState::Done {
             self.here.catch_all = CatchAll::Failed(obstacle.clone());
         }
-        self.here.give_up();
+        self.here.stop_controls();
         self.obstacle = Some(obstacle);
     }
 
-    /// What this inquiry wants now. Brings questions that are due back into the queue.
-    pub fn next(&mut self, now: Timestamp) -> NextStep {
-        while let Some(&(at, place)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {
-            self.waiting.remove(&(at, place));
-            self.questions[place as usize].state = RecipientState::Open;
-            self.ready.push_back(place);
+    /// What this domain probe needs now. Makes retries that are due ready.
+    pub fn next_step(&mut self, now: Timestamp) -> NextStep {
+        while let Some(&(at, index)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {
+            self.waiting.remove(&(at, index));
+            self.recipients[index as usize].state = RecipientState::Open;
+            self.ready.push_back(index);
         }
         let mut due = self.waiting.first().map(|(at, _)| *at);
         if let ControlState::Waiting(at) = self.here.control_state
@@ -266,6 +264,6 @@ impl DomainProbe {
         if let Some(due) = due {
             return NextStep::Wait(due);
         }
-        if self.elsewhere > 0 && self.mx_hosts.len() > 1 { NextStep::NextMxHost } else { NextStep::Done }
+        if self.needs_next_mx > 0 && self.mx_hosts.len() > 1 { NextStep::NextMxHost } else { NextStep::Done }
     }
 }

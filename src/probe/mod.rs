@@ -1,18 +1,19 @@
-//! What is asked about a domain's mailboxes, and when enough is known.
+//! Probes: which recipients of a domain are probed, with which controls, and when enough is known.
 //!
-//! [`domain_probe`] is the questions to one domain as a state machine, [`domain_facts`] what it can begin with and leaves behind,
-//! [`control`] the made-up names, [`control_plan`] when they are asked about, [`retry_policy`] how long transient answers are waited for.
+//! Owns two questions: "which recipient of this domain next?" and "again, when, at which MX host?". No other room sends a control by
+//! a plan of its own (`schedule` adds closing controls) or has a retry ladder. Nothing here waits or knows a connection: the
+//! scheduler asks for probes and reports replies.
+//!
+//! | what | file |
+//! |---|---|
+//! | the state machine of one domain | `domain_probe`, with `select` (what next), `replies` (what a reply changes), `finish` (next MX host, results) |
+//! | the random recipient, and when it is probed | `control` |
+//! | how long a deferred probe waits | `retry_policy` |
 
 mod control;
 mod domain_probe;
-
-mod control_plan;
 mod retry_policy;
 
-pub use control_plan::ControlPlan;
-pub use domain_probe::{DomainProbe, NextStep};
+pub use control::{ControlPlan, DomainPriors, random_recipient};
+pub use domain_probe::{DomainProbe, NextStep, ProbeStrategy};
 pub use retry_policy::RetryPolicy;
-
-pub use control::random_recipient;
-pub use control_plan::DomainPriors;
-pub use domain_probe::ProbeStrategy;

@@ -10,7 +10,7 @@ use crate::verdict::AddressResult;
 pub fn card(text: &str, record: &AddressResult) -> String {
     let mut card = String::new();
     // Writing into a string can't fail.
-    let _ = write_card(&mut card, &smtp::clean(text), record);
+    let _ = write_card(&mut card, &smtp::sanitize(text), record);
     card
 }
 
@@ -85,8 +85,8 @@ pub fn dialogue(host: &str, transcript: &Transcript) -> String {
     let mut text = format!("--- {host}\n");
     for line in transcript.lines() {
         let (mark, line) = match line {
-            TranscriptLine::Said(line) => ('>', line),
-            TranscriptLine::Heard(line) => ('<', line),
+            TranscriptLine::Sent(line) => ('>', line),
+            TranscriptLine::Received(line) => ('<', line),
             TranscriptLine::Note(line) => ('*', line),
         };
         let _ = writeln!(text, "{mark} {line}");

@@ -79,7 +79,7 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
     // The collector reads every file that ends in `.prom`, so the temporary file must not.
-    let mut file = secure_file::part(path)?;
+    let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)
@@ -98,7 +98,7 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     };
     metrics.one("run_seconds", "how long the last run took", summary.took.as_secs());
     metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
-    metrics.one("rejected", "rows that could not be read", summary.counts.rejected);
+    metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
     metrics.one("domains", "domains looked up", summary.probed.domains);
     metrics.one("questions", "recipients probed", summary.probed.questions);

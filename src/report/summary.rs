@@ -148,7 +148,7 @@ impl Summary {
 
     /// The counts as a sum.
     pub fn sum(&self) -> String {
-        let OutputCounts { results, rejected, duplicates, .. } = self.counts;
+        let OutputCounts { results, unreadable: rejected, duplicates, .. } = self.counts;
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
         let (last, rest) =
@@ -203,7 +203,7 @@ impl Summary {
             "input": self.input,
             "rows": self.counts.rows(),
             "results": self.counts.results,
-            "rejected": self.counts.rejected,
+            "rejected": self.counts.unreadable,
             "duplicates": self.counts.duplicates,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,

@@ -33,7 +33,7 @@ use tokio::sync::{OnceCell, Semaphore};
 use super::dns::{Dns, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
 use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
-use crate::smtp::clean;
+use crate::smtp::sanitize;
 
 /// Concurrent queries, each with a UDP socket of its own. More were not faster (measured) and cost open files.
 const MAX_IN_FLIGHT: usize = 256;
@@ -328,7 +328,7 @@ fn merged(
 
 /// A failure with a text. It is cleaned, because it may hold names from an untrusted server.
 fn other(text: &str) -> LookupError {
-    LookupError::Failed(DnsFault::Other(clean(text)))
+    LookupError::Failed(DnsFault::Other(sanitize(text)))
 }
 
 /// The name at the end of a CNAME chain; the records may be in any order. `None` if the chain is a loop.
@@ -370,7 +370,7 @@ fn target(name: &Name) -> MxTarget {
     let text = text.trim_end_matches('.');
     match Domain::from_dns(text) {
         Ok(host) if text.parse::<IpAddr>().is_err() => MxTarget::Host(host),
-        _ => MxTarget::Malformed(clean(text)),
+        _ => MxTarget::Malformed(sanitize(text)),
     }
 }
 

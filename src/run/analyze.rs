@@ -71,7 +71,7 @@ impl Analyzer {
     /// Looks at a cell in passing. Most cells of a list show nothing else than their neighbours, so that is told here, in a
     /// small part of the time that [`Analyzer::look`] takes; it alone tells about all others.
     pub fn analyze_fast<'a>(&self, cell: &'a str) -> Option<PlainAddress<'a>> {
-        let (local, domain) = address::plain_parts(cell)?;
+        let (local, domain) = address::split_plain(cell)?;
         // Only domains in their canonical form are there.
         let known = self.domains.get(domain)?;
         let is_plain = known.suggestion.is_none()
@@ -80,7 +80,7 @@ impl Analyzer {
         is_plain.then(|| PlainAddress {
             local,
             domain,
-            kinds: self.how.lists.kinds.with_domain(local, known.kinds),
+            kinds: self.how.lists.kinds.of_local(local, known.kinds),
         })
     }
 
@@ -100,7 +100,7 @@ impl Analyzer {
         let lists = self.how.lists;
         let (read, repairs) = match Address::parse(cell) {
             Ok(address) => (Ok(address), None),
-            Err(_) => address::read(cell),
+            Err(_) => address::repair(cell),
         };
         let (repaired, repairs) = repairs.map(|done| (done.text, done.repairs)).unzip();
         let repairs = repairs.unwrap_or_default();
@@ -109,7 +109,7 @@ impl Analyzer {
             Err(fault) => return self.broken(repaired.as_deref().unwrap_or(cell), &fault),
         };
         let Some(domain) = address.domain() else {
-            let kinds = lists.kinds.of(&address);
+            let kinds = lists.kinds.of_address(&address);
             return CellAnalysis {
                 form: AddressStatus::Literal(address),
                 kinds,
@@ -128,7 +128,7 @@ impl Analyzer {
         } else {
             AddressStatus::Invalid(fault.kind.word())
         };
-        let meant = address::suggest_for_fault(text, fault, &self.how.lists.targets);
+        let meant = address::suggest_address(text, fault, &self.how.lists.targets);
         let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
         CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), slip }
     }
@@ -138,7 +138,7 @@ impl DomainTraits {
     fn of(domain: &Domain, lists: &'static AddressLists) -> DomainTraits {
         DomainTraits {
             kinds: lists.kinds.of_domain(domain),
-            suggestion: address::suggest(domain, &lists.targets),
+            suggestion: address::suggest_domain(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
         }
@@ -146,7 +146,7 @@ impl DomainTraits {
 
     /// Looks at an address of this domain.
     fn look(&self, address: Address, repaired: Option<String>, lists: &AddressLists) -> CellAnalysis {
-        let kinds = lists.kinds.with_domain(address.local(), self.kinds);
+        let kinds = lists.kinds.of_local(address.local(), self.kinds);
         let slip = self.suggestion.as_ref().and_then(|suggestion| {
             let meant = address.at_domain(suggestion.domain.clone()).ok()?;
             Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })

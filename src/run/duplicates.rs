@@ -33,7 +33,7 @@ enum DuplicateIndex {
 impl<'a> DuplicateRows<'a> {
     /// Begins before the first row.
     pub(super) fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
-        let is_long = list.form().lines > LONG;
+        let is_long = list.format().estimated_lines > LONG;
         let known =
             if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
         DuplicateRows { list, how, keys: AddressHasher::default(), known }
@@ -51,7 +51,7 @@ impl<'a> DuplicateRows<'a> {
         rows: impl Iterator<Item = (u64, Option<AddressHash>)> + Clone,
     ) -> Result<Vec<Option<u64>>, Error> {
         if let DuplicateIndex::SoFar(firsts) = &self.known {
-            firsts.expect(rows.clone().filter_map(|(_, key)| key));
+            firsts.prefetch(rows.clone().filter_map(|(_, key)| key));
         }
         rows.map(|(record, key)| key.map_or(Ok(None), |key| self.first(record, key))).collect()
     }
@@ -83,7 +83,7 @@ impl<'a> DuplicateRows<'a> {
             Ok(())
         };
         parallel::each(self.list, parallel::analyzers(self.how), keys, |keys| {
-            keys.iter().try_for_each(|&(record, key)| finder.feed(record, key).map_err(spill))
+            keys.iter().try_for_each(|&(record, key)| finder.add(record, key).map_err(spill))
         })?;
         finder.finish().map_err(spill)
     }
@@ -101,18 +101,18 @@ fn key(keys: &AddressHasher, analyzer: &mut Analyzer, cell: &str) -> Option<Addr
 pub(super) fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
     match address.host() {
         MailHost::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
-        MailHost::Literal(ip) => keys.of(&(address.local(), ip)),
+        MailHost::Literal(ip) => keys.hash(&(address.local(), ip)),
     }
 }
 
 /// The same for an address in parts.
 pub(super) fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
-    keys.of(&(local, domain))
+    keys.hash(&(local, domain))
 }
 
 /// Duplicates are found in temporary files.
 fn spill(error: std::io::Error) -> Error {
-    ListError::spool(error).into()
+    ListError::temporary_file(error).into()
 }
 
 #[cfg(test)]

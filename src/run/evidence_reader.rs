@@ -136,7 +136,9 @@ impl EvidenceReader {
             }
             settled = domain.as_ref().map_or(Ok(None), |domain| self.settled(domain.key, address))?;
             let is_askable = match &route {
-                Some(RouteFact::Hosts { evidence, .. }) => *evidence && kinds.disposable != Some(true),
+                Some(RouteFact::Hosts { is_checkable: evidence, .. }) => {
+                    *evidence && kinds.disposable != Some(true)
+                }
                 _ => true,
             };
             known = match &settled {
@@ -146,9 +148,10 @@ impl EvidenceReader {
             if let Some(domain) = &domain {
                 let is_anomalous =
                     domain.lane.as_ref().is_some_and(|lane| self.whole.anomalies.contains(lane));
-                known.anomaly = is_anomalous && !self.is_said_before(domain.key, address, &known.attempts)?;
+                known.provider_anomaly =
+                    is_anomalous && !self.is_said_before(domain.key, address, &known.attempts)?;
                 let run = settled.as_ref().map(|settled| settled.run);
-                known.unserved = self.is_unserved(domain, run, &known.attempts)?;
+                known.domain_not_served = self.is_unserved(domain, run, &known.attempts)?;
             }
             let is_of_run = self
                 .facts
@@ -170,7 +173,7 @@ impl EvidenceReader {
             meant: suspicion.meant,
         });
         Ok(RowEvidence {
-            evidence: Evidence { form, kinds, slip, route, mailbox: known },
+            evidence: Evidence { status: form, kinds, typo: slip, route, mailbox: known },
             provider,
             looked_up,
             settled,

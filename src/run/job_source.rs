@@ -114,11 +114,11 @@ impl JobSource {
             let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
             let controls = recall.controls(self.run.id, &domain, since)?;
             let mut known = DomainFacts::of(controls, PUT_OFF, now + self.max_wait);
-            known.add(learnt);
+            known.merge(learnt);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
-            if let Some(control) = known.waiting().filter(|_| known.egress.is_none()) {
+            if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
                 known.egress = self.asked_from(key, control, &recall)?;
             }
             let mut shares: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
@@ -166,7 +166,7 @@ impl JobSource {
         let earlier =
             if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = recall.was_deliverable(domain, &address, recently_deliverable)?;
-        Ok(Recipient { target, address, earlier, was_deliverable })
+        Ok(Recipient { id: target, address, earlier, was_deliverable })
     }
 
     /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
@@ -184,7 +184,7 @@ impl JobSource {
         if !self.parts.is_empty()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
         {
-            known.add(learnt);
+            known.merge(learnt);
         }
     }
 }
@@ -244,12 +244,12 @@ mod tests {
         let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
         let known = |feed: &mut JobSource| feed.orders(&lane, &state, &policy, now).unwrap().remove(0).known;
         assert_eq!(known(&mut feed), DomainFacts::default());
-        let shown = MxHostFacts { clear_refusals: 2, ..MxHostFacts::new(host) };
-        let learnt = DomainFacts { mx_hosts: vec![shown], postmaster_was_asked: true, egress: None };
+        let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
+        let learnt = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
         feed.learnt(&domain, learnt.clone());
         assert_eq!(known(&mut feed), learnt);
         feed.forget_facts(&address(0));
-        assert_eq!(known(&mut feed), DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() });
+        assert_eq!(known(&mut feed), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
     }
 
     #[test]
@@ -267,7 +267,8 @@ mod tests {
             let attempt = Attempt { mx_host: host.clone(), at: now, classified: put_off() };
             let (lane, tally) = ("lane".into(), Tally::default());
             asked_from.insert(address.clone(), egress);
-            let answer = RecordedReply { domain: domain.clone(), who, address, attempt, egress, lane, tally };
+            let answer =
+                RecordedReply { domain: domain.clone(), kind: who, address, attempt, egress, lane, tally };
             state.write_answer(run.id, EGRESSES[egress], &answer).unwrap();
         }
 
@@ -287,7 +288,7 @@ mod tests {
                     .filter(|who| known.egress != Some(asked_from[*who]))
                     .collect();
                 assert_eq!(others, Vec::<&Address>::new(), "ordered from {:?}", known.egress);
-                let knows_control = known.waiting() == Some(&random_recipient);
+                let knows_control = known.waiting_control() == Some(&random_recipient);
                 assert_eq!(
                     knows_control,
                     known.egress == Some(asked_from[&random_recipient]),

@@ -64,7 +64,7 @@ impl RowJudge {
         outcome.age = Validity::default();
         batch.entries().try_for_each(|entry| match entry {
             ListEntry::Unreadable(rejected) => {
-                outcome.composed.reject(rejected);
+                outcome.composed.add_unreadable(rejected);
                 Ok(())
             }
             ListEntry::Row(row) => self.row(&row, outcome),
@@ -77,7 +77,7 @@ impl RowJudge {
             && let Some((_, record, age)) = self.alike.iter().find(|(others, ..)| *others == kinds)
         {
             let key = key_of_parts(&self.keys, local, domain);
-            self.composer.row_alike(row, record, (local, domain), Some(key), &mut outcome.composed);
+            self.composer.plain_row(row, record, (local, domain), Some(key), &mut outcome.composed);
             outcome.age.add(*age);
             return Ok(());
         }
@@ -90,7 +90,7 @@ impl RowJudge {
         if news.is_news || !self.telling.changed_only {
             self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);
         } else {
-            outcome.composed.pass_over(row.record, record.judgment.reason, key);
+            outcome.composed.add_unchanged(row.record, record.judgment.reason, key);
         }
         outcome.age.add(age);
         outcome.otherwise.update.extend(update);

@@ -39,7 +39,7 @@ pub(super) fn row(
 ) -> Result<JudgedRow, StateError> {
     let repairs = std::mem::take(&mut seen.repairs);
     let mut known = found.known(seen)?;
-    let is_asked_about = matches!(known.evidence.form, AddressStatus::Valid(_));
+    let is_asked_about = matches!(known.evidence.status, AddressStatus::Valid(_));
     let settled = known.settled.take();
     let record = AddressResult { repairs, ..judged(known, risky_roles, found.lifetimes(), found.now()) };
     let age = match record.expires_at {
@@ -76,7 +76,7 @@ fn judged(known: RowEvidence, risky_roles: bool, lifetimes: &Lifetimes, now: Sys
     };
     // What the DNS said is evidence too.
     let checked_at = heard_at.or(looked_up);
-    let Evidence { form, kinds, slip, mailbox, .. } = evidence;
+    let Evidence { status: form, kinds, typo: slip, mailbox, .. } = evidence;
     AddressResult {
         expires_at: lifetimes.end(judgment.reason, checked_at),
         judgment,
@@ -89,7 +89,7 @@ fn judged(known: RowEvidence, risky_roles: bool, lifetimes: &Lifetimes, now: Sys
         catch_all: match mailbox.catch_all {
             CatchAll::Yes(_) => Some(true),
             CatchAll::No(_) => Some(false),
-            CatchAll::Unclear | CatchAll::Failed(_) | CatchAll::NotAsked => None,
+            CatchAll::Unclear | CatchAll::Failed(_) | CatchAll::NotTested => None,
         },
         reply,
         attempts: u32::try_from(mailbox.attempts.len()).unwrap_or(u32::MAX),
@@ -105,10 +105,10 @@ pub(super) fn provisional_verdict(
     now: SystemTime,
 ) -> ReportedVerdict {
     let evidence = Evidence {
-        form: AddressStatus::Valid(address.clone()),
+        status: AddressStatus::Valid(address.clone()),
         kinds: AddressKinds::default(),
-        slip: None,
-        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        typo: None,
+        route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox: mailbox.clone(),
     };
     let (judgment, deciding) = decide(&evidence, now);

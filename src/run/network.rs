@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::policy::Policy;
 use crate::route::{AllowedNets, CachedDns, Dns, DnsTimeouts, NameServers};
 use crate::settings::{EgressSpec, NetworkTarget, Settings};
-use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_way_to};
+use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_route_to};
 use crate::world::World;
 
 /// The network of a run. A clone shares the cache of DNS answers.
@@ -94,13 +94,13 @@ impl Network {
         let own = world.sender();
         Network {
             smtp_port: 25,
-            allowed: AllowedNets::new(world.nets()),
+            allowed: AllowedNets::new(world.networks()),
             egresses: vec![Egress {
                 path: EgressPath::Direct(None),
                 helo: own.helo.clone(),
                 sender: own.mail_from.clone(),
             }],
-            clock: Clock::showing(world.starts()),
+            clock: Clock::showing(world.start_time()),
             random: fastrand::Rng::with_seed(world.seed()),
             dns: Arc::new(world.clone()),
             connect: Arc::new(world),
@@ -111,10 +111,11 @@ impl Network {
 /// IPv6 is used even for hosts that have IPv4 addresses, so AAAA records are needed for all hosts.
 fn leaves_by_ipv6(egresses: &[Egress]) -> bool {
     let has_no_ipv4 = || {
-        !has_way_to(Ipv4Addr::new(192, 0, 2, 1)) && has_way_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
+        !has_route_to(Ipv4Addr::new(192, 0, 2, 1))
+            && has_route_to(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1))
     };
     egresses.iter().any(|egress| match &egress.path {
         EgressPath::Direct(None) => has_no_ipv4(),
-        path => path.family() == IpFamilies::V6,
+        path => path.families() == IpFamilies::V6,
     })
 }

@@ -115,7 +115,7 @@ fn read(list: &List, all_channels: &[SyncSender<Result<RowBatch, ListError>>], e
     };
     loop {
         let mut batch = emptied.try_recv().unwrap_or_default();
-        let filled = batch.fill(&mut rows);
+        let filled = rows.fill(&mut batch);
         let is_last = filled.is_err() || batch.is_empty();
         // Nobody takes when the taker gave up.
         if !deal(filled.map(|()| batch)) || is_last {

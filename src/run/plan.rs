@@ -67,7 +67,7 @@ fn forecast(
     let simulated = Arc::new(GeneratedList::given(routed, 1)?);
     let outcome = simulate::simulate(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
-    let name = opened.list.form().name.clone();
+    let name = opened.list.format().name.clone();
     Ok(Forecast::new(name, rows, not_probed, is_looked_up, &simulated, &outcome))
 }
 

@@ -26,8 +26,8 @@ pub(super) fn stops(route: Route, policy: &Policy) -> (RouteFact, Vec<MxHop>) {
                 .collect();
             let first = stops.first().map(|stop| &stop.provider);
             let provider = first.map(|provider| provider.id.clone()).unwrap_or_default();
-            let evidence = first.is_none_or(|provider| provider.rcpt_is_evidence);
-            return (RouteFact::Hosts { provider, evidence }, stops);
+            let is_checkable = first.is_none_or(|provider| provider.rcpt_is_evidence);
+            return (RouteFact::Hosts { provider, is_checkable }, stops);
         }
         Route::NullMx => RouteFact::NullMx,
         Route::Absent(absence) => RouteFact::Absent(absence),
@@ -45,7 +45,7 @@ pub(super) fn is_disposable(domain: &Domain, stops: &[MxHop], policy: &Policy) -
 
 /// Are a domain's mailboxes worth asking about?
 pub(super) fn is_worth_asking(domain: &Domain, route: &RouteFact, stops: &[MxHop], policy: &Policy) -> bool {
-    matches!(route, RouteFact::Hosts { evidence: true, .. }) && !is_disposable(domain, stops, policy)
+    matches!(route, RouteFact::Hosts { is_checkable: true, .. }) && !is_disposable(domain, stops, policy)
 }
 
 /// May a route that was looked up at that time be used again? One that is no answer may not.

@@ -47,7 +47,7 @@ impl StatefulRun {
         let now = job.network.clock.now().wall;
         let command = RunKey {
             identity: identity(list, listing.analyze_options(policy), job.dns_only)?,
-            input: list.form().name.clone(),
+            input: list.format().name.clone(),
             terms: terms(settings, &job),
         };
         let anew = settings.state.fresh;

@@ -74,7 +74,7 @@ impl OpenJob {
     pub(super) fn of(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let OpenedList { list, job: listing } = opened;
         let how = listing.analyze_options(policy);
-        let form = list.form();
+        let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = listing.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = listing.writing;
@@ -102,8 +102,8 @@ impl OpenJob {
         let judges = found.into_iter().map(judge).collect();
         let mut age = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |outcome| {
-            let firsts = repeats.first_of(outcome.composed.keys())?;
-            self.outputs.write_all(&outcome.composed, &firsts)?;
+            let firsts = repeats.first_of(outcome.composed.hashes())?;
+            self.outputs.write_composed(&outcome.composed, &firsts)?;
             age.add(outcome.age);
             keep(&outcome.otherwise)
         })?;
@@ -113,7 +113,7 @@ impl OpenJob {
     /// Puts the files in their places, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
-        let form = self.list.form();
+        let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
             format: form.sentence(),
@@ -133,7 +133,7 @@ impl OpenJob {
             stem: form.stem(),
             counts: finished.counts.clone(),
         };
-        finished.summary(summary.json().as_bytes())?;
+        finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
     }
 }

@@ -48,7 +48,7 @@ impl Scheduler {
             // Egresses that are refused one after the other need not all learn it by themselves.
             let operator = &self.providers[self.lanes[lane].operator];
             let of_all: u32 = operator.lanes.iter().map(|&lane| self.lanes[lane].refused_in_row()).sum();
-            let never_answered = self.lanes[lane].tally.asked == 0;
+            let never_answered = self.lanes[lane].tally.probed == 0;
             if in_row >= at_once || (of_all >= at_once && never_answered) {
                 return self.open_breaker(lane, classified);
             }

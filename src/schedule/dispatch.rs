@@ -168,7 +168,8 @@ impl Scheduler {
     /// Are at least so many questions to come at a door, from those who wait there?
     pub(super) fn has_at_least_pending(&self, endpoint_id: EndpointId, enough: u32) -> bool {
         let tasks = &self.endpoints[endpoint_id].tasks;
-        tasks.len() >= enough as usize || self.count(endpoint_id, enough, DomainProbe::prospect) >= enough
+        tasks.len() >= enough as usize
+            || self.count(endpoint_id, enough, DomainProbe::expected_probes) >= enough
     }
 
     /// How many questions could be asked at a door now; counts no further than to `enough`.
@@ -218,7 +219,7 @@ impl Scheduler {
         self.decided(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, left.len());
         for task in left {
             if let Some(task) = self.tasks[task].as_mut() {
-                task.domain_probe.give_up(NotProbedReason::Budget(wait));
+                task.domain_probe.postpone(NotProbedReason::Budget(wait));
             }
             self.go_on(task);
         }

@@ -46,7 +46,7 @@ impl Scheduler {
                 }
                 return;
             }
-            match task.domain_probe.next(now) {
+            match task.domain_probe.next_step(now) {
                 NextStep::AwaitReplies => return,
                 NextStep::Done => return self.settle(id),
                 NextStep::Wait(due) => {
@@ -121,7 +121,7 @@ impl Scheduler {
         if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
-        endpoint.tasks.push(id, task.domain_probe.unasked(), task.begun);
+        endpoint.tasks.push(id, task.domain_probe.unprobed(), task.begun);
         if !std::mem::replace(&mut endpoint.busy, true) {
             self.lanes[endpoint.lane].busy_endpoints.push_back(endpoint_id);
         }
@@ -131,7 +131,7 @@ impl Scheduler {
     pub(super) fn block(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
         let now = self.now;
         if let Some(task) = self.tasks[id].as_mut() {
-            task.domain_probe.blocked(obstacle, now);
+            task.domain_probe.on_mx_failed(obstacle, now);
         }
     }
 
@@ -149,7 +149,7 @@ impl Scheduler {
         }
         let domain = task.domain_probe.domain().clone();
         let lane = task.stops.front().map_or(task.initial_lane, |(_, lane)| *lane);
-        let (mut known, settled) = task.domain_probe.settle(self.stopping);
+        let (mut known, settled) = task.domain_probe.finish(self.stopping);
         known.egress = known.is_waiting().then_some(self.lanes[task.initial_lane].egress);
         // First, so that it is forgotten should the answers be taken back at once.
         self.actions.push_back(Action::DomainFactsChanged(domain, known));
@@ -167,9 +167,9 @@ impl Scheduler {
         let Some(task) = self.tasks[id].as_mut() else {
             return;
         };
-        if task.domain_probe.is_decided() && !std::mem::replace(&mut task.was_told, true) {
+        if task.domain_probe.is_catch_all_known() && !std::mem::replace(&mut task.was_told, true) {
             let learnt =
-                Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.known());
+                Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.facts());
             self.actions.push_back(learnt);
         }
         let taken = task.domain_probe.take_final();

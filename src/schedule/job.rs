@@ -83,13 +83,19 @@ impl Scheduler {
         }
         let Provider { catch_all_share, may_discard, proving_rejections: proof, .. } = *first.provider;
         let is_alone = self.lanes[initial_lane].tasks == 0;
-        let before = DomainPriors { catch_all_share, listed: listed.len(), proof, may_discard, is_alone };
-        let expectation = ProbeStrategy { turn: ControlPlan::of(before), proof };
+        let before = DomainPriors {
+            catch_all_share,
+            listed: listed.len(),
+            rejections_needed: proof,
+            may_discard,
+            is_alone,
+        };
+        let expectation = ProbeStrategy { control_plan: ControlPlan::of(before), rejections_needed: proof };
         let hosts: Vec<Domain> = mx_hosts.iter().map(|stop| stop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
         let domain_probe =
             DomainProbe::new(domain, hosts, listed, known, expectation, retry_policy, self.now);
-        let was_told = domain_probe.is_decided();
+        let was_told = domain_probe.is_catch_all_known();
         for (_, lane) in &stops {
             self.lanes[*lane].tasks += 1;
         }

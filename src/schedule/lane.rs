@@ -247,7 +247,7 @@ impl Lane {
             && self.batch == FLIGHT
             && self.session_limits == self.provider.session_limits
             && self.hold_until <= now
-            && self.tally.asked < thresholds.anomaly.probed
+            && self.tally.probed < thresholds.anomaly.probed
             && self.unknown_names < thresholds.discard.unknown_in_run
     }
 

@@ -92,7 +92,7 @@ impl Scheduler {
         let mut tallies = self.tallied.clone();
         for lane in &self.lanes {
             let tally = tallies.entry(self.providers[lane.operator].key.clone()).or_default();
-            *tally = tally.and(lane.tally);
+            *tally = tally.plus(lane.tally);
         }
         let is_anomalous = |(_, tally): &(Arc<str>, Tally)| tally.is_anomalous(anomaly);
         tallies.into_iter().filter(is_anomalous).map(|(key, _)| key).collect()
@@ -108,7 +108,8 @@ impl Scheduler {
             return 0;
         }
         let addresses = || stops.iter().flat_map(|stop| &stop.addresses);
-        let reaches = |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].has(address));
+        let reaches =
+            |egress: &usize| addresses().any(|address| self.limits.egresses[*egress].includes(address));
         let lanes = self.provider_of.get(key).map_or(&[][..], |&id| &self.providers[id].lanes);
         let burden = |egress: &usize| {
             let mut lanes = lanes.iter().map(|&lane| &self.lanes[lane]);
@@ -170,6 +171,6 @@ impl Scheduler {
 
     /// Can an egress reach this address?
     pub(super) fn reaches(&self, egress: usize, address: &IpAddr) -> bool {
-        self.limits.egresses.get(egress).copied().is_some_and(|family: IpFamilies| family.has(address))
+        self.limits.egresses.get(egress).copied().is_some_and(|family: IpFamilies| family.includes(address))
     }
 }

@@ -70,10 +70,10 @@ impl DomainTask {
 impl Scheduler {
     /// Notes a made-up name that was refused, unless that makes a clear pair with the answer before it.
     pub(super) fn hold_control(&mut self, lane: LaneId, answer: &RecordedReply) {
-        let RecordedReply { domain, who, address, attempt, .. } = answer;
+        let RecordedReply { domain, kind: who, address, attempt, .. } = answer;
         let lane = &mut self.lanes[lane];
         let is_refused = matches!(
-            evidence::shown(&attempt.classified),
+            evidence::interpret_control(&attempt.classified),
             ControlOutcome::Rejected | ControlOutcome::RejectedUnclearly
         );
         if *who == RecipientKind::Random && is_refused && lane.accepted_last.as_ref() != Some(domain) {
@@ -190,10 +190,10 @@ impl Scheduler {
             };
             self.lanes[initial_lane].backlog -= 1;
             let (_, listed) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
-            listed.push(found.again());
+            listed.push(found.into_recipient());
         }
         for (domain, (mx_hosts, listed)) in again {
-            let known = DomainFacts { postmaster_was_asked: true, ..DomainFacts::default() };
+            let known = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
             self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, listed, known);
         }
         self.emit(initial_lane, over);
@@ -223,7 +223,7 @@ impl Scheduler {
 /// Takes back what was said about an address by a host that turned out to refuse us.
 fn withdrawn(found: ProbeResult, why: &ObstacleKind) -> ProbeResult {
     let obstacle = found.mailbox.attempts.last().map(|Attempt { mx_host, at, .. }| {
-        Arc::new(Obstacle { mx_host: mx_host.clone(), at: *at, what: why.clone() })
+        Arc::new(Obstacle { mx_host: mx_host.clone(), at: *at, kind: why.clone() })
     });
     ProbeResult { mailbox: Box::new(MailboxEvidence { obstacle, ..MailboxEvidence::default() }), ..found }
 }

@@ -157,7 +157,7 @@ pub fn meant(event: SmtpEvent, mut classified: impl FnMut(Stage, Reply) -> Class
             SessionEvent::Reply(ask, classified(Stage::Mail, reply))
         }
         SmtpEvent::Reply(ask, ProbeReply::NoSmtputf8) => SessionEvent::NotSupported(ask),
-        SmtpEvent::Ended(SessionEnd { stage, why }) => match why {
+        SmtpEvent::Ended(SessionEnd { stage, reason }) => match reason {
             EndReason::Quit => SessionEvent::Ended(None),
             EndReason::Rejected(reply) => SessionEvent::Rejected(classified(stage, reply)),
             EndReason::HungUp => SessionEvent::Ended(Some(Finding::Disconnected)),

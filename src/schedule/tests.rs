@@ -53,7 +53,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
                 }
                 Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
                 Action::Completed(found) => {
-                    for ProbeResult { target, mailbox, .. } in found {
+                    for ProbeResult { id: target, mailbox, .. } in found {
                         assert!(settled.insert(target, *mailbox).is_none(), "settled twice");
                         world.settled_at.insert(target, world.now);
                     }
@@ -65,7 +65,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
                     world.taken_back.push(address);
                 }
                 Action::DomainFactsChanged(domain, known) => {
-                    world.learnt.entry(domain).or_default().add(known)
+                    world.learnt.entry(domain).or_default().merge(known)
                 }
                 Action::Record(_) | Action::WantsWork(_) | Action::Event(_) => {}
             }
@@ -100,7 +100,7 @@ fn drive(scheduler: &mut Scheduler, world: &mut World, run: Run) -> HashMap<Reci
         if is_first(order, [next, wake]) {
             let (at, DomainJob { domain, mx_hosts, listed, mut known }) = world.orders.pop_front().unwrap();
             if let Some(learnt) = world.learnt.get(&domain) {
-                known.add(learnt.clone());
+                known.merge(learnt.clone());
             }
             world.now = world.now.max(at);
             scheduler.order(DomainJob { domain, mx_hosts, listed, known }, world.moment());

@@ -192,7 +192,7 @@ impl<'a> Simulation<'a> {
                 }
             }
             Action::Completed(found) => {
-                for ProbeResult { target, mailbox, .. } in found {
+                for ProbeResult { id: target, mailbox, .. } in found {
                     self.settled += 1;
                     self.unanswered += u64::from(mailbox.attempts.is_empty());
                     if mailbox.unprobed.is_some() {

@@ -44,7 +44,7 @@ impl Spool {
     /// Something was learnt about a domain.
     pub(super) fn learnt(&mut self, domain: &Domain, known: DomainFacts) {
         if let Some(before) = domain_id(domain).and_then(|id| self.known.get_mut(&id)) {
-            before.add(known);
+            before.merge(known);
         }
     }
 }

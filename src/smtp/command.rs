@@ -1,10 +1,11 @@
-//! All that can be said. There is no DATA and no BDAT: sending mail is impossible by type.
+//! The commands that can be sent. There is no DATA and no BDAT: sending mail is impossible by type.
 //!
-//! Decides: how a command is written (RFC 5321 4.1.1, RFC 3207, RFC 6531 3.4). async-smtp's command types encode
-//! whatever they can hold; what they refuse (letters beyond ASCII, quoted local parts with spaces or angle brackets),
-//! what they don't know (HELO) and what is said a million times (RCPT) is written here, and a test holds it to be the same.
-//! Must not: decide what is said when.
-//! Fails: never. One command is one line, whatever it is made of.
+//! Decides: how a command is written (RFC 5321 4.1.1, RFC 3207, RFC 6531 3.4). The command types of async-smtp write
+//! everything that they accept. Written here is what they reject (letters beyond ASCII, quoted local parts with spaces
+//! or angle brackets), what they lack (HELO), and RCPT, which is sent millions of times; a test compares it with
+//! theirs.
+//! Must not: decide which command is sent next.
+//! Fails: never. One command is one line, whatever its arguments hold.
 
 use std::fmt::{self, Write};
 
@@ -14,34 +15,34 @@ use async_smtp::extension::{ClientId, MailParameter};
 
 use crate::address::{Address, Domain};
 
-/// One command.
+/// One SMTP command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SmtpCommand<'a> {
-    /// Says who we are, and asks what the server offers.
+    /// EHLO with our name; its reply lists the server's extensions.
     Ehlo(&'a Domain),
-    /// Says who we are, to servers that don't know EHLO.
+    /// HELO with our name, for servers that do not know EHLO.
     Helo(&'a Domain),
-    /// Asks for TLS.
+    /// STARTTLS.
     StartTls,
-    /// Opens a transaction.
+    /// MAIL FROM: opens a transaction.
     Mail {
         /// The envelope sender.
         sender: &'a Address,
-        /// Whether the transaction holds an address with letters beyond ASCII (RFC 6531 3.4).
+        /// True if an address of the transaction has letters beyond ASCII (RFC 6531 3.4).
         smtputf8: bool,
     },
-    /// Asks about one recipient.
+    /// RCPT TO: probes one recipient.
     Rcpt(&'a Address),
-    /// Gives up the transaction.
+    /// RSET: drops the transaction.
     Rset,
-    /// Says goodbye.
+    /// QUIT.
     Quit,
 }
 
 impl SmtpCommand<'_> {
-    /// Appends the command's line, CR LF included, to `out`.
+    /// Appends the command and its CR LF to `out`.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        // A `CommandLine` takes any text, and so do the `Display`s that write to it.
+        // Neither `CommandLine` nor the `Display` implementations that write to it can fail.
         let _ = write!(CommandLine(out), "{self}");
         out.extend_from_slice(b"\r\n");
     }
@@ -51,30 +52,32 @@ impl SmtpCommand<'_> {
 impl fmt::Display for SmtpCommand<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            SmtpCommand::Ehlo(name) => bare(f, &EhloCommand::new(ClientId::new(name.to_string()))),
+            SmtpCommand::Ehlo(name) => {
+                without_line_end(f, &EhloCommand::new(ClientId::new(name.to_string())))
+            }
             SmtpCommand::Helo(name) => write!(f, "HELO {name}"),
-            SmtpCommand::StartTls => bare(f, &StarttlsCommand),
+            SmtpCommand::StartTls => without_line_end(f, &StarttlsCommand),
             SmtpCommand::Mail { sender, smtputf8 } => match EmailAddress::new(sender.to_string()) {
                 Ok(plain) => {
                     let parameters = smtputf8.then_some(MailParameter::SmtpUtfEight);
-                    bare(f, &MailCommand::new(Some(plain), parameters.into_iter().collect()))
+                    without_line_end(f, &MailCommand::new(Some(plain), parameters.into_iter().collect()))
                 }
                 Err(_) if smtputf8 => write!(f, "MAIL FROM:<{sender}> {}", MailParameter::SmtpUtfEight),
                 Err(_) => write!(f, "MAIL FROM:<{sender}>"),
             },
             SmtpCommand::Rcpt(address) => write!(f, "RCPT TO:<{address}>"),
-            SmtpCommand::Rset => bare(f, &RsetCommand),
-            SmtpCommand::Quit => bare(f, &QuitCommand),
+            SmtpCommand::Rset => without_line_end(f, &RsetCommand),
+            SmtpCommand::Quit => without_line_end(f, &QuitCommand),
         }
     }
 }
 
-/// A command of async-smtp's.
-fn bare(f: &mut fmt::Formatter<'_>, command: &dyn fmt::Display) -> fmt::Result {
+/// Writes a command of async-smtp without its line end.
+fn without_line_end(f: &mut fmt::Formatter<'_>, command: &dyn fmt::Display) -> fmt::Result {
     write!(WithoutLineEnd(f), "{command}")
 }
 
-/// Leaves out the line ends that async-smtp's commands bring along.
+/// Removes the line ends that the commands of async-smtp write.
 struct WithoutLineEnd<'a, 'b>(&'a mut fmt::Formatter<'b>);
 
 impl Write for WithoutLineEnd<'_, '_> {
@@ -83,8 +86,9 @@ impl Write for WithoutLineEnd<'_, '_> {
     }
 }
 
-/// The last gate before the wire. `Address` and `Domain` hold no controls by construction; should one ever get
-/// through, it becomes a space: the command stays one command, and a server calls it malformed instead of obeying.
+/// A writer that replaces each control character by a space, as the last protection against SMTP injection. `Address`
+/// and `Domain` hold no control characters by construction. If one ever did, the command would still be one command,
+/// which the server rejects as malformed.
 struct CommandLine<'a>(&'a mut Vec<u8>);
 
 impl Write for CommandLine<'_> {
@@ -110,7 +114,7 @@ mod tests {
         Address::parse(text).unwrap()
     }
 
-    fn said(command: SmtpCommand<'_>) -> String {
+    fn written(command: SmtpCommand<'_>) -> String {
         let mut out = Vec::new();
         command.write_to(&mut out);
         String::from_utf8(out).unwrap()
@@ -121,20 +125,20 @@ mod tests {
         let name = Domain::parse("probe.example").unwrap();
         let (plain, wide) = (address("ann@shop.example"), address("jürgen@shop.example"));
         let quoted = address("\"ann lee>\"@shop.example");
-        let mail = |sender, smtputf8| said(SmtpCommand::Mail { sender, smtputf8 });
+        let mail = |sender, smtputf8| written(SmtpCommand::Mail { sender, smtputf8 });
         for (line, expected) in [
-            (said(SmtpCommand::Ehlo(&name)), "EHLO probe.example\r\n"),
-            (said(SmtpCommand::Helo(&name)), "HELO probe.example\r\n"),
-            (said(SmtpCommand::StartTls), "STARTTLS\r\n"),
+            (written(SmtpCommand::Ehlo(&name)), "EHLO probe.example\r\n"),
+            (written(SmtpCommand::Helo(&name)), "HELO probe.example\r\n"),
+            (written(SmtpCommand::StartTls), "STARTTLS\r\n"),
             (mail(&plain, false), "MAIL FROM:<ann@shop.example>\r\n"),
             (mail(&plain, true), "MAIL FROM:<ann@shop.example> SMTPUTF8\r\n"),
             (mail(&wide, true), "MAIL FROM:<jürgen@shop.example> SMTPUTF8\r\n"),
             (mail(&quoted, false), "MAIL FROM:<\"ann lee>\"@shop.example>\r\n"),
-            (said(SmtpCommand::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
-            (said(SmtpCommand::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
-            (said(SmtpCommand::Rcpt(&quoted)), "RCPT TO:<\"ann lee>\"@shop.example>\r\n"),
-            (said(SmtpCommand::Rset), "RSET\r\n"),
-            (said(SmtpCommand::Quit), "QUIT\r\n"),
+            (written(SmtpCommand::Rcpt(&plain)), "RCPT TO:<ann@shop.example>\r\n"),
+            (written(SmtpCommand::Rcpt(&wide)), "RCPT TO:<jürgen@shop.example>\r\n"),
+            (written(SmtpCommand::Rcpt(&quoted)), "RCPT TO:<\"ann lee>\"@shop.example>\r\n"),
+            (written(SmtpCommand::Rset), "RSET\r\n"),
+            (written(SmtpCommand::Quit), "QUIT\r\n"),
         ] {
             assert_eq!(line, expected);
         }
@@ -142,16 +146,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_recipient_is_asked_about_as_async_smtp_would(text in "[a-zA-Z0-9._+!#-]{1,20}@[a-z0-9.-]{1,20}|\"[ -~]{1,9}\"@a\\.example") {
+        fn a_rcpt_is_written_as_async_smtp_writes_it(text in "[a-zA-Z0-9._+!#-]{1,20}@[a-z0-9.-]{1,20}|\"[ -~]{1,9}\"@a\\.example") {
             let Ok(address) = Address::parse(&text) else { return Ok(()) };
             if let Ok(plain) = EmailAddress::new(address.to_string()) {
                 let theirs = RcptCommand::new(plain, Vec::new()).to_string();
-                prop_assert_eq!(said(SmtpCommand::Rcpt(&address)), theirs);
+                prop_assert_eq!(written(SmtpCommand::Rcpt(&address)), theirs);
             }
         }
 
         #[test]
-        fn no_input_makes_two_lines_of_a_command(
+        fn no_input_splits_a_command_into_two_lines(
             local in "(?s).{1,64}|\"(?s).{1,40}\"|[a-z\r\n\0]{1,20}",
             domain in "[a-z\r\n\0.]{1,20}|[a-z]{1,9}\\.example",
         ) {
@@ -164,7 +168,7 @@ mod tests {
             commands.extend(address.domain().map(SmtpCommand::Ehlo));
             commands.extend(address.domain().map(SmtpCommand::Helo));
             for command in commands {
-                let line = said(command);
+                let line = written(command);
                 let body = line.strip_suffix("\r\n").unwrap();
                 prop_assert!(!body.contains(['\r', '\n', '\0']), "{line:?}");
             }

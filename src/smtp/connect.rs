@@ -1,8 +1,8 @@
-//! The only file that opens connections: straight, from a chosen source address, or through a SOCKS5 proxy.
+//! Opens connections: directly, from a chosen source address, or through a SOCKS5 proxy. No other file does.
 //!
-//! Decides: nothing about what is said or meant, and not where to: [`crate::route::public`] judged the address before.
-//! Fails: with the system's (or the proxy's) error; [`super::drive`] makes an [`super::session::SessionEnd`] of it and
-//! keeps the time limit.
+//! Decides: nothing. Must not: choose the target; [`crate::route`] has checked that its address is public.
+//! Fails: with the error of the system or of the proxy. [`super::drive`] turns it into a
+//! [`SessionEnd`](super::SessionEnd), and enforces the time limit.
 #![expect(clippy::disallowed_methods, reason = "this file owns the sockets")]
 
 use std::future::Future;
@@ -16,20 +16,20 @@ use tokio_socks::tcp::Socks5Stream;
 
 use super::egress::EgressPath;
 
-/// Anything that bytes can go through.
+/// A byte stream to and from a mail server: TCP, TLS, a proxy, or a pipe in memory.
 pub trait MailStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> MailStream for T {}
 
-/// A connection on its way.
+/// A boxed connect.
 pub type ConnectFuture<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn MailStream>>> + Send + 'a>>;
 
-/// Opens connections. The real one is [`TcpConnector`], a scripted one in [`crate::world`].
+/// Opens connections: [`TcpConnector`] on the real network, [`World`](crate::world::World) in a scripted one.
 pub trait Connect: Send + Sync {
-    /// Connects to an exchanger's address. The address was checked by [`crate::route::public`] before.
+    /// Connects to an address of an MX host. [`crate::route`] has checked the address before.
     fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a>;
 }
 
-/// The real network.
+/// Opens connections on the real network.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpConnector;
 
@@ -59,12 +59,12 @@ impl Connect for TcpConnector {
     }
 }
 
-/// Does the system know a way to an address? Nothing is sent.
-pub fn has_way_to(address: impl Into<IpAddr>) -> bool {
+/// True if the system has a route to the address. Nothing is sent: connecting a UDP socket only looks up the route.
+pub fn has_route_to(address: impl Into<IpAddr>) -> bool {
     let address = address.into();
-    let any =
+    let unspecified =
         if address.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-    UdpSocket::bind((any, 0)).is_ok_and(|socket| socket.connect((address, 25)).is_ok())
+    UdpSocket::bind((unspecified, 0)).is_ok_and(|socket| socket.connect((address, 25)).is_ok())
 }
 
 async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
@@ -81,7 +81,7 @@ async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream
         }
         socket.bind(SocketAddr::new(source, 0))?;
     }
-    // A command is one small write, and its reply is waited for: nothing to collect.
+    // Each command is one small write whose reply we wait for, so that Nagle's algorithm would only add delay.
     socket.set_nodelay(true)?;
     socket.connect(to).await
 }

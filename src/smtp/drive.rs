@@ -1,8 +1,8 @@
-//! Holds one session over one connection: dials, moves bytes, keeps the time limits, hands over orders and events.
+//! Drives one session over one connection: connects, moves bytes, enforces the time limits, passes commands and events.
 //!
-//! Decides: when a server has had its time. Must not: decide what is said, what it means, or whether to try again.
-//! Fails: as an [`SessionEnd`], always the last event and always there. Memory stays bounded whatever the server sends:
-//! the caps of [`super::reply`].
+//! Decides: when a time limit has passed. Must not: decide what is sent, what a reply means, or whether to retry.
+//! Fails: with a [`SessionEnd`], which is the last event of every session. Memory stays bounded whatever the server
+//! sends, by the limits of [`super::reply`].
 
 use std::future::poll_fn;
 use std::io;
@@ -26,36 +26,37 @@ use super::tls;
 use super::transcript::Transcript;
 use crate::address::Domain;
 
-/// Bytes read at a time, on the stack: thousands of sessions must fit into memory. A flight's replies mostly fit.
+/// How many bytes are read at a time. The buffer is on the stack, because thousands of sessions must fit into memory;
+/// the replies of a batch mostly fit into one read.
 const READ_BYTES: usize = 4096;
 
-/// How long a goodbye that nobody answers may take to leave.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the last bytes (a QUIT whose reply is not awaited) may take to be sent.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// Whom to call, and how.
+/// The server to connect to, and how.
 #[derive(Clone, Debug)]
 pub struct SessionRequest<'a> {
-    /// The exchanger's name, as TLS asks for it.
+    /// The name of the MX host, for SNI.
     pub host: &'a Domain,
-    /// Its address, already judged by [`crate::route::public`]; it is not resolved again.
+    /// The address of the MX host, checked by [`crate::route`]; it is not resolved again.
     pub to: SocketAddr,
-    /// The way out.
+    /// Source address or proxy.
     pub path: &'a EgressPath,
-    /// How to present oneself.
+    /// HELO name, sender, TLS policy.
     pub identity: ClientIdentity,
-    /// How long to wait.
-    pub limits: SmtpTimeouts,
+    /// The time limits.
+    pub timeouts: SmtpTimeouts,
 }
 
-/// How long to wait for what.
+/// The time limits of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmtpTimeouts {
-    /// For a connection.
+    /// For opening the connection.
     pub connect: Duration,
-    /// For one whole reply, where it is shorter than the stage's own limit ([`Stage::time_limit`]).
+    /// For one complete reply; the limit of the stage ([`Stage::time_limit`]) applies if it is shorter.
     pub reply: Duration,
-    /// For the whole session, from the connection on. One that is between flights then takes its leave, any other
-    /// is cut.
+    /// For the whole session, from the open connection on. A session between batches then sends QUIT; any other session
+    /// is cut off.
     pub session: Duration,
 }
 
@@ -69,108 +70,114 @@ impl Default for SmtpTimeouts {
     }
 }
 
-/// Holds a session from dialing to its end. `orders` are taken one by one, whenever the session is idle; when all
-/// their senders are gone it says QUIT. `tell` hears each event as it happens.
-pub async fn hold(
-    connect: &dyn Connect,
-    call: SessionRequest<'_>,
-    mut orders: mpsc::Receiver<SessionCommand>,
-    mut tell: impl FnMut(SmtpEvent),
+/// Runs a session from connecting to its end. Takes a command from `commands` whenever the session is idle, and sends
+/// QUIT once all their senders are dropped. Calls `emit` with each event as it happens.
+pub async fn drive_session(
+    connector: &dyn Connect,
+    request: SessionRequest<'_>,
+    mut commands: mpsc::Receiver<SessionCommand>,
+    mut emit: impl FnMut(SmtpEvent),
     transcript: Option<&mut Transcript>,
 ) {
-    let mut line = match timeout(call.limits.connect, connect.connect(call.to, call.path)).await {
+    let connecting = connector.connect(request.to, request.path);
+    let mut connection = match timeout(request.timeouts.connect, connecting).await {
         Ok(Ok(stream)) => DrivenConnection::new(stream, transcript),
-        Ok(Err(fault)) => return tell(not_connected(fault.to_string())),
+        Ok(Err(fault)) => return emit(not_connected(fault.to_string())),
         Err(_) => {
-            let limit_s = call.limits.connect.as_secs();
-            return tell(not_connected(format!("no connection within {limit_s} s")));
+            let limit_s = request.timeouts.connect.as_secs();
+            return emit(not_connected(format!("no connection within {limit_s} s")));
         }
     };
-    line.note(&format!("connected to {}", call.to));
-    let mut session = ClientSession::new(call.identity);
-    let mut limit = Limit::new(call.limits);
-    let mut alarm = pin!(sleep_until(limit.of(&session)));
+    connection.note(&format!("connected to {}", request.to));
+    let mut session = ClientSession::new(request.identity);
+    let mut deadlines = Deadlines::new(request.timeouts);
+    let mut timer = pin!(sleep_until(deadlines.next(&session)));
     loop {
         while let Some(output) = session.poll() {
             match output {
-                SessionOutput::Send(bytes) => line.say(bytes),
-                SessionOutput::StartTls => match timeout_at(limit.of(&session), line.secure(call.host)).await
-                {
-                    Ok(Ok(())) => session.secured(),
-                    Ok(Err(fault)) => session.tls_failed(fault),
-                    Err(_) => session.timed_out(),
-                },
-                SessionOutput::Emit(event) => {
-                    if let SmtpEvent::Ended(ended) = &event {
-                        // A goodbye to a server that refused us. Nobody waits long for it to leave.
-                        let _ = timeout(GOODBYE, line.send()).await;
-                        line.note(&ended.why.to_string());
+                SessionOutput::Send(bytes) => connection.queue(bytes),
+                SessionOutput::StartTls => {
+                    match timeout_at(deadlines.next(&session), connection.start_tls(request.host)).await {
+                        Ok(Ok(())) => session.tls_established(),
+                        Ok(Err(fault)) => session.tls_failed(fault),
+                        Err(_) => session.timed_out(),
                     }
-                    tell(event);
+                }
+                SessionOutput::Emit(event) => {
+                    if let SmtpEvent::Ended(end) = &event {
+                        // A QUIT may be unsent, to a server that rejected the session.
+                        let _ = timeout(LAST_WRITE, connection.send()).await;
+                        connection.note(&end.reason.to_string());
+                    }
+                    emit(event);
                 }
             }
         }
         if session.is_over() {
             return;
         }
-        let due = limit.of(&session);
-        if due < alarm.deadline() {
-            alarm.as_mut().reset(due);
+        let due = deadlines.next(&session);
+        if due < timer.deadline() {
+            timer.as_mut().reset(due);
         }
         tokio::select! {
             biased;
-            // Limits mostly move away, and an alarm that rings too early is cheaper than one that is set for each reply.
-            () = &mut alarm => {
+            // Most deadlines move to a later time. A timer that fires too early is cheaper than one reset at each
+            // reply.
+            () = &mut timer => {
                 if due > Instant::now() {
-                    alarm.as_mut().reset(due);
+                    timer.as_mut().reset(due);
                 } else if session.is_idle() {
-                    session.order(SessionCommand::Quit);
+                    session.submit(SessionCommand::Quit);
                 } else {
                     session.timed_out();
                 }
             }
-            is_open = line.exchange(&mut session) => if !is_open {
-                session.closed();
+            is_open = connection.exchange(&mut session) => if !is_open {
+                session.connection_closed();
             },
-            order = orders.recv(), if session.is_idle() => session.order(order.unwrap_or(SessionCommand::Quit)),
+            command = commands.recv(), if session.is_idle() => {
+                session.submit(command.unwrap_or(SessionCommand::Quit));
+            }
         }
     }
 }
 
-fn not_connected(why: String) -> SmtpEvent {
-    SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, why: EndReason::Connect(why) })
+fn not_connected(error: String) -> SmtpEvent {
+    SmtpEvent::Ended(SessionEnd { stage: Stage::Connect, reason: EndReason::Connect(error) })
 }
 
-/// When the server has had its time: a limit runs from one whole reply to the next, and one over all.
-struct Limit {
-    limits: SmtpTimeouts,
+/// The deadlines of a session: one for each reply, which starts anew with each complete reply, and one for the session.
+struct Deadlines {
+    timeouts: SmtpTimeouts,
     session: Instant,
-    /// Stage and number of replies when the limit for a reply began to run.
-    of: (Stage, u64),
     reply: Instant,
+    /// Stage and number of replies for which `reply` was set.
+    reply_set_at: (Stage, u64),
 }
 
-impl Limit {
-    fn new(limits: SmtpTimeouts) -> Limit {
+impl Deadlines {
+    fn new(timeouts: SmtpTimeouts) -> Deadlines {
         let now = Instant::now();
-        Limit {
-            limits,
-            session: now + limits.session,
-            of: (Stage::Connect, 0),
-            reply: now + limits.reply.min(Stage::Connect.time_limit()),
+        Deadlines {
+            timeouts,
+            session: now + timeouts.session,
+            reply: now + timeouts.reply.min(Stage::Connect.time_limit()),
+            reply_set_at: (Stage::Connect, 0),
         }
     }
 
-    fn of(&mut self, session: &ClientSession) -> Instant {
+    /// The deadline that applies now.
+    fn next(&mut self, session: &ClientSession) -> Instant {
         let Some(stage) = session.stage() else {
             return self.session;
         };
-        let of = (stage, session.replies());
-        if self.of != of {
-            self.of = of;
-            self.reply = Instant::now() + self.limits.reply.min(stage.time_limit());
+        let progress = (stage, session.reply_count());
+        if self.reply_set_at != progress {
+            self.reply_set_at = progress;
+            self.reply = Instant::now() + self.timeouts.reply.min(stage.time_limit());
         }
-        // A goodbye may be said after the session's time is over, and has its own short limit.
+        // QUIT may be sent after the deadline of the session, and has a short limit of its own.
         match stage {
             Stage::Quit => self.reply,
             _ => self.reply.min(self.session),
@@ -178,7 +185,7 @@ impl Limit {
     }
 }
 
-/// A stream with what waits to be sent on it.
+/// A stream with the bytes that wait to be sent on it.
 struct DrivenConnection<'a> {
     stream: Box<dyn MailStream>,
     unsent: Vec<u8>,
@@ -196,9 +203,10 @@ impl<'a> DrivenConnection<'a> {
         }
     }
 
-    fn say(&mut self, bytes: Vec<u8>) {
+    /// Adds bytes to those that wait to be sent.
+    fn queue(&mut self, bytes: Vec<u8>) {
         if let Some(transcript) = &mut self.transcript {
-            transcript.said(&bytes);
+            transcript.sent(&bytes);
         }
         if self.unsent.is_empty() {
             self.unsent = bytes;
@@ -207,12 +215,12 @@ impl<'a> DrivenConnection<'a> {
         }
     }
 
-    /// Sends what waits and lets the session hear what comes, at once: a server may answer the first commands of a flight
-    /// before it takes the last ones. False when the connection is closed or broken. Can be cancelled at any time.
+    /// Sends and receives concurrently, and passes received bytes to the session. A server may reply to the first
+    /// commands of a batch before it reads the last ones. False if the connection is closed or broken. Can be cancelled
+    /// at any time.
     async fn exchange(&mut self, session: &mut ClientSession) -> bool {
         poll_fn(|cx| {
-            // A server that refuses us may close its side with a last reply in the pipe: failing to send is no
-            // reason not to read.
+            // A server that rejects us may close its side after a last reply. That reply is read even if sending fails.
             if let Poll::Ready(Err(_)) = self.poll_send(cx) {
                 self.unsent.clear();
             }
@@ -224,9 +232,9 @@ impl<'a> DrivenConnection<'a> {
                 return Poll::Ready(false);
             }
             if let Some(transcript) = &mut self.transcript {
-                transcript.heard(bytes);
+                transcript.received(bytes);
             }
-            session.heard(bytes);
+            session.receive(bytes);
             Poll::Ready(true)
         })
         .await
@@ -246,10 +254,10 @@ impl<'a> DrivenConnection<'a> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    async fn secure(&mut self, host: &Domain) -> Result<(), String> {
+    async fn start_tls(&mut self, host: &Domain) -> Result<(), String> {
         self.send().await.map_err(|fault| fault.to_string())?;
         let plain = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
-        self.stream = tls::secure(plain, host).await?;
+        self.stream = tls::handshake(plain, host).await?;
         self.note("encrypted");
         Ok(())
     }

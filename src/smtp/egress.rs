@@ -1,27 +1,27 @@
-//! Who we are to a receiver: source, HELO name, envelope sender.
+//! An egress: what a receiver sees of us (source address or proxy, HELO name, envelope sender).
 //!
-//! Decides: nothing. All three are the user's own and are given, never invented.
+//! Decides: nothing. The user sets all three; none is invented.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Address, Domain};
 
-/// One way out. Everything asked through it is asked with the same name and sender.
+/// One egress. All sessions through it use the same HELO name and the same sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Egress {
-    /// How connections leave.
+    /// Source address or proxy.
     pub path: EgressPath,
-    /// The name said in EHLO and HELO.
+    /// The name in EHLO and HELO.
     pub helo: Domain,
-    /// The envelope sender; never the null sender, which some servers refuse and some blocklists punish.
+    /// The envelope sender; never the null sender, which some servers reject and some blocklists count as abuse.
     pub sender: Address,
 }
 
 /// How connections leave this machine. `Debug` leaves out the credentials of a proxy.
 #[derive(Clone, PartialEq, Eq)]
 pub enum EgressPath {
-    /// From this machine, with the source address that the system takes, or this one.
+    /// Directly, from this source address; `None`: the system chooses one.
     Direct(Option<IpAddr>),
     /// Through a SOCKS5 proxy (RFC 1928).
     Socks5 {
@@ -45,8 +45,8 @@ impl fmt::Debug for EgressPath {
 }
 
 impl EgressPath {
-    /// Which addresses it reaches.
-    pub fn family(&self) -> IpFamilies {
+    /// The IP versions that it reaches.
+    pub fn families(&self) -> IpFamilies {
         match self {
             EgressPath::Direct(Some(IpAddr::V4(_))) => IpFamilies::V4,
             EgressPath::Direct(Some(IpAddr::V6(_))) => IpFamilies::V6,
@@ -55,21 +55,21 @@ impl EgressPath {
     }
 }
 
-/// The addresses that a way out reaches.
+/// The IP versions that an egress reaches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IpFamilies {
-    /// As far as we know.
+    /// IPv4 and IPv6, as far as is known.
     #[default]
     Both,
-    /// From an IPv4 address.
+    /// IPv4 only.
     V4,
-    /// From an IPv6 address.
+    /// IPv6 only.
     V6,
 }
 
 impl IpFamilies {
-    /// Is this address among them?
-    pub fn has(self, address: &IpAddr) -> bool {
+    /// True if an address is of one of these versions.
+    pub fn includes(self, address: &IpAddr) -> bool {
         match self {
             IpFamilies::Both => true,
             IpFamilies::V4 => address.is_ipv4(),

@@ -1,9 +1,20 @@
-//! The SMTP dialogue, as far as a question needs it: everything up to RCPT, nothing after.
+//! The client's side of SMTP, as far as a probe needs it: everything up to RCPT, nothing after it.
 //!
-//! [`Stage`] names the steps, [`command`] is all that can be said (there is no DATA: sending mail is impossible by
-//! type), [`reply`] reads what comes back, [`session`] is the dialogue as a state machine without sockets and clocks,
-//! [`connect`] the only file that opens connections, `tls` wraps them, [`drive`] brings a session and a connection together
-//! under the time limits, [`transcript`] writes down what was said.
+//! Answers the question "which command is sent next, and which reply belongs to which command?". No other room writes
+//! an SMTP command, reads a reply from bytes, or opens a connection to an MX host. What a reply means is decided by
+//! [`crate::policy`], not here.
+//!
+//! | for | open |
+//! |---|---|
+//! | the stages of a dialogue and their time limits | `stage` |
+//! | the commands; there is no DATA, so that sending mail is impossible by type | `command` |
+//! | reading replies from bytes, within limits | `reply` |
+//! | the dialogue as a state machine without sockets and clocks | `session` |
+//! | one session over one connection, within the time limits | `drive` |
+//! | egresses: source addresses, proxies, names | `egress` |
+//! | opening connections | `connect` |
+//! | STARTTLS | `tls` |
+//! | the dialogue in writing, for `--trace` | `transcript` |
 
 mod command;
 mod connect;
@@ -15,20 +26,16 @@ mod stage;
 mod tls;
 mod transcript;
 
-pub use reply::{Enhanced, Reply};
-pub use stage::Stage;
-
 pub use command::SmtpCommand;
-pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_way_to};
-pub use drive::{SessionRequest, SmtpTimeouts, hold};
+pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_route_to};
+pub use drive::{SessionRequest, SmtpTimeouts, drive_session};
 pub use egress::{Egress, EgressPath, IpFamilies};
-pub use reply::{MAX_REPLY_LINES, MalformedReply, ReplyReader, clean};
-pub use session::Capabilities;
-pub use session::ClientSession;
+pub use reply::{Enhanced, MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, sanitize};
 pub use session::{
-    Batch, ClientIdentity, EndReason, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionEnd,
-    SessionOutput, SmtpEvent, TlsPolicy, Transaction,
+    Batch, Capabilities, ClientIdentity, ClientSession, EndReason, ProbeId, ProbeReply, RcptProbe,
+    SessionCommand, SessionEnd, SessionOutput, SmtpEvent, TlsPolicy, Transaction,
 };
+pub use stage::Stage;
 #[cfg(test)]
-pub(crate) use tls::secure;
+pub(crate) use tls::handshake;
 pub use transcript::{Transcript, TranscriptLine};

@@ -1,18 +1,18 @@
-//! What a server says: bytes in; a [`Reply`], "more", or [`MalformedReply`] out.
+//! Reads replies: bytes in; a [`Reply`], "more bytes needed", or a [`MalformedReply`] out.
 //!
-//! Decides: where a reply ends and what its code, enhanced code and text are (RFC 5321 4.2, RFC 2034, RFC 3463).
-//! Reads leniently (bare LF, a missing text, a tab after the code, bytes that are not UTF-8) because a real
-//! refusal must never become a network error, and within hard limits, because any stranger may run an exchanger.
-//! Must not: say what a reply means, or open anything. What it hands out holds no control or bidi characters.
+//! Decides: where a reply ends, and what its code, enhanced code and text are (RFC 5321 4.2, RFC 2034, RFC 3463).
+//! Reads leniently (bare LF, a missing text, a tab after the code, bytes that are not UTF-8), so that a real rejection
+//! never becomes a network error. Reads within hard limits, because an MX host is an untrusted server. The text that it
+//! returns holds no control characters and no bidi controls. Must not: decide what a reply means.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// Longest line that is read, in bytes (RFC 5321 4.5.3.1.5 allows 512; real servers exceed it).
+/// The longest reply line that is accepted, in bytes. RFC 5321 4.5.3.1.5 allows 512; real servers exceed it.
 pub(super) const MAX_LINE_BYTES: usize = 4096;
-/// Most lines of one reply.
+/// The most lines of one reply that are accepted.
 pub const MAX_REPLY_LINES: usize = 200;
-/// Most bytes of one reply, all lines together.
+/// The most bytes of one reply that are accepted, all lines together.
 pub(super) const MAX_REPLY_BYTES: usize = 64 * 1024;
 
 /// An enhanced status code, `class.subject.detail` (RFC 3463).
@@ -20,14 +20,14 @@ pub(super) const MAX_REPLY_BYTES: usize = 64 * 1024;
 pub struct Enhanced {
     /// 2, 4 or 5.
     pub class: u8,
-    /// What kind of thing failed, 0 to 999.
+    /// The subject, such as 1 for addresses: 0 to 999.
     pub subject: u16,
-    /// What exactly, 0 to 999.
+    /// The detail within the subject: 0 to 999.
     pub detail: u16,
 }
 
 impl Enhanced {
-    /// Reads a code that is the whole of `text`: `5.1.1`. `None` for anything else.
+    /// The code, if the whole of `text` is one, such as `5.1.1`; `None` for any other text.
     pub fn parse(text: &str) -> Option<Enhanced> {
         let [class @ (b'2' | b'4' | b'5'), b'.', rest @ ..] = text.as_bytes() else {
             return None;
@@ -51,30 +51,30 @@ impl fmt::Display for Enhanced {
     }
 }
 
-/// One whole reply.
+/// One complete reply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reply {
-    /// The three digits, 200 to 599.
+    /// The reply code, 200 to 599.
     pub code: u16,
-    /// The enhanced code at the start of the text, if there is one.
+    /// The enhanced status code at the start of the text, if there is one.
     pub enhanced: Option<Enhanced>,
-    /// The lines' texts without their codes; free of control and bidi characters.
+    /// The text of each line, without reply codes, control characters and bidi controls.
     pub lines: Vec<String>,
 }
 
 impl Reply {
-    /// Makes a reply of a code and texts, cleaned as if read from the wire.
+    /// A reply of a code and its lines, which are sanitized as if they were read from the wire.
     pub fn new(code: u16, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Reply {
-        Reply::of_clean(code, lines.into_iter().map(|line| clean(line.as_ref())).collect())
+        Reply::of_sanitized(code, lines.into_iter().map(|line| sanitize(line.as_ref())).collect())
     }
 
-    fn of_clean(code: u16, lines: Vec<String>) -> Reply {
+    fn of_sanitized(code: u16, lines: Vec<String>) -> Reply {
         let enhanced = lines.first().and_then(|line| leading_enhanced(line));
         Reply { code, enhanced, lines }
     }
 
-    /// Reads one reply as people paste it: with or without line ends at its end, on one line or several.
-    /// Text that does not start with a code is [`MalformedReply::NotAReply`].
+    /// Reads one reply as people paste it: one line or several, with or without a line end after the last one. A text
+    /// that does not start with a reply code is [`MalformedReply::NotAReply`].
     pub fn parse(text: &[u8]) -> Result<Reply, MalformedReply> {
         let mut reader = ReplyReader::default();
         reader.push(text);
@@ -85,7 +85,7 @@ impl Reply {
         }
     }
 
-    /// All lines as one text, joined by a space; the enhanced code stays in it where it was written.
+    /// All lines, joined by spaces; an enhanced code stays in the text where the server wrote it.
     pub fn text(&self) -> Cow<'_, str> {
         match self.lines.as_slice() {
             [one] => Cow::Borrowed(one),
@@ -93,17 +93,17 @@ impl Reply {
         }
     }
 
-    /// 2xx.
+    /// True for 2xx: accepted.
     pub fn is_positive(&self) -> bool {
         (200..300).contains(&self.code)
     }
 
-    /// 4xx: the server itself calls it temporary.
+    /// True for 4xx: deferred.
     pub fn is_transient(&self) -> bool {
         (400..500).contains(&self.code)
     }
 
-    /// 5xx.
+    /// True for 5xx: rejected.
     pub fn is_permanent(&self) -> bool {
         self.code >= 500
     }
@@ -117,38 +117,39 @@ impl fmt::Display for Reply {
     }
 }
 
-/// Why bytes from a server are not a reply. Never evidence about an address.
+/// Why bytes from a server are no reply. This is never evidence about a recipient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum MalformedReply {
-    /// A line without an end.
+    /// A line is too long.
     #[error("a reply line of more than {MAX_LINE_BYTES} bytes")]
     LineTooLong,
-    /// A reply without an end.
+    /// A reply is too long.
     #[error("a reply of more than {MAX_REPLY_LINES} lines or {MAX_REPLY_BYTES} bytes")]
     ReplyTooLong,
-    /// No three-digit code from 200 to 599 at the start of a line.
+    /// A line does not start with a reply code from 200 to 599.
     #[error("a line that does not start with a reply code")]
     NotAReply,
-    /// Lines of one reply with different codes (RFC 5321 4.2.1 forbids it, so none can be trusted).
+    /// The lines of one reply have different codes. RFC 5321 4.2.1 forbids that, so no code of them can be trusted.
     #[error("a reply whose lines have different codes")]
     MixedCodes,
     /// The text ended in the middle of a multi-line reply.
     #[error("a reply that ends before its last line")]
     Unfinished,
-    /// More replies than there were commands, or one before its command.
+    /// There were more replies than commands, or a reply came before its command.
     #[error("a reply that nothing asked for")]
     Unsolicited,
 }
 
-/// Reads replies out of a stream of bytes, however the bytes are cut. After a fault it stays faulty: where one
-/// reply could not be read, the next can't be told from its rest.
+/// Reads replies from a stream of bytes, however the bytes are split. After the first fault every read fails with that
+/// fault: the next reply could not be distinguished from the rest of the malformed one.
 #[derive(Debug, Default)]
 pub struct ReplyReader {
     buffer: Vec<u8>,
-    /// Bytes of `buffer` that are lines already.
-    read: usize,
-    /// Bytes of `buffer` already searched for a line end.
+    /// How many bytes of `buffer` were already read as lines.
+    consumed: usize,
+    /// How many bytes of `buffer` were already searched for a line end.
     searched: usize,
+    /// The code of the reply that is being read; `None` between replies.
     code: Option<u16>,
     lines: Vec<String>,
     reply_bytes: usize,
@@ -156,35 +157,36 @@ pub struct ReplyReader {
 }
 
 impl ReplyReader {
-    /// Takes the next bytes. Keeps nothing after a fault, so that a flood can't grow memory.
+    /// Adds received bytes. After a fault they are dropped, so that a flood cannot grow memory.
     pub fn push(&mut self, bytes: &[u8]) {
         if self.fault.is_none() {
-            self.buffer.drain(..self.read);
-            self.searched -= self.read;
-            self.read = 0;
+            self.buffer.drain(..self.consumed);
+            self.searched -= self.consumed;
+            self.consumed = 0;
             self.buffer.extend_from_slice(bytes);
         }
     }
 
-    /// The next whole reply; `None` when more bytes are needed.
+    /// The next complete reply; `None` if more bytes are needed.
     pub fn pull(&mut self) -> Result<Option<Reply>, MalformedReply> {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        self.read().inspect_err(|&fault| {
+        self.read_reply().inspect_err(|&fault| {
             self.fault = Some(fault);
-            (self.buffer, self.read, self.searched) = (Vec::new(), 0, 0);
+            (self.buffer, self.consumed, self.searched) = (Vec::new(), 0, 0);
         })
     }
 
-    /// True when bytes wait that no reply has used: before a TLS handshake that is an injection (RFC 3207 6).
+    /// True if bytes were received that belong to no complete reply. Before a TLS handshake such bytes are an injection
+    /// (RFC 3207 6).
     pub fn has_unconsumed(&self) -> bool {
-        self.read < self.buffer.len() || self.code.is_some()
+        self.consumed < self.buffer.len() || self.code.is_some()
     }
 
-    fn read(&mut self) -> Result<Option<Reply>, MalformedReply> {
+    fn read_reply(&mut self) -> Result<Option<Reply>, MalformedReply> {
         loop {
-            let start = self.read;
+            let start = self.consumed;
             let from = start.max(self.searched);
             let Some(at) = memchr::memchr(b'\n', &self.buffer[from..]) else {
                 self.searched = self.buffer.len();
@@ -194,7 +196,7 @@ impl ReplyReader {
                 return Ok(None);
             };
             let end = from + at;
-            (self.read, self.searched) = (end + 1, end + 1);
+            (self.consumed, self.searched) = (end + 1, end + 1);
             if end - start > MAX_LINE_BYTES {
                 return Err(MalformedReply::LineTooLong);
             }
@@ -203,10 +205,10 @@ impl ReplyReader {
             if *self.code.get_or_insert(code) != code {
                 return Err(MalformedReply::MixedCodes);
             }
-            let text = clean(&decode(text));
+            let text = sanitize(&decode(text));
             if last && self.lines.is_empty() {
                 self.code = None;
-                return Ok(Some(Reply::of_clean(code, vec![text])));
+                return Ok(Some(Reply::of_sanitized(code, vec![text])));
             }
             self.lines.push(text);
             self.reply_bytes += end - start;
@@ -215,13 +217,13 @@ impl ReplyReader {
             }
             if last {
                 (self.code, self.reply_bytes) = (None, 0);
-                return Ok(Some(Reply::of_clean(code, std::mem::take(&mut self.lines))));
+                return Ok(Some(Reply::of_sanitized(code, std::mem::take(&mut self.lines))));
             }
         }
     }
 }
 
-/// Code, "is it the last line", and text of a line.
+/// The code of a line, whether it is the last line of its reply, and its text; `None` if it is no reply line.
 fn split_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     let (digits, rest) = line.split_at_checked(3)?;
     let [b'2'..=b'5', b'0'..=b'9', b'0'..=b'9'] = digits else {
@@ -236,7 +238,7 @@ fn split_line(line: &[u8]) -> Option<(u16, bool, &[u8])> {
     }
 }
 
-/// UTF-8 where it is, else Windows-1252, which is Latin-1 as servers write it.
+/// The text of bytes: UTF-8 if they are valid UTF-8, else Windows-1252, which contains the Latin-1 letters.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
@@ -244,21 +246,24 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-/// The text without characters that could steer a terminal, a spreadsheet or a reader's eye.
-pub fn clean(text: &str) -> String {
+/// The trimmed text with spaces for control characters, and without characters that change how the text is displayed.
+/// It is safe to print and to log.
+pub fn sanitize(text: &str) -> String {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         return text.trim().to_owned();
     }
-    let spaced = text.chars().filter(|c| !is_bidi(*c)).map(|c| if c.is_control() { ' ' } else { c });
+    let spaced =
+        text.chars().filter(|c| !is_display_control(*c)).map(|c| if c.is_control() { ' ' } else { c });
     spaced.collect::<String>().trim().to_owned()
 }
 
-/// Bidirectional controls, zero-width characters and the byte order mark: they show a text that is not there.
-fn is_bidi(c: char) -> bool {
+/// True for bidi controls, zero-width characters, line separators and the byte order mark: with them a text can be
+/// displayed as another one.
+fn is_display_control(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{061c}' | '\u{feff}')
 }
 
-/// An enhanced code at the start of a text.
+/// The enhanced status code at the start of a text.
 fn leading_enhanced(text: &str) -> Option<Enhanced> {
     Enhanced::parse(text.split(' ').next()?)
 }
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn lenient_where_real_servers_are() {
+    fn deviations_of_real_servers_are_read() {
         for bytes in [&b"550\r\n"[..], b"550 \r\n", b"550\tx\r\n", b"571 x\n", b"250-a\n250 b\n"] {
             assert!(matches!(read(bytes), Ok(Some(_))), "{:?}", String::from_utf8_lossy(bytes));
         }
@@ -292,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn strict_where_an_answer_could_be_invented() {
+    fn malformed_replies_are_faults() {
         assert_eq!(read(b"hello\r\n"), Err(MalformedReply::NotAReply));
         assert_eq!(read(b"150 x\r\n"), Err(MalformedReply::NotAReply));
         assert_eq!(read(b"5500 x\r\n"), Err(MalformedReply::NotAReply));
@@ -304,13 +309,13 @@ mod tests {
     }
 
     #[test]
-    fn what_could_steer_a_terminal_is_gone() {
+    fn terminal_and_bidi_controls_are_removed() {
         let reply = read(b"550 \x1b[31mred\x07 \xe2\x80\xaetxt\xc2\x9b\r\n").unwrap().unwrap();
         assert_eq!(reply.lines, ["[31mred  txt"]);
     }
 
     #[test]
-    fn a_fault_stays_and_keeps_no_bytes() {
+    fn a_fault_is_final_and_keeps_no_bytes() {
         let mut reader = ReplyReader::default();
         reader.push(b"junk\r\n250 ok\r\n");
         assert_eq!(reader.pull(), Err(MalformedReply::NotAReply));
@@ -336,13 +341,13 @@ mod tests {
             cuts.extend([0, wire.len()]);
             cuts.sort_unstable();
             let mut reader = ReplyReader::default();
-            let mut heard = None;
+            let mut pulled = None;
             for pair in cuts.windows(2) {
-                prop_assert!(heard.is_none() || pair[0] == pair[1]);
+                prop_assert!(pulled.is_none() || pair[0] == pair[1]);
                 reader.push(&wire[pair[0]..pair[1]]);
-                if let Some(reply) = reader.pull().unwrap() { heard = Some(reply); }
+                if let Some(reply) = reader.pull().unwrap() { pulled = Some(reply); }
             }
-            prop_assert_eq!(heard, Some(whole));
+            prop_assert_eq!(pulled, Some(whole));
         }
 
         #[test]

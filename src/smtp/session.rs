@@ -1,11 +1,13 @@
-//! The dialogue as a state machine: no socket, no clock, no opinion about what a reply means.
+//! The client's dialogue as a state machine without sockets and clocks.
 //!
-//! Decides: what is said next (EHLO, HELO after its refusal, STARTTLS when wished and offered, then flights of
-//! transactions, RSET between them, QUIT) and which reply answers which command. Must not: judge, wait, retry.
-//! Fails: as an [`SessionEnd`], whatever the server does. Can't know: whether a reply that comes after a command was
-//! meant for it; one that comes before it, or more than there are commands, ends the session, if only at QUIT.
+//! Decides: which command is sent next (EHLO, HELO if EHLO is rejected, STARTTLS if wanted and offered, then batches of
+//! transactions with RSET between transactions, QUIT), and which reply belongs to which command.
+//! Must not: interpret replies, wait, retry.
+//! Fails: with a [`SessionEnd`], whatever the server does.
+//! Can't know: whether a reply that follows a command was meant for it. A reply that precedes its command, and a
+//! surplus reply, end the session, at QUIT at the latest.
 //!
-//! This file holds the words that go in and come out, `machine` the machine, `capabilities` what EHLO answers.
+//! This file defines the inputs and outputs, `machine` is the state machine, `capabilities` reads the EHLO reply.
 
 mod capabilities;
 mod machine;
@@ -18,134 +20,135 @@ use crate::address::{Address, Domain};
 pub use capabilities::Capabilities;
 pub use machine::ClientSession;
 
-/// How a session presents itself.
+/// What a session shows to the server, and whether it uses TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientIdentity {
-    /// The name said in EHLO and HELO.
+    /// The name in EHLO and HELO.
     pub helo: Domain,
     /// The envelope sender.
     pub sender: Address,
-    /// Whether TLS is wanted.
+    /// Whether STARTTLS is used.
     pub tls: TlsPolicy,
 }
 
-/// Whether TLS is wanted. It is opportunistic either way: nothing secret is said.
+/// Whether STARTTLS is used. It is opportunistic: a session never needs it, because nothing secret is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TlsPolicy {
-    /// Never, even where it is offered.
+    /// Never, even if it is offered.
     No,
-    /// Where it is offered. A server that then refuses STARTTLS is talked to without (RFC 3207 4).
+    /// If it is offered. If the server then rejects STARTTLS, the session continues in clear text (RFC 3207 4).
     Try,
 }
 
-/// Names one question in one session; given by the scheduler, handed back with the answer.
+/// The id of a probe within its session. The scheduler assigns it, and the event with the reply carries it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProbeId(pub u64);
 
-/// One recipient to ask about.
+/// One recipient to probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RcptProbe {
-    /// Comes back with the answer.
+    /// The event with the reply carries this id.
     pub id: ProbeId,
-    /// Who.
+    /// The recipient.
     pub address: Address,
 }
 
-/// MAIL FROM and its recipients. Recipients of one transaction belong to one domain.
+/// One MAIL FROM and its recipients, which belong to one domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transaction {
-    /// At least one; a transaction without any is passed over.
+    /// At least one; a transaction without recipients is skipped.
     pub recipients: Vec<RcptProbe>,
 }
 
-/// What leaves in one go where the server offers PIPELINING (RFC 2920), else command by command.
+/// Transactions whose commands are sent together if the server offers PIPELINING (RFC 2920), else one by one.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// At least one; RSET is said between two.
+    /// At least one; RSET is sent between two transactions.
     pub transactions: Vec<Transaction>,
-    /// QUIT leaves with it, as its last command: it lands with the session's end. Saves a round trip.
+    /// QUIT is the last command of the batch, which saves a round trip. The batch then finishes with
+    /// [`SmtpEvent::Ended`].
     pub is_last: bool,
 }
 
-/// What a session is told to do. Orders wait for their turn: each is begun when the one before is done.
+/// A command to a session. Commands are queued: each one starts when the one before it is done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionCommand {
-    /// Ask these.
+    /// Send a batch.
     Send(Batch),
-    /// Say goodbye.
+    /// Send QUIT and end.
     Quit,
 }
 
-/// What the machine wants done, in order.
+/// What the owner of the connection has to do, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionOutput {
     /// Send these bytes.
     Send(Vec<u8>),
-    /// Shake hands; then [`ClientSession::secured`] or [`ClientSession::tls_failed`].
+    /// Perform the TLS handshake, then call [`ClientSession::tls_established`] or [`ClientSession::tls_failed`].
     StartTls,
-    /// Tell the outside.
+    /// Report this event.
     Emit(SmtpEvent),
 }
 
-/// What a question led to.
+/// The outcome of one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeReply {
     /// The server replied to this recipient's RCPT.
     Rcpt(Reply),
-    /// The server refused the transaction's MAIL: about us, never about the recipient.
+    /// The server rejected the MAIL of the transaction. This is about us, never about the recipient.
     Mail(Reply),
-    /// The recipient (or the sender) needs SMTPUTF8 and the server does not offer it; it was not asked.
+    /// The recipient was not probed: its address or the sender's needs SMTPUTF8, which the server does not offer.
     NoSmtputf8,
 }
 
-/// What the outside learns from a session, in order. Asks without an [`SmtpEvent::Reply`] before [`SmtpEvent::Ended`]
-/// were not answered: they are neither attempts nor evidence.
+/// What a session reports, in this order. Probes without an [`SmtpEvent::Reply`] before [`SmtpEvent::Ended`] got no
+/// reply: they are neither attempts nor evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SmtpEvent {
-    /// Ready for the first flight.
+    /// The session is ready for the first batch.
     Ready(Capabilities),
-    /// One recipient's answer.
+    /// The outcome of one probe.
     Reply(ProbeId, ProbeReply),
-    /// The flight is over and the session ready for another, or for QUIT. Not told of a last flight, which
-    /// [`SmtpEvent::Ended`] ends.
+    /// All probes of the batch have their outcome, and the session is ready for another batch or for QUIT. Not reported
+    /// after the last batch, which finishes with [`SmtpEvent::Ended`].
     BatchDone,
-    /// The session is over. Always the last event, and always there.
+    /// The session is over. Every session reports this event once, as its last one.
     Ended(SessionEnd),
 }
 
-/// How and where a session ended.
+/// At which stage a session ended, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionEnd {
-    /// The stage that it was in. Between flights that is [`Stage::Rset`], before the first [`Stage::Helo`].
+    /// The stage of the session at its end: [`Stage::Helo`] before the first batch, [`Stage::Rset`] between batches.
     pub stage: Stage,
-    /// What ended it.
-    pub why: EndReason,
+    /// Why it ended.
+    pub reason: EndReason,
 }
 
-/// What ended a session.
+/// Why a session ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndReason {
-    /// We said QUIT, and nothing was said that nobody had asked for.
-    #[error("left with a goodbye")]
+    /// We sent QUIT, and no surplus reply came.
+    #[error("closed with QUIT")]
     Quit,
-    /// The server refused the session (greeting, HELO, RSET), or said 421. A 421 to RCPT or MAIL is also that
-    /// command's [`ProbeReply`].
-    #[error("the server refused the session: {0}")]
+    /// The server rejected the session (greeting, EHLO, HELO, RSET), or replied 421. A 421 to RCPT or MAIL is also
+    /// reported as the [`ProbeReply`] of that command.
+    #[error("the server rejected the session: {0}")]
     Rejected(Reply),
-    /// It hung up without a word.
-    #[error("the server hung up")]
+    /// The server closed the connection without a 421.
+    #[error("the server closed the connection")]
     HungUp,
-    /// It said nothing whole within the stage's limit, or the session took too long.
-    #[error("the server did not answer in time")]
+    /// The server sent no complete reply within the time limit of the stage or of the session.
+    #[error("the server did not reply in time")]
     TimedOut,
-    /// It said something that is not SMTP. After [`MalformedReply::Unsolicited`] the answers of the last flight are in
-    /// doubt too: nobody can tell since when its replies and our commands were out of step.
+    /// The server sent something that is no SMTP reply. After [`MalformedReply::Unsolicited`] the replies of the last
+    /// batch are not reliable either: replies and commands may have been out of step for some time.
     #[error("the server sent {0}")]
     Malformed(MalformedReply),
-    /// The TLS handshake failed, in the library's words, or bytes came in clear text before it (RFC 3207 6).
+    /// The TLS handshake failed, with the error of the TLS library, or clear text came before it (RFC 3207 6).
     #[error("TLS failed: {0}")]
     Tls(String),
-    /// No connection came about; in the system's words. Only [`super::drive`] knows this end.
+    /// The connection could not be opened, with the error of the system. Only [`super::drive`] reports this.
     #[error("no connection: {0}")]
     Connect(String),
 }

@@ -1,25 +1,25 @@
-//! The steps of an SMTP dialogue, each with its name, its phrase for messages and its time limit.
+//! The stages of an SMTP dialogue, each with its word and its time limit.
 //!
-//! Decides: how long RFC 5321 lets a server take. Must not: know what a reply means.
+//! Decides: how long a server may take at each stage (RFC 5321). Must not: know what a reply means.
 
 use std::time::Duration;
 
-/// Where in the dialogue a reply came, or a connection ended.
+/// The stage of a dialogue at which a reply came, or at which a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stage {
     /// Connecting, up to and including the greeting.
     Connect,
-    /// EHLO, or HELO after its refusal.
+    /// EHLO, or HELO after EHLO was rejected.
     Helo,
-    /// STARTTLS and the handshake after it.
+    /// STARTTLS and the TLS handshake after it.
     StartTls,
     /// MAIL FROM.
     Mail,
     /// RCPT TO.
     Rcpt,
-    /// The DATA command: never sent by us, met when a bounce is explained.
+    /// The DATA command. It is never sent; bounces that are explained may name it.
     Data,
-    /// The end of the message: never reached by us, met when a bounce is explained.
+    /// The end of the message. It is never reached; bounces that are explained may name it.
     Eod,
     /// RSET between two transactions.
     Rset,
@@ -41,7 +41,7 @@ impl Stage {
         Stage::Quit,
     ];
 
-    /// The word in data files and JSON.
+    /// The word for the stage in data files and JSON.
     pub fn word(self) -> &'static str {
         match self {
             Stage::Connect => "connect",
@@ -61,8 +61,8 @@ impl Stage {
         Stage::ALL.into_iter().find(|stage| stage.word() == word)
     }
 
-    /// How long a server may take to answer (RFC 5321, 4.5.3.2; QUIT and RSET are not in its list and get less,
-    /// because nothing depends on them).
+    /// How long a server may take to reply (RFC 5321 4.5.3.2). RSET and QUIT are not in the RFC's list; they get less,
+    /// because no result depends on them.
     pub fn time_limit(self) -> Duration {
         match self {
             Stage::Connect | Stage::Helo | Stage::StartTls | Stage::Mail | Stage::Rcpt => {
@@ -75,7 +75,7 @@ impl Stage {
         }
     }
 
-    /// True where a refusal is about the session and can never be about a recipient.
+    /// True for stages before RCPT: a rejection there is about us or the session, never about a recipient.
     pub fn is_before_rcpt(self) -> bool {
         matches!(self, Stage::Connect | Stage::Helo | Stage::StartTls | Stage::Mail)
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_read_back() {
+    fn each_word_maps_back_to_its_stage() {
         for stage in Stage::ALL {
             assert_eq!(Stage::from_word(stage.word()), Some(stage));
         }

@@ -1,8 +1,8 @@
-//! TLS as mail between strangers has it: opportunistic.
+//! Opportunistic TLS, as it is usual between mail servers.
 //!
-//! Decides: that certificates are not verified (expired, self-made and foreign ones are common, nothing secret is said,
-//! and clear text would be the other choice), while the handshake's signatures are. Fails: with a text, which ends the
-//! session; whether to come back without TLS is not decided here.
+//! Decides: certificates are not verified. Expired certificates, self-signed ones and those of other names are common,
+//! nothing secret is sent, and the alternative is clear text. The signatures of the handshake are verified.
+//! Must not: decide whether to connect again without TLS. Fails: with a text, which ends the session.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureS
 use super::connect::MailStream;
 use crate::address::Domain;
 
-/// Made once: it is the same for every server.
+/// The TLS configuration, the same for all servers.
 static CONFIG: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::new(|| {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider.clone())
@@ -26,8 +26,8 @@ static CONFIG: LazyLock<Result<Arc<ClientConfig>, rustls::Error>> = LazyLock::ne
     Ok(Arc::new(config))
 });
 
-/// Shakes hands; `host` is the name that the server is asked for (SNI).
-pub(crate) async fn secure(
+/// Performs the TLS handshake and returns the encrypted stream; `host` is the server name in SNI.
+pub(crate) async fn handshake(
     stream: Box<dyn MailStream>,
     host: &Domain,
 ) -> Result<Box<dyn MailStream>, String> {
@@ -39,7 +39,7 @@ pub(crate) async fn secure(
     }
 }
 
-/// Takes any certificate, and has its key prove itself.
+/// Accepts any certificate, but verifies that the server owns its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

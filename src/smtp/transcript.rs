@@ -1,22 +1,23 @@
-//! What was said and heard in one session, line by line, for people (`--trace`).
+//! The lines that one session sent and received, for people to read (`--trace`).
 //!
-//! Decides: nothing. Keeps a bounded number of bounded lines, free of controls: what a server says is a stranger's.
+//! Decides: nothing. The server is not trusted: the number of lines and their lengths are bounded, and control
+//! characters are removed.
 
-use super::reply::{clean, decode};
+use super::reply::{decode, sanitize};
 
-/// Most lines kept.
+/// How many lines are kept.
 const MAX_LINES: usize = 1000;
-/// Most bytes kept of a heard line.
+/// How many bytes of a received line are kept.
 const MAX_LINE_BYTES: usize = 512;
 
 /// One line of the dialogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TranscriptLine {
-    /// We said it.
-    Said(String),
-    /// The server said it.
-    Heard(String),
-    /// What happened beside the words: connected, encrypted, cut.
+    /// A line that we sent.
+    Sent(String),
+    /// A line that the server sent.
+    Received(String),
+    /// An event that is no line: connected, encrypted, ended.
     Note(String),
 }
 
@@ -24,8 +25,8 @@ pub enum TranscriptLine {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transcript {
     lines: Vec<TranscriptLine>,
-    /// A heard line whose end has not come yet.
-    begun: Vec<u8>,
+    /// A received line whose end has not arrived yet.
+    unfinished: Vec<u8>,
 }
 
 impl Transcript {
@@ -34,32 +35,32 @@ impl Transcript {
         &self.lines
     }
 
-    pub(super) fn said(&mut self, bytes: &[u8]) {
+    pub(super) fn sent(&mut self, bytes: &[u8]) {
         for line in bytes.split_inclusive(|&b| b == b'\n') {
-            self.push(TranscriptLine::Said(clean(&decode(line))));
+            self.push(TranscriptLine::Sent(sanitize(&decode(line))));
         }
     }
 
-    pub(super) fn heard(&mut self, bytes: &[u8]) {
+    pub(super) fn received(&mut self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
-            let room = MAX_LINE_BYTES.saturating_sub(self.begun.len());
-            self.begun.extend_from_slice(&piece[..piece.len().min(room)]);
+            let room = MAX_LINE_BYTES.saturating_sub(self.unfinished.len());
+            self.unfinished.extend_from_slice(&piece[..piece.len().min(room)]);
             if piece.ends_with(b"\n") {
-                self.finish_heard();
+                self.finish_line();
             }
         }
     }
 
     pub(super) fn note(&mut self, text: impl Into<String>) {
-        if !self.begun.is_empty() {
-            self.finish_heard();
+        if !self.unfinished.is_empty() {
+            self.finish_line();
         }
         self.push(TranscriptLine::Note(text.into()));
     }
 
-    fn finish_heard(&mut self) {
-        let line = std::mem::take(&mut self.begun);
-        self.push(TranscriptLine::Heard(clean(&decode(&line))));
+    fn finish_line(&mut self) {
+        let line = std::mem::take(&mut self.unfinished);
+        self.push(TranscriptLine::Received(sanitize(&decode(&line))));
     }
 
     fn push(&mut self, line: TranscriptLine) {
@@ -76,30 +77,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_whole_however_they_came_and_hold_no_escapes() {
+    fn lines_are_joined_and_hold_no_escape_sequences() {
         let mut transcript = Transcript::default();
-        transcript.heard(b"220 \x1b[2Jhe");
-        transcript.heard(b"llo\r\n250-a\n25");
-        transcript.said(b"MAIL FROM:<a@shop.example>\r\nRCPT TO:<b@shop.example>\r\n");
-        transcript.note("hung up");
+        transcript.received(b"220 \x1b[2Jhe");
+        transcript.received(b"llo\r\n250-a\n25");
+        transcript.sent(b"MAIL FROM:<a@shop.example>\r\nRCPT TO:<b@shop.example>\r\n");
+        transcript.note("closed");
         let expected = [
-            TranscriptLine::Heard("220  [2Jhello".into()),
-            TranscriptLine::Heard("250-a".into()),
-            TranscriptLine::Said("MAIL FROM:<a@shop.example>".into()),
-            TranscriptLine::Said("RCPT TO:<b@shop.example>".into()),
-            TranscriptLine::Heard("25".into()),
-            TranscriptLine::Note("hung up".into()),
+            TranscriptLine::Received("220  [2Jhello".into()),
+            TranscriptLine::Received("250-a".into()),
+            TranscriptLine::Sent("MAIL FROM:<a@shop.example>".into()),
+            TranscriptLine::Sent("RCPT TO:<b@shop.example>".into()),
+            TranscriptLine::Received("25".into()),
+            TranscriptLine::Note("closed".into()),
         ];
         assert_eq!(transcript.lines(), expected);
     }
 
     #[test]
-    fn a_flood_is_cut() {
+    fn a_flood_is_cut_off() {
         let mut transcript = Transcript::default();
-        transcript.heard(&b"x".repeat(1_000_000));
-        transcript.heard(b"\n");
-        assert_eq!(transcript.lines(), [TranscriptLine::Heard("x".repeat(MAX_LINE_BYTES))]);
-        transcript.heard(&b"y\n".repeat(10_000));
+        transcript.received(&b"x".repeat(1_000_000));
+        transcript.received(b"\n");
+        assert_eq!(transcript.lines(), [TranscriptLine::Received("x".repeat(MAX_LINE_BYTES))]);
+        transcript.received(&b"y\n".repeat(10_000));
         assert_eq!(transcript.lines().len(), MAX_LINES + 1);
     }
 }

@@ -78,7 +78,7 @@ impl FactDecoder {
             catch_all: match row.get_ref(CATCH_ALL)?.as_str_or_null().unwrap_or_default() {
                 Some("yes") => match row.get::<_, Option<i64>>(CATCH_ALL_EVIDENCE)? {
                     Some(at) => self.random_recipient_at(db, domain, address, at)?,
-                    None => CatchAll::NotAsked,
+                    None => CatchAll::NotTested,
                 },
                 Some("no.control") => CatchAll::No(NotCatchAllProof::Control),
                 Some("no.unclear_control") => CatchAll::No(NotCatchAllProof::UnclearControl),
@@ -86,14 +86,14 @@ impl FactDecoder {
                 Some("unclear") => CatchAll::Unclear,
                 Some("failed") => self
                     .obstacle(db, row.get(CATCH_ALL_EVIDENCE)?)?
-                    .map_or(CatchAll::NotAsked, CatchAll::Failed),
-                _ => CatchAll::NotAsked,
+                    .map_or(CatchAll::NotTested, CatchAll::Failed),
+                _ => CatchAll::NotTested,
             },
-            positive: match row.get_ref(POSITIVE_CONTROL)?.as_str_or_null().unwrap_or_default() {
+            positive_control: match row.get_ref(POSITIVE_CONTROL)?.as_str_or_null().unwrap_or_default() {
                 Some("accepted") => PositiveControl::Accepted,
-                Some("same_words") => PositiveControl::SameWords,
-                Some("silent") => PositiveControl::Silent,
-                _ => PositiveControl::NotAsked,
+                Some("same_words") => PositiveControl::SameText,
+                Some("silent") => PositiveControl::Inconclusive,
+                _ => PositiveControl::NotSent,
             },
             obstacle: self.obstacle(db, row.get(OBSTACLE)?)?,
             unprobed: unprobed(row, now)?,
@@ -155,15 +155,15 @@ impl FactDecoder {
         ))?;
         let mut rows = find.query(params![domain, at])?;
         let Some((row, domain)) = rows.next()?.zip(address.domain()) else {
-            return Ok(CatchAll::NotAsked);
+            return Ok(CatchAll::NotTested);
         };
         let text = format!("{}@{domain}", row.get_ref(AFTER_REPLY)?.as_str().unwrap_or_default());
         let Ok(random_recipient) = Address::parse(&text) else {
-            return Ok(CatchAll::NotAsked);
+            return Ok(CatchAll::NotTested);
         };
         Ok(self
             .attempt(db, row, &random_recipient)?
-            .map_or(CatchAll::NotAsked, |attempt| CatchAll::Yes(Arc::new(attempt))))
+            .map_or(CatchAll::NotTested, |attempt| CatchAll::Yes(Arc::new(attempt))))
     }
 
     /// An answer in a row that begins with the columns [`REPLY`]; `None` also where there is none.
@@ -203,7 +203,7 @@ impl FactDecoder {
                 .classified(db, row, &mx_host, "@", "@")?
                 .map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
-        Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), what })))
+        Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), kind: what })))
     }
 
     /// The reply in a row that begins with the columns [`REPLY`].

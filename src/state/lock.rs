@@ -97,7 +97,7 @@ fn words(file: &mut File) -> io::Result<String> {
 
 fn holder(file: &mut File) -> String {
     match words(file) {
-        Ok(words) if !words.trim().is_empty() => smtp::clean(words.trim()),
+        Ok(words) if !words.trim().is_empty() => smtp::sanitize(words.trim()),
         _ => "unknown".to_owned(),
     }
 }

@@ -136,7 +136,7 @@ fn back_up(
     // Beside the file itself, where links lead to it.
     let state = file.canonicalize().map_err(unusable(file))?;
     let first = backup_path(&state, version, 1);
-    let part = secure_file::part(&first).map_err(unusable(&first))?;
+    let part = secure_file::create_temp_beside(&first).map_err(unusable(&first))?;
     let db = connect(&state, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let into = ToSqlOutput::Borrowed(ValueRef::Text(part.path().as_os_str().as_bytes()));
     db.execute("VACUUM INTO ?", [into]).map_err(|error| StateError::from(error).at(file))?;

@@ -115,7 +115,7 @@ impl State {
     pub fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            secure_file::make_folder(folder).map_err(unusable)?;
+            secure_file::create_folder(folder).map_err(unusable)?;
         }
         refuse_foreign(file)?;
         let lock = StateLock::take(file, now)?;

@@ -76,7 +76,7 @@ impl State {
                  recently_deliverable_unknown =
                      recently_deliverable_unknown + excluded.recently_deliverable_unknown",
         )?;
-        let Tally { asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
+        let Tally { probed: asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
         insert.execute(params![
             run,
             operator,
@@ -98,7 +98,7 @@ impl State {
         let tallies = find.query_map([run], |row| {
             let (asked, unknown, accepted) = (row.get(1)?, row.get(2)?, row.get(3)?);
             let (recently_deliverable, recently_gone) = (row.get(4)?, row.get(5)?);
-            Ok((row.get(0)?, Tally { asked, unknown, accepted, recently_deliverable, recently_gone }))
+            Ok((row.get(0)?, Tally { probed: asked, unknown, accepted, recently_deliverable, recently_gone }))
         })?;
         Ok(tallies.collect::<Result<_, _>>()?)
     }

@@ -147,7 +147,7 @@ impl State {
         answer: &RecordedReply,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        let RecordedReply { domain, who, address, attempt, lane, tally, .. } = answer;
+        let RecordedReply { domain, kind: who, address, attempt, lane, tally, .. } = answer;
         let classified = &attempt.classified;
         let name = self.write_name(domain.as_str())?;
         let mx_host = self.write_name(attempt.mx_host.as_str())?;
@@ -210,7 +210,7 @@ impl State {
     pub fn write_settled(
         &mut self,
         run: RunId,
-        ProbeResult { target, address, mailbox, .. }: &ProbeResult,
+        ProbeResult { id: target, address, mailbox, .. }: &ProbeResult,
         told: ReportedVerdict,
         now: SystemTime,
     ) -> Result<(), StateError> {
@@ -230,13 +230,13 @@ impl State {
             CatchAll::No(NotCatchAllProof::Listed) => (Some("no.listed"), None),
             CatchAll::Unclear => (Some("unclear"), None),
             CatchAll::Failed(obstacle) => (Some("failed"), Some(self.write_obstacle(obstacle)?)),
-            CatchAll::NotAsked => (None, None),
+            CatchAll::NotTested => (None, None),
         };
-        let positive = match mailbox.positive {
+        let positive = match mailbox.positive_control {
             PositiveControl::Accepted => Some("accepted"),
-            PositiveControl::SameWords => Some("same_words"),
-            PositiveControl::Silent => Some("silent"),
-            PositiveControl::NotAsked => None,
+            PositiveControl::SameText => Some("same_words"),
+            PositiveControl::Inconclusive => Some("silent"),
+            PositiveControl::NotSent => None,
         };
         let obstacle = mailbox.obstacle.as_ref().map(|obstacle| self.write_obstacle(obstacle)).transpose()?;
         let again = match mailbox.unprobed {
@@ -319,7 +319,7 @@ impl State {
             return Ok(*id);
         }
         let mx_host = self.write_name(obstacle.mx_host.as_str())?;
-        let (finding, reply) = match &obstacle.what {
+        let (finding, reply) = match &obstacle.kind {
             ObstacleKind::NoReply(finding) => (Some(Finding::word(*finding)), None),
             ObstacleKind::Rejected(classified) => {
                 let nobody = reply_template::NOBODY;

@@ -1,45 +1,44 @@
 //! The one place where an address gets its verdict: a pure, total function from [`Evidence`].
 //!
-//! Decides: the reason, by this table, first line that holds:
+//! Decides: the reason, by the first line of this table that holds:
 //!
 //! | # | holds | reason | confidence |
 //! |---|---|---|---|
 //! | 1 | the row has no usable address | `empty`, `syntax`, `provider_syntax`, `special_use_domain` | confirmed |
-//! | 2 | an address literal that was not asked about | `address_literal` | inferred |
-//! | 3 | the DNS says where mail can't go | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
-//! | 4 | a server said something definite about the mailbox or domain | its cause | the rule's |
-//! | 5 | something stood in the way: DNS, network, us, time | its cause | inferred |
-//! | 6 | the domain is a throw-away service | `disposable` | inferred |
-//! | 7 | the domain looks like a slip | `probable_typo` | inferred |
-//! | 8 | the operator can't be asked, or accepts any name | `not_checkable`, `catch_all`, `catch_all_unknown` | inferred |
-//! | 9 | accepted, and the control was refused | `accepted` | confirmed, or inferred by an unclear control |
-//! | 10 | nothing was asked, as ordered | `not_probed` | inferred |
+//! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
+//! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
+//! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule |
+//! | 5 | something prevented a reply: DNS, the network, us, time | its cause | inferred |
+//! | 6 | the domain is a disposable service | `disposable` | inferred |
+//! | 7 | the domain looks like a typo | `probable_typo` | inferred |
+//! | 8 | the provider can't be checked, or the domain accepts any recipient | `not_checkable`, `catch_all`, `catch_all_unknown` | inferred |
+//! | 9 | a server accepts the recipient and rejects the control | `accepted` | confirmed; inferred if the rejection is ambiguous |
+//! | 10 | nothing was probed, by request | `not_probed` | inferred |
 //!
-//! Must not: look at a clock, a table of providers, or the text of a reply. What can't be known from the evidence stays
-//! unknown: no line condemns by default.
+//! Must not: look at a clock, at a table of providers, or at the text of a reply. Can't know: what the evidence does not show. That stays
+//! `unknown`; no line of the table condemns by default.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
-use super::record::Judgment;
+use super::result::Judgment;
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, NotCatchAllProof,
-    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact,
+    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, Meaning, NotCatchAllProof,
+    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, RuleId,
 };
-use crate::policy::{Meaning, RuleId};
 use crate::reason::{Cause, Confidence, Fault, Finding, Reason, Retry, Verdict};
 use crate::route::{DnsFault, NoMailReason};
 use crate::smtp::Reply;
 
-/// The words that decided, and who said them.
+/// The reply, or the missing reply, that decided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecidingReply<'a> {
-    /// Who.
+    /// The MX host.
     pub mx_host: &'a Domain,
-    /// What; `None` where nothing was said.
+    /// The reply; `None` where there was none.
     pub reply: Option<&'a Reply>,
-    /// When.
+    /// When it arrived, or when its absence was noticed.
     pub at: SystemTime,
 }
 
@@ -51,7 +50,7 @@ impl<'a> From<&'a Attempt> for DecidingReply<'a> {
 
 impl<'a> From<&'a Obstacle> for DecidingReply<'a> {
     fn from(obstacle: &'a Obstacle) -> DecidingReply<'a> {
-        let reply = match &obstacle.what {
+        let reply = match &obstacle.kind {
             ObstacleKind::Rejected(classified) => Some(&classified.reply),
             ObstacleKind::NoReply(_) => None,
         };
@@ -59,58 +58,59 @@ impl<'a> From<&'a Obstacle> for DecidingReply<'a> {
     }
 }
 
-/// Judges. `now` is the end of the run; it only dates the retry of what was never asked. With the judgement come its
-/// grounds, where a server gave them.
+/// The judgment of this evidence, and the reply that decided if there is one. `now` is the end of the run; the retry of a
+/// recipient without any reply is counted from it.
 pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgment, Option<DecidingReply<'_>>) {
-    let ruling = by_form(&evidence.form)
+    let decision = by_status(&evidence.status)
         .or_else(|| by_route(evidence.route.as_ref()))
         .or_else(|| by_replies(evidence).filter(Decision::is_definite))
         .or_else(|| by_obstacle(evidence))
         .or_else(|| by_kind(evidence))
         .or_else(|| by_acceptance(evidence))
         .unwrap_or_else(|| when_nothing_known(&evidence.mailbox));
-    let deciding = ruling.deciding.clone();
-    (ruling.judgment(now), deciding)
+    let deciding = decision.deciding.clone();
+    (decision.judgment(now), deciding)
 }
 
-/// The id of the rule that decided. Most rows of a list get one of ours, which costs nothing.
+/// The id of the rule that decided. Most rows of a list get a static one, which allocates nothing.
 enum Rule<'a> {
-    Ours(&'static str),
-    /// With a detail behind it: a fault, an operator.
+    /// A line of the decision table.
+    Static(&'static str),
+    /// The same with a detail: a syntax fault, a provider.
     Detailed(&'static str, &'a str),
-    /// By the policy's data.
-    Listed(&'a str),
+    /// A rule of the policy data.
+    Policy(&'a str),
 }
 
 impl From<Rule<'_>> for Cow<'static, str> {
     fn from(rule: Rule<'_>) -> Cow<'static, str> {
         match rule {
-            Rule::Ours(id) => id.into(),
+            Rule::Static(id) => id.into(),
             Rule::Detailed(id, detail) => format!("{id}.{detail}").into(),
-            Rule::Listed(id) => id.to_owned().into(),
+            Rule::Policy(id) => id.to_owned().into(),
         }
     }
 }
 
 impl From<&'static str> for Rule<'_> {
     fn from(id: &'static str) -> Self {
-        Rule::Ours(id)
+        Rule::Static(id)
     }
 }
 
 impl<'a> From<&'a RuleId> for Rule<'a> {
     fn from(id: &'a RuleId) -> Self {
-        Rule::Listed(id.as_str())
+        Rule::Policy(id.as_str())
     }
 }
 
-/// A reason with its grounds.
+/// A reason with its rule, its confidence and the reply that decided.
 struct Decision<'a> {
     reason: Reason,
     rule: Rule<'a>,
     confidence: Confidence,
     deciding: Option<DecidingReply<'a>>,
-    /// How long to wait, where the evidence says it.
+    /// How long to wait before the next probe, where the evidence says it.
     wait: Option<Duration>,
 }
 
@@ -129,14 +129,14 @@ impl<'a> Decision<'a> {
         Decision { confidence: Confidence::Inferred, ..Decision::confirmed(reason, rule) }
     }
 
-    /// About the mailbox or its domain, and for good or at least for days.
+    /// True for a fact about the mailbox or its domain that lasts for days at least: no later reply overrules it.
     fn is_definite(&self) -> bool {
         matches!(self.reason.verdict(), Verdict::Undeliverable | Verdict::Risky)
     }
 
     fn judgment(self, now: SystemTime) -> Judgment {
         let unknown = self.reason.verdict() == Verdict::Unknown;
-        let wait = self.wait.or_else(|| usual_wait(self.reason.retry())).filter(|_| unknown);
+        let wait = self.wait.or_else(|| default_wait(self.reason.retry())).filter(|_| unknown);
         Judgment {
             reason: self.reason,
             rule: self.rule.into(),
@@ -146,26 +146,26 @@ impl<'a> Decision<'a> {
     }
 }
 
-/// How long to wait where the server did not say it; `None` where time alone changes nothing.
-fn usual_wait(retry: Retry) -> Option<Duration> {
+/// How long to wait where the server named no time; `None` where waiting alone changes nothing.
+fn default_wait(retry: Retry) -> Option<Duration> {
     const MINUTE: u64 = 60;
     match retry {
         Retry::No | Retry::AfterDelisting | Retry::AfterRepair | Retry::Days => None,
-        Retry::WithTls | Retry::OtherExchanger => Some(Duration::ZERO),
-        Retry::AsTold => Some(Duration::from_secs(15 * MINUTE)),
+        Retry::WithTls | Retry::OtherMxHost => Some(Duration::ZERO),
+        Retry::AsRequested => Some(Duration::from_secs(15 * MINUTE)),
         Retry::Once | Retry::Later | Retry::Slower | Retry::Hour => Some(Duration::from_secs(60 * MINUTE)),
         Retry::Day => Some(Duration::from_secs(24 * 60 * MINUTE)),
     }
 }
 
-fn by_form(form: &AddressStatus) -> Option<Decision<'_>> {
-    Some(match form {
+fn by_status(status: &AddressStatus) -> Option<Decision<'_>> {
+    Some(match status {
         AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
         AddressStatus::Invalid(fault) => {
             Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault))
         }
         AddressStatus::ProviderSyntax(rule) => {
-            Decision::confirmed(Finding::ProviderSyntax, Rule::Listed(rule))
+            Decision::confirmed(Finding::ProviderSyntax, Rule::Policy(rule))
         }
         AddressStatus::SpecialUse(_) => Decision::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
         AddressStatus::Literal(_) => Decision::inferred(Finding::AddressLiteral, "address_literal"),
@@ -191,86 +191,89 @@ fn by_route(route: Option<&RouteFact>) -> Option<Decision<'_>> {
     })
 }
 
-/// The reply that weighs most: a definite one before an acceptance before anything unclear, the newest first.
+/// The decision by the reply that counts most: a definite reply, else an acceptance, else any; the newest of its kind.
 fn by_replies(evidence: &Evidence) -> Option<Decision<'_>> {
     let mailbox = &evidence.mailbox;
-    let rulings = || mailbox.attempts.iter().rev().map(|attempt| by_reply(attempt, evidence));
-    let accepted = |ruling: &Decision<'_>| ruling.reason == Reason::Said(Cause::Accepted);
-    rulings().find(Decision::is_definite).or_else(|| rulings().find(accepted)).or_else(|| rulings().next())
+    let decisions = || mailbox.attempts.iter().rev().map(|attempt| by_reply(attempt, evidence));
+    let accepted = |decision: &Decision<'_>| decision.reason == Reason::Reply(Cause::Accepted);
+    decisions()
+        .find(Decision::is_definite)
+        .or_else(|| decisions().find(accepted))
+        .or_else(|| decisions().next())
 }
 
 fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
     let ClassifiedReply { reply, meaning, .. } = &attempt.classified;
     let mailbox = &evidence.mailbox;
     let (reason, rule, confidence): (Reason, Rule<'_>, Confidence) = match meaning.cause {
-        Cause::Ambiguous => match (meaning.if_about_mailbox, &mailbox.positive) {
+        Cause::Ambiguous => match (meaning.if_about_mailbox, &mailbox.positive_control) {
             (Some(cause), PositiveControl::Accepted) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
             _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
         },
-        // One server's word about a whole domain is not enough: our DNS just named it as the domain's exchanger.
-        Cause::DomainNoMail if !is_said_twice(Cause::DomainNoMail, &mailbox.attempts) => {
-            needs_second_witness(meaning)
+        // A single MX host is no proof that the domain takes no mail: DNS just named it as an MX host of the domain.
+        Cause::DomainNoMail if !is_said_by_two_hosts(Cause::DomainNoMail, &mailbox.attempts) => {
+            unconfirmed_cause(meaning)
         }
-        Cause::RecipientSyntax if !evidence.form.address().is_some_and(is_unusual) => {
-            needs_second_witness(meaning)
+        Cause::RecipientSyntax if !evidence.status.address().is_some_and(is_unusual) => {
+            unconfirmed_cause(meaning)
         }
-        Cause::RelayDenied if mailbox.unserved => {
+        Cause::RelayDenied if mailbox.domain_not_served => {
             (Finding::DomainNotServed.into(), "control.unserved".into(), Confidence::Inferred)
         }
         cause => (cause.into(), (&meaning.rule).into(), meaning.confidence),
     };
-    // The one law's last line of defence, whatever a rule file says: only a permanent reply to RCPT can condemn, and only
-    // one that accepts can clear.
+    // Whatever a rule file says: only a permanent reply to RCPT makes an address undeliverable, and only a positive one
+    // makes it deliverable. So no trouble of ours can condemn an address.
     let is_about_rcpt = !attempt.classified.stage.is_before_rcpt();
     let may_condemn = is_about_rcpt && reply.is_permanent();
     let may_clear = is_about_rcpt && reply.is_positive() && meaning.cause == Cause::Accepted;
     let (reason, confidence) = match reason.verdict() {
-        Verdict::Undeliverable if may_condemn && mailbox.anomaly => {
-            (Finding::OperatorAnomaly.into(), Confidence::Inferred)
+        Verdict::Undeliverable if may_condemn && mailbox.provider_anomaly => {
+            (Finding::ProviderAnomaly.into(), Confidence::Inferred)
         }
         Verdict::Undeliverable if may_condemn => (reason, confidence),
         Verdict::Deliverable if may_clear => (reason, confidence),
         Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
         Verdict::Risky => (reason, confidence),
-        // An unknown is never confirmed: sure is only that the answer is missing.
+        // `unknown` is never confirmed: only the lack of an answer is certain.
         Verdict::Unknown => (reason, Confidence::Inferred),
     };
     Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
 }
 
-/// A cause that needs a second witness and has none.
-fn needs_second_witness(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
+/// The decision for a cause that needs confirmation by another source and has none: the reply counts as ambiguous.
+fn unconfirmed_cause(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
     (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred)
 }
 
-/// Said by two different exchangers.
-fn is_said_twice(cause: Cause, attempts: &[Attempt]) -> bool {
-    let mut classified = attempts.iter().filter(|a| a.classified.meaning.cause == cause).map(|a| &a.mx_host);
-    classified.next().is_some_and(|first| classified.any(|other| other != first))
+/// True if two different MX hosts gave a reply with this cause.
+fn is_said_by_two_hosts(cause: Cause, attempts: &[Attempt]) -> bool {
+    let mut hosts = attempts.iter().filter(|a| a.classified.meaning.cause == cause).map(|a| &a.mx_host);
+    hosts.next().is_some_and(|first| hosts.any(|other| other != first))
 }
 
-/// A local part that many servers would not expect: quoted, or with more than letters, digits and `.+-_`.
+/// True for a local part that many servers reject as malformed: quoted, or with characters other than letters, digits and `.+-_`.
 fn is_unusual(address: &Address) -> bool {
     !address.local().bytes().all(|b| b.is_ascii_alphanumeric() || b".+-_".contains(&b))
 }
 
-/// What stands in the way of a verdict about the mailbox.
+/// The decision by what prevents a verdict about the mailbox: an unclear reply, a failed control, an obstacle, or no probe.
 fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
     let mailbox = &evidence.mailbox;
     let accepts_any = matches!(mailbox.catch_all, CatchAll::Yes(_));
     match by_replies(evidence) {
-        Some(ruling) if ruling.reason == Reason::Said(Cause::Accepted) => match &mailbox.catch_all {
+        Some(decision) if decision.reason == Reason::Reply(Cause::Accepted) => match &mailbox.catch_all {
             CatchAll::Failed(obstacle) => Some(obstacle_decision(obstacle)),
-            CatchAll::NotAsked => {
+            CatchAll::NotTested => {
                 Some(not_probed_decision(mailbox.unprobed.unwrap_or(NotProbedReason::Deadline)))
             }
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
-        // "Come back later" is no answer; that any name is accepted here is one.
-        Some(ruling) if ruling.reason == Reason::Said(Cause::Greylisted) && accepts_any => None,
-        Some(ruling) => Some(ruling),
+        // A deferral says nothing about the mailbox; a known catch-all domain does.
+        Some(decision) if decision.reason == Reason::Reply(Cause::Greylisted) && accepts_any => None,
+        Some(decision) => Some(decision),
         None if accepts_any => None,
         None => match (&mailbox.obstacle, mailbox.unprobed) {
             (Some(obstacle), _) => Some(obstacle_decision(obstacle)),
@@ -281,13 +284,13 @@ fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
 }
 
 fn obstacle_decision(obstacle: &Obstacle) -> Decision<'_> {
-    let (reason, rule, wait): (Reason, Rule<'_>, _) = match &obstacle.what {
+    let (reason, rule, wait): (Reason, Rule<'_>, _) = match &obstacle.kind {
         ObstacleKind::Rejected(classified) => {
             (classified.meaning.cause.into(), (&classified.meaning.rule).into(), classified.meaning.retry_in)
         }
         ObstacleKind::NoReply(finding) => ((*finding).into(), finding.word().into(), None),
     };
-    // An obstacle is never about the mailbox, so a cause that says so was read where it can't be true.
+    // An obstacle is never about the mailbox, so a cause that is about it comes from a misread reply.
     let is_obstacle = matches!(reason.fault(), Fault::Us | Fault::Host | Fault::None)
         && reason.verdict() == Verdict::Unknown;
     let reason = if is_obstacle { reason } else { Cause::Ambiguous.into() };
@@ -309,16 +312,16 @@ fn by_kind(evidence: &Evidence) -> Option<Decision<'_>> {
     if evidence.kinds.disposable == Some(true) {
         return Some(Decision::inferred(Finding::Disposable, "list.disposable"));
     }
-    let slip = evidence.slip.as_ref()?;
-    slip.probable.then(|| Decision::inferred(Finding::ProbableTypo, "typo"))
+    let typo = evidence.typo.as_ref()?;
+    typo.probable.then(|| Decision::inferred(Finding::ProbableTypo, "typo"))
 }
 
 fn by_acceptance(evidence: &Evidence) -> Option<Decision<'_>> {
-    if let Some(RouteFact::Hosts { evidence: false, provider }) = &evidence.route {
+    if let Some(RouteFact::Hosts { is_checkable: false, provider }) = &evidence.route {
         return Some(Decision::inferred(Finding::NotCheckable, Rule::Detailed("provider", provider)));
     }
-    let accepted = by_replies(evidence).filter(|ruling| ruling.reason == Reason::Said(Cause::Accepted));
-    let deciding = accepted.as_ref().and_then(|ruling| ruling.deciding.clone());
+    let accepted = by_replies(evidence).filter(|decision| decision.reason == Reason::Reply(Cause::Accepted));
+    let deciding = accepted.as_ref().and_then(|decision| decision.deciding.clone());
     let confidence = match &evidence.mailbox.catch_all {
         CatchAll::Yes(random_recipient) => {
             let deciding = deciding.or(Some((&**random_recipient).into()));
@@ -332,12 +335,12 @@ fn by_acceptance(evidence: &Evidence) -> Option<Decision<'_>> {
         }
         CatchAll::No(NotCatchAllProof::Control | NotCatchAllProof::Listed) => Confidence::Confirmed,
         CatchAll::No(NotCatchAllProof::UnclearControl) => Confidence::Inferred,
-        CatchAll::Failed(_) | CatchAll::NotAsked => return None,
+        CatchAll::Failed(_) | CatchAll::NotTested => return None,
     };
     Some(Decision { confidence, ..accepted? })
 }
 
-/// Nothing was asked, so nothing is known.
+/// The decision where no reply and no obstacle is known.
 fn when_nothing_known(mailbox: &MailboxEvidence) -> Decision<'static> {
     match mailbox.unprobed {
         Some(unprobed) => not_probed_decision(unprobed),

@@ -1,11 +1,10 @@
-//! From evidence to a verdict.
+//! Verdicts: one pure function judges the evidence about an address.
 //!
-//! [`evidence`] is what a run found out about an address, [`mod@decide`] the one pure function that judges it, [`record`]
-//! what is told about a row.
+//! Owns the question "is the address good?". No other room makes a verdict, and no error becomes one. To change a verdict, open
+//! `decide`: its doc comment is the decision table. `result` holds the values behind the columns of a row.
 
 mod decide;
-
-mod record;
+mod result;
 
 pub use decide::decide;
-pub use record::{AddressResult, Judgment};
+pub use result::{AddressResult, Judgment};

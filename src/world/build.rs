@@ -1,6 +1,6 @@
-//! From a world file to a world: patterns written out, hosts given addresses, names put together.
+//! Builds a world from its file: expands the patterns, gives addresses to the hosts, fills the zone.
 //!
-//! Decides: which entries can stand beside each other. Fails with the file's name, the line and a hint.
+//! Decides: which entries contradict each other. Fails: with the name of the file, the line and a hint.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,56 +10,56 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::host::ScriptedHost;
+use super::network::{ClientSender, Endpoint, World};
 use super::pattern::{NamePattern, fill};
 use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
 use super::zone::{MailRouting, Zone, ZoneEntry, read_mx};
-use super::{ClientSender, Endpoint, World};
 use crate::address::{Address, Domain};
-use crate::smtp::clean;
+use crate::smtp::sanitize;
 
-/// Where hosts without an address of their own live: 198.18.0.0/15, the range for benchmarks (RFC 2544).
-const FIRST_FREE: u32 = 0xc612_0001;
+/// The first address for hosts without one of their own, in 198.18.0.0/15, the range for benchmarks (RFC 2544).
+const FIRST_FREE_ADDRESS: u32 = 0xc612_0001;
 
-/// Why a world can't be read or served.
+/// Why a world cannot be read or served.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
-    /// It can't be read.
+    /// The file cannot be read.
     #[error(
         "can't read the world `{path}`: {source}\nhint: a world is a TOML file; `samples/world.toml` is one"
     )]
     Unreadable {
         /// The file.
         path: String,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
-    /// An entry is wrong.
+    /// An entry of the file is wrong.
     #[error("{path}:{line}: {what}")]
     Wrong {
         /// The file.
         path: String,
-        /// The line, 1-based.
+        /// The line, from 1.
         line: usize,
         /// What is wrong.
         what: String,
-        /// What to do.
+        /// How to correct it.
         hint: &'static str,
     },
-    /// Others could reach its servers.
+    /// The address is not on loopback, so that other machines could reach the servers.
     #[error("a world is served on loopback only, not on `{0}`")]
     NotLoopback(SocketAddr),
-    /// An address for its servers is not to be had.
+    /// A server cannot listen on its address.
     #[error("can't listen on `{at}`: {source}")]
     Taken {
         /// The address.
         at: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl WorldError {
-    /// What to do next.
+    /// What the user can do.
     pub fn hint(&self) -> String {
         match self {
             WorldError::Unreadable { .. } => "a world is a TOML file; `samples/world.toml` is one".to_owned(),
@@ -67,7 +67,7 @@ impl WorldError {
             WorldError::NotLoopback(_) => "name an address such as `127.0.0.1:5353`".to_owned(),
             WorldError::Taken { source, .. } => match source.kind() {
                 io::ErrorKind::PermissionDenied => {
-                    "ports below 1024 need rights; take a higher one".to_owned()
+                    "ports below 1024 need privileges; take a higher one".to_owned()
                 }
                 io::ErrorKind::AddrInUse => {
                     "another server has this port; stop it or take another port".to_owned()
@@ -78,15 +78,29 @@ impl WorldError {
     }
 }
 
-/// A fault with the byte at which it stands.
+/// A fault and its byte offset in the file.
 struct Fault {
     at: usize,
     what: String,
     hint: &'static str,
 }
 
-/// Reads a world out of a text; `path` is for messages.
-pub(super) fn read(text: &str, path: &Path) -> Result<World, WorldError> {
+impl World {
+    /// Reads a world file.
+    pub fn open(path: &Path) -> Result<World, WorldError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| WorldError::Unreadable { path: path.display().to_string(), source })?;
+        read(&text, path)
+    }
+
+    /// Reads a world from a text.
+    pub fn parse(text: &str) -> Result<World, WorldError> {
+        read(text, Path::new("world.toml"))
+    }
+}
+
+/// Reads a world from a text; `path` is for error messages.
+fn read(text: &str, path: &Path) -> Result<World, WorldError> {
     let script: Result<Script, Fault> = toml::from_str(text).map_err(|fault: toml::de::Error| Fault {
         at: fault.span().map_or(0, |span| span.start),
         what: fault.message().replace('\n', " "),
@@ -95,8 +109,8 @@ pub(super) fn read(text: &str, path: &Path) -> Result<World, WorldError> {
     script.and_then(build).map_err(|fault| WorldError::Wrong {
         path: path.display().to_string(),
         line: 1 + text[..fault.at.min(text.len())].matches('\n').count(),
-        // A name out of the file may hold anything.
-        what: clean(&fault.what),
+        // A name from the file may hold control characters.
+        what: sanitize(&fault.what),
         hint: fault.hint,
     })
 }
@@ -144,13 +158,13 @@ fn check_egress(egress: &EgressEntry) -> Result<ClientSender, Fault> {
 fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
     let at = entry.name.span().start;
     let wrong = |what| Fault { at, what, hint: "see the `[[domain]]` entries of `samples/world.toml`" };
-    let mut answers = Vec::new();
-    for (names, answer) in entry.answers {
-        answers.push((NamePattern::parse(&names).map_err(wrong)?, answer));
+    let mut replies = Vec::new();
+    for (names, reply) in entry.answers {
+        replies.push((NamePattern::parse(&names).map_err(wrong)?, reply));
     }
     let mail = Arc::new(MailRouting {
         mailboxes: entry.mailboxes,
-        answers,
+        replies,
         catch_all: entry.catch_all,
         unknown: entry.unknown,
         greylist: entry.greylist,
@@ -175,8 +189,8 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
         if !zone.add(&name, record) {
             return Err(Fault {
                 at,
-                what: format!("the domain `{name}` stands twice"),
-                hint: "put all that is said about a name into one `[[domain]]`",
+                what: format!("two `[[domain]]` entries have the name `{name}`"),
+                hint: "put all keys of a name into one `[[domain]]`",
             });
         }
     }
@@ -193,12 +207,12 @@ fn make_hosts(
     let names: Vec<String> = entry.name.get_ref().each().map_err(wrong)?.map(|(_, name)| name).collect();
     if names.len() > 1 && !entry.address.is_empty() {
         return Err(wrong(
-            "many hosts can't share one `address`; leave it out and each gets its own".to_owned(),
+            "several hosts can't share one `address`; leave it out, and each host gets its own".to_owned(),
         ));
     }
     let given: Vec<(usize, IpAddr)> =
         entry.address.iter().map(|address| (address.span().start, *address.get_ref())).collect();
-    let behaviour = Arc::new(entry);
+    let behavior = Arc::new(entry);
     let mut hosts = Vec::new();
     for name in names {
         let index = first + hosts.len();
@@ -209,19 +223,19 @@ fn make_hosts(
                 return Err(Fault {
                     at: *at,
                     what: format!("two hosts have the address {address}"),
-                    hint: "an address belongs to one `[[host]]`",
+                    hint: "an address can belong to only one `[[host]]`",
                 });
             }
         }
         let name = Domain::parse(&name).map_err(|_| wrong(format!("`{name}` is not a host name")))?;
         let addresses = addresses.into_iter().map(|(_, address)| address).collect();
-        hosts.push(ScriptedHost::new(name, addresses, Arc::clone(&behaviour)));
+        hosts.push(ScriptedHost::new(name, addresses, Arc::clone(&behavior)));
     }
     Ok(hosts)
 }
 
 fn next_free(taken: &HashMap<IpAddr, Endpoint>) -> IpAddr {
-    let mut number = FIRST_FREE + u32::try_from(taken.len()).unwrap_or(u32::MAX - FIRST_FREE);
+    let mut number = FIRST_FREE_ADDRESS + u32::try_from(taken.len()).unwrap_or(u32::MAX - FIRST_FREE_ADDRESS);
     while taken.contains_key(&IpAddr::from(Ipv4Addr::from(number))) {
         number += 1;
     }
@@ -244,12 +258,12 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_with_their_line() {
+    fn errors_name_their_line() {
         let table = [
             ("[[domain]]\nname = \"a.example\"\nmailbox = []", "w.toml:3: unknown field `mailbox`"),
             (
                 "[[domain]]\nname = \"a.example\"\n[[domain]]\nname = \"A.example\"",
-                "w.toml:4: the domain `a.example` stands twice",
+                "w.toml:4: two `[[domain]]` entries have the name `a.example`",
             ),
             (
                 "[[domain]]\nname = \"a.example\"\nmx = [\"mx.example\"]",
@@ -270,13 +284,13 @@ mod tests {
             ),
         ];
         for (text, expected) in table {
-            let said = fault(text);
-            assert!(said.starts_with(expected), "{said}\n   is not\n{expected}");
+            let error = fault(text);
+            assert!(error.starts_with(expected), "{error}\n   is not\n{expected}");
         }
     }
 
     #[test]
-    fn a_few_lines_make_many_domains_on_few_hosts() {
+    fn patterns_make_many_domains_on_few_hosts() {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
         assert_eq!(world.shared.zone.mx("d47.example"), Ok(vec![read_mx("10 mx2.op.example").unwrap()]));

@@ -1,6 +1,6 @@
-//! One machine of the world: how it behaves, and what it remembers from one session to the next.
+//! One mail server of the world: its script, and what it remembers between sessions.
 //!
-//! Decides: which rule fits a moment, who is a newcomer, which limit is passed. Must not: speak.
+//! Decides: which rules match, which clients are greylisted, which limit is exceeded. Must not: send replies.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -17,30 +17,30 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A machine.
+/// A mail server.
 pub struct ScriptedHost {
-    /// Its name.
+    /// The name of the host.
     pub name: Domain,
-    /// Where it listens.
+    /// The addresses at which it listens.
     pub addresses: Vec<IpAddr>,
-    /// How it behaves; shared by the hosts of one entry.
-    pub behaviour: Arc<HostEntry>,
+    /// Its script; shared by the hosts of one entry.
+    pub behavior: Arc<HostEntry>,
     memory: Mutex<Memory>,
 }
 
 #[derive(Default)]
 struct Memory {
     clients: HashMap<IpAddr, Client>,
-    /// When each newcomer was first seen.
-    greylist: HashMap<String, Duration>,
-    /// How often each rule fitted.
-    rules: HashMap<usize, u32>,
-    heard: ObservedHost,
+    /// The time of the first contact, by greylisting key.
+    first_contacts: HashMap<String, Duration>,
+    /// How often each rule with a limit of uses has matched.
+    rule_uses: HashMap<usize, u32>,
+    observed: ObservedHost,
 }
 
 #[derive(Default)]
 struct Client {
-    open: u32,
+    open_connections: u32,
     connects: SlidingWindow,
     rcpts: SlidingWindow,
     unknown_hour: SlidingWindow,
@@ -48,90 +48,91 @@ struct Client {
     banned_until: Option<Duration>,
 }
 
-/// Who is asked for what in which session: what rules can ask about.
+/// The facts that rules can test.
 pub struct RuleContext<'a> {
-    /// The time of the world.
+    /// The time in the world.
     pub now: Duration,
-    /// Whose address the connection comes from.
+    /// The address of the client.
     pub client: IpAddr,
-    /// Which session of this host, from 1.
+    /// The number of the session at this host, from 1.
     pub session: u64,
-    /// The envelope sender, once given.
+    /// The envelope sender; empty before MAIL.
     pub sender: &'a str,
     /// Local part and domain of the recipient, lower case, at RCPT.
     pub recipient: Option<(&'a str, &'a str)>,
-    /// How often this moment came in this session, from 1.
+    /// How often this step occurred in this session, from 1.
     pub nth: u32,
-    /// Chooses among chances.
+    /// The seed of random choices.
     pub seed: u64,
 }
 
 impl ScriptedHost {
-    /// A machine that nobody has spoken to yet.
-    pub fn new(name: Domain, addresses: Vec<IpAddr>, behaviour: Arc<HostEntry>) -> ScriptedHost {
-        ScriptedHost { name, addresses, behaviour, memory: Mutex::default() }
+    /// A host without any memory.
+    pub fn new(name: Domain, addresses: Vec<IpAddr>, behavior: Arc<HostEntry>) -> ScriptedHost {
+        ScriptedHost { name, addresses, behavior, memory: Mutex::default() }
     }
 
-    /// What it heard until now.
-    pub fn heard(&self) -> ObservedHost {
-        lock(&self.memory).heard.clone()
+    /// What the host has observed so far.
+    pub fn observed(&self) -> ObservedHost {
+        lock(&self.memory).observed.clone()
     }
 
-    /// A client comes: the number of the session, and what is wrong with its coming.
-    pub fn opens(&self, client: IpAddr, now: Duration) -> (u64, Vec<LimitViolation>) {
-        let limits = &self.behaviour.limits;
+    /// Registers a new connection. Returns the number of the session and the limits that the connection exceeds.
+    pub fn connect(&self, client: IpAddr, now: Duration) -> (u64, Vec<LimitViolation>) {
+        let limits = &self.behavior.limits;
         let mut memory = lock(&self.memory);
         let state = memory.clients.entry(client).or_default();
-        state.open += 1;
-        let open = state.open;
-        let wrong = [
+        state.open_connections += 1;
+        let open = state.open_connections;
+        let checks = [
             (state.banned_until.is_some_and(|until| now < until), LimitViolation::Banned),
             (limits.connections.is_some_and(|most| open > most), LimitViolation::Connections),
             (
-                state.connects.passes(now, MINUTE, limits.connections_per_minute),
+                state.connects.add(now, MINUTE, limits.connections_per_minute),
                 LimitViolation::ConnectionsPerMinute,
             ),
         ];
-        memory.heard.sessions += 1;
-        memory.heard.most_at_once = memory.heard.most_at_once.max(open);
-        let wrong = wrong.into_iter().filter_map(|(is, violation)| is.then_some(violation));
-        (memory.heard.sessions, wrong.collect())
+        memory.observed.sessions += 1;
+        memory.observed.max_concurrent = memory.observed.max_concurrent.max(open);
+        let violations =
+            checks.into_iter().filter_map(|(is_violated, violation)| is_violated.then_some(violation));
+        (memory.observed.sessions, violations.collect())
     }
 
-    /// A client is gone.
-    pub fn closes(&self, client: IpAddr) {
+    /// Registers the end of a connection.
+    pub fn disconnect(&self, client: IpAddr) {
         if let Some(state) = lock(&self.memory).clients.get_mut(&client) {
-            state.open = state.open.saturating_sub(1);
+            state.open_connections = state.open_connections.saturating_sub(1);
         }
     }
 
     /// Counts a command.
-    pub fn hears(&self, verb: &str) {
-        *lock(&self.memory).heard.commands.entry(verb.to_owned()).or_default() += 1;
+    pub fn count_command(&self, verb: &str) {
+        *lock(&self.memory).observed.commands.entry(verb.to_owned()).or_default() += 1;
     }
 
     /// Counts a violation.
-    pub fn notes(&self, violation: LimitViolation) {
-        *lock(&self.memory).heard.violations.entry(violation).or_default() += 1;
+    pub fn count_violation(&self, violation: LimitViolation) {
+        *lock(&self.memory).observed.violations.entry(violation).or_default() += 1;
     }
 
-    /// Counts a recipient; the limit that is passed by it.
-    pub fn is_asked(&self, address: &str, client: IpAddr, now: Duration) -> Option<LimitViolation> {
+    /// Counts a RCPT. Returns the limit that it exceeds.
+    pub fn count_rcpt(&self, address: &str, client: IpAddr, now: Duration) -> Option<LimitViolation> {
         let mut memory = lock(&self.memory);
-        *memory.heard.asked.entry(address.to_owned()).or_default() += 1;
+        *memory.observed.rcpts.entry(address.to_owned()).or_default() += 1;
         let state = memory.clients.entry(client).or_default();
-        let passed = state.rcpts.passes(now, MINUTE, self.behaviour.limits.rcpts_per_minute);
-        passed.then_some(LimitViolation::RcptsPerMinute)
+        let is_exceeded = state.rcpts.add(now, MINUTE, self.behavior.limits.rcpts_per_minute);
+        is_exceeded.then_some(LimitViolation::RcptsPerMinute)
     }
 
-    /// Counts an unknown recipient; the limit that is passed by it. Then the client may be banned.
-    pub fn is_asked_for_nobody(&self, client: IpAddr, now: Duration) -> Option<LimitViolation> {
-        let limits = &self.behaviour.limits;
+    /// Counts an unknown recipient. Returns the limit that it exceeds, in which case the client may be banned.
+    pub fn count_unknown(&self, client: IpAddr, now: Duration) -> Option<LimitViolation> {
+        let limits = &self.behavior.limits;
         let mut memory = lock(&self.memory);
-        memory.heard.unknown += 1;
+        memory.observed.unknown += 1;
         let state = memory.clients.entry(client).or_default();
-        let hour = state.unknown_hour.passes(now, HOUR, limits.unknown_per_hour);
-        let day = state.unknown_day.passes(now, DAY, limits.unknown_per_day);
+        let hour = state.unknown_hour.add(now, HOUR, limits.unknown_per_hour);
+        let day = state.unknown_day.add(now, DAY, limits.unknown_per_day);
         if let (true, Some(ban)) = (hour || day, limits.ban) {
             state.banned_until = Some(now + ban);
         }
@@ -142,57 +143,58 @@ impl ScriptedHost {
         }
     }
 
-    /// Is this a newcomer who has to come back later? The first contact starts the time.
-    pub fn is_newcomer(&self, greylist: &Greylist, on: &RuleContext<'_>) -> bool {
+    /// True if the greylist defers this client. The first contact is remembered and starts the delay.
+    pub fn greylists(&self, greylist: &Greylist, on: &RuleContext<'_>) -> bool {
         let (local, domain) = on.recipient.unwrap_or_default();
         let key = match greylist.by {
             GreylistKey::Triplet => format!("{} {} {local}@{domain}", on.client, on.sender),
             GreylistKey::Domain => format!("{} {domain}", on.client),
             GreylistKey::Client => on.client.to_string(),
         };
-        let first = *lock(&self.memory).greylist.entry(key).or_insert(on.now);
+        let first = *lock(&self.memory).first_contacts.entry(key).or_insert(on.now);
         on.now < first + greylist.delay
     }
 
-    /// The rules that fit, up to and with the first that says or does something.
-    pub fn rules_for(&self, moment: DialogueStep, on: &RuleContext<'_>) -> Vec<&HostRule> {
-        let mut fitting = Vec::new();
-        for (index, rule) in self.behaviour.rules.iter().enumerate() {
-            if rule.at != moment || !fits(rule, index, on) {
+    /// The rules that match at a step, up to the first that replies or misbehaves. Counts the uses of rules with a
+    /// limit.
+    pub fn take_rules(&self, step: DialogueStep, on: &RuleContext<'_>) -> Vec<&HostRule> {
+        let mut matching = Vec::new();
+        for (index, rule) in self.behavior.rules.iter().enumerate() {
+            if rule.at != step || !matches(rule, index, on) {
                 continue;
             }
             if let Some(times) = rule.times {
                 let mut memory = lock(&self.memory);
-                let used = memory.rules.entry(index).or_default();
+                let used = memory.rule_uses.entry(index).or_default();
                 *used += 1;
                 if *used > times {
                     continue;
                 }
             }
-            fitting.push(rule);
-            if rule.say.is_some() || rule.act.is_some() {
+            matching.push(rule);
+            if rule.say.is_some() || rule.misbehavior.is_some() {
                 break;
             }
         }
-        fitting
+        matching
     }
 }
 
-fn fits(rule: &HostRule, index: usize, on: &RuleContext<'_>) -> bool {
+fn matches(rule: &HostRule, index: usize, on: &RuleContext<'_>) -> bool {
     let (local, domain) = on.recipient.unwrap_or_default();
-    let named = |names: &Option<super::pattern::NamePattern>, text: &str| {
+    let contains = |names: &Option<super::pattern::NamePattern>, text: &str| {
         names.as_ref().is_none_or(|names| names.contains(text, 0))
     };
-    let lucky = || {
+    let drawn = || {
         let draw = format!("{index} {} {} {local}@{domain}", on.session, on.nth);
         rule.share >= 1.0 || chance(on.seed, &draw) < rule.share
     };
-    named(&rule.domain, domain)
-        && named(&rule.mailbox, local)
-        && named(&rule.sender, on.sender)
+    contains(&rule.domain, domain)
+        && contains(&rule.mailbox, local)
+        && contains(&rule.sender, on.sender)
         && rule.client.is_none_or(|net| net.contains(&on.client))
         && on.nth > rule.after
         && on.now >= rule.since
         && rule.until.is_none_or(|until| on.now < until)
-        && lucky()
+        && drawn()
 }

@@ -1,6 +1,7 @@
-//! The world's mail servers in process, and the driver that moves bytes between a [`ServerSession`] and any stream.
+//! The mail servers of a world in process, and the driver between a [`ServerSession`] and any stream.
 //!
-//! Waits on tokio's clock only. Fails: as a connection does (refused, unreachable, timed out, reset).
+//! Decides: nothing; it moves bytes and waits, on tokio's clock only. Fails: as connections do (refused, unreachable,
+//! timed out, reset).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -16,15 +17,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
-use super::World;
+use super::network::World;
 use super::script::ConnectBehavior;
 use super::session::{ServerAction, ServerSession};
 use crate::smtp::{Connect, ConnectFuture, EgressPath, MailStream};
 
-/// What a connection holds before its writer has to wait, in bytes: about what a small TCP window does.
+/// How many bytes a connection buffers before its writer has to wait: about as many as a small TCP window.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long a system tries to connect to an address that does not answer (Linux, six SYN again).
-const CONNECT_TIMES_OUT: Duration = Duration::from_secs(127);
+/// How long Linux tries to connect to an address that does not answer (six retries of SYN).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(127);
 
 impl Connect for World {
     fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a> {
@@ -33,22 +34,22 @@ impl Connect for World {
             let Some(host) = self.host_at(to.ip()) else {
                 return Err(io::ErrorKind::HostUnreachable.into());
             };
-            sleep(host.behaviour.rtt).await;
-            match host.behaviour.connect {
+            sleep(host.behavior.rtt).await;
+            match host.behavior.connect {
                 ConnectBehavior::Accepted => {}
                 ConnectBehavior::Refused => return Err(io::ErrorKind::ConnectionRefused.into()),
                 ConnectBehavior::Unreachable => return Err(io::ErrorKind::HostUnreachable.into()),
                 ConnectBehavior::Timeout => {
-                    sleep(CONNECT_TIMES_OUT).await;
+                    sleep(CONNECT_TIMEOUT).await;
                     return Err(io::ErrorKind::TimedOut.into());
                 }
             }
             let (ours, mut theirs) = tokio::io::duplex(BUFFER_BYTES);
-            let session = ServerSession::new(self.clone(), Arc::clone(host), client_of(path, self));
+            let session = ServerSession::new(self.clone(), Arc::clone(host), client_address(path, self));
             let reset = Arc::new(AtomicBool::new(false));
             let end = ClientEnd { stream: ours, reset: Arc::clone(&reset) };
             tokio::spawn(async move {
-                if converse(&mut theirs, session).await == SessionEnding::Reset {
+                if serve_stream(&mut theirs, session).await == SessionEnding::Reset {
                     reset.store(true, Ordering::Release);
                 }
             });
@@ -57,19 +58,20 @@ impl Connect for World {
     }
 }
 
-fn client_of(path: &EgressPath, world: &World) -> IpAddr {
+/// The address of the client that a host sees.
+fn client_address(path: &EgressPath, world: &World) -> IpAddr {
     match path {
         EgressPath::Direct(source) => source.unwrap_or(world.shared.sender.ip),
         EgressPath::Socks5 { proxy, .. } => proxy.ip(),
     }
 }
 
-/// How a conversation ended, for who owns the socket.
+/// How a session ended, for the owner of its socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SessionEnding {
-    /// Hung up, by either side.
+    /// Closed, by either side.
     Closed,
-    /// To be reset.
+    /// The connection has to be reset.
     Reset,
 }
 
@@ -78,15 +80,15 @@ enum Phase {
     Handshake,
 }
 
-/// Speaks for a host until the connection is over.
-pub(super) async fn converse<S: MailStream>(stream: &mut S, mut session: ServerSession) -> SessionEnding {
-    match speak(stream, &mut session).await {
+/// Runs a session over a stream until the connection ends.
+pub(super) async fn serve_stream<S: MailStream>(stream: &mut S, mut session: ServerSession) -> SessionEnding {
+    match run_actions(stream, &mut session).await {
         Phase::Over(ending) => ending,
         Phase::Handshake => match acceptor() {
             Some(acceptor) => match acceptor.accept(stream).await {
                 Ok(mut stream) => {
-                    session.is_secured();
-                    match speak(&mut stream, &mut session).await {
+                    session.tls_established();
+                    match run_actions(&mut stream, &mut session).await {
                         Phase::Over(ending) => ending,
                         Phase::Handshake => SessionEnding::Closed,
                     }
@@ -98,18 +100,19 @@ pub(super) async fn converse<S: MailStream>(stream: &mut S, mut session: ServerS
     }
 }
 
-/// Does what the session says, until it is over or TLS begins. Answers to one read leave as one write.
-async fn speak<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Phase {
-    let rtt = session.host().behaviour.rtt;
+/// Performs the actions of a session until it ends or the TLS handshake starts. The replies to one read are sent in one
+/// write.
+async fn run_actions<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Phase {
+    let rtt = session.host().behavior.rtt;
     let world = session.world().clone();
     let mut unsent = Vec::new();
     let mut buffer = vec![0; 4096];
-    if listen_for(rtt, stream, session, &mut buffer).await.is_err() {
+    if receive_for(rtt, stream, session, &mut buffer).await.is_err() {
         return Phase::Over(SessionEnding::Closed);
     }
     loop {
-        let act = session.next(world.elapsed());
-        if let Some(ServerAction::Say(bytes)) = act {
+        let action = session.next_action(world.elapsed());
+        if let Some(ServerAction::Send(bytes)) = action {
             unsent.extend_from_slice(&bytes);
             continue;
         }
@@ -119,36 +122,36 @@ async fn speak<S: MailStream>(stream: &mut S, session: &mut ServerSession) -> Ph
             }
             unsent.clear();
         }
-        let went_on = match act {
-            None => match read(stream, session, &mut buffer).await {
-                Ok(()) => listen_for(rtt, stream, session, &mut buffer).await,
-                gone => gone,
+        let result = match action {
+            None => match receive(stream, session, &mut buffer).await {
+                Ok(()) => receive_for(rtt, stream, session, &mut buffer).await,
+                closed => closed,
             },
-            Some(ServerAction::Say(_)) => Ok(()),
-            Some(ServerAction::Wait(time)) => listen_for(time, stream, session, &mut buffer).await,
-            Some(ServerAction::Drip(bytes)) => drip(stream, &bytes).await,
-            Some(ServerAction::SayForEver(bytes)) => say_for_ever(stream, bytes).await,
+            Some(ServerAction::Send(_)) => Ok(()),
+            Some(ServerAction::Wait(time)) => receive_for(time, stream, session, &mut buffer).await,
+            Some(ServerAction::SendSlowly(bytes)) => send_slowly(stream, &bytes).await,
+            Some(ServerAction::SendForever(bytes)) => send_forever(stream, bytes).await,
             Some(ServerAction::Silence) => loop {
-                if let Err(gone) = read(stream, session, &mut buffer).await {
-                    break Err(gone);
+                if let Err(closed) = receive(stream, session, &mut buffer).await {
+                    break Err(closed);
                 }
             },
             Some(ServerAction::StartTls) => return Phase::Handshake,
             Some(ServerAction::Close) => {
-                // The client may have hung up already.
+                // The client may have closed the connection already.
                 let _ = stream.shutdown().await;
                 return Phase::Over(SessionEnding::Closed);
             }
             Some(ServerAction::Reset) => return Phase::Over(SessionEnding::Reset),
         };
-        if went_on.is_err() {
+        if result.is_err() {
             return Phase::Over(SessionEnding::Closed);
         }
     }
 }
 
-/// Waits for the client to say something.
-async fn read<S: MailStream>(
+/// Waits for bytes of the client, and passes them to the session. Fails if the connection is closed.
+async fn receive<S: MailStream>(
     stream: &mut S,
     session: &mut ServerSession,
     buffer: &mut [u8],
@@ -157,12 +160,12 @@ async fn read<S: MailStream>(
     if count == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    session.hear(&buffer[..count]);
+    session.receive(&buffer[..count]);
     Ok(())
 }
 
-/// Lets time pass, and takes what the client says meanwhile.
-async fn listen_for<S: MailStream>(
+/// Waits for a time, and receives meanwhile.
+async fn receive_for<S: MailStream>(
     time: Duration,
     stream: &mut S,
     session: &mut ServerSession,
@@ -175,12 +178,12 @@ async fn listen_for<S: MailStream>(
     loop {
         tokio::select! {
             () = sleep_until(end) => return Ok(()),
-            heard = read(stream, session, buffer) => heard?,
+            received = receive(stream, session, buffer) => received?,
         }
     }
 }
 
-async fn drip<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+async fn send_slowly<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     for byte in bytes {
         stream.write_all(&[*byte]).await?;
         stream.flush().await?;
@@ -189,14 +192,14 @@ async fn drip<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-async fn say_for_ever<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
+async fn send_forever<S: MailStream>(stream: &mut S, bytes: &[u8]) -> io::Result<()> {
     loop {
         stream.write_all(bytes).await?;
     }
 }
 
-/// TLS with a certificate that nobody vouches for, made for this purpose: a verifier encrypts, and can't ask more of
-/// strangers. `None` only if the library refused its own ring provider.
+/// TLS with a self-signed test certificate, which clients have to accept as that of any mail server. `None` only if the
+/// TLS library rejects the certificate or its own provider.
 fn acceptor() -> Option<TlsAcceptor> {
     static CONFIG: OnceLock<Option<Arc<ServerConfig>>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
@@ -214,7 +217,7 @@ fn acceptor() -> Option<TlsAcceptor> {
     config.clone().map(TlsAcceptor::from)
 }
 
-/// The client's end of a connection in process: a pipe that can also end in a reset.
+/// The client's end of a connection in process: a pipe that can also end with a reset.
 struct ClientEnd {
     stream: DuplexStream,
     reset: Arc<AtomicBool>,
@@ -269,57 +272,57 @@ mod tests {
         world.connect("192.0.2.1:25".parse().unwrap(), &EgressPath::Direct(None)).await
     }
 
-    /// Sends lines at once and reads until nothing more comes for a minute.
-    async fn say(stream: &mut (impl MailStream + ?Sized), lines: &str) -> String {
+    /// Sends lines in one write, and reads until nothing more comes for a minute.
+    async fn exchange(stream: &mut (impl MailStream + ?Sized), lines: &str) -> String {
         stream.write_all(lines.as_bytes()).await.unwrap();
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut buffer = [0; 4096];
         while let Ok(count) = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut buffer)).await {
             match count {
                 Ok(0) => break,
-                Ok(count) => heard.extend_from_slice(&buffer[..count]),
-                Err(fault) => heard.extend_from_slice(format!("{:?}", fault.kind()).as_bytes()),
+                Ok(count) => received.extend_from_slice(&buffer[..count]),
+                Err(fault) => received.extend_from_slice(format!("{:?}", fault.kind()).as_bytes()),
             }
-            if heard.len() > 1_000_000 || heard.ends_with(b"ConnectionReset") {
+            if received.len() > 1_000_000 || received.ends_with(b"ConnectionReset") {
                 break;
             }
         }
-        String::from_utf8_lossy(&heard).into_owned()
+        String::from_utf8_lossy(&received).into_owned()
     }
 
-    fn codes(heard: &str) -> Vec<&str> {
-        heard.lines().map(|line| &line[..3.min(line.len())]).collect()
+    fn codes(received: &str) -> Vec<&str> {
+        received.lines().map(|line| &line[..3.min(line.len())]).collect()
     }
 
     const JANE: &str = "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<jane@acme.example>\r\nQUIT\r\n";
 
     #[tokio::test(start_paused = true)]
-    async fn a_newcomer_waits_as_long_as_the_greylist_says_and_not_longer() {
+    async fn a_new_client_is_deferred_for_the_delay_of_the_greylist() {
         let world = World::parse(&format!("{ACME}\ngreylist = {{ delay = \"5m\" }}")).unwrap();
         let mut seen = Vec::new();
         for pause in [0, 299, 1] {
             sleep(Duration::from_secs(pause)).await;
             let mut stream = connect(&world).await.unwrap();
-            let heard = say(&mut *stream, JANE).await;
-            seen.push(codes(&heard).join(" "));
+            let received = exchange(&mut *stream, JANE).await;
+            seen.push(codes(&received).join(" "));
         }
         assert_eq!(seen, ["220 250 250 450 221", "220 250 250 450 221", "220 250 250 250 221"]);
         assert_eq!(world.elapsed(), Duration::from_secs(300));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_flight_costs_one_round_trip_and_each_command_its_thought() {
+    async fn a_batch_costs_one_round_trip_and_each_command_its_delay() {
         let world = World::parse(&format!("{ACME}\nrtt = \"100ms\"\nthink = \"10ms\"")).unwrap();
         world.elapsed();
         let mut stream = connect(&world).await.unwrap();
-        let heard = say(&mut *stream, JANE).await;
-        assert_eq!(codes(&heard), ["220", "250", "250", "250", "221"]);
-        // One to connect, one to the greeting (the flight is on its way meanwhile), four thoughts.
+        let received = exchange(&mut *stream, JANE).await;
+        assert_eq!(codes(&received), ["220", "250", "250", "250", "221"]);
+        // One round trip to connect, one to the greeting (the batch is in flight meanwhile), and four delays.
         assert_eq!(world.elapsed(), Duration::from_millis(240));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn connections_fail_as_connections_do() {
+    async fn each_connect_behavior_fails_in_its_way() {
         let table = [
             ("refused", io::ErrorKind::ConnectionRefused, 0),
             ("unreachable", io::ErrorKind::HostUnreachable, 0),
@@ -333,50 +336,52 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn deeds_arrive_as_they_would_on_a_wire() {
-        let arrives = async |deed: &str| {
-            let rule = format!("{ACME}\n[[host.rule]]\nat = \"rcpt\"\ndo = \"{deed}\"");
+    async fn misbehavior_arrives_as_on_a_socket() {
+        let arrives = async |misbehavior: &str| {
+            let rule = format!("{ACME}\n[[host.rule]]\nat = \"rcpt\"\ndo = \"{misbehavior}\"");
             let world = World::parse(&rule).unwrap();
             let mut stream = connect(&world).await.unwrap();
-            (say(&mut *stream, JANE).await, world.elapsed())
+            (exchange(&mut *stream, JANE).await, world.elapsed())
         };
         assert_eq!(codes(&arrives("drop").await.0), ["220", "250", "250"]);
         assert!(arrives("reset").await.0.ends_with("ConnectionReset"));
         assert_eq!(codes(&arrives("silence").await.0), ["220", "250", "250"]);
         assert!(arrives("endless_reply").await.0.len() > 1_000_000);
-        let (heard, time) = arrives("drip").await;
-        assert_eq!(codes(&heard), ["220", "250", "250", "250", "221"]);
+        let (received, time) = arrives("drip").await;
+        assert_eq!(codes(&received), ["220", "250", "250", "250", "221"]);
         assert_eq!(time, Duration::from_secs("250 2.1.5 Ok\r\n".len() as u64));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_server_notices_that_its_client_left() {
+    async fn a_server_notices_a_closed_connection() {
         let world =
             World::parse(&format!("{ACME}\nlimits = {{ connections = 1 }}\ntarpit = \"1h\"")).unwrap();
         let mut stream = connect(&world).await.unwrap();
-        say(&mut *stream, "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n").await;
+        exchange(&mut *stream, "HELO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<no@acme.example>\r\n").await;
         drop(stream);
         sleep(Duration::from_secs(1)).await;
         let mut stream = connect(&world).await.unwrap();
-        assert_eq!(codes(&say(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
+        assert_eq!(codes(&exchange(&mut *stream, "QUIT\r\n").await), ["220", "221"]);
         assert!(
             world
-                .heard()
+                .observed()
                 .violations()
                 .keys()
-                .all(|&wrong| wrong != crate::world::LimitViolation::Connections)
+                .all(|&violation| violation != crate::world::LimitViolation::Connections)
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_host_that_demands_tls_can_be_asked_over_it() {
+    async fn a_host_that_requires_tls_can_be_probed_over_it() {
         let world = World::parse(&format!("{ACME}\ntls = \"required\"")).unwrap();
         let mut stream = connect(&world).await.unwrap();
         assert!(
-            say(&mut *stream, "EHLO x\r\nSTARTTLS\r\n").await.ends_with("220 2.0.0 Ready to start TLS\r\n")
+            exchange(&mut *stream, "EHLO x\r\nSTARTTLS\r\n")
+                .await
+                .ends_with("220 2.0.0 Ready to start TLS\r\n")
         );
         let host = Domain::parse("mx.acme.example").unwrap();
-        let mut stream = crate::smtp::secure(stream, &host).await.unwrap();
-        assert_eq!(codes(&say(&mut *stream, JANE).await), ["250", "250", "250", "221"]);
+        let mut stream = crate::smtp::handshake(stream, &host).await.unwrap();
+        assert_eq!(codes(&exchange(&mut *stream, JANE).await), ["250", "250", "250", "221"]);
     }
 }

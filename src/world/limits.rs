@@ -1,20 +1,18 @@
-//! What a host bears of one client, and the counting of it.
+//! The limits of a host for each client, and sliding windows to count against them.
 //!
-//! Decides: when a limit is passed. Every passing is a violation that is counted, whether the host defends itself or
-//! not: the tests ask for the count. Must not: wait, or know the SMTP dialogue.
+//! Decides: when a limit is exceeded. Every violation is counted, whether the host enforces its limits or not, because
+//! tests check the counts. Must not: wait, or know the SMTP dialogue.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::script::some_duration;
-
-/// `[host.limits]`, all per client address. What is not said is not limited.
+/// `[host.limits]`, all per client address. A missing key means no limit.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostLimits {
-    /// Connections open at once.
+    /// Concurrent connections.
     pub connections: Option<u32>,
     /// New connections in any minute.
     pub connections_per_minute: Option<u32>,
@@ -34,10 +32,10 @@ pub struct HostLimits {
     pub rcpts_per_mail: Option<u32>,
     /// Recipient domains in a transaction.
     pub domains_per_mail: Option<u32>,
-    /// Whether the host acts on it, or only counts.
+    /// Whether the host enforces its limits, or only counts violations.
     pub enforce: bool,
-    /// How long a client is refused at connect after too many unknown recipients.
-    #[serde(deserialize_with = "some_duration")]
+    /// How long the host rejects connections of a client after too many unknown recipients.
+    #[serde(deserialize_with = "crate::duration::deserialize_some")]
     pub ban: Option<Duration>,
 }
 
@@ -60,11 +58,11 @@ impl Default for HostLimits {
     }
 }
 
-/// What a client should not have done.
+/// A violation by a client: of a limit or of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LimitViolation {
-    /// More connections at once than allowed.
+    /// More concurrent connections than allowed.
     Connections,
     /// More new connections in a minute than allowed.
     ConnectionsPerMinute,
@@ -78,27 +76,27 @@ pub enum LimitViolation {
     MailsPerSession,
     /// More RSET in a session than allowed.
     ResetsPerSession,
-    /// More errors in a session than allowed.
+    /// More 4xx and 5xx replies in a session than allowed.
     ErrorsPerSession,
     /// More recipients in a transaction than allowed.
     RcptsPerMail,
     /// More recipient domains in a transaction than allowed.
     DomainsPerMail,
-    /// Came back while banned.
+    /// Connected while banned.
     Banned,
-    /// Spoke before the greeting.
+    /// Sent bytes before the greeting.
     EarlyTalk,
-    /// Sent commands ahead though PIPELINING was not offered.
+    /// Pipelined commands although PIPELINING was not offered.
     UnofferedPipelining,
-    /// Used an extension that was not offered, or commands out of order.
+    /// Used an extension that was not offered, an unknown command, or commands out of order.
     BadCommand,
-    /// Said DATA or BDAT: a verifier never sends mail.
+    /// Sent DATA or BDAT: a verifier never sends mail.
     Data,
 }
 
 impl LimitViolation {
-    /// What a host says that defends itself, and whether it hangs up then.
-    pub fn defence(self) -> (&'static str, bool) {
+    /// The reply of a host that enforces its limits, and whether it then closes the connection.
+    pub fn defense(self) -> (&'static str, bool) {
         match self {
             LimitViolation::Connections => ("421 4.7.0 {host} Error: too many connections from {ip}", true),
             LimitViolation::ConnectionsPerMinute => {
@@ -131,25 +129,25 @@ impl LimitViolation {
     }
 }
 
-/// Counts events in any window of a fixed length, in memory for no more than `allowed` of them.
+/// Counts events in a sliding window of time. Remembers at most `allowed` events.
 #[derive(Debug, Default)]
 pub(super) struct SlidingWindow {
     times: VecDeque<Duration>,
 }
 
 impl SlidingWindow {
-    /// Counts one event; true when it is one more than `allowed` within `length`.
-    pub(super) fn passes(&mut self, now: Duration, length: Duration, allowed: Option<u32>) -> bool {
+    /// Adds an event. True if there are then more than `allowed` events within `length`; never if `allowed` is `None`.
+    pub(super) fn add(&mut self, now: Duration, length: Duration, allowed: Option<u32>) -> bool {
         let Some(allowed) = allowed else { return false };
         while self.times.front().is_some_and(|&first| first + length <= now) {
             self.times.pop_front();
         }
-        let passed = self.times.len() >= allowed as usize;
+        let is_exceeded = self.times.len() >= allowed as usize;
         self.times.push_back(now);
         if self.times.len() > allowed as usize {
             self.times.pop_front();
         }
-        passed
+        is_exceeded
     }
 }
 
@@ -158,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_slides_and_counts_only_what_it_allows() {
+    fn a_window_slides() {
         let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
         let mut window = SlidingWindow::default();
         let at = [0, 1, 2, 59, 60, 61, 62, 130];
-        let passed: Vec<bool> = at.iter().map(|&t| window.passes(second * t, minute, Some(3))).collect();
-        assert_eq!(passed, [false, false, false, true, true, true, true, false]);
-        assert!(!SlidingWindow::default().passes(second, minute, None));
-        assert!(SlidingWindow::default().passes(second, minute, Some(0)));
+        let exceeded: Vec<bool> = at.iter().map(|&t| window.add(second * t, minute, Some(3))).collect();
+        assert_eq!(exceeded, [false, false, false, true, true, true, true, false]);
+        assert!(!SlidingWindow::default().add(second, minute, None));
+        assert!(SlidingWindow::default().add(second, minute, Some(0)));
     }
 }

@@ -1,64 +1,64 @@
-//! The world as a name service in process: waits as the scripted servers would, on tokio's clock.
+//! The world as a resolver in process. It waits as long as the scripted name servers would, on tokio's clock.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::World;
+use super::network::World;
 use super::observed::LogLine;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
 use crate::route::{Dns, LookupFuture, Mx};
 
-/// How long a resolver waits for name servers that don't answer: two tries of five seconds.
-const GIVES_UP: Duration = Duration::from_secs(10);
+/// How long a resolver waits for name servers that do not answer: two tries of five seconds.
+const RESOLVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(async move {
-            self.answers(domain.as_str(), QueryType::Mx).await;
+            self.wait_for_answer(domain.as_str(), QueryType::Mx).await;
             self.shared.zone.mx(domain.as_str())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         Box::pin(async move {
-            self.answers(host.as_str(), QueryType::Address).await;
+            self.wait_for_answer(host.as_str(), QueryType::Address).await;
             self.shared.zone.addresses(host.as_str())
         })
     }
 }
 
 impl World {
-    /// Counts a question and waits until its answer, or the resolver's patience, is over.
-    async fn answers(&self, name: &str, question: QueryType) {
-        let kind = match question {
+    /// Counts a query and waits until its answer arrives or the resolver times out.
+    async fn wait_for_answer(&self, name: &str, query: QueryType) {
+        let record_type = match query {
             QueryType::Mx => "MX",
             QueryType::Address => "A",
         };
-        self.counts_question(name, question, kind);
-        let looked = self.shared.zone.look_up(name, question);
-        let is_silent = matches!(looked.found, Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)));
-        let patience = if is_silent { GIVES_UP } else { Duration::ZERO };
-        let time = self.shared.dns_delay + looked.delay + patience;
+        self.count_query(name, query, record_type);
+        let answer = self.shared.zone.look_up(name, query);
+        let is_silent = matches!(answer.found, Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)));
+        let timeout = if is_silent { RESOLVER_TIMEOUT } else { Duration::ZERO };
+        let time = self.shared.dns_delay + answer.delay + timeout;
         if !time.is_zero() {
             sleep(time).await;
         }
     }
 
-    /// Counts and logs a question; `kind` is the record type that it was asked for.
-    pub(super) fn counts_question(&self, name: &str, question: QueryType, kind: &'static str) {
+    /// Counts and logs a query; `record_type` is its record type as text.
+    pub(super) fn count_query(&self, name: &str, query: QueryType, record_type: &'static str) {
         let at = self.time_of_day(self.elapsed());
-        let answer = match self.shared.zone.look_up(name, question).found {
+        let answer = match self.shared.zone.look_up(name, query).found {
             Ok(_) => "noerror",
             Err(ScriptedDnsFault::NoSuchName) => "nxdomain",
             Err(ScriptedDnsFault::Fails(DnsFaultEntry::Refused)) => "refused",
             Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame)) => "servfail",
             Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)) => "none",
         };
-        self.shared.queries.count(name, kind);
-        self.shared.log.write(at, &LogLine::Query { name, kind, answer });
+        self.shared.queries.count(name, record_type);
+        self.shared.log.write(at, &LogLine::Query { name, kind: record_type, answer });
     }
 }

@@ -1,6 +1,6 @@
-//! What the servers of a world remember of their clients: counters for tests and benchmarks, lines for people.
+//! What the servers of a world have observed: counters for tests and benchmarks, and a log.
 //!
-//! Decides: nothing. A log that can't be written is given up silently: the world goes on.
+//! Decides: nothing. Fails: if the log cannot be written, it is closed without an error, and the world goes on.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -12,32 +12,32 @@ use serde::Serialize;
 
 use super::limits::LimitViolation;
 
-/// What all servers heard.
+/// What all servers have observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
-    /// By host name; hosts of one name are added up.
+    /// By host name; the counts of hosts with the same name are added.
     pub hosts: BTreeMap<String, ObservedHost>,
-    /// Questions by name and record type. In process `A` stands for both families.
+    /// DNS queries by name and record type. In process, `A` stands for A and AAAA together.
     pub queries: BTreeMap<(String, &'static str), u64>,
 }
 
 impl Observed {
-    /// How often this recipient was asked for, at all hosts together.
-    pub fn asked(&self, address: &str) -> u64 {
-        self.hosts.values().filter_map(|host| host.asked.get(address)).sum()
+    /// How often this recipient was probed, at all hosts together.
+    pub fn probes_of(&self, address: &str) -> u64 {
+        self.hosts.values().filter_map(|host| host.rcpts.get(address)).sum()
     }
 
-    /// All sessions.
+    /// The number of sessions.
     pub fn sessions(&self) -> u64 {
         self.hosts.values().map(|host| host.sessions).sum()
     }
 
-    /// All RCPT commands.
+    /// The number of RCPT commands.
     pub fn rcpts(&self) -> u64 {
-        self.hosts.values().flat_map(|host| host.asked.values()).sum()
+        self.hosts.values().flat_map(|host| host.rcpts.values()).sum()
     }
 
-    /// All violations, added up over the hosts.
+    /// The violations at all hosts.
     pub fn violations(&self) -> BTreeMap<LimitViolation, u64> {
         let mut sum = BTreeMap::new();
         for (violation, count) in self.hosts.values().flat_map(|host| &host.violations) {
@@ -47,24 +47,25 @@ impl Observed {
     }
 }
 
-/// What one host heard.
+/// What one host has observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ObservedHost {
-    /// Connections that came.
+    /// The number of connections.
     pub sessions: u64,
-    /// The most that one client had open at once.
-    pub most_at_once: u32,
+    /// The most concurrent connections of one client.
+    pub max_concurrent: u32,
     /// Commands by verb, in upper case.
     pub commands: BTreeMap<String, u64>,
-    /// How often each recipient was asked for, as written on the wire.
-    pub asked: BTreeMap<String, u64>,
-    /// Recipients that were unknown.
+    /// How often each recipient was probed, by its address as the client wrote it.
+    pub rcpts: BTreeMap<String, u64>,
+    /// How many probes were of unknown recipients.
     pub unknown: u64,
-    /// What clients should not have done.
+    /// The violations of clients.
     pub violations: BTreeMap<LimitViolation, u64>,
 }
 
 impl ObservedHost {
+    /// Adds the counts of another host.
     pub(super) fn add(&mut self, other: &ObservedHost) {
         fn sum<K: Ord + Clone>(into: &mut BTreeMap<K, u64>, from: &BTreeMap<K, u64>) {
             for (key, count) in from {
@@ -72,19 +73,19 @@ impl ObservedHost {
             }
         }
         self.sessions += other.sessions;
-        self.most_at_once = self.most_at_once.max(other.most_at_once);
+        self.max_concurrent = self.max_concurrent.max(other.max_concurrent);
         self.unknown += other.unknown;
         sum(&mut self.commands, &other.commands);
-        sum(&mut self.asked, &other.asked);
+        sum(&mut self.rcpts, &other.rcpts);
         sum(&mut self.violations, &other.violations);
     }
 }
 
-/// The questions that name servers were asked.
+/// The numbers of DNS queries, by name and record type.
 #[derive(Default)]
-pub(super) struct Queries(Mutex<BTreeMap<(String, &'static str), u64>>);
+pub(super) struct QueryCounts(Mutex<BTreeMap<(String, &'static str), u64>>);
 
-impl Queries {
+impl QueryCounts {
     pub(super) fn count(&self, name: &str, kind: &'static str) {
         *lock(&self.0).entry((name.to_owned(), kind)).or_default() += 1;
     }
@@ -94,26 +95,27 @@ impl Queries {
     }
 }
 
-/// One line of the log.
+/// One line of the log, as JSON.
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum LogLine<'a> {
-    /// A question to the name servers.
+    /// A DNS query.
     Query { name: &'a str, kind: &'a str, answer: &'a str },
-    /// A session, written when it is over; `at` is when it began.
+    /// A session, written at its end; `at` is the time of its start.
     Session {
         host: &'a str,
         client: IpAddr,
         seconds: f64,
-        /// The HELO name, if it came so far.
+        /// The EHLO or HELO name; `None` before EHLO.
         helo: Option<&'a str>,
-        /// Recipients in order, each with the code of its answer (0: none).
-        asked: &'a [(String, u16)],
+        /// The recipients in order, each with the code of its reply (0: no reply).
+        #[serde(rename = "asked")]
+        rcpts: &'a [(String, u16)],
         violations: &'a [LimitViolation],
     },
 }
 
-/// Where the lines go, if anywhere.
+/// The log of a world; closed at first.
 #[derive(Default)]
 pub(super) struct WorldLog(Mutex<Option<Box<dyn Write + Send>>>);
 
@@ -133,14 +135,14 @@ impl WorldLog {
         let Some(writer) = log.as_mut() else { return };
         let at = humantime::format_rfc3339_millis(at).to_string();
         let written = serde_json::to_string(&At { at, line }).map_err(std::io::Error::from);
-        // One write per line: lines stay whole even where the process is killed between two.
+        // One write per line: if the process is killed, no line is cut.
         if written.and_then(|text| writer.write_all((text + "\n").as_bytes())).is_err() {
             *log = None;
         }
     }
 }
 
-/// A lock that a panic elsewhere does not close: counters are never half changed.
+/// Locks a mutex, even after a panic in another thread: the data is never half changed.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -152,15 +154,15 @@ pub(super) mod tests {
 
     /// A log in memory.
     #[derive(Clone, Default)]
-    pub(in crate::world) struct Kept(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::world) struct MemoryLog(Arc<Mutex<Vec<u8>>>);
 
-    impl Kept {
+    impl MemoryLog {
         pub(in crate::world) fn lines(&self) -> Vec<String> {
             String::from_utf8(lock(&self.0).clone()).unwrap().lines().map(str::to_owned).collect()
         }
     }
 
-    impl Write for Kept {
+    impl Write for MemoryLog {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             lock(&self.0).extend_from_slice(bytes);
             Ok(bytes.len())
@@ -173,13 +175,13 @@ pub(super) mod tests {
 
     #[test]
     fn the_log_has_a_line_per_query_and_per_session() {
-        let (log, kept) = (WorldLog::default(), Kept::default());
+        let (log, memory) = (WorldLog::default(), MemoryLog::default());
         let at = SystemTime::UNIX_EPOCH;
         let query = LogLine::Query { name: "acme.example", kind: "MX", answer: "noerror" };
         log.write(at, &query);
-        log.open(Box::new(kept.clone()));
+        log.open(Box::new(memory.clone()));
         log.write(at, &query);
-        let asked = [("jane@acme.example".to_owned(), 250)];
+        let rcpts = [("jane@acme.example".to_owned(), 250)];
         log.write(
             at,
             &LogLine::Session {
@@ -187,12 +189,12 @@ pub(super) mod tests {
                 client: [192, 0, 2, 1].into(),
                 seconds: 0.5,
                 helo: Some("x"),
-                asked: &asked,
+                rcpts: &rcpts,
                 violations: &[LimitViolation::EarlyTalk],
             },
         );
         assert_eq!(
-            kept.lines(),
+            memory.lines(),
             [
                 r#"{"at":"1970-01-01T00:00:00.000Z","event":"query","name":"acme.example","kind":"MX","answer":"noerror"}"#,
                 r#"{"at":"1970-01-01T00:00:00.000Z","event":"session","host":"mx.acme.example","client":"192.0.2.1","seconds":0.5,"helo":"x","asked":[["jane@acme.example",250]],"violations":["early_talk"]}"#,

@@ -1,7 +1,7 @@
-//! The world's name servers as packets: a question's bytes in, an answer's bytes out.
+//! The DNS of the world as packets: the bytes of a query in, the bytes of its answer out.
 //!
-//! Decides: how the zone's answers are written (RFC 1035, truncation and EDNS included). Answers as a resolver does,
-//! for all names there are. Where hosts listen on loopback, their loopback addresses stand in for the scripted ones.
+//! Decides: how answers are encoded (RFC 1035, with truncation and EDNS). Answers recursively, as a resolver does, for
+//! all names. The addresses of hosts are replaced by the loopback addresses at which they are served.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,40 +10,40 @@ use hickory_resolver::proto::op::{Edns, Message, MessageType, Metadata, OpCode, 
 use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
-use super::World;
+use super::network::World;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::{ScriptedDnsFault, ZoneEntry};
 use crate::route::MxTarget;
 
-/// How long answers may be kept, in seconds.
+/// The time to live of all records, in seconds.
 const TTL_SECONDS: u32 = 300;
-/// What fits into a packet without EDNS, in bytes (RFC 1035 4.2.1).
+/// The largest UDP answer without EDNS, in bytes (RFC 1035 4.2.1).
 const PLAIN_PACKET_BYTES: u16 = 512;
 
-/// An answer, and when it leaves.
+/// An answer, and how long after the query it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DnsPacket {
-    /// The packet.
+    /// The bytes of the answer.
     pub packet: Vec<u8>,
-    /// How long the name servers take.
+    /// The delay of the name servers.
     pub delay: Duration,
 }
 
-/// The answer to a packet; `None` where name servers stay silent. `over_tcp` there is no limit of size.
-pub(super) fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<DnsPacket> {
-    let asked = Message::from_vec(question).ok()?;
-    if asked.metadata.message_type != MessageType::Query {
+/// The answer to a query; `None` if the name servers do not answer. The size is not limited if `over_tcp`.
+pub(super) fn answer(world: &World, query: &[u8], over_tcp: bool) -> Option<DnsPacket> {
+    let request = Message::from_vec(query).ok()?;
+    if request.metadata.message_type != MessageType::Query {
         return None;
     }
-    let mut reply = Message::response(asked.metadata.id, asked.metadata.op_code);
-    reply.metadata = Metadata::response_from_request(&asked.metadata);
+    let mut reply = Message::response(request.metadata.id, request.metadata.op_code);
+    reply.metadata = Metadata::response_from_request(&request.metadata);
     reply.metadata.recursion_available = true;
-    reply.add_queries(asked.queries.iter().cloned());
-    if asked.edns.is_some() {
+    reply.add_queries(request.queries.iter().cloned());
+    if request.edns.is_some() {
         reply.set_edns(Edns::new());
     }
-    let delay = match asked.queries.as_slice() {
-        [query] if asked.metadata.op_code == OpCode::Query => {
+    let delay = match request.queries.as_slice() {
+        [query] if request.metadata.op_code == OpCode::Query => {
             look_up(world, &mut reply, query.name(), query.query_type())?
         }
         _ => {
@@ -51,9 +51,9 @@ pub(super) fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<D
             Duration::ZERO
         }
     };
-    let most = asked.edns.as_ref().map_or(PLAIN_PACKET_BYTES, Edns::max_payload).max(PLAIN_PACKET_BYTES);
+    let limit = request.edns.as_ref().map_or(PLAIN_PACKET_BYTES, Edns::max_payload).max(PLAIN_PACKET_BYTES);
     let mut packet = reply.to_vec().ok()?;
-    if !over_tcp && packet.len() > usize::from(most) {
+    if !over_tcp && packet.len() > usize::from(limit) {
         packet = reply.truncate().to_vec().ok()?;
     }
     Some(DnsPacket { packet, delay })
@@ -62,21 +62,21 @@ pub(super) fn answer(world: &World, question: &[u8], over_tcp: bool) -> Option<D
 fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) -> Option<Duration> {
     let text = name.to_ascii().to_lowercase();
     let text = text.strip_suffix('.').unwrap_or(&text);
-    let (question, kind_word) = match kind {
+    let (query, record_type) = match kind {
         RecordType::MX => (QueryType::Mx, "MX"),
         RecordType::A => (QueryType::Address, "A"),
         RecordType::AAAA => (QueryType::Address, "AAAA"),
         _ => (QueryType::Address, "other"),
     };
-    world.counts_question(text, question, kind_word);
-    let looked = world.shared.zone.look_up(text, question);
+    world.count_query(text, query, record_type);
+    let answer = world.shared.zone.look_up(text, query);
     let mut owner = name.clone();
-    for alias in &looked.chain {
+    for alias in &answer.cnames {
         let target = Name::from_ascii(format!("{alias}.")).ok()?;
         reply.add_answer(Record::from_rdata(owner, TTL_SECONDS, RData::CNAME(CNAME(target.clone()))));
         owner = target;
     }
-    reply.metadata.response_code = match looked.found {
+    reply.metadata.response_code = match answer.found {
         Ok(entry) => {
             let records = records(world, entry, kind);
             reply.add_answers(
@@ -89,13 +89,13 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
         Err(ScriptedDnsFault::Fails(DnsFaultEntry::Refused)) => ResponseCode::Refused,
         Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame)) => ResponseCode::ServFail,
     };
-    let is_empty = reply.answers.len() == looked.chain.len();
+    let is_empty = reply.answers.len() == answer.cnames.len();
     if is_empty && matches!(reply.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain) {
-        // Without an SOA a negative answer could not be kept (RFC 2308 5).
+        // Without an SOA, resolvers do not cache a negative answer (RFC 2308 5).
         let soa = SOA::new(Name::root(), Name::root(), 1, 300, 300, 300, TTL_SECONDS);
         reply.add_authority(Record::from_rdata(Name::root(), TTL_SECONDS, RData::SOA(soa)));
     }
-    Some(world.shared.dns_delay + looked.delay)
+    Some(world.shared.dns_delay + answer.delay)
 }
 
 fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
@@ -105,7 +105,7 @@ fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
         RecordType::MX => entry
             .mx
             .iter()
-            .filter_map(|mx| Some(RData::MX(MX::new(mx.preference, target(&mx.target)?))))
+            .filter_map(|mx| Some(RData::MX(MX::new(mx.preference, target_name(&mx.target)?))))
             .collect(),
         RecordType::A => addresses
             .filter_map(|address| match address {
@@ -123,8 +123,9 @@ fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
     }
 }
 
-/// A target as a name. Text that no name can carry is left out, as a name server could not serve it either.
-fn target(target: &MxTarget) -> Option<Name> {
+/// The target of an MX record as a name; `None` for a text that no name can hold, which no name server could serve
+/// either.
+fn target_name(target: &MxTarget) -> Option<Name> {
     match target {
         MxTarget::Null => Some(Name::root()),
         MxTarget::Host(host) => Name::from_ascii(format!("{host}.")).ok(),
@@ -173,27 +174,27 @@ pub(super) mod tests {
         .unwrap()
     }
 
-    pub(in crate::world) fn question(name: &str) -> Vec<u8> {
+    pub(in crate::world) fn query(name: &str) -> Vec<u8> {
         let mut message = Message::query();
         message.add_query(Query::query(Name::from_ascii(name).unwrap(), RecordType::A));
         message.to_vec().unwrap()
     }
 
-    fn ask(name: &str, kind: RecordType, over_tcp: bool) -> Option<Message> {
+    fn resolve(name: &str, kind: RecordType, over_tcp: bool) -> Option<Message> {
         let mut message = Message::query();
         message.add_query(Query::query(Name::from_ascii(name).unwrap(), kind));
         let reply = answer(&world(), &message.to_vec().unwrap(), over_tcp)?;
         Some(Message::from_vec(&reply.packet).unwrap())
     }
 
-    fn said(name: &str, kind: RecordType) -> Vec<String> {
-        let reply = ask(name, kind, false).unwrap();
+    fn answer_texts(name: &str, kind: RecordType) -> Vec<String> {
+        let reply = resolve(name, kind, false).unwrap();
         let code = format!("{:?}", reply.metadata.response_code);
         std::iter::once(code).chain(reply.answers.iter().map(|record| record.data.to_string())).collect()
     }
 
     #[test]
-    fn answers_are_written_as_the_zone_gives_them() {
+    fn answers_are_encoded_as_the_zone_has_them() {
         let table: [(&str, RecordType, &[&str]); 8] = [
             ("Acme.Example.", RecordType::MX, &["NoError", "10 mx1.acme.example.", "20 mx2.acme.example."]),
             ("null.example.", RecordType::MX, &["NoError", "0 ."]),
@@ -209,15 +210,15 @@ pub(super) mod tests {
             ("sick.example.", RecordType::MX, &["ServFail"]),
         ];
         for (name, kind, expected) in table {
-            assert_eq!(said(name, kind), expected, "{name} {kind}");
+            assert_eq!(answer_texts(name, kind), expected, "{name} {kind}");
         }
-        assert_eq!(ask("lost.example.", RecordType::MX, false), None);
+        assert_eq!(resolve("lost.example.", RecordType::MX, false), None);
     }
 
     #[test]
-    fn an_answer_too_large_for_a_packet_is_cut_and_whole_over_tcp() {
-        let cut = ask("many.example.", RecordType::MX, false).unwrap();
+    fn an_answer_too_large_for_udp_is_truncated_and_whole_over_tcp() {
+        let cut = resolve("many.example.", RecordType::MX, false).unwrap();
         assert!(cut.metadata.truncation && cut.answers.is_empty());
-        assert_eq!(ask("many.example.", RecordType::MX, true).unwrap().answers.len(), 40);
+        assert_eq!(resolve("many.example.", RecordType::MX, true).unwrap().answers.len(), 40);
     }
 }

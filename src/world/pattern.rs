@@ -1,15 +1,15 @@
-//! Many names in one line: `user{1..5000}`, `d{000..999}.example`, `ja*`, and what is built from their number.
+//! Patterns for many names: `user{1..5000}`, `d{000..999}.example`, `ja*`, and texts with the number of a name.
 //!
-//! Decides: which names a pattern stands for, and what `{n}` and `{n%20}` become. Must not: know what the names are
-//! names of. Fails with a sentence that says what was expected.
+//! Decides: which names a pattern stands for, and what `{n}` and `{n%20}` expand to. Must not: know what is named.
+//! Fails: with a sentence that says what is expected.
 
 use std::ops::RangeInclusive;
 
-/// Most names that one pattern may stand for when they have to be written out.
+/// The most names to which one pattern may be expanded.
 const MAX_NAMES: u64 = 1_000_000;
 
-/// A name, a numbered range of names as shells write it (`{1..9}`, both ends included, `{001..999}` padded), or all
-/// names with a beginning and an end (`ja*`). ` 88%` behind it keeps that share of them, chosen by hash.
+/// A name, a numbered range of names (`{1..9}`, both ends included; `{001..999}` is padded), or all names with a prefix
+/// and a suffix (`ja*`). With ` 88%` after it, it stands for that share of these names, chosen by hash.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamePattern {
     before: String,
@@ -21,12 +21,12 @@ pub struct NamePattern {
 #[derive(Clone, Debug, PartialEq)]
 enum Middle {
     Nothing,
-    Anything,
+    Any,
     Number { range: RangeInclusive<u64>, digits: usize },
 }
 
 impl NamePattern {
-    /// Reads a pattern; lower case, because neither domains nor (in a world) mailboxes have another.
+    /// Reads a pattern. It is converted to lower case, because domains and the mailboxes of a world are in lower case.
     pub fn parse(text: &str) -> Result<NamePattern, String> {
         let (text, share) = match text.split_once(' ') {
             None => (text, 1.0),
@@ -37,7 +37,7 @@ impl NamePattern {
             let (range, after) = rest.split_once('}').ok_or("a `{` without its `}`")?;
             (before, number(range)?, after)
         } else if let Some((before, after)) = text.split_once('*') {
-            (before, Middle::Anything, after)
+            (before, Middle::Any, after)
         } else {
             (text.as_str(), Middle::Nothing, "")
         };
@@ -47,14 +47,14 @@ impl NamePattern {
         Ok(NamePattern { before: before.to_owned(), middle, after: after.to_owned(), share })
     }
 
-    /// Is this one of the names? `salt` makes the share of one domain another choice than that of the next.
+    /// True if the pattern stands for this name. `salt` makes each domain choose its share differently.
     pub fn contains(&self, name: &str, salt: u64) -> bool {
         let inside =
             name.strip_prefix(self.before.as_str()).and_then(|rest| rest.strip_suffix(self.after.as_str()));
         let matches = match (&self.middle, inside) {
             (_, None) => false,
             (Middle::Nothing, Some(inside)) => inside.is_empty(),
-            (Middle::Anything, Some(_)) => true,
+            (Middle::Any, Some(_)) => true,
             (Middle::Number { range, digits }, Some(inside)) => {
                 inside.parse().is_ok_and(|n| range.contains(&n) && padded(n, *digits) == inside)
             }
@@ -62,17 +62,17 @@ impl NamePattern {
         matches && (self.share >= 1.0 || chance(salt, name) < self.share)
     }
 
-    /// True for more than one name.
+    /// True for a pattern with a range or a `*`.
     pub fn is_many(&self) -> bool {
         self.middle != Middle::Nothing
     }
 
-    /// Every name with its number, in order. A single name has number 0; `*` can't be written out.
+    /// All names with their numbers, in order. A single name has the number 0. Fails for `*`.
     pub fn each(&self) -> Result<impl Iterator<Item = (u64, String)> + '_, String> {
         let range = match &self.middle {
             Middle::Nothing => 0..=0,
             Middle::Number { range, .. } => range.clone(),
-            Middle::Anything => {
+            Middle::Any => {
                 return Err("`*` can't be counted; write a range such as `{1..99}`".to_owned());
             }
         };
@@ -85,7 +85,7 @@ impl NamePattern {
     fn nth(&self, n: u64) -> String {
         let middle = match &self.middle {
             Middle::Number { digits, .. } => padded(n, *digits),
-            Middle::Nothing | Middle::Anything => String::new(),
+            Middle::Nothing | Middle::Any => String::new(),
         };
         format!("{}{middle}{}", self.before, self.after)
     }
@@ -115,7 +115,7 @@ fn padded(n: u64, digits: usize) -> String {
     format!("{n:0digits$}")
 }
 
-/// `88%` as 0.88.
+/// Reads a share: `88%` is 0.88.
 pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('%').and_then(|digits| digits.parse::<f64>().ok());
     match number {
@@ -124,7 +124,7 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Replaces `{n}` by the number and `{n%20}` by its rest, so that numbered entries can point to one another.
+/// Replaces `{n}` by the number and `{n%20}` by its remainder, so that numbered entries can refer to one another.
 pub(super) fn fill(text: &str, n: u64) -> Result<String, String> {
     let mut out = String::new();
     let mut rest = text;
@@ -144,12 +144,12 @@ pub(super) fn fill(text: &str, n: u64) -> Result<String, String> {
     Ok(out + rest)
 }
 
-/// A number from 0 to 1 that depends on nothing but its arguments: chance that can be repeated.
+/// A pseudo-random number from 0 to 1 that depends only on its arguments.
 pub(super) fn chance(salt: u64, name: &str) -> f64 {
     fastrand::Rng::with_seed(hash(salt, name)).f64()
 }
 
-/// FNV-1a: the same in every build of every version, which `std`'s hashes do not promise.
+/// FNV-1a, which is the same in every build and version; the hashes of `std` may change.
 pub(super) fn hash(salt: u64, text: &str) -> u64 {
     let start = 0xcbf2_9ce4_8422_2325 ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     text.bytes().fold(start, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_contains_what_it_writes_out_and_nothing_else() {
+    fn a_pattern_contains_exactly_the_names_to_which_it_expands() {
         let table = [
             ("jane", vec!["jane"], vec!["jan", "jane2", "", "janejane"]),
             ("U{8..11}x", vec!["u8x", "u9x", "u10x", "u11x"], vec!["u08x", "u12x", "ux", "u8"]),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_keeps_about_that_many_and_always_the_same_ones() {
+    fn a_share_is_about_right_and_always_the_same_names() {
         let names = NamePattern::parse("user{1..10000} 88%").unwrap();
         let kept = |salt| (1..=10_000).filter(move |n| names.contains(&format!("user{n}"), salt));
         let (first, again, other): (Vec<u64>, Vec<u64>, Vec<u64>) =
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_fill_in() {
+    fn numbers_are_filled_in() {
         assert_eq!(fill("10 mx{n%20}.op{n}.example", 47).unwrap(), "10 mx7.op47.example");
         for bad in ["{n%0}", "{n", "{nx}"] {
             assert!(fill(bad, 1).is_err(), "{bad}");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_said() {
+    fn malformed_patterns_are_errors() {
         for bad in ["a{1..}", "a{5..2}", "a{1..2", "a{1..2}{1..2}", "a 101%", "a b"] {
             assert!(NamePattern::parse(bad).is_err(), "{bad}");
         }

@@ -1,8 +1,9 @@
-//! The world file: what a person writes down, read and checked entry by entry.
+//! The format of a world file.
 //!
-//! Decides: the format. Each field below is a key of the TOML file; `samples/world.toml` shows most of them. An
-//! unknown key, a word that is none and a text that is no reply are errors with their line. Must not: put entries
-//! together; [`super::build`] does.
+//! Decides: the keys and their values. Each field below is a key of the TOML file; `samples/world.toml` shows most of
+//! them.
+//! Fails: with the line of an unknown key, an unknown word, or a text that is no reply. Must not: combine entries;
+//! [`super::build`] does.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use toml::value::Datetime;
 
 use super::limits::HostLimits;
 use super::pattern::{NamePattern, percent};
-use super::words::{Situation, Software};
+use super::software::{Situation, Software};
+use crate::duration;
 
 /// A whole world file.
 #[derive(Debug, Deserialize)]
@@ -21,32 +23,32 @@ use super::words::{Situation, Software};
 pub(super) struct Script {
     /// The time of day at which the world starts.
     pub now: Option<Datetime>,
-    /// Chooses among all the worlds with the same shares of chance.
+    /// The seed of all random choices.
     #[serde(default)]
     pub seed: u64,
-    /// Who asks.
+    /// The identity of the client.
     #[serde(default)]
     pub egress: EgressEntry,
-    /// How long every answer of the name servers takes.
-    #[serde(default, deserialize_with = "duration")]
+    /// The delay of every DNS answer.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub dns_delay: Duration,
-    /// What the name servers know, and the mailboxes behind it.
+    /// The names with their DNS records and mailboxes.
     #[serde(default, rename = "domain")]
     pub domains: Vec<DomainEntry>,
-    /// The machines.
+    /// The mail servers.
     #[serde(default, rename = "host")]
     pub hosts: Vec<HostEntry>,
 }
 
-/// The sender that a run in this world has without asking its user.
+/// `[egress]`: the identity of the client, for runs that name none.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct EgressEntry {
-    /// The name said in EHLO.
+    /// The name in EHLO.
     pub helo: String,
     /// The envelope sender.
     pub mail_from: String,
-    /// The source address that hosts see when the run names none.
+    /// The source address that hosts see if the run names none.
     pub ip: std::net::IpAddr,
 }
 
@@ -60,44 +62,44 @@ impl Default for EgressEntry {
     }
 }
 
-/// `[[domain]]`: a name with its records, its name servers' faults and its mailboxes. A name without any record
-/// exists and has no data; a name that is nowhere in the file does not exist.
+/// `[[domain]]`: a name with its DNS records, the faults of its name servers, and its mailboxes. A name without records
+/// exists and has no data; a name that the file does not have does not exist.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DomainEntry {
-    /// One name, or many (`d{1..999}.example`; then `{n}` and `{n%20}` count in `mx`, `address` and `cname`).
+    /// One name, or many (`d{1..999}.example`; then `{n}` and `{n%20}` are filled in in `mx`, `address` and `cname`).
     pub name: Spanned<NamePattern>,
-    /// `"10 mx1.example"`; `"0 ."` is the null MX.
+    /// MX records: `"10 mx1.example"`; `"0 ."` is the null MX.
     #[serde(default)]
     pub mx: Vec<String>,
-    /// A and AAAA records. Hosts of the file have theirs already.
+    /// A and AAAA records. The addresses of `[[host]]` entries are added by themselves.
     #[serde(default)]
     pub address: Vec<String>,
-    /// Another name that stands for this one.
+    /// The target of a CNAME record.
     pub cname: Option<String>,
-    /// What its name servers do instead of answering.
+    /// The fault of its name servers.
     pub fault: Option<DnsFaultEntry>,
-    /// Which questions the fault meets; all of them unless said.
+    /// The query type that the fault affects; all if missing.
     pub fault_on: Option<QueryType>,
-    /// How long its name servers take, besides the world's `dns_delay`.
-    #[serde(default, deserialize_with = "duration")]
+    /// The delay of its name servers, in addition to `dns_delay`.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub delay: Duration,
-    /// The mailboxes that exist. `postmaster` always does, unless `answers` says otherwise.
+    /// The mailboxes that exist. `postmaster` always exists, unless `answers` has it.
     #[serde(default)]
     pub mailboxes: Vec<NamePattern>,
-    /// Mailboxes with another answer than "yes": a state (`full`) or the server's very words (`"550 5.2.1 …"`).
+    /// Mailboxes with another reply than acceptance: a situation (`full`) or the text of the reply (`"550 5.2.1 …"`).
     #[serde(default)]
     pub answers: std::collections::BTreeMap<String, ReplyEntry>,
-    /// Accepts any name.
+    /// Any recipient is accepted.
     #[serde(default)]
     pub catch_all: bool,
-    /// The words for "no such mailbox", if not the host's.
+    /// The reply for unknown recipients, if it is not that of the host.
     pub unknown: Option<ReplyText>,
-    /// Greylists newcomers.
+    /// Greylisting.
     pub greylist: Option<Greylist>,
 }
 
-/// What name servers do instead of answering.
+/// A fault of name servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DnsFaultEntry {
@@ -105,13 +107,13 @@ pub enum DnsFaultEntry {
     Servfail,
     /// They answer REFUSED.
     Refused,
-    /// They don't answer.
+    /// They do not answer.
     Timeout,
-    /// They answer for a zone that they don't serve: a resolver makes a SERVFAIL of it.
+    /// They do not serve the zone that is delegated to them, which a resolver reports as SERVFAIL.
     Lame,
 }
 
-/// A kind of question.
+/// A type of DNS query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum QueryType {
@@ -121,74 +123,74 @@ pub(super) enum QueryType {
     Address,
 }
 
-/// `[[host]]`: a machine that speaks SMTP. It serves each domain whose MX (or own address) leads to it. Several
-/// entries may have one name: they are that name's addresses, each with a behaviour of its own.
+/// `[[host]]`: a mail server. It receives mail for each domain whose MX records (or own addresses) lead to it. Several
+/// entries may have the same name: then they are the addresses of that name, each with a behavior of its own.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostEntry {
     /// One name, or many (`mx{0..19}.example`).
     pub name: Spanned<NamePattern>,
-    /// Its addresses; a host without any gets the next free one of 198.18.0.0/15.
+    /// The addresses. A host without any gets the next free one of 198.18.0.0/15.
     #[serde(default)]
     pub address: Vec<Spanned<std::net::IpAddr>>,
-    /// Whose words and keywords it uses.
+    /// The software whose replies and keywords it uses.
     #[serde(default)]
     pub software: Software,
     /// What happens to a connection.
     #[serde(default)]
     pub connect: ConnectBehavior,
-    /// Its greeting.
+    /// The greeting, if it is not that of its software.
     pub greeting: Option<ReplyText>,
-    /// Knows EHLO; else only HELO.
+    /// Whether it knows EHLO; otherwise only HELO.
     #[serde(default = "yes")]
     pub ehlo: bool,
-    /// EHLO keywords, if not its software's. STARTTLS comes from `tls`.
+    /// The EHLO keywords, if they are not those of its software. `tls` adds STARTTLS.
     pub offers: Option<Vec<String>>,
-    /// STARTTLS.
+    /// How it handles STARTTLS.
     #[serde(default)]
     pub tls: TlsBehavior,
-    /// How far away it is: the time of one round trip.
-    #[serde(default, deserialize_with = "duration")]
+    /// The round-trip time.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub rtt: Duration,
-    /// How long it thinks about a command.
-    #[serde(default, deserialize_with = "duration")]
+    /// The delay before each reply.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub think: Duration,
-    /// How long it lets us wait for each "no such mailbox".
-    #[serde(default, deserialize_with = "duration")]
+    /// The additional delay before the reply to each unknown recipient.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub tarpit: Duration,
-    /// Accepts any name of the domains it serves, as a backup does that knows no mailboxes.
+    /// Accepts any recipient of its domains, as a backup MX host does that has no list of mailboxes.
     #[serde(default)]
     pub catch_all: bool,
-    /// After so many unknown names in a session it accepts everything (and would discard it).
+    /// After this many unknown recipients in a session it accepts every recipient.
     pub accepts_after_unknowns: Option<u32>,
-    /// The words for "no such mailbox", if not its software's.
+    /// The reply for unknown recipients, if it is not that of its software.
     pub unknown: Option<ReplyText>,
-    /// Greylists newcomers.
+    /// Greylisting.
     pub greylist: Option<Greylist>,
-    /// What it bears of one client.
+    /// The limits for each client.
     #[serde(default)]
     pub limits: HostLimits,
-    /// What it does at which moment; the first that fits.
+    /// The rules. At each step the first one that matches and replies or misbehaves applies.
     #[serde(default, rename = "rule")]
     pub rules: Vec<HostRule>,
 }
 
-/// What happens to a connection before any word.
+/// What happens to a connection before the greeting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectBehavior {
     /// It is accepted.
     #[default]
     Accepted,
-    /// Nobody listens.
+    /// The connection is refused: no server listens.
     Refused,
-    /// Nobody answers.
+    /// There is no answer.
     Timeout,
-    /// No route leads there.
+    /// There is no route to the address.
     Unreachable,
 }
 
-/// What a host thinks of STARTTLS.
+/// How a host handles STARTTLS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TlsBehavior {
@@ -197,22 +199,22 @@ pub enum TlsBehavior {
     None,
     /// Offered.
     Offered,
-    /// Offered, and MAIL before it is refused.
+    /// Offered, and MAIL before STARTTLS is rejected.
     Required,
-    /// Demanded, but not offered.
+    /// Required, but not offered.
     Impossible,
     /// Offered, but the handshake fails.
     Broken,
 }
 
-/// A mailbox's answer: a state in the words of the host's software, or words.
+/// The reply for a mailbox: a situation, for which the software of the host has a text, or a text.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) enum ReplyEntry {
-    /// A state.
-    Is(Situation),
-    /// Words.
-    Says(ReplyText),
+    /// A situation.
+    Situation(Situation),
+    /// The text of the reply.
+    Text(ReplyText),
 }
 
 impl TryFrom<String> for ReplyEntry {
@@ -220,16 +222,18 @@ impl TryFrom<String> for ReplyEntry {
 
     fn try_from(text: String) -> Result<ReplyEntry, String> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
-            return ReplyText::try_from(text).map(ReplyEntry::Says);
+            return ReplyText::try_from(text).map(ReplyEntry::Text);
         }
         let word = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&text);
-        let state = Situation::deserialize(word);
-        state.map(ReplyEntry::Is).map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
+        let situation = Situation::deserialize(word);
+        situation
+            .map(ReplyEntry::Situation)
+            .map_err(|fault| format!("{fault}, or a reply such as `550 5.2.1 closed`"))
     }
 }
 
-/// A reply as it stands on the wire: `250 ok`, several lines with line ends between them. Placeholders as in
-/// [`super::words`].
+/// A reply as it is sent: `250 ok`, or several lines with line ends between them. The placeholders are those of
+/// [`super::software`].
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct ReplyText(pub String);
@@ -248,21 +252,21 @@ impl TryFrom<String> for ReplyText {
     }
 }
 
-/// Newcomers have to come back later.
+/// `greylist`: new clients are deferred.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Greylist {
-    /// How long a newcomer has to stay away.
-    #[serde(deserialize_with = "duration")]
+    /// How long a new client is deferred.
+    #[serde(deserialize_with = "duration::deserialize")]
     pub delay: Duration,
-    /// What makes a newcomer.
+    /// By what a client is known.
     #[serde(default)]
     pub by: GreylistKey,
-    /// The words, if not the host's software's.
+    /// The reply, if it is not that of the software of the host.
     pub say: Option<ReplyText>,
 }
 
-/// What a greylist remembers.
+/// By what a greylist knows a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GreylistKey {
@@ -275,50 +279,50 @@ pub enum GreylistKey {
     Client,
 }
 
-/// `[[host.rule]]`: at a moment, for some, something else than usual.
+/// `[[host.rule]]`: another reply or behavior than usual, at one step, under conditions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostRule {
-    /// The moment.
+    /// The step.
     pub at: DialogueStep,
-    /// Only for recipients of these domains (at `rcpt`).
+    /// Only for recipients at these domains (at `rcpt`).
     pub domain: Option<NamePattern>,
     /// Only for these local parts (at `rcpt`).
     pub mailbox: Option<NamePattern>,
-    /// Only for clients from here.
+    /// Only for clients in this network.
     #[serde(default, deserialize_with = "net")]
     pub client: Option<IpNet>,
-    /// Only for such envelope senders (at `mail` and `rcpt`).
+    /// Only for these envelope senders (at `mail` and `rcpt`).
     pub sender: Option<NamePattern>,
-    /// Only by this chance, such as `5%`.
+    /// Only with this probability, such as `5%`.
     #[serde(default = "always", deserialize_with = "share")]
     pub share: f64,
-    /// Only the first so many times.
+    /// Only this many times.
     pub times: Option<u32>,
-    /// Only after this moment came so often in the session.
+    /// Only after this many occurrences of the step in the session.
     #[serde(default)]
     pub after: u32,
-    /// Only from this time of the world on.
-    #[serde(default, deserialize_with = "duration")]
+    /// Only from this time in the world on.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub since: Duration,
-    /// Only before this time of the world.
-    #[serde(default, deserialize_with = "some_duration")]
+    /// Only before this time in the world.
+    #[serde(default, deserialize_with = "duration::deserialize_some")]
     pub until: Option<Duration>,
-    /// Waits first. A rule with nothing but a wait lets the next ones speak.
-    #[serde(default, deserialize_with = "duration")]
+    /// A delay before the reply. If the rule has neither `say` nor `do`, the next rules apply after the delay.
+    #[serde(default, deserialize_with = "duration::deserialize")]
     pub wait: Duration,
-    /// Says this.
+    /// The reply.
     pub say: Option<ReplyText>,
-    /// Does this: with the words of `say`, or the usual ones, where it needs any.
+    /// The misbehavior, with the reply of `say` or the usual one if it needs a reply.
     #[serde(rename = "do")]
-    pub act: Option<Misbehavior>,
+    pub misbehavior: Option<Misbehavior>,
 }
 
-/// When a rule is asked.
+/// A step of the dialogue, at which rules apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DialogueStep {
-    /// Instead of the greeting.
+    /// The greeting.
     Connect,
     /// EHLO and HELO.
     Helo,
@@ -334,31 +338,31 @@ pub enum DialogueStep {
     Quit,
 }
 
-/// What servers do that no words tell.
+/// What a server does that a reply alone does not express.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Misbehavior {
-    /// Says it, and hangs up.
+    /// Sends the reply and closes the connection.
     Close,
-    /// Hangs up without a word.
+    /// Closes the connection without a reply.
     Drop,
     /// Resets the connection.
     Reset,
-    /// Says nothing any more.
+    /// Sends nothing any more.
     Silence,
-    /// Says something that is not SMTP.
+    /// Sends something that is not SMTP.
     Garbage,
-    /// Says it in Latin-1.
+    /// Sends the reply in Latin-1.
     Latin1,
-    /// Ends its lines with a bare LF.
+    /// Ends the lines of the reply with a bare LF.
     BareLf,
-    /// Says one byte a second.
+    /// Sends the reply at one byte per second.
     Drip,
-    /// Says everything twice.
+    /// Sends the reply twice.
     Twice,
-    /// Says a line without an end.
+    /// Sends a line without an end.
     EndlessLine,
-    /// Says a reply without an end.
+    /// Sends a reply without an end.
     EndlessReply,
 }
 
@@ -368,18 +372,6 @@ fn yes() -> bool {
 
 fn always() -> f64 {
     1.0
-}
-
-/// A time such as `5m` or `1h 30m`.
-pub fn duration<'de, D: Deserializer<'de>>(source: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(source)?;
-    crate::duration::parse(&text)
-        .map_err(|_| serde::de::Error::custom(format!("`{text}` is not a time such as `500ms` or `5m`")))
-}
-
-/// The same, where "none" is something else than no time at all.
-pub fn some_duration<'de, D: Deserializer<'de>>(source: D) -> Result<Option<Duration>, D::Error> {
-    duration(source).map(Some)
 }
 
 fn share<'de, D: Deserializer<'de>>(source: D) -> Result<f64, D::Error> {

@@ -1,9 +1,9 @@
-//! The world on real loopback sockets, in real time: for trying, for tests with real resolvers, for runs that are
-//! killed. Each host listens on its own 127.x.y.z ([`World::loopback`]), and the name servers give out these.
+//! The world on real loopback sockets, in real time: for experiments, for tests with real resolvers, for tests that
+//! kill runs. Each address of a host has its own 127.x.y.z ([`World::loopback`]), and DNS answers contain these.
 //!
-//! Must not: listen anywhere but on loopback. Fails: where an address can't be bound, before anything is served. A host
-//! that should time out or be unreachable refuses connections here, which is all that loopback can do.
-#![expect(clippy::disallowed_methods, reason = "the world's listeners live here and nowhere else")]
+//! Must not: listen on other addresses than loopback. Fails: before anything is served, if an address cannot be bound.
+//! Can't do: time-outs and missing routes; such hosts refuse connections here.
+#![expect(clippy::disallowed_methods, reason = "this file owns the listeners")]
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -15,23 +15,24 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::build::WorldError;
 use super::host::ScriptedHost;
-use super::in_process::{SessionEnding, converse};
+use super::in_process::{SessionEnding, serve_stream};
+use super::network::World;
 use super::packet::{DnsPacket, answer};
 use super::script::ConnectBehavior;
 use super::session::ServerSession;
-use super::{World, WorldError};
 
-/// After a failed accept (no descriptors left) others need time to finish.
+/// The pause after a failed accept. If no file descriptors are left, other connections need time to end.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Largest packet that a client may send, in bytes.
-const MAX_QUESTION_BYTES: usize = 4096;
-/// Connections that wait to be accepted. One that finds the queue full may wait for its greeting for ever.
+/// The largest UDP query that is accepted, in bytes.
+const MAX_QUERY_BYTES: usize = 4096;
+/// How many connections may wait to be accepted. If this queue is full, a client may wait for its greeting forever.
 const BACKLOG: u32 = 4096;
-/// How often a free port for both UDP and TCP is looked for.
+/// The number of attempts to find a port that is free for UDP and TCP.
 const PORT_TRIES: usize = 16;
 
-/// A world whose sockets are bound and wait to be served.
+/// A world with bound sockets, ready to serve.
 pub struct WorldServer {
     world: World,
     dns: SocketAddr,
@@ -42,7 +43,8 @@ pub struct WorldServer {
 }
 
 impl WorldServer {
-    /// Binds the name server and every host. Port 0 takes free ones: see [`WorldServer::dns`] and [`WorldServer::smtp_port`].
+    /// Binds the name server and all hosts. Port 0 chooses a free port: see [`WorldServer::dns`] and
+    /// [`WorldServer::smtp_port`].
     pub async fn bind(world: World, dns: SocketAddr, smtp_port: u16) -> Result<WorldServer, WorldError> {
         if !dns.ip().is_loopback() {
             return Err(WorldError::NotLoopback(dns));
@@ -51,7 +53,7 @@ impl WorldServer {
         let mut smtp_port = smtp_port;
         let mut hosts = Vec::new();
         for host in world.hosts() {
-            if host.behaviour.connect != ConnectBehavior::Accepted {
+            if host.behavior.connect != ConnectBehavior::Accepted {
                 continue;
             }
             for address in host.addresses.iter().filter_map(|&address| world.loopback(address)) {
@@ -63,7 +65,7 @@ impl WorldServer {
         Ok(WorldServer { world, dns, udp, tcp, smtp_port, hosts })
     }
 
-    /// Where the name server listens, on UDP and TCP.
+    /// The address of the name server, for UDP and TCP.
     pub fn dns(&self) -> SocketAddr {
         self.dns
     }
@@ -73,9 +75,9 @@ impl WorldServer {
         self.smtp_port
     }
 
-    /// Serves until `stop` is ready. Sessions that are open then are cut, and logged.
+    /// Serves until `stop` is ready. Sessions that are open then are cut off and logged.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        // Its clock begins now, so that the times in its log can be compared with others.
+        // Starts the clock now, so that the times of the log are those of the real clock.
         self.world.elapsed();
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_udp(self.world.clone(), Arc::new(self.udp)));
@@ -93,9 +95,9 @@ async fn bind_dns(at: SocketAddr) -> Result<(UdpSocket, TcpListener, SocketAddr)
     loop {
         tries -= 1;
         let bound = UdpSocket::bind(at).await.and_then(|udp| Ok((udp.local_addr()?, udp)));
-        let (taken, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
-        match listen(taken) {
-            Ok((tcp, _)) => return Ok((udp, tcp, taken)),
+        let (address, udp) = bound.map_err(|source| WorldError::Taken { at, source })?;
+        match listen(address) {
+            Ok((tcp, _)) => return Ok((udp, tcp, address)),
             Err(fault) if tries == 0 => return Err(fault),
             Err(_) => {}
         }
@@ -110,15 +112,15 @@ fn listen(at: SocketAddr) -> Result<(TcpListener, SocketAddr), WorldError> {
         let listener = socket.listen(BACKLOG)?;
         Ok((listener.local_addr()?, listener))
     };
-    let (taken, listener) = bind().map_err(|source| WorldError::Taken { at, source })?;
-    Ok((listener, taken))
+    let (address, listener) = bind().map_err(|source| WorldError::Taken { at, source })?;
+    Ok((listener, address))
 }
 
 async fn serve_udp(world: World, socket: Arc<UdpSocket>) {
-    let mut late = JoinSet::new();
-    let mut buffer = vec![0; MAX_QUESTION_BYTES];
+    let mut delayed = JoinSet::new();
+    let mut buffer = vec![0; MAX_QUERY_BYTES];
     loop {
-        // An error here is an earlier answer that its client did not wait for.
+        // An error here is about an earlier answer, whose client has closed its socket.
         let Ok((count, client)) = socket.recv_from(&mut buffer).await else {
             continue;
         };
@@ -129,12 +131,12 @@ async fn serve_udp(world: World, socket: Arc<UdpSocket>) {
             let _ = socket.send_to(&packet, client).await;
         } else {
             let socket = Arc::clone(&socket);
-            late.spawn(async move {
+            delayed.spawn(async move {
                 sleep(delay).await;
                 let _ = socket.send_to(&packet, client).await;
             });
         }
-        while late.try_join_next().is_some() {}
+        while delayed.try_join_next().is_some() {}
     }
 }
 
@@ -147,11 +149,11 @@ async fn answer_stream(world: World, mut stream: TcpStream) {
         let Ok(length) = stream.read_u16().await else {
             return;
         };
-        let mut question = vec![0; usize::from(length)];
-        if stream.read_exact(&mut question).await.is_err() {
+        let mut query = vec![0; usize::from(length)];
+        if stream.read_exact(&mut query).await.is_err() {
             return;
         }
-        let Some(DnsPacket { packet, delay }) = answer(&world, &question, true) else {
+        let Some(DnsPacket { packet, delay }) = answer(&world, &query, true) else {
             continue;
         };
         sleep(delay).await;
@@ -168,9 +170,9 @@ async fn serve_smtp(world: World, host: Arc<ScriptedHost>, listener: TcpListener
     accept(listener, |mut stream, client| {
         let session = ServerSession::new(world.clone(), Arc::clone(&host), client);
         async move {
-            // Answers are whole flights already: waiting for more would only cost time.
+            // All replies to a batch are one write already, so that Nagle's algorithm would only add delay.
             let _ = stream.set_nodelay(true);
-            if converse(&mut stream, session).await == SessionEnding::Reset {
+            if serve_stream(&mut stream, session).await == SessionEnding::Reset {
                 let _ = stream.set_zero_linger();
             }
         }
@@ -178,8 +180,8 @@ async fn serve_smtp(world: World, host: Arc<ScriptedHost>, listener: TcpListener
     .await;
 }
 
-/// Accepts for ever. Its conversations end with it.
-async fn accept<F>(listener: TcpListener, converse: impl Fn(TcpStream, IpAddr) -> F)
+/// Accepts connections forever. When this future is dropped, its connections end.
+async fn accept<F>(listener: TcpListener, serve: impl Fn(TcpStream, IpAddr) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -187,7 +189,7 @@ where
     loop {
         match listener.accept().await {
             Ok((stream, client)) => {
-                open.spawn(converse(stream, client.ip()));
+                open.spawn(serve(stream, client.ip()));
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
@@ -198,7 +200,7 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::world::observed::tests::Kept;
+    use crate::world::observed::tests::MemoryLog;
     use tokio::io::BufReader;
 
     const WORLD: &str = r#"
@@ -221,25 +223,25 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn hosts_speak_at_the_addresses_that_the_name_server_gives_out() {
+    async fn hosts_listen_at_the_addresses_in_dns_answers() {
         let world = World::parse(WORLD).unwrap();
-        let kept = Kept::default();
-        world.log_to(Box::new(kept.clone()));
+        let log = MemoryLog::default();
+        world.log_to(Box::new(log.clone()));
         let server = WorldServer::bind(world.clone(), "127.0.0.1:0".parse().unwrap(), 0).await.unwrap();
         let (dns, port) = (server.dns(), server.smtp_port());
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(async { drop(stopped.await) }));
 
-        let question = crate::world::packet::tests::question("mx1.op.example.");
+        let query = crate::world::packet::tests::query("mx1.op.example.");
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.send_to(&question, dns).await.unwrap();
+        socket.send_to(&query, dns).await.unwrap();
         let mut packet = [0; 512];
         let count = socket.recv(&mut packet).await.unwrap();
         assert_eq!(packet[count - 4..count], [127, 1, 0, 2]);
 
         let mut stream = TcpStream::connect(dns).await.unwrap();
-        stream.write_u16(u16::try_from(question.len()).unwrap()).await.unwrap();
-        stream.write_all(&question).await.unwrap();
+        stream.write_u16(u16::try_from(query.len()).unwrap()).await.unwrap();
+        stream.write_all(&query).await.unwrap();
         let mut answer = vec![0; usize::from(stream.read_u16().await.unwrap())];
         stream.read_exact(&mut answer).await.unwrap();
         assert_eq!(answer, packet[..count]);
@@ -251,20 +253,20 @@ mod tests {
                 let mut lines = BufReader::new(stream);
                 lines.write_all(b"EHLO x\r\nMAIL FROM:<a@example.org>\r\n").await.unwrap();
                 lines.write_all(format!("RCPT TO:<jane@d{n}.example>\r\nQUIT\r\n").as_bytes()).await.unwrap();
-                let mut heard = String::new();
-                lines.read_to_string(&mut heard).await.unwrap();
-                heard.contains("250 2.1.5 Ok")
+                let mut replies = String::new();
+                lines.read_to_string(&mut replies).await.unwrap();
+                replies.contains("250 2.1.5 Ok")
             });
         }
         let accepted = clients.join_all().await.into_iter().filter(|&yes| yes).count();
-        assert_eq!(accepted, 25, "half of the domains are the other host's");
+        assert_eq!(accepted, 25, "half of the domains lead to the other host");
         assert!(TcpStream::connect(("127.1.0.3", port)).await.is_err());
 
         drop(stop);
         serving.await.unwrap();
-        let heard = world.heard();
-        assert_eq!((heard.sessions(), heard.rcpts()), (50, 50));
-        assert_eq!(heard.queries[&("mx1.op.example".to_owned(), "A")], 2);
-        assert_eq!(kept.lines().len(), 52);
+        let observed = world.observed();
+        assert_eq!((observed.sessions(), observed.rcpts()), (50, 50));
+        assert_eq!(observed.queries[&("mx1.op.example".to_owned(), "A")], 2);
+        assert_eq!(log.lines().len(), 52);
     }
 }

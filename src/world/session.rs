@@ -1,12 +1,12 @@
-//! One client at one host: the server's side of RFC 5321 as a state machine.
+//! One session of a scripted mail server: the server's side of RFC 5321 as a state machine.
 //!
-//! Decides: what is said to each command: by the host's limits first, its rules then, and else as usual
-//! ([`commands`], [`recipient`] for the mailboxes, [`respond`] for the manners). Bytes in, [`ServerAction`]s out; the clock is
-//! told, so one machine serves frozen time and real sockets. Must not: read, write, wait. Client lines without an end
-//! are cut off.
+//! Decides: the reply to each command, first by the limits of the host, then by its rules, else the usual one
+//! (`commands` handles commands and recipients, `respond` writes replies). Bytes in, [`ServerAction`]s out. The caller
+//! passes the time, so that the same machine serves paused clocks and real sockets. Client lines that are too long end
+//! the session.
+//! Must not: read, write, wait.
 
 mod commands;
-mod recipient;
 mod respond;
 #[cfg(test)]
 mod tests;
@@ -16,58 +16,58 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::World;
 use super::host::ScriptedHost;
 use super::limits::LimitViolation;
+use super::network::World;
 use super::observed::LogLine;
 use super::script::{DialogueStep, Misbehavior};
 
-/// Longest line that is taken from a client, in bytes.
+/// The longest line that is accepted from a client, in bytes.
 const MAX_LINE_BYTES: usize = 4096;
 
-/// What the driver does next.
+/// What the owner of the connection has to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerAction {
-    /// Sends these bytes.
-    Say(Vec<u8>),
-    /// Sends these bytes, one a second.
-    Drip(Vec<u8>),
-    /// Sends these bytes again and again, until the client is gone.
-    SayForEver(&'static [u8]),
-    /// Lets time pass.
+    /// Send these bytes.
+    Send(Vec<u8>),
+    /// Send these bytes, one per second.
+    SendSlowly(Vec<u8>),
+    /// Send these bytes again and again, until the client disconnects.
+    SendForever(&'static [u8]),
+    /// Wait this long; receive meanwhile.
     Wait(Duration),
-    /// Reads what comes, and says nothing any more.
+    /// Receive, and send nothing any more.
     Silence,
-    /// Begins the TLS handshake; then [`ServerSession::is_secured`].
+    /// Perform the TLS handshake, then call [`ServerSession::tls_established`].
     StartTls,
-    /// Hangs up.
+    /// Close the connection.
     Close,
-    /// Resets the connection.
+    /// Reset the connection.
     Reset,
 }
 
-/// How far a session has come.
+/// The progress of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Progress {
-    /// The greeting is to be made.
+    /// The greeting has to be chosen.
     New,
-    /// The greeting is made, but nothing was sent yet.
+    /// The greeting is chosen, but nothing was sent yet.
     Greeting,
     /// Something was sent.
     Talking,
-    /// The last act is made.
+    /// The last action is chosen.
     Over,
 }
 
-/// The client's name for itself.
+/// The EHLO or HELO of the client.
 struct Helo {
     name: String,
-    /// By EHLO.
+    /// True for EHLO.
     extended: bool,
 }
 
-/// A transaction.
-struct Mail {
+/// An open transaction.
+struct OpenTransaction {
     sender: String,
     smtputf8: bool,
     recipients: u32,
@@ -80,123 +80,125 @@ pub struct ServerSession {
     host: Arc<ScriptedHost>,
     client: IpAddr,
     number: u64,
-    began: Duration,
+    start: Duration,
     now: Duration,
     input: Vec<u8>,
-    acts: VecDeque<ServerAction>,
+    actions: VecDeque<ServerAction>,
     progress: Progress,
-    secure: bool,
+    encrypted: bool,
     helo: Option<Helo>,
-    mail: Option<Mail>,
-    /// RCPTs that were sent ahead with it may still come.
-    mail_was_refused: bool,
-    /// How often each moment came; by [`DialogueStep`]'s order.
-    moments: [u32; 7],
+    transaction: Option<OpenTransaction>,
+    /// True after a rejected MAIL, whose pipelined RCPTs may follow.
+    mail_was_rejected: bool,
+    /// How often each step occurred, in the order of [`DialogueStep`].
+    step_counts: [u32; 7],
     mails: u32,
     resets: u32,
     errors: u32,
     unknowns: u32,
-    asked: Vec<(String, u16)>,
+    /// The recipients, each with the code of its reply.
+    rcpts: Vec<(String, u16)>,
     violations: Vec<LimitViolation>,
 }
 
 impl ServerSession {
-    /// A client has come to a host.
+    /// A session of a client that has connected to a host.
     pub fn new(world: World, host: Arc<ScriptedHost>, client: IpAddr) -> ServerSession {
         let now = world.elapsed();
-        let (number, wrong) = host.opens(client, now);
+        let (number, violations) = host.connect(client, now);
         let mut session = ServerSession {
             world,
             host,
             client,
             number,
-            began: now,
+            start: now,
             now,
             input: Vec::new(),
-            acts: VecDeque::new(),
+            actions: VecDeque::new(),
             progress: Progress::New,
-            secure: false,
+            encrypted: false,
             helo: None,
-            mail: None,
-            mail_was_refused: false,
-            moments: [0; 7],
+            transaction: None,
+            mail_was_rejected: false,
+            step_counts: [0; 7],
             mails: 0,
             resets: 0,
             errors: 0,
             unknowns: 0,
-            asked: Vec::new(),
+            rcpts: Vec::new(),
             violations: Vec::new(),
         };
-        for violation in wrong {
-            if session.is_defended(violation) {
+        for violation in violations {
+            if session.enforce(violation) {
                 break;
             }
         }
         session
     }
 
-    /// The host that the client came to.
+    /// The host that the client has connected to.
     pub fn host(&self) -> &Arc<ScriptedHost> {
         &self.host
     }
 
-    /// The world that the host is in.
+    /// The world of the host.
     pub fn world(&self) -> &World {
         &self.world
     }
 
-    /// Takes what the client sent.
-    pub fn hear(&mut self, bytes: &[u8]) {
+    /// Takes bytes that the client sent.
+    pub fn receive(&mut self, bytes: &[u8]) {
         if self.progress < Progress::Talking {
-            self.note(LimitViolation::EarlyTalk);
+            self.count_violation(LimitViolation::EarlyTalk);
         }
         if self.progress < Progress::Over {
             self.input.extend_from_slice(bytes);
         }
     }
 
-    /// The handshake succeeded: what was said before is forgotten (RFC 3207 4.2).
-    pub fn is_secured(&mut self) {
-        self.secure = true;
+    /// The TLS handshake succeeded. The state from before it is dropped (RFC 3207 4.2).
+    pub fn tls_established(&mut self) {
+        self.encrypted = true;
         self.helo = None;
-        self.mail = None;
+        self.transaction = None;
         self.input.clear();
     }
 
-    /// What to do next; `None` when the client has to speak. `now` is the world's time.
-    pub fn next(&mut self, now: Duration) -> Option<ServerAction> {
+    /// The next thing to do; `None` until the client sends more. `now` is the time in the world.
+    pub fn next_action(&mut self, now: Duration) -> Option<ServerAction> {
         self.now = now;
         loop {
-            if let Some(act) = self.acts.pop_front() {
-                if self.progress == Progress::Greeting && !matches!(act, ServerAction::Wait(_)) {
+            if let Some(action) = self.actions.pop_front() {
+                if self.progress == Progress::Greeting && !matches!(action, ServerAction::Wait(_)) {
                     self.progress = Progress::Talking;
                 }
-                return Some(act);
+                return Some(action);
             }
             if self.progress == Progress::Over {
                 return Some(ServerAction::Close);
             }
             if self.progress == Progress::New {
                 self.progress = Progress::Greeting;
-                let usual = self.host.behaviour.greeting.as_ref().map(|words| words.0.clone());
-                let usual = usual.unwrap_or_else(|| self.host.behaviour.software.greeting().to_owned());
-                self.answer(DialogueStep::Connect, &usual);
+                let behavior = &self.host.behavior;
+                let own = behavior.greeting.as_ref().map(|text| text.0.clone());
+                let usual = own.unwrap_or_else(|| behavior.software.greeting().to_owned());
+                self.reply_at(DialogueStep::Connect, &usual);
                 continue;
             }
             match self.take_line() {
-                Some(line) => self.hear_command(&line),
-                None if self.acts.is_empty() => return None,
+                Some(line) => self.handle_line(&line),
+                None if self.actions.is_empty() => return None,
                 None => {}
             }
         }
     }
 
-    /// The next whole line, without its end.
+    /// The next complete line, without its end.
     fn take_line(&mut self) -> Option<Vec<u8>> {
         let Some(end) = memchr::memchr(b'\n', &self.input) else {
             if self.input.len() > MAX_LINE_BYTES {
                 self.input.clear();
-                self.say("500 5.5.2 Error: line too long", Some(Misbehavior::Close), None);
+                self.send_reply("500 5.5.2 Error: line too long", Some(Misbehavior::Close), None);
             }
             return None;
         };
@@ -211,15 +213,15 @@ impl ServerSession {
 
 impl Drop for ServerSession {
     fn drop(&mut self) {
-        self.host.closes(self.client);
+        self.host.disconnect(self.client);
         let line = LogLine::Session {
             host: self.host.name.as_str(),
             client: self.client,
-            seconds: self.now.saturating_sub(self.began).as_secs_f64(),
+            seconds: self.now.saturating_sub(self.start).as_secs_f64(),
             helo: self.helo.as_ref().map(|helo| helo.name.as_str()),
-            asked: &self.asked,
+            rcpts: &self.rcpts,
             violations: &self.violations,
         };
-        self.world.shared.log.write(self.world.time_of_day(self.began), &line);
+        self.world.shared.log.write(self.world.time_of_day(self.start), &line);
     }
 }

@@ -1,8 +1,8 @@
-//! What the world's name servers know.
+//! The DNS zone of the world, and the mailboxes of its domains.
 //!
-//! Decides: the answer to each question, and which mailboxes are behind a domain. Pure: the waiting is in
-//! [`super::name_service`], the packets in [`super::serve`]. A name that is nowhere does not exist; a name above an
-//! existing one does, without data (RFC 8020).
+//! Decides: the answer to each DNS query, and which mailboxes a domain has. A name that the file does not have does not
+//! exist; a parent of an existing name exists without data (RFC 8020). Must not: wait ([`super::name_service`] does),
+//! encode packets ([`super::packet`] does).
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -11,64 +11,65 @@ use std::time::Duration;
 
 use super::pattern::{NamePattern, hash};
 use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
-use super::words::Situation;
+use super::software::Situation;
 use crate::address::Domain;
 use crate::route::{DnsFault, LookupError, Mx, MxTarget};
 
-/// Longest chain of CNAMEs that is followed.
+/// The longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
 
-/// All names.
+/// All names of the world.
 #[derive(Debug, Default)]
 pub(super) struct Zone {
     names: HashMap<String, ZoneEntry>,
-    above: HashSet<String>,
+    /// The parents of all names.
+    parents: HashSet<String>,
 }
 
-/// One name.
+/// The records and mailboxes of one name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ZoneEntry {
-    /// Its MX records.
+    /// The MX records.
     pub mx: Vec<Mx>,
-    /// Its A and AAAA records.
+    /// The A and AAAA records.
     pub addresses: Vec<IpAddr>,
-    /// What it stands for.
+    /// The target of its CNAME record.
     pub cname: Option<String>,
-    /// What is wrong with its name servers, and for which question.
+    /// The fault of its name servers, and the query type that it affects; `None`: all.
     pub fault: Option<(DnsFaultEntry, Option<QueryType>)>,
-    /// How long they take.
+    /// The delay of its name servers.
     pub delay: Duration,
-    /// Who lives there; shared by the names of one entry.
+    /// The mailboxes; shared by the names of one entry.
     pub mail: Option<Arc<MailRouting>>,
 }
 
 /// The mailboxes of a domain.
 #[derive(Debug)]
 pub(super) struct MailRouting {
-    /// Those that exist.
+    /// The mailboxes that exist.
     pub mailboxes: Vec<NamePattern>,
-    /// Those with an answer of their own; the first that fits.
-    pub answers: Vec<(NamePattern, ReplyEntry)>,
-    /// Any name is accepted.
+    /// Mailboxes with a reply of their own; the first match counts.
+    pub replies: Vec<(NamePattern, ReplyEntry)>,
+    /// Any recipient is accepted.
     pub catch_all: bool,
-    /// The words for "no such mailbox", if not the host's.
+    /// The reply for unknown recipients, if it is not that of the host.
     pub unknown: Option<ReplyText>,
-    /// Greylists newcomers.
+    /// Greylisting at this domain.
     pub greylist: Option<Greylist>,
 }
 
-/// What the name servers do with a question, after how long.
+/// The answer of the name servers, and their delay.
 #[derive(Debug)]
 pub(super) struct ZoneAnswer<'a> {
-    /// Their delay.
+    /// The delay of all name servers on the chain.
     pub delay: Duration,
-    /// The CNAMEs on the way.
-    pub chain: Vec<&'a str>,
-    /// The entry at its end, or why there is none.
+    /// The targets of the CNAMEs that were followed.
+    pub cnames: Vec<&'a str>,
+    /// The entry at the end of the chain, or why there is none.
     pub found: Result<&'a ZoneEntry, ScriptedDnsFault>,
 }
 
-/// Why there is no entry.
+/// Why a query finds no entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScriptedDnsFault {
     /// The name does not exist.
@@ -78,17 +79,17 @@ pub enum ScriptedDnsFault {
 }
 
 impl Zone {
-    /// Adds a name; false when it is there already.
+    /// Adds a name. False if it exists already.
     pub(super) fn add(&mut self, name: &str, entry: ZoneEntry) -> bool {
         let mut parent = name;
-        while let Some((_, above)) = parent.split_once('.') {
-            self.above.insert(above.to_owned());
-            parent = above;
+        while let Some((_, rest)) = parent.split_once('.') {
+            self.parents.insert(rest.to_owned());
+            parent = rest;
         }
         self.names.insert(name.to_owned(), entry).is_none()
     }
 
-    /// Adds addresses to a name, which need not be there yet.
+    /// Adds addresses to a name, and the name if it is missing.
     pub(super) fn add_addresses(&mut self, name: &str, addresses: &[IpAddr]) {
         if !self.names.contains_key(name) {
             self.add(name, ZoneEntry::default());
@@ -98,40 +99,40 @@ impl Zone {
         }
     }
 
-    /// Follows a name to its end.
-    pub(super) fn look_up<'a>(&'a self, name: &str, question: QueryType) -> ZoneAnswer<'a> {
-        let mut looked = ZoneAnswer {
+    /// Follows the CNAMEs of a name, and returns the entry at their end.
+    pub(super) fn look_up<'a>(&'a self, name: &str, query: QueryType) -> ZoneAnswer<'a> {
+        let mut answer = ZoneAnswer {
             delay: Duration::ZERO,
-            chain: Vec::new(),
+            cnames: Vec::new(),
             found: Err(ScriptedDnsFault::Fails(DnsFaultEntry::Servfail)),
         };
         let mut next = name;
-        while looked.chain.len() <= MAX_CNAMES {
+        while answer.cnames.len() <= MAX_CNAMES {
             let Some(entry) = self.names.get(next) else {
-                looked.found =
-                    if self.above.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
+                answer.found =
+                    if self.parents.contains(next) { Ok(&EMPTY) } else { Err(ScriptedDnsFault::NoSuchName) };
                 break;
             };
-            looked.delay += entry.delay;
+            answer.delay += entry.delay;
             match (entry.fault, &entry.cname) {
-                (Some((trouble, on)), _) if on.is_none_or(|on| on == question) => {
-                    looked.found = Err(ScriptedDnsFault::Fails(trouble));
+                (Some((fault, on)), _) if on.is_none_or(|on| on == query) => {
+                    answer.found = Err(ScriptedDnsFault::Fails(fault));
                     break;
                 }
                 (_, Some(target)) => {
-                    looked.chain.push(target);
+                    answer.cnames.push(target);
                     next = target;
                 }
                 (_, None) => {
-                    looked.found = Ok(entry);
+                    answer.found = Ok(entry);
                     break;
                 }
             }
         }
-        looked
+        answer
     }
 
-    /// The MX records of a name, as a resolver hands them out.
+    /// The MX records of a name, as a resolver returns them.
     pub(super) fn mx(&self, name: &str) -> Result<Vec<Mx>, LookupError> {
         let entry = self.look_up(name, QueryType::Mx).found.map_err(LookupError::from)?;
         if entry.mx.is_empty() { Err(LookupError::NoData) } else { Ok(entry.mx.clone()) }
@@ -148,14 +149,15 @@ impl Zone {
         Ok(addresses)
     }
 
-    /// The mailboxes of a domain; an alias has those of its target.
+    /// The mailboxes of a domain; a CNAME has those of its target.
     pub(super) fn mail(&self, domain: &str) -> Option<&MailRouting> {
         self.look_up(domain, QueryType::Mx).found.ok()?.mail.as_deref()
     }
 
-    /// Does the mail of this domain lead to a host with this name or one of these addresses?
+    /// True if the MX records (or the own addresses) of a domain lead to a host with this name or one of these
+    /// addresses.
     pub(super) fn leads_to(&self, domain: &str, host: &str, addresses: &[IpAddr]) -> bool {
-        let is_it = |name: &str| {
+        let is_host = |name: &str| {
             name == host
                 || self
                     .look_up(name, QueryType::Address)
@@ -166,10 +168,10 @@ impl Zone {
             return false;
         };
         match entry.mx.as_slice() {
-            [] => is_it(domain),
+            [] => is_host(domain),
             records => records
                 .iter()
-                .any(|mx| matches!(&mx.target, MxTarget::Host(target) if is_it(target.as_str()))),
+                .any(|mx| matches!(&mx.target, MxTarget::Host(target) if is_host(target.as_str()))),
         }
     }
 }
@@ -184,8 +186,8 @@ static EMPTY: ZoneEntry = ZoneEntry {
 };
 
 impl From<ScriptedDnsFault> for LookupError {
-    fn from(trouble: ScriptedDnsFault) -> LookupError {
-        match trouble {
+    fn from(fault: ScriptedDnsFault) -> LookupError {
+        match fault {
             ScriptedDnsFault::NoSuchName => LookupError::NoSuchDomain,
             ScriptedDnsFault::Fails(DnsFaultEntry::Servfail | DnsFaultEntry::Lame) => {
                 LookupError::Failed(DnsFault::ServFail)
@@ -197,24 +199,25 @@ impl From<ScriptedDnsFault> for LookupError {
 }
 
 impl MailRouting {
-    /// What is known of a local part (lower case). A tag (`jane+news`) belongs to its mailbox unless listed itself.
-    pub(super) fn answer(&self, domain: &str, local: &str) -> ReplyEntry {
+    /// The reply for a local part in lower case. A tagged one (`jane+shop`) has the reply of its mailbox, unless it is
+    /// listed itself.
+    pub(super) fn reply_for(&self, domain: &str, local: &str) -> ReplyEntry {
         let salt = hash(0, domain);
         let untagged = local.split_once('+').map(|(mailbox, _)| mailbox);
         for local in std::iter::once(local).chain(untagged) {
-            if let Some((_, answer)) = self.answers.iter().find(|(names, _)| names.contains(local, salt)) {
-                return answer.clone();
+            if let Some((_, reply)) = self.replies.iter().find(|(names, _)| names.contains(local, salt)) {
+                return reply.clone();
             }
             if local == "postmaster" || self.mailboxes.iter().any(|names| names.contains(local, salt)) {
-                return ReplyEntry::Is(Situation::Ok);
+                return ReplyEntry::Situation(Situation::Ok);
             }
         }
-        let known = if self.catch_all { Situation::Ok } else { Situation::Unknown };
-        ReplyEntry::Is(known)
+        let situation = if self.catch_all { Situation::Ok } else { Situation::Unknown };
+        ReplyEntry::Situation(situation)
     }
 }
 
-/// Reads `10 mx1.example`, `0 .`.
+/// Reads an MX record: `10 mx1.example`, or `0 .` for the null MX.
 pub(super) fn read_mx(text: &str) -> Result<Mx, String> {
     let wrong = || format!("`{text}` is not an MX record such as `10 mx1.example`");
     let (preference, target) = text.trim().split_once(' ').ok_or_else(wrong)?;
@@ -270,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_to_miss_is_kept_apart() {
+    fn each_kind_of_missing_answer_is_distinct() {
         let zone = zone();
         let table = [
             ("acme.example", Ok(vec![host("mx.acme.example")])),
@@ -294,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn mail_leads_by_mx_by_alias_and_by_address() {
+    fn mail_is_routed_by_mx_by_cname_and_by_address() {
         let zone = zone();
         let at = ["192.0.2.1".parse().unwrap()];
         assert!(zone.leads_to("acme.example", "mx.acme.example", &[]));
@@ -304,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn mx_records_read() {
+    fn mx_records_are_read() {
         assert_eq!(read_mx("0 .").unwrap().target, MxTarget::Null);
         assert_eq!(read_mx("10 192.0.2.1").unwrap().target, MxTarget::Malformed("192.0.2.1".into()));
         assert_eq!(read_mx("10 _bad.example").unwrap().target, MxTarget::Malformed("_bad.example".into()));

@@ -1,37 +1,37 @@
-//! Slips of the fingers between two words.
+//! Typing mistakes that turn one word into another.
 //!
-//! Decides: which single slip, or that two of them, make one word of another. Must not: know a domain.
+//! Decides: which single mistake, or that two of them, explain the difference of two words. Must not: know a domain.
 
-/// What happened between the meant name and the typed one.
+/// The typing mistake between the meant name and the typed one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
     None,
-    /// Two letters changed places.
+    /// Two neighbouring letters are swapped.
     Swapped,
-    /// A letter was struck twice, or once instead of twice.
+    /// A letter is typed twice instead of once, or once instead of twice.
     Doubled,
     Missing {
         first: bool,
     },
-    /// A letter more; `beside` when its key is beside that of a letter next to it, so that one finger struck both.
+    /// One more letter; `beside` if its key is beside the key of a letter next to it, so that one finger hit both.
     Extra {
         beside: bool,
     },
-    /// A neighbour on the keyboard was hit.
+    /// The key beside the right one was hit.
     NextKey {
         first: bool,
     },
     OtherKey {
         first: bool,
     },
-    /// Two of these; `first` when the first letter is another one.
+    /// Two mistakes; `first` if the first letter differs.
     Two {
         first: bool,
     },
 }
 
 impl Edit {
-    /// The slip that makes `typed` of `meant`; `None` when it takes more than two.
+    /// The mistake that turns `meant` into `typed`; `None` if it takes more than two.
     pub(super) fn between(typed: &str, meant: &str) -> Option<Edit> {
         let (typed, meant) = (typed.as_bytes(), meant.as_bytes());
         let head = typed.iter().zip(meant).take_while(|(a, b)| a == b).count();
@@ -39,7 +39,7 @@ impl Edit {
         let tail = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
         let (a, b) = (&a[..a.len() - tail], &b[..b.len() - tail]);
         let first = head == 0;
-        let slip = match (a, b) {
+        let edit = match (a, b) {
             ([], []) => Edit::None,
             ([more], []) if head > 0 && typed[head - 1] == *more => Edit::Doubled,
             ([], [more]) if head > 0 && meant[head - 1] == *more => Edit::Doubled,
@@ -55,11 +55,11 @@ impl Edit {
             _ if distance(a, b) == 2 => Edit::Two { first: first && typed.first() != meant.first() },
             _ => return None,
         };
-        Some(slip)
+        Some(edit)
     }
 
-    /// How many slips it is.
-    pub(super) fn letters(self) -> u32 {
+    /// The number of mistakes.
+    pub(super) fn count(self) -> u32 {
         match self {
             Edit::None => 0,
             Edit::Two { .. } => 2,
@@ -68,7 +68,8 @@ impl Edit {
     }
 }
 
-/// Edits between two short words, a swap of neighbours being one (optimal string alignment); anything above 2 is 3.
+/// The number of edits between two short words, where a swap of neighbours is one edit (optimal string alignment); 3
+/// for all above 2.
 fn distance(a: &[u8], b: &[u8]) -> usize {
     const LONGEST: usize = 32;
     if a.len().abs_diff(b.len()) > 2 || a.len().max(b.len()) >= LONGEST {
@@ -93,12 +94,12 @@ fn distance(a: &[u8], b: &[u8]) -> usize {
     rows[a.len() % 3][b.len()].min(3)
 }
 
-/// The letters of a name as a set; a digit or a hyphen is taken for one of the letters.
+/// The letters of a name as a bit set; a digit or a hyphen shares the bit of a letter.
 pub(super) fn letters(name: &str) -> u32 {
     name.bytes().fold(0, |set, b| set | 1 << (b & 31))
 }
 
-/// True for keys side by side on QWERTY, QWERTZ or AZERTY.
+/// True for neighbouring keys on QWERTY, QWERTZ or AZERTY.
 fn next_to(a: u8, b: u8) -> bool {
     const ROWS: &[&[u8]] = &[
         b"1234567890-",
@@ -111,7 +112,7 @@ fn next_to(a: u8, b: u8) -> bool {
         b"qsdfghjklm",
         b"wxcvbn",
     ];
-    // Keys that touch each other from row to row.
+    // Keys that touch each other in different rows.
     const COLUMNS: &[&[u8]] = &[
         b"1qaz", b"2wsx", b"3edc", b"4rfv", b"5tgb", b"6yhn", b"7ujm", b"8ik", b"9ol", b"0p", b"2qa",
         b"3wsz", b"4edx", b"5rfc", b"6tgv", b"7yhb", b"8ujn", b"9ikm", b"0ol", b"pl-", b"aw", b"se", b"dr",
@@ -135,8 +136,8 @@ mod tests {
     }
 
     #[test]
-    fn each_slip_has_its_name() {
-        for (typed, meant, slip) in [
+    fn each_mistake_has_its_name() {
+        for (typed, meant, edit) in [
             ("gmail", "gmail", Some(Edit::None)),
             ("gmial", "gmail", Some(Edit::Swapped)),
             ("gmaill", "gmail", Some(Edit::Doubled)),
@@ -152,7 +153,7 @@ mod tests {
             ("gimal", "gmail", Some(Edit::Two { first: false })),
             ("bakery", "gmail", None),
         ] {
-            assert_eq!(Edit::between(typed, meant), slip, "{typed}");
+            assert_eq!(Edit::between(typed, meant), edit, "{typed}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! NDJSON: one object per line.
 //!
-//! Decides: where a line's keys and values lie, so that what nobody touches stays byte for byte. Must not: judge.
+//! Decides: where the keys and values of a line are, so that what stays is written byte for byte. Must not: know which
+//! key holds an address.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,17 +10,15 @@ use serde::Deserializer as _;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::list::input::Sample;
-
-/// One key of an object and where its value lies in the line.
+/// One key of an object, and where its value is in the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) key: String,
-    pub(crate) value: Range<usize>,
+pub(in crate::list) struct Field {
+    pub(in crate::list) key: String,
+    pub(in crate::list) value: Range<usize>,
 }
 
-/// The fields of a line that is one object, in its order; else what is wrong, for people.
-pub(crate) fn fields(line: &str) -> Result<Vec<Field>, String> {
+/// The fields of a line that is one object, in their order; otherwise what is wrong, for the user.
+pub(in crate::list) fn fields(line: &str) -> Result<Vec<Field>, String> {
     struct Fields<'a>(&'a str);
     impl<'de> Visitor<'de> for Fields<'de> {
         type Value = Vec<Field>;
@@ -46,12 +45,13 @@ pub(crate) fn fields(line: &str) -> Result<Vec<Field>, String> {
     })
 }
 
-pub(crate) fn is_object(line: &str) -> bool {
+pub(in crate::list) fn is_object(line: &str) -> bool {
     fields(line).is_ok()
 }
 
-/// The text of a value: a string's own, several joined by `, `, nothing for `null`, anything else as it is written.
-pub(crate) fn text(raw: &str) -> String {
+/// A value as the text of a cell: a string without its quotes, an array of strings joined by `, `, nothing for `null`,
+/// any other value as it is written.
+pub(in crate::list) fn text(raw: &str) -> String {
     match serde_json::from_str::<serde_json::Value>(raw) {
         Ok(serde_json::Value::String(text)) => text,
         Ok(serde_json::Value::Null) => String::new(),
@@ -63,34 +63,14 @@ pub(crate) fn text(raw: &str) -> String {
     }
 }
 
-/// The first objects as a table: a column for each key, in order of appearance.
-pub(crate) fn sample(text: &str, rows: usize) -> Sample {
-    let mut sample = Sample { has_header: true, has_keys: true, ..Sample::default() };
-    for line in text.lines().take(rows) {
-        let Ok(fields) = fields(line) else { continue };
-        let mut row = vec![String::new(); sample.names.len()];
-        for field in fields {
-            let column = sample.names.iter().position(|name| *name == field.key);
-            let column = column.unwrap_or_else(|| {
-                sample.names.push(field.key);
-                row.push(String::new());
-                sample.names.len() - 1
-            });
-            row[column] = super::json::text(&line[field.value]);
-        }
-        sample.rows.push(row);
-    }
-    sample
-}
-
 /// Writes a text as a JSON string.
-pub(crate) fn write_string(out: &mut Vec<u8>, text: &str) {
+pub(in crate::list) fn write_string(out: &mut Vec<u8>, text: &str) {
     if text.bytes().all(|b| (b' '..=b'~').contains(&b) && b != b'"' && b != b'\\') {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
     } else {
-        // Writing into memory can't fail, and a text is always a JSON string.
+        // Writing into memory can't fail, and every text can be written as a JSON string.
         let _ = serde_json::to_writer(out, text);
     }
 }

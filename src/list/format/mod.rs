@@ -1,18 +1,19 @@
-//! The formats of lists: CSV, NDJSON, XLSX, one address per line.
+//! What a list looks like: CSV, NDJSON, an XLSX workbook, or one address per line.
+//!
+//! Owns the question where the records, cells and keys are in the bytes of a list. Nothing here opens a file or chooses a
+//! column. `list_format`: what is known about a list. `scan`: the next record in a stream. `record`: the cells of one CSV
+//! record, and how a text is written as a cell. `json`: the fields of one NDJSON line. `workbook`: an XLSX sheet as CSV.
 
 mod json;
 mod list_format;
-mod object;
 mod record;
-mod rejected_formats;
 mod scan;
 mod workbook;
 
-pub(crate) use json::{Field, fields, is_object, sample, text, write_string};
-pub(crate) use list_format::DecodedText;
-pub use list_format::ListFormat;
-pub use object::write_object;
-pub(crate) use record::{Wanted, line_end};
+pub(super) use json::{Field, fields, is_object, text, write_string};
+pub use list_format::{Compression, Encoding, ListFormat, ListKind, Source};
+pub(super) use list_format::{default_folder, stem};
+pub(super) use record::{WantedCells, line_end, unquote, write_cell};
 pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
-pub(crate) use scan::{ScanError, Scanned, Scanner};
-pub(crate) use workbook::{is_workbook, spool};
+pub(super) use scan::{ScanError, Scanned, Scanner, read_full};
+pub(super) use workbook::{copy_first_sheet, is_workbook};

@@ -1,76 +1,76 @@
 //! Finds the records in a stream of bytes.
 //!
-//! Decides: where the next record is, and which line can't be read. Must not: lose a byte that is not part of an empty
-//! line, but for DOS's end mark behind the last one. Fails: on a row, never on the list; a row that can't be read is handed out with its cause.
+//! Decides: where the next record is, and which line can't be read. Must not: lose a byte, except of empty lines and of a
+//! DOS end mark after the last line. Fails: when the stream can't be read; a row that can't be read is returned with its
+//! cause.
 //!
-//! A cell over several lines that is not closed properly within [`MAX_RECORD_BYTES`] costs only its first line; up to
-//! the place where that came to light a cell over several lines is believed no more. That keeps the work linear for
-//! any input.
+//! A cell over several lines that is not closed properly within [`MAX_RECORD_BYTES`] costs only its first line. Up to the
+//! offset where that showed, no other cell over several lines counts. That keeps the work linear for any input.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 use memchr::memchr3;
 
-use crate::list::format::record::{
-    CellSpan, QUOTE, ScanBounds, ScanEnd, Wanted, behind_line_end, count_line_ends, line_end,
+use super::record::{
+    CellSpan, QUOTE, ScanBounds, ScanEnd, WantedCells, after_line_end, count_line_ends, line_end,
 };
-use crate::list::input::read_full;
 
-/// Longest record that is read, in bytes.
+/// The longest record that is read, in bytes.
 pub const MAX_RECORD_BYTES: usize = 1 << 20;
-/// Most columns that are read: as many as a spreadsheet has.
+/// Most columns that are read: as many as a spreadsheet may have.
 pub const MAX_COLUMNS: usize = 16_384;
 
-/// What some old programs write behind the last line of a text.
+/// Old programs write this byte after the last line of a text.
 const DOS_END: u8 = 0x1a;
 
-/// Tests see a refill every few records.
+/// Small in tests, so that records often reach across it.
 const BUFFER_BYTES: usize = if cfg!(test) { 64 } else { 256 << 10 };
 
 /// Why a line could not be read as a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ScanError {
-    /// A quote opens a cell and nothing closes it.
+pub(in crate::list) enum ScanError {
+    /// A cell begins with a quote that is not closed.
     Unclosed,
     /// No line end within [`MAX_RECORD_BYTES`].
     TooLong,
 }
 
-/// What was found next. Offsets are into [`Scanner::bytes`] and hold until the next call.
+/// What was found next. Offsets are into [`Scanner::bytes`] and are valid until the next call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Scanned {
-    /// A record; [`Scanner::span`] says where.
+pub(in crate::list) enum Scanned {
+    /// A record, at [`Scanner::span`].
     Record,
-    /// The line, or its beginning, as far as it was kept.
-    Unread { line: u64, text: Range<usize>, why: ScanError },
+    /// A line that can't be read, or the beginning of one that is too long.
+    Unreadable { line: u64, text: Range<usize>, why: ScanError },
 }
 
 /// Reads records out of a stream.
-pub(crate) struct Scanner<R> {
+pub(in crate::list) struct Scanner<R> {
     source: R,
-    /// Between cells; `None` where a line is one cell and quotes are letters.
+    /// The byte between cells; `None` where a line is one cell and quotes are letters.
     delimiter: Option<u8>,
-    wanted: Wanted,
-    /// Kept here because it is large, and a list has many.
+    wanted: WantedCells,
+    /// The last record. Kept here because it is large, and a list has many.
     span: CellSpan,
     buffer: Vec<u8>,
-    /// The bytes of `buffer` that are not used yet.
+    /// The bytes of `buffer` from `start` to `end` are not returned yet.
     start: usize,
     end: usize,
-    /// Offset of `buffer[0]` in the stream.
+    /// The offset of `buffer[0]` in the stream.
     base: u64,
+    /// The stream has ended.
     ended: bool,
     /// The number of the line at `start`.
     line: u64,
-    /// Cells over several lines that open before this offset of the stream are not believed.
-    distrusted_until: u64,
-    /// The rest of a line that was too long is still to be thrown away.
+    /// Cells over several lines count only if they open at this offset of the stream or later.
+    multiline_from: u64,
+    /// The rest of a line that is too long is still to be skipped.
     skipping: bool,
 }
 
 impl<R: Read> Scanner<R> {
-    pub(crate) fn new(source: R, delimiter: Option<u8>, wanted: Wanted) -> Scanner<R> {
+    pub(in crate::list) fn new(source: R, delimiter: Option<u8>, wanted: WantedCells) -> Scanner<R> {
         Scanner {
             source,
             delimiter,
@@ -82,36 +82,36 @@ impl<R: Read> Scanner<R> {
             base: 0,
             ended: false,
             line: 1,
-            distrusted_until: 0,
+            multiline_from: 0,
             skipping: false,
         }
     }
 
-    /// What the offsets of the last [`Scanned`] point into.
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The bytes that the offsets of the last [`Scanned`] are for.
+    pub(in crate::list) fn bytes(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Where the last record and its cells lie.
-    pub(crate) fn span(&self) -> &CellSpan {
+    /// Where the last record and its cells are.
+    pub(in crate::list) fn span(&self) -> &CellSpan {
         &self.span
     }
 
     /// The number of the line that comes next.
-    pub(crate) fn line(&self) -> u64 {
+    pub(in crate::list) fn line(&self) -> u64 {
         self.line
     }
 
-    pub(crate) fn source(&self) -> &R {
+    pub(in crate::list) fn source(&self) -> &R {
         &self.source
     }
 
     /// The next record that is not an empty line.
-    pub(crate) fn next(&mut self) -> io::Result<Option<Scanned>> {
+    pub(in crate::list) fn next(&mut self) -> io::Result<Option<Scanned>> {
         if self.skipping {
             self.skip_line()?;
         }
-        // Bytes after `start` that are known to hold no line end, and whether they hold a quote.
+        // How many bytes after `start` are known to have no line end, and whether they have a quote.
         let (mut searched, mut quoted) = (0, false);
         loop {
             let unread = &self.buffer[self.start..self.end];
@@ -125,7 +125,7 @@ impl<R: Read> Scanner<R> {
                 (searched, quoted) = (at, true);
                 continue;
             }
-            let ends = found.and_then(|at| Some((at, behind_line_end(unread, at, !self.ended)?)));
+            let ends = found.and_then(|at| Some((at, after_line_end(unread, at, !self.ended)?)));
             let (end, next) = match ends {
                 Some(ends) => ends,
                 None if !self.ended && unread.len() <= MAX_RECORD_BYTES => {
@@ -148,31 +148,31 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// The record whose first line ends at `end`, the next one at `next`, and is `quoted` where it holds a quote.
+    /// The record whose first line ends at `end`, before the line that begins at `next`. `quoted`: that line has a quote.
     fn record(&mut self, end: usize, next: usize, quoted: bool) -> io::Result<Scanned> {
         let line = self.start..end;
         let Some(delimiter) = self.delimiter else {
-            self.span.single(line, next);
+            self.span.set_single(line, next);
             return Ok(self.take(1));
         };
         if quoted {
             return self.quoted_record(delimiter, next - self.start);
         }
-        self.span.plain(&self.buffer, line, next, delimiter, &self.wanted);
+        self.span.set_plain(&self.buffer, line, next, delimiter, &self.wanted);
         Ok(self.take(1))
     }
 
     fn quoted_record(&mut self, delimiter: u8, first_line_bytes: usize) -> io::Result<Scanned> {
         loop {
-            let reach = ScanBounds {
+            let bounds = ScanBounds {
                 start: self.start,
                 may_grow: !self.ended && self.end - self.start <= MAX_RECORD_BYTES,
                 ended: self.ended,
-                believed_from: usize::try_from(self.distrusted_until.saturating_sub(self.base))
+                multiline_from: usize::try_from(self.multiline_from.saturating_sub(self.base))
                     .unwrap_or(usize::MAX),
             };
             let bytes = &self.buffer[..self.end];
-            match self.span.quoted(bytes, delimiter, &self.wanted, reach) {
+            match self.span.scan_quoted(bytes, delimiter, &self.wanted, bounds) {
                 ScanEnd::Done => {
                     let inner = &bytes[self.span.record.clone()];
                     let lines = if self.span.whole.len() == first_line_bytes {
@@ -182,17 +182,17 @@ impl<R: Read> Scanner<R> {
                     };
                     return Ok(self.take(lines));
                 }
-                ScanEnd::More => self.fill()?,
-                ScanEnd::Unclosed(seen_at) => {
-                    self.distrusted_until = self.distrusted_until.max(self.base + seen_at as u64);
-                    let unread = Scanned::Unread {
+                ScanEnd::NeedsMore => self.fill()?,
+                ScanEnd::Unclosed(shows_at) => {
+                    self.multiline_from = self.multiline_from.max(self.base + shows_at as u64);
+                    let unreadable = Scanned::Unreadable {
                         line: self.line,
                         text: self.start..self.start + first_line_bytes,
                         why: ScanError::Unclosed,
                     };
                     self.start += first_line_bytes;
                     self.line += 1;
-                    return Ok(unread);
+                    return Ok(unreadable);
                 }
             }
         }
@@ -207,14 +207,14 @@ impl<R: Read> Scanner<R> {
 
     fn too_long(&mut self) -> Scanned {
         self.skipping = true;
-        Scanned::Unread {
+        Scanned::Unreadable {
             line: self.line,
             text: self.start..self.start + MAX_RECORD_BYTES,
             why: ScanError::TooLong,
         }
     }
 
-    /// Throws the rest of a line away.
+    /// Skips the rest of a line that is too long.
     fn skip_line(&mut self) -> io::Result<()> {
         self.skipping = false;
         loop {
@@ -231,14 +231,14 @@ impl<R: Read> Scanner<R> {
         }
     }
 
-    /// Reads more behind the unread bytes, which move to the front; the buffer grows when they fill it.
+    /// Moves the bytes that are not returned yet to the front and reads more; the buffer grows when they fill it.
     fn fill(&mut self) -> io::Result<()> {
         self.buffer.copy_within(self.start..self.end, 0);
         self.base += self.start as u64;
         self.end -= self.start;
         self.start = 0;
         if self.end > self.buffer.len() / 2 {
-            // Doubled, so that a long record is walked from its start only a few times.
+            // Doubled, so that a long record is searched from its start only a few times.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
         let filled = read_full(&mut self.source, &mut self.buffer[self.end..])?;
@@ -248,20 +248,34 @@ impl<R: Read> Scanner<R> {
     }
 }
 
+/// Reads until `buffer` is full or the stream ends; returns how much was read.
+pub(in crate::list) fn read_full(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match stream.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::list::input::unquote;
+    use crate::list::format::record::unquote;
 
     const COMMA: Option<u8> = Some(b',');
 
-    fn wanting(address: usize, own: Option<Range<usize>>) -> Wanted {
-        Wanted { width: 3, address, own }
+    fn wanting(address: usize, earlier: Option<Range<usize>>) -> WantedCells {
+        WantedCells { width: 3, address, earlier }
     }
 
-    /// What was found, as text: `line: record | address cell`, or `line: ! unread line`.
+    /// What was found, as text: `line: record | address cell`, or `line: ! unreadable line`.
     fn found(text: &str, delimiter: Option<u8>) -> Vec<String> {
         let mut scanner = Scanner::new(text.as_bytes(), delimiter, wanting(1, None));
         let mut found = Vec::new();
@@ -272,7 +286,9 @@ mod tests {
                     let span = scanner.span().clone();
                     format!("{}: {} | {}", span.line, part(span.record), part(span.address))
                 }
-                Scanned::Unread { line, text, why } => format!("{line}: ! {why:?} {}", part(text).trim_end()),
+                Scanned::Unreadable { line, text, why } => {
+                    format!("{line}: ! {why:?} {}", part(text).trim_end())
+                }
             });
         }
         found
@@ -309,7 +325,7 @@ mod tests {
 
     #[test]
     fn no_list_takes_more_than_linear_work() {
-        // Every line opens a quote that goes on to the end: each would be walked in full but for the distrust.
+        // Every line opens a quote that is never closed; without `multiline_from` each would be searched to the end.
         let text = "a\",\"\n".repeat(100_000);
         assert_eq!(found(&text, COMMA).len(), 100_000);
     }
@@ -327,7 +343,7 @@ mod tests {
             always in any::<bool>(),
             delimiter in prop::sample::select(b",;\t|".as_slice()),
             column in 0usize..3,
-            own in prop::sample::select([None, Some(0..1), Some(0..2), Some(1..3), Some(0..3)].as_slice()),
+            earlier in prop::sample::select([None, Some(0..1), Some(0..2), Some(1..3), Some(0..3)].as_slice()),
         ) {
             let mut writer = csv::WriterBuilder::new()
                 .delimiter(delimiter)
@@ -338,7 +354,7 @@ mod tests {
             let bytes = writer.into_inner().unwrap();
             let mut reader = csv::ReaderBuilder::new()
                 .delimiter(delimiter).has_headers(false).from_reader(bytes.as_slice());
-            let mut scanner = Scanner::new(bytes.as_slice(), Some(delimiter), wanting(column, own.clone()));
+            let mut scanner = Scanner::new(bytes.as_slice(), Some(delimiter), wanting(column, earlier.clone()));
             for record in reader.byte_records() {
                 let record = record.unwrap();
                 prop_assert_eq!(scanner.next().unwrap(), Some(Scanned::Record));
@@ -346,13 +362,13 @@ mod tests {
                 let part = |range: Range<usize>| &scanner.bytes()[range];
                 prop_assert_eq!(span.cells, record.len());
                 prop_assert_eq!(&*unquote(part(span.address.clone())), &record[column]);
-                if let Some(own) = &own {
-                    let mut stretch = csv::ReaderBuilder::new()
-                        .delimiter(delimiter).has_headers(false).flexible(true).from_reader(part(span.own.clone()));
-                    let stretch = stretch.byte_records().next().map(Result::unwrap).unwrap_or_default();
-                    let wanted: Vec<&[u8]> = record.iter().skip(own.start).take(own.len()).collect();
-                    if wanted.iter().any(|cell| !cell.is_empty()) || own.len() > 1 {
-                        prop_assert_eq!(stretch.iter().collect::<Vec<_>>(), wanted);
+                if let Some(earlier) = &earlier {
+                    let mut reader = csv::ReaderBuilder::new()
+                        .delimiter(delimiter).has_headers(false).flexible(true).from_reader(part(span.earlier.clone()));
+                    let cells = reader.byte_records().next().map(Result::unwrap).unwrap_or_default();
+                    let wanted: Vec<&[u8]> = record.iter().skip(earlier.start).take(earlier.len()).collect();
+                    if wanted.iter().any(|cell| !cell.is_empty()) || earlier.len() > 1 {
+                        prop_assert_eq!(cells.iter().collect::<Vec<_>>(), wanted);
                     }
                 }
             }
@@ -360,7 +376,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_come_out_as_they_went_in_but_for_empty_lines(
+        fn any_bytes_come_out_as_they_went_in_except_empty_lines(
             bytes in prop::collection::vec(prop::sample::select(b"ab,,\"\"\"\r\n\n\x00\xff".as_slice()), 0..400),
         ) {
             let mut scanner = Scanner::new(bytes.as_slice(), COMMA, wanting(1, None));
@@ -368,7 +384,7 @@ mod tests {
             while let Some(scanned) = scanner.next().unwrap() {
                 let (piece, address) = match scanned {
                     Scanned::Record => (scanner.span().whole.clone(), scanner.span().address.clone()),
-                    Scanned::Unread { text, .. } => (text.clone(), text),
+                    Scanned::Unreadable { text, .. } => (text.clone(), text),
                 };
                 prop_assert!(piece.start <= address.start && address.end <= piece.end);
                 let piece = &scanner.bytes()[piece];

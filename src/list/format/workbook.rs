@@ -1,53 +1,57 @@
-//! An Excel workbook (XLSX) as a list: its first visible sheet, written down as CSV.
+//! An Excel workbook (XLSX) as a list: its first visible sheet, written as CSV.
 //!
-//! Decides: which sheet, and how a cell that is no text reads. Must not: look for addresses. Fails: on a damaged workbook,
-//! and on one that unpacks to far more than lists do, before any of it is kept in memory. Can't know: how a number or
-//! a date was shown; they are written plainly.
+//! Decides: which sheet, and how a cell that is not a text is written. Must not: look for addresses. Fails: for a damaged
+//! workbook, and for one that unpacks to far more than lists do, before any of it is kept in memory. Can't know: how Excel
+//! displays a number or a date; they are written plainly.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx};
 use zip::ZipArchive;
 
-use crate::list::input::{self, SharedReader, SpoolError};
+use super::record::write_cell;
+use crate::list::error::CopyError;
 
-/// A workbook may unpack to so many bytes: Excel's own limit of rows filled with twenty common cells. Texts that cells
-/// share are kept in memory.
+/// Most bytes that a workbook may unpack to: as many rows as Excel allows, with twenty usual cells each. The texts that
+/// cells share are kept in memory.
 const MAX_UNPACKED_BYTES: u64 = 2 << 30;
-/// The sheet may be so many bytes long as CSV; empty cells that only their position makes count too.
+/// Most bytes of the sheet as CSV; empty cells before a filled one count too.
 const MAX_CSV_BYTES: u64 = 4 << 30;
 
 /// True for a ZIP archive that holds a workbook.
-pub(crate) fn is_workbook(file: SharedReader) -> bool {
+pub(in crate::list) fn is_workbook(file: impl Read + Seek) -> bool {
     ZipArchive::new(BufReader::new(file))
         .is_ok_and(|archive| archive.index_for_name("xl/workbook.xml").is_some())
 }
 
-/// Copies the first visible sheet.
-pub(crate) fn spool(file: &SharedReader) -> Result<File, SpoolError> {
-    measure(file.clone())?;
+/// Writes the first visible sheet as CSV to a new file, and returns it. Each clone of `file` reads from the first byte on.
+pub(in crate::list) fn copy_first_sheet(
+    file: &(impl Read + Seek + Clone),
+    new_file: impl FnOnce() -> Result<File, CopyError>,
+) -> Result<File, CopyError> {
+    check_unpacked_size(file.clone())?;
     let mut workbook = Xlsx::new(BufReader::new(file.clone())).map_err(io::Error::other)?;
     let sheets = workbook.sheets_metadata().iter();
-    let mut shown =
+    let mut visible =
         sheets.filter(|sheet| sheet.typ == SheetType::WorkSheet && sheet.visible == SheetVisible::Visible);
-    let name = shown.next().map(|sheet| sheet.name.clone());
+    let name = visible.next().map(|sheet| sheet.name.clone());
     let name =
         name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the workbook has no visible sheet"))?;
     let mut cells = workbook.worksheet_cells_reader(&name).map_err(io::Error::other)?;
 
-    let mut csv = Csv { out: BufWriter::new(input::file()?), row: 0, column: 0, bytes: 0 };
+    let mut csv = CsvWriter { out: BufWriter::new(new_file()?), row: 0, column: 0, bytes: 0 };
     while let Some(cell) = cells.next_cell().map_err(io::Error::other)? {
         let (row, column) = cell.get_position();
         csv.go_to(row, column)?;
         csv.write(&text(cell.get_value()))?;
     }
     csv.push(b"\n")?;
-    csv.out.into_inner().map_err(|error| SpoolError::Copy(error.into_error()))
+    csv.out.into_inner().map_err(|error| CopyError::Copy(error.into_error()))
 }
 
-/// Unpacks everything once and keeps nothing: what the archive says about its sizes need not be true.
-fn measure(file: SharedReader) -> io::Result<()> {
+/// Unpacks everything once and keeps nothing, because the sizes in the archive's directory need not be true.
+fn check_unpacked_size(file: impl Read + Seek) -> io::Result<()> {
     let mut archive = ZipArchive::new(BufReader::new(file))?;
     let mut left = MAX_UNPACKED_BYTES;
     for index in 0..archive.len() {
@@ -64,7 +68,7 @@ fn too_large(what: &str, most_bytes: u64) -> io::Error {
     io::Error::new(io::ErrorKind::FileTooLarge, format!("{what} to more than {} GiB", most_bytes >> 30))
 }
 
-/// The cell's text. A date is written as ISO 8601 has it, without a time of midnight.
+/// The text of a cell. A date is written as in ISO 8601; a time of midnight is left out.
 fn text(value: &DataRef<'_>) -> String {
     match value {
         DataRef::Empty => String::new(),
@@ -85,25 +89,25 @@ fn text(value: &DataRef<'_>) -> String {
     }
 }
 
-/// Writes cells where they belong.
-struct Csv {
+/// Writes cells at their positions in the sheet.
+struct CsvWriter {
     out: BufWriter<File>,
     row: u32,
     column: u32,
     bytes: u64,
 }
 
-impl Csv {
-    fn push(&mut self, bytes: &[u8]) -> Result<(), SpoolError> {
+impl CsvWriter {
+    fn push(&mut self, bytes: &[u8]) -> Result<(), CopyError> {
         self.bytes += bytes.len() as u64;
         if self.bytes > MAX_CSV_BYTES {
             return Err(too_large("its sheet comes", MAX_CSV_BYTES).into());
         }
-        self.out.write_all(bytes).map_err(SpoolError::Copy)
+        self.out.write_all(bytes).map_err(CopyError::Copy)
     }
 
-    /// A row below ends this one; rows without any cell are left out, as they are from any list.
-    fn go_to(&mut self, row: u32, column: u32) -> Result<(), SpoolError> {
+    /// Goes to the position of the next cell; rows without any cell are left out, as empty lines of any list are.
+    fn go_to(&mut self, row: u32, column: u32) -> Result<(), CopyError> {
         if row > self.row {
             if self.bytes > 0 {
                 self.push(b"\n")?;
@@ -117,9 +121,9 @@ impl Csv {
         Ok(())
     }
 
-    fn write(&mut self, text: &str) -> Result<(), SpoolError> {
+    fn write(&mut self, text: &str) -> Result<(), CopyError> {
         let mut cell = Vec::with_capacity(text.len());
-        input::write(&mut cell, text, b',');
+        write_cell(&mut cell, text, b',');
         self.push(&cell)
     }
 }

@@ -1,90 +1,65 @@
-//! Any bytes in, UTF-8 out.
+//! Bytes in any encoding become UTF-8.
 //!
-//! Decides: the encoding, from the first bytes of a list (a byte order mark, the place of NULs, whether it is UTF-8).
-//! UTF-8 passes byte for byte. What else is in a UTF-8 list (two exports glued together) is read as Windows-1252, byte
-//! by byte, and counted. Can't know: which of the old 8-bit encodings it was; Windows-1252 is by far the most common.
+//! Decides: the encoding, from the first bytes of a list (a byte order mark, the places of NULs, whether it is UTF-8). UTF-8
+//! passes byte for byte. Bytes in a UTF-8 list that are not UTF-8 (two exports joined into one file) are read as
+//! Windows-1252, byte by byte, and counted. Can't know: which of the 8-bit encodings it was; Windows-1252 is by far the
+//! most common.
 
 use std::io::{self, Read};
 
 use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-use crate::list::input::source::read_full;
+use crate::list::format::{Encoding, read_full};
 
-/// How the text was encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8, and so ASCII.
-    Utf8,
-    /// UTF-16, little end first.
-    Utf16Le,
-    /// UTF-16, big end first.
-    Utf16Be,
-    /// Windows code page 1252, "ANSI" of western Europe.
-    Windows1252,
-}
-
-impl Encoding {
-    /// What it is called.
-    pub fn word(self) -> &'static str {
-        match self {
-            Encoding::Utf8 => "UTF-8",
-            Encoding::Utf16Le => "UTF-16LE",
-            Encoding::Utf16Be => "UTF-16BE",
-            Encoding::Windows1252 => "Windows-1252",
+/// The encoding of a list that begins with `sample`, and how many bytes of byte order marks it has.
+pub(super) fn detect_encoding(sample: &[u8]) -> (Encoding, usize) {
+    match sample {
+        [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, mark_bytes(sample, &[0xef, 0xbb, 0xbf])),
+        [0xff, 0xfe, ..] => return (Encoding::Utf16Le, mark_bytes(sample, &[0xff, 0xfe])),
+        [0xfe, 0xff, ..] => return (Encoding::Utf16Be, mark_bytes(sample, &[0xfe, 0xff])),
+        _ => {}
+    }
+    let pairs = sample.len() / 2;
+    let nuls_at = |place| sample.chunks_exact(2).filter(|pair| pair[place] == 0).count();
+    let (first, second) = (nuls_at(0), nuls_at(1));
+    // Text of mostly western letters: every other byte is NUL, and the bytes between are not.
+    if second > pairs / 2 && first <= pairs / 20 {
+        return (Encoding::Utf16Le, 0);
+    }
+    if first > pairs / 2 && second <= pairs / 20 {
+        return (Encoding::Utf16Be, 0);
+    }
+    let (mut broken, mut whole) = (0usize, 0usize);
+    let mut chunks = sample.utf8_chunks().peekable();
+    while let Some(chunk) = chunks.next() {
+        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        let is_cut_by_sample = chunks.peek().is_none() && chunk.invalid().len() < 4;
+        if !chunk.invalid().is_empty() && !is_cut_by_sample {
+            broken += 1;
         }
     }
-
-    /// The encoding of a list that starts with `sample`, and how many of its bytes are a byte order mark.
-    pub(crate) fn detect(sample: &[u8]) -> (Encoding, usize) {
-        match sample {
-            [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, marks_bytes(sample, &[0xef, 0xbb, 0xbf])),
-            [0xff, 0xfe, ..] => return (Encoding::Utf16Le, marks_bytes(sample, &[0xff, 0xfe])),
-            [0xfe, 0xff, ..] => return (Encoding::Utf16Be, marks_bytes(sample, &[0xfe, 0xff])),
-            _ => {}
-        }
-        let pairs = sample.len() / 2;
-        let nuls_at = |place| sample.chunks_exact(2).filter(|pair| pair[place] == 0).count();
-        let (first, second) = (nuls_at(0), nuls_at(1));
-        // Text of mostly western letters: one half of the bytes is NUL, the other never.
-        if second > pairs / 2 && first <= pairs / 20 {
-            return (Encoding::Utf16Le, 0);
-        }
-        if first > pairs / 2 && second <= pairs / 20 {
-            return (Encoding::Utf16Be, 0);
-        }
-        let (mut broken, mut whole) = (0usize, 0usize);
-        let mut chunks = sample.utf8_chunks().peekable();
-        while let Some(chunk) = chunks.next() {
-            whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-            let cut_by_sample = chunks.peek().is_none() && chunk.invalid().len() < 4;
-            if !chunk.invalid().is_empty() && !cut_by_sample {
-                broken += 1;
-            }
-        }
-        // Windows-1252 text makes a valid UTF-8 sequence only by rare accident (`Ã¤`).
-        if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
-    }
+    // Windows-1252 text is rarely valid UTF-8 by accident (`Ã¤`).
+    if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
 }
 
-/// How long the mark is; who marks a file that has a mark leaves two.
-fn marks_bytes(sample: &[u8], mark: &[u8]) -> usize {
+/// How many bytes of marks there are. There are two marks when a program added one to a file that had one.
+fn mark_bytes(sample: &[u8], mark: &[u8]) -> usize {
     sample.chunks_exact(mark.len()).take_while(|piece| *piece == mark).count() * mark.len()
 }
 
 /// Turns a stream of bytes into a stream of UTF-8.
-pub(crate) struct Decode<R> {
+pub(super) struct Utf8Reader<R> {
     inner: R,
     coder: Coder,
-    /// Decoded, not yet handed out.
+    /// Decoded bytes; those before `returned` are returned already.
     ready: Vec<u8>,
-    given: usize,
+    returned: usize,
     ended: bool,
-    /// Bytes or code units that were not what the encoding allows.
-    mended: u64,
+    replaced: u64,
 }
 
 enum Coder {
-    /// Holds the bytes of a character whose rest has not come yet.
+    /// `held`: the first bytes of a character whose other bytes are not read yet.
     Utf8 {
         held: Vec<u8>,
     },
@@ -96,9 +71,9 @@ enum Coder {
 
 const RAW_BYTES: usize = 64 << 10;
 
-impl<R: Read> Decode<R> {
-    /// `inner` stands after the byte order mark.
-    pub(crate) fn new(inner: R, encoding: Encoding) -> Decode<R> {
+impl<R: Read> Utf8Reader<R> {
+    /// Decodes `inner`, which begins after the byte order marks.
+    pub(super) fn new(inner: R, encoding: Encoding) -> Utf8Reader<R> {
         let other = |encoding: &'static encoding_rs::Encoding| Coder::Other {
             decoder: encoding.new_decoder_without_bom_handling(),
             raw: vec![0; RAW_BYTES],
@@ -109,18 +84,18 @@ impl<R: Read> Decode<R> {
             Encoding::Utf16Be => other(UTF_16BE),
             Encoding::Windows1252 => other(WINDOWS_1252),
         };
-        Decode { inner, coder, ready: Vec::new(), given: 0, ended: false, mended: 0 }
+        Utf8Reader { inner, coder, ready: Vec::new(), returned: 0, ended: false, replaced: 0 }
     }
 
-    /// How many places were read as something else than their encoding allows, so far.
-    pub(crate) fn mended(&self) -> u64 {
-        self.mended
+    /// How many byte sequences so far were not valid in the encoding, and were read as Windows-1252 or replaced.
+    pub(super) fn replaced(&self) -> u64 {
+        self.replaced
     }
 
-    /// Makes `ready` hold something, unless the stream has ended.
+    /// Decodes into `ready` until it has some bytes or the stream ends.
     fn decode_more(&mut self) -> io::Result<()> {
         self.ready.clear();
-        self.given = 0;
+        self.returned = 0;
         let Coder::Other { decoder, raw } = &mut self.coder else {
             return Ok(());
         };
@@ -143,7 +118,7 @@ impl<R: Read> Decode<R> {
                     DecoderResult::InputEmpty => break,
                     DecoderResult::OutputFull => self.ready.resize(self.ready.len() * 2 + 16, 0),
                     DecoderResult::Malformed(..) => {
-                        self.mended += 1;
+                        self.replaced += 1;
                         self.ready.truncate(written);
                         self.ready.extend_from_slice("\u{fffd}".as_bytes());
                         written = self.ready.len();
@@ -156,7 +131,7 @@ impl<R: Read> Decode<R> {
         Ok(())
     }
 
-    /// Reads UTF-8 straight into `buffer`; the rare rest goes by `ready`.
+    /// Reads UTF-8 directly into `buffer`. Only what follows an invalid byte passes through `ready`.
     fn read_utf8(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Coder::Utf8 { held } = &mut self.coder else {
             return Ok(0);
@@ -175,7 +150,7 @@ impl<R: Read> Decode<R> {
             return Ok(good);
         }
         self.ready.clear();
-        self.given = 0;
+        self.returned = 0;
         let rest = &buffer[good..filled];
         let mut chunks = rest.utf8_chunks().peekable();
         while let Some(chunk) = chunks.next() {
@@ -188,32 +163,32 @@ impl<R: Read> Decode<R> {
                 continue;
             }
             if !chunk.invalid().is_empty() {
-                self.mended += 1;
+                self.replaced += 1;
                 let (text, _) = WINDOWS_1252.decode_without_bom_handling(chunk.invalid());
                 self.ready.extend_from_slice(text.as_bytes());
             }
         }
         if good == 0 {
-            // Nothing good in front: hand out of `ready` at once, or 0 would look like the end.
+            // No valid bytes come first: return some of `ready` now, since 0 would mean the end.
             let n = self.ready.len().min(buffer.len());
             buffer[..n].copy_from_slice(&self.ready[..n]);
-            self.given = n;
+            self.returned = n;
             return Ok(n);
         }
         Ok(good)
     }
 }
 
-/// A buffer smaller than this is filled by way of `ready`: what is held must fit in front of what comes.
-const LEAST_BYTES: usize = 64;
+/// A smaller buffer is filled through `ready`: the held bytes and the ones after them must fit.
+const MIN_BUFFER_BYTES: usize = 64;
 
-impl<R: Read> Read for Decode<R> {
+impl<R: Read> Read for Utf8Reader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
-            if self.given < self.ready.len() {
-                let n = (self.ready.len() - self.given).min(buffer.len());
-                buffer[..n].copy_from_slice(&self.ready[self.given..self.given + n]);
-                self.given += n;
+            if self.returned < self.ready.len() {
+                let n = (self.ready.len() - self.returned).min(buffer.len());
+                buffer[..n].copy_from_slice(&self.ready[self.returned..self.returned + n]);
+                self.returned += n;
                 return Ok(n);
             }
             match &self.coder {
@@ -221,11 +196,11 @@ impl<R: Read> Read for Decode<R> {
                     if self.ended && held.is_empty() {
                         return Ok(0);
                     }
-                    if buffer.len() < LEAST_BYTES {
-                        let mut front = [0; LEAST_BYTES];
+                    if buffer.len() < MIN_BUFFER_BYTES {
+                        let mut front = [0; MIN_BUFFER_BYTES];
                         let n = self.read_utf8(&mut front)?;
-                        self.ready.splice(..self.given, front[..n].iter().copied());
-                        self.given = 0;
+                        self.ready.splice(..self.returned, front[..n].iter().copied());
+                        self.returned = 0;
                     } else {
                         let n = self.read_utf8(buffer)?;
                         if n > 0 {
@@ -252,12 +227,12 @@ mod tests {
 
     /// Decodes with a buffer of `size` bytes at a time.
     fn decoded(bytes: &[u8], encoding: Encoding, size: usize) -> (Vec<u8>, u64) {
-        let mut stream = Decode::new(bytes, encoding);
+        let mut stream = Utf8Reader::new(bytes, encoding);
         let mut text = Vec::new();
         let mut buffer = vec![0; size];
         loop {
             match stream.read(&mut buffer).unwrap() {
-                0 => return (text, stream.mended()),
+                0 => return (text, stream.replaced()),
                 n => text.extend_from_slice(&buffer[..n]),
             }
         }
@@ -270,18 +245,18 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_become_utf8_however_they_are_cut(
+        fn any_bytes_become_utf8_for_any_buffer_size(
             bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..300),
             size in 1usize..200,
         ) {
-            let (text, mended) = decoded(&bytes, Encoding::Utf8, size);
+            let (text, replaced) = decoded(&bytes, Encoding::Utf8, size);
             prop_assert!(std::str::from_utf8(&text).is_ok());
-            prop_assert_eq!(mended == 0, std::str::from_utf8(&bytes).is_ok());
-            prop_assert_eq!(decoded(&bytes, Encoding::Utf8, 1000), (text, mended));
+            prop_assert_eq!(replaced == 0, std::str::from_utf8(&bytes).is_ok());
+            prop_assert_eq!(decoded(&bytes, Encoding::Utf8, 1000), (text, replaced));
         }
 
         #[test]
-        fn utf16_reads_as_what_was_written(text in "\\PC{0,60}", size in 1usize..200) {
+        fn utf16_is_read_as_it_was_written(text in "\\PC{0,60}", size in 1usize..200) {
             let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
             prop_assert_eq!(decoded(&little, Encoding::Utf16Le, size), (text.clone().into_bytes(), 0));
@@ -290,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_told_from_the_first_bytes() {
+    fn the_encoding_shows_in_the_first_bytes() {
         let table: [(&[u8], Encoding, usize); 10] = [
             (b"", Encoding::Utf8, 0),
             (b"email\n", Encoding::Utf8, 0),
@@ -305,7 +280,7 @@ mod tests {
             (b"M\xc3\xbcll\xc3", Encoding::Utf8, 0),
         ];
         for (bytes, encoding, mark_bytes) in table {
-            assert_eq!(Encoding::detect(bytes), (encoding, mark_bytes), "{bytes:?}");
+            assert_eq!(detect_encoding(bytes), (encoding, mark_bytes), "{bytes:?}");
         }
     }
 }

@@ -1,31 +1,15 @@
-//! Reading a list: bytes, encoding, structure, the address column, rows.
+//! Reading a list: its bytes, what they are, and its rows.
+//!
+//! Owns the question which text of a row should be an address. Nothing here writes a file or judges an address. The files
+//! in the order in which a list passes them: `source` (bytes, unpacked), `decode` (UTF-8), `sniff` (delimiter and
+//! header), `address_column`, `detect` (all of these make a [`ListFormat`](super::ListFormat)), `read` (rows).
 
-mod batch;
-mod cell;
-mod column;
+mod address_column;
 mod decode;
-mod duplicates;
-mod gzip;
+mod detect;
 mod read;
 mod sniff;
 mod source;
-mod spool;
 
-pub(crate) use batch::ByteSpan;
-pub use batch::RowBatch;
-#[cfg(test)]
-pub(crate) use cell::unquote;
-pub(crate) use cell::write;
-pub(crate) use column::{ColumnNotFound, Sample, choose, shown};
-pub(crate) use decode::Decode;
-pub use decode::Encoding;
-pub use duplicates::{
-    AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, TooManyAddresses,
-};
-pub(crate) use read::CellPart;
-pub use read::{List, ListEntry, ReadOptions, Row, Rows, UnreadableCause, UnreadableRow, open};
-pub use sniff::ListKind;
-pub(crate) use sniff::shape;
-pub(crate) use source::{Bytes, SharedReader, folder, read_full, stem};
-pub use source::{Compression, Source};
-pub(crate) use spool::{SpoolError, file};
+pub use detect::ReadOptions;
+pub use read::{List, Rows, open};

@@ -1,194 +1,73 @@
-//! Reading a list: what it is, and its rows one by one, bytes first.
+//! Reading a list: opening it, and its rows one by one.
 //!
-//! Decides: where the address of a row is. Must not: say what is an address, repair one, or lose a row: what can't be
-//! read is handed out with its line and cause. Fails: on the list as a whole, before the first row or where its bytes
-//! end in damage. Can't know: whether a well-formed file means what its columns say.
+//! Decides: which text of a row should be an address. Must not: judge or repair an address, or lose a row: what can't be
+//! read is returned with its line and cause. Fails: for the list as a whole, before the first row or where its bytes end in
+//! damage. Can't know: whether a well-formed file means what its columns say.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use crate::list::format::{
-    self, DecodedText, Field, ListFormat, MAX_RECORD_BYTES, ScanError, Scanned, Scanner,
-};
-use crate::list::input::sniff::ListKind;
-use crate::list::input::source::{Bytes, Source};
-use crate::list::{ListError, read_error};
+use super::detect::{self, DecodedText, ReadOptions};
+use super::source::ListBytes;
+use crate::list::ListError;
+use crate::list::error::read_error;
+use crate::list::format::{self, Field, ListFormat, ListKind, ScanError, Scanned, Scanner, Source, unquote};
+use crate::list::row::{CellPart, ListEntry, Row, RowBatch, UnreadableCause, UnreadableRow};
 
-/// Of a row that can't be read so much is shown.
-const SHOWN_BYTES: usize = 200;
+/// How much of an unreadable row is listed.
+const LISTED_BYTES: usize = 200;
 
-/// What the user says about a list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// The address column: its name (case does not count) or its number from 1 on.
-    pub column: Option<String>,
-    /// Make a row of each address in a cell; otherwise the first is judged and the others are listed.
-    pub split_cells: bool,
-}
-
-/// A list that can be read as often as needed.
+/// An open list; its rows can be read as often as needed.
 #[derive(Debug)]
 pub struct List {
-    bytes: Bytes,
-    form: ListFormat,
+    bytes: ListBytes,
+    format: ListFormat,
     split_cells: bool,
 }
 
 /// Opens a list and finds out what it is.
 pub fn open(source: &Source, options: &ReadOptions) -> Result<List, ListError> {
-    let bytes = Bytes::of(source)?;
-    let form = ListFormat::of(&bytes, options)?;
-    Ok(List { bytes, form, split_cells: options.split_cells })
+    let bytes = ListBytes::of(source)?;
+    let format = detect::detect(&bytes, options)?;
+    Ok(List { bytes, format, split_cells: options.split_cells })
 }
 
 impl List {
-    /// What it is.
-    pub fn form(&self) -> &ListFormat {
-        &self.form
+    /// What the list is.
+    pub fn format(&self) -> &ListFormat {
+        &self.format
     }
 
-    /// What tells it from all other lists, and from the same one read otherwise.
+    /// A text that differs for other bytes, another address column and another `split_cells`.
     pub fn identity(&self) -> Result<String, ListError> {
         let digest = self.bytes.digest().map_err(read_error(&self.bytes.name))?;
         let digest = u128::from_be_bytes(digest);
         let split = if self.split_cells { " split" } else { "" };
-        Ok(format!("{digest:032x} column {}{split}", self.form.address + 1))
+        Ok(format!("{digest:032x} column {}{split}", self.format.address_column + 1))
     }
 
-    /// Its rows from the first one on. Each call reads the list anew; one that was written to since it was opened is another
-    /// list, and fails here, or at its end.
+    /// The rows, from the first one on. Fails here, or at the last row, if the list was written to since it was opened.
     pub fn rows(&self) -> Result<Rows<'_>, ListError> {
-        self.bytes.unchanged()?;
+        self.bytes.check_unchanged()?;
         let mut rows = Rows {
             list: self,
-            scanner: self.form.scanner(&self.bytes)?,
+            scanner: detect::scanner(&self.format, &self.bytes)?,
             record: 0,
             fields: Vec::new(),
             value: None,
-            parts: VecDeque::new(),
+            split: VecDeque::new(),
             listed: VecDeque::new(),
         };
-        for number in 0..self.form.skipped_records {
-            if let (Some(Scanned::Record), true) = (rows.scan()?, self.form.above_header.contains(&number)) {
+        for number in 0..self.format.skipped_records {
+            if let (Some(Scanned::Record), true) = (rows.scan()?, self.format.above_header.contains(&number))
+            {
                 let span = rows.scanner.span();
-                let above = rows.rejected(span.line, UnreadableCause::AboveHeader, span.record.clone());
+                let above = rows.unreadable(span.line, UnreadableCause::AboveHeader, span.record.clone());
                 rows.listed.push_back(above);
             }
         }
         Ok(rows)
-    }
-}
-
-/// Why a row, or an address in it, is not in the results.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnreadableCause {
-    /// A quote opens a cell and nothing closes it.
-    #[error("a quote opens a cell and is not closed")]
-    UnclosedQuote,
-    /// The row is longer than any record may be.
-    #[error("no line end within {MAX_RECORD_BYTES} bytes")]
-    TooLong,
-    /// There are more cells than columns, so nobody can say which is which.
-    #[error("{cells} cells where there are {columns} columns")]
-    TooManyCells {
-        /// In this row.
-        cells: usize,
-        /// In the list.
-        columns: usize,
-    },
-    /// It ends before the address column, and yet holds an @: its cells are divided by something else.
-    #[error("no cell where the addresses are, and an @ elsewhere")]
-    AddressElsewhere,
-    /// It stands above the header, so it belongs to no column.
-    #[error("it stands above the header")]
-    AboveHeader,
-    /// A line of NDJSON that is not one object.
-    #[error("{0}")]
-    NotAnObject(String),
-    /// A line of NDJSON has a key that ours would double.
-    #[error("the key `{0}` is one of ours and did not stand in the first rows; choose a `--column-prefix`")]
-    KeyTaken(String),
-    /// A cell holds several addresses; the first one is in the results, this is another.
-    #[error("another address in the cell of row {record}, not checked; `--split-cells` makes a row of it")]
-    AnotherAddress {
-        /// The row whose cell it is.
-        record: u64,
-    },
-}
-
-/// What is listed in `.rejected.csv`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UnreadableRow {
-    /// 1-based line of the list.
-    pub line: u64,
-    /// Why.
-    pub cause: UnreadableCause,
-    /// The row's beginning, or the address.
-    pub text: String,
-}
-
-impl UnreadableRow {
-    /// True when a whole row is lost to the results; false for a further address of a row that is in them.
-    pub fn is_row(&self) -> bool {
-        !matches!(self.cause, UnreadableCause::AnotherAddress { .. })
-    }
-}
-
-/// What comes next in a list.
-#[derive(Debug)]
-pub enum ListEntry<'a> {
-    /// A row with, or without, an address.
-    Row(Row<'a>),
-    /// A row that can't be read, or a further address in a cell.
-    Unreadable(UnreadableRow),
-}
-
-/// One row, as it was written.
-#[derive(Debug)]
-pub struct Row<'a> {
-    /// 1-based number of the data record.
-    pub record: u64,
-    /// 1-based line on which it starts.
-    pub line: u64,
-    /// The row without its line end and without cells beyond the columns.
-    pub(crate) raw: &'a [u8],
-    /// Its line end; empty when it is the last row and has none.
-    pub(crate) line_end: &'a [u8],
-    /// Cells that it lacks.
-    pub(crate) missing_cells: usize,
-    /// The address cell in `raw`, quotes and all.
-    pub(crate) cell: Range<usize>,
-    /// Our own earlier cells in `raw`.
-    pub(crate) own: Range<usize>,
-    /// NDJSON: its keys and values in `raw`.
-    pub(crate) fields: &'a [Field],
-    /// The address as it was found.
-    pub(crate) address: Cow<'a, str>,
-    /// How much of the cell `address` is.
-    pub(crate) extent: CellPart,
-}
-
-/// How much of its cell an address is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CellPart {
-    /// All of it.
-    Whole,
-    /// The first of several; the others are listed as rejected.
-    First,
-    /// One of several, each of which has a row.
-    Part,
-}
-
-impl Row<'_> {
-    /// The text that should be an address: the cell without CSV quotes, otherwise as it is.
-    pub fn address(&self) -> &str {
-        &self.address
-    }
-
-    /// The row as it was written, without its line end.
-    pub fn raw(&self) -> &[u8] {
-        self.raw
     }
 }
 
@@ -197,79 +76,81 @@ pub struct Rows<'a> {
     list: &'a List,
     scanner: Scanner<DecodedText>,
     record: u64,
-    /// NDJSON: the fields of the record from which rows are being handed out, and the address's value.
+    /// NDJSON: the fields of the current record, and where the value of the address key is.
     fields: Vec<Field>,
     value: Option<Range<usize>>,
-    /// Addresses of the record's cell that still get a row.
-    parts: VecDeque<String>,
-    /// Addresses of the record's cell that still are listed.
+    /// Addresses of the current cell that each get a row after this one.
+    split: VecDeque<String>,
+    /// What is listed as unreadable before the next record.
     listed: VecDeque<UnreadableRow>,
 }
 
 impl Rows<'_> {
-    /// How many places so far were not what the encoding allows and were read as Windows-1252, or given up.
-    pub fn mended(&self) -> u64 {
-        self.scanner.source().mended()
+    /// How many byte sequences so far were not valid in the list's encoding, and were read as Windows-1252 or replaced by
+    /// U+FFFD.
+    pub fn replaced(&self) -> u64 {
+        self.scanner.source().replaced()
     }
 
     fn scan(&mut self) -> Result<Option<Scanned>, ListError> {
         let line = self.scanner.line();
         let scanned = self.scanner.next();
         if !matches!(scanned, Ok(Some(_))) {
-            // One that is being written to ends anywhere, or looks damaged.
-            self.list.bytes.unchanged()?;
+            // A list that is being written to may end anywhere, or look damaged.
+            self.list.bytes.check_unchanged()?;
         }
-        scanned.map_err(|source| ListError::Torn { name: self.list.form.name.clone(), line, source })
+        scanned.map_err(|source| ListError::ReadRest { name: self.list.format.name.clone(), line, source })
     }
 
-    /// The next row, or the next thing to be listed as rejected.
+    /// The next row, or the next one to be listed as unreadable; `None` at the end of the list.
     #[expect(
         clippy::should_implement_trait,
-        reason = "a row borrows the reader's buffer, which `Iterator` can't say"
+        reason = "a row borrows the reader's buffer, which `Iterator` can't express"
     )]
     pub fn next(&mut self) -> Result<Option<ListEntry<'_>>, ListError> {
-        if let Some(rejected) = self.listed.pop_front() {
-            return Ok(Some(ListEntry::Unreadable(rejected)));
+        if let Some(unreadable) = self.listed.pop_front() {
+            return Ok(Some(ListEntry::Unreadable(unreadable)));
         }
-        if let Some(part) = self.parts.pop_front() {
+        if let Some(address) = self.split.pop_front() {
             self.record += 1;
-            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(part), CellPart::Part))));
+            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(address), CellPart::Split))));
         }
         match self.scan()? {
             None => return Ok(None),
             Some(Scanned::Record) => self.record += 1,
-            Some(Scanned::Unread { line, text, why }) => {
+            Some(Scanned::Unreadable { line, text, why }) => {
                 self.record += 1;
                 let cause = match why {
                     ScanError::Unclosed => UnreadableCause::UnclosedQuote,
                     ScanError::TooLong => UnreadableCause::TooLong,
                 };
-                return Ok(Some(ListEntry::Unreadable(self.rejected(line, cause, text))));
+                return Ok(Some(ListEntry::Unreadable(self.unreadable(line, cause, text))));
             }
         }
-        let form = &self.list.form;
-        if form.kind == ListKind::Ndjson {
-            if let Err(rejected) = self.read_object() {
-                return Ok(Some(ListEntry::Unreadable(rejected)));
+        let format = &self.list.format;
+        if format.kind == ListKind::Ndjson {
+            if let Err(unreadable) = self.read_object() {
+                return Ok(Some(ListEntry::Unreadable(unreadable)));
             }
-        } else if self.scanner.span().cells > form.columns.len() && !self.surplus_is_empty() {
+        } else if self.scanner.span().cells > format.columns.len() && !self.surplus_is_empty() {
             let span = self.scanner.span();
-            let cause = UnreadableCause::TooManyCells { cells: span.cells, columns: form.columns.len() };
-            let rejected = self.rejected(span.line, cause, span.record.clone());
-            return Ok(Some(ListEntry::Unreadable(rejected)));
+            let cause = UnreadableCause::TooManyCells { cells: span.cells, columns: format.columns.len() };
+            let unreadable = self.unreadable(span.line, cause, span.record.clone());
+            return Ok(Some(ListEntry::Unreadable(unreadable)));
         }
         if self.is_address_elsewhere() {
             let span = self.scanner.span();
-            let rejected = self.rejected(span.line, UnreadableCause::AddressElsewhere, span.record.clone());
-            return Ok(Some(ListEntry::Unreadable(rejected)));
+            let unreadable =
+                self.unreadable(span.line, UnreadableCause::AddressElsewhere, span.record.clone());
+            return Ok(Some(ListEntry::Unreadable(unreadable)));
         }
         let Some(mut addresses) = self.several_addresses() else {
             return Ok(Some(ListEntry::Row(self.row(self.text(), CellPart::Whole))));
         };
         let first = addresses.pop_front().unwrap_or_default();
         if self.list.split_cells {
-            self.parts = addresses;
-            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::Part))));
+            self.split = addresses;
+            return Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::Split))));
         }
         let (line, record) = (self.scanner.span().line, self.record);
         let listed = addresses.into_iter().map(|text| UnreadableRow {
@@ -281,20 +162,33 @@ impl Rows<'_> {
         Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::First))))
     }
 
-    /// True when nothing but delimiters stands behind the columns.
+    /// Puts the next rows into a batch, in place of its rows; the batch is empty at the end of the list.
+    pub fn fill(&mut self, batch: &mut RowBatch) -> Result<(), ListError> {
+        batch.clear();
+        while !batch.is_full() {
+            match self.next()? {
+                None => break,
+                Some(ListEntry::Unreadable(row)) => batch.push_unreadable(row),
+                Some(ListEntry::Row(row)) => batch.push(&row),
+            }
+        }
+        Ok(())
+    }
+
+    /// True when only delimiters follow the cells of the columns.
     fn surplus_is_empty(&self) -> bool {
-        let delimiter = self.list.form.delimiter();
+        let delimiter = self.list.format.cell_delimiter();
         let span = self.scanner.span();
         let surplus = &self.scanner.bytes()[span.width_end..span.record.end];
         surplus.iter().all(|&byte| byte == delimiter)
     }
 
-    /// True for a row without an address cell of which it would be wrong to say that it has no address.
+    /// True for a row that ends before the address column and yet has an @.
     fn is_address_elsewhere(&self) -> bool {
-        let form = &self.list.form;
+        let format = &self.list.format;
         let span = self.scanner.span();
-        form.kind != ListKind::Ndjson
-            && span.cells <= form.address
+        format.kind != ListKind::Ndjson
+            && span.cells <= format.address_column
             && memchr::memchr(b'@', &self.scanner.bytes()[span.record.clone()]).is_some()
     }
 
@@ -303,32 +197,32 @@ impl Rows<'_> {
         let cell = &self.scanner.bytes()[self.cell()];
         let one = |at| memchr::memchr(b'@', &cell[at + 1..]).is_none();
         // A JSON string may hide an @ behind an escape.
-        if self.list.form.kind != ListKind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
+        if self.list.format.kind != ListKind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
             return None;
         }
         let text = self.text();
-        let found = crate::list::input::cell::addresses(&text)?;
+        let found = addresses_in(&text)?;
         Some(found.into_iter().map(str::to_owned).collect())
     }
 
-    /// Finds the fields of a line of NDJSON, and the address among them.
+    /// Finds the fields of an NDJSON line, and the value of the address key.
     fn read_object(&mut self) -> Result<(), UnreadableRow> {
         let span = self.scanner.span();
         let line = String::from_utf8_lossy(&self.scanner.bytes()[span.record.clone()]);
         let read = format::fields(&line);
         self.fields = read.map_err(|fault| {
-            self.rejected(span.line, UnreadableCause::NotAnObject(fault), span.record.clone())
+            self.unreadable(span.line, UnreadableCause::NotAnObject(fault), span.record.clone())
         })?;
-        let key = &self.list.form.columns[self.list.form.address];
+        let key = &self.list.format.columns[self.list.format.address_column];
         let value = self.fields.iter().rev().find(|field| field.key == *key);
         self.value = value.map(|field| field.value.clone());
         Ok(())
     }
 
-    /// Where the address cell, or the value of the address key, is in the scanner's bytes.
+    /// Where the address cell, or the value of the address key, is in [`Scanner::bytes`].
     fn cell(&self) -> Range<usize> {
         let span = self.scanner.span();
-        if self.list.form.kind != ListKind::Ndjson {
+        if self.list.format.kind != ListKind::Ndjson {
             return span.address.clone();
         }
         let Range { start, end } = span.record;
@@ -338,9 +232,9 @@ impl Rows<'_> {
     /// The text of the address cell.
     fn text(&self) -> Cow<'_, str> {
         let cell = &self.scanner.bytes()[self.cell()];
-        match self.list.form.kind {
+        match self.list.format.kind {
             ListKind::Lines => utf8(cell),
-            ListKind::Delimited(_) => match crate::list::input::cell::unquote(cell) {
+            ListKind::Delimited(_) => match unquote(cell) {
                 Cow::Borrowed(text) => utf8(text),
                 Cow::Owned(text) => Cow::Owned(utf8(&text).into_owned()),
             },
@@ -349,13 +243,13 @@ impl Rows<'_> {
         }
     }
 
-    fn row<'s>(&'s self, address: Cow<'s, str>, extent: CellPart) -> Row<'s> {
+    fn row<'s>(&'s self, address: Cow<'s, str>, part: CellPart) -> Row<'s> {
         let span = self.scanner.span();
         let bytes = self.scanner.bytes();
         let start = span.record.start;
         let cell = self.cell();
-        let columns = self.list.form.columns.len();
-        let (end, missing_cells) = match self.list.form.kind {
+        let columns = self.list.format.columns.len();
+        let (end, missing_cells) = match self.list.format.kind {
             ListKind::Delimited(_) if span.cells > columns => (span.width_end, 0),
             ListKind::Delimited(_) => (span.record.end, columns - span.cells),
             ListKind::Lines | ListKind::Ndjson => (span.record.end, 0),
@@ -367,25 +261,92 @@ impl Rows<'_> {
             line_end: &bytes[span.record.end..span.whole.end],
             missing_cells,
             cell: cell.start - start..cell.end - start,
-            own: span.own.start - start..span.own.end - start,
+            earlier: span.earlier.start - start..span.earlier.end - start,
             fields: &self.fields,
             address,
-            extent,
+            part,
         }
     }
 
-    fn rejected(&self, line: u64, cause: UnreadableCause, text: Range<usize>) -> UnreadableRow {
+    fn unreadable(&self, line: u64, cause: UnreadableCause, text: Range<usize>) -> UnreadableRow {
         let bytes = &self.scanner.bytes()[text];
-        let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(SHOWN_BYTES)]).into_owned();
+        let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(LISTED_BYTES)]).into_owned();
         text.truncate(text.trim_end_matches(['\r', '\n', '\u{fffd}']).len());
         UnreadableRow { line, cause, text }
     }
 }
 
-/// The text of bytes that were made UTF-8 on their way here.
+/// The text of decoded bytes.
 fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+/// The addresses in a cell that has several; `None` for one or none.
+///
+/// Addresses are separated by commas, semicolons, pipes or white space outside of quotes and angle brackets. A piece
+/// without an @ is a name or a remark.
+fn addresses_in(text: &str) -> Option<Vec<&str>> {
+    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 {
+        return None;
+    }
+    let mut found: Vec<&str> = Vec::new();
+    for piece in pieces(text, |c| matches!(c, ',' | ';' | '|' | '\n' | '\r' | '\t')) {
+        if piece.matches('@').count() < 2 {
+            found.extend(piece.contains('@').then_some(piece));
+        } else {
+            found.extend(pieces(piece, char::is_whitespace).filter(|word| word.contains('@')));
+        }
+    }
+    (found.len() > 1).then_some(found)
+}
+
+/// The trimmed pieces between separators that are neither in quotes nor in angle brackets.
+fn pieces(text: &str, separates: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
+    let mut start = 0;
+    let mut quoted = false;
+    let mut bracketed = false;
+    let mut cuts: Vec<&str> = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '<' if !quoted => bracketed = true,
+            '>' if !quoted => bracketed = false,
+            c if separates(c) && !quoted && !bracketed => {
+                cuts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    cuts.push(&text[start..]);
+    cuts.into_iter().map(str::trim).filter(|piece| !piece.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_addresses_in_a_cell_are_found() {
+        let table: [(&str, Option<&[&str]>); 12] = [
+            ("ann@x.example", None),
+            ("", None),
+            ("Lee, Ann <ann@x.example>", None),
+            ("\"a@b, c\"@x.example", None),
+            ("ann@@x.example", None),
+            ("ann@x.example;bob@y.example", Some(&["ann@x.example", "bob@y.example"])),
+            ("ann@x.example, , bob@y.example,", Some(&["ann@x.example", "bob@y.example"])),
+            ("ann@x.example\nbob@y.example", Some(&["ann@x.example", "bob@y.example"])),
+            ("ann@x.example bob@y.example", Some(&["ann@x.example", "bob@y.example"])),
+            ("Lee, Ann <ann@x.example>; <b@y.example>", Some(&["Ann <ann@x.example>", "<b@y.example>"])),
+            ("\"Lee; A\" <ann@x.example>, b@y.example", Some(&["\"Lee; A\" <ann@x.example>", "b@y.example"])),
+            ("ann@x.example (private), b@y.example", Some(&["ann@x.example (private)", "b@y.example"])),
+        ];
+        for (text, expected) in table {
+            assert_eq!(addresses_in(text).as_deref(), expected, "{text:?}");
+        }
     }
 }

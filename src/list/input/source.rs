@@ -1,137 +1,98 @@
-//! Where a list comes from, as a stream of its plain bytes that can be had more than once.
+//! The plain bytes of a list, which can be read more than once.
 //!
-//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how far unpacking may go. A file is opened once, so
-//! that another one in its place, or none, is no matter; a stream that can't be read twice (stdin, a pipe) is copied first.
-//! Must not: look at text. Fails: on what the system says, on damaged packing, on a bomb (a file that unpacks to far more than
-//! lists do), and where somebody writes to the file meanwhile. Can't know: that, where its length and time stay the same.
+//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how much they may unpack to. A file is opened
+//! once, so that another file in its place, or none, does not matter. A stream that can't be read twice (stdin, a pipe) is
+//! copied to a temporary file first. Must not: look at text. Fails: with an error of the system, for damaged data, for a
+//! decompression bomb (a file that unpacks to far more than lists do), and when the file is written to during the run.
+//! Can't know: that it was, where its length and time stay the same.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::fs::{File, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::list::input::gzip::Gunzip;
-use crate::list::{ListError, format, read_error};
+use flate2::bufread::GzDecoder;
 
-/// Unpacking may give this many times the packed bytes; real lists reach 30, machine-made ones 100.
+use crate::list::ListError;
+use crate::list::error::{CopyError, read_error};
+use crate::list::format::{self, Compression, Source, read_full};
+
+/// Data may unpack to this many times their size; real lists reach 30, generated ones 100.
 const MAX_RATIO: u64 = 250;
-/// Below so many unpacked bytes the ratio does not matter.
+/// Below this many unpacked bytes the ratio does not matter.
 const RATIO_COUNTS_FROM_BYTES: u64 = 16 << 20;
-/// Unpacking stops here whatever the ratio: some ten times the largest list that one machine can verify.
+/// Most unpacked bytes, whatever the ratio: about ten times the largest list that one machine can verify.
 const MAX_UNPACKED_BYTES: u64 = 64 << 30;
-/// A Zstandard frame may ask for a window of so much memory (2^27 bytes, the format's own advice).
+/// The largest window that a Zstandard frame may need: 2^27 bytes, the limit of the `zstd` program.
 const MAX_ZSTD_WINDOW_LOG: u32 = 27;
+const COPY_BUFFER_BYTES: usize = 64 << 10;
 
-/// What to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// A file, or a pipe that has a name.
-    Path(PathBuf),
-    /// Standard input.
-    Stdin,
-}
-
-impl Source {
-    /// The file that is named.
-    pub fn path(&self) -> Option<&Path> {
-        match self {
-            Source::Path(path) => Some(path),
-            Source::Stdin => None,
-        }
-    }
-}
-
-/// How the bytes were packed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Compression {
-    /// Not at all.
-    Plain,
-    /// gzip, one member or many (RFC 1952).
-    Gzip,
-    /// Zstandard (RFC 8878).
-    Zstd,
-    /// The first sheet of an Excel workbook (XLSX).
-    Workbook,
-}
-
-impl Compression {
-    /// What it is called; `None` when there is nothing to call.
-    pub fn word(self) -> Option<&'static str> {
-        match self {
-            Compression::Plain => None,
-            Compression::Gzip => Some("gzip"),
-            Compression::Zstd => Some("zstd"),
-            Compression::Workbook => Some("first sheet of an Excel workbook"),
-        }
-    }
-}
-
-/// A list's bytes, at rest: each [`Bytes::read`] starts at the first one.
+/// The bytes of a list; each [`ListBytes::read`] begins with the first one.
 #[derive(Debug)]
-pub(crate) struct Bytes {
-    pub(crate) name: String,
-    /// The file that the user named, when it is one.
-    pub(crate) path: Option<PathBuf>,
-    pub(crate) compression: Compression,
+pub(super) struct ListBytes {
+    pub(super) name: String,
+    /// The path that the user named, when it is a regular file.
+    pub(super) path: Option<PathBuf>,
+    pub(super) compression: Compression,
     file: Arc<File>,
-    /// The file when it was opened.
-    seen: Seen,
+    /// The version of the file that was opened.
+    version: FileVersion,
 }
 
-/// What changes when somebody writes to a file. That it is moved or removed changes neither.
+/// What changes when a file is written to, but not when it is moved or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen {
+struct FileVersion {
     len_bytes: u64,
     modified: SystemTime,
 }
 
-impl Seen {
-    fn of(file: &File) -> io::Result<Seen> {
+impl FileVersion {
+    fn of(file: &File) -> io::Result<FileVersion> {
         let meta = file.metadata()?;
-        Ok(Seen { len_bytes: meta.len(), modified: meta.modified()? })
+        Ok(FileVersion { len_bytes: meta.len(), modified: meta.modified()? })
     }
 }
 
-impl Bytes {
-    pub(crate) fn of(source: &Source) -> Result<Bytes, ListError> {
+impl ListBytes {
+    pub(super) fn of(source: &Source) -> Result<ListBytes, ListError> {
         let (name, path) = match source {
             Source::Stdin => ("stdin".to_owned(), None),
             Source::Path(path) => (path.display().to_string(), Some(path)),
         };
         let failed = |source| ListError::Read { name: name.clone(), source };
+        let copied = |stream: &mut dyn Read| copy(stream).map_err(|error| error.of_list(&name));
         let (file, path) = match path {
-            None => (
-                crate::list::input::spool::copy(&mut io::stdin().lock()).map_err(|error| error.of(&name))?,
-                None,
-            ),
+            None => (copied(&mut io::stdin().lock())?, None),
             Some(path) => {
                 let mut file = File::open(path).map_err(failed)?;
                 let kind = file.metadata().map_err(failed)?;
                 if kind.is_dir() {
                     return Err(ListError::Folder { name });
                 }
-                if kind.is_file() {
-                    (file, Some(path.clone()))
-                } else {
-                    (crate::list::input::spool::copy(&mut file).map_err(|error| error.of(&name))?, None)
-                }
+                if kind.is_file() { (file, Some(path.clone())) } else { (copied(&mut file)?, None) }
             }
         };
-        let seen = Seen::of(&file).map_err(failed)?;
-        let mut bytes =
-            Bytes { name: name.clone(), path, compression: Compression::Plain, file: Arc::new(file), seen };
+        let version = FileVersion::of(&file).map_err(failed)?;
+        let mut bytes = ListBytes {
+            name: name.clone(),
+            path,
+            compression: Compression::Plain,
+            file: Arc::new(file),
+            version,
+        };
         let mut magic = [0; 4];
         let filled = read_full(&mut bytes.open(), &mut magic).map_err(failed)?;
         bytes.compression = match &magic[..filled] {
             [0x1f, 0x8b, ..] => Compression::Gzip,
-            // A frame, or a skippable one in front of it (RFC 8878 3.1.1, 3.1.2).
+            // A frame, or a skippable one before it (RFC 8878 3.1.1, 3.1.2).
             [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
             b"PK\x03\x04" if format::is_workbook(bytes.open()) => {
-                let sheet = format::spool(&bytes.open()).map_err(|error| error.of(&name))?;
-                bytes.unchanged()?;
-                bytes.seen = Seen::of(&sheet).map_err(failed)?;
+                let sheet = format::copy_first_sheet(&bytes.open(), temporary_file);
+                let sheet = sheet.map_err(|error| error.of_list(&name))?;
+                bytes.check_unchanged()?;
+                bytes.version = FileVersion::of(&sheet).map_err(failed)?;
                 bytes.file = Arc::new(sheet);
                 Compression::Workbook
             }
@@ -144,14 +105,14 @@ impl Bytes {
         SharedReader { file: self.file.clone(), at: 0 }
     }
 
-    /// Fails where somebody has written to the file since it was opened: rows of two lists would be told as one.
-    pub(crate) fn unchanged(&self) -> Result<(), ListError> {
-        let seen = Seen::of(&self.file).map_err(read_error(&self.name))?;
-        if seen == self.seen { Ok(()) } else { Err(ListError::Changed { name: self.name.clone() }) }
+    /// Fails if the file was written to since it was opened: the results would mix the rows of two lists.
+    pub(super) fn check_unchanged(&self) -> Result<(), ListError> {
+        let version = FileVersion::of(&self.file).map_err(read_error(&self.name))?;
+        if version == self.version { Ok(()) } else { Err(ListError::Changed { name: self.name.clone() }) }
     }
 
-    /// What tells these bytes from all others: the first half of their SHA-256.
-    pub(crate) fn digest(&self) -> io::Result<[u8; 16]> {
+    /// The first half of the SHA-256 of the file, or of a workbook's sheet.
+    pub(super) fn digest(&self) -> io::Result<[u8; 16]> {
         let mut context = ring::digest::Context::new(&ring::digest::SHA256);
         let mut file = self.open();
         let mut buffer = vec![0; 256 << 10];
@@ -165,16 +126,16 @@ impl Bytes {
         }
     }
 
-    /// How many unpacked bytes there are; 0 where nobody can know that without unpacking them.
-    pub(crate) fn unpacked_len(&self) -> io::Result<u64> {
+    /// How many unpacked bytes there are; 0 for gzip and Zstandard, where only unpacking shows it.
+    pub(super) fn unpacked_len(&self) -> io::Result<u64> {
         match self.compression {
             Compression::Plain | Compression::Workbook => Ok(self.file.metadata()?.len()),
             Compression::Gzip | Compression::Zstd => Ok(0),
         }
     }
 
-    /// The unpacked bytes from the first one on.
-    pub(crate) fn read(&self) -> io::Result<Box<dyn Read + Send>> {
+    /// The unpacked bytes, from the first one on.
+    pub(super) fn read(&self) -> io::Result<Box<dyn Read + Send>> {
         let file = self.open();
         let packed_bytes = self.file.metadata()?.len();
         let unpacked: Box<dyn Read + Send> = match self.compression {
@@ -186,13 +147,13 @@ impl Bytes {
                 Box::new(decoder)
             }
         };
-        Ok(Box::new(Unpacked { inner: unpacked, packed_bytes, given_bytes: 0 }))
+        Ok(Box::new(BombGuard { inner: unpacked, packed_bytes, unpacked_bytes: 0 }))
     }
 }
 
-/// A file from its first byte on, whoever else reads it at the same time.
+/// Reads a file from its first byte on; several readers of one file don't disturb each other.
 #[derive(Clone, Debug)]
-pub(crate) struct SharedReader {
+struct SharedReader {
     file: Arc<File>,
     at: u64,
 }
@@ -217,39 +178,25 @@ impl Seek for SharedReader {
     }
 }
 
-/// Reads until `buffer` is full or the stream ends; returns how much was read.
-pub(crate) fn read_full(stream: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match stream.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-/// Counts what comes out of a decoder and stops at a bomb.
-struct Unpacked {
+/// Counts the bytes that a decompressor returns, and fails for a bomb.
+struct BombGuard {
     inner: Box<dyn Read + Send>,
     packed_bytes: u64,
-    given_bytes: u64,
+    unpacked_bytes: u64,
 }
 
-impl Read for Unpacked {
+impl Read for BombGuard {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
-        self.given_bytes += n as u64;
+        self.unpacked_bytes += n as u64;
         let ratio_limit = RATIO_COUNTS_FROM_BYTES.max(self.packed_bytes.saturating_mul(MAX_RATIO));
-        if self.given_bytes > ratio_limit {
+        if self.unpacked_bytes > ratio_limit {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!("it unpacks to more than {MAX_RATIO} times its size"),
             ));
         }
-        if self.given_bytes > MAX_UNPACKED_BYTES {
+        if self.unpacked_bytes > MAX_UNPACKED_BYTES {
             return Err(io::Error::new(
                 io::ErrorKind::FileTooLarge,
                 format!("it unpacks to more than {} GiB", MAX_UNPACKED_BYTES >> 30),
@@ -259,55 +206,119 @@ impl Read for Unpacked {
     }
 }
 
-/// The end of a path that names files: `contacts.csv.gz` gives `contacts`.
-pub(crate) fn stem(path: Option<&Path>) -> String {
-    let name = path.and_then(Path::file_name).map(|name| name.to_string_lossy());
-    let mut stem = name.as_deref().unwrap_or("stdin");
-    for ending in [".gz", ".gzip", ".zst", ".zstd"] {
-        stem = cut_ending(stem, ending);
-    }
-    for ending in
-        [".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm"]
-    {
-        let cut = cut_ending(stem, ending);
-        if cut != stem {
-            stem = cut;
-            break;
+/// A new temporary file with mode 0600. It has no name, so that no other program can open it and nothing is left of it
+/// when the process ends, even by a kill.
+fn temporary_file() -> Result<File, CopyError> {
+    let file = tempfile::tempfile().map_err(CopyError::Copy)?;
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(CopyError::Copy)?;
+    Ok(file)
+}
+
+/// Copies a stream to a temporary file.
+fn copy(stream: &mut dyn Read) -> Result<File, CopyError> {
+    let mut copy = temporary_file()?;
+    let mut buffer = vec![0; COPY_BUFFER_BYTES];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(copy),
+            Ok(n) => copy.write_all(&buffer[..n]).map_err(CopyError::Copy)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
         }
     }
-    stem.to_owned()
 }
 
-/// Where results of that name go when no place is named.
-pub(crate) fn folder(stem: &str) -> PathBuf {
-    PathBuf::from(format!("{stem}.listproof"))
+/// Unpacks gzip, one member after the other (RFC 1952 2.2), and fails if other data follow. Zeros after a member are the
+/// padding of a tape or a disk block.
+struct Gunzip<R> {
+    /// The member that is being unpacked; `None` at the end.
+    member: Option<GzDecoder<BufReader<R>>>,
 }
 
-fn cut_ending<'a>(name: &'a str, ending: &str) -> &'a str {
-    let at = name.len().saturating_sub(ending.len());
-    match name.split_at_checked(at) {
-        Some((rest, end)) if !rest.is_empty() && end.eq_ignore_ascii_case(ending) => rest,
-        _ => name,
+impl<R: Read> Gunzip<R> {
+    fn new(packed: R) -> Gunzip<R> {
+        Gunzip { member: Some(GzDecoder::new(BufReader::new(packed))) }
+    }
+}
+
+impl<R: Read> Read for Gunzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(member) = &mut self.member {
+            let n = member.read(buffer)?;
+            if n > 0 || buffer.is_empty() {
+                return Ok(n);
+            }
+            let mut packed = self.member.take().map(GzDecoder::into_inner);
+            if packed.as_mut().map_or(Ok(false), skip_zeros)? {
+                self.member = packed.map(GzDecoder::new);
+            }
+        }
+        Ok(0)
+    }
+}
+
+const OTHER_DATA: &str = "other data follow the gzip data";
+
+/// Skips padding; true when another member follows.
+fn skip_zeros(packed: &mut impl BufRead) -> io::Result<bool> {
+    const MAGIC: u8 = 0x1f;
+    loop {
+        let bytes = packed.fill_buf()?;
+        let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
+        match bytes.get(zeros) {
+            Some(&MAGIC) => {
+                packed.consume(zeros);
+                return Ok(true);
+            }
+            Some(_) => {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, OTHER_DATA));
+            }
+            None if zeros == 0 => return Ok(false),
+            None => packed.consume(zeros),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
+    fn member(text: &str) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(text.as_bytes()).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn unpacked(packed: &[u8]) -> Result<String, String> {
+        let mut text = String::new();
+        let read = Gunzip::new(packed).read_to_string(&mut text);
+        read.map(|_| text).map_err(|error| error.to_string())
+    }
+
     #[test]
-    fn results_are_named_after_the_list_without_its_endings() {
-        for (path, expected) in [
-            ("contacts.csv", "contacts"),
-            ("a/b/contacts.v2.CSV.gz", "contacts.v2"),
-            ("list.ndjson.zst", "list"),
-            ("contacts.retry.csv", "contacts.retry"),
-            ("contacts", "contacts"),
-            (".csv", ".csv"),
-            ("list.csv.csv", "list.csv"),
-        ] {
-            assert_eq!(stem(Some(Path::new(path))), expected, "{path}");
-        }
-        assert_eq!(stem(None), "stdin");
+    fn gzip_members_follow_each_other_and_may_be_padded_with_zeros() {
+        let (one, other, zeros) = (member("ann@x.example\n"), member("bob@x.example\n"), vec![0; 20_000]);
+        let both = Ok("ann@x.example\nbob@x.example\n".to_owned());
+        assert_eq!(unpacked(&[&one[..], &other].concat()), both);
+        assert_eq!(unpacked(&[&one[..], &member(""), &other, &zeros].concat()), both);
+        assert_eq!(unpacked(&[&one[..], &zeros, &other].concat()), both);
+        assert_eq!(unpacked(&[&one[..], b"garbage"].concat()), Err(OTHER_DATA.to_owned()));
+        assert!(unpacked(&one[..one.len() - 1]).is_err());
+    }
+
+    #[test]
+    fn a_copy_has_no_name_and_mode_0600() {
+        use std::os::unix::fs::{FileExt, MetadataExt};
+        let mut stream: &[u8] = b"email\nann@x.example\n";
+        let copy = copy(&mut stream).unwrap();
+        let mut text = [0; 20];
+        copy.read_exact_at(&mut text, 0).unwrap();
+        let meta = copy.metadata().unwrap();
+        assert_eq!(
+            (&text[..], meta.nlink(), meta.mode() & 0o777),
+            (&b"email\nann@x.example\n"[..], 0, 0o600)
+        );
     }
 }

@@ -1,180 +1,181 @@
 //! Rows as they will be written, composed on any thread before it is known which of them repeat an earlier one.
 //!
-//! Decides: the bytes of a row in each file it may go to. That it repeats another changes one cell, so that cell is left
-//! open as a gap, which [`Outputs`](super::Outputs) fills when the rows come by in their order. Must not: open a file,
-//! count, or know the rows before.
+//! Decides: the bytes of a row in each file that it may go to. If the row repeats another, only one cell differs; that
+//! cell is left open as a gap, which [`Outputs`](super::Outputs) fills when the rows arrive in their order. Must not: open a
+//! file, count, or know the rows before.
 
-use crate::list::input::{self, AddressHash, ByteSpan, CellPart, Row, UnreadableRow};
-use crate::list::output::added_columns::AddedColumns;
-use crate::list::output::layout::OutputLayout;
-use crate::list::output::value::OutputRow;
+use super::cells::{AddedColumns, OutputRow};
+use super::layout::OutputLayout;
+use crate::list::AddressHash;
+use crate::list::format::write_cell;
+use crate::list::row::{ByteSpan, CellPart, Row, UnreadableRow};
 use crate::reason::{Confidence, Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
 
 /// Composes the rows of one list.
 #[derive(Clone, Debug)]
 pub struct Composer {
-    pub(crate) layout: OutputLayout,
-    pub(crate) ours: AddedColumns,
-    /// With `smtp_text`, the server's words, where `ours` are without.
-    pub(crate) undeliverable: Option<AddedColumns>,
-    /// Rows also go to the lists by verdict.
-    pub(crate) splits: bool,
+    pub(super) layout: OutputLayout,
+    pub(super) added: AddedColumns,
+    /// The added columns in the file of undeliverable rows, if these differ: with `smtp_text`.
+    pub(super) added_undeliverable: Option<AddedColumns>,
+    /// Rows also go to the file of their verdict.
+    pub(super) has_verdict_files: bool,
 }
 
-/// Rows, in their order, and what was rejected between them.
+/// Composed rows in their order, and the unreadable ones between them.
 #[derive(Debug, Default)]
 pub struct Composed {
-    pub(crate) lines: Vec<OutputLine>,
-    /// The rows with our columns.
-    pub(crate) told: Vec<u8>,
-    /// What goes to the lists by verdict and looks different there.
-    pub(crate) apart: Vec<u8>,
+    pub(super) lines: Vec<OutputLine>,
+    /// The rows as they go to the results.
+    pub(super) results: Vec<u8>,
+    /// The rows as they go to the file of their verdict, where they differ there; and lines of the suppression list.
+    pub(super) others: Vec<u8>,
 }
 
 #[derive(Debug)]
-pub(crate) enum OutputLine {
+pub(super) enum OutputLine {
     Row(RowLine),
-    /// Told as before, and not written.
+    /// A row with the same verdict and reason as last reported, which is counted and not written.
     Unchanged(UnchangedLine),
-    Rejected(Box<UnreadableRow>),
+    Unreadable(Box<UnreadableRow>),
 }
 
 #[derive(Debug)]
-pub(crate) struct UnchangedLine {
+pub(super) struct UnchangedLine {
     record: u64,
-    key: Option<AddressHash>,
-    pub(crate) reason: Reason,
+    hash: Option<AddressHash>,
+    pub(super) reason: Reason,
 }
 
-/// Where a row lies.
+/// Where a row is in the bytes of its [`Composed`].
 #[derive(Debug)]
-pub(crate) struct RowLine {
-    pub(crate) record: u64,
-    pub(crate) key: Option<AddressHash>,
-    pub(crate) reason: Reason,
-    /// With our columns, in `told`.
-    pub(crate) told: ByteSpan,
-    /// In `told`: what the number of the first row with this address takes the place of.
-    pub(crate) gap: ByteSpan,
-    /// In `apart`, as it goes to the list of its verdict; empty where that is the same.
-    pub(crate) apart: ByteSpan,
-    /// In `apart`: a line of the suppression list; empty for most.
-    pub(crate) suppressed: ByteSpan,
+pub(super) struct RowLine {
+    record: u64,
+    hash: Option<AddressHash>,
+    pub(super) reason: Reason,
+    /// In `results`.
+    pub(super) result: ByteSpan,
+    /// In `results`: the place for the number of the first row with the same address.
+    pub(super) gap: ByteSpan,
+    /// In `others`, as the row goes to the file of its verdict; empty where that is as in `results`.
+    pub(super) other: ByteSpan,
+    /// In `others`: a line of the suppression list; empty for most rows.
+    pub(super) suppressed: ByteSpan,
 }
 
 impl Composer {
     /// Composes one row.
     ///
-    /// `repaired` is the address as it was cleaned or put right, when that was done; `key` stands for the address among
-    /// the others of the list.
+    /// `repaired` is the judged address, if it is not the one of the row. `hash` is the address's hash among the
+    /// addresses of the list.
     pub fn row(
         &mut self,
         row: &Row<'_>,
-        record: &AddressResult,
+        result: &AddressResult,
         repaired: Option<&str>,
-        key: Option<AddressHash>,
+        hash: Option<AddressHash>,
         out: &mut Composed,
     ) {
-        let told = OutputRow { record, plain: None, original: repaired.map(|_| row.address()) };
-        self.compose(row, told, repaired, key, out);
+        let output = OutputRow { result, plain: None, original: repaired.map(|_| row.address()) };
+        self.compose(row, output, repaired, hash, out);
     }
 
-    /// Composes one row of which the same is told as of others: all of `record`, but its address is this one. Its local
-    /// part has no other characters than letters, digits and `.`, `_`, `-`, `+`, and begins with none of the last two.
-    pub fn row_alike(
+    /// Composes a row that shares its `result` with other rows and has an `address` (local part, domain) of its own. The
+    /// local part has only letters, digits, `.`, `_`, `-` and `+`, and begins with neither `-` nor `+`.
+    pub fn plain_row(
         &mut self,
         row: &Row<'_>,
-        record: &AddressResult,
+        result: &AddressResult,
         address: (&str, &str),
-        key: Option<AddressHash>,
+        hash: Option<AddressHash>,
         out: &mut Composed,
     ) {
-        let told = OutputRow { record, plain: Some(address), original: None };
-        self.compose(row, told, None, key, out);
+        let output = OutputRow { result, plain: Some(address), original: None };
+        self.compose(row, output, None, hash, out);
     }
 
     fn compose(
         &mut self,
         row: &Row<'_>,
-        told: OutputRow<'_>,
+        output: OutputRow<'_>,
         repaired: Option<&str>,
-        key: Option<AddressHash>,
+        hash: Option<AddressHash>,
         out: &mut Composed,
     ) {
-        if let Some(rejected) = self.layout.clash(row) {
-            return out.reject(rejected);
+        if let Some(unreadable) = self.layout.name_clash(row) {
+            return out.add_unreadable(unreadable);
         }
-        let record = told.record;
-        let Composed { lines, told: line, apart } = out;
-        let reason = record.judgment.reason;
-        let (start, apart_start) = (line.len(), apart.len());
-        let gap = self.layout.told_row(row, &mut self.ours, told, line);
-        if self.splits {
+        let result = output.result;
+        let Composed { lines, results, others } = out;
+        let reason = result.judgment.reason;
+        let (start, others_start) = (results.len(), others.len());
+        let gap = self.layout.write_result_row(row, &mut self.added, output, results);
+        if self.has_verdict_files {
             match reason.verdict() {
                 Verdict::Risky => {}
                 Verdict::Deliverable => {
-                    // The cleaned list never holds an address that was not checked.
-                    let checked = (row.extent != CellPart::Whole).then(|| row.address());
-                    self.layout.own_row(row, repaired.or(checked), apart);
+                    // The file of deliverable rows never has an address that was not checked.
+                    let checked = (row.part != CellPart::Whole).then(|| row.address());
+                    self.layout.write_user_row(row, repaired.or(checked), others);
                 }
-                Verdict::Unknown => self.layout.own_row(row, None, apart),
+                Verdict::Unknown => self.layout.write_user_row(row, None, others),
                 Verdict::Undeliverable => {
-                    if let Some(ours) = &mut self.undeliverable {
-                        self.layout.told_row(row, ours, told, apart);
+                    if let Some(added) = &mut self.added_undeliverable {
+                        self.layout.write_result_row(row, added, output, others);
                     }
                 }
             }
         }
-        let suppressed_start = apart.len();
-        if self.splits && may_suppress(record) {
-            input::write(apart, repaired.unwrap_or(row.address()).trim(), b',');
-            apart.push(b'\n');
+        let suppressed_start = others.len();
+        if self.has_verdict_files && may_suppress(result) {
+            write_cell(others, repaired.unwrap_or(row.address()).trim(), b',');
+            others.push(b'\n');
         }
         lines.push(OutputLine::Row(RowLine {
             record: row.record,
-            key,
+            hash,
             reason,
-            told: (start..line.len()).into(),
+            result: (start..results.len()).into(),
             gap: gap.into(),
-            apart: (apart_start..suppressed_start).into(),
-            suppressed: (suppressed_start..apart.len()).into(),
+            other: (others_start..suppressed_start).into(),
+            suppressed: (suppressed_start..others.len()).into(),
         }));
     }
 }
 
-/// Suppression is hard to undo, so only what is sure goes there, and only what is an address.
-fn may_suppress(record: &AddressResult) -> bool {
-    let judgment = &record.judgment;
+/// True for an address that may go to the suppression list. Suppression is hard to undo, so the verdict must be confirmed.
+fn may_suppress(result: &AddressResult) -> bool {
+    let judgment = &result.judgment;
     judgment.reason.verdict() == Verdict::Undeliverable
         && judgment.confidence == Confidence::Confirmed
-        && judgment.reason != Reason::Found(Finding::Empty)
+        && judgment.reason != Reason::Finding(Finding::Empty)
 }
 
 impl Composed {
-    /// Takes a row that could not be read, or a further address of a cell.
-    pub fn reject(&mut self, rejected: UnreadableRow) {
-        self.lines.push(OutputLine::Rejected(Box::new(rejected)));
+    /// Adds a row that can't be read, or a further address of a cell.
+    pub fn add_unreadable(&mut self, row: UnreadableRow) {
+        self.lines.push(OutputLine::Unreadable(Box::new(row)));
     }
 
-    /// Takes a row that is counted, and not written.
-    pub fn pass_over(&mut self, record: u64, reason: Reason, key: Option<AddressHash>) {
-        self.lines.push(OutputLine::Unchanged(UnchangedLine { record, key, reason }));
+    /// Adds a row that is counted and not written.
+    pub fn add_unchanged(&mut self, record: u64, reason: Reason, hash: Option<AddressHash>) {
+        self.lines.push(OutputLine::Unchanged(UnchangedLine { record, hash, reason }));
     }
 
-    /// The rows: their numbers and the keys of their addresses.
-    pub fn keys(&self) -> impl Iterator<Item = (u64, Option<AddressHash>)> + Clone {
+    /// The number of each readable row, and the hash of its address.
+    pub fn hashes(&self) -> impl Iterator<Item = (u64, Option<AddressHash>)> + Clone {
         self.lines.iter().filter_map(|line| match line {
-            OutputLine::Row(row) => Some((row.record, row.key)),
-            OutputLine::Unchanged(row) => Some((row.record, row.key)),
-            OutputLine::Rejected(_) => None,
+            OutputLine::Row(row) => Some((row.record, row.hash)),
+            OutputLine::Unchanged(row) => Some((row.record, row.hash)),
+            OutputLine::Unreadable(_) => None,
         })
     }
 
-    /// Empties it, and keeps its memory.
+    /// Removes all rows, and keeps the memory.
     pub fn clear(&mut self) {
         self.lines.clear();
-        self.told.clear();
-        self.apart.clear();
+        self.results.clear();
+        self.others.clear();
     }
 }

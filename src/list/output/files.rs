@@ -1,7 +1,8 @@
-//! How a file comes into its place: beside it under another name, then renamed, readable by its owner only.
+//! The output files: what may be replaced, which verdict goes to which file, and when a file gets its name.
 //!
-//! Decides: what may be replaced. Our own earlier outputs may, which are known by the columns of the results among
-//! them; anybody else's file, a link, and the list itself may not. Must not: know what is in a file.
+//! Decides: which files of a folder may be replaced. Results of an earlier run may, which are known by their columns; other
+//! files, links and the list itself may not. A file is written beside its place, readable by its owner only, and renamed
+//! at the end. Must not: compose a row, or count. Fails: before the first row where it can, and then nothing has changed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -9,19 +10,22 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use super::compose::{Composed, RowLine};
 use crate::list::ListError;
+use crate::list::columns::has_added;
 use crate::list::format::{self, ListFormat};
+use crate::reason::Verdict;
 use crate::secure_file;
 
-pub(crate) const WRITE_BUFFER_BYTES: usize = 64 << 10;
+pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
 
-/// One output file, still beside its place.
-pub(crate) struct OutputFile {
-    pub(crate) path: PathBuf,
+/// One output file, which does not have its name yet.
+pub(super) struct OutputFile {
+    pub(super) path: PathBuf,
     stream: BufWriter<NamedTempFile>,
 }
 
-/// For writers that want a stream.
+/// For the csv crate, which writes to a stream.
 impl Write for &mut OutputFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.stream.write(bytes)
@@ -33,18 +37,18 @@ impl Write for &mut OutputFile {
 }
 
 impl OutputFile {
-    pub(crate) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
-        let file = secure_file::part(&path).map_err(|error| ListError::write(&path, error))?;
+    pub(super) fn create(path: PathBuf) -> Result<OutputFile, ListError> {
+        let file = secure_file::create_temp_beside(&path).map_err(|error| ListError::write(&path, error))?;
         Ok(OutputFile { path, stream: BufWriter::with_capacity(WRITE_BUFFER_BYTES, file) })
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
         let written = self.stream.write_all(bytes);
         written.map_err(|error| ListError::write(&self.path, error))
     }
 
-    /// Puts the file in its place.
-    pub(crate) fn place(self) -> Result<(), ListError> {
+    /// Gives the file its name, in place of an earlier one.
+    pub(super) fn place(self) -> Result<(), ListError> {
         let path = self.path;
         let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
         file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
@@ -54,8 +58,8 @@ impl OutputFile {
     }
 }
 
-/// Every file that a run may leave.
-const FILES: [&str; 9] = [
+/// Every list that a run may write.
+const LISTS: [&str; 9] = [
     "results",
     "deliverable",
     "risky",
@@ -67,22 +71,23 @@ const FILES: [&str; 9] = [
     "rejected",
 ];
 
-pub(crate) fn names(stem: &str) -> impl Iterator<Item = String> {
-    let lists = FILES.iter().flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
+/// The names of all files that a run may write.
+pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
+    let lists = LISTS.iter().flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
     let others = ["report.html", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
-/// True for a folder with the results of an earlier run: then all files of that name in it are ours.
-pub(crate) fn has_results(folder: &Path, stem: &str) -> bool {
+/// True for a folder with the results of an earlier run; then all files with [`names`] in it are results.
+fn has_results(folder: &Path, stem: &str) -> bool {
     ["csv", "ndjson"].iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
 }
 
-/// Refuses a place where a link, a folder, the list itself or somebody else's file is.
-pub(crate) fn may_replace(
+/// Fails if the path has a link, a folder, the list itself, or a file that is not a result of an earlier run.
+pub(super) fn check_replaceable(
     path: &Path,
-    form: &ListFormat,
-    is_ours: impl FnOnce() -> bool,
+    format: &ListFormat,
+    is_result: impl FnOnce() -> bool,
 ) -> Result<(), ListError> {
     let meta = match std::fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -90,25 +95,25 @@ pub(crate) fn may_replace(
         Ok(meta) => meta,
     };
     if meta.is_symlink() {
-        return Err(ListError::Link { path: path.to_owned() });
+        return Err(ListError::SymbolicLink { path: path.to_owned() });
     }
     let same = |input: &PathBuf| match (input.canonicalize(), path.canonicalize()) {
         (Ok(input), Ok(output)) => input == output,
         _ => false,
     };
-    if form.path.as_ref().is_some_and(same) {
-        return Err(ListError::Itself { path: path.to_owned() });
+    if format.path.as_ref().is_some_and(same) {
+        return Err(ListError::ListItself { path: path.to_owned() });
     }
-    // Nothing is lost with an empty file, such as `mktemp` makes.
-    if meta.is_file() && (meta.len() == 0 || is_ours()) {
+    // An empty file, such as `mktemp` makes, has nothing to lose.
+    if meta.is_file() && (meta.len() == 0 || is_result()) {
         Ok(())
     } else {
-        Err(ListError::Foreign { path: path.to_owned() })
+        Err(ListError::NotAResult { path: path.to_owned() })
     }
 }
 
-/// True for a file whose first line has our columns.
-pub(crate) fn is_results(path: &Path) -> bool {
+/// True for a file whose first line has added columns.
+pub(super) fn is_results(path: &Path) -> bool {
     const MAX_HEADER_BYTES: u64 = 1 << 20;
     let Ok(file) = File::open(path) else { return false };
     let mut line = Vec::new();
@@ -119,20 +124,20 @@ pub(crate) fn is_results(path: &Path) -> bool {
     let line = String::from_utf8_lossy(&line);
     if let Ok(fields) = format::fields(line.trim_end()) {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
-        return crate::list::output::dialect::is_told(&names);
+        return has_added(&names);
     }
     [b',', b';', b'\t', b'|'].into_iter().any(|delimiter| {
         let mut reader =
             csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_bytes());
         let header = reader.records().next().and_then(Result::ok);
         let names: Vec<String> = header.iter().flatten().map(str::to_owned).collect();
-        crate::list::output::dialect::is_told(&names)
+        has_added(&names)
     })
 }
 
-/// Takes away what an earlier run left and this one does not write, also beside its place; the summary first, because it
-/// says "done".
-pub(crate) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
+/// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary
+/// goes first, because it says that the run is done.
+fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), ListError> {
     let names: Vec<String> = names(stem).collect();
     for path in names.iter().rev().map(|name| folder.join(name)) {
         if written.contains(&path.as_path()) {
@@ -142,8 +147,89 @@ pub(crate) fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Resu
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(ListError::write(&path, error));
             }
-            _ => secure_file::heal(&path).map_err(|error| ListError::write(&path, error))?,
+            _ => secure_file::remove_stale_temp(&path).map_err(|error| ListError::write(&path, error))?,
         }
     }
     Ok(())
+}
+
+/// The files of a folder beside the results.
+pub(super) struct VerdictFiles {
+    pub(super) folder: PathBuf,
+    pub(super) stem: String,
+    /// `None` where mailboxes are not probed: then no recipient is known to be deliverable.
+    pub(super) deliverable: Option<OutputFile>,
+    /// Rows with the verdict unknown: `.retry`, or `.unprobed` where mailboxes are not probed.
+    pub(super) unknown: OutputFile,
+    pub(super) risky: OutputFile,
+    pub(super) undeliverable: OutputFile,
+    pub(super) duplicates: OutputFile,
+    pub(super) suppression: OutputFile,
+    /// The unreadable rows: `.rejected`.
+    pub(super) unreadable: OutputFile,
+}
+
+impl VerdictFiles {
+    /// Creates the files of a folder, all beside their places; the results come first.
+    pub(super) fn create(
+        folder: &Path,
+        format: &ListFormat,
+        ending: &str,
+        unprobed: bool,
+    ) -> Result<(OutputFile, VerdictFiles), ListError> {
+        secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
+        let stem = format.stem();
+        let are_results = has_results(folder, &stem);
+        for name in names(&stem) {
+            check_replaceable(&folder.join(name), format, || are_results)?;
+        }
+        let output =
+            |what: &str, ending: &str| OutputFile::create(folder.join(format!("{stem}.{what}.{ending}")));
+        let deliverable = (!unprobed).then(|| output("deliverable", ending)).transpose()?;
+        let files = VerdictFiles {
+            deliverable,
+            unknown: output(if unprobed { "unprobed" } else { "retry" }, ending)?,
+            risky: output("risky", ending)?,
+            undeliverable: output("undeliverable", ending)?,
+            duplicates: output("duplicates", ending)?,
+            suppression: output("suppression", "csv")?,
+            unreadable: output("rejected", "csv")?,
+            folder: folder.to_owned(),
+            stem: stem.clone(),
+        };
+        Ok((output("results", ending)?, files))
+    }
+
+    /// Writes a row that repeats no other to the file of its verdict.
+    pub(super) fn write(&mut self, row: &RowLine, composed: &Composed) -> Result<(), ListError> {
+        let other = &composed.others[row.other.range()];
+        let line = if other.is_empty() { &composed.results[row.result.range()] } else { other };
+        match row.reason.verdict() {
+            Verdict::Risky => self.risky.write(line),
+            Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.unknown).write(line),
+            Verdict::Unknown => self.unknown.write(line),
+            Verdict::Undeliverable => {
+                self.undeliverable.write(line)?;
+                self.suppression.write(&composed.others[row.suppressed.range()])
+            }
+        }
+    }
+
+    /// Gives all files their names, in place of those of an earlier run. The results go first: if the run is killed in
+    /// between, the next one recognizes the other files by them.
+    pub(super) fn place(self, results: OutputFile) -> Result<(), ListError> {
+        let (folder, stem) = (self.folder, self.stem);
+        let outputs = self.deliverable.into_iter().chain([
+            self.unknown,
+            self.risky,
+            self.undeliverable,
+            self.duplicates,
+            self.suppression,
+            self.unreadable,
+        ]);
+        let outputs: Vec<OutputFile> = [results].into_iter().chain(outputs).collect();
+        let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
+        remove_stale(&folder, &stem, &written)?;
+        outputs.into_iter().try_for_each(OutputFile::place)
+    }
 }

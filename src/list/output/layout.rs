@@ -1,108 +1,113 @@
-//! Where our cells go in a row, which otherwise stays as it was written.
+//! Where the added cells stand in a row, which otherwise stays as it was written.
 //!
-//! Decides: the bytes of a written row. Must not: open a file. A short row is padded, so that ours align; what an
-//! earlier run of ours wrote is replaced in place; where the user's own row is wanted, it is taken out.
+//! Decides: the bytes of a written row, and the prefix of the added names, so that none is the name of a column of the
+//! list. A short row is padded, so that the added cells stand under their names. The cells that an earlier run added are
+//! replaced in place; where the user's own row is wanted, they are removed. Must not: open a file, or change a name of the
+//! user. Fails: when the user's prefix makes two columns of one name.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::cells::{AddedColumns, OutputRow};
 use crate::list::ListError;
-use crate::list::format::{self, ListFormat};
-use crate::list::input::{self, CellPart, ListKind, Row, UnreadableCause, UnreadableRow};
-use crate::list::output::added_columns::AddedColumns;
-use crate::list::output::column_prefix::ColumnPrefix;
-use crate::list::output::columns::{Column, Heading};
-use crate::list::output::value::OutputRow;
+use crate::list::columns::{Column, Heading};
+use crate::list::format::{self, ListFormat, ListKind, write_cell};
+use crate::list::row::{CellPart, Row, UnreadableCause, UnreadableRow};
 
-/// How rows of one list are written.
+/// How the rows of one list are written.
 #[derive(Clone, Debug)]
-pub(crate) struct OutputLayout {
+pub(super) struct OutputLayout {
     kind: ListKind,
     delimiter: u8,
     line_end: &'static str,
-    prefix: String,
-    because_of: Option<String>,
-    /// What our columns may be called in any of the files, without the prefix.
-    ours: Vec<Cow<'static, str>>,
+    prefix: ColumnPrefix,
+    /// The names that added columns may have in any of the files, without the prefix.
+    added_names: Vec<Cow<'static, str>>,
     /// The names of the list's columns.
     names: Vec<String>,
-    /// Where our earlier columns are among them.
-    own: Option<Range<usize>>,
-    /// The header as the user wrote it, with a name for each column, and where our earlier names are in it.
+    /// The columns that an earlier run added, as indices in `names`.
+    earlier: Option<Range<usize>>,
+    /// The header as the user wrote it, with a name for each column.
     header: Vec<u8>,
-    header_own: Range<usize>,
+    /// In `header`: the names of the columns that an earlier run added.
+    header_earlier: Range<usize>,
 }
 
 impl OutputLayout {
-    /// Works out how columns of ours with these names fit into a list.
-    pub(crate) fn new(
-        form: &ListFormat,
-        ours: Vec<Cow<'static, str>>,
+    /// The layout for added columns with these names.
+    pub(super) fn new(
+        format: &ListFormat,
+        added_names: Vec<Cow<'static, str>>,
         prefix: Option<&str>,
     ) -> Result<OutputLayout, ListError> {
-        let prefix = ColumnPrefix::choose(&form.name, &form.columns, form.own.as_ref(), &ours, prefix)?;
-        let delimiter = form.delimiter();
-        let mut header = form.header.clone();
-        if form.kind == ListKind::Lines {
-            // One cell, whatever stands in it, as in the rows.
+        let prefix = ColumnPrefix::choose(
+            &format.name,
+            &format.columns,
+            format.earlier.as_ref(),
+            &added_names,
+            prefix,
+        )?;
+        let delimiter = format.cell_delimiter();
+        let mut header = format.header.clone();
+        if format.kind == ListKind::Lines {
+            // The line is one cell of the results, as the lines of the rows are.
             header.clear();
-            input::write(&mut header, &String::from_utf8_lossy(&form.header), delimiter);
+            write_cell(&mut header, &String::from_utf8_lossy(&format.header), delimiter);
         }
-        for (index, name) in form.columns.iter().enumerate().skip(form.header_cells) {
+        for (index, name) in format.columns.iter().enumerate().skip(format.header_cells) {
             if index > 0 {
                 header.push(delimiter);
             }
-            input::write(&mut header, name, delimiter);
+            write_cell(&mut header, name, delimiter);
         }
         Ok(OutputLayout {
-            kind: form.kind,
+            kind: format.kind,
             delimiter,
-            line_end: form.line_end,
-            prefix: prefix.text,
-            because_of: prefix.because_of,
-            ours,
-            names: form.columns.clone(),
-            own: form.own.clone(),
+            line_end: format.line_end,
+            prefix,
+            added_names,
+            names: format.columns.clone(),
+            earlier: format.earlier.clone(),
             header,
-            header_own: form.header_own.clone(),
+            header_earlier: format.header_earlier.clone(),
         })
     }
 
-    /// What to tell the user when our columns could not have their plain names.
-    pub(crate) fn warning(&self) -> Option<String> {
-        let column = self.because_of.as_ref()?;
+    /// A message for the user when the added columns could not have their plain names.
+    pub(super) fn warning(&self) -> Option<String> {
+        let column = self.prefix.because_of.as_ref()?;
         Some(format!(
-            "the list has a column `{}` of its own, so ours are called `{}{}` and so on",
+            "the list already has a column `{}`, so the added columns are named `{}{}` and so on",
             column.trim(),
-            self.prefix,
-            self.ours[0],
+            self.prefix.text,
+            self.added_names[0],
         ))
     }
 
-    pub(crate) fn is_ndjson(&self) -> bool {
+    pub(super) fn is_ndjson(&self) -> bool {
         self.kind == ListKind::Ndjson
     }
 
-    /// The header over the user's own columns and `ours`; nothing for NDJSON.
-    pub(crate) fn header(&self, ours: &[Heading], out: &mut Vec<u8>) {
+    /// The header over the user's own columns and the `added` ones; nothing for NDJSON.
+    pub(super) fn header(&self, added: &[Heading], out: &mut Vec<u8>) {
         if self.is_ndjson() {
             return;
         }
         let start = out.len();
         out.extend_from_slice(&self.header);
-        self.put_ours(out, start, self.header_own.clone(), !ours.is_empty(), |out| {
-            for (n, column) in ours.iter().enumerate() {
+        self.put_added(out, start, self.header_earlier.clone(), !added.is_empty(), |out| {
+            for (n, column) in added.iter().enumerate() {
                 if n > 0 {
                     out.push(self.delimiter);
                 }
-                input::write(out, &format!("{}{}", self.prefix, column.name), self.delimiter);
+                write_cell(out, &format!("{}{}", self.prefix.text, column.name), self.delimiter);
             }
         });
         out.extend_from_slice(self.line_end.as_bytes());
     }
 
-    /// What stands between ours and a column that is added behind them.
-    pub(crate) fn before_added(&self, column: Column) -> Vec<u8> {
+    /// The bytes between the added cells and the value of one more column after them.
+    pub(super) fn before_one_more(&self, column: Column) -> Vec<u8> {
         if self.is_ndjson() {
             let mut key = vec![b','];
             self.key(column.name(), &mut key);
@@ -111,38 +116,39 @@ impl OutputLayout {
         vec![self.delimiter]
     }
 
-    /// The user's own row; `address` replaces the text of its address cell.
-    pub(crate) fn own_row(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) {
+    /// Writes the user's own row; `address` replaces the text of the address cell.
+    pub(super) fn write_user_row(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) {
         self.row(row, address, None, out);
     }
 
-    /// The user's row with ours. Returns the place of [`Column::DuplicateOf`], behind ours where it is not among them.
-    pub(crate) fn told_row(
+    /// Writes the user's row with the added cells. Returns the range of the [`Column::DuplicateOf`] cell in `out`; without
+    /// that column, the place after the added cells.
+    pub(super) fn write_result_row(
         &self,
         row: &Row<'_>,
-        ours: &mut AddedColumns,
-        told: OutputRow<'_>,
+        added: &mut AddedColumns,
+        output: OutputRow<'_>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
-        self.row(row, None, Some((ours, told)), out)
+        self.row(row, None, Some((added, output)), out)
     }
 
     fn row(
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<(&mut AddedColumns, OutputRow<'_>)>,
+        added: Option<(&mut AddedColumns, OutputRow<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
-        // A row made of a part of a cell always holds that part alone.
-        let address = address.or((row.extent == CellPart::Part).then_some(&*row.address));
+        // A row of one of several addresses has that address alone in its cell.
+        let address = address.or((row.part == CellPart::Split).then_some(&*row.address));
         let gap = match self.kind {
-            ListKind::Ndjson => self.object(row, address, ours, out),
+            ListKind::Ndjson => self.object(row, address, added, out),
             ListKind::Delimited(_) | ListKind::Lines => {
                 let start = out.len();
-                let own = self.cells(row, address, out);
-                self.put_ours(out, start, own, ours.is_some(), |out| match ours {
-                    Some((ours, told)) => ours.write(told, self.delimiter, out),
+                let earlier = self.cells(row, address, out);
+                self.put_added(out, start, earlier, added.is_some(), |out| match added {
+                    Some((added, output)) => added.write(output, self.delimiter, out),
                     None => out.len()..out.len(),
                 })
             }
@@ -155,20 +161,21 @@ impl OutputLayout {
         gap
     }
 
-    /// Writes the user's cells, padded; returns where our earlier ones are among them, from `out`'s old end on.
+    /// Writes the user's cells, padded. Returns the range of the cells that an earlier run added, counted from the old end
+    /// of `out`.
     fn cells(&self, row: &Row<'_>, address: Option<&str>, out: &mut Vec<u8>) -> Range<usize> {
         let start = out.len();
-        let mut own = row.own.clone();
+        let mut earlier = row.earlier.clone();
         if self.kind == ListKind::Lines {
-            input::write(out, address.unwrap_or(&String::from_utf8_lossy(row.raw)), self.delimiter);
+            write_cell(out, address.unwrap_or(&String::from_utf8_lossy(row.raw)), self.delimiter);
             return 0..0;
         }
         if let Some(address) = address {
             out.extend_from_slice(&row.raw[..row.cell.start]);
-            input::write(out, address, self.delimiter);
+            write_cell(out, address, self.delimiter);
             let shift = out.len() - start;
-            if own.start >= row.cell.end {
-                own = own.start - row.cell.end + shift..own.end - row.cell.end + shift;
+            if earlier.start >= row.cell.end {
+                earlier = earlier.start - row.cell.end + shift..earlier.end - row.cell.end + shift;
             }
             out.extend_from_slice(&row.raw[row.cell.end..]);
         } else {
@@ -177,70 +184,75 @@ impl OutputLayout {
         if row.missing_cells > 0 {
             let cells = self.names.len() - row.missing_cells;
             let end = out.len() - start;
-            if let Some(columns) = &self.own {
+            if let Some(columns) = &self.earlier {
                 if cells <= columns.start {
-                    own.start = end + (columns.start - cells) + 1;
-                    own.end = own.start + columns.len() - 1;
+                    earlier.start = end + (columns.start - cells) + 1;
+                    earlier.end = earlier.start + columns.len() - 1;
                 } else if cells < columns.end {
-                    own.end = end + (columns.end - cells);
+                    earlier.end = end + (columns.end - cells);
                 }
             }
             out.resize(out.len() + row.missing_cells, self.delimiter);
         }
-        own
+        earlier
     }
 
-    /// Puts ours behind the cells that begin at `start` of `out`, or in place of our earlier ones, or takes those out.
-    fn put_ours<T>(
+    /// Writes the added cells in a row that begins at `start` of `out`: after the user's cells, or in place of the `earlier`
+    /// ones. If the added cells are not wanted, removes the earlier ones.
+    fn put_added<T>(
         &self,
         out: &mut Vec<u8>,
         start: usize,
-        own: Range<usize>,
-        wanted: bool,
+        earlier: Range<usize>,
+        is_wanted: bool,
         write: impl FnOnce(&mut Vec<u8>) -> T,
     ) -> T {
-        let Some(columns) = &self.own else {
-            if wanted {
+        let Some(columns) = &self.earlier else {
+            if is_wanted {
                 out.push(self.delimiter);
             }
             return write(out);
         };
-        let mut place = start + own.start..start + own.end;
-        if !wanted && columns.start > 0 {
-            place.start -= 1;
-        } else if !wanted && place.end < out.len() {
-            place.end += 1;
+        let mut replaced = start + earlier.start..start + earlier.end;
+        if !is_wanted && columns.start > 0 {
+            replaced.start -= 1;
+        } else if !is_wanted && replaced.end < out.len() {
+            replaced.end += 1;
         }
-        let behind = out.split_off(place.end);
-        out.truncate(place.start);
+        let rest = out.split_off(replaced.end);
+        out.truncate(replaced.start);
         let written = write(out);
-        out.extend_from_slice(&behind);
+        out.extend_from_slice(&rest);
         written
+    }
+
+    /// The names of the columns that an earlier run added.
+    fn earlier_names(&self) -> &[String] {
+        self.earlier.clone().map_or(&[][..], |earlier| &self.names[earlier])
     }
 
     fn object(
         &self,
         row: &Row<'_>,
         address: Option<&str>,
-        ours: Option<(&mut AddedColumns, OutputRow<'_>)>,
+        added: Option<(&mut AddedColumns, OutputRow<'_>)>,
         out: &mut Vec<u8>,
     ) -> Range<usize> {
-        let mut gap = None;
-        let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
+        let earlier = self.earlier_names();
         let is_earlier = |key: &String| earlier.contains(key);
         let raw = row.raw;
-        let mut filled = !row.fields.is_empty();
+        let mut has_fields = !row.fields.is_empty();
         if address.is_none() && !row.fields.iter().any(|field| is_earlier(&field.key)) {
             let end = memchr::memrchr(b'}', raw).unwrap_or(raw.len());
             out.extend_from_slice(&raw[..end]);
         } else {
             out.push(b'{');
-            filled = false;
+            has_fields = false;
             for field in row.fields.iter().filter(|field| !is_earlier(&field.key)) {
-                if filled {
+                if has_fields {
                     out.push(b',');
                 }
-                filled = true;
+                has_fields = true;
                 format::write_string(out, &field.key);
                 out.push(b':');
                 match address {
@@ -249,43 +261,119 @@ impl OutputLayout {
                 }
             }
         }
-        if let Some((ours, told)) = ours {
-            let AddedColumns { columns, scratch, .. } = ours;
-            for column in columns.iter() {
-                if filled {
-                    out.push(b',');
-                }
-                filled = true;
-                self.key(&column.name, out);
-                let start = out.len();
-                let value = column.value(told, scratch);
-                value.write_json(scratch, out);
-                if column.is(Column::DuplicateOf) {
-                    gap = Some(start..out.len());
-                }
-            }
-        }
+        let gap = added.and_then(|(added, output)| {
+            added.write_json(output, has_fields, |name, out| self.key(name, out), out)
+        });
         let end = out.len();
         out.push(b'}');
         gap.unwrap_or(end..end)
     }
 
     fn key(&self, name: &str, out: &mut Vec<u8>) {
-        format::write_string(out, &format!("{}{name}", self.prefix));
+        format::write_string(out, &format!("{}{name}", self.prefix.text));
         out.push(b':');
     }
 
-    /// A key of ours that stands in this object though it did not in the list's beginning.
-    pub(crate) fn clash(&self, row: &Row<'_>) -> Option<UnreadableRow> {
-        let earlier = self.own.clone().map_or(&[][..], |own| &self.names[own]);
-        let ours = |key: &str| {
-            key.strip_prefix(&self.prefix).is_some_and(|name| self.ours.iter().any(|ours| ours == name))
+    /// The row as an unreadable one, if its object has the name of an added column, and the first rows had not.
+    pub(super) fn name_clash(&self, row: &Row<'_>) -> Option<UnreadableRow> {
+        let earlier = self.earlier_names();
+        let is_added = |key: &str| {
+            key.strip_prefix(&self.prefix.text)
+                .is_some_and(|name| self.added_names.iter().any(|added| added == name))
         };
-        let field = row.fields.iter().find(|field| ours(&field.key) && !earlier.contains(&field.key))?;
+        let field = row.fields.iter().find(|field| is_added(&field.key) && !earlier.contains(&field.key))?;
         Some(UnreadableRow {
             line: row.line,
             cause: UnreadableCause::KeyTaken(field.key.clone()),
             text: row.address.clone().into_owned(),
         })
+    }
+}
+
+/// What the added names begin with, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ColumnPrefix {
+    text: String,
+    /// The column of the list that made a prefix necessary.
+    because_of: Option<String>,
+}
+
+impl ColumnPrefix {
+    /// The prefix that the user gives. Otherwise the one of the columns that an earlier run added, or none; and if an added
+    /// column would then have the name of another column, `verify_`, `verify_2_` and so on.
+    fn choose(
+        list: &str,
+        names: &[String],
+        earlier: Option<&Range<usize>>,
+        added_names: &[Cow<'static, str>],
+        given: Option<&str>,
+    ) -> Result<ColumnPrefix, ListError> {
+        let is_theirs = |index: &usize| earlier.is_none_or(|earlier| !earlier.contains(index));
+        let taken = |prefix: &str| {
+            let is_taken = |name: &str| {
+                added_names.iter().any(|added| name.trim().eq_ignore_ascii_case(&format!("{prefix}{added}")))
+            };
+            (0..names.len())
+                .filter(is_theirs)
+                .find(|&index| is_taken(&names[index]))
+                .map(|index| names[index].clone())
+        };
+        if let Some(prefix) = given {
+            let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+            let is_good =
+                prefix.is_empty() || prefix.starts_with(char::is_alphabetic) && prefix.chars().all(is_plain);
+            if !is_good {
+                return Err(ListError::BadPrefix { prefix: prefix.to_owned() });
+            }
+            return match taken(prefix) {
+                None => Ok(ColumnPrefix { text: prefix.to_owned(), because_of: None }),
+                Some(column) => {
+                    Err(ListError::PrefixTaken { name: list.to_owned(), prefix: prefix.to_owned(), column })
+                }
+            };
+        }
+        let before = earlier.and_then(|earlier| names[earlier.start].strip_suffix(Column::Verdict.name()));
+        let mut text = before.unwrap_or_default().to_owned();
+        let mut because_of = None;
+        for number in 1.. {
+            let Some(column) = taken(&text) else { break };
+            because_of.get_or_insert(column);
+            text = if number == 1 { "verify_".to_owned() } else { format!("verify_{number}_") };
+        }
+        Ok(ColumnPrefix { text, because_of })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::list::columns::find_earlier;
+
+    #[test]
+    fn a_taken_name_gives_all_added_columns_a_prefix() {
+        let choose = |header: &str, given: Option<&str>| {
+            let names: Vec<String> = header.split(',').map(str::to_owned).collect();
+            let added: Vec<Cow<'static, str>> =
+                Column::ALL.iter().map(|column| column.name().into()).collect();
+            ColumnPrefix::choose("list.csv", &names, find_earlier(&names).as_ref(), &added, given)
+                .map(|prefix| (prefix.text, prefix.because_of))
+                .map_err(|error| error.to_string())
+        };
+        let prefix =
+            |text: &str, because_of: Option<&str>| Ok((text.to_owned(), because_of.map(str::to_owned)));
+        let earlier = "verdict,reason,fault,action,did_you_mean,email_normalized,checked_at";
+        assert_eq!(choose("email,name", None), prefix("", None));
+        assert_eq!(choose("email, Domain ", None), prefix("verify_", Some(" Domain ")));
+        assert_eq!(choose("email,domain,verify_rule", None), prefix("verify_2_", Some("domain")));
+        assert_eq!(choose(&format!("email,{earlier}"), None), prefix("", None));
+        assert_eq!(choose(&format!("email,{earlier},REASON"), None), prefix("verify_", Some("REASON")));
+        assert_eq!(choose("email,domain", Some("lp_")), prefix("lp_", None));
+        assert_eq!(
+            choose("email,domain", Some("")),
+            Err("`list.csv`: with the column prefix `` an added column has the same name as the list's column \
+                `domain`"
+                .to_owned())
+        );
+        assert_eq!(choose("email", Some("=x")), Err("`=x` cannot be a column prefix".to_owned()));
     }
 }

@@ -1,20 +1,16 @@
-//! Writing results: added columns, files, dialects.
+//! Writing results: the rows of a list with the added columns, in one file or in a folder of files.
+//!
+//! Owns the question which bytes go to which file. Nothing here judges an address. The files in the order in which a row
+//! passes them: `compose` (a row for each file that it may go to, on any thread), which uses `cells` (the added cells) and
+//! `layout` (where these stand in a row); then `write` (which file gets the row; counts), which uses `files` (what may be
+//! replaced, and when).
 
-mod added_columns;
-mod column_prefix;
-mod columns;
+mod cells;
 mod compose;
-mod dialect;
 mod files;
 mod layout;
-mod value;
-mod verdict_files;
 mod write;
 
-pub(crate) use columns::earlier;
-pub use columns::{Column, ColumnSet};
+pub use cells::write_object;
 pub use compose::{Composed, Composer};
-pub use dialect::Dialect;
-pub(crate) use dialect::is_told;
-pub(crate) use value::OutputRow;
 pub use write::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};

@@ -1,45 +1,41 @@
-//! The files of a run: results, the lists split by verdict, and what could not be read.
+//! Writing a list with its verdicts: the results, a list for each verdict, and the rows that could not be read.
 //!
-//! Decides: which row goes to which file (the README names them), and counts. Everything is written beside its place and
-//! renamed at the end, readable by its owner only. Our own earlier outputs are replaced, foreign files refused.
-//! Must not: judge. Fails: before the first row where it can, and then leaves everything as it was.
+//! Decides: which row goes to which file (the README names them), and counts. Must not: judge. Fails: before the first row
+//! where it can, and then nothing has changed.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use super::cells::AddedColumns;
+use super::compose::{Composed, Composer, OutputLine};
+use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES};
+use super::layout::OutputLayout;
 use crate::list::ListError;
-use crate::list::format::ListFormat;
-use crate::list::input::{self, Row, Source, UnreadableRow};
-use crate::list::output::added_columns::AddedColumns;
-use crate::list::output::columns::{Column, ColumnSet, Heading};
-use crate::list::output::compose::{Composed, Composer, OutputLine};
-use crate::list::output::dialect::Dialect;
-use crate::list::output::files::{OutputFile, WRITE_BUFFER_BYTES};
-use crate::list::output::layout::OutputLayout;
-use crate::list::output::verdict_files::VerdictFiles;
+use crate::list::columns::{Column, ColumnSet, Dialect, Heading};
+use crate::list::format::{ListFormat, Source, default_folder, stem};
+use crate::list::row::{Row, UnreadableRow};
 use crate::reason::{Reason, Verdict};
 use crate::verdict::AddressResult;
 
 /// Where the results go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OutputTarget {
-    /// All files of a run, into this folder, which is made if need be.
+    /// All files of a run, into this folder, which is created if it does not exist.
     Folder(PathBuf),
-    /// The results alone, into this file.
+    /// Only the results, into this file.
     File(PathBuf),
-    /// The results alone, to standard output.
+    /// Only the results, to standard output.
     Stdout,
 }
 
 impl OutputTarget {
-    /// Every file that the results of this list may go to; `None` is the folder named after it.
+    /// Every file that a run over this list may write; the target `None` is the folder named after the list.
     pub fn files(target: Option<&OutputTarget>, list: &Source) -> Vec<PathBuf> {
-        let stem = input::stem(list.path());
-        let in_folder =
-            |folder: &Path| crate::list::output::files::names(&stem).map(|name| folder.join(name)).collect();
+        let stem = stem(list.path());
+        let in_folder = |folder: &Path| files::names(&stem).map(|name| folder.join(name)).collect();
         match target {
-            None => in_folder(&input::folder(&stem)),
+            None => in_folder(&default_folder(&stem)),
             Some(OutputTarget::Folder(folder)) => in_folder(folder),
             Some(OutputTarget::File(path)) => vec![path.clone()],
             Some(OutputTarget::Stdout) => Vec::new(),
@@ -50,15 +46,15 @@ impl OutputTarget {
 /// How results are written.
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
-    /// Which of our columns.
+    /// Which columns are added.
     pub columns: ColumnSet,
-    /// Another service's columns and words in place of ours.
+    /// The columns and words of another service, in place of `columns`.
     pub dialect: Option<&'static Dialect>,
-    /// In front of our columns' names; `None` chooses one where a name is taken.
+    /// What the added names begin with; `None`: nothing, or a prefix where a name is taken.
     pub prefix: Option<String>,
-    /// Mailboxes were not asked about (`--offline`, `--dns-only`): what is not settled goes to `.unprobed`.
+    /// Mailboxes were not probed (`--offline`, `--dns-only`): rows with the verdict unknown go to `.unprobed`.
     pub unprobed: bool,
-    /// Also write `email_original`: suggestions were applied.
+    /// Also add `email_original`, because suggestions were applied.
     pub originals: bool,
 }
 
@@ -68,35 +64,35 @@ pub struct OutputCounts {
     /// Rows in the results.
     pub results: u64,
     /// Rows that could not be read.
-    pub rejected: u64,
-    /// Further addresses in a cell, listed with the rejected rows and counted nowhere else.
+    pub unreadable: u64,
+    /// Further addresses in cells; listed with the unreadable rows, and in no other count.
     pub further_addresses: u64,
-    /// Rows whose address an earlier row has; in no count by verdict.
+    /// Rows with the address of an earlier row; in no count by verdict or reason.
     pub duplicates: u64,
     /// By verdict: deliverable, risky, undeliverable, unknown.
     pub verdicts: [u64; 4],
-    /// By reason, duplicates left out.
+    /// By reason, without duplicates.
     pub reasons: BTreeMap<Reason, u64>,
-    /// Rows that were told as before and not written, where only changes are; in no count above.
+    /// Rows that are not written, because only changes are and the row is as last reported; in no count above.
     pub unchanged: u64,
-    /// Of these by verdict, duplicates left out.
+    /// The unchanged rows by verdict, without duplicates.
     pub unchanged_verdicts: [u64; 4],
     /// Addresses in the suppression list, where one is written.
     pub suppressed: u64,
 }
 
 impl OutputCounts {
-    /// Rows with this verdict that were written, duplicates left out.
+    /// Written rows with this verdict, without duplicates.
     pub fn of(&self, verdict: Verdict) -> u64 {
         self.verdicts[verdict as usize]
     }
 
-    /// The same in the whole list, whether they were written or not.
+    /// Written and unchanged rows with this verdict, without duplicates.
     pub fn in_all(&self, verdict: Verdict) -> u64 {
         self.of(verdict) + self.unchanged_verdicts[verdict as usize]
     }
 
-    fn note(&mut self, reason: Reason, duplicate_of: Option<u64>) {
+    fn count_row(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.results += 1;
         if duplicate_of.is_some() {
             self.duplicates += 1;
@@ -106,7 +102,7 @@ impl OutputCounts {
         }
     }
 
-    fn note_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
+    fn count_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.unchanged += 1;
         if duplicate_of.is_none() {
             self.unchanged_verdicts[reason.verdict() as usize] += 1;
@@ -115,11 +111,11 @@ impl OutputCounts {
 
     /// Data rows of the list.
     pub fn rows(&self) -> u64 {
-        self.results + self.unchanged + self.rejected
+        self.results + self.unchanged + self.unreadable
     }
 }
 
-enum Results {
+enum ResultsFile {
     File(OutputFile),
     Stdout(BufWriter<io::Stdout>),
 }
@@ -127,22 +123,22 @@ enum Results {
 /// All outputs of a run.
 pub struct Outputs {
     composer: Composer,
-    /// The results have a column for the first row with the same address; otherwise the duplicates alone do.
-    tells_duplicates: bool,
-    /// In front of that row's number where only the duplicates tell it.
-    before_number: Vec<u8>,
-    results: Results,
-    splits: Option<VerdictFiles>,
+    /// The results have a column for the first row with the same address; otherwise only the duplicates have it.
+    has_duplicate_of: bool,
+    /// What is written before that row's number where only the duplicates have it.
+    before_duplicate_of: Vec<u8>,
+    results: ResultsFile,
+    others: Option<VerdictFiles>,
     counts: OutputCounts,
-    /// The row being written; kept for its memory.
+    /// A single row being written; kept for its memory.
     one: Composed,
 }
 
 impl Outputs {
-    /// Prepares all files and writes their headers; refuses before the first row what would be refused at the end.
+    /// Creates all files and writes their headers; fails here if a file may not be replaced.
     pub fn create(
         target: &OutputTarget,
-        form: &ListFormat,
+        format: &ListFormat,
         options: &WriteOptions,
     ) -> Result<Outputs, ListError> {
         let columns = headings(options);
@@ -151,36 +147,34 @@ impl Outputs {
             Some(_) => columns.iter().map(|column| column.name.clone()).chain(extra).collect(),
             None => Column::ALL.iter().map(|column| column.name().into()).collect(),
         };
-        let layout = OutputLayout::new(form, names, options.prefix.as_deref())?;
-        let (results, splits) = match target {
+        let layout = OutputLayout::new(format, names, options.prefix.as_deref())?;
+        let (results, others) = match target {
             OutputTarget::Stdout => {
-                (Results::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
+                (ResultsFile::Stdout(BufWriter::with_capacity(WRITE_BUFFER_BYTES, io::stdout())), None)
             }
             OutputTarget::File(path) => {
-                crate::list::output::files::may_replace(path, form, || {
-                    crate::list::output::files::is_results(path)
-                })?;
-                (Results::File(OutputFile::create(path.clone())?), None)
+                files::check_replaceable(path, format, || files::is_results(path))?;
+                (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
                 let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-                let (results, splits) = VerdictFiles::create(folder, form, ending, options.unprobed)?;
-                (Results::File(results), Some(splits))
+                let (results, others) = VerdictFiles::create(folder, format, ending, options.unprobed)?;
+                (ResultsFile::File(results), Some(others))
             }
         };
-        let tells = |column: Column| columns.iter().any(|heading| heading.is(column));
+        let has = |column: Column| columns.iter().any(|heading| heading.is(column));
         let mut outputs = Outputs {
-            tells_duplicates: tells(Column::DuplicateOf),
-            before_number: layout.before_added(Column::DuplicateOf),
+            has_duplicate_of: has(Column::DuplicateOf),
+            before_duplicate_of: layout.before_one_more(Column::DuplicateOf),
             composer: Composer {
-                undeliverable: (!tells(Column::SmtpText))
+                added_undeliverable: (!has(Column::SmtpText))
                     .then(|| AddedColumns::new(with(&columns, Column::SmtpText))),
-                ours: AddedColumns::new(columns),
+                added: AddedColumns::new(columns),
                 layout,
-                splits: splits.is_some(),
+                has_verdict_files: others.is_some(),
             },
             results,
-            splits,
+            others,
             counts: OutputCounts::default(),
             one: Composed::default(),
         };
@@ -188,129 +182,138 @@ impl Outputs {
         Ok(outputs)
     }
 
-    /// What to tell the user about our columns' names, if anything.
+    /// A message for the user about the names of the added columns, if they needed a prefix.
     pub fn warning(&self) -> Option<String> {
         self.composer.layout.warning()
     }
 
-    /// What composes the rows; a thread that composes has its own.
+    /// A composer for these outputs; each thread that composes has its own.
     pub fn composer(&self) -> Composer {
         self.composer.clone()
     }
 
     fn write_headers(&mut self) -> Result<(), ListError> {
-        let Composer { layout, ours: AddedColumns { columns, .. }, undeliverable, .. } = &self.composer;
+        let Composer { layout, added, added_undeliverable, .. } = &self.composer;
         let header = |columns: &[Heading]| {
             let mut header = Vec::new();
             layout.header(columns, &mut header);
             header
         };
-        let (users, told) = (header(&[]), header(columns));
-        self.results.write(&told)?;
-        if let Some(splits) = &mut self.splits {
-            if let Some(deliverable) = &mut splits.deliverable {
-                deliverable.write(&users)?;
+        let columns = added.headings();
+        let (user_header, result_header) = (header(&[]), header(columns));
+        self.results.write(&result_header)?;
+        if let Some(others) = &mut self.others {
+            if let Some(deliverable) = &mut others.deliverable {
+                deliverable.write(&user_header)?;
             }
-            splits.open.write(&users)?;
-            splits.risky.write(&told)?;
-            splits
+            others.unknown.write(&user_header)?;
+            others.risky.write(&result_header)?;
+            others
                 .undeliverable
-                .write(&header(undeliverable.as_ref().map_or(columns, |ours| &ours.columns)))?;
-            let told = if self.tells_duplicates { told } else { header(&with(columns, Column::DuplicateOf)) };
-            splits.duplicates.write(&told)?;
-            splits.suppression.write(b"email\n")?;
-            splits.rejected.write(b"line,cause,text\n")?;
+                .write(&header(added_undeliverable.as_ref().map_or(columns, AddedColumns::headings)))?;
+            let with_first = if self.has_duplicate_of {
+                result_header
+            } else {
+                header(&with(columns, Column::DuplicateOf))
+            };
+            others.duplicates.write(&with_first)?;
+            others.suppression.write(b"email\n")?;
+            others.unreadable.write(b"line,cause,text\n")?;
         }
         Ok(())
     }
 
-    /// Composes one row and writes it; see [`Composer::row`] and [`Outputs::write_all`].
-    pub fn write(
+    /// Composes one row and writes it; see [`Composer::row`] and [`Outputs::write_composed`].
+    pub fn write_row(
         &mut self,
         row: &Row<'_>,
-        record: &AddressResult,
+        result: &AddressResult,
         repaired: Option<&str>,
         duplicate_of: Option<u64>,
     ) -> Result<(), ListError> {
         let mut one = std::mem::take(&mut self.one);
         one.clear();
-        self.composer.row(row, record, repaired, None, &mut one);
-        let written = self.write_all(&one, &[duplicate_of]);
+        self.composer.row(row, result, repaired, None, &mut one);
+        // A row that is listed as unreadable instead has no address to compare.
+        let firsts = [duplicate_of];
+        let written = self.write_composed(&one, &firsts[..one.hashes().count()]);
         self.one = one;
         written
     }
 
-    /// Writes rows to the results and to the lists that they belong to, and lists what was rejected.
+    /// Writes rows to the results and to the files that they belong to, and lists the unreadable ones.
     ///
-    /// `firsts` has for each row the number of the first row with its address, where that is an earlier one.
-    pub fn write_all(&mut self, composed: &Composed, firsts: &[Option<u64>]) -> Result<(), ListError> {
-        let Composed { lines, told, .. } = composed;
+    /// `firsts` has one entry for each of [`Composed::hashes`]: the number of the first row with the same address, if that
+    /// is an earlier row.
+    pub fn write_composed(&mut self, composed: &Composed, firsts: &[Option<u64>]) -> Result<(), ListError> {
+        debug_assert_eq!(firsts.len(), composed.hashes().count(), "each readable row has an entry");
+        let Composed { lines, results, .. } = composed;
         let mut firsts = firsts.iter().copied();
         let mut written = 0;
         for line in lines {
             let row = match line {
-                OutputLine::Rejected(rejected) => {
-                    self.reject(rejected)?;
+                OutputLine::Unreadable(row) => {
+                    self.write_unreadable(row)?;
                     continue;
                 }
                 OutputLine::Unchanged(row) => {
-                    self.counts.note_unchanged(row.reason, firsts.next().flatten());
+                    self.counts.count_unchanged(row.reason, firsts.next().flatten());
                     continue;
                 }
                 OutputLine::Row(row) => row,
             };
             let first = firsts.next().flatten();
-            self.counts.note(row.reason, first);
-            if let (Some(first), true) = (first, self.tells_duplicates) {
-                self.results.write(&told[written..row.gap.start()])?;
+            self.counts.count_row(row.reason, first);
+            if let (Some(first), true) = (first, self.has_duplicate_of) {
+                self.results.write(&results[written..row.gap.start()])?;
                 self.results.write(first.to_string().as_bytes())?;
                 written = row.gap.end();
             }
-            match (first, &mut self.splits) {
+            match (first, &mut self.others) {
                 (_, None) => {}
-                (Some(first), Some(splits)) => {
-                    let file = &mut splits.duplicates;
-                    file.write(&told[row.told.start()..row.gap.start()])?;
-                    if !self.tells_duplicates {
-                        file.write(&self.before_number)?;
+                (Some(first), Some(others)) => {
+                    let file = &mut others.duplicates;
+                    file.write(&results[row.result.start()..row.gap.start()])?;
+                    if !self.has_duplicate_of {
+                        file.write(&self.before_duplicate_of)?;
                     }
                     file.write(first.to_string().as_bytes())?;
-                    file.write(&told[row.gap.end()..row.told.end()])?;
+                    file.write(&results[row.gap.end()..row.result.end()])?;
                 }
-                (None, Some(splits)) => {
+                (None, Some(others)) => {
                     self.counts.suppressed += u64::from(!row.suppressed.is_empty());
-                    splits.write(row, composed)?;
+                    others.write(row, composed)?;
                 }
             }
         }
-        self.results.write(&told[written..])
+        self.results.write(&results[written..])
     }
 
     /// Lists a row that could not be read, or a further address of a cell.
-    pub fn reject(&mut self, rejected: &UnreadableRow) -> Result<(), ListError> {
-        if rejected.is_row() {
-            self.counts.rejected += 1;
+    pub fn write_unreadable(&mut self, row: &UnreadableRow) -> Result<(), ListError> {
+        if row.is_row() {
+            self.counts.unreadable += 1;
         } else {
             self.counts.further_addresses += 1;
         }
-        let Some(splits) = &mut self.splits else {
+        let Some(others) = &mut self.others else {
             return Ok(());
         };
-        let mut writer = csv::Writer::from_writer(&mut splits.rejected);
-        let (line, cause) = (rejected.line.to_string(), rejected.cause.to_string());
-        let listed = writer.write_record([line.as_str(), &cause, &rejected.text]);
-        let listed = listed.map_err(io::Error::from).and_then(|()| writer.flush());
+        let mut writer = csv::Writer::from_writer(&mut others.unreadable);
+        let (line, cause) = (row.line.to_string(), row.cause.to_string());
+        let written = writer.write_record([line.as_str(), &cause, &row.text]);
+        let written = written.map_err(io::Error::from).and_then(|()| writer.flush());
         drop(writer);
-        listed.map_err(|error| ListError::write(&splits.rejected.path, error))
+        written.map_err(|error| ListError::write(&others.unreadable.path, error))
     }
 
-    /// Puts all files in their places.
+    /// Gives all files their names.
     pub fn finish(self) -> Result<FinishedOutputs, ListError> {
-        let folder = self.splits.as_ref().map(|splits| (splits.folder.clone(), splits.stem.clone()));
-        match (self.results, self.splits) {
-            (Results::File(results), Some(splits)) => splits.place(results)?,
-            (Results::File(results), None) => results.place()?,
-            (Results::Stdout(mut stream), _) => {
+        let folder = self.others.as_ref().map(|others| (others.folder.clone(), others.stem.clone()));
+        match (self.results, self.others) {
+            (ResultsFile::File(results), Some(others)) => others.place(results)?,
+            (ResultsFile::File(results), None) => results.place()?,
+            (ResultsFile::Stdout(mut stream), _) => {
                 let flushed = stream.flush();
                 flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
@@ -334,11 +337,11 @@ fn with(columns: &[Heading], extra: Column) -> Vec<Heading> {
     columns.iter().cloned().chain([extra.into()]).collect()
 }
 
-impl Results {
+impl ResultsFile {
     fn write(&mut self, bytes: &[u8]) -> Result<(), ListError> {
         match self {
-            Results::File(output) => output.write(bytes),
-            Results::Stdout(stream) => {
+            ResultsFile::File(output) => output.write(bytes),
+            ResultsFile::Stdout(stream) => {
                 let written = stream.write_all(bytes);
                 written.map_err(|error| ListError::write(Path::new("stdout"), error))
             }
@@ -346,7 +349,7 @@ impl Results {
     }
 }
 
-/// A run whose lists are in their places.
+/// The outputs of a run whose lists have their names; the report and the summary are written after them.
 #[derive(Debug)]
 pub struct FinishedOutputs {
     /// What was written.
@@ -355,17 +358,17 @@ pub struct FinishedOutputs {
 }
 
 impl FinishedOutputs {
-    /// Adds the report; does nothing where the results alone were asked for.
-    pub fn report(&self, html: &[u8]) -> Result<(), ListError> {
+    /// Writes the report, if there is a folder.
+    pub fn write_report(&self, html: &[u8]) -> Result<(), ListError> {
         self.add("report.html", html)
     }
 
-    /// Adds the summary, which says that the run is done: write it last.
-    pub fn summary(&self, json: &[u8]) -> Result<(), ListError> {
+    /// Writes the summary, if there is a folder. It shows that the run is done, so it is written last.
+    pub fn write_summary(&self, json: &[u8]) -> Result<(), ListError> {
         self.add("summary.json", json)
     }
 
-    /// The path of a file of this run, such as `deliverable.csv`; `None` where there is no folder.
+    /// The path of a file of this run, such as `deliverable.csv`; `None` if there is no folder.
     pub fn path(&self, what: &str) -> Option<PathBuf> {
         let (folder, stem) = self.folder.as_ref()?;
         Some(folder.join(format!("{stem}.{what}")))

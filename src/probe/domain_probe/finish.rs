@@ -1,4 +1,6 @@
-//! The way on and the end: the next exchanger, and what was found out about each address.
+//! The next MX host, and the results of the recipients.
+//!
+//! Decides: which facts and recipients go on to the next MX host, and when the result of a recipient is final.
 
 use super::mx_host_state::{ControlState, MxHostState};
 use super::{DomainProbe, RecipientProbe, RecipientState};
@@ -10,100 +12,101 @@ use crate::evidence::{
 use crate::reason::{Cause, Verdict};
 
 impl DomainProbe {
-    /// Goes on to the next exchanger with the questions that this one did not answer.
+    /// Goes on to the next MX host with the recipients that need it.
     pub fn advance(&mut self, now: Timestamp) {
-        self.freeze();
-        self.leave();
+        self.finalize_mx();
+        self.leave_mx();
         self.mx_hosts.pop_front();
         self.undecided.clear();
-        self.elsewhere = 0;
-        self.arrive(now);
+        self.needs_next_mx = 0;
+        self.enter_mx(now);
     }
 
-    /// Begins at an exchanger: with what is known about it, and with what it said earlier to those who ask here.
-    pub(super) fn arrive(&mut self, now: Timestamp) {
-        let known = self.mx_hosts.front().and_then(|mx_host| self.known.take(mx_host));
-        self.here = known.map_or_else(MxHostState::default, |known| MxHostState::with(known, now));
-        for (place, question) in (0..).zip(&mut self.questions) {
-            if question.state == RecipientState::NeedsNextMx {
-                (question.state, question.drops) = (RecipientState::Open, 0);
-                self.ready.push_back(place);
+    /// Starts at the front MX host, with the facts about it and with its earlier replies to the open recipients.
+    pub(super) fn enter_mx(&mut self, now: Timestamp) {
+        let facts = self.mx_hosts.front().and_then(|mx_host| self.facts.take(mx_host));
+        self.here = facts.map_or_else(MxHostState::default, |facts| MxHostState::of(facts, now));
+        for (index, recipient) in (0..).zip(&mut self.recipients) {
+            if recipient.state == RecipientState::NeedsNextMx {
+                (recipient.state, recipient.drops) = (RecipientState::Open, 0);
+                self.ready.push_back(index);
             }
         }
         let accepts_any = matches!(self.here.catch_all, CatchAll::Yes(_));
-        for place in std::mem::take(&mut self.ready) {
+        for index in std::mem::take(&mut self.ready) {
             if accepts_any {
-                self.questions[place as usize].state = RecipientState::Closed;
-            } else if self.was_asked_here(place) {
-                self.apply_reply(place, now);
-                self.reopen(place);
+                self.recipients[index as usize].state = RecipientState::Closed;
+            } else if self.was_probed_here(index) {
+                self.apply_reply(index, RecipientState::Accepted, now);
+                self.reopen(index);
             } else {
-                self.ready.push_back(place);
+                self.ready.push_back(index);
             }
         }
     }
 
-    fn was_asked_here(&self, place: u32) -> bool {
-        let mailbox = self.questions[place as usize].mailbox.as_deref();
+    fn was_probed_here(&self, index: u32) -> bool {
+        let mailbox = self.recipients[index as usize].mailbox.as_deref();
         let mut attempts = mailbox.into_iter().flat_map(|mailbox| &mailbox.attempts);
         attempts.any(|attempt| Some(&attempt.mx_host) == self.mx_hosts.front())
     }
 
-    /// Who was put off too often for an earlier run is asked again in this one.
-    fn reopen(&mut self, place: u32) {
-        let question = &mut self.questions[place as usize];
-        let last = question.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
+    /// Reopens a recipient that an earlier run closed after too many deferrals: each run probes it again.
+    fn reopen(&mut self, index: u32) {
+        let recipient = &mut self.recipients[index as usize];
+        let last = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
         let is_open = last.is_some_and(|last| last.classified.meaning.cause.verdict() == Verdict::Unknown);
-        if question.state == RecipientState::Closed && is_open {
-            question.state = RecipientState::Open;
-            self.answered.retain(|answered| *answered != place);
-            self.ready.push_back(place);
+        if recipient.state == RecipientState::Closed && is_open {
+            recipient.state = RecipientState::Open;
+            self.completed.retain(|completed| *completed != index);
+            self.ready.push_back(index);
         }
     }
 
-    /// Leaves an exchanger; what was learnt there is kept.
-    fn leave(&mut self) {
+    /// Leaves the current MX host and keeps the facts about it.
+    fn leave_mx(&mut self) {
         if let Some(mx_host) = self.mx_hosts.front() {
-            self.known.mx_hosts.push(self.here.known(mx_host.clone()));
+            debug_assert!(self.facts.mx_hosts.iter().all(|host| host.mx_host != *mx_host), "facts twice");
+            self.facts.mx_hosts.push(self.here.facts(mx_host.clone()));
         }
     }
 
     /// What is known about the domain by now.
-    pub fn known(&self) -> DomainFacts {
-        let mut known = self.known.clone();
-        known.mx_hosts.extend(self.mx_hosts.front().map(|mx_host| self.here.known(mx_host.clone())));
-        known
+    pub fn facts(&self) -> DomainFacts {
+        let mut facts = self.facts.clone();
+        facts.mx_hosts.extend(self.mx_hosts.front().map(|mx_host| self.here.facts(mx_host.clone())));
+        facts
     }
 
-    /// It was found out whether this exchanger accepts any name.
-    pub fn is_decided(&self) -> bool {
-        matches!(self.here.catch_all, CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear)
+    /// True if it is known whether the current MX host accepts any recipient, or that controls can't show it.
+    pub fn is_catch_all_known(&self) -> bool {
+        self.here.catch_all.is_known()
     }
 
-    /// This exchanger has refused a made-up name of the domain, perhaps in an earlier run.
+    /// True if the current MX host clearly rejected a random recipient of the domain, perhaps in an earlier run.
     pub fn rejects_control(&self) -> bool {
         self.here.catch_all == CatchAll::No(NotCatchAllProof::Control)
     }
 
-    /// An exchanger that refused names turned out to refuse us: that shows nothing about the domain.
+    /// Drops what rejections by this MX host proved: it was rejecting us, which is no fact about the domain.
     pub fn invalidate_control(&mut self, mx_host: &Domain) {
         if self.mx_hosts.front() != Some(mx_host) {
-            self.known.take(mx_host);
+            self.facts.take(mx_host);
             return;
         }
-        self.here.clear_refusals = 0;
-        if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.refused_unclearly {
-            (self.here.catch_all, self.here.refused_unclearly) = (CatchAll::NotAsked, false);
-            if !self.here.given_up {
+        self.here.clear_rejections = 0;
+        if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.rejected_unclearly {
+            (self.here.catch_all, self.here.rejected_unclearly) = (CatchAll::NotTested, false);
+            if !self.here.controls_stopped {
                 (self.here.random_recipient, self.here.control_tries) = (None, 0);
                 self.here.control_state = ControlState::NotSent;
             }
         }
     }
 
-    /// What the exchanger proves to be by now.
-    fn proven(&self) -> CatchAll {
-        // Beside an accepted made-up name clear refusals prove nothing: the host contradicts itself.
+    /// What is proven by now about the current MX host: by the control, or by rejections of listed recipients.
+    fn catch_all_result(&self) -> CatchAll {
+        // An accepted random recipient outweighs clear rejections: the server contradicts itself.
         if self.is_proven() && !matches!(self.here.catch_all, CatchAll::No(_) | CatchAll::Yes(_)) {
             CatchAll::No(NotCatchAllProof::Listed)
         } else {
@@ -111,54 +114,54 @@ impl DomainProbe {
         }
     }
 
-    /// Hands out addresses about which nothing more can be learnt, as soon as that is so.
+    /// Removes and returns the results that no later reply of this domain can change.
     pub fn take_final(&mut self) -> Vec<ProbeResult> {
-        if self.answered.is_empty() || !self.is_proven() {
+        if self.completed.is_empty() || !self.is_proven() {
             return Vec::new();
         }
-        let proven = self.proven();
-        let mut taken = Vec::with_capacity(self.answered.len());
-        for place in std::mem::take(&mut self.answered) {
-            let question = &mut self.questions[place as usize];
-            if question.state == RecipientState::Accepted {
-                question.mailbox().catch_all = proven.clone();
+        let catch_all_result = self.catch_all_result();
+        let mut taken = Vec::with_capacity(self.completed.len());
+        for index in std::mem::take(&mut self.completed) {
+            let recipient = &mut self.recipients[index as usize];
+            if recipient.state == RecipientState::Accepted {
+                recipient.mailbox().catch_all = catch_all_result.clone();
             }
-            if matches!(question.state, RecipientState::Accepted | RecipientState::Closed) {
-                taken.push(question.take());
+            if matches!(recipient.state, RecipientState::Accepted | RecipientState::Closed) {
+                taken.push(recipient.take());
             }
         }
         taken
     }
 
-    /// Writes what is known about this exchanger to the addresses that it answered.
-    fn freeze(&mut self) {
-        let proven = match (self.proven(), &self.obstacle) {
-            // The host was given up while an acceptance was under way.
-            (CatchAll::NotAsked, Some(obstacle)) if self.here.accepted > 0 => {
+    /// Writes what is known about the current MX host to the recipients that it answered.
+    fn finalize_mx(&mut self) {
+        let catch_all_result = match (self.catch_all_result(), &self.obstacle) {
+            // The MX host failed while the reply that accepted was in flight.
+            (CatchAll::NotTested, Some(obstacle)) if self.here.accepted > 0 => {
                 CatchAll::Failed(obstacle.clone())
             }
-            (proven, _) => proven,
+            (catch_all_result, _) => catch_all_result,
         };
-        let positive = self.here.positive.clone();
-        let accepts_any = matches!(proven, CatchAll::Yes(_));
+        let positive_control = self.here.positive_control.clone();
+        let accepts_any = matches!(catch_all_result, CatchAll::Yes(_));
         let mx_host = self.mx_hosts.front();
-        for question in &mut self.questions {
-            match question.state {
+        for recipient in &mut self.recipients {
+            match recipient.state {
                 RecipientState::Accepted => {
-                    question.mailbox().catch_all = proven.clone();
-                    question.state = RecipientState::Closed;
+                    recipient.mailbox().catch_all = catch_all_result.clone();
+                    recipient.state = RecipientState::Closed;
                 }
                 RecipientState::Undecided => {
-                    question.mailbox().positive = positive.clone();
-                    question.state = RecipientState::Closed;
+                    recipient.mailbox().positive_control = positive_control.clone();
+                    recipient.state = RecipientState::Closed;
                 }
                 RecipientState::Closed if accepts_any => {
-                    let last = question.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
+                    let last = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
                     if last.is_none_or(|last| Some(&last.mx_host) == mx_host) {
-                        let mailbox = question.mailbox();
-                        mailbox.catch_all = proven.clone();
-                        // Who accepts anybody did not mean the mailbox.
-                        mailbox.positive = PositiveControl::NotAsked;
+                        let mailbox = recipient.mailbox();
+                        mailbox.catch_all = catch_all_result.clone();
+                        // A server that accepts any recipient did not reject because of the mailbox.
+                        mailbox.positive_control = PositiveControl::NotSent;
                     }
                 }
                 _ => {}
@@ -166,36 +169,37 @@ impl DomainProbe {
         }
     }
 
-    /// Ends the inquiry and hands out what was found and not handed out yet, and what is known about the domain. Whoever
-    /// was not asked to the end gets `unprobed`.
-    pub fn settle(&mut self, unprobed: Option<NotProbedReason>) -> (DomainFacts, Vec<ProbeResult>) {
-        self.freeze();
-        self.leave();
-        let asked = self.questions.iter_mut().filter(|question| question.state != RecipientState::Emitted);
-        let settled = asked.map(|question| {
-            let is_open = !matches!(question.state, RecipientState::Closed | RecipientState::NeedsNextMx);
-            let mut found = question.take();
-            let mailbox = &mut found.mailbox;
+    /// Ends the domain probe. Returns the facts about the domain and all results that were not taken yet; a recipient that was not
+    /// probed completely gets the reason `unprobed`.
+    pub fn finish(&mut self, unprobed: Option<NotProbedReason>) -> (DomainFacts, Vec<ProbeResult>) {
+        self.finalize_mx();
+        self.leave_mx();
+        let remaining =
+            self.recipients.iter_mut().filter(|recipient| recipient.state != RecipientState::Emitted);
+        let results = remaining.map(|recipient| {
+            let is_open = !matches!(recipient.state, RecipientState::Closed | RecipientState::NeedsNextMx);
+            let mut result = recipient.take();
+            let mailbox = &mut result.mailbox;
             if mailbox.obstacle.is_none() {
                 mailbox.obstacle.clone_from(&self.obstacle);
             }
             let lacks_control =
-                mailbox.catch_all == CatchAll::NotAsked && mailbox.attempts.iter().any(is_acceptance);
+                mailbox.catch_all == CatchAll::NotTested && mailbox.attempts.iter().any(is_acceptance);
             if is_open || lacks_control {
                 mailbox.unprobed = mailbox.unprobed.or(unprobed);
             }
-            found
+            result
         });
-        (std::mem::take(&mut self.known), settled.collect())
+        (std::mem::take(&mut self.facts), results.collect())
     }
 }
 
 impl RecipientProbe {
-    /// Hands it out.
+    /// Removes and returns the result.
     fn take(&mut self) -> ProbeResult {
         self.state = RecipientState::Emitted;
         ProbeResult {
-            target: self.target,
+            id: self.id,
             address: self.address.clone(),
             was_deliverable: self.was_deliverable,
             mailbox: self.mailbox.take().unwrap_or_default(),

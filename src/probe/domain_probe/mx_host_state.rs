@@ -1,65 +1,72 @@
-//! What is known about the exchanger that is being asked.
+//! What is known about the current MX host: the start is [`MxHostFacts`] of earlier probes, and so is the end.
 
 use std::time::Duration;
 
-use super::replies::due;
 use crate::address::{Address, Domain};
 use crate::evidence::{CatchAll, Deferral, MxHostFacts, PositiveControl, Timestamp};
+use crate::probe::retry_policy::due;
 
-/// What is known here.
+/// The state of the current MX host.
 #[derive(Debug, Default)]
 pub(super) struct MxHostState {
     pub(super) random_recipient: Option<Address>,
     pub(super) control_state: ControlState,
+    /// Number of replies to the random recipient.
     pub(super) control_tries: usize,
-    /// Sessions that ended when a control was their oldest open question.
+    /// Number of sessions that ended when a control was their oldest open probe.
     pub(super) control_drops: u8,
+    /// The deferral of the random recipient.
     pub(super) deferral: Option<Deferral>,
-    pub(super) unclear_answers: u32,
-    /// A made-up name was refused in words that mean nothing until somebody is accepted.
-    pub(super) refused_unclearly: bool,
+    /// Number of replies to the random recipient that showed nothing.
+    pub(super) unclear_replies: u32,
+    /// The random recipient was rejected with an ambiguous text, which proves something only beside an acceptance.
+    pub(super) rejected_unclearly: bool,
     pub(super) catch_all: CatchAll,
-    pub(super) positive: PositiveControl,
-    pub(super) clear_refusals: u32,
+    pub(super) positive_control: PositiveControl,
+    /// Number of clear rejections of listed recipients.
+    pub(super) clear_rejections: u32,
+    /// Number of accepted listed recipients.
     pub(super) accepted: u32,
-    /// Who was accepted last.
-    pub(super) accepted_last: Option<u32>,
-    pub(super) transient_answers: u32,
-    /// No more controls.
-    pub(super) given_up: bool,
+    /// Index of the recipient that was accepted last.
+    pub(super) last_accepted: Option<u32>,
+    /// Number of deferrals of listed recipients.
+    pub(super) deferrals: u32,
+    /// No further control is sent here.
+    pub(super) controls_stopped: bool,
 }
 
-/// How far the made-up name is.
+/// The state of the random recipient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum ControlState {
     #[default]
     NotSent,
     InFlight,
+    /// Deferred; the retry is due at this time of the run.
     Waiting(Duration),
     Done,
 }
 
 impl MxHostState {
-    /// Begins with what is known. A failed control is not: it is tried again.
-    pub(super) fn with(known: MxHostFacts, now: Timestamp) -> MxHostState {
+    /// The state that follows from known facts. A failed control is sent again.
+    pub(super) fn of(facts: MxHostFacts, now: Timestamp) -> MxHostState {
         let MxHostFacts {
             random_recipient,
             deferral,
             catch_all,
-            refused_unclearly,
-            positive,
-            clear_refusals,
+            rejected_unclearly,
+            positive_control,
+            clear_rejections,
             ..
-        } = known;
+        } = facts;
         let (control_state, catch_all) = match catch_all {
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => (ControlState::Done, catch_all),
-            CatchAll::NotAsked | CatchAll::Failed(_) => {
+            CatchAll::NotTested | CatchAll::Failed(_) => {
                 let wait = deferral.map(|Deferral { since, until, .. }| {
                     let waits = until.duration_since(since).unwrap_or_default();
                     ControlState::Waiting(due(since, waits, now))
                 });
-                let state = if refused_unclearly { ControlState::Done } else { wait.unwrap_or_default() };
-                (state, CatchAll::NotAsked)
+                let state = if rejected_unclearly { ControlState::Done } else { wait.unwrap_or_default() };
+                (state, CatchAll::NotTested)
             }
         };
         MxHostState {
@@ -67,34 +74,34 @@ impl MxHostState {
             control_state,
             control_tries: deferral.map_or(0, |deferral| deferral.times),
             deferral,
-            refused_unclearly,
+            rejected_unclearly,
             catch_all,
-            positive,
-            clear_refusals,
+            positive_control,
+            clear_rejections,
             ..MxHostState::default()
         }
     }
 
-    /// What another inquiry can begin with.
-    pub(super) fn known(&self, mx_host: Domain) -> MxHostFacts {
+    /// The facts, for another domain probe to start with.
+    pub(super) fn facts(&self, mx_host: Domain) -> MxHostFacts {
         let catch_all = match &self.catch_all {
-            CatchAll::Failed(_) => CatchAll::NotAsked,
+            CatchAll::Failed(_) => CatchAll::NotTested,
             other => other.clone(),
         };
         MxHostFacts {
             mx_host,
             random_recipient: self.random_recipient.clone(),
-            deferral: self.deferral.filter(|_| catch_all == CatchAll::NotAsked),
+            deferral: self.deferral.filter(|_| catch_all == CatchAll::NotTested),
             catch_all,
-            refused_unclearly: self.refused_unclearly,
-            positive: self.positive.clone(),
-            clear_refusals: self.clear_refusals,
+            rejected_unclearly: self.rejected_unclearly,
+            positive_control: self.positive_control.clone(),
+            clear_rejections: self.clear_rejections,
         }
     }
 
-    /// No control is asked here any more.
-    pub(super) fn give_up(&mut self) {
+    /// Stops sending controls to this MX host.
+    pub(super) fn stop_controls(&mut self) {
         self.control_state = ControlState::Done;
-        self.given_up = true;
+        self.controls_stopped = true;
     }
 }

@@ -1,9 +1,8 @@
-//! What an answer leaves open: of a listed address, of the made-up one, of `postmaster`.
+//! What a reply changes: to a listed recipient, to the random recipient, to a positive control.
 //!
-//! Decides: whether a question is closed, asked again, or for another exchanger, and what a control proves.
+//! Decides: whether a recipient is completed, probed again, or left to another MX host, and what a control proves.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use super::mx_host_state::ControlState;
 use super::{DomainProbe, RecipientState};
@@ -13,134 +12,148 @@ use crate::evidence::{
     ObstacleKind, PositiveControl, RecipientKind, Timestamp,
 };
 use crate::policy::comparable_text;
+use crate::probe::retry_policy::{due, waited};
 use crate::reason::{Cause, Confidence, Finding, Verdict};
 
-/// Sessions that a question may end before it is given up.
-const DROPS: u8 = 2;
+/// After so many sessions that ended during a probe, the probe is given up.
+const MAX_DROPS: u8 = 2;
 
 impl DomainProbe {
-    /// An answer to a question that [`DomainProbe::next_probes`] gave out.
-    pub fn heard(&mut self, who: RecipientKind, classified: ClassifiedReply, now: Timestamp) {
+    /// Applies the reply to a probe that [`DomainProbe::next_probes`] returned.
+    pub fn on_reply(&mut self, kind: RecipientKind, classified: ClassifiedReply, now: Timestamp) {
         self.in_flight -= 1;
-        match who {
-            RecipientKind::Listed(place) => self.on_recipient_reply(place, classified, now),
+        match kind {
+            RecipientKind::Listed(index) => {
+                self.on_recipient_reply(index, classified, RecipientState::Accepted, now);
+            }
             RecipientKind::Random => self.on_control_reply(classified, now),
             RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
-                self.on_positive_control(who, &classified)
+                self.on_positive_control(kind, &classified)
             }
         }
     }
 
-    /// A question that was given out and never answered: it is as if it had not been asked.
-    pub fn unanswered(&mut self, who: RecipientKind) {
+    /// Puts a probe without a reply back into the queue: it counts as not sent.
+    pub fn on_unanswered(&mut self, kind: RecipientKind) {
         self.in_flight -= 1;
-        match who {
-            RecipientKind::Listed(place) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
-                self.questions[place as usize].state = RecipientState::Closed;
+        match kind {
+            RecipientKind::Listed(index) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
+                self.recipients[index as usize].state = RecipientState::Closed;
             }
-            // Behind the others: should it be what ended the session, they still get their turn.
-            RecipientKind::Listed(place) => self.ready.push_back(place),
+            // To the end of the queue: if this probe ended the session, it does not end the next one before the others are sent.
+            RecipientKind::Listed(index) => self.ready.push_back(index),
             RecipientKind::Random => self.here.control_state = ControlState::NotSent,
             RecipientKind::Recheck(_) => {}
-            RecipientKind::Postmaster => self.known.postmaster_was_asked = false,
+            RecipientKind::Postmaster => self.facts.postmaster_was_probed = false,
         }
     }
 
-    /// Like [`DomainProbe::heard`], but the host may accept anything by now: an acceptance counts when [`DomainProbe::believe`]
-    /// follows.
-    pub fn on_unconfirmed_acceptance(&mut self, place: u32, classified: ClassifiedReply, now: Timestamp) {
-        self.doubts = true;
-        self.heard(RecipientKind::Listed(place), classified, now);
-        self.doubts = false;
+    /// Like [`DomainProbe::on_reply`] for a listed recipient, where the server may accept any recipient by now: an acceptance
+    /// counts only after [`DomainProbe::confirm`].
+    pub fn on_unconfirmed_acceptance(&mut self, index: u32, classified: ClassifiedReply, now: Timestamp) {
+        self.in_flight -= 1;
+        self.on_recipient_reply(index, classified, RecipientState::Unconfirmed, now);
     }
 
-    /// An acceptance that was doubted is true.
-    pub fn believe(&mut self, place: u32) {
-        let question = &mut self.questions[place as usize];
-        if question.state == RecipientState::Unconfirmed {
-            question.state = RecipientState::Accepted;
+    /// Confirms an unconfirmed acceptance.
+    pub fn confirm(&mut self, index: u32) {
+        let recipient = &mut self.recipients[index as usize];
+        if recipient.state == RecipientState::Unconfirmed {
+            recipient.state = RecipientState::Accepted;
             self.unconfirmed -= 1;
-            self.answered.push(place);
-            self.accepted(place);
+            self.completed.push(index);
+            self.on_acceptance(index);
         }
     }
 
-    /// An acceptance that was doubted may be a lie: it is as if it had not been asked.
-    pub fn revoke(&mut self, place: u32, now: Timestamp) {
-        let question = &mut self.questions[place as usize];
-        if question.state != RecipientState::Unconfirmed {
+    /// Revokes an unconfirmed acceptance: its reply is dropped, and the recipient is probed again.
+    pub fn revoke(&mut self, index: u32, now: Timestamp) {
+        let recipient = &mut self.recipients[index as usize];
+        if recipient.state != RecipientState::Unconfirmed {
             return;
         }
         self.unconfirmed -= 1;
         self.here.accepted -= 1;
-        question.mailbox().attempts.pop();
+        recipient.mailbox().attempts.pop();
         self.in_flight += 1;
-        question.state = RecipientState::Open;
-        self.dropped(RecipientKind::Listed(place), ObstacleKind::NoReply(Finding::Disconnected), now);
+        recipient.state = RecipientState::Open;
+        self.on_connection_lost(
+            RecipientKind::Listed(index),
+            ObstacleKind::NoReply(Finding::Disconnected),
+            now,
+        );
     }
 
-    /// Somebody was accepted, so the refusals before were about their mailboxes.
-    fn accepted(&mut self, place: u32) {
-        self.here.accepted_last = Some(place);
+    /// Notes an acceptance. The server accepts mail, so its ambiguous rejections so far were about their mailboxes.
+    fn on_acceptance(&mut self, index: u32) {
+        self.here.last_accepted = Some(index);
         self.confirm_undecided();
     }
 
+    /// Completes the recipients that were rejected with an ambiguous text, as rejected because of their mailboxes.
     fn confirm_undecided(&mut self) {
-        for place in std::mem::take(&mut self.undecided) {
-            let question = &mut self.questions[place as usize];
-            question.state = RecipientState::Closed;
-            question.mailbox().positive = PositiveControl::Accepted;
-            self.answered.push(place);
+        for index in std::mem::take(&mut self.undecided) {
+            let recipient = &mut self.recipients[index as usize];
+            recipient.state = RecipientState::Closed;
+            recipient.mailbox().positive_control = PositiveControl::Accepted;
+            self.completed.push(index);
         }
     }
 
-    /// The oldest open question of a session that broke off: it may be what the server did not bear. When it ends a
-    /// second session it is given up here, and this is true.
-    pub fn dropped(&mut self, who: RecipientKind, what: ObstacleKind, now: Timestamp) -> bool {
-        let drops = match who {
-            RecipientKind::Listed(place) => &mut self.questions[place as usize].drops,
+    /// The session ended while this was its oldest open probe, so the probe may be the cause. Returns true if the probe is
+    /// given up at this MX host, because it has ended two sessions.
+    pub fn on_connection_lost(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) -> bool {
+        let drops = match kind {
+            RecipientKind::Listed(index) => &mut self.recipients[index as usize].drops,
             RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => {
                 &mut self.here.control_drops
             }
         };
         *drops = drops.saturating_add(1);
-        let is_last = *drops >= DROPS;
+        let is_last = *drops >= MAX_DROPS;
         let Some(mx_host) = self.mx_hosts.front().cloned().filter(|_| is_last) else {
-            self.unanswered(who);
+            self.on_unanswered(kind);
             return false;
         };
         self.in_flight -= 1;
-        let obstacle = Arc::new(Obstacle { mx_host, at: now.wall, what });
-        match who {
-            RecipientKind::Listed(place) => {
-                let question = &mut self.questions[place as usize];
-                question.state = RecipientState::NeedsNextMx;
-                question.mailbox().obstacle = Some(obstacle);
-                self.elsewhere += 1;
+        let obstacle = Arc::new(Obstacle { mx_host, at: now.wall, kind: why });
+        match kind {
+            RecipientKind::Listed(index) => {
+                let recipient = &mut self.recipients[index as usize];
+                recipient.state = RecipientState::NeedsNextMx;
+                recipient.mailbox().obstacle = Some(obstacle);
+                self.needs_next_mx += 1;
             }
             RecipientKind::Random => self.finish_control(CatchAll::Failed(obstacle)),
             RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
-                self.here.positive = PositiveControl::Silent
+                self.here.positive_control = PositiveControl::Inconclusive
             }
         }
         true
     }
 
-    fn on_recipient_reply(&mut self, place: u32, classified: ClassifiedReply, now: Timestamp) {
+    /// Adds a reply to a listed recipient; `if_accepted` is its state if the reply accepts it.
+    fn on_recipient_reply(
+        &mut self,
+        index: u32,
+        classified: ClassifiedReply,
+        if_accepted: RecipientState,
+        now: Timestamp,
+    ) {
         if let Some(mx_host) = self.mx_hosts.front().cloned() {
-            let question = &mut self.questions[place as usize];
-            let attempts = &mut question.mailbox().attempts;
-            // Most are never asked again, and there are many.
+            let recipient = &mut self.recipients[index as usize];
+            let attempts = &mut recipient.mailbox().attempts;
+            // Most recipients get one reply only, and there are many recipients.
             attempts.reserve_exact(1);
             attempts.push(Attempt { mx_host, at: now.wall, classified });
-            self.apply_reply(place, now);
+            self.apply_reply(index, if_accepted, now);
         }
     }
 
-    /// Weighs the newest answer about a listed address that this exchanger gave.
-    pub(super) fn apply_reply(&mut self, place: u32, now: Timestamp) {
-        let question = &mut self.questions[place as usize];
-        let attempts = question.mailbox.as_deref().map_or(&[][..], |mailbox| &mailbox.attempts);
+    /// Applies the newest reply of the current MX host to a listed recipient; `if_accepted` is its state if the reply accepts it.
+    pub(super) fn apply_reply(&mut self, index: u32, if_accepted: RecipientState, now: Timestamp) {
+        let recipient = &mut self.recipients[index as usize];
+        let attempts = recipient.mailbox.as_deref().map_or(&[][..], |mailbox| &mailbox.attempts);
         let here = self.mx_hosts.front();
         let mut attempts = attempts.iter().filter(|attempt| Some(&attempt.mx_host) == here);
         let tries = attempts.clone().count();
@@ -150,77 +163,78 @@ impl DomainProbe {
             return;
         };
         let cause = meaning.cause;
-        question.state = match cause {
+        recipient.state = match cause {
             Cause::Accepted => {
                 self.here.accepted += 1;
-                self.unconfirmed += u32::from(self.doubts);
-                if self.doubts { RecipientState::Unconfirmed } else { RecipientState::Accepted }
+                self.unconfirmed += u32::from(if_accepted == RecipientState::Unconfirmed);
+                if_accepted
             }
             Cause::Ambiguous if reply.is_permanent() && meaning.if_about_mailbox.is_some() => {
-                self.undecided.push(place);
+                self.undecided.push(index);
                 RecipientState::Undecided
             }
             Cause::RelayDenied | Cause::SenderBlocked | Cause::DomainNoMail => {
-                self.elsewhere += 1;
+                self.needs_next_mx += 1;
                 RecipientState::NeedsNextMx
             }
             Cause::MailboxUnknown if meaning.confidence == Confidence::Confirmed => {
-                self.here.clear_refusals += 1;
+                self.here.clear_rejections += 1;
                 RecipientState::Closed
             }
             cause if cause.verdict() == Verdict::Unknown && !reply.is_permanent() => {
-                self.here.transient_answers += 1;
+                self.here.deferrals += 1;
                 let waited = waited(first.map_or(*at, |first| first.at), now);
-                let again = self.retry_policy.retry_after(cause, tries, meaning.retry_in, waited);
-                match again.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
+                let wait = self.retry_policy.retry_after(cause, tries, meaning.retry_in, waited);
+                match wait.filter(|_| !matches!(self.here.catch_all, CatchAll::Yes(_))) {
                     Some(wait) => {
-                        self.waiting.insert((due(*at, wait, now), place));
+                        self.waiting.insert((due(*at, wait, now), index));
                         RecipientState::Waiting
                     }
                     None => RecipientState::Closed,
                 }
             }
-            // Once more over TLS, which the scheduler switches on; a second such answer is the last.
+            // Probed once more over TLS, which the scheduler turns on; a second reply of this kind is final.
             Cause::TlsRequired if tries == 1 => {
-                self.ready.push_back(place);
+                self.ready.push_back(index);
                 RecipientState::Open
             }
             _ => RecipientState::Closed,
         };
-        match question.state {
+        match recipient.state {
             RecipientState::Accepted => {
-                self.answered.push(place);
-                self.accepted(place);
+                self.completed.push(index);
+                self.on_acceptance(index);
             }
-            RecipientState::Closed => self.answered.push(place),
+            RecipientState::Closed => self.completed.push(index),
             _ => {}
         }
-        if self.here.accepted > 0 && self.here.refused_unclearly {
+        if self.here.accepted > 0 && self.here.rejected_unclearly {
             self.finish_control(CatchAll::No(NotCatchAllProof::UnclearControl));
         }
     }
 
+    /// Applies a reply to the random recipient.
     fn on_control_reply(&mut self, classified: ClassifiedReply, now: Timestamp) {
         let Some(mx_host) = self.mx_hosts.front().cloned() else {
             return;
         };
         self.here.control_tries += 1;
-        match evidence::shown(&classified) {
+        match evidence::interpret_control(&classified) {
             ControlOutcome::Accepted => {
                 let attempt = Attempt { mx_host, at: now.wall, classified };
                 self.finish_control(CatchAll::Yes(Arc::new(attempt)));
             }
             ControlOutcome::Rejected => self.finish_control(CatchAll::No(NotCatchAllProof::Control)),
             ControlOutcome::RejectedUnclearly => {
-                self.here.refused_unclearly = true;
+                self.here.rejected_unclearly = true;
                 self.here.control_state = ControlState::Done;
                 if self.here.accepted > 0 {
                     self.finish_control(CatchAll::No(NotCatchAllProof::UnclearControl));
                 }
             }
             ControlOutcome::Unclear => {
-                self.here.unclear_answers += 1;
-                if self.here.unclear_answers < 2 {
+                self.here.unclear_replies += 1;
+                if self.here.unclear_replies < 2 {
                     self.here.control_state = ControlState::NotSent;
                 } else {
                     self.finish_control(CatchAll::Unclear);
@@ -230,13 +244,13 @@ impl DomainProbe {
         }
     }
 
-    /// Nothing was learnt from the made-up name; it is asked about again where time may help.
+    /// The reply to the random recipient shows nothing about the domain; it is probed again where a wait may help.
     fn on_control_failure(&mut self, mx_host: Domain, classified: ClassifiedReply, now: Timestamp) {
         let ClassifiedReply { reply, meaning, .. } = &classified;
         let since = self.here.deferral.map_or(now.wall, |deferral| deferral.since);
         let tries = self.here.control_tries;
-        let again = self.retry_policy.retry_after(meaning.cause, tries, meaning.retry_in, waited(since, now));
-        match again.filter(|_| !reply.is_permanent()) {
+        let wait = self.retry_policy.retry_after(meaning.cause, tries, meaning.retry_in, waited(since, now));
+        match wait.filter(|_| !reply.is_permanent()) {
             Some(wait) => {
                 self.here.deferral = Some(Deferral { times: tries, since, until: now.wall + wait });
                 self.here.control_state = ControlState::Waiting(now.elapsed + wait);
@@ -245,68 +259,59 @@ impl DomainProbe {
                 self.here.control_state = ControlState::NotSent;
             }
             None => {
-                let what = ObstacleKind::Rejected(Box::new(classified));
-                let obstacle = Obstacle { mx_host, at: now.wall, what };
+                let kind = ObstacleKind::Rejected(Box::new(classified));
+                let obstacle = Obstacle { mx_host, at: now.wall, kind };
                 self.finish_control(CatchAll::Failed(Arc::new(obstacle)));
             }
         }
     }
 
-    pub(super) fn finish_control(&mut self, outcome: CatchAll) {
+    /// Ends the control. At a catch-all domain no further recipient needs a probe.
+    fn finish_control(&mut self, outcome: CatchAll) {
         self.here.control_state = ControlState::Done;
         if matches!(outcome, CatchAll::Yes(_)) {
-            let deferral = std::mem::take(&mut self.waiting).into_iter().map(|(_, place)| place);
-            for place in std::mem::take(&mut self.ready).into_iter().chain(deferral) {
-                self.questions[place as usize].state = RecipientState::Closed;
+            let deferred = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
+            for index in std::mem::take(&mut self.ready).into_iter().chain(deferred) {
+                self.recipients[index as usize].state = RecipientState::Closed;
             }
         }
         self.here.catch_all = outcome;
     }
 
-    /// Does the host accept anybody? Asked for the sake of those who were refused in words that do not decide.
-    fn on_positive_control(&mut self, who: RecipientKind, classified: &ClassifiedReply) {
+    /// Applies the reply to a positive control. An acceptance shows that the ambiguous rejections were about their mailboxes.
+    fn on_positive_control(&mut self, kind: RecipientKind, classified: &ClassifiedReply) {
         if classified.reply.is_positive() {
-            if who == RecipientKind::Postmaster {
-                self.here.positive = PositiveControl::Accepted;
+            if kind == RecipientKind::Postmaster {
+                self.here.positive_control = PositiveControl::Accepted;
             }
             return self.confirm_undecided();
         }
-        let name = match who {
-            RecipientKind::Recheck(place) | RecipientKind::Listed(place) => {
-                self.questions[place as usize].address.local()
+        let name = match kind {
+            RecipientKind::Recheck(index) | RecipientKind::Listed(index) => {
+                self.recipients[index as usize].address.local()
             }
             RecipientKind::Random | RecipientKind::Postmaster => "postmaster",
         };
-        let words = comparable_text(&classified.reply, name);
-        let same = self.undecided.iter().any(|place| {
-            let question = &self.questions[*place as usize];
-            let refusal = question.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
-            refusal.is_some_and(|attempt| {
-                comparable_text(&attempt.classified.reply, question.address.local()) == words
+        let text = comparable_text(&classified.reply, name);
+        let same = self.undecided.iter().any(|index| {
+            let recipient = &self.recipients[*index as usize];
+            let rejection = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
+            rejection.is_some_and(|attempt| {
+                comparable_text(&attempt.classified.reply, recipient.address.local()) == text
             })
         });
-        self.here.positive = if same { PositiveControl::SameWords } else { PositiveControl::Silent };
+        self.here.positive_control =
+            if same { PositiveControl::SameText } else { PositiveControl::Inconclusive };
     }
 
-    /// A question that this exchanger can't be asked at all.
-    pub fn unable(&mut self, who: RecipientKind, what: ObstacleKind, now: Timestamp) {
+    /// The current MX host can't take this probe: it lacks SMTPUTF8, for example.
+    pub fn on_unsupported(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) {
         self.in_flight -= 1;
-        let (RecipientKind::Listed(place), Some(mx_host)) = (who, self.mx_hosts.front().cloned()) else {
+        let (RecipientKind::Listed(index), Some(mx_host)) = (kind, self.mx_hosts.front().cloned()) else {
             return;
         };
-        let question = &mut self.questions[place as usize];
-        question.state = RecipientState::Closed;
-        question.mailbox().obstacle = Some(Arc::new(Obstacle { mx_host, at: now.wall, what }));
+        let recipient = &mut self.recipients[index as usize];
+        recipient.state = RecipientState::Closed;
+        recipient.mailbox().obstacle = Some(Arc::new(Obstacle { mx_host, at: now.wall, kind: why }));
     }
-}
-
-/// How long the run has waited since a first "not now"; what was waited before it began does not count.
-fn waited(since: SystemTime, now: Timestamp) -> Duration {
-    now.wall.duration_since(since).unwrap_or_default().min(now.elapsed)
-}
-
-/// When a wait that began at a time of day ends, as a time of the run. A clock that was ahead then makes it no longer.
-pub(super) fn due(began: SystemTime, wait: Duration, now: Timestamp) -> Duration {
-    let left = (began + wait).duration_since(now.wall).unwrap_or_default();
-    now.elapsed + left.min(wait)
 }

@@ -1,8 +1,7 @@
-//! Which questions are asked next, and how many are to come.
+//! Which probes are next, and how many follow.
 //!
-//! Decides: when listed addresses may be asked about, when the made-up name has its turn ([`ControlPlan`]) and when a positive
-//! control is wanted. Until it is known whether the domain accepts any name, hardly any listed address is asked: at a domain
-//! that does, the others need no question.
+//! Decides: when listed recipients may be probed, when the random recipient is due ([`ControlPlan`]) and when a positive control is
+//! needed. While the domain may be a catch-all, few listed recipients are probed: at a catch-all the others need no probe.
 
 use fastrand::Rng;
 
@@ -13,29 +12,30 @@ use crate::evidence::{CatchAll, PositiveControl, RecipientKind, Timestamp};
 use crate::probe::control;
 
 #[cfg(doc)]
-use crate::probe::control_plan::ControlPlan;
+use crate::probe::control::ControlPlan;
 
-/// For more listed addresses than this a made-up name that was put off does not wait: that would put their proof off.
-const FEW: usize = 10;
+/// A due retry of the random recipient goes after the remaining listed recipients only if at most so many remain. Behind
+/// more, its proof would come too late.
+const MAX_BEFORE_CONTROL_RETRY: usize = 10;
 
 impl DomainProbe {
-    /// Up to `at_most` questions that may be asked now, in one transaction. They count as under way until
-    /// [`DomainProbe::heard`] or [`DomainProbe::unanswered`]. In a hurry a probe more is no matter where it saves a round trip.
+    /// Up to `at_most` probes that may be sent now, in one transaction. They are in flight until [`DomainProbe::on_reply`] or
+    /// [`DomainProbe::on_unanswered`]. `socket_bound`: sockets are scarce, so an extra probe is worth a saved round trip.
     pub fn next_probes(
         &mut self,
         now: Timestamp,
         at_most: u32,
-        hurry: bool,
+        socket_bound: bool,
         random: &mut Rng,
     ) -> Vec<(RecipientKind, Address)> {
-        let along = hurry || self.expectation.turn.along;
+        let together = socket_bound || self.strategy.control_plan.together;
         let mut next_probes = Vec::new();
         while next_probes.len() < at_most as usize {
-            let Some(ask) = self.next_probe(now, along, random) else {
+            let Some(probe) = self.next_probe(now, together, random) else {
                 break;
             };
             self.in_flight += 1;
-            next_probes.push(ask);
+            next_probes.push(probe);
         }
         next_probes
     }
@@ -43,13 +43,13 @@ impl DomainProbe {
     fn next_probe(
         &mut self,
         now: Timestamp,
-        along: bool,
+        together: bool,
         random: &mut Rng,
     ) -> Option<(RecipientKind, Address)> {
         if self.mx_hosts.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return None;
         }
-        if self.wants_control(now, along) {
+        if self.wants_control(now, together) {
             if self.here.random_recipient.is_none() {
                 self.here.random_recipient = control::random_recipient(&self.domain, random);
             }
@@ -59,107 +59,115 @@ impl DomainProbe {
             }
             self.here.control_state = ControlState::Done;
         }
-        if self.askable() > 0
-            && let Some(place) = self.ready.pop_front()
+        if self.sendable() > 0
+            && let Some(index) = self.ready.pop_front()
         {
-            return Some((RecipientKind::Listed(place), self.questions[place as usize].address.clone()));
+            return Some((RecipientKind::Listed(index), self.recipients[index as usize].address.clone()));
         }
-        if self.wants_positive() {
-            if let Some(place) = self.here.accepted_last {
-                return Some((RecipientKind::Recheck(place), self.questions[place as usize].address.clone()));
+        if self.wants_positive_control() {
+            if let Some(index) = self.here.last_accepted {
+                return Some((
+                    RecipientKind::Recheck(index),
+                    self.recipients[index as usize].address.clone(),
+                ));
             }
-            // A domain so long that no such address fits into a path has no positive control.
-            self.known.postmaster_was_asked = true;
+            // A domain name that is too long for `postmaster` in a path has no positive control.
+            self.facts.postmaster_was_probed = true;
             return control::postmaster(&self.domain).map(|address| (RecipientKind::Postmaster, address));
         }
         None
     }
 
-    /// Is it still worth while to ask few, because the domain may accept any name? Who refused somebody hardly does. Where
-    /// answers are put off, the made-up one's too, there is nothing to learn by waiting.
+    /// True while probes are limited because the domain may be a catch-all: the control is not completed, no recipient was
+    /// rejected, and nothing was deferred (a server that defers recipients defers the control as well).
     fn is_testing_catch_all(&self) -> bool {
-        let may_learn = matches!(self.here.control_state, ControlState::NotSent | ControlState::InFlight);
-        !self.tells_apart() && may_learn && self.here.transient_answers == 0
+        let is_open = matches!(self.here.control_state, ControlState::NotSent | ControlState::InFlight);
+        !self.rejects_some() && is_open && self.here.deferrals == 0
     }
 
-    fn tells_apart(&self) -> bool {
-        self.is_proven() || self.here.clear_refusals > 0
+    /// True if the current MX host rejected a recipient, so that it is hardly a catch-all.
+    fn rejects_some(&self) -> bool {
+        self.is_proven() || self.here.clear_rejections > 0
     }
 
-    /// How many listed addresses may be asked about now.
-    fn askable(&self) -> u32 {
+    /// Number of listed recipients that may be probed now.
+    fn sendable(&self) -> u32 {
         let ready = u32::try_from(self.ready.len()).unwrap_or(u32::MAX);
         if !self.is_testing_catch_all() {
             return ready;
         }
-        let before_control = self.expectation.turn.after.saturating_sub(self.here.accepted).max(1);
+        let before_control = self.strategy.control_plan.after.saturating_sub(self.here.accepted).max(1);
         ready.min(before_control.saturating_sub(self.in_flight))
     }
 
-    fn wants_control(&self, now: Timestamp, along: bool) -> bool {
+    /// True if the random recipient is the next probe.
+    fn wants_control(&self, now: Timestamp, together: bool) -> bool {
         let is_next = match self.here.control_state {
-            // Who puts listed addresses off does so with the control too: both waits are one if it is asked at once.
-            ControlState::NotSent if self.here.transient_answers > 0 || self.here.deferral.is_some() => true,
-            ControlState::NotSent if self.is_testing_catch_all() => self.control_is_due(along),
-            // The others may show as well as it that not everybody is accepted.
-            ControlState::NotSent => self.comes_last(false),
+            // A server that defers listed recipients defers the control, too. Sent now, it waits at the same time as they do.
+            ControlState::NotSent if self.here.deferrals > 0 || self.here.deferral.is_some() => true,
+            ControlState::NotSent if self.is_testing_catch_all() => self.control_is_due(together),
+            // The other recipients may prove that the domain is no catch-all, so that no control is needed.
+            ControlState::NotSent => self.control_is_due_last(false),
             ControlState::Waiting(due) => {
-                due <= now.elapsed && (self.ready.len() > FEW || self.comes_last(along))
+                due <= now.elapsed
+                    && (self.ready.len() > MAX_BEFORE_CONTROL_RETRY || self.control_is_due_last(together))
             }
             ControlState::InFlight | ControlState::Done => false,
         };
         is_next && !self.is_proven()
     }
 
-    fn control_is_due(&self, along: bool) -> bool {
-        let gone = if along { self.here.accepted + self.in_flight } else { self.here.accepted };
-        let is_heard = along || self.in_flight == 0;
-        is_heard && (gone >= self.expectation.turn.after || (gone > 0 && self.ready.is_empty()))
+    /// True if as many listed recipients as planned went before the control.
+    fn control_is_due(&self, together: bool) -> bool {
+        let before = if together { self.here.accepted + self.in_flight } else { self.here.accepted };
+        let is_complete = together || self.in_flight == 0;
+        is_complete && (before >= self.strategy.control_plan.after || (before > 0 && self.ready.is_empty()))
     }
 
-    /// After all others, the made-up name is asked about only if somebody was accepted. Refused then, it shows at once that
-    /// the host did not accept just anybody.
-    fn comes_last(&self, along: bool) -> bool {
-        self.ready.is_empty() && if self.in_flight > 0 { along } else { self.here.accepted > 0 }
+    /// True if the control is due as the last probe: all listed recipients are probed, and one was accepted. A rejection of the control
+    /// then also proves that the server had not begun to accept any recipient.
+    fn control_is_due_last(&self, together: bool) -> bool {
+        self.ready.is_empty() && if self.in_flight > 0 { together } else { self.here.accepted > 0 }
     }
 
-    /// Undecided refusals need somebody who is accepted after them. A host that turned against us refuses everybody, also
-    /// whom it accepted before.
-    fn wants_positive(&self) -> bool {
-        let is_left = self.here.accepted_last.is_some() || !self.known.postmaster_was_asked;
-        is_left
-            && !self.here.given_up
+    /// True if a positive control is needed: an ambiguous rejection is about its mailbox only if the server accepts a recipient
+    /// after it. A server that rejects us rejects every recipient, even one that it accepted before.
+    fn wants_positive_control(&self) -> bool {
+        let is_possible = self.here.last_accepted.is_some() || !self.facts.postmaster_was_probed;
+        is_possible
+            && !self.here.controls_stopped
             && self.in_flight == 0
             && self.ready.is_empty()
-            && self.here.positive == PositiveControl::NotAsked
+            && self.here.positive_control == PositiveControl::NotSent
             && !self.undecided.is_empty()
     }
 
-    /// True when [`DomainProbe::next_probes`] would give out a question now.
+    /// True if [`DomainProbe::next_probes`] would return a probe now.
     pub fn wants_probe(&self, now: Timestamp) -> bool {
         if self.mx_hosts.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
-        let along = self.expectation.turn.along && self.in_flight > 0;
-        self.wants_control(now, along) || self.askable() > 0 || self.wants_positive()
+        let together = self.strategy.control_plan.together && self.in_flight > 0;
+        self.wants_control(now, together) || self.sendable() > 0 || self.wants_positive_control()
     }
 
-    /// How many questions [`DomainProbe::next_probes`] would give out now; exact up to the controls.
-    pub fn demand(&self, hurry: bool) -> u32 {
-        let goes_along = self.is_testing_catch_all() && (hurry || self.expectation.turn.along);
-        self.askable().saturating_add(u32::from(goes_along)).max(1)
+    /// Number of probes that [`DomainProbe::next_probes`] would return now; controls may make it inexact.
+    pub fn demand(&self, socket_bound: bool) -> u32 {
+        let control_goes_too =
+            self.is_testing_catch_all() && (socket_bound || self.strategy.control_plan.together);
+        self.sendable().saturating_add(u32::from(control_goes_too)).max(1)
     }
 
-    /// How many questions are to come, should the domain not accept any name.
-    pub fn prospect(&self) -> u32 {
+    /// Number of probes that still follow if the domain is no catch-all.
+    pub fn expected_probes(&self) -> u32 {
         u32::try_from(self.ready.len())
             .unwrap_or(u32::MAX)
             .saturating_add(u32::from(self.is_testing_catch_all()))
     }
 
-    /// Nothing will be left to ask but what [`DomainProbe::next_probes`] would give out now, should those who were asked be accepted or
-    /// refused in clear words.
-    pub fn has_nothing_pending(&self) -> bool {
+    /// True if no probe follows those that [`DomainProbe::next_probes`] would return now, provided that all replies are
+    /// acceptances or clear rejections.
+    pub fn is_next_batch_last(&self) -> bool {
         let has_control = matches!(self.here.control_state, ControlState::InFlight | ControlState::Done);
         let holds_listed = self.is_testing_catch_all() && !self.ready.is_empty();
         !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())

@@ -1,4 +1,4 @@
-//! Inquiries that begin with what is known, one answer at a time.
+//! Domain probes that start with known facts, one reply at a time.
 
 use std::time::UNIX_EPOCH;
 
@@ -11,7 +11,7 @@ use crate::smtp::{Reply, Stage};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// So long after the beginning of a run that began a day after the first.
+/// This long after the start of a run. The run starts a day after the epoch, so that earlier times exist.
 fn at(elapsed: Duration) -> Timestamp {
     Timestamp { elapsed, wall: UNIX_EPOCH + Duration::from_secs(86_400) + elapsed }
 }
@@ -25,113 +25,114 @@ fn classified(words: &str) -> ClassifiedReply {
 
 fn listed(names: &[&str]) -> Vec<Recipient> {
     let address = |name: &str| Address::parse(&format!("{name}@acme.example")).unwrap();
-    (0..).zip(names).map(|(target, name)| Recipient::from((RecipientId(target), address(name)))).collect()
+    (0..).zip(names).map(|(id, name)| Recipient::from((RecipientId(id), address(name)))).collect()
 }
 
 fn host() -> Domain {
     Domain::parse("mx.acme.example").unwrap()
 }
 
-fn domain_probe(listed: Vec<Recipient>, known: DomainFacts, now: Timestamp) -> DomainProbe {
-    inquiry_with(ControlPlan { after: 1, along: false }, 2, listed, known, now)
+fn domain_probe(listed: Vec<Recipient>, facts: DomainFacts, now: Timestamp) -> DomainProbe {
+    domain_probe_with(ControlPlan { after: 1, together: false }, 2, listed, facts, now)
 }
 
-fn inquiry_with(
-    turn: ControlPlan,
-    proof: u32,
+fn domain_probe_with(
+    control_plan: ControlPlan,
+    rejections_needed: u32,
     listed: Vec<Recipient>,
-    known: DomainFacts,
+    facts: DomainFacts,
     now: Timestamp,
 ) -> DomainProbe {
-    let expectation = ProbeStrategy { turn, proof };
+    let strategy = ProbeStrategy { control_plan, rejections_needed };
     let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
     let domain = Domain::parse("acme.example").unwrap();
-    DomainProbe::new(domain, [host()], listed, known, expectation, retry_policy, now)
+    DomainProbe::new(domain, [host()], listed, facts, strategy, retry_policy, now)
 }
 
 const ACCEPTED: &str = "250 2.1.5 Ok";
 const UNKNOWN: &str = "550 5.1.1 User unknown";
-const PUT_OFF: &str = "450 4.2.0 Greylisted, please try again later";
+const DEFERRED: &str = "450 4.2.0 Greylisted, please try again later";
 
-/// Answers whatever is asked at a moment; who was asked.
+/// Replies to all probes at one moment; returns the recipients that were probed.
 fn answer(
     domain_probe: &mut DomainProbe,
     now: Timestamp,
     words: impl Fn(RecipientKind) -> &'static str,
 ) -> Vec<RecipientKind> {
-    let mut asked = Vec::new();
+    let mut probed = Vec::new();
     let mut random = Rng::with_seed(1);
-    while domain_probe.next(now) == NextStep::Probe {
-        for (who, _) in domain_probe.next_probes(now, 10, false, &mut random) {
-            asked.push(who);
-            domain_probe.heard(who, classified(words(who)), now);
+    while domain_probe.next_step(now) == NextStep::Probe {
+        for (kind, _) in domain_probe.next_probes(now, 10, false, &mut random) {
+            probed.push(kind);
+            domain_probe.on_reply(kind, classified(words(kind)), now);
         }
     }
-    asked
+    probed
 }
 
-fn honest(who: RecipientKind) -> &'static str {
-    if who == RecipientKind::Random { UNKNOWN } else { ACCEPTED }
+/// An honest server: it rejects the random recipient only.
+fn honest(kind: RecipientKind) -> &'static str {
+    if kind == RecipientKind::Random { UNKNOWN } else { ACCEPTED }
 }
 
 #[test]
 fn a_later_part_of_a_domain_needs_no_control_of_its_own() {
     let mut first = domain_probe(listed(&["ann", "bob"]), DomainFacts::default(), at(MINUTE));
     assert!(answer(&mut first, at(MINUTE), honest).contains(&RecipientKind::Random));
-    let (known, _) = first.settle(None);
-    let mut second = domain_probe(listed(&["cleo"]), known, at(2 * MINUTE));
+    let (facts, _) = first.finish(None);
+    let mut second = domain_probe(listed(&["cleo"]), facts, at(2 * MINUTE));
     assert_eq!(answer(&mut second, at(2 * MINUTE), honest), [RecipientKind::Listed(0)]);
-    let (_, settled) = second.settle(None);
-    assert_eq!(settled[0].mailbox.catch_all, CatchAll::No(NotCatchAllProof::Control));
+    let (_, results) = second.finish(None);
+    assert_eq!(results[0].mailbox.catch_all, CatchAll::No(NotCatchAllProof::Control));
 }
 
 #[test]
 fn a_revoked_control_is_probed_again() {
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), honest);
-    let (known, _) = first.settle(None);
-    let mut second = domain_probe(listed(&["bob", "cleo"]), known, at(2 * MINUTE));
+    let (facts, _) = first.finish(None);
+    let mut second = domain_probe(listed(&["bob", "cleo"]), facts, at(2 * MINUTE));
     second.invalidate_control(&host());
     assert_eq!(
         answer(&mut second, at(2 * MINUTE), |_| ACCEPTED),
         [RecipientKind::Listed(0), RecipientKind::Random]
     );
-    assert!(matches!(second.settle(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
+    assert!(matches!(second.finish(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
 }
 
 #[test]
 fn a_known_catch_all_domain_is_not_probed_again() {
     let mut first = domain_probe(listed(&["ann", "bob"]), DomainFacts::default(), at(MINUTE));
     answer(&mut first, at(MINUTE), |_| ACCEPTED);
-    let (known, _) = first.settle(None);
-    let mut second = domain_probe(listed(&["cleo"]), known, at(2 * MINUTE));
-    assert_eq!(second.next(at(2 * MINUTE)), NextStep::Done);
-    assert!(matches!(second.settle(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
+    let (facts, _) = first.finish(None);
+    let mut second = domain_probe(listed(&["cleo"]), facts, at(2 * MINUTE));
+    assert_eq!(second.next_step(at(2 * MINUTE)), NextStep::Done);
+    assert!(matches!(second.finish(None).1[0].mailbox.catch_all, CatchAll::Yes(_)));
 }
 
 #[test]
-fn a_wait_goes_on_in_a_later_run_and_the_control_keeps_its_name() {
+fn a_wait_continues_in_a_later_run_with_the_same_random_recipient() {
     let begun = at(MINUTE);
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), begun);
-    assert_eq!(answer(&mut first, begun, |_| PUT_OFF), [RecipientKind::Listed(0), RecipientKind::Random]);
-    let (known, settled) = first.settle(Some(NotProbedReason::Deadline));
-    let name = known.mx_hosts[0].random_recipient.clone();
-    let earlier = settled[0].mailbox.attempts.clone();
+    assert_eq!(answer(&mut first, begun, |_| DEFERRED), [RecipientKind::Listed(0), RecipientKind::Random]);
+    let (facts, results) = first.finish(Some(NotProbedReason::Deadline));
+    let name = facts.mx_hosts[0].random_recipient.clone();
+    let earlier = results[0].mailbox.attempts.clone();
 
-    // Two minutes later another run begins; three of the five minutes are left.
+    // Another run starts two minutes later; three of the five minutes are left.
     let now = Timestamp { elapsed: Duration::ZERO, wall: begun.wall + 2 * MINUTE };
-    let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], known, now);
-    assert_eq!(second.next(now), NextStep::Wait(3 * MINUTE));
+    let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], facts, now);
+    assert_eq!(second.next_step(now), NextStep::Wait(3 * MINUTE));
     let later = Timestamp { elapsed: 3 * MINUTE, wall: now.wall + 3 * MINUTE };
-    assert_eq!(second.next(later), NextStep::Probe);
+    assert_eq!(second.next_step(later), NextStep::Probe);
     for expected in [RecipientKind::Listed(0), RecipientKind::Random] {
-        let (who, address) = second.next_probes(later, 10, false, &mut Rng::with_seed(2)).remove(0);
-        assert!(who == expected && (who != RecipientKind::Random || Some(&address) == name.as_ref()));
-        second.heard(who, classified(honest(who)), later);
+        let (kind, address) = second.next_probes(later, 10, false, &mut Rng::with_seed(2)).remove(0);
+        assert!(kind == expected && (kind != RecipientKind::Random || Some(&address) == name.as_ref()));
+        second.on_reply(kind, classified(honest(kind)), later);
     }
-    let (_, settled) = second.settle(None);
-    assert_eq!(settled[0].mailbox.attempts.len(), 2, "what was said before comes out again");
-    assert_eq!(settled[0].mailbox.catch_all, CatchAll::No(NotCatchAllProof::Control));
+    let (_, results) = second.finish(None);
+    assert_eq!(results[0].mailbox.attempts.len(), 2, "the result contains the earlier reply");
+    assert_eq!(results[0].mailbox.catch_all, CatchAll::No(NotCatchAllProof::Control));
 }
 
 #[test]
@@ -145,7 +146,7 @@ fn an_acceptance_of_a_killed_run_only_lacks_its_control() {
 #[test]
 fn a_recipient_that_was_deferred_too_often_is_probed_once_more_in_another_run() {
     let attempt =
-        |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(PUT_OFF) };
+        |n: u32| Attempt { mx_host: host(), at: UNIX_EPOCH + n * MINUTE, classified: classified(DEFERRED) };
     let earlier = (0..5).map(attempt).collect();
     let mut domain_probe = domain_probe(
         vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }],
@@ -159,18 +160,18 @@ fn a_recipient_that_was_deferred_too_often_is_probed_once_more_in_another_run() 
 fn a_clock_that_was_ahead_makes_no_wait_longer() {
     let ahead = at(30 * MINUTE);
     let mut first = domain_probe(listed(&["ann"]), DomainFacts::default(), ahead);
-    answer(&mut first, ahead, |_| PUT_OFF);
-    let (known, settled) = first.settle(Some(NotProbedReason::Deadline));
-    let earlier = settled[0].mailbox.attempts.clone();
+    answer(&mut first, ahead, |_| DEFERRED);
+    let (facts, results) = first.finish(Some(NotProbedReason::Deadline));
+    let earlier = results[0].mailbox.attempts.clone();
 
     let now = Timestamp { elapsed: Duration::ZERO, wall: at(MINUTE).wall };
-    let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], known, now);
-    assert_eq!(second.next(now), NextStep::Wait(5 * MINUTE));
+    let mut second = domain_probe(vec![Recipient { earlier, ..listed(&["ann"]).remove(0) }], facts, now);
+    assert_eq!(second.next_step(now), NextStep::Wait(5 * MINUTE));
     let later = Timestamp { elapsed: 5 * MINUTE, wall: now.wall + 5 * MINUTE };
     assert_eq!(
         answer(&mut second, later, honest),
         [RecipientKind::Listed(0), RecipientKind::Random],
-        "it did not wait longer either"
+        "the control waits no longer either"
     );
 }
 
@@ -180,14 +181,14 @@ fn results_are_final_as_soon_as_the_domain_is_known_not_to_be_catch_all() {
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
     let mut said_to = |domain_probe: &mut DomainProbe, words: &str| {
-        let (who, _) = domain_probe.next_probes(now, 1, false, &mut random).remove(0);
-        domain_probe.heard(who, classified(words), now);
-        domain_probe.take_final().into_iter().map(|found| found.target).collect::<Vec<_>>()
+        let (kind, _) = domain_probe.next_probes(now, 1, false, &mut random).remove(0);
+        domain_probe.on_reply(kind, classified(words), now);
+        domain_probe.take_final().into_iter().map(|result| result.id).collect::<Vec<_>>()
     };
     assert_eq!(said_to(&mut domain_probe, ACCEPTED), []);
-    assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(0)], "the made-up one");
+    assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(0)], "the control");
     assert_eq!(said_to(&mut domain_probe, UNKNOWN), [RecipientId(1)]);
-    assert_eq!(domain_probe.settle(None).1.len(), 1);
+    assert_eq!(domain_probe.finish(None).1.len(), 1);
 }
 
 #[test]
@@ -195,48 +196,58 @@ fn once_the_random_recipient_is_deferred_the_others_wait_for_nothing() {
     let (now, due) = (at(MINUTE), at(6 * MINUTE));
     let mut domain_probe = domain_probe(listed(&["ann", "bob", "cleo"]), DomainFacts::default(), now);
     let mut random = Rng::with_seed(1);
-    for words in [ACCEPTED, PUT_OFF] {
-        let (who, _) = domain_probe.next_probes(now, 1, false, &mut random).remove(0);
-        domain_probe.heard(who, classified(words), now);
+    for words in [ACCEPTED, DEFERRED] {
+        let (kind, _) = domain_probe.next_probes(now, 1, false, &mut random).remove(0);
+        domain_probe.on_reply(kind, classified(words), now);
     }
-    // The wait is over before the others were asked, as when their lane is slow.
-    assert_eq!(domain_probe.next(due), NextStep::Probe);
-    let asked: Vec<RecipientKind> =
-        domain_probe.next_probes(due, 10, false, &mut random).into_iter().map(|(who, _)| who).collect();
-    assert_eq!(asked, [RecipientKind::Listed(1), RecipientKind::Listed(2)]);
-    for who in asked {
-        domain_probe.heard(who, classified(ACCEPTED), due);
+    // The wait ends before the others are probed, as at a slow lane.
+    assert_eq!(domain_probe.next_step(due), NextStep::Probe);
+    let probed: Vec<RecipientKind> =
+        domain_probe.next_probes(due, 10, false, &mut random).into_iter().map(|(kind, _)| kind).collect();
+    assert_eq!(probed, [RecipientKind::Listed(1), RecipientKind::Listed(2)]);
+    for kind in probed {
+        domain_probe.on_reply(kind, classified(ACCEPTED), due);
     }
     assert_eq!(
         answer(&mut domain_probe, due, honest),
         [RecipientKind::Random],
-        "it proves all of them at once"
+        "one control proves all of them"
     );
 }
 
 #[test]
 fn a_random_recipient_is_probed_only_where_the_listed_ones_show_nothing() {
     let [ann, bob, cleo, dora] = [0, 1, 2, 3].map(RecipientKind::Listed);
-    let after = |after| ControlPlan { after, along: false };
-    for (turn, proof, unknown, asked) in [
+    let after = |after| ControlPlan { after, together: false };
+    for (control_plan, rejections_needed, unknown, probed) in [
         (after(0), 1, vec![], vec![RecipientKind::Random, ann, bob, cleo, dora]),
-        // Who accepted one may accept anybody.
+        // A server that accepted one recipient may accept any.
         (after(1), 2, vec![], vec![ann, RecipientKind::Random, bob, cleo, dora]),
         (after(2), 1, vec![], vec![ann, bob, RecipientKind::Random, cleo, dora]),
-        (ControlPlan { after: 2, along: true }, 2, vec![], vec![ann, bob, RecipientKind::Random, cleo, dora]),
-        // Who refused one does not.
+        (
+            ControlPlan { after: 2, together: true },
+            2,
+            vec![],
+            vec![ann, bob, RecipientKind::Random, cleo, dora],
+        ),
+        // A server that rejected one does not.
         (after(2), 1, vec![bob], vec![ann, bob, cleo, dora]),
-        // One refusal proves nothing here, but the others may.
+        // One rejection proves nothing here, but the others may.
         (after(1), 2, vec![ann], vec![ann, bob, cleo, dora, RecipientKind::Random]),
         (after(1), 2, vec![ann, dora], vec![ann, bob, cleo, dora]),
         (after(4), 1, vec![], vec![ann, bob, cleo, dora, RecipientKind::Random]),
         (after(4), 2, vec![ann, bob, cleo, dora], vec![ann, bob, cleo, dora]),
     ] {
         let names = listed(&["ann", "bob", "cleo", "dora"]);
-        let mut domain_probe = inquiry_with(turn, proof, names, DomainFacts::default(), at(MINUTE));
+        let mut domain_probe =
+            domain_probe_with(control_plan, rejections_needed, names, DomainFacts::default(), at(MINUTE));
         let words =
-            |who| if who == RecipientKind::Random || unknown.contains(&who) { UNKNOWN } else { ACCEPTED };
-        assert_eq!(answer(&mut domain_probe, at(MINUTE), words), asked, "{turn:?}, {proof}, {unknown:?}");
+            |kind| if kind == RecipientKind::Random || unknown.contains(&kind) { UNKNOWN } else { ACCEPTED };
+        assert_eq!(
+            answer(&mut domain_probe, at(MINUTE), words),
+            probed,
+            "{control_plan:?}, {rejections_needed}, {unknown:?}"
+        );
     }
 }
 
@@ -244,7 +255,7 @@ fn a_random_recipient_is_probed_only_where_the_listed_ones_show_nothing() {
 fn where_sockets_are_scarce_the_random_recipient_goes_along_with_the_only_listed_one() {
     let mut domain_probe = domain_probe(listed(&["ann"]), DomainFacts::default(), at(MINUTE));
     assert_eq!(domain_probe.demand(true), 2);
-    let asked = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));
-    assert!(matches!(asked[..], [(RecipientKind::Listed(0), _), (RecipientKind::Random, _)]));
-    assert!(domain_probe.has_nothing_pending());
+    let probed = domain_probe.next_probes(at(MINUTE), 10, true, &mut Rng::with_seed(1));
+    assert!(matches!(probed[..], [(RecipientKind::Listed(0), _), (RecipientKind::Random, _)]));
+    assert!(domain_probe.is_next_batch_last());
 }

@@ -66,7 +66,7 @@ impl<'a, 'p> ProbingRun<'a, 'p> {
             retry_policy: RetryPolicy { max_wait: job.max_wait },
             sessions: job.sessions,
             thresholds: job.policy.thresholds(),
-            egresses: job.network.egresses.iter().map(|egress| egress.path.family()).collect(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.families()).collect(),
         };
         let egresses = job.network.egresses.iter().map(|egress| state.egress(egress));
         let egresses = egresses.collect::<Result<Vec<_>, _>>()?;

@@ -14,7 +14,8 @@ use crate::address::Domain;
 use crate::run::network::Network;
 use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{
-    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript, hold,
+    ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript,
+    drive_session,
 };
 
 /// What was said in a session with a host, where it is kept.
@@ -78,12 +79,12 @@ impl SessionTasks {
                     sender: egress.sender.clone(),
                     tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
                 },
-                limits: SmtpTimeouts::default(),
+                timeouts: SmtpTimeouts::default(),
             };
             let mut transcript = trace.then(Transcript::default);
             // The receiver lives as long as the run: a failed send has nobody left to tell.
             let report = |event| drop(tell.send((session, event)));
-            hold(&*network.connect, call, taken, report, transcript.as_mut()).await;
+            drive_session(&*network.connect, call, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
         self.held.insert(session, SessionTask { opening, orders, task: task.id() });

@@ -83,7 +83,7 @@ impl Scheduler {
                 self.free_tasks.push(task_id);
                 continue;
             };
-            let was_long = EndpointQueue::is_long(task.domain_probe.unasked());
+            let was_long = EndpointQueue::is_long(task.domain_probe.unprobed());
             let asks = task.domain_probe.next_probes(
                 now,
                 room.recipients.min(left),
@@ -96,7 +96,7 @@ impl Scheduler {
             task.begun |= count > 0;
             let queue = &mut self.endpoints[endpoint_id].tasks;
             if task.queued {
-                queue.push(task_id, task.domain_probe.unasked(), task.begun);
+                queue.push(task_id, task.domain_probe.unprobed(), task.begun);
             }
             queue.asked(count, was_long);
             if count > 0 {
@@ -146,7 +146,7 @@ impl Scheduler {
         let others =
             u32::try_from(self.endpoints[endpoint_id].idle.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let they_take = others.saturating_mul(most);
-        domain_probes.map(|task| &task.domain_probe).all(DomainProbe::has_nothing_pending)
+        domain_probes.map(|task| &task.domain_probe).all(DomainProbe::is_next_batch_last)
             && self.demand(endpoint_id, they_take.saturating_add(1), false) <= they_take
     }
 

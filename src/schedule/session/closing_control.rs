@@ -89,13 +89,13 @@ impl Scheduler {
         }
         for (task_id, place) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.believe(place);
+                task.domain_probe.confirm(place);
             }
             self.go_on(task_id);
         }
         for (InFlightProbe { task: task_id, who, .. }, classified, heard_at) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.heard(who, classified, heard_at);
+                task.domain_probe.on_reply(who, classified, heard_at);
             }
             self.go_on(task_id);
         }
@@ -116,7 +116,7 @@ impl Scheduler {
         }
         for (InFlightProbe { task: task_id, who, .. }, ..) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.dropped(who, ObstacleKind::NoReply(Finding::Disconnected), now);
+                task.domain_probe.on_connection_lost(who, ObstacleKind::NoReply(Finding::Disconnected), now);
             }
             self.go_on(task_id);
         }

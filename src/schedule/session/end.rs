@@ -63,9 +63,10 @@ impl Scheduler {
             };
             match suspected.take() {
                 Some(finding) => {
-                    was_question = task.domain_probe.dropped(*who, ObstacleKind::NoReply(finding), self.now);
+                    was_question =
+                        task.domain_probe.on_connection_lost(*who, ObstacleKind::NoReply(finding), self.now);
                 }
-                None => task.domain_probe.unanswered(*who),
+                None => task.domain_probe.on_unanswered(*who),
             }
         }
         was_question

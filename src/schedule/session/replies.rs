@@ -44,7 +44,7 @@ impl Scheduler {
         // With MAIL refused, or the session ended (421), nothing was said about the recipient.
         let is_unasked = classified.stage != Stage::Rcpt || classified.reply.code == 421;
         if is_crowded || is_unasked {
-            task.domain_probe.unanswered(who);
+            task.domain_probe.on_unanswered(who);
             if is_unasked && let Some(session) = self.sessions.get_mut(&id) {
                 session.spoilt.get_or_insert(classified);
             }
@@ -58,8 +58,8 @@ impl Scheduler {
         };
         let lane = &mut self.lanes[lane_id];
         let tally = tally_of(&task.domain_probe, who, &classified);
-        lane.tally = lane.tally.and(tally);
-        if tally.asked > 0 && lane.paused.is_none() {
+        lane.tally = lane.tally.plus(tally);
+        if tally.probed > 0 && lane.paused.is_none() {
             let operator = lane.operator;
             self.received(operator, |reception| (reception.answered, reception.refused) = (true, false));
         }
@@ -80,7 +80,7 @@ impl Scheduler {
             if is_refusal {
                 self.endpoints[endpoint_id].rejected_domain = Some(task.domain_probe.domain().clone());
             }
-            task.domain_probe.heard(who, classified, now);
+            task.domain_probe.on_reply(who, classified, now);
             let is_accepted = cause == Cause::Accepted;
             self.lanes[lane_id].accepted_last = is_accepted.then(|| task.domain_probe.domain().clone());
         }
@@ -117,7 +117,7 @@ impl Scheduler {
         let mx_host = task.domain_probe.mx_host()?.clone();
         Some(RecordedReply {
             domain: task.domain_probe.domain().clone(),
-            who: asked.who,
+            kind: asked.who,
             address: task.domain_probe.address_of(asked.who)?.into_owned(),
             attempt: Attempt { mx_host, at: self.now.wall, classified: classified.clone() },
             egress: lane.egress,
@@ -157,7 +157,7 @@ impl Scheduler {
         };
         if let Some(task) = self.tasks[asked.task].as_mut() {
             let obstacle = ObstacleKind::NoReply(Finding::Smtputf8Unsupported);
-            task.domain_probe.unable(asked.who, obstacle, self.now);
+            task.domain_probe.on_unsupported(asked.who, obstacle, self.now);
             self.go_on(asked.task);
         }
     }

@@ -82,10 +82,10 @@ pub(super) fn check_limits(world: &World, providers: &HashMap<String, Arc<Provid
 /// Why an address gets the verdict that it gets.
 pub(super) fn reason(address: &Address, mailbox: MailboxEvidence) -> Reason {
     let evidence = Evidence {
-        form: AddressStatus::Valid(address.clone()),
+        status: AddressStatus::Valid(address.clone()),
         kinds: AddressKinds::default(),
-        slip: None,
-        route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+        typo: None,
+        route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox,
     };
     decide(&evidence, std::time::UNIX_EPOCH).0.reason

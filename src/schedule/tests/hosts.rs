@@ -149,7 +149,10 @@ impl World {
         };
         self.sessions.insert(opening.session, open);
         self.connection_pacer.entry(lane.clone()).or_default().push(self.now);
-        assert!(run.egresses[opening.egress].has(&opening.address), "an address that the egress can't reach");
+        assert!(
+            run.egresses[opening.egress].includes(&opening.address),
+            "an address that the egress can't reach"
+        );
         assert!(self.sessions.len() <= run.sockets, "more sessions than sockets");
         let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
         assert!(at_once <= opening.provider.limits(run.pace).open as usize, "{at_once} sessions at once");

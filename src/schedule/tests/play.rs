@@ -175,7 +175,7 @@ pub(super) fn play(drawn: &[Operator], run: Run) -> World {
         listed.retain(|target, _| settled.contains_key(target));
     }
     assert!(world.never_ends || settled.len() + never_ordered == listed.len(), "everybody is settled");
-    for Recipient { target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
+    for Recipient { id: target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
         assert!(listed.remove(target).is_some());
     }
     check_limits(&world, &providers, run.pace);

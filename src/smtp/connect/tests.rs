@@ -1,4 +1,4 @@
-//! Real sockets on loopback, real time, no waiting in it.
+//! The connector over real sockets on loopback, in real time, without waits.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::address::{Address, Domain};
 use crate::smtp::Stage;
-use crate::smtp::drive::{SessionRequest, SmtpTimeouts, hold};
+use crate::smtp::drive::{SessionRequest, SmtpTimeouts, drive_session};
 use crate::smtp::session::{ClientIdentity, EndReason, SessionEnd, SmtpEvent, TlsPolicy};
 
 async fn listen() -> (TcpListener, SocketAddr) {
@@ -16,9 +16,9 @@ async fn listen() -> (TcpListener, SocketAddr) {
 }
 
 async fn first_line(mut stream: Box<dyn MailStream>) -> String {
-    let mut heard = String::new();
-    stream.read_to_string(&mut heard).await.unwrap();
-    heard
+    let mut received = String::new();
+    stream.read_to_string(&mut received).await.unwrap();
+    received
 }
 
 #[tokio::test]
@@ -51,7 +51,8 @@ async fn a_closed_port_is_an_error() {
     assert_eq!(fault.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// One request to a proxy (RFC 1928, RFC 1929): takes `login`, answers with `code`, then tells what it was asked for.
+/// A proxy that serves one request (RFC 1928, RFC 1929): it expects `login`, replies with `code`, then sends the
+/// address that it was asked to connect to.
 async fn proxy(listener: TcpListener, login: Option<(&str, &str)>, code: u8) {
     let (mut stream, _) = listener.accept().await.unwrap();
     let methods = usize::from(read::<2>(&mut stream).await[1]);
@@ -71,7 +72,7 @@ async fn proxy(listener: TcpListener, login: Option<(&str, &str)>, code: u8) {
         }
         stream.write_all(&[1, 0]).await.unwrap();
     }
-    // CONNECT to an IPv4 address: no name is resolved behind the proxy.
+    // CONNECT to an IPv4 address: the proxy resolves no name.
     assert_eq!(read::<4>(&mut stream).await, [5, 1, 0, 1]);
     let ip = read::<4>(&mut stream).await;
     let port = stream.read_u16().await.unwrap();
@@ -86,7 +87,7 @@ async fn read<const N: usize>(stream: &mut TcpStream) -> [u8; N] {
 }
 
 #[tokio::test]
-async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
+async fn a_proxy_gets_the_ip_address_with_and_without_a_login() {
     for login in [None, Some(("ann", "secret"))] {
         let (listener, address) = listen().await;
         let path = EgressPath::Socks5 {
@@ -100,7 +101,7 @@ async fn a_proxy_is_asked_for_the_very_address_with_and_without_a_login() {
 }
 
 #[tokio::test]
-async fn a_proxys_refusal_names_the_proxy() {
+async fn an_error_of_a_proxy_names_the_proxy() {
     let (listener, address) = listen().await;
     let path = EgressPath::Socks5 { proxy: address, login: None };
     let to = "192.0.2.1:25".parse().unwrap();
@@ -110,16 +111,16 @@ async fn a_proxys_refusal_names_the_proxy() {
 }
 
 #[tokio::test]
-async fn a_reset_connection_ends_a_session_as_closed() {
+async fn a_reset_connection_ends_a_session_as_hung_up() {
     let (listener, to) = listen().await;
     let serve = async {
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"220 hi\r\n").await.unwrap();
         stream.read_u8().await.unwrap();
-        // Closing with commands unread resets the connection.
+        // Closing a socket with unread data resets the connection.
     };
     let host = Domain::parse("mx.shop.example").unwrap();
-    let call = SessionRequest {
+    let request = SessionRequest {
         host: &host,
         to,
         path: &EgressPath::Direct(None),
@@ -128,11 +129,11 @@ async fn a_reset_connection_ends_a_session_as_closed() {
             sender: Address::parse("ann@probe.example").unwrap(),
             tls: TlsPolicy::No,
         },
-        limits: SmtpTimeouts::default(),
+        timeouts: SmtpTimeouts::default(),
     };
-    let (_sender, orders) = tokio::sync::mpsc::channel(1);
+    let (_sender, commands) = tokio::sync::mpsc::channel(1);
     let mut events = Vec::new();
-    tokio::join!(hold(&TcpConnector, call, orders, |event| events.push(event), None), serve);
-    let ended = SessionEnd { stage: Stage::Helo, why: EndReason::HungUp };
+    tokio::join!(drive_session(&TcpConnector, request, commands, |event| events.push(event), None), serve);
+    let ended = SessionEnd { stage: Stage::Helo, reason: EndReason::HungUp };
     assert_eq!(events, [SmtpEvent::Ended(ended)]);
 }

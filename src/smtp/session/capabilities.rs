@@ -1,27 +1,27 @@
-//! What a server says it can do.
+//! The extensions that a server offers in its EHLO reply.
 //!
-//! Decides: which EHLO keywords count (RFC 5321 4.1.1.1). They are read in any case, and unknown ones passed over.
+//! Decides: which EHLO keywords count (RFC 5321 4.1.1.1). Their case does not matter, and unknown keywords are ignored.
 
 use crate::smtp::Reply;
 
-/// What the server said it can do (its EHLO reply); all false after HELO.
+/// The extensions that a server offers in its EHLO reply; none after HELO.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Capabilities {
-    /// RFC 2920.
+    /// PIPELINING (RFC 2920).
     pub pipelining: bool,
-    /// RFC 6531.
+    /// SMTPUTF8 (RFC 6531).
     pub smtputf8: bool,
-    /// RFC 3207.
+    /// STARTTLS (RFC 3207).
     pub starttls: bool,
-    /// Most MAIL commands in one session (RFC 9422), where the server says so.
+    /// The most MAIL commands in one session, if the server announces it (LIMITS, RFC 9422).
     pub mail_max: Option<u32>,
-    /// Most RCPT commands in one transaction (RFC 9422), where the server says so.
+    /// The most RCPT commands in one transaction, if the server announces it (LIMITS, RFC 9422).
     pub rcpt_max: Option<u32>,
 }
 
 impl Capabilities {
-    /// Reads an EHLO reply. Its first line is the server's name and offers nothing.
-    pub(super) fn read(ehlo: &Reply) -> Capabilities {
+    /// Reads an EHLO reply. Its first line is the server's name and holds no keyword.
+    pub(super) fn from_ehlo(ehlo: &Reply) -> Capabilities {
         let mut capabilities = Capabilities::default();
         for line in ehlo.lines.iter().skip(1) {
             let mut words = line.split_ascii_whitespace();
@@ -30,20 +30,20 @@ impl Capabilities {
                 "PIPELINING" => capabilities.pipelining = true,
                 "SMTPUTF8" => capabilities.smtputf8 = true,
                 "STARTTLS" => capabilities.starttls = true,
-                "LIMITS" => words.for_each(|limit| capabilities.limit(limit)),
+                "LIMITS" => words.for_each(|limit| capabilities.read_limit(limit)),
                 _ => {}
             }
         }
         capabilities
     }
 
-    /// One `NAME=VALUE` of LIMITS: a number from 1 to 999999 (RFC 9422 4), or it is passed over.
-    fn limit(&mut self, limit: &str) {
+    /// Reads one `NAME=VALUE` of LIMITS. A value that is not a number from 1 to 999999 (RFC 9422 4) is ignored.
+    fn read_limit(&mut self, limit: &str) {
         let Some((name, value)) = limit.split_once('=') else {
             return;
         };
-        let plain = (1..=6).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
-        let Some(value) = value.parse().ok().filter(|&n: &u32| plain && n > 0) else {
+        let is_number = (1..=6).contains(&value.len()) && value.bytes().all(|b| b.is_ascii_digit());
+        let Some(value) = value.parse().ok().filter(|&n: &u32| is_number && n > 0) else {
             return;
         };
         match name.to_ascii_uppercase().as_str() {
@@ -59,11 +59,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_are_read_in_any_case_and_the_first_line_offers_nothing() {
-        let read = |lines: &[&str]| Capabilities::read(&Reply::new(250, lines));
-        assert_eq!(read(&["PIPELINING"]), Capabilities::default());
+    fn keywords_are_read_in_any_case_and_the_first_line_holds_none() {
+        let from_ehlo = |lines: &[&str]| Capabilities::from_ehlo(&Reply::new(250, lines));
+        assert_eq!(from_ehlo(&["PIPELINING"]), Capabilities::default());
         assert_eq!(
-            read(&[
+            from_ehlo(&[
                 "mx.shop.example",
                 "pipelining",
                 "StartTLS",
@@ -80,7 +80,7 @@ mod tests {
             }
         );
         for odd in ["RCPTMAX=0", "RCPTMAX=+5", "RCPTMAX=", "RCPTMAX", "RCPTMAX=9999999"] {
-            assert_eq!(read(&["mx", &format!("LIMITS {odd}")]), Capabilities::default(), "{odd}");
+            assert_eq!(from_ehlo(&["mx", &format!("LIMITS {odd}")]), Capabilities::default(), "{odd}");
         }
     }
 }

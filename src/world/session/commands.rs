@@ -1,66 +1,69 @@
-//! What a host hears: each command, its order and its limits.
+//! Handles the commands of a client.
 //!
-//! Decides: which commands are in order (RFC 5321 4.1.4) and which go too far.
+//! Decides: which commands are out of order (RFC 5321 4.1.4), which exceed a limit, and the usual reply for a
+//! recipient.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::{Helo, Mail, ServerAction, ServerSession};
+use super::{Helo, OpenTransaction, ServerAction, ServerSession};
 use crate::address::Domain;
 use crate::world::limits::LimitViolation;
-use crate::world::script::{DialogueStep, Misbehavior, TlsBehavior};
+use crate::world::script::{DialogueStep, Misbehavior, ReplyEntry, ReplyText, TlsBehavior};
+use crate::world::software::Situation;
 
-/// The verbs that are counted by name.
+/// The commands that are counted by name.
 const VERBS: [&str; 12] =
     ["EHLO", "HELO", "STARTTLS", "MAIL", "RCPT", "RSET", "NOOP", "VRFY", "QUIT", "DATA", "BDAT", "HELP"];
 
 impl ServerSession {
-    /// Answers one line of the client.
-    pub(super) fn hear_command(&mut self, line: &[u8]) {
+    /// Handles one line of the client.
+    pub(super) fn handle_line(&mut self, line: &[u8]) {
         if !self.input.is_empty() && !self.offers("PIPELINING") {
-            self.note(LimitViolation::UnofferedPipelining);
+            self.count_violation(LimitViolation::UnofferedPipelining);
         }
         let line = String::from_utf8_lossy(line);
         let (verb, rest) = line.split_once(' ').unwrap_or((&line, ""));
         let verb = verb.to_ascii_uppercase();
         let counted = if VERBS.contains(&verb.as_str()) { &verb } else { "OTHER" };
-        self.host.hears(counted);
-        if !self.host.behaviour.think.is_zero() {
-            self.acts.push_back(ServerAction::Wait(self.host.behaviour.think));
+        self.host.count_command(counted);
+        if !self.host.behavior.think.is_zero() {
+            self.actions.push_back(ServerAction::Wait(self.host.behavior.think));
         }
         match verb.as_str() {
-            "EHLO" => self.hear_ehlo(rest),
-            "HELO" => self.hear_helo(rest),
-            "STARTTLS" => self.hear_starttls(),
-            "MAIL" => self.hear_mail(rest),
-            "RCPT" => self.hear_rcpt(rest),
-            "RSET" => self.hear_rset(),
-            "NOOP" => self.tell("250 2.0.0 Ok"),
-            "HELP" => self.tell("214 2.0.0 See RFC 5321"),
-            "VRFY" => self.tell("252 2.0.0 Cannot VRFY user"),
+            "EHLO" => self.on_ehlo(rest),
+            "HELO" => self.on_helo(rest),
+            "STARTTLS" => self.on_starttls(),
+            "MAIL" => self.on_mail(rest),
+            "RCPT" => self.on_rcpt(rest),
+            "RSET" => self.on_rset(),
+            "NOOP" => self.reply("250 2.0.0 Ok"),
+            "HELP" => self.reply("214 2.0.0 See RFC 5321"),
+            "VRFY" => self.reply("252 2.0.0 Cannot VRFY user"),
             "QUIT" => {
-                let (words, deed) = self.rule(DialogueStep::Quit, None);
-                let words = words.unwrap_or_else(|| "221 2.0.0 Bye".to_owned());
-                self.say(&words, deed.or(Some(Misbehavior::Close)), None);
+                let (text, misbehavior) = self.apply_rules(DialogueStep::Quit, None);
+                let text = text.unwrap_or_else(|| "221 2.0.0 Bye".to_owned());
+                self.send_reply(&text, misbehavior.or(Some(Misbehavior::Close)), None);
             }
-            "DATA" | "BDAT" => self.refuse(LimitViolation::Data),
+            "DATA" | "BDAT" => self.reject(LimitViolation::Data),
             _ => {
-                self.note(LimitViolation::BadCommand);
-                self.tell("500 5.5.2 Error: command not recognized");
+                self.count_violation(LimitViolation::BadCommand);
+                self.reply("500 5.5.2 Error: command not recognized");
             }
         }
     }
 
-    fn hear_ehlo(&mut self, name: &str) {
-        if !self.host.behaviour.ehlo {
-            return self.tell("502 5.5.1 Error: command not implemented");
+    fn on_ehlo(&mut self, name: &str) {
+        if !self.host.behavior.ehlo {
+            return self.reply("502 5.5.1 Error: command not implemented");
         }
-        self.begin(name, true);
+        self.start_session(name, true);
         let mut lines = vec!["{host}".to_owned()];
         lines.extend(self.keywords().iter().map(|&keyword| keyword.to_owned()));
         if matches!(
-            self.host.behaviour.tls,
+            self.host.behavior.tls,
             TlsBehavior::Offered | TlsBehavior::Required | TlsBehavior::Broken
-        ) && !self.secure
+        ) && !self.encrypted
         {
             lines.push("STARTTLS".to_owned());
         }
@@ -70,140 +73,196 @@ impl ServerSession {
             .enumerate()
             .map(|(n, line)| format!("250{}{line}", if n == last { ' ' } else { '-' }))
             .collect();
-        self.answer(DialogueStep::Helo, &usual.join("\n"));
+        self.reply_at(DialogueStep::Helo, &usual.join("\n"));
     }
 
-    fn hear_helo(&mut self, name: &str) {
-        self.begin(name, false);
-        self.answer(DialogueStep::Helo, "250 {host}");
+    fn on_helo(&mut self, name: &str) {
+        self.start_session(name, false);
+        self.reply_at(DialogueStep::Helo, "250 {host}");
     }
 
-    fn begin(&mut self, name: &str, extended: bool) {
+    fn start_session(&mut self, name: &str, extended: bool) {
         self.helo = Some(Helo { name: name.trim().to_owned(), extended });
-        self.mail = None;
+        self.transaction = None;
     }
 
-    fn hear_starttls(&mut self) {
-        let tls = self.host.behaviour.tls;
-        if self.secure || !matches!(tls, TlsBehavior::Offered | TlsBehavior::Required | TlsBehavior::Broken) {
-            return self.refuse(LimitViolation::BadCommand);
+    fn on_starttls(&mut self) {
+        let tls = self.host.behavior.tls;
+        if self.encrypted
+            || !matches!(tls, TlsBehavior::Offered | TlsBehavior::Required | TlsBehavior::Broken)
+        {
+            return self.reject(LimitViolation::BadCommand);
         }
         if !self.input.is_empty() {
-            // What follows in clear text would be taken for protected commands: RFC 3207 6.
+            // Clear text after STARTTLS must not be handled as if it were encrypted (RFC 3207 6).
             self.input.clear();
-            self.note(LimitViolation::EarlyTalk);
+            self.count_violation(LimitViolation::EarlyTalk);
         }
-        let said = self.answer(DialogueStep::Starttls, "220 2.0.0 Ready to start TLS");
-        if said && tls == TlsBehavior::Broken {
-            self.acts.push_back(ServerAction::Say(b"this is no handshake\r\n".to_vec()));
-            self.hang_up(ServerAction::Close);
-        } else if said {
-            self.acts.push_back(ServerAction::StartTls);
+        let is_ready = self.reply_at(DialogueStep::Starttls, "220 2.0.0 Ready to start TLS");
+        if is_ready && tls == TlsBehavior::Broken {
+            self.actions.push_back(ServerAction::Send(b"this is no handshake\r\n".to_vec()));
+            self.end_with(ServerAction::Close);
+        } else if is_ready {
+            self.actions.push_back(ServerAction::StartTls);
         }
     }
 
-    fn hear_mail(&mut self, rest: &str) {
-        let limits = &self.host.behaviour.limits;
-        let most = limits.mails_per_session;
-        let tls = self.host.behaviour.tls;
-        if self.helo.is_none() || self.mail.is_some() {
-            return self.refuse(LimitViolation::BadCommand);
+    fn on_mail(&mut self, rest: &str) {
+        let limits = &self.host.behavior.limits;
+        let limit = limits.mails_per_session;
+        let tls = self.host.behavior.tls;
+        if self.helo.is_none() || self.transaction.is_some() {
+            return self.reject(LimitViolation::BadCommand);
         }
-        self.mail_was_refused = true;
-        if !self.secure && matches!(tls, TlsBehavior::Required | TlsBehavior::Impossible) {
-            return self.tell("530 5.7.0 Must issue a STARTTLS command first");
+        self.mail_was_rejected = true;
+        if !self.encrypted && matches!(tls, TlsBehavior::Required | TlsBehavior::Impossible) {
+            return self.reply("530 5.7.0 Must issue a STARTTLS command first");
         }
         let Some((sender, parameters)) = path(rest, "FROM:") else {
-            self.note(LimitViolation::BadCommand);
-            return self.tell("501 5.5.4 Syntax: MAIL FROM:<address>");
+            self.count_violation(LimitViolation::BadCommand);
+            return self.reply("501 5.5.4 Syntax: MAIL FROM:<address>");
         };
         let smtputf8 = parameters.split(' ').any(|word| word.eq_ignore_ascii_case("SMTPUTF8"));
         if smtputf8 && !self.offers("SMTPUTF8") {
-            self.note(LimitViolation::BadCommand);
-            return self.tell("555 5.5.4 Unsupported option: SMTPUTF8");
+            self.count_violation(LimitViolation::BadCommand);
+            return self.reply("555 5.5.4 Unsupported option: SMTPUTF8");
         }
         self.mails += 1;
-        if most.is_some_and(|most| self.mails > most) && self.is_defended(LimitViolation::MailsPerSession) {
+        if limit.is_some_and(|limit| self.mails > limit) && self.enforce(LimitViolation::MailsPerSession) {
             return;
         }
-        self.mail =
-            Some(Mail { sender: sender.to_lowercase(), smtputf8, recipients: 0, domains: HashSet::new() });
-        if self.answer(DialogueStep::Mail, "250 2.1.0 Ok") {
-            self.mail_was_refused = false;
+        self.transaction = Some(OpenTransaction {
+            sender: sender.to_lowercase(),
+            smtputf8,
+            recipients: 0,
+            domains: HashSet::new(),
+        });
+        if self.reply_at(DialogueStep::Mail, "250 2.1.0 Ok") {
+            self.mail_was_rejected = false;
         } else {
-            self.mail = None;
+            self.transaction = None;
         }
     }
 
-    fn hear_rcpt(&mut self, rest: &str) {
+    fn on_rcpt(&mut self, rest: &str) {
         let Some((address, _)) = path(rest, "TO:") else {
-            self.note(LimitViolation::BadCommand);
-            return self.tell("501 5.5.4 Syntax: RCPT TO:<address>");
+            self.count_violation(LimitViolation::BadCommand);
+            return self.reply("501 5.5.4 Syntax: RCPT TO:<address>");
         };
-        self.asked.push((address.to_owned(), 0));
-        let too_fast = self.host.is_asked(address, self.client, self.now);
-        let Some(mail) = &mut self.mail else {
-            if self.mail_was_refused {
-                // It left together with the MAIL (RFC 2920 3.1): no fault of the client's.
-                return self.tell("503 5.5.1 Error: need MAIL command");
+        self.rcpts.push((address.to_owned(), 0));
+        let rate_violation = self.host.count_rcpt(address, self.client, self.now);
+        let Some(transaction) = &mut self.transaction else {
+            if self.mail_was_rejected {
+                // It was pipelined with the MAIL (RFC 2920 3.1), which is no violation.
+                return self.reply("503 5.5.1 Error: need MAIL command");
             }
-            return self.refuse(LimitViolation::BadCommand);
+            return self.reject(LimitViolation::BadCommand);
         };
         let (local, domain) = address.rsplit_once('@').unwrap_or((address, ""));
-        let smtputf8 = mail.smtputf8;
+        let smtputf8 = transaction.smtputf8;
         let domain =
             Domain::parse(domain).map_or_else(|_| domain.to_lowercase(), |domain| domain.as_str().to_owned());
         let local = local.to_lowercase();
-        mail.recipients += 1;
-        mail.domains.insert(domain.clone());
-        let (recipients, domains) = (mail.recipients as usize, mail.domains.len());
-        let limits = &self.host.behaviour.limits;
-        let passes = |count: usize, most: Option<u32>| most.is_some_and(|most| count > most as usize);
-        let limits_passed = [
-            too_fast,
-            passes(recipients, limits.rcpts_per_mail).then_some(LimitViolation::RcptsPerMail),
-            passes(domains, limits.domains_per_mail).then_some(LimitViolation::DomainsPerMail),
+        transaction.recipients += 1;
+        transaction.domains.insert(domain.clone());
+        let (recipients, domains) = (transaction.recipients as usize, transaction.domains.len());
+        let limits = &self.host.behavior.limits;
+        let exceeds = |count: usize, limit: Option<u32>| limit.is_some_and(|limit| count > limit as usize);
+        let violations = [
+            rate_violation,
+            exceeds(recipients, limits.rcpts_per_mail).then_some(LimitViolation::RcptsPerMail),
+            exceeds(domains, limits.domains_per_mail).then_some(LimitViolation::DomainsPerMail),
         ];
-        for violation in limits_passed.into_iter().flatten() {
-            if self.is_defended(violation) {
+        for violation in violations.into_iter().flatten() {
+            if self.enforce(violation) {
                 return;
             }
         }
         if !address.is_ascii() && !smtputf8 {
-            self.note(LimitViolation::BadCommand);
-            return self.tell("553 5.6.7 Must declare SMTPUTF8 to permit unicode address");
+            self.count_violation(LimitViolation::BadCommand);
+            return self.reply("553 5.6.7 Must declare SMTPUTF8 to permit unicode address");
         }
-        let (words, deed) = match self.rule(DialogueStep::Rcpt, Some((&local, &domain))) {
-            (Some(words), deed) => (words, deed),
-            (None, deed) => {
-                let (words, close) = self.mailbox(&local, &domain);
-                (words, deed.or(close))
+        let (text, misbehavior) = match self.apply_rules(DialogueStep::Rcpt, Some((&local, &domain))) {
+            (Some(text), misbehavior) => (text, misbehavior),
+            (None, misbehavior) => {
+                let (text, close) = self.usual_rcpt_reply(&local, &domain);
+                (text, misbehavior.or(close))
             }
         };
-        let code = self.say(&words, deed, Some(address));
-        if let Some(asked) = self.asked.last_mut() {
-            asked.1 = code;
+        let code = self.send_reply(&text, misbehavior, Some(address));
+        if let Some(rcpt) = self.rcpts.last_mut() {
+            rcpt.1 = code;
         }
     }
 
-    fn hear_rset(&mut self) {
-        let most = self.host.behaviour.limits.resets_per_session;
+    fn on_rset(&mut self) {
+        let limit = self.host.behavior.limits.resets_per_session;
         self.resets += 1;
-        if most.is_some_and(|most| self.resets > most) && self.is_defended(LimitViolation::ResetsPerSession) {
+        if limit.is_some_and(|limit| self.resets > limit) && self.enforce(LimitViolation::ResetsPerSession) {
             return;
         }
-        self.mail = None;
-        self.mail_was_refused = false;
-        self.answer(DialogueStep::Rset, "250 2.0.0 Ok");
+        self.transaction = None;
+        self.mail_was_rejected = false;
+        self.reply_at(DialogueStep::Rset, "250 2.0.0 Ok");
+    }
+
+    /// The usual reply for a recipient. Checks relaying, greylisting and the mailbox, in this order.
+    fn usual_rcpt_reply(&mut self, local: &str, domain: &str) -> (String, Option<Misbehavior>) {
+        let (world, host) = (self.world.clone(), Arc::clone(&self.host));
+        let behavior = &host.behavior;
+        let stock = |situation| (behavior.software.reply(situation).to_owned(), None);
+        if !world.shared.zone.leads_to(domain, host.name.as_str(), &host.addresses) {
+            return stock(Situation::Relay);
+        }
+        let mailboxes = world.shared.zone.mail(domain);
+        let greylists =
+            [behavior.greylist.as_ref(), mailboxes.and_then(|mailboxes| mailboxes.greylist.as_ref())];
+        for greylist in greylists.into_iter().flatten() {
+            if host.greylists(greylist, &self.rule_context(0, Some((local, domain)))) {
+                let own = greylist.say.as_ref().map(|text| (text.0.clone(), None));
+                return own.unwrap_or_else(|| stock(Situation::Greylisted));
+            }
+        }
+        let unknown = ReplyEntry::Situation(Situation::Unknown);
+        match mailboxes.map_or(unknown, |mailboxes| mailboxes.reply_for(domain, local)) {
+            ReplyEntry::Text(text) => (text.0, None),
+            ReplyEntry::Situation(Situation::Unknown) if behavior.catch_all => stock(Situation::Ok),
+            ReplyEntry::Situation(Situation::Unknown) => {
+                let own = mailboxes.and_then(|mailboxes| mailboxes.unknown.as_ref());
+                self.unknown_reply(own.or(behavior.unknown.as_ref()))
+            }
+            ReplyEntry::Situation(situation) => stock(situation),
+        }
+    }
+
+    /// The reply for an unknown recipient, or for one too many of them.
+    fn unknown_reply(&mut self, own: Option<&ReplyText>) -> (String, Option<Misbehavior>) {
+        let host = Arc::clone(&self.host);
+        let behavior = &host.behavior;
+        self.unknowns += 1;
+        if behavior.accepts_after_unknowns.is_some_and(|limit| self.unknowns > limit) {
+            return (behavior.software.reply(Situation::Ok).to_owned(), None);
+        }
+        if !behavior.tarpit.is_zero() {
+            self.actions.push_back(ServerAction::Wait(behavior.tarpit));
+        }
+        if let Some(violation) = host.count_unknown(self.client, self.now) {
+            self.count_violation(violation);
+            if behavior.limits.enforce {
+                return (violation.defense().0.to_owned(), Some(Misbehavior::Close));
+            }
+        }
+        let stock = || behavior.software.reply(Situation::Unknown).to_owned();
+        (own.map_or_else(stock, |text| text.0.clone()), None)
     }
 }
 
-/// `path(" FROM:<a@b> X=Y", "FROM:")` is `("a@b", "X=Y")`.
+/// The address and the parameters of a command: for `FROM:<a@b> X=Y` they are `a@b` and `X=Y`.
 fn path<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let text = text.trim();
     let (head, rest) = text.split_at_checked(word.len())?;
     let rest = rest.trim_start().strip_prefix('<').filter(|_| head.eq_ignore_ascii_case(word))?;
-    // A quoted local part may hold a `>`; an address never ends in one.
+    // A quoted local part may hold a `>`, so the last one ends the address.
     let end = rest.rfind('>')?;
     Some((&rest[..end], rest[end + 1..].trim()))
 }

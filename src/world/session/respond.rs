@@ -1,6 +1,6 @@
-//! How a host speaks: rules, words, manners, defences.
+//! Writes the replies of a host.
 //!
-//! Decides: what a rule or a passed limit makes of an answer, and how it is written on the wire.
+//! Decides: the effect of a rule, of a misbehavior and of an exceeded limit on a reply, and how the reply is sent.
 
 use std::sync::Arc;
 
@@ -14,162 +14,174 @@ const ENDLESS_REPLY: &[u8] = b"250-and another line\r\n";
 const GARBAGE: &[u8] = b"\x00\x15HTTP/1.1 400 Bad Request\r\n\r\n";
 
 impl ServerSession {
-    /// What the host's rules say and do at a moment, after their waits.
-    pub(super) fn rule(
+    /// The reply and the misbehavior that the rules have for a step. Adds their waits to the actions.
+    pub(super) fn apply_rules(
         &mut self,
-        moment: DialogueStep,
+        step: DialogueStep,
         recipient: Option<(&str, &str)>,
     ) -> (Option<String>, Option<Misbehavior>) {
-        self.moments[moment as usize] += 1;
+        self.step_counts[step as usize] += 1;
         let host = Arc::clone(&self.host);
-        let nth = self.moments[moment as usize];
-        let mut ruling = (None, None);
-        for rule in host.rules_for(moment, &self.occasion(nth, recipient)) {
+        let nth = self.step_counts[step as usize];
+        let mut result = (None, None);
+        for rule in host.take_rules(step, &self.rule_context(nth, recipient)) {
             if !rule.wait.is_zero() {
-                self.acts.push_back(ServerAction::Wait(rule.wait));
+                self.actions.push_back(ServerAction::Wait(rule.wait));
             }
-            ruling = (rule.say.as_ref().map(|words| words.0.clone()), rule.act);
+            result = (rule.say.as_ref().map(|text| text.0.clone()), rule.misbehavior);
         }
-        ruling
+        result
     }
 
-    pub(super) fn occasion<'a>(&'a self, nth: u32, recipient: Option<(&'a str, &'a str)>) -> RuleContext<'a> {
+    pub(super) fn rule_context<'a>(
+        &'a self,
+        nth: u32,
+        recipient: Option<(&'a str, &'a str)>,
+    ) -> RuleContext<'a> {
         RuleContext {
             now: self.now,
             client: self.client,
             session: self.number,
-            sender: self.mail.as_ref().map_or("", |mail| mail.sender.as_str()),
+            sender: self.transaction.as_ref().map_or("", |transaction| transaction.sender.as_str()),
             recipient,
             nth,
             seed: self.world.shared.seed,
         }
     }
 
-    /// Says what the rules of a moment say, else the usual. True when a good answer left the session going.
-    pub(super) fn answer(&mut self, moment: DialogueStep, usual: &str) -> bool {
-        let (words, deed) = self.rule(moment, None);
-        let code = self.say(words.as_deref().unwrap_or(usual), deed, None);
+    /// Sends the reply of the rules for a step, or else the usual one. True if it was positive and the session
+    /// continues.
+    pub(super) fn reply_at(&mut self, step: DialogueStep, usual: &str) -> bool {
+        let (text, misbehavior) = self.apply_rules(step, None);
+        let code = self.send_reply(text.as_deref().unwrap_or(usual), misbehavior, None);
         (200..300).contains(&code) && self.progress < Progress::Over
     }
 
-    /// Says words as they are.
-    pub(super) fn tell(&mut self, words: &str) {
-        self.say(words, None, None);
+    /// Sends a reply.
+    pub(super) fn reply(&mut self, text: &str) {
+        self.send_reply(text, None, None);
     }
 
-    /// Says words in the manner of a deed. The code that was said; 0 where nothing was that reads as a reply.
-    pub(super) fn say(&mut self, words: &str, deed: Option<Misbehavior>, recipient: Option<&str>) -> u16 {
-        match deed {
-            Some(Misbehavior::Drop) => return self.hang_up(ServerAction::Close),
-            Some(Misbehavior::Reset) => return self.hang_up(ServerAction::Reset),
-            Some(Misbehavior::Silence) => return self.hang_up(ServerAction::Silence),
-            Some(Misbehavior::EndlessLine) => return self.hang_up(ServerAction::SayForEver(ENDLESS_LINE)),
-            Some(Misbehavior::EndlessReply) => return self.hang_up(ServerAction::SayForEver(ENDLESS_REPLY)),
+    /// Sends a reply with a misbehavior. Returns its code; 0 if nothing was sent that is a reply.
+    pub(super) fn send_reply(
+        &mut self,
+        text: &str,
+        misbehavior: Option<Misbehavior>,
+        recipient: Option<&str>,
+    ) -> u16 {
+        match misbehavior {
+            Some(Misbehavior::Drop) => return self.end_with(ServerAction::Close),
+            Some(Misbehavior::Reset) => return self.end_with(ServerAction::Reset),
+            Some(Misbehavior::Silence) => return self.end_with(ServerAction::Silence),
+            Some(Misbehavior::EndlessLine) => return self.end_with(ServerAction::SendForever(ENDLESS_LINE)),
+            Some(Misbehavior::EndlessReply) => {
+                return self.end_with(ServerAction::SendForever(ENDLESS_REPLY));
+            }
             Some(Misbehavior::Garbage) => {
-                self.acts.push_back(ServerAction::Say(GARBAGE.to_vec()));
+                self.actions.push_back(ServerAction::Send(GARBAGE.to_vec()));
                 return 0;
             }
             _ => {}
         }
-        let code = words.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+        let code = text.get(..3).and_then(|digits| digits.parse().ok()).unwrap_or(0);
         self.errors += u32::from(code >= 400);
-        let most = self.host.behaviour.limits.errors_per_session;
-        let at_end = deed == Some(Misbehavior::Close) || code == 421;
-        if code >= 400 && !at_end && most.is_some_and(|most| self.errors > most) {
-            self.note(LimitViolation::ErrorsPerSession);
-            if self.host.behaviour.limits.enforce {
-                return self.say(
-                    LimitViolation::ErrorsPerSession.defence().0,
+        let limit = self.host.behavior.limits.errors_per_session;
+        let is_last = misbehavior == Some(Misbehavior::Close) || code == 421;
+        if code >= 400 && !is_last && limit.is_some_and(|limit| self.errors > limit) {
+            self.count_violation(LimitViolation::ErrorsPerSession);
+            if self.host.behavior.limits.enforce {
+                return self.send_reply(
+                    LimitViolation::ErrorsPerSession.defense().0,
                     Some(Misbehavior::Close),
                     None,
                 );
             }
         }
-        let text = self.filled(words, recipient);
-        let end = if deed == Some(Misbehavior::BareLf) { "\n" } else { "\r\n" };
+        let text = self.fill_placeholders(text, recipient);
+        let end = if misbehavior == Some(Misbehavior::BareLf) { "\n" } else { "\r\n" };
         let wire: String = text.lines().flat_map(|line| [line, end]).collect();
-        let bytes = match deed {
+        let bytes = match misbehavior {
             Some(Misbehavior::Latin1) => encoding_rs::WINDOWS_1252.encode(&wire).0.into_owned(),
             Some(Misbehavior::Twice) => wire.repeat(2).into_bytes(),
             _ => wire.into_bytes(),
         };
-        self.acts.push_back(if deed == Some(Misbehavior::Drip) {
-            ServerAction::Drip(bytes)
+        self.actions.push_back(if misbehavior == Some(Misbehavior::Drip) {
+            ServerAction::SendSlowly(bytes)
         } else {
-            ServerAction::Say(bytes)
+            ServerAction::Send(bytes)
         });
-        if at_end {
-            self.hang_up(ServerAction::Close);
+        if is_last {
+            self.end_with(ServerAction::Close);
         }
         code
     }
 
-    /// The last act of a session.
-    pub(super) fn hang_up(&mut self, act: ServerAction) -> u16 {
-        self.acts.push_back(act);
+    /// Ends the session with this last action.
+    pub(super) fn end_with(&mut self, action: ServerAction) -> u16 {
+        self.actions.push_back(action);
         self.input.clear();
         self.progress = Progress::Over;
         0
     }
 
-    /// Puts what is known into the places of a text.
-    pub(super) fn filled(&self, words: &str, recipient: Option<&str>) -> String {
+    /// Fills in the placeholders of a text.
+    fn fill_placeholders(&self, text: &str, recipient: Option<&str>) -> String {
         let recipient = recipient.unwrap_or("");
         let (local, domain) = recipient.rsplit_once('@').unwrap_or((recipient, ""));
         let client = self.client.to_string();
-        let places = [
+        let values = [
             ("{host}", self.host.name.as_str()),
             ("{ip}", &client),
             ("{rcpt}", recipient),
             ("{local}", local),
             ("{domain}", domain),
-            ("{sender}", self.mail.as_ref().map_or("", |mail| &mail.sender)),
+            ("{sender}", self.transaction.as_ref().map_or("", |transaction| &transaction.sender)),
             ("{helo}", self.helo.as_ref().map_or("", |helo| &helo.name)),
         ];
-        places.iter().fold(words.to_owned(), |text, (place, known)| text.replace(place, known))
+        values.iter().fold(text.to_owned(), |text, (placeholder, value)| text.replace(placeholder, value))
     }
 
-    /// Was this extension offered to this client?
+    /// True if this extension was offered to the client.
     pub(super) fn offers(&self, keyword: &str) -> bool {
         let extended = self.helo.as_ref().is_some_and(|helo| helo.extended);
         extended && self.keywords().iter().any(|offered| offered.eq_ignore_ascii_case(keyword))
     }
 
     pub(super) fn keywords(&self) -> Vec<&str> {
-        match &self.host.behaviour.offers {
+        match &self.host.behavior.offers {
             Some(keywords) => keywords.iter().map(String::as_str).collect(),
-            None => self.host.behaviour.software.keywords().to_vec(),
+            None => self.host.behavior.software.keywords().to_vec(),
         }
     }
 
-    pub(super) fn note(&mut self, violation: LimitViolation) {
-        self.host.notes(violation);
+    pub(super) fn count_violation(&mut self, violation: LimitViolation) {
+        self.host.count_violation(violation);
         self.violations.push(violation);
     }
 
-    /// Notes a violation of a limit; true when the host defends itself, and has said so.
-    pub(super) fn is_defended(&mut self, violation: LimitViolation) -> bool {
-        self.note(violation);
-        let enforced = self.host.behaviour.limits.enforce;
-        if enforced {
-            let (words, closes) = violation.defence();
-            let code = self.say(words, closes.then_some(Misbehavior::Close), None);
+    /// Counts a violation of a limit, and replies if the host enforces its limits. True if it does.
+    pub(super) fn enforce(&mut self, violation: LimitViolation) -> bool {
+        self.count_violation(violation);
+        let is_enforced = self.host.behavior.limits.enforce;
+        if is_enforced {
+            let (text, closes) = violation.defense();
+            let code = self.send_reply(text, closes.then_some(Misbehavior::Close), None);
             if let (
                 LimitViolation::RcptsPerMinute
                 | LimitViolation::RcptsPerMail
                 | LimitViolation::DomainsPerMail,
-                Some(asked),
-            ) = (violation, self.asked.last_mut())
+                Some(rcpt),
+            ) = (violation, self.rcpts.last_mut())
             {
-                asked.1 = code;
+                rcpt.1 = code;
             }
         }
-        enforced
+        is_enforced
     }
 
-    /// Notes what no server bears, and refuses it.
-    pub(super) fn refuse(&mut self, violation: LimitViolation) {
-        self.note(violation);
-        self.tell(violation.defence().0);
+    /// Counts a violation of the protocol, and rejects the command.
+    pub(super) fn reject(&mut self, violation: LimitViolation) {
+        self.count_violation(violation);
+        self.reply(violation.defense().0);
     }
 }

@@ -1,4 +1,4 @@
-//! Conversations with a session, line by line.
+//! Dialogues with a server session, line by line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,20 +31,20 @@ fn session(world: &World) -> ServerSession {
     ServerSession::new(world.clone(), host, "203.0.113.25".parse().unwrap())
 }
 
-/// Everything the session does until it wants to hear more, as text.
-fn acts(session: &mut ServerSession, now: Duration) -> Vec<String> {
+/// The actions of the session until it waits for the client, as text.
+fn actions(session: &mut ServerSession, now: Duration) -> Vec<String> {
     let mut seen = Vec::new();
-    while let Some(act) = session.next(now) {
+    while let Some(action) = session.next_action(now) {
         let is_last = matches!(
-            act,
+            action,
             ServerAction::Close
                 | ServerAction::Reset
                 | ServerAction::Silence
-                | ServerAction::SayForEver(_)
+                | ServerAction::SendForever(_)
                 | ServerAction::StartTls
         );
-        seen.push(match act {
-            ServerAction::Say(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
+        seen.push(match action {
+            ServerAction::Send(bytes) => String::from_utf8_lossy(&bytes).trim_end().to_owned(),
             other => format!("{other:?}"),
         });
         if is_last {
@@ -54,30 +54,30 @@ fn acts(session: &mut ServerSession, now: Duration) -> Vec<String> {
     seen
 }
 
-/// Says each line after the answers to the one before, and returns the last answers.
+/// Sends each line after the replies to the one before, and returns the last replies.
 fn after(session: &mut ServerSession, lines: &[&str]) -> Vec<String> {
-    let mut last = acts(session, Duration::ZERO);
+    let mut last = actions(session, Duration::ZERO);
     for line in lines {
-        session.hear(format!("{line}\r\n").as_bytes());
-        last = acts(session, Duration::ZERO);
+        session.receive(format!("{line}\r\n").as_bytes());
+        last = actions(session, Duration::ZERO);
     }
     last
 }
 
 const READY: [&str; 2] = ["EHLO probe.example.org", "MAIL FROM:<list-check@example.org>"];
 
-/// The answer to one RCPT in a fresh session.
+/// The reply to one RCPT in a new session.
 fn rcpt(world: &World, address: &str) -> String {
     let line = format!("RCPT TO:<{address}>");
     after(&mut session(world), &[READY[0], READY[1], &line]).join(" | ")
 }
 
 fn violations(world: &World) -> Vec<(LimitViolation, u64)> {
-    world.heard().violations().into_iter().collect()
+    world.observed().violations().into_iter().collect()
 }
 
 #[test]
-fn a_whole_dialogue_goes_as_rfc_5321_has_it() {
+fn a_whole_dialogue_follows_rfc_5321() {
     let world = world("");
     let mut session = session(&world);
     let dialogue: [(&str, &[&str]); 10] = [
@@ -102,17 +102,17 @@ fn a_whole_dialogue_goes_as_rfc_5321_has_it() {
         ("XYZZY", &["500 5.5.2 Error: command not recognized"]),
         ("QUIT", &["221 2.0.0 Bye", "Close"]),
     ];
-    assert_eq!(acts(&mut session, Duration::ZERO), ["220 mx.acme.example ESMTP Postfix"]);
-    for (said, expected) in dialogue {
-        session.hear(format!("{said}\r\n").as_bytes());
-        assert_eq!(acts(&mut session, Duration::ZERO), expected, "{said}");
+    assert_eq!(actions(&mut session, Duration::ZERO), ["220 mx.acme.example ESMTP Postfix"]);
+    for (line, expected) in dialogue {
+        session.receive(format!("{line}\r\n").as_bytes());
+        assert_eq!(actions(&mut session, Duration::ZERO), expected, "{line}");
     }
     assert_eq!(violations(&world), [(LimitViolation::BadCommand, 2)]);
-    assert_eq!(world.heard().asked("jane@acme.example"), 2);
+    assert_eq!(world.observed().probes_of("jane@acme.example"), 2);
 }
 
 #[test]
-fn each_mailbox_has_its_answer() {
+fn each_mailbox_has_its_reply() {
     let world = world("");
     let table = [
         ("Jane@Acme.Example", "250 2.1.5 Ok"),
@@ -137,21 +137,21 @@ fn each_mailbox_has_its_answer() {
 }
 
 #[test]
-fn a_verifier_that_sends_mail_is_caught() {
+fn sending_mail_is_a_violation() {
     let world = world("");
-    let said = after(&mut session(&world), &[READY[0], READY[1], "RCPT TO:<jane@acme.example>", "DATA"]);
-    assert_eq!(said, ["554 5.5.1 Error: this world takes no mail"]);
+    let replies = after(&mut session(&world), &[READY[0], READY[1], "RCPT TO:<jane@acme.example>", "DATA"]);
+    assert_eq!(replies, ["554 5.5.1 Error: this world takes no mail"]);
     assert_eq!(violations(&world), [(LimitViolation::Data, 1)]);
 }
 
 #[test]
-fn manners_that_were_not_offered_are_counted() {
+fn early_talk_and_pipelining_without_offer_are_counted() {
     let world = world("offers = []\ntls = \"required\"");
     let mut early = session(&world);
-    early.hear(b"EHLO probe.example.org\r\nMAIL FROM:<a@example.org> SMTPUTF8\r\n");
-    let said = acts(&mut early, Duration::ZERO);
-    assert_eq!(said[1], "250-mx.acme.example\r\n250 STARTTLS");
-    assert_eq!(said[2], "530 5.7.0 Must issue a STARTTLS command first");
+    early.receive(b"EHLO probe.example.org\r\nMAIL FROM:<a@example.org> SMTPUTF8\r\n");
+    let replies = actions(&mut early, Duration::ZERO);
+    assert_eq!(replies[1], "250-mx.acme.example\r\n250 STARTTLS");
+    assert_eq!(replies[2], "530 5.7.0 Must issue a STARTTLS command first");
     assert_eq!(
         violations(&world),
         [(LimitViolation::EarlyTalk, 1), (LimitViolation::UnofferedPipelining, 1)]
@@ -159,7 +159,7 @@ fn manners_that_were_not_offered_are_counted() {
 }
 
 #[test]
-fn tls_is_demanded_refused_broken_or_begun() {
+fn each_tls_behavior_has_its_replies() {
     let table = [
         ("none", "STARTTLS", "503 5.5.1 Error: bad sequence of commands"),
         ("offered", "STARTTLS", "220 2.0.0 Ready to start TLS | StartTls"),
@@ -174,13 +174,13 @@ fn tls_is_demanded_refused_broken_or_begun() {
     let world = world("tls = \"required\"");
     let mut session = session(&world);
     after(&mut session, &[READY[0], "STARTTLS"]);
-    session.is_secured();
+    session.tls_established();
     assert_eq!(after(&mut session, &[READY[1]]), ["503 5.5.1 Error: bad sequence of commands"]);
     assert_eq!(after(&mut session, &READY), ["250 2.1.0 Ok"]);
 }
 
 #[test]
-fn a_server_of_old_knows_only_helo() {
+fn a_server_without_ehlo_knows_only_helo() {
     let world = world("ehlo = false");
     let mut session = session(&world);
     assert_eq!(
@@ -251,22 +251,22 @@ fn limits_of_a_host_outlive_the_session() {
     let mut first = session(&world);
     let mut second = session(&world);
     assert_eq!(
-        acts(&mut second, Duration::ZERO),
+        actions(&mut second, Duration::ZERO),
         ["421 4.7.0 mx.acme.example Error: too many connections from 203.0.113.25", "Close"]
     );
     drop(second);
     let lines = [READY[0], READY[1], "RCPT TO:<a@acme.example>", "RCPT TO:<b@acme.example>"];
     assert_eq!(after(&mut first, &lines)[0], "550 Too many invalid recipients");
     drop(first);
-    let said = acts(&mut session(&world), Duration::ZERO);
+    let replies = actions(&mut session(&world), Duration::ZERO);
     assert_eq!(
-        said[0],
+        replies[0],
         "421 4.7.0 mx.acme.example Your address 203.0.113.25 is blocked for too many invalid recipients"
     );
 }
 
 #[test]
-fn a_host_that_was_asked_too_much_accepts_everything() {
+fn a_host_accepts_everything_after_too_many_unknown_recipients() {
     let world = world("accepts_after_unknowns = 1\ntarpit = \"5s\"");
     let mut session = session(&world);
     let first = after(&mut session, &[READY[0], READY[1], "RCPT TO:<a@acme.example>"]);
@@ -276,7 +276,7 @@ fn a_host_that_was_asked_too_much_accepts_everything() {
 }
 
 #[test]
-fn rules_speak_at_their_moment_for_their_recipients() {
+fn rules_apply_at_their_step_to_their_recipients() {
     let world = world(
         r#"
         [[host.rule]]
@@ -312,52 +312,52 @@ fn rules_speak_at_their_moment_for_their_recipients() {
 }
 
 #[test]
-fn rules_have_their_time_and_their_chance() {
+fn rules_have_times_and_probabilities() {
     let world =
         world("[[host.rule]]\nat = \"connect\"\nsince = \"1m\"\nuntil = \"2m\"\nsay = \"554 5.7.1 not now\"");
     for (minute, code) in [(0, "220"), (1, "554"), (2, "220")] {
-        let said = acts(&mut session(&world), Duration::from_secs(60 * minute));
-        assert!(said[0].starts_with(code), "{said:?}");
+        let replies = actions(&mut session(&world), Duration::from_secs(60 * minute));
+        assert!(replies[0].starts_with(code), "{replies:?}");
     }
     let world = self::world("[[host.rule]]\nat = \"connect\"\nshare = \"25%\"\ndo = \"drop\"");
-    let dropped = (0..1000).filter(|_| acts(&mut session(&world), Duration::ZERO) == ["Close"]).count();
+    let dropped = (0..1000).filter(|_| actions(&mut session(&world), Duration::ZERO) == ["Close"]).count();
     assert!((200..300).contains(&dropped), "{dropped}");
 }
 
 #[test]
-fn hostile_deeds_do_what_their_names_say() {
-    let wire = |deed: &str, say: &str| {
-        let world = world(&format!("[[host.rule]]\nat = \"helo\"\n{say}\ndo = \"{deed}\""));
+fn each_misbehavior_has_its_effect() {
+    let wire = |misbehavior: &str, say: &str| {
+        let world = world(&format!("[[host.rule]]\nat = \"helo\"\n{say}\ndo = \"{misbehavior}\""));
         let mut session = session(&world);
-        acts(&mut session, Duration::ZERO);
-        session.hear(b"HELO x\r\n");
-        session.next(Duration::ZERO).unwrap()
+        actions(&mut session, Duration::ZERO);
+        session.receive(b"HELO x\r\n");
+        session.next_action(Duration::ZERO).unwrap()
     };
-    let said = "say = \"550 Empfänger\"";
+    let say = "say = \"550 Empfänger\"";
     let latin1 = b"550 Empf\xe4nger\r\n".to_vec();
-    assert_eq!(wire("latin1", said), ServerAction::Say(latin1));
-    assert_eq!(wire("bare_lf", ""), ServerAction::Say(b"250 mx.acme.example\n".to_vec()));
+    assert_eq!(wire("latin1", say), ServerAction::Send(latin1));
+    assert_eq!(wire("bare_lf", ""), ServerAction::Send(b"250 mx.acme.example\n".to_vec()));
     assert_eq!(
         wire("twice", ""),
-        ServerAction::Say(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec())
+        ServerAction::Send(b"250 mx.acme.example\r\n250 mx.acme.example\r\n".to_vec())
     );
-    assert_eq!(wire("drip", ""), ServerAction::Drip(b"250 mx.acme.example\r\n".to_vec()));
-    assert_eq!(wire("close", ""), ServerAction::Say(b"250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(wire("drip", ""), ServerAction::SendSlowly(b"250 mx.acme.example\r\n".to_vec()));
+    assert_eq!(wire("close", ""), ServerAction::Send(b"250 mx.acme.example\r\n".to_vec()));
     assert_eq!(wire("drop", ""), ServerAction::Close);
     assert_eq!(wire("reset", ""), ServerAction::Reset);
     assert_eq!(wire("silence", ""), ServerAction::Silence);
-    assert!(matches!(wire("endless_line", ""), ServerAction::SayForEver(line) if !line.contains(&b'\n')));
-    assert!(matches!(wire("endless_reply", ""), ServerAction::SayForEver(b"250-and another line\r\n")));
-    assert!(matches!(wire("garbage", ""), ServerAction::Say(bytes) if !bytes.starts_with(b"2")));
+    assert!(matches!(wire("endless_line", ""), ServerAction::SendForever(line) if !line.contains(&b'\n')));
+    assert!(matches!(wire("endless_reply", ""), ServerAction::SendForever(b"250-and another line\r\n")));
+    assert!(matches!(wire("garbage", ""), ServerAction::Send(bytes) if !bytes.starts_with(b"2")));
 }
 
 #[test]
 fn a_client_line_without_an_end_is_cut_off() {
     let world = world("");
     let mut session = session(&world);
-    acts(&mut session, Duration::ZERO);
-    session.hear(&[b'x'; 5000]);
-    assert_eq!(acts(&mut session, Duration::ZERO), ["500 5.5.2 Error: line too long", "Close"]);
+    actions(&mut session, Duration::ZERO);
+    session.receive(&[b'x'; 5000]);
+    assert_eq!(actions(&mut session, Duration::ZERO), ["500 5.5.2 Error: line too long", "Close"]);
 }
 
 #[test]
@@ -365,24 +365,24 @@ fn a_quoted_local_part_may_hold_anything() {
     let world = world("");
     let answer = rcpt(&world, r#""jane > joe@home"@open.example"#);
     assert_eq!(answer, "250 2.1.5 Ok");
-    assert_eq!(world.heard().asked(r#""jane > joe@home"@open.example"#), 1);
+    assert_eq!(world.observed().probes_of(r#""jane > joe@home"@open.example"#), 1);
 }
 
 proptest! {
     #[test]
-    fn commands_cut_anywhere_are_answered_the_same(cuts in prop::collection::vec(0usize..200, 0..10)) {
+    fn commands_split_anywhere_get_the_same_replies(cuts in prop::collection::vec(0usize..200, 0..10)) {
         let wire = b"EHLO probe.example.org\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<jane@acme.example>\r\nRCPT TO:<x@acme.example>\r\nRSET\r\nQUIT\r\n";
         let mut whole = session(&world(""));
-        let mut expected = acts(&mut whole, Duration::ZERO);
-        whole.hear(wire);
-        expected.extend(acts(&mut whole, Duration::ZERO));
+        let mut expected = actions(&mut whole, Duration::ZERO);
+        whole.receive(wire);
+        expected.extend(actions(&mut whole, Duration::ZERO));
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut % wire.len()).chain([0, wire.len()]).collect();
         cuts.sort_unstable();
         let mut session = session(&world(""));
-        let mut seen = acts(&mut session, Duration::ZERO);
+        let mut seen = actions(&mut session, Duration::ZERO);
         for pair in cuts.windows(2) {
-            session.hear(&wire[pair[0]..pair[1]]);
-            seen.extend(acts(&mut session, Duration::ZERO));
+            session.receive(&wire[pair[0]..pair[1]]);
+            seen.extend(actions(&mut session, Duration::ZERO));
         }
         prop_assert_eq!(seen, expected);
     }
@@ -390,9 +390,9 @@ proptest! {
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..500)) {
         let mut session = session(&world(""));
-        acts(&mut session, Duration::ZERO);
-        session.hear(&bytes);
-        session.hear(b"\r\nRCPT TO:\r\nRCPT TO:<\r\nMAIL FROM:<>\xff\r\nRCPT\r\n");
-        acts(&mut session, Duration::ZERO);
+        actions(&mut session, Duration::ZERO);
+        session.receive(&bytes);
+        session.receive(b"\r\nRCPT TO:\r\nRCPT TO:<\r\nMAIL FROM:<>\xff\r\nRCPT\r\n");
+        actions(&mut session, Duration::ZERO);
     }
 }

@@ -1,7 +1,7 @@
 //! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
 
 use listproof::Address;
-use listproof::internals::address::{self};
+use listproof::internals::address;
 use listproof::internals::run::{AnalyzeOptions, Analyzer};
 use listproof::internals::smtp::SmtpCommand;
 use listproof::policy::AddressLists;
@@ -12,13 +12,13 @@ pub(crate) fn check(bytes: &[u8]) {
     match Address::parse(&text) {
         Ok(address) => {
             is_sound(&address);
-            let (read, repairs) = address::read(&text);
+            let (read, repairs) = address::repair(&text);
             assert_eq!(read.as_ref(), Ok(&address), "a valid address was repaired");
             assert!(repairs.is_none(), "a valid address was repaired: {repairs:?}");
         }
         Err(fault) => assert!(text.is_char_boundary(fault.at), "{fault:?} in {text:?}"),
     }
-    if let (read, Some(repaired)) = address::read(&text) {
+    if let (read, Some(repaired)) = address::repair(&text) {
         assert_eq!(Address::parse(&repaired.text), read, "the repaired text is what was read");
     }
     for apply_suggestions in [false, true] {

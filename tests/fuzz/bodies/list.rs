@@ -1,5 +1,5 @@
-//! Any bytes as a list: refused with a sentence, or read so that every record comes out, once, and the results can be
-//! read again.
+//! Any bytes as a list: an error with a printable message, or every record is written once, and the results can be read
+//! again.
 
 use std::path::Path;
 use std::time::SystemTime;
@@ -45,11 +45,12 @@ fn pass(folder: &Path, file: &[u8], how: u8) {
             }
         }
         Err(error) => {
-            let told = error.to_string() + &error.hint();
-            assert!(!told.is_empty() && !told.replace('\n', " ").contains(char::is_control), "{told:?}");
+            let message = error.to_string() + &error.hint();
+            let is_printable = !message.replace('\n', " ").contains(char::is_control);
+            assert!(!message.is_empty() && is_printable, "{message:?}");
         }
     }
-    // A stale folder is somebody else's to the next run.
+    // The next run would not recognize the files of another list as results.
     if in_folder {
         let _ = std::fs::remove_dir_all(folder.join("out"));
     }
@@ -64,8 +65,8 @@ fn one_run(
     target: &OutputTarget,
 ) -> Result<(ListFormat, u64), ListError> {
     let list = open(&Source::Path(path.to_owned()), reading)?;
-    let mut outputs = Outputs::create(target, list.form(), writing)?;
-    let (mut rows, mut rejected, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
+    let mut outputs = Outputs::create(target, list.format(), writing)?;
+    let (mut rows, mut unreadable, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
     let mut analyzer = Analyzer::new(AddressLists::built_in());
     let mut found = EvidenceReader::nothing(NotProbedReason::Offline, SystemTime::UNIX_EPOCH);
     let mut reader = list.rows()?;
@@ -77,28 +78,28 @@ fn one_run(
                 let mut seen = analyzer.look(row.address());
                 let repaired = seen.repaired.take();
                 let record = run::record(&mut found, seen, false).expect("nothing is stored");
-                outputs.write(&row, &record, repaired.as_deref(), None)?;
+                outputs.write_row(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }
             ListEntry::Unreadable(one) => {
-                outputs.reject(&one)?;
-                if one.is_row() { rejected += 1 } else { further += 1 }
+                outputs.write_unreadable(&one)?;
+                if one.is_row() { unreadable += 1 } else { further += 1 }
             }
         }
     }
     let counts = outputs.finish()?.counts;
-    // A row with a key that ours would double is written as rejected.
+    // A row that already has an added key is listed as unreadable.
     clashed += rows - counts.results;
-    assert_eq!(counts.rows(), rows + rejected, "rows in are rows out and rejected");
-    assert_eq!((counts.rejected, counts.further_addresses), (rejected + clashed, further));
+    assert_eq!(counts.rows(), rows + unreadable, "rows in are rows out and unreadable ones");
+    assert_eq!((counts.unreadable, counts.further_addresses), (unreadable + clashed, further));
     let judged: u64 = counts.verdicts.iter().sum();
     assert_eq!(judged + counts.duplicates, counts.results, "every row has a verdict");
-    Ok((list.form().clone(), counts.results))
+    Ok((list.format().clone(), counts.results))
 }
 
 /// Our own results are a list that we can read.
 fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
-    let column = Some((form.address + 1).to_string());
+    let column = Some((form.address_column + 1).to_string());
     let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
         .unwrap_or_else(|error| panic!("our own results: {error}"));
     let mut reader = list.rows().expect("our own results");

@@ -1,7 +1,7 @@
 //! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
 
 use listproof::details::MalformedReply;
-use listproof::internals::smtp::{MAX_REPLY_LINES, ReplyReader, clean};
+use listproof::internals::smtp::{MAX_REPLY_LINES, ReplyReader, sanitize};
 use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::{Cause, Confidence, Fault, Reply, Stage, Verdict};
 
@@ -42,7 +42,7 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Reply>, Option<Malfo
 fn is_sane(reply: &Reply) {
     assert!((200..600).contains(&reply.code), "{reply:?}");
     assert!((1..=MAX_REPLY_LINES).contains(&reply.lines.len()));
-    assert!(reply.lines.iter().all(|line| *line == clean(line)), "{reply:?} is not clean");
+    assert!(reply.lines.iter().all(|line| *line == sanitize(line)), "{reply:?} is not clean");
     let shown = reply.to_string();
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(char::is_control), "{shown:?}");
 }

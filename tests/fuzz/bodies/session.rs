@@ -80,22 +80,22 @@ impl Dialogue {
             let batch = (16..32).contains(&event).then(|| dialogue.batch(event));
             let session = &mut dialogue.session;
             match event {
-                0..=15 => session.heard(WORDS[usize::from(event)]),
-                16..=31 => batch.into_iter().for_each(|batch| session.order(batch)),
-                32 => session.order(Say::Quit),
-                33..=40 => session.secured(),
+                0..=15 => session.receive(WORDS[usize::from(event)]),
+                16..=31 => batch.into_iter().for_each(|batch| session.submit(batch)),
+                32 => session.submit(Say::Quit),
+                33..=40 => session.tls_established(),
                 41 => session.tls_failed("bad record".to_owned()),
-                42 => session.closed(),
+                42 => session.connection_closed(),
                 43 => session.timed_out(),
                 _ => {
                     let (raw, after) = rest.split_at(rest.len().min(usize::from(event - 43)));
                     rest = after;
-                    session.heard(raw);
+                    session.receive(raw);
                 }
             }
             dialogue.look();
         }
-        dialogue.session.closed();
+        dialogue.session.connection_closed();
         dialogue.look();
         assert!(dialogue.session.is_over() && dialogue.ended == 1, "it ended {} times", dialogue.ended);
     }
@@ -348,7 +348,7 @@ impl Play<'_> {
                 open.1 = State::Leaving;
             }
             Action::Completed(found) => {
-                for ProbeResult { target, mailbox, .. } in found {
+                for ProbeResult { id: target, mailbox, .. } in found {
                     assert!(self.settled.insert(target, *mailbox).is_none(), "settled twice");
                 }
             }
@@ -410,10 +410,10 @@ impl Play<'_> {
         assert_eq!(self.settled.len(), self.listed.len(), "everybody is settled");
         for (target, address) in self.listed {
             let evidence = Evidence {
-                form: AddressStatus::Valid(address.clone()),
+                status: AddressStatus::Valid(address.clone()),
                 kinds: AddressKinds::default(),
-                slip: None,
-                route: Some(RouteFact::Hosts { provider: "".into(), evidence: true }),
+                typo: None,
+                route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
                 mailbox: self.settled.remove(&target).expect("it is settled"),
             };
             let (judgment, _) = decide(&evidence, UNIX_EPOCH);

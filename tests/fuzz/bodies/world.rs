@@ -23,9 +23,9 @@ pub(crate) fn check(bytes: &[u8]) {
         }
         Err(other) => panic!("{other}"),
         Ok(world) => {
-            let nets = world.nets();
+            let networks = world.networks();
             for (n, host) in world.hosts().iter().enumerate() {
-                assert!(host.addresses.iter().all(|ip| nets.iter().any(|net| net.contains(ip))));
+                assert!(host.addresses.iter().all(|ip| networks.iter().any(|net| net.contains(ip))));
                 if n < 4 {
                     converse(&world, n);
                 }
@@ -48,31 +48,31 @@ fn converse(world: &World, host: usize) {
         Some(RcptProbe { id: ProbeId(id), address })
     });
     let recipients = recipients.collect();
-    ours.order(SessionCommand::Send(Batch {
+    ours.submit(SessionCommand::Send(Batch {
         transactions: vec![Transaction { recipients }],
         is_last: false,
     }));
-    ours.order(SessionCommand::Quit);
+    ours.submit(SessionCommand::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {
         assert!(step < 10_000, "it does not come to its end");
         while let Some(output) = ours.poll() {
             match output {
-                SessionOutput::Send(bytes) => theirs.hear(&bytes),
+                SessionOutput::Send(bytes) => theirs.receive(&bytes),
                 SessionOutput::StartTls => ours.tls_failed("there is none".to_owned()),
                 SessionOutput::Emit(SmtpEvent::Reply(id, _)) => answered.push(id),
-                SessionOutput::Emit(SmtpEvent::Ended(end)) => ended = Some(end.why),
+                SessionOutput::Emit(SmtpEvent::Ended(end)) => ended = Some(end.reason),
                 SessionOutput::Emit(_) => {}
             }
         }
         if ours.is_over() {
             break;
         }
-        match theirs.next(now) {
-            Some(ServerAction::Say(bytes) | ServerAction::Drip(bytes)) => ours.heard(&bytes),
-            Some(ServerAction::SayForEver(bytes)) => ours.heard(bytes),
+        match theirs.next_action(now) {
+            Some(ServerAction::Send(bytes) | ServerAction::SendSlowly(bytes)) => ours.receive(&bytes),
+            Some(ServerAction::SendForever(bytes)) => ours.receive(bytes),
             Some(ServerAction::Wait(time)) => now = now.saturating_add(time),
-            Some(ServerAction::Close | ServerAction::Reset) => ours.closed(),
+            Some(ServerAction::Close | ServerAction::Reset) => ours.connection_closed(),
             Some(ServerAction::Silence | ServerAction::StartTls) | None => ours.timed_out(),
         }
     }

@@ -1,68 +1,70 @@
-//! Which column holds the addresses, and by what it was found.
+//! Which column holds the addresses, and how it was found.
 //!
-//! Decides: by the name that was asked for, else by the header (names in many languages: `column_names.txt`) as long
-//! as the cells do not contradict it, else by the cells alone. Says in a sentence what it did. Must not: read files.
+//! Decides: by the name that the user gives; otherwise by the header (names in many languages: `column_names.txt`), unless
+//! the cells contradict it; otherwise by the cells alone. Says in a sentence how. Must not: read files.
 
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use crate::address::Address;
-use crate::smtp::clean;
+use crate::list::error::printable;
 
-/// So large a share of a column's filled cells has to be addresses when nothing but the cells speaks for it.
+/// A column without a known name needs this share of addresses among its filled cells.
 const ENOUGH_PERCENT: usize = 30;
-/// A column of which so many cells are addresses beats one that has only the right name and no address in it.
+/// With this share of addresses, a column is chosen instead of one that has a known name and no address.
 const CONTRADICTS_PERCENT: usize = 50;
 
-/// The first rows of a list, unquoted.
+/// The first rows of a list as texts, without quotes.
 #[derive(Debug, Default)]
-pub(crate) struct Sample {
-    /// The names in the header; where there is none, `column_1` and so on.
-    pub(crate) names: Vec<String>,
-    pub(crate) has_header: bool,
-    /// The names are keys of objects.
-    pub(crate) has_keys: bool,
-    pub(crate) rows: Vec<Vec<String>>,
+pub(super) struct Sample {
+    /// The names of the columns; `column_1` and so on where a column has none.
+    pub(super) names: Vec<String>,
+    pub(super) has_header: bool,
+    /// The names are keys of JSON objects.
+    pub(super) has_keys: bool,
+    pub(super) rows: Vec<Vec<String>>,
 }
 
-/// A found column.
+/// The column that was chosen, and a sentence for the user that says why.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ColumnGuess {
-    pub(crate) index: usize,
-    pub(crate) sentence: String,
+pub(super) struct ColumnChoice {
+    pub(super) index: usize,
+    pub(super) sentence: String,
 }
 
-/// Why no column was taken.
+/// Why no column was chosen.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum ColumnNotFound {
-    /// The one that was asked for is not there.
-    Asked(String),
-    /// None looks like it.
+pub(super) enum ColumnNotFound {
+    /// The list does not have the column that the user gave.
+    Given(String),
+    /// No column looks like one of addresses.
     None,
 }
 
-/// Chooses the address column; `own` are columns of an earlier run of ours, which are never taken unasked.
-pub(crate) fn choose(
+/// Chooses the address column. `given` is the user's choice; without it, `earlier`, the columns that an earlier run added,
+/// are never chosen.
+pub(super) fn choose(
     sample: &Sample,
-    own: Option<&Range<usize>>,
-    asked: Option<&str>,
-) -> Result<ColumnGuess, ColumnNotFound> {
-    if let Some(asked) = asked {
-        let index = by_request(&sample.names, sample.has_header, asked)
-            .ok_or_else(|| ColumnNotFound::Asked(asked.to_owned()))?;
-        return Ok(ColumnGuess { index, sentence: format!("{}, as asked", title(sample, index)) });
+    earlier: Option<&Range<usize>>,
+    given: Option<&str>,
+) -> Result<ColumnChoice, ColumnNotFound> {
+    if let Some(given) = given {
+        let index = by_name_or_number(&sample.names, sample.has_header, given)
+            .ok_or_else(|| ColumnNotFound::Given(given.to_owned()))?;
+        let sentence = format!("{}, chosen by `--column`", title(sample, index));
+        return Ok(ColumnChoice { index, sentence });
     }
-    let theirs = |index: &usize| own.is_none_or(|own| !own.contains(index));
+    let is_theirs = |index: &usize| earlier.is_none_or(|earlier| !earlier.contains(index));
     let shares: Vec<Share> = (0..sample.names.len())
-        .map(|index| if theirs(&index) { Share::in_rows(&sample.rows, index) } else { Share::default() })
+        .map(|index| if is_theirs(&index) { Share::in_rows(&sample.rows, index) } else { Share::default() })
         .collect();
     // The highest share; the leftmost of equals.
     let fullest = (0..shares.len()).rev().max_by_key(|&index| shares[index].percent());
     if sample.has_header {
         let mut named: Vec<(usize, usize)> = (0..)
             .zip(&sample.names)
-            .filter(|(index, _)| theirs(index))
+            .filter(|(index, _)| is_theirs(index))
             .filter_map(|(index, name)| Some((by_name(name, &shares[index])?, index)))
             .collect();
         named.sort_by_key(|&(rank, index)| (shares[index].addresses == 0, rank, index));
@@ -71,11 +73,11 @@ pub(crate) fn choose(
                 shares[index].addresses == 0 && shares[other].percent() >= CONTRADICTS_PERCENT
             });
             return Ok(match contradicted {
-                None => ColumnGuess {
+                None => ColumnChoice {
                     index,
                     sentence: format!("{}, by its name{}", title(sample, index), others(sample, &named)),
                 },
-                Some(other) => ColumnGuess {
+                Some(other) => ColumnChoice {
                     index: other,
                     sentence: format!(
                         "{}, by its cells ({}); {} has the name but no address in it",
@@ -94,7 +96,7 @@ pub(crate) fn choose(
         .map(|other| (0, other))
         .collect();
     let also = [&[(0, index)], also.as_slice()].concat();
-    Ok(ColumnGuess {
+    Ok(ColumnChoice {
         index,
         sentence: format!(
             "{}, by its cells ({}){}",
@@ -105,72 +107,62 @@ pub(crate) fn choose(
     })
 }
 
-/// A name (case does not count), else a number from 1 on.
-fn by_request(names: &[String], has_header: bool, asked: &str) -> Option<usize> {
-    let same = |name: &String| name.trim().to_lowercase() == asked.trim().to_lowercase();
-    let exact = names.iter().position(|name| name == asked);
+/// The column with this name (case does not count), otherwise with this number, from 1 on.
+fn by_name_or_number(names: &[String], has_header: bool, given: &str) -> Option<usize> {
+    let same = |name: &String| name.trim().to_lowercase() == given.trim().to_lowercase();
+    let exact = names.iter().position(|name| name == given);
     let found = exact.or_else(|| names.iter().position(same)).filter(|_| {
-        // Without a header `column_2` is our own name for it, which is as good as its number.
-        has_header || asked.starts_with("column_")
+        // Without a header, `column_2` is the name that we gave it.
+        has_header || given.starts_with("column_")
     });
     found.or_else(|| {
-        let number: usize = asked.trim().parse().ok()?;
+        let number: usize = given.trim().parse().ok()?;
         (1..=names.len()).contains(&number).then(|| number - 1)
     })
 }
 
-/// True for a text with a part that speaks of e-mail.
-pub(crate) fn speaks_of_mail(name: &str) -> bool {
-    let name = plain(name);
+/// True for a name with a word for e-mail in it.
+pub(super) fn mentions_mail(name: &str) -> bool {
+    let name = normalize(name);
     NAMES.words.iter().any(|word| name.contains(word.as_str()))
 }
 
-/// The column with the largest share of addresses, if it is enough to go by.
-pub(crate) fn by_cells(rows: &[Vec<String>]) -> Option<usize> {
+/// The column with the largest share of addresses, if that share is enough.
+pub(super) fn fullest_of_addresses(rows: &[Vec<String>]) -> Option<usize> {
     let width = rows.iter().map(Vec::len).max()?;
     let percent = |&index: &usize| Share::in_rows(rows, index).percent();
     let fullest = (0..width).rev().max_by_key(percent)?;
     (percent(&fullest) >= ENOUGH_PERCENT).then_some(fullest)
 }
 
-/// How good a name is for an address column, 0 the best; `None` for names that say nothing.
+/// How good a name is for an address column, 0 is best; `None` for other names.
 fn by_name(name: &str, share: &Share) -> Option<usize> {
     const WORD_RANK: usize = 1_000;
-    let name = plain(name);
+    let name = normalize(name);
     if let Some(&rank) = NAMES.ranks.get(&name) {
         return Some(rank);
     }
     let has = |part: &String| name.contains(part.as_str());
-    let speaks = NAMES.words.iter().any(has) && !NAMES.refused.iter().any(has);
-    (speaks && share.percent() >= ENOUGH_PERCENT).then_some(WORD_RANK)
+    let mentions_mail = NAMES.words.iter().any(has) && !NAMES.excluded.iter().any(has);
+    (mentions_mail && share.percent() >= ENOUGH_PERCENT).then_some(WORD_RANK)
 }
 
-/// True for a header cell that names an address column by itself.
-pub(crate) fn is_known_name(name: &str) -> bool {
-    NAMES.ranks.contains_key(&plain(name))
+/// True for a header cell that is a known name of an address column.
+pub(super) fn is_known_name(name: &str) -> bool {
+    NAMES.ranks.contains_key(&normalize(name))
 }
 
 fn title(sample: &Sample, index: usize) -> String {
     if sample.has_keys {
-        format!("key `{}`", shown(&sample.names[index]))
+        format!("key `{}`", printable(&sample.names[index]))
     } else if sample.has_header {
-        format!("column {} `{}`", index + 1, shown(&sample.names[index]))
+        format!("column {} `{}`", index + 1, printable(&sample.names[index]))
     } else {
         format!("column {}", index + 1)
     }
 }
 
-/// A name as it may be shown to people: short, and without what could steer a terminal.
-pub(crate) fn shown(name: &str) -> String {
-    const SHOWN_CHARS: usize = 40;
-    let name = clean(name);
-    match name.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &name[..end]),
-        None => name,
-    }
-}
-
-/// What to say about the columns that were not taken.
+/// The other candidates, for the sentence; the first one is chosen.
 fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
     match candidates {
         [] | [_] => String::new(),
@@ -181,7 +173,7 @@ fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
     }
 }
 
-/// How many of a column's filled cells are addresses.
+/// How many of the filled cells of a column are addresses.
 #[derive(Default)]
 struct Share {
     addresses: usize,
@@ -210,8 +202,8 @@ impl std::fmt::Display for Share {
     }
 }
 
-/// True for a cell that is an address, or one address in the wrapping of an export (`Name <a@b>`, `mailto:`).
-pub(crate) fn looks_like_address(cell: &str) -> bool {
+/// True for a cell with one address, also as exports write it (`Name <a@b>`, `mailto:`).
+pub(super) fn looks_like_address(cell: &str) -> bool {
     let mut text = cell.trim();
     if let Some((_, rest)) = text.split_once('<') {
         text = rest.split('>').next().unwrap_or(rest);
@@ -224,27 +216,31 @@ pub(crate) fn looks_like_address(cell: &str) -> bool {
 }
 
 /// A name as it is compared: lower case, letters and digits only.
-fn plain(name: &str) -> String {
+fn normalize(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-struct Names {
+/// The content of `column_names.txt`, normalized.
+struct ColumnNames {
+    /// Each name, with its place in the list of its language.
     ranks: HashMap<String, usize>,
+    /// Words for e-mail.
     words: Vec<String>,
-    refused: Vec<String>,
+    /// Words in names of columns that are about addresses and hold something else.
+    excluded: Vec<String>,
 }
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| Names::read(include_str!("column_names.txt")));
+static NAMES: LazyLock<ColumnNames> = LazyLock::new(|| ColumnNames::read(include_str!("column_names.txt")));
 
-impl Names {
-    fn read(text: &str) -> Names {
-        let mut names = Names { ranks: HashMap::new(), words: Vec::new(), refused: Vec::new() };
+impl ColumnNames {
+    fn read(text: &str) -> ColumnNames {
+        let mut names = ColumnNames { ranks: HashMap::new(), words: Vec::new(), excluded: Vec::new() };
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         for (language, list) in lines.filter_map(|line| line.split_once(':')) {
-            let list = list.split(',').map(plain);
+            let list = list.split(',').map(normalize);
             match language {
                 "word" => names.words.extend(list),
-                "not" => names.refused.extend(list),
+                "not" => names.excluded.extend(list),
                 _ => list.enumerate().for_each(|(rank, name)| {
                     let best = names.ranks.entry(name).or_insert(rank);
                     *best = rank.min(*best);
@@ -262,24 +258,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_names_is_sound() {
+    fn the_table_of_names_is_consistent() {
         let text = include_str!("column_names.txt");
         let mut languages = HashSet::new();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (language, names) = line.split_once(": ").unwrap();
             assert!(languages.insert(language), "`{language}` stands twice");
             for name in names.split(',') {
-                assert!(!plain(name).is_empty(), "{language}: `{name}`");
+                assert!(!normalize(name).is_empty(), "{language}: `{name}`");
                 assert_eq!(name.trim().to_lowercase(), name.trim(), "{language}");
             }
         }
         assert!(languages.len() >= 12 + 2, "{} languages", languages.len());
-        let refused = |word: &String| NAMES.ranks.contains_key(word);
-        assert!(!NAMES.refused.iter().any(refused), "a name is refused");
+        let is_name = |word: &String| NAMES.ranks.contains_key(word);
+        assert!(!NAMES.excluded.iter().any(is_name), "a name is excluded");
     }
 
     #[test]
-    fn an_address_in_the_wrapping_of_an_export_is_one() {
+    fn a_cell_with_one_address_as_exports_write_it_looks_like_an_address() {
         for cell in ["ann@x.example", " Ann <ann@x.example>", "\"ann@x.example\"", "mailto:ann@x.example"] {
             assert!(looks_like_address(cell), "{cell}");
         }

@@ -1,11 +1,11 @@
-//! What well-known server software says: the stock words of a world's hosts.
+//! The stock replies of a world's hosts: texts of well-known mail servers.
 //!
-//! Data only: one column per software, one row per situation. `{host}`, `{ip}`, `{rcpt}`, `{local}`, `{domain}`,
-//! `{sender}` and `{helo}` are filled in. A world file may replace any of these words by its own.
+//! Data only: one column per software, one row per situation. The placeholders `{host}`, `{ip}`, `{rcpt}`, `{local}`,
+//! `{domain}`, `{sender}` and `{helo}` are filled in. A world file can replace each reply.
 
 use serde::Deserialize;
 
-/// Whose words a host uses.
+/// The software whose replies and keywords a host uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Software {
@@ -20,39 +20,39 @@ pub enum Software {
     Google,
 }
 
-/// A situation that a server has words for.
+/// A situation for which a server has a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Situation {
-    /// The mailbox takes mail.
+    /// The mailbox accepts mail.
     Ok,
     /// No such mailbox.
     Unknown,
     /// Over quota.
     Full,
-    /// Closed for good.
+    /// Closed permanently.
     Disabled,
-    /// Switched off for now.
+    /// Disabled temporarily.
     Suspended,
     /// Has a new address.
     Moved,
-    /// Not for strangers.
+    /// Accepts mail from some senders only.
     Restricted,
-    /// Receives too fast.
+    /// Receives mail too fast.
     Busy,
-    /// Could not be verified just now.
+    /// The server could not verify the recipient now.
     Unverified,
-    /// The server finds the address malformed.
+    /// The server rejects the syntax of the address.
     Malformed,
-    /// Come back later.
+    /// The client is greylisted.
     Greylisted,
-    /// Not a domain of this host.
+    /// The host does not receive mail for the domain.
     Relay,
 }
 
 impl Software {
-    /// The words for a situation at RCPT.
-    pub fn words(self, situation: Situation) -> &'static str {
+    /// The reply to RCPT in a situation.
+    pub fn reply(self, situation: Situation) -> &'static str {
         let [postfix, exim, exchange, google] = match situation {
             Situation::Ok => [
                 "250 2.1.5 Ok",
@@ -156,7 +156,7 @@ impl Software {
         }
     }
 
-    /// The EHLO keywords besides STARTTLS, which depends on the host's `tls`.
+    /// The EHLO keywords without STARTTLS, which depends on the key `tls` of the host.
     pub fn keywords(self) -> &'static [&'static str] {
         match self {
             Software::Postfix => {

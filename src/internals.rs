@@ -6,6 +6,11 @@ pub mod address {
     pub use crate::address::{repair, suggest_domain};
 }
 
+/// Of `duration`.
+pub mod duration {
+    pub use crate::duration::{deserialize, deserialize_some};
+}
+
 /// Of `evidence`.
 pub mod evidence {
     pub use crate::evidence::{DomainFacts, ProbeResult, Recipient, RecipientId, Timestamp};

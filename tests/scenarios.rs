@@ -75,16 +75,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::duration::deserialize")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize_some")]
     max_duration: Option<Duration>,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
     out_of_time: bool,
     /// The longest that it may take, in the world's time.
-    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize_some")]
     over_within: Option<Duration>,
     /// The most sessions that may be open.
     sockets: usize,

@@ -30,7 +30,7 @@ pub mod route {
 pub mod run {
     pub use crate::run::{
         AnalyzeOptions, Analyzer, EvidenceReader, FactFilter, FactReader, Network, ProbeJob,
-        ProgressReporter, RunOutcome, ask, record,
+        ProgressReporter, RunOutcome, judge_row, probe,
     };
 }
 

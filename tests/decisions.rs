@@ -40,8 +40,8 @@ fn attempt(classified: ClassifiedReply) -> Attempt {
     Attempt { mx_host: host("mx.acme.example"), at: NOW, classified }
 }
 
-fn obstacle(what: ObstacleKind) -> Arc<Obstacle> {
-    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, kind: what })
+fn obstacle(kind: ObstacleKind) -> Arc<Obstacle> {
+    Arc::new(Obstacle { mx_host: host("mx.acme.example"), at: NOW, kind })
 }
 
 fn evidence(mailbox: MailboxEvidence) -> Evidence {
@@ -110,8 +110,8 @@ fn acceptance() -> String {
         let attempts = vec![attempt(classified(Stage::Rcpt, 250, Cause::Accepted, None))];
         let base = evidence(MailboxEvidence { attempts, catch_all, ..MailboxEvidence::default() });
         row(&mut out, &format!("accepted, {left}"), &base);
-        let slip = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
-        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { typo: slip, ..base });
+        let typo = Some(SuspectedTypo { meant: "jane@acme-tools.example".to_owned(), probable: true });
+        row(&mut out, &format!("accepted, {left}, probable typo"), &Evidence { typo, ..base });
     }
     out
 }
@@ -144,7 +144,7 @@ fn without_reply() -> String {
     let mut out = HEAD.to_owned();
     let address = || Address::parse("jane@acme.example").unwrap();
     let nothing = || evidence(MailboxEvidence::default());
-    for (left, form) in [
+    for (left, status) in [
         ("an empty cell", AddressStatus::Empty),
         ("no address", AddressStatus::Invalid("no_at")),
         (
@@ -154,7 +154,7 @@ fn without_reply() -> String {
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),
     ] {
-        row(&mut out, left, &Evidence { status: form, route: None, ..nothing() });
+        row(&mut out, left, &Evidence { status, route: None, ..nothing() });
     }
     for (left, route) in [
         ("a null MX", RouteFact::NullMx),

@@ -221,26 +221,26 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             trace: false,
         };
         let begun = state.begin(&RunKey::default(), Duration::MAX, clock.now().wall, Duration::MAX).unwrap();
-        let mut arrivals = state.arrivals(begun.id).unwrap();
+        let mut worklist = state.build_worklist(begun.id).unwrap();
         for email in &listed {
-            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).look(email).form {
-                arrivals.arrive(&address).unwrap();
+            if let AddressStatus::Valid(address) = Analyzer::new(policy.lists).analyze(email).form {
+                worklist.add(&address).unwrap();
             }
         }
-        arrivals.close(fresh).unwrap();
+        worklist.finish(fresh).unwrap();
         let (mut ignored, cancel) = (|_| (), CancelToken::new());
         let mut progress = ProgressReporter::new(0, &mut ignored);
-        let asked = run::ask(&job, &mut state, begun, fresh, &cancel, &mut progress);
+        let asked = run::probe(&job, &mut state, begun, fresh, &cancel, &mut progress);
         // No run of a scenario lasts that long; one that never ends becomes a failure.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
-    let scope = FactFilter { policy, run: begun.id, fresh, news: None };
-    let facts = FactReader::of(&state, scope).unwrap();
-    let mut found = EvidenceReader::of(facts, outcome.whole.clone(), now.wall);
+    let scope = FactFilter { policy, run: begun.id, fresh, compared_run: None };
+    let facts = FactReader::new(&state, scope).unwrap();
+    let mut found = EvidenceReader::new(facts, outcome.conditions.clone(), now.wall);
     let record = |email: String| {
-        let seen = Analyzer::new(policy.lists).look(&email);
-        let record = run::record(&mut found, seen, false).unwrap();
+        let seen = Analyzer::new(policy.lists).analyze(&email);
+        let record = run::judge_row(&mut found, seen, false).unwrap();
         (email, record)
     };
     let records = listed.into_iter().map(record).collect();
@@ -258,14 +258,14 @@ fn check(text: &str) -> Vec<String> {
         }
     }
     let Run { shut, out_of_time, over_within, decisions, .. } = &scenario.run;
-    let found = ended.outcome.whole.shut.map_or("no", RunBlocked::word);
+    let found = ended.outcome.conditions.blocked.map_or("no", RunBlocked::word);
     faults.same("shut", shut.as_deref().unwrap_or("no"), found);
     faults.same("out of time", out_of_time, ended.outcome.out_of_time);
     if over_within.is_some_and(|most| ended.took > most) {
         faults.0.push(format!("it took {}", humantime::format_duration(ended.took)));
     }
     for (what, times) in decisions {
-        let made = ended.outcome.decisions.iter().find(|(ruling, _)| ruling.word() == what);
+        let made = ended.outcome.events.iter().find(|(ruling, _)| ruling.word() == what);
         faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, times)| *times));
     }
     check_observed(&scenario, &observed, &mut faults);

@@ -66,9 +66,9 @@ fn maintain(command: &StateCommand, file: &Path) -> Result<Exit, Error> {
         StateCommand::Stats { .. } => print(&report::text(file, &State::read_only(file, now)?.stats()?))?,
         StateCommand::Prune { older_than, .. } => {
             let before = now.checked_sub(*older_than).unwrap_or(SystemTime::UNIX_EPOCH);
-            let PruneCounts { addresses, answers, domains } =
+            let PruneCounts { addresses, replies, domains } =
                 State::of_owner(file, now)?.prune(before, now)?;
-            print(&format!("deleted {addresses} addresses, {answers} answers and {domains} domains\n"))?;
+            print(&format!("deleted {addresses} addresses, {replies} replies and {domains} domains\n"))?;
         }
         StateCommand::Forget { address, .. } => {
             let was_known = State::of_owner(file, now)?.forget(&parse(address)?)?;

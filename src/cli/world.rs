@@ -99,7 +99,7 @@ pub(super) fn simulate(args: &SimulateArgs) -> Result<Exit, Error> {
     let log =
         args.log.as_ref().map(|path| OpenOptions::new().create(true).write(true).truncate(true).open(path));
     let mut log = log.transpose().map_err(unlogged)?.map(BufWriter::new);
-    let simulated = simulate::simulate(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
+    let simulated = simulate::run(&list, &setup, log.as_mut().map(|log| log as &mut dyn Write));
     let outcome = simulated.map_err(unlogged)?;
     log.map_or(Ok(()), |mut log| log.flush()).map_err(unlogged)?;
     let cost = MeasuredCost { wall: begun.elapsed(), cpu: process::cpu() };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::address::Domain;
-use crate::policy::Meaning;
+use crate::policy::{Meaning, Provider, ReplyCache, ReplyContext};
 use crate::reason::{Cause, Finding};
 use crate::smtp::{Reply, Stage};
 
@@ -31,6 +31,13 @@ pub struct ClassifiedReply {
 }
 
 impl ClassifiedReply {
+    /// Classifies a reply of an MX host of this provider. Nothing else makes a classified reply, so a reply has the same meaning
+    /// when it arrives and when it is read from a state.
+    pub fn new(replies: &mut ReplyCache, stage: Stage, provider: &Provider, reply: Reply) -> ClassifiedReply {
+        let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
+        ClassifiedReply { stage, meaning: replies.classify(&reply, &context), reply }
+    }
+
     /// True if the reply says that the recipient is unknown, or may say so: a permanent rejection with an ambiguous text.
     pub fn may_be_unknown(&self) -> bool {
         let cause = self.meaning.cause;

@@ -50,7 +50,7 @@ pub struct BreakerThresholds {
 pub struct ConnectionThresholds {
     /// Consecutive sessions without a reply.
     pub sessions: u32,
-    /// The same limit for sessions that ended by a time-out: they are fewer, because each takes minutes.
+    /// The limit if the last of these sessions timed out. It is lower, because such a session takes minutes.
     #[serde(rename = "silent")]
     pub timed_out_sessions: u32,
 }

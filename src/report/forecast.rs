@@ -117,14 +117,14 @@ impl Forecast {
                 questions: load.probes,
                 connections: load.connections,
                 time: load.until,
-                left: load.left,
+                left: load.postponed,
                 ..Share::default()
             })
             .collect();
         for domain in &list.domains {
             let share = &mut shares[domain.host as usize];
             share.domains += 1;
-            share.addresses += u64::from(domain.listed);
+            share.addresses += u64::from(domain.recipients);
         }
         let mut all = Share { name: "all".to_owned(), ..Share::default() };
         for share in &shares {

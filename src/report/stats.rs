@@ -19,7 +19,7 @@ fn write_stats(out: &mut String, file: &Path, stats: &StateStats) -> std::fmt::R
     writeln!(
         out,
         "{runs:>9}  runs, {open} of them can continue, {} addresses still to be probed",
-        stats.still_to_ask
+        stats.still_to_probe
     )?;
     writeln!(out, "{:>9}  domains", stats.domains)?;
     let addresses: u64 = stats.verdicts.iter().map(|(_, addresses)| addresses).sum();
@@ -27,5 +27,5 @@ fn write_stats(out: &mut String, file: &Path, stats: &StateStats) -> std::fmt::R
     let verdicts = if verdicts.is_empty() { String::new() } else { format!(": {}", verdicts.join(", ")) };
     writeln!(out, "{addresses:>9}  addresses probed{verdicts}")?;
     let since = stats.oldest.map(|at| format!(", the oldest of {}", humantime::format_rfc3339_seconds(at)));
-    writeln!(out, "{:>9}  replies{}", stats.answers, since.unwrap_or_default())
+    writeln!(out, "{:>9}  replies{}", stats.replies, since.unwrap_or_default())
 }

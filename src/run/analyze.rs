@@ -1,4 +1,6 @@
-//! What a cell shows before anything is asked: is it an address, of what kind, and does it look mistyped?
+//! What a cell shows before anything is probed: whether it holds an address, of which kind, and whether it looks like a typo.
+//!
+//! Decides: which addresses are corrected with `--apply-suggestions`. Must not: look anything up.
 
 use super::domain_cache::{DomainCache, DomainTraits};
 use crate::address::{self, Address, AddressKinds, Certainty, Domain, Repair, SyntaxFault, special_use};
@@ -8,71 +10,71 @@ use crate::policy::AddressLists;
 /// What a cell shows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CellAnalysis {
-    /// Is it an address?
+    /// The address, or why there is none.
     pub form: AddressStatus,
-    /// Of what kind?
+    /// The kinds of the address.
     pub kinds: AddressKinds,
-    /// The address as it was cleaned or put right, where the cell was not.
+    /// The address after repairs or a correction; `None` if the cell was neither repaired nor corrected.
     pub repaired: Option<String>,
-    /// What was cleaned off the cell.
+    /// The repairs.
     pub repairs: Vec<Repair>,
-    /// Does it look mistyped?
-    pub slip: Option<Suspicion>,
+    /// The address that was probably meant.
+    pub typo: Option<Suspicion>,
 }
 
-/// A suspected slip.
+/// A suspected typo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspicion {
     /// The whole address that was probably meant.
     pub meant: String,
-    /// How sure the letters alone make it.
+    /// How certain it is by the letters alone.
     pub certainty: Certainty,
 }
 
-/// How cells are looked at.
+/// How cells are analyzed.
 #[derive(Clone, Copy, Debug)]
 pub struct AnalyzeOptions {
-    /// What is known of names and domains.
+    /// Lists of names and domains.
     pub lists: &'static AddressLists,
-    /// Put an address right that can't work as it is typed, where it shows what was meant.
+    /// Correct an address that can't work as it is typed, if it shows what was meant.
     pub apply_suggestions: bool,
 }
 
-/// By these lists, and nothing is put right.
+/// With these lists, and without corrections.
 impl From<&'static AddressLists> for AnalyzeOptions {
     fn from(lists: &'static AddressLists) -> AnalyzeOptions {
         AnalyzeOptions { lists, apply_suggestions: false }
     }
 }
 
-/// Looks at cells. What shows in a domain alone is remembered, since a list has many addresses of few domains.
+/// Analyzes cells, and caches what their domains show.
 pub struct Analyzer {
     how: AnalyzeOptions,
     domains: DomainCache,
 }
 
-/// An address as it is asked, at a domain that was seen before: nothing but its kind shows in it.
+/// A valid address without repair or suspected typo, at a domain that is cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PlainAddress<'a> {
-    /// The part left of the @.
+    /// The local part.
     pub local: &'a str,
-    /// The part right of it, as [`Domain::as_str`] has it.
+    /// The domain, as [`Domain::as_str`] has it.
     pub domain: &'a str,
-    /// Of what kind?
+    /// The kinds of the address.
     pub kinds: AddressKinds,
 }
 
 impl Analyzer {
-    /// Looks this way.
+    /// An analyzer with these options.
     pub fn new(how: impl Into<AnalyzeOptions>) -> Analyzer {
         Analyzer { how: how.into(), domains: DomainCache::default() }
     }
 
-    /// Looks at a cell in passing. Most cells of a list show nothing else than their neighbours, so that is told here, in a
-    /// small part of the time that [`Analyzer::look`] takes; it alone tells about all others.
+    /// Analyzes a cell in a small part of the time that [`Analyzer::analyze`] takes; `None` if the cell needs that. Most cells of a list hold a
+    /// plain address at a domain that came before.
     pub fn analyze_fast<'a>(&self, cell: &'a str) -> Option<PlainAddress<'a>> {
         let (local, domain) = address::split_plain(cell)?;
-        // Only domains in their canonical form are there.
+        // Only domains in canonical form are cached.
         let known = self.domains.get(domain)?;
         let is_plain = known.suggestion.is_none()
             && !known.is_set_aside
@@ -84,15 +86,15 @@ impl Analyzer {
         })
     }
 
-    /// Looks at a cell.
-    pub fn look(&mut self, cell: &str) -> CellAnalysis {
+    /// Analyzes a cell.
+    pub fn analyze(&mut self, cell: &str) -> CellAnalysis {
         let seen = self.analyze_as_typed(cell);
-        let Some(slip) =
-            seen.slip.as_ref().filter(|slip| self.how.apply_suggestions && can_not_work(&seen.form, slip))
+        let Some(typo) =
+            seen.typo.as_ref().filter(|typo| self.how.apply_suggestions && can_not_work(&seen.form, typo))
         else {
             return seen;
         };
-        let meant = slip.meant.clone();
+        let meant = typo.meant.clone();
         CellAnalysis { repaired: Some(meant.clone()), ..self.analyze_as_typed(&meant) }
     }
 
@@ -106,7 +108,7 @@ impl Analyzer {
         let repairs = repairs.unwrap_or_default();
         let address = match read {
             Ok(address) => address,
-            Err(fault) => return self.broken(repaired.as_deref().unwrap_or(cell), &fault),
+            Err(fault) => return self.invalid(repaired.as_deref().unwrap_or(cell), &fault),
         };
         let Some(domain) = address.domain() else {
             let kinds = lists.kinds.of_address(&address);
@@ -115,22 +117,22 @@ impl Analyzer {
                 kinds,
                 repaired,
                 repairs,
-                slip: None,
+                typo: None,
             };
         };
         let known = self.domains.of(domain.as_str(), || DomainTraits::of(domain, lists));
-        CellAnalysis { repairs, ..known.look(address, repaired, lists) }
+        CellAnalysis { repairs, ..known.analyze(address, repaired, lists) }
     }
 
-    fn broken(&self, text: &str, fault: &SyntaxFault) -> CellAnalysis {
+    fn invalid(&self, text: &str, fault: &SyntaxFault) -> CellAnalysis {
         let form = if text.trim().is_empty() {
             AddressStatus::Empty
         } else {
             AddressStatus::Invalid(fault.kind.word())
         };
         let meant = address::suggest_address(text, fault, &self.how.lists.targets);
-        let slip = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
-        CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), slip }
+        let typo = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
+        CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), typo }
     }
 }
 
@@ -144,10 +146,10 @@ impl DomainTraits {
         }
     }
 
-    /// Looks at an address of this domain.
-    fn look(&self, address: Address, repaired: Option<String>, lists: &AddressLists) -> CellAnalysis {
+    /// Analyzes an address of this domain.
+    fn analyze(&self, address: Address, repaired: Option<String>, lists: &AddressLists) -> CellAnalysis {
         let kinds = lists.kinds.of_local(address.local(), self.kinds);
-        let slip = self.suggestion.as_ref().and_then(|suggestion| {
+        let typo = self.suggestion.as_ref().and_then(|suggestion| {
             let meant = address.at_domain(suggestion.domain.clone()).ok()?;
             Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
         });
@@ -156,22 +158,22 @@ impl DomainTraits {
             None if self.is_set_aside => AddressStatus::SpecialUse(address),
             None => AddressStatus::Valid(address),
         };
-        CellAnalysis { form, kinds, repaired, repairs: Vec::new(), slip }
+        CellAnalysis { form, kinds, repaired, repairs: Vec::new(), typo }
     }
 }
 
-/// What was typed is no address, is a known trap, or ends in a top level that does not exist. Anything else may be
-/// somebody's domain, however much it looks like a slip.
-fn can_not_work(form: &AddressStatus, slip: &Suspicion) -> bool {
+/// True if the cell holds no address, a known typo trap, or a top-level domain that does not exist. Any other domain may be real, however much
+/// it looks like a typo.
+fn can_not_work(form: &AddressStatus, typo: &Suspicion) -> bool {
     match form.address().and_then(Address::domain) {
         None => true,
-        Some(_) if slip.certainty == Certainty::Trap => true,
-        Some(domain) => slip.certainty == Certainty::Likely && !domain.has_known_top_level(),
+        Some(_) if typo.certainty == Certainty::Trap => true,
+        Some(domain) => typo.certainty == Certainty::Likely && !domain.has_known_top_level(),
     }
 }
 
-/// Names that can't receive mail. Not `test` and `example`: software should treat them as any other (RFC 6761 6.2 and
-/// 6.5), so the DNS is asked, which knows nothing of them on the Internet, and does in a lab.
+/// True for special-use domains, which can't receive mail. Not for `test` and `example`: software should treat them as any other domain (RFC 6761 6.2
+/// and 6.5), so they are looked up; the DNS of the Internet does not have them, that of a lab may.
 fn is_set_aside(domain: &Domain) -> bool {
     special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
 }
@@ -192,28 +194,28 @@ mod tests {
             ("jane@hotmzil.fr", None),
             ("jane@gmail", None),
             ("jane@example.com", None),
-            ("nobody", None),
+            ("jane", None),
         ] {
-            assert_eq!(analyzer.look(typed).repaired.as_deref(), applied, "{typed}");
+            assert_eq!(analyzer.analyze(typed).repaired.as_deref(), applied, "{typed}");
         }
-        let seen = analyzer.look("jane.doe@gmial.com");
+        let seen = analyzer.analyze("jane.doe@gmial.com");
         assert_eq!(
-            (seen.form.address().map(ToString::to_string).as_deref(), seen.slip),
+            (seen.form.address().map(ToString::to_string).as_deref(), seen.typo),
             (Some("jane.doe@gmail.com"), None)
         );
     }
 
     #[test]
-    fn nothing_is_applied_unasked_and_a_domain_shows_the_same_twice() {
+    fn nothing_is_corrected_unless_wanted_and_a_cached_domain_shows_the_same() {
         let mut analyzer = Analyzer::new(AddressLists::built_in());
-        let first = analyzer.look("Jane@GMIAL.com");
+        let first = analyzer.analyze("Jane@GMIAL.com");
         assert_eq!(first.repaired, None);
-        assert_eq!(first.slip.as_ref().map(|slip| slip.meant.as_str()), Some("Jane@gmail.com"));
-        assert_eq!(analyzer.look("Jane@gmial.com"), first);
+        assert_eq!(first.typo.as_ref().map(|typo| typo.meant.as_str()), Some("Jane@gmail.com"));
+        assert_eq!(analyzer.analyze("Jane@gmial.com"), first);
     }
 
     #[test]
-    fn a_glance_tells_what_a_look_tells_or_nothing() {
+    fn the_fast_analysis_has_the_same_result_or_none() {
         let mut analyzer = Analyzer::new(AddressLists::built_in());
         for domain in ["bakery.example.com", "gmail.com", "mailinator.com", "gmial.com", "home.arpa"] {
             for local in [
@@ -230,15 +232,15 @@ mod tests {
                 "x".repeat(65).as_str(),
             ] {
                 let cell = format!("{local}@{domain}");
-                let analyze_fast = analyzer
+                let fast = analyzer
                     .analyze_fast(&cell)
                     .map(|plain| (plain.local.to_owned(), plain.domain.to_owned(), plain.kinds));
-                let seen = analyzer.look(&cell);
-                let Some((local, domain, kinds)) = analyze_fast else { continue };
+                let seen = analyzer.analyze(&cell);
+                let Some((local, domain, kinds)) = fast else { continue };
                 let AddressStatus::Valid(address) = &seen.form else { panic!("{cell}") };
                 assert_eq!(address.local(), local);
                 assert_eq!(address.domain().map(Domain::as_str), Some(domain.as_str()));
-                assert_eq!((seen.kinds, seen.repaired, seen.slip), (kinds, None, None));
+                assert_eq!((seen.kinds, seen.repaired, seen.typo), (kinds, None, None));
             }
         }
         assert_eq!(analyzer.analyze_fast("jane@never.example.com"), None);

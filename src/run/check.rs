@@ -5,11 +5,12 @@ use std::time::Duration;
 use super::analyze::{Analyzer, CellAnalysis};
 use super::cancel::CancelToken;
 use super::clock::Clock;
-use super::engine::{self, ProbeJob};
+use super::engine;
 use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use super::network::NetworkJob;
+use super::probe_job::ProbeJob;
 use super::progress::ProgressReporter;
-use super::{judged_row, wait_for_state};
+use super::{judge, stateful_run};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::evidence::{AddressStatus, NotProbedReason};
@@ -46,14 +47,14 @@ impl OfflineChecker {
     pub(super) fn new(policy: Policy, risky_roles: bool) -> OfflineChecker {
         OfflineChecker {
             analyzer: Analyzer::new(policy.lists),
-            reader: EvidenceReader::nothing(NotProbedReason::Offline, Clock::system().now().wall),
+            reader: EvidenceReader::without_facts(NotProbedReason::Offline, Clock::system().now().wall),
             risky_roles,
         }
     }
 
     /// The result of one address.
     pub fn check(&mut self, address: &str) -> Result<AddressResult, Error> {
-        Ok(judged_row::record(&mut self.reader, self.analyzer.look(address), self.risky_roles)?)
+        Ok(judge::judge_row(&mut self.reader, self.analyzer.analyze(address), self.risky_roles)?)
     }
 }
 
@@ -67,15 +68,15 @@ pub(super) async fn check<S: AsRef<str>>(
     let NetworkJob { settings, target, policy, .. } = job;
     let mut analyzer = Analyzer::new(policy.lists);
     let analyzed: Vec<CellAnalysis> =
-        addresses.iter().map(|address| analyzer.look(address.as_ref())).collect();
-    let job = ProbeJob::of(job, trace)?;
+        addresses.iter().map(|address| analyzer.analyze(address.as_ref())).collect();
+    let job = ProbeJob::new(job, trace)?;
     // While another run has locked the state, it is read and not written.
-    let (mut state, locked) = match wait_for_state::open_state(settings, target, job.network.clock, cancel) {
+    let (mut state, locked) = match stateful_run::open_state(settings, target, job.network.clock, cancel) {
         Err(Error::State(StateError::Locked { file, .. })) => {
             // A state that is just being created has no facts yet.
             let locked = State::read_only(&file, job.network.clock.now().wall).ok();
             if let Some(locked) = &locked {
-                locked.must_be_about(&file, &target.namespace()?)?;
+                locked.check_namespace(&file, &target.namespace()?)?;
             }
             (State::temporary()?, locked)
         }
@@ -92,31 +93,31 @@ pub(super) async fn check<S: AsRef<str>>(
         FreshnessPolicy::of(run.at, settings.state.max_age)
     };
     if let Some(locked) = locked.filter(|_| !is_anew) {
-        state.borrow(&locked, analyzed.iter().filter_map(|analysis| analysis.form.address()))?;
+        state.import_from(&locked, analyzed.iter().filter_map(|analysis| analysis.form.address()))?;
     }
-    let mut worklist = state.arrivals(run.id)?;
+    let mut worklist = state.build_worklist(run.id)?;
     for analysis in &analyzed {
         if let AddressStatus::Valid(address) = &analysis.form {
-            worklist.arrive(address)?;
+            worklist.add(address)?;
         }
     }
-    worklist.close(fresh)?;
+    worklist.finish(fresh)?;
     let mut silent = |_| ();
     let mut progress = ProgressReporter::new(0, &mut silent);
-    let outcome = engine::ask(&job, &mut state, run, fresh, cancel, &mut progress).await?;
+    let outcome = engine::probe(&job, &mut state, run, fresh, cancel, &mut progress).await?;
     let exit = outcome.early_exit(cancel).unwrap_or(Exit::Finished);
-    let conditions = outcome.whole;
-    let filter = FactFilter { policy, run: run.id, fresh, news: None };
+    let conditions = outcome.conditions;
+    let filter = FactFilter { policy, run: run.id, fresh, compared_run: None };
     let now = job.network.clock.now().wall;
-    let mut reader = EvidenceReader::of(FactReader::of(&state, filter)?, conditions.clone(), now);
-    let row = |analysis| judged_row::row(&mut reader, analysis, settings.risky_roles);
+    let mut reader = EvidenceReader::new(FactReader::new(&state, filter)?, conditions.clone(), now);
+    let row = |analysis| judge::row(&mut reader, analysis, settings.risky_roles);
     let rows = analyzed.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(reader);
     // A result that the guards hold back must not be stored as a fact.
-    rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.write_reported(update))?;
+    rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.update_verdict(update))?;
     let anomalies = conditions.anomalies.iter().map(|lane| &**lane);
     state.mark_reported(run.id)?;
-    state.end(run.id, now, conditions.shut.map(RunBlocked::word), anomalies, Some(now), None)?;
-    let results = rows.into_iter().map(|row| row.record).collect();
+    state.finish_run(run.id, now, conditions.blocked.map(RunBlocked::word), anomalies, Some(now), None)?;
+    let results = rows.into_iter().map(|row| row.result).collect();
     Ok(CheckOutcome { results, dialogues: outcome.dialogues, exit })
 }

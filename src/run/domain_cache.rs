@@ -1,8 +1,8 @@
-//! What shows in the domains of a list, so that each is looked at once: a list has many addresses of few domains.
+//! A cache of what the domains of a list show: a list has many addresses of few domains.
 //!
-//! Decides: nothing. Domains are known by a hash that nobody can foresee, not by their names, which would cost more to
-//! look at than to read anew; as far as it is a good one, it confuses two in 2^48. Memory is bounded: who has seen enough
-//! domains begins anew.
+//! Decides: nothing. It is a hash table with open addressing that keeps 48 bits of a seeded hash instead of the name, because comparing names would cost more than
+//! analyzing the domain again. Two domains are confused with a chance of 2^-48, which a list can not raise without the seed. Memory is bounded: a full
+//! table is emptied.
 
 use std::hash::BuildHasher;
 
@@ -10,32 +10,32 @@ use foldhash::fast::RandomState;
 
 use crate::address::{DomainKinds, NameRule, Suggestion};
 
-/// What shows in a domain alone.
+/// What a domain shows by itself.
 #[derive(Default, PartialEq, Eq)]
 pub(super) struct DomainTraits {
     pub(super) kinds: DomainKinds,
     pub(super) suggestion: Option<Suggestion>,
-    /// It can't receive mail.
+    /// A special-use domain, which can't receive mail.
     pub(super) is_set_aside: bool,
     pub(super) name_rule: Option<&'static NameRule>,
 }
 
-/// The domains that were seen.
+/// The traits of domains.
 pub(super) struct DomainCache {
     hasher: RandomState,
-    /// A power of two of them; a domain stands at the first free place from its own on. In the upper bits the hash, in the
-    /// lower ones where in `known` is what shows in it, from 1 on.
+    /// Their number is a power of two; a domain has the first free place from that of its hash on. The upper bits of a place are of the hash, the
+    /// lower ones the index in `known`, from 1 on.
     places: Vec<u64>,
     taken: usize,
-    /// First of all the nothing that shows in most domains.
+    /// The first entry is for the many domains without any trait.
     known: Vec<DomainTraits>,
 }
 
-/// Places for domains to begin with, so that one address costs nothing.
+/// Places of a new table: few, so that a single address costs little.
 const FIRST_PLACES: usize = 1 << 8;
-/// More than the processor has at hand would cost as much to look for as to find out anew.
+/// The most places. A table beyond the cache of the processor would be as slow as analyzing a domain again.
 const MOST_PLACES: usize = 1 << 18;
-/// The bits of a place that are no hash.
+/// The bits of a place that are an index.
 const INDEX: u64 = 0xffff;
 const FREE: u64 = 0;
 
@@ -51,14 +51,14 @@ impl Default for DomainCache {
 }
 
 impl DomainCache {
-    /// What shows in a domain, where it was seen before.
+    /// The traits of a domain, if they are cached.
     pub(super) fn get(&self, domain: &str) -> Option<&DomainTraits> {
         let place = self.places[self.find(self.hasher.hash_one(domain))];
         (place != FREE).then(|| &self.known[index(place)])
     }
 
-    /// What shows in a domain; `look` finds it out where that was not done before.
-    pub(super) fn of(&mut self, domain: &str, look: impl FnOnce() -> DomainTraits) -> &DomainTraits {
+    /// The traits of a domain; `analyze` is called if they are not cached.
+    pub(super) fn of(&mut self, domain: &str, analyze: impl FnOnce() -> DomainTraits) -> &DomainTraits {
         let hash = self.hasher.hash_one(domain);
         let mut at = self.find(hash);
         if self.places[at] == FREE {
@@ -66,13 +66,13 @@ impl DomainCache {
                 self.make_room();
                 at = self.find(hash);
             }
-            self.places[at] = (hash & !INDEX) | self.keep(look());
+            self.places[at] = (hash & !INDEX) | self.add(analyze());
             self.taken += 1;
         }
         &self.known[index(self.places[at])]
     }
 
-    /// Where the domain stands, or would.
+    /// The place of a hash, or the free one that it would get.
     #[expect(clippy::cast_possible_truncation, reason = "the number of places is a small power of two")]
     fn find(&self, hash: u64) -> usize {
         let last = self.places.len() - 1;
@@ -83,8 +83,8 @@ impl DomainCache {
         at
     }
 
-    /// Gives its number, from 1 on.
-    fn keep(&mut self, known: DomainTraits) -> u64 {
+    /// Adds traits, and returns their index, from 1 on.
+    fn add(&mut self, known: DomainTraits) -> u64 {
         if known == self.known[0] {
             return 1;
         }
@@ -92,7 +92,7 @@ impl DomainCache {
         self.known.len() as u64
     }
 
-    /// Makes the table larger; begins anew where it is large enough.
+    /// Doubles the table, or empties it if it has the most places.
     fn make_room(&mut self) {
         if self.places.len() >= MOST_PLACES || self.known.len() as u64 >= INDEX {
             self.places.fill(FREE);
@@ -119,28 +119,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_domain_is_looked_at_once_until_there_are_too_many() {
-        let mut memory = DomainCache::default();
-        let mut looked = 0;
-        let mut ask = |memory: &mut DomainCache, domain: u32| {
+    fn a_domain_is_analyzed_once_until_the_table_is_full() {
+        let mut cache = DomainCache::default();
+        let mut analyzed = 0;
+        let mut get = |cache: &mut DomainCache, domain: u32| {
             let is_set_aside = domain.is_multiple_of(1_000);
-            let known = memory.of(&format!("{domain}.example"), || {
-                looked += 1;
+            let known = cache.of(&format!("{domain}.example"), || {
+                analyzed += 1;
                 DomainTraits { is_set_aside, ..DomainTraits::default() }
             });
             assert_eq!(known.is_set_aside, is_set_aside, "{domain}");
-            looked
+            analyzed
         };
         for domain in 0..50_000 {
-            assert_eq!(ask(&mut memory, domain), domain + 1);
+            assert_eq!(get(&mut cache, domain), domain + 1);
         }
         for domain in 0..50_000 {
-            assert_eq!(ask(&mut memory, domain), 50_000);
+            assert_eq!(get(&mut cache, domain), 50_000);
         }
-        assert!(memory.get("49999.example").is_some() && memory.get("50000.example").is_none());
+        assert!(cache.get("49999.example").is_some() && cache.get("50000.example").is_none());
         for domain in 0..300_000 {
-            ask(&mut memory, domain);
+            get(&mut cache, domain);
         }
-        assert!(memory.get("299999.example").is_some() && memory.places.len() == MOST_PLACES);
+        assert!(cache.get("299999.example").is_some() && cache.places.len() == MOST_PLACES);
     }
 }

@@ -1,8 +1,8 @@
-//! Which rows repeat the address of an earlier one.
+//! Rows that repeat the address of an earlier row.
 //!
-//! Decides: how that is found. A short list is remembered while it is read; one with more distinct addresses than that, or
-//! that seems to be so long, is read to its end first, once, so that memory stays what it is. Fails: when the spill file
-//! can't be written.
+//! Decides: how they are found. The addresses of a short list are remembered while it is read. A list with more distinct addresses than fit in memory,
+//! or with so many lines, is read once to its end before, by way of a temporary file, so that memory stays bounded. Fails: if that file can't
+//! be written.
 
 use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::parallel;
@@ -13,10 +13,10 @@ use crate::list::{
     MOST_REMEMBERED, RowBatch, TooManyAddresses,
 };
 
-/// A list of more lines has too many addresses to be remembered, unless most of them are repeats.
+/// A list with more lines has too many addresses to be remembered, unless most of them are duplicates.
 const LONG: u64 = 2 * MOST_REMEMBERED as u64;
 
-/// Tells in the order of the list which rows repeat an earlier one.
+/// Finds, in the order of the list, the rows that repeat an earlier one.
 pub(super) struct DuplicateRows<'a> {
     list: &'a List,
     how: AnalyzeOptions,
@@ -25,27 +25,29 @@ pub(super) struct DuplicateRows<'a> {
 }
 
 enum DuplicateIndex {
-    Nothing,
+    /// The list is read to its end when the first row is asked for.
+    None,
+    /// The addresses of the rows so far.
     SoFar(FirstSeen),
-    ToTheEnd(Box<Duplicates>),
+    /// The duplicates of the whole list.
+    WholeList(Box<Duplicates>),
 }
 
 impl<'a> DuplicateRows<'a> {
-    /// Begins before the first row.
+    /// Begins at the first row.
     pub(super) fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
         let is_long = list.format().estimated_lines > LONG;
-        let known =
-            if is_long { DuplicateIndex::Nothing } else { DuplicateIndex::SoFar(FirstSeen::default()) };
+        let known = if is_long { DuplicateIndex::None } else { DuplicateIndex::SoFar(FirstSeen::default()) };
         DuplicateRows { list, how, keys: AddressHasher::default(), known }
     }
 
-    /// What makes the keys of addresses.
+    /// The hash function for the keys of addresses.
     pub(super) fn keys(&self) -> AddressHasher {
         self.keys.clone()
     }
 
-    /// For each of these rows, the first record with its key; `None` when that is the row itself, or has no key. Ask
-    /// once about each row, in their order.
+    /// For each of these rows, the first row with its key; `None` if that is the row itself, or if it has no key. Must be called
+    /// once for each row, in the order of the list.
     pub(super) fn first_of(
         &mut self,
         rows: impl Iterator<Item = (u64, Option<AddressHash>)> + Clone,
@@ -61,18 +63,18 @@ impl<'a> DuplicateRows<'a> {
             match &mut self.known {
                 DuplicateIndex::SoFar(firsts) => match firsts.first_of(record, key) {
                     Ok(first) => return Ok(first),
-                    // Its memory is needed now.
-                    Err(TooManyAddresses) => self.known = DuplicateIndex::Nothing,
+                    // Free its memory first.
+                    Err(TooManyAddresses) => self.known = DuplicateIndex::None,
                 },
-                DuplicateIndex::Nothing => {
-                    self.known = DuplicateIndex::ToTheEnd(Box::new(self.read_to_the_end()?))
+                DuplicateIndex::None => {
+                    self.known = DuplicateIndex::WholeList(Box::new(self.read_whole_list()?))
                 }
-                DuplicateIndex::ToTheEnd(duplicates) => return duplicates.first_of(record).map_err(spill),
+                DuplicateIndex::WholeList(duplicates) => return duplicates.first_of(record).map_err(spill),
             }
         }
     }
 
-    fn read_to_the_end(&self) -> Result<Duplicates, Error> {
+    fn read_whole_list(&self) -> Result<Duplicates, Error> {
         let mut finder = DuplicateFinder::default();
         let keys = |analyzer: &mut Analyzer, batch: &RowBatch, keys: &mut Vec<(u64, AddressHash)>| {
             keys.clear();
@@ -89,15 +91,15 @@ impl<'a> DuplicateRows<'a> {
     }
 }
 
-/// The key of the address in a cell.
+/// The key of the address in a cell, if it holds one.
 fn key(keys: &AddressHasher, analyzer: &mut Analyzer, cell: &str) -> Option<AddressHash> {
     match analyzer.analyze_fast(cell) {
         Some(PlainAddress { local, domain, .. }) => Some(key_of_parts(keys, local, domain)),
-        None => analyzer.look(cell).form.address().map(|address| key_of(keys, address)),
+        None => analyzer.analyze(cell).form.address().map(|address| key_of(keys, address)),
     }
 }
 
-/// What stands for an address.
+/// The key of an address.
 pub(super) fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
     match address.host() {
         MailHost::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
@@ -105,12 +107,12 @@ pub(super) fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
     }
 }
 
-/// The same for an address in parts.
+/// The key of an address, from its local part and its domain.
 pub(super) fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
     keys.hash(&(local, domain))
 }
 
-/// Duplicates are found in temporary files.
+/// A temporary file that can't be written.
 fn spill(error: std::io::Error) -> Error {
     ListError::temporary_file(error).into()
 }
@@ -124,7 +126,7 @@ mod tests {
     use crate::policy::AddressLists;
 
     #[test]
-    fn a_list_that_is_read_to_its_end_first_has_the_same_repeats() {
+    fn a_list_that_is_read_to_its_end_first_has_the_same_duplicates() {
         let cell = |n: u64| format!("user{}@acme.example", n * 7 % 601);
         let mut file = tempfile::NamedTempFile::new().unwrap();
         (0..2_000).for_each(|n| writeln!(file, "{}", cell(n)).unwrap());
@@ -132,14 +134,14 @@ mod tests {
         let list = crate::list::open(&source, &ReadOptions::default()).unwrap();
         let how = AnalyzeOptions::from(AddressLists::built_in());
         let firsts = |known: DuplicateIndex| {
-            let mut repeats = DuplicateRows { known, ..DuplicateRows::of(&list, how) };
+            let mut duplicates = DuplicateRows { known, ..DuplicateRows::of(&list, how) };
             let mut analyzer = Analyzer::new(how);
             let rows: Vec<(u64, Option<AddressHash>)> =
-                (0..2_000).map(|n| (n + 1, key(&repeats.keys, &mut analyzer, &cell(n)))).collect();
-            repeats.first_of(rows.into_iter()).unwrap()
+                (0..2_000).map(|n| (n + 1, key(&duplicates.keys, &mut analyzer, &cell(n)))).collect();
+            duplicates.first_of(rows.into_iter()).unwrap()
         };
         let remembered = firsts(DuplicateIndex::SoFar(FirstSeen::default()));
         assert_eq!(remembered.iter().flatten().count(), 2_000 - 601);
-        assert_eq!(firsts(DuplicateIndex::Nothing), remembered);
+        assert_eq!(firsts(DuplicateIndex::None), remembered);
     }
 }

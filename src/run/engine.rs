@@ -1,166 +1,123 @@
-//! Asks: looks up routes, runs the scheduler, holds the sessions it wants, and gathers what comes back.
+//! The probing pass of a run: looks up routes, drives the scheduler, runs the sessions that it wants, and stores what they return.
 //!
-//! This file is the loop, the one place that waits. [`lookups`] asks the DNS, [`sessions`] holds the sessions, [`run`] does
-//! what is due after each event, [`outcome`] is what comes of it. Decides: nothing but the order of select.
+//! The loop of [`probe`] is the only place that waits; [`Engine`] is what is done between two events, and [`super::tasks`] holds
+//! look-ups and sessions. Decides: that a reply is classified once, when it arrives, and stored before anything that follows from it
+//! is done. What is probed when is decided by the scheduler, what a reply means by the policy.
 
-mod lookups;
-mod outcome;
-mod run;
-mod sessions;
 #[cfg(test)]
 mod tests;
 
 use std::future::{pending, ready};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use tokio::sync::mpsc;
+use tokio::task;
 use tokio::time::{sleep, sleep_until};
 
 use super::cancel::CancelToken;
-use super::network::{Network, NetworkJob};
+use super::job_source::{EgressIds, JobSource};
+use super::judge;
+use super::probe_job::{ProbeJob, RunOutcome};
 use super::progress::ProgressReporter;
+use super::routed_domain::RoutedDomain;
+use super::tasks::{FinishedLookup, FinishedSession, LookupTasks, SessionTasks};
+use crate::address::Domain;
 use crate::error::Error;
-use crate::evidence::{NotProbedReason, Timestamp};
-use crate::policy::{Pace, Policy};
-use crate::settings::RunDepth;
-use crate::state::{FreshnessPolicy, RunHandle, State};
-use run::ProbingRun;
+use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
+use crate::policy::ReplyCache;
+use crate::probe::RetryPolicy;
+use crate::reason::Finding;
+use crate::route::{DnsFault, Route};
+use crate::schedule::{
+    self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
+    SessionOpening,
+};
+use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
+use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
 
-pub use outcome::RunOutcome;
-
-/// Events heard at once, and stored in one transaction.
+/// The most session events that are taken together, and stored in one transaction.
 const EVENTS: usize = 1024;
 
-/// Domains looked up at once. More bought nothing where it was measured.
+/// The most look-ups in progress. More were not faster where that was measured.
 pub(super) const LOOKUPS: usize = 256;
 
-/// How long a stopped run waits for answers that are under way: service managers wait ten seconds and more.
+/// How long a stopped run waits for replies to probes in flight: service managers wait ten seconds and more before they kill.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The time of day is looked at this often: after a machine has slept it is later than the run believes.
-const LOOK_AT_CLOCK: Duration = Duration::from_secs(30);
+/// How often the time of day is read: after a machine has slept it is later than the run's own clock says.
+const READ_CLOCK_EVERY: Duration = Duration::from_secs(30);
 
-/// What a run asks for.
-pub struct ProbeJob {
-    /// The other side.
-    pub network: Arc<Network>,
-    /// What is known about the world.
-    pub policy: Policy,
-    /// Stop after the DNS.
-    pub dns_only: bool,
-    /// How hard to press.
-    pub pace: Pace,
-    /// How long passing trouble is waited for.
-    pub max_wait: Duration,
-    /// After which time nothing new is started.
-    pub max_duration: Option<Duration>,
-    /// At which time of day nothing new is started.
-    pub deadline: Option<SystemTime>,
-    /// Sessions open at once.
-    pub sessions: usize,
-    /// Keep the dialogues.
-    pub trace: bool,
-}
-
-impl ProbeJob {
-    /// What the settings ask for.
-    pub(super) fn of(job: NetworkJob<'_>, trace: bool) -> Result<ProbeJob, Error> {
-        let NetworkJob { settings, policy, network, .. } = job;
-        let network = Arc::new(network);
-        Ok(ProbeJob {
-            policy,
-            dns_only: matches!(settings.depth, RunDepth::Dns(_)),
-            pace: settings.pace,
-            max_wait: settings.max_wait,
-            max_duration: settings.max_duration,
-            deadline: match &settings.deadline {
-                None => None,
-                Some(deadline) => Some(deadline.next(network.clock.now().wall)?),
-            },
-            sessions: settings.connections,
-            trace,
-            network,
-        })
-    }
-
-    /// How long something new may be started; `None` is for ever.
-    fn time_left(&self, now: Timestamp) -> Option<Duration> {
-        let by_run = self.max_duration.map(|most| most.saturating_sub(now.elapsed));
-        let by_day = self.deadline.map(|at| at.duration_since(now.wall).unwrap_or_default());
-        by_run.into_iter().chain(by_day).min()
-    }
-}
-
-/// Asks about everybody in the roster of a run. What is found out is in the state when this returns.
-pub async fn ask(
+/// Probes the recipients in the worklist of a run. Their results are in the state when this returns.
+pub async fn probe(
     job: &ProbeJob,
     state: &mut State,
-    begun: RunHandle,
+    run: RunHandle,
     fresh: FreshnessPolicy,
     cancel: &CancelToken,
     progress: &mut ProgressReporter<'_>,
 ) -> Result<RunOutcome, Error> {
-    let (mut run, mut events) = ProbingRun::new(job, state, (begun, fresh), progress)?;
-    let mut heard = Vec::with_capacity(EVENTS);
+    let (mut engine, mut events) = Engine::new(job, state, (run, fresh), progress)?;
+    let mut received = Vec::with_capacity(EVENTS);
     loop {
-        // Here, and not where it is waited for: events that never cease would come first for ever.
-        if !run.stopped {
-            run.outcome.out_of_time =
+        // Checked here, not only in `select!`, where session events that never cease would always come first.
+        if !engine.stopped {
+            engine.outcome.out_of_time =
                 job.time_left(job.network.clock.now()).is_some_and(|left| left.is_zero());
-            if run.outcome.out_of_time || cancel.requested().is_some() {
-                run.stop(NotProbedReason::Deadline);
+            if engine.outcome.out_of_time || cancel.requested().is_some() {
+                engine.stop(NotProbedReason::Deadline);
             }
         }
-        run.look_up()?;
-        run.act()?;
-        if !run.stopped
-            && let Some(shut) = run.scheduler.shut()
+        engine.look_up()?;
+        engine.act()?;
+        if !engine.stopped
+            && let Some(blocked) = engine.scheduler.run_blocked()
         {
-            run.outcome.whole.shut = Some(shut);
-            run.stop(NotProbedReason::ProviderPaused);
-            run.act()?;
+            engine.outcome.conditions.blocked = Some(blocked);
+            engine.stop(NotProbedReason::ProviderPaused);
+            engine.act()?;
         }
-        if run.is_over() {
+        if engine.is_over() {
             break;
         }
-        let wake = run.scheduler.next_wake();
-        let may_look_up = run.may_look_up();
-        // In this order, so that a world always tells the same story.
+        let wake = engine.scheduler.next_wake();
+        let may_look_up = engine.may_look_up();
+        // Biased, so that a scripted world always runs the same way.
         tokio::select! {
             biased;
-            _ = events.recv_many(&mut heard, EVENTS) => {
-                for (session, event) in heard.drain(..) {
-                    run.hear(session, event);
+            _ = events.recv_many(&mut received, EVENTS) => {
+                for (session, event) in received.drain(..) {
+                    engine.on_event(session, event);
                 }
-                // Where events never cease, nobody else would come to these: what is over holds its memory, and what is due
-                // is late.
-                while let Some(over) = run.calls.try_next_over() {
-                    run.over(over);
+                // While session events never cease, the other branches never run: finished tasks would keep their memory, and
+                // timers would be late.
+                while let Some(finished) = engine.sessions.try_next_finished() {
+                    engine.on_session_finished(finished);
                 }
                 let now = job.network.clock.now();
                 if wake.is_some_and(|at| at <= now.elapsed) {
-                    run.scheduler.wake(now);
+                    engine.scheduler.wake(now);
                 }
             }
-            Some(over) = run.lookups.next_over() => {
-                run.looked_up(over)?;
-                while let Some(over) = run.lookups.try_next_over() {
-                    run.looked_up(over)?;
+            Some(finished) = engine.lookups.next_finished() => {
+                engine.on_looked_up(finished)?;
+                while let Some(finished) = engine.lookups.try_next_finished() {
+                    engine.on_looked_up(finished)?;
                 }
             }
-            Some(over) = run.calls.next_over() => run.over(over),
-            () = until(job, wake) => run.scheduler.wake(job.network.clock.now()),
-            () = out_of_time(job), if !run.stopped => {}
-            () = cancel.canceled(), if !run.stopped => {}
-            () = until(job, run.cut_at) => run.cut(),
+            Some(finished) = engine.sessions.next_finished() => engine.on_session_finished(finished),
+            () = until(job, wake) => engine.scheduler.wake(job.network.clock.now()),
+            () = out_of_time(job), if !engine.stopped => {}
+            () = cancel.canceled(), if !engine.stopped => {}
+            () = until(job, engine.abort_at) => engine.abort(),
             () = ready(()), if may_look_up => {}
         }
     }
-    run.state.commit()?;
-    let ProbingRun { mut outcome, scheduler, .. } = run;
-    outcome.whole.anomalies = scheduler.anomalies();
-    // What was under way may have been the rest.
-    outcome.out_of_time &= state.still_to_ask(begun.id)? > 0;
+    engine.state.commit()?;
+    let Engine { mut outcome, scheduler, .. } = engine;
+    outcome.conditions.anomalies = scheduler.anomalous_providers();
+    // The deadline stopped nothing if the probes in flight were the last ones.
+    outcome.out_of_time &= state.still_to_probe(run.id)? > 0;
     Ok(outcome)
 }
 
@@ -177,7 +134,290 @@ async fn out_of_time(job: &ProbeJob) {
         if left.is_zero() {
             return;
         }
-        sleep(left.min(LOOK_AT_CLOCK)).await;
+        sleep(left.min(READ_CLOCK_EVERY)).await;
     }
     pending::<()>().await;
+}
+
+/// A run between two events.
+struct Engine<'a, 'p> {
+    job: &'a ProbeJob,
+    state: &'a mut State,
+    run: RunHandle,
+    /// Which evidence of other runs may be used.
+    fresh: FreshnessPolicy,
+    egresses: EgressIds,
+    jobs: JobSource,
+    lookups: LookupTasks,
+    replies: ReplyCache,
+    scheduler: Scheduler,
+    sessions: SessionTasks,
+    progress: &'a mut ProgressReporter<'p>,
+    outcome: RunOutcome,
+    stopped: bool,
+    /// When a stopped run aborts what is still in flight.
+    abort_at: Option<Duration>,
+}
+
+impl<'a, 'p> Engine<'a, 'p> {
+    /// A run that has not probed anything, and the receiver of what will happen in its sessions.
+    fn new(
+        job: &'a ProbeJob,
+        state: &'a mut State,
+        (run, fresh): (RunHandle, FreshnessPolicy),
+        progress: &'a mut ProgressReporter<'p>,
+    ) -> Result<(Engine<'a, 'p>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
+        let limits = RunLimits {
+            pace: job.pace,
+            retry_policy: RetryPolicy { max_wait: job.max_wait },
+            sessions: job.sessions,
+            thresholds: job.policy.thresholds(),
+            egresses: job.network.egresses.iter().map(|egress| egress.path.families()).collect(),
+        };
+        let egresses = EgressIds::of(&job.network.egresses, state)?;
+        let now = job.network.clock.now();
+        let mut scheduler = Scheduler::new(limits, job.network.random.clone(), now);
+        for (egress, id) in egresses.iter().enumerate() {
+            for (provider, ago, unknown) in state.unknown_usage(id, now.wall)? {
+                scheduler.seed_unknown_usage(egress, &provider, ago, unknown);
+            }
+        }
+        for (provider, tally) in state.tallies(run.id)? {
+            scheduler.seed_tally(&provider, tally);
+        }
+        let (sessions, events) = SessionTasks::new(job.network.clone(), job.trace);
+        if !job.dns_only {
+            let policy = job.policy;
+            // Loading the reply rules takes longer than a round trip, for which the first replies would wait.
+            task::spawn_blocking(move || policy.replies().warm_up());
+        }
+        let engine = Engine {
+            job,
+            state,
+            run,
+            fresh,
+            jobs: JobSource::new(run, fresh, job.max_wait, egresses.clone()),
+            egresses,
+            lookups: LookupTasks::new(job.network.clone()),
+            replies: ReplyCache::of(job.policy),
+            scheduler,
+            sessions,
+            progress,
+            outcome: job.outcome(),
+            stopped: false,
+            abort_at: None,
+        };
+        Ok((engine, events))
+    }
+
+    /// True if nothing is in progress and nothing more will come.
+    fn is_over(&self) -> bool {
+        let is_idle = self.lookups.len() == 0 && self.scheduler.is_idle() && self.sessions.is_empty();
+        is_idle && (self.stopped || self.jobs.is_empty())
+    }
+
+    /// True if there are domains to look up, and room for them.
+    fn may_look_up(&self) -> bool {
+        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
+        !self.stopped && !self.jobs.has_all_domains && has_room
+    }
+
+    /// Starts to look up the next domains of the worklist; a stored route that is fresh is used instead.
+    fn look_up(&mut self) -> Result<(), Error> {
+        if self.may_look_up() {
+            self.state.begin_writing()?;
+        }
+        for _ in self.lookups.len()..LOOKUPS {
+            if !self.may_look_up() {
+                break;
+            }
+            let Some((key, domain)) = self.jobs.next_domain(self.state)? else { break };
+            if let Some(routed) = self.stored_route(key, &domain)? {
+                self.on_routed(key, &routed)?;
+                continue;
+            }
+            self.outcome.counts.domains += 1;
+            self.lookups.start(key, domain);
+        }
+        if self.jobs.is_empty() && self.lookups.len() == 0 {
+            self.scheduler.close_job_source();
+        }
+        Ok(())
+    }
+
+    /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long ago, with
+    /// others.
+    fn stored_route(&self, key: NameHash, domain: &Domain) -> Result<Option<RoutedDomain>, Error> {
+        let policy = &self.job.policy;
+        let Some(StoredRoute { route, at, .. }) = self.state.facts(*policy).route(key)? else {
+            return Ok(None);
+        };
+        if !route.is_valid_under(&self.job.network.allowed) {
+            return Ok(None);
+        }
+        let fresh =
+            FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+        let routed = RoutedDomain::new(domain, route, policy);
+        Ok(Some(routed).filter(|routed| routed.is_fresh(at, policy.lifetimes(), fresh)))
+    }
+
+    /// Takes the route that a look-up found. An aborted one leaves its recipients to a later run.
+    fn on_looked_up(&mut self, finished: FinishedLookup) -> Result<(), Error> {
+        let Some((key, domain, route)) = self.lookups.take_route(finished) else {
+            return Ok(());
+        };
+        match &route {
+            Route::Failed(DnsFault::Internal) => {
+                tracing::error!(event = "lookup_failed", "a look-up failed inside");
+            }
+            Route::Failed(_) => self.outcome.counts.unanswered += 1,
+            _ => {}
+        }
+        tracing::debug!(event = "routed", %domain, ?route);
+        self.state.write_route(self.run.id, &domain, &route, self.job.network.clock.now().wall)?;
+        self.on_routed(key, &RoutedDomain::new(&domain, route, &self.job.policy))
+    }
+
+    /// Queues a domain for its lane, or completes its recipients if there is nothing to probe, also when the run was
+    /// stopped.
+    fn on_routed(&mut self, key: NameHash, routed: &RoutedDomain) -> Result<(), Error> {
+        let is_probed = !self.job.dns_only && routed.is_worth_probing();
+        if let Some(lane) = routed.lane_key().filter(|_| is_probed) {
+            self.jobs.enqueue(lane.clone(), key, self.state)?;
+            return self.fill(&lane);
+        }
+        let completed = self.state.remove_domain(self.run.id, key)?;
+        self.progress.advance(completed, self.sessions.len());
+        Ok(())
+    }
+
+    /// Submits jobs to a lane while it has room for them.
+    fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
+        while !self.stopped && self.scheduler.try_admit(lane) {
+            self.state.begin_writing()?;
+            let now = self.job.network.clock.now();
+            let jobs = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)?;
+            if jobs.is_empty() {
+                break;
+            }
+            for job in jobs {
+                self.scheduler.submit(job, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// Does what the scheduler wants. Nothing leaves for a server before everything that came before it is committed.
+    fn act(&mut self) -> Result<(), Error> {
+        let mut leaving = Vec::new();
+        while let Some(action) = self.scheduler.next_action() {
+            match action {
+                Action::Record(recorded) => {
+                    let egress = self.egresses.id(recorded.egress);
+                    self.state.write_reply(self.run.id, egress, &recorded)?;
+                }
+                Action::Revoked(address) => {
+                    self.state.delete_replies(self.run.id, &address)?;
+                    self.jobs.forget_facts(&address);
+                }
+                Action::Completed(results) => results.iter().try_for_each(|result| self.complete(result))?,
+                Action::DomainFactsChanged(domain, facts) => self.jobs.add_facts(&domain, facts),
+                Action::WantsWork(lane) => self.fill(&lane)?,
+                Action::Event(event) => self.on_provider_event(&event),
+                Action::Connection(action) => leaving.push(action),
+            }
+        }
+        self.state.commit()?;
+        for action in leaving {
+            match action {
+                ConnectionAction::Open(opening) => {
+                    self.outcome.counts.connections += 1;
+                    self.sessions.open(opening);
+                }
+                ConnectionAction::Send(session, batch) => {
+                    self.sessions.command(session, SessionCommand::Send(batch));
+                }
+                ConnectionAction::Quit(session) => self.sessions.command(session, SessionCommand::Quit),
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores the result of a recipient, with the verdict that follows from its own evidence.
+    fn complete(&mut self, result: &ProbeResult) -> Result<(), Error> {
+        let now = self.job.network.clock.now().wall;
+        let verdict = judge::recipient(&result.address, &result.mailbox, self.job.policy.lifetimes(), now);
+        self.state.write_result(self.run.id, result, verdict, now)?;
+        self.progress.advance(1, self.sessions.len());
+        Ok(())
+    }
+
+    /// Starts nothing more; recipients that are not probed get this reason.
+    fn stop(&mut self, reason: NotProbedReason) {
+        self.stopped = true;
+        let now = self.job.network.clock.now();
+        self.abort_at = Some(now.elapsed + GRACE);
+        self.scheduler.stop(reason, now);
+    }
+
+    /// Aborts what is still in flight.
+    fn abort(&mut self) {
+        self.abort_at = None;
+        self.lookups.abort();
+        let now = self.job.network.clock.now();
+        for session in self.sessions.abort() {
+            self.scheduler.on_session_event(session, SessionEvent::Ended(None), now);
+        }
+    }
+
+    fn on_session_finished(&mut self, finished: FinishedSession) {
+        match finished {
+            Ok((_, dialogue)) => self.outcome.dialogues.extend(dialogue),
+            Err(fault) => self.on_session_lost(fault.id()),
+        }
+    }
+
+    /// A session's task panicked or was aborted.
+    fn on_session_lost(&mut self, task: task::Id) {
+        if let Some(session) = self.sessions.lost(task) {
+            tracing::error!(event = "session_failed", session = session.0, "a session failed inside");
+            let now = self.job.network.clock.now();
+            self.scheduler.on_session_event(session, SessionEvent::Ended(Some(Finding::Internal)), now);
+        }
+    }
+
+    fn on_provider_event(&mut self, event: &ProviderEvent) {
+        let ProviderEvent { kind, provider, egress, recipients } = event;
+        tracing::info!(event = kind.word(), operator = %provider, egress, addresses = recipients, "{}", kind.sentence());
+        *self.outcome.events.entry(*kind).or_default() += 1;
+    }
+
+    /// Classifies what a session received, and passes it to the scheduler.
+    fn on_event(&mut self, session: SessionId, event: SmtpEvent) {
+        let Some(SessionOpening { host, provider, .. }) = self.sessions.opening(session) else {
+            return;
+        };
+        tracing::trace!(event = "session", session = session.0, %host, what = without_text(&event));
+        self.outcome.counts.questions += u64::from(matches!(event, SmtpEvent::Reply(..)));
+        let replies = &mut self.replies;
+        let event = schedule::classify_event(event, |stage, reply| {
+            ClassifiedReply::new(replies, stage, provider, reply)
+        });
+        if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
+            self.sessions.ended(session);
+        }
+        self.scheduler.on_session_event(session, event, self.job.network.clock.now());
+    }
+}
+
+/// An event for the log, without the text of replies, which holds addresses.
+fn without_text(event: &SmtpEvent) -> String {
+    match event {
+        SmtpEvent::Ready(_) => "ready".to_owned(),
+        SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => format!("replied {}", reply.code),
+        SmtpEvent::Reply(_, ProbeReply::Mail(reply)) => format!("rejected at mail {}", reply.code),
+        SmtpEvent::Reply(_, ProbeReply::NoSmtputf8) => "no smtputf8".to_owned(),
+        SmtpEvent::BatchDone => "batch done".to_owned(),
+        SmtpEvent::Ended(ended) => format!("ended at {}", ended.stage.word()),
+    }
 }

@@ -1,110 +1,99 @@
-//! What was found out about a row: facts from the state, put together into evidence.
+//! The evidence of a row, put together from its cell and the facts in the state.
 //!
 //! Decides: which facts count: those of this run, and older ones that are still fresh. Must not: judge.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::Connection;
 
 use super::analyze::CellAnalysis;
-use super::routing::{self, is_disposable, stops};
+use super::probe_job::RunConditions;
+use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Certainty, Domain};
 use crate::evidence::{
     AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
 use crate::policy::{Lifetimes, Policy};
 use crate::reason::Cause;
-use crate::schedule::{RunBlocked, Scheduler};
 use crate::state::{
     ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
     StoredRoute,
 };
 use crate::verdict::AddressResult;
 
-/// What holds for all rows of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunConditions {
-    /// Why mailboxes were not asked about that nothing else is known of.
-    pub unprobed: Option<NotProbedReason>,
-    /// Set when nothing that servers said may be judged.
-    pub shut: Option<RunBlocked>,
-    /// Keys of the lanes at which too many mailboxes vanished at once.
-    pub anomalies: BTreeSet<Arc<str>>,
-}
-
-/// Puts evidence together.
+/// Puts the evidence of rows together.
 pub struct EvidenceReader {
     facts: Option<FactReader>,
-    whole: RunConditions,
+    conditions: RunConditions,
     now: SystemTime,
     domains: HashMap<Domain, Arc<StoredDomain>>,
 }
 
-/// Which facts count.
+/// Which facts of a state count.
 #[derive(Clone, Copy)]
 pub struct FactFilter {
-    /// By the rules of the day.
+    /// Classifies replies, and names providers.
     pub policy: Policy,
-    /// About this run.
+    /// The run whose facts count in any case.
     pub run: RunId,
-    /// What else may be used.
+    /// Which facts of other runs count.
     pub fresh: FreshnessPolicy,
-    /// The run beside whose predecessors news are news; `None` where everything counts as news, and none is noted.
-    pub news: Option<RunHandle>,
+    /// The run against whose predecessors reasons are compared for `--changed-only`. `None`: every row counts as changed, and nothing is
+    /// recorded.
+    pub compared_run: Option<RunHandle>,
 }
 
-/// Where facts come from.
+/// Reads the facts that count.
 pub struct FactReader {
-    recall: FactQueries<Connection>,
-    scope: FactFilter,
-    /// Runs whose word that a mailbox is gone does not count yet.
+    facts: FactQueries<Connection>,
+    filter: FactFilter,
+    /// Runs whose `undeliverable` results do not count yet.
     unreported: Arc<[RunId]>,
 }
 
-/// A domain as the policy sees it.
+/// A domain as rows need it.
 #[derive(Debug)]
 struct StoredDomain {
     key: NameHash,
     route: Option<(RouteFact, SystemTime)>,
-    /// Names of its exchangers.
-    hosts: Vec<Domain>,
-    /// What its lane is keyed by, where it has exchangers.
+    mx_hosts: Vec<Domain>,
+    /// The key of its lane, if it has MX hosts.
     lane: Option<Arc<str>>,
-    /// Its mail goes to a throw-away service.
-    disposable: bool,
+    /// It belongs to a disposable address service.
+    is_disposable: bool,
 }
 
-/// A row's evidence, and what was told about its address last.
+/// The evidence of a row, and what goes with it.
 pub struct RowEvidence {
-    /// Everything known about the row.
+    /// The evidence.
     pub evidence: Evidence,
-    /// The operator's id, where somebody knows it.
+    /// The id of the provider, if the policy knows it.
     pub provider: Option<Arc<str>>,
-    /// When its domain was looked up.
+    /// When the route was looked up.
     pub looked_up: Option<SystemTime>,
-    /// The end of the questions about it.
-    pub settled: Option<StoredResult>,
+    /// The stored result that the evidence is from.
+    pub stored: Option<StoredResult>,
 }
 
-/// So many domains are remembered. Rows of one domain often stand together, and a list has a few that many rows share.
-const REMEMBERED_DOMAINS: usize = 1 << 15;
+/// The most domains that are cached. Rows of one domain often stand together, and some domains have rows all over a list.
+const CACHED_DOMAINS: usize = 1 << 15;
 
 impl EvidenceReader {
-    /// With facts of a state. `now` is the end of the run.
-    pub fn of(facts: FactReader, whole: RunConditions, now: SystemTime) -> EvidenceReader {
-        EvidenceReader { facts: Some(facts), whole, now, domains: HashMap::new() }
+    /// With the facts of a state. `now` is the end of the run.
+    pub fn new(facts: FactReader, conditions: RunConditions, now: SystemTime) -> EvidenceReader {
+        EvidenceReader { facts: Some(facts), conditions, now, domains: HashMap::new() }
     }
 
-    /// Nothing was asked, for this reason.
-    pub fn nothing(unprobed: NotProbedReason, now: SystemTime) -> EvidenceReader {
-        let whole = RunConditions { unprobed: Some(unprobed), ..RunConditions::default() };
-        EvidenceReader { facts: None, whole, now, domains: HashMap::new() }
+    /// Without any facts, for this reason.
+    pub fn without_facts(reason: NotProbedReason, now: SystemTime) -> EvidenceReader {
+        let conditions = RunConditions { not_probed: Some(reason), ..RunConditions::default() };
+        EvidenceReader { facts: None, conditions, now, domains: HashMap::new() }
     }
 
-    /// True where there are no facts: what is told of an address follows from what shows in it.
-    pub fn is_nothing(&self) -> bool {
+    /// True if the evidence of a row is only its cell.
+    pub fn has_no_facts(&self) -> bool {
         self.facts.is_none()
     }
 
@@ -113,19 +102,19 @@ impl EvidenceReader {
         self.now
     }
 
-    /// How long what is found out holds.
+    /// How long results are valid.
     pub fn lifetimes(&self) -> &'static Lifetimes {
-        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.scope.policy.lifetimes())
+        self.facts.as_ref().map_or_else(Lifetimes::built_in, |facts| facts.filter.policy.lifetimes())
     }
 
-    /// Puts together what is known about a row.
-    pub fn known(&mut self, seen: CellAnalysis) -> Result<RowEvidence, StateError> {
-        let CellAnalysis { form, mut kinds, slip, .. } = seen;
-        let mut known = MailboxEvidence::default();
-        let (mut route, mut provider, mut looked_up, mut settled) = (None, None, None, None);
+    /// The evidence of a row with this cell.
+    pub fn evidence_for(&mut self, cell: CellAnalysis) -> Result<RowEvidence, StateError> {
+        let CellAnalysis { form, mut kinds, typo, .. } = cell;
+        let mut mailbox = MailboxEvidence::default();
+        let (mut route, mut provider, mut looked_up, mut stored) = (None, None, None, None);
         if let AddressStatus::Valid(address) = &form {
             let domain = self.domain(address)?;
-            if domain.as_ref().is_some_and(|domain| domain.disposable) {
+            if domain.as_ref().is_some_and(|domain| domain.is_disposable) {
                 kinds.disposable = Some(true);
             }
             if let Some((fact, at)) = domain.as_ref().and_then(|domain| domain.route.as_ref()) {
@@ -134,88 +123,90 @@ impl EvidenceReader {
             if let Some(RouteFact::Hosts { provider: id, .. }) = &route {
                 provider = (!id.is_empty()).then(|| id.clone());
             }
-            settled = domain.as_ref().map_or(Ok(None), |domain| self.settled(domain.key, address))?;
-            let is_askable = match &route {
+            stored = domain.as_ref().map_or(Ok(None), |domain| self.stored_result(domain.key, address))?;
+            let can_be_probed = match &route {
                 Some(RouteFact::Hosts { is_checkable: evidence, .. }) => {
                     *evidence && kinds.disposable != Some(true)
                 }
                 _ => true,
             };
-            known = match &settled {
-                Some(settled) => settled.mailbox.clone(),
-                None => self.begun(domain.as_deref(), address, is_askable)?,
+            mailbox = match &stored {
+                Some(stored) => stored.mailbox.clone(),
+                None => self.partial_evidence(domain.as_deref(), address, can_be_probed)?,
             };
             if let Some(domain) = &domain {
                 let is_anomalous =
-                    domain.lane.as_ref().is_some_and(|lane| self.whole.anomalies.contains(lane));
-                known.provider_anomaly =
-                    is_anomalous && !self.is_said_before(domain.key, address, &known.attempts)?;
-                let run = settled.as_ref().map(|settled| settled.run);
-                known.domain_not_served = self.is_unserved(domain, run, &known.attempts)?;
+                    domain.lane.as_ref().is_some_and(|lane| self.conditions.anomalies.contains(lane));
+                mailbox.provider_anomaly =
+                    is_anomalous && !self.is_confirmed_by_earlier(domain.key, address, &mailbox.attempts)?;
+                let run = stored.as_ref().map(|stored| stored.run);
+                mailbox.domain_not_served = self.is_unserved(domain, run, &mailbox.attempts)?;
             }
             let is_of_run = self
                 .facts
                 .as_ref()
-                .is_some_and(|facts| settled.as_ref().is_none_or(|settled| settled.run == facts.scope.run));
-            if self.whole.shut.is_some() && is_of_run {
-                known = MailboxEvidence {
-                    obstacle: known.obstacle,
+                .is_some_and(|facts| stored.as_ref().is_none_or(|stored| stored.run == facts.filter.run));
+            if self.conditions.blocked.is_some() && is_of_run {
+                mailbox = MailboxEvidence {
+                    obstacle: mailbox.obstacle,
                     unprobed: Some(NotProbedReason::ProviderPaused),
                     ..MailboxEvidence::default()
                 };
             }
         }
-        // A domain that takes mail is no slip just because it looks like one, unless it is a known trap.
-        let works = matches!(route, Some(RouteFact::Hosts { .. }));
-        let slip = slip.map(|suspicion| SuspectedTypo {
-            probable: suspicion.certainty == Certainty::Trap
-                || (suspicion.certainty == Certainty::Likely && !works),
-            meant: suspicion.meant,
+        // A domain that receives mail is no typo only because it looks like one, unless it is a known typo trap.
+        let has_hosts = matches!(route, Some(RouteFact::Hosts { .. }));
+        let slip = typo.map(|typo| SuspectedTypo {
+            probable: typo.certainty == Certainty::Trap
+                || (typo.certainty == Certainty::Likely && !has_hosts),
+            meant: typo.meant,
         });
-        Ok(RowEvidence {
-            evidence: Evidence { status: form, kinds, typo: slip, route, mailbox: known },
-            provider,
-            looked_up,
-            settled,
-        })
+        let evidence = Evidence { status: form, kinds, typo: slip, route, mailbox };
+        Ok(RowEvidence { evidence, provider, looked_up, stored })
     }
 
-    /// Is something else told about a row than before this run?
-    pub fn news(&self, cell: &str, record: &AddressResult) -> Result<ChangeStatus, StateError> {
-        let Some((FactReader { recall, .. }, run)) =
-            self.facts.as_ref().and_then(|facts| Some((facts, facts.scope.news?)))
+    /// Compares the reason of a row with the one that was reported before this run.
+    pub fn change_status(&self, cell: &str, result: &AddressResult) -> Result<ChangeStatus, StateError> {
+        let Some((FactReader { facts, .. }, run)) =
+            self.facts.as_ref().and_then(|facts| Some((facts, facts.filter.compared_run?)))
         else {
             return Ok(ChangeStatus::FIRST);
         };
-        let address = record.address.as_ref().map(ToString::to_string);
-        recall.news(address.as_deref().unwrap_or(cell.trim()), record.judgment.reason, run)
+        let address = result.address.as_ref().map(ToString::to_string);
+        facts.change_status(address.as_deref().unwrap_or(cell.trim()), result.judgment.reason, run)
     }
 
-    fn settled(&mut self, domain: NameHash, address: &Address) -> Result<Option<StoredResult>, StateError> {
-        let Some(FactReader { recall, scope: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts
+    /// The stored result of a recipient, if it counts.
+    fn stored_result(
+        &mut self,
+        domain: NameHash,
+        address: &Address,
+    ) -> Result<Option<StoredResult>, StateError> {
+        let Some(FactReader { facts, filter: FactFilter { run, fresh, .. }, unreported }) = &mut self.facts
         else {
             return Ok(None);
         };
-        let settled = recall.settled(domain, address, self.now)?;
-        Ok(settled.filter(|settled| {
-            let is_fresh = settled.expires.is_some_and(|at| at > fresh.at)
-                && settled.checked.is_some_and(|at| at >= fresh.since);
-            settled.run == *run || (is_fresh && !(unreported.contains(&settled.run) && settled.condemns()))
+        let stored = facts.result(domain, address, self.now)?;
+        Ok(stored.filter(|stored| {
+            let is_fresh = stored.expires.is_some_and(|at| at > fresh.at)
+                && stored.checked.is_some_and(|at| at >= fresh.since);
+            let is_usable = !(unreported.contains(&stored.run) && stored.is_undeliverable());
+            stored.run == *run || (is_fresh && is_usable)
         }))
     }
 
-    /// What is known about an address that was not asked about to the end.
-    fn begun(
+    /// The evidence of a recipient without a result: it was not probed, or not to the end.
+    fn partial_evidence(
         &mut self,
         domain: Option<&StoredDomain>,
         address: &Address,
-        is_askable: bool,
+        can_be_probed: bool,
     ) -> Result<MailboxEvidence, StateError> {
         let mut mailbox = MailboxEvidence::default();
-        if is_askable {
-            mailbox.unprobed = self.whole.unprobed;
-            if let (Some(FactReader { recall, scope, .. }), Some(domain)) = (&mut self.facts, domain) {
-                mailbox.attempts = recall.attempts(scope.run, domain.key, address)?;
+        if can_be_probed {
+            mailbox.unprobed = self.conditions.not_probed;
+            if let (Some(FactReader { facts, filter, .. }), Some(domain)) = (&mut self.facts, domain) {
+                mailbox.attempts = facts.attempts(filter.run, domain.key, address)?;
             }
         }
         Ok(mailbox)
@@ -229,33 +220,34 @@ impl EvidenceReader {
             return Ok(Some(known.clone()));
         }
         let known = Arc::new(facts.domain(domain)?);
-        if self.domains.len() == REMEMBERED_DOMAINS {
+        if self.domains.len() == CACHED_DOMAINS {
             self.domains.clear();
         }
         self.domains.insert(domain.clone(), known.clone());
         Ok(Some(known))
     }
 
-    /// The same was said so long ago that an outage would be over, and nobody was accepted since.
-    fn is_said_before(
+    /// True if an earlier reply had the cause of one of these, longer ago than an outage lasts, and no acceptance came after it.
+    fn is_confirmed_by_earlier(
         &mut self,
         domain: NameHash,
         address: &Address,
         attempts: &[Attempt],
     ) -> Result<bool, StateError> {
-        let (Some(FactReader { recall, scope, .. }), Some(last)) = (&mut self.facts, attempts.last()) else {
+        let (Some(FactReader { facts, filter, .. }), Some(last)) = (&mut self.facts, attempts.last()) else {
             return Ok(false);
         };
-        let held_back = scope.policy.thresholds().anomaly.held_back();
+        let held_back = filter.policy.thresholds().anomaly.held_back();
         let cause = |attempt: &Attempt| attempt.classified.meaning.cause;
-        let until_now = recall.attempts_until(domain, address, last.at)?;
+        let until_now = facts.attempts_until(domain, address, last.at)?;
         let since_accepted = until_now.iter().rev().take_while(|earlier| cause(earlier) != Cause::Accepted);
         Ok(since_accepted
             .filter(|earlier| last.at.duration_since(earlier.at).is_ok_and(|ago| ago >= held_back))
             .any(|earlier| attempts.iter().any(|now| cause(now) == cause(earlier))))
     }
 
-    /// Every exchanger said "not my domain", and each of them has clearly answered for another, in the same run.
+    /// True if every MX host denied relaying for the domain, and each of them accepted or clearly rejected a recipient of another
+    /// domain in the same run.
     fn is_unserved(
         &self,
         domain: &StoredDomain,
@@ -265,12 +257,12 @@ impl EvidenceReader {
         let denied = |host: &Domain| {
             attempts.iter().any(|a| a.mx_host == *host && a.classified.meaning.cause == Cause::RelayDenied)
         };
-        let Some(facts) = self.facts.as_ref().filter(|_| !domain.hosts.is_empty()) else {
+        let Some(reader) = self.facts.as_ref().filter(|_| !domain.mx_hosts.is_empty()) else {
             return Ok(false);
         };
-        let run = run.unwrap_or(facts.scope.run);
-        for host in &domain.hosts {
-            if !denied(host) || !facts.recall.serves_others(run, host, domain.key)? {
+        let run = run.unwrap_or(reader.filter.run);
+        for host in &domain.mx_hosts {
+            if !denied(host) || !reader.facts.serves_others(run, host, domain.key)? {
                 return Ok(false);
             }
         }
@@ -279,45 +271,46 @@ impl EvidenceReader {
 }
 
 impl FactReader {
-    /// What a state says.
-    pub fn of(state: &State, scope: FactFilter) -> Result<FactReader, StateError> {
-        let unreported = state.unreported_runs(scope.run)?.into();
-        Ok(FactReader::read_by(state.reader()?, scope, unreported))
+    /// Reads a state.
+    pub fn new(state: &State, filter: FactFilter) -> Result<FactReader, StateError> {
+        let unreported = state.unreported_runs(filter.run)?.into();
+        Ok(FactReader::over(state.reader()?, filter, unreported))
     }
 
-    /// The same, for each of so many who tell it.
-    pub fn for_each(
+    /// Several readers of a state, one for each worker. After a run that wrote a lot they get less memory.
+    pub fn several(
         state: &State,
-        scope: FactFilter,
-        worker_count: usize,
+        filter: FactFilter,
+        how_many: usize,
         after_writing: bool,
     ) -> Result<Vec<FactReader>, StateError> {
-        let unreported: Arc<[RunId]> = state.unreported_runs(scope.run)?.into();
-        let facts = |reader| FactReader::read_by(reader, scope, unreported.clone());
-        Ok(state.readers(worker_count, after_writing)?.into_iter().map(facts).collect())
+        let unreported: Arc<[RunId]> = state.unreported_runs(filter.run)?.into();
+        let reader = |connection| FactReader::over(connection, filter, unreported.clone());
+        Ok(state.readers(how_many, after_writing)?.into_iter().map(reader).collect())
     }
 
-    fn read_by(reader: Connection, scope: FactFilter, unreported: Arc<[RunId]>) -> FactReader {
-        FactReader { recall: FactQueries::of(reader, scope.policy), scope, unreported }
+    fn over(connection: Connection, filter: FactFilter, unreported: Arc<[RunId]>) -> FactReader {
+        FactReader { facts: FactQueries::new(connection, filter.policy), filter, unreported }
     }
 
     fn domain(&self, domain: &Domain) -> Result<StoredDomain, StateError> {
         let key = NameHash::of(domain.as_str());
-        let Some(StoredRoute { route, at, run }) = self.recall.route(key)? else {
-            return Ok(StoredDomain { key, route: None, hosts: Vec::new(), lane: None, disposable: false });
+        let Some(StoredRoute { route, at, run }) = self.facts.route(key)? else {
+            let mx_hosts = Vec::new();
+            return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: false });
         };
-        let FactFilter { policy, run: own, fresh, .. } = self.scope;
-        let (route, stops) = stops(route, &policy);
-        // What an older look-up found missing may be there by now.
-        let is_fresh = run == own
-            || matches!(route, RouteFact::Hosts { .. })
-            || routing::is_fresh(&route, at, policy.lifetimes(), fresh);
+        let FactFilter { policy, run: own, fresh, .. } = self.filter;
+        let routed = RoutedDomain::new(domain, route, &policy);
+        // A domain or host that an older look-up did not find may exist by now.
+        let is_usable = run == own
+            || matches!(routed.fact, RouteFact::Hosts { .. })
+            || routed.is_fresh(at, policy.lifetimes(), fresh);
         Ok(StoredDomain {
             key,
-            disposable: is_disposable(domain, &stops, &policy),
-            lane: stops.first().map(|stop| Scheduler::lane_key(&stops, stop)),
-            hosts: stops.into_iter().map(|stop| stop.host).collect(),
-            route: is_fresh.then_some((route, at)),
+            is_disposable: routed.is_disposable,
+            lane: routed.lane_key(),
+            mx_hosts: routed.mx_hosts.into_iter().map(|mx_host| mx_host.host).collect(),
+            route: is_usable.then_some((routed.fact, at)),
         })
     }
 }

@@ -1,7 +1,7 @@
-//! What the scheduler is fed with: domains of the roster, as their lanes have room.
+//! The domains of a run's worklist, until the scheduler gets them, as their lanes have room.
 //!
-//! Decides: what is told of earlier questions with an order. Whose turn it is among those that wait for room is decided by
-//! [`Backlog`]; they cost a few bytes each. Must not: keep addresses beyond the orders that are open.
+//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting domain comes next is decided by
+//! [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are not submitted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,167 +9,188 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::Connection;
 
-use super::routing::{is_worth_asking, stops};
+use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, Recipient, RecipientId};
 use crate::policy::Policy;
-use crate::route::Route;
-use crate::schedule::{Backlog, DomainJob, Scheduler};
-use crate::state::{FactQueries, FreshnessPolicy, NameHash, RunHandle, State, StateError, StoredRoute};
+use crate::schedule::{Backlog, DomainJob};
+use crate::smtp::Egress;
+use crate::state::{
+    EgressId, FactQueries, FreshnessPolicy, NameHash, RunHandle, State, StateError, StoredRoute,
+};
 
-/// Who was put off and not told how long waits so long.
-const PUT_OFF: Duration = Duration::from_secs(5 * 60);
+/// The wait after a deferral that names no time.
+const USUAL_WAIT: Duration = Duration::from_secs(5 * 60);
 
-/// Domains on their way from the roster to the scheduler.
+/// The egresses of a run: the scheduler counts them from 0, the state has an id for each.
+#[derive(Clone)]
+pub(super) struct EgressIds(Arc<[EgressId]>);
+
+impl EgressIds {
+    /// The ids of these egresses; new ones are written.
+    pub(super) fn of(egresses: &[Egress], state: &mut State) -> Result<EgressIds, StateError> {
+        egresses.iter().map(|egress| state.egress(egress)).collect::<Result<_, _>>().map(EgressIds)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = EgressId> {
+        self.0.iter().copied()
+    }
+
+    /// The id of an egress of the scheduler, which has no others than these.
+    pub(super) fn id(&self, egress: usize) -> EgressId {
+        self.0[egress]
+    }
+
+    /// The egress with this id; `None` if this run does not have it.
+    fn position(&self, id: EgressId) -> Option<usize> {
+        self.0.iter().position(|own| *own == id)
+    }
+}
+
+/// Gives the scheduler its jobs.
 pub(super) struct JobSource {
     run: RunHandle,
+    /// Which evidence of other runs may be used.
     fresh: FreshnessPolicy,
-    /// How long passing trouble is waited for.
+    /// The longest wait for a recipient that was deferred.
     max_wait: Duration,
-    /// The last domain that was taken from the roster.
+    /// The last domain that was taken from the worklist.
     last: Option<NameHash>,
-    /// Nobody is left in the roster behind that.
-    pub is_exhausted: bool,
-    /// Domains that wait for room at their lanes.
+    /// The worklist has no further domain.
+    pub has_all_domains: bool,
+    /// Routed domains that wait for room in their lanes.
     waiting: Backlog<NameHash>,
-    /// Domains that were ordered in part: up to whom, and what was learnt.
+    /// Domains that were submitted in part: the last recipient that was, and the facts since.
     parts: HashMap<NameHash, (RecipientId, DomainFacts)>,
-    /// The numbers of who we are, by each way out.
-    egresses: Vec<i64>,
+    egresses: EgressIds,
 }
 
 impl JobSource {
-    /// From the beginning of a run's roster, with what else is fresh.
-    pub(super) fn of(
+    /// Begins with the first domain of the run's worklist.
+    pub(super) fn new(
         run: RunHandle,
         fresh: FreshnessPolicy,
         max_wait: Duration,
-        egresses: Vec<i64>,
+        egresses: EgressIds,
     ) -> JobSource {
         JobSource {
             run,
             fresh,
             max_wait,
             last: None,
-            is_exhausted: false,
+            has_all_domains: false,
             waiting: Backlog::default(),
             parts: HashMap::new(),
             egresses,
         }
     }
 
-    /// The next domain of the roster.
-    pub(super) fn next(&mut self, state: &mut State) -> Result<Option<(NameHash, Domain)>, StateError> {
+    /// The next domain of the worklist, whose route is needed.
+    pub(super) fn next_domain(
+        &mut self,
+        state: &mut State,
+    ) -> Result<Option<(NameHash, Domain)>, StateError> {
         let next = state.next_domain(self.run.id, self.last)?;
         match &next {
             Some((key, _)) => self.last = Some(*key),
-            None => self.is_exhausted = true,
+            None => self.has_all_domains = true,
         }
         Ok(next)
     }
 
-    /// A domain whose route is known waits at its lane; which is handed back. `None` when its mailboxes are not worth
-    /// asking about.
-    pub(super) fn routed(
-        &mut self,
-        (key, domain): (NameHash, &Domain),
-        route: Route,
-        state: &State,
-        policy: &Policy,
-    ) -> Result<Option<Arc<str>>, StateError> {
-        let (fact, stops) = stops(route, policy);
-        let Some(first) = stops.first().filter(|_| is_worth_asking(domain, &fact, &stops, policy)) else {
-            return Ok(None);
-        };
-        let lane = Scheduler::lane_key(&stops, first);
-        self.waiting.push(lane.clone(), key, state.count_listed(self.run.id, key)?);
-        Ok(Some(lane))
+    /// Lets a domain wait for room in its lane.
+    pub(super) fn enqueue(&mut self, lane: Arc<str>, key: NameHash, state: &State) -> Result<(), StateError> {
+        self.waiting.push(lane, key, state.count_recipients(self.run.id, key)?);
+        Ok(())
     }
 
-    /// Nobody is left to be ordered.
-    pub(super) fn is_idle(&self) -> bool {
-        self.is_exhausted && self.waiting.is_empty()
+    /// True if no domain is left to be submitted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.has_all_domains && self.waiting.is_empty()
     }
 
-    /// The next orders for a lane, all of one domain; none if none waits. They are more than one only where addresses were put
-    /// off at several ways out: each comes back from where it was asked, or it would not be known again.
-    pub(super) fn orders(
+    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from which
+    /// recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise exactly one.
+    pub(super) fn next_jobs(
         &mut self,
         lane: &Arc<str>,
         state: &State,
         policy: &Policy,
         now: SystemTime,
     ) -> Result<Vec<DomainJob>, StateError> {
-        let mut recall = state.recall(*policy);
+        let mut facts = state.facts(*policy);
         while let Some((key, part)) = self.waiting.next(lane) {
-            let (Some(domain), Some(StoredRoute { route, .. })) = (recall.domain(key)?, recall.route(key)?)
+            let (Some(domain), Some(StoredRoute { route, .. })) = (facts.domain(key)?, facts.route(key)?)
             else {
                 continue;
             };
-            let (after, learnt) = self.parts.remove(&key).unwrap_or_default();
-            let addresses = state.listed(self.run.id, &domain, after, part.range.len())?;
-            let Some(&(last, _)) = addresses.last() else {
+            let (after, since_then) = self.parts.remove(&key).unwrap_or_default();
+            let recipients = state.recipients(self.run.id, &domain, after, part.range.len())?;
+            let Some(&(last, _)) = recipients.last() else {
                 continue;
             };
             let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
-            let controls = recall.controls(self.run.id, &domain, since)?;
-            let mut known = DomainFacts::of(controls, PUT_OFF, now + self.max_wait);
-            known.merge(learnt);
+            let controls = facts.controls(self.run.id, &domain, since)?;
+            let mut known = DomainFacts::of(controls, USUAL_WAIT, now + self.max_wait);
+            known.merge(since_then);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
             if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
-                known.egress = self.asked_from(key, control, &recall)?;
+                known.egress = self.last_egress(key, control, &facts)?;
             }
-            let mut shares: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
-            let recently_deliverable = now - policy.thresholds().anomaly.recently();
-            for (target, address) in addresses {
-                let listed = self.listed(key, target, address, recently_deliverable, &mut recall)?;
-                let egress =
-                    if listed.is_waiting() { self.asked_from(key, &listed.address, &recall)? } else { None };
-                shares.entry(egress).or_default().push(listed);
+            let mut by_egress: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
+            let recently = now - policy.thresholds().anomaly.recently();
+            for (target, address) in recipients {
+                let recipient = self.recipient(key, target, address, recently, &mut facts)?;
+                let egress = if recipient.is_waiting() {
+                    self.last_egress(key, &recipient.address, &facts)?
+                } else {
+                    None
+                };
+                by_egress.entry(egress).or_default().push(recipient);
             }
-            // Who may be asked from anywhere goes along with somebody, so that they share their controls.
-            if let Some(anywhere) = shares.remove(&None) {
-                let egress = known.egress.or_else(|| shares.keys().next().copied().flatten());
-                shares.entry(egress).or_default().extend(anywhere);
+            // Recipients that any egress may probe join one of the others, to share its controls.
+            if let Some(anywhere) = by_egress.remove(&None) {
+                let egress = known.egress.or_else(|| by_egress.keys().next().copied().flatten());
+                by_egress.entry(egress).or_default().extend(anywhere);
             }
-            let (_, mx_hosts) = stops(route, policy);
-            let order = |(egress, listed)| {
+            let RoutedDomain { mx_hosts, .. } = RoutedDomain::new(&domain, route, policy);
+            let job = |(egress, listed)| {
                 let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
-                DomainJob { domain, mx_hosts, listed, known: known.for_egress(egress) }
+                DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
             };
-            return Ok(shares.into_iter().map(order).collect());
+            return Ok(by_egress.into_iter().map(job).collect());
         }
         Ok(Vec::new())
     }
 
-    /// From which way out, by its place, a name was asked about last; `None` also where that is there no more.
-    fn asked_from(
+    /// The egress from which an address was last probed, if this run has it.
+    fn last_egress(
         &self,
         domain: NameHash,
-        name: &Address,
-        recall: &FactQueries<&Connection>,
+        address: &Address,
+        facts: &FactQueries<&Connection>,
     ) -> Result<Option<usize>, StateError> {
-        let egress = recall.asked_from(domain, name)?;
-        Ok(egress.and_then(|asked| self.egresses.iter().position(|egress| *egress == asked)))
+        Ok(facts.last_egress(domain, address)?.and_then(|id| self.egresses.position(id)))
     }
 
-    fn listed(
+    /// A recipient with its replies of this run, if it is resumed, and whether it was deliverable recently.
+    fn recipient(
         &self,
         domain: NameHash,
         target: RecipientId,
         address: Address,
-        recently_deliverable: SystemTime,
-        recall: &mut FactQueries<&Connection>,
+        recently: SystemTime,
+        facts: &mut FactQueries<&Connection>,
     ) -> Result<Recipient, StateError> {
         let earlier =
-            if self.run.goes_on { recall.attempts(self.run.id, domain, &address)? } else { Vec::new() };
-        let was_deliverable = recall.was_deliverable(domain, &address, recently_deliverable)?;
+            if self.run.is_resumed { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+        let was_deliverable = facts.was_deliverable(domain, &address, recently)?;
         Ok(Recipient { id: target, address, earlier, was_deliverable })
     }
 
-    /// What was learnt at the domain of an address counts no longer; that its `postmaster` was asked about stays.
+    /// Forgets the facts about MX hosts at the domain of a revoked address. That `postmaster` was probed stays.
     pub(super) fn forget_facts(&mut self, address: &Address) {
         if !self.parts.is_empty()
             && let Some(domain) = address.domain()
@@ -179,12 +200,12 @@ impl JobSource {
         }
     }
 
-    /// Something was learnt about a domain, perhaps for its other parts.
-    pub(super) fn learnt(&mut self, domain: &Domain, learnt: DomainFacts) {
+    /// Adds facts about a domain, for its parts that are still to be submitted.
+    pub(super) fn add_facts(&mut self, domain: &Domain, facts: DomainFacts) {
         if !self.parts.is_empty()
             && let Some((_, known)) = self.parts.get_mut(&NameHash::of(domain.as_str()))
         {
-            known.merge(learnt);
+            known.merge(facts);
         }
     }
 }
@@ -196,107 +217,120 @@ mod tests {
 
     use super::*;
     use crate::evidence::{Attempt, ClassifiedReply, MxHostFacts, RecipientKind, RecordedReply, Tally};
-    use crate::policy::{ReplyContext, ReplyRules};
-    use crate::route::MxHost;
-    use crate::smtp::{Reply, Stage};
+    use crate::policy::ReplyCache;
+    use crate::route::{MxHost, Route};
+    use crate::smtp::{EgressPath, Reply, Stage};
     use crate::state::RunKey;
 
-    /// So many make some parts of a long domain.
+    /// Enough recipients for several parts of one domain.
     const LISTED: i64 = 450;
-    const EGRESSES: [i64; 2] = [7, 9];
 
-    fn put_off() -> ClassifiedReply {
+    fn deferral(host: &Domain) -> ClassifiedReply {
         let reply = Reply::parse(b"451 4.7.1 Greylisted, please try again later\r\n").unwrap();
-        let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        ClassifiedReply {
-            stage: Stage::Rcpt,
-            meaning: ReplyRules::built_in().classify(&reply, &context).into(),
-            reply,
-        }
+        let policy = Policy::built_in();
+        ClassifiedReply::new(&mut ReplyCache::of(policy), Stage::Rcpt, policy.providers().of(host), reply)
+    }
+
+    fn two_egresses(state: &mut State) -> EgressIds {
+        let egress = |last| Egress {
+            path: EgressPath::Direct(Some([192, 0, 2, last].into())),
+            helo: Domain::parse("mail.acme.example").unwrap(),
+            sender: Address::parse("verify@acme.example").unwrap(),
+        };
+        EgressIds::of(&[egress(7), egress(9)], state).unwrap()
     }
 
     fn address(n: i64) -> Address {
         Address::parse(&format!("user{n}@acme.example")).unwrap()
     }
 
-    /// The beginning of a run over one domain, with its exchanger.
+    /// A run over one domain, with its MX host.
     fn begin(now: SystemTime) -> (State, RunHandle, Domain, Route, Domain) {
         let mut state = State::temporary().unwrap();
         let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
-        let mut arrivals = state.arrivals(run.id).unwrap();
-        (0..LISTED).for_each(|n| arrivals.arrive(&address(n)).unwrap());
-        arrivals.close(FreshnessPolicy::nothing()).unwrap();
+        let mut worklist = state.build_worklist(run.id).unwrap();
+        (0..LISTED).for_each(|n| worklist.add(&address(n)).unwrap());
+        worklist.finish(FreshnessPolicy::nothing()).unwrap();
         let addresses = vec![[192, 0, 2, 1].into()];
         let route = Route::Hosts(vec![MxHost { preference: 10, host: host.clone(), addresses }]);
         state.write_route(run.id, &domain, &route, now).unwrap();
         (state, run, domain, route, host)
     }
 
-    #[test]
-    fn what_a_part_of_a_domain_showed_is_not_told_to_the_next_once_it_counts_no_longer() {
-        let now = UNIX_EPOCH + Duration::from_secs(86_400);
-        let (mut state, run, domain, route, host) = begin(now);
-        let mut feed = JobSource::of(run, FreshnessPolicy::nothing(), Duration::ZERO, EGRESSES.to_vec());
-        let policy = Policy::built_in();
-        let (key, _) = feed.next(&mut state).unwrap().unwrap();
-        let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
-        let known = |feed: &mut JobSource| feed.orders(&lane, &state, &policy, now).unwrap().remove(0).known;
-        assert_eq!(known(&mut feed), DomainFacts::default());
-        let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
-        let learnt = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
-        feed.learnt(&domain, learnt.clone());
-        assert_eq!(known(&mut feed), learnt);
-        feed.forget_facts(&address(0));
-        assert_eq!(known(&mut feed), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
+    /// Takes the next domain of the worklist, and lets it wait at its lane.
+    fn enqueue_next(jobs: &mut JobSource, state: &mut State, route: Route) -> Arc<str> {
+        let (key, domain) = jobs.next_domain(state).unwrap().unwrap();
+        let lane = RoutedDomain::new(&domain, route, &Policy::built_in()).lane_key().unwrap();
+        jobs.enqueue(lane.clone(), key, state).unwrap();
+        lane
     }
 
     #[test]
-    fn after_an_interruption_whoever_was_put_off_comes_back_from_where_it_was_asked() {
+    fn a_part_of_a_domain_gets_the_facts_of_earlier_parts_until_they_are_revoked() {
         let now = UNIX_EPOCH + Duration::from_secs(86_400);
         let (mut state, run, domain, route, host) = begin(now);
-        // Every third was not asked yet; the others, and a made-up name, by turns from both.
-        let mut asked_from = HashMap::new();
+        let egresses = two_egresses(&mut state);
+        let mut jobs = JobSource::new(run, FreshnessPolicy::nothing(), Duration::ZERO, egresses);
+        let policy = Policy::built_in();
+        let lane = enqueue_next(&mut jobs, &mut state, route);
+        let known =
+            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).facts;
+        assert_eq!(known(&mut jobs), DomainFacts::default());
+        let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
+        let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
+        jobs.add_facts(&domain, facts.clone());
+        assert_eq!(known(&mut jobs), facts);
+        jobs.forget_facts(&address(0));
+        assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
+    }
+
+    #[test]
+    fn a_resumed_run_retries_a_deferred_recipient_from_its_egress() {
+        let now = UNIX_EPOCH + Duration::from_secs(86_400);
+        let (mut state, run, domain, route, host) = begin(now);
+        // Every third recipient was not probed yet; the others, and a random recipient, in turn from both egresses.
+        let egresses = two_egresses(&mut state);
+        let mut probed_from = HashMap::new();
         let random_recipient = Address::parse("zq0v8k1xw3@acme.example").unwrap();
         let listed =
             (0..LISTED).filter(|n| n % 3 > 0).map(|n| (RecipientKind::Listed(0), address(n), n % 3 == 1));
-        for (who, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
+        for (kind, address, first) in listed.chain([(RecipientKind::Random, random_recipient.clone(), false)])
         {
             let egress = usize::from(!first);
-            let attempt = Attempt { mx_host: host.clone(), at: now, classified: put_off() };
+            let attempt = Attempt { mx_host: host.clone(), at: now, classified: deferral(&host) };
             let (lane, tally) = ("lane".into(), Tally::default());
-            asked_from.insert(address.clone(), egress);
-            let answer =
-                RecordedReply { domain: domain.clone(), kind: who, address, attempt, egress, lane, tally };
-            state.write_answer(run.id, EGRESSES[egress], &answer).unwrap();
+            probed_from.insert(address.clone(), egress);
+            let recorded =
+                RecordedReply { domain: domain.clone(), kind, address, attempt, egress, lane, tally };
+            state.write_reply(run.id, egresses.id(egress), &recorded).unwrap();
         }
 
         let resumed = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-        let mut feed =
-            JobSource::of(resumed, FreshnessPolicy::nothing(), Duration::from_secs(3600), EGRESSES.to_vec());
+        let max_wait = Duration::from_secs(3600);
+        let mut jobs = JobSource::new(resumed, FreshnessPolicy::nothing(), max_wait, egresses);
         let policy = Policy::built_in();
-        let (key, domain) = feed.next(&mut state).unwrap().unwrap();
-        let lane = feed.routed((key, &domain), route, &state, &policy).unwrap().unwrap();
-        let mut ordered = 0;
-        while !feed.is_idle() {
-            for DomainJob { listed, known, .. } in feed.orders(&lane, &state, &policy, now).unwrap() {
-                ordered += listed.len();
-                let waiting = listed.iter().filter(|listed| listed.is_waiting());
+        let lane = enqueue_next(&mut jobs, &mut state, route);
+        let mut submitted = 0;
+        while !jobs.is_empty() {
+            for DomainJob { recipients, facts, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
+                submitted += recipients.len();
+                let waiting = recipients.iter().filter(|recipient| recipient.is_waiting());
                 let others: Vec<_> = waiting
-                    .map(|listed| &listed.address)
-                    .filter(|who| known.egress != Some(asked_from[*who]))
+                    .map(|recipient| &recipient.address)
+                    .filter(|address| facts.egress != Some(probed_from[*address]))
                     .collect();
-                assert_eq!(others, Vec::<&Address>::new(), "ordered from {:?}", known.egress);
-                let knows_control = known.waiting_control() == Some(&random_recipient);
+                assert_eq!(others, Vec::<&Address>::new(), "submitted for {:?}", facts.egress);
+                let knows_control = facts.waiting_control() == Some(&random_recipient);
                 assert_eq!(
                     knows_control,
-                    known.egress == Some(asked_from[&random_recipient]),
-                    "the control, too"
+                    facts.egress == Some(probed_from[&random_recipient]),
+                    "the control"
                 );
             }
-            feed.next(&mut state).unwrap();
+            jobs.next_domain(&mut state).unwrap();
         }
-        assert_eq!(ordered, usize::try_from(LISTED).unwrap(), "each once");
+        assert_eq!(submitted, usize::try_from(LISTED).unwrap(), "each once");
     }
 }

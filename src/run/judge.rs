@@ -1,102 +1,245 @@
-//! Rows judged and composed, a batch at a time, on any thread.
+//! Verdicts of rows and recipients: evidence in, what is written out.
 //!
-//! Decides: which rows are told as one before was. Where nothing is asked, a plain address is told by its kinds alone, so
-//! the first of its kinds is judged for all. Must not: judge otherwise than [`judged_row`] does.
+//! [`decide`] is called in one place, [`judge`]. [`row`] judges a row from all its evidence when the results are written. [`recipient`]
+//! judges a recipient when its probes are done, from the evidence that it alone has, so that the state has a verdict if the run is
+//! killed; it is a cache of the same function, and [`row`] replaces it where the rest of the run changed the verdict.
+//!
+//! Decides: which rows are written like an earlier one: if nothing is probed, the verdict of a plain address follows from its kinds
+//! alone. Must not: look at a row beside its evidence.
 
-use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
+use std::time::SystemTime;
+
+use super::analyze::{AnalyzeOptions, Analyzer, CellAnalysis, PlainAddress};
 use super::duplicates::{key_of, key_of_parts};
-use super::evidence_reader::EvidenceReader;
-use super::judged_row;
-use super::write_results::{StateUpdates, Validity};
-use crate::address::AddressKinds;
+use super::evidence_reader::{EvidenceReader, RowEvidence};
+use crate::address::{Address, AddressKinds};
 use crate::error::Error;
+use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteFact};
 use crate::list::{AddressHasher, Composed, Composer, ListEntry, Row, RowBatch};
-use crate::verdict::AddressResult;
+use crate::policy::Lifetimes;
+use crate::reason::{Finding, Verdict};
+use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
+use crate::verdict::{AddressResult, DecidingReply, Judgment, decide};
 
-/// What a worker judges rows with.
+/// A row's result, and what later runs need of it.
+pub(super) struct JudgedRow {
+    /// What is written.
+    pub(super) result: AddressResult,
+    /// How long it is valid.
+    pub(super) validity: Validity,
+    /// The verdict, if it differs from the stored one.
+    pub(super) update: Option<VerdictUpdate>,
+}
+
+/// How long results are valid.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Validity {
+    /// When the first result expires; `None` if none does.
+    pub(super) fresh_until: Option<SystemTime>,
+    /// The time of the oldest evidence.
+    pub(super) oldest: Option<SystemTime>,
+}
+
+impl Validity {
+    /// Adds the validity of other results.
+    pub(super) fn add(&mut self, other: Validity) {
+        let earlier = |one: Option<SystemTime>, other: Option<SystemTime>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        self.fresh_until = earlier(self.fresh_until, other.fresh_until);
+        self.oldest = earlier(self.oldest, other.oldest);
+    }
+}
+
+/// Judges evidence. `looked_up` is when the DNS answered, which counts as evidence if no server replied; `risky_roles` makes role
+/// accounts risky.
+fn judge<'a>(
+    evidence: &'a Evidence,
+    looked_up: Option<SystemTime>,
+    risky_roles: bool,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> (Judgment, ReportedVerdict, Option<DecidingReply<'a>>) {
+    let (mut judgment, deciding) = decide(evidence, now);
+    if risky_roles && evidence.kinds.role == Some(true) && judgment.reason.verdict() == Verdict::Deliverable {
+        judgment.reason = Finding::RoleAccount.into();
+        judgment.rule = "list.role".into();
+    }
+    let reason = judgment.reason;
+    let checked = deciding.as_ref().map(|deciding| deciding.at).or(looked_up);
+    let verdict = ReportedVerdict { reason, checked, expires: lifetimes.end(reason, checked) };
+    (judgment, verdict, deciding)
+}
+
+/// The verdict on a recipient by its own evidence, without what its row and the rest of the run add.
+pub(super) fn recipient(
+    address: &Address,
+    mailbox: &MailboxEvidence,
+    lifetimes: &Lifetimes,
+    now: SystemTime,
+) -> ReportedVerdict {
+    let evidence = Evidence {
+        status: AddressStatus::Valid(address.clone()),
+        kinds: AddressKinds::default(),
+        typo: None,
+        // Only recipients with a route to hosts whose replies are evidence are probed.
+        route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
+        mailbox: mailbox.clone(),
+    };
+    let (_, verdict, _) = judge(&evidence, None, false, lifetimes, now);
+    verdict
+}
+
+/// Judges a row by all its evidence.
+pub(super) fn row(
+    reader: &mut EvidenceReader,
+    mut cell: CellAnalysis,
+    risky_roles: bool,
+) -> Result<JudgedRow, StateError> {
+    let repairs = std::mem::take(&mut cell.repairs);
+    let RowEvidence { evidence, provider, looked_up, stored } = reader.evidence_for(cell)?;
+    let can_be_probed = matches!(evidence.status, AddressStatus::Valid(_));
+    let (judgment, verdict, deciding) =
+        judge(&evidence, looked_up, risky_roles, reader.lifetimes(), reader.now());
+    let (mx_host, reply) = match deciding {
+        Some(deciding) => (Some(deciding.mx_host.clone()), deciding.reply.cloned()),
+        None => (None, None),
+    };
+    let Evidence { status: form, kinds, typo: slip, mailbox, .. } = evidence;
+    let result = AddressResult {
+        judgment,
+        repairs,
+        did_you_mean: slip.map(|slip| slip.meant),
+        address: form.into_address(),
+        kinds,
+        provider,
+        mx_host,
+        catch_all: match mailbox.catch_all {
+            CatchAll::Yes(_) => Some(true),
+            CatchAll::No(_) => Some(false),
+            CatchAll::Unclear | CatchAll::Failed(_) | CatchAll::NotTested => None,
+        },
+        reply,
+        attempts: u32::try_from(mailbox.attempts.len()).unwrap_or(u32::MAX),
+        checked_at: verdict.checked,
+        expires_at: verdict.expires,
+    };
+    let validity = if can_be_probed {
+        let fresh_until = verdict.expires.unwrap_or(SystemTime::UNIX_EPOCH);
+        Validity { fresh_until: Some(fresh_until), oldest: verdict.checked }
+    } else {
+        Validity::default()
+    };
+    let differs = |stored: &StoredResult| {
+        stored.reason.as_deref() != Some(verdict.reason.word()) || stored.expires != verdict.expires
+    };
+    let address = result.address.as_ref().filter(|_| stored.as_ref().is_some_and(differs));
+    let update = address.and_then(|address| VerdictUpdate::new(address, verdict));
+    Ok(JudgedRow { result, validity, update })
+}
+
+/// The result of a row.
+pub fn judge_row(
+    reader: &mut EvidenceReader,
+    cell: CellAnalysis,
+    risky_roles: bool,
+) -> Result<AddressResult, StateError> {
+    Ok(row(reader, cell, risky_roles)?.result)
+}
+
+/// Judges the rows of a list, a batch at a time, and composes what is written. Each worker has one.
 pub(super) struct RowJudge {
     analyzer: Analyzer,
-    found: EvidenceReader,
+    reader: EvidenceReader,
     composer: Composer,
     keys: AddressHasher,
-    telling: JudgeOptions,
-    /// What is told of plain addresses of these kinds, where nothing is asked.
-    alike: Vec<(AddressKinds, AddressResult, Validity)>,
+    options: JudgeOptions,
+    /// The results of plain addresses by their kinds, if nothing is probed.
+    by_kinds: Vec<(AddressKinds, AddressResult, Validity)>,
 }
 
-/// What is told of rows, and of which.
+/// How rows are judged, and which of them are written.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct JudgeOptions {
-    /// Roles are risky.
-    pub risky_roles: bool,
-    /// Just the rows are written about which something else is told than before.
-    pub changed_only: bool,
+    /// Role accounts are risky.
+    pub(super) risky_roles: bool,
+    /// Only rows whose reason changed are written.
+    pub(super) changed_only: bool,
 }
 
-/// A batch that was judged.
+/// A judged batch of rows.
 #[derive(Default)]
 pub(super) struct JudgedBatch {
-    /// Its rows as they will be written.
-    pub composed: Composed,
-    /// How long what is told of them holds.
-    pub age: Validity,
-    /// What is told otherwise than before.
-    pub otherwise: StateUpdates,
+    /// The rows as they are written.
+    pub(super) composed: Composed,
+    /// How long their results are valid.
+    pub(super) validity: Validity,
+    /// What changes in the state.
+    pub(super) updates: StateUpdates,
+}
+
+/// Changes of verdicts and reported reasons, for the state.
+#[derive(Default)]
+pub(super) struct StateUpdates {
+    /// Verdicts that differ from the stored ones.
+    pub(super) verdicts: Vec<VerdictUpdate>,
+    /// Reasons that differ from the last reported ones.
+    pub(super) notes: Vec<ReportedNote>,
 }
 
 impl RowJudge {
-    /// Judges by what was found, and composes with this composer and these keys of the list's addresses.
-    pub(super) fn of(
-        found: EvidenceReader,
+    pub(super) fn new(
+        reader: EvidenceReader,
         how: AnalyzeOptions,
         composer: Composer,
         keys: AddressHasher,
-        telling: JudgeOptions,
+        options: JudgeOptions,
     ) -> RowJudge {
-        RowJudge { analyzer: Analyzer::new(how), found, composer, keys, telling, alike: Vec::new() }
+        RowJudge { analyzer: Analyzer::new(how), reader, composer, keys, options, by_kinds: Vec::new() }
     }
 
-    /// Judges a batch; the outcome is overwritten.
-    pub(super) fn judge(&mut self, batch: &RowBatch, outcome: &mut JudgedBatch) -> Result<(), Error> {
-        outcome.composed.clear();
-        outcome.otherwise.update.clear();
-        outcome.otherwise.notes.clear();
-        outcome.age = Validity::default();
+    /// Judges a batch; `judged` is overwritten.
+    pub(super) fn judge(&mut self, batch: &RowBatch, judged: &mut JudgedBatch) -> Result<(), Error> {
+        judged.composed.clear();
+        judged.updates.verdicts.clear();
+        judged.updates.notes.clear();
+        judged.validity = Validity::default();
         batch.entries().try_for_each(|entry| match entry {
-            ListEntry::Unreadable(rejected) => {
-                outcome.composed.add_unreadable(rejected);
+            ListEntry::Unreadable(unreadable) => {
+                judged.composed.add_unreadable(unreadable);
                 Ok(())
             }
-            ListEntry::Row(row) => self.row(&row, outcome),
+            ListEntry::Row(row) => self.row(&row, judged),
         })
     }
 
-    fn row(&mut self, row: &Row<'_>, outcome: &mut JudgedBatch) -> Result<(), Error> {
-        let plain = if self.found.is_nothing() { self.analyzer.analyze_fast(row.address()) } else { None };
+    fn row(&mut self, row: &Row<'_>, judged: &mut JudgedBatch) -> Result<(), Error> {
+        let plain = if self.reader.has_no_facts() { self.analyzer.analyze_fast(row.address()) } else { None };
         if let Some(PlainAddress { local, domain, kinds }) = plain
-            && let Some((_, record, age)) = self.alike.iter().find(|(others, ..)| *others == kinds)
+            && let Some((_, result, validity)) = self.by_kinds.iter().find(|(known, ..)| *known == kinds)
         {
             let key = key_of_parts(&self.keys, local, domain);
-            self.composer.plain_row(row, record, (local, domain), Some(key), &mut outcome.composed);
-            outcome.age.add(*age);
+            self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed);
+            judged.validity.add(*validity);
             return Ok(());
         }
-        let mut seen = self.analyzer.look(row.address());
-        let repaired = seen.repaired.take();
-        let key = seen.form.address().map(|address| key_of(&self.keys, address));
-        let judged_row::JudgedRow { record, age, update } =
-            judged_row::row(&mut self.found, seen, self.telling.risky_roles)?;
-        let news = self.found.news(row.address(), &record)?;
-        if news.is_news || !self.telling.changed_only {
-            self.composer.row(row, &record, repaired.as_deref(), key, &mut outcome.composed);
+        let mut cell = self.analyzer.analyze(row.address());
+        let repaired = cell.repaired.take();
+        let key = cell.form.address().map(|address| key_of(&self.keys, address));
+        let JudgedRow { result, validity, update } =
+            self::row(&mut self.reader, cell, self.options.risky_roles)?;
+        let change = self.reader.change_status(row.address(), &result)?;
+        if change.is_changed || !self.options.changed_only {
+            self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed);
         } else {
-            outcome.composed.add_unchanged(row.record, record.judgment.reason, key);
+            judged.composed.add_unchanged(row.record, result.judgment.reason, key);
         }
-        outcome.age.add(age);
-        outcome.otherwise.update.extend(update);
-        outcome.otherwise.notes.extend(news.note);
+        judged.validity.add(validity);
+        judged.updates.verdicts.extend(update);
+        judged.updates.notes.extend(change.note);
         if let Some(PlainAddress { kinds, .. }) = plain {
-            self.alike.push((kinds, record, age));
+            self.by_kinds.push((kinds, result, validity));
         }
         Ok(())
     }

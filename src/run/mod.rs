@@ -1,14 +1,24 @@
-//! Runs: from a list, or a few addresses, to verdicts. The only room that spawns tasks and waits.
+//! Runs: from a list, or a few addresses, to written results.
 //!
-//! Owns the question "what happens when in a job?". Other rooms decide what to probe, what a reply means and what the
-//! verdict is; this one moves facts between them, stores them before anything follows from them, and writes the results.
+//! This room answers "what is done in which order?", and it alone waits and spawns. [`verify`] runs three passes: it reads the list and makes
+//! the worklist (`stateful_run`), probes the worklist (`engine`), and judges and writes each row (`write_results`). [`check`] does the same for a few
+//! addresses, [`report`] repeats the last pass, [`plan`] forecasts the second. Must not: decide what a reply means, what is probed next, or what a
+//! result is worth; [`crate::policy`], [`crate::schedule`] and [`crate::verdict`] do.
 //!
-//! Open `verifier` for the public jobs, `list_job` for what a job over a list reads and writes; `verify`, `check`, `plan` and
-//! `report` for one job each, `classify` for a single reply; `stateful_run` for a run with its state, `wait_for_state` for
-//! how it opens it; `engine` for the loop over DNS, connections and scheduler; `parallel`, `analyze`, `domain_cache`,
-//! `routing` and `job_source` for what comes before a probe; `evidence_reader`, `duplicates`, `judged_row`, `judge` and
-//! `write_results` for what comes after; `network` and `clock` for what is real or scripted; `cancel` and `progress` for the
-//! caller.
+//! A probe passes these files. `engine` is the loop: it gets a routed domain, lets it wait in `job_source`, submits it to the scheduler, runs the session
+//! in a task of `tasks`, classifies the reply, stores it, and stores the result with the verdict of `judge`. Then `evidence_reader` reads the evidence back for
+//! each row, `judge` judges it, and `write_results` writes it.
+//!
+//! | to change | open |
+//! |---|---|
+//! | what a cell shows before anything is probed | `analyze`, `domain_cache` |
+//! | which domains are worth probing | `routed_domain` |
+//! | what is probed, with which limits; how a run ends early | `probe_job` |
+//! | which stored facts count for a row | `evidence_reader` |
+//! | which rows repeat an earlier one | `duplicates` |
+//! | how workers share a list | `parallel` |
+//! | the jobs that users of the library start | `verifier`, `list_job`, `classify` |
+//! | the network, the clock, progress, cancellation | `network`, `clock`, `progress`, `cancel` |
 
 mod analyze;
 mod cancel;
@@ -21,29 +31,29 @@ mod engine;
 mod evidence_reader;
 mod job_source;
 mod judge;
-mod judged_row;
 mod list_job;
 mod network;
 mod parallel;
 mod plan;
+mod probe_job;
 mod progress;
 mod report;
-mod routing;
+mod routed_domain;
 mod stateful_run;
+mod tasks;
 mod verifier;
 mod verify;
-mod wait_for_state;
 mod write_results;
 
 pub use analyze::{AnalyzeOptions, Analyzer};
 pub use cancel::CancelToken;
 pub use check::{CheckOutcome, OfflineChecker};
 pub use classify::classify;
-pub use engine::RunOutcome;
-pub use engine::{ProbeJob, ask};
+pub use engine::probe;
 pub use evidence_reader::{EvidenceReader, FactFilter, FactReader};
-pub use judged_row::record;
+pub use judge::judge_row;
 pub use list_job::{ListJob, OpenedList};
 pub use network::Network;
+pub use probe_job::{ProbeJob, RunOutcome};
 pub use progress::{Progress, ProgressReporter};
 pub use verifier::Verifier;

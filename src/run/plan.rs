@@ -15,7 +15,8 @@ use super::duplicates::{self, DuplicateRows};
 use super::engine::LOOKUPS;
 use super::list_job::OpenedList;
 use super::network::{Network, NetworkJob};
-use super::{parallel, routing};
+use super::parallel;
+use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, RouteFact};
@@ -25,7 +26,7 @@ use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
 use crate::settings::Settings;
-use crate::simulate::{self, GeneratedList, ListToSimulate, SimulationSetup};
+use crate::simulate::{self, GeneratedList, RealDomain, SimulationSetup};
 
 /// Plans a run without any network.
 pub(super) fn plan_offline(
@@ -35,7 +36,7 @@ pub(super) fn plan_offline(
 ) -> Result<Forecast, Error> {
     let (rows, domains) = count(&opened.list, policy)?;
     let mut not_probed = NotProbedCounts::default();
-    let routed: Vec<ListToSimulate> =
+    let routed: Vec<RealDomain> =
         domains.into_iter().map(|domain| guess(domain, policy, &mut not_probed)).collect();
     forecast(opened, settings, rows, &routed, not_probed, false)
 }
@@ -53,7 +54,7 @@ fn forecast(
     opened: &OpenedList,
     settings: &Settings,
     rows: ForecastRows,
-    routed: &[ListToSimulate],
+    routed: &[RealDomain],
     not_probed: NotProbedCounts,
     is_looked_up: bool,
 ) -> Result<Forecast, Error> {
@@ -64,8 +65,8 @@ fn forecast(
         sockets: settings.connections,
         seed: 1,
     };
-    let simulated = Arc::new(GeneratedList::given(routed, 1)?);
-    let outcome = simulate::simulate(&simulated, &setup, None)
+    let simulated = Arc::new(GeneratedList::from_domains(routed, 1)?);
+    let outcome = simulate::run(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
     let name = opened.list.format().name.clone();
     Ok(Forecast::new(name, rows, not_probed, is_looked_up, &simulated, &outcome))
@@ -93,7 +94,7 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<ListedDomain>
         analyzed.extend(batch.entries().map(|entry| match entry {
             ListEntry::Unreadable(_) => None,
             ListEntry::Row(row) => {
-                let form = analyzer.look(row.address()).form;
+                let form = analyzer.analyze(row.address()).form;
                 let key = form.address().map(|address| duplicates::key_of(&keys, address));
                 let valid = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
                 Some((row.record, key, valid))
@@ -131,9 +132,9 @@ async fn look_up(
     network: Network,
     policy: Policy,
     not_probed: &mut NotProbedCounts,
-) -> Result<Vec<ListToSimulate>, Error> {
+) -> Result<Vec<RealDomain>, Error> {
     let network = Arc::new(network);
-    let mut routed = vec![ListToSimulate { stops: Vec::new(), addresses: 0 }; domains.len()];
+    let mut routed = vec![RealDomain { mx_hosts: Vec::new(), recipients: 0 }; domains.len()];
     let mut waiting = domains.into_iter().enumerate();
     let mut lookups: JoinSet<(usize, ListedDomain, Route)> = JoinSet::new();
     loop {
@@ -152,9 +153,9 @@ async fn look_up(
         let Ok((index, ListedDomain { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let (fact, stops) = routing::stops(route, &policy);
-        let is_probed = routing::is_worth_asking(&domain, &fact, &stops, &policy);
-        let count = match fact {
+        let domain = RoutedDomain::new(&domain, route, &policy);
+        let is_probed = domain.is_worth_probing();
+        let count = match domain.fact {
             _ if is_probed => None,
             RouteFact::Hosts { .. } => Some(&mut not_probed.not_checkable),
             RouteFact::Failed(_) => Some(&mut not_probed.dns_failure),
@@ -163,20 +164,23 @@ async fn look_up(
         if let Some(count) = count {
             *count += u64::from(addresses);
         }
-        let stops = if is_probed { stops } else { Vec::new() };
-        routed[index] = ListToSimulate { stops, addresses };
+        let mx_hosts = if is_probed { domain.mx_hosts } else { Vec::new() };
+        routed[index] = RealDomain { mx_hosts, recipients: addresses };
     }
 }
 
 /// The route of a domain without DNS: the policy knows the providers of large domains, and any other domain counts as one
 /// with a host of its own.
-fn guess(listed: ListedDomain, policy: Policy, not_probed: &mut NotProbedCounts) -> ListToSimulate {
+fn guess(listed: ListedDomain, policy: Policy, not_probed: &mut NotProbedCounts) -> RealDomain {
     let ListedDomain { domain, addresses } = listed;
     let provider = policy.providers().of_domain(&domain).clone();
     if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
         not_probed.not_checkable += u64::from(addresses);
-        return ListToSimulate { stops: Vec::new(), addresses };
+        return RealDomain { mx_hosts: Vec::new(), recipients: addresses };
     }
     let unspecified = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    ListToSimulate { stops: vec![MxHop { host: domain, addresses: unspecified, provider }], addresses }
+    RealDomain {
+        mx_hosts: vec![MxHop { host: domain, addresses: unspecified, provider }],
+        recipients: addresses,
+    }
 }

@@ -8,9 +8,10 @@ use std::time::SystemTime;
 
 use super::cancel::CancelToken;
 use super::clock::Clock;
-use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use super::list_job::OpenedList;
 use super::parallel;
+use super::probe_job::RunConditions;
 use super::stateful_run::identity;
 use super::write_results::{OpenJob, RunStats};
 use crate::error::Error;
@@ -54,29 +55,29 @@ pub(super) fn report(
     }
     let (past, dns_only) = past.ok_or(StateError::NoRun)?;
     let conditions = RunConditions {
-        unprobed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
-        shut: past.shut.as_deref().and_then(RunBlocked::from_word),
+        not_probed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
+        blocked: past.blocked.as_deref().and_then(RunBlocked::from_word),
         anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
     };
-    let run = past.begun;
+    let run = past.run;
     let fresh = if dns_only { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, None) };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
-    let filter = FactFilter { policy, run: run.id, fresh, news: None };
-    let reader = |facts| EvidenceReader::of(facts, conditions.clone(), now);
-    let readers = FactReader::for_each(&state, filter, parallel::many_workers(), false)?
+    let filter = FactFilter { policy, run: run.id, fresh, compared_run: None };
+    let reader = |facts| EvidenceReader::new(facts, conditions.clone(), now);
+    let readers = FactReader::several(&state, filter, parallel::many_workers(), false)?
         .into_iter()
         .map(reader)
         .collect();
-    let mut open = OpenJob::of(opened, policy, dns_only)?;
+    let mut open = OpenJob::new(opened, policy, dns_only)?;
     // A part of the report is useless, and all of it is quickly made again: a canceled job writes nothing.
-    open.tell(risky_roles, readers, |updates| {
+    open.write_results(risky_roles, readers, |updates| {
         cancel.check()?;
         if rejudge {
-            updates.update.iter().try_for_each(|update| state.write_reported(update))?;
+            updates.verdicts.iter().try_for_each(|update| state.update_verdict(update))?;
         }
         Ok(())
     })?;
     state.commit()?;
-    let still_to_ask = state.still_to_ask(run.id)?;
-    open.finish(&RunStats { whole: conditions, still_to_ask, ..RunStats::default() })
+    let still_to_probe = state.still_to_probe(run.id)?;
+    open.finish(&RunStats { conditions, still_to_probe, ..RunStats::default() })
 }

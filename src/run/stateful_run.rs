@@ -1,36 +1,41 @@
-//! A run over a list that asks: its state, who is to be asked, and its end.
+//! A run over a list with its state: how it begins, its worklist, and how it ends.
 //!
-//! Decides: whether an earlier run goes on, whether anybody needs to be asked at all, and when the run is over.
+//! Decides: whether an earlier run resumes, whether anything has to be probed at all, and when a run is finished.
 
 use std::time::Duration;
 
 use super::analyze::{AnalyzeOptions, Analyzer};
 use super::cancel::CancelToken;
-use super::engine::{self, ProbeJob, RunOutcome};
-use super::evidence_reader::{EvidenceReader, FactFilter, FactReader, RunConditions};
+use super::clock::Clock;
+use super::engine;
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
+use super::judge::{StateUpdates, Validity};
 use super::list_job::OpenedList;
 use super::network::NetworkJob;
+use super::parallel;
+use super::probe_job::{ProbeJob, RunConditions, RunOutcome};
 use super::progress::{Progress, ProgressReporter};
-use super::write_results::{StateUpdates, Validity};
-use super::{parallel, wait_for_state};
 use crate::address::Address;
 use crate::error::Error;
-use crate::evidence::{AddressStatus, NotProbedReason, Timestamp};
+use crate::evidence::{AddressStatus, Timestamp};
 use crate::list::{List, ListEntry, RowBatch};
 use crate::schedule::RunBlocked;
-use crate::settings::Settings;
-use crate::state::{FreshnessPolicy, RunHandle, RunKey, State};
+use crate::settings::{NetworkTarget, Settings};
+use crate::state::{FreshnessPolicy, RunHandle, RunKey, State, StateError};
 
-/// A run that asks, with its state.
+/// How often the lock of a state that another run holds is tried.
+const TRY_LOCK_EVERY: Duration = Duration::from_millis(100);
+
+/// A run with its state.
 pub(super) struct StatefulRun {
     job: ProbeJob,
     state: State,
     run: RunHandle,
     fresh: FreshnessPolicy,
-    /// An earlier run found out everything, and all of it is fresh.
-    all_known: bool,
-    /// What was told is compared with what is told, and noted.
-    tells_news: bool,
+    /// The results of an earlier run are all still fresh: nothing is probed.
+    is_all_fresh: bool,
+    /// The reason of each row is compared with the last reported one, and recorded.
+    compares_reasons: bool,
 }
 
 impl StatefulRun {
@@ -41,126 +46,151 @@ impl StatefulRun {
         cancel: &CancelToken,
     ) -> Result<StatefulRun, Error> {
         let NetworkJob { settings, target, policy, .. } = job;
-        let OpenedList { list, job: listing } = opened;
-        let job = ProbeJob::of(job, false)?;
-        let mut state = wait_for_state::open_state(settings, target, job.network.clock, cancel)?;
+        let OpenedList { list, job: list_job } = opened;
+        let job = ProbeJob::new(job, false)?;
+        let mut state = open_state(settings, target, job.network.clock, cancel)?;
         let now = job.network.clock.now().wall;
         let command = RunKey {
-            identity: identity(list, listing.analyze_options(policy), job.dns_only)?,
+            identity: identity(list, list_job.analyze_options(policy), job.dns_only)?,
             input: list.format().name.clone(),
             terms: terms(settings, &job),
         };
         let anew = settings.state.fresh;
         let fresh = |at| {
-            // What servers said is not told where only the DNS is asked.
-            let is_nothing = anew || job.dns_only;
-            if is_nothing {
+            // A run that only looks up routes reports no replies.
+            if anew || job.dns_only {
                 FreshnessPolicy::nothing()
             } else {
                 FreshnessPolicy::of(at, settings.state.max_age)
             }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
-        // What a run found out itself is as old as the run.
-        let goes_on = if anew { Duration::ZERO } else { settings.state.max_age.unwrap_or(Duration::MAX) };
-        let (run, all_known) = match known {
+        // The evidence of a resumed run is as old as the run.
+        let resume_within =
+            if anew { Duration::ZERO } else { settings.state.max_age.unwrap_or(Duration::MAX) };
+        let (run, is_all_fresh) = match known {
             Some(run) => (run, true),
-            None => (state.begin(&command, goes_on, now, policy.lifetimes().run)?, false),
+            None => (state.begin(&command, resume_within, now, policy.lifetimes().run)?, false),
         };
-        // What is known is told as it was the last time; that it all is told as then is not worth a look at each row.
-        let tells_news = state.is_kept() && (listing.changed_only || !all_known);
-        let run = RunHandle { goes_on: run.goes_on && !all_known, ..run };
-        let fresh = fresh(if all_known { now } else { run.at });
-        Ok(StatefulRun { job, state, run, fresh, all_known, tells_news })
+        // Where every row is reused unchanged, no reason differs from the last reported one.
+        let compares_reasons = state.is_persistent() && (list_job.changed_only || !is_all_fresh);
+        let run = RunHandle { is_resumed: run.is_resumed && !is_all_fresh, ..run };
+        let fresh = fresh(if is_all_fresh { now } else { run.at });
+        Ok(StatefulRun { job, state, run, fresh, is_all_fresh, compares_reasons })
     }
 
-    /// Gathers who is to be asked about, unless an earlier process did so, and asks them.
-    pub(super) async fn ask(
+    /// Makes the worklist, unless an earlier process did so, and probes it.
+    pub(super) async fn probe(
         &mut self,
         list: &List,
         how: AnalyzeOptions,
         cancel: &CancelToken,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<RunOutcome, Error> {
-        if self.all_known {
-            let unprobed =
-                Some(if self.job.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline });
-            return Ok(RunOutcome {
-                whole: RunConditions { unprobed, ..RunConditions::default() },
-                ..RunOutcome::default()
-            });
+        if self.is_all_fresh {
+            return Ok(self.job.outcome());
         }
-        if !self.run.gathered {
-            let mut arrivals = self.state.arrivals(self.run.id)?;
-            let look = |analyzer: &mut Analyzer, batch: &RowBatch, seen: &mut Vec<Address>| {
-                seen.clear();
-                seen.extend(addresses(analyzer, batch));
+        if !self.run.has_worklist {
+            let mut worklist = self.state.build_worklist(self.run.id)?;
+            let analyze = |analyzer: &mut Analyzer, batch: &RowBatch, found: &mut Vec<Address>| {
+                found.clear();
+                found.extend(recipients(analyzer, batch));
                 Ok(())
             };
-            parallel::each(list, parallel::analyzers(how), look, |addresses| {
-                // Nobody was asked by this process, so there is nothing new to tell.
+            parallel::each(list, parallel::analyzers(how), analyze, |addresses| {
+                // This process has probed nothing yet, so there is nothing new to write.
                 cancel.check()?;
-                Ok(addresses.drain(..).try_for_each(|address| arrivals.arrive(&address))?)
+                Ok(addresses.drain(..).try_for_each(|address| worklist.add(&address))?)
             })?;
-            arrivals.close(self.fresh)?;
+            worklist.finish(self.fresh)?;
         }
-        let mut progress = ProgressReporter::new(self.state.still_to_ask(self.run.id)?, progress);
-        engine::ask(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await
+        let mut progress = ProgressReporter::new(self.state.still_to_probe(self.run.id)?, progress);
+        engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await
     }
 
-    /// How many are still to be asked.
-    pub(super) fn still_to_ask(&self) -> Result<u64, Error> {
-        Ok(self.state.still_to_ask(self.run.id)?)
+    /// How many recipients are still to be probed.
+    pub(super) fn still_to_probe(&self) -> Result<u64, Error> {
+        Ok(self.state.still_to_probe(self.run.id)?)
     }
 
-    /// What was found out, for each of so many who judge rows.
-    pub(super) fn found(
+    /// Readers of the evidence, one for each worker that judges rows.
+    pub(super) fn evidence_readers(
         &self,
-        whole: &RunConditions,
+        conditions: &RunConditions,
         worker_count: usize,
     ) -> Result<Vec<EvidenceReader>, Error> {
-        let news = self.tells_news.then_some(self.run);
-        let scope = FactFilter { policy: self.job.policy, run: self.run.id, fresh: self.fresh, news };
-        let found = |facts| EvidenceReader::of(facts, whole.clone(), self.now().wall);
-        Ok(FactReader::for_each(&self.state, scope, worker_count, !self.all_known)?
-            .into_iter()
-            .map(found)
-            .collect())
+        let filter = FactFilter {
+            policy: self.job.policy,
+            run: self.run.id,
+            fresh: self.fresh,
+            compared_run: self.compares_reasons.then_some(self.run),
+        };
+        let reader = |facts| EvidenceReader::new(facts, conditions.clone(), self.now().wall);
+        let facts = FactReader::several(&self.state, filter, worker_count, !self.is_all_fresh)?;
+        Ok(facts.into_iter().map(reader).collect())
     }
 
-    /// Now, where the run is made.
+    /// Now, by the clock of the network.
     pub(super) fn now(&self) -> Timestamp {
         self.job.network.clock.now()
     }
 
-    /// Keeps what is told otherwise than before.
-    pub(super) fn keep(&mut self, StateUpdates { update, notes }: &StateUpdates) -> Result<(), Error> {
-        // In a temporary state nobody will read it, and those who read it now would be in the way.
-        if self.state.is_kept() {
-            update.iter().try_for_each(|update| self.state.write_reported(update))?;
-            self.state.note(notes)?;
+    /// Records verdicts and reasons that changed.
+    pub(super) fn record(&mut self, StateUpdates { verdicts, notes }: &StateUpdates) -> Result<(), Error> {
+        // No later run reads a temporary state, and a write would wait for its readers.
+        if self.state.is_persistent() {
+            verdicts.iter().try_for_each(|update| self.state.update_verdict(update))?;
+            self.state.add_notes(notes)?;
         }
         Ok(())
     }
 
-    /// Ends the run, unless somebody is still to be asked in it: then the same command goes on
-    /// with it.
-    pub(super) fn end(&mut self, outcome: &RunOutcome, age: Validity) -> Result<(), Error> {
-        if self.tells_news {
-            self.state.close_notes(self.run)?;
+    /// Must be called when all results are written. The run is finished, unless recipients are still to be probed: then the same
+    /// command resumes it.
+    pub(super) fn finish(&mut self, outcome: &RunOutcome, validity: Validity) -> Result<(), Error> {
+        let RunConditions { blocked, anomalies, .. } = &outcome.conditions;
+        if self.compares_reasons {
+            self.state.write_notes(self.run)?;
         }
         self.state.mark_reported(self.run.id)?;
-        if !self.all_known && (outcome.whole.shut.is_some() || self.still_to_ask()? == 0) {
-            let Validity { fresh_until, oldest } = age;
-            let shut = outcome.whole.shut.map(RunBlocked::word);
-            let anomalies = outcome.whole.anomalies.iter().map(|lane| &**lane);
-            self.state.end(self.run.id, self.now().wall, shut, anomalies, fresh_until, oldest)?;
+        if !self.is_all_fresh && (blocked.is_some() || self.still_to_probe()? == 0) {
+            let Validity { fresh_until, oldest } = validity;
+            let blocked = blocked.map(RunBlocked::word);
+            let anomalies = anomalies.iter().map(|lane| &**lane);
+            self.state.finish_run(self.run.id, self.now().wall, blocked, anomalies, fresh_until, oldest)?;
         }
         Ok(self.state.commit()?)
     }
 }
 
-/// On which terms a run is made: what decides who has to be asked, besides the list.
+/// Opens the state of a run, and waits for another run that holds it if the settings say so. Fails once the job is canceled.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the holder lives in real time, and nothing of this run is in progress yet"
+)]
+pub(super) fn open_state(
+    settings: &Settings,
+    target: &NetworkTarget,
+    clock: Clock,
+    cancel: &CancelToken,
+) -> Result<State, Error> {
+    let mut is_reported = false;
+    loop {
+        match settings.open_state(target, clock.now().wall) {
+            Err(Error::State(held @ StateError::Locked { .. })) if settings.state.wait_lock => {
+                if !is_reported {
+                    tracing::warn!(event = "waiting", "waiting, because {held}");
+                    is_reported = true;
+                }
+                cancel.check()?;
+                std::thread::sleep(TRY_LOCK_EVERY);
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// The terms of a run ([`RunKey::terms`]).
 fn terms(settings: &Settings, job: &ProbeJob) -> String {
     let max_age = settings.state.max_age.map(|age| format!("no older than {} s", age.as_secs()));
     let allowed = job.network.allowed.to_string();
@@ -168,17 +198,17 @@ fn terms(settings: &Settings, job: &ProbeJob) -> String {
     [max_age, allowed].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// What makes "the same command again".
+/// The identity of a command ([`RunKey::identity`]).
 pub(super) fn identity(list: &List, how: AnalyzeOptions, dns_only: bool) -> Result<String, Error> {
     let far = if dns_only { "names" } else { "mailboxes" };
     let applied = if how.apply_suggestions { " applied" } else { "" };
     Ok(format!("{} {far}{applied}", list.identity()?))
 }
 
-/// The addresses of a batch that can be asked about.
-fn addresses(analyzer: &mut Analyzer, batch: &RowBatch) -> impl Iterator<Item = Address> {
+/// The addresses of a batch that can be probed.
+fn recipients(analyzer: &mut Analyzer, batch: &RowBatch) -> impl Iterator<Item = Address> {
     batch.entries().filter_map(|entry| match entry {
-        ListEntry::Row(row) => match analyzer.look(row.address()).form {
+        ListEntry::Row(row) => match analyzer.analyze(row.address()).form {
             AddressStatus::Valid(address) => Some(address),
             _ => None,
         },

@@ -29,12 +29,12 @@ pub(super) fn verify_offline(
     cancel: &CancelToken,
 ) -> Result<Summary, Error> {
     needs_a_state_for_changes(&opened, settings)?;
-    let mut open = OpenJob::of(opened, policy, true)?;
+    let mut open = OpenJob::new(opened, policy, true)?;
     let clock = Clock::system();
-    let reader = || EvidenceReader::nothing(NotProbedReason::Offline, clock.now().wall);
+    let reader = || EvidenceReader::without_facts(NotProbedReason::Offline, clock.now().wall);
     let readers = repeat_with(reader).take(parallel::worker_count()).collect();
     // A part of the list is useless, and all of it is quickly judged again: a canceled job writes nothing.
-    open.tell(settings.risky_roles, readers, |_| cancel.check())?;
+    open.write_results(settings.risky_roles, readers, |_| cancel.check())?;
     open.finish(&RunStats { took: clock.now().elapsed, ..RunStats::default() })
 }
 
@@ -72,24 +72,24 @@ async fn verify_with_state(
     let is_unprobed = matches!(job.settings.depth, RunDepth::Dns(_));
     // A state that cannot be used is found before any output is created.
     let mut run = StatefulRun::begin(job, &opened, cancel)?;
-    let mut open = OpenJob::of(opened, policy, is_unprobed)?;
-    let outcome = run.ask(&open.list, open.how, cancel, progress).await?;
+    let mut open = OpenJob::new(opened, policy, is_unprobed)?;
+    let outcome = run.probe(&open.list, open.how, cancel, progress).await?;
     progress(Progress::Writing);
-    let still_to_ask = run.still_to_ask()?;
-    let readers = run.found(&outcome.whole, parallel::many_workers())?;
-    let validity = open.tell(risky_roles, readers, |updates| run.keep(updates))?;
+    let still_to_probe = run.still_to_probe()?;
+    let readers = run.evidence_readers(&outcome.conditions, parallel::many_workers())?;
+    let validity = open.write_results(risky_roles, readers, |updates| run.record(updates))?;
     // Recipients that a limit left over wait for a later run.
-    let left_over = (still_to_ask > 0).then_some(Exit::OutOfTime);
+    let left_over = (still_to_probe > 0).then_some(Exit::OutOfTime);
     let summary = open.finish(&RunStats {
         exit: outcome.early_exit(cancel).or(left_over),
-        whole: outcome.whole.clone(),
-        asked: outcome.asked,
-        decisions: outcome.decisions.clone(),
+        conditions: outcome.conditions.clone(),
+        counts: outcome.counts,
+        events: outcome.events.clone(),
         took: run.now().elapsed,
-        still_to_ask,
+        still_to_probe,
         out_of_time: outcome.out_of_time,
     })?;
     // After the outputs are in place: what they do not hold was not reported.
-    run.end(&outcome, validity)?;
+    run.finish(&outcome, validity)?;
     Ok(summary)
 }

@@ -1,81 +1,85 @@
-//! Starts what may start: at each lane in turn a flight on an idle session, or a new session.
+//! Starts what may start on a lane: a batch on an idle session, or a new session.
 //!
-//! Decides: the order of waiting. A lane that may not start says when it may; nobody else waits for it.
+//! Decides: the order of waiting, which is lane turn, pace, socket, connect. No socket is held while a lane waits for
+//! its turn, and a lane that may not start yet sets a timer and does not delay other lanes.
 
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use super::action::{Action, ConnectionAction, ProviderEventKind, SessionOpening};
 use super::endpoint::EndpointTls;
-use super::lane::{FLIGHT, PROBES_PER_REFUSAL};
-use super::provider_event::ProviderEventKind;
+use super::lane::PROBES_PER_REJECTION;
+use super::limits::{EndpointId, LaneId, MAX_BATCH, SessionId, Timer};
+use super::scheduler::Scheduler;
 use super::session::SessionState;
-use super::{Action, ConnectionAction, EndpointId, LaneId, Scheduler, SessionId, SessionOpening, Timer};
 use crate::evidence::NotProbedReason;
 use crate::probe::DomainProbe;
 
-/// What [`Scheduler::serve`] did.
+/// What was started at an endpoint, or when something may be.
 pub(super) enum DispatchResult {
-    /// Nothing is left to do at this door.
-    Nothing,
-    /// Something; there may be more.
+    /// Nothing is left to probe at the endpoint.
+    Empty,
+    /// A batch or a session was started, and there may be more to start.
     Started,
-    /// Nothing before this time of the run.
+    /// Nothing may start before this time of the run.
     Until(Duration),
-    /// Nothing until a session ends or lands.
+    /// Nothing may start until a session of the endpoint ends or becomes idle, or a socket is free.
     Full,
-    /// Nothing until another door's session ends.
-    NoRoom,
+    /// Nothing may start until a session of another endpoint ends.
+    LaneFull,
 }
 
 impl Scheduler {
+    /// Starts what may start on all lanes that are due.
     pub(super) fn run_lanes(&mut self) {
         while let Some(&(at, timer)) = self.timers.first().filter(|(at, _)| *at <= self.now.elapsed) {
             let Timer::Lane(lane) = timer else { break };
             self.timers.remove(&(at, timer));
             self.run_lane(lane);
         }
-        // Who found no free socket comes next; a lane that needs none any more passes its turn on.
+        // Lanes that found no free socket come next. One that does not need a socket any more leaves it to the one
+        // behind.
         while self.sessions.len() < self.limits.sessions
-            && let Some(lane) = self.starved.pop_front()
+            && let Some(lane) = self.waiting_for_socket.pop_front()
         {
-            self.lanes[lane].is_starved = false;
+            self.lanes[lane].waits_for_socket = false;
             self.run_lane(lane);
         }
     }
 
-    /// Starts what the lane may start now, and asks to be woken for the rest.
+    /// Starts what may start on a lane now, and sets a timer for the rest.
     pub(super) fn run_lane(&mut self, id: LaneId) {
         if self.stopping.is_some() {
             return;
         }
         let mut wake: Option<Duration> = None;
         let mut later = |at: Duration| wake = Some(wake.map_or(at, |wake| wake.min(at)));
-        let held = self.lanes[id].hold_until;
-        if held > self.now.elapsed {
-            later(held);
+        let paused_until = self.lanes[id].paused_until;
+        if paused_until > self.now.elapsed {
+            later(paused_until);
         } else {
             self.sort_endpoints_by_backlog(id);
-            let mut lacks_room = false;
-            let mut untried = self.lanes[id].busy_endpoints.len();
+            let mut is_lane_full = false;
+            let mut untried = self.lanes[id].ready_endpoints.len();
             while untried > 0 {
                 untried -= 1;
-                let Some(endpoint) = self.lanes[id].busy_endpoints.pop_front() else {
+                let Some(endpoint) = self.lanes[id].ready_endpoints.pop_front() else {
                     break;
                 };
-                match self.serve(endpoint) {
-                    DispatchResult::Nothing => {
-                        self.endpoints[endpoint].busy = false;
+                match self.dispatch_endpoint(endpoint) {
+                    DispatchResult::Empty => {
+                        self.endpoints[endpoint].is_ready = false;
                         self.send_closing_controls_at(endpoint);
                         continue;
                     }
-                    DispatchResult::Started => untried = self.lanes[id].busy_endpoints.len() + 1,
+                    DispatchResult::Started => untried = self.lanes[id].ready_endpoints.len() + 1,
                     DispatchResult::Until(at) => later(at),
-                    DispatchResult::NoRoom => lacks_room = true,
+                    DispatchResult::LaneFull => is_lane_full = true,
                     DispatchResult::Full => {}
                 }
-                self.lanes[id].busy_endpoints.push_back(endpoint);
+                self.lanes[id].ready_endpoints.push_back(endpoint);
             }
-            if lacks_room {
+            if is_lane_full {
                 self.close_useless_session(id);
             }
         }
@@ -84,101 +88,104 @@ impl Scheduler {
         }
     }
 
-    /// Starts one thing at a door: a flight on an idle session, or a new session.
-    pub(super) fn serve(&mut self, endpoint_id: EndpointId) -> DispatchResult {
+    /// Starts a batch on an idle session of an endpoint, or else a new session.
+    fn dispatch_endpoint(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let endpoint = &self.endpoints[endpoint_id];
-        if endpoint.tasks.is_empty() {
-            return DispatchResult::Nothing;
+        if endpoint.queue.is_empty() {
+            return DispatchResult::Empty;
         }
-        if endpoint.hold_until > self.now.elapsed {
-            return DispatchResult::Until(endpoint.hold_until);
+        if endpoint.paused_until > self.now.elapsed {
+            return DispatchResult::Until(endpoint.paused_until);
         }
         let Some(session) = self.next_idle(endpoint_id) else {
-            return self.dial(endpoint_id);
+            return self.try_open_session(endpoint_id);
         };
         match self.send_batch(endpoint_id, session) {
-            // The time until the next flight is used for the next session, where sessions are the scarce good.
+            // Where sessions are the scarce resource, the time until the next batch is used to open another one.
             DispatchResult::Until(batch)
                 if self.lanes[self.endpoints[endpoint_id].lane].is_session_bound() =>
             {
-                match self.dial(endpoint_id) {
+                match self.try_open_session(endpoint_id) {
                     DispatchResult::Started => DispatchResult::Started,
-                    DispatchResult::Until(dial) => DispatchResult::Until(batch.min(dial)),
-                    DispatchResult::Nothing | DispatchResult::Full | DispatchResult::NoRoom => {
+                    DispatchResult::Until(open) => DispatchResult::Until(batch.min(open)),
+                    DispatchResult::Empty | DispatchResult::Full | DispatchResult::LaneFull => {
                         DispatchResult::Until(batch)
                     }
                 }
             }
-            served => served,
+            result => result,
         }
     }
 
-    /// The idle session that is nearest to its end, so that sessions are used up one after the other.
+    /// The idle session with the fewest rejections left, so that sessions are used up one after the other.
     fn next_idle(&self, endpoint: EndpointId) -> Option<SessionId> {
-        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::refusals_left);
+        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::rejections_left);
         self.endpoints[endpoint].idle.iter().min_by_key(left).copied()
     }
 
-    /// Opens a session at a door, if those that it has are too few for the questions that wait there.
-    fn dial(&mut self, endpoint_id: EndpointId) -> DispatchResult {
+    /// Opens a session at an endpoint if its sessions are too few for the recipients that wait there, and if lane,
+    /// limits, sockets and pace allow it.
+    fn try_open_session(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let endpoint = &self.endpoints[endpoint_id];
         let lane_id = endpoint.lane;
         let lane = &self.lanes[lane_id];
-        if !lane.has_room() {
+        if !lane.may_open() {
             return if endpoint.working == 0 && endpoint.idle.is_empty() {
-                DispatchResult::NoRoom
+                DispatchResult::LaneFull
             } else {
                 DispatchResult::Full
             };
         }
         let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
-        let for_each = lane.session_limits.rejections.saturating_mul(PROBES_PER_REFUSAL).min(FLIGHT);
-        if !self.has_at_least_pending(endpoint_id, sessions * for_each + 1) {
+        let per_session = lane.session_limits.rejections.saturating_mul(PROBES_PER_REJECTION).min(MAX_BATCH);
+        if !self.has_at_least_pending(endpoint_id, sessions * per_session + 1) {
             return DispatchResult::Full;
         }
         if lane.unknown_left(self.now.elapsed) == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         if self.sessions.len() >= self.limits.sessions {
-            if !std::mem::replace(&mut self.lanes[lane_id].is_starved, true) {
-                self.starved.push_back(lane_id);
+            if !std::mem::replace(&mut self.lanes[lane_id].waits_for_socket, true) {
+                self.waiting_for_socket.push_back(lane_id);
                 self.release_idle_socket();
             }
             return DispatchResult::Full;
         }
         let lane = &mut self.lanes[lane_id];
         if let Err(wait) = lane.connection_pacer.take(1) {
-            lane.connect_from = self.now.elapsed + wait;
-            return DispatchResult::Until(lane.connect_from);
+            lane.no_connection_before = self.now.elapsed + wait;
+            return DispatchResult::Until(lane.no_connection_before);
         }
-        self.open(endpoint_id);
+        self.open_session(endpoint_id);
         DispatchResult::Started
     }
 
-    /// Where most wait, a new session is used up before its door has nobody left. So these doors come first when a session
-    /// may be opened.
+    /// Puts the endpoints with the most probes first when the lane may open a session, so that a new session is used up
+    /// before its endpoint runs out of recipients.
     fn sort_endpoints_by_backlog(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.busy_endpoints.len() > 1 && lane.has_room() && lane.connect_from <= self.now.elapsed {
-            let asks = |endpoint: &EndpointId| Reverse(self.endpoints[*endpoint].tasks.asks());
-            lane.busy_endpoints.make_contiguous().sort_by_key(asks);
+        if lane.ready_endpoints.len() > 1 && lane.may_open() && lane.no_connection_before <= self.now.elapsed
+        {
+            let probes = |endpoint: &EndpointId| Reverse(self.endpoints[*endpoint].queue.probes());
+            lane.ready_endpoints.make_contiguous().sort_by_key(probes);
         }
     }
 
-    /// Are at least so many questions to come at a door, from those who wait there?
-    pub(super) fn has_at_least_pending(&self, endpoint_id: EndpointId, enough: u32) -> bool {
-        let tasks = &self.endpoints[endpoint_id].tasks;
-        tasks.len() >= enough as usize
+    /// True if the tasks that wait at an endpoint need at least `enough` probes in all.
+    fn has_at_least_pending(&self, endpoint_id: EndpointId, enough: u32) -> bool {
+        let queue = &self.endpoints[endpoint_id].queue;
+        queue.len() >= enough as usize
             || self.count(endpoint_id, enough, DomainProbe::expected_probes) >= enough
     }
 
-    /// How many questions could be asked at a door now; counts no further than to `enough`.
+    /// How many probes could be sent at an endpoint now, at most `enough`. For `socket_bound` see
+    /// [`DomainProbe::next_probes`].
     pub(super) fn demand(&self, endpoint_id: EndpointId, enough: u32, socket_bound: bool) -> u32 {
         self.count(endpoint_id, enough, |domain_probe| domain_probe.demand(socket_bound))
     }
 
     fn count(&self, endpoint_id: EndpointId, enough: u32, of: impl Fn(&DomainProbe) -> u32) -> u32 {
-        let waiting = self.endpoints[endpoint_id].tasks.iter().filter_map(|task| self.tasks[task].as_ref());
+        let waiting = self.endpoints[endpoint_id].queue.iter().filter_map(|task| self.tasks[task].as_ref());
         let mut count: u32 = 0;
         for task in waiting {
             count = count.saturating_add(of(&task.domain_probe));
@@ -189,47 +196,49 @@ impl Scheduler {
         count.min(enough)
     }
 
-    /// Sends a session without work away, so that another door of the lane gets its place.
-    pub(super) fn close_useless_session(&mut self, lane: LaneId) {
-        if self.lanes[lane].leaving > 0 {
+    /// Closes an idle session at an endpoint of the lane that has nothing to probe now, so that another endpoint may
+    /// open one.
+    fn close_useless_session(&mut self, lane: LaneId) {
+        if self.lanes[lane].quitting > 0 {
             return;
         }
         let endpoints = self.lanes[lane].endpoints.values().map(|&endpoint| &self.endpoints[endpoint]);
-        let useless =
-            endpoints.filter(|endpoint| endpoint.tasks.is_empty() || endpoint.hold_until > self.now.elapsed);
+        let useless = endpoints
+            .filter(|endpoint| endpoint.queue.is_empty() || endpoint.paused_until > self.now.elapsed);
         let idle = useless.flat_map(|endpoint| &endpoint.idle);
-        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::refusals_left);
+        let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::rejections_left);
         if let Some(&session) = idle.min_by_key(left) {
             self.quit(session);
         }
     }
 
-    /// The caps on unknown recipients are used up: wait for them, or leave the rest to a later run.
+    /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the
+    /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let lane = &self.lanes[self.endpoints[endpoint_id].lane];
-        let again = lane.unknown_again(self.now.elapsed);
-        if lane.in_flight > 0 || again <= self.now.elapsed {
+        let allowed_at = lane.unknown_allowed_at(self.now.elapsed);
+        if lane.in_flight > 0 || allowed_at <= self.now.elapsed {
             return DispatchResult::Full;
         }
-        if again <= self.limits.retry_policy.max_wait {
-            return DispatchResult::Until(again);
+        if allowed_at <= self.limits.retry_policy.max_wait {
+            return DispatchResult::Until(allowed_at);
         }
-        let wait = again.saturating_sub(self.now.elapsed);
-        let left = self.clear_queue(endpoint_id);
-        self.decided(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, left.len());
-        for task in left {
+        let wait = allowed_at.saturating_sub(self.now.elapsed);
+        let postponed = self.clear_queue(endpoint_id);
+        self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
+        for task in postponed {
             if let Some(task) = self.tasks[task].as_mut() {
                 task.domain_probe.postpone(NotProbedReason::Budget(wait));
             }
-            self.go_on(task);
+            self.advance(task);
         }
-        DispatchResult::Nothing
+        DispatchResult::Empty
     }
 
-    pub(super) fn open(&mut self, endpoint_id: EndpointId) {
+    fn open_session(&mut self, endpoint_id: EndpointId) {
         let endpoint = &mut self.endpoints[endpoint_id];
         let lane = &mut self.lanes[endpoint.lane];
-        let operator = lane.operator;
+        let provider_id = lane.provider_id;
         let session = SessionId(self.next_session);
         self.next_session += 1;
         endpoint.working += 1;
@@ -244,6 +253,6 @@ impl Scheduler {
             tls: endpoint.tls == EndpointTls::Wanted,
             provider: lane.provider.clone(),
         })));
-        self.received(operator, |reception| reception.tried = true);
+        self.update_contact(provider_id, |contact| contact.tried = true);
     }
 }

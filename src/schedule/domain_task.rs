@@ -1,38 +1,93 @@
-//! A course: one domain's inquiry on its way through its exchangers.
+//! One domain, from its job to its results: which egress and endpoint its recipients are probed at, and when its next
+//! MX host is.
 //!
-//! Decides: where a domain's questions wait, and when the next exchanger is asked. Must not: start anything.
+//! Decides: the lane of a job, when its negative control is sent, where its recipients wait, and when the task ends.
+//! Must not: open sessions or send probes; that is up to `dispatch`.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 
+use super::action::Action;
 use super::endpoint::Endpoint;
-use super::eviction::place;
-use super::{Action, DomainTaskId, EndpointId, LaneId, MxHop, Scheduler, Timer};
-use crate::evidence::ObstacleKind;
-use crate::probe::{DomainProbe, NextStep};
+use super::job::{DomainJob, DomainTask, MxHop};
+use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
+use super::queue;
+use super::scheduler::{Scheduler, insert_slot};
+use crate::address::Domain;
+use crate::evidence::{DomainFacts, ObstacleKind, Recipient, Timestamp};
+use crate::policy::Provider;
+use crate::probe::{ControlPlan, DomainPriors, DomainProbe, NextStep, ProbeStrategy};
 use crate::reason::Finding;
 
-/// One domain on its way.
-#[derive(Debug)]
-pub(super) struct DomainTask {
-    pub(super) domain_probe: DomainProbe,
-    /// The exchangers left, the front one is being asked; in step with the inquiry's.
-    pub(super) stops: VecDeque<(MxHop, LaneId)>,
-    /// The lane that it was ordered at.
-    pub(super) initial_lane: LaneId,
-    /// That it was decided whether the domain accepts any name has been told.
-    pub(super) was_told: bool,
-    /// Where its questions wait, or were last asked.
-    pub(super) endpoint: Option<EndpointId>,
-    /// It stands in its door's queue.
-    pub(super) queued: bool,
-    /// It was asked about already.
-    pub(super) begun: bool,
-}
-
 impl Scheduler {
-    /// Brings a course to its next step: a queue, a wait, the next exchanger, or its end.
-    pub(super) fn go_on(&mut self, id: DomainTaskId) {
+    /// Takes on a job. Recipients that wait for a retry are probed from the egress that they were deferred at.
+    pub fn submit(&mut self, job: DomainJob, now: Timestamp) {
+        self.set_time(now);
+        let DomainJob { domain, mx_hosts, recipients, facts } = job;
+        let Some(first) = mx_hosts.first() else {
+            return;
+        };
+        let bound_to = facts.egress.filter(|egress| *egress < self.limits.egresses.len());
+        let egress = bound_to.unwrap_or_else(|| {
+            let key = Self::lane_key(&mx_hosts, first);
+            self.egress_for(&key, &mx_hosts, queue::is_large(recipients.len()))
+        });
+        self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts);
+        self.run_lanes();
+    }
+
+    /// Makes a task and takes its first step.
+    pub(super) fn enqueue_domain(
+        &mut self,
+        egress: usize,
+        domain: Domain,
+        mx_hosts: &[MxHop],
+        recipients: Vec<Recipient>,
+        facts: DomainFacts,
+    ) {
+        let mx_hops: VecDeque<(MxHop, LaneId)> = mx_hosts
+            .iter()
+            .map(|mx_hop| {
+                let lane = self.lane(egress, Self::lane_key(mx_hosts, mx_hop), &mx_hop.provider);
+                let provider = &mut self.providers[self.lanes[lane].provider_id];
+                provider.serves_others |= !mx_hop.host.is_within(domain.as_str());
+                (mx_hop.clone(), lane)
+            })
+            .collect();
+        let Some((first, lane)) = mx_hops.front() else {
+            return;
+        };
+        let initial_lane = *lane;
+        self.lanes[initial_lane].backlog += recipients.len();
+        if queue::is_large(recipients.len()) {
+            self.lanes[initial_lane].large_domain_recipients += recipients.len();
+        }
+        let Provider { catch_all_share, may_discard, proving_rejections, .. } = *first.provider;
+        let is_alone = self.lanes[initial_lane].tasks == 0;
+        let priors = DomainPriors {
+            catch_all_share,
+            listed: recipients.len(),
+            rejections_needed: proving_rejections,
+            may_discard,
+            is_alone,
+        };
+        let strategy =
+            ProbeStrategy { control_plan: ControlPlan::of(priors), rejections_needed: proving_rejections };
+        let hosts: Vec<Domain> = mx_hosts.iter().map(|mx_hop| mx_hop.host.clone()).collect();
+        let retry_policy = self.limits.retry_policy;
+        let domain_probe =
+            DomainProbe::new(domain, hosts, recipients, facts, strategy, retry_policy, self.now);
+        for (_, lane) in &mx_hops {
+            self.lanes[*lane].tasks += 1;
+        }
+        let task = DomainTask::new(domain_probe, mx_hops, initial_lane);
+        self.open_tasks += 1;
+        let id = insert_slot(&mut self.tasks, &mut self.free_tasks, Some(task));
+        self.advance(id);
+    }
+
+    /// Brings a task to its next step: a queue, a wait, the next MX host, or its end.
+    pub(super) fn advance(&mut self, id: DomainTaskId) {
         loop {
             self.emit_final(id);
             let now = self.now;
@@ -40,71 +95,69 @@ impl Scheduler {
                 return;
             };
             if self.stopping.is_some() {
-                // What was asked is heard to its end and, where it is doubted, proven; nothing more is asked.
+                // Replies to probes in flight are awaited, and unconfirmed acceptances get their closing control.
+                // Nothing more is probed.
                 if !task.domain_probe.is_in_flight() && !task.domain_probe.has_unconfirmed() {
-                    self.settle(id);
+                    self.finish(id);
                 }
                 return;
             }
             match task.domain_probe.next_step(now) {
                 NextStep::AwaitReplies => return,
-                NextStep::Done => return self.settle(id),
+                NextStep::Done => return self.finish(id),
                 NextStep::Wait(due) => {
                     self.timers.insert((due, Timer::DomainTask(id)));
                     return;
                 }
                 NextStep::NextMxHost => {
-                    task.domain_probe.advance(now);
-                    let left = task.stops.pop_front();
-                    task.endpoint = None;
-                    if let Some((_, lane)) = left {
+                    if let Some(lane) = task.leave_mx_host(now) {
                         self.lanes[lane].tasks -= 1;
                     }
                 }
                 NextStep::Probe => {
-                    if task.queued {
+                    if task.is_queued {
                         return;
                     }
                     match self.pick_endpoint(id) {
-                        Ok(endpoint) => return self.queue(id, endpoint),
-                        Err(obstacle) => self.block(id, obstacle),
+                        Ok(endpoint) => return self.enqueue(id, endpoint),
+                        Err(obstacle) => self.fail_current_mx_host(id, obstacle),
                     }
                 }
             }
         }
     }
 
-    /// A living door for the course's current exchanger.
-    pub(super) fn pick_endpoint(&mut self, id: DomainTaskId) -> Result<EndpointId, ObstacleKind> {
-        let nobody = ObstacleKind::NoReply(Finding::ConnectFailed);
+    /// The first endpoint of the task's current MX host that is not abandoned. The error is why there is none.
+    fn pick_endpoint(&mut self, id: DomainTaskId) -> Result<EndpointId, ObstacleKind> {
+        let unreachable = ObstacleKind::NoReply(Finding::ConnectFailed);
         let Some(task) = self.tasks[id].as_ref() else {
-            return Err(nobody);
+            return Err(unreachable);
         };
-        let Some((stop, lane_id)) = task.stops.front() else {
-            return Err(nobody);
+        let Some((mx_hop, lane_id)) = task.mx_hop() else {
+            return Err(unreachable);
         };
         let lane_id = *lane_id;
         let lane = &self.lanes[lane_id];
-        if let Some(classified) = &lane.paused {
+        if let Some(classified) = &lane.breaker_opened_by {
             return Err(ObstacleKind::Rejected(classified.clone()));
         }
         if let Some(endpoint) = task.endpoint
-            && self.endpoints[endpoint].dead.is_none()
+            && self.endpoints[endpoint].abandoned.is_none()
         {
             return Ok(endpoint);
         }
-        let mut last = nobody;
-        // A door that others use already is better than a new one: its connection serves this domain too.
-        let known = stop.addresses.iter().filter(|address| lane.endpoints.contains_key(address));
-        let reached = known.chain(&stop.addresses).filter(|address| self.reaches(lane.egress, address));
+        let mut last = unreachable;
+        // Endpoints that other domains use come first, because their sessions serve this domain, too.
+        let known = mx_hop.addresses.iter().filter(|address| lane.endpoints.contains_key(address));
+        let reached = known.chain(&mx_hop.addresses).filter(|address| self.reaches(lane.egress, address));
         let addresses: Vec<IpAddr> = reached.copied().collect();
         let lane = &mut self.lanes[lane_id];
         for address in &addresses {
             let endpoint = *lane.endpoints.entry(*address).or_insert_with(|| {
-                let new = Endpoint::new(lane_id, *address, stop.host.clone(), lane.provider.tls);
-                place(&mut self.endpoints, &mut self.free.endpoints, new)
+                let new = Endpoint::new(lane_id, *address, mx_hop.host.clone(), lane.provider.tls);
+                insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new)
             });
-            match &self.endpoints[endpoint].dead {
+            match &self.endpoints[endpoint].abandoned {
                 None => return Ok(endpoint),
                 Some(obstacle) => last = obstacle.clone(),
             }
@@ -112,73 +165,70 @@ impl Scheduler {
         Err(last)
     }
 
-    pub(super) fn queue(&mut self, id: DomainTaskId, endpoint_id: EndpointId) {
+    fn enqueue(&mut self, id: DomainTaskId, endpoint_id: EndpointId) {
         let Some(task) = self.tasks[id].as_mut() else {
             return;
         };
-        (task.endpoint, task.queued) = (Some(endpoint_id), true);
+        (task.endpoint, task.is_queued) = (Some(endpoint_id), true);
         let endpoint = &mut self.endpoints[endpoint_id];
         if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
-        endpoint.tasks.push(id, task.domain_probe.unprobed(), task.begun);
-        if !std::mem::replace(&mut endpoint.busy, true) {
-            self.lanes[endpoint.lane].busy_endpoints.push_back(endpoint_id);
+        endpoint.queue.push(id, task.domain_probe.unprobed(), task.has_begun);
+        if !std::mem::replace(&mut endpoint.is_ready, true) {
+            self.lanes[endpoint.lane].ready_endpoints.push_back(endpoint_id);
         }
         self.timers.insert((self.now.elapsed, Timer::Lane(endpoint.lane)));
     }
 
-    pub(super) fn block(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
+    fn fail_current_mx_host(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
         let now = self.now;
         if let Some(task) = self.tasks[id].as_mut() {
             task.domain_probe.on_mx_failed(obstacle, now);
         }
     }
 
-    pub(super) fn settle(&mut self, id: DomainTaskId) {
+    /// Ends a task and emits the results that are left.
+    fn finish(&mut self, id: DomainTaskId) {
         let Some(mut task) = self.tasks[id].take() else {
             return;
         };
         self.open_tasks -= 1;
-        for (_, lane) in &task.stops {
-            self.lanes[*lane].tasks -= 1;
+        for lane in task.lanes() {
+            self.lanes[lane].tasks -= 1;
         }
-        if !task.queued {
-            // Else its place in the queue still has the id; who finds it there frees it.
+        if !task.is_queued {
+            // Otherwise the id is still in the queue of an endpoint, and is freed when it is taken out there.
             self.free_tasks.push(id);
         }
         let domain = task.domain_probe.domain().clone();
-        let lane = task.stops.front().map_or(task.initial_lane, |(_, lane)| *lane);
-        let (mut known, settled) = task.domain_probe.finish(self.stopping);
-        known.egress = known.is_waiting().then_some(self.lanes[task.initial_lane].egress);
-        // First, so that it is forgotten should the answers be taken back at once.
-        self.actions.push_back(Action::DomainFactsChanged(domain, known));
-        self.hold(lane, task.initial_lane, settled, task.elsewhere().as_ref());
-        for (_, lane) in &task.stops {
-            self.may_retire(*lane);
+        let (mut facts, results) = task.domain_probe.finish(self.stopping);
+        facts.egress = facts.is_waiting().then_some(self.lanes[task.initial_lane].egress);
+        // Comes before the results, because these may be revoked immediately, and the facts with them.
+        self.actions.push_back(Action::DomainFactsChanged(domain, facts));
+        self.hold_results(task.lane(), task.initial_lane, results, task.mx_hosts_elsewhere().as_ref());
+        for lane in task.lanes() {
+            self.schedule_eviction(lane);
         }
         if self.open_tasks == 0 {
             self.close_all_idle();
         }
     }
 
-    /// Hands out what is final before the whole domain is, and tells what its other parts need not ask again.
+    /// Emits results that are final before the whole domain is, and the catch-all result for other parts of the domain.
     fn emit_final(&mut self, id: DomainTaskId) {
         let Some(task) = self.tasks[id].as_mut() else {
             return;
         };
-        if task.domain_probe.is_catch_all_known() && !std::mem::replace(&mut task.was_told, true) {
-            let learnt =
-                Action::DomainFactsChanged(task.domain_probe.domain().clone(), task.domain_probe.facts());
-            self.actions.push_back(learnt);
+        if task.domain_probe.is_catch_all_known() && !std::mem::replace(&mut task.facts_published, true) {
+            let (domain, facts) = (task.domain_probe.domain().clone(), task.domain_probe.facts());
+            self.actions.push_back(Action::DomainFactsChanged(domain, facts));
         }
-        let taken = task.domain_probe.take_final();
-        if taken.is_empty() {
+        let results = task.domain_probe.take_final();
+        if results.is_empty() {
             return;
         }
-        let elsewhere = task.elsewhere();
-        let lane = task.stops.front().map_or(task.initial_lane, |(_, lane)| *lane);
-        let initial_lane = task.initial_lane;
-        self.hold(lane, initial_lane, taken, elsewhere.as_ref());
+        let (lane, initial_lane, elsewhere) = (task.lane(), task.initial_lane, task.mx_hosts_elsewhere());
+        self.hold_results(lane, initial_lane, results, elsewhere.as_ref());
     }
 }

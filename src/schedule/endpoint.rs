@@ -1,22 +1,22 @@
-//! A door: one address of an operator. Connections are kept per door and used for all domains behind it, because hosts
-//! at different addresses may behave differently.
+//! An endpoint: one IP address of an MX host of a provider. Sessions belong to an endpoint and serve all domains
+//! behind it. The endpoints of a lane are kept apart, because hosts at different IP addresses may behave differently.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::SessionId;
+use super::limits::{LaneId, SessionId};
 use super::queue::EndpointQueue;
 use crate::address::Domain;
 use crate::evidence::ObstacleKind;
 
-/// Whether STARTTLS is said at a door.
+/// Whether sessions at an endpoint send STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EndpointTls {
-    /// Nobody asked for it.
+    /// No: neither the provider's data nor the server demand TLS.
     Plain,
-    /// When it is offered: the operator's data or the server itself want it.
+    /// Yes, if the server offers it: the provider's data or the server itself demand TLS.
     Wanted,
-    /// Not again: some old servers offer what they can't do.
+    /// Not again: the handshake failed. Some old servers offer STARTTLS without supporting it.
     Broken,
 }
 
@@ -26,63 +26,62 @@ impl EndpointTls {
     }
 }
 
-/// One address of an operator.
+/// One IP address of a provider, as a lane uses it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// The lane it belongs to.
-    pub(super) lane: usize,
-    /// Where.
+    /// The lane of the endpoint.
+    pub(super) lane: LaneId,
     pub(super) address: IpAddr,
-    /// A host name that led here.
+    /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
-    /// Whether STARTTLS is said here.
     pub(super) tls: EndpointTls,
-    /// It stands in its lane's queue.
-    pub(super) busy: bool,
-    /// Domains with questions that may be asked now.
-    pub(super) tasks: EndpointQueue,
-    /// Sessions waiting for a flight.
+    /// The endpoint is in [`super::lane::Lane::ready_endpoints`].
+    pub(super) is_ready: bool,
+    /// Domains with recipients that may be probed now.
+    pub(super) queue: EndpointQueue,
+    /// Sessions that wait for a batch.
     pub(super) idle: Vec<SessionId>,
-    /// Sessions on their way or in flight.
+    /// The number of sessions that are being opened or have a batch in flight.
     pub(super) working: u32,
-    /// Sessions that broke without one answer, in a row.
-    pub(super) failures_in_row: u32,
-    /// Sessions that were refused before any question, in a row, and when the first was.
-    pub(super) refusals: u32,
-    /// Nothing is started here before this time of the run.
-    pub(super) hold_until: Duration,
-    /// The domain at which it last refused a name in clear words, or did in an earlier run.
+    /// Sessions in a row that broke before the server replied to a probe.
+    pub(super) consecutive_failures: u32,
+    /// Sessions in a row that the server rejected.
+    pub(super) consecutive_rejections: u32,
+    /// Nothing starts here before this time of the run.
+    pub(super) paused_until: Duration,
+    /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this
+    /// domain, because the server is known to reject unknown recipients there.
     pub(super) rejected_domain: Option<Domain>,
-    /// Why nobody needs to try again in this run.
-    pub(super) dead: Option<ObstacleKind>,
+    /// Why the endpoint is not used again in this run.
+    pub(super) abandoned: Option<ObstacleKind>,
 }
 
 impl Endpoint {
-    /// A door that nobody has tried yet.
-    pub(super) fn new(lane: usize, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
+    /// An endpoint that was not connected to yet.
+    pub(super) fn new(lane: LaneId, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
         Endpoint {
             lane,
             address,
             host,
             tls: EndpointTls::wanted(tls),
-            busy: false,
-            tasks: EndpointQueue::default(),
+            is_ready: false,
+            queue: EndpointQueue::default(),
             idle: Vec::new(),
             working: 0,
-            failures_in_row: 0,
-            refusals: 0,
-            hold_until: Duration::ZERO,
+            consecutive_failures: 0,
+            consecutive_rejections: 0,
+            paused_until: Duration::ZERO,
             rejected_domain: None,
-            dead: None,
+            abandoned: None,
         }
     }
 
-    /// Was nothing learnt here that should be remembered?
-    pub(super) fn is_as_new(&self, tls: bool, now: Duration) -> bool {
-        self.dead.is_none()
-            && self.failures_in_row == 0
-            && self.refusals == 0
-            && self.hold_until <= now
+    /// True if evicting the endpoint would lose nothing that matters. `tls` is what the provider's data say.
+    pub(super) fn has_nothing_to_remember(&self, tls: bool, now: Duration) -> bool {
+        self.abandoned.is_none()
+            && self.consecutive_failures == 0
+            && self.consecutive_rejections == 0
+            && self.paused_until <= now
             && self.tls == EndpointTls::wanted(tls)
     }
 }

@@ -1,121 +1,110 @@
-//! Orders: what there is to ask about, as it comes in.
-//!
-//! Decides: from which egress a domain is asked, and what is expected of it before anybody is asked. Must not: start
-//! anything; an order becomes a [`DomainTask`], which finds its door.
+//! A domain to probe: the job as it is submitted, and the task that the scheduler makes of it.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::domain_task::DomainTask;
-use super::queue::EndpointQueue;
-use super::{LaneId, Scheduler};
+use super::limits::{EndpointId, LaneId};
 use crate::address::Domain;
 use crate::evidence::{DomainFacts, Recipient, Timestamp};
 use crate::policy::Provider;
-use crate::probe::{ControlPlan, DomainPriors, DomainProbe, ProbeStrategy};
+use crate::probe::DomainProbe;
 
-/// A domain to ask about, or a part of a long one.
+/// A domain to probe, or a part of a large domain.
 #[derive(Debug)]
 pub struct DomainJob {
     /// The domain.
     pub domain: Domain,
-    /// Its exchangers, best first, each with its operator.
+    /// Its MX hosts, best first.
     pub mx_hosts: Vec<MxHop>,
-    /// Its listed addresses.
-    pub listed: Vec<Recipient>,
-    /// What is known about it already.
-    pub known: DomainFacts,
+    /// Its recipients.
+    pub recipients: Vec<Recipient>,
+    /// What earlier probes showed about the domain.
+    pub facts: DomainFacts,
 }
 
-/// An exchanger with its operator.
+/// An MX host with its provider.
 #[derive(Clone, Debug)]
 pub struct MxHop {
-    /// The exchanger's name.
+    /// The name of the MX host.
     pub host: Domain,
-    /// Its addresses; at least one.
+    /// Its IP addresses, at least one.
     pub addresses: Vec<IpAddr>,
-    /// Who runs it.
+    /// Its provider.
     pub provider: Arc<Provider>,
 }
 
-impl Scheduler {
-    /// Takes on a domain, at the egress at which a wait has begun, if there is one.
-    pub fn order(&mut self, order: DomainJob, now: Timestamp) {
-        self.set_time(now);
-        let DomainJob { domain, mx_hosts, listed, known } = order;
-        let Some(first) = mx_hosts.first() else {
-            return;
-        };
-        let bound_to = known.egress.filter(|egress| *egress < self.limits.egresses.len());
-        let egress = bound_to.unwrap_or_else(|| {
-            let key = Self::lane_key(&mx_hosts, first);
-            self.egress_for(&key, &mx_hosts, EndpointQueue::is_long(listed.len()))
-        });
-        self.enqueue_domain(egress, domain, &mx_hosts, listed, known);
-        self.run_lanes();
+/// A job in progress.
+#[derive(Debug)]
+pub(super) struct DomainTask {
+    pub(super) domain_probe: DomainProbe,
+    /// The MX hosts that are left, each with its lane; the first is being probed. They are the MX hosts of
+    /// `domain_probe`: only [`DomainTask::leave_mx_host`] changes either.
+    mx_hops: VecDeque<(MxHop, LaneId)>,
+    /// The lane of the first MX host, which counts the recipients of this task in its backlog.
+    pub(super) initial_lane: LaneId,
+    /// [`super::Action::DomainFactsChanged`] was emitted for the catch-all result.
+    pub(super) facts_published: bool,
+    /// Where the task waits for a batch, or was last probed.
+    pub(super) endpoint: Option<EndpointId>,
+    /// The task is in the queue of its endpoint.
+    pub(super) is_queued: bool,
+    /// At least one probe was sent.
+    pub(super) has_begun: bool,
+}
+
+impl DomainTask {
+    /// A task that was not probed yet.
+    pub(super) fn new(
+        domain_probe: DomainProbe,
+        mx_hops: VecDeque<(MxHop, LaneId)>,
+        initial_lane: LaneId,
+    ) -> DomainTask {
+        let facts_published = domain_probe.is_catch_all_known();
+        DomainTask {
+            domain_probe,
+            mx_hops,
+            initial_lane,
+            facts_published,
+            endpoint: None,
+            is_queued: false,
+            has_begun: false,
+        }
     }
 
-    pub(super) fn enqueue_domain(
-        &mut self,
-        egress: usize,
-        domain: Domain,
-        mx_hosts: &[MxHop],
-        listed: Vec<Recipient>,
-        known: DomainFacts,
-    ) {
-        let stops: VecDeque<(MxHop, LaneId)> = mx_hosts
-            .iter()
-            .map(|stop| {
-                let lane = self.lane(egress, Self::lane_key(mx_hosts, stop), &stop.provider);
-                let operator = &mut self.providers[self.lanes[lane].operator];
-                operator.serves_others |= !stop.host.is_within(domain.as_str());
-                (stop.clone(), lane)
-            })
-            .collect();
-        let Some((first, lane)) = stops.front() else {
-            return;
-        };
-        let initial_lane = *lane;
-        self.lanes[initial_lane].backlog += listed.len();
-        if EndpointQueue::is_long(listed.len()) {
-            self.lanes[initial_lane].given_long += listed.len();
-        }
-        let Provider { catch_all_share, may_discard, proving_rejections: proof, .. } = *first.provider;
-        let is_alone = self.lanes[initial_lane].tasks == 0;
-        let before = DomainPriors {
-            catch_all_share,
-            listed: listed.len(),
-            rejections_needed: proof,
-            may_discard,
-            is_alone,
-        };
-        let expectation = ProbeStrategy { control_plan: ControlPlan::of(before), rejections_needed: proof };
-        let hosts: Vec<Domain> = mx_hosts.iter().map(|stop| stop.host.clone()).collect();
-        let retry_policy = self.limits.retry_policy;
-        let domain_probe =
-            DomainProbe::new(domain, hosts, listed, known, expectation, retry_policy, self.now);
-        let was_told = domain_probe.is_catch_all_known();
-        for (_, lane) in &stops {
-            self.lanes[*lane].tasks += 1;
-        }
-        let task = DomainTask {
-            domain_probe,
-            stops,
-            initial_lane,
-            was_told,
-            endpoint: None,
-            queued: false,
-            begun: false,
-        };
-        self.open_tasks += 1;
-        let id = if let Some(id) = self.free_tasks.pop() {
-            self.tasks[id] = Some(task);
-            id
-        } else {
-            self.tasks.push(Some(task));
-            self.tasks.len() - 1
-        };
-        self.go_on(id);
+    /// The current MX host with its lane; `None` when none is left.
+    pub(super) fn mx_hop(&self) -> Option<&(MxHop, LaneId)> {
+        self.mx_hops.front()
+    }
+
+    /// The lane of the current MX host, or the initial lane when no MX host is left.
+    pub(super) fn lane(&self) -> LaneId {
+        self.mx_hops.front().map_or(self.initial_lane, |(_, lane)| *lane)
+    }
+
+    /// The lanes of the MX hosts that are left, one for each host.
+    pub(super) fn lanes(&self) -> impl Iterator<Item = LaneId> {
+        self.mx_hops.iter().map(|(_, lane)| *lane)
+    }
+
+    /// The MX hosts that are left at other providers than the current one.
+    pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<[MxHop]>> {
+        let current = self.mx_hops.front().map(|(_, lane)| *lane);
+        let others = self.mx_hops.iter().filter(|(_, lane)| Some(*lane) != current);
+        let others: Vec<MxHop> = others.map(|(mx_hop, _)| mx_hop.clone()).collect();
+        (!others.is_empty()).then(|| others.into())
+    }
+
+    /// Moves on to the next MX host. Returns the lane of the one before.
+    pub(super) fn leave_mx_host(&mut self, now: Timestamp) -> Option<LaneId> {
+        self.domain_probe.advance(now);
+        let left = self.mx_hops.pop_front();
+        debug_assert_eq!(
+            self.domain_probe.mx_host(),
+            self.mx_hops.front().map(|(mx_hop, _)| &mx_hop.host),
+            "the task and its probe are at the same MX host"
+        );
+        self.endpoint = None;
+        left.map(|(_, lane)| lane)
     }
 }

@@ -1,100 +1,126 @@
-//! A lane: one operator as seen from one egress, with its pace, its doors and its temper.
+//! A lane: everything between one egress and one provider, with its limits, its endpoints and its health.
 //!
-//! Decides: how fast the lane may go now, when it is left alone, and what its refusals mean for the others who wait
-//! there. A door is one address of the operator; connections are kept per door and used for all domains behind it.
+//! Decides: how fast the lane may probe now, how many connections it may open, and how many unknown recipients its
+//! hourly and daily limits still allow. Must not: choose recipients, or start anything.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::limits::{DAY, EndpointId, HOUR, LaneId, MAX_BATCH, ProviderId};
 use super::pace::{Pacer, RunClock};
 use super::provisional::ProvisionalResults;
-use super::{EndpointId, ProviderId};
+use super::run_health::ProviderContact;
 use crate::address::Domain;
-use crate::evidence::ClassifiedReply;
-use crate::evidence::Tally;
+use crate::evidence::{ClassifiedReply, Tally};
 use crate::policy::{Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
 
-/// The largest flight that a lane may send, in recipients.
-pub const FLIGHT: u32 = 50;
+/// Expected probes in a session for each rejection that the session may have. A guess, which only decides how many
+/// sessions are open at the same time.
+pub(super) const PROBES_PER_REJECTION: u32 = 2;
 
-/// Questions that a session is expected to bear for each refused recipient that it may have; a guess that only decides how
-/// many sessions are opened at once.
-pub(super) const PROBES_PER_REFUSAL: u32 = 2;
-
-/// One operator.
+/// A provider: what its lanes from all egresses have in common.
 #[derive(Debug)]
-pub(super) struct Lane {
-    /// Who it is.
-    pub provider: Arc<Provider>,
-    /// From which source address it is asked.
-    pub egress: usize,
-    /// Whose it is.
-    pub operator: ProviderId,
-    /// Listed addresses that it was given and that are not settled.
-    pub backlog: usize,
-    /// Listed addresses of long domains that it was given.
-    pub given_long: usize,
-    /// Domains under way that may be asked about here.
-    pub tasks: u32,
-    /// What a session may do here: the operator's data, tightened by what a server did not bear.
-    pub session_limits: SessionLimits,
-    limits: RateLimits,
-    /// RCPT commands.
-    pub asks: Pacer,
-    /// The most cells of it that a flight may take.
-    burst: u32,
-    /// New connections.
-    pub connection_pacer: Pacer,
-    /// No new connection before this time of the run.
-    pub connect_from: Duration,
-    /// Sessions now, opening ones included.
-    pub open: u32,
-    /// Of these, the ones that are saying QUIT.
-    pub leaving: u32,
-    /// Questions under way.
-    pub in_flight: u32,
-    allowed_open: u32,
-    clean_answers: u32,
-    /// The most recipients in one flight, lowered after a drop.
-    pub batch: u32,
-    /// Nothing is started before this time of the run.
-    pub hold_until: Duration,
-    refused_in_row: u32,
-    /// Its last session was cut off.
-    pub was_cut: bool,
-    /// Why the lane is left alone.
-    pub paused: Option<Box<ClassifiedReply>>,
-    /// A refusal of us since it last accepted somebody.
-    pub rejected_us: Option<Box<ClassifiedReply>>,
-    /// Its doors by address.
-    pub endpoints: BTreeMap<IpAddr, EndpointId>,
-    /// Doors with questions to ask, in the order of arrival.
-    pub busy_endpoints: VecDeque<EndpointId>,
-    /// What its answers were.
-    pub tally: Tally,
-    /// The domain of the last answer, if that was an acceptance.
-    pub accepted_last: Option<Domain>,
-    /// What it said since its last acceptance.
-    pub(super) provisional: ProvisionalResults,
-    /// Unknown recipients asked about within the last day: when each will be a day ago, also those of earlier runs.
-    unknown: VecDeque<Duration>,
-    /// Unknown recipients in this run, and in earlier ones within an hour before it.
-    pub unknown_names: u32,
-    ramp: RampThresholds,
-    /// It waits for a free socket.
-    pub is_starved: bool,
+pub(super) struct ProviderState {
+    /// [`super::Scheduler::lane_key`].
+    pub(super) key: Arc<str>,
+    /// Its lanes, at most one for each egress.
+    pub(super) lanes: Vec<LaneId>,
+    /// One of its MX hosts receives mail for a domain that does not contain the name of the host.
+    pub(super) serves_others: bool,
+    /// Jobs for it wait outside the scheduler.
+    pub(super) has_jobs_outside: bool,
+    pub(super) contact: ProviderContact,
+    /// A [`super::limits::Timer::Evict`] is set.
+    pub(super) eviction_is_due: bool,
+    /// When the provider may be evicted if its lanes stay quiet until then.
+    pub(super) evict_at: Duration,
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
-/// The longest span of a cap.
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
+impl ProviderState {
+    /// A provider without lanes.
+    pub(super) fn new(key: Arc<str>) -> ProviderState {
+        ProviderState {
+            key,
+            lanes: Vec::new(),
+            serves_others: false,
+            has_jobs_outside: false,
+            contact: ProviderContact::default(),
+            eviction_is_due: false,
+            evict_at: Duration::ZERO,
+        }
+    }
+}
+
+/// Everything between one egress and one provider.
+#[derive(Debug)]
+pub(super) struct Lane {
+    /// The provider, as the policy describes it.
+    pub(super) provider: Arc<Provider>,
+    /// The egress, counted from 0.
+    pub(super) egress: usize,
+    pub(super) provider_id: ProviderId,
+    /// Recipients of the lane's tasks without a final result.
+    pub(super) backlog: usize,
+    /// Recipients of large domains that the lane ever got.
+    pub(super) large_domain_recipients: usize,
+    /// Tasks that may be probed here: one of the MX hosts that they have left is the provider's.
+    pub(super) tasks: u32,
+    /// What a session may do here: the provider's data, tightened by what servers did not accept.
+    pub(super) session_limits: SessionLimits,
+    rate_limits: RateLimits,
+    /// The rate of RCPT commands.
+    pub(super) recipient_pacer: Pacer,
+    /// The most recipients in a batch, by the rejections that a session may have.
+    max_burst: u32,
+    /// The rate of new connections.
+    pub(super) connection_pacer: Pacer,
+    /// The rate allows no new connection before this time of the run.
+    pub(super) no_connection_before: Duration,
+    /// Open sessions, those being opened included.
+    pub(super) open: u32,
+    /// Of these, the sessions that have sent QUIT.
+    pub(super) quitting: u32,
+    /// Probes in flight.
+    pub(super) in_flight: u32,
+    max_open: u32,
+    /// Replies since the last rate reply that were not about us.
+    clean_replies: u32,
+    /// The most recipients in a batch. Halved after a rate reply and after a session was cut short.
+    pub(super) max_batch: u32,
+    /// Nothing starts before this time of the run.
+    pub(super) paused_until: Duration,
+    consecutive_rejections: u32,
+    /// The last session was cut short.
+    pub(super) was_cut: bool,
+    /// The reply that opened the breaker. The lane is paused for the rest of the run.
+    pub(super) breaker_opened_by: Option<Box<ClassifiedReply>>,
+    /// The first reply since the last acceptance that rejects us for what we are, not for our rate.
+    pub(super) rejected_us: Option<Box<ClassifiedReply>>,
+    /// Its endpoints by IP address.
+    pub(super) endpoints: BTreeMap<IpAddr, EndpointId>,
+    /// Endpoints with recipients to probe, in order of arrival.
+    pub(super) ready_endpoints: VecDeque<EndpointId>,
+    /// Counts of the replies about recipients.
+    pub(super) tally: Tally,
+    /// The domain of the last reply, if that reply accepted a recipient.
+    pub(super) last_accepted_domain: Option<Domain>,
+    /// Results since the last acceptance that may still be revoked.
+    pub(super) provisional: ProvisionalResults,
+    /// Unknown recipients within the last day, earlier runs included, each by the time of the run when it is a day ago.
+    unknown_expiry: VecDeque<Duration>,
+    /// Unknown recipients in this run and within the hour before it.
+    pub(super) unknown_in_run: u32,
+    ramp: RampThresholds,
+    /// The lane is in the queue for a free socket.
+    pub(super) waits_for_socket: bool,
+}
 
 impl Lane {
-    /// A lane that nobody has asked yet.
+    /// A lane on which no connection was opened yet.
     pub(super) fn new(
-        operator: ProviderId,
+        provider_id: ProviderId,
         provider: Arc<Provider>,
         egress: usize,
         pace: Pace,
@@ -102,178 +128,180 @@ impl Lane {
         clock: &RunClock,
     ) -> Lane {
         let ramp = thresholds.ramp;
-        let limits = provider.limits(pace);
-        let (rate, allowed_open) = match pace {
-            Pace::Fast => (limits.recipients, limits.open),
-            Pace::Gentle | Pace::Normal => (limits.recipients.min(ramp.recipients_per_minute), 1),
+        let rate_limits = provider.limits(pace);
+        let (rate, max_open) = match pace {
+            Pace::Fast => (rate_limits.recipients, rate_limits.open),
+            Pace::Gentle | Pace::Normal => (rate_limits.recipients.min(ramp.recipients_per_minute), 1),
         };
-        // No flight is larger than the refusals that a session may have.
-        let burst = provider.session_limits.rejections.min(FLIGHT);
+        // A batch has no more recipients than a session may have rejections.
+        let max_burst = provider.session_limits.rejections.min(MAX_BATCH);
         Lane {
-            burst,
-            asks: Pacer::new(rate, burst, clock),
-            connection_pacer: Pacer::new(limits.connections, 1, clock),
-            connect_from: Duration::ZERO,
+            max_burst,
+            recipient_pacer: Pacer::new(rate, max_burst, clock),
+            connection_pacer: Pacer::new(rate_limits.connections, 1, clock),
+            no_connection_before: Duration::ZERO,
             session_limits: provider.session_limits,
             provider,
             egress,
-            operator,
+            provider_id,
             backlog: 0,
-            given_long: 0,
+            large_domain_recipients: 0,
             tasks: 0,
-            limits,
+            rate_limits,
             open: 0,
-            leaving: 0,
+            quitting: 0,
             in_flight: 0,
-            allowed_open,
-            clean_answers: 0,
-            batch: FLIGHT,
-            hold_until: Duration::ZERO,
-            refused_in_row: 0,
+            max_open,
+            clean_replies: 0,
+            max_batch: MAX_BATCH,
+            paused_until: Duration::ZERO,
+            consecutive_rejections: 0,
             was_cut: false,
-            paused: None,
+            breaker_opened_by: None,
             rejected_us: None,
             endpoints: BTreeMap::new(),
-            busy_endpoints: VecDeque::new(),
+            ready_endpoints: VecDeque::new(),
             tally: Tally::default(),
-            accepted_last: None,
+            last_accepted_domain: None,
             provisional: ProvisionalResults::default(),
-            unknown: VecDeque::new(),
-            unknown_names: 0,
+            unknown_expiry: VecDeque::new(),
+            unknown_in_run: 0,
             ramp,
-            is_starved: false,
+            waits_for_socket: false,
         }
     }
 
-    /// May another connection be open now?
-    pub(super) fn has_room(&self) -> bool {
-        self.open < self.allowed_open
+    /// True if another connection may be open now.
+    pub(super) fn may_open(&self) -> bool {
+        self.open < self.max_open
     }
 
-    /// An answer that shows no displeasure: the lane climbs.
+    /// Counts a reply that is not about us, and ramps up after enough of them: one more connection, half as much
+    /// rate again.
     pub(super) fn record_success(&mut self) {
-        self.refused_in_row = 0;
-        self.clean_answers += 1;
-        if self.clean_answers.is_multiple_of(self.ramp.clean_answers.max(1)) {
-            self.allowed_open = (self.allowed_open + 1).min(self.limits.open);
-            let rate = self.asks.per_minute().saturating_mul(3) / 2;
-            self.asks.change(rate.min(self.limits.recipients), self.burst);
+        self.consecutive_rejections = 0;
+        self.clean_replies += 1;
+        if self.clean_replies.is_multiple_of(self.ramp.clean_answers.max(1)) {
+            self.max_open = (self.max_open + 1).min(self.rate_limits.open);
+            let rate = self.recipient_pacer.per_minute().saturating_mul(3) / 2;
+            self.recipient_pacer.change(rate.min(self.rate_limits.recipients), self.max_burst);
         }
     }
 
-    /// "Too fast": half the rate, one connection, smaller flights, and a rest.
+    /// Backs off after a rate reply: half the rate, one connection, batches of half the size, and a pause.
     pub(super) fn slow_down(&mut self, until: Duration) {
-        self.clean_answers = 0;
-        self.allowed_open = 1;
-        self.batch = (self.batch / 2).max(1);
-        self.asks.change(self.asks.per_minute() / 2, self.burst);
-        self.hold_until = self.hold_until.max(until);
+        self.clean_replies = 0;
+        self.max_open = 1;
+        self.max_batch = (self.max_batch / 2).max(1);
+        self.recipient_pacer.change(self.recipient_pacer.per_minute() / 2, self.max_burst);
+        self.paused_until = self.paused_until.max(until);
     }
 
-    /// A session was refused for what we are; how many were in a row.
-    pub(super) fn refused(&mut self) -> u32 {
-        self.refused_in_row += 1;
-        self.refused_in_row
+    /// Counts a session that was rejected for what we are. Returns how many there were in a row.
+    pub(super) fn record_rejected_session(&mut self) -> u32 {
+        self.consecutive_rejections += 1;
+        self.consecutive_rejections
     }
 
-    /// Sessions refused since the last clean answer.
-    pub(super) fn refused_in_row(&self) -> u32 {
-        self.refused_in_row
+    /// Sessions in a row that were rejected for what we are.
+    pub(super) fn consecutive_rejections(&self) -> u32 {
+        self.consecutive_rejections
     }
 
-    /// A backlog that keeps the lane busy for ten seconds. More only costs memory, and lets the domains that came
-    /// first fill it up, so that those that come next can't go beside them; less would leave too little at each of many
-    /// doors.
+    /// The recipients that keep the lane busy for ten seconds, at least 200. More would only cost memory, and would
+    /// let the first domains use up the backlog, so that the next ones could not be probed beside them. Less would
+    /// leave too little for each of many endpoints.
     pub(super) fn target_backlog(&self) -> usize {
-        (self.limits.recipients / 6).max(200) as usize
+        (self.rate_limits.recipients / 6).max(200) as usize
     }
 
-    /// Are sessions used up faster than new ones may be opened? Then one more is opened whenever that is allowed.
+    /// True if sessions are used up faster than new ones may be opened. Then another one is opened whenever that is
+    /// allowed.
     pub(super) fn is_session_bound(&self) -> bool {
-        self.asks.per_minute()
-            > self.connection_pacer.per_minute() * self.session_limits.rejections * PROBES_PER_REFUSAL
+        self.recipient_pacer.per_minute()
+            > self.connection_pacer.per_minute() * self.session_limits.rejections * PROBES_PER_REJECTION
     }
 
-    /// The backlog, less what takes a few seconds at most.
-    pub(super) fn backlog_beyond_little(&self) -> usize {
-        /// A little is what may be asked in this part of a minute.
+    /// The recipients of the backlog that are more than five seconds of work.
+    pub(super) fn backlog_above_low_water(&self) -> usize {
+        /// The low-water mark is what the rate allows in this part of a minute.
         const PART: u32 = 12;
-        self.backlog.saturating_sub((self.limits.recipients / PART) as usize)
+        self.backlog.saturating_sub((self.rate_limits.recipients / PART) as usize)
     }
 
-    /// Counts an unknown recipient, listed or made up, against the caps.
+    /// Counts an unknown recipient, of the list or random, against the hourly and daily limits.
     pub(super) fn count_unknown(&mut self, now: Duration) {
-        self.unknown_names += 1;
-        if self.caps().next().is_none() {
+        self.unknown_in_run += 1;
+        if self.unknown_caps().next().is_none() {
             return;
         }
-        self.unknown.push_back(now + DAY);
-        while self.unknown.front().is_some_and(|&forgotten| forgotten <= now) {
-            self.unknown.pop_front();
+        self.unknown_expiry.push_back(now + DAY);
+        while self.unknown_expiry.front().is_some_and(|&expires| expires <= now) {
+            self.unknown_expiry.pop_front();
         }
     }
 
-    /// Counts unknown recipients of earlier runs, each by when it will be a day ago. A host that has heard too many of them
-    /// within the hour does not begin anew because we do.
-    pub(super) fn count_earlier(&mut self, forgotten: impl IntoIterator<Item = Duration>, now: Duration) {
-        for forgotten in forgotten {
-            self.unknown_names += u32::from(forgotten + HOUR > now + DAY);
-            self.unknown.push_back(forgotten);
+    /// Counts unknown recipients of earlier runs, each by the time of the run when it is a day ago. Those of the last
+    /// hour also count as of this run: a server that saw too many of them does not know that a new run has begun.
+    pub(super) fn seed_unknown(&mut self, expiry: impl IntoIterator<Item = Duration>, now: Duration) {
+        for expires in expiry {
+            self.unknown_in_run += u32::from(expires + HOUR > now + DAY);
+            self.unknown_expiry.push_back(expires);
         }
-        self.unknown.make_contiguous().sort_unstable();
+        self.unknown_expiry.make_contiguous().sort_unstable();
     }
 
-    /// Takes out the unknown recipients that still count against a cap.
+    /// Takes out the unknown recipients that still count against a limit, as [`Lane::seed_unknown`] takes them.
     pub(super) fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
-        std::mem::take(&mut self.unknown).into_iter().filter(move |&forgotten| forgotten > now)
+        std::mem::take(&mut self.unknown_expiry).into_iter().filter(move |&expires| expires > now)
     }
 
-    /// By this time its rates have forgotten all that was taken.
-    pub(super) fn refills_in(&self) -> Duration {
-        self.asks.refills_in().max(self.connection_pacer.refills_in())
+    /// The longest time after which both unused pacers are full again.
+    pub(super) fn refill_time(&self) -> Duration {
+        self.recipient_pacer.refill_time().max(self.connection_pacer.refill_time())
     }
 
-    /// Nobody needs it now.
+    /// True if the lane has no task, no session and no backlog.
     pub(super) fn is_quiet(&self) -> bool {
-        self.tasks == 0 && self.open == 0 && self.backlog == 0 && !self.is_starved
+        self.tasks == 0 && self.open == 0 && self.backlog == 0 && !self.waits_for_socket
     }
 
-    /// Was nothing learnt here that should be remembered?
-    pub(super) fn is_as_new(&self, thresholds: &Thresholds, now: Duration) -> bool {
-        self.paused.is_none()
+    /// True if evicting the lane would lose nothing that matters.
+    pub(super) fn has_nothing_to_remember(&self, thresholds: &Thresholds, now: Duration) -> bool {
+        self.breaker_opened_by.is_none()
             && self.rejected_us.is_none()
-            && self.refused_in_row == 0
+            && self.consecutive_rejections == 0
             && !self.was_cut
-            && self.batch == FLIGHT
+            && self.max_batch == MAX_BATCH
             && self.session_limits == self.provider.session_limits
-            && self.hold_until <= now
+            && self.paused_until <= now
             && self.tally.probed < thresholds.anomaly.probed
-            && self.unknown_names < thresholds.discard.unknown_in_run
+            && self.unknown_in_run < thresholds.discard.unknown_in_run
     }
 
-    /// The caps with their spans.
-    fn caps(&self) -> impl Iterator<Item = (Duration, usize)> {
-        let caps = [(HOUR, self.limits.unknown_per_hour), (DAY, self.limits.unknown_per_day)];
+    /// The limits of unknown recipients that the provider has, each with its span.
+    fn unknown_caps(&self) -> impl Iterator<Item = (Duration, usize)> {
+        let caps = [(HOUR, self.rate_limits.unknown_per_hour), (DAY, self.rate_limits.unknown_per_day)];
         caps.into_iter().filter_map(|(span, cap)| Some((span, cap? as usize)))
     }
 
-    /// How many more questions may be asked without breaking a cap, should all be about unknown recipients.
+    /// How many more recipients may be probed if all of them, and all in flight, should be unknown.
     pub(super) fn unknown_left(&self, now: Duration) -> u32 {
         let left = |(span, cap): (Duration, usize)| {
             let before =
-                self.unknown.partition_point(|&forgotten| forgotten <= now + DAY.saturating_sub(span));
-            let used = u32::try_from(self.unknown.len() - before).unwrap_or(u32::MAX);
+                self.unknown_expiry.partition_point(|&expires| expires <= now + DAY.saturating_sub(span));
+            let used = u32::try_from(self.unknown_expiry.len() - before).unwrap_or(u32::MAX);
             u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.in_flight)
         };
-        self.caps().map(left).min().unwrap_or(u32::MAX)
+        self.unknown_caps().map(left).min().unwrap_or(u32::MAX)
     }
 
-    /// When the caps leave room again, as a time of the run.
-    pub(super) fn unknown_again(&self, now: Duration) -> Duration {
-        let again = |(span, cap): (Duration, usize)| {
-            let oldest = self.unknown.len().checked_sub(cap)?;
-            self.unknown.get(oldest).map(|&forgotten| forgotten.saturating_sub(DAY.saturating_sub(span)))
+    /// The time of the run from which the limits of unknown recipients allow another one.
+    pub(super) fn unknown_allowed_at(&self, now: Duration) -> Duration {
+        let allowed_at = |(span, cap): (Duration, usize)| {
+            let oldest = self.unknown_expiry.len().checked_sub(cap)?;
+            self.unknown_expiry.get(oldest).map(|&expires| expires.saturating_sub(DAY.saturating_sub(span)))
         };
-        self.caps().filter_map(again).max().map_or(now, |at| at.max(now))
+        self.unknown_caps().filter_map(allowed_at).max().map_or(now, |at| at.max(now))
     }
 }

@@ -1,7 +1,8 @@
-//! A lane's two rates as governor limiters under the run's own clock.
+//! The rates of a lane, as `governor` limiters under the clock of the run.
 //!
-//! Decides: whether something may start now, and if not, when. Must not: sleep. No window of a minute ever sees more
-//! than the rate: the burst that a flight needs is taken off the steady rate, and a new limiter starts empty.
+//! Decides: whether something may start now, and if not, when. Must not: sleep. No period of a minute sees more
+//! starts than the rate allows: the burst that a batch needs is subtracted from the steady rate, and a limiter whose
+//! rate changes starts empty.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -14,12 +15,12 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// The run's clock as governor reads it; the scheduler sets it at each event.
+/// The clock of the run as `governor` reads it. The scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RunClock(Arc<AtomicU64>);
 
 impl RunClock {
-    /// Sets the time since the run began.
+    /// Sets the time since the start of the run.
     pub(super) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
@@ -33,20 +34,20 @@ impl governor::clock::Clock for RunClock {
     }
 }
 
-/// One rate.
+/// The limiter of one rate.
 #[derive(Debug)]
 pub(super) struct Pacer {
     clock: RunClock,
     limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
     burst: NonZeroU32,
-    refills_in: Duration,
+    refill_time: Duration,
 }
 
 impl Pacer {
-    /// At most `per_minute` in any minute, at most `burst` of them at once. A fresh one may be used at once.
+    /// A limiter of at most `per_minute` starts in any minute, of which at most `burst` come together. It starts full.
     pub(super) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
-        // A burst of more than a quarter of the rate would leave too little for the steady flow.
+        // A burst of more than a quarter of the rate would leave too little for the steady rate.
         let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
         let steady = per_minute.saturating_sub(burst.get()).max(1);
         let period = Duration::from_secs(60) / steady;
@@ -54,34 +55,34 @@ impl Pacer {
             .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
             .allow_burst(burst);
         let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
-        Pacer { clock: clock.clone(), limiter, per_minute, burst, refills_in: period * burst.get() }
+        Pacer { clock: clock.clone(), limiter, per_minute, burst, refill_time: period * burst.get() }
     }
 
-    /// The rate, per minute.
+    /// The rate per minute.
     pub(super) fn per_minute(&self) -> u32 {
         self.per_minute
     }
 
-    /// The most that can be taken at once.
+    /// The most that [`Pacer::take`] takes in one call.
     pub(super) fn burst(&self) -> u32 {
         self.burst.get()
     }
 
-    /// How long after the last was taken it is as a fresh one, at most.
-    pub(super) fn refills_in(&self) -> Duration {
-        self.refills_in
+    /// The longest time after which an unused limiter is full again.
+    pub(super) fn refill_time(&self) -> Duration {
+        self.refill_time
     }
 
-    /// Changes the rate; what was taken lately still counts.
+    /// Changes the rate. What was taken recently still counts.
     pub(super) fn change(&mut self, per_minute: u32, burst: u32) {
         if per_minute.max(1) != self.per_minute {
             *self = Pacer::new(per_minute.max(1), burst, &self.clock);
-            // A fresh limiter is full; this one goes on from a busy lane, so it starts empty.
+            // A new limiter is full. This one replaces the limiter of a busy lane, so it starts empty.
             let _ = self.limiter.check_n(self.burst);
         }
     }
 
-    /// Takes `count` (at most [`Pacer::burst`]), or says after which time to ask again.
+    /// Takes `count`, at most [`Pacer::burst`]. The error is the time after which that may succeed.
     pub(super) fn take(&mut self, count: u32) -> Result<(), Duration> {
         let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_n(count) {
@@ -99,7 +100,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Takes `batch` cells as early as allowed for four minutes; the times of all cells in seconds.
+    /// Takes `batch` starts as early as allowed for four minutes. Returns the times of all starts in seconds.
     fn starts(per_minute: u32, batch: u32) -> Vec<f64> {
         let clock = RunClock::default();
         let mut pacer = Pacer::new(per_minute, batch, &clock);
@@ -123,18 +124,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn after_a_while_a_lane_is_as_new(per_minute in 1u32..2000, batch in 1u32..60, mut taken in 1u32..60) {
+        fn after_its_refill_time_a_limiter_is_full(per_minute in 1u32..2000, batch in 1u32..60, mut taken in 1u32..60) {
             let clock = RunClock::default();
             let mut pacer = Pacer::new(per_minute, batch, &clock);
             while taken > 0 && pacer.take(1).is_ok() {
                 taken -= 1;
             }
-            clock.set(pacer.refills_in());
+            clock.set(pacer.refill_time());
             prop_assert_eq!(pacer.take(pacer.burst()), Ok(()));
         }
 
         #[test]
-        fn no_minute_sees_more_than_the_rate(per_minute in 1u32..2000, batch in 1u32..60) {
+        fn no_minute_has_more_starts_than_the_rate(per_minute in 1u32..2000, batch in 1u32..60) {
             let starts = starts(per_minute, batch);
             let mut from = 0;
             let most = (0..starts.len()).map(|to| {

@@ -1,21 +1,21 @@
-//! How the operators received us: what tells "one domain" from "every domain".
+//! How the providers of a run respond to us: the difference between "one domain" and "every domain".
 //!
-//! Decides: when the trouble is so general that it must be ours. Operators are counted, not lanes: an operator that is
-//! asked from many egresses is one witness.
+//! Decides: when so many providers reject us or cannot be reached that the cause must be on our side. Providers are
+//! counted, not lanes: a provider that is probed from several egresses counts once.
 
 use crate::policy::Thresholds;
 
-/// Why the whole run can't get out. Nothing that servers said in such a run is judged.
+/// Why a run cannot work at all. The replies of such a run lead to no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunBlocked {
-    /// No connection at all came about.
+    /// No connection to any mail server could be opened.
     PortClosed,
-    /// Nearly every operator refuses us.
+    /// Nearly every provider rejects us.
     RejectedEverywhere,
 }
 
 impl RunBlocked {
-    /// The word in the summary.
+    /// The word in the summary and in the state. It stays the same between versions.
     pub fn word(self) -> &'static str {
         match self {
             RunBlocked::PortClosed => "port_closed",
@@ -23,19 +23,21 @@ impl RunBlocked {
         }
     }
 
-    /// Reads the word.
+    /// The value of a [`RunBlocked::word`].
     pub fn from_word(word: &str) -> Option<RunBlocked> {
-        [RunBlocked::PortClosed, RunBlocked::RejectedEverywhere].into_iter().find(|shut| shut.word() == word)
+        [RunBlocked::PortClosed, RunBlocked::RejectedEverywhere]
+            .into_iter()
+            .find(|blocked| blocked.word() == word)
     }
 
-    /// What happened, for people.
+    /// What happened, as a line of the summary.
     pub fn sentence(self) -> &'static str {
         match self {
             RunBlocked::PortClosed => {
                 "no mail server could be reached: port 25 is closed here, or the network is down"
             }
             RunBlocked::RejectedEverywhere => {
-                "nearly every operator refuses us, so the trouble is ours and not the list's"
+                "nearly every mail provider rejects this server (its IP address or name), so the list was not judged"
             }
         }
     }
@@ -47,63 +49,70 @@ impl RunBlocked {
                 "many hosts and clouds block port 25; run listproof where it is open, or use `--dns-only`"
             }
             RunBlocked::RejectedEverywhere => {
-                "check the address's reputation, reverse DNS, HELO name and the sender's SPF before another run"
+                "check the reputation of the IP address, its reverse DNS, the HELO name and the sender's SPF before \
+                 another run"
             }
         }
     }
 }
 
-/// How one operator received us.
+/// How one provider responded to us, over all its lanes.
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ProviderContact {
     /// A connection was tried.
     pub(super) tried: bool,
-    /// An address of it could not be reached.
+    /// A connection to one of its IP addresses failed.
     pub(super) unreachable: bool,
-    /// It answered a question about a mailbox.
+    /// It replied to a probe with a reply about the mailbox.
     pub(super) answered: bool,
-    /// It is left alone, from wherever it was asked, because it refuses us.
-    pub(super) refused: bool,
+    /// It rejects us on each of its lanes.
+    pub(super) rejects_us: bool,
 }
 
-/// How the operators received us.
+impl ProviderContact {
+    fn responded(self) -> bool {
+        self.answered || self.rejects_us
+    }
+}
+
+/// How many providers responded to us in which way.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RunHealth {
-    /// A connection came about, whatever was said on it.
+    /// At least one connection was opened, whatever the server replied.
     pub(super) connected: bool,
     tried: usize,
     unreachable: usize,
-    /// Answered or refused us.
-    heard: usize,
-    refused: usize,
+    /// Answered or rejected us.
+    responded: usize,
+    rejecting: usize,
 }
 
 impl RunHealth {
-    /// An operator was received differently before.
+    /// Counts a provider whose contact changed.
     pub(super) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
-        let heard = |reception: ProviderContact| reception.answered || reception.refused;
         let count = |count: &mut usize, before: bool, after: bool| {
             *count = *count + usize::from(after) - usize::from(before);
         };
         count(&mut self.tried, before.tried, after.tried);
         count(&mut self.unreachable, before.unreachable, after.unreachable);
-        count(&mut self.refused, before.refused, after.refused);
-        count(&mut self.heard, heard(before), heard(after));
+        count(&mut self.rejecting, before.rejects_us, after.rejects_us);
+        count(&mut self.responded, before.responded(), after.responded());
     }
 
-    /// Are we shut out everywhere?
-    pub(super) fn shut(self, thresholds: &Thresholds) -> Option<RunBlocked> {
-        let RunHealth { connected, tried, unreachable, heard, refused } = self;
-        let (closed, out) = (thresholds.port_closed, thresholds.rejected_everywhere);
+    /// Why the run cannot work at all, if that is so.
+    pub(super) fn run_blocked(self, thresholds: &Thresholds) -> Option<RunBlocked> {
+        let RunHealth { connected, tried, unreachable, responded, rejecting } = self;
+        let (closed, rejected) = (thresholds.port_closed, thresholds.rejected_everywhere);
         if !connected {
-            // Dead hosts may fail faster than a living one greets.
-            let nowhere =
+            // A connection to a dead host may fail before a working host sends its greeting.
+            let is_closed =
                 unreachable >= closed.providers && unreachable * 100 >= tried * closed.unreachable_percent;
-            return nowhere.then_some(RunBlocked::PortClosed);
+            return is_closed.then_some(RunBlocked::PortClosed);
         }
-        let everywhere = heard >= out.providers && refused * 100 >= heard * out.rejecting_percent;
-        everywhere.then_some(RunBlocked::RejectedEverywhere)
+        let is_rejected =
+            responded >= rejected.providers && rejecting * 100 >= responded * rejected.rejecting_percent;
+        is_rejected.then_some(RunBlocked::RejectedEverywhere)
     }
 }
 
@@ -111,32 +120,34 @@ impl RunHealth {
 mod tests {
     use super::*;
 
+    const CONNECTED: RunHealth =
+        RunHealth { connected: true, tried: 0, unreachable: 0, responded: 0, rejecting: 0 };
+
     #[test]
-    fn everybody_is_eight_operators_of_ten_and_at_least_eight() {
+    fn a_run_is_blocked_when_eight_of_ten_providers_and_at_least_eight_reject_us() {
         let thresholds = Thresholds::built_in();
-        let nobody = ProviderContact::default();
-        let refused = ProviderContact { tried: true, refused: true, ..nobody };
-        let answered = ProviderContact { tried: true, answered: true, ..nobody };
-        for (refusing, answering, shut) in [
+        let untried = ProviderContact::default();
+        let rejects_us = ProviderContact { tried: true, rejects_us: true, ..untried };
+        let answered = ProviderContact { tried: true, answered: true, ..untried };
+        for (rejecting, answering, blocked) in [
             (7, 0, None),
             (8, 0, Some(RunBlocked::RejectedEverywhere)),
             (8, 2, Some(RunBlocked::RejectedEverywhere)),
             (8, 3, None),
         ] {
-            let mut census = RunHealth { connected: true, ..RunHealth::default() };
-            (0..refusing).for_each(|_| census.change(nobody, refused));
-            (0..answering).for_each(|_| census.change(nobody, answered));
-            assert_eq!(census.shut(thresholds), shut, "{refusing} of {}", refusing + answering);
+            let mut health = CONNECTED;
+            (0..rejecting).for_each(|_| health.change(untried, rejects_us));
+            (0..answering).for_each(|_| health.change(untried, answered));
+            assert_eq!(health.run_blocked(thresholds), blocked, "{rejecting} of {}", rejecting + answering);
         }
     }
 
     #[test]
-    fn an_operator_that_answers_after_all_is_no_witness_against_us() {
-        let (nobody, mut census) =
-            (ProviderContact::default(), RunHealth { connected: true, ..RunHealth::default() });
-        let refused = ProviderContact { refused: true, ..nobody };
-        (0..8).for_each(|_| census.change(nobody, refused));
-        (0..2).for_each(|_| census.change(refused, ProviderContact { answered: true, ..nobody }));
-        assert_eq!(census.shut(Thresholds::built_in()), None);
+    fn a_provider_that_answers_after_a_rejection_counts_as_answering() {
+        let (untried, mut health) = (ProviderContact::default(), CONNECTED);
+        let rejects_us = ProviderContact { rejects_us: true, ..untried };
+        (0..8).for_each(|_| health.change(untried, rejects_us));
+        (0..2).for_each(|_| health.change(rejects_us, ProviderContact { answered: true, ..untried }));
+        assert_eq!(health.run_blocked(Thresholds::built_in()), None);
     }
 }

@@ -1,7 +1,7 @@
-//! A list that is given: real domains and their operators, with answers drawn from what is usual.
+//! A real list as the list of a simulation: its domains and their providers, with replies drawn from assumptions.
 //!
-//! Decides: nothing about any address; it only says how much there is to ask, so that a run can be planned. Can't know:
-//! which mailboxes exist, who accepts any name and who puts newcomers off: `priors.toml` holds the guesses.
+//! Decides: how much there is to probe, so that a run can be planned; nothing about any address. Can't know: which
+//! mailboxes exist, which domains are catch-alls, and which hosts greylist. `priors.toml` holds the assumptions.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -15,7 +15,7 @@ use crate::address::Domain;
 use crate::policy::PolicyError;
 use crate::schedule::{MxHop, Scheduler};
 
-/// The guesses.
+/// The assumptions.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Priors {
@@ -29,16 +29,16 @@ struct Priors {
 
 /// A domain of a real list.
 #[derive(Clone, Debug)]
-pub struct ListToSimulate {
-    /// Its exchangers, best first; none where nobody is to be asked.
-    pub stops: Vec<MxHop>,
-    /// Its different addresses.
-    pub addresses: u32,
+pub struct RealDomain {
+    /// Its MX hosts, best first; none if no recipient is probed.
+    pub mx_hosts: Vec<MxHop>,
+    /// The number of its different recipients.
+    pub recipients: u32,
 }
 
 impl GeneratedList {
-    /// The list of these domains. Fails only on the guesses that come with the program.
-    pub fn given(domains: &[ListToSimulate], seed: u64) -> Result<GeneratedList, PolicyError> {
+    /// The list of these domains. Fails only if the shipped assumptions are wrong.
+    pub fn from_domains(domains: &[RealDomain], seed: u64) -> Result<GeneratedList, PolicyError> {
         let text = include_str!("priors.toml");
         let priors: Priors =
             toml::from_str(text).map_err(|fault| PolicyError::toml("priors.toml", text, &fault))?;
@@ -52,50 +52,51 @@ impl GeneratedList {
             dns_per_second: priors.dns_per_second,
         };
         let mut host_of: HashMap<Arc<str>, HostId> = HashMap::new();
-        for given in domains {
-            let Some(stop) = given.stops.first() else { continue };
-            let host = match host_of.entry(Scheduler::lane_key(&given.stops, stop)) {
+        for domain in domains {
+            let Some(mx_hop) = domain.mx_hosts.first() else { continue };
+            let host = match host_of.entry(Scheduler::lane_key(&domain.mx_hosts, mx_hop)) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {
                     let name = new.key().clone();
-                    *new.insert(list.add_given(name, stop, priors))
+                    *new.insert(list.add_from_mx(name, mx_hop, priors))
                 }
             };
-            list.meet(host, stop);
+            list.add_endpoint(host, mx_hop);
             let id = list.domains.len() as u64;
-            let catch_all = list.draw(RandomStream::CatchAll, id) < stop.provider.catch_all_share;
+            let catch_all = list.draw(RandomStream::CatchAll, id) < mx_hop.provider.catch_all_share;
             let first = list.rows;
-            list.rows += given.addresses;
-            list.domains.push(ListedDomain { host, first, listed: given.addresses, catch_all, dead: false });
+            list.rows += domain.recipients;
+            let recipients = domain.recipients;
+            list.domains.push(ListedDomain { host, first, recipients, catch_all, dead: false });
         }
         Ok(list)
     }
 
-    fn add_given(&mut self, name: Arc<str>, stop: &MxHop, priors: Priors) -> HostId {
+    fn add_from_mx(&mut self, name: Arc<str>, mx_hop: &MxHop, priors: Priors) -> HostId {
         let id = HostId::try_from(self.hosts.len()).unwrap_or(HostId::MAX);
-        // A name of its own: several operators may share a host.
-        let host = Domain::parse(&format!("mx.h{id}.test")).unwrap_or_else(|_| stop.host.clone());
-        let greylists =
-            !stop.provider.is_known() && self.draw(RandomStream::Temper, id.into()) < priors.greylists;
+        // Each provider gets an MX host of its own, because several providers may share a real one.
+        let host = Domain::parse(&format!("mx.h{id}.test")).unwrap_or_else(|_| mx_hop.host.clone());
+        let greylists = !mx_hop.provider.is_known()
+            && self.draw(RandomStream::HostBehavior, id.into()) < priors.greylists;
         self.hosts.push(GeneratedHost {
             name,
-            provider: stop.provider.clone(),
-            mx_hosts: vec![MxHop { host, addresses: Vec::new(), provider: stop.provider.clone() }],
+            provider: mx_hop.provider.clone(),
+            mx_hosts: vec![MxHop { host, addresses: Vec::new(), provider: mx_hop.provider.clone() }],
             latency: Duration::from_millis(priors.latency_ms),
             think: Duration::from_millis(priors.think_ms),
-            refuses: false,
+            rejects_us: false,
             greylists,
         });
         id
     }
 
-    /// Notes at which address a domain would be asked.
-    fn meet(&mut self, host: HostId, stop: &MxHop) {
-        /// More doors than this make no difference to a plan.
-        const DOORS: usize = 64;
+    /// Adds the IP address at which a domain would be probed.
+    fn add_endpoint(&mut self, host: HostId, mx_hop: &MxHop) {
+        /// More endpoints make no difference to a plan.
+        const MAX_ENDPOINTS: usize = 64;
         let endpoints = &mut self.hosts[host as usize].mx_hosts[0].addresses;
-        if let Some(address) = stop.addresses.first()
-            && endpoints.len() < DOORS
+        if let Some(address) = mx_hop.addresses.first()
+            && endpoints.len() < MAX_ENDPOINTS
             && !endpoints.contains(address)
         {
             endpoints.push(*address);
@@ -108,26 +109,26 @@ mod tests {
     use super::*;
     use crate::policy::Providers;
 
-    fn given(hosts: &[&str], addresses: u32) -> ListToSimulate {
-        let stop = |name: &&str| {
+    fn domain(hosts: &[&str], recipients: u32) -> RealDomain {
+        let mx_hop = |name: &&str| {
             let host = Domain::parse(name).unwrap();
             let provider = Providers::built_in().of(&host).clone();
             MxHop { host, addresses: vec![[192, 0, 2, 1].into()], provider }
         };
-        ListToSimulate { stops: hosts.iter().map(stop).collect(), addresses }
+        RealDomain { mx_hosts: hosts.iter().map(mx_hop).collect(), recipients }
     }
 
     #[test]
-    fn domains_of_one_operator_are_one_host() {
+    fn domains_of_one_provider_have_one_host() {
         let domains = [
-            given(&["aspmx.l.google.com"], 3),
-            given(&["mx.a.example", "mx.b.example"], 1),
-            given(&["alt1.aspmx.l.google.com"], 2),
-            given(&["mx.b.example", "mx.a.example"], 1),
-            given(&[], 7),
+            domain(&["aspmx.l.google.com"], 3),
+            domain(&["mx.a.example", "mx.b.example"], 1),
+            domain(&["alt1.aspmx.l.google.com"], 2),
+            domain(&["mx.b.example", "mx.a.example"], 1),
+            domain(&[], 7),
         ];
-        let list = GeneratedList::given(&domains, 1).unwrap();
-        assert_eq!(list.rows, 7, "nobody is asked at a domain without exchangers");
+        let list = GeneratedList::from_domains(&domains, 1).unwrap();
+        assert_eq!(list.rows, 7, "no recipient is probed at a domain without MX hosts");
         let hosts: Vec<u32> = list.domains.iter().map(|domain| domain.host).collect();
         assert_eq!(hosts, [0, 1, 0, 1]);
         assert_eq!(&*list.hosts[1].name, "mx.a.example mx.b.example");

@@ -1,13 +1,13 @@
-//! The receivers of a simulation: they answer as the generated list says, and count how they are treated.
+//! The receivers of a simulation: they reply as the generated list says, and count violations of their limits.
 //!
-//! Decides: answers and violations. A violation is counted here from what arrives, never from what the scheduler
-//! believes; a minute is any 60 seconds. Must not: know the scheduler.
+//! Decides: replies and violations. A violation is counted from what arrives here, never from what the scheduler
+//! assumes; a minute is any 60 seconds. Must not: know the scheduler.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::list::{DomainId, GeneratedList, HostId, RecipientTruth, read};
+use super::list::{DomainId, GeneratedList, HostId, RecipientTruth, look_up};
 use crate::evidence::ClassifiedReply;
 use crate::policy::{Pace, RateLimits, ReplyContext, ReplyRules};
 use crate::reason::Cause;
@@ -17,45 +17,46 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// How often limits were broken.
+/// How often limits were exceeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Violations {
-    /// RCPT commands beyond a minute's limit.
+    /// RCPT commands beyond the limit of a minute.
     pub recipients_per_minute: u64,
-    /// Connections beyond a minute's limit.
+    /// Connections beyond the limit of a minute.
     pub connections_per_minute: u64,
-    /// Connections beyond those that may be open.
+    /// Connections beyond the limit of open ones.
     pub open: u64,
-    /// Transactions beyond a session's limit.
+    /// Transactions beyond the limit of a session.
     pub transactions: u64,
-    /// Recipients beyond a transaction's limit.
+    /// Recipients beyond the limit of a transaction.
     pub recipients: u64,
-    /// Refused recipients beyond a session's limit.
-    pub refused: u64,
-    /// Unknown recipients beyond an hour's limit.
+    /// Rejected recipients beyond the limit of a session.
+    #[serde(rename = "refused")]
+    pub rejected: u64,
+    /// Unknown recipients beyond the limit of an hour.
     pub unknown_per_hour: u64,
-    /// Unknown recipients beyond a day's limit.
+    /// Unknown recipients beyond the limit of a day.
     pub unknown_per_day: u64,
     /// Transactions with recipients of more than one domain.
     pub mixed_domains: u64,
 }
 
 impl Violations {
-    /// All of them.
+    /// The sum of all violations.
     pub fn sum(&self) -> u64 {
         self.recipients_per_minute
             + self.connections_per_minute
             + self.open
             + self.transactions
             + self.recipients
-            + self.refused
+            + self.rejected
             + self.unknown_per_hour
             + self.unknown_per_day
             + self.mixed_domains
     }
 }
 
-/// What one operator heard from one of our addresses.
+/// What one provider counts for one egress.
 #[derive(Debug, Default)]
 struct Counter {
     recipients: Window,
@@ -65,7 +66,7 @@ struct Counter {
     open: u32,
 }
 
-/// Events of the last while.
+/// The events within a span of time.
 #[derive(Debug, Default)]
 struct Window {
     events: VecDeque<(Duration, u32)>,
@@ -73,13 +74,13 @@ struct Window {
 }
 
 impl Window {
-    /// Adds to the window; how many of the added are beyond the limit.
+    /// Adds `count` events. Returns how many of them are beyond the limit.
     fn add(&mut self, now: Duration, count: u32, span: Duration, limit: u32) -> u64 {
-        while let Some(&(at, gone)) = self.events.front()
+        while let Some(&(at, old)) = self.events.front()
             && at + span <= now
         {
             self.events.pop_front();
-            self.sum -= gone;
+            self.sum -= old;
         }
         self.events.push_back((now, count));
         self.sum += count;
@@ -90,40 +91,40 @@ impl Window {
 /// A session as a receiver sees it.
 #[derive(Debug)]
 pub(super) struct SimConnection {
-    /// Who is called.
+    /// The provider.
     pub host: HostId,
-    /// From which of our addresses.
+    /// The egress, counted from 0.
     pub egress: usize,
-    /// When it began.
-    pub began: Duration,
-    /// MAIL commands.
+    /// When the connection was opened.
+    pub opened_at: Duration,
+    /// The number of MAIL commands.
     pub transactions: u32,
-    /// RCPT commands.
-    pub asked: u32,
-    /// Of these, refused, if only for now.
-    pub refused: u32,
-    /// Of these, controls.
+    /// The number of RCPT commands.
+    pub probes: u32,
+    /// Of these, rejected or deferred.
+    pub rejected: u32,
+    /// Of the probes, controls.
     pub controls: ControlCounts,
 }
 
-/// Questions about nobody of the list.
+/// Probes of recipients that are not on the list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ControlCounts {
-    /// The first made-up name at a domain, as often as it was asked about.
+    /// Probes of the first random recipient at a domain.
     pub negative: u32,
-    /// Another made-up name at the same domain: does the host still refuse anybody?
+    /// Probes of other random recipients there.
     pub closing: u32,
-    /// `postmaster`: does it accept anybody?
+    /// Probes of `postmaster`.
     pub positive: u32,
 }
 
 impl ControlCounts {
-    /// All of them.
+    /// The number of all controls.
     pub fn sum(&self) -> u32 {
         self.negative + self.closing + self.positive
     }
 
-    /// Both together.
+    /// The sums of both counts.
     #[must_use]
     pub fn and(self, other: ControlCounts) -> ControlCounts {
         ControlCounts {
@@ -134,48 +135,50 @@ impl ControlCounts {
     }
 }
 
-/// What one operator got in all.
+/// What one provider got in all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
-    /// Connections.
+    /// The number of connections.
     pub connections: u64,
-    /// RCPT commands.
+    /// The number of RCPT commands.
     pub probes: u64,
-    /// The last thing that happened.
+    /// When its last transaction or connection ended.
     pub until: Duration,
-    /// Addresses left to a later run.
-    pub left: u64,
+    /// Recipients that wait for a later run.
+    pub postponed: u64,
 }
 
-/// The answers, made once.
+/// All replies, each classified once.
 #[derive(Debug)]
-pub(super) struct RejectionTexts {
+struct ReceiverReplies {
     accepted: ClassifiedReply,
     unknown: ClassifiedReply,
     greylisted: ClassifiedReply,
-    /// Said at the greeting.
-    pub refused: ClassifiedReply,
+    /// The reply instead of a greeting, by a host that rejects us.
+    blocked: ClassifiedReply,
 }
 
-impl RejectionTexts {
-    fn new(rules: &ReplyRules) -> RejectionTexts {
+impl ReceiverReplies {
+    fn new(rules: &ReplyRules) -> ReceiverReplies {
         let classified = |stage, code, text: &str| {
             let reply = Reply::new(code, [text]);
             let meaning = rules.classify(&reply, &ReplyContext { stage, provider: None });
             ClassifiedReply { stage, reply, meaning: meaning.into() }
         };
-        RejectionTexts {
+        ReceiverReplies {
             accepted: classified(Stage::Rcpt, 250, "2.1.5 Ok"),
             unknown: classified(Stage::Rcpt, 550, "5.1.1 User unknown"),
             greylisted: classified(Stage::Rcpt, 450, "4.2.0 Greylisted, please try again later"),
-            refused: classified(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
+            blocked: classified(Stage::Connect, 554, "5.7.1 Your IP address is blocked for poor reputation"),
         }
     }
 }
 
-/// Which control a made-up name is, by the mark of the first one at its domain.
-fn random_recipient(first: &mut u32, name: &str) -> ControlCounts {
-    let mark = name.bytes().fold(1u32, |mark, byte| mark.wrapping_mul(31).wrapping_add(byte.into())).max(1);
+/// Counts a random recipient: as the negative control if it is the first one at its domain, otherwise as a closing
+/// control.
+fn count_random_recipient(first: &mut u32, local_part: &str) -> ControlCounts {
+    let mark =
+        local_part.bytes().fold(1u32, |mark, byte| mark.wrapping_mul(31).wrapping_add(byte.into())).max(1);
     if *first == 0 {
         *first = mark;
     }
@@ -188,48 +191,48 @@ fn random_recipient(first: &mut u32, name: &str) -> ControlCounts {
 pub(super) struct Receivers {
     list: Arc<GeneratedList>,
     pace: Pace,
-    words: RejectionTexts,
+    replies: ReceiverReplies,
     counters: HashMap<(usize, HostId), Counter>,
-    /// First contacts at greylisting hosts: a domain with a row, or without one its control.
+    /// The first contacts at greylisting hosts, by domain and recipient; `None` for its controls.
     first_contacts: HashMap<(DomainId, Option<u32>), Duration>,
-    /// What was broken.
+    /// The violations of all limits.
     pub violations: Violations,
-    /// By host.
+    /// What each provider got, by [`HostId`].
     pub loads: Vec<Load>,
-    /// Controls asked.
+    /// The controls of all domains.
     pub controls: ControlCounts,
-    /// By domain, a mark of the first made-up name asked about; 0 for none.
-    random_recipient: Vec<u32>,
+    /// A hash of the first random recipient of each domain, by [`DomainId`]; 0 for none.
+    first_random: Vec<u32>,
 }
 
 impl Receivers {
     /// The receivers of a list.
     pub(super) fn new(list: Arc<GeneratedList>, pace: Pace, rules: &ReplyRules) -> Receivers {
-        let random_recipient = vec![0; list.domains.len()];
+        let first_random = vec![0; list.domains.len()];
         Receivers {
             loads: vec![Load::default(); list.hosts.len()],
             list,
             pace,
-            words: RejectionTexts::new(rules),
+            replies: ReceiverReplies::new(rules),
             counters: HashMap::new(),
             first_contacts: HashMap::new(),
             violations: Violations::default(),
             controls: ControlCounts::default(),
-            random_recipient,
+            first_random,
         }
     }
 
-    /// What is said to who is refused.
-    pub(super) fn refusal(&self) -> &ClassifiedReply {
-        &self.words.refused
+    /// The reply of a host that rejects us at the greeting.
+    pub(super) fn greeting_rejection(&self) -> &ClassifiedReply {
+        &self.replies.blocked
     }
 
     fn limits(&self, host: HostId) -> RateLimits {
         self.list.hosts[host as usize].provider.limits(self.pace)
     }
 
-    /// Somebody connects.
-    pub(super) fn connected(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
+    /// Counts a new connection.
+    pub(super) fn on_connect(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
         let limits = self.limits(host);
         let counter = self.counters.entry((egress, host)).or_default();
         self.violations.connections_per_minute += counter.connections.add(now, 1, MINUTE, limits.connections);
@@ -239,68 +242,68 @@ impl Receivers {
         SimConnection {
             host,
             egress,
-            began: now,
+            opened_at: now,
             transactions: 0,
-            asked: 0,
-            refused: 0,
+            probes: 0,
+            rejected: 0,
             controls: ControlCounts::default(),
         }
     }
 
-    /// A transaction is answered; one answer for each recipient.
-    pub(super) fn transaction(
+    /// Replies to a transaction: one reply for each recipient.
+    pub(super) fn on_transaction(
         &mut self,
-        call: &mut SimConnection,
+        connection: &mut SimConnection,
         transaction: &Transaction,
         now: Duration,
     ) -> Vec<ClassifiedReply> {
         let list = self.list.clone();
-        let host = &list.hosts[call.host as usize];
+        let host = &list.hosts[connection.host as usize];
         let (limits, session_limits) = (host.provider.limits(self.pace), host.provider.session_limits);
-        let counter = self.counters.entry((call.egress, call.host)).or_default();
-        let asked = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
-        call.transactions += 1;
-        call.asked += asked;
-        self.violations.transactions += u64::from(call.transactions > session_limits.transactions);
-        self.violations.recipients += u64::from(asked.saturating_sub(session_limits.recipients));
+        let counter = self.counters.entry((connection.egress, connection.host)).or_default();
+        let probes = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
+        connection.transactions += 1;
+        connection.probes += probes;
+        self.violations.transactions += u64::from(connection.transactions > session_limits.transactions);
+        self.violations.recipients += u64::from(probes.saturating_sub(session_limits.recipients));
         self.violations.recipients_per_minute +=
-            counter.recipients.add(now, asked, MINUTE, limits.recipients);
-        let load = &mut self.loads[call.host as usize];
-        load.probes += u64::from(asked);
+            counter.recipients.add(now, probes, MINUTE, limits.recipients);
+        let load = &mut self.loads[connection.host as usize];
+        load.probes += u64::from(probes);
         load.until = now;
         let mut domain_of_all = None;
-        let mut answers = Vec::with_capacity(transaction.recipients.len());
-        for ask in &transaction.recipients {
-            let Some((domain, whom)) = read(&ask.address) else {
+        let mut replies = Vec::with_capacity(transaction.recipients.len());
+        for probe in &transaction.recipients {
+            let Some((domain, truth)) = look_up(&probe.address) else {
                 continue;
             };
             self.violations.mixed_domains += u64::from(*domain_of_all.get_or_insert(domain) != domain);
-            let exists = match whom {
+            let exists = match truth {
                 RecipientTruth::Row(row) => !list.is_unknown(row),
                 RecipientTruth::Control { exists } => exists,
             };
-            let control = match whom {
+            let control = match truth {
                 RecipientTruth::Row(_) => ControlCounts::default(),
                 RecipientTruth::Control { exists: true } => {
                     ControlCounts { positive: 1, ..ControlCounts::default() }
                 }
                 RecipientTruth::Control { exists: false } => {
-                    random_recipient(&mut self.random_recipient[domain as usize], ask.address.local())
+                    count_random_recipient(&mut self.first_random[domain as usize], probe.address.local())
                 }
             };
             self.controls = self.controls.and(control);
-            call.controls = call.controls.and(control);
-            let row = if let RecipientTruth::Row(row) = whom { Some(row) } else { None };
+            connection.controls = connection.controls.and(control);
+            let row = if let RecipientTruth::Row(row) = truth { Some(row) } else { None };
             let is_early =
                 host.greylists && now < *self.first_contacts.entry((domain, row)).or_insert(now) + list.wait;
             let classified = match exists || list.domains[domain as usize].catch_all {
-                _ if is_early => &self.words.greylisted,
-                true => &self.words.accepted,
-                false => &self.words.unknown,
+                _ if is_early => &self.replies.greylisted,
+                true => &self.replies.accepted,
+                false => &self.replies.unknown,
             };
             if !classified.reply.is_positive() {
-                call.refused += 1;
-                self.violations.refused += u64::from(call.refused > session_limits.rejections);
+                connection.rejected += 1;
+                self.violations.rejected += u64::from(connection.rejected > session_limits.rejections);
             }
             if classified.meaning.cause == Cause::MailboxUnknown {
                 let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);
@@ -311,16 +314,16 @@ impl Receivers {
                     self.violations.unknown_per_day += counter.unknown_in_day.add(now, 1, DAY, limit);
                 }
             }
-            answers.push(classified.clone());
+            replies.push(classified.clone());
         }
-        answers
+        replies
     }
 
-    /// The call is over.
-    pub(super) fn hung_up(&mut self, call: &SimConnection, now: Duration) {
-        if let Some(counter) = self.counters.get_mut(&(call.egress, call.host)) {
+    /// Counts the end of a connection.
+    pub(super) fn on_disconnect(&mut self, connection: &SimConnection, now: Duration) {
+        if let Some(counter) = self.counters.get_mut(&(connection.egress, connection.host)) {
             counter.open -= 1;
         }
-        self.loads[call.host as usize].until = now;
+        self.loads[connection.host as usize].until = now;
     }
 }

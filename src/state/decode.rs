@@ -1,7 +1,7 @@
-//! What stands in a row of the tables, as a fact again.
+//! A row of a table as a fact again.
 //!
-//! Decides: nothing. A reply is read anew each time, so a better rule needs no new question; names and texts, which many
-//! rows share, are remembered. What can't be read back counts as not known.
+//! Decides: nothing. A reply is classified when it is read, so that a better rule needs no new probe. Names and templates,
+//! which many rows share, are cached. What can't be read counts as not known.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,21 +9,38 @@ use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::columns::columns;
-use super::query::StoredResult;
-use super::worklist::RunId;
-use super::{NameHash, StateError, millis, reply_template, time};
+use super::encoding::{
+    self, CATCH_ALL as YES, CATCH_ALL_UNCLEAR, CONTROL_FAILED, NO_ADDRESS, POSITIVE_CONTROLS, PROOFS,
+};
+use super::store::time;
+use super::{NameHash, RunId, StateError};
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    Attempt, CatchAll, ClassifiedReply, MailboxEvidence, NotCatchAllProof, NotProbedReason, Obstacle,
-    ObstacleKind, PositiveControl,
+    Attempt, CatchAll, ClassifiedReply, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind,
 };
-use crate::policy::{Policy, ReplyCache, ReplyContext};
-use crate::reason::Finding;
+use crate::policy::{Policy, ReplyCache};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::smtp::{Reply, Stage};
 
+/// Declares the columns of a decoder: a constant with the list for `SELECT`, and a constant with the number of each
+/// column. The numbers begin at `from`, for a list that follows another.
+macro_rules! columns {
+    ($(#[$doc:meta])* $list:ident from $from:expr; $($column:ident = $sql:literal,)+) => {
+        $(#[$doc])*
+        pub(super) const $list: &str = $crate::state::decode::columns!(@list $($sql),+);
+        $crate::state::decode::columns!(@number $from; $($column,)+);
+    };
+    (@list $first:literal $(, $more:literal)*) => { concat!($first $(, ", ", $more)*) };
+    (@number $number:expr; $column:ident, $($more:ident,)*) => {
+        const $column: usize = $number;
+        $crate::state::decode::columns!(@number $column + 1; $($more,)*);
+    };
+    (@number $number:expr;) => {};
+}
+pub(super) use columns;
+
 columns! {
-    /// The columns of a reply, and of an obstacle.
+    /// The columns of a reply or an obstacle. Every query of this room selects them first.
     REPLY from 0;
     AT = "at",
     MX_HOST = "mx_host",
@@ -33,11 +50,11 @@ columns! {
     PARTS = "parts",
 }
 
-/// Columns of a query's own stand behind those of [`REPLY`].
+/// The number of the first column after those of [`REPLY`].
 pub(super) const AFTER_REPLY: usize = PARTS + 1;
 
 columns! {
-    /// The columns of a result, behind those of [`REPLY`].
+    /// The columns of a result, after those of [`REPLY`].
     RESULT from AFTER_REPLY;
     RUN = "result.run",
     CATCH_ALL = "catch_all",
@@ -51,22 +68,50 @@ columns! {
     EXPIRES = "expires",
 }
 
-/// Reads rows, and remembers names and texts.
+/// The result of a recipient, with the verdict that was stored with it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredResult {
+    /// The run that wrote it.
+    pub run: RunId,
+    /// The evidence.
+    pub mailbox: MailboxEvidence,
+    /// The word of the reason.
+    pub reason: Option<String>,
+    /// When the evidence was gathered.
+    pub checked: Option<SystemTime>,
+    /// From when on the result may not be used again.
+    pub expires: Option<SystemTime>,
+}
+
+impl StoredResult {
+    /// True if the verdict is `undeliverable`, or a reason that this version does not know.
+    pub fn is_undeliverable(&self) -> bool {
+        let reason = self.reason.as_deref().and_then(Reason::from_word);
+        reason.is_none_or(|reason| reason.verdict() == Verdict::Undeliverable)
+    }
+}
+
+/// Decodes rows, and caches names and templates.
 pub(super) struct FactDecoder {
     policy: Policy,
     replies: ReplyCache,
     names: HashMap<NameHash, Option<Domain>>,
-    texts: HashMap<NameHash, Option<Arc<str>>>,
+    templates: HashMap<NameHash, Option<Arc<str>>>,
 }
 
 impl FactDecoder {
-    /// Reads by these rules.
-    pub(super) fn of(policy: Policy) -> FactDecoder {
-        FactDecoder { policy, replies: ReplyCache::of(policy), names: HashMap::new(), texts: HashMap::new() }
+    /// Classifies replies by this policy.
+    pub(super) fn new(policy: Policy) -> FactDecoder {
+        FactDecoder {
+            policy,
+            replies: ReplyCache::of(policy),
+            names: HashMap::new(),
+            templates: HashMap::new(),
+        }
     }
 
-    /// The end of the questions about an address, without its answers, in a row with the columns [`REPLY`] and [`RESULT`].
-    pub(super) fn settled(
+    /// The result of a recipient without its attempts, from a row with the columns [`REPLY`] and [`RESULT`].
+    pub(super) fn result(
         &mut self,
         db: &Connection,
         row: &Row<'_>,
@@ -75,98 +120,66 @@ impl FactDecoder {
         now: SystemTime,
     ) -> Result<StoredResult, StateError> {
         let mailbox = MailboxEvidence {
-            catch_all: match row.get_ref(CATCH_ALL)?.as_str_or_null().unwrap_or_default() {
-                Some("yes") => match row.get::<_, Option<i64>>(CATCH_ALL_EVIDENCE)? {
-                    Some(at) => self.random_recipient_at(db, domain, address, at)?,
-                    None => CatchAll::NotTested,
-                },
-                Some("no.control") => CatchAll::No(NotCatchAllProof::Control),
-                Some("no.unclear_control") => CatchAll::No(NotCatchAllProof::UnclearControl),
-                Some("no.listed") => CatchAll::No(NotCatchAllProof::Listed),
-                Some("unclear") => CatchAll::Unclear,
-                Some("failed") => self
-                    .obstacle(db, row.get(CATCH_ALL_EVIDENCE)?)?
-                    .map_or(CatchAll::NotTested, CatchAll::Failed),
-                _ => CatchAll::NotTested,
-            },
-            positive_control: match row.get_ref(POSITIVE_CONTROL)?.as_str_or_null().unwrap_or_default() {
-                Some("accepted") => PositiveControl::Accepted,
-                Some("same_words") => PositiveControl::SameText,
-                Some("silent") => PositiveControl::Inconclusive,
-                _ => PositiveControl::NotSent,
-            },
+            catch_all: self.catch_all(db, row, domain, address)?,
+            positive_control: word(row, POSITIVE_CONTROL)?
+                .and_then(|word| POSITIVE_CONTROLS.value(word))
+                .unwrap_or_default(),
             obstacle: self.obstacle(db, row.get(OBSTACLE)?)?,
-            unprobed: unprobed(row, now)?,
+            unprobed: not_probed_reason(row, now)?,
             ..MailboxEvidence::default()
         };
-        let moment = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(time));
-        let (checked, expires) = (moment(CHECKED)?, moment(EXPIRES)?);
-        Ok(StoredResult { run: RunId(row.get(RUN)?), mailbox, reason: row.get(REASON)?, checked, expires })
+        let at = |column| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(column)?.map(time));
+        let (checked, expires) = (at(CHECKED)?, at(EXPIRES)?);
+        Ok(StoredResult { run: row.get(RUN)?, mailbox, reason: row.get(REASON)?, checked, expires })
     }
 
-    pub(super) fn attempts(
+    fn catch_all(
         &mut self,
         db: &Connection,
-        run: RunId,
+        row: &Row<'_>,
         domain: NameHash,
         address: &Address,
-    ) -> Result<Vec<Attempt>, StateError> {
-        self.listed(db, domain, address, ("run = ?", run.0))
+    ) -> Result<CatchAll, StateError> {
+        let Some(word) = word(row, CATCH_ALL)? else {
+            return Ok(CatchAll::NotTested);
+        };
+        let evidence = || row.get::<_, Option<i64>>(CATCH_ALL_EVIDENCE);
+        Ok(match word {
+            YES => match evidence()? {
+                Some(at) => self
+                    .random_recipient(db, domain, address, at)?
+                    .map_or(CatchAll::NotTested, |attempt| CatchAll::Yes(Arc::new(attempt))),
+                None => CatchAll::NotTested,
+            },
+            CATCH_ALL_UNCLEAR => CatchAll::Unclear,
+            CONTROL_FAILED => self.obstacle(db, evidence()?)?.map_or(CatchAll::NotTested, CatchAll::Failed),
+            word => PROOFS.value(word).map_or(CatchAll::NotTested, CatchAll::No),
+        })
     }
 
-    pub(super) fn attempts_until(
-        &mut self,
-        db: &Connection,
-        domain: NameHash,
-        address: &Address,
-        then: SystemTime,
-    ) -> Result<Vec<Attempt>, StateError> {
-        self.listed(db, domain, address, ("at <= ?", millis(then)))
-    }
-
-    /// The answers about a listed address that fulfil a condition, oldest first.
-    fn listed(
-        &mut self,
-        db: &Connection,
-        domain: NameHash,
-        address: &Address,
-        (which, value): (&str, i64),
-    ) -> Result<Vec<Attempt>, StateError> {
-        let mut find = db.prepare_cached(&format!(
-            "SELECT {REPLY} FROM reply WHERE domain = ? AND kind = 0 AND local = ? AND {which} ORDER BY at"
-        ))?;
-        let mut rows = find.query(params![domain, address.local(), value])?;
-        let mut attempts = Vec::new();
-        while let Some(row) = rows.next()? {
-            attempts.extend(self.attempt(db, row, address)?);
-        }
-        Ok(attempts)
-    }
-
-    fn random_recipient_at(
+    /// The reply to the random recipient of a domain at this time.
+    fn random_recipient(
         &mut self,
         db: &Connection,
         domain: NameHash,
         address: &Address,
         at: i64,
-    ) -> Result<CatchAll, StateError> {
+    ) -> Result<Option<Attempt>, StateError> {
         let mut find = db.prepare_cached(&format!(
             "SELECT {REPLY}, local FROM reply WHERE domain = ? AND kind = 1 AND at = ?"
         ))?;
         let mut rows = find.query(params![domain, at])?;
         let Some((row, domain)) = rows.next()?.zip(address.domain()) else {
-            return Ok(CatchAll::NotTested);
+            return Ok(None);
         };
         let text = format!("{}@{domain}", row.get_ref(AFTER_REPLY)?.as_str().unwrap_or_default());
         let Ok(random_recipient) = Address::parse(&text) else {
-            return Ok(CatchAll::NotTested);
+            return Ok(None);
         };
-        Ok(self
-            .attempt(db, row, &random_recipient)?
-            .map_or(CatchAll::NotTested, |attempt| CatchAll::Yes(Arc::new(attempt))))
+        self.attempt(db, row, &random_recipient)
     }
 
-    /// An answer in a row that begins with the columns [`REPLY`]; `None` also where there is none.
+    /// The reply in a row that begins with the columns [`REPLY`]; `None` also where these are null.
     pub(super) fn attempt(
         &mut self,
         db: &Connection,
@@ -195,18 +208,15 @@ impl FactDecoder {
         let Some(mx_host) = self.domain(db, row.get(MX_HOST)?)? else {
             return Ok(None);
         };
-        let finding =
-            row.get_ref(AFTER_REPLY)?.as_str_or_null().unwrap_or_default().and_then(Finding::from_word);
-        let what = match finding {
+        let what = match word(row, AFTER_REPLY)?.and_then(Finding::from_word) {
             Some(finding) => Some(ObstacleKind::NoReply(finding)),
             None => self
-                .classified(db, row, &mx_host, "@", "@")?
+                .classified(db, row, &mx_host, NO_ADDRESS, NO_ADDRESS)?
                 .map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
         Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), kind: what })))
     }
 
-    /// The reply in a row that begins with the columns [`REPLY`].
     fn classified(
         &mut self,
         db: &Connection,
@@ -216,18 +226,16 @@ impl FactDecoder {
         address: &str,
     ) -> Result<Option<ClassifiedReply>, StateError> {
         let stage = row.get_ref(STAGE)?.as_str().ok().and_then(Stage::from_word);
-        let (Some(stage), Some(shared)) = (stage, self.text(db, row.get(TEMPLATE)?)?) else {
+        let (Some(stage), Some(template)) = (stage, self.template(db, row.get(TEMPLATE)?)?) else {
             return Ok(None);
         };
-        let parts = row.get_ref(PARTS)?.as_str_or_null().unwrap_or_default();
-        let reply = Reply::new(row.get(CODE)?, reply_template::put_together(&shared, parts, local, address));
+        let lines = encoding::join_reply(&template, word(row, PARTS)?, local, address);
+        let reply = Reply::new(row.get(CODE)?, lines);
         let provider = self.policy.providers().of(mx_host);
-        let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
-        let meaning = self.replies.classify(&reply, &context);
-        Ok(Some(ClassifiedReply { stage, reply, meaning }))
+        Ok(Some(ClassifiedReply::new(&mut self.replies, stage, provider, reply)))
     }
 
-    /// The name with this number.
+    /// The domain or host with this number.
     pub(super) fn domain(&mut self, db: &Connection, key: NameHash) -> Result<Option<Domain>, StateError> {
         if let Some(known) = self.names.get(&key) {
             return Ok(known.clone());
@@ -240,23 +248,23 @@ impl FactDecoder {
         Ok(domain)
     }
 
-    fn text(&mut self, db: &Connection, key: NameHash) -> Result<Option<Arc<str>>, StateError> {
-        if let Some(known) = self.texts.get(&key) {
+    fn template(&mut self, db: &Connection, key: NameHash) -> Result<Option<Arc<str>>, StateError> {
+        if let Some(known) = self.templates.get(&key) {
             return Ok(known.clone());
         }
         let mut find = db.prepare_cached("SELECT template FROM reply_template WHERE id = ?")?;
         let text = find.query_row([key], |row| row.get::<_, String>(0)).optional()?.map(Arc::from);
-        bound(&mut self.texts);
-        self.texts.insert(key, text.clone());
+        bound(&mut self.templates);
+        self.templates.insert(key, text.clone());
         Ok(text)
     }
 }
 
-/// Forgets everything when there is too much of it.
-fn bound<T>(known: &mut HashMap<NameHash, T>) {
+/// Empties a cache that is full.
+fn bound<T>(cache: &mut HashMap<NameHash, T>) {
     const MOST: usize = 1 << 15;
-    if known.len() >= MOST {
-        known.clear();
+    if cache.len() >= MOST {
+        cache.clear();
     }
 }
 
@@ -264,16 +272,13 @@ fn at(row: &Row<'_>) -> SystemTime {
     time(row.get(AT).unwrap_or_default())
 }
 
-fn unprobed(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<NotProbedReason>> {
-    let word = row.get_ref(NOT_PROBED_BECAUSE)?.as_str_or_null().unwrap_or_default();
-    let again = row.get::<_, Option<i64>>(RETRY_AT)?.map(time);
-    let wait = again.and_then(|again| again.duration_since(now).ok()).unwrap_or(Duration::ZERO);
-    let all = [
-        NotProbedReason::Offline,
-        NotProbedReason::DnsOnly,
-        NotProbedReason::Deadline,
-        NotProbedReason::Budget(wait),
-        NotProbedReason::ProviderPaused,
-    ];
-    Ok(all.into_iter().find(|unprobed| Some(unprobed.word()) == word))
+/// A text; `None` if the column is null or holds something else.
+fn word<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str_or_null().unwrap_or_default())
+}
+
+fn not_probed_reason(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<NotProbedReason>> {
+    let retry_at = row.get::<_, Option<i64>>(RETRY_AT)?.map(time);
+    let wait = retry_at.and_then(|at| at.duration_since(now).ok()).unwrap_or(Duration::ZERO);
+    Ok(word(row, NOT_PROBED_BECAUSE)?.and_then(|word| encoding::not_probed_reason(word, wait)))
 }

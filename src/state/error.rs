@@ -1,21 +1,21 @@
-//! What can be wrong with a state, each with what to do next.
+//! Faults of a state, each with a hint.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-/// Why the state can't be used.
+/// Why a state can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// Another process uses it.
+    /// Another process holds the lock.
     #[error("`{}` is in use by process {holder}", file.display())]
     Locked {
         /// Which.
         file: PathBuf,
-        /// Its process id and start, as far as they can be read.
+        /// Process id and start of the holder, as the lock file has them.
         holder: String,
     },
-    /// It is somebody else's file.
+    /// The file is of another program.
     #[error("`{}` is not a state of listproof", file.display())]
     Foreign {
         /// Which.
@@ -26,78 +26,78 @@ pub enum StateError {
     Newer {
         /// Which.
         file: PathBuf,
-        /// Its version.
+        /// The version of the file.
         found: i64,
-        /// The newest version known here.
+        /// The newest version that this program knows.
         known: i64,
     },
-    /// It is about another world.
-    #[error("`{}` is about {theirs}, not {ours}", file.display())]
+    /// It holds facts of another network.
+    #[error("`{}` holds results of {stored}, not of {wanted}", file.display())]
     OtherNamespace {
         /// Which.
         file: PathBuf,
-        /// What its facts are about.
-        theirs: String,
-        /// What this run is about.
-        ours: String,
+        /// The network whose facts it holds.
+        stored: String,
+        /// The network of this run.
+        wanted: String,
     },
-    /// It does not exist, where it must.
+    /// The file does not exist and is needed.
     #[error("`{}` does not exist", file.display())]
     Missing {
         /// Which.
         file: PathBuf,
     },
-    /// There is no place for one.
+    /// No folder for a state file is known.
     #[error("no place for the state: neither `STATE_DIRECTORY`, `XDG_STATE_HOME` nor `HOME` is set")]
     NoPlace,
-    /// Its folder can't be made, or the file not opened.
+    /// The folder can't be made, or the file can't be opened.
     #[error("cannot open `{}`: {source}", file.display())]
     Unusable {
         /// Which.
         file: PathBuf,
-        /// The system's words.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// A temporary one can't be made.
-    #[error("cannot keep what is found out in `{}`: {source}", folder.display())]
+    /// A temporary state can't be made.
+    #[error("cannot write a temporary state in `{}`: {source}", folder.display())]
     Temporary {
-        /// Where.
+        /// The folder for temporary files.
         folder: PathBuf,
-        /// The system's words.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It is damaged.
+    /// The file is damaged.
     #[error("`{}` is damaged: {what}", file.display())]
     Damaged {
         /// Which.
         file: PathBuf,
-        /// What the database says.
+        /// The error of the database.
         what: String,
     },
-    /// The list has no run in it to report on.
-    #[error("no run over this list is known")]
+    /// The state has no run over the list to report on.
+    #[error("the state has no run over this list")]
     NoRun,
     /// The disk is full, or fails.
     #[error("cannot read or write `{}`: {what}", file.display())]
     Disk {
         /// Which.
         file: PathBuf,
-        /// What the database says.
+        /// The error of the database.
         what: String,
     },
-    /// Another program writes to it.
+    /// Another program writes to the file.
     #[error("another program is writing to `{}`", file.display())]
     Busy {
         /// Which.
         file: PathBuf,
     },
-    /// The database refused something else.
-    #[error("the state can't be written or read: {0}")]
+    /// Another error of the database.
+    #[error("cannot read or write the state: {0}")]
     Database(#[from] rusqlite::Error),
 }
 
 impl StateError {
-    /// The same, now that it is known in which file it happened.
+    /// This error with the file in which it happened.
     #[must_use]
     pub fn at(self, file: &Path) -> StateError {
         let StateError::Database(error) = self else {
@@ -115,24 +115,24 @@ impl StateError {
         }
     }
 
-    /// What to do next.
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             StateError::Locked { .. } => {
-                "wait until that has ended, as `verify --wait-lock` does, or use another file with `--state FILE`"
+                "wait until that process has ended, as `verify --wait-lock` does, or use another file with `--state FILE`"
                     .to_owned()
             }
             StateError::Foreign { .. } => {
-                "nothing was changed; name another file with `--state FILE`, or move this one away".to_owned()
+                "nothing was changed; name another file with `--state FILE`, or move this one to another place".to_owned()
             }
             StateError::Damaged { .. } => {
-                "nothing was repaired; move it away, or name another file with `--state FILE`; `sqlite3 FILE \
+                "nothing was repaired; move it to another place, or name another file with `--state FILE`; `sqlite3 FILE \
                  .recover` prints what can still be read"
                     .to_owned()
             }
             StateError::Busy { .. } => {
-                "close what else has it open, such as `sqlite3`, then run the same command again: it goes on \
-                 where it stopped"
+                "close the other program, such as `sqlite3`, then run the same command again: it \
+                 resumes where it stopped"
                     .to_owned()
             }
             StateError::Newer { .. } => {
@@ -140,15 +140,15 @@ impl StateError {
                     .to_owned()
             }
             StateError::OtherNamespace { .. } => {
-                "nothing was changed; use another file with `--state FILE`, or none with `--no-state`"
+                "nothing was changed; use another file with `--state FILE`, or no file with `--no-state`"
                     .to_owned()
             }
-            StateError::Missing { .. } => "name the file with `--state FILE`; `verify` makes it".to_owned(),
+            StateError::Missing { .. } => "name the file with `--state FILE`; `verify` creates it".to_owned(),
             StateError::NoPlace => {
-                "name a file with `--state FILE`, or use none with `--no-state`".to_owned()
+                "name a file with `--state FILE`, or use no file with `--no-state`".to_owned()
             }
             StateError::Unusable { .. } => {
-                "name a file in a folder of yours with `--state FILE`; `verify --no-state` does without one"
+                "name a file in a folder of yours with `--state FILE`; `verify --no-state` needs no file"
                     .to_owned()
             }
             StateError::Temporary { .. } => {
@@ -158,13 +158,14 @@ impl StateError {
                 "run `listproof verify` over it first, with the same `--state` and the same column".to_owned()
             }
             StateError::Disk { .. } | StateError::Database(_) => {
-                "make room on the disk, then run the same command again: it goes on where it stopped"
+                "make room on the disk, then run the same command again: it resumes where it stopped"
                     .to_owned()
             }
         }
     }
 
-    /// True where no output can be written because of it; else the configuration is wrong.
+    /// True if the state can't be read or written, which exits as an output that can't be written does; false if another file or
+    /// command is needed.
     pub fn is_about_writing(&self) -> bool {
         match self {
             StateError::Unusable { .. }

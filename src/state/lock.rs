@@ -1,8 +1,8 @@
-//! One run per state file.
+//! The lock of a state file: one run at a time writes to it.
 //!
-//! Decides: who holds it, by a lock of the operating system on a file beside it, which dies with its process: a stale
-//! lock can't be. The file names the holder for people. By whatever links a state is named, its lock is one. Must not:
-//! trust what stands in it, or write over a file that is no lock.
+//! Decides: which process holds the state. The operating system locks a file beside it (`state.db.lock`) and releases it when the process ends, so a lock
+//! can't be stale. The lock file names the holder for people. All links to one state lead to one lock. Must not: trust the
+//! content of the lock file, or overwrite a file that is no lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use super::StateError;
 use crate::{secure_file, smtp};
 
-/// A held lock; let go when it is dropped.
+/// A held lock, released when it is dropped.
 #[derive(Debug)]
 pub struct StateLock {
     _file: File,
@@ -35,9 +35,9 @@ impl StateLock {
         if !is_lock(&mut file).map_err(unusable)? {
             return Err(StateError::Foreign { file: path });
         }
-        belong_to_owner_of(state, &file);
+        give_to_owner_of(state, &file);
         let words = format!("{}{STARTED}{}\n", std::process::id(), humantime::format_rfc3339_seconds(now));
-        // Whoever can't read who holds it still can't have it.
+        // The lock holds even if the holder's name can't be written.
         let _ = file
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
@@ -46,13 +46,13 @@ impl StateLock {
     }
 }
 
-/// What stands between a holder's process id and its start.
+/// The text between a holder's process id and its start.
 const STARTED: &str = ", started ";
 
-/// The lock of a state, wherever links lead.
+/// The lock file of a state: beside the file itself, where links lead to it.
 fn beside(state: &Path) -> io::Result<PathBuf> {
     let state = match state.canonicalize() {
-        // It is yet to be made.
+        // A state that does not exist yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound && !state.is_symlink() => state.to_owned(),
         found => found?,
     };
@@ -63,22 +63,22 @@ fn beside(state: &Path) -> io::Result<PathBuf> {
 
 fn open(path: &Path) -> io::Result<File> {
     if path.is_symlink() {
-        return Err(io::Error::other("it is a link, and locks are files"));
+        return Err(io::Error::other("it is a link, and a lock must be a file"));
     }
     secure_file::open(path)
 }
 
-/// Is a file new, or of one who held it?
+/// True if a file is empty or names a holder as a lock does.
 fn is_lock(file: &mut File) -> io::Result<bool> {
     let words = words(file)?;
-    // After a power cut there may be nothing in it but zeros.
+    // After a power cut it may hold only zeros.
     let words = words.trim_end_matches('\0');
     let (process, since) = words.split_once(STARTED).unwrap_or_default();
     Ok(words.is_empty() || (process.parse::<u32>().is_ok() && !since.is_empty()))
 }
 
-/// Else whoever looks after the state as root would lock its owner out.
-fn belong_to_owner_of(state: &Path, file: &File) {
+/// Gives the lock to the owner of the state: a lock made by root would keep the owner out.
+fn give_to_owner_of(state: &Path, file: &File) {
     if let (Ok(state), Ok(lock)) = (state.metadata(), file.metadata())
         && state.uid() != lock.uid()
     {
@@ -86,7 +86,7 @@ fn belong_to_owner_of(state: &Path, file: &File) {
     }
 }
 
-/// The beginning of a lock.
+/// The beginning of a lock file.
 fn words(file: &mut File) -> io::Result<String> {
     const MOST_BYTES: u64 = 200;
     let mut bytes = Vec::new();
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_is_held_by_one_and_names_its_holder() {
+    fn a_lock_has_one_holder_and_names_it() {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state.db");
         let now = SystemTime::UNIX_EPOCH;
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_has_one_lock_by_whatever_name_and_no_other_file_is_taken_for_it() {
+    fn a_state_has_one_lock_by_all_its_names_and_no_other_file_is_used_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let (state, other) = (folder.path().join("state.db"), folder.path().join("other.db"));
         let (now, lock) = (SystemTime::UNIX_EPOCH, folder.path().join("other.db.lock"));

@@ -1,50 +1,54 @@
-//! A state in its owner's hands: figures, spring cleaning, and the right to be told and to be forgotten.
+//! Facts in bulk: statistics, deletion of old facts, what the owner of an address may demand (export and erasure), and the import of facts from
+//! a locked state.
 //!
-//! Decides: what belongs to an address: what was asked about it, what was said, what was told. Must not: leave it in
-//! the file: what is deleted is overwritten.
+//! Decides: what belongs to a recipient: the replies to its probes, its result, its place in worklists, and the reason that was last reported. Must not: leave a
+//! deleted address in the file; `forget` overwrites it.
 
 use std::time::SystemTime;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::types::{Value as SqlValue, ValueRef};
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde_json::{Map, Value, json};
 
-use super::{NameHash, State, StateError, millis};
+use super::store::{millis, time};
+use super::worklist::is_usable_in;
+use super::{NameHash, State, StateError};
 use crate::address::Address;
 
-/// What is in a state.
+/// Figures of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StateStats {
-    /// What its facts are about.
+    /// The network whose facts it holds.
     pub namespace: String,
     /// Bytes of the file.
     pub bytes: u64,
-    /// Runs, and those of them that can go on.
+    /// Runs, and those of them that can resume.
     pub runs: (u64, u64),
-    /// Addresses that are still to be asked about.
-    pub still_to_ask: u64,
-    /// Domains that were looked up.
+    /// Recipients that runs have still to probe.
+    pub still_to_probe: u64,
+    /// Domains with a route.
     pub domains: u64,
-    /// Answers of servers.
-    pub answers: u64,
-    /// The oldest of them.
+    /// Replies to probes.
+    pub replies: u64,
+    /// The time of the oldest reply.
     pub oldest: Option<SystemTime>,
-    /// Addresses that were asked about, by verdict.
+    /// Recipients with a result, by verdict.
     pub verdicts: Vec<(String, u64)>,
 }
 
-/// How much was deleted.
+/// How much `prune` deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PruneCounts {
-    /// Addresses that were asked about.
+    /// Results of recipients.
     pub addresses: u64,
-    /// Answers that belong to none of these.
-    pub answers: u64,
-    /// Domains that were looked up.
+    /// Replies that belong to none of these.
+    pub replies: u64,
+    /// Routes of domains.
     pub domains: u64,
 }
 
 impl State {
-    /// What is in it.
+    /// The figures of the state.
     pub fn stats(&self) -> Result<StateStats, StateError> {
         let count = |sql: &str| self.db.query_row(sql, [], |row| row.get::<_, u64>(0));
         let namespace = self.db.query_row("SELECT name FROM namespace", [], |row| row.get(0)).optional()?;
@@ -63,28 +67,28 @@ impl State {
                 count("SELECT count(*) FROM run")?,
                 count("SELECT count(*) FROM run WHERE ended IS NULL")?,
             ),
-            still_to_ask: count("SELECT count(*) FROM worklist")?,
+            still_to_probe: count("SELECT count(*) FROM worklist")?,
             domains: count("SELECT count(*) FROM route")?,
-            answers: count("SELECT count(*) FROM reply")?,
-            oldest: oldest.map(super::time),
+            replies: count("SELECT count(*) FROM reply")?,
+            oldest: oldest.map(time),
             verdicts,
         })
     }
 
-    /// Deletes what is older. Runs that can go on and are younger keep theirs.
+    /// Deletes facts from before a time, but not those of younger runs that can resume.
     pub fn prune(&mut self, before: SystemTime, now: SystemTime) -> Result<PruneCounts, StateError> {
         self.begin_writing()?;
-        self.drop_runs_before(before, now)?;
+        self.end_runs_before(before, now)?;
         let before = millis(before);
         let is_old = "run IN (SELECT id FROM run WHERE ended IS NOT NULL)";
-        let settled = self.db.execute(
+        let results = self.db.execute(
             &format!(
                 "DELETE FROM result WHERE {is_old}
                  AND coalesce(checked, (SELECT began FROM run WHERE run.id = result.run), 0) < ?"
             ),
             [before],
         )?;
-        let answers = self.db.execute(
+        let replies = self.db.execute(
             &format!(
                 "DELETE FROM reply WHERE at < ? AND {is_old} AND (kind > 0 OR NOT EXISTS (
                     SELECT 1 FROM result WHERE result.domain = reply.domain
@@ -110,18 +114,18 @@ impl State {
         self.delete_orphans()?;
         self.invalidate_worklists()?;
         self.commit()?;
-        self.tidy()?;
-        Ok(PruneCounts { addresses: settled as u64, answers: answers as u64, domains: domains as u64 })
+        self.vacuum()?;
+        Ok(PruneCounts { addresses: results as u64, replies: replies as u64, domains: domains as u64 })
     }
 
-    /// Facts are gone: whom a run has to ask is found out anew, from its list.
+    /// Must be called when facts were deleted: each run makes its worklist again from its list.
     fn invalidate_worklists(&self) -> Result<(), StateError> {
         self.db.execute("UPDATE run SET fresh_until = 0 WHERE facts_published", [])?;
         self.db.execute("UPDATE run SET worklist_complete = 0 WHERE ended IS NULL", [])?;
         Ok(())
     }
 
-    /// Names and texts that nothing refers to.
+    /// Deletes names and templates that nothing refers to.
     fn delete_orphans(&self) -> Result<(), StateError> {
         self.db.execute_batch(
             "DELETE FROM name WHERE id NOT IN (
@@ -134,14 +138,14 @@ impl State {
         Ok(())
     }
 
-    /// Gives free pages back, and empties the log beside the file.
-    fn tidy(&self) -> Result<(), StateError> {
+    /// Returns free pages to the system, and empties the write-ahead log.
+    fn vacuum(&self) -> Result<(), StateError> {
         self.db.execute_batch("VACUUM")?;
         self.db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         Ok(())
     }
 
-    /// Forgets an address; true when something was known. It may come in with the next list.
+    /// Deletes everything about an address; returns whether there was anything. The next list may bring it again.
     pub fn forget(&mut self, address: &Address) -> Result<bool, StateError> {
         let Some(domain) = address.domain() else {
             return Ok(false);
@@ -156,7 +160,7 @@ impl State {
         }
         let email = address.to_string();
         deleted += self.db.execute("DELETE FROM last_reported WHERE id = ?", [NameHash::of(&email)])?;
-        // What stood in the way of many may name one of them.
+        // A reply about many recipients may name one of them.
         for table in ["obstacle", "reply"] {
             let sql = format!("UPDATE {table} SET parts = NULL WHERE instr(lower(parts), lower(?)) > 0");
             self.db.execute(&sql, [&email])?;
@@ -164,17 +168,17 @@ impl State {
         self.delete_orphans()?;
         self.invalidate_worklists()?;
         self.commit()?;
-        self.tidy()?;
+        self.vacuum()?;
         Ok(deleted > 0)
     }
 
-    /// Everything that is known about an address; `None` when that is nothing.
+    /// Everything about an address as JSON; `None` if there is nothing.
     pub fn export(&self, address: &Address) -> Result<Option<Value>, StateError> {
         let Some(name) = address.domain() else {
             return Ok(None);
         };
         let (domain, local, email) = (NameHash::of(name.as_str()), address.local(), address.to_string());
-        // The views tell what stands in the tables; their conditions on the tables' keys make them quick.
+        // The condition on `domain_id`, a key of the tables, makes the views fast.
         let verdict =
             self.rows("SELECT * FROM verdicts WHERE email = ?1 AND domain_id = ?2", params![email, domain])?;
         let attempts = self.rows(
@@ -196,7 +200,7 @@ impl State {
         })))
     }
 
-    /// Rows of a query as objects, without the tables' own numbers.
+    /// The rows of a query as JSON objects, without the tables' own numbers.
     fn rows(&self, sql: &str, parameters: &[&dyn rusqlite::ToSql]) -> Result<Vec<Value>, StateError> {
         let mut find = self.db.prepare(sql)?;
         let names: Vec<String> = find.column_names().map(str::to_owned).collect();
@@ -206,8 +210,8 @@ impl State {
             let mut object = Map::new();
             for (column, name) in names.iter().enumerate().filter(|(_, name)| *name != "domain_id") {
                 let value = match row.get_ref(column)? {
-                    rusqlite::types::ValueRef::Integer(number) => number.into(),
-                    rusqlite::types::ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
+                    ValueRef::Integer(number) => number.into(),
+                    ValueRef::Text(text) => String::from_utf8_lossy(text).into(),
                     _ => Value::Null,
                 };
                 object.insert(name.clone(), value);
@@ -216,4 +220,72 @@ impl State {
         }
         Ok(objects)
     }
+}
+
+/// The `id` of no run, for imported facts: a run of the other state may have the `id` of one here.
+const NO_RUN: i64 = 0;
+
+impl State {
+    /// Copies the facts about some addresses from another state, which a run may hold.
+    pub fn import_from<'a>(
+        &mut self,
+        other: &State,
+        addresses: impl Iterator<Item = &'a Address>,
+    ) -> Result<(), StateError> {
+        self.begin_writing()?;
+        for address in addresses {
+            let Some(domain) = address.domain() else { continue };
+            let (domain, local) = (NameHash::of(domain.as_str()), address.local());
+            let result = format!("domain = ?1 AND local = ?2 AND {}", is_usable_in("0"));
+            let of_recipient: [(&str, &str); 3] = [
+                ("result", &result),
+                (
+                    "reply",
+                    "domain = ?1 AND (kind > 0 OR kind = 0 AND local = ?2 AND run =
+                         (SELECT run FROM result WHERE result.domain = ?1 AND result.local = ?2))",
+                ),
+                ("route", "domain = ?1 AND ?2 <> ''"),
+            ];
+            let of_replies: [(&str, &str); 3] = [
+                (
+                    "name",
+                    "?2 <> '' AND (id = ?1 OR id IN (SELECT mx_host FROM reply WHERE domain = ?1)
+                     OR id IN (SELECT mx_host FROM obstacle JOIN result ON obstacle.id = result.obstacle
+                               WHERE result.domain = ?1))",
+                ),
+                ("reply_template", "?2 <> '' AND id IN (SELECT template FROM reply WHERE domain = ?1)"),
+                ("obstacle", "id IN (SELECT obstacle FROM result WHERE domain = ?1 AND local = ?2)"),
+            ];
+            for (table, condition) in of_recipient.into_iter().chain(of_replies) {
+                copy(&other.db, &self.db, table, condition, domain, local)?;
+            }
+        }
+        self.commit()
+    }
+}
+
+/// Copies the rows of a table that fulfill a condition.
+fn copy(
+    from: &Connection,
+    to: &Connection,
+    table: &str,
+    condition: &str,
+    domain: NameHash,
+    local: &str,
+) -> Result<(), StateError> {
+    let mut find = from.prepare_cached(&format!("SELECT * FROM {table} WHERE {condition}"))?;
+    // By name: two files may have the columns in another order.
+    let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
+    let (names, marks) = (columns.join(", "), vec!["?"; columns.len()].join(", "));
+    let mut insert =
+        to.prepare_cached(&format!("INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})"))?;
+    let mut rows = find.query(params![domain, local])?;
+    while let Some(row) = rows.next()? {
+        let value = |name: &String| {
+            if name == "run" { Ok(NO_RUN.into()) } else { row.get::<_, SqlValue>(name.as_str()) }
+        };
+        let values = columns.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+        insert.execute(params_from_iter(values))?;
+    }
+    Ok(())
 }

@@ -13,7 +13,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::StateError;
-use super::open::connect;
+use super::store::connect;
 use crate::reason::Reason;
 use crate::secure_file;
 
@@ -22,7 +22,7 @@ pub(super) const APPLICATION_ID: i64 = 0x6c70_7266;
 /// The tables and views of a new state.
 const TABLES: &str = include_str!("schema/tables.sql");
 const VIEWS: &str = include_str!("schema/views.sql");
-/// What brings a state of version 1 to version 2, and so on.
+/// From version 1 to version 2, and so on.
 const MIGRATIONS: [&str; 4] = [
     include_str!("schema/migrations/2-told.sql"),
     include_str!("schema/migrations/3-tally.sql"),
@@ -31,10 +31,11 @@ const MIGRATIONS: [&str; 4] = [
 ];
 /// The version that this program makes.
 pub(super) const VERSION: usize = 1 + MIGRATIONS.len();
-/// The first version with the table `namespace`; it was called `namespace` before.
+/// The first version with the table `namespace`, and the query for a namespace in a state before that.
 pub(super) const FIRST_WITH_NAMESPACE: usize = 5;
+pub(super) const OLD_NAMESPACE: &str = "SELECT name FROM universe";
 
-/// What was just done; tests stop there.
+/// A step of a migration that is done; tests stop there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// The transaction has begun; nothing is written.
@@ -43,15 +44,15 @@ enum Step {
     BackupWritten,
     /// The backup has its name.
     BackupInPlace,
-    /// The tables are those of this version.
+    /// The tables are those of a version.
     MigratedTo(usize),
-    /// All is written, and not committed.
+    /// Everything is written, and not committed.
     Written,
-    /// All is committed.
+    /// Everything is committed.
     Committed,
 }
 
-/// Makes or migrates the tables, where they are not of this version. `file` is where the state is, unless it is temporary.
+/// Makes or migrates the tables unless they are of this version. `file` is the state file; `None` for a temporary state.
 pub(super) fn migrate(db: &Connection, file: Option<&Path>) -> Result<(), StateError> {
     migrate_in_steps(db, file, &mut |_| Ok(()))
 }
@@ -64,7 +65,7 @@ fn migrate_in_steps(
     if version_of(db)? == VERSION && has_reasons(db)? {
         return Ok(());
     }
-    // It is rolled back where it is dropped before its end.
+    // A transaction that is dropped before its commit is rolled back.
     let all = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
     after(Step::Begun)?;
     match version_of(&all)? {
@@ -98,18 +99,18 @@ pub(super) fn version_of(db: &Connection) -> rusqlite::Result<usize> {
     db.query_row("PRAGMA user_version", [], |row| row.get(0))
 }
 
-/// The words of a reason, as they are in the table.
-fn words(reason: Reason) -> [&'static str; 4] {
+/// A reason as a row of the table.
+fn reason_row(reason: Reason) -> [&'static str; 4] {
     [reason.word(), reason.verdict().word(), reason.fault().word(), reason.sentence()]
 }
 
-/// Are the words in the state those of this program?
+/// True if the state has the reasons of this program.
 fn has_reasons(db: &Connection) -> rusqlite::Result<bool> {
     let stored: usize = db.query_row("SELECT count(*) FROM reason", [], |row| row.get(0))?;
     let mut find =
         db.prepare("SELECT 1 FROM reason WHERE word = ? AND verdict = ? AND fault = ? AND sentence = ?")?;
     for reason in Reason::all() {
-        if !find.exists(words(reason))? {
+        if !find.exists(reason_row(reason))? {
             return Ok(false);
         }
     }
@@ -119,11 +120,11 @@ fn has_reasons(db: &Connection) -> rusqlite::Result<bool> {
 fn write_reasons(db: &Connection) -> rusqlite::Result<()> {
     db.execute("DELETE FROM reason", [])?;
     let mut insert = db.prepare("INSERT INTO reason (word, verdict, fault, sentence) VALUES (?, ?, ?, ?)")?;
-    Reason::all().try_for_each(|reason| insert.execute(words(reason)).map(|_| ()))
+    Reason::all().try_for_each(|reason| insert.execute(reason_row(reason)).map(|_| ()))
 }
 
-/// Copies a state beside it. What another connection has not committed is not in the copy. An earlier backup with the same
-/// content is enough: a process that was killed made it. One with other content stays, and this one gets a number.
+/// Copies a state to a file beside it, without what another connection has not committed. A backup that a killed process made and that has the same
+/// content is kept instead; one with other content stays, and the new one gets a number.
 fn back_up(
     file: &Path,
     version: usize,
@@ -133,7 +134,7 @@ fn back_up(
         let file = file.to_owned();
         |source| StateError::Unusable { file, source }
     };
-    // Beside the file itself, where links lead to it.
+    // Beside the file itself, not beside a link to it.
     let state = file.canonicalize().map_err(unusable(file))?;
     let first = backup_path(&state, version, 1);
     let part = secure_file::create_temp_beside(&first).map_err(unusable(&first))?;
@@ -158,7 +159,7 @@ fn back_up(
     after(Step::BackupInPlace)
 }
 
-/// `state.db` of version 4 has the backups `state.db.v4.bak`, `state.db.v4.2.bak` and so on.
+/// The name of a backup: `state.db.v4.bak` for `state.db` of version 4, then `state.db.v4.2.bak` and so on.
 fn backup_path(state: &Path, version: usize, number: usize) -> PathBuf {
     let mut name = state.as_os_str().to_owned();
     name.push(match number {
@@ -168,7 +169,7 @@ fn backup_path(state: &Path, version: usize, number: usize) -> PathBuf {
     name.into()
 }
 
-/// The backups beside a state, of all versions.
+/// The backups beside a state file, of all versions.
 pub fn backups(file: &Path) -> io::Result<Vec<PathBuf>> {
     let state = file.canonicalize()?;
     let (Some(folder), Some(name)) = (state.parent(), state.file_name()) else {
@@ -249,7 +250,7 @@ mod tests {
         names
     }
 
-    /// Opens a state; it is of this version afterwards, with the facts of the old one, and has one backup of that.
+    /// Opens a state and asserts that it is of this version, has the facts of the old one, and one backup.
     fn migrates(file: &Path, what: &str) {
         drop(State::of_owner(file, SystemTime::UNIX_EPOCH).unwrap());
         let db = Connection::open(file).unwrap();
@@ -318,13 +319,13 @@ mod tests {
             let (_folder, file) = old_state();
             let left = tempfile::tempdir().unwrap();
             let db = Connection::open(&file).unwrap();
-            // Almost no memory: what is written goes to the disk before the commit.
+            // A tiny cache: pages go to the disk before the commit.
             db.execute_batch("PRAGMA cache_size = 1").unwrap();
             let stopped = migrate_in_steps(&db, Some(&file), &mut |step| {
                 if step != last {
                     return Ok(());
                 }
-                // What a process that is killed now leaves behind.
+                // The files that a process leaves if it is killed now.
                 for entry in file.parent().unwrap().read_dir().unwrap() {
                     let entry = entry.unwrap();
                     std::fs::copy(entry.path(), left.path().join(entry.file_name())).unwrap();

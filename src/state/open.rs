@@ -1,49 +1,49 @@
-//! Opening a state: where it is, whether it is one, and what it is about.
+//! Opening a state: where the file is, whether it is a state, and of which network.
 //!
-//! Decides: what is refused, before anything is changed: foreign files, newer versions, other universes. Files are
-//! readable by their owner only, and so is the folder that is made for them.
+//! Decides: what is refused, before anything is changed: files of other programs, newer versions, facts of another network. The file is
+//! readable by its owner alone, and so is a folder that is made for it.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use super::migrate::{APPLICATION_ID, FIRST_WITH_NAMESPACE, VERSION, migrate, version_of};
-use super::{State, StateError, StateLock};
+use super::store::{ReaderSource, connect};
+use super::{NameHash, State, StateError, StateLock};
 use crate::secure_file;
 
-/// Memory for pages of the file, while it is written; and while a roster is sorted, which takes as much again twice.
+/// Most connections that read a state at the same time. A temporary state opens all of them while its file has a name, so no more can
+/// come later; this is also the most workers that a run has, because each has one.
+pub const MOST_READERS: usize = 6;
+
+/// Page cache while a run writes; and while a worklist is sorted, when the sorter takes twice as much again.
 pub(super) const WRITING_KIB: usize = 16 << 10;
 pub(super) const SORTING_KIB: usize = 8 << 10;
-/// The same while it is told about: what is left to the one that writes, and what all have who read together. Where much was
-/// written before, less is to be had: what the writer gives back is in pieces.
+/// Page cache during the reporting pass: for the writer, and in total for all readers. After a run that wrote a lot the readers
+/// get less, because the memory that the writer released is fragmented.
 const WRITER_KIB: usize = 4 << 10;
 const READERS_KIB: usize = 64 << 10;
 const READERS_AFTER_WRITING_KIB: usize = 24 << 10;
-/// So many can read a temporary state at once.
-const READERS: usize = 8;
-/// How long another tool that reads or writes the file is waited for.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// What a state's facts are about.
+/// The network whose facts a state holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(pub String);
 
 impl Namespace {
-    /// The Internet as it is.
+    /// The Internet, with the name servers of the system and the usual ports.
     pub fn internet() -> Namespace {
         Namespace("the Internet".to_owned())
     }
 }
 
-/// Where the state is when nobody says where: `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/listproof`, or
-/// `~/.local/state/listproof`. Each universe has a file of its own there.
+/// The state file to use if none is named: in `$STATE_DIRECTORY` (systemd), `$XDG_STATE_HOME/listproof` or
+/// `~/.local/state/listproof`. Each namespace has its own.
 pub fn default_file(namespace: &Namespace) -> Result<PathBuf, StateError> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    // systemd names several folders with a colon between them.
+    // systemd separates several folders by colons.
     let systemd = std::env::var("STATE_DIRECTORY").ok();
     let systemd = systemd.as_deref().and_then(|paths| paths.split(':').next()).map(PathBuf::from);
     let folder = systemd
@@ -54,14 +54,14 @@ pub fn default_file(namespace: &Namespace) -> Result<PathBuf, StateError> {
     let name = if *namespace == Namespace::internet() {
         "state.db".to_owned()
     } else {
-        format!("state-{:016x}.db", super::NameHash::of(&namespace.0))
+        format!("state-{:016x}.db", NameHash::of(&namespace.0))
     };
     Ok(folder.join(name))
 }
 
 impl State {
-    /// A state that is gone when it is dropped, or when the process ends in any way: its file has no name any more. So
-    /// memory stays what it is.
+    /// A state in a file without a name, which is gone when it is dropped and when the process ends in any way. It keeps memory
+    /// bounded where no state file is wanted.
     pub fn temporary() -> Result<State, StateError> {
         let unusable = |source| StateError::Temporary { folder: std::env::temp_dir(), source };
         let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
@@ -70,19 +70,20 @@ impl State {
             "PRAGMA cache_size = -{WRITING_KIB}; PRAGMA synchronous = OFF; PRAGMA journal_mode = OFF;"
         ))?;
         migrate(&db, None)?;
-        let mut readers = Vec::with_capacity(READERS);
-        for _ in 0..READERS {
-            readers.push(reader(file.path())?);
+        let mut readers = Vec::with_capacity(MOST_READERS);
+        for _ in 0..MOST_READERS {
+            readers.push(connect_reader(file.path())?);
         }
-        Ok(State::with(db, Readers::Open(RefCell::new(readers)), None))
+        Ok(State::with(db, ReaderSource::Opened(RefCell::new(readers)), None))
     }
 
-    /// Connections for those who tell what is known. Most of the writer's memory is theirs from now on.
+    /// Connections for the reporting pass, at most [`MOST_READERS`]. From now on they have most of the writer's memory.
     pub fn readers(&self, how_many: usize, after_writing: bool) -> Result<Vec<Connection>, StateError> {
+        debug_assert!(how_many <= MOST_READERS);
         self.set_cache_size(WRITER_KIB)?;
         self.db.execute_batch("PRAGMA shrink_memory")?;
-        let theirs = if after_writing { READERS_AFTER_WRITING_KIB } else { READERS_KIB };
-        let each = theirs / how_many.max(1);
+        let all = if after_writing { READERS_AFTER_WRITING_KIB } else { READERS_KIB };
+        let each = all / how_many.max(1);
         std::iter::repeat_with(|| {
             let reader = self.reader()?;
             reader.execute_batch(&format!("PRAGMA cache_size = -{each};"))?;
@@ -92,17 +93,12 @@ impl State {
         .collect()
     }
 
-    /// Memory for pages of the file, for the one that writes.
-    pub(super) fn set_cache_size(&self, kib: usize) -> Result<(), StateError> {
-        Ok(self.db.execute_batch(&format!("PRAGMA cache_size = -{kib}"))?)
-    }
-
-    /// A connection for somebody who only reads what was committed before the first look. To begin and end a view for each
-    /// question would take longer than most answers.
+    /// A connection that only reads, in one transaction: it sees what was committed before its first query. A transaction for
+    /// each query would take longer than most queries.
     pub fn reader(&self) -> Result<Connection, StateError> {
         let reader = match &self.readers {
-            Readers::Of(file) => reader(file),
-            Readers::Open(open) => open.borrow_mut().pop().ok_or_else(|| StateError::Temporary {
+            ReaderSource::File(file) => connect_reader(file),
+            ReaderSource::Opened(opened) => opened.borrow_mut().pop().ok_or_else(|| StateError::Temporary {
                 folder: std::env::temp_dir(),
                 source: io::Error::other("too many readers"),
             }),
@@ -111,7 +107,7 @@ impl State {
         Ok(reader)
     }
 
-    /// Opens a state file for a run, or makes it.
+    /// Opens a state file for a run; makes one that does not exist.
     pub fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
@@ -123,7 +119,7 @@ impl State {
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let damaged = |error| StateError::from(error).at(file);
         check(&db, file)?;
-        same_namespace(&db, file, namespace)?;
+        check_namespace(&db, file, namespace)?;
         db.execute_batch(&format!(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -{WRITING_KIB};
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
@@ -132,56 +128,39 @@ impl State {
         migrate(&db, Some(file)).map_err(|error| error.at(file))?;
         let first = "INSERT INTO namespace (name) SELECT ? WHERE NOT EXISTS (SELECT 1 FROM namespace)";
         db.execute(first, [&namespace.0]).map_err(damaged)?;
-        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
+        Ok(State::with(db, ReaderSource::File(file.to_owned()), Some(lock)))
     }
 
-    /// Opens a state file that must exist, for its owner. Whatever it is about.
+    /// Opens a state file that must exist, of any namespace, to be changed by its owner.
     pub fn of_owner(file: &Path, now: SystemTime) -> Result<State, StateError> {
         version(file)?;
         let lock = StateLock::take(file, now)?;
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         migrate(&db, Some(file)).map_err(|error| error.at(file))?;
-        Ok(State::with(db, Readers::Of(file.to_owned()), Some(lock)))
+        Ok(State::with(db, ReaderSource::File(file.to_owned()), Some(lock)))
     }
 
-    /// Opens a state file for reading, also while a run holds it. One of an older version is brought up to date before; the
-    /// run that holds one has done that.
+    /// Opens a state file that must exist, to be read, also while a run holds its lock. One of an older version is migrated first; a
+    /// run that holds the lock has done that.
     pub fn read_only(file: &Path, now: SystemTime) -> Result<State, StateError> {
         if version(file)? < VERSION {
             State::of_owner(file, now)?;
         }
         let db = connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        Ok(State::with(db, Readers::Of(file.to_owned()), None))
+        Ok(State::with(db, ReaderSource::File(file.to_owned()), None))
     }
 
-    /// Refuses a state of another universe.
-    pub fn must_be_about(&self, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
-        same_namespace(&self.db, file, namespace)
+    /// Fails if the state holds facts of another network.
+    pub fn check_namespace(&self, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
+        check_namespace(&self.db, file, namespace)
     }
 }
 
-/// Where more connections come from.
-pub(super) enum Readers {
-    /// The file.
-    Of(PathBuf),
-    /// Those that were opened while the file had a name.
-    Open(RefCell<Vec<Connection>>),
-}
-
-fn reader(file: &Path) -> Result<Connection, StateError> {
+fn connect_reader(file: &Path) -> Result<Connection, StateError> {
     connect(file, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-pub(super) fn connect(file: &Path, access: OpenFlags) -> Result<Connection, StateError> {
-    let db = Connection::open_with_flags(file, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)
-        .map_err(|error| StateError::from(error).at(file))?;
-    db.busy_timeout(BUSY)?;
-    // Each question has one good plan. Without this a question is planned anew whenever its values change.
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(db)
-}
-
-/// A file that does not begin as a database is not even opened as one.
+/// Fails for a file that does not begin as a database, before it is opened as one.
 fn refuse_foreign(file: &Path) -> Result<(), StateError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let mut start = Vec::new();
@@ -210,7 +189,7 @@ fn version(file: &Path) -> Result<usize, StateError> {
     }
 }
 
-/// Is it ours, or empty, and can it be read?
+/// Fails unless the database is empty, or a state of this version or an older one.
 fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
     let damaged = |error| StateError::from(error).at(file);
     let number = |pragma: &str| db.query_row(pragma, [], |row| row.get::<_, i64>(0)).map_err(damaged);
@@ -226,18 +205,19 @@ fn check(db: &Connection, file: &Path) -> Result<(), StateError> {
     Ok(())
 }
 
-fn same_namespace(db: &Connection, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
-    let theirs = || {
+/// Fails if the database has another namespace; one without any, which is new, has none yet.
+fn check_namespace(db: &Connection, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
+    let stored = || {
         let find = match version_of(db)? {
             0 => return Ok(None),
-            1..FIRST_WITH_NAMESPACE => "SELECT name FROM universe",
+            1..FIRST_WITH_NAMESPACE => super::migrate::OLD_NAMESPACE,
             _ => "SELECT name FROM namespace",
         };
         db.query_row(find, [], |row| row.get::<_, String>(0)).optional()
     };
-    match theirs().map_err(|error| StateError::from(error).at(file))? {
-        Some(theirs) if theirs != namespace.0 => {
-            Err(StateError::OtherNamespace { file: file.to_owned(), theirs, ours: namespace.0.clone() })
+    match stored().map_err(|error| StateError::from(error).at(file))? {
+        Some(stored) if stored != namespace.0 => {
+            Err(StateError::OtherNamespace { file: file.to_owned(), stored, wanted: namespace.0.clone() })
         }
         _ => Ok(()),
     }

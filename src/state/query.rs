@@ -1,7 +1,7 @@
-//! Facts come out: the questions that a run and its telling have.
+//! Facts come out: what a run asks while it probes and while it judges.
 //!
-//! Decides: nothing; what stands in a row is read by [`super::decode`], by the rules of the day. Must not: take a name for
-//! another: numbers are looked up and names compared. What can't be read back counts as not known.
+//! Decides: nothing; [`super::decode`] turns rows into facts by the current policy. Must not: confuse two names that have one
+//! number: a name is compared after it is found by its number. What can't be read counts as not known.
 
 use std::borrow::Borrow;
 use std::sync::LazyLock;
@@ -9,17 +9,16 @@ use std::time::SystemTime;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::decode::{AFTER_REPLY, FactDecoder, REPLY, RESULT};
-use super::worklist::RunId;
-use super::{NameHash, State, StateError, route, time};
+use super::decode::{AFTER_REPLY, FactDecoder, REPLY, RESULT, StoredResult, columns};
+use super::store::{millis, time};
+use super::{EgressId, NameHash, RunId, State, StateError, encoding};
 use crate::address::{Address, Domain};
-use crate::evidence::{Attempt, MailboxEvidence, RecipientKind};
+use crate::evidence::{Attempt, RecipientKind};
 use crate::policy::Policy;
-use crate::reason::{Reason, Verdict};
 use crate::route::Route;
 
-/// The end of the questions about an address, beside each answer of its run, oldest first.
-static SETTLED: LazyLock<String> = LazyLock::new(|| {
+/// The result of a recipient beside each reply of its run, oldest first; one row if there is none.
+static RESULT_WITH_REPLIES: LazyLock<String> = LazyLock::new(|| {
     format!(
         "SELECT {REPLY}, {RESULT} FROM result LEFT JOIN reply ON reply.domain = result.domain
              AND reply.kind = 0 AND reply.local = result.local AND reply.run = result.run
@@ -27,149 +26,147 @@ static SETTLED: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Reads facts, over a connection of its own ([`State::reader`]) or over the one that writes.
+columns! {
+    /// The columns of a control, after those of [`REPLY`].
+    CONTROL from AFTER_REPLY;
+    KIND = "kind",
+    LOCAL = "local",
+}
+
+/// Queries over a connection: that of the state ([`State::facts`]), or one that only reads ([`State::reader`]).
 pub struct FactQueries<D> {
     db: D,
-    reader: FactDecoder,
+    decoder: FactDecoder,
 }
 
-/// The end of the questions about an address.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredResult {
-    /// The run in which it came.
-    pub run: RunId,
-    /// What servers said.
-    pub mailbox: MailboxEvidence,
-    /// The word of the reason that was told last.
-    pub reason: Option<String>,
-    /// When the evidence of that was gathered.
-    pub checked: Option<SystemTime>,
-    /// When it is too old to be used again.
-    pub expires: Option<SystemTime>,
-}
-
-impl StoredResult {
-    /// It was told that the address is gone.
-    pub fn condemns(&self) -> bool {
-        let reason = self.reason.as_deref().and_then(Reason::from_word);
-        reason.is_none_or(|reason| reason.verdict() == Verdict::Undeliverable)
-    }
-}
-
-/// A route that was looked up.
+/// The route of a domain, as it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredRoute {
-    /// Where mail goes.
+    /// Where the domain receives mail.
     pub route: Route,
-    /// When that was.
+    /// When that was looked up.
     pub at: SystemTime,
-    /// In which run.
+    /// The run that looked it up.
     pub run: RunId,
 }
 
 impl State {
-    /// Reads what is known, also what was not committed yet.
-    pub fn recall(&self, policy: Policy) -> FactQueries<&Connection> {
-        FactQueries::of(&self.db, policy)
+    /// Queries that also see what is not committed yet.
+    pub fn facts(&self, policy: Policy) -> FactQueries<&Connection> {
+        FactQueries::new(&self.db, policy)
     }
 }
 
 impl<D: Borrow<Connection>> FactQueries<D> {
-    /// Reads by these rules.
-    pub fn of(db: D, policy: Policy) -> FactQueries<D> {
-        FactQueries { db, reader: FactDecoder::of(policy) }
+    /// Queries that classify replies by this policy.
+    pub fn new(db: D, policy: Policy) -> FactQueries<D> {
+        FactQueries { db, decoder: FactDecoder::new(policy) }
     }
 
-    /// Where it reads.
+    /// The connection.
     pub(super) fn db(&self) -> &Connection {
         self.db.borrow()
     }
 
-    /// What came of the questions about an address; `now` is what a wait is counted from.
-    pub fn settled(
+    /// The result of a recipient, of whatever run. A wait that it holds is counted from `now`.
+    pub fn result(
         &mut self,
         domain: NameHash,
         address: &Address,
         now: SystemTime,
     ) -> Result<Option<StoredResult>, StateError> {
-        let FactQueries { db, reader } = self;
+        let FactQueries { db, decoder } = self;
         let db: &Connection = (*db).borrow();
-        let mut find = db.prepare_cached(&SETTLED)?;
+        let mut find = db.prepare_cached(&RESULT_WITH_REPLIES)?;
         let mut rows = find.query(params![domain, address.local()])?;
-        let mut settled: Option<StoredResult> = None;
-        // One row for each answer, or one without any.
+        let mut result: Option<StoredResult> = None;
         while let Some(row) = rows.next()? {
-            let settled = match &mut settled {
-                Some(settled) => settled,
-                None => settled.insert(reader.settled(db, row, domain, address, now)?),
+            let result = match &mut result {
+                Some(result) => result,
+                None => result.insert(decoder.result(db, row, domain, address, now)?),
             };
-            settled.mailbox.attempts.extend(reader.attempt(db, row, address)?);
+            result.mailbox.attempts.extend(decoder.attempt(db, row, address)?);
         }
-        Ok(settled)
+        Ok(result)
     }
 
-    /// What servers said in a run about a listed address, oldest first.
+    /// The replies about a recipient in a run, oldest first.
     pub fn attempts(
         &mut self,
         run: RunId,
         domain: NameHash,
         address: &Address,
     ) -> Result<Vec<Attempt>, StateError> {
-        let FactQueries { db, reader } = self;
-        reader.attempts((*db).borrow(), run, domain, address)
+        self.attempts_where("run = ?", run.0, domain, address)
     }
 
-    /// What servers said about a listed address until then, in any run.
+    /// The replies about a recipient in any run up to a time, oldest first.
     pub fn attempts_until(
         &mut self,
         domain: NameHash,
         address: &Address,
-        then: SystemTime,
+        until: SystemTime,
     ) -> Result<Vec<Attempt>, StateError> {
-        let FactQueries { db, reader } = self;
-        reader.attempts_until((*db).borrow(), domain, address, then)
+        self.attempts_where("at <= ?", millis(until), domain, address)
     }
 
-    /// What servers said about made-up names of a domain in this run or since then, and about its `postmaster` in this
-    /// run; oldest first.
+    fn attempts_where(
+        &mut self,
+        condition: &str,
+        value: i64,
+        domain: NameHash,
+        address: &Address,
+    ) -> Result<Vec<Attempt>, StateError> {
+        let FactQueries { db, decoder } = self;
+        let db: &Connection = (*db).borrow();
+        let mut find = db.prepare_cached(&format!(
+            "SELECT {REPLY} FROM reply WHERE domain = ? AND kind = 0 AND local = ? AND {condition} ORDER BY at"
+        ))?;
+        let mut rows = find.query(params![domain, address.local(), value])?;
+        let mut attempts = Vec::new();
+        while let Some(row) = rows.next()? {
+            attempts.extend(decoder.attempt(db, row, address)?);
+        }
+        Ok(attempts)
+    }
+
+    /// The replies to the controls of a domain, oldest first: to random recipients in this run or since a time, to `postmaster` in
+    /// this run.
     pub fn controls(
         &mut self,
         run: RunId,
         domain: &Domain,
         since: SystemTime,
     ) -> Result<Vec<(RecipientKind, Address, Attempt)>, StateError> {
-        let FactQueries { db, reader } = self;
+        let FactQueries { db, decoder } = self;
         let db: &Connection = (*db).borrow();
         let mut find = db.prepare_cached(&format!(
-            "SELECT {REPLY}, kind, local FROM reply
+            "SELECT {REPLY}, {CONTROL} FROM reply
              WHERE domain = ?1 AND kind IN (1, 2) AND (run = ?3 OR kind = 1 AND at >= ?2) ORDER BY at"
         ))?;
-        let mut rows = find.query(params![NameHash::of(domain.as_str()), super::millis(since), run])?;
+        let mut rows = find.query(params![NameHash::of(domain.as_str()), millis(since), run])?;
         let mut controls = Vec::new();
         while let Some(row) = rows.next()? {
-            let who = if row.get::<_, i64>(AFTER_REPLY)? == 1 {
-                RecipientKind::Random
-            } else {
-                RecipientKind::Postmaster
+            let text = format!("{}@{domain}", row.get_ref(LOCAL)?.as_str().unwrap_or_default());
+            let (Some(kind), Ok(address)) = (encoding::control(row.get(KIND)?), Address::parse(&text)) else {
+                continue;
             };
-            let text = format!("{}@{domain}", row.get_ref(AFTER_REPLY + 1)?.as_str().unwrap_or_default());
-            let Ok(address) = Address::parse(&text) else { continue };
-            if let Some(attempt) = reader.attempt(db, row, &address)? {
-                controls.push((who, address, attempt));
+            if let Some(attempt) = decoder.attempt(db, row, &address)? {
+                controls.push((kind, address, attempt));
             }
         }
         Ok(controls)
     }
 
-    /// The number of who asked last about a name of a domain, listed or made up.
-    pub fn asked_from(&self, domain: NameHash, address: &Address) -> Result<Option<i64>, StateError> {
+    /// The egress of the last reply about a recipient of the list or a random recipient.
+    pub fn last_egress(&self, domain: NameHash, address: &Address) -> Result<Option<EgressId>, StateError> {
         let mut find = self.db().prepare_cached(
             "SELECT egress FROM reply WHERE domain = ? AND kind IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
         )?;
         Ok(find.query_row(params![domain, address.local()], |row| row.get(0)).optional()?)
     }
 
-    /// Was this address found deliverable since then?
+    /// True if the recipient was found deliverable since this time.
     pub fn was_deliverable(
         &self,
         domain: NameHash,
@@ -179,36 +176,34 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         let mut find = self
             .db()
             .prepare_cached("SELECT 1 FROM result WHERE domain = ? AND local = ? AND last_accepted >= ?")?;
-        Ok(find.exists(params![domain, address.local(), super::millis(since)])?)
+        Ok(find.exists(params![domain, address.local(), millis(since)])?)
     }
 
-    /// Where a domain's mail goes.
+    /// The route of a domain.
     pub fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
-        let db: &Connection = self.db.borrow();
         let mut find =
-            db.prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
+            self.db().prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
         let mut rows = find.query([domain])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
         };
         let (kind, detail) = (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str());
-        let Some(route) = route::read(kind.unwrap_or_default(), detail.unwrap_or_default()) else {
-            return Ok(None);
-        };
-        Ok(Some(StoredRoute { route, at: time(row.get(2)?), run: RunId(row.get(3)?) }))
+        let route = encoding::decode_route(kind.unwrap_or_default(), detail.unwrap_or_default());
+        let (at, run) = (time(row.get(2)?), row.get(3)?);
+        Ok(route.map(|route| StoredRoute { route, at, run }))
     }
 
-    /// Did this exchanger clearly answer for another domain in a run?
+    /// True if an MX host accepted or clearly rejected a recipient of another domain in a run.
     pub fn serves_others(&self, run: RunId, mx_host: &Domain, domain: NameHash) -> Result<bool, StateError> {
-        let db: &Connection = self.db.borrow();
-        let mut find =
-            db.prepare_cached("SELECT 1 FROM served_domain WHERE mx_host = ? AND run = ? AND domain <> ?")?;
+        let mut find = self
+            .db()
+            .prepare_cached("SELECT 1 FROM served_domain WHERE mx_host = ? AND run = ? AND domain <> ?")?;
         Ok(find.exists(params![NameHash::of(mx_host.as_str()), run, domain])?)
     }
 
-    /// The name with this number.
+    /// The domain with this number.
     pub fn domain(&mut self, key: NameHash) -> Result<Option<Domain>, StateError> {
-        let FactQueries { db, reader } = self;
-        reader.domain((*db).borrow(), key)
+        let FactQueries { db, decoder } = self;
+        decoder.domain((*db).borrow(), key)
     }
 }

@@ -1,84 +1,83 @@
-//! Runs: which list a run is about, whether it goes on, and how it ended.
+//! Runs: over which list, whether an interrupted one resumes, and how a run ended.
 //!
-//! Decides: what "the same command again" means: the same bytes, the same column, the same way of reading, and as far.
-//! An interrupted run goes on, unless that was long ago; after a finished one a new run begins.
+//! Decides: that the same command again ([`RunKey::identity`]) resumes its interrupted run, unless that began too long ago; after a finished run a
+//! new one begins.
 
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::worklist::{FreshnessPolicy, RunId};
-use super::{State, StateError, millis, time};
+use super::store::{millis, time};
+use super::{FreshnessPolicy, RunId, State, StateError};
 
-/// What a run is to be about.
+/// The command that a run carries out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunKey {
-    /// What makes it the same command again.
+    /// What makes two commands the same: list, column, way of reading, and whether mail servers are contacted.
     pub identity: String,
-    /// What it is called, for its owner.
+    /// The name of the list, for the owner of the state.
     pub input: String,
-    /// How old what is used may be, and who may be connected to. On other terms others have to be asked.
+    /// The age of the evidence that may be used, and the networks beside the public ones. Other terms need another worklist.
     pub terms: String,
 }
 
-/// A run that may be written to.
+/// A run that this process carries out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunHandle {
-    /// Its number.
+    /// Its `id`.
     pub id: RunId,
-    /// When it began; before this process did, when it goes on.
+    /// When it began; before this process did, if it resumes.
     pub at: SystemTime,
-    /// It was begun by an earlier process.
-    pub goes_on: bool,
-    /// Its roster is complete.
-    pub gathered: bool,
+    /// An earlier process began it.
+    pub is_resumed: bool,
+    /// Its worklist is complete.
+    pub has_worklist: bool,
 }
 
-/// A run that was made.
+/// A run of the past, for `report`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PastRun {
-    /// Which.
-    pub begun: RunHandle,
-    /// When it ended; `None` when it can go on.
+    /// The run.
+    pub run: RunHandle,
+    /// When it ended; `None` if it can resume.
     pub ended: Option<SystemTime>,
-    /// The word for why nothing that servers said in it is judged.
-    pub shut: Option<String>,
-    /// Keys of the lanes at which too many mailboxes vanished at once.
+    /// Why no reply of the run is judged, as a word.
+    pub blocked: Option<String>,
+    /// Keys of the lanes at which too many mailboxes vanished at the same time.
     pub anomalies: Vec<String>,
 }
 
 impl State {
-    /// Goes on with the interrupted run of this command, if it began within `goes_on`, or begins one. What began longer ago
-    /// than `lifetime` goes on no more, whatever command that was.
+    /// Resumes the interrupted run of this command if it began at most `resume_within` ago; begins a run otherwise. Runs of any command
+    /// that began more than `lifetime` ago are ended first.
     pub fn begin(
         &mut self,
         command: &RunKey,
-        goes_on: Duration,
+        resume_within: Duration,
         now: SystemTime,
         lifetime: Duration,
     ) -> Result<RunHandle, StateError> {
         self.begin_writing()?;
-        self.drop_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
+        self.end_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
         let RunKey { identity, input, terms } = command;
-        if let Some((begun, on_terms)) = self.open_run(identity)? {
-            if now.duration_since(begun.at).unwrap_or_default() < goes_on {
-                // On other terms others are fresh.
-                let gathered = begun.gathered && on_terms == *terms;
+        if let Some((run, earlier_terms)) = self.open_run(identity)? {
+            if now.duration_since(run.at).unwrap_or_default() < resume_within {
+                let has_worklist = run.has_worklist && earlier_terms == *terms;
                 self.db.execute(
                     "UPDATE run SET terms = ?, worklist_complete = ?, facts_published = 0 WHERE id = ?",
-                    params![terms, gathered, begun.id],
+                    params![terms, has_worklist, run.id],
                 )?;
                 self.commit()?;
-                return Ok(RunHandle { gathered, ..begun });
+                return Ok(RunHandle { has_worklist, ..run });
             }
-            self.drop_run(begun.id, now)?;
+            self.end_run(run.id, now)?;
         }
         let mut insert =
             self.db.prepare_cached("INSERT INTO run (identity, input, began, terms) VALUES (?, ?, ?, ?)")?;
         let id = RunId(insert.insert(params![identity, input, millis(now), terms])?);
         drop(insert);
         self.commit()?;
-        Ok(RunHandle { id, at: time(millis(now)), goes_on: false, gathered: false })
+        Ok(RunHandle { id, at: time(millis(now)), is_resumed: false, has_worklist: false })
     }
 
     fn open_run(&self, identity: &str) -> Result<Option<(RunHandle, String)>, StateError> {
@@ -86,11 +85,11 @@ impl State {
             "SELECT id, began, worklist_complete, terms FROM run
              WHERE identity = ? AND ended IS NULL ORDER BY id DESC LIMIT 1",
         )?;
-        let begun = find.query_row([identity], |row| Ok((begun(row)?, row.get("terms")?)));
-        Ok(begun.optional()?)
+        let run = find.query_row([identity], |row| Ok((decode_run(row)?, row.get("terms")?)));
+        Ok(run.optional()?)
     }
 
-    /// The newest run over this list.
+    /// The newest run of this identity.
     pub fn last_run(&self, identity: &str) -> Result<Option<PastRun>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, worklist_complete, ended, stopped_because, anomalies FROM run
@@ -99,33 +98,33 @@ impl State {
         let past = find.query_row([identity], |row| {
             let anomalies: Option<String> = row.get("anomalies")?;
             Ok(PastRun {
-                begun: begun(row)?,
+                run: decode_run(row)?,
                 ended: row.get::<_, Option<i64>>("ended")?.map(time),
-                shut: row.get("stopped_because")?,
+                blocked: row.get("stopped_because")?,
                 anomalies: anomalies.unwrap_or_default().lines().map(str::to_owned).collect(),
             })
         });
         Ok(past.optional()?)
     }
 
-    /// Ends a run that will not be told about any more.
-    fn drop_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
+    /// Marks a run as ended, and deletes what only a run that can resume needs.
+    fn end_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM tally WHERE run = ?", [run])?;
         self.db.execute("UPDATE run SET ended = ? WHERE id = ?", params![millis(now), run])?;
         Ok(())
     }
 
-    /// Ends all runs that could go on and began before that.
-    pub(super) fn drop_runs_before(&mut self, oldest: SystemTime, now: SystemTime) -> Result<(), StateError> {
+    /// Ends all runs that could resume and began before `oldest`.
+    pub(super) fn end_runs_before(&mut self, oldest: SystemTime, now: SystemTime) -> Result<(), StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE ended IS NULL AND began < ?")?;
         let old =
             find.query_map([millis(oldest)], |row| row.get(0).map(RunId))?.collect::<Result<Vec<_>, _>>()?;
         drop(find);
-        old.into_iter().try_for_each(|run| self.drop_run(run, now))
+        old.into_iter().try_for_each(|run| self.end_run(run, now))
     }
 
-    /// The newest run of this command for which nothing needs to be asked again.
+    /// The newest finished run of this command whose results are all still fresh.
     pub fn fresh_run(
         &self,
         command: &RunKey,
@@ -138,62 +137,62 @@ impl State {
              ORDER BY id DESC LIMIT 1",
         )?;
         let RunKey { identity, terms, .. } = command;
-        let run = find.query_row(params![identity, terms, millis(fresh.at), millis(fresh.since)], begun);
+        let run = find.query_row(params![identity, terms, millis(fresh.at), millis(fresh.since)], decode_run);
         Ok(run.optional()?)
     }
 
-    /// Runs of which more was found out than told, but this one: what they found gone may be somebody's outage.
+    /// Other runs with results that were not all reported. Their `undeliverable` results are not used: a provider's outage would show only in
+    /// all of them.
     pub fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT facts_published AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
         Ok(runs.collect::<Result<_, _>>()?)
     }
 
-    /// A fact is replaced: what was promised of finished runs, that nothing in them needs to be asked again, may not hold any
-    /// more.
+    /// Must be called when a fact is replaced: a finished run may have used it, so none is known to be fresh any longer.
     pub(super) fn expire_finished_runs(&self) -> Result<(), StateError> {
-        if !self.broke_promises.replace(true) {
+        if !self.finished_runs_expired.replace(true) {
             self.db.execute("UPDATE run SET fresh_until = 0 WHERE facts_published", [])?;
         }
         Ok(())
     }
 
-    /// All that was found out in a run is told.
+    /// Records that all results of a run were reported.
     pub fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
         self.begin_writing()?;
         self.db.execute("UPDATE run SET facts_published = 1 WHERE id = ?", [run])?;
         Ok(())
     }
 
-    /// Nothing is left to ask in this run, or nothing more will be.
-    pub fn end<'a>(
+    /// Ends a run: it has nothing more to probe, or was stopped for good. `blocked` is why no reply of it is judged; `fresh_until` is when
+    /// its first result expires, `None` if none does; `oldest` is the time of the oldest evidence.
+    pub fn finish_run<'a>(
         &mut self,
         run: RunId,
         now: SystemTime,
-        shut: Option<&str>,
+        blocked: Option<&str>,
         anomalies: impl Iterator<Item = &'a str>,
         fresh_until: Option<SystemTime>,
         oldest: Option<SystemTime>,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.drop_run(run, now)?;
+        self.end_run(run, now)?;
         let anomalies: Vec<&str> = anomalies.collect();
-        // Where nothing grows old, nothing ever needs to be asked again.
-        let fresh_until = if shut.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
+        let fresh_until = if blocked.is_some() { 0 } else { fresh_until.map_or(i64::MAX, millis) };
         self.db.execute(
             "UPDATE run SET stopped_because = ?, anomalies = ?, fresh_until = ?, oldest_evidence = ? WHERE id = ?",
-            params![shut, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
+            params![blocked, anomalies.join("\n"), fresh_until, oldest.map(millis), run],
         )?;
         self.commit()
     }
 }
 
-/// A run in a row with the columns `id`, `began` and `worklist_complete`.
-fn begun(row: &Row<'_>) -> rusqlite::Result<RunHandle> {
+/// A run, from a row with the columns `id`, `began` and `worklist_complete`.
+fn decode_run(row: &Row<'_>) -> rusqlite::Result<RunHandle> {
     Ok(RunHandle {
-        id: RunId(row.get("id")?),
+        id: row.get("id")?,
         at: time(row.get("began")?),
-        goes_on: true,
-        gathered: row.get("worklist_complete")?,
+        is_resumed: true,
+        has_worklist: row.get("worklist_complete")?,
     })
 }

@@ -1,23 +1,23 @@
-//! What others may count: who asked, and how often operators were asked about whom.
+//! What limits count: the egresses, the unknown recipients of the last day, and the replies of each provider in a run.
 //!
-//! Decides: by what a way out is counted: by where it leaves, whatever it calls itself. Caps and shares outlive the process.
+//! Decides: that unknown recipients count for an origin, which is the path of an egress without its HELO name and sender:
+//! receivers see no more of it. Limits and shares outlive the process.
 
 use std::time::{Duration, SystemTime};
 
 use rusqlite::params;
 
-use super::worklist::RunId;
-use super::{State, StateError, millis};
+use super::store::millis;
+use super::{EgressId, NameHash, RunId, State, StateError};
 use crate::evidence::Tally;
 use crate::smtp::{Egress, EgressPath};
 
 const MINUTE_MILLIS: i64 = 60_000;
-/// In minutes.
-const DAY: i64 = 24 * 60;
+const DAY_MINUTES: i64 = 24 * 60;
 
 impl State {
-    /// The number of who we are, and where we come from.
-    pub fn egress(&mut self, egress: &Egress) -> Result<i64, StateError> {
+    /// The `id` of an egress with this HELO name and sender; it is written if it is new.
+    pub fn egress(&mut self, egress: &Egress) -> Result<EgressId, StateError> {
         self.begin_writing()?;
         let from = match &egress.path {
             EgressPath::Direct(None) => String::new(),
@@ -25,47 +25,52 @@ impl State {
             EgressPath::Socks5 { proxy, .. } => format!(" through {proxy}"),
         };
         let name = format!("{} {}{from}", egress.helo, egress.sender);
-        let (key, origin) = (super::NameHash::of(&name), super::NameHash::of(from.trim()));
+        let (key, origin) = (NameHash::of(&name), NameHash::of(from.trim()));
         self.db.execute(
             "INSERT INTO egress (id, name, origin) VALUES (?, ?, ?)
              ON CONFLICT DO UPDATE SET origin = excluded.origin",
             params![key, name, origin],
         )?;
-        Ok(key.0)
+        Ok(EgressId(key.0))
     }
 
-    /// Counts an unknown recipient, by the minute of the answer.
-    pub(super) fn count_unknown(&self, egress: i64, operator: &str, at: i64) -> Result<(), StateError> {
+    /// Counts one unknown recipient, in the minute of the reply.
+    pub(super) fn count_unknown(&self, egress: EgressId, provider: &str, at: i64) -> Result<(), StateError> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO usage (origin, provider, minute, unknown) SELECT origin, ?2, ?3, 1 FROM egress WHERE id = ?1
              ON CONFLICT DO UPDATE SET unknown = unknown + 1",
         )?;
-        insert.execute(params![egress, operator, at / MINUTE_MILLIS])?;
+        insert.execute(params![egress, provider, at / MINUTE_MILLIS])?;
         Ok(())
     }
 
-    /// Unknown recipients that were asked about from where an egress is within the last day: the operator, how long ago, how
-    /// many.
-    pub fn spent(
+    /// The unknown recipients that were probed within the last day from the origin of an egress, each with the key of the
+    /// provider, how long ago, and how many. Older ones are deleted.
+    pub fn unknown_usage(
         &mut self,
-        egress: i64,
+        egress: EgressId,
         now: SystemTime,
     ) -> Result<Vec<(String, Duration, usize)>, StateError> {
         let now = millis(now);
         self.begin_writing()?;
-        self.db.execute("DELETE FROM usage WHERE minute < ?", [now / MINUTE_MILLIS - DAY])?;
+        self.db.execute("DELETE FROM usage WHERE minute < ?", [now / MINUTE_MILLIS - DAY_MINUTES])?;
         let mut find = self.db.prepare_cached(
             "SELECT provider, minute, unknown FROM usage WHERE origin = (SELECT origin FROM egress WHERE id = ?)",
         )?;
-        let spent = find.query_map([egress], |row| {
+        let usage = find.query_map([egress], |row| {
             let ago = now.saturating_sub(row.get::<_, i64>(1)? * MINUTE_MILLIS).max(0);
             Ok((row.get(0)?, Duration::from_millis(ago.unsigned_abs()), row.get(2)?))
         })?;
-        Ok(spent.collect::<Result<_, _>>()?)
+        Ok(usage.collect::<Result<_, _>>()?)
     }
 
-    /// Counts an answer about a listed address.
-    pub(super) fn count(&mut self, run: RunId, operator: &str, tally: Tally) -> Result<(), StateError> {
+    /// Adds a reply about a recipient of the list to the tally of its provider.
+    pub(super) fn add_to_tally(
+        &mut self,
+        run: RunId,
+        provider: &str,
+        tally: Tally,
+    ) -> Result<(), StateError> {
         let mut insert = self.db.prepare_cached(
             "INSERT INTO tally (run, provider, probed, unknown, accepted,
                  recently_deliverable, recently_deliverable_unknown)
@@ -79,7 +84,7 @@ impl State {
         let Tally { probed: asked, unknown, accepted, recently_deliverable, recently_gone } = tally;
         insert.execute(params![
             run,
-            operator,
+            provider,
             asked,
             unknown,
             accepted,
@@ -89,7 +94,7 @@ impl State {
         Ok(())
     }
 
-    /// What operators answered in a run until now, by their keys.
+    /// The tallies of a run so far, by the keys of providers.
     pub fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT provider, probed, unknown, accepted, recently_deliverable, recently_deliverable_unknown

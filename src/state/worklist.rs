@@ -1,65 +1,55 @@
-//! Who is still to be asked in a run: the distinct addresses of its list about which nothing fresh is known.
+//! The worklist of a run: the distinct recipients of its list that have no fresh result.
 //!
-//! Decides: what is fresh enough ([`FreshnessPolicy`]). Addresses go through the file, sorted by domain, never through memory; a domain's stand
-//! together, so that it can be asked about as a whole.
+//! Decides: which stored results are fresh enough ([`FreshnessPolicy`]). The file sorts the recipients by domain, so that memory does not grow
+//! with the list, and a domain is probed as a whole.
 
 use std::time::{Duration, SystemTime};
 
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{OptionalExtension, params};
 
 use super::open::{SORTING_KIB, WRITING_KIB};
-use super::{NameHash, State, StateError, millis};
+use super::store::{millis, time};
+use super::{NameHash, RunId, State, StateError};
 use crate::address::{Address, Domain};
 use crate::evidence::RecipientId;
 
-/// The number of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunId(pub(super) i64);
-
-impl ToSql for RunId {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.0.into())
-    }
-}
-
-/// Which evidence may be used again.
+/// Which stored evidence a run may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FreshnessPolicy {
-    /// What expires after this.
+    /// Evidence that expires after this time.
     pub at: SystemTime,
-    /// What was gathered after this.
+    /// Evidence that was gathered at this time or later.
     pub since: SystemTime,
 }
 
 impl FreshnessPolicy {
-    /// What is still good at this time and not older than that; `None` is any age.
+    /// Evidence that has not expired at this time and is at most so old; `None` allows any age.
     pub fn of(at: SystemTime, max_age: Option<Duration>) -> FreshnessPolicy {
         let since = max_age.and_then(|age| at.checked_sub(age));
         FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
     }
 
-    /// Nothing that was known before the run.
+    /// No evidence from before the run.
     pub fn nothing() -> FreshnessPolicy {
-        FreshnessPolicy { at: super::time(i64::MAX), since: super::time(i64::MAX) }
+        FreshnessPolicy { at: time(i64::MAX), since: time(i64::MAX) }
     }
 }
 
-/// The addresses of a list on their way into the roster, in the order of the list.
+/// Takes the recipients of a list, in its order, and makes a worklist of them.
 pub struct WorklistBuilder<'a> {
     state: &'a mut State,
     run: RunId,
-    /// The last domain and its number: neighbours often share it.
+    /// The last domain and its number: rows one after the other often share it.
     last: Option<(Domain, NameHash)>,
 }
 
 impl State {
-    /// Begins the roster of a run anew.
-    pub fn arrivals(&mut self, run: RunId) -> Result<WorklistBuilder<'_>, StateError> {
+    /// Begins the worklist of a run, in place of one that may be incomplete.
+    pub fn build_worklist(&mut self, run: RunId) -> Result<WorklistBuilder<'_>, StateError> {
         self.set_cache_size(SORTING_KIB)?;
         self.begin_writing()?;
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
-        // Temporary tables live in a file of their own, which nobody else sees.
+        // A temporary table stands in a file of its own, without a name.
         self.db.execute_batch(
             "CREATE TEMP TABLE IF NOT EXISTS incoming (domain INTEGER NOT NULL, local TEXT NOT NULL);
              DELETE FROM incoming;",
@@ -67,12 +57,12 @@ impl State {
         Ok(WorklistBuilder { state: self, run, last: None })
     }
 
-    /// How many are still to be asked.
-    pub fn still_to_ask(&self, run: RunId) -> Result<u64, StateError> {
+    /// How many recipients the run has still to probe.
+    pub fn still_to_probe(&self, run: RunId) -> Result<u64, StateError> {
         Ok(self.db.query_row("SELECT count(*) FROM worklist WHERE run = ?", [run], |row| row.get(0))?)
     }
 
-    /// The next domain with somebody to ask, by number. One whose name can't be read back is struck out.
+    /// The domain of the worklist with the next number. A domain whose name can't be read is removed.
     pub fn next_domain(
         &mut self,
         run: RunId,
@@ -97,15 +87,15 @@ impl State {
         }
     }
 
-    /// How many of a domain's addresses are still to be asked.
-    pub fn count_listed(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
+    /// How many recipients of a domain the run has still to probe.
+    pub fn count_recipients(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
         let mut count =
             self.db.prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ?")?;
         Ok(count.query_row(params![run, domain], |row| row.get(0))?)
     }
 
-    /// Up to `most` of a domain's addresses that are still to be asked, those after a place in their order.
-    pub fn listed(
+    /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those after `after`.
+    pub fn recipients(
         &self,
         run: RunId,
         domain: &Domain,
@@ -118,18 +108,18 @@ impl State {
         )?;
         let key = NameHash::of(domain.as_str());
         let mut rows = find.query(params![run, key, after.0, most])?;
-        let mut listed = Vec::new();
+        let mut recipients = Vec::new();
         while let Some(row) = rows.next()? {
             let known = |_: &str| Ok(domain.clone());
             let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
             if let Ok(address) = Address::parse_with(&text, known) {
-                listed.push((RecipientId(row.get(0)?), address));
+                recipients.push((RecipientId(row.get(0)?), address));
             }
         }
-        Ok(listed)
+        Ok(recipients)
     }
 
-    /// A domain at which nobody is asked; returns how many addresses that are.
+    /// Removes a domain whose recipients are not probed; returns how many there were.
     pub fn remove_domain(&mut self, run: RunId, domain: NameHash) -> Result<u64, StateError> {
         self.begin_writing()?;
         let mut delete = self.db.prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ?")?;
@@ -137,9 +127,9 @@ impl State {
     }
 }
 
-/// The condition on which what a row of `result` says counts in this run: it was told with its whole run before it, when too
-/// many mailboxes gone at once would have shown, or it condemns nobody.
-pub(super) fn counts_beside(run: &str) -> String {
+/// SQL condition: may this run use a row of `result` from another run? Yes if all results of that run were reported, so that its check for
+/// mailboxes that vanished at the same time is done, or if the verdict is not `undeliverable`.
+pub(super) fn is_usable_in(run: &str) -> String {
     format!(
         "(result.run NOT IN (SELECT id FROM run WHERE NOT facts_published AND id <> {run})
           OR result.reason NOT IN (SELECT word FROM reason WHERE verdict = 'undeliverable'))"
@@ -147,8 +137,8 @@ pub(super) fn counts_beside(run: &str) -> String {
 }
 
 impl WorklistBuilder<'_> {
-    /// An address of the list. Address literals have no domain to be asked at and do not arrive.
-    pub fn arrive(&mut self, address: &Address) -> Result<(), StateError> {
+    /// Adds a recipient. An address literal has no domain and is left out.
+    pub fn add(&mut self, address: &Address) -> Result<(), StateError> {
         let Some(domain) = address.domain() else {
             return Ok(());
         };
@@ -166,10 +156,10 @@ impl WorklistBuilder<'_> {
         Ok(())
     }
 
-    /// Everybody has arrived: whoever is not known stands in the roster now, once.
-    pub fn close(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
+    /// Completes the worklist: each recipient without a fresh result stands in it once.
+    pub fn finish(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
         let WorklistBuilder { state, run, .. } = self;
-        let counts = counts_beside("?1");
+        let is_usable = is_usable_in("?1");
         state.db.execute(
             &format!(
                 "INSERT INTO worklist (run, domain, position, local)
@@ -177,7 +167,7 @@ impl WorklistBuilder<'_> {
                  WHERE NOT EXISTS (
                     SELECT 1 FROM result WHERE result.domain = incoming.domain AND result.local = incoming.local
                     AND (result.run = ?1 AND result.not_probed_because IS NULL
-                         OR result.expires > ?2 AND result.checked >= ?3 AND {counts})
+                         OR result.expires > ?2 AND result.checked >= ?3 AND {is_usable})
                  ) GROUP BY domain, local ORDER BY domain, position"
             ),
             params![run, millis(fresh.at), millis(fresh.since)],
@@ -197,15 +187,15 @@ mod tests {
     use crate::state::runs::RunKey;
 
     #[test]
-    fn a_domain_whose_name_can_not_be_read_back_is_struck_out_and_the_others_are_asked() {
+    fn a_domain_whose_name_can_not_be_read_is_removed_and_the_others_are_probed() {
         let mut state = State::temporary().unwrap();
         let run = state.begin(&RunKey::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
         let names = ["a.example", "b.example", "c.example", "d.example"];
-        let mut arrivals = state.arrivals(run).unwrap();
+        let mut worklist = state.build_worklist(run).unwrap();
         for name in names {
-            arrivals.arrive(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap();
+            worklist.add(&Address::parse(&format!("jane@{name}")).unwrap()).unwrap();
         }
-        arrivals.close(FreshnessPolicy::nothing()).unwrap();
+        worklist.finish(FreshnessPolicy::nothing()).unwrap();
         let mut domains = names.map(NameHash::of);
         domains.sort_unstable_by_key(|key| key.0);
         let [first, second, third, fourth] = domains;
@@ -217,6 +207,6 @@ mod tests {
             found.push(key);
         }
         assert_eq!(found, [second, fourth]);
-        assert_eq!(state.still_to_ask(run).unwrap(), 2);
+        assert_eq!(state.still_to_probe(run).unwrap(), 2);
     }
 }

@@ -1,131 +1,70 @@
-//! Facts go in: routes, answers, and the end of the questions about an address.
+//! Facts go in: routes, replies, and results of recipients.
 //!
-//! Everything written since the last [`State::commit`] is one transaction. The run commits before it acts on what it
-//! heard, so at most what was under way is asked again after a crash. Fails: when the disk does.
+//! The run writes a reply before it does anything that follows from it, and commits before anything leaves for a server. So after a
+//! crash at most the probes in flight are repeated. Must not: judge; the verdict of a result comes from the caller.
 
-use std::collections::HashSet;
-use std::hash::Hash;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rusqlite::params;
 
-use super::worklist::RunId;
-use super::{NameHash, State, StateError, millis, reply_template, route};
+use super::store::{millis, remember};
+use super::{EgressId, NameHash, RunId, State, StateError, encoding};
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    CatchAll, ClassifiedReply, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl,
-    ProbeResult, RecipientKind, RecordedReply, Tally,
+    CatchAll, ClassifiedReply, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, ProbeResult,
+    RecordedReply, Tally,
 };
 use crate::reason::{Cause, Confidence, Fault, Finding, Reason};
 use crate::route::Route;
-use crate::smtp::{Reply, Stage};
 
-/// What was told about an address.
+/// The verdict on a recipient, as far as the state keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReportedVerdict {
-    /// The reason of the verdict.
+    /// The reason, from which verdict and fault follow.
     pub reason: Reason,
     /// When the evidence was gathered.
     pub checked: Option<SystemTime>,
-    /// When it is too old to be used again.
+    /// From when on the result may not be used again.
     pub expires: Option<SystemTime>,
 }
 
-/// An address about which something else is told now.
+/// A verdict that differs from the one that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerdictUpdate {
-    /// Its domain.
-    pub domain: NameHash,
-    /// Its local part.
-    pub local: String,
-    /// What is told.
-    pub told: ReportedVerdict,
+    domain: NameHash,
+    local: String,
+    verdict: ReportedVerdict,
 }
 
-/// Numbers that stand in their tables for sure. Forgotten now and then: writing one again is no mistake.
-#[derive(Default)]
-pub(super) struct WrittenKeys {
-    names: HashSet<NameHash>,
-    texts: HashSet<NameHash>,
-    served: HashSet<(NameHash, NameHash)>,
-    /// The last trouble, which is often everybody's.
-    obstacle: Option<(Arc<Obstacle>, i64)>,
-}
-
-/// True when it was not remembered.
-fn remember<T: Eq + Hash>(set: &mut HashSet<T>, value: T) -> bool {
-    /// More are not worth their memory.
-    const MOST: usize = 1 << 16;
-    if set.len() >= MOST {
-        set.clear();
+impl VerdictUpdate {
+    /// A new verdict on a recipient; `None` for an address literal, which has no stored result.
+    pub fn new(address: &Address, verdict: ReportedVerdict) -> Option<VerdictUpdate> {
+        let domain = NameHash::of(address.domain()?.as_str());
+        Some(VerdictUpdate { domain, local: address.local().to_owned(), verdict })
     }
-    set.insert(value)
 }
 
-/// A reply as it stands in the tables.
-struct Written {
+/// A reply as the tables have it.
+struct EncodedReply {
     stage: &'static str,
     code: u16,
-    text: NameHash,
+    template: NameHash,
     parts: Option<String>,
 }
 
 impl State {
-    /// Writes for good what was written since the last time.
-    pub fn commit(&mut self) -> Result<(), StateError> {
-        if !self.db.is_autocommit() {
-            self.db.execute_batch("COMMIT")?;
-        }
-        Ok(())
-    }
-
-    /// Until the next commit everything is one transaction. Who reads much is quicker in one, too: it locks the file once.
-    pub fn begin_writing(&mut self) -> Result<(), StateError> {
-        if self.db.is_autocommit() {
-            self.db.execute_batch("BEGIN IMMEDIATE")?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn write_name(&mut self, name: &str) -> Result<NameHash, StateError> {
-        let key = NameHash::of(name);
-        if remember(&mut self.noted.names, key) {
-            let mut insert = self.db.prepare_cached("INSERT OR IGNORE INTO name (id, name) VALUES (?, ?)")?;
-            insert.execute(params![key, name])?;
-        }
-        Ok(key)
-    }
-
-    fn write_reply(
-        &mut self,
-        stage: Stage,
-        reply: &Reply,
-        local: &str,
-        address: &str,
-    ) -> Result<Written, StateError> {
-        let (shared, parts) = reply_template::take_apart(&reply.lines, local, address);
-        let text = NameHash::of(&shared);
-        if remember(&mut self.noted.texts, text) {
-            let mut insert = self
-                .db
-                .prepare_cached("INSERT OR IGNORE INTO reply_template (id, template) VALUES (?, ?)")?;
-            insert.execute(params![text, shared])?;
-        }
-        Ok(Written { stage: stage.word(), code: reply.code, text, parts })
-    }
-
-    /// Writes where a domain's mail goes.
+    /// Writes where a domain receives mail.
     pub fn write_route(
         &mut self,
         run: RunId,
         domain: &Domain,
-        found: &Route,
+        route: &Route,
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
         let key = self.write_name(domain.as_str())?;
-        let (kind, detail) = route::written(found);
+        let (kind, detail) = encoding::encode_route(route);
         let mut other = self
             .db
             .prepare_cached("SELECT 1 FROM route WHERE domain = ? AND NOT (kind = ? AND detail = ?)")?;
@@ -139,40 +78,36 @@ impl State {
         Ok(())
     }
 
-    /// Writes an answer.
-    pub fn write_answer(
+    /// Writes a reply to a probe, and counts it.
+    pub fn write_reply(
         &mut self,
         run: RunId,
-        egress: i64,
-        answer: &RecordedReply,
+        egress: EgressId,
+        recorded: &RecordedReply,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        let RecordedReply { domain, kind: who, address, attempt, lane, tally, .. } = answer;
+        let RecordedReply { domain, kind: who, address, attempt, lane, tally, .. } = recorded;
         let classified = &attempt.classified;
         let name = self.write_name(domain.as_str())?;
         let mx_host = self.write_name(attempt.mx_host.as_str())?;
-        let local = address.local();
-        let Written { stage, code, text, parts } =
-            self.write_reply(classified.stage, &classified.reply, local, &address.to_string())?;
-        let who = match who {
-            RecipientKind::Listed(_) | RecipientKind::Recheck(_) => 0,
-            RecipientKind::Random => 1,
-            RecipientKind::Postmaster => 2,
-        };
+        let (kind, local) = (encoding::kind_number(*who), address.local());
+        let EncodedReply { stage, code, template, parts } =
+            self.encode_reply(classified, local, &address.to_string())?;
         let mut at = millis(attempt.at);
         let mut insert = self.db.prepare_cached(
             "INSERT OR IGNORE INTO reply
                  (domain, kind, local, at, run, egress, mx_host, stage, code, template, parts)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
-        // Of two answers of one millisecond the second is a millisecond younger.
-        while insert.execute(params![name, who, local, at, run, egress, mx_host, stage, code, text, parts])?
+        // The time is part of the key: the second of two replies in one millisecond gets the next one.
+        while insert
+            .execute(params![name, kind, local, at, run, egress, mx_host, stage, code, template, parts])?
             == 0
         {
             at += 1;
         }
         drop(insert);
-        if is_clear(classified) && remember(&mut self.noted.served, (mx_host, name)) {
+        if shows_service(classified) && remember(&mut self.written.served, (mx_host, name)) {
             let mut insert = self.db.prepare_cached(
                 "INSERT OR IGNORE INTO served_domain (mx_host, run, domain) SELECT ?1, ?2, ?3
                  WHERE (SELECT count(*) FROM served_domain WHERE mx_host = ?1 AND run = ?2) < 2",
@@ -183,13 +118,13 @@ impl State {
             self.count_unknown(egress, lane, at)?;
         }
         if *tally != Tally::default() {
-            self.count(run, lane, *tally)?;
+            self.add_to_tally(run, lane, *tally)?;
         }
         Ok(())
     }
 
-    /// Forgets what was answered about an address, listed or made up, in a run: it counts no longer.
-    pub fn revoke(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
+    /// Deletes the replies of a run about a recipient, of the list or random, because they were revoked.
+    pub fn delete_replies(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
@@ -202,16 +137,17 @@ impl State {
         let mut delete = self.db.prepare_cached("DELETE FROM served_domain WHERE run = ? AND domain = ?")?;
         delete.execute(params![run, key])?;
         drop(delete);
-        self.noted.served.clear();
+        self.written.served.clear();
         Ok(())
     }
 
-    /// Writes the end of the questions about an address. It leaves the roster, unless it was not asked to the end.
-    pub fn write_settled(
+    /// Writes the result of a recipient, which leaves the worklist unless it was not probed to the end. The replies
+    /// that it rests on must be written before: a result keeps the text of none.
+    pub fn write_result(
         &mut self,
         run: RunId,
         ProbeResult { id: target, address, mailbox, .. }: &ProbeResult,
-        told: ReportedVerdict,
+        verdict: ReportedVerdict,
         now: SystemTime,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
@@ -220,43 +156,34 @@ impl State {
         };
         let (name, local) = (self.write_name(domain.as_str())?, address.local());
         if mailbox.attempts.is_empty() {
-            // What was answered meanwhile has been taken back.
-            self.revoke(run, address)?;
+            // Replies that were revoked.
+            self.delete_replies(run, address)?;
         }
+        debug_assert!(self.has_replies(run, name, local, mailbox)?, "a result without its replies");
         let (catch_all, control) = match &mailbox.catch_all {
-            CatchAll::Yes(random_recipient) => (Some("yes"), Some(millis(random_recipient.at))),
-            CatchAll::No(NotCatchAllProof::Control) => (Some("no.control"), None),
-            CatchAll::No(NotCatchAllProof::UnclearControl) => (Some("no.unclear_control"), None),
-            CatchAll::No(NotCatchAllProof::Listed) => (Some("no.listed"), None),
-            CatchAll::Unclear => (Some("unclear"), None),
-            CatchAll::Failed(obstacle) => (Some("failed"), Some(self.write_obstacle(obstacle)?)),
+            CatchAll::Yes(reply) => (Some(encoding::CATCH_ALL), Some(millis(reply.at))),
+            CatchAll::No(proof) => (encoding::PROOFS.word(proof), None),
+            CatchAll::Unclear => (Some(encoding::CATCH_ALL_UNCLEAR), None),
+            CatchAll::Failed(obstacle) => {
+                (Some(encoding::CONTROL_FAILED), Some(self.write_obstacle(obstacle)?))
+            }
             CatchAll::NotTested => (None, None),
         };
-        let positive = match mailbox.positive_control {
-            PositiveControl::Accepted => Some("accepted"),
-            PositiveControl::SameText => Some("same_words"),
-            PositiveControl::Inconclusive => Some("silent"),
-            PositiveControl::NotSent => None,
-        };
         let obstacle = mailbox.obstacle.as_ref().map(|obstacle| self.write_obstacle(obstacle)).transpose()?;
-        let again = match mailbox.unprobed {
-            Some(NotProbedReason::Budget(wait)) => Some(millis(now + wait)),
-            _ => None,
-        };
-        let accepted = told.checked.filter(|_| told.reason == Cause::Accepted.into());
+        let accepted = verdict.checked.filter(|_| verdict.reason == Cause::Accepted.into());
         let row = params![
             name,
             local,
             run,
             catch_all,
             control,
-            positive,
+            encoding::POSITIVE_CONTROLS.word(&mailbox.positive_control),
             obstacle,
             mailbox.unprobed.map(NotProbedReason::word),
-            again,
-            told.reason.word(),
-            told.checked.map(millis),
-            told.expires.map(millis),
+            encoding::retry_at(mailbox.unprobed, now).map(millis),
+            verdict.reason.word(),
+            verdict.checked.map(millis),
+            verdict.expires.map(millis),
             accepted.map(millis),
         ];
         let mut insert = self.db.prepare_cached(
@@ -266,7 +193,7 @@ impl State {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
         if insert.execute(row)? == 0 {
-            self.replaces_fact(name, local)?;
+            self.before_overwrite(name, local)?;
             let mut update = self.db.prepare_cached(
                 "UPDATE result SET run = ?3, catch_all = ?4, catch_all_evidence = ?5, positive_control = ?6,
                      obstacle = ?7, not_probed_because = ?8, retry_at = ?9, reason = ?10, checked = ?11,
@@ -284,46 +211,62 @@ impl State {
         Ok(())
     }
 
-    /// Writes what was told about an address that was judged otherwise before.
-    pub fn write_reported(
+    /// True if each attempt of a result is among the written replies of its run.
+    fn has_replies(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        local: &str,
+        mailbox: &MailboxEvidence,
+    ) -> Result<bool, StateError> {
+        let mut count = self.db.prepare_cached(
+            "SELECT count(*) FROM reply WHERE domain = ? AND kind = 0 AND local = ? AND run = ?",
+        )?;
+        let written: usize = count.query_row(params![domain, local, run], |row| row.get(0))?;
+        Ok(written >= mailbox.attempts.len())
+    }
+
+    /// Replaces the stored verdict on a recipient.
+    pub fn update_verdict(
         &mut self,
-        VerdictUpdate { domain, local, told }: &VerdictUpdate,
+        VerdictUpdate { domain, local, verdict }: &VerdictUpdate,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        self.replaces_fact(*domain, local)?;
+        self.before_overwrite(*domain, local)?;
         let mut update = self.db.prepare_cached(
             "UPDATE result SET reason = ?, checked = ?, expires = ? WHERE domain = ? AND local = ?",
         )?;
-        let (checked, expires) = (told.checked.map(millis), told.expires.map(millis));
-        update.execute(params![told.reason.word(), checked, expires, domain, local])?;
+        let (checked, expires) = (verdict.checked.map(millis), verdict.expires.map(millis));
+        update.execute(params![verdict.reason.word(), checked, expires, domain, local])?;
         Ok(())
     }
 
-    /// What is known about an address is about to be replaced.
-    fn replaces_fact(&self, domain: NameHash, local: &str) -> Result<(), StateError> {
-        if self.broke_promises.get() {
+    /// Must be called before a result is overwritten: a finished run that used it is no longer known to be fresh.
+    fn before_overwrite(&self, domain: NameHash, local: &str) -> Result<(), StateError> {
+        if self.finished_runs_expired.get() {
             return Ok(());
         }
-        let mut promised = self.db.prepare_cached(
+        let mut find = self.db.prepare_cached(
             "SELECT 1 FROM result WHERE domain = ? AND local = ? AND expires IS NOT NULL
              AND run IN (SELECT id FROM run WHERE facts_published)",
         )?;
-        if promised.exists(params![domain, local])? {
+        if find.exists(params![domain, local])? {
             self.expire_finished_runs()?;
         }
         Ok(())
     }
 
+    /// Writes an obstacle and returns its `id`. Recipients one after the other that share one share the row.
     fn write_obstacle(&mut self, obstacle: &Arc<Obstacle>) -> Result<i64, StateError> {
-        if let Some((_, id)) = self.noted.obstacle.as_ref().filter(|(last, _)| last == obstacle) {
+        if let Some((_, id)) = self.written.obstacle.as_ref().filter(|(last, _)| last == obstacle) {
             return Ok(*id);
         }
         let mx_host = self.write_name(obstacle.mx_host.as_str())?;
         let (finding, reply) = match &obstacle.kind {
             ObstacleKind::NoReply(finding) => (Some(Finding::word(*finding)), None),
             ObstacleKind::Rejected(classified) => {
-                let nobody = reply_template::NOBODY;
-                (None, Some(self.write_reply(classified.stage, &classified.reply, nobody, nobody)?))
+                let none = encoding::NO_ADDRESS;
+                (None, Some(self.encode_reply(classified, none, none)?))
             }
         };
         let mut insert = self.db.prepare_cached(
@@ -335,18 +278,36 @@ impl State {
             finding,
             reply.as_ref().map(|reply| reply.stage),
             reply.as_ref().map(|reply| reply.code),
-            reply.as_ref().map(|reply| reply.text),
+            reply.as_ref().map(|reply| reply.template),
             reply.as_ref().and_then(|reply| reply.parts.as_deref()),
         ])?;
         drop(insert);
-        self.noted.obstacle = Some((obstacle.clone(), id));
+        self.written.obstacle = Some((obstacle.clone(), id));
         Ok(id)
+    }
+
+    /// Encodes a reply, and writes its template.
+    fn encode_reply(
+        &mut self,
+        ClassifiedReply { stage, reply, .. }: &ClassifiedReply,
+        local: &str,
+        address: &str,
+    ) -> Result<EncodedReply, StateError> {
+        let (text, parts) = encoding::split_reply(&reply.lines, local, address);
+        let template = NameHash::of(&text);
+        if remember(&mut self.written.templates, template) {
+            let mut insert = self
+                .db
+                .prepare_cached("INSERT OR IGNORE INTO reply_template (id, template) VALUES (?, ?)")?;
+            insert.execute(params![template, text])?;
+        }
+        Ok(EncodedReply { stage: stage.word(), code: reply.code, template, parts })
     }
 }
 
-/// An answer that shows that the exchanger serves the domain.
-fn is_clear(classified: &ClassifiedReply) -> bool {
+/// True if a reply shows that the MX host serves the domain: an acceptance or a clear rejection of the recipient.
+fn shows_service(classified: &ClassifiedReply) -> bool {
     let meaning = &classified.meaning;
-    let about_mailbox = meaning.cause == Cause::Accepted || meaning.cause.fault() == Fault::Mailbox;
-    about_mailbox && meaning.confidence == Confidence::Confirmed
+    let is_about_mailbox = meaning.cause == Cause::Accepted || meaning.cause.fault() == Fault::Mailbox;
+    is_about_mailbox && meaning.confidence == Confidence::Confirmed
 }

@@ -6,5 +6,6 @@
 mod decide;
 mod result;
 
-pub use decide::decide;
+pub use decide::{DecidingReply, decide};
+
 pub use result::{AddressResult, Judgment};

@@ -6,7 +6,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
     None,
-    /// Two neighbouring letters are swapped.
+    /// Two neighboring letters are swapped.
     Swapped,
     /// A letter is typed twice instead of once, or once instead of twice.
     Doubled,
@@ -68,7 +68,7 @@ impl Edit {
     }
 }
 
-/// The number of edits between two short words, where a swap of neighbours is one edit (optimal string alignment); 3
+/// The number of edits between two short words, where a swap of neighbors is one edit (optimal string alignment); 3
 /// for all above 2.
 fn distance(a: &[u8], b: &[u8]) -> usize {
     const LONGEST: usize = 32;
@@ -99,7 +99,7 @@ pub(super) fn letters(name: &str) -> u32 {
     name.bytes().fold(0, |set, b| set | 1 << (b & 31))
 }
 
-/// True for neighbouring keys on QWERTY, QWERTZ or AZERTY.
+/// True for neighboring keys on QWERTY, QWERTZ or AZERTY.
 fn next_to(a: u8, b: u8) -> bool {
     const ROWS: &[&[u8]] = &[
         b"1234567890-",

@@ -38,8 +38,8 @@ pub(super) fn rate(
         Edit::None => of_suffix_alone(suffix, target)?,
         _ => of_edit(edit, target)? + of_length(typed.len(), target) + of_suffix(suffix)?,
     };
-    let suffix_exists = matches!(suffix, SuffixMatch::NextKey | SuffixMatch::Other);
-    let is_likely = penalty + LIKELY_MARGIN <= limit && !suffix_exists;
+    let may_be_meant = matches!(suffix, SuffixMatch::NextKey | SuffixMatch::Other);
+    let is_likely = penalty + LIKELY_MARGIN <= limit && !may_be_meant;
     let certainty = if is_likely { Certainty::Likely } else { Certainty::Hint };
     (penalty <= limit).then_some((certainty, penalty))
 }

@@ -16,7 +16,7 @@ pub(super) enum SuffixMatch {
     KnownTypo,
     /// It does not exist, and is the meant suffix with something appended or cut off (`com.com`, `c`).
     Remnant,
-    /// It exists, and differs by a neighbouring key or a swap of two letters.
+    /// It exists, and differs by a neighboring key or a swap of two letters.
     NextKey,
     /// It is any other suffix that exists.
     Other,

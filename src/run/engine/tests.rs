@@ -1,21 +1,22 @@
-//! What a fault of our own in a session does to a run, and how long a run takes that nobody slows down.
+//! A run with a fault of ours in a session or a look-up, and the time of a run whose servers do not slow it down.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
-use super::sessions::SessionTasks;
 use super::*;
 use crate::address::{Address, Domain};
+use crate::evidence::Timestamp;
+use crate::policy::{Pace, Policy};
 use crate::route::{Dns, LookupFuture, Mx};
 use crate::run::analyze::Analyzer;
 use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
-use crate::run::judged_row;
+use crate::run::network::Network;
 use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{Connect, ConnectFuture, EgressPath};
 use crate::state::RunKey;
 use crate::world::World;
 
-/// Two domains, each with an exchanger of its own.
+/// Two domains, each with an MX host of its own.
 const WORLD: &str = r#"
     [[domain]]
     name = "sound.example"
@@ -33,7 +34,7 @@ const WORLD: &str = r#"
     address = ["192.0.2.2"]
 "#;
 
-/// Dials in a world, and has a fault of its own at one address.
+/// Connects to a scripted world, and panics at one address.
 struct Faulty(World);
 
 impl Connect for Faulty {
@@ -57,7 +58,7 @@ fn job(network: Network, policy: Policy, sessions: usize) -> ProbeJob {
     }
 }
 
-/// Looks up in a world, and has a fault of its own at one domain.
+/// Looks up in a scripted world, and panics at one domain.
 struct FaultyDns(World);
 
 impl Dns for FaultyDns {
@@ -71,7 +72,7 @@ impl Dns for FaultyDns {
     }
 }
 
-/// Whom the runs with faults of their own ask about, and the words of the reasons; nobody may be left for a later run.
+/// The recipients of the runs with a fault; none may be left to a later run.
 const ADDRESSES: [&str; 3] = ["jane@sound.example", "jane@broken.example", "joe@broken.example"];
 
 async fn reasons(network: Network) -> [&'static str; 3] {
@@ -80,13 +81,13 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     let now = job.network.clock.now().wall;
     let mut state = State::temporary().unwrap();
     let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-    let mut arrivals = state.arrivals(run.id).unwrap();
+    let mut worklist = state.build_worklist(run.id).unwrap();
     for address in ADDRESSES {
-        arrivals.arrive(&Address::parse(address).unwrap()).unwrap();
+        worklist.add(&Address::parse(address).unwrap()).unwrap();
     }
-    arrivals.close(FreshnessPolicy::nothing()).unwrap();
+    worklist.finish(FreshnessPolicy::nothing()).unwrap();
 
-    let outcome = ask(
+    let outcome = probe(
         &job,
         &mut state,
         run,
@@ -97,19 +98,19 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     .await
     .unwrap();
 
-    assert_eq!((state.still_to_ask(run.id).unwrap(), outcome.early_exit(&CancelToken::new())), (0, None));
-    let scope = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), news: None };
-    let facts = FactReader::of(&state, scope).unwrap();
-    let mut found = EvidenceReader::of(facts, outcome.whole, now);
+    assert_eq!((state.still_to_probe(run.id).unwrap(), outcome.early_exit(&CancelToken::new())), (0, None));
+    let filter = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), compared_run: None };
+    let facts = FactReader::new(&state, filter).unwrap();
+    let mut reader = EvidenceReader::new(facts, outcome.conditions, now);
     let mut analyzer = Analyzer::new(policy.lists);
     ADDRESSES.map(|address| {
-        let record = judged_row::record(&mut found, analyzer.look(address), false).unwrap();
-        record.judgment.reason.word()
+        let result = judge::judge_row(&mut reader, analyzer.analyze(address), false).unwrap();
+        result.judgment.reason.word()
     })
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() {
+async fn a_session_that_panics_leaves_its_recipients_unknown() {
     let world = World::parse(WORLD).unwrap();
     let mut network = Network::scripted(world.clone());
     network.connect = Arc::new(Faulty(world));
@@ -117,7 +118,7 @@ async fn a_session_that_fails_inside_is_over_and_leaves_its_addresses_unknown() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_to_a_later_run() {
+async fn a_look_up_that_panics_leaves_its_recipients_unknown_and_none_to_a_later_run() {
     let world = World::parse(WORLD).unwrap();
     let mut network = Network::scripted(world.clone());
     network.dns = Arc::new(FaultyDns(world));
@@ -125,14 +126,14 @@ async fn a_look_up_that_fails_inside_says_so_of_its_addresses_and_leaves_nobody_
 }
 
 #[tokio::test]
-async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does() {
+async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
     let network = Network::scripted(World::parse(WORLD).unwrap());
     let egress = network.egresses.len();
-    let (mut calls, _events) = SessionTasks::new(Arc::new(network), false);
+    let (mut sessions, _events) = SessionTasks::new(Arc::new(network), false);
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    calls.open(SessionOpening {
+    sessions.open(SessionOpening {
         session,
         egress,
         host,
@@ -140,16 +141,16 @@ async fn a_way_out_that_does_not_exist_ends_its_session_as_a_fault_inside_does()
         tls: false,
         provider,
     });
-    let fault = calls.next_over().await.unwrap().unwrap_err();
-    assert_eq!(calls.lost(fault.id()), Some(session));
+    let fault = sessions.next_finished().await.unwrap().unwrap_err();
+    assert_eq!(sessions.lost(fault.id()), Some(session));
 }
 
-/// Hosts without limits, whom nobody knows.
+/// An unknown provider without limits.
 const OWN_HOSTS: &str = include_str!("../../../benches/own_hosts.toml");
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_no_other_time() {
-    // The last domains are known only when sessions rest already, with answers that need a proof.
+async fn a_run_that_is_not_slowed_down_takes_the_round_trips_of_its_batches_and_no_other_time() {
+    // The routes of the last domains arrive when sessions are idle already, with acceptances that need a control.
     const DOMAINS: usize = 1000;
     let mut world = String::from(
         "dns_delay = \"60ms\"\n[[host]]\nname = \"mx{0..2}.own.example\"\nrtt = \"50ms\"\nthink = \"1ms\"\n",
@@ -171,14 +172,14 @@ async fn a_run_that_nobody_slows_down_takes_the_round_trips_of_its_flights_and_n
     let begun = job.network.clock.now();
     let mut state = State::temporary().unwrap();
     let run = state.begin(&RunKey::default(), Duration::MAX, begun.wall, Duration::MAX).unwrap();
-    let mut arrivals = state.arrivals(run.id).unwrap();
+    let mut worklist = state.build_worklist(run.id).unwrap();
     for n in 0..10 * DOMAINS {
         let (row, domain) = (n / DOMAINS, n % DOMAINS);
         let name = if (row + domain) % 8 == 0 { "dead" } else { "live" };
-        arrivals.arrive(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
+        worklist.add(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
     }
-    arrivals.close(FreshnessPolicy::nothing()).unwrap();
-    ask(
+    worklist.finish(FreshnessPolicy::nothing()).unwrap();
+    probe(
         &job,
         &mut state,
         run,
@@ -201,7 +202,7 @@ async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
     assert_eq!(job.time_left(began), None);
     job.deadline = Some(began.wall + 60 * minute);
     assert_eq!(job.time_left(began), Some(60 * minute));
-    // The run believes that a minute has passed, the clock on the wall knows better.
+    // By the clock of the run a minute has passed, by the time of day more or less.
     let after = |wall| Timestamp { elapsed: began.elapsed + minute, wall };
     assert_eq!(job.time_left(after(began.wall + 59 * minute)), Some(minute));
     assert_eq!(job.time_left(after(began.wall + 480 * minute)), Some(Duration::ZERO));

@@ -1,256 +1,243 @@
-//! Acceptances that prove nothing yet: some hosts accept, and discard, after too many unknown names.
+//! Closing controls: they confirm acceptances that prove nothing yet, because some servers accept and discard every
+//! recipient after too many unknown ones.
 //!
-//! Decides: at operators that nobody knows, whether an acceptance after unknown names is believed. A clear refusal later in
-//! the same session shows that the host still tells names apart, and mostly comes by itself; a session that would end
-//! without one asks about a made-up name at a domain that refused somebody before. A host that accepts that name is caught:
-//! its doubtful acceptances are taken back, and asked again in sessions that end before the lies begin.
+//! Decides: at providers that may do so, whether an acceptance that comes after unknown recipients counts. A clear
+//! rejection later in the same session shows that the server still distinguishes recipients, and mostly comes by
+//! itself. A session that would end without one probes a random recipient at a domain where the server rejected a
+//! recipient before: the closing control. If the server accepts it, all unconfirmed acceptances are revoked, and
+//! their recipients are probed again in sessions that end before so many unknown ones.
 
 use std::time::Duration;
 
-use super::{Action, ConnectionAction, InFlightProbe, LaneId, Scheduler, SessionId, SessionPhase, Timer};
-use crate::evidence::{ClassifiedReply, ObstacleKind, RecipientKind, RecordedReply, Timestamp};
+use super::state::{InFlightProbe, SessionPhase, UnconfirmedAcceptances};
+use crate::evidence::{ClassifiedReply, ObstacleKind, RecipientKind};
 use crate::probe;
 use crate::reason::{Cause, Fault, Finding};
-use crate::schedule::DomainTaskId;
-use crate::schedule::provider_event::ProviderEventKind;
+use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
+use crate::schedule::limits::{LaneId, SessionId, Timer};
+use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{Batch, ProbeId, RcptProbe, Stage, Transaction};
 
-/// The doubts of a session.
-#[derive(Debug, Default)]
-pub(super) struct UnconfirmedAcceptances {
-    /// Listed addresses that were accepted, by their places.
-    accepted: Vec<(DomainTaskId, u32)>,
-    /// Made-up names that were accepted, of which their inquiries don't know yet, and when.
-    parked: Vec<(InFlightProbe, ClassifiedReply, Timestamp)>,
-    /// All of these answers as they are to be kept, once they count.
-    unkept: Vec<RecordedReply>,
-    /// How many unknown names the session had refused when doubt began.
-    refused_before: u32,
-    /// The closing control that is under way.
-    closing: Option<ProbeId>,
-    /// It waits for its pace.
-    pub(super) is_waiting: bool,
-}
-
-impl UnconfirmedAcceptances {
-    pub(super) fn is_empty(&self) -> bool {
-        self.accepted.is_empty() && self.parked.is_empty()
-    }
-}
-
 impl Scheduler {
-    /// Must this acceptance be proven?
+    /// True if the reply is an acceptance that needs confirmation, and a closing control can give it.
     pub(super) fn is_unconfirmed(&self, id: SessionId, classified: &ClassifiedReply) -> bool {
         let Some(session) = self.sessions.get(&id) else {
             return false;
         };
         let lane = &self.lanes[self.endpoints[session.endpoint].lane];
         let threshold = self.limits.thresholds.discard;
-        let too_many =
-            session.unknown >= threshold.unknown_in_session || lane.unknown_names >= threshold.unknown_in_run;
+        let too_many = session.unknown >= threshold.unknown_in_session
+            || lane.unknown_in_run >= threshold.unknown_in_run;
         let can_be_tested = self.endpoints[session.endpoint].rejected_domain.is_some();
         classified.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
     }
 
-    /// Takes an acceptance with doubt.
-    pub(super) fn doubt(&mut self, id: SessionId, asked: InFlightProbe, classified: ClassifiedReply) {
+    /// Holds back an acceptance until it is confirmed.
+    pub(super) fn hold_acceptance(
+        &mut self,
+        id: SessionId,
+        probe: InFlightProbe,
+        classified: ClassifiedReply,
+    ) {
         let now = self.now;
-        let unkept = self.lane_of(id).and_then(|lane| self.to_keep(&asked, lane, &classified));
+        let to_record = self.lane_of(id).and_then(|lane| self.to_record(&probe, lane, &classified));
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        session.unconfirmed.unkept.extend(unkept);
+        session.unconfirmed.to_record.extend(to_record);
         if session.unconfirmed.is_empty() {
-            session.unconfirmed.refused_before = session.unknown;
+            session.unconfirmed.unknown_before = session.unknown;
         }
-        match asked.who {
-            RecipientKind::Listed(place) if classified.meaning.cause == Cause::Accepted => {
-                session.unconfirmed.accepted.push((asked.task, place));
-                if let Some(task) = self.tasks[asked.task].as_mut() {
-                    task.domain_probe.on_unconfirmed_acceptance(place, classified, now);
+        match probe.kind {
+            RecipientKind::Listed(position) if classified.meaning.cause == Cause::Accepted => {
+                session.unconfirmed.accepted.push((probe.task, position));
+                if let Some(task) = self.tasks[probe.task].as_mut() {
+                    task.domain_probe.on_unconfirmed_acceptance(position, classified, now);
                 }
             }
-            _ => session.unconfirmed.parked.push((asked, classified, now)),
+            _ => session.unconfirmed.parked.push((probe, classified, now)),
         }
-        self.go_on(asked.task);
+        self.advance(probe.task);
     }
 
-    /// The host still tells names apart: what it accepted was accepted.
+    /// Confirms the acceptances of a session whose server still distinguishes recipients.
     pub(super) fn confirm_acceptances(&mut self, id: SessionId) {
         let Some(lane) = self.lane_of(id) else {
             return;
         };
-        let Some(UnconfirmedAcceptances { accepted, parked, unkept, .. }) = self.take_unconfirmed(id) else {
+        let Some(UnconfirmedAcceptances { accepted, parked, to_record, .. }) = self.take_unconfirmed(id)
+        else {
             return;
         };
-        self.actions.extend(unkept.into_iter().map(Action::Record));
+        self.actions.extend(to_record.into_iter().map(Action::Record));
         if !accepted.is_empty() {
             self.confirm_lane(lane);
         }
-        for (task_id, place) in accepted {
+        for (task_id, position) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.confirm(place);
+                task.domain_probe.confirm(position);
             }
-            self.go_on(task_id);
+            self.advance(task_id);
         }
-        for (InFlightProbe { task: task_id, who, .. }, classified, heard_at) in parked {
+        for (InFlightProbe { task: task_id, kind, .. }, classified, received_at) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.on_reply(who, classified, heard_at);
+                task.domain_probe.on_reply(kind, classified, received_at);
             }
-            self.go_on(task_id);
+            self.advance(task_id);
         }
     }
 
-    /// Nothing shows that the host still tells names apart: what it accepted is asked again.
+    /// Revokes the unconfirmed acceptances of a session: their recipients are probed again. Returns their number.
     pub(super) fn revoke_acceptances(&mut self, id: SessionId) -> usize {
         let now = self.now;
         let Some(UnconfirmedAcceptances { accepted, parked, .. }) = self.take_unconfirmed(id) else {
             return 0;
         };
         let count = accepted.len() + parked.len();
-        for (task_id, place) in accepted {
+        for (task_id, position) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.revoke(place, now);
+                task.domain_probe.revoke(position, now);
             }
-            self.go_on(task_id);
+            self.advance(task_id);
         }
-        for (InFlightProbe { task: task_id, who, .. }, ..) in parked {
+        for (InFlightProbe { task: task_id, kind, .. }, ..) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.on_connection_lost(who, ObstacleKind::NoReply(Finding::Disconnected), now);
+                task.domain_probe.on_connection_lost(kind, ObstacleKind::NoReply(Finding::Disconnected), now);
             }
-            self.go_on(task_id);
+            self.advance(task_id);
         }
         count
     }
 
     fn take_unconfirmed(&mut self, id: SessionId) -> Option<UnconfirmedAcceptances> {
         let session = self.sessions.get_mut(&id).filter(|session| !session.unconfirmed.is_empty())?;
-        // A closing control that is under way is still to come.
-        let closing = session.unconfirmed.closing;
+        // The reply to a closing control in flight is still to come.
+        let closing_control = session.unconfirmed.closing_control;
         Some(std::mem::replace(
             &mut session.unconfirmed,
-            UnconfirmedAcceptances { closing, ..UnconfirmedAcceptances::default() },
+            UnconfirmedAcceptances { closing_control, ..UnconfirmedAcceptances::default() },
         ))
     }
 
-    /// Sends the closing control of an idle session that has doubts, if it leaves together with QUIT. `false` when it needs
-    /// none or can't have one.
-    pub(super) fn close(&mut self, id: SessionId, is_last: bool) -> bool {
+    /// Sends the closing control of an idle session with unconfirmed acceptances, now or as soon as the pace allows
+    /// it. `is_last`: QUIT leaves with it. False if the session needs no closing control or can't have one.
+    pub(super) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
         let has_unconfirmed = self.sessions.get(&id).is_some_and(|session| !session.unconfirmed.is_empty());
         if !has_unconfirmed {
             return false;
         }
-        match self.closing(id) {
+        match self.make_closing_control(id) {
             Ok(None) => return false,
-            Ok(Some(closing)) => {
-                self.set_state(id, SessionPhase::Working);
+            Ok(Some(control)) => {
+                self.set_phase(id, SessionPhase::Working);
                 self.actions.push_back(Action::Connection(ConnectionAction::Send(
                     id,
-                    Batch { transactions: vec![closing], is_last },
+                    Batch { transactions: vec![control], is_last },
                 )));
             }
             Err(wait) => {
-                self.set_state(id, SessionPhase::Working);
+                self.set_phase(id, SessionPhase::Working);
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.unconfirmed.is_waiting = true;
+                    session.unconfirmed.waits_for_pace = true;
                 }
-                self.timers.insert((self.now.elapsed + wait, Timer::Linger(id)));
+                self.timers.insert((self.now.elapsed + wait, Timer::IdleTimeout(id)));
             }
         }
         true
     }
 
-    /// The closing control of an idle session, which counts as asked from now on. `None` where it can't have one; an error
-    /// says after which time it can.
-    pub(super) fn closing(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
-        let Some(session) = self.sessions.get(&id).filter(|session| session.state == SessionPhase::Idle)
+    /// Makes the closing control of an idle session, and counts it as in flight. `None` if the session can't have
+    /// one; the error is the time after which the pace allows one.
+    pub(super) fn make_closing_control(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
+        let Some(session) = self.sessions.get(&id).filter(|session| session.phase == SessionPhase::Idle)
         else {
             return Ok(None);
         };
         let endpoint = &self.endpoints[session.endpoint];
         let lane = &mut self.lanes[endpoint.lane];
-        let under_way = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
-        let may = session.may_close()
-            && session.refusals_left() > under_way
-            && session.spoilt.is_none()
-            && lane.paused.is_none()
+        let in_flight = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
+        let is_possible = session.has_transaction_for_control()
+            && session.rejections_left() > in_flight
+            && session.spoiled_by.is_none()
+            && lane.breaker_opened_by.is_none()
             && lane.unknown_left(self.now.elapsed) > 0;
-        let domain = endpoint.rejected_domain.clone().filter(|_| may);
+        let domain = endpoint.rejected_domain.clone().filter(|_| is_possible);
         let Some(address) = domain.and_then(|domain| probe::random_recipient(&domain, &mut self.random))
         else {
             return Ok(None);
         };
-        lane.asks.take(1)?;
+        lane.recipient_pacer.take(1)?;
         lane.in_flight += 1;
-        let ask = ProbeId(self.next_probe);
+        let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += 1;
-            session.unconfirmed.closing = Some(ask);
+            session.unconfirmed.closing_control = Some(probe);
         }
-        Ok(Some(Transaction { recipients: vec![RcptProbe { id: ask, address }] }))
+        Ok(Some(Transaction { recipients: vec![RcptProbe { id: probe, address }] }))
     }
 
-    /// Is this the closing control?
-    pub(super) fn is_closing(&self, id: SessionId, ask: ProbeId) -> bool {
-        self.sessions.get(&id).is_some_and(|session| session.unconfirmed.closing == Some(ask))
+    /// True if the probe is the closing control of the session.
+    pub(super) fn is_closing_control(&self, id: SessionId, probe: ProbeId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| session.unconfirmed.closing_control == Some(probe))
     }
 
-    /// The closing control was answered.
-    pub(super) fn closed(&mut self, id: SessionId, classified: &ClassifiedReply) {
-        self.account(id, classified);
-        let Some(lane_id) = self.forget_closing(id) else {
+    /// Handles the reply to the closing control.
+    pub(super) fn on_closing_control(&mut self, id: SessionId, classified: &ClassifiedReply) {
+        self.count_reply(id, classified);
+        let Some(lane_id) = self.take_closing_control(id) else {
             return;
         };
         let cause = classified.meaning.cause;
-        // Where a refusal has cleared all doubts meanwhile, the lies begin after it.
-        let refused_before = self.sessions.get(&id).map_or(0, |session| {
-            if session.unconfirmed.is_empty() { session.unknown } else { session.unconfirmed.refused_before }
+        // If a clear rejection has confirmed everything meanwhile, the server began to accept any recipient after
+        // that rejection, so the count up to there is the limit.
+        let unknown_before = self.sessions.get(&id).map_or(0, |session| {
+            if session.unconfirmed.is_empty() { session.unknown } else { session.unconfirmed.unknown_before }
         });
         if classified.reply.is_positive() {
-            let taken_back = self.revoke_acceptances(id);
+            let revoked = self.revoke_acceptances(id);
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.session_limits.rejections = 0;
             }
-            self.decided(ProviderEventKind::AcceptAllDetected, lane_id, taken_back);
-            if refused_before > 0 {
-                self.lower_rejection_limit(lane_id, refused_before);
+            self.report_event(ProviderEventKind::AcceptAllDetected, lane_id, revoked);
+            if unknown_before > 0 {
+                self.lower_rejection_limit(lane_id, unknown_before);
             } else {
-                // It lies from the first answer on: nothing can be learnt here any more.
+                // The server accepts any recipient from the first one on, so its replies say nothing.
                 self.open_breaker(lane_id, classified);
             }
         } else if classified.stage != Stage::Rcpt || cause.fault() == Fault::Us {
             self.revoke_acceptances(id);
         } else {
-            // However it says it: it does not accept the name.
+            // Whatever the reply text is, the server does not accept the random recipient.
             self.confirm_acceptances(id);
         }
     }
 
-    /// So many refusals are all that a session may have at a lane, also one that is open.
-    fn lower_rejection_limit(&mut self, lane_id: LaneId, refused: u32) {
+    /// Lowers the rejections that a session of the lane may have, also for open sessions.
+    fn lower_rejection_limit(&mut self, lane_id: LaneId, max: u32) {
         let session_limits = &mut self.lanes[lane_id].session_limits;
-        session_limits.rejections = session_limits.rejections.min(refused);
+        session_limits.rejections = session_limits.rejections.min(max);
         let mut used_up = Vec::new();
         for (&id, session) in &mut self.sessions {
             if self.endpoints[session.endpoint].lane == lane_id {
-                session.session_limits.rejections = session.session_limits.rejections.min(refused);
-                if session.state == SessionPhase::Idle && session.is_used_up() {
+                session.session_limits.rejections = session.session_limits.rejections.min(max);
+                if session.phase == SessionPhase::Idle && session.is_used_up() {
                     used_up.push(id);
                 }
             }
         }
         used_up.sort_unstable();
         for id in used_up {
-            self.leave(id);
+            self.release(id);
         }
     }
 
-    /// Takes the closing control off its session.
-    pub(super) fn forget_closing(&mut self, id: SessionId) -> Option<usize> {
+    /// Takes the closing control off its session. Returns the lane of the session.
+    pub(super) fn take_closing_control(&mut self, id: SessionId) -> Option<LaneId> {
         let session = self.sessions.get_mut(&id)?;
         let lane = self.endpoints[session.endpoint].lane;
-        if session.unconfirmed.closing.take().is_some() {
+        if session.unconfirmed.closing_control.take().is_some() {
             self.lanes[lane].in_flight -= 1;
         }
         Some(lane)
@@ -264,20 +251,20 @@ mod tests {
     use super::*;
     use crate::address::{Address, Domain};
     use crate::evidence::{
-        CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId,
+        CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId, Timestamp,
     };
     use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
     use crate::probe::RetryPolicy;
     use crate::schedule::{DomainJob, MxHop, RunLimits, SessionEvent};
     use crate::smtp::{Capabilities, IpFamilies, Reply};
 
-    fn answers(found: &[ProbeResult]) -> usize {
-        found.iter().map(|found| found.mailbox.attempts.len()).sum()
+    fn count_replies(results: &[ProbeResult]) -> usize {
+        results.iter().map(|result| result.mailbox.attempts.len()).sum()
     }
 
-    /// A host that heard so many unknown names from us in a run before, and refused a made-up one then, is asked about two
-    /// mailboxes and accepts everything now; how many acceptances are handed out.
-    fn believed_after(unknown_before: usize) -> usize {
+    /// A server got so many unknown recipients in an earlier run, and rejected a random one then. Now it accepts both
+    /// recipients that are probed, and every other one. Returns how many acceptances are in the results.
+    fn acceptances_after(unknown_before: usize) -> usize {
         let (domain, host) =
             (Domain::parse("acme.example").unwrap(), Domain::parse("mx.acme.example").unwrap());
         let now = Timestamp { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
@@ -289,20 +276,21 @@ mod tests {
             egresses: vec![IpFamilies::Both],
         };
         let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(1), now);
-        let stop = MxHop {
+        let mx_hop = MxHop {
             provider: Providers::built_in().of(&host).clone(),
             host: host.clone(),
             addresses: vec![[192, 0, 2, 1].into()],
         };
-        let stops = vec![stop];
-        let lane = Scheduler::lane_key(&stops, &stops[0]);
-        scheduler.spent(0, &lane, Duration::from_secs(60), unknown_before);
-        let refused =
+        let mx_hosts = vec![mx_hop];
+        let lane = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]);
+        scheduler.seed_unknown_usage(0, &lane, Duration::from_secs(60), unknown_before);
+        let rejected =
             MxHostFacts { catch_all: CatchAll::No(NotCatchAllProof::Control), ..MxHostFacts::new(host) };
-        let known = DomainFacts { mx_hosts: vec![refused], ..DomainFacts::default() };
-        let listed = [(RecipientId(1), "jane@acme.example"), (RecipientId(2), "joe@acme.example")];
-        let listed = listed.map(|(target, text)| Recipient::from((target, Address::parse(text).unwrap())));
-        scheduler.order(DomainJob { domain, mx_hosts: stops, listed: listed.into(), known }, now);
+        let facts = DomainFacts { mx_hosts: vec![rejected], ..DomainFacts::default() };
+        let recipients = [(RecipientId(1), "jane@acme.example"), (RecipientId(2), "joe@acme.example")];
+        let recipients =
+            recipients.map(|(target, text)| Recipient::from((target, Address::parse(text).unwrap())));
+        scheduler.submit(DomainJob { domain, mx_hosts, recipients: recipients.into(), facts }, now);
         scheduler.close_job_source();
         let reply = Reply::parse(b"250 2.1.5 Ok\r\n").unwrap();
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
@@ -311,10 +299,10 @@ mod tests {
             meaning: ReplyRules::built_in().classify(&reply, &context).into(),
             reply,
         };
-        let mut believed = 0;
+        let mut acceptances = 0;
         while !scheduler.is_idle() {
-            while let Some(action) = scheduler.action() {
-                let (session, heard) = match action {
+            while let Some(action) = scheduler.next_action() {
+                let (session, events) = match action {
                     Action::Connection(ConnectionAction::Open(opening)) => (
                         opening.session,
                         vec![SessionEvent::Ready(Capabilities {
@@ -323,40 +311,41 @@ mod tests {
                         })],
                     ),
                     Action::Connection(ConnectionAction::Send(session, batch)) => {
-                        let asks = batch.transactions.iter().flat_map(|transaction| &transaction.recipients);
-                        let mut heard: Vec<SessionEvent> =
-                            asks.map(|ask| SessionEvent::Reply(ask.id, accepted.clone())).collect();
-                        heard.push(if batch.is_last {
+                        let probes =
+                            batch.transactions.iter().flat_map(|transaction| &transaction.recipients);
+                        let mut events: Vec<SessionEvent> =
+                            probes.map(|probe| SessionEvent::Reply(probe.id, accepted.clone())).collect();
+                        events.push(if batch.is_last {
                             SessionEvent::Ended(None)
                         } else {
                             SessionEvent::BatchDone
                         });
-                        (session, heard)
+                        (session, events)
                     }
                     Action::Connection(ConnectionAction::Quit(session)) => {
                         (session, vec![SessionEvent::Ended(None)])
                     }
-                    Action::Completed(found) => {
-                        believed += answers(&found);
+                    Action::Completed(results) => {
+                        acceptances += count_replies(&results);
                         continue;
                     }
                     _ => continue,
                 };
-                for heard in heard {
-                    scheduler.hear(session, heard, now);
+                for event in events {
+                    scheduler.on_session_event(session, event, now);
                 }
             }
             scheduler.wake(Timestamp { elapsed: scheduler.next_wake().unwrap_or_default(), ..now });
         }
-        while let Some(action) = scheduler.action() {
-            believed += if let Action::Completed(found) = action { answers(&found) } else { 0 };
+        while let Some(action) = scheduler.next_action() {
+            acceptances += if let Action::Completed(results) = action { count_replies(&results) } else { 0 };
         }
-        believed
+        acceptances
     }
 
     #[test]
-    fn a_host_that_heard_too_many_unknown_names_before_this_run_is_doubted_in_it() {
-        assert_eq!(believed_after(0), 2, "nobody had reason to lie");
-        assert_eq!(believed_after(100), 0);
+    fn acceptances_need_confirmation_where_an_earlier_run_probed_too_many_unknown_recipients() {
+        assert_eq!(acceptances_after(0), 2, "too few unknown recipients before");
+        assert_eq!(acceptances_after(100), 0);
     }
 }

@@ -1,6 +1,6 @@
-//! What MX hosts do: at least one behaviour for each mechanism that the scheduler has, drawn at random.
+//! What MX hosts do: at least one behavior for each mechanism that the scheduler has, drawn at random.
 //!
-//! | mechanism of the scheduler | behaviours that need it |
+//! | mechanism of the scheduler | behaviors that need it |
 //! |---|---|
 //! | negative control, before, along or after the recipients | `Honest`, `CatchAll` |
 //! | positive control, rejections that decide nothing | `Curt`, `Mute` |
@@ -18,16 +18,12 @@
 //! | STARTTLS only where it is demanded, and where it works | `DemandsTls`, `OffersBrokenTls`, `BrokenTls` |
 //! | SMTPUTF8 | [`Traits::capabilities`], [`Provided::beyond_ascii`] |
 //! | slow replies, distant hosts | [`Traits::rtt`], [`Traits::wait`] |
-//! | limits of unknown recipients that earlier runs have used up | [`Provided::spent`] |
+//! | limits of unknown recipients that earlier runs have used up | [`Provided::used_up`] |
 //! | several egresses, families of addresses | [`super::play::Run::egresses`] |
 //! | domains that come later, or in two parts | [`super::play::Run::gap`], [`Provided::in_parts`] |
 
-use std::time::Duration;
-
-use proptest::prelude::*;
-
-use super::{MINUTE, ROUND_TRIP};
-use crate::smtp::{Capabilities, Stage};
+use super::*;
+use crate::smtp::Capabilities;
 
 /// What a host does.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,7 +87,8 @@ pub(super) enum Habit {
     LiesInAll(u32),
     /// Says "no such mailbox" to every recipient, and after so many replies that it blocks us.
     Sours(u32),
-    /// Accepts every listed recipient, rejects random ones, and after so many of these disconnects saying that it blocks us.
+    /// Accepts every listed recipient, rejects random ones, and after so many of these disconnects saying that it
+    /// blocks us.
     Turns(u32),
 }
 
@@ -144,17 +141,17 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
     prop_oneof![3 => usual, 2 => defers, 2 => breaks, 2 => rejects_us, 2 => misleads]
 }
 
-/// What a host of another operator does, behind those of the first. Not drawn: `Sours` and `Turns`, because what a
-/// backup rejects is final at once: see `faults`.
+/// What the host of a backup provider does. Not drawn: `Sours` and `Turns`, because what a backup rejects is final
+/// immediately: see `faults`.
 fn backup() -> impl Strategy<Value = Habit> {
     let is_final = |habit: &Habit| matches!(habit, Habit::Sours(_) | Habit::Turns(_));
-    habit().prop_filter("what a backup rejects is final at once", move |habit| !is_final(habit))
+    habit().prop_filter("what a backup rejects is final immediately", move |habit| !is_final(habit))
 }
 
-/// What a host is like, whatever it does.
+/// The traits of a host, whatever it does.
 #[derive(Clone, Debug)]
 pub(super) struct Traits {
-    /// From a command to its reply.
+    /// The time from a command to its reply.
     pub(super) rtt: Duration,
     /// More time for each reply to RCPT.
     pub(super) wait: Duration,
@@ -193,15 +190,15 @@ pub(super) fn traits() -> impl Strategy<Value = Traits> {
     })
 }
 
-/// What comes with an operator, whatever its hosts do.
+/// What comes with a provider, whatever its hosts do.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Provided {
-    /// Of each host, in order; of the backup's, last. Those that are missing are as usual.
+    /// The traits of each host, in order, then those of the backup. Missing ones are the defaults.
     pub(super) traits: Vec<Traits>,
-    /// A host of another operator, which comes last.
+    /// A host of another provider, which comes last.
     pub(super) backup: Option<Habit>,
     /// Unknown recipients of earlier runs from the first egress, and how long ago.
-    pub(super) spent: Option<(usize, Duration)>,
+    pub(super) used_up: Option<(usize, Duration)>,
     /// Recipients and control were greylisted in an earlier run, so long ago, from that egress.
     pub(super) earlier: Option<(Duration, usize)>,
     /// A domain comes in two parts.
@@ -212,14 +209,15 @@ pub(super) struct Provided {
 
 pub(super) fn provided() -> impl Strategy<Value = Provided> {
     let backup = prop::option::weighted(0.3, backup());
-    let spent = prop::option::weighted(0.2, (1usize..40, (0u32..1500).prop_map(|minutes| MINUTE * minutes)));
+    let used_up =
+        prop::option::weighted(0.2, (1usize..40, (0u32..1500).prop_map(|minutes| MINUTE * minutes)));
     let earlier = prop::option::weighted(0.2, ((1u32..60).prop_map(|minutes| MINUTE * minutes), 0usize..3));
     let beyond_ascii = prop::option::weighted(0.2, 1usize..4);
-    (prop::collection::vec(traits(), 0..4), backup, spent, earlier, any::<bool>(), beyond_ascii).prop_map(
-        |(traits, backup, spent, earlier, in_parts, beyond_ascii)| Provided {
+    (prop::collection::vec(traits(), 0..4), backup, used_up, earlier, any::<bool>(), beyond_ascii).prop_map(
+        |(traits, backup, used_up, earlier, in_parts, beyond_ascii)| Provided {
             traits,
             backup,
-            spent,
+            used_up,
             earlier,
             in_parts,
             beyond_ascii,

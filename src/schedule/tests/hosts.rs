@@ -1,17 +1,14 @@
 //! MX hosts of many habits: what they reply, what they remember, and what they count.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
-use super::habits::{Habit, Traits};
-use super::{MINUTE, Run};
-use crate::address::{Address, Domain};
-use crate::evidence::{ClassifiedReply, DomainFacts, RecipientId};
+use super::habits::Traits;
+use super::*;
+use crate::evidence::ClassifiedReply;
 use crate::policy::{Provider, ReplyContext, ReplyRules};
 use crate::reason::Finding;
-use crate::schedule::lane::DAY;
-use crate::schedule::*;
-use crate::smtp::{Batch, RcptProbe, Reply, Stage};
+use crate::smtp::{Batch, RcptProbe, Reply};
 
 /// A session as a host sees it.
 #[derive(Default)]
@@ -23,79 +20,80 @@ pub(super) struct Open {
     pub(super) egress: usize,
     pub(super) tls: bool,
     pub(super) traits: Traits,
-    /// Its last reply so far arrives then.
+    /// When its last reply so far arrives.
     pub(super) last_reply: Duration,
     pub(super) transactions: u32,
-    pub(super) refused: u32,
-    pub(super) answers: u32,
+    pub(super) rejected: u32,
+    pub(super) replies: u32,
     pub(super) unknown: u32,
 }
 
 impl Open {
-    /// The host, as far as it knows us: by the egress.
+    /// The key by which a host counts.
     fn host(&self) -> (IpAddr, usize) {
         (self.address.unwrap(), self.egress)
     }
 }
 
-/// The hosts, what they remember, and what is on its way to us.
+/// The hosts, what they remember, and their replies in flight.
 #[derive(Default)]
 pub(super) struct World {
     pub(super) habits: HashMap<IpAddr, (Habit, String)>,
-    /// Of hosts that are not as usual.
+    /// Of hosts with unusual traits.
     pub(super) traits: HashMap<IpAddr, Traits>,
-    /// Domains that come later, in order, and what other parts of them showed.
-    pub(super) orders: VecDeque<(Duration, DomainJob)>,
-    pub(super) learnt: HashMap<Domain, DomainFacts>,
+    /// Jobs that come later, in order, and facts from other parts of their domains.
+    pub(super) jobs: VecDeque<(Duration, DomainJob)>,
+    pub(super) facts: HashMap<Domain, DomainFacts>,
     pub(super) exists: HashSet<String>,
     pub(super) sessions: HashMap<SessionId, Open>,
-    pub(super) on_the_way: BTreeMap<(Duration, u64), (SessionId, SessionEvent)>,
+    pub(super) in_flight: BTreeMap<(Duration, u64), (SessionId, SessionEvent)>,
     pub(super) sent: u64,
     pub(super) now: Duration,
     /// When a recipient or a domain was first deferred, from each egress; since a day before the run.
-    pub(super) newcomers: HashMap<String, Duration>,
-    /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown recipients.
+    pub(super) first_seen: HashMap<String, Duration>,
+    /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown
+    /// recipients.
     pub(super) counts: HashMap<(IpAddr, usize), u32>,
-    /// When a host that turned against us first said so, by lane.
-    pub(super) turned: HashMap<String, Duration>,
-    /// Lanes at which somebody was accepted.
+    /// When a host that starts to block us first said so, by lane.
+    pub(super) turned_at: HashMap<String, Duration>,
+    /// Lanes at which a recipient was accepted.
     pub(super) accepted: HashSet<String>,
-    /// From where each listed address was probed.
-    pub(super) asked_from: HashMap<String, usize>,
-    /// The run opens connections without end for nobody: see `faults`.
+    /// The egress from which each recipient was probed.
+    pub(super) probed_from: HashMap<String, usize>,
+    /// The run opens connections without end though no task is left: see `faults`.
     pub(super) never_ends: bool,
-    /// When each address was settled.
-    pub(super) settled_at: HashMap<RecipientId, Duration>,
-    /// Whose answers were taken back.
-    pub(super) taken_back: Vec<Address>,
-    /// Recipients too many in their transactions.
+    /// When each recipient was completed.
+    pub(super) completed_at: HashMap<RecipientId, Duration>,
+    /// The addresses whose replies were revoked.
+    pub(super) revoked: Vec<Address>,
+    /// The number of recipients beyond the limit of their transactions.
     pub(super) too_many: usize,
-    /// By lane: when connections came, recipients came, unknown ones were refused.
-    pub(super) connection_pacer: HashMap<String, Vec<Duration>>,
-    pub(super) asks: HashMap<String, Vec<Duration>>,
+    /// By lane: when connections were opened, when recipients were probed, and when unknown ones were rejected.
+    pub(super) connections: HashMap<String, Vec<Duration>>,
+    pub(super) probes: HashMap<String, Vec<Duration>>,
     pub(super) unknown: HashMap<String, Vec<Duration>>,
 }
 
-/// The words of a block.
+/// The reply of a host that blocks us.
 pub(super) const BLOCKED: &str = "554 5.7.1 Your IP address is blocked using zen.spamhaus.org";
 
 /// How long a session waits for a server that sends nothing.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
-/// An operator's lane from an egress.
+/// The lane of a provider from an egress.
 pub(super) fn lane_from(egress: usize, key: &str) -> String {
     if egress == 0 { key.to_owned() } else { format!("{key} from {egress}") }
 }
 
 impl World {
-    pub(super) fn moment(&self) -> Timestamp {
-        // Some days after the beginning of time, because earlier runs were before.
+    pub(super) fn timestamp(&self) -> Timestamp {
+        // Some days after the epoch, because earlier runs come before.
         Timestamp { elapsed: self.now, wall: std::time::UNIX_EPOCH + 10 * DAY + self.now }
     }
 
-    /// Sends something after what the session sent before; tells when it arrives.
-    pub(super) fn send(&mut self, session: SessionId, heard: SessionEvent) -> Duration {
-        let waits = match heard {
+    /// Sends an event after those that the session sent before. Returns when it arrives.
+    pub(super) fn send(&mut self, session: SessionId, event: SessionEvent) -> Duration {
+        let waits = match event {
             SessionEvent::Ended(Some(Finding::Timeout)) => TIMEOUT,
             SessionEvent::Reply(..) => self.sessions[&session].traits.wait,
             _ => Duration::ZERO,
@@ -104,16 +102,16 @@ impl World {
         let open = self.sessions.get_mut(&session).unwrap();
         open.last_reply = open.last_reply.max(now + open.traits.rtt) + waits;
         let at = open.last_reply;
-        self.put(session, at, heard);
+        self.put(session, at, event);
         at
     }
 
-    fn put(&mut self, session: SessionId, at: Duration, heard: SessionEvent) {
+    fn put(&mut self, session: SessionId, at: Duration, event: SessionEvent) {
         self.sent += 1;
-        self.on_the_way.insert((at, self.sent), (session, heard));
+        self.in_flight.insert((at, self.sent), (session, event));
     }
 
-    /// Counts at a host; what it was before.
+    /// Counts at a host. Returns the count before.
     fn count(&mut self, host: (IpAddr, usize)) -> u32 {
         let count = self.counts.entry(host).or_default();
         *count += 1;
@@ -148,25 +146,25 @@ impl World {
             ..Open::default()
         };
         self.sessions.insert(opening.session, open);
-        self.connection_pacer.entry(lane.clone()).or_default().push(self.now);
+        self.connections.entry(lane.clone()).or_default().push(self.now);
         assert!(
             run.egresses[opening.egress].includes(&opening.address),
-            "an address that the egress can't reach"
+            "an IP address that the egress can't reach"
         );
         assert!(self.sessions.len() <= run.sockets, "more sessions than sockets");
-        let at_once = self.sessions.values().filter(|open| open.lane == lane).count();
-        assert!(at_once <= opening.provider.limits(run.pace).open as usize, "{at_once} sessions at once");
-        let refused = |stage, words| SessionEvent::Rejected(self.classified(opening.session, stage, words));
-        let heard = match habit {
+        let open_now = self.sessions.values().filter(|open| open.lane == lane).count();
+        assert!(open_now <= opening.provider.limits(run.pace).open as usize, "{open_now} sessions at once");
+        let rejected = |stage, words| SessionEvent::Rejected(self.classified(opening.session, stage, words));
+        let event = match habit {
             Habit::Unreachable => SessionEvent::Ended(Some(Finding::ConnectFailed)),
             Habit::Silent => SessionEvent::Ended(Some(Finding::Timeout)),
-            Habit::BlocksAt(stage @ (Stage::Connect | Stage::Helo)) => refused(stage, BLOCKED),
-            Habit::BlocksEgress(egress) if egress == opening.egress => refused(Stage::Connect, BLOCKED),
+            Habit::BlocksAt(stage @ (Stage::Connect | Stage::Helo)) => rejected(stage, BLOCKED),
+            Habit::BlocksEgress(egress) if egress == opening.egress => rejected(Stage::Connect, BLOCKED),
             Habit::DropsFirst(most) if self.counted(host) < most => {
                 SessionEvent::Ended(Some(Finding::Disconnected))
             }
             Habit::BusyAtFirst(most) if self.counted(host) < most => {
-                refused(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
+                rejected(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
             }
             Habit::BrokenTls | Habit::OffersBrokenTls if opening.tls => SessionEvent::TlsFailed,
             _ => SessionEvent::Ready(capabilities),
@@ -174,7 +172,7 @@ impl World {
         if matches!(habit, Habit::DropsFirst(_) | Habit::BusyAtFirst(_)) {
             self.count(host);
         }
-        self.send(opening.session, heard);
+        self.send(opening.session, event);
     }
 
     pub(super) fn send_batch(&mut self, id: SessionId, batch: &Batch) {
@@ -182,8 +180,8 @@ impl World {
         let (habit, provider, traits) =
             (open.habit.unwrap(), open.provider.clone().unwrap(), open.traits.clone());
         let (session_limits, capabilities) = (provider.session_limits, traits.capabilities);
-        // It is not idle any more.
-        self.on_the_way.retain(|_, (other, _)| *other != id);
+        // The session is not idle any more.
+        self.in_flight.retain(|_, (other, _)| *other != id);
         for transaction in &batch.transactions {
             let open = self.sessions.get_mut(&id).unwrap();
             open.transactions += 1;
@@ -192,12 +190,12 @@ impl World {
             let most = session_limits.recipients.min(capabilities.rcpt_max.unwrap_or(u32::MAX));
             assert!(transaction.recipients.len() <= most as usize, "too many recipients");
             let domains: HashSet<_> =
-                transaction.recipients.iter().map(|ask| ask.address.domain().cloned()).collect();
+                transaction.recipients.iter().map(|probe| probe.address.domain().cloned()).collect();
             assert_eq!(domains.len(), 1, "one domain per transaction");
-            for (place, ask) in transaction.recipients.iter().enumerate() {
-                if ask.address.needs_smtputf8() && !capabilities.smtputf8 {
-                    self.send(id, SessionEvent::NotSupported(ask.id));
-                } else if !self.ask(id, habit, place, ask) {
+            for (place, probe) in transaction.recipients.iter().enumerate() {
+                if probe.address.needs_smtputf8() && !capabilities.smtputf8 {
+                    self.send(id, SessionEvent::NotSupported(probe.id));
+                } else if !self.probe(id, habit, place, probe) {
                     return;
                 }
             }
@@ -208,7 +206,7 @@ impl World {
         } else if batch.is_last {
             self.end(id);
         } else {
-            let landed = self.send(id, SessionEvent::BatchDone);
+            let done = self.send(id, SessionEvent::BatchDone);
             if let Habit::HangsUpIdle(seconds) = habit {
                 let ended = if seconds % 2 == 1 {
                     SessionEvent::Rejected(self.classified(
@@ -219,20 +217,20 @@ impl World {
                 } else {
                     SessionEvent::Ended(Some(Finding::Disconnected))
                 };
-                self.put(id, landed + Duration::from_secs(seconds), ended);
+                self.put(id, done + Duration::from_secs(seconds), ended);
             }
         }
     }
 
-    /// One RCPT, the first of its transaction with its MAIL. `false`: the session ends with it.
-    fn ask(&mut self, id: SessionId, habit: Habit, place: usize, ask: &RcptProbe) -> bool {
+    /// Handles one RCPT, and MAIL with the first of a transaction. False if the session ends with it.
+    fn probe(&mut self, id: SessionId, habit: Habit, place: usize, probe: &RcptProbe) -> bool {
         let open = &self.sessions[&id];
         let (lane, host, egress, tls) = (open.lane.clone(), open.host(), open.egress, open.tls);
-        let (answers, is_listed) = (open.answers, ask.address.local().starts_with("user"));
-        self.asks.entry(lane.clone()).or_default().push(self.now);
+        let (replies, is_listed) = (open.replies, probe.address.local().starts_with("user"));
+        self.probes.entry(lane.clone()).or_default().push(self.now);
         if is_listed {
-            let asked_from = *self.asked_from.entry(ask.address.to_string()).or_insert(egress);
-            assert_eq!(asked_from, egress, "{} is probed from another egress", ask.address);
+            let probed_from = *self.probed_from.entry(probe.address.to_string()).or_insert(egress);
+            assert_eq!(probed_from, egress, "{} is probed from another egress", probe.address);
         }
         let at_mail = match habit {
             Habit::BlocksAt(Stage::Mail) | Habit::HangsUpAt(Stage::Mail) => Some(BLOCKED),
@@ -242,7 +240,7 @@ impl World {
         };
         if let Some(words) = at_mail {
             let classified = self.classified(id, Stage::Mail, words);
-            self.send(id, SessionEvent::Reply(ask.id, classified));
+            self.send(id, SessionEvent::Reply(probe.id, classified));
             if let Habit::HangsUpAt(_) = habit {
                 self.send(id, SessionEvent::Ended(Some(Finding::Disconnected)));
                 return false;
@@ -250,16 +248,16 @@ impl World {
             return true;
         }
         match habit {
-            Habit::DropsAfter(most) if answers >= most => return self.break_off(id, Finding::Disconnected),
-            Habit::SilentAfter(most) if answers >= most => return self.break_off(id, Finding::Timeout),
-            Habit::Garbles(most) if answers >= most => return self.break_off(id, Finding::MalformedReply),
-            Habit::DropsAt(place) if ask.address.local() == format!("user{place}") => {
+            Habit::DropsAfter(most) if replies >= most => return self.break_off(id, Finding::Disconnected),
+            Habit::SilentAfter(most) if replies >= most => return self.break_off(id, Finding::Timeout),
+            Habit::Garbles(most) if replies >= most => return self.break_off(id, Finding::MalformedReply),
+            Habit::DropsAt(place) if probe.address.local() == format!("user{place}") => {
                 return self.break_off(id, Finding::Disconnected);
             }
             Habit::Sours(most) if self.counted(host) >= most => {
                 return self.end_with(id, Stage::Rcpt, BLOCKED);
             }
-            Habit::EndsAfter(most) if answers >= most => {
+            Habit::EndsAfter(most) if replies >= most => {
                 return self.end_with(id, Stage::Rcpt, "421 4.7.0 Error: too many errors");
             }
             _ => {}
@@ -269,7 +267,7 @@ impl World {
                 self.too_many += 1;
                 "452 4.5.3 Too many recipients".to_owned()
             }
-            _ => self.answer(id, habit, ask),
+            _ => self.reply_to(id, habit, probe),
         };
         if matches!(habit, Habit::Sours(_)) || matches!(habit, Habit::Turns(_) if !is_listed) {
             self.count(host);
@@ -279,14 +277,14 @@ impl World {
         if is_unknown && matches!(habit, Habit::LiesInAll(_)) {
             self.count(host);
         }
-        let is_refused = !classified.reply.is_positive();
-        let at = self.send(id, SessionEvent::Reply(ask.id, classified));
+        let is_rejected = !classified.reply.is_positive();
+        let at = self.send(id, SessionEvent::Reply(probe.id, classified));
         let open = self.sessions.get_mut(&id).unwrap();
-        open.answers += 1;
-        open.refused += u32::from(is_refused);
+        open.replies += 1;
+        open.rejected += u32::from(is_rejected);
         open.unknown += u32::from(is_unknown);
         let refused = open.provider.as_ref().unwrap().session_limits.rejections;
-        assert!(open.refused <= refused, "too many refused recipients");
+        assert!(open.rejected <= refused, "too many rejected recipients");
         // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
         if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
             self.unknown.entry(lane).or_default().push(at + DAY);
@@ -307,44 +305,45 @@ impl World {
         false
     }
 
-    /// Notes who accepts somebody, and when a host that turned against us says so.
-    pub(super) fn note(&mut self, id: SessionId, heard: &SessionEvent) {
+    /// Records which lane accepts a recipient, and when a host that starts to block us says so.
+    pub(super) fn note(&mut self, id: SessionId, event: &SessionEvent) {
         let open = &self.sessions[&id];
         let turns = matches!(open.habit, Some(Habit::Sours(_) | Habit::Turns(_)));
-        match heard {
+        match event {
             SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
                 self.accepted.insert(open.lane.clone());
             }
             SessionEvent::Rejected(_) if turns => {
-                self.turned.entry(open.lane.clone()).or_insert(self.now);
+                self.turned_at.entry(open.lane.clone()).or_insert(self.now);
             }
             _ => {}
         }
     }
 
-    /// A goodbye is answered; by who has said too much, with another answer.
+    /// Replies to QUIT. A host that sent a surplus reply sends that one instead.
     pub(super) fn end(&mut self, id: SessionId) {
         let stutters = self.sessions[&id].habit == Some(Habit::Stutters);
         self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    /// Has this been waited for since it was first asked about from the egress of a session?
+    /// True if the time since the first probe of this recipient or domain, from the egress of the session, is long
+    /// enough.
     fn has_waited(&mut self, id: SessionId, what: &str, wait: Duration) -> bool {
         let now = self.now + DAY;
-        let first = self.newcomers.entry(newcomer(self.sessions[&id].egress, what)).or_insert(now);
+        let first = self.first_seen.entry(first_seen_key(self.sessions[&id].egress, what)).or_insert(now);
         now >= *first + wait
     }
 
-    fn answer(&mut self, id: SessionId, habit: Habit, ask: &RcptProbe) -> String {
-        let address = ask.address.to_string();
-        let exists = self.exists.contains(&address) || ask.address.local() == "postmaster";
+    fn reply_to(&mut self, id: SessionId, habit: Habit, probe: &RcptProbe) -> String {
+        let address = probe.address.to_string();
+        let exists = self.exists.contains(&address) || probe.address.local() == "postmaster";
         let (host, unknown) = (self.sessions[&id].host(), self.sessions[&id].unknown);
         let minutes = |minutes: u64| MINUTE * u32::try_from(minutes).unwrap();
-        let domain = || ask.address.domain().unwrap().to_string();
+        let domain = || probe.address.domain().unwrap().to_string();
         let words = match habit {
             Habit::BlocksAt(_) | Habit::HangsUpAt(_) => BLOCKED,
             Habit::Mute => "550 Rejected",
-            Habit::Turns(_) if ask.address.local().starts_with("user") => "250 2.1.5 Ok",
+            Habit::Turns(_) if probe.address.local().starts_with("user") => "250 2.1.5 Ok",
             Habit::Sours(_) | Habit::Turns(_) | Habit::Stutters => "550 5.1.1 User unknown",
             Habit::Denies => "554 5.7.1 <{rcpt}>: Relay access denied",
             Habit::TooFast(most) if self.counted(host) < most => {
@@ -379,7 +378,7 @@ impl World {
     }
 }
 
-/// What a host that greylists remembers of a recipient or a domain.
-pub(super) fn newcomer(egress: usize, what: &str) -> String {
+/// The key by which a host that greylists remembers a recipient or a domain.
+pub(super) fn first_seen_key(egress: usize, what: &str) -> String {
     format!("{what} from {egress}")
 }

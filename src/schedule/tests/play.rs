@@ -1,39 +1,31 @@
-//! Small random worlds: operators with their hosts and domains, the run that meets them, and the run itself.
+//! Small random runs: providers with their hosts and domains, the setup of the run, and the run itself.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-use std::time::Duration;
-
-use proptest::prelude::*;
-
-use super::checks::{Everybody, Mailbox, check_limits, check_verdicts};
+use super::checks::{Mailbox, Mailboxes, check_limits, check_verdicts};
 use super::habits::{Habit, Provided, Traits, habit, provided};
-use super::hosts::{World, lane_from, newcomer};
-use super::{MINUTE, drive, scheduler};
-use crate::address::{Address, Domain};
-use crate::evidence::{Attempt, ClassifiedReply, DomainFacts, Recipient, RecipientId, RecipientKind};
-use crate::policy::{Provider, Providers, ReplyContext, ReplyRules};
-use crate::schedule::*;
-use crate::smtp::{Reply, Stage};
+use super::hosts::{first_seen_key, lane_from};
+use super::*;
+use crate::evidence::{Attempt, ClassifiedReply, RecipientKind};
+use crate::policy::{Provider, ReplyContext, ReplyRules};
+use crate::smtp::Reply;
 
-/// An operator: the habits of its hosts, best first, and for each of its domains which of its listed mailboxes exist.
+/// A provider: the habits of its hosts, best first, and for each domain which of its recipients exist.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Operator {
+pub(super) struct DrawnProvider {
     pub(super) known: bool,
     pub(super) hosts: Vec<Habit>,
     pub(super) domains: Vec<Vec<bool>>,
     pub(super) with: Provided,
 }
 
-pub(super) fn providers() -> impl Strategy<Value = Vec<Operator>> {
+pub(super) fn providers() -> impl Strategy<Value = Vec<DrawnProvider>> {
     let domains = prop::collection::vec(prop::collection::vec(any::<bool>(), 1..10), 1..4);
-    let operator = (any::<bool>(), prop::collection::vec(habit(), 1..3), domains, provided());
-    let operator = operator.prop_map(|(known, hosts, domains, mut with)| {
-        // What such a host rejects before it blocks us stays when a backup follows: see `faults`.
+    let provider = (any::<bool>(), prop::collection::vec(habit(), 1..3), domains, provided());
+    let provider = provider.prop_map(|(known, hosts, domains, mut with)| {
+        // What such a host rejects before it blocks us is not revoked when a backup follows: see `faults`.
         with.backup = with.backup.filter(|_| !hosts.iter().any(|habit| matches!(habit, Habit::Sours(_))));
-        Operator { known, hosts, domains, with }
+        DrawnProvider { known, hosts, domains, with }
     });
-    prop::collection::vec(operator, 1..4)
+    prop::collection::vec(provider, 1..4)
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,14 +33,14 @@ pub(super) struct Run {
     pub(super) pace: Pace,
     pub(super) max_wait: Duration,
     pub(super) sockets: usize,
-    /// After so many events it is stopped.
+    /// The number of events after which the run is stopped.
     pub(super) stopped_after: Option<usize>,
-    /// It is told that no more orders will come.
-    pub(super) close_job_source: bool,
+    /// The job source is closed when all jobs are submitted.
+    pub(super) job_source_closed: bool,
     pub(super) seed: u64,
-    /// The families of its egresses. From the first, every address can be reached.
+    /// The families of the egresses. The first egress reaches every IP address.
     pub(super) egresses: &'static [IpFamilies],
-    /// From one domain to the next.
+    /// The time from one job to the next.
     pub(super) gap: Duration,
 }
 
@@ -67,12 +59,12 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
     let egresses = prop::sample::select(EGRESSES.to_vec());
     let stopped_after = prop::option::of(0usize..60);
     (pace, wait, 1usize..6, stopped_after, any::<bool>(), any::<u64>(), egresses, gap).prop_map(
-        |(pace, wait, sockets, stopped_after, close_job_source, seed, egresses, gap)| Run {
+        |(pace, wait, sockets, stopped_after, job_source_closed, seed, egresses, gap)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
             stopped_after,
-            close_job_source,
+            job_source_closed,
             seed,
             egresses,
             gap,
@@ -80,47 +72,153 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
     )
 }
 
-/// A host of an operator, or of the one behind it.
+/// A scheduler at the start of a run.
+pub(super) fn scheduler(run: Run, world: &World) -> Scheduler {
+    let limits = RunLimits {
+        pace: run.pace,
+        retry_policy: RetryPolicy { max_wait: run.max_wait },
+        sessions: run.sockets,
+        thresholds: Thresholds::built_in(),
+        egresses: run.egresses.to_vec(),
+    };
+    Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.timestamp())
+}
+
+/// Runs the scheduler and the hosts until no event is left. Returns the results.
+pub(super) fn drive(
+    scheduler: &mut Scheduler,
+    world: &mut World,
+    run: Run,
+) -> HashMap<RecipientId, MailboxEvidence> {
+    let (mut results, mut events_after_all) = (HashMap::new(), 0);
+    for event in 0.. {
+        assert!(event < 20_000, "the run does not end");
+        if world.jobs.is_empty() && run.job_source_closed {
+            scheduler.close_job_source();
+        }
+        while let Some(action) = scheduler.next_action() {
+            carry_out(action, world, run, &mut results);
+        }
+        if scheduler.is_idle() && world.jobs.is_empty() {
+            break;
+        }
+        // If connections are opened without end though no task is left (see `faults`), the other checks are still made.
+        let is_after_all = scheduler.open_tasks == 0 && world.jobs.is_empty();
+        events_after_all += usize::from(is_after_all);
+        if events_after_all > 1_000 {
+            world.never_ends = true;
+            break;
+        }
+        if run.stopped_after == Some(event) {
+            scheduler.stop(NotProbedReason::Deadline, world.timestamp());
+            continue;
+        }
+        if run.stopped_after.is_some_and(|stopped| stopped < event) && scheduler.is_idle() {
+            break;
+        }
+        let job = world
+            .jobs
+            .front()
+            .map(|(at, _)| *at)
+            .filter(|_| run.stopped_after.is_none_or(|stopped| event < stopped));
+        let wake = scheduler.next_wake();
+        let next = world.in_flight.keys().next().map(|(at, _)| *at);
+        let is_first = |at: Option<Duration>, others: [Option<Duration>; 2]| {
+            at.is_some_and(|at| others.into_iter().flatten().all(|other| at <= other))
+        };
+        if is_first(job, [next, wake]) {
+            let (at, mut job) = world.jobs.pop_front().unwrap();
+            if let Some(facts) = world.facts.get(&job.domain) {
+                job.facts.merge(facts.clone());
+            }
+            world.now = world.now.max(at);
+            scheduler.submit(job, world.timestamp());
+        } else if is_first(next, [wake, None]) {
+            let ((at, _), (session, event)) = world.in_flight.pop_first().unwrap();
+            world.now = world.now.max(at);
+            world.note(session, &event);
+            if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
+                world.sessions.remove(&session);
+                world.in_flight.retain(|_, (other, _)| *other != session);
+            }
+            scheduler.on_session_event(session, event, world.timestamp());
+        } else {
+            let Some(wake) = wake else { panic!("no event is left, and {} are completed", results.len()) };
+            world.now = world.now.max(wake);
+            scheduler.wake(world.timestamp());
+        }
+    }
+    results
+}
+
+fn carry_out(
+    action: Action,
+    world: &mut World,
+    run: Run,
+    results: &mut HashMap<RecipientId, MailboxEvidence>,
+) {
+    match action {
+        Action::Connection(ConnectionAction::Open(opening)) => world.open(&opening, run),
+        Action::Connection(ConnectionAction::Send(session, batch)) => world.send_batch(session, &batch),
+        Action::Connection(ConnectionAction::Quit(session)) => world.end(session),
+        Action::Completed(completed) => {
+            for ProbeResult { id: target, mailbox, .. } in completed {
+                assert!(results.insert(target, *mailbox).is_none(), "completed twice");
+                world.completed_at.insert(target, world.now);
+            }
+        }
+        Action::Revoked(address) => {
+            if let Some(facts) = address.domain().and_then(|domain| world.facts.get_mut(domain)) {
+                facts.mx_hosts.clear();
+            }
+            world.revoked.push(address);
+        }
+        Action::DomainFactsChanged(domain, facts) => world.facts.entry(domain).or_default().merge(facts),
+        Action::Record(_) | Action::WantsWork(_) | Action::Event(_) => {}
+    }
+}
+
+/// A host of a provider or of its backup.
 struct Host {
-    stop: MxHop,
+    mx_hop: MxHop,
     habit: Habit,
     traits: Traits,
 }
 
-/// The hosts of an operator, and of its backup, best first.
-fn hosts_of(n: u8, operator: &Operator) -> Vec<Host> {
-    let own = operator.hosts.iter().map(|habit| (habit, operator.known, "google.com"));
-    let backup = operator.with.backup.iter().map(|habit| (habit, true, "mail.protection.outlook.com"));
+/// The hosts of a provider and of its backup, best first.
+fn hosts_of(n: u8, provider: &DrawnProvider) -> Vec<Host> {
+    let own = provider.hosts.iter().map(|habit| (habit, provider.known, "google.com"));
+    let backup = provider.with.backup.iter().map(|habit| (habit, true, "mail.protection.outlook.com"));
     let host = |(place, (habit, is_known, above)): (u8, (&Habit, bool, &str))| {
         let name =
             if is_known { format!("mx{place}-{n}.{above}") } else { format!("mx{place}.op{n}.example") };
         let host = Domain::parse(&name).unwrap();
-        let traits = operator.with.traits.get(usize::from(place)).cloned().unwrap_or_default();
+        let traits = provider.with.traits.get(usize::from(place)).cloned().unwrap_or_default();
         let dead = (0..traits.dead).map(|dead| [198, 51, 100, 64 * dead + 8 * n + place].into());
         let v6 = traits.v6.then(|| [0x2001, 0xdb8, 0, 0, 0, 0, n.into(), place.into()].into());
         let addresses = dead.chain(v6).chain([[192, 0, n, place].into()]).collect();
-        let stop = MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses };
-        Host { stop, habit: *habit, traits }
+        let mx_hop = MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses };
+        Host { mx_hop, habit: *habit, traits }
     };
     (0u8..).zip(own.chain(backup)).map(host).collect()
 }
 
-/// Plays it to its end.
-pub(super) fn play(drawn: &[Operator], run: Run) -> World {
+/// Runs drawn providers until the run ends, then checks limits and verdicts.
+pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
     let mut world = World::default();
     let mut scheduler = scheduler(run, &world);
     let mut providers: HashMap<String, Arc<Provider>> = HashMap::new();
-    let mut listed = Everybody::new();
-    let mut orders = Vec::new();
-    for (n, operator) in (0u8..).zip(drawn) {
-        let hosts = hosts_of(n, operator);
-        let stops: Vec<MxHop> = hosts.iter().map(|host| host.stop.clone()).collect();
-        for Host { stop, habit, traits } in &hosts {
-            let key = Scheduler::lane_key(&stops, stop).to_string();
+    let mut mailboxes = Mailboxes::new();
+    let mut jobs = Vec::new();
+    for (n, provider) in (0u8..).zip(drawn) {
+        let hosts = hosts_of(n, provider);
+        let mx_hosts: Vec<MxHop> = hosts.iter().map(|host| host.mx_hop.clone()).collect();
+        for Host { mx_hop, habit, traits } in &hosts {
+            let key = Scheduler::lane_key(&mx_hosts, mx_hop).to_string();
             for egress in 0..run.egresses.len() {
-                providers.insert(lane_from(egress, &key), stop.provider.clone());
+                providers.insert(lane_from(egress, &key), mx_hop.provider.clone());
             }
-            let (dead, living) = stop.addresses.split_at(traits.dead.into());
+            let (dead, living) = mx_hop.addresses.split_at(traits.dead.into());
             for (addresses, habit) in [(dead, Habit::Unreachable), (living, *habit)] {
                 for address in addresses {
                     world.habits.insert(*address, (habit, key.clone()));
@@ -128,85 +226,88 @@ pub(super) fn play(drawn: &[Operator], run: Run) -> World {
                 }
             }
         }
-        if let Some((unknown, ago)) = operator.with.spent {
-            let key = Scheduler::lane_key(&stops, &stops[0]);
-            scheduler.spent(0, &key, ago, unknown);
-            if let Some(at) = lane::DAY.checked_sub(ago) {
+        if let Some((unknown, ago)) = provider.with.used_up {
+            let key = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]);
+            scheduler.seed_unknown_usage(0, &key, ago, unknown);
+            if let Some(at) = DAY.checked_sub(ago) {
                 world.unknown.entry(key.to_string()).or_default().extend(std::iter::repeat_n(at, unknown));
             }
         }
-        for (d, mailboxes) in operator.domains.iter().enumerate() {
+        for (d, existing) in provider.domains.iter().enumerate() {
             let domain = Domain::parse(&format!("d{d}.op{n}.example")).unwrap();
             let mut entries = Vec::new();
-            for (place, exists) in mailboxes.iter().enumerate() {
-                let is_odd = operator.with.beyond_ascii.is_some_and(|each| place % each == 0);
+            for (place, exists) in existing.iter().enumerate() {
+                let is_odd = provider.with.beyond_ascii.is_some_and(|each| place % each == 0);
                 let local = format!("user{place}{}", if is_odd { "\u{f6}" } else { "" });
                 let address = Address::parse(&format!("{local}@{domain}")).unwrap();
-                let target = RecipientId(i64::try_from(listed.len()).unwrap());
+                let target = RecipientId(i64::try_from(mailboxes.len()).unwrap());
                 if *exists {
                     world.exists.insert(address.to_string());
                 }
-                let hosts = hosts.iter().map(|host| (host.habit, host.stop.provider.clone())).collect();
-                let lane = Scheduler::lane_key(&stops, &stops[0]).to_string();
-                listed.insert(target, Mailbox { address: address.clone(), exists: *exists, hosts, lane });
+                let hosts = hosts.iter().map(|host| (host.habit, host.mx_hop.provider.clone())).collect();
+                let lane = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]).to_string();
+                mailboxes.insert(target, Mailbox { address: address.clone(), exists: *exists, hosts, lane });
                 entries.push(Recipient::from((target, address)));
             }
-            let mut known = DomainFacts::default();
-            if let Some((ago, egress)) = operator.with.earlier {
+            let mut facts = DomainFacts::default();
+            if let Some((ago, egress)) = provider.with.earlier {
                 let egress = Some(egress).filter(|egress| {
                     run.egresses.get(*egress).is_some_and(|family| *family != IpFamilies::V6)
                 });
-                known = greylisted_before(&mut world, &mut entries, &domain, &stops[0], ago, egress, run);
+                facts = greylisted_before(&mut world, &mut entries, &domain, &mx_hosts[0], ago, egress, run);
             }
-            let at = entries.len() / if operator.with.in_parts { 2 } else { 1 };
+            let at = entries.len() / if provider.with.in_parts { 2 } else { 1 };
             let rest = entries.split_off(at);
-            for listed in [entries, rest].into_iter().filter(|listed| !listed.is_empty()) {
-                let (domain, mx_hosts, known) = (domain.clone(), stops.clone(), known.clone());
-                orders.push(DomainJob { domain, mx_hosts, listed, known });
+            for recipients in [entries, rest].into_iter().filter(|recipients| !recipients.is_empty()) {
+                let (domain, mx_hosts, facts) = (domain.clone(), mx_hosts.clone(), facts.clone());
+                jobs.push(DomainJob { domain, mx_hosts, recipients, facts });
             }
         }
     }
-    world.orders = (0..).zip(orders).map(|(place, order)| (run.gap * place, order)).collect();
-    let settled = drive(&mut scheduler, &mut world, run);
+    world.jobs = (0..).zip(jobs).map(|(place, job)| (run.gap * place, job)).collect();
+    let results = drive(&mut scheduler, &mut world, run);
     assert!(world.now < Duration::from_secs(3 * 86_400), "it took {:?}", world.now);
-    let never_ordered = world.orders.iter().map(|(_, order)| order.listed.len()).sum::<usize>();
+    let never_submitted = world.jobs.iter().map(|(_, job)| job.recipients.len()).sum::<usize>();
     if world.never_ends {
-        // What is provisional then stays so.
-        listed.retain(|target, _| settled.contains_key(target));
+        // Provisional results are not confirmed then.
+        mailboxes.retain(|target, _| results.contains_key(target));
     }
-    assert!(world.never_ends || settled.len() + never_ordered == listed.len(), "everybody is settled");
-    for Recipient { id: target, .. } in world.orders.iter().flat_map(|(_, order)| &order.listed) {
-        assert!(listed.remove(target).is_some());
+    assert!(
+        world.never_ends || results.len() + never_submitted == mailboxes.len(),
+        "each recipient is completed"
+    );
+    for Recipient { id: target, .. } in world.jobs.iter().flat_map(|(_, job)| &job.recipients) {
+        assert!(mailboxes.remove(target).is_some());
     }
     check_limits(&world, &providers, run.pace);
-    check_verdicts(listed, settled, &world);
+    check_verdicts(mailboxes, results, &world);
     world
 }
 
-/// What is known of a domain whose recipients and control were greylisted in an earlier run.
+/// The facts about a domain whose recipients and control were greylisted in an earlier run.
 fn greylisted_before(
     world: &mut World,
     entries: &mut [Recipient],
     domain: &Domain,
-    stop: &MxHop,
+    mx_hop: &MxHop,
     ago: Duration,
     egress: Option<usize>,
     run: Run,
 ) -> DomainFacts {
-    let now = world.moment().wall;
+    let now = world.timestamp().wall;
     let reply = Reply::parse(b"450 4.2.0 Recipient address rejected: Greylisted\r\n").unwrap();
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
     let meaning = ReplyRules::built_in().classify(&reply, &context).into();
     let classified = ClassifiedReply { stage: Stage::Rcpt, reply, meaning };
-    let attempt = Attempt { mx_host: stop.host.clone(), at: now - ago, classified };
+    let attempt = Attempt { mx_host: mx_hop.host.clone(), at: now - ago, classified };
     let control = Address::parse(&format!("q7x2kf9w@{domain}")).unwrap();
-    let names = entries.iter().map(|listed| listed.address.to_string());
-    for name in names.chain([control.to_string(), domain.to_string()]) {
-        world.newcomers.insert(newcomer(egress.unwrap_or(0), &name), lane::DAY.saturating_sub(ago));
+    let addresses = entries.iter().map(|recipient| recipient.address.to_string());
+    for address in addresses.chain([control.to_string(), domain.to_string()]) {
+        world.first_seen.insert(first_seen_key(egress.unwrap_or(0), &address), DAY.saturating_sub(ago));
     }
-    for listed in entries {
-        listed.earlier = vec![attempt.clone()];
+    for recipient in entries {
+        recipient.earlier = vec![attempt.clone()];
     }
-    let known = DomainFacts::of([(RecipientKind::Random, control, attempt)], 5 * MINUTE, now + run.max_wait);
-    DomainFacts { egress, ..known }
+    let facts = DomainFacts::of([(RecipientKind::Random, control, attempt)], 5 * MINUTE, now + run.max_wait);
+    DomainFacts { egress, ..facts }
 }

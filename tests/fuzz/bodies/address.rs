@@ -24,13 +24,13 @@ pub(crate) fn check(bytes: &[u8]) {
     for apply_suggestions in [false, true] {
         let mut analyzer =
             Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
-        let seen = analyzer.look(&text);
-        assert_eq!(analyzer.look(&text), seen, "a second look shows something else");
+        let seen = analyzer.analyze(&text);
+        assert_eq!(analyzer.analyze(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {
             is_sound(address);
         }
-        if let Some(slip) = &seen.slip {
-            is_sound(&Address::parse(&slip.meant).unwrap_or_else(|fault| panic!("{}: {fault}", slip.meant)));
+        if let Some(typo) = &seen.typo {
+            is_sound(&Address::parse(&typo.meant).unwrap_or_else(|fault| panic!("{}: {fault}", typo.meant)));
         }
     }
 }

@@ -68,16 +68,16 @@ fn one_run(
     let mut outputs = Outputs::create(target, list.format(), writing)?;
     let (mut rows, mut unreadable, mut further, mut clashed, mut last_line) = (0, 0, 0, 0, 0);
     let mut analyzer = Analyzer::new(AddressLists::built_in());
-    let mut found = EvidenceReader::nothing(NotProbedReason::Offline, SystemTime::UNIX_EPOCH);
+    let mut found = EvidenceReader::without_facts(NotProbedReason::Offline, SystemTime::UNIX_EPOCH);
     let mut reader = list.rows()?;
     while let Some(entry) = reader.next()? {
         match entry {
             ListEntry::Row(row) => {
                 assert!(row.line >= last_line, "rows come in their order");
                 last_line = row.line;
-                let mut seen = analyzer.look(row.address());
+                let mut seen = analyzer.analyze(row.address());
                 let repaired = seen.repaired.take();
-                let record = run::record(&mut found, seen, false).expect("nothing is stored");
+                let record = run::judge_row(&mut found, seen, false).expect("nothing is stored");
                 outputs.write_row(&row, &record, repaired.as_deref(), None)?;
                 rows += 1;
             }

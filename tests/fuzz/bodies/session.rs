@@ -286,13 +286,14 @@ impl Play<'_> {
             })
             .collect();
         let now = self.moment();
-        self.scheduler.order(DomainJob { domain, mx_hosts, listed, known: DomainFacts::default() }, now);
+        let facts = DomainFacts::default();
+        self.scheduler.submit(DomainJob { domain, mx_hosts, recipients: listed, facts }, now);
     }
 
     fn run(&mut self, stops_after: Option<usize>) {
         for step in 0.. {
             assert!(step < 20_000, "it does not come to its end");
-            while let Some(action) = self.scheduler.action() {
+            while let Some(action) = self.scheduler.next_action() {
                 self.act(action);
             }
             if self.scheduler.is_idle() {
@@ -403,7 +404,7 @@ impl Play<'_> {
             SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }
         let now = self.moment();
-        self.scheduler.hear(session, heard, now);
+        self.scheduler.on_session_event(session, heard, now);
     }
 
     fn judge(mut self) {

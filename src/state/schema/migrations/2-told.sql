@@ -1,11 +1,9 @@
--- What was told about each row last, so that a later run can write just what it tells otherwise. No evidence: a row that
--- needs no question (a slip of the keyboard, an empty cell) stands here, too, by its number alone.
---
--- A row is numbered as names are: by its address as it was asked, `local@domain`, or by its cell where that is none.
+-- The reason that was last reported for each row of any list, so that a later run can write the changes alone. It is no
+-- evidence. `id` is the hash of the row's address as it was probed (`local@domain`), or of its cell where that is none.
 CREATE TABLE told (
     id INTEGER PRIMARY KEY,
     reason TEXT NOT NULL,
-    -- The run that told it first, and what was told before that; null when nothing was.
+    -- The run that reported this reason first, and the reason before it; null where there was none.
     run INTEGER NOT NULL,
     before TEXT
 ) STRICT;

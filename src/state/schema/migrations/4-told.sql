@@ -1,16 +1,16 @@
--- All that a run found out was told, be it over or not: the guards that look at all of it (too many mailboxes gone at once,
--- everybody refuses us) have spoken. Until then no other run takes its word that a mailbox is gone.
+-- All results of the run were reported, whether it ended or not: the checks over all of them are done. Other runs use no
+-- `undeliverable` of a run before that.
 ALTER TABLE run ADD COLUMN told INTEGER NOT NULL DEFAULT 0;
 UPDATE run SET told = 1 WHERE ended IS NOT NULL;
 
--- On which terms a run was made: how old what it used might be, and who might be connected to besides the public.
+-- What the run was allowed: the age of the evidence that it used, and the networks beside the public ones.
 ALTER TABLE run ADD COLUMN terms TEXT NOT NULL DEFAULT '';
 
--- When an address was found deliverable last, whatever came of later questions.
+-- When the recipient was last found deliverable, whatever later probes found.
 ALTER TABLE settled ADD COLUMN accepted INTEGER;
 UPDATE settled SET accepted = checked WHERE reason = 'accepted';
 
--- Exchangers that clearly answered for a domain in a run; two domains each at most.
+-- Domains of which an MX host accepted or rejected a recipient in a run; at most two for each host and run.
 DROP TABLE served;
 UPDATE settled SET expires = NULL WHERE reason = 'domain_not_served';
 UPDATE run SET fresh_until = 0;
@@ -21,6 +21,6 @@ CREATE TABLE served (
     PRIMARY KEY (exchanger, run, domain)
 ) STRICT, WITHOUT ROWID;
 
--- Where questions come from, by whatever name: whom others count. `spent` goes by it.
+-- The path of connections without HELO name and sender: receivers count by it, so `spent` does.
 ALTER TABLE egress ADD COLUMN origin INTEGER;
 DELETE FROM spent;

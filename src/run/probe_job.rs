@@ -1,0 +1,118 @@
+//! The probing pass of a run: what it is given, and what it returns beside the facts in the state.
+//!
+//! Decides: when nothing new may be started, and the exit code of a run that stopped early.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::cancel::CancelToken;
+use super::network::{Network, NetworkJob};
+use crate::address::Domain;
+use crate::error::{Error, Exit};
+use crate::evidence::{NotProbedReason, Timestamp};
+use crate::policy::{Pace, Policy};
+use crate::report::ProbeCounts;
+use crate::schedule::{ProviderEventKind, RunBlocked};
+use crate::settings::RunDepth;
+use crate::smtp::Transcript;
+
+/// What a run probes with.
+pub struct ProbeJob {
+    /// Name servers, mail servers and the clock.
+    pub network: Arc<Network>,
+    /// Providers, reply rules, lists and lifetimes.
+    pub policy: Policy,
+    /// Look up routes, and contact no mail server.
+    pub dns_only: bool,
+    /// How fast providers are probed.
+    pub pace: Pace,
+    /// The longest wait for a recipient that was deferred.
+    pub max_wait: Duration,
+    /// The time of the run after which nothing new is started.
+    pub max_duration: Option<Duration>,
+    /// The time of day after which nothing new is started.
+    pub deadline: Option<SystemTime>,
+    /// The most sessions that are open at the same time.
+    pub sessions: usize,
+    /// Keep the transcripts of sessions.
+    pub trace: bool,
+}
+
+/// What the probing pass returns.
+#[derive(Default)]
+pub struct RunOutcome {
+    /// What holds for all rows.
+    pub conditions: RunConditions,
+    /// The transcripts by host, in the order in which the sessions ended; empty unless wanted.
+    pub dialogues: Vec<(Domain, Transcript)>,
+    /// Connections, probes and look-ups.
+    pub counts: ProbeCounts,
+    /// How often each kind of event occurred at a provider.
+    pub events: BTreeMap<ProviderEventKind, u64>,
+    /// The clock stopped the run before its end.
+    pub out_of_time: bool,
+}
+
+/// What holds for all rows of a run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunConditions {
+    /// Why recipients without any evidence were not probed.
+    pub not_probed: Option<NotProbedReason>,
+    /// Set if no reply of the run may be judged.
+    pub blocked: Option<RunBlocked>,
+    /// Keys of the lanes at which too many mailboxes vanished at the same time.
+    pub anomalies: BTreeSet<Arc<str>>,
+}
+
+impl ProbeJob {
+    /// The job that the settings describe.
+    pub(super) fn new(job: NetworkJob<'_>, trace: bool) -> Result<ProbeJob, Error> {
+        let NetworkJob { settings, policy, network, .. } = job;
+        let network = Arc::new(network);
+        Ok(ProbeJob {
+            policy,
+            dns_only: matches!(settings.depth, RunDepth::Dns(_)),
+            pace: settings.pace,
+            max_wait: settings.max_wait,
+            max_duration: settings.max_duration,
+            deadline: match &settings.deadline {
+                None => None,
+                Some(deadline) => Some(deadline.next(network.clock.now().wall)?),
+            },
+            sessions: settings.connections,
+            trace,
+            network,
+        })
+    }
+
+    /// How long something new may still be started; `None` is for ever.
+    pub(super) fn time_left(&self, now: Timestamp) -> Option<Duration> {
+        let by_run = self.max_duration.map(|most| most.saturating_sub(now.elapsed));
+        let by_day = self.deadline.map(|at| at.duration_since(now.wall).unwrap_or_default());
+        by_run.into_iter().chain(by_day).min()
+    }
+
+    /// Why a recipient is not probed, if nothing more is known about it.
+    pub(super) fn not_probed(&self) -> NotProbedReason {
+        if self.dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }
+    }
+
+    /// The outcome of a run that has not probed anything.
+    pub(super) fn outcome(&self) -> RunOutcome {
+        let conditions = RunConditions { not_probed: Some(self.not_probed()), ..RunConditions::default() };
+        RunOutcome { conditions, ..RunOutcome::default() }
+    }
+}
+
+impl RunOutcome {
+    /// The exit code of a run that stopped early, by the strongest reason.
+    pub fn early_exit(&self, cancel: &CancelToken) -> Option<Exit> {
+        let blocked = self.conditions.blocked.map(|_| Exit::Blocked);
+        cancel
+            .requested()
+            .or(self.counts.is_network_down().then_some(Exit::NetworkDown))
+            .or(blocked)
+            .or(self.out_of_time.then_some(Exit::OutOfTime))
+    }
+}

@@ -1,0 +1,81 @@
+//! A domain with its route, by the current policy: the providers of its MX hosts, and whether its recipients are worth probing.
+//!
+//! Decides: which domains are not probed, and how long a look-up may be used again. Must not: look anything up.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::address::Domain;
+use crate::evidence::RouteFact;
+use crate::policy::{Lifetimes, Policy};
+use crate::reason::Finding;
+use crate::route::{MxHost, NoMailReason, Route};
+use crate::schedule::{MxHop, Scheduler};
+use crate::state::FreshnessPolicy;
+
+/// A domain whose route is known.
+pub(super) struct RoutedDomain {
+    /// The route as a verdict needs it.
+    pub(super) fact: RouteFact,
+    /// The MX hosts, best first, each with its provider; none where no mail is accepted.
+    pub(super) mx_hosts: Vec<MxHop>,
+    /// The domain or one of its MX hosts belongs to a disposable address service.
+    pub(super) is_disposable: bool,
+}
+
+impl RoutedDomain {
+    pub(super) fn new(domain: &Domain, route: Route, policy: &Policy) -> RoutedDomain {
+        let mut mx_hosts = Vec::new();
+        let fact = match route {
+            Route::Hosts(hosts) => {
+                mx_hosts = hosts.into_iter().map(|mx_host| with_provider(mx_host, policy)).collect();
+                let first = mx_hosts.first().map(|mx_host| &mx_host.provider);
+                RouteFact::Hosts {
+                    provider: first.map(|provider| provider.id.clone()).unwrap_or_default(),
+                    is_checkable: first.is_none_or(|provider| provider.rcpt_is_evidence),
+                }
+            }
+            Route::NullMx => RouteFact::NullMx,
+            Route::Absent(reason) => RouteFact::Absent(reason),
+            Route::Unroutable(_) => RouteFact::Unroutable,
+            Route::Failed(fault) => RouteFact::Failed(fault),
+        };
+        let kinds = &policy.lists.kinds;
+        let is_disposable = kinds.is_disposable(domain)
+            || mx_hosts.iter().any(|mx_host| kinds.is_disposable_mx(&mx_host.host));
+        RoutedDomain { fact, mx_hosts, is_disposable }
+    }
+
+    /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or disposable addresses.
+    pub(super) fn is_worth_probing(&self) -> bool {
+        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && !self.is_disposable
+    }
+
+    /// The key of the lane that probes the domain, which is that of its best MX host.
+    pub(super) fn lane_key(&self) -> Option<Arc<str>> {
+        self.mx_hosts.first().map(|first| Scheduler::lane_key(&self.mx_hosts, first))
+    }
+
+    /// True if a route that was looked up at this time may be used again. A failed look-up never is.
+    pub(super) fn is_fresh(
+        &self,
+        looked_up: SystemTime,
+        lifetimes: &Lifetimes,
+        fresh: FreshnessPolicy,
+    ) -> bool {
+        let lifetime = match self.fact {
+            RouteFact::Hosts { .. } => Some(lifetimes.route),
+            RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
+            RouteFact::Absent(NoMailReason::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
+            RouteFact::Absent(NoMailReason::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
+            RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
+            RouteFact::Failed(_) => None,
+        };
+        looked_up >= fresh.since && lifetime.is_some_and(|lifetime| looked_up + lifetime > fresh.at)
+    }
+}
+
+fn with_provider(mx_host: MxHost, policy: &Policy) -> MxHop {
+    let MxHost { host, addresses, .. } = mx_host;
+    MxHop { provider: policy.providers().of(&host).clone(), host, addresses }
+}

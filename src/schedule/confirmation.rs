@@ -1,0 +1,149 @@
+//! Holds provisional results back, then confirms or revokes them; `provisional` says which and why.
+//!
+//! Decides: when the results of a lane are confirmed or revoked, and where revoked recipients are probed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
+use std::sync::Arc;
+
+use super::action::{Action, ProviderEventKind};
+use super::job::{DomainTask, MxHop};
+use super::limits::LaneId;
+use super::provisional::{ProvisionalResult, ProvisionalResults, unknown_because};
+use super::scheduler::Scheduler;
+use crate::address::{Address, Domain};
+use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
+
+impl Scheduler {
+    /// Emits the results of a task, but holds back the provisional ones. `lane`: where the recipients were probed.
+    pub(super) fn hold_results(
+        &mut self,
+        lane: LaneId,
+        initial_lane: LaneId,
+        results: Vec<ProbeResult>,
+        elsewhere: Option<&Arc<[MxHop]>>,
+    ) {
+        if results.is_empty() {
+            return;
+        }
+        let (unconfirmed, confirmed) = self.lanes[lane].provisional.split(results);
+        let provisional = |result| ProvisionalResult::new(result, elsewhere);
+        if let Some(classified) = self.lanes[lane].breaker_opened_by.clone() {
+            let unconfirmed = unconfirmed.into_iter().map(provisional).collect();
+            self.revoke(lane, initial_lane, unconfirmed, &ObstacleKind::Rejected(classified));
+        } else if lane == initial_lane {
+            let held = &mut self.lanes[lane].provisional.results;
+            held.reserve_exact(unconfirmed.len());
+            held.extend(unconfirmed.into_iter().map(provisional));
+        } else {
+            // Recipients of a task that began at another lane are not in the backlog of this one, so it can't hold
+            // them.
+            self.emit(initial_lane, unconfirmed);
+        }
+        self.emit(initial_lane, confirmed);
+        self.on_lane_drained(initial_lane);
+    }
+
+    fn emit(&mut self, initial_lane: LaneId, results: Vec<ProbeResult>) {
+        if results.is_empty() {
+            return;
+        }
+        let lane = &mut self.lanes[initial_lane];
+        lane.backlog -= results.len();
+        let provider_id = lane.provider_id;
+        self.actions.push_back(Action::Completed(results));
+        self.request_work(provider_id);
+    }
+
+    fn confirm_results(&mut self, lane: LaneId) {
+        let ProvisionalResults { results, .. } = take(&mut self.lanes[lane].provisional);
+        self.emit(lane, results.into_iter().map(|provisional| provisional.result).collect());
+    }
+
+    /// Confirms all provisional results of a lane that has accepted a recipient.
+    pub(super) fn confirm_lane(&mut self, lane: LaneId) {
+        self.lanes[lane].rejected_us = None;
+        self.confirm_results(lane);
+    }
+
+    /// Revokes all provisional results of a lane that rejects us, or whose server sent a malformed or surplus reply.
+    pub(super) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
+        let ProvisionalResults { results, controls } = take(&mut self.lanes[lane].provisional);
+        self.invalidate_controls(controls.iter().map(|(mx_host, address)| (mx_host, address)));
+        self.actions.extend(controls.into_iter().map(|(_, address)| Action::Revoked(address)));
+        self.revoke(lane, lane, results, why);
+    }
+
+    /// Makes all tasks, of whatever egress, forget what the rejections of these addresses showed about their domains.
+    fn invalidate_controls<'a>(&mut self, rejected: impl Iterator<Item = (&'a Domain, &'a Address)>) {
+        let mut mx_hosts: BTreeMap<&Domain, BTreeSet<&Domain>> = BTreeMap::new();
+        for (mx_host, address) in rejected {
+            if let Some(domain) = address.domain() {
+                mx_hosts.entry(domain).or_default().insert(mx_host);
+            }
+        }
+        if mx_hosts.is_empty() {
+            return;
+        }
+        for DomainTask { domain_probe, .. } in self.tasks.iter_mut().flatten() {
+            for mx_host in mx_hosts.get(domain_probe.domain()).into_iter().flatten() {
+                domain_probe.invalidate_control(mx_host);
+            }
+        }
+    }
+
+    fn revoke(
+        &mut self,
+        lane: LaneId,
+        initial_lane: LaneId,
+        revoked: Vec<ProvisionalResult>,
+        why: &ObstacleKind,
+    ) {
+        if revoked.is_empty() {
+            return;
+        }
+        self.report_event(ProviderEventKind::ResultsRevoked, lane, revoked.len());
+        self.invalidate_controls(revoked.iter().filter_map(|ProvisionalResult { result, .. }| {
+            Some((&result.mailbox.attempts.last()?.mx_host, &result.address))
+        }));
+        let mut unknown = Vec::new();
+        // One task for each domain, because its recipients share their controls.
+        let mut again: BTreeMap<Domain, (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        for ProvisionalResult { result, elsewhere } in revoked {
+            self.actions.push_back(Action::Revoked(result.address.clone()));
+            let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
+            let (Some(elsewhere), Some(domain)) = (elsewhere, result.address.domain()) else {
+                unknown.push(unknown_because(result, why));
+                continue;
+            };
+            self.lanes[initial_lane].backlog -= 1;
+            let (_, recipients) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
+            recipients.push(result.into_recipient());
+        }
+        for (domain, (mx_hosts, recipients)) in again {
+            let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
+            self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, recipients, facts);
+        }
+        self.emit(initial_lane, unknown);
+    }
+
+    /// Confirms the provisional results of a lane that has nothing left to probe and whose sessions have all ended
+    /// without a surplus reply. Revokes them if the lane rejects us.
+    pub(super) fn on_lane_drained(&mut self, id: LaneId) {
+        let lane = &mut self.lanes[id];
+        if lane.backlog > lane.provisional.results.len() || lane.open > 0 {
+            return;
+        }
+        if let Some(classified) = lane.rejected_us.take() {
+            // No acceptance came after this rejection.
+            let (provider_id, has_accepted) = (lane.provider_id, lane.tally.accepted > 0);
+            self.update_contact(provider_id, |contact| contact.rejects_us |= !has_accepted);
+            return self.revoke_results(id, &ObstacleKind::Rejected(classified));
+        }
+        if let Some(classified) = lane.breaker_opened_by.clone() {
+            // These results came after the breaker opened.
+            return self.revoke_results(id, &ObstacleKind::Rejected(classified));
+        }
+        self.confirm_results(id);
+    }
+}

@@ -1,0 +1,307 @@
+//! The life of a session: what each event leads to, what an idle session does, and what its end means for its probes,
+//! its lane and its provider.
+//!
+//! Decides: how long an idle session stays, when it gives up its socket, and which limits a session that was cut
+//! short tightens.
+
+use super::state::{InFlightProbe, SessionEvent, SessionPhase, SessionState};
+use crate::evidence::ObstacleKind;
+use crate::reason::{Cause, Finding};
+use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
+use crate::schedule::endpoint::EndpointTls;
+use crate::schedule::limits::{EndpointId, IDLE_TIMEOUT, LaneId, MIN_BACKOFF, SessionId, Timer};
+use crate::schedule::scheduler::Scheduler;
+
+impl Scheduler {
+    /// Handles what happened on a session.
+    pub(in crate::schedule) fn handle_event(&mut self, id: SessionId, event: SessionEvent) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        match event {
+            SessionEvent::Ready(capabilities) => {
+                session.capabilities = capabilities;
+                self.health.connected = true;
+                self.on_idle(id);
+            }
+            // Applied when the batch is done, because a surplus reply may follow: then each reply may belong to
+            // another probe.
+            SessionEvent::Reply(probe, classified) => session.received.push((probe, classified)),
+            SessionEvent::NotSupported(probe) => self.on_smtputf8_unsupported(id, probe),
+            SessionEvent::BatchDone => {
+                self.apply_replies(id);
+                self.on_idle(id);
+            }
+            SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
+                self.on_session_end(id, &event)
+            }
+        }
+    }
+
+    pub(super) fn lane_of(&self, id: SessionId) -> Option<LaneId> {
+        self.sessions.get(&id).map(|session| self.endpoints[session.endpoint].lane)
+    }
+
+    fn wake_lane(&mut self, lane: LaneId) {
+        self.timers.insert((self.now.elapsed, Timer::Lane(lane)));
+    }
+
+    /// Moves a session to another phase, and updates the counts of its endpoint and lane.
+    pub(super) fn set_phase(&mut self, id: SessionId, phase: SessionPhase) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let endpoint = &mut self.endpoints[session.endpoint];
+        let lane = &mut self.lanes[endpoint.lane];
+        match session.phase {
+            SessionPhase::Working => endpoint.working -= 1,
+            SessionPhase::Idle => {
+                endpoint.idle.retain(|other| *other != id);
+                self.idle_sessions.remove(&id);
+            }
+            SessionPhase::Quitting => lane.quitting -= 1,
+        }
+        match phase {
+            SessionPhase::Working => endpoint.working += 1,
+            SessionPhase::Idle => {
+                endpoint.idle.push(id);
+                self.idle_sessions.insert(id);
+            }
+            SessionPhase::Quitting => lane.quitting += 1,
+        }
+        session.phase = phase;
+    }
+
+    /// Handles a session that has nothing in flight: it waits for a batch, sends its closing control, or quits.
+    fn on_idle(&mut self, id: SessionId) {
+        self.set_phase(id, SessionPhase::Idle);
+        let now = self.now.elapsed;
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        session.idle_since = now;
+        let endpoint = session.endpoint;
+        let is_last = self.job_source_closed && self.endpoints[endpoint].queue.is_empty();
+        let has_unconfirmed = !session.unconfirmed.is_empty();
+        let blocks_a_socket =
+            !self.waiting_for_socket.is_empty() && self.endpoints[endpoint].queue.is_empty();
+        if session.is_used_up() || self.stopping.is_some() || self.open_tasks == 0 || blocks_a_socket {
+            self.release(id);
+        } else if !(has_unconfirmed && is_last && self.send_closing_control(id, false)) {
+            self.timers.insert((now + IDLE_TIMEOUT, Timer::IdleTimeout(id)));
+        }
+        self.wake_lane(self.endpoints[endpoint].lane);
+    }
+
+    /// Releases a session that was idle long enough, unless its endpoint has recipients that only wait for their
+    /// pace. Also sends a closing control that has waited for its pace.
+    pub(in crate::schedule) fn on_idle_timeout(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if std::mem::take(&mut session.unconfirmed.waits_for_pace) {
+            self.set_phase(id, SessionPhase::Idle);
+            return self.release(id);
+        }
+        if session.phase != SessionPhase::Idle {
+            return;
+        }
+        let (idle_since, endpoint) = (session.idle_since, &self.endpoints[session.endpoint]);
+        let now = self.now.elapsed;
+        let is_paused = endpoint.paused_until.max(self.lanes[endpoint.lane].paused_until) > now;
+        let is_wanted = !endpoint.queue.is_empty() && !is_paused && now < idle_since + MIN_BACKOFF;
+        let until = idle_since + IDLE_TIMEOUT;
+        if until > now || is_wanted {
+            let again = if until > now { until } else { now + IDLE_TIMEOUT };
+            self.timers.insert((again, Timer::IdleTimeout(id)));
+        } else {
+            self.release(id);
+        }
+    }
+
+    /// Sends the closing controls of the idle sessions at an endpoint where nothing waits and no more jobs come.
+    /// Otherwise the domains with unconfirmed acceptances would wait until the sessions time out.
+    pub(in crate::schedule) fn send_closing_controls_at(&mut self, endpoint: EndpointId) {
+        if self.job_source_closed && self.endpoints[endpoint].queue.is_empty() {
+            for id in self.endpoints[endpoint].idle.clone() {
+                self.send_closing_control(id, false);
+            }
+        }
+    }
+
+    /// Releases one idle session whose endpoint has nothing to probe, for a lane that found no free socket.
+    pub(in crate::schedule) fn release_idle_socket(&mut self) {
+        /// The most sessions that are examined. Idle sessions with recipients to probe only wait for their pace, and
+        /// are few.
+        const EXAMINED: usize = 16;
+        let mut idle = self.idle_sessions.iter().copied().take(EXAMINED);
+        let is_useless = |id: &SessionId| {
+            self.sessions.get(id).is_some_and(|session| self.endpoints[session.endpoint].queue.is_empty())
+        };
+        if let Some(id) = idle.find(is_useless) {
+            self.release(id);
+        }
+    }
+
+    /// Closes all idle sessions, because no task is left.
+    pub(in crate::schedule) fn close_all_idle(&mut self) {
+        while let Some(id) = self.idle_sessions.pop_first() {
+            self.quit(id);
+        }
+    }
+
+    /// Releases all idle sessions, because the run stops.
+    pub(in crate::schedule) fn release_all_idle(&mut self) {
+        while let Some(&id) = self.idle_sessions.first() {
+            self.release(id);
+        }
+    }
+
+    /// Ends an idle session: with a closing control if it needs one and may send one, else with QUIT.
+    pub(super) fn release(&mut self, id: SessionId) {
+        if !self.send_closing_control(id, true) {
+            self.quit(id);
+        }
+    }
+
+    /// Sends QUIT on an idle session, and handles the reply that made the session useless.
+    pub(in crate::schedule) fn quit(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        if session.phase == SessionPhase::Quitting {
+            return;
+        }
+        let (endpoint, spoiled_by) = (session.endpoint, session.spoiled_by.take());
+        self.set_phase(id, SessionPhase::Quitting);
+        self.actions.push_back(Action::Connection(ConnectionAction::Quit(id)));
+        if let Some(classified) = spoiled_by {
+            self.on_rejection_of_us(endpoint, &classified);
+        }
+        self.revoke_acceptances(id);
+    }
+
+    fn on_session_end(&mut self, id: SessionId, end: &SessionEvent) {
+        let is_out_of_sync = *end == SessionEvent::Ended(Some(Finding::MalformedReply));
+        if !is_out_of_sync {
+            self.apply_replies(id);
+        }
+        self.take_closing_control(id);
+        self.set_phase(id, SessionPhase::Quitting);
+        self.revoke_acceptances(id);
+        let Some(mut session) = self.sessions.remove(&id) else {
+            return;
+        };
+        let endpoint_id = session.endpoint;
+        let lane_id = self.endpoints[endpoint_id].lane;
+        let lane = &mut self.lanes[lane_id];
+        lane.open -= 1;
+        lane.quitting -= 1;
+        lane.in_flight -= u32::try_from(session.in_flight.len()).unwrap_or(0);
+        let has_unanswered = !session.in_flight.is_empty();
+        // If the session broke without a reply, its oldest unanswered probe may be the cause.
+        let suspicion = match end {
+            SessionEvent::Ended(finding) if session.spoiled_by.is_none() => *finding,
+            _ => None,
+        };
+        let mut unanswered = std::mem::take(&mut session.in_flight);
+        unanswered.sort_unstable_by_key(|probe| probe.id);
+        let ended_by_probe = self.requeue_unanswered(&unanswered, suspicion);
+        let was_rejected = matches!(end, SessionEvent::Rejected(_));
+        self.tighten_limits_after_cut(lane_id, &session, has_unanswered, was_rejected, ended_by_probe);
+        self.apply_end_to_provider(endpoint_id, &session, end, ended_by_probe);
+        for InFlightProbe { task, .. } in unanswered {
+            self.advance(task);
+        }
+        if is_out_of_sync {
+            self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
+        }
+        self.on_lane_drained(lane_id);
+        self.wake_lane(lane_id);
+        self.schedule_eviction(lane_id);
+    }
+
+    /// Returns unanswered probes to their tasks. True if the oldest one was given up, because it ended a session for
+    /// the second time.
+    fn requeue_unanswered(&mut self, unanswered: &[InFlightProbe], mut suspicion: Option<Finding>) -> bool {
+        let mut was_given_up = false;
+        for InFlightProbe { task, kind, .. } in unanswered {
+            let Some(task) = self.tasks[*task].as_mut() else {
+                continue;
+            };
+            match suspicion.take() {
+                Some(finding) => {
+                    was_given_up =
+                        task.domain_probe.on_connection_lost(*kind, ObstacleKind::NoReply(finding), self.now);
+                }
+                None => task.domain_probe.on_unanswered(*kind),
+            }
+        }
+        was_given_up
+    }
+
+    /// Tightens the session limits and halves the batches of a lane whose server cut a session short: the server
+    /// accepts less than the session sent.
+    fn tighten_limits_after_cut(
+        &mut self,
+        lane_id: LaneId,
+        session: &SessionState,
+        has_unanswered: bool,
+        was_rejected: bool,
+        ended_by_probe: bool,
+    ) {
+        let lane = &mut self.lanes[lane_id];
+        let was_cut = has_unanswered || was_rejected;
+        // One dropped connection may be chance; a second one in a row is not.
+        let was_cut_before = std::mem::replace(&mut lane.was_cut, was_cut && !ended_by_probe);
+        if session.replies == 0 || !(was_rejected || (was_cut && was_cut_before && !ended_by_probe)) {
+            return;
+        }
+        lane.max_batch = (lane.max_batch / 2).max(1);
+        let session_limits = &mut lane.session_limits;
+        if session.rejected > 1 {
+            session_limits.rejections = session_limits.rejections.min(session.rejected - 1);
+        } else {
+            session_limits.transactions =
+                session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
+        }
+        self.report_event(ProviderEventKind::LimitsTightened, lane_id, 0);
+    }
+
+    /// Applies the end of a session to the health of its endpoint, lane and provider.
+    fn apply_end_to_provider(
+        &mut self,
+        endpoint_id: EndpointId,
+        session: &SessionState,
+        end: &SessionEvent,
+        ended_by_probe: bool,
+    ) {
+        match end {
+            SessionEvent::Rejected(classified) => {
+                self.health.connected = true;
+                // A server that replied to probes and then ends the session for its rate limits the session, but does
+                // not reject us.
+                if session.replies == 0 || classified.meaning.cause != Cause::RateLimited {
+                    self.on_rejection_of_us(endpoint_id, classified);
+                }
+            }
+            SessionEvent::Ended(_) if session.spoiled_by.is_some() => {
+                if let Some(classified) = &session.spoiled_by {
+                    self.on_rejection_of_us(endpoint_id, classified);
+                }
+            }
+            SessionEvent::Ended(Some(finding)) if session.replies == 0 && !ended_by_probe => {
+                let is_unreachable = *finding == Finding::ConnectFailed;
+                self.health.connected |= !is_unreachable;
+                let provider_id = self.lanes[self.endpoints[endpoint_id].lane].provider_id;
+                self.update_contact(provider_id, |contact| contact.unreachable |= is_unreachable);
+                self.record_connection_failure(endpoint_id, *finding);
+            }
+            SessionEvent::TlsFailed if self.endpoints[endpoint_id].tls == EndpointTls::Wanted => {
+                self.endpoints[endpoint_id].tls = EndpointTls::Broken;
+            }
+            SessionEvent::TlsFailed => self.record_connection_failure(endpoint_id, Finding::Disconnected),
+            _ => {}
+        }
+    }
+}

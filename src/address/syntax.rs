@@ -112,7 +112,7 @@ impl Address {
 /// The local part and the domain of a plain address, as almost all are: its local part has only letters, digits, `.`,
 /// `_`, `-` and `+`, and begins with none of the last two. `None` for other texts. The domain is not checked; if it is
 /// a domain in canonical form, [`Address::parse`] returns the same parts.
-pub fn split_plain(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_plain(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut before = b'.';
     for (at, &b) in bytes.iter().enumerate() {

@@ -6,6 +6,7 @@
 mod decide;
 mod result;
 
-pub use decide::{DecidingReply, decide};
+pub(crate) use decide::DecidingReply;
+pub use decide::decide;
 
 pub use result::{AddressResult, Judgment};

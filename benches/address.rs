@@ -3,8 +3,9 @@
 use divan::{Bencher, black_box};
 use email_address::{EmailAddress, Options};
 
-use listproof::address::{self, Address, Domain};
+use listproof::internals::address;
 use listproof::policy::AddressLists;
+use listproof::{Address, Domain};
 
 fn main() {
     divan::main();

@@ -20,10 +20,9 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use tempfile::TempDir;
 
-use listproof::address::{Address, AddressKinds};
+use listproof::details::AddressKinds;
 use listproof::list::{self, ColumnSet, ListEntry, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
-use listproof::reason::{Confidence, Finding, Reason};
-use listproof::verdict::{AddressResult, Judgment};
+use listproof::{Address, AddressResult, Confidence, Finding, Judgment, Reason};
 
 const ROWS: u64 = 200_000;
 

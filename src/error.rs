@@ -1,6 +1,6 @@
-//! What can stop a run, and the exit codes.
+//! Errors that end a job, and the exit codes of the program.
 //!
-//! Row trouble is no error but a verdict. An error says what happened, where, and, in its hint, what to do next.
+//! A bad row is a verdict, not an error. An error says what happened, where, and, in its hint, what to do next.
 
 use std::path::Path;
 
@@ -10,30 +10,30 @@ use crate::route::ResolverSetupError;
 use crate::state::StateError;
 use crate::world::WorldError;
 
-/// How a run ended, as schedulers see it.
+/// How a job ended. The numbers are the exit codes of the program, for cron and other schedulers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Finished. Bad addresses in the list are not an error.
     Finished,
-    /// Something is wrong inside.
+    /// An internal error.
     Internal,
     /// The command line is wrong.
     Usage,
-    /// Finished, with more unknowns than allowed.
+    /// Finished, with more unknown rows than allowed.
     TooManyUnknown,
     /// A quality gate failed.
     GateFailed,
     /// Stopped at a deadline or a budget.
     OutOfTime,
-    /// Another run holds the state.
-    Held,
-    /// We can't get out, or are refused everywhere.
-    ShutOut,
+    /// Another run has locked the state.
+    StateLocked,
+    /// No connection gets out, or nearly every provider rejects us.
+    Blocked,
     /// The input can't be read.
     Unreadable,
     /// An output can't be written.
     Unwritable,
-    /// Network or DNS are down for everything.
+    /// The network or the DNS is down.
     NetworkDown,
     /// The configuration is wrong or incomplete.
     Misconfigured,
@@ -53,8 +53,8 @@ impl Exit {
             Exit::TooManyUnknown => 3,
             Exit::GateFailed => 4,
             Exit::OutOfTime => 10,
-            Exit::Held => 11,
-            Exit::ShutOut => 12,
+            Exit::StateLocked => 11,
+            Exit::Blocked => 12,
             Exit::Unreadable => 65,
             Exit::Unwritable => 74,
             Exit::NetworkDown => 75,
@@ -65,7 +65,8 @@ impl Exit {
     }
 }
 
-/// What stops a run.
+/// An error that ends a job.
+#[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A setting is missing or wrong.
@@ -76,7 +77,7 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// A combination of flags that can't be meant.
+    /// Values that contradict each other or cannot be read.
     #[error("{message}")]
     Usage {
         /// What is wrong.
@@ -84,7 +85,7 @@ pub enum Error {
         /// What to do.
         hint: String,
     },
-    /// The list can't be read, or the outputs not written.
+    /// The list can't be read, or an output can't be written.
     #[error(transparent)]
     List(#[from] ListError),
     /// A policy file is wrong.
@@ -93,40 +94,40 @@ pub enum Error {
     /// A scripted world is wrong.
     #[error(transparent)]
     World(#[from] WorldError),
-    /// The state can't be used.
+    /// The state can't be opened or used.
     #[error(transparent)]
     State(#[from] StateError),
-    /// No name servers.
+    /// No name server is configured.
     #[error(transparent)]
     Resolver(#[from] ResolverSetupError),
-    /// What is no output of a list can't be written: stdout, metrics, a log.
+    /// Stdout, the metrics or a log can't be written.
     #[error("cannot write {what}: {source}")]
     Unwritable {
-        /// What, or where to.
+        /// What can't be written.
         what: String,
         /// What to do.
         hint: &'static str,
-        /// The system's words.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A signal ended it before there was anything to tell.
-    #[error("stopped before there was anything to tell: no file was written or replaced")]
+    /// The job was canceled before it had any result.
+    #[error("stopped before any answer arrived: no file was written or replaced")]
     Stopped {
-        /// Which signal.
+        /// How the job ended.
         exit: Exit,
     },
-    /// The operating system refused something that listproof needs to work at all.
+    /// A call of the operating system failed.
     #[error("cannot {what}: {source}")]
     System {
         /// What was tried.
         what: &'static str,
-        /// The system's words.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl Error {
-    /// The same, now that it is known in which file the state is.
+    /// Adds the file to an error of the state.
     #[must_use]
     pub fn in_state(self, file: Option<&Path>) -> Error {
         match (self, file) {
@@ -152,10 +153,10 @@ impl Error {
         }
     }
 
-    /// The exit code's name.
+    /// How a job with this error ended.
     pub fn exit(&self) -> Exit {
         match self {
-            Error::State(StateError::Locked { .. }) => Exit::Held,
+            Error::State(StateError::Locked { .. }) => Exit::StateLocked,
             Error::State(fault) if fault.is_about_writing() => Exit::Unwritable,
             Error::Setting { .. } | Error::Policy(_) | Error::World(_) | Error::State(_) => {
                 Exit::Misconfigured

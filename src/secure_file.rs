@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use tempfile::{NamedTempFile, TempPath};
 
 /// Creates a folder that only its owner can read, and its missing parents.
-pub fn create_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 /// Opens a file for reading and writing, and creates it if it is missing. From then on only its owner can read it.
-pub fn open(path: &Path) -> io::Result<File> {
+pub(crate) fn open(path: &Path) -> io::Result<File> {
     const OTHERS: u32 = 0o077;
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
@@ -33,7 +33,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 /// An empty temporary file beside `target`, to be renamed to it when it is complete. It is removed when it is dropped.
 /// The error is [`ErrorKind::ResourceBusy`] if another process has one.
-pub fn create_temp_beside(target: &Path) -> io::Result<NamedTempFile> {
+pub(crate) fn create_temp_beside(target: &Path) -> io::Result<NamedTempFile> {
     let path = temp_path(target)?;
     loop {
         // Always a new file: one that exists may be a link, or readable by others.
@@ -53,7 +53,7 @@ pub fn create_temp_beside(target: &Path) -> io::Result<NamedTempFile> {
 }
 
 /// Removes the temporary file of `target` that a killed process left behind, if there is one.
-pub fn remove_stale_temp(target: &Path) -> io::Result<()> {
+pub(crate) fn remove_stale_temp(target: &Path) -> io::Result<()> {
     let path = temp_path(target)?;
     match symlink_metadata(&path) {
         Ok(_) => remove_stale(&path),

@@ -6,7 +6,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{self, Address, Repair};
+use listproof::Address;
+use listproof::details::Repair;
+use listproof::internals::address;
 
 const DOCUMENTS: &[&str] = &[
     include_str!("addresses/dot_strings.txt"),

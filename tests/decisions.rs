@@ -7,15 +7,16 @@ use std::time::{Duration, SystemTime};
 
 use proptest::prelude::*;
 
-use listproof::address::{Address, AddressKinds, Domain};
-use listproof::evidence::{
-    AddressStatus, Attempt, CatchAll, ClassifiedReply, Evidence, MailboxEvidence, Meaning, NotCatchAllProof,
-    NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, RuleId, SuspectedTypo,
+use listproof::details::{
+    AddressKinds, AddressStatus, Attempt, CatchAll, DnsFault, MailboxEvidence, Meaning, NoMailReason,
+    NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind, PositiveControl, RouteFact, RuleId,
+    SuspectedTypo,
 };
-use listproof::reason::{Cause, Confidence, Fault, Finding, Reason, Verdict};
-use listproof::route::{DnsFault, NoMailReason};
-use listproof::smtp::{Reply, Stage};
-use listproof::verdict::{Judgment, decide};
+use listproof::internals::verdict::decide;
+use listproof::{
+    Address, Cause, ClassifiedReply, Confidence, Domain, Evidence, Fault, Finding, Judgment, Reason, Reply,
+    Stage, Verdict,
+};
 
 const NOW: SystemTime = SystemTime::UNIX_EPOCH;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use listproof::explain::Explainer;
 use listproof::policy::ReplyRules;
-use listproof::reason::{Cause, Confidence, Verdict};
+use listproof::{Cause, Confidence, Verdict};
 
 fn provider_of(host: &str) -> Option<&'static str> {
     [("google.com", "google"), ("mail.protection.outlook.com", "microsoft365"), ("gmx.net", "gmx")]

@@ -2,7 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{self, Address, Domain};
+use listproof::internals::address;
+use listproof::{Address, Domain};
 
 const TABLE: &str = include_str!("idna/uts46_16.txt");
 

@@ -16,14 +16,12 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use support::{Folder, mode};
 
-use listproof::address::{Address, AddressKinds, Domain};
+use listproof::details::AddressKinds;
 use listproof::list::{
     self, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget, Outputs,
     ReadOptions, Source, UnreadableRow, WriteOptions,
 };
-use listproof::reason::{Cause, Confidence, Finding, Reason};
-use listproof::smtp::Reply;
-use listproof::verdict::{AddressResult, Judgment};
+use listproof::{Address, AddressResult, Cause, Confidence, Domain, Finding, Judgment, Reason, Reply};
 
 /// A result as a run could have it; the local part decides which.
 fn result(address: &str) -> AddressResult {

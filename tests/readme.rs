@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use listproof::Reason;
 use listproof::list::Column;
-use listproof::reason::Reason;
 
 #[test]
 fn console_blocks_print_what_they_show() {

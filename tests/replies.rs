@@ -9,8 +9,7 @@ use proptest::prelude::*;
 
 use listproof::explain;
 use listproof::policy::{Policy, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile};
-use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{Reply, Stage};
+use listproof::{Cause, Confidence, Fault, Reply, Stage, Verdict};
 
 #[test]
 fn every_rule_wins_on_its_own_examples_and_on_none_of_its_counter_examples() {

@@ -10,8 +10,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use listproof::reason::{Cause, Finding, Reason};
 use listproof::world::World;
+use listproof::{Cause, Finding, Reason};
 use support::Folder;
 
 /// Reasons that a run of `verify` over a small list in a world cannot give.

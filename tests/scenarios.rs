@@ -18,18 +18,17 @@ use std::time::{Duration, SystemTime};
 use libtest_mimic::{Arguments, Trial};
 use serde::Deserialize;
 
-use listproof::evidence::AddressStatus;
-use listproof::policy::{Pace, Policy};
-use listproof::run::{
-    self, Analyzer, CancelToken, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, Progress,
-    RunOutcome,
+use listproof::details::AddressStatus;
+use listproof::internals::run::{
+    self, Analyzer, EvidenceReader, FactFilter, FactReader, Network, ProbeJob, ProgressReporter, RunOutcome,
 };
-use listproof::schedule::RunBlocked;
+use listproof::internals::schedule::RunBlocked;
+use listproof::internals::smtp::EgressPath as Egress;
+use listproof::policy::{Pace, Policy};
 use listproof::settings::EgressSpec;
-use listproof::smtp::EgressPath as Egress;
 use listproof::state::{FreshnessPolicy, RunKey, State};
-use listproof::verdict::AddressResult;
 use listproof::world::{NamePattern, Observed, World};
+use listproof::{AddressResult, CancelToken};
 
 /// What a scenario file holds beside the world.
 #[derive(Deserialize)]
@@ -76,16 +75,16 @@ enum OneOrMore {
 #[serde(deny_unknown_fields, default)]
 struct Run {
     pace: Pace,
-    #[serde(deserialize_with = "listproof::duration::deserialize")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize")]
     max_wait: Duration,
-    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize_some")]
     max_duration: Option<Duration>,
     /// Why the whole run is blocked: `port_closed` or `refused_everywhere`.
     shut: Option<String>,
     /// True if it must end because its time is up.
     out_of_time: bool,
     /// The longest that it may take, in the world's time.
-    #[serde(deserialize_with = "listproof::duration::deserialize_some")]
+    #[serde(deserialize_with = "listproof::internals::duration::deserialize_some")]
     over_within: Option<Duration>,
     /// The most sessions that may be open.
     sockets: usize,
@@ -229,8 +228,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
             }
         }
         worklist.finish(fresh).unwrap();
-        let mut progress = Progress::Quiet;
-        let probing = run::probe(&job, &mut state, begun, fresh, CancelToken::never(), &mut progress);
+        let (mut ignored, cancel) = (|_| (), CancelToken::new());
+        let mut progress = ProgressReporter::new(0, &mut ignored);
+        let probing = run::probe(&job, &mut state, begun, fresh, &cancel, &mut progress);
         // Longer than any scenario takes, so that a run without end fails.
         let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), probing).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())

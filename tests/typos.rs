@@ -4,7 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
-use listproof::address::{self, Domain};
+use listproof::Domain;
+use listproof::internals::address;
 use listproof::policy::AddressLists;
 
 const COMMON_DOMAINS: &str = include_str!("typos/common_domains.txt");

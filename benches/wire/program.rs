@@ -7,13 +7,13 @@ use std::sync::{Arc, LazyLock};
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, LocalSet};
 
-use listproof::address::{Address, Domain};
-use listproof::policy::{Policy, ReplyCache, ReplyContext};
-use listproof::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
-use listproof::smtp::{
+use listproof::internals::route::{self, AllowedNets, CachedDns, DnsTimeouts, NameServers, Route};
+use listproof::internals::smtp::{
     Batch, ClientIdentity, EgressPath, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionRequest,
-    SmtpEvent, SmtpTimeouts, Stage, TcpConnector, TlsPolicy, Transaction, drive_session,
+    SmtpEvent, SmtpTimeouts, TcpConnector, TlsPolicy, Transaction, drive_session,
 };
+use listproof::policy::{Policy, ReplyCache, ReplyContext};
+use listproof::{Address, Domain, Stage};
 
 /// What a run has before it opens a session: names and addresses are parsed once, not for each probe.
 struct Prepared {

@@ -30,7 +30,7 @@ impl Domain {
     /// turns full stops of other scripts into dots.
     ///
     /// ```
-    /// use listproof::address::Domain;
+    /// use listproof::Domain;
     /// assert_eq!(Domain::parse("Bücher.example").unwrap().as_str(), "xn--bcher-kva.example");
     /// assert!(Domain::parse("192.0.2.1").is_err());
     /// ```

@@ -11,7 +11,7 @@ use foldhash::fast::RandomState;
 use super::Domain;
 
 /// The rules of all providers, by domain.
-pub type NameRules = HashMap<Domain, NameRule, RandomState>;
+pub(crate) type NameRules = HashMap<Domain, NameRule, RandomState>;
 
 /// The local parts that one provider allows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use super::domain::Domain;
 
 /// A name that is reserved and cannot receive mail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SpecialUse {
+pub(crate) struct SpecialUse {
     /// The reserved name: the domain itself, or one of its parents.
     pub name: &'static str,
     /// The document that reserves it.
@@ -37,7 +37,7 @@ const SPECIAL_USE: &[SpecialUse] = &[
 ];
 
 /// The reserved name that the domain is, or is below; `None` for all other domains.
-pub fn special_use(domain: &Domain) -> Option<&'static SpecialUse> {
+pub(crate) fn special_use(domain: &Domain) -> Option<&'static SpecialUse> {
     let top_level = domain.top_level();
     // A shortcut for the most common domains: this runs for every domain of a list.
     if matches!(top_level, "com" | "net" | "org") {

@@ -38,7 +38,8 @@ impl Address {
     /// Reads an address, without white space around it, display name or comments.
     ///
     /// ```
-    /// use listproof::address::{Address, FaultKind};
+    /// use listproof::Address;
+    /// use listproof::details::FaultKind;
     /// let address = Address::parse("Jane.Doe@Example.COM").unwrap();
     /// assert_eq!(address.to_string(), "Jane.Doe@example.com");
     /// assert_eq!(Address::parse("\"Jane.Doe\"@example.com"), Ok(address));
@@ -111,7 +112,7 @@ impl Address {
 /// The local part and the domain of a plain address, as almost all are: its local part has only letters, digits, `.`,
 /// `_`, `-` and `+`, and begins with none of the last two. `None` for other texts. The domain is not checked; if it is
 /// a domain in canonical form, [`Address::parse`] returns the same parts.
-pub fn split_plain(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_plain(text: &str) -> Option<(&str, &str)> {
     let bytes = text.as_bytes();
     let mut before = b'.';
     for (at, &b) in bytes.iter().enumerate() {

@@ -10,7 +10,7 @@ use crate::reason::{Cause, Confidence, Fault};
 
 /// What a reply to a random recipient shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ControlOutcome {
+pub(crate) enum ControlOutcome {
     /// The server accepts any recipient.
     Accepted,
     /// A clear rejection: the server does not accept every recipient.
@@ -24,7 +24,7 @@ pub enum ControlOutcome {
 }
 
 /// What this reply to a random recipient shows.
-pub fn interpret_control(classified: &ClassifiedReply) -> ControlOutcome {
+pub(crate) fn interpret_control(classified: &ClassifiedReply) -> ControlOutcome {
     let ClassifiedReply { reply, meaning, .. } = classified;
     match meaning.cause {
         _ if reply.is_positive() => ControlOutcome::Accepted,

@@ -19,10 +19,13 @@ mod recorded_reply;
 mod reply;
 mod row;
 
-pub use control::{CatchAll, ControlOutcome, NotCatchAllProof, PositiveControl, interpret_control};
-pub use domain_facts::{Deferral, DomainFacts, MxHostFacts};
-pub use recipient::{MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId, RecipientKind};
-pub use recorded_reply::{RecordedReply, Tally};
+pub use control::{CatchAll, NotCatchAllProof, PositiveControl};
+pub(crate) use control::{ControlOutcome, interpret_control};
+pub use domain_facts::DomainFacts;
+pub(crate) use domain_facts::{Deferral, MxHostFacts};
+pub(crate) use recipient::RecipientKind;
+pub use recipient::{MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId};
+pub(crate) use recorded_reply::{RecordedReply, Tally};
 pub use reply::{Attempt, ClassifiedReply, Obstacle, ObstacleKind, Timestamp};
 pub use row::{AddressStatus, Evidence, RouteFact, SuspectedTypo};
 

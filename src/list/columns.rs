@@ -90,7 +90,7 @@ columns! {
 }
 
 /// Which of the columns are added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ColumnSet {
     /// The judgment and the address: `verdict` to `email_normalized`, and `checked_at`.
     Minimal,
@@ -102,6 +102,18 @@ pub enum ColumnSet {
 }
 
 impl ColumnSet {
+    /// All sets, from the smallest on.
+    pub const ALL: [ColumnSet; 3] = [ColumnSet::Minimal, ColumnSet::Standard, ColumnSet::Full];
+
+    /// Its word on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            ColumnSet::Minimal => "minimal",
+            ColumnSet::Standard => "standard",
+            ColumnSet::Full => "full",
+        }
+    }
+
     /// The columns, in order.
     pub fn columns(self) -> Vec<Column> {
         let up_to = match self {

@@ -17,7 +17,7 @@ use crate::address::Domain;
 const BUILT_IN: &str = include_str!("data/providers.toml");
 
 /// How fast a run probes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Pace {
     /// A tenth of `normal`.
@@ -27,6 +27,25 @@ pub enum Pace {
     Normal,
     /// The published limits for mail senders. For servers of one's own, labs, and senders known to the provider.
     Fast,
+}
+
+impl Pace {
+    /// All paces, from the slowest on.
+    pub const ALL: [Pace; 3] = [Pace::Gentle, Pace::Normal, Pace::Fast];
+
+    /// Its word in settings and on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Pace::Gentle => "gentle",
+            Pace::Normal => "normal",
+            Pace::Fast => "fast",
+        }
+    }
+
+    /// The pace of a word; `None` for any other text.
+    pub fn from_word(word: &str) -> Option<Pace> {
+        Pace::ALL.into_iter().find(|pace| pace.word() == word)
+    }
 }
 
 /// The limits of one session at a provider, at every pace.

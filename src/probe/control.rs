@@ -42,7 +42,7 @@ const MAX_BEFORE: u32 = 10;
 
 /// A random recipient of a domain: valid at every provider, unlike any person's address, and impossible to guess. `None` only for a
 /// domain so long that the address exceeds the limit of a path (RFC 5321 4.5.3.1.3).
-pub fn random_recipient(domain: &Domain, random: &mut Rng) -> Option<Address> {
+pub(crate) fn random_recipient(domain: &Domain, random: &mut Rng) -> Option<Address> {
     const ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
     let mut name = String::with_capacity(RANDOM_CHARS + 2);
     // Some providers require a letter first and no digit last.
@@ -59,7 +59,7 @@ pub(super) fn postmaster(domain: &Domain) -> Option<Address> {
 
 /// When the random recipient of a domain is probed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ControlPlan {
+pub(crate) struct ControlPlan {
     /// Number of listed recipients that go before it.
     pub after: u32,
     /// True: it leaves in one batch with them. False: it leaves after they were accepted.
@@ -68,7 +68,7 @@ pub struct ControlPlan {
 
 /// What is known about a domain before its first probe.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DomainPriors {
+pub(crate) struct DomainPriors {
     /// Share of catch-all domains at its provider.
     pub catch_all_share: f64,
     /// Number of listed recipients.
@@ -84,7 +84,7 @@ pub struct DomainPriors {
 impl ControlPlan {
     /// The plan with the fewest expected wasted probes. At an unknown MX host with a single domain a listed recipient goes
     /// first.
-    pub fn of(priors: DomainPriors) -> ControlPlan {
+    pub(crate) fn of(priors: DomainPriors) -> ControlPlan {
         let listed = u32::try_from(priors.listed).unwrap_or(u32::MAX);
         let fewest = u32::from(priors.may_discard && priors.is_alone).min(listed);
         let after = fewest..=listed.min(MAX_BEFORE).max(fewest);

@@ -27,7 +27,7 @@ use mx_host_state::{ControlState, MxHostState};
 
 /// What a domain probe needs next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NextStep {
+pub(crate) enum NextStep {
     /// Probes can be sent: [`DomainProbe::next_probes`].
     Probe,
     /// Replies to probes in flight, or confirmation of acceptances.
@@ -42,7 +42,7 @@ pub enum NextStep {
 
 /// How to probe a domain, by the data about its provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProbeStrategy {
+pub(crate) struct ProbeStrategy {
     /// When the random recipient is probed.
     pub control_plan: ControlPlan,
     /// Clear rejections of listed recipients that prove that the domain is no catch-all.
@@ -51,7 +51,7 @@ pub struct ProbeStrategy {
 
 /// The state machine that probes the recipients of one domain.
 #[derive(Debug)]
-pub struct DomainProbe {
+pub(crate) struct DomainProbe {
     domain: Domain,
     /// The current MX host, then those not tried yet, best first.
     mx_hosts: VecDeque<Domain>,
@@ -119,7 +119,7 @@ enum RecipientState {
 
 impl DomainProbe {
     /// A domain probe of listed recipients at MX hosts, best first, with what is known already.
-    pub fn new(
+    pub(crate) fn new(
         domain: Domain,
         mx_hosts: impl IntoIterator<Item = Domain>,
         listed: impl IntoIterator<Item = Recipient>,
@@ -162,12 +162,12 @@ impl DomainProbe {
     }
 
     /// The domain.
-    pub fn domain(&self) -> &Domain {
+    pub(crate) fn domain(&self) -> &Domain {
         &self.domain
     }
 
     /// The address of a recipient of this domain probe.
-    pub fn address_of(&self, kind: RecipientKind) -> Option<Cow<'_, Address>> {
+    pub(crate) fn address_of(&self, kind: RecipientKind) -> Option<Cow<'_, Address>> {
         match kind {
             RecipientKind::Listed(index) | RecipientKind::Recheck(index) => {
                 self.recipients.get(index as usize).map(|recipient| Cow::Borrowed(&recipient.address))
@@ -178,7 +178,7 @@ impl DomainProbe {
     }
 
     /// The current MX host; `None` if none is left.
-    pub fn mx_host(&self) -> Option<&Domain> {
+    pub(crate) fn mx_host(&self) -> Option<&Domain> {
         self.mx_hosts.front()
     }
 
@@ -189,7 +189,7 @@ impl DomainProbe {
     }
 
     /// Leaves all recipients that wait for a probe to a later run.
-    pub fn postpone(&mut self, unprobed: NotProbedReason) {
+    pub(crate) fn postpone(&mut self, unprobed: NotProbedReason) {
         let deferred = std::mem::take(&mut self.waiting).into_iter().map(|(_, index)| index);
         for index in std::mem::take(&mut self.ready).into_iter().chain(deferred) {
             let recipient = &mut self.recipients[index as usize];
@@ -200,28 +200,28 @@ impl DomainProbe {
     }
 
     /// True if an earlier run recently found this recipient deliverable.
-    pub fn was_deliverable(&self, index: u32) -> bool {
+    pub(crate) fn was_deliverable(&self, index: u32) -> bool {
         self.recipients[index as usize].was_deliverable
     }
 
     /// Number of listed recipients that may be probed now, or after a control.
-    pub fn unprobed(&self) -> usize {
+    pub(crate) fn unprobed(&self) -> usize {
         self.ready.len()
     }
 
     /// True if probes wait for their replies.
-    pub fn is_in_flight(&self) -> bool {
+    pub(crate) fn is_in_flight(&self) -> bool {
         self.in_flight > 0
     }
 
     /// True if an acceptance waits for its confirmation.
-    pub fn has_unconfirmed(&self) -> bool {
+    pub(crate) fn has_unconfirmed(&self) -> bool {
         self.unconfirmed > 0
     }
 
     /// The current MX host failed, for a reason that is no fact about any recipient. Open recipients are left to the next MX
     /// host.
-    pub fn on_mx_failed(&mut self, kind: ObstacleKind, now: Timestamp) {
+    pub(crate) fn on_mx_failed(&mut self, kind: ObstacleKind, now: Timestamp) {
         let Some(mx_host) = self.mx_hosts.front().cloned() else {
             return;
         };
@@ -242,7 +242,7 @@ impl DomainProbe {
     }
 
     /// What this domain probe needs now. Makes retries that are due ready.
-    pub fn next_step(&mut self, now: Timestamp) -> NextStep {
+    pub(crate) fn next_step(&mut self, now: Timestamp) -> NextStep {
         while let Some(&(at, index)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {
             self.waiting.remove(&(at, index));
             self.recipients[index as usize].state = RecipientState::Open;

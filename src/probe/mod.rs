@@ -14,6 +14,6 @@ mod control;
 mod domain_probe;
 mod retry_policy;
 
-pub use control::{ControlPlan, DomainPriors, random_recipient};
-pub use domain_probe::{DomainProbe, NextStep, ProbeStrategy};
+pub(crate) use control::{ControlPlan, DomainPriors, random_recipient};
+pub(crate) use domain_probe::{DomainProbe, NextStep, ProbeStrategy};
 pub use retry_policy::RetryPolicy;

@@ -1,4 +1,4 @@
-//! One address as a card for people: verdict, why, whose fault, the server's words, what to do.
+//! One address as a card for people: verdict, reason, fault, the server's reply, what to do. And an SMTP dialogue as text.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use crate::reason::{Fault, Reason, Retry};
 use crate::smtp::{self, Transcript, TranscriptLine};
 use crate::verdict::AddressResult;
 
-/// The card of a record; `text` is the address as it was given.
+/// The card of a result; `text` is the address as the user wrote it.
 pub fn card(text: &str, record: &AddressResult) -> String {
     let mut card = String::new();
     // Writing into a string can't fail.
@@ -21,7 +21,7 @@ fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt:
     writeln!(out, "  {}", reason.sentence())?;
     if let Some(address) = record.address.as_ref().map(ToString::to_string).filter(|address| address != text)
     {
-        writeln!(out, "  asked as      {address}")?;
+        writeln!(out, "  probed as     {address}")?;
     }
     if !record.repairs.is_empty() {
         let words: Vec<&str> = record.repairs.iter().map(|repair| repair.word()).collect();
@@ -35,11 +35,11 @@ fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt:
         writeln!(out, "  mail server   {host}{provider}")?;
     }
     if let Some(reply) = &record.reply {
-        writeln!(out, "  it said       {reply}")?;
+        writeln!(out, "  its reply     {reply}")?;
     }
     let kinds = [
         (record.kinds.role, "role"),
-        (record.kinds.disposable, "throw-away"),
+        (record.kinds.disposable, "disposable"),
         (record.kinds.free, "free mail"),
         (record.kinds.tagged, "tagged"),
         (record.catch_all, "catch-all domain"),
@@ -48,37 +48,39 @@ fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt:
     if !kinds.is_empty() {
         writeln!(out, "  kind          {}", kinds.join(", "))?;
     }
-    writeln!(out, "  whose fault   {}", whose(reason))?;
+    if let Some(whose) = whose(reason) {
+        writeln!(out, "  whose fault   {whose}")?;
+    }
     writeln!(out, "  how sure      {} (rule {})", judgment.confidence.word(), judgment.rule)?;
     if let Some(at) = judgment.retry_after {
-        writeln!(out, "  ask again     {}", humantime::format_rfc3339_seconds(at))?;
+        writeln!(out, "  check again   {}", humantime::format_rfc3339_seconds(at))?;
     } else if let Some(when) = repair(reason.retry()) {
-        writeln!(out, "  ask again     {when}")?;
+        writeln!(out, "  check again   {when}")?;
     }
     Ok(())
 }
 
-fn whose(reason: Reason) -> &'static str {
+fn whose(reason: Reason) -> Option<&'static str> {
     match reason.fault() {
-        Fault::List => "the entry in the list",
-        Fault::Mailbox => "the mailbox",
-        Fault::Domain => "the domain",
-        Fault::Host => "the receiving system",
-        Fault::Us => "ours: this says nothing about the address",
-        Fault::None => "nobody's",
+        Fault::List => Some("the entry in the list"),
+        Fault::Mailbox => Some("the mailbox"),
+        Fault::Domain => Some("the domain"),
+        Fault::Host => Some("the receiving system"),
+        Fault::Us => Some("ours: this says nothing about the address"),
+        Fault::None => None,
     }
 }
 
 fn repair(retry: Retry) -> Option<&'static str> {
     match retry {
-        Retry::AfterDelisting => Some("after our address was taken off the blocklist"),
-        Retry::AfterRepair => Some("after our own set-up was repaired"),
+        Retry::AfterDelisting => Some("after our IP address is off the blocklist"),
+        Retry::AfterRepair => Some("after our own set-up is repaired"),
         Retry::Days => Some("in some days"),
         _ => None,
     }
 }
 
-/// A dialogue as people know it: `>` we said, `<` we heard.
+/// An SMTP dialogue as text: `>` marks commands, `<` replies, `*` notes.
 pub fn dialogue(host: &str, transcript: &Transcript) -> String {
     let mut text = format!("--- {host}\n");
     for line in transcript.lines() {

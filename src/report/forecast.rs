@@ -1,6 +1,6 @@
 //! The plan of a run in a few lines for people, and the same numbers as JSON.
 //!
-//! Decides: which operators are named. All figures of questions and time are estimates, and say so.
+//! Decides: which providers are named. All figures of probes and time are estimates, and the text says so.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,64 +10,64 @@ use serde_json::{Value, json};
 use crate::policy::Pace;
 use crate::simulate::{GeneratedList, SimulationReport};
 
-/// Hosts that nobody knows and that are named one by one, the slowest first.
+/// Unknown providers that are named one by one, the slowest first.
 const NAMED_HOSTS: usize = 5;
 
-/// What the list is made of.
+/// The rows of the list by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ForecastRows {
     /// Rows that can be read.
     pub rows: u64,
-    /// Rows that can't.
+    /// Rows that can't be read.
     pub rejected: u64,
     /// Rows without a usable address.
     pub not_addresses: u64,
     /// Rows that repeat an earlier one.
     pub duplicates: u64,
-    /// Different addresses.
+    /// Distinct addresses.
     pub addresses: u64,
     /// Their domains.
     pub domains: u64,
 }
 
-/// Addresses about which no mail server is asked.
+/// Addresses that are not probed, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct NotProbedCounts {
     /// Their domain takes no mail.
     pub no_mail: u64,
     /// The DNS did not answer for it.
     pub dns_failure: u64,
-    /// Throw-away services, and operators whose answers prove nothing.
+    /// Disposable domains, and providers whose replies prove nothing.
     pub not_checkable: u64,
 }
 
-/// What a run would do.
+/// The plan of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forecast {
     input: String,
     rows: ForecastRows,
     not_asked: NotProbedCounts,
-    /// The DNS was asked.
+    /// Routes were looked up in the DNS.
     looked_up: bool,
     pace: Pace,
     egresses: usize,
-    /// Operators, the slowest first; hosts that are not named are added up in the last.
+    /// Providers, the slowest first; those that are not named are summed up in the last.
     providers: Vec<Share>,
     all: Share,
 }
 
-/// What goes to one operator.
+/// The share of one provider.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Share {
     name: String,
-    /// Operators that are added up in it.
+    /// Providers that are summed up in it.
     hosts: u64,
     addresses: u64,
     domains: u64,
     questions: u64,
     connections: u64,
     time: Duration,
-    /// Addresses that don't fit today.
+    /// Addresses that exceed the limits of today.
     left: u64,
 }
 
@@ -82,7 +82,7 @@ impl Share {
         self.left += other.left;
     }
 
-    /// Days until all are asked, if each is like the first.
+    /// Days until all addresses are probed, if each day is like the first.
     fn days(&self) -> u64 {
         let fit = self.addresses.saturating_sub(self.left);
         if self.left == 0 { 1 } else { self.addresses.div_ceil(fit.max(1)) }
@@ -98,7 +98,7 @@ impl Share {
 }
 
 impl Forecast {
-    /// What a simulated run of the list shows.
+    /// The plan that a simulated run of the list shows.
     pub fn new(
         input: String,
         rows: ForecastRows,
@@ -149,7 +149,7 @@ impl Forecast {
         Forecast { input, rows, not_asked, looked_up, pace, egresses, providers, all }
     }
 
-    /// Days until all are asked; those of the slowest operator where all are added up.
+    /// Days until all addresses are probed; for the total those of the slowest provider.
     fn days_of(&self, share: &Share) -> u64 {
         if share.name == self.all.name {
             return self.providers.iter().map(Share::days).max().unwrap_or(1);
@@ -170,24 +170,23 @@ impl Forecast {
         writeln!(out, "{}: {rows} rows; {addresses} addresses at {domains} domains", self.input)?;
         writeln!(
             out,
-            "not asked about: {duplicates} duplicates, {not_addresses} without an address, {rejected} unreadable"
+            "not probed: {duplicates} duplicates, {not_addresses} without an address, {rejected} unreadable"
         )?;
         let NotProbedCounts { no_mail, dns_failure, not_checkable } = self.not_asked;
-        let unasked = no_mail + dns_failure + not_checkable;
-        if unasked > 0 {
+        if no_mail + dns_failure + not_checkable > 0 {
             writeln!(
                 out,
-                "nor {unasked} addresses: {no_mail} at domains without mail, {not_checkable} that can't be checked, \
+                "also not probed: {no_mail} at domains without mail, {not_checkable} at providers that cannot be checked, \
                  {dns_failure} whose DNS does not answer"
             )?;
         }
         if !self.looked_up {
-            writeln!(out, "the DNS was not asked: domains that are not known count as hosts of their own")?;
+            writeln!(out, "the DNS was not used: each unknown domain counts as a provider of its own")?;
         }
         writeln!(
             out,
             "\n{:<28}{:>10}{:>9}{:>11}{:>13}{:>11}  about",
-            "operator", "addresses", "domains", "questions", "connections", "left over"
+            "provider", "addresses", "domains", "probes", "connections", "left over"
         )?;
         for share in self.providers.iter().chain([&self.all]) {
             let name: String = share.name.chars().take(27).collect();
@@ -198,20 +197,25 @@ impl Forecast {
                 time(share.time)
             )?;
             let days = self.days_of(share);
-            writeln!(out, "{}", if days > 1 { format!(", on {days} days") } else { String::new() })?;
+            writeln!(
+                out,
+                "{}",
+                if days > 1 { format!(", then on {} more days", days - 1) } else { String::new() }
+            )?;
         }
-        let (pace, ways) = (pace_word(self.pace), self.egresses);
+        let (pace, egresses) = (self.pace.word(), self.egresses);
         writeln!(
             out,
-            "\nabout {} at `--pace {pace}` from {ways} address{}; estimates, because nobody was asked",
+            "\nabout {} at `--pace {pace}` from {egresses} IP address{}; estimates, because no mail server was contacted",
             time(self.all.time),
-            if ways == 1 { "" } else { "es" }
+            if egresses == 1 { "" } else { "es" }
         )?;
         if self.all.left > 0 {
             writeln!(
                 out,
-                "{} addresses don't fit today: the operators' caps on unknown names will be used up. Run again on \
-                 {} more days, add addresses of yours with `--source-ip`, or `--pace fast` where the operators know you",
+                "{} addresses don't fit today: the providers' limits for unknown recipients will be reached. Run again on \
+                 {} more days, add IP addresses of yours with `--source-ip`, or use `--pace fast` where the providers know \
+                 you",
                 self.all.left,
                 self.days_of(&self.all).saturating_sub(1)
             )?;
@@ -227,7 +231,7 @@ impl Forecast {
             "input": self.input, "rows": rows, "rejected": rejected, "not_addresses": not_addresses,
             "duplicates": duplicates, "addresses": addresses, "domains": domains,
             "not_asked": { "no_mail": no_mail, "dns_failure": dns_failure, "not_checkable": not_checkable },
-            "looked_up": self.looked_up, "pace": pace_word(self.pace), "egresses": self.egresses,
+            "looked_up": self.looked_up, "pace": self.pace.word(), "egresses": self.egresses,
             "operators": self.providers.iter().map(Share::json).collect::<Vec<_>>(),
             "questions": self.all.questions, "connections": self.all.connections,
             "seconds": self.all.time.as_secs(), "left_for_later_days": self.all.left,
@@ -236,17 +240,9 @@ impl Forecast {
     }
 }
 
-fn pace_word(pace: Pace) -> &'static str {
-    match pace {
-        Pace::Gentle => "gentle",
-        Pace::Normal => "normal",
-        Pace::Fast => "fast",
-    }
-}
-
 fn time(time: Duration) -> String {
     let seconds = time.as_secs().max(u64::from(!time.is_zero()));
-    // Beyond an hour seconds mean nothing, in an estimate.
+    // Above an hour, seconds of an estimate mean nothing.
     let seconds = if seconds > 3600 { seconds.div_ceil(60) * 60 } else { seconds };
     humantime::format_duration(Duration::from_secs(seconds)).to_string()
 }

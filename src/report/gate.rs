@@ -1,4 +1,4 @@
-//! Quality gates: when a finished run counts as a failure (`--max-unknown`, `--fail-if`).
+//! Quality gates: when a finished run counts as failed (`--max-unknown`, `--fail-if`).
 
 use std::str::FromStr;
 
@@ -6,7 +6,7 @@ use crate::error::Exit;
 use crate::list::OutputCounts;
 use crate::reason::Verdict;
 
-/// So many rows, or such a share of them.
+/// A number of rows, or a share of them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GateLimit {
     /// Rows.
@@ -17,7 +17,7 @@ pub enum GateLimit {
 
 impl GateLimit {
     fn is_exceeded(self, rows: u64, of: u64) -> bool {
-        #[expect(clippy::cast_precision_loss, reason = "a share of rows is no exact thing")]
+        #[expect(clippy::cast_precision_loss, reason = "a share of rows needs no exact arithmetic")]
         match self {
             GateLimit::Rows(most) => rows > most,
             GateLimit::Percent(most) => rows as f64 * 100.0 > most * of as f64,
@@ -40,7 +40,7 @@ impl FromStr for GateLimit {
     }
 }
 
-/// More rows of a verdict than this are too many.
+/// The most rows of a verdict that a run may have, as in `undeliverable>5%`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gate {
     verdict: Verdict,
@@ -62,14 +62,14 @@ impl FromStr for Gate {
 /// All gates of a run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gates {
-    /// More unknowns than this: exit 3.
+    /// More unknown rows than this: exit 3.
     pub max_unknown: Option<GateLimit>,
-    /// Any of these: exit 4.
+    /// Any of these exceeded: exit 4.
     pub fail_if: Vec<Gate>,
 }
 
 impl Gates {
-    /// The exit of a finished run.
+    /// How a finished run exits.
     pub fn exit(&self, counts: &OutputCounts) -> Exit {
         let judged = Verdict::ALL.into_iter().map(|verdict| counts.in_all(verdict)).sum();
         let unknown = counts.in_all(Verdict::Unknown);
@@ -100,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_were_not_written_are_among_those_that_a_gate_is_about() {
+    fn a_gate_counts_rows_that_were_not_written_too() {
         let gates = Gates { max_unknown: None, fail_if: vec!["undeliverable>5%".parse().unwrap()] };
         let changed = OutputCounts { unchanged_verdicts: [80, 0, 0, 0], ..counts(15, 5, 0) };
         assert_eq!(gates.exit(&changed), Exit::Finished);
     }
 
     #[test]
-    fn a_failed_gate_weighs_more_than_too_many_unknowns() {
+    fn a_failed_gate_wins_over_too_many_unknown_rows() {
         let mut gates = Gates { max_unknown: Some(GateLimit::Rows(3)), fail_if: vec![] };
         assert_eq!(gates.exit(&counts(1, 1, 4)), Exit::TooManyUnknown);
         gates.fail_if.push("undeliverable > 0".parse().unwrap());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_gate_is_refused() {
+    fn a_text_that_is_no_gate_is_an_error() {
         for text in
             ["", "5%", "bad>5%", "undeliverable>", "undeliverable>x%", "undeliverable>101%", "unknown<5"]
         {

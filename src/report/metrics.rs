@@ -1,9 +1,9 @@
-//! The numbers of a run for Prometheus, as `node_exporter`'s textfile collector reads them.
+//! The metrics of a run for Prometheus, in the format of `node_exporter`'s textfile collector.
 //!
-//! Decides: names and labels, which never change their meaning, and which file may be replaced: an earlier one. Must not:
-//! contain an address or a domain. The file alone of all that is written may be read by everybody, because the collector runs
-//! as somebody else. A run that failed tells its exit code and time too, since that is what an alarm is made of. Fails: before
-//! the run, where it can.
+//! Decides: names and labels, which never change their meaning, and which file may be replaced: only one with metrics of an
+//! earlier run. Must not: contain an address or a domain. Of all outputs only this file is readable by all users, because the
+//! collector runs as another user. A failed run writes its exit code and time too, because alarms depend on them. Fails:
+//! before the run, where that is possible.
 
 use std::fmt::Write as _;
 use std::fs::{File, Permissions};
@@ -17,20 +17,21 @@ use crate::error::{Error, Exit};
 use crate::reason::Verdict;
 use crate::secure_file;
 
-/// How a file of ours begins.
+/// The first bytes of each metrics file.
 const BEGINNING: &[u8] = b"# HELP listproof_";
 
-/// Refuses, before a run, a place where its numbers can't be written after it: where somebody else's file or one of the run's
-/// `own` is, or none can be made.
+/// Fails, before a run, if its metrics cannot be written to `path` after it: because another file is there, because it is one
+/// of the run's `own` files, or because no file can be created.
 pub fn claim(path: &Path, own: &[PathBuf]) -> Result<(), Error> {
     let refused = |why: String| Error::Usage {
         message: why,
-        hint: "nothing was done; name another file with `--metrics-file`, in a folder that is there"
-            .to_owned(),
+        hint: "nothing was done; name another file with `--metrics-file`, in an existing folder".to_owned(),
     };
     let shown = path.display();
     if own.iter().any(|own| is_same(own, path)) {
-        return Err(refused(format!("`{shown}` is a file of this run itself, so it can't have the metrics")));
+        return Err(refused(format!(
+            "`{shown}` is a file of this run itself, so metrics cannot be written to it"
+        )));
     }
     let may_replace = match path.symlink_metadata() {
         Ok(meta) => Ok(meta.is_file() && (meta.len() == 0 || is_ours(path))),
@@ -39,12 +40,14 @@ pub fn claim(path: &Path, own: &[PathBuf]) -> Result<(), Error> {
     };
     match may_replace.and_then(|may| tempfile::tempfile_in(folder(path)).map(|_| may)) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(refused(format!("`{shown}` is there already and has no metrics of an earlier run"))),
+        Ok(false) => {
+            Err(refused(format!("`{shown}` exists already and does not hold metrics of an earlier run")))
+        }
         Err(error) => Err(refused(format!("cannot write `{shown}`: {error}"))),
     }
 }
 
-/// True for two names of one place, whether a file is there or not.
+/// True for two names of one file, whether it exists or not.
 fn is_same(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| match (path.canonicalize(), path.file_name()) {
         (Ok(place), _) => Some(place),
@@ -63,7 +66,7 @@ fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Replaces the file at `path`, all at once. `summary` is there when the run came so far.
+/// Replaces the file at `path` atomically. `summary` is `None` for a run that failed before it had one.
 pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> Result<(), Error> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let text = text(&name, exit, ended, summary);
@@ -75,14 +78,14 @@ pub fn write(path: &Path, exit: Exit, ended: SystemTime, summary: Option<&Summar
 }
 
 fn place(path: &Path, text: &str) -> io::Result<()> {
-    // The collector takes whatever ends in `.prom`.
+    // The collector reads every file that ends in `.prom`, so the temporary file must not.
     let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// The file's text. `name` is the label that tells the runs of one machine apart.
+/// The text of the file. `name` is the label that distinguishes the runs of one machine.
 pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&Summary>) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let name: String = name.chars().map(plain).collect();
@@ -97,9 +100,9 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
     metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
-    metrics.one("domains", "domains looked up", summary.asked.domains);
-    metrics.one("questions", "recipients asked about", summary.asked.questions);
-    metrics.one("connections", "connections to mail servers", summary.asked.connections);
+    metrics.one("domains", "domains looked up", summary.probed.domains);
+    metrics.one("questions", "recipients probed", summary.probed.questions);
+    metrics.one("connections", "connections to mail servers", summary.probed.connections);
     let verdicts = Verdict::ALL.into_iter().map(|verdict| (verdict.word(), summary.counts.of(verdict)));
     metrics.each("verdict_rows", "rows by verdict, duplicates left out", "verdict", verdicts);
     let reasons = summary.counts.reasons.iter().map(|(reason, rows)| (reason.word(), *rows));
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_that_failed_tells_its_exit_code_and_time() {
+    fn a_failed_run_writes_its_exit_code_and_time() {
         let ended = UNIX_EPOCH + std::time::Duration::from_secs(1_767_600_000);
         assert_eq!(
             text("jane@acme.example", Exit::Misconfigured, ended, None),

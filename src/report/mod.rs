@@ -1,4 +1,10 @@
-//! What is told about a whole run: [`summary`] after it, [`forecast`] before it, each for people and for machines.
+//! Reports on runs and addresses, for people and for programs.
+//!
+//! Owns the question "how is it said?": the summary after a run, the plan before it, metrics, cards, dialogues, figures of a
+//! state, and the gates that turn a finished run into a failed one. Prints nothing.
+//!
+//! Open `summary` and `forecast` for the two texts about a run, `metrics` for Prometheus, `gate` for gates, `card` for one
+//! address and for dialogues, `stats` for a state.
 
 mod card;
 mod forecast;
@@ -7,10 +13,9 @@ mod metrics;
 mod stats;
 mod summary;
 
-pub use gate::{Gate, Gates};
-pub use summary::{ProbeCounts, Summary};
-
 pub use card::{card, dialogue};
 pub use forecast::{Forecast, ForecastRows, NotProbedCounts};
+pub use gate::{Gate, GateLimit, Gates};
 pub use metrics::{claim, write};
 pub use stats::text;
+pub use summary::{ProbeCounts, Summary};

@@ -1,11 +1,11 @@
-//! What is in a state, in a few lines.
+//! How much a state holds, in a few lines.
 
 use std::fmt::Write;
 use std::path::Path;
 
 use crate::state::StateStats;
 
-/// The figures of a state.
+/// How much the state in `file` holds.
 pub fn text(file: &Path, stats: &StateStats) -> String {
     let mut text = String::new();
     // Writing into a string can't fail.
@@ -18,14 +18,14 @@ fn write_stats(out: &mut String, file: &Path, stats: &StateStats) -> std::fmt::R
     writeln!(out, "{}: {} bytes, about {}", file.display(), stats.bytes, stats.namespace)?;
     writeln!(
         out,
-        "{runs:>9}  runs, {open} of them can go on, {} addresses still to be asked about",
+        "{runs:>9}  runs, {open} of them can continue, {} addresses still to be probed",
         stats.still_to_probe
     )?;
     writeln!(out, "{:>9}  domains", stats.domains)?;
     let addresses: u64 = stats.verdicts.iter().map(|(_, addresses)| addresses).sum();
     let verdicts: Vec<String> = stats.verdicts.iter().map(|(verdict, n)| format!("{n} {verdict}")).collect();
     let verdicts = if verdicts.is_empty() { String::new() } else { format!(": {}", verdicts.join(", ")) };
-    writeln!(out, "{addresses:>9}  addresses asked about{verdicts}")?;
+    writeln!(out, "{addresses:>9}  addresses probed{verdicts}")?;
     let since = stats.oldest.map(|at| format!(", the oldest of {}", humantime::format_rfc3339_seconds(at)));
-    writeln!(out, "{:>9}  answers{}", stats.replies, since.unwrap_or_default())
+    writeln!(out, "{:>9}  replies{}", stats.replies, since.unwrap_or_default())
 }

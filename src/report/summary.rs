@@ -1,6 +1,6 @@
-//! The end of a run in a few lines for people, and the same numbers as JSON.
+//! The summary of a run: a few lines for people, and the same numbers as JSON.
 //!
-//! Decides: which numbers are told and what is the next useful command. Must not: contain an address.
+//! Decides: which numbers are reported, and the next useful command. Must not: contain an address.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -13,63 +13,63 @@ use crate::list::OutputCounts;
 use crate::reason::{Reason, Verdict};
 use crate::schedule::{ProviderEventKind, RunBlocked};
 
-/// What is told about a run.
+/// The summary of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Summary {
-    /// The list as it was named.
+    /// The list, as the user named it.
     pub input: String,
-    /// What the list is, in a sentence.
-    pub form: String,
-    /// What was written.
+    /// The format of the list, in a sentence.
+    pub format: String,
+    /// Rows by verdict and reason, as written.
     pub counts: OutputCounts,
-    /// What it cost the others.
-    pub asked: ProbeCounts,
-    /// What was decided about operators, and how often.
-    pub decisions: BTreeMap<ProviderEventKind, u64>,
-    /// How long it took, by the run's own clock.
+    /// How much of the network was used.
+    pub probed: ProbeCounts,
+    /// Events at providers, and how often each happened.
+    pub provider_events: BTreeMap<ProviderEventKind, u64>,
+    /// How long the run took, by its own clock.
     pub took: Duration,
-    /// Mailboxes were not asked about.
+    /// No mail server was contacted.
     pub unprobed: bool,
-    /// What was told as before was not written.
+    /// Rows with the verdict and reason that were last reported were not written.
     pub changed_only: bool,
-    /// How many addresses are still to be asked about: the outputs are partial.
-    pub still_to_ask: u64,
-    /// Why nothing that servers said was judged.
-    pub shut: Option<RunBlocked>,
-    /// The clock ended it, by `--deadline` or `--max-duration`.
+    /// Recipients still to be probed; where there are any, the outputs are partial.
+    pub still_to_probe: u64,
+    /// Why the run stopped early: we are blocked everywhere.
+    pub blocked: Option<RunBlocked>,
+    /// `--deadline` or `--max-duration` ended the run.
     pub out_of_time: bool,
-    /// How it ends.
+    /// How the run ended.
     pub exit: Exit,
-    /// Where the files are; `None` where only results were written.
+    /// The folder of the outputs; `None` where only results were written.
     pub folder: Option<String>,
-    /// What the files are named after.
+    /// The first part of the names of the outputs.
     pub stem: String,
 }
 
-/// What a run cost the others.
+/// How much of the network a run used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeCounts {
     /// Connections.
     pub connections: u64,
-    /// RCPT commands answered.
+    /// Probes that were answered.
     pub questions: u64,
-    /// Domains looked up.
+    /// Domains that were looked up.
     pub domains: u64,
-    /// How many of them no name server told anything about.
-    pub unreported: u64,
+    /// Domains for which no name server answered.
+    pub unanswered: u64,
 }
 
 impl ProbeCounts {
-    /// No name server told anything at all, and nobody could be connected to by what was known before: the trouble is not
-    /// theirs. A few domains may all be broken by themselves.
-    pub fn in_vain(self) -> bool {
+    /// True if the network of this machine is down: no name server answered for any domain, and no stored route led to a
+    /// connection. Two domains or fewer prove nothing; each may have broken name servers.
+    pub fn is_network_down(self) -> bool {
         const FEW: u64 = 3;
-        self.domains >= FEW && self.unreported == self.domains && self.connections == 0
+        self.domains >= FEW && self.unanswered == self.domains && self.connections == 0
     }
 }
 
 impl Summary {
-    /// For people: short, most important line last.
+    /// For people: short, the most important line last.
     pub fn text(&self) -> String {
         let mut text = String::new();
         // Writing into a string can't fail.
@@ -78,32 +78,41 @@ impl Summary {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        if self.still_to_ask > 0 {
-            let n = self.still_to_ask;
-            writeln!(out, "partial: {n} addresses are still to be asked about; the same command goes on")?;
+        if self.still_to_probe > 0 {
+            let n = self.still_to_probe;
+            writeln!(
+                out,
+                "not finished: {n} addresses have not been probed yet; run the same command again to continue"
+            )?;
         }
         if self.unprobed {
-            writeln!(out, "mailboxes were not checked: this run asked no mail server")?;
+            writeln!(out, "mailboxes were not checked: this run contacted no mail server")?;
         }
         if self.changed_only {
             let n = self.counts.unchanged;
-            writeln!(out, "changes only: {n} rows have the verdict that they had last, and are in no file")?;
+            writeln!(
+                out,
+                "changes only: {n} rows have the verdict and reason that were last reported, and are in no file"
+            )?;
         }
-        if let Some(shut) = self.shut {
-            writeln!(out, "stopped early: {}", shut.sentence())?;
-            writeln!(out, "hint: {}", shut.hint())?;
+        if let Some(blocked) = self.blocked {
+            writeln!(out, "stopped early: {}", blocked.sentence())?;
+            writeln!(out, "hint: {}", blocked.hint())?;
         }
         if self.exit == Exit::NetworkDown {
             writeln!(
                 out,
-                "no name server told anything: the network or the resolver is down, or `--dns` is wrong"
+                "no name server answered: the network or the resolver is down, or `--dns` is wrong"
             )?;
-            writeln!(out, "hint: nothing was judged by it; run the same command again when it is up")?;
+            writeln!(
+                out,
+                "hint: this says nothing about any address; run the same command again when it works"
+            )?;
         }
         if matches!(self.exit, Exit::Interrupted | Exit::Terminated) {
-            writeln!(out, "stopped by hand: what was not asked is in the retry file")?;
+            writeln!(out, "stopped by a signal: addresses that were not probed are in the retry file")?;
         }
-        writeln!(out, "{} ({})", self.input, self.form)?;
+        writeln!(out, "{} ({})", self.input, self.format)?;
         let judged: u64 = Verdict::ALL.into_iter().map(|verdict| self.counts.of(verdict)).sum();
         for verdict in Verdict::ALL {
             let rows = self.counts.of(verdict);
@@ -117,16 +126,16 @@ impl Summary {
             }
         }
         writeln!(out, "{}", self.sum())?;
-        let ProbeCounts { connections, questions, domains, .. } = self.asked;
+        let ProbeCounts { connections, questions, domains, .. } = self.probed;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
             writeln!(
                 out,
-                "asked {domains} domains, {questions} questions over {connections} connections in {took}"
+                "looked up {domains} domains, sent {questions} probes over {connections} connections in {took}"
             )?;
         }
-        for (decision, times) in &self.decisions {
-            writeln!(out, "{times:>8}x  {}", decision.sentence())?;
+        for (event, times) in &self.provider_events {
+            writeln!(out, "{times:>8}x  {}", event.sentence())?;
         }
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
@@ -137,7 +146,7 @@ impl Summary {
         Ok(())
     }
 
-    /// How the counts add up.
+    /// The counts as a sum.
     pub fn sum(&self) -> String {
         let OutputCounts { results, unreadable: rejected, duplicates, .. } = self.counts;
         let [deliverable, risky, undeliverable, unknown] =
@@ -149,14 +158,14 @@ impl Summary {
             if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; rejected {rejected}{unchanged}"
+             {duplicates} duplicates; unreadable rows {rejected}{unchanged}"
         )
     }
 
-    /// Why the run ended before everybody was asked.
+    /// Why the run ended before every recipient was probed.
     fn stopped_because(&self) -> Option<&'static str> {
         let by_time = if self.out_of_time { "deadline" } else { "budget" };
-        self.shut.map(RunBlocked::word).or(match self.exit {
+        self.blocked.map(RunBlocked::word).or(match self.exit {
             Exit::Interrupted => Some("interrupted"),
             Exit::Terminated => Some("terminated"),
             Exit::NetworkDown => Some("network_down"),
@@ -165,12 +174,12 @@ impl Summary {
         })
     }
 
-    /// For machines: the same numbers, keys that never change their meaning.
+    /// For programs: the same numbers; a key never changes its meaning.
     pub fn json(&self) -> String {
         format!("{:#}\n", self.object())
     }
 
-    /// The same on one line.
+    /// The JSON on one line.
     pub fn line(&self) -> String {
         format!("{}\n", self.object())
     }
@@ -184,8 +193,11 @@ impl Summary {
             .iter()
             .map(|(reason, rows)| (reason.word().to_owned(), (*rows).into()))
             .collect();
-        let decisions: Map<String, Value> =
-            self.decisions.iter().map(|(what, times)| (what.word().to_owned(), (*times).into())).collect();
+        let events: Map<String, Value> = self
+            .provider_events
+            .iter()
+            .map(|(event, times)| (event.word().to_owned(), (*times).into()))
+            .collect();
         json!({
             "listproof": env!("CARGO_PKG_VERSION"),
             "input": self.input,
@@ -198,13 +210,13 @@ impl Summary {
             "verdicts": verdicts,
             "reasons": reasons,
             "mailboxes_checked": !self.unprobed,
-            "partial": self.still_to_ask > 0,
-            "still_to_ask": self.still_to_ask,
+            "partial": self.still_to_probe > 0,
+            "still_to_ask": self.still_to_probe,
             "stopped_because": self.stopped_because(),
-            "domains": self.asked.domains,
-            "questions": self.asked.questions,
-            "connections": self.asked.connections,
-            "decisions": decisions,
+            "domains": self.probed.domains,
+            "questions": self.probed.questions,
+            "connections": self.probed.connections,
+            "decisions": events,
             "seconds": self.took.as_secs(),
             "exit_code": self.exit.code(),
         })
@@ -215,18 +227,18 @@ impl Summary {
 mod tests {
     use super::*;
 
-    fn summary(exit: Exit, out_of_time: bool, shut: Option<RunBlocked>) -> Summary {
+    fn summary(exit: Exit, out_of_time: bool, blocked: Option<RunBlocked>) -> Summary {
         Summary {
             input: "list.csv".to_owned(),
-            form: String::new(),
+            format: String::new(),
             counts: OutputCounts::default(),
-            asked: ProbeCounts::default(),
-            decisions: BTreeMap::new(),
+            probed: ProbeCounts::default(),
+            provider_events: BTreeMap::new(),
             took: Duration::ZERO,
             unprobed: false,
             changed_only: false,
-            still_to_ask: 0,
-            shut,
+            still_to_probe: 0,
+            blocked,
             out_of_time,
             exit,
             folder: None,
@@ -235,8 +247,8 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_stopped_early_says_why_and_one_that_did_not_says_nothing() {
-        for (exit, out_of_time, shut, why) in [
+    fn a_run_that_stopped_early_names_the_reason_and_a_complete_one_names_none() {
+        for (exit, out_of_time, blocked, why) in [
             (Exit::Finished, false, None, None),
             (Exit::GateFailed, false, None, None),
             (Exit::OutOfTime, true, None, Some("deadline")),
@@ -244,11 +256,11 @@ mod tests {
             (Exit::Interrupted, true, None, Some("interrupted")),
             (Exit::Terminated, false, None, Some("terminated")),
             (Exit::NetworkDown, false, None, Some("network_down")),
-            (Exit::ShutOut, false, Some(RunBlocked::PortClosed), Some("port_closed")),
+            (Exit::Blocked, false, Some(RunBlocked::PortClosed), Some("port_closed")),
             (Exit::Interrupted, false, Some(RunBlocked::RejectedEverywhere), Some("refused_everywhere")),
         ] {
             assert_eq!(
-                summary(exit, out_of_time, shut).object()["stopped_because"],
+                summary(exit, out_of_time, blocked).object()["stopped_because"],
                 Value::from(why),
                 "{exit:?}"
             );

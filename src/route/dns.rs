@@ -10,7 +10,7 @@ use std::pin::Pin;
 use crate::address::Domain;
 
 /// A boxed DNS look-up.
-pub type LookupFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
+pub(crate) type LookupFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
 
 /// One MX record. A target "." is [`MxTarget::Null`].
 #[derive(Clone, Debug, PartialEq, Eq)]

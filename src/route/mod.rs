@@ -20,8 +20,11 @@ mod public;
 mod resolve;
 
 pub use cache::CachedDns;
-pub use dns::{Dns, DnsFault, LookupError, LookupFuture, Mx, MxTarget};
-pub use hickory::{DnsTimeouts, NameServers, ResolverSetupError};
-pub use plan::{MxHost, NoMailReason, Route};
+pub use dns::DnsFault;
+pub(crate) use dns::{Dns, LookupError, LookupFuture, Mx, MxTarget};
+pub(crate) use hickory::ResolverSetupError;
+pub use hickory::{DnsTimeouts, NameServers};
+pub(crate) use plan::MxHost;
+pub use plan::{NoMailReason, Route};
 pub use public::AllowedNets;
 pub use resolve::resolve;

@@ -1,115 +1,123 @@
-//! One or a few addresses: the same questions as for a list, answers as cards or as JSON.
+//! One or a few addresses: the same probes as for a list, results in memory.
 
 use std::time::Duration;
 
 use super::analyze::{Analyzer, CellAnalysis};
 use super::cancel::CancelToken;
+use super::clock::Clock;
 use super::engine;
+use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
+use super::network::NetworkJob;
 use super::probe_job::ProbeJob;
-use super::progress::Progress;
+use super::progress::ProgressReporter;
 use super::{judge, stateful_run};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::evidence::{AddressStatus, NotProbedReason};
-use crate::run::clock::Clock;
-use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
+use crate::policy::Policy;
 use crate::schedule::RunBlocked;
-use crate::settings::{RunDepth, Settings};
 use crate::smtp::Transcript;
 use crate::state::{FreshnessPolicy, RunKey, State, StateError};
 use crate::verdict::AddressResult;
 
-/// What was found out about each address, in their order.
+/// The results of checking some addresses.
 pub struct CheckOutcome {
-    /// One record per address.
-    pub records: Vec<AddressResult>,
-    /// The dialogues, if they were asked for.
+    /// One result per address, in the order of the addresses.
+    pub results: Vec<AddressResult>,
+    /// The dialogue with each MX host; empty unless asked for.
     pub dialogues: Vec<(Domain, Transcript)>,
-    /// How it ends.
+    /// How the job ended.
     pub exit: Exit,
 }
 
-/// Looks at addresses without asking anybody, each as it comes, so that a stream of them never ends up in memory.
+impl CheckOutcome {
+    pub(super) fn offline(results: Vec<AddressResult>) -> CheckOutcome {
+        CheckOutcome { results, dialogues: Vec::new(), exit: Exit::Finished }
+    }
+}
+
+/// Checks addresses without any network, one at a time, so that a long stream of addresses needs no memory.
 pub struct OfflineChecker {
     analyzer: Analyzer,
-    found: EvidenceReader,
+    reader: EvidenceReader,
     risky_roles: bool,
 }
 
 impl OfflineChecker {
-    /// Looks by the lists of these settings.
-    pub fn new(settings: &Settings) -> Result<OfflineChecker, Error> {
-        Ok(OfflineChecker {
-            analyzer: Analyzer::new(settings.policy()?.lists),
-            found: EvidenceReader::without_facts(NotProbedReason::Offline, Clock::system().now().wall),
-            risky_roles: settings.risky_roles,
-        })
+    pub(super) fn new(policy: Policy, risky_roles: bool) -> OfflineChecker {
+        OfflineChecker {
+            analyzer: Analyzer::new(policy.lists),
+            reader: EvidenceReader::without_facts(NotProbedReason::Offline, Clock::system().now().wall),
+            risky_roles,
+        }
     }
 
-    /// What the address shows.
-    pub fn check(&mut self, text: &str) -> Result<AddressResult, Error> {
-        Ok(judge::judge_row(&mut self.found, self.analyzer.analyze(text), self.risky_roles)?)
+    /// The result of one address.
+    pub fn check(&mut self, address: &str) -> Result<AddressResult, Error> {
+        Ok(judge::judge_row(&mut self.reader, self.analyzer.analyze(address), self.risky_roles)?)
     }
 }
 
-/// Asks about some addresses.
-pub async fn check(texts: &[String], settings: &Settings, trace: bool) -> Result<CheckOutcome, Error> {
-    let (RunDepth::Dns(place) | RunDepth::Probe(place)) = &settings.reach else {
-        let mut offline = OfflineChecker::new(settings)?;
-        let records = texts.iter().map(|text| offline.check(text)).collect::<Result<_, _>>()?;
-        return Ok(CheckOutcome { records, dialogues: Vec::new(), exit: Exit::Finished });
-    };
-    let policy = settings.policy()?;
+/// Checks some addresses over the network. `trace` probes anew and keeps the dialogues.
+pub(super) async fn check<S: AsRef<str>>(
+    addresses: &[S],
+    job: NetworkJob<'_>,
+    trace: bool,
+    cancel: &CancelToken,
+) -> Result<CheckOutcome, Error> {
+    let NetworkJob { settings, target, policy, .. } = job;
     let mut analyzer = Analyzer::new(policy.lists);
-    let seen: Vec<CellAnalysis> = texts.iter().map(|text| analyzer.analyze(text)).collect();
-    let job = ProbeJob::of(settings, place, policy, trace)?;
-    let stop = CancelToken::on_signals()?;
-    // While a run holds the state it is read, and not written.
-    let (mut state, held) = match stateful_run::open_state(settings, place, job.network.clock, &stop) {
+    let analyzed: Vec<CellAnalysis> =
+        addresses.iter().map(|address| analyzer.analyze(address.as_ref())).collect();
+    let job = ProbeJob::new(job, trace)?;
+    // While another run has locked the state, it is read and not written.
+    let (mut state, locked) = match stateful_run::open_state(settings, target, job.network.clock, cancel) {
         Err(Error::State(StateError::Locked { file, .. })) => {
-            // One that is being made has nothing to tell yet.
-            let held = State::read_only(&file, job.network.clock.now().wall).ok();
-            if let Some(held) = &held {
-                held.check_namespace(&file, &place.namespace()?)?;
+            // A state that is just being created has no facts yet.
+            let locked = State::read_only(&file, job.network.clock.now().wall).ok();
+            if let Some(locked) = &locked {
+                locked.check_namespace(&file, &target.namespace()?)?;
             }
-            (State::temporary()?, held)
+            (State::temporary()?, locked)
         }
         state => (state?, None),
     };
     let now = job.network.clock.now().wall;
-    let command = RunKey { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
-    let run = state.begin(&command, Duration::ZERO, now, policy.lifetimes().run)?;
-    // Who wants to see a dialogue wants a new one.
-    let is_anew = settings.keeping.fresh || trace || job.dns_only;
+    let key = RunKey { identity: "check".to_owned(), input: "check".to_owned(), terms: String::new() };
+    let run = state.begin(&key, Duration::ZERO, now, policy.lifetimes().run)?;
+    // A stored fact has no dialogue to show.
+    let is_anew = settings.state.fresh || trace || job.dns_only;
     let fresh = if is_anew {
         FreshnessPolicy::nothing()
     } else {
-        FreshnessPolicy::of(run.at, settings.keeping.max_age)
+        FreshnessPolicy::of(run.at, settings.state.max_age)
     };
-    if let Some(held) = held.filter(|_| !is_anew) {
-        state.import_from(&held, seen.iter().filter_map(|seen| seen.form.address()))?;
+    if let Some(locked) = locked.filter(|_| !is_anew) {
+        state.import_from(&locked, analyzed.iter().filter_map(|analysis| analysis.form.address()))?;
     }
     let mut worklist = state.build_worklist(run.id)?;
-    for seen in &seen {
-        if let AddressStatus::Valid(address) = &seen.form {
+    for analysis in &analyzed {
+        if let AddressStatus::Valid(address) = &analysis.form {
             worklist.add(address)?;
         }
     }
     worklist.finish(fresh)?;
-    let outcome = engine::probe(&job, &mut state, run, fresh, stop.clone(), &mut Progress::Quiet).await?;
-    let exit = outcome.early_exit(&stop).unwrap_or(Exit::Finished);
-    let whole = outcome.conditions;
-    let scope = FactFilter { policy, run: run.id, fresh, compared_run: None };
+    let mut silent = |_| ();
+    let mut progress = ProgressReporter::new(0, &mut silent);
+    let outcome = engine::probe(&job, &mut state, run, fresh, cancel, &mut progress).await?;
+    let exit = outcome.early_exit(cancel).unwrap_or(Exit::Finished);
+    let conditions = outcome.conditions;
+    let filter = FactFilter { policy, run: run.id, fresh, compared_run: None };
     let now = job.network.clock.now().wall;
-    let mut found = EvidenceReader::new(FactReader::new(&state, scope)?, whole.clone(), now);
-    let row = |seen| judge::row(&mut found, seen, settings.risky_roles);
-    let rows = seen.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    drop(found);
-    // What the guards hold back must not come back as a fact.
+    let mut reader = EvidenceReader::new(FactReader::new(&state, filter)?, conditions.clone(), now);
+    let row = |analysis| judge::row(&mut reader, analysis, settings.risky_roles);
+    let rows = analyzed.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    drop(reader);
+    // A result that the guards hold back must not be stored as a fact.
     rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.update_verdict(update))?;
-    let anomalies = whole.anomalies.iter().map(|lane| &**lane);
+    let anomalies = conditions.anomalies.iter().map(|lane| &**lane);
     state.mark_reported(run.id)?;
-    state.finish_run(run.id, now, whole.blocked.map(RunBlocked::word), anomalies, Some(now), None)?;
-    let records = rows.into_iter().map(|row| row.result).collect();
-    Ok(CheckOutcome { records, dialogues: outcome.dialogues, exit })
+    state.finish_run(run.id, now, conditions.blocked.map(RunBlocked::word), anomalies, Some(now), None)?;
+    let results = rows.into_iter().map(|row| row.result).collect();
+    Ok(CheckOutcome { results, dialogues: outcome.dialogues, exit })
 }

@@ -21,7 +21,7 @@ use super::cancel::CancelToken;
 use super::job_source::{EgressIds, JobSource};
 use super::judge;
 use super::probe_job::{ProbeJob, RunOutcome};
-use super::progress::Progress;
+use super::progress::ProgressReporter;
 use super::routed_domain::RoutedDomain;
 use super::tasks::{FinishedLookup, FinishedSession, LookupTasks, SessionTasks};
 use crate::address::Domain;
@@ -57,8 +57,8 @@ pub async fn probe(
     state: &mut State,
     run: RunHandle,
     fresh: FreshnessPolicy,
-    mut stop: CancelToken,
-    progress: &mut Progress,
+    cancel: &CancelToken,
+    progress: &mut ProgressReporter<'_>,
 ) -> Result<RunOutcome, Error> {
     let (mut engine, mut events) = Engine::new(job, state, (run, fresh), progress)?;
     let mut received = Vec::with_capacity(EVENTS);
@@ -67,7 +67,7 @@ pub async fn probe(
         if !engine.stopped {
             engine.outcome.out_of_time =
                 job.time_left(job.network.clock.now()).is_some_and(|left| left.is_zero());
-            if engine.outcome.out_of_time || stop.requested().is_some() {
+            if engine.outcome.out_of_time || cancel.requested().is_some() {
                 engine.stop(NotProbedReason::Deadline);
             }
         }
@@ -111,7 +111,7 @@ pub async fn probe(
             Some(finished) = engine.sessions.next_finished() => engine.on_session_finished(finished),
             () = until(job, wake) => engine.scheduler.wake(job.network.clock.now()),
             () = out_of_time(job), if !engine.stopped => {}
-            () = stop.wait(), if !engine.stopped => {}
+            () = cancel.canceled(), if !engine.stopped => {}
             () = until(job, engine.abort_at) => engine.abort(),
             () = ready(()), if may_look_up => {}
         }
@@ -143,7 +143,7 @@ async fn out_of_time(job: &ProbeJob) {
 }
 
 /// A run between two events.
-struct Engine<'a> {
+struct Engine<'a, 'p> {
     job: &'a ProbeJob,
     state: &'a mut State,
     run: RunHandle,
@@ -155,21 +155,21 @@ struct Engine<'a> {
     replies: ReplyCache,
     scheduler: Scheduler,
     sessions: SessionTasks,
-    progress: &'a mut Progress,
+    progress: &'a mut ProgressReporter<'p>,
     outcome: RunOutcome,
     stopped: bool,
     /// When a stopped run aborts what is still in flight.
     abort_at: Option<Duration>,
 }
 
-impl<'a> Engine<'a> {
+impl<'a, 'p> Engine<'a, 'p> {
     /// A run that has not probed anything, and the receiver of what will happen in its sessions.
     fn new(
         job: &'a ProbeJob,
         state: &'a mut State,
         (run, fresh): (RunHandle, FreshnessPolicy),
-        progress: &'a mut Progress,
-    ) -> Result<(Engine<'a>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
+        progress: &'a mut ProgressReporter<'p>,
+    ) -> Result<(Engine<'a, 'p>, mpsc::UnboundedReceiver<(SessionId, SmtpEvent)>), Error> {
         let limits = RunLimits {
             pace: job.pace,
             retry_policy: RetryPolicy { max_wait: job.max_wait },
@@ -273,7 +273,7 @@ impl<'a> Engine<'a> {
             Route::Failed(DnsFault::Internal) => {
                 tracing::error!(event = "lookup_failed", "a look-up failed inside");
             }
-            Route::Failed(_) => self.outcome.counts.unreported += 1,
+            Route::Failed(_) => self.outcome.counts.unanswered += 1,
             _ => {}
         }
         tracing::debug!(event = "routed", %domain, ?route);
@@ -290,7 +290,7 @@ impl<'a> Engine<'a> {
             return self.fill(&lane);
         }
         let completed = self.state.remove_domain(self.run.id, key)?;
-        self.progress.tell(completed, self.sessions.len());
+        self.progress.advance(completed, self.sessions.len());
         Ok(())
     }
 
@@ -351,7 +351,7 @@ impl<'a> Engine<'a> {
         let now = self.job.network.clock.now().wall;
         let verdict = judge::recipient(&result.address, &result.mailbox, self.job.policy.lifetimes(), now);
         self.state.write_result(self.run.id, result, verdict, now)?;
-        self.progress.tell(1, self.sessions.len());
+        self.progress.advance(1, self.sessions.len());
         Ok(())
     }
 
@@ -391,7 +391,7 @@ impl<'a> Engine<'a> {
 
     fn on_provider_event(&mut self, event: &ProviderEvent) {
         let ProviderEvent { kind, provider, egress, recipients } = event;
-        tracing::info!(event = kind.word(), operator = %provider, egress, addresses = recipients, "{}", kind.sentence());
+        tracing::info!(event = kind.word(), %provider, egress, recipients, "{}", kind.sentence());
         *self.outcome.events.entry(*kind).or_default() += 1;
     }
 

@@ -19,11 +19,13 @@
 //! | which stored facts count for a row | `evidence_reader` |
 //! | which rows repeat an earlier one | `duplicates` |
 //! | how workers share a list | `parallel` |
-//! | the network, the clock, progress, signals | `network`, `clock`, `progress`, `cancel` |
+//! | the jobs that users of the library start | `verifier`, `list_job`, `classify` |
+//! | the network, the clock, progress, cancellation | `network`, `clock`, `progress`, `cancel` |
 
 mod analyze;
 mod cancel;
 mod check;
+mod classify;
 mod clock;
 mod domain_cache;
 mod duplicates;
@@ -31,6 +33,7 @@ mod engine;
 mod evidence_reader;
 mod job_source;
 mod judge;
+mod list_job;
 mod network;
 mod parallel;
 mod plan;
@@ -38,24 +41,21 @@ mod probe_job;
 mod progress;
 mod report;
 mod routed_domain;
-mod sockets;
 mod stateful_run;
 mod tasks;
+mod verifier;
 mod verify;
 mod write_results;
 
 pub use analyze::{AnalyzeOptions, Analyzer};
 pub use cancel::CancelToken;
-pub use check::{OfflineChecker, check};
-pub use clock::{Clock, cpu};
+pub use check::{CheckOutcome, OfflineChecker};
+pub use classify::classify;
 pub use engine::probe;
 pub use evidence_reader::{EvidenceReader, FactFilter, FactReader};
 pub use judge::judge_row;
+pub use list_job::{ListJob, OpenedList};
 pub use network::Network;
-pub use plan::{PlanJob, plan};
 pub use probe_job::{ProbeJob, RunOutcome};
-pub use progress::Progress;
-pub use report::{ReportJob, report};
-pub use sockets::available;
-pub use verify::{VerifyJob, verify};
-pub use write_results::ListJob;
+pub use progress::{Progress, ProgressReporter};
+pub use verifier::Verifier;

@@ -1,20 +1,22 @@
-//! What a run talks to: name servers, mail servers and a clock, all real or all scripted.
+//! The network of a run: name servers, mail servers and a clock, all real or all scripted.
 //!
-//! Decides: nothing but which of the two. Everything behind it sees only the traits.
+//! Decides: only which of the two. Everything that uses it sees traits.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::clock::Clock;
 use crate::error::Error;
+use crate::policy::Policy;
 use crate::route::{AllowedNets, CachedDns, Dns, DnsTimeouts, NameServers};
-use crate::settings::{EgressSpec, NetworkTarget};
+use crate::settings::{EgressSpec, NetworkTarget, Settings};
 use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_route_to};
 use crate::world::World;
 
-/// The other side.
+/// The network of a run. A clone shares the cache of DNS answers.
+#[derive(Clone)]
 pub struct Network {
-    /// Names.
+    /// DNS look-ups.
     pub dns: Arc<dyn Dns>,
     /// Connections.
     pub connect: Arc<dyn Connect>,
@@ -22,21 +24,29 @@ pub struct Network {
     pub smtp_port: u16,
     /// Addresses that may be connected to although they are not public.
     pub allowed: AllowedNets,
-    /// Who we are, by each way out; none where no mail server is asked.
+    /// How connections leave, and with which sender; none where no mail server is probed.
     pub egresses: Vec<Egress>,
-    /// The clock that runs there.
+    /// The clock of the run.
     pub clock: Clock,
-    /// Where made-up names come from; a world always gives the same.
+    /// The source of random recipients; a world always gives the same ones.
     pub random: fastrand::Rng,
 }
 
+/// What a job that uses the network works with.
+pub(super) struct NetworkJob<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) target: &'a NetworkTarget,
+    pub(super) policy: Policy,
+    pub(super) network: Network,
+}
+
 impl Network {
-    /// The network of a place. Must be called where a runtime runs, because its clock starts here.
-    pub fn of(place: &NetworkTarget) -> Result<Network, Error> {
-        match place {
-            NetworkTarget::World { file, ways } => {
+    /// The network that the settings name. Its clock starts now, so it is made inside the runtime of the run.
+    pub(super) fn of(target: &NetworkTarget) -> Result<Network, Error> {
+        match target {
+            NetworkTarget::World { file, egresses } => {
                 let mut network = Network::scripted(World::open(file)?);
-                network.leave_by(ways);
+                network.leave_by(egresses);
                 Ok(network)
             }
             NetworkTarget::Internet { dns, smtp_port, allowed, egresses } => {
@@ -61,19 +71,25 @@ impl Network {
         }
     }
 
-    /// Leaves by these ways. What they don't say of the sender stays as it is.
-    pub fn leave_by(&mut self, ways: &[EgressSpec]) {
+    /// The same network for another run, which begins now.
+    pub(super) fn for_next_run(&self) -> Network {
+        let random = if self.clock.is_scripted() { self.random.clone() } else { fastrand::Rng::new() };
+        Network { clock: self.clock.restarted(), random, ..self.clone() }
+    }
+
+    /// Sets the egresses. A missing HELO name or sender stays as it is.
+    pub fn leave_by(&mut self, egresses: &[EgressSpec]) {
         if let Some(own) = self.egresses.first().cloned() {
-            let egress = |way: &EgressSpec| Egress {
-                path: way.path.clone(),
-                helo: way.helo.clone().unwrap_or_else(|| own.helo.clone()),
-                sender: way.sender.clone().unwrap_or_else(|| own.sender.clone()),
+            let egress = |spec: &EgressSpec| Egress {
+                path: spec.path.clone(),
+                helo: spec.helo.clone().unwrap_or_else(|| own.helo.clone()),
+                sender: spec.sender.clone().unwrap_or_else(|| own.sender.clone()),
             };
-            self.egresses = ways.iter().map(egress).collect();
+            self.egresses = egresses.iter().map(egress).collect();
         }
     }
 
-    /// A scripted world, with the sender that it brings along. Its clock starts here, as above.
+    /// A scripted world, with the sender that its file names. Its clock starts now.
     pub fn scripted(world: World) -> Network {
         let own = world.sender();
         Network {
@@ -92,7 +108,7 @@ impl Network {
     }
 }
 
-/// May somebody be reached by IPv6 who has IPv4 addresses too?
+/// IPv6 is used even for hosts that have IPv4 addresses, so AAAA records are needed for all hosts.
 fn leaves_by_ipv6(egresses: &[Egress]) -> bool {
     let has_no_ipv4 = || {
         !has_route_to(Ipv4Addr::new(192, 0, 2, 1))

@@ -1,8 +1,8 @@
-//! The plan of a run: what it would ask, where, and how long that takes, without asking any mail server.
+//! The plan of a run: what it would probe, where, and how long that takes, without contacting any mail server.
 //!
-//! Decides: nothing that a run would decide otherwise; the same scheduler runs under a virtual clock, with answers drawn
-//! from what is usual. Can't know: how many mailboxes are gone and which domains accept any name, so its figures are
-//! estimates. The DNS is asked as a run would; with `--offline` only domains that the policy knows have an operator.
+//! Decides: nothing that a run decides differently. The same scheduler runs under a virtual clock, with replies drawn from
+//! usual rates. Can't know: how many mailboxes do not exist and which domains are catch-all, so its figures are estimates.
+//! The DNS is asked as in a run; offline, only domains that the policy knows have a provider.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,88 +13,91 @@ use tokio::task::JoinSet;
 use super::analyze::{AnalyzeOptions, Analyzer};
 use super::duplicates::{self, DuplicateRows};
 use super::engine::LOOKUPS;
-use super::network::Network;
+use super::list_job::OpenedList;
+use super::network::{Network, NetworkJob};
+use super::parallel;
 use super::routed_domain::RoutedDomain;
-use super::{parallel, sockets};
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, RouteFact};
-use crate::list::{self, AddressHash, List, ListEntry, ReadOptions, RowBatch, Source};
+use crate::list::{AddressHash, List, ListEntry, RowBatch};
 use crate::policy::Policy;
 use crate::report::{Forecast, ForecastRows, NotProbedCounts};
 use crate::route::{self, Route};
 use crate::schedule::MxHop;
-use crate::settings::{NetworkTarget, RunDepth, Settings};
+use crate::settings::Settings;
 use crate::simulate::{self, GeneratedList, RealDomain, SimulationSetup};
 
-/// What is to be planned.
-#[derive(Debug)]
-pub struct PlanJob {
-    /// The list.
-    pub source: Source,
-    /// How it is read.
-    pub reading: ReadOptions,
-    /// How the world would be asked.
-    pub settings: Settings,
+/// Plans a run without any network.
+pub(super) fn plan_offline(
+    opened: &OpenedList,
+    settings: &Settings,
+    policy: Policy,
+) -> Result<Forecast, Error> {
+    let (rows, domains) = count(&opened.list, policy)?;
+    let mut not_probed = NotProbedCounts::default();
+    let routed: Vec<RealDomain> =
+        domains.into_iter().map(|domain| guess(domain, policy, &mut not_probed)).collect();
+    forecast(opened, settings, rows, &routed, not_probed, false)
 }
 
-/// Plans a run.
-pub async fn plan(plan: &PlanJob) -> Result<Forecast, Error> {
-    let settings = &plan.settings;
-    let policy = settings.policy()?;
-    let list = list::open(&plan.source, &plan.reading)?;
-    let (rows, domains) = count(&list, policy)?;
-    let mut not_asked = NotProbedCounts::default();
-    let given: Vec<RealDomain> = match &settings.reach {
-        RunDepth::Offline => {
-            domains.into_iter().map(|domain| guess(domain, policy, &mut not_asked)).collect()
-        }
-        RunDepth::Dns(place) | RunDepth::Probe(place) => {
-            look_up(domains, place, policy, &mut not_asked).await?
-        }
-    };
-    let simulated = GeneratedList::from_domains(&given, 1)?;
+/// Plans a run, with DNS look-ups.
+pub(super) async fn plan(opened: &OpenedList, job: NetworkJob<'_>) -> Result<Forecast, Error> {
+    let (rows, domains) = count(&opened.list, job.policy)?;
+    let mut not_probed = NotProbedCounts::default();
+    let routed = look_up(domains, job.network, job.policy, &mut not_probed).await?;
+    forecast(opened, job.settings, rows, &routed, not_probed, true)
+}
+
+/// Simulates the run.
+fn forecast(
+    opened: &OpenedList,
+    settings: &Settings,
+    rows: ForecastRows,
+    routed: &[RealDomain],
+    not_probed: NotProbedCounts,
+    is_looked_up: bool,
+) -> Result<Forecast, Error> {
     let setup = SimulationSetup {
-        egresses: settings.ways_out,
+        egresses: settings.egress_count,
         pace: settings.pace,
         max_wait: settings.max_wait,
-        sockets: sockets::available(),
+        sockets: settings.connections,
         seed: 1,
     };
-    let simulated = Arc::new(simulated);
+    let simulated = Arc::new(GeneratedList::from_domains(routed, 1)?);
     let outcome = simulate::run(&simulated, &setup, None)
         .map_err(|source| Error::System { what: "simulate", source })?;
-    let form = list.format();
-    let looked_up = !matches!(settings.reach, RunDepth::Offline);
-    Ok(Forecast::new(form.name.clone(), rows, not_asked, looked_up, &simulated, &outcome))
+    let name = opened.list.format().name.clone();
+    Ok(Forecast::new(name, rows, not_probed, is_looked_up, &simulated, &outcome))
 }
 
-/// A domain of the list, with its different addresses.
-struct Counted {
+/// A domain of the list, and how many distinct addresses it has.
+struct ListedDomain {
     domain: Domain,
     addresses: u32,
 }
 
-/// A row by its number, its key and its address; `None` where the row can't be read.
-type Looked = Option<(u64, Option<AddressHash>, Option<Address>)>;
+/// The number of a row, the hash of its address, and its valid address; `None` for a row that cannot be read.
+type AnalyzedRow = Option<(u64, Option<AddressHash>, Option<Address>)>;
 
-/// Reads the list: how many rows of which kind, and the domains in the order of their first address.
-fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Error> {
+/// Reads the list: how many rows of each kind, and the domains in the order of their first address.
+fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<ListedDomain>), Error> {
     let how = AnalyzeOptions { lists: policy.lists, apply_suggestions: false };
-    let mut repeats = DuplicateRows::of(list, how);
-    let keys = repeats.keys();
+    let mut duplicate_rows = DuplicateRows::of(list, how);
+    let keys = duplicate_rows.keys();
     let mut rows = ForecastRows::default();
-    let mut places: HashMap<Domain, usize> = HashMap::new();
-    let mut domains: Vec<Counted> = Vec::new();
-    let look = |analyzer: &mut Analyzer, batch: &RowBatch, looked: &mut Vec<Looked>| {
-        looked.clear();
-        looked.extend(batch.entries().map(|entry| match entry {
+    let mut indexes: HashMap<Domain, usize> = HashMap::new();
+    let mut domains: Vec<ListedDomain> = Vec::new();
+    let look = |analyzer: &mut Analyzer, batch: &RowBatch, analyzed: &mut Vec<AnalyzedRow>| {
+        analyzed.clear();
+        analyzed.extend(batch.entries().map(|entry| match entry {
             ListEntry::Unreadable(_) => None,
             ListEntry::Row(row) => {
                 let form = analyzer.analyze(row.address()).form;
                 let key = form.address().map(|address| duplicates::key_of(&keys, address));
-                let fine = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
-                Some((row.record, key, fine))
+                let valid = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
+                Some((row.record, key, valid))
             }
         }));
         Ok(())
@@ -102,19 +105,19 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Er
     parallel::each(list, parallel::analyzers(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
         let read: Vec<_> = batch.drain(..).flatten().collect();
-        let firsts = repeats.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
-        for ((_, key, fine), first) in read.into_iter().zip(firsts) {
+        let firsts = duplicate_rows.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
+        for ((_, key, valid), first) in read.into_iter().zip(firsts) {
             rows.rows += 1;
             rows.duplicates += u64::from(first.is_some());
             rows.not_addresses += u64::from(key.is_none());
-            let domain = fine.filter(|_| first.is_none()).and_then(|address| address.domain().cloned());
+            let domain = valid.filter(|_| first.is_none()).and_then(|address| address.domain().cloned());
             if let Some(domain) = domain {
                 rows.addresses += 1;
-                let place = *places.entry(domain.clone()).or_insert_with(|| {
-                    domains.push(Counted { domain, addresses: 0 });
+                let index = *indexes.entry(domain.clone()).or_insert_with(|| {
+                    domains.push(ListedDomain { domain, addresses: 0 });
                     domains.len() - 1
                 });
-                domains[place].addresses += 1;
+                domains[index].addresses += 1;
             }
         }
         Ok(())
@@ -123,57 +126,61 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<Counted>), Er
     Ok((rows, domains))
 }
 
-/// Asks the DNS where the mail of all domains goes.
+/// Looks up the routes of all domains.
 async fn look_up(
-    domains: Vec<Counted>,
-    place: &NetworkTarget,
+    domains: Vec<ListedDomain>,
+    network: Network,
     policy: Policy,
-    not_asked: &mut NotProbedCounts,
+    not_probed: &mut NotProbedCounts,
 ) -> Result<Vec<RealDomain>, Error> {
-    let network = Arc::new(Network::of(place)?);
-    let mut given = vec![RealDomain { mx_hosts: Vec::new(), recipients: 0 }; domains.len()];
+    let network = Arc::new(network);
+    let mut routed = vec![RealDomain { mx_hosts: Vec::new(), recipients: 0 }; domains.len()];
     let mut waiting = domains.into_iter().enumerate();
-    let mut lookups: JoinSet<(usize, Counted, Route)> = JoinSet::new();
+    let mut lookups: JoinSet<(usize, ListedDomain, Route)> = JoinSet::new();
     loop {
         while lookups.len() < LOOKUPS {
-            let Some((place, counted)) = waiting.next() else { break };
+            let Some((index, listed)) = waiting.next() else { break };
             let network = network.clone();
             lookups.spawn(async move {
-                let route = route::resolve(&*network.dns, &counted.domain, &network.allowed).await;
-                (place, counted, route)
+                let route = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
+                (index, listed, route)
             });
         }
         let Some(looked_up) = lookups.join_next().await else {
-            return Ok(given);
+            return Ok(routed);
         };
-        // A lookup that failed inside leaves its rows out of the plan, as a run would.
-        let Ok((place, Counted { domain, addresses }, route)) = looked_up else {
+        // A look-up that panicked leaves its rows out of the plan, as in a run.
+        let Ok((index, ListedDomain { domain, addresses }, route)) = looked_up else {
             continue;
         };
-        let routed = RoutedDomain::new(&domain, route, &policy);
-        let is_asked = routed.is_worth_probing();
-        let count = match routed.fact {
-            _ if is_asked => None,
-            RouteFact::Hosts { .. } => Some(&mut not_asked.not_checkable),
-            RouteFact::Failed(_) => Some(&mut not_asked.dns_failure),
-            RouteFact::NullMx | RouteFact::Absent(_) | RouteFact::Unroutable => Some(&mut not_asked.no_mail),
+        let domain = RoutedDomain::new(&domain, route, &policy);
+        let is_probed = domain.is_worth_probing();
+        let count = match domain.fact {
+            _ if is_probed => None,
+            RouteFact::Hosts { .. } => Some(&mut not_probed.not_checkable),
+            RouteFact::Failed(_) => Some(&mut not_probed.dns_failure),
+            RouteFact::NullMx | RouteFact::Absent(_) | RouteFact::Unroutable => Some(&mut not_probed.no_mail),
         };
         if let Some(count) = count {
             *count += u64::from(addresses);
         }
-        let stops = if is_asked { routed.mx_hosts } else { Vec::new() };
-        given[place] = RealDomain { mx_hosts: stops, recipients: addresses };
+        let mx_hosts = if is_probed { domain.mx_hosts } else { Vec::new() };
+        routed[index] = RealDomain { mx_hosts, recipients: addresses };
     }
 }
 
-/// What can be said of a domain without the DNS: the operators of big domains are known, any other may have its own host.
-fn guess(counted: Counted, policy: Policy, not_asked: &mut NotProbedCounts) -> RealDomain {
-    let Counted { domain, addresses } = counted;
+/// The route of a domain without DNS: the policy knows the providers of large domains, and any other domain counts as one
+/// with a host of its own.
+fn guess(listed: ListedDomain, policy: Policy, not_probed: &mut NotProbedCounts) -> RealDomain {
+    let ListedDomain { domain, addresses } = listed;
     let provider = policy.providers().of_domain(&domain).clone();
     if !provider.rcpt_is_evidence || policy.lists.kinds.is_disposable(&domain) {
-        not_asked.not_checkable += u64::from(addresses);
+        not_probed.not_checkable += u64::from(addresses);
         return RealDomain { mx_hosts: Vec::new(), recipients: addresses };
     }
-    let nowhere = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-    RealDomain { mx_hosts: vec![MxHop { host: domain, addresses: nowhere, provider }], recipients: addresses }
+    let unspecified = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    RealDomain {
+        mx_hosts: vec![MxHop { host: domain, addresses: unspecified, provider }],
+        recipients: addresses,
+    }
 }

@@ -7,15 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::cancel::CancelToken;
-use super::network::Network;
-use super::sockets;
+use super::network::{Network, NetworkJob};
 use crate::address::Domain;
 use crate::error::{Error, Exit};
 use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
 use crate::report::ProbeCounts;
 use crate::schedule::{ProviderEventKind, RunBlocked};
-use crate::settings::{NetworkTarget, RunDepth, Settings};
+use crate::settings::RunDepth;
 use crate::smtp::Transcript;
 
 /// What a run probes with.
@@ -67,18 +66,13 @@ pub struct RunConditions {
 }
 
 impl ProbeJob {
-    /// The job that the settings describe, at this network. Must be called inside a runtime, because the clock of the
-    /// network starts here.
-    pub fn of(
-        settings: &Settings,
-        place: &NetworkTarget,
-        policy: Policy,
-        trace: bool,
-    ) -> Result<ProbeJob, Error> {
-        let network = Arc::new(Network::of(place)?);
+    /// The job that the settings describe, on the network of `job`.
+    pub(super) fn new(job: NetworkJob<'_>, trace: bool) -> Result<ProbeJob, Error> {
+        let NetworkJob { settings, policy, network, .. } = job;
+        let network = Arc::new(network);
         Ok(ProbeJob {
             policy,
-            dns_only: matches!(settings.reach, RunDepth::Dns(_)),
+            dns_only: matches!(settings.depth, RunDepth::Dns(_)),
             pace: settings.pace,
             max_wait: settings.max_wait,
             max_duration: settings.max_duration,
@@ -86,7 +80,7 @@ impl ProbeJob {
                 None => None,
                 Some(deadline) => Some(deadline.next(network.clock.now().wall)?),
             },
-            sessions: sockets::available(),
+            sessions: settings.connections,
             trace,
             network,
         })
@@ -113,10 +107,11 @@ impl ProbeJob {
 
 impl RunOutcome {
     /// The exit code of a run that stopped early, by the strongest reason.
-    pub fn early_exit(&self, stop: &CancelToken) -> Option<Exit> {
-        let blocked = self.conditions.blocked.map(|_| Exit::ShutOut);
-        stop.requested()
-            .or(self.counts.in_vain().then_some(Exit::NetworkDown))
+    pub fn early_exit(&self, cancel: &CancelToken) -> Option<Exit> {
+        let blocked = self.conditions.blocked.map(|_| Exit::Blocked);
+        cancel
+            .requested()
+            .or(self.counts.is_network_down().then_some(Exit::NetworkDown))
             .or(blocked)
             .or(self.out_of_time.then_some(Exit::OutOfTime))
     }

@@ -1,81 +1,39 @@
-//! How far a run is: a bar on a terminal, a plain line now and then elsewhere, nothing when quiet.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "who watches lives in real time, even while a world runs in its own"
-)]
+//! How far a job is, for a callback of its caller.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
-
-use indicatif::{ProgressBar, ProgressStyle};
-
-/// Off a terminal: a line this often, at most.
-const LINE_EVERY: Duration = Duration::from_secs(5);
-
-/// Tells how far a run is, on stderr.
-#[derive(Debug)]
+/// How far a job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Progress {
-    /// On a terminal.
-    Bar(ProgressBar),
-    /// Elsewhere.
-    Lines {
-        /// Addresses in all, and those done.
+    /// Recipients are probed.
+    Probing {
+        /// Recipients of this job.
         total: u64,
-        /// Those done.
+        /// How many of them are done.
         done: u64,
-        /// When the last line was written.
-        last: Instant,
+        /// Connections open now.
+        connections: usize,
     },
-    /// Nowhere.
-    Quiet,
+    /// Probing has ended; rows are judged and written.
+    Writing,
 }
 
-impl Progress {
-    /// For so many addresses.
-    pub fn of(total: u64, quiet: bool) -> Progress {
-        if quiet || total == 0 {
-            return Progress::Quiet;
-        }
-        if !std::io::stderr().is_terminal() {
-            return Progress::Lines { total, done: 0, last: Instant::now() };
-        }
-        let style = ProgressStyle::with_template(
-            "{bar:30} {pos}/{len} addresses, {elapsed} passed, {eta} to go{msg}",
-        );
-        let bar = ProgressBar::new(total);
-        if let Ok(style) = style {
-            bar.set_style(style);
-        }
-        Progress::Bar(bar)
-    }
-
-    /// So many more addresses are done; so many sessions are open now.
-    pub fn tell(&mut self, more: u64, sessions: usize) {
-        match self {
-            Progress::Quiet => {}
-            Progress::Bar(bar) => {
-                bar.inc(more);
-                bar.set_message(format!(", {sessions} connections"));
-            }
-            Progress::Lines { total, done, last } => {
-                *done += more;
-                if last.elapsed() >= LINE_EVERY {
-                    *last = Instant::now();
-                    // Nobody may be listening any more; that is no reason to stop.
-                    let _ = writeln!(
-                        std::io::stderr(),
-                        "{done}/{total} addresses done, {sessions} connections open"
-                    );
-                }
-            }
-        }
-    }
+/// Counts recipients and passes the count on.
+pub struct ProgressReporter<'a> {
+    total: u64,
+    done: u64,
+    callback: &'a mut (dyn FnMut(Progress) + Send),
 }
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if let Progress::Bar(bar) = self {
-            bar.finish_and_clear();
-        }
+impl ProgressReporter<'_> {
+    /// Reports on so many recipients, beginning now.
+    pub fn new(total: u64, callback: &mut (dyn FnMut(Progress) + Send)) -> ProgressReporter<'_> {
+        callback(Progress::Probing { total, done: 0, connections: 0 });
+        ProgressReporter { total, done: 0, callback }
+    }
+
+    /// So many more recipients are done; so many connections are open now.
+    pub(crate) fn advance(&mut self, recipients: u64, connections: usize) {
+        self.done += recipients;
+        (self.callback)(Progress::Probing { total: self.total, done: self.done, connections });
     }
 }

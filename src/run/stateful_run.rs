@@ -10,10 +10,11 @@ use super::clock::Clock;
 use super::engine;
 use super::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use super::judge::{StateUpdates, Validity};
+use super::list_job::OpenedList;
+use super::network::NetworkJob;
 use super::parallel;
 use super::probe_job::{ProbeJob, RunConditions, RunOutcome};
-use super::progress::Progress;
-use super::write_results::ListJob;
+use super::progress::{Progress, ProgressReporter};
 use crate::address::Address;
 use crate::error::Error;
 use crate::evidence::{AddressStatus, Timestamp};
@@ -40,34 +41,33 @@ pub(super) struct StatefulRun {
 impl StatefulRun {
     /// Opens the state, and finds or begins the run.
     pub(super) fn begin(
-        settings: &Settings,
-        place: &NetworkTarget,
-        list: &List,
-        list_job: &ListJob,
-        stop: &CancelToken,
+        job: NetworkJob<'_>,
+        opened: &OpenedList,
+        cancel: &CancelToken,
     ) -> Result<StatefulRun, Error> {
-        let policy = settings.policy()?;
-        let job = ProbeJob::of(settings, place, policy, false)?;
-        let mut state = open_state(settings, place, job.network.clock, stop)?;
+        let NetworkJob { settings, target, policy, .. } = job;
+        let OpenedList { list, job: list_job } = opened;
+        let job = ProbeJob::new(job, false)?;
+        let mut state = open_state(settings, target, job.network.clock, cancel)?;
         let now = job.network.clock.now().wall;
         let command = RunKey {
             identity: identity(list, list_job.analyze_options(policy), job.dns_only)?,
             input: list.format().name.clone(),
             terms: terms(settings, &job),
         };
-        let anew = settings.keeping.fresh;
+        let anew = settings.state.fresh;
         let fresh = |at| {
             // A run that only looks up routes reports no replies.
             if anew || job.dns_only {
                 FreshnessPolicy::nothing()
             } else {
-                FreshnessPolicy::of(at, settings.keeping.max_age)
+                FreshnessPolicy::of(at, settings.state.max_age)
             }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
         // The evidence of a resumed run is as old as the run.
         let resume_within =
-            if anew { Duration::ZERO } else { settings.keeping.max_age.unwrap_or(Duration::MAX) };
+            if anew { Duration::ZERO } else { settings.state.max_age.unwrap_or(Duration::MAX) };
         let (run, is_all_fresh) = match known {
             Some(run) => (run, true),
             None => (state.begin(&command, resume_within, now, policy.lifetimes().run)?, false),
@@ -84,8 +84,8 @@ impl StatefulRun {
         &mut self,
         list: &List,
         how: AnalyzeOptions,
-        stop: CancelToken,
-        quiet: bool,
+        cancel: &CancelToken,
+        progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<RunOutcome, Error> {
         if self.is_all_fresh {
             return Ok(self.job.outcome());
@@ -99,13 +99,13 @@ impl StatefulRun {
             };
             parallel::each(list, parallel::analyzers(how), analyze, |addresses| {
                 // This process has probed nothing yet, so there is nothing new to write.
-                stop.go_on()?;
+                cancel.check()?;
                 Ok(addresses.drain(..).try_for_each(|address| worklist.add(&address))?)
             })?;
             worklist.finish(self.fresh)?;
         }
-        let mut progress = Progress::of(self.state.still_to_probe(self.run.id)?, quiet);
-        engine::probe(&self.job, &mut self.state, self.run, self.fresh, stop, &mut progress).await
+        let mut progress = ProgressReporter::new(self.state.still_to_probe(self.run.id)?, progress);
+        engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await
     }
 
     /// How many recipients are still to be probed.
@@ -163,26 +163,26 @@ impl StatefulRun {
     }
 }
 
-/// Opens the state of a run, and waits for another run that holds it if the settings say so. Fails when a stop is requested.
+/// Opens the state of a run, and waits for another run that holds it if the settings say so. Fails once the job is canceled.
 #[expect(
     clippy::disallowed_methods,
     reason = "the holder lives in real time, and nothing of this run is in progress yet"
 )]
 pub(super) fn open_state(
     settings: &Settings,
-    place: &NetworkTarget,
+    target: &NetworkTarget,
     clock: Clock,
-    stop: &CancelToken,
+    cancel: &CancelToken,
 ) -> Result<State, Error> {
     let mut is_reported = false;
     loop {
-        match settings.open_state(place, clock.now().wall) {
-            Err(Error::State(held @ StateError::Locked { .. })) if settings.keeping.wait_lock => {
+        match settings.open_state(target, clock.now().wall) {
+            Err(Error::State(held @ StateError::Locked { .. })) if settings.state.wait_lock => {
                 if !is_reported {
                     tracing::warn!(event = "waiting", "waiting, because {held}");
                     is_reported = true;
                 }
-                stop.go_on()?;
+                cancel.check()?;
                 std::thread::sleep(TRY_LOCK_EVERY);
             }
             opened => return opened,
@@ -192,7 +192,7 @@ pub(super) fn open_state(
 
 /// The terms of a run ([`RunKey::terms`]).
 fn terms(settings: &Settings, job: &ProbeJob) -> String {
-    let max_age = settings.keeping.max_age.map(|age| format!("no older than {} s", age.as_secs()));
+    let max_age = settings.state.max_age.map(|age| format!("no older than {} s", age.as_secs()));
     let allowed = job.network.allowed.to_string();
     let allowed = (!allowed.is_empty()).then(|| format!("also at {allowed}"));
     [max_age, allowed].into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -4,58 +4,20 @@
 //! written in the order of the list. Memory holds a few batches, never the list.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::analyze::AnalyzeOptions;
 use super::duplicates::DuplicateRows;
 use super::evidence_reader::EvidenceReader;
 use super::judge::{JudgeOptions, RowJudge, StateUpdates, Validity};
+use super::list_job::{ListJob, OpenedList};
 use super::parallel;
 use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
-use crate::list::{self, List, OutputTarget, Outputs, ReadOptions, Source, WriteOptions};
+use crate::list::{List, OutputTarget, Outputs};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
 use crate::schedule::ProviderEventKind;
-
-/// A list, and what is to be written.
-#[derive(Debug)]
-pub struct ListJob {
-    /// The list.
-    pub source: Source,
-    /// How it is read.
-    pub reading: ReadOptions,
-    /// Where the results go; `None` is the folder that is named after the list.
-    pub target: Option<OutputTarget>,
-    /// How the results are written.
-    pub writing: WriteOptions,
-    /// Correct addresses that can't work as they are typed.
-    pub apply_suggestions: bool,
-    /// Write only rows whose reason changed since it was last reported.
-    pub changed_only: bool,
-    /// Shares of bad rows above which a finished run counts as failed.
-    pub gates: Gates,
-}
-
-impl ListJob {
-    /// Opens the list.
-    pub fn open(&self) -> Result<List, Error> {
-        Ok(list::open(&self.source, &self.reading)?)
-    }
-
-    /// The list, and every file that results may go to.
-    pub fn files(&self) -> Vec<PathBuf> {
-        let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
-        files.extend(self.source.path().map(Path::to_owned));
-        files
-    }
-
-    /// How cells are analyzed.
-    pub fn analyze_options(&self, policy: Policy) -> AnalyzeOptions {
-        AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
-    }
-}
 
 /// An open list with its outputs.
 pub(super) struct OpenJob {
@@ -91,7 +53,8 @@ pub(super) struct RunStats {
 
 impl OpenJob {
     /// Creates the outputs of a list. `unprobed`: recipients are not probed.
-    pub(super) fn new(list: List, job: ListJob, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
+    pub(super) fn new(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
+        let OpenedList { list, job } = opened;
         let how = job.analyze_options(policy);
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
@@ -135,14 +98,14 @@ impl OpenJob {
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
-            form: form.sentence(),
-            asked: stats.counts,
-            decisions: stats.events.clone(),
+            format: form.sentence(),
+            probed: stats.counts,
+            provider_events: stats.events.clone(),
             took: stats.took,
             unprobed: self.unprobed,
             changed_only: self.changed_only,
-            still_to_ask: stats.still_to_probe,
-            shut: stats.conditions.blocked,
+            still_to_probe: stats.still_to_probe,
+            blocked: stats.conditions.blocked,
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {

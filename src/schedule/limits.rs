@@ -8,7 +8,7 @@ use crate::probe::RetryPolicy;
 use crate::smtp::IpFamilies;
 
 /// The largest batch of a lane, in recipients.
-pub const MAX_BATCH: u32 = 50;
+pub(crate) const MAX_BATCH: u32 = 50;
 
 /// An idle session waits this long for another batch before it sends QUIT.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -42,10 +42,13 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, ConnectionAction, ProviderEvent, ProviderEventKind, SessionOpening};
+pub use action::{Action, ConnectionAction};
+pub(crate) use action::{ProviderEvent, ProviderEventKind, SessionOpening};
 pub use job::{DomainJob, MxHop};
-pub use limits::{MAX_BATCH, RunLimits, SessionId};
-pub use queue::{Backlog, DomainPart};
+pub(crate) use limits::MAX_BATCH;
+pub use limits::{RunLimits, SessionId};
+pub(crate) use queue::Backlog;
 pub use run_health::RunBlocked;
 pub use scheduler::Scheduler;
-pub use session::{SessionEvent, classify_event};
+pub use session::SessionEvent;
+pub(crate) use session::classify_event;

@@ -129,7 +129,7 @@ impl EndpointQueue {
 
 /// Which recipients of a domain go into a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DomainPart {
+pub(crate) struct DomainPart {
     /// Their positions among the recipients of the domain.
     pub range: Range<u32>,
     /// No recipient of the domain is left in the backlog.
@@ -138,7 +138,7 @@ pub struct DomainPart {
 
 /// Domains that wait outside the scheduler, by the key of their provider ([`super::Scheduler::lane_key`]).
 #[derive(Debug)]
-pub struct Backlog<T> {
+pub(crate) struct Backlog<T> {
     providers: HashMap<Arc<str>, ProviderBacklog<T>>,
 }
 
@@ -169,7 +169,7 @@ impl<T> Default for Backlog<T> {
 
 impl<T: Clone> Backlog<T> {
     /// Adds a domain with so many recipients, at least one.
-    pub fn push(&mut self, key: Arc<str>, domain: T, recipients: u32) {
+    pub(crate) fn push(&mut self, key: Arc<str>, domain: T, recipients: u32) {
         let none = || WaitingDomains { domains: VecDeque::new(), waiting: 0, returned: 0 };
         let provider = self.providers.entry(key).or_insert_with(|| ProviderBacklog {
             small: none(),
@@ -182,12 +182,12 @@ impl<T: Clone> Backlog<T> {
     }
 
     /// True if no domain of any provider waits.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.providers.is_empty()
     }
 
     /// The next domain of a provider with the recipients that are due: all of a small domain, a part of a large one.
-    pub fn next(&mut self, key: &str) -> Option<(T, DomainPart)> {
+    pub(crate) fn next(&mut self, key: &str) -> Option<(T, DomainPart)> {
         let provider = self.providers.get_mut(key)?;
         let next = if provider.small.is_behind(&provider.large) {
             provider.from_back = !provider.from_back;

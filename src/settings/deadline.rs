@@ -1,4 +1,6 @@
-//! A deadline by the clock on the wall.
+//! A deadline as a time of day.
+//!
+//! Fails: where the time zone of the machine cannot be read.
 
 use std::io;
 use std::str::FromStr;
@@ -8,7 +10,7 @@ use rusqlite::Connection;
 
 use crate::error::Error;
 
-/// A time of day, by the local clock.
+/// A time of day in the local time zone, `HH:MM`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deadline(String);
 
@@ -21,17 +23,19 @@ impl FromStr for Deadline {
             text.parse::<u8>().ok().filter(|number| is_short && *number < most)
         };
         let read = |(hour, minute)| Some((number(hour, 24)?, number(minute, 60)?));
-        let (hour, minute) =
-            text.split_once(':').and_then(read).ok_or_else(|| format!("`{text}` is no time like `07:30`"))?;
+        let (hour, minute) = text
+            .split_once(':')
+            .and_then(read)
+            .ok_or_else(|| format!("`{text}` is not a time of day; write it like `07:30`"))?;
         Ok(Deadline(format!("{hour:02}:{minute:02}")))
     }
 }
 
 impl Deadline {
-    /// When the clock shows it next, after now.
-    pub fn next(&self, now: SystemTime) -> Result<SystemTime, Error> {
+    /// The next moment at this time of day, later than `now`.
+    pub(crate) fn next(&self, now: SystemTime) -> Result<SystemTime, Error> {
         let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        // The database knows the local time zone; nothing else here needs to. Tomorrow may be 23 hours away, or 25.
+        // SQLite knows the local time zone, so no crate is needed for it. The day after a change of clocks has 23 or 25 hours.
         let at = Connection::open_in_memory().and_then(|db| {
             db.query_row(
                 "SELECT min(at) FROM (
@@ -57,18 +61,18 @@ mod tests {
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
-    fn a_deadline_is_within_a_day_and_comes_again_the_next() {
+    fn a_deadline_is_within_a_day_and_returns_the_day_after() {
         let deadline: Deadline = "7:30".parse().unwrap();
         let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let at = deadline.next(now).unwrap();
         assert!(at > now && at <= now + DAY, "{at:?}");
         assert_eq!(deadline.next(at - Duration::from_secs(60)).unwrap(), at);
-        assert_eq!(deadline.next(at).unwrap(), at + DAY, "a minute that has begun is tomorrow's");
+        assert_eq!(deadline.next(at).unwrap(), at + DAY, "a minute that has begun belongs to the next day");
         assert_eq!(deadline.next(at + Duration::from_secs(59)).unwrap(), at + DAY);
     }
 
     #[test]
-    fn what_is_no_time_of_day_is_refused() {
+    fn a_text_that_is_no_time_of_day_is_an_error() {
         for text in ["", "7", "24:00", "7:60", "07:30:00", "-1:00", "+7:30", "007:30"] {
             assert!(text.parse::<Deadline>().is_err(), "{text}");
         }

@@ -1,30 +1,29 @@
-//! The ways out: source addresses and proxies, each with the name and the sender that it is known by.
+//! The egresses of a run: source addresses and proxies, each with its HELO name and envelope sender.
 //!
-//! Decides: who we are to receivers, never by invention. Fails: naming what is missing or can't be believed.
+//! Decides: how listproof introduces itself to mail servers; nothing of it is ever invented. Fails: naming the value that is
+//! missing, or that mail servers would not accept.
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
-
-use super::setting;
+use super::layer::{EgressSettings, ProxyUrl};
 use crate::address::{Address, Domain};
 use crate::error::Error;
 use crate::smtp::{Egress, EgressPath};
 
-/// A way out, with what the user said about the sender.
+/// An egress with as much of the sender as the user gave.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EgressSpec {
     /// How connections leave.
     pub path: EgressPath,
-    /// The name to say in EHLO.
+    /// The name for EHLO.
     pub helo: Option<Domain>,
     /// The envelope sender.
     pub sender: Option<Address>,
 }
 
 impl EgressSpec {
-    /// The egress; an error where the user did not say who asks.
-    pub(super) fn named(self) -> Result<Egress, Error> {
+    /// The complete egress; an error where the HELO name or the sender is missing.
+    pub(super) fn complete(self) -> Result<Egress, Error> {
         match (self.helo, self.sender) {
             (Some(helo), Some(sender)) => Ok(Egress { path: self.path, helo, sender }),
             given => Err(no_sender(&given)),
@@ -32,79 +31,71 @@ impl EgressSpec {
     }
 }
 
-/// What was typed. Each name and each sender is for the way at its place; a single one is for all.
+/// The parts of egresses as they are written. Each HELO name and each sender belongs to the egress at the same position; a
+/// single one belongs to all.
 #[derive(Debug, Default)]
 pub(super) struct EgressArgs {
     pub(super) source_ip: Vec<IpAddr>,
-    pub(super) proxy: Vec<String>,
+    pub(super) proxy: Vec<ProxyUrl>,
+    pub(super) entries: Vec<EgressSettings>,
     pub(super) helo: Vec<String>,
     pub(super) mail_from: Vec<String>,
 }
 
-/// `[[egress]]` of a settings file: one way out.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Entry {
-    source_ip: Option<IpAddr>,
-    proxy: Option<String>,
-    helo: Option<String>,
-    mail_from: Option<String>,
-}
-
-/// The ways out: those that were typed, else those of the settings file, else the system's own. At least one.
-pub(super) fn ways(typed: EgressArgs, entries: Option<Vec<Entry>>) -> Result<Vec<EgressSpec>, Error> {
-    let EgressArgs { source_ip, proxy, helo, mail_from } = typed;
-    let typed_ways = !(source_ip.is_empty() && proxy.is_empty());
-    let entries = match entries {
-        Some(entries) if !typed_ways && !entries.is_empty() => entries,
-        _ => {
-            let bare = Entry { source_ip: None, proxy: None, helo: None, mail_from: None };
-            let sources = source_ip.into_iter().map(|ip| Entry { source_ip: Some(ip), ..bare.clone() });
-            let proxies = proxy.into_iter().map(|url| Entry { proxy: Some(url), ..bare.clone() });
-            let entries: Vec<Entry> = sources.chain(proxies).collect();
-            if entries.is_empty() { vec![bare] } else { entries }
-        }
-    };
+/// All egresses: the entries, else one for each source address and each proxy, else the system's own. At least one.
+pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
+    let EgressArgs { source_ip, proxy, mut entries, helo, mail_from } = args;
+    if entries.is_empty() {
+        let of_source = |ip| EgressSettings { source_ip: Some(ip), ..EgressSettings::default() };
+        let of_proxy = |url| EgressSettings { proxy: Some(url), ..EgressSettings::default() };
+        entries = source_ip.into_iter().map(of_source).chain(proxy.into_iter().map(of_proxy)).collect();
+    }
+    if entries.is_empty() {
+        entries.push(EgressSettings::default());
+    }
     for (flag, given) in [("--helo", helo.len()), ("--mail-from", mail_from.len())] {
         if given > 1 && given != entries.len() {
-            return Err(setting(
-                format!("`{flag}` is given {given} times, for {} ways out", entries.len()),
+            return Err(fault(
+                format!("`{flag}` is given {given} times, for {} egresses", entries.len()),
                 "give it once for all, or once for each `--source-ip` and then each `--proxy`, in their order",
             ));
         }
     }
-    let at = |given: &[String], place: usize| given.get(place).or(given.first()).cloned();
-    let way = |(place, entry): (usize, Entry)| {
+    let at = |given: &[String], index: usize| given.get(index).or(given.first()).cloned();
+    let egress = |(index, entry): (usize, EgressSettings)| {
+        let helo = entry.helo.or_else(|| at(&helo, index));
+        let mail_from = entry.mail_from.or_else(|| at(&mail_from, index));
         Ok(EgressSpec {
             path: path(entry.source_ip, entry.proxy)?,
-            helo: entry.helo.or_else(|| at(&helo, place)).map(|text| name(&text)).transpose()?,
-            sender: entry
-                .mail_from
-                .or_else(|| at(&mail_from, place))
-                .map(|text| sender(&text))
-                .transpose()?,
+            helo: helo.map(|text| host_name(&text)).transpose()?,
+            sender: mail_from.map(|text| sender(&text)).transpose()?,
         })
     };
-    entries.into_iter().enumerate().map(way).collect()
+    entries.into_iter().enumerate().map(egress).collect()
 }
 
-/// The user's own host name: never a literal, never one that gets a verifier listed.
-fn name(text: &str) -> Result<Domain, Error> {
-    let hint = "give the full name of this host, one whose A record is its address and whose PTR leads back";
+/// The user's own host name: neither an address literal nor a name such as `localhost`, for which servers reject a client.
+fn host_name(text: &str) -> Result<Domain, Error> {
+    let hint = "give the full name of this host; its A record is the address of this host, and the PTR record of the \
+                address is this name";
     let domain =
-        Domain::parse(text).map_err(|_| setting(format!("`--helo {text}` is not a host name"), hint))?;
+        Domain::parse(text).map_err(|_| fault(format!("`--helo {text}` is not a host name"), hint))?;
     if !domain.as_str().contains('.') || domain.is_within("localhost") || domain.is_within("localdomain") {
-        return Err(setting(format!("`--helo {text}` is no name that a mail server believes"), hint));
+        return Err(fault(format!("`--helo {text}` is not the full name of a host"), hint));
     }
     Ok(domain)
 }
 
 fn sender(text: &str) -> Result<Address, Error> {
-    let hint = "give an address of your own domain that can receive mail; the null sender is refused by many servers";
+    let hint =
+        "give an address of your own domain that can receive mail; many servers reject the null sender";
     let address =
-        Address::parse(text).map_err(|_| setting(format!("`--mail-from {text}` is not an address"), hint))?;
+        Address::parse(text).map_err(|_| fault(format!("`--mail-from {text}` is not an address"), hint))?;
     if address.domain().is_none() || address.needs_smtputf8() {
-        return Err(setting(format!("`--mail-from {text}` can't be an envelope sender everywhere"), hint));
+        return Err(fault(
+            format!("`--mail-from {text}` is not an envelope sender that every server takes"),
+            hint,
+        ));
     }
     Ok(address)
 }
@@ -115,8 +106,8 @@ fn no_sender(given: &(Option<Domain>, Option<Address>)) -> Error {
         (None, _) => "`--helo` is missing",
         _ => "`--mail-from` is missing",
     };
-    setting(
-        format!("{missing}: mail servers want to know who asks"),
+    fault(
+        format!("{missing}: mail servers want to know the client"),
         "  --helo NAME       the full name of this host, with forward and reverse DNS\n  \
          --mail-from ADDR  an address of your own domain that can receive mail\n  \
          or write `helo = ...` and `mail_from = ...` into listproof.toml;\n  \
@@ -124,33 +115,36 @@ fn no_sender(given: &(Option<Domain>, Option<Address>)) -> Error {
     )
 }
 
-fn path(source: Option<IpAddr>, proxy: Option<String>) -> Result<EgressPath, Error> {
+fn path(source: Option<IpAddr>, proxy: Option<ProxyUrl>) -> Result<EgressPath, Error> {
     let Some(url) = proxy else {
         return Ok(EgressPath::Direct(source));
     };
     if source.is_some() {
-        return Err(setting(
+        return Err(fault(
             "an `[[egress]]` has both `source_ip` and `proxy`".to_owned(),
-            "one way out is one source address or one proxy",
+            "an egress is one source address or one proxy",
         ));
     }
-    let fault = || {
-        let shown = url.rsplit_once('@').map_or(url.as_str(), |(_, host)| host);
-        setting(
-            format!("`--proxy {shown}` is not usable"),
+    let unusable = || {
+        fault(
+            format!("`--proxy {url}` is not usable"),
             "write `socks5://[USER:PASSWORD@]ADDR:PORT` with a numeric address",
         )
     };
-    let rest = url.strip_prefix("socks5://").ok_or_else(fault)?.trim_end_matches('/');
+    let rest = url.secret().strip_prefix("socks5://").ok_or_else(unusable)?.trim_end_matches('/');
     let (login, host) = match rest.rsplit_once('@') {
-        Some((login, host)) => (Some(login.split_once(':').ok_or_else(fault)?), host),
+        Some((login, host)) => (Some(login.split_once(':').ok_or_else(unusable)?), host),
         None => (None, rest),
     };
-    let proxy = host.parse().map_err(|_| fault())?;
+    let proxy = host.parse().map_err(|_| unusable())?;
     Ok(EgressPath::Socks5 {
         proxy,
         login: login.map(|(user, password)| (user.to_owned(), password.to_owned())),
     })
+}
+
+pub(super) fn fault(message: String, hint: &str) -> Error {
+    Error::Setting { message, hint: hint.to_owned() }
 }
 
 #[cfg(test)]
@@ -158,18 +152,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_proxy_is_read_with_its_login_and_never_printed_with_it() {
-        let with = |proxy: &str| path(None, Some(proxy.to_owned()));
-        let login = Some(("me".to_owned(), "se:cret".to_owned()));
-        assert_eq!(
-            with("socks5://me:se:cret@192.0.2.1:1080").unwrap(),
-            EgressPath::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login }
+    fn a_proxy_is_read_with_its_credentials_and_never_shown_with_them() {
+        let with = |proxy: &str| path(None, Some(proxy.to_owned().into()));
+        let login = Some(("jane".to_owned(), "se:cret".to_owned()));
+        let read = with("socks5://jane:se:cret@192.0.2.1:1080").unwrap();
+        assert_eq!(read, EgressPath::Socks5 { proxy: "192.0.2.1:1080".parse().unwrap(), login });
+        let shown = format!("{read:?}");
+        assert!(
+            shown.contains("192.0.2.1:1080") && !shown.contains("jane") && !shown.contains("cret"),
+            "{shown}"
         );
         let fault = with("socks5://me:secret@proxy:x").unwrap_err().to_string();
         assert!(!fault.contains("secret"), "{fault}");
     }
 
-    fn typed(sources: &[&str], helo: &[&str]) -> EgressArgs {
+    fn args(sources: &[&str], helo: &[&str]) -> EgressArgs {
         EgressArgs {
             source_ip: sources.iter().map(|ip| ip.parse().unwrap()).collect(),
             helo: helo.iter().map(|name| (*name).to_owned()).collect(),
@@ -178,35 +175,37 @@ mod tests {
         }
     }
 
-    fn names(ways: &[EgressSpec]) -> Vec<&str> {
-        ways.iter().filter_map(|way| Some(way.helo.as_ref()?.as_str())).collect()
+    fn names(egresses: &[EgressSpec]) -> Vec<&str> {
+        egresses.iter().filter_map(|egress| Some(egress.helo.as_ref()?.as_str())).collect()
     }
 
     #[test]
-    fn each_way_out_has_its_own_name_or_all_have_one() {
+    fn each_egress_has_its_own_name_or_all_have_one() {
         let sources = ["192.0.2.1", "2001:db8::1"];
-        let own = ways(typed(&sources, &["one.example.org", "two.example.org"]), None).unwrap();
+        let own = egresses(args(&sources, &["one.example.org", "two.example.org"])).unwrap();
         assert_eq!(names(&own), ["one.example.org", "two.example.org"]);
-        let same = ways(typed(&sources, &["one.example.org"]), None).unwrap();
+        let same = egresses(args(&sources, &["one.example.org"])).unwrap();
         assert_eq!(names(&same), ["one.example.org", "one.example.org"]);
         assert_eq!(same[0].sender, same[1].sender);
         let names = ["one.example.org", "two.example.org", "three.example.org"];
-        let fault = ways(typed(&sources, &names), None).unwrap_err().to_string();
-        assert_eq!(fault, "`--helo` is given 3 times, for 2 ways out");
+        let fault = egresses(args(&sources, &names)).unwrap_err().to_string();
+        assert_eq!(fault, "`--helo` is given 3 times, for 2 egresses");
     }
 
     #[test]
-    fn a_settings_file_names_its_ways_unless_others_are_typed() {
-        #[derive(Deserialize)]
-        struct File {
-            egress: Vec<Entry>,
-        }
-        let text = "[[egress]]\nsource_ip = \"192.0.2.7\"\nhelo = \"seven.example.org\"\n\
-                    [[egress]]\nproxy = \"socks5://192.0.2.8:1080\"\n";
-        let file: File = toml::from_str(text).unwrap();
-        let ways_of =
-            |sources: &[&str]| ways(typed(sources, &["one.example.org"]), Some(file.egress.clone())).unwrap();
-        assert_eq!(names(&ways_of(&[])), ["seven.example.org", "one.example.org"]);
-        assert_eq!(names(&ways_of(&["192.0.2.1"])), ["one.example.org"]);
+    fn an_entry_has_a_name_of_its_own_or_the_common_one() {
+        let entries = vec![
+            EgressSettings {
+                source_ip: Some("192.0.2.7".parse().unwrap()),
+                helo: Some("seven.example.org".to_owned()),
+                ..EgressSettings::default()
+            },
+            EgressSettings {
+                proxy: Some("socks5://192.0.2.8:1080".to_owned().into()),
+                ..EgressSettings::default()
+            },
+        ];
+        let read = egresses(EgressArgs { entries, ..args(&[], &["one.example.org"]) }).unwrap();
+        assert_eq!(names(&read), ["seven.example.org", "one.example.org"]);
     }
 }

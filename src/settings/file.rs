@@ -1,7 +1,7 @@
-//! Settings files: `listproof.toml` beside the work, and the user's own.
+//! Settings files: `listproof.toml` in the working folder, and the user's own.
 //!
-//! Decides: which file speaks first. Keys are the long flags' names with underscores; an unknown key is an error, because
-//! a misspelt setting that does nothing is worse than none.
+//! Decides: where settings files are, and their keys: the names of the long flags with underscores. An unknown key is an
+//! error, because a misspelled setting without effect is worse than none. Fails: naming the file and the line.
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -10,81 +10,89 @@ use std::time::Duration;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
-use super::Deadline;
-use super::egress::Entry;
+use super::deadline::Deadline;
+use super::layer::{EgressSettings, ProxyUrl, SettingsLayer};
 use crate::error::Error;
 use crate::policy::Pace;
 
-/// What a file may set.
+/// The project's file.
+const PROJECT_FILE: &str = "listproof.toml";
+
+/// The keys of a settings file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct FileSettings {
-    pub(super) helo: Option<String>,
-    pub(super) mail_from: Option<String>,
-    pub(super) egress: Option<Vec<Entry>>,
-    pub(super) dns: Option<Vec<String>>,
-    pub(super) smtp_port: Option<u16>,
-    pub(super) source_ip: Option<IpAddr>,
-    pub(super) proxy: Option<String>,
-    pub(super) allow_mx_net: Option<Vec<IpNet>>,
-    pub(super) pace: Option<Pace>,
+struct FileSettings {
+    helo: Option<String>,
+    mail_from: Option<String>,
+    egress: Option<Vec<EgressSettings>>,
+    dns: Option<Vec<String>>,
+    smtp_port: Option<u16>,
+    source_ip: Option<IpAddr>,
+    proxy: Option<ProxyUrl>,
+    allow_mx_net: Option<Vec<IpNet>>,
+    pace: Option<Pace>,
     #[serde(default, deserialize_with = "duration")]
-    pub(super) max_wait: Option<Duration>,
+    max_wait: Option<Duration>,
     #[serde(default, deserialize_with = "duration")]
-    pub(super) max_duration: Option<Duration>,
+    max_duration: Option<Duration>,
     #[serde(default, deserialize_with = "time_of_day")]
-    pub(super) deadline: Option<Deadline>,
-    pub(super) state: Option<PathBuf>,
+    deadline: Option<Deadline>,
+    state: Option<PathBuf>,
     #[serde(default, deserialize_with = "duration")]
-    pub(super) max_age: Option<Duration>,
-    pub(super) risky_roles: Option<bool>,
-    pub(super) policy: Option<PathBuf>,
+    max_age: Option<Duration>,
+    risky_roles: Option<bool>,
+    policy: Option<PathBuf>,
 }
 
-impl FileSettings {
-    /// The file that was named, or else the project's, and for what it does not set the user's.
-    pub(super) fn gather(named: Option<&Path>) -> Result<FileSettings, Error> {
-        if let Some(path) = named {
-            return read(path)?.ok_or_else(|| Error::Setting {
-                message: format!("`{}` does not exist", path.display()),
-                hint: "name an existing file with `--config`".to_owned(),
-            });
-        }
-        let project = read(Path::new("listproof.toml"))?.unwrap_or_default();
+impl SettingsLayer {
+    /// What a file sets. Fails where there is no such file.
+    pub fn from_file(path: &Path) -> Result<SettingsLayer, Error> {
+        read(path)?.map(Into::into).ok_or_else(|| Error::Setting {
+            message: format!("`{}` does not exist", path.display()),
+            hint: "name an existing file with `--config`".to_owned(),
+        })
+    }
+
+    /// What `listproof.toml` in the working folder sets, over the user's file
+    /// (`$XDG_CONFIG_HOME/listproof/config.toml`, else `~/.config/listproof/config.toml`). A missing file sets nothing.
+    pub fn from_usual_files() -> Result<SettingsLayer, Error> {
+        let project = read(Path::new(PROJECT_FILE))?.unwrap_or_default();
         let user = users_file().map(|path| read(&path)).transpose()?.flatten().unwrap_or_default();
-        Ok(project.or(user))
+        Ok(SettingsLayer::from(project).over(user.into()))
     }
+}
 
-    fn or(self, other: FileSettings) -> FileSettings {
-        FileSettings {
-            helo: self.helo.or(other.helo),
-            mail_from: self.mail_from.or(other.mail_from),
-            egress: self.egress.or(other.egress),
-            dns: self.dns.or(other.dns),
-            smtp_port: self.smtp_port.or(other.smtp_port),
-            source_ip: self.source_ip.or(other.source_ip),
-            proxy: self.proxy.or(other.proxy),
-            allow_mx_net: self.allow_mx_net.or(other.allow_mx_net),
-            pace: self.pace.or(other.pace),
-            max_wait: self.max_wait.or(other.max_wait),
-            max_duration: self.max_duration.or(other.max_duration),
-            deadline: self.deadline.or(other.deadline),
-            state: self.state.or(other.state),
-            max_age: self.max_age.or(other.max_age),
-            risky_roles: self.risky_roles.or(other.risky_roles),
-            policy: self.policy.or(other.policy),
+impl From<FileSettings> for SettingsLayer {
+    fn from(file: FileSettings) -> SettingsLayer {
+        SettingsLayer {
+            helo: file.helo.into_iter().collect(),
+            mail_from: file.mail_from.into_iter().collect(),
+            egress: file.egress.unwrap_or_default(),
+            dns: file.dns.unwrap_or_default(),
+            smtp_port: file.smtp_port,
+            source_ip: file.source_ip.into_iter().collect(),
+            proxy: file.proxy.into_iter().collect(),
+            allow_mx_net: file.allow_mx_net.unwrap_or_default(),
+            pace: file.pace,
+            max_wait: file.max_wait,
+            max_duration: file.max_duration,
+            deadline: file.deadline,
+            state: file.state,
+            max_age: file.max_age,
+            risky_roles: file.risky_roles,
+            policy: file.policy,
+            ..SettingsLayer::default()
         }
     }
 }
 
-/// `$XDG_CONFIG_HOME/listproof/config.toml`, else `~/.config/...`.
 fn users_file() -> Option<PathBuf> {
     let base = std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
     let base = base.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".config")))?;
     Some(base.join("listproof/config.toml"))
 }
 
-/// `None` when there is no such file.
+/// The settings of a file; `None` where there is no such file.
 fn read(path: &Path) -> Result<Option<FileSettings>, Error> {
     let fault = |message: String| Error::Setting {
         message: format!("{}{message}", path.display()),
@@ -137,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_key_is_an_error_with_its_line() {
+    fn a_misspelled_key_is_an_error_with_its_line() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::io::Write::write_all(&mut file.as_file(), b"helo = \"a.example\"\nmailfrom = \"x\"\n").unwrap();
         let fault = read(file.path()).unwrap_err().to_string();

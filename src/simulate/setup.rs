@@ -25,7 +25,7 @@ pub struct SimulationSetup {
 }
 
 /// The mixes that come with the program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShippedMix {
     /// Business contacts.
     B2b,
@@ -34,6 +34,9 @@ pub enum ShippedMix {
 }
 
 impl ShippedMix {
+    /// All of them.
+    pub const ALL: [ShippedMix; 2] = [ShippedMix::B2b, ShippedMix::B2c];
+
     /// The mix itself.
     pub fn mix(self) -> Result<Mix, PolicyError> {
         match self {
@@ -208,7 +211,7 @@ mod tests {
 
     #[test]
     fn the_shipped_mixes_are_valid() {
-        for shipped in [ShippedMix::B2b, ShippedMix::B2c] {
+        for shipped in ShippedMix::ALL {
             shipped.mix().unwrap();
         }
     }

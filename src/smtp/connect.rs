@@ -21,7 +21,8 @@ pub trait MailStream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> MailStream for T {}
 
 /// A boxed connect.
-pub type ConnectFuture<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn MailStream>>> + Send + 'a>>;
+pub(crate) type ConnectFuture<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn MailStream>>> + Send + 'a>>;
 
 /// Opens connections: [`TcpConnector`] on the real network, [`World`](crate::world::World) in a scripted one.
 pub trait Connect: Send + Sync {
@@ -60,7 +61,7 @@ impl Connect for TcpConnector {
 }
 
 /// True if the system has a route to the address. Nothing is sent: connecting a UDP socket only looks up the route.
-pub fn has_route_to(address: impl Into<IpAddr>) -> bool {
+pub(crate) fn has_route_to(address: impl Into<IpAddr>) -> bool {
     let address = address.into();
     let unspecified =
         if address.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };

@@ -2,6 +2,7 @@
 //!
 //! Decides: nothing. The user sets all three; none is invented.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::address::{Address, Domain};
@@ -17,8 +18,8 @@ pub struct Egress {
     pub sender: Address,
 }
 
-/// How connections leave this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// How connections leave this machine. `Debug` leaves out the credentials of a proxy.
+#[derive(Clone, PartialEq, Eq)]
 pub enum EgressPath {
     /// Directly, from this source address; `None`: the system chooses one.
     Direct(Option<IpAddr>),
@@ -29,6 +30,18 @@ pub enum EgressPath {
         /// User and password (RFC 1929).
         login: Option<(String, String)>,
     },
+}
+
+impl fmt::Debug for EgressPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EgressPath::Direct(source) => f.debug_tuple("Direct").field(source).finish(),
+            EgressPath::Socks5 { proxy, login } => {
+                let login = login.as_ref().map(|_| "...");
+                f.debug_struct("Socks5").field("proxy", proxy).field("login", &login).finish()
+            }
+        }
+    }
 }
 
 impl EgressPath {

@@ -27,13 +27,16 @@ mod tls;
 mod transcript;
 
 pub use command::SmtpCommand;
-pub use connect::{Connect, ConnectFuture, MailStream, TcpConnector, has_route_to};
+pub use connect::TcpConnector;
+pub(crate) use connect::{Connect, ConnectFuture, MailStream, has_route_to};
 pub use drive::{SessionRequest, SmtpTimeouts, drive_session};
-pub use egress::{Egress, EgressPath, IpFamilies};
+pub(crate) use egress::Egress;
+pub use egress::{EgressPath, IpFamilies};
 pub use reply::{Enhanced, MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, sanitize};
+pub(crate) use session::SessionEnd;
 pub use session::{
     Batch, Capabilities, ClientIdentity, ClientSession, EndReason, ProbeId, ProbeReply, RcptProbe,
-    SessionCommand, SessionEnd, SessionOutput, SmtpEvent, TlsPolicy, Transaction,
+    SessionCommand, SessionOutput, SmtpEvent, TlsPolicy, Transaction,
 };
 pub use stage::Stage;
 #[cfg(test)]

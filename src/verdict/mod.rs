@@ -6,5 +6,6 @@
 mod decide;
 mod result;
 
-pub use decide::{DecidingReply, decide};
+pub(crate) use decide::DecidingReply;
+pub use decide::decide;
 pub use result::{AddressResult, Judgment};

@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use listproof::reason::Reason;
+use listproof::Reason;
 
 use crate::dialogue;
 use crate::names;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use listproof::reason::Reason;
+use listproof::Reason;
 use serde::Deserialize;
 
 use crate::namespace::{self, Client};

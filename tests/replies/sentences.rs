@@ -2,8 +2,7 @@
 //! predicates about another subject mean no dead mailbox.
 
 use listproof::policy::{ReplyContext, ReplyRules};
-use listproof::reason::{Cause, Verdict};
-use listproof::smtp::{Reply, Stage};
+use listproof::{Cause, Reply, Stage, Verdict};
 
 const MAILBOXES: [&str; 20] = [
     "user",

@@ -17,6 +17,7 @@ mod penalty;
 mod suffix;
 mod suggest;
 
-pub use known_domains::KnownDomains;
-pub use penalty::Certainty;
-pub use suggest::{Suggestion, suggest_address, suggest_domain};
+pub(crate) use known_domains::KnownDomains;
+pub(crate) use penalty::Certainty;
+pub use suggest::suggest_domain;
+pub(crate) use suggest::{Suggestion, suggest_address};

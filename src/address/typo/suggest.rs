@@ -95,7 +95,7 @@ fn without_dot<'a>(typed: &str, targets: &'a KnownDomains) -> Option<(&'a KnownD
 }
 
 /// The address that was probably meant by a text with a syntax fault: with its missing dot or @, at a known domain.
-pub fn suggest_address(text: &str, fault: &SyntaxFault, targets: &KnownDomains) -> Option<Address> {
+pub(crate) fn suggest_address(text: &str, fault: &SyntaxFault, targets: &KnownDomains) -> Option<Address> {
     let candidates = match fault.kind {
         FaultKind::NoAt => return missing_at(text, targets),
         FaultKind::DomainCharacter

@@ -13,7 +13,7 @@ use crate::reason::{Cause, Verdict};
 
 impl DomainProbe {
     /// Goes on to the next MX host with the recipients that need it.
-    pub fn advance(&mut self, now: Timestamp) {
+    pub(crate) fn advance(&mut self, now: Timestamp) {
         self.finalize_mx();
         self.leave_mx();
         self.mx_hosts.pop_front();
@@ -72,24 +72,24 @@ impl DomainProbe {
     }
 
     /// What is known about the domain by now.
-    pub fn facts(&self) -> DomainFacts {
+    pub(crate) fn facts(&self) -> DomainFacts {
         let mut facts = self.facts.clone();
         facts.mx_hosts.extend(self.mx_hosts.front().map(|mx_host| self.here.facts(mx_host.clone())));
         facts
     }
 
     /// True if it is known whether the current MX host accepts any recipient, or that controls can't show it.
-    pub fn is_catch_all_known(&self) -> bool {
+    pub(crate) fn is_catch_all_known(&self) -> bool {
         self.here.catch_all.is_known()
     }
 
     /// True if the current MX host clearly rejected a random recipient of the domain, perhaps in an earlier run.
-    pub fn rejects_control(&self) -> bool {
+    pub(crate) fn rejects_control(&self) -> bool {
         self.here.catch_all == CatchAll::No(NotCatchAllProof::Control)
     }
 
     /// Drops what rejections by this MX host proved: it was rejecting us, which is no fact about the domain.
-    pub fn invalidate_control(&mut self, mx_host: &Domain) {
+    pub(crate) fn invalidate_control(&mut self, mx_host: &Domain) {
         if self.mx_hosts.front() != Some(mx_host) {
             self.facts.take(mx_host);
             return;
@@ -115,7 +115,7 @@ impl DomainProbe {
     }
 
     /// Removes and returns the results that no later reply of this domain can change.
-    pub fn take_final(&mut self) -> Vec<ProbeResult> {
+    pub(crate) fn take_final(&mut self) -> Vec<ProbeResult> {
         if self.completed.is_empty() || !self.is_proven() {
             return Vec::new();
         }
@@ -171,7 +171,7 @@ impl DomainProbe {
 
     /// Ends the domain probe. Returns the facts about the domain and all results that were not taken yet; a recipient that was not
     /// probed completely gets the reason `unprobed`.
-    pub fn finish(&mut self, unprobed: Option<NotProbedReason>) -> (DomainFacts, Vec<ProbeResult>) {
+    pub(crate) fn finish(&mut self, unprobed: Option<NotProbedReason>) -> (DomainFacts, Vec<ProbeResult>) {
         self.finalize_mx();
         self.leave_mx();
         let remaining =

@@ -20,7 +20,7 @@ const MAX_DROPS: u8 = 2;
 
 impl DomainProbe {
     /// Applies the reply to a probe that [`DomainProbe::next_probes`] returned.
-    pub fn on_reply(&mut self, kind: RecipientKind, classified: ClassifiedReply, now: Timestamp) {
+    pub(crate) fn on_reply(&mut self, kind: RecipientKind, classified: ClassifiedReply, now: Timestamp) {
         self.in_flight -= 1;
         match kind {
             RecipientKind::Listed(index) => {
@@ -34,7 +34,7 @@ impl DomainProbe {
     }
 
     /// Puts a probe without a reply back into the queue: it counts as not sent.
-    pub fn on_unanswered(&mut self, kind: RecipientKind) {
+    pub(crate) fn on_unanswered(&mut self, kind: RecipientKind) {
         self.in_flight -= 1;
         match kind {
             RecipientKind::Listed(index) if matches!(self.here.catch_all, CatchAll::Yes(_)) => {
@@ -50,13 +50,18 @@ impl DomainProbe {
 
     /// Like [`DomainProbe::on_reply`] for a listed recipient, where the server may accept any recipient by now: an acceptance
     /// counts only after [`DomainProbe::confirm`].
-    pub fn on_unconfirmed_acceptance(&mut self, index: u32, classified: ClassifiedReply, now: Timestamp) {
+    pub(crate) fn on_unconfirmed_acceptance(
+        &mut self,
+        index: u32,
+        classified: ClassifiedReply,
+        now: Timestamp,
+    ) {
         self.in_flight -= 1;
         self.on_recipient_reply(index, classified, RecipientState::Unconfirmed, now);
     }
 
     /// Confirms an unconfirmed acceptance.
-    pub fn confirm(&mut self, index: u32) {
+    pub(crate) fn confirm(&mut self, index: u32) {
         let recipient = &mut self.recipients[index as usize];
         if recipient.state == RecipientState::Unconfirmed {
             recipient.state = RecipientState::Accepted;
@@ -67,7 +72,7 @@ impl DomainProbe {
     }
 
     /// Revokes an unconfirmed acceptance: its reply is dropped, and the recipient is probed again.
-    pub fn revoke(&mut self, index: u32, now: Timestamp) {
+    pub(crate) fn revoke(&mut self, index: u32, now: Timestamp) {
         let recipient = &mut self.recipients[index as usize];
         if recipient.state != RecipientState::Unconfirmed {
             return;
@@ -102,7 +107,12 @@ impl DomainProbe {
 
     /// The session ended while this was its oldest open probe, so the probe may be the cause. Returns true if the probe is
     /// given up at this MX host, because it has ended two sessions.
-    pub fn on_connection_lost(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) -> bool {
+    pub(crate) fn on_connection_lost(
+        &mut self,
+        kind: RecipientKind,
+        why: ObstacleKind,
+        now: Timestamp,
+    ) -> bool {
         let drops = match kind {
             RecipientKind::Listed(index) => &mut self.recipients[index as usize].drops,
             RecipientKind::Recheck(_) | RecipientKind::Random | RecipientKind::Postmaster => {
@@ -305,7 +315,7 @@ impl DomainProbe {
     }
 
     /// The current MX host can't take this probe: it lacks SMTPUTF8, for example.
-    pub fn on_unsupported(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) {
+    pub(crate) fn on_unsupported(&mut self, kind: RecipientKind, why: ObstacleKind, now: Timestamp) {
         self.in_flight -= 1;
         let (RecipientKind::Listed(index), Some(mx_host)) = (kind, self.mx_hosts.front().cloned()) else {
             return;

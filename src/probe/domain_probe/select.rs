@@ -21,7 +21,7 @@ const MAX_BEFORE_CONTROL_RETRY: usize = 10;
 impl DomainProbe {
     /// Up to `at_most` probes that may be sent now, in one transaction. They are in flight until [`DomainProbe::on_reply`] or
     /// [`DomainProbe::on_unanswered`]. `socket_bound`: sockets are scarce, so an extra probe is worth a saved round trip.
-    pub fn next_probes(
+    pub(crate) fn next_probes(
         &mut self,
         now: Timestamp,
         at_most: u32,
@@ -143,7 +143,7 @@ impl DomainProbe {
     }
 
     /// True if [`DomainProbe::next_probes`] would return a probe now.
-    pub fn wants_probe(&self, now: Timestamp) -> bool {
+    pub(crate) fn wants_probe(&self, now: Timestamp) -> bool {
         if self.mx_hosts.is_empty() || matches!(self.here.catch_all, CatchAll::Yes(_)) {
             return false;
         }
@@ -152,14 +152,14 @@ impl DomainProbe {
     }
 
     /// Number of probes that [`DomainProbe::next_probes`] would return now; controls may make it inexact.
-    pub fn demand(&self, socket_bound: bool) -> u32 {
+    pub(crate) fn demand(&self, socket_bound: bool) -> u32 {
         let control_goes_too =
             self.is_testing_catch_all() && (socket_bound || self.strategy.control_plan.together);
         self.sendable().saturating_add(u32::from(control_goes_too)).max(1)
     }
 
     /// Number of probes that still follow if the domain is no catch-all.
-    pub fn expected_probes(&self) -> u32 {
+    pub(crate) fn expected_probes(&self) -> u32 {
         u32::try_from(self.ready.len())
             .unwrap_or(u32::MAX)
             .saturating_add(u32::from(self.is_testing_catch_all()))
@@ -167,7 +167,7 @@ impl DomainProbe {
 
     /// True if no probe follows those that [`DomainProbe::next_probes`] would return now, provided that all replies are
     /// acceptances or clear rejections.
-    pub fn is_next_batch_last(&self) -> bool {
+    pub(crate) fn is_next_batch_last(&self) -> bool {
         let has_control = matches!(self.here.control_state, ControlState::InFlight | ControlState::Done);
         let holds_listed = self.is_testing_catch_all() && !self.ready.is_empty();
         !holds_listed && self.undecided.is_empty() && (has_control || self.is_proven())

@@ -87,12 +87,18 @@ async fn reasons(network: Network) -> [&'static str; 3] {
     }
     worklist.finish(FreshnessPolicy::nothing()).unwrap();
 
-    let outcome =
-        probe(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
-            .await
-            .unwrap();
+    let outcome = probe(
+        &job,
+        &mut state,
+        run,
+        FreshnessPolicy::nothing(),
+        &CancelToken::new(),
+        &mut ProgressReporter::new(0, &mut |_| ()),
+    )
+    .await
+    .unwrap();
 
-    assert_eq!((state.still_to_probe(run.id).unwrap(), outcome.early_exit(&CancelToken::never())), (0, None));
+    assert_eq!((state.still_to_probe(run.id).unwrap(), outcome.early_exit(&CancelToken::new())), (0, None));
     let filter = FactFilter { policy, run: run.id, fresh: FreshnessPolicy::nothing(), compared_run: None };
     let facts = FactReader::new(&state, filter).unwrap();
     let mut reader = EvidenceReader::new(facts, outcome.conditions, now);
@@ -173,9 +179,16 @@ async fn a_run_that_is_not_slowed_down_takes_the_round_trips_of_its_batches_and_
         worklist.add(&Address::parse(&format!("{name}{row}@d{domain}.example")).unwrap()).unwrap();
     }
     worklist.finish(FreshnessPolicy::nothing()).unwrap();
-    probe(&job, &mut state, run, FreshnessPolicy::nothing(), CancelToken::never(), &mut Progress::Quiet)
-        .await
-        .unwrap();
+    probe(
+        &job,
+        &mut state,
+        run,
+        FreshnessPolicy::nothing(),
+        &CancelToken::new(),
+        &mut ProgressReporter::new(0, &mut |_| ()),
+    )
+    .await
+    .unwrap();
     let took = job.network.clock.now().elapsed.saturating_sub(begun.elapsed);
     assert!(took < Duration::from_secs(2), "{took:?}");
 }

@@ -11,5 +11,6 @@ mod lifecycle;
 mod replies;
 mod state;
 
+pub use state::SessionEvent;
 pub(super) use state::SessionState;
-pub use state::{SessionEvent, classify_event};
+pub(crate) use state::classify_event;

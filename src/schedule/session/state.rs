@@ -28,7 +28,7 @@ pub enum SessionEvent {
 }
 
 /// Makes a session event of what the SMTP session returned. `classify` classifies its reply.
-pub fn classify_event(
+pub(crate) fn classify_event(
     event: SmtpEvent,
     mut classify: impl FnMut(Stage, Reply) -> ClassifiedReply,
 ) -> SessionEvent {

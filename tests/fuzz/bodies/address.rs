@@ -1,9 +1,10 @@
 //! Any text in a cell: an address is written as it was read, fits into one command, and gets the same analysis twice.
 
-use listproof::address::{self, Address};
+use listproof::Address;
+use listproof::internals::address;
+use listproof::internals::run::{AnalyzeOptions, Analyzer};
+use listproof::internals::smtp::SmtpCommand;
 use listproof::policy::AddressLists;
-use listproof::run::{AnalyzeOptions, Analyzer};
-use listproof::smtp::SmtpCommand;
 
 /// The bytes are a cell.
 pub(crate) fn check(bytes: &[u8]) {

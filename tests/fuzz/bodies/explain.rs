@@ -5,7 +5,7 @@ use std::io::BufReader;
 
 use listproof::explain::{Explainer, Explanation};
 use listproof::policy::{Providers, ReplyRules};
-use listproof::reason::{Confidence, Verdict};
+use listproof::{Confidence, Verdict};
 
 /// The first byte selects what is checked, the rest is the input.
 pub(crate) fn check(bytes: &[u8]) {

@@ -4,13 +4,13 @@
 use std::path::Path;
 use std::time::SystemTime;
 
-use listproof::evidence::NotProbedReason;
+use listproof::details::NotProbedReason;
+use listproof::internals::run::{self, Analyzer, EvidenceReader};
 use listproof::list::{
     ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions,
     open,
 };
 use listproof::policy::AddressLists;
-use listproof::run::{self, Analyzer, EvidenceReader};
 
 /// The first byte says how it is read and written, the rest is the file.
 pub(crate) fn check(bytes: &[u8]) {

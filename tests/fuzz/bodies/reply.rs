@@ -1,9 +1,10 @@
 //! Any bytes from a server: read the same however they are split into packets, clean, bounded, and never a confirmed dead
 //! mailbox without clear words.
 
+use listproof::details::MalformedReply;
+use listproof::internals::smtp::{MAX_REPLY_LINES, ReplyReader, sanitize};
 use listproof::policy::{ReplyContext, ReplyRules};
-use listproof::reason::{Cause, Confidence, Fault, Verdict};
-use listproof::smtp::{MAX_REPLY_LINES, MalformedReply, Reply, ReplyReader, Stage, sanitize};
+use listproof::{Cause, Confidence, Fault, Reply, Stage, Verdict};
 
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];

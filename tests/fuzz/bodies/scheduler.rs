@@ -5,19 +5,16 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
-use listproof::address::{Address, AddressKinds, Domain};
-use listproof::evidence::{
-    AddressStatus, ClassifiedReply, DomainFacts, Evidence, MailboxEvidence, NotProbedReason, ProbeResult,
-    Recipient, RecipientId, RouteFact, Timestamp,
-};
-use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
-use listproof::probe::RetryPolicy;
-use listproof::reason::{Cause, Finding, Verdict};
-use listproof::schedule::{
+use listproof::details::{AddressKinds, AddressStatus, MailboxEvidence, NotProbedReason, RouteFact};
+use listproof::internals::evidence::{DomainFacts, ProbeResult, Recipient, RecipientId, Timestamp};
+use listproof::internals::probe::RetryPolicy;
+use listproof::internals::schedule::{
     Action, ConnectionAction, DomainJob, MxHop, RunLimits, Scheduler, SessionEvent, SessionId,
 };
-use listproof::smtp::{Capabilities, IpFamilies, ProbeId, RcptProbe, Reply, Stage, Transaction};
-use listproof::verdict::decide;
+use listproof::internals::smtp::{Capabilities, IpFamilies, ProbeId, RcptProbe, Transaction};
+use listproof::internals::verdict::decide;
+use listproof::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
+use listproof::{Address, Cause, ClassifiedReply, Domain, Evidence, Finding, Reply, Stage, Verdict};
 
 /// Replies of hosts to RCPT in the play around the scheduler; the first seven are not about the mailbox.
 const REPLIES: [&str; 12] = [

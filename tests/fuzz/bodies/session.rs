@@ -3,11 +3,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use listproof::address::{Address, Domain};
-use listproof::smtp::{
+use listproof::internals::smtp::{
     Batch, ClientIdentity, ClientSession, ProbeId, ProbeReply, RcptProbe, SessionCommand, SessionOutput,
     SmtpEvent, TlsPolicy, Transaction,
 };
+use listproof::{Address, Domain};
 
 use scheduler::Play;
 

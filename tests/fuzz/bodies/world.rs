@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use listproof::address::{Address, Domain};
-use listproof::smtp::{
+use listproof::internals::smtp::{
     Batch, ClientIdentity, ClientSession, EndReason, ProbeId, RcptProbe, SessionCommand, SessionOutput,
     SmtpEvent, TlsPolicy, Transaction,
 };
 use listproof::world::{ServerAction, ServerSession, World, WorldError};
+use listproof::{Address, Domain};
 
 /// The bytes are a world file.
 pub(crate) fn check(bytes: &[u8]) {

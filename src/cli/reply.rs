@@ -1,0 +1,109 @@
+//! `explain` and `policy`: what a mail server's reply means, and which rule decides it.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, BufWriter};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::print::{self, print};
+use listproof::explain::{ExplainError, Explainer};
+use listproof::list::ListError;
+use listproof::policy::{Policy, ReplyContext};
+use listproof::{Error, Exit, Reply, Stage};
+
+/// `listproof explain`.
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// A reply in quotes, or a file: bounce message, mbox or mail log; `-` or nothing reads stdin.
+    text: Option<String>,
+    /// Read one object with `reply`, and optionally `stage` and `mx`, per line from stdin; print one object per line, in the
+    /// same order.
+    #[arg(long)]
+    jsonl: bool,
+    #[command(flatten)]
+    policy: PolicyArg,
+}
+
+/// The folder of the user's policy.
+#[derive(Debug, Args)]
+pub(super) struct PolicyArg {
+    /// A folder with your own policy files: they add to the shipped ones or replace entries.
+    #[arg(long = "policy", env = "LISTPROOF_POLICY", hide_env_values = true, value_name = "DIR")]
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// `listproof policy`.
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Check your own files, and show what is loaded.
+    Check {
+        /// The folder with your files.
+        folder: Option<PathBuf>,
+    },
+    /// Show which rule decides on a reply, and which other rules match.
+    Show {
+        /// The reply, in quotes.
+        reply: String,
+        /// The step that it answers: connect, helo, starttls, mail, rcpt, data or eod.
+        #[arg(long, default_value = "rcpt")]
+        stage: String,
+        /// The MX host that sent it.
+        #[arg(long, value_name = "HOST")]
+        mx: Option<String>,
+        #[command(flatten)]
+        policy: PolicyArg,
+    },
+}
+
+pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
+    let policy = Policy::of(args.policy.folder.as_deref())?;
+    let provider_of = |host: &str| policy.providers().id_of(host);
+    let explainer = Explainer { rules: policy.replies(), provider_of: &provider_of };
+    let out = BufWriter::new(io::stdout().lock());
+    let explain = |input: Box<dyn BufRead>| {
+        if args.jsonl { explainer.write_json_lines(input, out) } else { explainer.write_cards(input, out) }
+    };
+    let text = args.text.as_deref().filter(|text| *text != "-");
+    let explained = match text {
+        None => explain(Box::new(io::stdin().lock())),
+        Some(text) => match File::open(text) {
+            Ok(file) => explain(Box::new(BufReader::new(file))),
+            Err(_) => explain(Box::new(io::Cursor::new(text.to_owned()))),
+        },
+    };
+    match explained {
+        Ok(()) => Ok(Exit::Finished),
+        Err(ExplainError::Read(source)) => {
+            Err(ListError::Read { name: text.unwrap_or("stdin").to_owned(), source }.into())
+        }
+        Err(ExplainError::Write(source)) => print::to_stdout(Err(source)).map(|()| Exit::Finished),
+    }
+}
+
+pub(super) fn policy(command: &PolicyCommand) -> Result<Exit, Error> {
+    match command {
+        PolicyCommand::Check { folder } => {
+            let policy = Policy::of(folder.as_deref())?;
+            for rule in policy.replies().iter() {
+                policy.replies().check(rule)?;
+            }
+            print(&policy.replies().loaded().to_string())?;
+        }
+        PolicyCommand::Show { reply, stage, mx, policy } => {
+            let policy = Policy::of(policy.folder.as_deref())?;
+            let usage = |message: String, hint: &str| Error::Usage { message, hint: hint.to_owned() };
+            let stage = Stage::from_word(stage).ok_or_else(|| {
+                usage(
+                    format!("`{stage}` is not a step"),
+                    "take connect, helo, starttls, mail, rcpt, data or eod",
+                )
+            })?;
+            let reply = Reply::parse(reply.as_bytes())
+                .map_err(|fault| usage(fault.to_string(), "write the reply with its code, in quotes"))?;
+            let provider = mx.as_deref().and_then(|host| policy.providers().id_of(host));
+            print(&policy.replies().trial(&reply, &ReplyContext { stage, provider }).to_string())?;
+        }
+    }
+    Ok(Exit::Finished)
+}

@@ -1,0 +1,80 @@
+//! What a job over a list reads and writes.
+//!
+//! Decides: nothing. Plain values become an [`OpenedList`] once the list is open.
+
+use std::path::{Path, PathBuf};
+
+use super::analyze::AnalyzeOptions;
+use crate::error::Error;
+use crate::list::{self, List, OutputTarget, ReadOptions, Source, WriteOptions};
+use crate::policy::Policy;
+use crate::report::Gates;
+
+/// A list, and what is written about it.
+#[derive(Debug)]
+pub struct ListJob {
+    /// The list.
+    pub source: Source,
+    /// How it is read.
+    pub reading: ReadOptions,
+    /// Where the results go; `None` is the folder named after the list.
+    pub target: Option<OutputTarget>,
+    /// How they are written.
+    pub writing: WriteOptions,
+    /// Correct obvious typos, and verify the corrected address.
+    pub apply_suggestions: bool,
+    /// Write only rows whose verdict or reason changed since they were last reported.
+    pub changed_only: bool,
+    /// When a finished run counts as failed.
+    pub gates: Gates,
+}
+
+/// A list that is open, with what is written about it.
+pub struct OpenedList {
+    pub(super) list: List,
+    pub(super) job: ListJob,
+}
+
+impl ListJob {
+    /// The list in a file, with the usual options: results go to the folder `NAME.listproof` in the working folder.
+    pub fn new(file: impl Into<PathBuf>) -> ListJob {
+        ListJob::of(Source::Path(file.into()))
+    }
+
+    /// A list with the usual options.
+    pub fn of(source: Source) -> ListJob {
+        ListJob {
+            source,
+            reading: ReadOptions::default(),
+            target: None,
+            writing: WriteOptions::default(),
+            apply_suggestions: false,
+            changed_only: false,
+            gates: Gates::default(),
+        }
+    }
+
+    /// With its results in this folder.
+    #[must_use]
+    pub fn into_folder(self, folder: impl Into<PathBuf>) -> ListJob {
+        ListJob { target: Some(OutputTarget::Folder(folder.into())), ..self }
+    }
+
+    /// Opens the list. Where it comes from stdin, all of it is read into a temporary file, so this may take as long as its
+    /// writer takes.
+    pub fn open(self) -> Result<OpenedList, Error> {
+        Ok(OpenedList { list: list::open(&self.source, &self.reading)?, job: self })
+    }
+
+    /// The list, and every file that its results may go to.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
+        files.extend(self.source.path().map(Path::to_owned));
+        files
+    }
+
+    /// How its addresses are analyzed.
+    pub(super) fn analyze_options(&self, policy: Policy) -> AnalyzeOptions {
+        AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
+    }
+}

@@ -21,7 +21,7 @@ pub struct StateLock {
 
 impl StateLock {
     /// Takes the lock of a state file.
-    pub fn take(state: &Path, now: SystemTime) -> Result<StateLock, StateError> {
+    pub(crate) fn take(state: &Path, now: SystemTime) -> Result<StateLock, StateError> {
         let path = beside(state).map_err(|source| StateError::Unusable { file: state.to_owned(), source })?;
         let unusable = |source| StateError::Unusable { file: path.clone(), source };
         let mut file = open(&path).map_err(unusable)?;

@@ -39,7 +39,7 @@ pub struct VerdictUpdate {
 
 impl VerdictUpdate {
     /// A new verdict on a recipient; `None` for an address literal, which has no stored result.
-    pub fn new(address: &Address, verdict: ReportedVerdict) -> Option<VerdictUpdate> {
+    pub(crate) fn new(address: &Address, verdict: ReportedVerdict) -> Option<VerdictUpdate> {
         let domain = NameHash::of(address.domain()?.as_str());
         Some(VerdictUpdate { domain, local: address.local().to_owned(), verdict })
     }
@@ -55,7 +55,7 @@ struct EncodedReply {
 
 impl State {
     /// Writes where a domain receives mail.
-    pub fn write_route(
+    pub(crate) fn write_route(
         &mut self,
         run: RunId,
         domain: &Domain,
@@ -79,7 +79,7 @@ impl State {
     }
 
     /// Writes a reply to a probe, and counts it.
-    pub fn write_reply(
+    pub(crate) fn write_reply(
         &mut self,
         run: RunId,
         egress: EgressId,
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Deletes the replies of a run about a recipient, of the list or random, because they were revoked.
-    pub fn delete_replies(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
+    pub(crate) fn delete_replies(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
@@ -143,7 +143,7 @@ impl State {
 
     /// Writes the result of a recipient, which leaves the worklist unless it was not probed to the end. The replies
     /// that it rests on must be written before: a result keeps the text of none.
-    pub fn write_result(
+    pub(crate) fn write_result(
         &mut self,
         run: RunId,
         ProbeResult { id: target, address, mailbox, .. }: &ProbeResult,
@@ -227,7 +227,7 @@ impl State {
     }
 
     /// Replaces the stored verdict on a recipient.
-    pub fn update_verdict(
+    pub(crate) fn update_verdict(
         &mut self,
         VerdictUpdate { domain, local, verdict }: &VerdictUpdate,
     ) -> Result<(), StateError> {

@@ -1,4 +1,4 @@
-//! What one address costs before anything is asked: parse, clean, look up, suggest.
+//! What one address costs before any probe: parse, clean, classify, suggest.
 
 use divan::{Bencher, black_box};
 use email_address::{EmailAddress, Options};
@@ -16,7 +16,7 @@ fn parse(text: &str) -> bool {
     Address::parse(black_box(text)).is_ok()
 }
 
-/// The crate that most people take for this, on the same texts.
+/// The crate `email_address`, which is commonly used for this, on the same texts.
 #[divan::bench(args = ["jane.doe@example.com", "Jane.Doe+news@Mail.Example.COM", "jane@bücher.example", "jane..doe@example.com"])]
 fn parse_by_email_address(text: &str) -> bool {
     EmailAddress::parse_with_options(black_box(text), Options::default()).is_ok()

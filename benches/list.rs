@@ -121,7 +121,7 @@ fn list_reads(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Reads and writes each row; `address` makes what stands in `email_normalized` and `domain`.
+/// Reads and writes each row; `address` returns what goes into `email_normalized` and `domain`.
 fn list_copies(columns: ColumnSet, address: impl Fn(&str) -> Option<Address>) {
     let list = list::open(&Source::Path(LIST.clone()), &ReadOptions::default()).unwrap();
     let target = OutputTarget::File(FOLDER.path().join("results.csv"));

@@ -1,14 +1,14 @@
 //! The program against the crate check-if-email-exists, in one world of real sockets, 50 ms away.
 //!
-//! `cargo bench --bench side_by_side`. Wants root, `unshare`, `ip` and `mount` (a private network and a name server on port 53),
-//! and `cargo build --release` in `benches/peer`. Each shape of list is a world of its own; both get the same sockets,
-//! and no limits: the hosts are one's own, which a policy folder says. Medians of three runs in turn. CPU is the
-//! program's own, not the world's.
+//! `cargo bench --bench side_by_side`. Needs root, `unshare`, `ip` and `mount` (a private network and a name server on port 53),
+//! and `cargo build --release` in `benches/peer`. Each shape of list has a world of its own. Both programs may open the
+//! same number of sockets; a policy folder lifts the limits of the hosts. Medians of three runs in turn. CPU is that of the
+//! measured program, without the world's.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark makes its own files, tells its figures and stops at what fails"
+    reason = "a benchmark makes its own files, prints its figures and stops at what fails"
 )]
 
 mod cpu;
@@ -22,12 +22,12 @@ use std::process::Command;
 
 use served::{Serving, VERIFY, path, time, write_policy};
 
-/// Connections that each of them may hold.
+/// Connections that each program may hold.
 const SOCKETS: u32 = 100;
 const ROUNDS: usize = 3;
 const INSIDE: &str = "LISTPROOF_BENCH_INSIDE";
 
-/// A list and the servers behind it. Of eight mailboxes one does not exist, of ten domains one accepts any name.
+/// A list and the servers behind it. Of eight mailboxes one does not exist, of ten domains one accepts any recipient.
 struct Shape {
     name: &'static str,
     domains: u32,
@@ -97,9 +97,9 @@ impl Shape {
         // The program keeps 300 descriptors for other things than sessions.
         let limited = format!("ulimit -n {}; exec \"$@\"", SOCKETS + 300);
         let ours = ["sh", "-c", &limited, "sh", env!("CARGO_BIN_EXE_listproof")];
-        let asks = ["list.txt", "--dns=127.0.0.1", "--max-wait=0s"];
+        let arguments = ["list.txt", "--dns=127.0.0.1", "--max-wait=0s"];
         let programs =
-            [vec![&*peer, "list.txt", &sockets], ours.into_iter().chain(VERIFY).chain(asks).collect()];
+            [vec![&*peer, "list.txt", &sockets], ours.into_iter().chain(VERIFY).chain(arguments).collect()];
         let mut figures = [const { Vec::new() }; 2];
         for _ in 0..ROUNDS {
             for (program, figures) in programs.iter().zip(&mut figures) {

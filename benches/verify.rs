@@ -1,14 +1,14 @@
 //! `listproof verify --offline` as a whole against the csv crate, alone and writing as many columns: wall and CPU time. Also
 //! `check --offline` with the same addresses on its standard input, and with one.
 //!
-//! `cargo bench --bench verify [-- ROWS]`. Each is a process of its own, in turn, five times, on files in memory; what is
-//! printed are medians. CPU time is what the system counted for the children, in its ticks of 10 ms.
+//! `cargo bench --bench verify [-- ROWS]`. Each program is a process of its own; they run in turn, five times, on files in
+//! memory. The medians are printed. CPU time is what the system counted for child processes, in its ticks of 10 ms.
 
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
-    reason = "a benchmark makes its own files, tells its figures and stops at what fails"
+    reason = "a benchmark makes its own files, prints its figures and stops at what fails"
 )]
 
 mod copy;
@@ -68,7 +68,7 @@ fn compare(rows: u64) {
             of(&times[ROUNDS / 2])
         };
         let (wall, cpu) = (median(|time| time.0), median(|time| time.1));
-        #[expect(clippy::cast_precision_loss, reason = "nobody benches 2^52 rows")]
+        #[expect(clippy::cast_precision_loss, reason = "far fewer than 2^52 rows")]
         let speed = rows as f64 / wall;
         println!("{name:<42} {speed:>12.0} {wall:>7.3} {cpu:>7.3}");
     }

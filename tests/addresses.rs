@@ -1,8 +1,8 @@
-//! Hard addresses, a file for each document that decides about them, and cells as exports have them.
+//! Hard addresses, in a file for each document that defines them, and cells as they are in exports.
 //!
-//! A line of `addresses/*.txt` is what the text is and, behind a tab, the text: `=` where it goes over the wire as it is,
-//! another form where that is sent, the word of its fault after a `!`. In `repairs.txt` it is the address, what was
-//! cleaned off it, and the cell. `\u{a0}` stands for a character that does not show.
+//! A line of `addresses/*.txt` has the expected result, a tab, and the text. The result is `=` if the text is sent as it is,
+//! another text if that one is sent, or `!` and the name of the fault. A line of `repairs.txt` has the address, what was
+//! removed, and the cell. `\u{a0}` stands for an invisible character.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
@@ -19,7 +19,7 @@ const DOCUMENTS: &[&str] = &[
     include_str!("addresses/international.txt"),
 ];
 
-/// The text with the characters that `\u{...}` stands for.
+/// Replaces `\u{...}` by the characters that they stand for.
 fn unescape(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -60,7 +60,7 @@ fn hard_addresses_are_read_as_their_documents_say() {
 }
 
 #[test]
-fn what_an_export_added_is_cleaned_off_by_name() {
+fn each_repair_is_made_and_named() {
     let wrong: Vec<String> = cases(include_str!("addresses/repairs.txt"))
         .filter_map(|(expected, cell)| {
             let (address, repairs) = match address::repair(&cell) {
@@ -78,9 +78,9 @@ fn what_an_export_added_is_cleaned_off_by_name() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// RFC 5321 4.5.3.1 and RFC 1035 2.3.4: 64 octets left of the @, 63 in a label, 254 in all, also where a letter has two.
+/// RFC 5321 4.5.3.1 and RFC 1035 2.3.4: 64 octets in the local part, 63 in a label, 254 in all, even if a letter has two.
 #[test]
-fn lengths_are_counted_in_octets_of_the_wire() {
+fn lengths_are_counted_in_octets() {
     let read = |text: String| Address::parse(&text).map(|_| ()).map_err(|fault| fault.kind.word());
     let domain = |last: usize| format!("{0}.{0}.{0}.{1}", "d".repeat(60), "e".repeat(last));
     for (text, expected) in [

@@ -1,5 +1,5 @@
-//! The command line as a user meets it: bad input gets a clear error and loses nothing, counts add up, and a run that
-//! is stopped writes what it knows.
+//! The command line: bad input gets a clear error and no file is lost, counts add up, and a run that is stopped writes its
+//! results so far.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -36,12 +36,12 @@ name = "mx.later.example"
 greylist = { delay = "6h" }
 "#;
 
-/// A folder of its own for one test, with a world in it.
+/// A folder for one test, with a world.
 fn lab() -> Folder {
     Folder::with(b"", WORLD)
 }
 
-/// `verify` of a list in the world.
+/// Runs `verify` over a list in the world.
 fn verify(lab: &Folder, list: &[u8], more: &[&str]) -> Ran {
     lab.write("list.csv", list);
     lab.run(&[&["verify", "list.csv", "--world", "world.toml", "-q"], more].concat())
@@ -75,7 +75,7 @@ fn a_list_that_is_not_there_is_refused() {
 }
 
 #[test]
-fn a_folder_is_no_text_and_no_list_wherever_it_comes_from() {
+fn a_folder_is_refused_as_a_list_and_as_a_reply() {
     let lab = lab();
     lab.run(&["verify", ".", "--offline"]).fails(65, &["`.`", "folder", "name one file in it"]);
     lab.run(&["explain", "."]).fails(65, &["`.`", "name one file in it"]);
@@ -86,7 +86,7 @@ fn a_folder_is_no_text_and_no_list_wherever_it_comes_from() {
 }
 
 #[test]
-fn a_list_in_another_encoding_is_read_and_said_so() {
+fn a_list_in_another_encoding_is_read_and_the_encoding_is_named() {
     let lab = lab();
     let list = b"email,city\njane@acme.example,M\xfcnchen\nnobody@acme.example,K\xf6ln\n";
     lab.write("list.csv", list);
@@ -94,12 +94,12 @@ fn a_list_in_another_encoding_is_read_and_said_so() {
     ran.exits(0);
     let results = lab.read("out/list.results.csv");
     assert!(results.contains("München") && results.contains("Köln"), "{results}");
-    let said = ran.stdout().to_lowercase();
-    assert!(said.contains("windows-1252") || said.contains("latin"), "{said}");
+    let summary = ran.stdout().to_lowercase();
+    assert!(summary.contains("windows-1252") || summary.contains("latin"), "{summary}");
 }
 
 #[test]
-fn ragged_rows_are_padded_and_unreadable_ones_rejected_with_their_line() {
+fn short_rows_are_padded_and_unreadable_rows_are_written_with_their_line() {
     let lab = lab();
     verify(
         &lab,
@@ -113,7 +113,7 @@ fn ragged_rows_are_padded_and_unreadable_ones_rejected_with_their_line() {
     assert!(lab.read("out/list.results.csv").contains("Jane,jane@acme.example,,deliverable"));
 }
 
-/// A number of the summary, wherever it stands in it.
+/// A number of the summary, at any depth.
 #[track_caller]
 fn count(summary: &serde_json::Value, key: &str) -> usize {
     fn find(value: &serde_json::Value, key: &str) -> Option<usize> {
@@ -148,7 +148,7 @@ fn counts_add_up_and_every_row_is_in_one_file() {
 }
 
 #[test]
-fn outputs_are_for_their_owner_only() {
+fn outputs_are_readable_by_their_owner_only() {
     let lab = lab();
     verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
     for entry in std::fs::read_dir(lab.path("out")).unwrap() {
@@ -164,7 +164,7 @@ fn a_second_run_replaces_its_own_files_and_refuses_others() {
     verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
     let first = lab.read("out/list.results.csv");
     verify(&lab, MIXED, &["-o", "out", "--max-wait", "0s"]).exits(0);
-    assert_eq!(lab.read("out/list.results.csv"), first, "the same world, the same answers");
+    assert_eq!(lab.read("out/list.results.csv"), first, "the same world gives the same results");
     std::fs::create_dir(lab.path("notes")).unwrap();
     lab.write("notes/list.risky.csv", b"my own notes\n");
     verify(&lab, MIXED, &["-o", "notes", "--max-wait", "0s"]).fails(74, &["list.risky.csv"]);
@@ -209,7 +209,7 @@ fn the_list_may_come_from_stdin() {
 }
 
 #[test]
-fn what_was_typed_wrongly_is_refused() {
+fn a_wrong_command_line_is_refused() {
     let lab = lab();
     lab.write("list.csv", MIXED);
     lab.run(&["verify", "list.csv", "--wrold", "world.toml"]).exits(2);
@@ -221,7 +221,7 @@ fn what_was_typed_wrongly_is_refused() {
 }
 
 #[test]
-fn gates_turn_a_finished_run_into_a_failed_one() {
+fn gates_decide_the_exit_code_of_a_finished_run() {
     let lab = lab();
     let gate = |gates: &[&str]| verify(&lab, MIXED, &[&["-o", "out", "--max-wait", "0s"], gates].concat());
     gate(&["--max-unknown", "0"]).exits(3);
@@ -265,7 +265,7 @@ fn offline_says_that_no_mail_server_was_contacted() {
 }
 
 #[test]
-fn a_deadline_ends_with_ten_and_everything_written() {
+fn a_deadline_ends_a_run_with_code_10_and_complete_results() {
     let lab = lab();
     verify(&lab, MIXED, &["-o", "out", "--max-duration", "1m", "--max-wait", "12h"]).exits(10);
     assert_eq!(lab.summary("out")["stopped_because"], "deadline");
@@ -273,7 +273,7 @@ fn a_deadline_ends_with_ten_and_everything_written() {
     assert_eq!(lab.read("out/list.retry.csv"), "id,email\n5,ida@later.example\n");
 }
 
-/// A host that lets us wait for each answer.
+/// A host that delays each reply.
 const SLOW: &str = r#"
 [[domain]]
 name = "slow.example"
@@ -286,21 +286,22 @@ at = "rcpt"
 wait = "200ms"
 "#;
 
-fn signalled(signal: &str, code: i32) {
+/// Sends a signal to a run, which must end with this code and write every row.
+fn a_signal_writes_every_row(signal: &str, code: i32) {
     let rows: Vec<String> = (1..=100).map(|n| format!("{n},user{n}@slow.example")).collect();
     let lab = Folder::with(format!("id,email\n{}\n", rows.join("\n")).as_bytes(), SLOW);
     let served = lab.serve("world.toml");
     let verify = [&["verify", "list.csv", "-o", "out", "-q"][..], &SENDER, &served.flags()].concat();
     let mut child = lab.listproof(&verify).spawn().unwrap();
-    // Real processes take real time: long enough for the first answers, and far from the end of a hundred.
+    // In this time the first replies arrive, but far fewer than a hundred.
     std::thread::sleep(Duration::from_millis(1500));
-    assert!(child.try_wait().unwrap().is_none(), "it ended before the signal");
+    assert!(child.try_wait().unwrap().is_none(), "the run ended before the signal");
     send(signal, &child);
     assert_eq!(end_of(&mut child).code(), Some(code));
     assert_eq!(lab.rows("out/list.results.csv"), 100);
     let (retry, deliverable) = (lab.rows("out/list.retry.csv"), lab.rows("out/list.deliverable.csv"));
     assert_eq!(retry + deliverable, 100);
-    assert!(retry > 0, "what was open is in the retry file");
+    assert!(retry > 0, "rows that were not probed are in the retry file");
     assert!(lab.read("out/list.results.csv").contains("not_probed"));
     let because = if code == 130 { "interrupted" } else { "terminated" };
     assert_eq!(lab.summary("out")["stopped_because"], because);
@@ -308,30 +309,30 @@ fn signalled(signal: &str, code: i32) {
 
 #[test]
 fn a_terminated_run_writes_every_row() {
-    signalled("-TERM", 143);
+    a_signal_writes_every_row("-TERM", 143);
 }
 
 #[test]
 fn an_interrupted_run_writes_every_row() {
-    signalled("-INT", 130);
+    a_signal_writes_every_row("-INT", 130);
 }
 
-/// Verifies a list in the slow world, and does something to it meanwhile.
-fn changed_meanwhile(lab: &Folder, served: &Served, change: impl FnOnce()) -> Ran {
+/// Runs `verify` in the slow world, and changes its list after the first reply.
+fn verify_while(lab: &Folder, served: &Served, change: impl FnOnce()) -> Ran {
     let state = ["--state", "state.db", "--pace", "fast"];
     let verify = [&["verify", "list.csv", "-o", "out", "-q"][..], &state, &SENDER, &served.flags()].concat();
     let mut child = lab.listproof(&verify).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // The first answer is there, and the last is far.
+    // The first reply is stored, and the last is far.
     let file = lab.path("state.db");
-    let answers = || query::<i64>(&file, "SELECT count(*) FROM attempts");
-    while answers().unwrap_or_default() == 0 && child.try_wait().unwrap().is_none() {
+    let replies = || query::<i64>(&file, "SELECT count(*) FROM attempts");
+    while replies().unwrap_or_default() == 0 && child.try_wait().unwrap().is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
     change();
     Ran(child.wait_with_output().unwrap())
 }
 
-/// `id,email`, or the columns the other way round.
+/// A list with the columns `id,email`, or swapped.
 fn slow_list(rows: u32, is_swapped: bool) -> String {
     let row = |n| {
         if is_swapped { format!("user{n}@slow.example,{n}\n") } else { format!("{n},user{n}@slow.example\n") }
@@ -344,9 +345,9 @@ fn slow_list(rows: u32, is_swapped: bool) -> String {
 }
 
 #[test]
-fn a_list_that_is_replaced_meanwhile_is_reported_as_it_was() {
+fn a_list_that_is_replaced_during_a_run_is_used_as_it_was() {
     let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
-    let ran = changed_meanwhile(&lab, &lab.serve("world.toml"), || {
+    let ran = verify_while(&lab, &lab.serve("world.toml"), || {
         lab.write("new.csv", slow_list(12, true));
         std::fs::rename(lab.path("new.csv"), lab.path("list.csv")).unwrap();
     });
@@ -355,23 +356,22 @@ fn a_list_that_is_replaced_meanwhile_is_reported_as_it_was() {
 }
 
 #[test]
-fn a_list_that_is_written_to_meanwhile_is_not_reported_and_the_next_run_uses_the_replies() {
+fn a_list_that_is_changed_during_a_run_ends_it_and_the_next_run_uses_the_replies() {
     for (rows, is_swapped) in [(12, true), (6, false), (20, false)] {
         let lab = Folder::with(slow_list(12, false).as_bytes(), SLOW);
         let served = lab.serve("world.toml");
-        let ran =
-            changed_meanwhile(&lab, &served, || drop(lab.write("list.csv", slow_list(rows, is_swapped))));
+        let ran = verify_while(&lab, &served, || drop(lab.write("list.csv", slow_list(rows, is_swapped))));
         ran.fails(65, &["`list.csv` was changed while it was read"]);
         assert!(!lab.path("out/list.results.csv").exists());
-        changed_meanwhile(&lab, &served, || ()).exits(0);
+        verify_while(&lab, &served, || ()).exits(0);
         assert_eq!(lab.read("out/list.deliverable.csv"), slow_list(rows, is_swapped));
-        let asked = lab.lines("world.log").iter().filter(|line| line.contains("user3@")).count();
-        assert_eq!(asked, 1);
+        let probes = lab.lines("world.log").iter().filter(|line| line.contains("user3@")).count();
+        assert_eq!(probes, 1);
     }
 }
 
 #[test]
-fn the_environment_is_checked_like_what_is_typed() {
+fn the_environment_is_checked_like_the_command_line() {
     for (name, value) in [
         ("LISTPROOF_HELO", "probe.example\r\nDATA"),
         ("LISTPROOF_HELO", "localhost\u{1b}[2J"),
@@ -386,8 +386,8 @@ fn the_environment_is_checked_like_what_is_typed() {
         let mut command = folder.listproof(&["check", "jane@shop.example"]);
         command.env("LISTPROOF_HELO", "probe.example").env("LISTPROOF_MAIL_FROM", "check@probe.example");
         let ran = Ran(command.env(name, value).output().unwrap());
-        let said = ran.stderr();
-        assert!(matches!(ran.code(), Some(2 | 78)), "{name}={value:?}: {:?} {said}", ran.code());
-        assert!(!said.replace('\n', " ").contains(char::is_control), "{name}={value:?}: {said:?}");
+        let errors = ran.stderr();
+        assert!(matches!(ran.code(), Some(2 | 78)), "{name}={value:?}: {:?} {errors}", ran.code());
+        assert!(!errors.replace('\n', " ").contains(char::is_control), "{name}={value:?}: {errors:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Hostile servers, through the whole program: whatever a server sends or does not send, at whatever moment, the run
-//! ends, its memory stays small, and no address looks bad for it.
+//! Hostile servers, through the whole program: whatever a server sends or does not send, at any stage of a session, the run
+//! ends, its memory stays small, and no address is reported undeliverable because of it.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use support::{Folder, watch};
 
-/// What a server does, as the keys of a rule, and the reasons that are right for its addresses.
-const DEEDS: [(&str, &str, &[&str]); 20] = [
+/// Behaviors of a server: name, keys of its rule, and the reasons that are right for its recipients.
+const BEHAVIORS: [(&str, &str, &[&str]); 20] = [
     ("endless_line", r#"do = "endless_line""#, &["malformed_reply"]),
     ("endless_reply", r#"do = "endless_reply""#, &["malformed_reply"]),
     ("garbage", r#"do = "garbage""#, &["malformed_reply"]),
@@ -23,11 +23,11 @@ const DEEDS: [(&str, &str, &[&str]); 20] = [
     ("silence", r#"do = "silence""#, &["timeout"]),
     ("drop", r#"do = "drop""#, &["disconnected"]),
     ("reset", r#"do = "reset""#, &["disconnected"]),
-    // Odd, and yet an answer: what it means is read, and that decides.
+    // Unusual, but a valid reply: its meaning decides.
     ("latin1", r#"do = "latin1""#, &["accepted"]),
     ("bare_lf", r#"do = "bare_lf""#, &["accepted"]),
     ("drip", r#"do = "drip""#, &["accepted", "timeout"]),
-    // It answers, and hangs up: to RCPT that is an answer, before it it is none.
+    // It replies and disconnects: at RCPT that is a reply to the probe, before RCPT it is none.
     ("close", r#"do = "close""#, &["accepted", "disconnected"]),
     ("mixed_codes", "say = \"250-fine\\n550 5.1.1 no such user\"", &["malformed_reply"]),
     ("busy", r#"say = "421 4.3.2 Service shutting down""#, &["server_failure"]),
@@ -37,7 +37,7 @@ const DEEDS: [(&str, &str, &[&str]); 20] = [
     ("slow", "wait = \"10m\"", &["timeout"]),
     ("long_words", "LONG", &["ambiguous", "sender_blocked", "sender_rejected"]),
     ("three_hundred", r#"say = "354 go ahead""#, &["ambiguous", "malformed_reply", "protocol_error"]),
-    // Words about a mailbox, where no mailbox was named yet.
+    // A reply about a mailbox at stages before RCPT.
     (
         "misplaced",
         r#"say = "550 5.1.1 User unknown""#,
@@ -45,19 +45,19 @@ const DEEDS: [(&str, &str, &[&str]); 20] = [
     ),
 ];
 
-const MOMENTS: [&str; 5] = ["connect", "helo", "mail", "rcpt", "rset"];
+const STAGES: [&str; 5] = ["connect", "helo", "mail", "rcpt", "rset"];
 
 fn world() -> String {
     let long = format!("say = \"550 {}\"", "blah ".repeat(90));
     let mut world = String::new();
-    for (name, keys, _) in DEEDS {
+    for (name, keys, _) in BEHAVIORS {
         let keys = if keys == "LONG" { &long } else { keys };
-        for moment in MOMENTS {
-            let domain = format!("{moment}.{}.example", name.replace('_', "-"));
+        for stage in STAGES {
+            let domain = format!("{stage}.{}.example", name.replace('_', "-"));
             write!(
                 world,
                 "[[domain]]\nname = \"{domain}\"\nmx = [\"10 mx.{domain}\"]\nmailboxes = [\"jane\", \"joe\"]\n\
-                 [[host]]\nname = \"mx.{domain}\"\n[[host.rule]]\nat = \"{moment}\"\n{keys}\n"
+                 [[host]]\nname = \"mx.{domain}\"\n[[host.rule]]\nat = \"{stage}\"\n{keys}\n"
             )
             .unwrap();
         }
@@ -68,9 +68,9 @@ fn world() -> String {
 #[test]
 fn no_server_makes_a_run_hang_or_grow_or_a_row_undeliverable() {
     let mut rows = "email\n".to_owned();
-    for (name, ..) in DEEDS {
-        for moment in MOMENTS {
-            let domain = format!("{moment}.{}.example", name.replace('_', "-"));
+    for (name, ..) in BEHAVIORS {
+        for stage in STAGES {
+            let domain = format!("{stage}.{}.example", name.replace('_', "-"));
             for local in ["jane", "joe", "nobody"] {
                 writeln!(rows, "{local}@{domain}").unwrap();
             }
@@ -79,9 +79,9 @@ fn no_server_makes_a_run_hang_or_grow_or_a_row_undeliverable() {
     let folder = Folder::with(rows.as_bytes(), &world());
     let verify = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--columns", "full"];
     let mut command = folder.listproof(&[&verify[..], &["--pace", "fast", "--quiet"]].concat());
-    let (ran, most_kib) = watch(&mut command, Duration::from_secs(60));
+    let (ran, peak_kib) = watch(&mut command, Duration::from_secs(60));
     ran.exits(0);
-    assert!(most_kib < 200 * 1024, "{most_kib} KiB");
+    assert!(peak_kib < 200 * 1024, "{peak_kib} KiB");
 
     let (mut wrong, mut seen) = (String::new(), 0);
     for row in folder.results("out/list.results.csv") {
@@ -89,16 +89,16 @@ fn no_server_makes_a_run_hang_or_grow_or_a_row_undeliverable() {
         let [email, reason, verdict, code] =
             ["email", "reason", "verdict", "smtp_code"].map(|name| row.cell(name));
         let (local, domain) = email.split_once('@').unwrap();
-        let (moment, name) = domain.strip_suffix(".example").unwrap().split_once('.').unwrap();
-        let (.., right) = DEEDS.iter().find(|(deed, ..)| deed.replace('_', "-") == name).unwrap();
-        // A listed name that nobody has may be refused as such, where the server answers in clear words of its own.
-        let may_condemn = local == "nobody" && reason == "mailbox_unknown" && code == "550";
+        let (stage, name) = domain.strip_suffix(".example").unwrap().split_once('.').unwrap();
+        let (.., right) = BEHAVIORS.iter().find(|(behavior, ..)| behavior.replace('_', "-") == name).unwrap();
+        // The recipient that does not exist may be rejected, where the server itself does so in clear words.
+        let is_rejected = local == "nobody" && reason == "mailbox_unknown" && code == "550";
         let is_right = right.contains(&reason)
-            || (may_condemn && (right.contains(&"accepted") || matches!(moment, "rset")))
-            // Nothing happens at a moment that does not come.
-            || (moment == "rset" && reason == "accepted");
-        let misplaced = name == "misplaced" && moment == "rcpt";
-        if (verdict == "undeliverable" && !may_condemn && !misplaced) || !is_right {
+            || (is_rejected && (right.contains(&"accepted") || stage == "rset"))
+            // A session without RSET never reaches that stage.
+            || (stage == "rset" && reason == "accepted");
+        let misplaced = name == "misplaced" && stage == "rcpt";
+        if (verdict == "undeliverable" && !is_rejected && !misplaced) || !is_right {
             writeln!(
                 wrong,
                 "{email}: {reason} by {} ({})",
@@ -112,9 +112,9 @@ fn no_server_makes_a_run_hang_or_grow_or_a_row_undeliverable() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
-/// A host that says STARTTLS and then speaks no TLS: plain words will do.
+/// A host that offers STARTTLS but does not speak TLS is probed without it.
 #[test]
-fn garbage_instead_of_tls_is_answered_in_plain_words() {
+fn a_host_with_broken_tls_is_probed_in_clear_text() {
     let world = r#"
         [[domain]]
         name = "acme.example"

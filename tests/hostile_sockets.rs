@@ -1,5 +1,6 @@
-//! Hostile servers on real sockets: bytes that no scripted world sends, name servers among them. The run ends soon, its
-//! memory stays small, nobody looks bad for it, and nothing of it gets into terminal, CSV or JSON.
+//! Hostile mail servers and name servers on real sockets, with bytes that no scripted world sends. The run ends soon, its
+//! memory stays small, no address is reported undeliverable because of them, and no harmful byte reaches terminal, CSV or
+//! JSON.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -17,27 +18,27 @@ use std::time::Duration;
 
 use support::{Folder, ResultRow, SENDER, watch};
 
-/// When in the dialogue a server turns hostile: at the greeting, or instead of the answer to a command.
+/// The stage at which a server is hostile: its greeting, or its reply to a command.
 const STAGES: [&str; 5] = ["CONNECT", "EHLO", "MAIL", "RCPT", "RSET"];
 
-/// What it does then.
+/// What a server does at that stage.
 #[derive(Clone, Copy)]
-enum Deed {
-    /// Says this.
+enum Behavior {
+    /// Sends this.
     Say(&'static [u8]),
-    /// Says this, and hangs up.
+    /// Sends this and closes.
     Leave(&'static [u8]),
-    /// Says this again and again, for as long as anybody listens.
+    /// Sends this repeatedly until the client closes.
     SayForEver(&'static [u8]),
-    /// Says this, ten megabytes of it, and then goes on.
+    /// Sends this repeatedly, ten megabytes, then continues.
     SayTenMegabytes(&'static [u8]),
     /// Closes with bytes unread, which resets the connection.
     Reset,
 }
 
-use Deed::{Leave, Reset, Say, SayForEver, SayTenMegabytes};
+use Behavior::{Leave, Reset, Say, SayForEver, SayTenMegabytes};
 
-const DEEDS: [(&str, Deed); 15] = [
+const BEHAVIORS: [(&str, Behavior); 15] = [
     (
         "endless-line",
         SayForEver(b"220 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
@@ -58,25 +59,26 @@ const DEEDS: [(&str, Deed); 15] = [
     ("wide", Say("５５０ 5.1.1 User unknown\r\n".as_bytes())),
 ];
 
-/// Hosts with a habit of their own, beside those of [`DEEDS`] at each stage.
-const HABITS: [&str; 4] = ["injecting", "no-tls", "loud", "gentle"];
+/// Hosts with other behavior than those of [`BEHAVIORS`] at each stage.
+const OTHER_HOSTS: [&str; 4] = ["injecting", "no-tls", "loud", "gentle"];
 
-/// What a loud server says: escapes, a title, direction marks, a formula, markup, a quote.
+/// The reply of the host `loud`: escapes, a title, direction marks, a formula, markup, a quote.
 const LOUD: &str = "550 5.1.1 \x1b[2J\x1b]0;owned\x07\u{202e}\u{200b}=HYPERLINK(\"http://x.example\")<script>alert(1)</script>\t,;\"' User unknown\r\n";
 
-/// One session; `None` when the client is gone or the host has had enough.
+/// Serves one session. `None` if the client is gone or the host has closed.
 fn converse(stream: &TcpStream, name: &str) -> Option<()> {
-    let deed =
-        DEEDS.iter().find(|(deed, _)| name.strip_prefix(deed).is_some_and(|rest| rest.starts_with('.')));
+    let behavior = BEHAVIORS
+        .iter()
+        .find(|(behavior, _)| name.strip_prefix(behavior).is_some_and(|rest| rest.starts_with('.')));
     let hostile_at = name.rsplit('.').next().unwrap_or_default();
     let mut lines = BufReader::new(stream).lines();
     let mut out = stream;
     let mut say = |bytes: &[u8]| out.write_all(bytes).ok();
     let act = |stage: &str| -> Option<bool> {
-        let Some((_, deed)) = deed.filter(|_| hostile_at.eq_ignore_ascii_case(stage)) else {
+        let Some((_, behavior)) = behavior.filter(|_| hostile_at.eq_ignore_ascii_case(stage)) else {
             return Some(false);
         };
-        match *deed {
+        match *behavior {
             Say(bytes) => (&*stream).write_all(bytes).ok()?,
             SayForEver(bytes) => loop {
                 (&*stream).write_all(bytes).ok()?;
@@ -110,7 +112,7 @@ fn converse(stream: &TcpStream, name: &str) -> Option<()> {
         match verb.as_str() {
             "EHLO" => say(b"250-mx\r\n250-PIPELINING\r\n250 STARTTLS\r\n")?,
             "STAR" if name == "injecting" => {
-                // Answers in clear text to what will be asked behind the handshake.
+                // Sends, in clear text before the handshake, replies to the commands that follow it.
                 say(b"220 go ahead\r\n250 mx\r\n250 ok\r\n550 5.1.1 User unknown\r\n")?;
                 secure = true;
             }
@@ -129,20 +131,21 @@ fn converse(stream: &TcpStream, name: &str) -> Option<()> {
     None
 }
 
-/// Every host by its name; its number is the last of its address.
+/// The names of all hosts; the place in this list gives the last number of the address.
 fn hosts() -> Vec<String> {
-    let at_each =
-        |(deed, _): &(&str, Deed)| STAGES.map(|stage| format!("{deed}.{}", stage.to_ascii_lowercase()));
-    DEEDS.iter().flat_map(at_each).chain(HABITS.map(str::to_owned)).collect()
+    let at_each = |(behavior, _): &(&str, Behavior)| {
+        STAGES.map(|stage| format!("{behavior}.{}", stage.to_ascii_lowercase()))
+    };
+    BEHAVIORS.iter().flat_map(at_each).chain(OTHER_HOSTS.map(str::to_owned)).collect()
 }
 
-/// How often the address of the gentle host was asked for.
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+/// How often the address of the host `gentle` was looked up.
+static LOOKUPS: AtomicUsize = AtomicUsize::new(0);
 
-/// Domains whose name servers are the hostile ones.
+/// Domains with hostile DNS answers.
 const ODD_DOMAINS: [&str; 4] = ["crowd", "loop", "odd", "gap"];
 
-/// An answer to a question, as a name server writes it.
+/// The answer of a name server to a query.
 fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
     let mut labels: Vec<Vec<u8>> = Vec::new();
     let mut at = 12;
@@ -151,13 +154,13 @@ fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
         labels.push(question[at + 1..end].to_ascii_lowercase());
         at = end;
     }
-    let (kind, asked) = (question[at + 2], &question[12..at + 5]);
+    let (kind, section) = (question[at + 2], &question[12..at + 5]);
     let name: Vec<String> = labels.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect();
     let is_host = name.first().is_some_and(|first| first.starts_with("mx"));
     let host = name[usize::from(is_host)..name.len().max(1) - 1].join(".");
     let place = hosts.iter().position(|other| *other == host);
     if kind == 1 && is_host && host == "gentle" {
-        ASKED.fetch_add(1, Ordering::Relaxed);
+        LOOKUPS.fetch_add(1, Ordering::Relaxed);
     }
     let mut records = Vec::new();
     let mut record = |kind: u8, data: &[u8]| {
@@ -180,7 +183,7 @@ fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
             record(1, &Ipv4Addr::new(127, 0, 77, number(place.unwrap_or(hosts.len() - 1))).octets());
         }
         (15, "crowd") => (0..2500).for_each(|n| record(15, &mx(format!("mx{n}").as_bytes()))),
-        // Each stands for the other.
+        // Two aliases of each other.
         (_, "loop" | "again.loop") => record(5, &[&[5][..], b"again", &[0xc0, 12]].concat()),
         (15, "odd") => record(15, &mx(b"mx\x1b[2J\x00=cmd\xff")),
         (15, "gap") => record(15, &mx(b"mx x")),
@@ -193,7 +196,7 @@ fn answer(question: &[u8], hosts: &[String], over_tcp: bool) -> Vec<u8> {
     packet.extend([if fits { 0x84 } else { 0x86 }, if exists { 0x80 } else { 0x83 }, 0, 1]);
     packet.extend(u16::try_from(count).unwrap().to_be_bytes());
     packet.extend([0; 4]);
-    packet.extend(asked);
+    packet.extend(section);
     packet.extend(records.iter().take(count).flatten());
     packet
 }
@@ -202,7 +205,7 @@ fn number(place: usize) -> u8 {
     u8::try_from(place + 1).unwrap()
 }
 
-/// Starts name server and hosts on ports of their own; gives both ports.
+/// Starts name server and mail hosts on free ports. Returns the DNS port and the SMTP port.
 fn serve(hosts: &[String]) -> (u16, u16) {
     let (udp, tcp) = loop {
         let udp = UdpSocket::bind("127.0.77.253:0").unwrap();
@@ -264,12 +267,12 @@ fn whatever_bytes_come_a_run_ends_soon_with_little_memory_and_no_false_verdict()
     let network =
         ["--columns", "full", "--allow-mx-net", "127.0.77.0/24", "--dns", &dns, "--smtp-port", &smtp_port];
     let mut command = folder.listproof(&[&verify[..], &SENDER, &network].concat());
-    let (ran, most_kib) = watch(&mut command, Duration::from_secs(120));
+    let (ran, peak_kib) = watch(&mut command, Duration::from_secs(120));
     ran.exits(0);
-    let told = ran.stdout() + &ran.stderr();
-    assert!(most_kib < 200 * 1024, "{most_kib} KiB");
-    must_be_harmless("the terminal", &told);
-    assert_eq!(ASKED.load(Ordering::Relaxed), 1, "a name is resolved once");
+    let printed = ran.stdout() + &ran.stderr();
+    assert!(peak_kib < 200 * 1024, "{peak_kib} KiB");
+    must_be_harmless("the terminal", &printed);
+    assert_eq!(LOOKUPS.load(Ordering::Relaxed), 1, "a name is resolved once");
 
     let mut files = 0;
     for file in folder.path("out").read_dir().unwrap() {
@@ -297,9 +300,9 @@ fn check_rows(rows: &[ResultRow], hosts: &[String]) {
         let domain = email.split_once('@').unwrap().1.strip_suffix(".example").unwrap();
         let is_right = match domain {
             "gentle" | "crowd" => reason == "accepted",
-            // In step with a flight of commands: nobody can tell that the second answered the first command again.
+            // In the middle of a batch: the second reply looks like the reply to the next command.
             "two-at-once.mail" => true,
-            // In clear words, loud as they are.
+            // A clear rejection, whatever else is in it.
             "loud" => reason == "mailbox_unknown",
             _ => verdict != "undeliverable",
         };

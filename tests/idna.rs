@@ -1,4 +1,4 @@
-//! Unicode's own conformance table for international domain names, all of it.
+//! Unicode's conformance table for international domain names (UTS #46), every row.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at what fails")]
 
@@ -7,10 +7,10 @@ use listproof::{Address, Domain};
 
 const TABLE: &str = include_str!("idna/uts46_16.txt");
 
-/// The one line with a letter that Unicode has since version 17, U+32B9A.
+/// The one line with a letter that Unicode has only since version 17, U+32B9A.
 const ASSIGNED_SINCE: &str = "xn--9-i0j5967eg3qz.ss;";
 
-/// Text in which `\uXXXX` and `\x{XXXXX}` stand for characters.
+/// Replaces `\uXXXX` and `\x{XXXXX}` by the characters that they stand for.
 fn unescape(text: &str) -> String {
     let mut plain = String::new();
     let mut rest = text;
@@ -26,7 +26,7 @@ fn unescape(text: &str) -> String {
     plain + rest
 }
 
-/// Each line's text, and what it becomes; `None` for what is to be refused.
+/// The text of each line, and its conversion; `None` if the text must be refused.
 fn rows() -> impl Iterator<Item = (String, Option<&'static str>)> {
     let lines = TABLE.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.filter(|line| !line.starts_with(ASSIGNED_SINCE));
@@ -53,14 +53,14 @@ fn every_conversion_and_every_error_is_unicodes() {
     assert_eq!((converted, refused), (546, 5_840));
 }
 
-/// What looks like an export's slip is refused as it stands, and read when it is cleaned.
+/// [`address::read`] repairs texts that [`Address::parse`] refuses, such as a domain with a dot at its end.
 #[test]
-fn every_conversion_is_found_right_of_an_at() {
+fn every_conversion_is_read_as_the_domain_of_an_address() {
     for (text, ascii) in rows() {
         let Some(ascii) = ascii else { continue };
         let (read, _) = address::repair(&format!("jane@{text}"));
         let domain = read.as_ref().ok().and_then(Address::domain);
-        // With something before it, the longest name is too long for an address.
+        // With a local part, the longest names are too long for an address.
         assert!(domain.map(Domain::as_str) == Some(ascii) || ascii.len() > 249, "{text:?} is {read:?}");
     }
 }

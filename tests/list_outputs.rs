@@ -245,7 +245,7 @@ fn the_list_itself_is_not_replaced_even_if_it_is_a_result() {
 
 #[cfg(unix)]
 #[test]
-fn outputs_are_their_owners_alone_and_never_go_through_a_link() {
+fn outputs_are_readable_by_their_owner_only_and_never_written_through_a_link() {
     use std::os::unix::fs::symlink;
     let folder = ListFolder::with("list.csv", "email\nann@x.example\n");
     folder.run("list.csv", &folder.out(), &ReadOptions::default(), &minimal()).unwrap();

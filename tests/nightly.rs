@@ -1,5 +1,5 @@
-//! What a scheduler lives on: samples that run, exit codes, events and metrics that are what the README says, and files
-//! that nobody else can read.
+//! Runs under a scheduler: the samples work, exit codes, log events and metrics are as in the README, and only the owner can
+//! read the files.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -21,12 +21,12 @@ fn sample(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/nightly").join(name)
 }
 
-/// `verify` of the sample list in the sample world.
+/// Runs `verify` over the sample list in the sample world.
 fn verify(folder: &Folder, more: &[&str]) -> Ran {
     folder.run(&[&["verify", CONTACTS, "--world", WORLD, "-o", "out"], more].concat())
 }
 
-/// One host that answers, and one that always wants to be asked later.
+/// One host that accepts, and one that always defers.
 const NIGHTS: &str = r#"
 [[domain]]
 name = "acme.example"
@@ -44,13 +44,13 @@ at = "rcpt"
 say = "451 4.7.1 Greylisted, please try again later"
 "#;
 
-/// Nights over one list, in the form that `write` gives its rows.
+/// Runs the script for several nights over one list; `write` gives its rows a format.
 fn nights(list: &str, ending: &str, write: impl Fn(&[&str]) -> Vec<u8>) {
     let folder = Folder::new();
     folder.write("world.toml", NIGHTS);
     let mut rows = vec!["jane@acme.example", "ida@later.example"];
     let night = |rows: &[&str]| {
-        // As old as a file can be: copies and archives keep the times of what they were made of.
+        // The oldest time that a file can have: copies and archives may keep old times.
         let file = std::fs::File::options().write(true).open(folder.write(list, write(rows))).unwrap();
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
         let mut script = folder.program("sh");
@@ -63,10 +63,10 @@ fn nights(list: &str, ending: &str, write: impl Fn(&[&str]) -> Vec<u8>) {
         assert!(rows.iter().all(|row| results.contains(row)), "{list}: {results}");
         folder.json("out/contacts.summary.json")["connections"].as_u64()
     };
-    assert_eq!(night(&rows), Some(2), "{list}: everybody is new");
-    assert_eq!(night(&rows), Some(1), "{list}: who stayed unknown is asked again");
+    assert_eq!(night(&rows), Some(2), "{list}: all recipients are new");
+    assert_eq!(night(&rows), Some(1), "{list}: the unknown one is probed again");
     rows.push("newcomer@acme.example");
-    assert_eq!(night(&rows), Some(2), "{list}: and who is new");
+    assert_eq!(night(&rows), Some(2), "{list}: also the new one");
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn the_script_probes_unknown_and_new_recipients_every_night() {
 }
 
 #[test]
-fn the_scripts_are_written_in_their_languages() {
+fn the_scripts_parse() {
     let folder = Folder::new();
     let checks: [(&str, &[&str], &str); 2] = [
         ("sh", &["-n"], "nightly.sh"),
@@ -100,9 +100,9 @@ fn the_scripts_are_written_in_their_languages() {
 }
 
 #[test]
-fn systemd_takes_the_units() {
+fn systemd_accepts_the_units() {
     let folder = Folder::new();
-    // Programs and users of the machine that it is meant for are looked for here.
+    // systemd checks that program and user exist on this machine, so they are replaced.
     let service = std::fs::read_to_string(sample("listproof-nightly.service")).unwrap();
     let service =
         service.replace("/usr/local/bin/listproof-nightly", "/bin/sh").replace("User=listproof", "User=root");
@@ -133,16 +133,15 @@ fn the_flags_of_the_samples_exist() {
 }
 
 #[test]
-fn the_last_line_of_stdout_is_the_summary_where_that_is_wanted() {
+fn the_last_line_of_stdout_is_the_summary_with_json() {
     let folder = Folder::new();
     let summary = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
     let file = || folder.json("out/contacts.summary.json");
-    let told = verify(&folder, &["--json"]);
-    let stdout = told.stdout();
-    assert!(stdout.lines().count() > 5, "people are told too");
+    let stdout = verify(&folder, &["--json"]).stdout();
+    assert!(stdout.lines().count() > 5, "the text for people comes before");
     assert_eq!(summary(stdout.lines().last().unwrap()), file());
     let quiet = verify(&folder, &["--json", "--quiet"]);
-    assert_eq!(summary(&quiet.stdout()), file(), "quiet leaves it alone");
+    assert_eq!(summary(&quiet.stdout()), file(), "also with --quiet");
     assert_eq!(quiet.stdout().lines().count(), 1);
     let quiet = verify(&folder, &["--quiet"]);
     assert_eq!((quiet.stdout(), quiet.stderr()), (String::new(), String::new()));
@@ -160,8 +159,8 @@ name = "lame{1..9}.example"
 fault = "servfail"
 "#;
 
-/// Verifies addresses at domains of the world in which nobody answers.
-fn nobody_answers(kind: &str, code: i32) {
+/// Verifies addresses at domains without a working server. The run must end with this code, and every row be unknown.
+fn no_server_answers(kind: &str, code: i32) {
     let rows: Vec<String> = (1..=9).map(|n| format!("jane@{kind}{n}.example\n")).collect();
     let folder = Folder::with(rows.concat().as_bytes(), REFUSING);
     let arguments = ["verify", "list.csv", "--world", "world.toml", "-o", "out", "--max-wait", "0s"];
@@ -173,12 +172,12 @@ fn nobody_answers(kind: &str, code: i32) {
 
 #[test]
 fn where_no_mx_host_can_be_reached_every_row_is_unknown() {
-    nobody_answers("d", 12);
+    no_server_answers("d", 12);
 }
 
 #[test]
 fn where_no_name_server_answers_the_network_is_down() {
-    nobody_answers("lame", 75);
+    no_server_answers("lame", 75);
 }
 
 #[test]
@@ -198,7 +197,7 @@ fn metrics_add_up_name_no_address_and_are_readable_by_all() {
     assert!(!metrics.contains('@') && !metrics.contains(".example"), "{metrics}");
     let names: Vec<_> =
         std::fs::read_dir(folder.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 2, "nothing is left beside it: {names:?}");
+    assert_eq!(names.len(), 2, "no other file is left: {names:?}");
 }
 
 #[test]
@@ -209,7 +208,7 @@ fn metrics_show_a_run_that_failed() {
     assert!(metrics.contains("listproof_exit_code{list=\"nightly\"} 2\n"), "{metrics}");
 }
 
-/// The lines of a log, all of which must be objects with an event.
+/// The events of a log; each of its lines must be a JSON object.
 fn events(ran: &Ran) -> Vec<serde_json::Value> {
     let lines = ran.stderr();
     let lines =
@@ -233,16 +232,16 @@ fn a_log_in_json_is_json_to_the_last_line_and_says_how_the_run_ended() {
 fn no_log_names_an_address() {
     let folder = Folder::new();
     let log = verify(&folder, &["--log-format", "json", "-vv"]).stderr();
-    assert!(log.contains("\"event\":\"session\""), "there is something to look at");
+    assert!(log.contains("\"event\":\"session\""), "the log has sessions");
     let list = std::fs::read_to_string(CONTACTS).unwrap();
     let cells = list.split([',', '\n', '"']).filter(|cell| cell.contains('@'));
     let named: Vec<&str> = cells.filter(|cell| log.contains(cell.trim())).collect();
     assert!(named.is_empty(), "{named:?}");
-    assert!(!log.contains('@'), "nor anybody else's");
+    assert!(!log.contains('@'), "no other address either");
 }
 
 #[test]
-fn the_readme_lists_the_events_that_there_are() {
+fn the_readme_lists_all_events() {
     fn events_in(folder: &Path, found: &mut BTreeSet<String>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -271,9 +270,9 @@ fn the_readme_lists_the_events_that_there_are() {
 #[test]
 fn state_and_outputs_are_readable_by_their_owner_only() {
     let folder = Folder::new();
-    verify(&folder, &["--state", "kept/state.db"]);
-    for made in ["kept", "out"] {
-        let folder = folder.path(made);
+    verify(&folder, &["--state", "state/state.db"]);
+    for name in ["state", "out"] {
+        let folder = folder.path(name);
         assert_eq!(mode(&folder), 0o700, "{}", folder.display());
         for entry in std::fs::read_dir(&folder).unwrap() {
             let path = entry.unwrap().path();

@@ -1,6 +1,6 @@
 //! States that listproof 0.1 made: runs resume from them, `report` and `state` read them, and the views stay as they were.
 //!
-//! `tests/states/README.md` says what is in them and how they were made.
+//! `tests/states/README.md` describes the states and how they were made.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -16,7 +16,7 @@ use std::time::Instant;
 use rusqlite::types::Value;
 use support::{Folder, mode};
 
-/// The version of a state that 0.1 makes.
+/// The schema version of states of 0.1.
 const VERSION_OF_0_1: i64 = 4;
 
 /// A line of `commands.txt`: the run that made a state, and the run that resumes it.
@@ -59,12 +59,12 @@ impl Fixture {
         lab
     }
 
-    /// What 0.1 wrote, in the words of today.
+    /// A file that 0.1 wrote, with the new words.
     fn written_by_0_1(&self, file: &str) -> String {
-        today(&std::fs::read_to_string(states().join(&self.name).join(file)).unwrap())
+        with_new_words(&std::fs::read_to_string(states().join(&self.name).join(file)).unwrap())
     }
 
-    /// Resumes the run; gives the results and the summary.
+    /// Resumes the run. Returns the results and the summary.
     fn resume(&self, lab: &Folder, more: &[&str], exit: i32) -> (String, serde_json::Value) {
         let verify =
             ["verify", "list.csv", "--world", "world.toml", "--state", "state.db", "-q", "-o", "out"];
@@ -80,12 +80,12 @@ impl Fixture {
     }
 }
 
-/// The two words of results that 0.1 had other words for.
-fn today(text: &str) -> String {
+/// Replaces the two words of results that have new names since 0.1.
+fn with_new_words(text: &str) -> String {
     text.replace("operator_anomaly", "provider_anomaly").replace("operator_paused", "provider_paused")
 }
 
-/// Names of the columns and all rows of a view, in the words of today.
+/// Names of the columns and all rows of a view, with the new words.
 type View = (Vec<String>, Vec<Vec<Value>>);
 
 fn views(file: &Path) -> Vec<View> {
@@ -94,7 +94,7 @@ fn views(file: &Path) -> Vec<View> {
         let mut find = db.prepare(&format!("SELECT * FROM {name} ORDER BY 1, 2, 3")).unwrap();
         let columns: Vec<String> = find.column_names().map(str::to_owned).collect();
         let value = |value| match value {
-            Value::Text(text) => Value::Text(today(&text)),
+            Value::Text(text) => Value::Text(with_new_words(&text)),
             value => value,
         };
         let rows = find.query_map([], |row| {
@@ -111,7 +111,7 @@ fn version(file: &Path) -> i64 {
     db.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
 }
 
-/// Compares texts by their lines.
+/// Fails at the first line that differs.
 #[track_caller]
 fn same_lines(what: &str, ours: &str, theirs: &str) {
     for (number, (ours, theirs)) in (1..).zip(ours.lines().zip(theirs.lines())) {
@@ -120,13 +120,13 @@ fn same_lines(what: &str, ours: &str, theirs: &str) {
     assert_eq!(ours.lines().count(), theirs.lines().count(), "{what}");
 }
 
-/// Results without the times at which they were written: a recipient that was not probed may be probed from then on.
+/// Results without `retry_after` of recipients that were not probed: that is the time of the report.
 fn without_now(csv: &str) -> String {
     let mut retry_after = None;
     let line = |line: &str| {
         let mut cells: Vec<&str> = line.split(',').collect();
         let column = *retry_after.get_or_insert_with(|| {
-            // Counted from the end: some texts of replies have commas.
+            // Counted from the end, because some replies have commas.
             cells.len() - cells.iter().position(|cell| *cell == "retry_after").unwrap()
         });
         if cells.contains(&"not_probed") {
@@ -145,7 +145,7 @@ fn numbers(text: &str) -> String {
 }
 
 #[test]
-fn the_states_are_of_0_1() {
+fn the_states_have_the_version_of_0_1() {
     assert_eq!(fixtures().len(), 7);
     for fixture in fixtures() {
         assert_eq!(version(&fixture.lab().path("state.db")), VERSION_OF_0_1, "{}", fixture.name);
@@ -186,7 +186,7 @@ fn the_commands_for_the_owner_print_what_0_1_prints() {
         let export = state(&["export", &fixture.address]);
         same_lines(&fixture.name, &export, &fixture.written_by_0_1("export.json"));
         assert!(export.contains(&fixture.address), "{export}");
-        // The first line has the name of the file and its size.
+        // The first line has the name and the size of the file.
         let [ours, theirs] = [state(&["stats"]), fixture.written_by_0_1("stats.txt")]
             .map(|stats| numbers(stats.split_once('\n').unwrap().1));
         same_lines(&fixture.name, &ours, &theirs);
@@ -205,17 +205,21 @@ fn the_views_keep_their_columns_and_rows() {
         let before = views(&file);
         lab.run(&["state", "stats", "--state", "state.db"]).exits(0);
         assert_eq!(views(&file), before, "{}", fixture.name);
-        // So can be read what was there before, with 0.1 too.
+        // The backup is readable by 0.1.
         let backup = lab.path("state.db.v4.bak");
         assert_eq!((version(&backup), mode(&backup)), (VERSION_OF_0_1, 0o600));
         assert_eq!(views(&backup), before, "{}", fixture.name);
         let rows: Vec<usize> = before.iter().map(|(_, rows)| rows.len()).collect();
-        assert!(rows.iter().all(|rows| *rows > 0) || fixture.name == "refused", "{}: {rows:?}", fixture.name);
+        assert!(
+            rows.iter().all(|rows| *rows > 0) || fixture.name == "rejected",
+            "{}: {rows:?}",
+            fixture.name
+        );
     }
 }
 
 #[test]
-fn a_row_whose_reason_has_another_word_now_has_not_changed() {
+fn a_reason_with_a_new_name_is_not_a_change() {
     for fixture in fixtures().iter().filter(|fixture| ["finished", "anomaly"].contains(&&*fixture.name)) {
         let (_, summary) = fixture.resume(&fixture.lab(), &["--changed-only"], 0);
         assert_eq!((&summary["results"], &summary["unchanged"]), (&0.into(), &summary["rows"]), "{summary}");
@@ -246,7 +250,7 @@ fn a_state_of_the_first_version_resumes() {
 }
 
 #[test]
-fn a_migration_that_is_killed_is_made_again() {
+fn a_killed_migration_is_repeated() {
     let fixtures = fixtures();
     let fixture = fixtures.iter().find(|fixture| fixture.name == "interrupted").unwrap();
     let expected = views(&fixture.lab().path("state.db"));

@@ -1,4 +1,4 @@
-//! The README: its console blocks run, its tables are what the code says.
+//! The README: its console blocks run, and its tables agree with the code.
 
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ fn reasons() -> String {
     table
 }
 
-/// `UPDATE=1 cargo test --test readme` writes the table anew.
+/// `UPDATE=1 cargo test --test readme` writes the table again.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "rewriting the README is what UPDATE=1 asks for")]
 fn the_table_of_reasons_is_the_vocabulary() {
@@ -42,7 +42,7 @@ fn every_column_is_explained() {
     }
 }
 
-/// What is said about safety stands in a table, each sentence with the test that shows it.
+/// Each row of the safety table names the tests that show it.
 #[test]
 fn every_sentence_about_safety_names_a_test_that_exists() {
     let readme = include_str!("../README.md");

@@ -1,4 +1,4 @@
-//! The samples: what the README shows must be true, for each row and each reason, and no key may be missing in them.
+//! The samples: each row gets its expected reason, each possible reason occurs, and each key of the files is set.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -14,11 +14,11 @@ use listproof::world::World;
 use listproof::{Cause, Finding, Reason};
 use support::Folder;
 
-/// Reasons that a run of `verify` over a small list in a world can't end with.
+/// Reasons that a run of `verify` over a small list in a world cannot give.
 const ELSEWHERE: [Reason; 6] = [
     Reason::Reply(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
     Reason::Reply(Cause::MessageTooLarge), // likewise
-    Reason::Finding(Finding::ProviderAnomaly), // needs twenty refused rows at one operator
+    Reason::Finding(Finding::ProviderAnomaly), // needs twenty rejected rows at one provider
     Reason::Finding(Finding::NotProbed),   // needs `--offline`, `--dns-only`, a deadline or a budget
     Reason::Finding(Finding::RoleAccount), // needs `--risky-roles`
     Reason::Finding(Finding::Internal),    // a defect
@@ -38,7 +38,7 @@ fn column(file: &Path, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_sample_world_reads_and_leads_every_host_to_its_own_address() {
+fn the_hosts_of_the_sample_world_have_different_addresses() {
     let world = World::open(&sample("world.toml")).unwrap_or_else(|fault| panic!("{fault}"));
     let mut seen = BTreeSet::new();
     for host in world.hosts() {
@@ -76,7 +76,7 @@ fn each_sample_row_gets_its_reason() {
     assert_eq!(of(&results, "Email", "reason"), of(&sample("expected.csv"), "email", "reason"));
 }
 
-/// Keys of one table, as the program lists them when it meets a key that does not exist there.
+/// Keys of one table, as the program lists them in its error about an unknown key.
 #[track_caller]
 fn keys_by_error(folder: &Folder, arguments: &[&str]) -> BTreeSet<String> {
     let errors = folder.run(arguments).stderr();
@@ -86,7 +86,7 @@ fn keys_by_error(folder: &Folder, arguments: &[&str]) -> BTreeSet<String> {
     expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// Keys that a file sets in a table, or in any of several of that name.
+/// Keys that a file sets in a table, or in any table of an array.
 fn keys_set(value: &toml::Value, path: &[&str]) -> BTreeSet<String> {
     match (value, path) {
         (toml::Value::Array(values), _) => values.iter().flat_map(|value| keys_set(value, path)).collect(),
@@ -98,8 +98,8 @@ fn keys_set(value: &toml::Value, path: &[&str]) -> BTreeSet<String> {
     }
 }
 
-/// Every key that the program knows in these tables is set by a sample, and none is set that it does not know. A table is
-/// written as a text that leads into it.
+/// Fails unless a sample sets exactly the keys that the program knows in these tables. A table is given as the text that
+/// opens it.
 #[track_caller]
 fn sets_every_key(sample: &str, file: &str, arguments: &[&str], tables: &[(&str, &[&str])]) {
     let sample: toml::Value = toml::Value::Table(toml::from_str(sample).unwrap());
@@ -114,7 +114,7 @@ fn sets_every_key(sample: &str, file: &str, arguments: &[&str], tables: &[(&str,
 #[test]
 fn the_sample_of_settings_sets_every_key() {
     let text = std::fs::read_to_string(sample("listproof.toml")).unwrap();
-    // Keys that are not set by default stand there as comments.
+    // Keys without a default are comments in the sample.
     let is_set = |line: &str| {
         line.starts_with("[[") || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '))
     };
@@ -181,7 +181,7 @@ fn the_built_in_policy_sets_every_key() {
     let tables: [(&str, &[&str]); 2] =
         [("no_such_key = 1\n", &[]), ("[facts]\nno_such_key = 1\n", &["facts"])];
     sets_every_key(&data("lifetimes.toml"), "policy/lifetimes.toml", &arguments, &tables);
-    // Of the rules each file has a tier or a part of one.
+    // Each rules file has a tier or a part of one.
     let mut rules = toml::Table::new();
     for entry in
         std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/policy/data/replies")).unwrap()

@@ -230,9 +230,9 @@ fn run(world: &World, scenario: &Scenario) -> Ended {
         worklist.finish(fresh).unwrap();
         let (mut ignored, cancel) = (|_| (), CancelToken::new());
         let mut progress = ProgressReporter::new(0, &mut ignored);
-        let asked = run::probe(&job, &mut state, begun, fresh, &cancel, &mut progress);
-        // No run of a scenario lasts that long; one that never ends becomes a failure.
-        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), asked).await;
+        let probing = run::probe(&job, &mut state, begun, fresh, &cancel, &mut progress);
+        // Longer than any scenario takes, so that a run without end fails.
+        let outcome = tokio::time::timeout(Duration::from_secs(30 * 86_400), probing).await;
         (begun, outcome.unwrap_or_else(|_| panic!("the run does not end")).unwrap(), clock.now())
     });
     let scope = FactFilter { policy, run: begun.id, fresh, compared_run: None };
@@ -266,7 +266,7 @@ fn check(text: &str) -> Vec<String> {
     }
     for (what, times) in decisions {
         let made = ended.outcome.events.iter().find(|(ruling, _)| ruling.word() == what);
-        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, times)| *times));
+        faults.within(&format!("decisions `{what}`"), Some(*times), made.map_or(0, |(_, count)| *count));
     }
     check_observed(&scenario, &observed, &mut faults);
     faults.0
@@ -322,19 +322,19 @@ fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults)
         most_at_once,
     } = &scenario.servers;
     let listed: BTreeSet<String> = scenario.rows.iter().flat_map(emails).collect();
-    let asked: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.rcpts).collect();
+    let probed: Vec<(&String, &u64)> = observed.hosts.values().flat_map(|host| &host.rcpts).collect();
     let is_postmaster = |email: &str| email.starts_with("postmaster@");
     let controls: Vec<_> =
-        asked.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
+        probed.iter().filter(|(email, _)| !listed.contains(*email) && !is_postmaster(email)).collect();
     let command =
         |verb: &str| observed.hosts.values().filter_map(|host| host.commands.get(verb)).sum::<u64>();
     faults.within("sessions", *sessions, observed.sessions());
     faults.within("rcpts", *rcpts, observed.rcpts());
-    faults.within("random_probes", *random_probes, controls.iter().map(|(_, times)| **times).sum());
+    faults.within("random_probes", *random_probes, controls.iter().map(|(_, count)| **count).sum());
     let names: BTreeSet<_> = controls.iter().map(|(email, _)| *email).collect();
     faults.within("random_recipients", *random_recipients, names.len() as u64);
-    let postmasters = asked.iter().filter(|(email, _)| is_postmaster(email));
-    faults.within("postmaster", *postmaster, postmasters.map(|(_, times)| **times).sum());
+    let postmasters = probed.iter().filter(|(email, _)| is_postmaster(email));
+    faults.within("postmaster", *postmaster, postmasters.map(|(_, count)| **count).sum());
     faults.within("starttls", *starttls, command("STARTTLS"));
     for (host, sessions) in at {
         let got = observed.hosts.get(host).map_or(0, |host| host.sessions);

@@ -1,4 +1,4 @@
-//! Signals, wherever they meet a run: the first ends it soon and leaves no half outputs, the second ends it at once.
+//! Signals in all phases of a run: the first ends the run soon and without incomplete outputs, the second immediately.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -15,44 +15,44 @@ use std::time::{Duration, SystemTime};
 
 use support::{Folder, SENDER, mode, send, within};
 
-/// As soon as a run that is told to stop must be over, on a busy machine.
+/// The longest time from a signal to the end of a run, on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
-/// Signals within half a second are one wish.
-const ANOTHER_WISH: Duration = Duration::from_millis(700);
+/// Signals within half a second count as one.
+const ANOTHER_SIGNAL: Duration = Duration::from_millis(700);
 
-/// A list that is worked on for longer than [`SOON`].
+/// A list that takes longer than [`SOON`].
 fn long_list() -> String {
     "email\n".to_owned() + &"somebody@shop.example\n".repeat(2_000_000)
 }
 
-/// The exit code of a child that must be over soon.
+/// The exit code of a child that must end soon.
 #[track_caller]
 fn code_of(child: &mut Child) -> Option<i32> {
     let ended = within(SOON, child);
     child.kill().unwrap();
-    ended.unwrap_or_else(|| panic!("it does not end")).code()
+    ended.unwrap_or_else(|| panic!("the program does not end")).code()
 }
 
-/// A child's errors, after the line that has these words.
+/// Reads stderr of a child up to the line that has this text. Returns the rest.
 #[track_caller]
-fn after_saying(words: &str, child: &mut Child) -> BufReader<ChildStderr> {
+fn after_line_with(text: &str, child: &mut Child) -> BufReader<ChildStderr> {
     let mut errors = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while errors.read_line(&mut line).unwrap() > 0 {
-        if line.contains(words) {
+        if line.contains(text) {
             return errors;
         }
         line.clear();
     }
-    panic!("it did not say `{words}`")
+    panic!("no line with `{text}`")
 }
 
-/// A child that is past the beginning of its work on a list: its outputs stand beside their places.
+/// A run that has begun to read its list: its unfinished outputs exist.
 fn at_work(lab: &Folder, arguments: &[&str]) -> Child {
     let mut command = lab.listproof(&[&["verify", "list.csv", "-o", "out"], arguments].concat());
     let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
     while std::fs::read_dir(lab.path("out")).map_or(0, Iterator::count) == 0 {
-        assert!(child.try_wait().unwrap().is_none(), "it ended before it began");
+        assert!(child.try_wait().unwrap().is_none(), "the run ended before its outputs existed");
         sleep(Duration::from_millis(5));
     }
     sleep(Duration::from_millis(300));
@@ -66,10 +66,10 @@ fn stops_with_nothing_written(arguments: &[&str]) {
         let mut child = at_work(&lab, arguments);
         send(signal, &child);
         assert_eq!(code_of(&mut child), Some(code));
-        let mut said = String::new();
-        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert!(said.contains("no file was written or replaced\nhint: "), "{said}");
-        assert_eq!(std::fs::read_dir(lab.path("out")).unwrap().count(), 0, "nothing is left");
+        let mut errors = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        assert!(errors.contains("no file was written or replaced\nhint: "), "{errors}");
+        assert_eq!(std::fs::read_dir(lab.path("out")).unwrap().count(), 0, "no file is left");
     }
 }
 
@@ -80,25 +80,25 @@ fn a_run_without_a_network_stops() {
 
 #[test]
 fn a_run_that_still_reads_its_list_stops() {
-    // Nobody is at this port, and nobody is asked.
+    // No server listens at this port, and no query is sent.
     stops_with_nothing_written(&["--dns-only", "--dns", "127.0.0.1:9", "--state", "s.db"]);
 }
 
 #[test]
-fn the_second_signal_ends_a_run_that_can_not_move() {
+fn the_second_signal_ends_a_run_that_is_blocked() {
     let lab = Folder::with(long_list().as_bytes(), "");
     let mut command = lab.listproof(&["verify", "list.csv", "--offline", "-o", "-"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // Nobody reads the rest of what it writes.
+    // The rest of its output is not read, so it blocks.
     child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     send("-INT", &child);
-    let _errors = after_saying("again to leave at once", &mut child);
-    sleep(ANOTHER_WISH);
-    assert!(child.try_wait().unwrap().is_none(), "one signal is one wish");
-    // On a busy machine it may take the next one for the same wish still.
+    let _errors = after_line_with("again to leave at once", &mut child);
+    sleep(ANOTHER_SIGNAL);
+    assert!(child.try_wait().unwrap().is_none(), "one signal does not end it");
+    // On a busy machine the next one may still count as the same signal.
     let ended = (0..20).find_map(|_| {
         send("-INT", &child);
-        within(ANOTHER_WISH, &mut child)
+        within(ANOTHER_SIGNAL, &mut child)
     });
     child.kill().unwrap();
     assert_eq!(ended.and_then(|status| status.code()), Some(130));
@@ -113,14 +113,14 @@ fn a_report_stops() {
     lab.run(&verify).exits(0);
     let mut command = lab.listproof(&["report", "list.csv", "-o", "-", "--state", "s.db"]);
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // It has written something, and more than fits into a pipe is still to come.
+    // It has begun to write, and the rest does not fit into a pipe.
     let mut stdout = child.stdout.take().unwrap();
     stdout.read_exact(&mut [0]).unwrap();
     send("-INT", &child);
-    let _errors = after_saying("stopping", &mut child);
+    let _errors = after_line_with("stopping", &mut child);
     let mut results = String::new();
     stdout.read_to_string(&mut results).unwrap();
-    assert!(results.lines().count() < 100_000, "it ended before the list");
+    assert!(results.lines().count() < 100_000, "the report ended before its list");
     assert_eq!(code_of(&mut child), Some(130));
 }
 
@@ -131,7 +131,7 @@ fn names(lab: &Folder, folder: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_a_killed_run_leaves_beside_the_places_is_gone_after_the_next() {
+fn unfinished_outputs_of_a_killed_run_are_removed_by_the_next() {
     let lab = Folder::with(long_list().as_bytes(), "");
     let mut child = at_work(&lab, &["--dns-only", "--dns", "127.0.0.1:9", "--no-state"]);
     send("-KILL", &child);
@@ -140,7 +140,7 @@ fn what_a_killed_run_leaves_beside_the_places_is_gone_after_the_next() {
     assert!(left.contains(&".list.results.csv.part".to_owned()), "{left:?}");
     let parts = left.iter().filter(|name| name.starts_with('.'));
     assert!(parts.map(|name| mode(&lab.path("out").join(name))).all(|mode| mode == 0o600));
-    // Also of a run of another kind.
+    // Also an output that the next run does not write.
     lab.write("out/.list.retry.csv.part", "jane@shop.example");
     lab.write("list.csv", "email\njane@shop.example\n");
     lab.run(&["verify", "list.csv", "-o", "out", "--offline", "-q"]).exits(0);
@@ -158,12 +158,12 @@ fn of_two_runs_that_write_the_same_files_the_second_is_refused() {
     ];
     lab.run(&["verify", "list.csv", "-o", "out", "--offline"]).fails(74, &busy);
     lab.run(&["verify", "list.csv", "-o", "out/list.results.csv", "--offline"]).fails(74, &busy);
-    assert!(first.try_wait().unwrap().is_none(), "the first goes on");
+    assert!(first.try_wait().unwrap().is_none(), "the first run continues");
     send("-TERM", &first);
     assert_eq!(code_of(&mut first), Some(143));
 }
 
-/// A lab whose state somebody else holds, and a run that waits for it.
+/// A lab whose state is locked by this test, and a run that waits for it.
 fn waiting() -> (Folder, File, Child) {
     let lab = Folder::with(b"email\nno address\n", "");
     let lock = File::create(lab.path("s.db.lock")).unwrap();
@@ -179,7 +179,7 @@ fn waiting() -> (Folder, File, Child) {
 fn a_run_that_waits_for_another_stops() {
     for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
         let (lab, _lock, mut child) = waiting();
-        let _errors = after_saying("waiting, because `s.db` is in use", &mut child);
+        let _errors = after_line_with("waiting, because `s.db` is in use", &mut child);
         send(signal, &child);
         assert_eq!(code_of(&mut child), Some(code));
         assert!(!lab.path("out").exists());
@@ -187,9 +187,9 @@ fn a_run_that_waits_for_another_stops() {
 }
 
 #[test]
-fn a_run_that_waited_for_a_state_holds_it_since_it_got_it() {
+fn the_start_of_a_run_that_waited_is_when_it_got_the_state() {
     let (lab, lock, mut child) = waiting();
-    let _errors = after_saying("waiting", &mut child);
+    let _errors = after_line_with("waiting", &mut child);
     sleep(Duration::from_millis(1500));
     let free = SystemTime::now() - Duration::from_secs(1);
     drop(lock);

@@ -1,10 +1,10 @@
-//! A long run against scripted hosts on loopback that fail at random: memory and descriptors don't grow, every row is judged,
-//! and nobody is judged wrong. Short in `cargo test`; the long form is
+//! A long run against scripted hosts on loopback that fail at random: memory and descriptors do not grow, every row gets a
+//! verdict, and no verdict is wrong. It is short in `cargo test`; the long form is
 //! `LISTPROOF_SOAK_ROWS=200000 cargo test --release --test soak -- --nocapture`.
 #![expect(
     clippy::unwrap_used,
     clippy::disallowed_methods,
-    reason = "a test with processes and files of its own, which tells its figures and stops at what fails"
+    reason = "a test with processes and files of its own, which prints its figures and stops at what fails"
 )]
 
 mod support;
@@ -16,10 +16,10 @@ use std::time::{Duration, Instant};
 
 use support::{Folder, SENDER, memory_kib};
 
-/// Hosts, each with five domains; their number is the pace of the run.
+/// Hosts, each with five domains; their number decides how fast the run is.
 const HOSTS: usize = 100;
 
-/// A hundred hosts that fail at any moment, now and then, in any way.
+/// Hosts that fail at random, at each stage of a session, in each way that a world knows.
 fn world() -> String {
     let mut world = format!(
         "[[domain]]\nname = \"d{{0..499}}.example\"\nmx = [\"10 mx{{n%{HOSTS}}}.example\"]\n\
@@ -27,7 +27,7 @@ fn world() -> String {
          [[host]]\nname = \"mx{{0..{}}}.example\"\n",
         HOSTS - 1
     );
-    let deeds = [
+    let failures = [
         "do = \"drop\"",
         "do = \"reset\"",
         "do = \"garbage\"",
@@ -37,26 +37,26 @@ fn world() -> String {
         "say = \"550-a\\n550 5.7.1 Access denied\"",
         "do = \"latin1\"",
     ];
-    for (moment, share) in
+    for (stage, share) in
         [("connect", "1%"), ("helo", "1%"), ("mail", "0.5%"), ("rcpt", "0.1%"), ("rset", "0.5%")]
     {
-        for deed in deeds {
-            writeln!(world, "[[host.rule]]\nat = \"{moment}\"\nshare = \"{share}\"\n{deed}").unwrap();
+        for failure in failures {
+            writeln!(world, "[[host.rule]]\nat = \"{stage}\"\nshare = \"{share}\"\n{failure}").unwrap();
         }
     }
     world
 }
 
-/// Memory in KiB, and open descriptors.
+/// What a process uses: memory, and open descriptors.
 #[derive(Clone, Copy, Debug)]
-struct Held {
+struct Usage {
     kib: u64,
     descriptors: usize,
 }
 
-fn held(process: u32) -> Option<Held> {
+fn usage(process: u32) -> Option<Usage> {
     let kib = memory_kib(process, "VmRSS")?;
-    Some(Held { kib, descriptors: read_dir(format!("/proc/{process}/fd")).ok()?.count() })
+    Some(Usage { kib, descriptors: read_dir(format!("/proc/{process}/fd")).ok()?.count() })
 }
 
 #[test]
@@ -70,27 +70,27 @@ fn a_long_run_among_failing_mx_hosts_does_not_grow_and_judges_every_row() {
     let folder = Folder::with(list.as_bytes(), &world());
     let served = folder.serve("world.toml");
 
-    // Who was put off is asked again where there is time.
+    // Only the long form has time for retries.
     let max_wait = if rows > 10_000 { "2m" } else { "0s" };
     let began = Instant::now();
     let verify = ["verify", "list.csv", "-o", "out", "-q", "--pace", "fast", "--max-wait", max_wait];
     let arguments = [&verify[..], &["--state", "state.db"], &SENDER, &served.flags()].concat();
     let mut run = folder.listproof(&arguments).stdout(Stdio::null()).spawn().unwrap();
-    let mut samples: Vec<Held> = Vec::new();
+    let mut samples: Vec<Usage> = Vec::new();
     let exit = loop {
         if let Some(exit) = run.try_wait().unwrap() {
             break exit;
         }
-        samples.extend(held(run.id()));
+        samples.extend(usage(run.id()));
         std::thread::sleep(Duration::from_millis(250));
     };
     let took = began.elapsed();
     assert!(exit.success(), "{exit}");
-    let most = |samples: &[Held]| Held {
-        kib: samples.iter().map(|held| held.kib).max().unwrap(),
-        descriptors: samples.iter().map(|held| held.descriptors).max().unwrap(),
+    let most = |samples: &[Usage]| Usage {
+        kib: samples.iter().map(|usage| usage.kib).max().unwrap(),
+        descriptors: samples.iter().map(|usage| usage.descriptors).max().unwrap(),
     };
-    // What it takes to start, and then what it has once it runs.
+    // The first half includes the start; the second must not need more.
     let (first, second) = samples.split_at(samples.len() / 2);
     let (first, second) = (most(first), most(second));
     println!("{rows} rows in {took:.0?}; first half at most {first:?}, second half {second:?}");

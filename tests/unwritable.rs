@@ -1,5 +1,5 @@
-//! What can't be written: stdout or stderr that is full or that nobody reads, a metrics file that is somebody else's, no room
-//! for what can't be read twice. Nothing panics, no other file is touched, and the exit code says it.
+//! Outputs that cannot be written: stdout and stderr that are full or closed, a metrics file that is another kind of file, no
+//! room for a copy of stdin. The program does not panic, changes no other file, and its exit code shows the failure.
 #![cfg(target_os = "linux")]
 #![expect(
     clippy::unwrap_used,
@@ -36,12 +36,12 @@ fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").unwrap()
 }
 
-/// A pipe that nobody reads.
-fn unread() -> std::io::PipeWriter {
+/// A pipe whose reader is closed.
+fn closed() -> std::io::PipeWriter {
     std::io::pipe().unwrap().1
 }
 
-/// Every command that prints, with what it needs.
+/// Every command that prints to stdout.
 const PRINTING: [&[&str]; 18] = [
     &["verify", "list.csv", "--world", "world.toml", "-o", "out"],
     &["verify", "list.csv", "--world", "world.toml", "-o", "out", "--json", "-q"],
@@ -63,7 +63,7 @@ const PRINTING: [&[&str]; 18] = [
     &["--version"],
 ];
 
-/// With a state of an earlier run.
+/// A lab with the state of an earlier run.
 fn with_state() -> Folder {
     let lab = lab();
     lab.run(&["verify", "list.csv", "--world", "world.toml", "--state", "state.db", "-q", "-o", "before"])
@@ -81,7 +81,7 @@ fn a_full_stdout_is_reported_on_stderr_and_by_the_exit_code() {
         assert_eq!(ran.code(), Some(74), "{arguments:?}: {}", ran.stderr());
         ran.fails(74, &["stdout", "No space left"]);
     }
-    assert_eq!(lab.rows("out/list.results.csv"), 3, "the outputs are written all the same");
+    assert_eq!(lab.rows("out/list.results.csv"), 3, "the output files are written");
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn a_closed_pipe_is_an_error_only_where_results_are_lost() {
     for arguments in PRINTING {
         let mut command = lab.listproof(arguments);
         let ran =
-            Ran(command.stdout(unread()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap());
+            Ran(command.stdout(closed()).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap());
         let expected = if arguments.contains(&"-") { 74 } else { 0 };
         assert_eq!(ran.code(), Some(expected), "{arguments:?}: {}", ran.stderr());
     }
 }
 
 #[test]
-fn a_stderr_that_can_not_be_written_changes_nothing() {
+fn the_exit_code_does_not_depend_on_stderr() {
     let lab = with_state();
     let fails: [(&[&str], i32); 5] = [
         (&["verify", "nowhere.csv", "--offline"], 65),
@@ -113,8 +113,8 @@ fn a_stderr_that_can_not_be_written_changes_nothing() {
             command
         };
         let to_full = listproof().stderr(full()).status().unwrap();
-        let to_nobody = listproof().stderr(unread()).status().unwrap();
-        assert_eq!((to_full.code(), to_nobody.code()), (Some(code), Some(code)), "{arguments:?}");
+        let to_closed = listproof().stderr(closed()).status().unwrap();
+        assert_eq!((to_full.code(), to_closed.code()), (Some(code), Some(code)), "{arguments:?}");
     }
 }
 
@@ -129,17 +129,17 @@ fn metrics_are_written_and_say_so_when_the_summary_cannot_be_printed() {
 }
 
 #[test]
-fn a_world_is_served_though_its_stdout_is_closed() {
+fn a_world_is_served_even_if_stdout_is_closed() {
     let lab = lab();
     let mut world = lab.listproof(&["world", "world.toml", "--dns", "127.0.0.1:0", "--smtp-port", "0"]);
-    let mut serving = world.stdout(unread()).spawn().unwrap();
-    assert!(within(Duration::from_millis(500), &mut serving).is_none(), "it serves");
+    let mut serving = world.stdout(closed()).spawn().unwrap();
+    assert!(within(Duration::from_millis(500), &mut serving).is_none(), "the server runs");
     send("-TERM", &serving);
     assert_eq!(end_of(&mut serving).code(), Some(0));
 }
 
-/// `verify` that is to write its numbers there.
-fn measured(lab: &Folder, metrics: &str) -> Ran {
+/// Runs `verify` with this metrics file.
+fn verify_with_metrics(lab: &Folder, metrics: &str) -> Ran {
     let state = ["--state", "state.db", "-o", "out", "--changed-only"];
     lab.run(
         &[&["verify", "list.csv", "--world", "world.toml", "--metrics-file", metrics], &state[..]].concat(),
@@ -147,7 +147,7 @@ fn measured(lab: &Folder, metrics: &str) -> Ran {
 }
 
 #[test]
-fn a_metrics_file_that_is_not_ours_is_refused_before_anything_is_done() {
+fn a_metrics_file_of_another_kind_is_refused_before_the_run_starts() {
     let lab = lab();
     lab.write("notes.txt", b"mine\n");
     std::fs::create_dir(lab.path("folder.prom")).unwrap();
@@ -167,30 +167,30 @@ fn a_metrics_file_that_is_not_ours_is_refused_before_anything_is_done() {
         "notes.txt/m.prom",
         "/proc/m.prom",
     ] {
-        measured(&lab, metrics).fails(2, &[metrics.trim_start_matches("./"), "--metrics-file"]);
+        verify_with_metrics(&lab, metrics).fails(2, &[metrics.trim_start_matches("./"), "--metrics-file"]);
         assert!(!lab.path("out").exists() && !lab.path("state.db").exists(), "{metrics}");
     }
     assert_eq!((lab.read("list.csv").as_bytes(), lab.read("notes.txt").as_str()), (LIST, "mine\n"));
     for output in ["out/list.summary.json", "out/list.risky.csv"] {
         std::fs::create_dir_all(lab.path("out")).unwrap();
-        measured(&lab, output).fails(2, &[output]);
+        verify_with_metrics(&lab, output).fails(2, &[output]);
         let verify = ["verify", "list.csv", "--offline", "-o", "o.csv", "--metrics-file", "./o.csv"];
         lab.run(&verify).fails(2, &["o.csv"]);
     }
 }
 
 #[test]
-fn a_metrics_file_may_be_new_empty_or_an_earlier_one() {
+fn a_metrics_file_may_be_new_empty_or_of_an_earlier_run() {
     let lab = lab();
     lab.write("m.prom", b"");
     for _ in 0..2 {
-        measured(&lab, "m.prom").exits(0);
+        verify_with_metrics(&lab, "m.prom").exits(0);
         assert!(lab.read("m.prom").starts_with("# HELP listproof_exit_code "));
     }
 }
 
 #[test]
-fn the_error_of_a_run_is_printed_though_its_metrics_fail_too() {
+fn the_error_of_a_run_is_printed_even_if_its_metrics_fail_too() {
     let lab = lab();
     std::fs::create_dir(lab.path("collected")).unwrap();
     let mut child = lab
@@ -199,7 +199,7 @@ fn the_error_of_a_run_is_printed_though_its_metrics_fail_too() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It waits for its list, so the metrics' folder was looked at before. Nothing but a space comes, which is no list.
+    // It reads its list, so it has already checked the folder of the metrics. The list is blank, which is an error.
     wait_until_it_reads(&mut child);
     std::fs::remove_dir(lab.path("collected")).unwrap();
     drop(child.stdin.take());
@@ -207,18 +207,18 @@ fn the_error_of_a_run_is_printed_though_its_metrics_fail_too() {
     ran.fails(65, &["`stdin` is empty", "collected/m.prom"]);
 }
 
-/// Returns when it has taken what stands in its stdin, which needs more than a pipe's room.
+/// Returns when the child has read from stdin: it gets more than fits into a pipe.
 fn wait_until_it_reads(child: &mut Child) {
     child.stdin.as_mut().unwrap().write_all(&vec![b' '; 1 << 20]).unwrap();
 }
 
 #[test]
-fn no_room_for_a_copy_of_stdin_is_no_fault_of_the_list() {
+fn no_room_for_a_copy_of_stdin_is_an_output_error() {
     let lab = lab();
     let mut verify = lab.listproof(&["verify", "-", "--offline", "-o", "out"]);
     let verify = verify.env("TMPDIR", "/nowhere/at/all").stdin(File::open(lab.path("list.csv")).unwrap());
     Ran(verify.output().unwrap()).fails(74, &["/nowhere/at/all", "TMPDIR"]);
-    // The shell's limit on files, in blocks of 512 or 1,024 bytes, stands for a disk that is full.
+    // The shell's limit on the size of files, in blocks of 512 or 1,024 bytes, acts like a full disk.
     let many: Vec<String> = (0..20_000).map(|n| format!("user{n}@acme.example")).collect();
     lab.write("many.txt", many.join("\n"));
     let limited = "trap '' XFSZ; ulimit -f 64; exec \"$0\" verify - --offline -o out < many.txt";

@@ -1,16 +1,16 @@
-//! The csv crate copying a list, alone or with as many columns as ours in the standard set: what both list benchmarks are
-//! held against.
+//! The csv crate copying a list, alone or with as many columns as the standard set of listproof: both list benchmarks
+//! compare with it.
 //!
-//! It gets its cells for nothing: the very bytes that ours composes of most records.
+//! Its extra cells cost nothing to find: they are constants, the bytes that listproof composes for most records.
 
 use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
-/// Where the address is in the benchmarks' lists.
+/// The column of the address in the lists of the benchmarks.
 const ADDRESS: usize = 3;
 
-/// Most rows' cells in the standard columns, but for the address and its domain.
+/// The cells of most rows in the standard columns, without the address and its domain.
 const CELLS: [&str; 16] = [
     "unknown",
     "not_probed",

@@ -1,4 +1,5 @@
-//! The CPU time of other processes: what the benchmarks compare first, because it hardly depends on who else is busy.
+//! The CPU time of other processes: what the benchmarks compare first, because it hardly depends on what else the machine
+//! does.
 
 /// User and system time of all children that have ended, in seconds (`man 5 proc_pid_stat`, fields 16 and 17). The system
 /// counts it in ticks of 10 ms.

@@ -33,18 +33,18 @@ impl Drop for Serving {
     }
 }
 
-/// The whole name of a file in a folder.
+/// The path of a file in a folder, as text.
 pub(crate) fn path(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-/// A policy folder in which operators that nobody knows have these limits.
-pub(crate) fn write_policy(folder: &Path, default: &str) {
+/// Writes a policy folder with these limits for unknown providers.
+pub(crate) fn write_policy(folder: &Path, providers: &str) {
     fs::create_dir_all(folder.join("policy")).unwrap();
-    fs::write(folder.join("policy/providers.toml"), default).unwrap();
+    fs::write(folder.join("policy/providers.toml"), providers).unwrap();
 }
 
-/// What `listproof verify` needs to know of a served world, besides the name server, the port and the list.
+/// The arguments of `listproof verify` for a served world, without the name server, the port and the list.
 pub(crate) const VERIFY: [&str; 9] = [
     "verify",
     "-q",

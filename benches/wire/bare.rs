@@ -1,6 +1,6 @@
-//! The barest loops that do what a run does, and who answers them: bytes and no more.
+//! The simplest loops that send the bytes of a run, and the servers that answer them.
 //!
-//! What they leave out is what is measured. A lost datagram is asked for again, so that a loop ends.
+//! What the loops leave out is the cost of the program. A query whose datagram is lost is sent again, so that each loop ends.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use tokio::net::{TcpSocket, TcpStream};
 /// Answers each read with one reply per line in it.
 pub(crate) async fn respond(delay: Duration) {
     rlimit::increase_nofile_limit(20_000).unwrap();
-    // A thousand clients come at once, and one that falls out of the queue waits for a greeting for ever.
+    // A thousand clients connect together, and one that does not fit into the queue would wait for its greeting forever.
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
     let smtp = socket.listen(4096).unwrap();
@@ -25,15 +25,16 @@ pub(crate) async fn respond(delay: Duration) {
             let _ = stream.set_nodelay(true);
             pause(delay).await;
             let mut gone = stream.write_all(b"220 mx.example ESMTP\r\n").await.is_err();
-            let (mut heard, mut said) = (vec![0; 16 * 1024], Vec::new());
+            let (mut received, mut replies) = (vec![0; 16 * 1024], Vec::new());
             while !gone {
-                let Ok(count @ 1..) = stream.read(&mut heard).await else { return };
+                let Ok(count @ 1..) = stream.read(&mut received).await else { return };
                 pause(delay).await;
-                said.clear();
-                for line in
-                    heard[..count].split_inclusive(|&byte| byte == b'\n').filter(|line| line.ends_with(b"\n"))
+                replies.clear();
+                for line in received[..count]
+                    .split_inclusive(|&byte| byte == b'\n')
+                    .filter(|line| line.ends_with(b"\n"))
                 {
-                    said.extend_from_slice(match line[0] {
+                    replies.extend_from_slice(match line[0] {
                         b'E' => b"250-mx.example\r\n250 PIPELINING\r\n",
                         b'Q' => b"221 2.0.0 bye\r\n",
                         b'R' if line.starts_with(b"RCPT") && !line.starts_with(b"RCPT TO:<live") => {
@@ -42,7 +43,7 @@ pub(crate) async fn respond(delay: Duration) {
                         _ => b"250 2.1.5 ok\r\n",
                     });
                 }
-                gone = stream.write_all(&said).await.is_err();
+                gone = stream.write_all(&replies).await.is_err();
             }
         });
     }
@@ -54,13 +55,14 @@ async fn pause(delay: Duration) {
     }
 }
 
-/// MX: `mx.` before the name itself, and counted. A: loopback. Else: no data. What can't exist (RFC 6761 6.4) does not.
-pub(crate) fn respond_to_names(socket: &UdpSocket, mx_questions: &AtomicU64) {
+/// Answers MX queries with `mx.` before the name, and counts them; A queries with loopback; others with no data. Names
+/// under `invalid` do not exist (RFC 6761 6.4).
+pub(crate) fn respond_to_names(socket: &UdpSocket, mx_queries: &AtomicU64) {
     let mut packet = [0; 1500];
     loop {
         let Ok((count, client)) = socket.recv_from(&mut packet) else { continue };
         let question = 12 + packet[12..count].iter().position(|&byte| byte == 0).unwrap() + 5;
-        mx_questions.fetch_add(u64::from(packet[question - 3] == 15), Ordering::Relaxed);
+        mx_queries.fetch_add(u64::from(packet[question - 3] == 15), Ordering::Relaxed);
         let is_absent = packet[..question - 4].ends_with(b"\x07invalid\0");
         let answer: &[u8] = match packet[question - 3] {
             _ if is_absent => b"",
@@ -76,7 +78,7 @@ pub(crate) fn respond_to_names(socket: &UdpSocket, mx_questions: &AtomicU64) {
     }
 }
 
-/// Nothing but the bytes.
+/// One session that looks at nothing but line ends. Returns the number of replies to RCPT.
 pub(crate) async fn bare(to: SocketAddr, each: usize) -> usize {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -89,12 +91,13 @@ pub(crate) async fn bare(to: SocketAddr, each: usize) -> usize {
         write!(batch, "RCPT TO:<no.user{place}@d1.example>\r\n").unwrap();
     }
     stream.write_all(batch.as_bytes()).await.unwrap();
-    let answers = lines(&mut stream, &mut buffer, each + 1).await - 1;
+    let replies = lines(&mut stream, &mut buffer, each + 1).await - 1;
     stream.write_all(b"QUIT\r\n").await.unwrap();
     lines(&mut stream, &mut buffer, 1).await;
-    answers
+    replies
 }
 
+/// Reads until this many lines have arrived. Returns how many arrived.
 async fn lines(stream: &mut TcpStream, buffer: &mut [u8], wanted: usize) -> usize {
     let mut seen = 0;
     while seen < wanted {
@@ -105,41 +108,41 @@ async fn lines(stream: &mut TcpStream, buffer: &mut [u8], wanted: usize) -> usiz
     seen
 }
 
-/// Questions of the bare loop that are under way at once.
+/// DNS queries of the bare loop that are in flight together.
 const WINDOW: usize = 200;
 /// A datagram that is not answered within this time is lost.
 const LOST: Duration = Duration::from_millis(500);
 
-/// Asks for MX and address of so many names, and looks at nothing of an answer but its id.
+/// Queries MX and address of this many names, and looks at nothing of an answer but its id.
 pub(crate) fn bare_names(port: u16, count: u32) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     socket.set_read_timeout(Some(LOST)).unwrap();
     let mut buffer = [0; 1500];
     let mut open = HashMap::new();
-    let (mut next, mut in_vain) = (0, 0);
+    let (mut next, mut timeouts) = (0, 0);
     while next < count * 2 || !open.is_empty() {
         while next < count * 2 && open.len() < WINDOW {
-            let packet = question(next);
+            let packet = query(next);
             socket.send(&packet).unwrap();
             open.insert([packet[0], packet[1]], next);
             next += 1;
         }
         if socket.recv(&mut buffer).is_ok() {
             open.remove(&[buffer[0], buffer[1]]);
-            in_vain = 0;
+            timeouts = 0;
         } else {
-            in_vain += 1;
-            assert!(in_vain < 10, "{} questions were asked {in_vain} times and not answered", open.len());
+            timeouts += 1;
+            assert!(timeouts < 10, "{} queries were sent {timeouts} times and not answered", open.len());
             for &lost in open.values() {
-                let _ = socket.send(&question(lost));
+                let _ = socket.send(&query(lost));
             }
         }
     }
 }
 
-/// For the MX of a name, or its address, in turn.
-fn question(number: u32) -> Vec<u8> {
+/// A DNS query: even numbers ask for the MX of a name, odd ones for its address.
+fn query(number: u32) -> Vec<u8> {
     let [.., high, low] = number.to_be_bytes();
     let name = format!("d{}", number / 2);
     let mut packet = vec![high, low, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, u8::try_from(name.len()).unwrap()];

@@ -1,15 +1,14 @@
-//! Sockets: what the program makes of a machine, against the barest loops that do the same.
+//! Sockets: what the program makes of a machine, against the simplest loops that send the same bytes.
 //!
-//! `cargo bench --bench wire`, or one part of it: `-- probes` (PERFORMANCE's goals 8 and 9), `-- memory` (10), `-- names`
-//! (13), `-- rows` (15; `LISTPROOF_BENCH_ROWS` of them). Each measured thing is a process of its own, and so is the responder,
-//! which answers every command at once or after a delay. Medians of five runs in turn. CPU is that of the measured process
-//! alone.
+//! `cargo bench --bench wire`, or one part of it: `-- probes`, `-- memory`, `-- names`, `-- rows` (`LISTPROOF_BENCH_ROWS` of
+//! them). Each measured program is a process of its own, and so is the responder, which answers every command without or
+//! with a delay. Medians of five runs in turn. CPU is that of the measured process alone.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    reason = "a benchmark owns its sockets, tells its figures, counts below 2^52 and stops at what fails"
+    reason = "a benchmark owns its sockets, prints its figures, counts below 2^52 and stops at what fails"
 )]
 
 mod bare;
@@ -71,7 +70,7 @@ fn probes() {
     );
     let now = Responder::start(0);
     for (name, each, connections, goal) in
-        [("50 to a connection, in one flight", 50, 20_000, 0.80), ("one to a connection", 1, 40_000, 0.85)]
+        [("50 to a connection, in one batch", 50, 20_000, 0.80), ("one to a connection", 1, 40_000, 0.85)]
     {
         let [bare, program] = now.race(["bare", "sessions"], SOCKETS, each, connections);
         let probes = (each * connections) as f64;
@@ -85,9 +84,9 @@ fn probes() {
         );
     }
     let far = Responder::start(100);
-    let (rounds, batches) = (5, 4.0);
+    let (rounds, round_trips) = (5, 4.0);
     let [program] = far.race(["sessions"], 1000, 1, 1000 * rounds);
-    let bound = rounds as f64 * batches * 0.1;
+    let bound = rounds as f64 * round_trips * 0.1;
     println!("1,000 sockets, 100 ms: wall / latency bound  {:.3}   (goal 1.10)", program.wall / bound);
 }
 
@@ -95,34 +94,36 @@ fn memory() {
     let now = Responder::start(0);
     println!(
         "resident bytes per open connection, of {OPEN}  {}   (goal 8192)",
-        told(&["open", &now.smtp, OPEN]).trim()
+        output_of(&["open", &now.smtp, OPEN]).trim()
     );
 }
 
-/// Serves names to others, and counts the MX questions.
+/// Serves DNS names on a thread. Returns its port, and the counter of MX queries.
 fn serve_names() -> (String, Arc<AtomicU64>) {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = socket.local_addr().unwrap().port().to_string();
-    let questions = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&questions);
+    let queries = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&queries);
     std::thread::spawn(move || bare::respond_to_names(&socket, &counted));
-    (port, questions)
+    (port, queries)
 }
 
 fn names() {
-    let (port, questions) = serve_names();
+    let (port, queries) = serve_names();
     let domains = 20_000;
     let count = domains.to_string();
     let mut of_program = 0;
-    let mut asked = |program: &[&str]| {
-        let before = questions.load(Ordering::Relaxed);
-        told(program);
+    let mut count_queries = |program: &[&str]| {
+        let before = queries.load(Ordering::Relaxed);
+        output_of(program);
         if program[0] == "names" {
-            of_program += questions.load(Ordering::Relaxed) - before;
+            of_program += queries.load(Ordering::Relaxed) - before;
         }
     };
     let programs = [vec!["bare_names", &port, &count], vec!["names", &port, &count]];
-    let [bare, program] = race_by(&programs, &mut asked)[..] else { unreachable!("one time each") };
+    let [bare, program] = race_by(&programs, &mut count_queries)[..] else {
+        unreachable!("one figure for each")
+    };
     let speed = |took: Took| 2.0 * domains as f64 / took.wall;
     let cpu = |took: Took| took.cpu / (2.0 * domains as f64) * 1e6;
     println!(
@@ -133,7 +134,7 @@ fn names() {
         cpu(program)
     );
     let each = of_program as f64 / (ROUNDS * domains) as f64;
-    println!("MX questions per domain                      {each:.3}   (goal 1.02)");
+    println!("MX queries per domain                        {each:.3}   (goal 1.02)");
 }
 
 fn rows() {
@@ -144,7 +145,8 @@ fn rows() {
     }
 }
 
-/// A list of nothing but domains with one row and a host of their own, by the whole program, with so many open files.
+/// Verifies a list of domains with one row and an MX host of their own each, by the whole program, with this limit on
+/// open files.
 fn single_rows(responder: &Responder, dns_port: &str, rows: usize, open_files: u32) {
     let folder = tempfile::tempdir().unwrap();
     let mut list = String::new();
@@ -165,7 +167,7 @@ fn single_rows(responder: &Responder, dns_port: &str, rows: usize, open_files: u
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let cpu = cpu::of_ended_children_s() - begun;
     let begun = cpu::of_ended_children_s();
-    told(&["bare", &responder.smtp, &SOCKETS.to_string(), "2", &rows.to_string()]);
+    output_of(&["bare", &responder.smtp, &SOCKETS.to_string(), "2", &rows.to_string()]);
     let bare = cpu::of_ended_children_s() - begun;
     let summary = std::fs::read_to_string(folder.path().join("out/list.summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
@@ -186,12 +188,12 @@ struct Took {
     cpu: f64,
 }
 
-/// Runs these in turn, [`ROUNDS`] times, and takes medians.
+/// Runs the programs in turn, [`ROUNDS`] times. Returns the medians of each.
 fn race(programs: &[Vec<&str>]) -> Vec<Took> {
-    race_by(programs, &mut |program| drop(told(program)))
+    race_by(programs, &mut |program| drop(output_of(program)))
 }
 
-/// The same, run by somebody who looks on.
+/// As [`race`], with a function that runs a program.
 fn race_by(programs: &[Vec<&str>], run: &mut dyn FnMut(&[&str])) -> Vec<Took> {
     let mut runs = vec![Vec::new(); programs.len()];
     for _ in 0..ROUNDS {
@@ -213,14 +215,14 @@ fn race_by(programs: &[Vec<&str>], run: &mut dyn FnMut(&[&str])) -> Vec<Took> {
         .collect()
 }
 
-/// Runs this program again, in another part, and returns what it prints.
-fn told(part: &[&str]) -> String {
+/// Runs another part of this program as a process. Returns what it prints.
+fn output_of(part: &[&str]) -> String {
     let output = Command::new(std::env::current_exe().unwrap()).args(part).output().unwrap();
     assert!(output.status.success(), "{part:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The other side, a process of its own.
+/// The server, a process of its own.
 struct Responder {
     child: Child,
     smtp: String,
@@ -247,7 +249,7 @@ impl Responder {
     ) -> [Took; N] {
         let numbers = [sockets, each, connections].map(|number| number.to_string());
         let programs = parts.map(|part| vec![part, &*self.smtp, &*numbers[0], &*numbers[1], &*numbers[2]]);
-        race(&programs).try_into().unwrap_or_else(|_| unreachable!("one time each"))
+        race(&programs).try_into().unwrap_or_else(|_| unreachable!("one figure for each"))
     }
 }
 
@@ -258,7 +260,7 @@ impl Drop for Responder {
     }
 }
 
-/// How much is asked, and over how many sockets at once.
+/// How many probes are sent, and over how many concurrent sockets.
 struct Load {
     to: SocketAddr,
     sockets: usize,
@@ -281,7 +283,7 @@ impl Load {
                     .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
                     .is_ok()
                 {
-                    assert_eq!(connection(self.to, self.each).await, self.each, "every question is answered");
+                    assert_eq!(connection(self.to, self.each).await, self.each, "every probe gets a reply");
                 }
             });
         }

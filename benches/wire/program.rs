@@ -1,5 +1,4 @@
-//! The program's own parts, put to the same work as the bare loops: its sessions with the meaning of each reply, and its
-//! lookups.
+//! The program's own parts at the work of the bare loops: its sessions, with each reply classified, and its DNS look-ups.
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -16,7 +15,7 @@ use listproof::internals::smtp::{
 use listproof::policy::{Policy, ReplyCache, ReplyContext};
 use listproof::{Address, Domain, Stage};
 
-/// What a run has long before it opens a session: names and addresses are read once, not for each question.
+/// What a run has before it opens a session: names and addresses are parsed once, not for each probe.
 struct Prepared {
     host: Domain,
     identity: ClientIdentity,
@@ -44,7 +43,7 @@ thread_local! {
     static RECENT: RefCell<ReplyCache> = RefCell::new(ReplyCache::of(Policy::built_in()));
 }
 
-/// The program's session, and what each reply means.
+/// One session of the program, with each reply classified. Returns the number of replies to RCPT.
 pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
     let (orders, taken) = mpsc::channel(1);
     let addresses = PREPARED.addresses.iter().take(each).cloned();
@@ -57,21 +56,21 @@ pub(crate) async fn session(to: SocketAddr, each: usize) -> usize {
         }))
         .unwrap();
     let mut orders = Some(orders);
-    let mut answers = 0;
+    let mut replies = 0;
     let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-    let tell = |event| match event {
+    let on_event = |event| match event {
         SmtpEvent::Reply(_, ProbeReply::Rcpt(reply)) => {
             RECENT.with_borrow_mut(|recent| std::hint::black_box(recent.classify(&reply, &context)));
-            answers += 1;
+            replies += 1;
         }
         SmtpEvent::BatchDone => drop(orders.take()),
         _ => {}
     };
-    drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
-    answers
+    drive_session(&TcpConnector, PREPARED.call(to), taken, on_event, None).await;
+    replies
 }
 
-/// Opens so many sessions and tells what each holds of memory, in bytes.
+/// Opens this many sessions and prints the bytes of memory that each one holds.
 pub(crate) async fn open(port: u16, count: usize) {
     rlimit::increase_nofile_limit(20_000).unwrap();
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -84,12 +83,12 @@ pub(crate) async fn open(port: u16, count: usize) {
         kept.push(orders);
         let ready = ready.clone();
         tasks.spawn_local(async move {
-            let tell = |event| {
+            let on_event = |event| {
                 if matches!(event, SmtpEvent::Ready(_)) {
                     let _ = ready.send(());
                 }
             };
-            drive_session(&TcpConnector, PREPARED.call(to), taken, tell, None).await;
+            drive_session(&TcpConnector, PREPARED.call(to), taken, on_event, None).await;
         });
     }
     tasks
@@ -107,7 +106,7 @@ fn resident_bytes() -> u64 {
     statm.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
-/// Looks up the routes of so many domains, 256 at once, as a run does.
+/// Looks up the routes of this many domains, 256 concurrently, as a run does.
 pub(crate) async fn names(port: u16, count: u32) {
     let server = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let allowed = AllowedNets::new(["127.0.0.0/8".parse().unwrap()]);

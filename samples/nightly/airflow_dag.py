@@ -1,6 +1,6 @@
-"""Airflow: verify the list every night, and fail the task where somebody has to look.
+"""Airflow: verifies the list every night. The task fails when a person has to look at it.
 
-Exit codes 10 (out of time) and 11 (another run is at it) skip: the next night goes on with the same state.
+Exit codes 10 (out of time) and 11 (another run uses the state) skip the task: the next night continues with the same state.
 """
 
 import pendulum
@@ -16,7 +16,7 @@ with DAG(
 ):
     BashOperator(
         task_id="verify",
-        # The last line of stdout is the summary, one JSON object: other tasks get it as this task's result.
+        # The last line of stdout is the summary, one JSON object: it is this task's result for other tasks.
         bash_command="nightly.sh /data/contacts.csv /data/out --max-duration 5h --json",
         skip_on_exit_code=[10, 11],
         do_xcom_push=True,

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Verifies a list every night: nightly.sh LIST OUT [FLAGS OF listproof verify]
 #
-# LIST is the whole list, every night. What earlier nights found out is kept, so only who is new, stayed unknown or was
-# asked too long ago is asked about; and a night that was stopped (deadline, signal, reboot) is gone on with.
+# LIST is the whole list, every night. Answers of earlier nights are stored, so that only new, unknown and expired
+# addresses are probed. A run that was stopped (deadline, signal, reboot) is continued.
 set -eu
 
 list=$1 out=$2
@@ -12,8 +12,8 @@ code=0
 "${LISTPROOF:-listproof}" verify "$list" -o "$out" --quiet "$@" || code=$?
 
 case $code in
-10 | 130 | 143) echo "stopped early ($code): the next run goes on" >&2 ;;
-11) echo "another run is at it" >&2 ;;
-12) echo "nobody can be asked from here: see the summary in $out" >&2 ;;
+10 | 130 | 143) echo "stopped early ($code): the next run continues" >&2 ;;
+11) echo "another run uses the state" >&2 ;;
+12) echo "no mail server can be probed from here: see the summary in $out" >&2 ;;
 esac
 exit "$code"

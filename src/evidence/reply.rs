@@ -31,8 +31,8 @@ pub struct ClassifiedReply {
 }
 
 impl ClassifiedReply {
-    /// Classifies a reply of an MX host of this provider. Nothing else makes a classified reply, so a reply has the same meaning
-    /// when it arrives and when it is read from a state.
+    /// Classifies a reply of an MX host of this provider. Runs call it when a reply arrives, and states when a reply is read, so
+    /// both give it the same meaning.
     pub fn new(replies: &mut ReplyCache, stage: Stage, provider: &Provider, reply: Reply) -> ClassifiedReply {
         let context = ReplyContext { stage, provider: provider.is_known().then_some(&*provider.id) };
         ClassifiedReply { stage, meaning: replies.classify(&reply, &context), reply }

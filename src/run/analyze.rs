@@ -1,4 +1,5 @@
-//! What a cell shows before anything is probed: whether it holds an address, of which kind, and whether it looks like a typo.
+//! What a cell shows before anything is probed: whether it holds an address, of which kind, and whether it looks like a
+//! typo.
 //!
 //! Decides: which addresses are corrected with `--apply-suggestions`. Must not: look anything up.
 
@@ -70,8 +71,8 @@ impl Analyzer {
         Analyzer { how: how.into(), domains: DomainCache::default() }
     }
 
-    /// Analyzes a cell in a small part of the time that [`Analyzer::analyze`] takes; `None` if the cell needs that. Most cells of a list hold a
-    /// plain address at a domain that came before.
+    /// Analyzes a cell in a small part of the time that [`Analyzer::analyze`] takes; `None` if the cell needs that.
+    /// Most cells of a list hold a plain address at a domain that came before.
     pub fn analyze_fast<'a>(&self, cell: &'a str) -> Option<PlainAddress<'a>> {
         let (local, domain) = address::split_plain(cell)?;
         // Only domains in canonical form are cached.
@@ -162,8 +163,8 @@ impl DomainTraits {
     }
 }
 
-/// True if the cell holds no address, a known typo trap, or a top-level domain that does not exist. Any other domain may be real, however much
-/// it looks like a typo.
+/// True if the cell holds no address, a known typo trap, or a top-level domain that does not exist. Any other domain
+/// may be real, however much it looks like a typo.
 fn can_not_work(form: &AddressStatus, typo: &Suspicion) -> bool {
     match form.address().and_then(Address::domain) {
         None => true,
@@ -172,8 +173,9 @@ fn can_not_work(form: &AddressStatus, typo: &Suspicion) -> bool {
     }
 }
 
-/// True for special-use domains, which can't receive mail. Not for `test` and `example`: software should treat them as any other domain (RFC 6761 6.2
-/// and 6.5), so they are looked up; the DNS of the Internet does not have them, that of a lab may.
+/// True for special-use domains, which can't receive mail. Not for `test` and `example`: software should treat them as
+/// any other domain (RFC 6761 6.2 and 6.5), so they are looked up; the DNS of the Internet does not have them, that of
+/// a lab may.
 fn is_set_aside(domain: &Domain) -> bool {
     special_use(domain).is_some_and(|special| !matches!(special.name, "test" | "example"))
 }

@@ -1,8 +1,8 @@
 //! A cache of what the domains of a list show: a list has many addresses of few domains.
 //!
-//! Decides: nothing. It is a hash table with open addressing that keeps 48 bits of a seeded hash instead of the name, because comparing names would cost more than
-//! analyzing the domain again. Two domains are confused with a chance of 2^-48, which a list can not raise without the seed. Memory is bounded: a full
-//! table is emptied.
+//! Decides: nothing. It is a hash table with open addressing that keeps 48 bits of a seeded hash instead of the name,
+//! because comparing names would cost more than analyzing the domain again. Two domains are confused with a chance of
+//! 2^-48, and no choice of names raises it, because the seed is secret. Memory is bounded: a full table is emptied.
 
 use std::hash::BuildHasher;
 
@@ -23,8 +23,8 @@ pub(super) struct DomainTraits {
 /// The traits of domains.
 pub(super) struct DomainCache {
     hasher: RandomState,
-    /// Their number is a power of two; a domain has the first free place from that of its hash on. The upper bits of a place are of the hash, the
-    /// lower ones the index in `known`, from 1 on.
+    /// Their number is a power of two; a domain has the first free place from that of its hash on. The upper bits of a
+    /// place are of the hash, the lower ones the index in `known`, from 1 on.
     places: Vec<u64>,
     taken: usize,
     /// The first entry is for the many domains without any trait.

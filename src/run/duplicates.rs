@@ -1,8 +1,8 @@
 //! Rows that repeat the address of an earlier row.
 //!
-//! Decides: how they are found. The addresses of a short list are remembered while it is read. A list with more distinct addresses than fit in memory,
-//! or with so many lines, is read once to its end before, by way of a temporary file, so that memory stays bounded. Fails: if that file can't
-//! be written.
+//! Decides: how they are found. The addresses of a short list are remembered while it is read. A list with more
+//! distinct addresses than fit in memory, or with so many lines, is read once to its end before, by way of a temporary
+//! file, so that memory stays bounded. Fails: if that file can't be written.
 
 use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::parallel;
@@ -46,8 +46,8 @@ impl<'a> DuplicateRows<'a> {
         self.keys.clone()
     }
 
-    /// For each of these rows, the first row with its key; `None` if that is the row itself, or if it has no key. Must be called
-    /// once for each row, in the order of the list.
+    /// For each of these rows, the first row with its key; `None` if that is the row itself, or if it has no key. Must
+    /// be called once for each row, in the order of the list.
     pub(super) fn first_of(
         &mut self,
         rows: impl Iterator<Item = (u64, Option<AddressHash>)> + Clone,

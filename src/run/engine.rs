@@ -1,8 +1,10 @@
-//! The probing pass of a run: looks up routes, drives the scheduler, runs the sessions that it wants, and stores what they return.
+//! The probing pass of a run: looks up routes, drives the scheduler, runs the sessions that it wants, and stores what
+//! they return.
 //!
-//! The loop of [`probe`] is the only place that waits; [`Engine`] is what is done between two events, and [`super::tasks`] holds
-//! look-ups and sessions. Decides: that a reply is classified once, when it arrives, and stored before anything that follows from it
-//! is done. What is probed when is decided by the scheduler, what a reply means by the policy.
+//! The loop of [`probe`] is the only place that waits; [`Engine`] is what is done between two events, and
+//! [`super::tasks`] holds look-ups and sessions. Decides: that a reply is classified once, when it arrives, and stored
+//! before anything that follows from it is done. What is probed when is decided by the scheduler, what a reply means by
+//! the policy.
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +44,8 @@ const EVENTS: usize = 1024;
 /// The most look-ups in progress. More were not faster where that was measured.
 pub(super) const LOOKUPS: usize = 256;
 
-/// How long a stopped run waits for replies to probes in flight: service managers wait ten seconds and more before they kill.
+/// How long a stopped run waits for replies to probes in flight: service managers wait ten seconds and more before they
+/// kill.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How often the time of day is read: after a machine has slept it is later than the run's own clock says.
@@ -89,8 +92,8 @@ pub async fn probe(
                 for (session, event) in received.drain(..) {
                     engine.on_event(session, event);
                 }
-                // While session events never cease, the other branches never run: finished tasks would keep their memory, and
-                // timers would be late.
+                // While session events never cease, the other branches never run: finished tasks would keep their
+                // memory, and timers would be late.
                 while let Some(finished) = engine.sessions.try_next_finished() {
                     engine.on_session_finished(finished);
                 }
@@ -245,8 +248,8 @@ impl<'a, 'p> Engine<'a, 'p> {
         Ok(())
     }
 
-    /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long ago, with
-    /// others.
+    /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long
+    /// ago, with others.
     fn stored_route(&self, key: NameHash, domain: &Domain) -> Result<Option<RoutedDomain>, Error> {
         let policy = &self.job.policy;
         let Some(StoredRoute { route, at, .. }) = self.state.facts(*policy).route(key)? else {

@@ -40,8 +40,8 @@ pub struct FactFilter {
     pub run: RunId,
     /// Which facts of other runs count.
     pub fresh: FreshnessPolicy,
-    /// The run against whose predecessors reasons are compared for `--changed-only`. `None`: every row counts as changed, and nothing is
-    /// recorded.
+    /// The run against whose predecessors reasons are compared for `--changed-only`. `None`: every row counts as
+    /// changed, and nothing is recorded.
     pub compared_run: Option<RunHandle>,
 }
 
@@ -125,8 +125,8 @@ impl EvidenceReader {
             }
             stored = domain.as_ref().map_or(Ok(None), |domain| self.stored_result(domain.key, address))?;
             let can_be_probed = match &route {
-                Some(RouteFact::Hosts { is_checkable: evidence, .. }) => {
-                    *evidence && kinds.disposable != Some(true)
+                Some(RouteFact::Hosts { is_checkable, .. }) => {
+                    *is_checkable && kinds.disposable != Some(true)
                 }
                 _ => true,
             };
@@ -156,12 +156,12 @@ impl EvidenceReader {
         }
         // A domain that receives mail is no typo only because it looks like one, unless it is a known typo trap.
         let has_hosts = matches!(route, Some(RouteFact::Hosts { .. }));
-        let slip = typo.map(|typo| SuspectedTypo {
+        let typo = typo.map(|typo| SuspectedTypo {
             probable: typo.certainty == Certainty::Trap
                 || (typo.certainty == Certainty::Likely && !has_hosts),
             meant: typo.meant,
         });
-        let evidence = Evidence { status: form, kinds, typo: slip, route, mailbox };
+        let evidence = Evidence { status: form, kinds, typo, route, mailbox };
         Ok(RowEvidence { evidence, provider, looked_up, stored })
     }
 
@@ -227,7 +227,8 @@ impl EvidenceReader {
         Ok(Some(known))
     }
 
-    /// True if an earlier reply had the cause of one of these, longer ago than an outage lasts, and no acceptance came after it.
+    /// True if an earlier reply had the cause of one of these, longer ago than an outage lasts, and no acceptance came
+    /// after it.
     fn is_confirmed_by_earlier(
         &mut self,
         domain: NameHash,
@@ -246,8 +247,8 @@ impl EvidenceReader {
             .any(|earlier| attempts.iter().any(|now| cause(now) == cause(earlier))))
     }
 
-    /// True if every MX host denied relaying for the domain, and each of them accepted or clearly rejected a recipient of another
-    /// domain in the same run.
+    /// True if every MX host denied relaying for the domain, and each of them accepted or clearly rejected a recipient
+    /// of another domain in the same run.
     fn is_unserved(
         &self,
         domain: &StoredDomain,

@@ -1,7 +1,8 @@
 //! The domains of a run's worklist, until the scheduler gets them, as their lanes have room.
 //!
-//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting domain comes next is decided by
-//! [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are not submitted.
+//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting
+//! domain comes next is decided by [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are
+//! not submitted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -109,8 +110,9 @@ impl JobSource {
         self.has_all_domains && self.waiting.is_empty()
     }
 
-    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from which
-    /// recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise exactly one.
+    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from
+    /// which recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise
+    /// exactly one.
     pub(super) fn next_jobs(
         &mut self,
         lane: &Arc<str>,
@@ -141,8 +143,8 @@ impl JobSource {
             }
             let mut by_egress: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
             let recently = now - policy.thresholds().anomaly.recently();
-            for (target, address) in recipients {
-                let recipient = self.recipient(key, target, address, recently, &mut facts)?;
+            for (id, address) in recipients {
+                let recipient = self.recipient(key, id, address, recently, &mut facts)?;
                 let egress = if recipient.is_waiting() {
                     self.last_egress(key, &recipient.address, &facts)?
                 } else {
@@ -179,7 +181,7 @@ impl JobSource {
     fn recipient(
         &self,
         domain: NameHash,
-        target: RecipientId,
+        id: RecipientId,
         address: Address,
         recently: SystemTime,
         facts: &mut FactQueries<&Connection>,
@@ -187,7 +189,7 @@ impl JobSource {
         let earlier =
             if self.run.is_resumed { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = facts.was_deliverable(domain, &address, recently)?;
-        Ok(Recipient { id: target, address, earlier, was_deliverable })
+        Ok(Recipient { id, address, earlier, was_deliverable })
     }
 
     /// Forgets the facts about MX hosts at the domain of a revoked address. That `postmaster` was probed stays.

@@ -1,11 +1,12 @@
 //! Verdicts of rows and recipients: evidence in, what is written out.
 //!
-//! [`decide`] is called in one place, [`judge`]. [`row`] judges a row from all its evidence when the results are written. [`recipient`]
-//! judges a recipient when its probes are done, from the evidence that it alone has, so that the state has a verdict if the run is
-//! killed; it is a cache of the same function, and [`row`] replaces it where the rest of the run changed the verdict.
+//! [`decide`] is called in one place, [`judge`]. [`row`] judges a row from all its evidence when the results are
+//! written. [`recipient`] judges a recipient when its probes are done, from the evidence that it alone has, so that the
+//! state has a verdict if the run is killed; it is a cache of the same function, and [`row`] replaces it where the rest
+//! of the run changed the verdict.
 //!
-//! Decides: which rows are written like an earlier one: if nothing is probed, the verdict of a plain address follows from its kinds
-//! alone. Must not: look at a row beside its evidence.
+//! Decides: which rows are written like an earlier one: if nothing is probed, the verdict of a plain address follows
+//! from its kinds alone. Must not: look at a row beside its evidence.
 
 use std::time::SystemTime;
 
@@ -52,8 +53,8 @@ impl Validity {
     }
 }
 
-/// Judges evidence. `looked_up` is when the DNS answered, which counts as evidence if no server replied; `risky_roles` makes role
-/// accounts risky.
+/// Judges evidence. `looked_up` is when the DNS answered, which counts as evidence if no server replied; `risky_roles`
+/// makes role accounts risky.
 fn judge<'a>(
     evidence: &'a Evidence,
     looked_up: Option<SystemTime>,
@@ -106,12 +107,12 @@ pub(super) fn row(
         Some(deciding) => (Some(deciding.mx_host.clone()), deciding.reply.cloned()),
         None => (None, None),
     };
-    let Evidence { status: form, kinds, typo: slip, mailbox, .. } = evidence;
+    let Evidence { status, kinds, typo, mailbox, .. } = evidence;
     let result = AddressResult {
         judgment,
         repairs,
-        did_you_mean: slip.map(|slip| slip.meant),
-        address: form.into_address(),
+        did_you_mean: typo.map(|typo| typo.meant),
+        address: status.into_address(),
         kinds,
         provider,
         mx_host,

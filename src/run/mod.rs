@@ -1,13 +1,15 @@
 //! Runs: from a list, or a few addresses, to written results.
 //!
-//! This room answers "what is done in which order?", and it alone waits and spawns. [`verify`] runs three passes: it reads the list and makes
-//! the worklist (`stateful_run`), probes the worklist (`engine`), and judges and writes each row (`write_results`). [`check`] does the same for a few
-//! addresses, [`report`] repeats the last pass, [`plan`] forecasts the second. Must not: decide what a reply means, what is probed next, or what a
-//! result is worth; [`crate::policy`], [`crate::schedule`] and [`crate::verdict`] do.
+//! This room answers "what is done in which order?", and it alone waits and spawns. [`verify`] runs three passes: it
+//! reads the list and makes the worklist (`stateful_run`), probes the worklist (`engine`), and judges and writes each
+//! row (`write_results`). [`check`] does the same for a few addresses, [`report`] repeats the last pass, [`plan`]
+//! forecasts the second. Must not: decide what a reply means, what is probed next, or what a result is worth;
+//! [`crate::policy`], [`crate::schedule`] and [`crate::verdict`] do.
 //!
-//! A probe passes these files. `engine` is the loop: it gets a routed domain, lets it wait in `job_source`, submits it to the scheduler, runs the session
-//! in a task of `tasks`, classifies the reply, stores it, and stores the result with the verdict of `judge`. Then `evidence_reader` reads the evidence back for
-//! each row, `judge` judges it, and `write_results` writes it.
+//! A probe passes these files. `engine` is the loop: it gets a routed domain, lets it wait in `job_source`, submits it
+//! to the scheduler, runs the session in a task of `tasks`, classifies the reply, stores it, and stores the result with
+//! the verdict of `judge`. Then `evidence_reader` reads the evidence back for each row, `judge` judges it, and
+//! `write_results` writes it.
 //!
 //! | to change | open |
 //! |---|---|

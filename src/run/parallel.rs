@@ -1,8 +1,9 @@
 //! Reads a list, and lets threads work on its batches, a few batches ahead of the caller that takes the outcomes.
 //!
-//! Decides: how many workers a run has. Workers get batches in turn and return outcomes in the same turn, so outcomes come in the
-//! order of the list, whichever thread was faster. Batches and outcomes are filled again and again: memory that is in the cache of the processor
-//! is faster than fresh memory. Must not: judge. Fails: if reading the list, the work, or taking an outcome does.
+//! Decides: how many workers a run has. Workers get batches in turn and return outcomes in the same turn, so outcomes
+//! come in the order of the list, whichever thread was faster. Batches and outcomes are filled again and again: memory
+//! that is in the cache of the processor is faster than fresh memory. Must not: judge. Fails: if reading the list, the
+//! work, or taking an outcome does.
 
 use std::iter::repeat_with;
 use std::num::NonZero;
@@ -38,8 +39,8 @@ pub(super) fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
     repeat_with(|| Analyzer::new(how)).take(worker_count()).collect()
 }
 
-/// Calls `work` for each batch of a list, on one thread for each of `workers`, and `take` for each outcome in the order of the
-/// list. `work` may get an outcome that was taken before, and overwrites it.
+/// Calls `work` for each batch of a list, on one thread for each of `workers`, and `take` for each outcome in the order
+/// of the list. `work` may get an outcome that was taken before, and overwrites it.
 pub(super) fn each<H: Send, T: Default + Send>(
     list: &List,
     workers: Vec<H>,
@@ -102,7 +103,8 @@ fn worker<H, T: Default>(
     }
 }
 
-/// Reads the list and sends its batches to the workers in turn. The first worker without a further batch ends the loop of [`each`].
+/// Reads the list and sends its batches to the workers in turn. The first worker without a further batch ends the loop
+/// of [`each`].
 fn read(list: &List, workers: &[SyncSender<Result<RowBatch, ListError>>], emptied: &Receiver<RowBatch>) {
     let mut turns = workers.iter().cycle();
     let mut send = |batch| turns.next().is_some_and(|worker| worker.send(batch).is_ok());

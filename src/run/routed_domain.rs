@@ -1,4 +1,5 @@
-//! A domain with its route, by the current policy: the providers of its MX hosts, and whether its recipients are worth probing.
+//! A domain with its route, by the current policy: the providers of its MX hosts, and whether its recipients are worth
+//! probing.
 //!
 //! Decides: which domains are not probed, and how long a look-up may be used again. Must not: look anything up.
 
@@ -46,7 +47,8 @@ impl RoutedDomain {
         RoutedDomain { fact, mx_hosts, is_disposable }
     }
 
-    /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or disposable addresses.
+    /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or
+    /// disposable addresses.
     pub(super) fn is_worth_probing(&self) -> bool {
         matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && !self.is_disposable
     }

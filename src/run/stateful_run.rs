@@ -145,8 +145,8 @@ impl StatefulRun {
         Ok(())
     }
 
-    /// Must be called when all results are written. The run is finished, unless recipients are still to be probed: then the same
-    /// command resumes it.
+    /// Must be called when all results are written. The run is finished, unless recipients are still to be probed: then
+    /// the same command resumes it.
     pub(super) fn finish(&mut self, outcome: &RunOutcome, validity: Validity) -> Result<(), Error> {
         let RunConditions { blocked, anomalies, .. } = &outcome.conditions;
         if self.compares_reasons {

@@ -1,8 +1,8 @@
 //! Tasks of the probing pass: look-ups of domains and open sessions, each a task of its own.
 //!
-//! Decides: nothing; it starts a task, passes the scheduler's commands to a session, and knows which domain or session a task
-//! belongs to. Fails: a task that panics is reported as a fault of ours ([`DnsFault::Internal`], [`SessionTasks::lost`]); an aborted look-up
-//! reports nothing.
+//! Decides: nothing; it starts a task, passes the scheduler's commands to a session, and knows which domain or session
+//! a task belongs to. Fails: a task that panics is reported as a fault of ours ([`DnsFault::Internal`],
+//! [`SessionTasks::lost`]); an aborted look-up reports nothing.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! The reporting pass of a run: every row of the list is judged and written.
 //!
-//! Decides: nothing. Workers judge batches of rows ([`RowJudge`]), each with a reader of its own; the batches are written in the
-//! order of the list. Memory holds a few batches, never the list.
+//! Decides: nothing. Workers judge batches of rows ([`RowJudge`]), each with a reader of its own; the batches are
+//! written in the order of the list. Memory holds a few batches, never the list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -208,13 +208,13 @@ impl FactDecoder {
         let Some(mx_host) = self.domain(db, row.get(MX_HOST)?)? else {
             return Ok(None);
         };
-        let what = match word(row, AFTER_REPLY)?.and_then(Finding::from_word) {
+        let kind = match word(row, AFTER_REPLY)?.and_then(Finding::from_word) {
             Some(finding) => Some(ObstacleKind::NoReply(finding)),
             None => self
                 .classified(db, row, &mx_host, NO_ADDRESS, NO_ADDRESS)?
                 .map(|classified| ObstacleKind::Rejected(Box::new(classified))),
         };
-        Ok(what.map(|what| Arc::new(Obstacle { mx_host, at: at(row), kind: what })))
+        Ok(kind.map(|kind| Arc::new(Obstacle { mx_host, at: at(row), kind })))
     }
 
     fn classified(

@@ -1,9 +1,10 @@
-//! How a value stands in a column: routes, replies and the words of a result. Each is written and read here, so that both
-//! directions agree.
+//! How a value stands in a column: routes, replies and the words of a result. Each is written and read here, so that
+//! both directions agree.
 //!
-//! A reply is split into a template and parts. Servers repeat a few sentences with other addresses, ids and times in them, so the
-//! sentence is stored once and the parts with each reply. Both together give the reply back, byte for byte. Can't know: values
-//! that no version wrote; they are read as `None`, and what they belong to counts as not known.
+//! A reply is split into a template and parts. Servers repeat a few sentences with other addresses, ids and times in
+//! them, so the sentence is stored once and the parts with each reply. Both together give the reply back, byte for
+//! byte. Can't know: values that no version wrote; they are read as `None`, and what they belong to counts as not
+//! known.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -63,8 +64,8 @@ impl<T: Clone + PartialEq, const N: usize> Words<T, N> {
     }
 }
 
-/// Why a recipient was not probed to the end, by the word in `result.not_probed_because`; `wait` is the time that is left until
-/// `result.retry_at`.
+/// Why a recipient was not probed to the end, by the word in `result.not_probed_because`; `wait` is the time that is
+/// left until `result.retry_at`.
 pub(super) fn not_probed_reason(word: &str, wait: Duration) -> Option<NotProbedReason> {
     let all = [
         NotProbedReason::Offline,

@@ -175,8 +175,8 @@ impl StateError {
         }
     }
 
-    /// True if the state can't be read or written, which exits as an output that can't be written does; false if another file or
-    /// command is needed.
+    /// True if the state can't be read or written, which exits as an output that can't be written does; false if
+    /// another file or command is needed.
     pub(crate) fn is_about_writing(&self) -> bool {
         match self {
             StateError::Unusable { .. }

@@ -1,8 +1,9 @@
 //! The reason that was last reported for each row, so that `--changed-only` can write the changes alone.
 //!
-//! Decides: what a change is. A run that resumes writes its outputs anew, so it is compared with what was reported before it began.
-//! Must not: serve as evidence, or hold an address: rows are identified by a 63-bit hash. Can't know: two rows with one hash. With ten million rows the
-//! chance of any collision is about 5e-6; one change may then be missed.
+//! Decides: what a change is. A run that resumes writes its outputs anew, so it is compared with what was reported
+//! before it began. Must not: serve as evidence, or hold an address: rows are identified by a 63-bit hash. Can't know:
+//! two rows with one hash. With ten million rows the chance of any collision is about 5e-6; one change may then be
+//! missed.
 
 use std::borrow::Borrow;
 

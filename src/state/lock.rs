@@ -1,8 +1,8 @@
 //! The lock of a state file: one run at a time writes to it.
 //!
-//! Decides: which process holds the state. The operating system locks a file beside it (`state.db.lock`) and releases it when the process ends, so a lock
-//! can't be stale. The lock file names the holder for people. All links to one state lead to one lock. Must not: trust the
-//! content of the lock file, or overwrite a file that is no lock.
+//! Decides: which process holds the state. The operating system locks a file beside it (`state.db.lock`) and releases
+//! it when the process ends, so a lock can't be stale. The lock file names the holder for people. All links to one
+//! state lead to one lock. Must not: trust the content of the lock file, or overwrite a file that is no lock.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};

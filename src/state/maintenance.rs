@@ -1,8 +1,8 @@
-//! Facts in bulk: statistics, deletion of old facts, what the owner of an address may demand (export and erasure), and the import of facts from
-//! a locked state.
+//! Facts in bulk: statistics, deletion of old facts, what the owner of an address may demand (export and erasure), and
+//! the import of facts from a locked state.
 //!
-//! Decides: what belongs to a recipient: the replies to its probes, its result, its place in worklists, and the reason that was last reported. Must not: leave a
-//! deleted address in the file; `forget` overwrites it.
+//! Decides: what belongs to a recipient: the replies to its probes, its result, its place in worklists, and the reason
+//! that was last reported. Must not: leave a deleted address in the file; `forget` overwrites it.
 
 use std::time::SystemTime;
 

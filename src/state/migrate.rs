@@ -123,8 +123,9 @@ fn write_reasons(db: &Connection) -> rusqlite::Result<()> {
     Reason::all().try_for_each(|reason| insert.execute(reason_row(reason)).map(|_| ()))
 }
 
-/// Copies a state to a file beside it, without what another connection has not committed. A backup that a killed process made and that has the same
-/// content is kept instead; one with other content stays, and the new one gets a number.
+/// Copies a state to a file beside it, without what another connection has not committed. A backup that a killed
+/// process made and that has the same content is kept instead; one with other content stays, and the new one gets a
+/// number.
 fn back_up(
     file: &Path,
     version: usize,

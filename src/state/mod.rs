@@ -1,12 +1,12 @@
-//! The state: one `SQLite` database with the facts that runs gather, so that an interrupted run resumes and no recipient is
-//! probed twice while its result is fresh.
+//! The state: one `SQLite` database with the facts that runs gather, so that an interrupted run resumes and no
+//! recipient is probed twice while its result is fresh.
 //!
-//! This room answers "what is known, and since when?". It stores what servers and the DNS answered; what a reply means is decided by
-//! [`crate::policy`] when it is read, and what a result is worth by [`crate::verdict`]. Must not: judge, or know the text of a reply.
-//! Without a state file the same tables stand in a temporary one.
+//! This room answers "what is known, and since when?". It stores what servers and the DNS answered; what a reply means
+//! is decided by [`crate::policy`] when it is read, and what a result is worth by [`crate::verdict`]. Must not: judge,
+//! or know the text of a reply. Without a state file the same tables stand in a temporary one.
 //!
-//! A probe passes five files. `worklist`: which recipients a run has still to probe. `query` reads facts, `decode` turns a row of a
-//! table into a fact. `write` stores replies and results. `encoding` is how both write a value.
+//! A probe passes five files. `worklist`: which recipients a run has still to probe. `query` reads facts, `decode`
+//! turns a row of a table into a fact. `write` stores replies and results. `encoding` is how both write a value.
 //!
 //! | to change | open |
 //! |---|---|

@@ -1,7 +1,7 @@
 //! Opening a state: where the file is, whether it is a state, and of which network.
 //!
-//! Decides: what is refused, before anything is changed: files of other programs, newer versions, facts of another network. The file is
-//! readable by its owner alone, and so is a folder that is made for it.
+//! Decides: what is refused, before anything is changed: files of other programs, newer versions, facts of another
+//! network. The file is readable by its owner alone, and so is a folder that is made for it.
 
 use std::cell::RefCell;
 use std::io::{self, Read};
@@ -15,15 +15,15 @@ use super::store::{ReaderSource, connect};
 use super::{NameHash, State, StateError, StateLock};
 use crate::secure_file;
 
-/// Most connections that read a state at the same time. A temporary state opens all of them while its file has a name, so no more can
-/// come later; this is also the most workers that a run has, because each has one.
+/// Most connections that read a state at the same time. A temporary state opens all of them while its file has a name,
+/// so no more can come later; this is also the most workers that a run has, because each has one.
 pub const MOST_READERS: usize = 6;
 
 /// Page cache while a run writes; and while a worklist is sorted, when the sorter takes twice as much again.
 pub(super) const WRITING_KIB: usize = 16 << 10;
 pub(super) const SORTING_KIB: usize = 8 << 10;
-/// Page cache during the reporting pass: for the writer, and in total for all readers. After a run that wrote a lot the readers
-/// get less, because the memory that the writer released is fragmented.
+/// Page cache during the reporting pass: for the writer, and in total for all readers. After a run that wrote a lot the
+/// readers get less, because the memory that the writer released is fragmented.
 const WRITER_KIB: usize = 4 << 10;
 const READERS_KIB: usize = 64 << 10;
 const READERS_AFTER_WRITING_KIB: usize = 24 << 10;
@@ -60,8 +60,8 @@ pub fn default_file(namespace: &Namespace) -> Result<PathBuf, StateError> {
 }
 
 impl State {
-    /// A state in a file without a name, which is gone when it is dropped and when the process ends in any way. It keeps memory
-    /// bounded where no state file is wanted.
+    /// A state in a file without a name, which is gone when it is dropped and when the process ends in any way. It
+    /// keeps memory bounded where no state file is wanted.
     pub fn temporary() -> Result<State, StateError> {
         let unusable = |source| StateError::Temporary { folder: std::env::temp_dir(), source };
         let file = tempfile::Builder::new().prefix("listproof-").tempfile().map_err(unusable)?;
@@ -97,8 +97,8 @@ impl State {
         .collect()
     }
 
-    /// A connection that only reads, in one transaction: it sees what was committed before its first query. A transaction for
-    /// each query would take longer than most queries.
+    /// A connection that only reads, in one transaction: it sees what was committed before its first query. A
+    /// transaction for each query would take longer than most queries.
     pub(crate) fn reader(&self) -> Result<Connection, StateError> {
         let reader = match &self.readers {
             ReaderSource::File(file) => connect_reader(file),
@@ -144,8 +144,8 @@ impl State {
         Ok(State::with(db, ReaderSource::File(file.to_owned()), Some(lock)))
     }
 
-    /// Opens a state file that must exist, to be read, also while a run holds its lock. One of an older version is migrated first; a
-    /// run that holds the lock has done that.
+    /// Opens a state file that must exist, to be read, also while a run holds its lock. One of an older version is
+    /// migrated first; a run that holds the lock has done that.
     pub fn read_only(file: &Path, now: SystemTime) -> Result<State, StateError> {
         if version(file)? < VERSION {
             State::of_owner(file, now)?;

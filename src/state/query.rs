@@ -1,7 +1,7 @@
 //! Facts come out: what a run asks while it probes and while it judges.
 //!
-//! Decides: nothing; [`super::decode`] turns rows into facts by the current policy. Must not: confuse two names that have one
-//! number: a name is compared after it is found by its number. What can't be read counts as not known.
+//! Decides: nothing; [`super::decode`] turns rows into facts by the current policy. Must not: confuse two names that
+//! have one number: a name is compared after it is found by its number. What can't be read counts as not known.
 
 use std::borrow::Borrow;
 use std::sync::LazyLock;
@@ -130,8 +130,8 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         Ok(attempts)
     }
 
-    /// The replies to the controls of a domain, oldest first: to random recipients in this run or since a time, to `postmaster` in
-    /// this run.
+    /// The replies to the controls of a domain, oldest first: to random recipients in this run or since a time, to
+    /// `postmaster` in this run.
     pub(crate) fn controls(
         &mut self,
         run: RunId,

@@ -1,7 +1,7 @@
 //! Runs: over which list, whether an interrupted one resumes, and how a run ended.
 //!
-//! Decides: that the same command again ([`RunKey::identity`]) resumes its interrupted run, unless that began too long ago; after a finished run a
-//! new one begins.
+//! Decides: that the same command again ([`RunKey::identity`]) resumes its interrupted run, unless that began too long
+//! ago; after a finished run a new one begins.
 
 use std::time::{Duration, SystemTime};
 
@@ -48,8 +48,8 @@ pub struct PastRun {
 }
 
 impl State {
-    /// Resumes the interrupted run of this command if it began at most `resume_within` ago; begins a run otherwise. Runs of any command
-    /// that began more than `lifetime` ago are ended first.
+    /// Resumes the interrupted run of this command if it began at most `resume_within` ago; begins a run otherwise.
+    /// Runs of any command that began more than `lifetime` ago are ended first.
     pub fn begin(
         &mut self,
         command: &RunKey,
@@ -141,8 +141,8 @@ impl State {
         Ok(run.optional()?)
     }
 
-    /// Other runs with results that were not all reported. Their `undeliverable` results are not used: a provider's outage would show only in
-    /// all of them.
+    /// Other runs with results that were not all reported. Their `undeliverable` results are not used: a provider's
+    /// outage would show only in all of them.
     pub(crate) fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT facts_published AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
@@ -164,8 +164,9 @@ impl State {
         Ok(())
     }
 
-    /// Ends a run: it has nothing more to probe, or was stopped for good. `blocked` is why no reply of it is judged; `fresh_until` is when
-    /// its first result expires, `None` if none does; `oldest` is the time of the oldest evidence.
+    /// Ends a run: it has nothing more to probe, or was stopped for good. `blocked` is why no reply of it is judged;
+    /// `fresh_until` is when its first result expires, `None` if none does; `oldest` is the time of the oldest
+    /// evidence.
     pub(crate) fn finish_run<'a>(
         &mut self,
         run: RunId,

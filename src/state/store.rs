@@ -1,8 +1,8 @@
-//! The open database of a state: its connections, its transactions, and the numbers that stand for names, runs, egresses
-//! and times.
+//! The open database of a state: its connections, its transactions, and the numbers that stand for names, runs,
+//! egresses and times.
 //!
-//! Everything that is written after a [`State::commit`] belongs to one transaction until the next one. Must not: know a table. Fails: when the
-//! disk does, or another program holds the file longer than [`BUSY`].
+//! Everything that is written after a [`State::commit`] belongs to one transaction until the next one. Must not: know a
+//! table. Fails: when the disk does, or another program holds the file longer than [`BUSY`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
@@ -105,8 +105,8 @@ pub(super) fn connect(file: &Path, access: OpenFlags) -> Result<Connection, Stat
     Ok(db)
 }
 
-/// Keys known to be in their tables already, so that the `INSERT OR IGNORE` can be skipped. Bounded; clearing a set only costs
-/// redundant inserts.
+/// Keys known to be in their tables already, so that the `INSERT OR IGNORE` can be skipped. Bounded; clearing a set
+/// only costs redundant inserts.
 #[derive(Default)]
 pub(super) struct WrittenKeys {
     pub(super) names: HashSet<NameHash>,
@@ -129,8 +129,8 @@ pub(super) fn remember<T: Eq + Hash>(set: &mut HashSet<T>, key: T) -> bool {
 
 /// A name or a text as a number: the first 63 bits of its SHA-256.
 ///
-/// It needs no look-up, any tool can compute it, and a server can't choose names that collide. Among ten million names the chance
-/// of any collision is about 5e-6; code that reads a name back by its number compares the name.
+/// It needs no look-up, any tool can compute it, and a server can't choose names that collide. Among ten million names
+/// the chance of any collision is about 5e-6; code that reads a name back by its number compares the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NameHash(pub(super) i64);
 

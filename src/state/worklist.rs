@@ -1,7 +1,7 @@
 //! The worklist of a run: the distinct recipients of its list that have no fresh result.
 //!
-//! Decides: which stored results are fresh enough ([`FreshnessPolicy`]). The file sorts the recipients by domain, so that memory does not grow
-//! with the list, and a domain is probed as a whole.
+//! Decides: which stored results are fresh enough ([`FreshnessPolicy`]). The file sorts the recipients by domain, so
+//! that memory does not grow with the list, and a domain is probed as a whole.
 
 use std::time::{Duration, SystemTime};
 
@@ -94,7 +94,8 @@ impl State {
         Ok(count.query_row(params![run, domain], |row| row.get(0))?)
     }
 
-    /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those after `after`.
+    /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those
+    /// after `after`.
     pub(crate) fn recipients(
         &self,
         run: RunId,
@@ -127,8 +128,8 @@ impl State {
     }
 }
 
-/// SQL condition: may this run use a row of `result` from another run? Yes if all results of that run were reported, so that its check for
-/// mailboxes that vanished at the same time is done, or if the verdict is not `undeliverable`.
+/// SQL condition: may this run use a row of `result` from another run? Yes if all results of that run were reported, so
+/// that its check for mailboxes that vanished at the same time is done, or if the verdict is not `undeliverable`.
 pub(super) fn is_usable_in(run: &str) -> String {
     format!(
         "(result.run NOT IN (SELECT id FROM run WHERE NOT facts_published AND id <> {run})

@@ -1,7 +1,8 @@
 //! Facts go in: routes, replies, and results of recipients.
 //!
-//! The run writes a reply before it does anything that follows from it, and commits before anything leaves for a server. So after a
-//! crash at most the probes in flight are repeated. Must not: judge; the verdict of a result comes from the caller.
+//! The run writes a reply before it does anything that follows from it, and commits before anything leaves for a
+//! server. So after a crash at most the probes in flight are repeated. Must not: judge; the verdict of a result comes
+//! from the caller.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -86,11 +87,11 @@ impl State {
         recorded: &RecordedReply,
     ) -> Result<(), StateError> {
         self.begin_writing()?;
-        let RecordedReply { domain, kind: who, address, attempt, lane, tally, .. } = recorded;
+        let RecordedReply { domain, kind, address, attempt, lane, tally, .. } = recorded;
         let classified = &attempt.classified;
         let name = self.write_name(domain.as_str())?;
         let mx_host = self.write_name(attempt.mx_host.as_str())?;
-        let (kind, local) = (encoding::kind_number(*who), address.local());
+        let (kind, local) = (encoding::kind_number(*kind), address.local());
         let EncodedReply { stage, code, template, parts } =
             self.encode_reply(classified, local, &address.to_string())?;
         let mut at = millis(attempt.at);
@@ -146,7 +147,7 @@ impl State {
     pub(crate) fn write_result(
         &mut self,
         run: RunId,
-        ProbeResult { id: target, address, mailbox, .. }: &ProbeResult,
+        ProbeResult { id, address, mailbox, .. }: &ProbeResult,
         verdict: ReportedVerdict,
         now: SystemTime,
     ) -> Result<(), StateError> {
@@ -206,7 +207,7 @@ impl State {
             let mut delete = self
                 .db
                 .prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ? AND position = ?")?;
-            delete.execute(params![run, name, target.0])?;
+            delete.execute(params![run, name, id.0])?;
         }
         Ok(())
     }

@@ -8,5 +8,4 @@ mod result;
 
 pub(crate) use decide::DecidingReply;
 pub use decide::decide;
-
 pub use result::{AddressResult, Judgment};

@@ -1,5 +1,5 @@
-//! The fuzz targets on stable, for seconds: each body on its seeds, on pieces of them, on seeds with other bytes in them,
-//! and on mere bytes. The long run is `cargo fuzz` (see `.github/CONTRIBUTING.md`); what it found stands in `seeds/`.
+//! The fuzz targets on stable Rust, for seconds: each body on its seeds, on pieces of seeds, on seeds with changed bytes, and
+//! on random bytes. `.github/CONTRIBUTING.md` says how to fuzz for longer; inputs that broke something are in `seeds/`.
 #![expect(clippy::expect_used, clippy::disallowed_methods, reason = "a test that stops at what it can't do")]
 
 mod bodies {
@@ -15,7 +15,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-/// The seeds of a target: files of a folder of their own and of others in `tests/`.
+/// The seeds of a target: all files of these folders in `tests/`.
 fn seeds(folders: &[&str]) -> Vec<Vec<u8>> {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let files = folders.iter().flat_map(|folder| {
@@ -30,12 +30,12 @@ fn seeds(folders: &[&str]) -> Vec<Vec<u8>> {
     seeds
 }
 
-/// Each seed as it is, then seeds cut and with bytes changed, then mere bytes.
+/// Checks each seed, then pieces of seeds with changed bytes, and random bytes.
 fn smoke(cases: u32, folders: &[&str], check: fn(&[u8])) {
     let seeds = seeds(folders);
     for seed in &seeds {
         check(seed);
-        // Data of other tests has no byte in front that says how.
+        // Data of other tests lacks the first byte, which selects a variant.
         (0..4).for_each(|how| check(&[&[how], seed.as_slice()].concat()));
     }
     let changed = (prop::sample::select(seeds), any::<prop::sample::Index>(), any::<prop::sample::Index>())

@@ -1,37 +1,37 @@
-//! A probe by hand: the least SMTP client that can say what a server answers.
+//! A minimal SMTP client that probes one recipient.
 //!
-//! Kept apart from the program's own client on purpose: a lab that is checked by what it checks shows nothing.
+//! It shares no code with the program's client, because a test that uses the tested client proves nothing.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// The longest silence of a server in the lab.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest time to wait for a reply.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The answer about a recipient, or the first refusal on the way there: `rcpt 550 5.1.1 ...`.
-pub(crate) fn ask(server: SocketAddr, helo: &str, sender: &str, recipient: &str) -> io::Result<String> {
-    let stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
+/// The reply to RCPT, or the first rejection before it, with its stage: `rcpt 550 5.1.1 ...`.
+pub(crate) fn probe(server: SocketAddr, helo: &str, sender: &str, recipient: &str) -> io::Result<String> {
+    let stream = TcpStream::connect_timeout(&server, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
     let mut replies = BufReader::new(stream.try_clone()?);
     let mut commands = stream;
-    let mut answer = format!("connect {}", reply(&mut replies)?);
+    let mut last = format!("connect {}", reply(&mut replies)?);
     for (stage, command) in [
         ("helo", format!("EHLO {helo}\r\n")),
         ("mail", format!("MAIL FROM:<{sender}>\r\n")),
         ("rcpt", format!("RCPT TO:<{recipient}>\r\n")),
     ] {
-        let (_, said) = answer.split_once(' ').unwrap_or_default();
-        if !said.starts_with('2') {
-            return Ok(answer);
+        let (_, code) = last.split_once(' ').unwrap_or_default();
+        if !code.starts_with('2') {
+            return Ok(last);
         }
         commands.write_all(command.as_bytes())?;
-        answer = format!("{stage} {}", reply(&mut replies)?);
+        last = format!("{stage} {}", reply(&mut replies)?);
     }
     commands.write_all(b"QUIT\r\n")?;
-    // A server that counts connections has counted this one out when it closes, and not before.
+    // Wait until the server closes: only then a server that limits connections no longer counts this one.
     io::copy(&mut replies, &mut io::sink())?;
-    Ok(answer)
+    Ok(last)
 }
 
 /// The last line of one reply.

@@ -1,4 +1,4 @@
-//! The lab: all scenarios' records and servers at once, and the two questions put to each scenario.
+//! The lab: the records and servers of all scenarios together, and the two tests of each scenario.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -16,14 +16,14 @@ use crate::scenario::Scenario;
 use crate::servers::{self, Server};
 use crate::verify::{Judged, verify};
 
-/// Hosts of a network start here; below are our own addresses.
+/// The first number for hosts of a network; lower ones are addresses of clients.
 const FIRST_HOST: usize = 10;
 
-/// Everything that runs.
+/// The running lab.
 pub(crate) struct Lab {
     scenarios: Vec<Scenario>,
     hosts: HashMap<String, Server>,
-    /// One per scenario: servers that limit their clients must not meet both of its tests at once.
+    /// One per scenario: its two tests must not run together, because its servers may limit their clients.
     turns: Vec<Mutex<()>>,
 }
 
@@ -77,38 +77,37 @@ impl Lab {
         &self.scenarios
     }
 
-    /// A scenario, once its other test is through.
+    /// A scenario, after its other test has ended.
     fn turn(&self, index: usize) -> (&Scenario, MutexGuard<'_, ()>) {
         let turn = self.turns[index].lock().unwrap_or_else(PoisonError::into_inner);
         (&self.scenarios[index], turn)
     }
 
-    /// Whether resolver and servers answer what the scenario promises.
+    /// Fails unless resolver and servers give the answers of the scenario.
     pub(crate) fn servers_say(&self, index: usize) -> Result<(), String> {
         let (scenario, _turn) = self.turn(index);
         for lookup in &scenario.lookups {
             let answer = names::mx(&lookup.mx)
-                .map_err(|error| format!("`{}`: {error}\n{}", lookup.mx, names::last_words()))?;
+                .map_err(|error| format!("`{}`: {error}\n{}", lookup.mx, names::resolver_log()))?;
             if answer != lookup.answer {
                 return Err(format!("MX of `{}`: {answer}, not {}", lookup.mx, lookup.answer));
             }
         }
         let sender = format!("by-hand@{}", scenario.sender_domain);
         for row in &scenario.rows {
-            let (Some(promised), Some(host)) = (&row.reply, scenario.host_of(row)) else {
+            let (Some(expected), Some(host)) = (&row.reply, scenario.host_of(row)) else {
                 continue;
             };
-            let reply = dialogue::ask(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
+            let reply = dialogue::probe(self.hosts[host].address(), &scenario.helo, &sender, &row.address)
                 .map_err(|error| format!("`{host}` about `{}`: {error}", row.address))?;
-            if !reply.starts_with(promised) {
-                return Err(format!("`{host}` about `{}`:\n  {reply}\nnot\n  {promised}", row.address));
+            if !reply.starts_with(expected) {
+                return Err(format!("`{host}` about `{}`:\n  {reply}\nnot\n  {expected}", row.address));
             }
         }
         Ok(())
     }
 
-    /// Whether the program gives every row the reason, and so the verdict, that the scenario demands, and
-    /// connects nowhere else.
+    /// Fails unless the program gives every row the reason, and so the verdict, of the scenario, and connects to no canary.
     pub(crate) fn listproof_judges(&self, index: usize) -> Result<(), String> {
         let (scenario, _turn) = self.turn(index);
         let canaries = Canaries::listen(&scenario.canary)?;
@@ -118,10 +117,10 @@ impl Lab {
         let expected: Vec<Judged> =
             scenario.rows.iter().filter_map(|row| expected(&row.address, &row.reason)).collect();
         if judged != expected {
-            let logs: String = scenario.hosts().map(last_words).collect();
+            let logs: String = scenario.hosts().map(end_of_log).collect();
             return Err(format!("{}{logs}", difference(&expected, &judged)));
         }
-        canaries.must_be_silent()
+        canaries.must_be_untouched()
     }
 }
 
@@ -147,8 +146,8 @@ fn difference(expected: &[Judged], judged: &[Judged]) -> String {
     text
 }
 
-/// The end of a host's own log.
-fn last_words(host: &str) -> String {
+/// The end of a host's log.
+fn end_of_log(host: &str) -> String {
     let folder = Path::new(SCRATCH).join(host);
     let log = ["maillog", "mainlog"].map(|name| fs::read_to_string(folder.join(name)).unwrap_or_default());
     let lines: Vec<&str> = log.iter().flat_map(|text| text.lines()).collect();
@@ -156,7 +155,7 @@ fn last_words(host: &str) -> String {
     format!("-- {host}\n{}\n", last.join("\n"))
 }
 
-/// Listeners where nobody may connect.
+/// Listeners at addresses that must not be connected to.
 struct Canaries(Vec<(SocketAddr, TcpListener)>);
 
 impl Canaries {
@@ -172,17 +171,16 @@ impl Canaries {
         Ok(Canaries(listeners))
     }
 
-    /// Fails if anybody connected. Then each canary is called once by ourselves, and must hear it: a deaf one
-    /// would be silent for any program.
-    fn must_be_silent(&self) -> Result<(), String> {
+    /// Fails if a canary had a connection. Then connects to each canary, to show that it would have noticed one.
+    fn must_be_untouched(&self) -> Result<(), String> {
         for (address, listener) in &self.0 {
             if listener.accept().is_ok() {
-                return Err(format!("somebody connected to {address}"));
+                return Err(format!("there was a connection to {address}"));
             }
-            let call =
+            let connection =
                 TcpStream::connect(address).map_err(|error| format!("the canary at {address}: {error}"))?;
-            listener.accept().map_err(|error| format!("the canary at {address} is deaf: {error}"))?;
-            drop(call);
+            listener.accept().map_err(|error| format!("the canary at {address} does not listen: {error}"))?;
+            drop(connection);
         }
         Ok(())
     }

@@ -1,20 +1,21 @@
-//! Real mail servers behind real name servers: what Postfix, Exim, `OpenSMTPD`, Haraka and aiosmtpd say, and what `listproof` makes of it.
+//! Real mail servers behind real name servers: the replies of Postfix, Exim, `OpenSMTPD`, Haraka and aiosmtpd, and the
+//! verdicts that `listproof` gives.
 //!
-//! Each file in `scenarios/` is one situation, named as a sentence, and gives two tests: `servers_say` checks
-//! by a dialogue of our own that the lab answers as the scenario promises (else a right verdict would prove
-//! nothing), `listproof_judges` runs the compiled program on the scenario's addresses and compares every row.
+//! Each file in `scenarios/` is one situation, named as a sentence, and gives two tests. `servers_say` probes the servers
+//! with a client of its own and compares their replies with those of the scenario: without that, a right verdict would prove
+//! nothing. `listproof_judges` runs the compiled program over the scenario's addresses and compares every row.
 //!
-//! Everything lives in namespaces of its own (network, mounts, processes): ports 25 and 53 are ordinary there,
-//! no packet can leave, and when the test process ends, however it ends, the kernel ends the servers and forgets
-//! their files. Nothing is installed here, and nothing is started unasked: `LISTPROOF_REAL=1` wants these tests, and
-//! where servers or rights are missing they are reported as ignored, with the reason. `LISTPROOF_REAL=required` (as in
-//! `.ci/run`) makes a failure of that, except for servers from registries, which not every machine reaches.
+//! All of it runs in private namespaces (network, mounts, processes): ports 25 and 53 are free there, no packet leaves, and
+//! the kernel ends the servers and removes their files when the test process ends. Nothing is installed. Without
+//! `LISTPROOF_REAL` no server is started; with `LISTPROOF_REAL=1` tests whose servers or rights are missing are reported as
+//! ignored, with the reason. With `LISTPROOF_REAL=required` (as in `.ci/run`) these tests fail, except those with servers
+//! from registries, which not every machine reaches.
 
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
     clippy::unwrap_used,
-    reason = "a throw-away lab with files, sockets and clocks of its own, which reports on stderr"
+    reason = "a lab with files, sockets and clocks of its own, which reports on stderr"
 )]
 
 mod dialogue;
@@ -69,7 +70,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The tests of every scenario, two by two.
+/// The two tests of each scenario.
 fn in_lab(lab: &Arc<Lab>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for (index, scenario) in lab.scenarios().iter().enumerate() {
@@ -94,8 +95,8 @@ fn without_lab(scenarios: &[Scenario], why: &str) -> Vec<Trial> {
     scenarios.iter().flat_map(|scenario| left_out(scenario, why)).collect()
 }
 
-/// Tests that can't run here: ignored on a developer's machine, failed where real servers are required, except for
-/// those with a server that comes from a registry.
+/// The tests of a scenario that cannot run here. They are ignored; where real servers are required they fail, except those
+/// with a server from a registry.
 fn left_out(scenario: &Scenario, why: &str) -> [Trial; 2] {
     let required =
         namespace::required() && !scenario.servers().any(|(program, ..)| program.is_from_registry());

@@ -1,7 +1,7 @@
-//! The lab's name service: nsd with every record as the root of the tree, unbound as everybody's resolver.
+//! The lab's name service: nsd serves all records as the root zone, and unbound is the resolver.
 //!
-//! A real resolver stands between on purpose: it caches, follows CNAMEs, gives up on lame servers and says
-//! SERVFAIL in its own time, as a user's resolver does.
+//! The resolver is a real one, because it caches, follows CNAMEs, gives up on lame servers and answers SERVFAIL after some
+//! time, as a user's resolver does.
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write as _};
@@ -17,17 +17,17 @@ use crate::servers::Server;
 /// The resolver that `/etc/resolv.conf` names.
 const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
-/// How often a question is put, and how long each waits: together the longest that unbound takes to give up on a
-/// domain whose name servers are silent. Once is not enough even where all is well: unbound never sends an answer that
-/// it was looking for longer than its `discard-timeout` (1.9 s), it has it ready when it is asked again.
+/// How often a query is sent, and how long each waits for its answer: together the longest time that unbound needs to give
+/// up on a domain whose name servers are silent. One query is not always enough: an answer that takes unbound longer than its
+/// `discard-timeout` (1.9 s) is not sent, but is ready for the next query.
 const TRIES: u32 = 8;
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the slow name server thinks.
+/// The delay of the slow name server.
 const DELAY: Duration = Duration::from_millis(200);
 
-/// Records that every scenario may count on: our own names, and servers that serve a delegated domain badly.
-fn ground() -> String {
+/// Records for all scenarios: the names of the client, and name servers that serve a delegated domain badly.
+fn common_records() -> String {
     let mut zone = format!(
         "$ORIGIN .\n$TTL 300\n\
          @ SOA ns.lab.test. hostmaster.lab.test. 1 3600 600 86400 60\n\
@@ -49,7 +49,7 @@ fn ground() -> String {
     zone
 }
 
-/// The records of a host: its address and, for the way back, its name.
+/// The records of a host: its address, and its name for reverse look-ups.
 pub(crate) fn host(name: &str, address: &str) -> String {
     let back = backwards(address);
     format!("{name}. A {address}\n{back}.in-addr.arpa. PTR {name}.\n")
@@ -67,21 +67,21 @@ pub(crate) fn up(folder: &Path, records: &str) -> Result<Vec<Server>, String> {
         let file = folder.join(file);
         std::fs::write(&file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
     };
-    let root = ground() + records;
-    // What is delegated stands in the same text, for the servers that it is delegated to.
+    let root = common_records() + records;
+    // Records of delegated domains are in the same text; the servers of these domains get it without the delegations.
     let child: String = root.split_inclusive('\n').filter(|line| !is_delegation(line)).collect();
     write("root.zone", root)?;
     write("child.zone", child)?;
     write("refusing.zone", "$ORIGIN nothing.test.\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n".to_owned())?;
     write(
-        "inventing.zone",
+        "wildcard.zone",
         "$ORIGIN .\n@ SOA ns. root. 1 1 1 1 1\n@ NS ns.\n* MX 0 .\n* A 198.51.100.7\n".to_owned(),
     )?;
     let mut servers = Vec::new();
     for (name, address, zone) in [
         ("root", "53", "."),
         ("refusing", "54", "nothing.test."),
-        ("inventing", "56", "."),
+        ("wildcard", "56", "."),
         ("child", "58", "."),
     ] {
         write(&format!("{name}.conf"), authority(folder, name, address, zone))?;
@@ -106,13 +106,13 @@ fn is_delegation(record: &str) -> bool {
     words.next() != Some("@") && words.next() == Some("NS")
 }
 
-/// Hands questions on, and the answers back after [`DELAY`].
+/// Forwards queries to the child server, and returns its answers after [`DELAY`].
 fn slow() -> io::Result<()> {
-    let door = Arc::new(UdpSocket::bind(format!("{NAME_SERVERS}.57:53"))?);
+    let socket = Arc::new(UdpSocket::bind(format!("{NAME_SERVERS}.57:53"))?);
     thread::spawn(move || {
         let mut question = [0; 512];
-        while let Ok((length, client)) = door.recv_from(&mut question) {
-            let (door, question) = (Arc::clone(&door), question[..length].to_vec());
+        while let Ok((length, client)) = socket.recv_from(&mut question) {
+            let (socket, question) = (Arc::clone(&socket), question[..length].to_vec());
             thread::spawn(move || -> io::Result<usize> {
                 let to_child = UdpSocket::bind(format!("{NAME_SERVERS}.57:0"))?;
                 to_child.connect(format!("{NAME_SERVERS}.58:53"))?;
@@ -120,7 +120,7 @@ fn slow() -> io::Result<()> {
                 let mut answer = [0; 4096];
                 let length = to_child.recv(&mut answer)?;
                 thread::sleep(DELAY);
-                door.send_to(&answer[..length], client)
+                socket.send_to(&answer[..length], client)
             });
         }
     });
@@ -139,7 +139,7 @@ fn authority(folder: &Path, name: &str, address: &str, zone: &str) -> String {
     )
 }
 
-/// Unbound answers for `test` and `invalid` itself unless told to ask; here they are a tree like any other.
+/// The configuration of unbound. By default it answers queries for `test` and `invalid` itself; `nodefault` changes that.
 fn resolver(folder: &Path) -> String {
     let folder = folder.display();
     format!(
@@ -153,16 +153,16 @@ fn resolver(folder: &Path) -> String {
     )
 }
 
-/// What the resolver wrote last.
-pub(crate) fn last_words() -> String {
+/// The log of the resolver.
+pub(crate) fn resolver_log() -> String {
     let log = Path::new(SCRATCH).join(format!("unbound-{RESOLVER}.log"));
     std::fs::read_to_string(log).unwrap_or_default()
 }
 
-/// The bit of an answer that did not fit.
+/// The header bit TC: the answer did not fit into the datagram.
 const TRUNCATED: u8 = 2;
 
-/// Asks the resolver for the MX records of a name: the response code, after `NOERROR` the number of records.
+/// Queries the MX records of a name. Returns the response code, and after `NOERROR` the number of records.
 pub(crate) fn mx(name: &str) -> io::Result<String> {
     let mut question = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
@@ -171,9 +171,9 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
     }
     question.extend([0, 0, 15, 0, 1]);
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    socket.set_read_timeout(Some(PATIENCE))?;
+    socket.set_read_timeout(Some(TIMEOUT))?;
     let mut head = [0; 512];
-    // The question stays the same, so a late answer to an earlier try is as good.
+    // All tries send the same query, so a late answer to an earlier one counts too.
     let mut exchange = || {
         socket.send_to(&question, RESOLVER)?;
         socket.recv(&mut head)
@@ -181,7 +181,7 @@ pub(crate) fn mx(name: &str) -> io::Result<String> {
     (0..TRIES).find_map(|_| exchange().ok()).ok_or(io::ErrorKind::TimedOut)?;
     if head[2] & TRUNCATED != 0 {
         let mut stream = TcpStream::connect(RESOLVER)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(TIMEOUT))?;
         stream.write_all(&u16::try_from(question.len()).map_err(io::Error::other)?.to_be_bytes())?;
         stream.write_all(&question)?;
         stream.read_exact(&mut head[..2])?;

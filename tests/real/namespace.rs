@@ -1,7 +1,7 @@
-//! The room of the lab: namespaces for network, mounts and processes, made by running this test again inside.
+//! The namespaces of the lab for network, mounts and processes: the test runs itself again inside them.
 //!
-//! Must not touch anything outside: every change is made after entering, in copies that belong to us. Fails with
-//! one sentence that says what is missing; whether that is a failure of the test is for the caller to say.
+//! Must not: change anything outside. Every change is made inside, in copies. Fails: with a sentence that says what is
+//! missing; the caller decides whether that fails the test.
 
 use std::env;
 use std::fmt::Write as _;
@@ -10,31 +10,31 @@ use std::os::unix::process::{CommandExt, parent_id};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Set for the process inside, so that it does not enter again. Its parent is the first process there, which no
-/// one can pretend outside, where furnishing would do harm.
+/// Set for the process inside, so that it does not enter again. Its parent must be process 1, which is not so outside, where
+/// the changes would do harm.
 const INSIDE: &str = "LISTPROOF_LAB_INSIDE";
 
-/// Where the lab keeps its files: memory mounted over the spool that every Postfix machine has, seen by us only.
-/// The servers' own users must be able to reach it, so it can't be a folder below the checkout.
+/// The folder of the lab: memory that is mounted, for this namespace only, over the spool that every Postfix machine has. The
+/// users of the servers must be able to reach it, so it cannot be a folder below the checkout.
 pub(crate) const SCRATCH: &str = "/var/spool/postfix";
 
-/// What a lab can't do without.
+/// Programs that every lab needs.
 const PROGRAMS: [&str; 6] = ["unshare", "mount", "ip", "nsd", "unbound", "postconf"];
 
-/// Users on which servers insist that are unpacked rather than installed: their packages exclude Postfix's. Where a user
-/// exists its own line comes first and counts.
+/// Users that some servers need. Those servers are unpacked, not installed, because their packages exclude Postfix's. If a
+/// user exists already, its own line comes first and counts.
 const USERS: [&str; 3] = ["Debian-exim", "opensmtpd", "opensmtpq"];
 
 const UNSHARE: [&str; 5] = ["--net", "--mount", "--pid", "--fork", "--kill-child"];
 
-/// Whether the surroundings demand these tests.
+/// True if these tests must not be left out.
 pub(crate) fn required() -> bool {
     env::var("LISTPROOF_REAL").is_ok_and(|word| word == "required")
 }
 
-/// Goes on inside the namespaces; says why where that can't be. Outside, success does not return: the process is
-/// replaced. The shell in between is the first process of the new table, which signals from the keyboard do not
-/// end; the test is its child, which they do, and when the shell ends the kernel ends everything that is left.
+/// Enters the namespaces. Returns the reason if that is not possible. Outside, success does not return: the process is
+/// replaced. A shell is process 1 inside, and the test is its child: signals from the keyboard end the child but not process
+/// 1, and when process 1 ends the kernel ends all other processes.
 pub(crate) fn enter() -> Result<(), String> {
     if env::var_os(INSIDE).is_some() && parent_id() == 1 {
         return Ok(());
@@ -58,7 +58,7 @@ pub(crate) fn enter() -> Result<(), String> {
     Err(format!("can't run `unshare`: {failed}"))
 }
 
-/// The full path of a program; servers live where an ordinary user's `PATH` does not look.
+/// The full path of a program, also in the folders of servers, which are not in the `PATH` of ordinary users.
 pub(crate) fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -77,12 +77,12 @@ pub(crate) fn run(line: &str) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(format!("`{line}` failed: {}", said.trim()))
+    let errors = String::from_utf8_lossy(&output.stderr);
+    Err(format!("`{line}` failed: {}", errors.trim()))
 }
 
-/// The scratch file system, loopback, and whole networks that count as local without an address being given to
-/// each host. Which address a server sees as its client depends on the network it is in.
+/// Makes the scratch file system, loopback, and networks of which every address is local. The network of a server decides
+/// which client address it sees.
 pub(crate) fn furnish() -> Result<(), String> {
     run(&format!("mount -t tmpfs -o mode=0755 lab {SCRATCH}"))?;
     run("ip link set lo up")?;
@@ -91,7 +91,7 @@ pub(crate) fn furnish() -> Result<(), String> {
         run(&format!("ip route add local {}.0/24 dev lo src {}", client.network(), client.address()))?;
     }
     run(&format!("ip route add local {NAME_SERVERS}.0/24 dev lo"))?;
-    // Nobody must be found here; who is asked there anyway shall reach a canary and not an error.
+    // Private addresses that must never be connected to. A connection reaches a canary instead of an error.
     for network in
         ["0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"]
     {
@@ -118,34 +118,34 @@ pub(crate) fn furnish() -> Result<(), String> {
     Ok(())
 }
 
-/// Puts a text of ours over a file in `/etc`, for this namespace only.
+/// Replaces the text of a file in `/etc`, for this namespace only.
 fn overlay(file: &str, text: &str) -> Result<(), String> {
     let ours = Path::new(SCRATCH).join(file);
     fs::write(&ours, text).map_err(|error| format!("can't write `{}`: {error}", ours.display()))?;
     run(&format!("mount --bind {} /etc/{file}", ours.display()))
 }
 
-/// The network of the name servers: `.53` serves the root, `.54` refuses every question, `.55` is silent, `.56` has an
-/// answer for every name, `.58` serves what is delegated to it, and `.57` the same, slowly.
+/// The network of the name servers: `.53` serves the root, `.54` answers REFUSED to every query, `.55` is silent, `.56` has
+/// records for every name, `.58` serves delegated domains, and `.57` does so slowly.
 pub(crate) const NAME_SERVERS: &str = "11.0.0";
 
-/// As whom the servers of a scenario see us.
+/// The client that the servers of a scenario see.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Client {
-    /// A client in good order: its address and its name point at each other.
+    /// A client whose address and name have records that match.
     #[default]
     Named,
     /// A client whose address has no name.
     Unnamed,
-    /// A client in good order that stands on the lab's blocklist, `bl.lab.test`.
+    /// A client with matching records that is on the lab's blocklist, `bl.lab.test`.
     Listed,
 }
 
 impl Client {
     pub(crate) const ALL: [Client; 3] = [Client::Named, Client::Unnamed, Client::Listed];
 
-    /// Our own address, as the servers see it.
+    /// The address of the client.
     pub(crate) fn address(self) -> &'static str {
         match self {
             Client::Named => "11.0.1.2",
@@ -154,7 +154,7 @@ impl Client {
         }
     }
 
-    /// The first three numbers of the network that sees us so.
+    /// The first three numbers of the network whose servers see this client.
     pub(crate) fn network(self) -> &'static str {
         match self {
             Client::Named => "11.0.1",

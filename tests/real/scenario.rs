@@ -17,7 +17,7 @@ pub(crate) struct Scenario {
     /// The file's name, a sentence.
     #[serde(skip)]
     pub(crate) name: String,
-    /// Programs beyond the mail servers and the name servers.
+    /// Programs that are needed besides mail servers and name servers.
     #[serde(default)]
     needs: Vec<String>,
     /// The client that the servers see.
@@ -29,16 +29,16 @@ pub(crate) struct Scenario {
     /// The domain of our envelope sender.
     #[serde(default = "our_domain")]
     pub(crate) sender_domain: String,
-    /// How long `verify` may wait for retries. None by default: a test that waits says so.
+    /// How long `verify` may wait for retries; not at all by default.
     #[serde(default = "no_wait")]
     pub(crate) max_wait: String,
-    /// Flags of `verify` beyond these.
+    /// More flags of `verify`.
     #[serde(default)]
     pub(crate) flags: Vec<String>,
     /// The exit code of `verify`.
     #[serde(default)]
     pub(crate) exit: i32,
-    /// Records in master-file form with absolute names. Servers' own addresses need none.
+    /// DNS records in master-file format with absolute names, without those of the hosts below.
     pub(crate) zone: String,
     /// Host name -> lines for its `main.cf`.
     #[serde(default)]
@@ -66,7 +66,7 @@ pub(crate) struct Scenario {
     pub(crate) rows: Vec<Row>,
 }
 
-/// A look-up, and the answer that the scenario promises.
+/// A look-up, and its expected answer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Lookup {
@@ -102,7 +102,7 @@ fn our_domain() -> String {
 }
 
 impl Scenario {
-    /// All scenarios, by name: the files, and the town. Fails with the file's name.
+    /// All scenarios, by name: the files, and the town. An error names its file.
     pub(crate) fn read_all() -> Result<Vec<Scenario>, String> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real/scenarios");
         let unreadable = |error| format!("can't read `{}`: {error}", folder.display());
@@ -121,7 +121,7 @@ impl Scenario {
         Scenario::parse(&file.file_stem().unwrap_or_default().to_string_lossy(), &text).map_err(wrong)
     }
 
-    /// Reads a scenario out of a text.
+    /// Parses a scenario.
     pub(crate) fn parse(name: &str, text: &str) -> Result<Scenario, String> {
         let mut scenario: Scenario = toml::from_str(text).map_err(|error| error.to_string())?;
         name.clone_into(&mut scenario.name);

@@ -1,28 +1,28 @@
-//! A town: sixty-one domains, eight hundred addresses and fifteen servers of five programs in one list, with limits,
-//! greylists, refusals and catch-alls mixed, as no single situation has them. Everybody must be judged right in it, and
-//! nobody left open but those about whom their host does not let us ask.
+//! A town: one list with sixty-one domains, eight hundred addresses and fifteen servers of five programs, with a mix of
+//! limits, greylisting, rejections and catch-alls. Every row must get its right reason; only rows whose MX host rejects us may
+//! be unknown.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::scenario::Scenario;
 
-/// People of a domain.
-const PEOPLE: usize = 8;
-/// Listed names that nobody there has.
-const STRANGERS: usize = 5;
+/// Mailboxes of a domain.
+const MAILBOXES: usize = 8;
+/// Recipients of the list at each domain that do not exist.
+const UNKNOWN_RECIPIENTS: usize = 5;
 
-/// A kind of host, one of which serves all domains of its kind.
+/// A kind of host: one MX host, and the domains that it serves.
 struct Kind {
     name: &'static str,
     domains: usize,
-    /// The section of a scenario that its configuration stands in.
+    /// The section of a scenario for its configuration.
     program: &'static str,
-    /// `{domains}` is the list of its domains, `{people}` of all who exist there.
+    /// The configuration; `{domains}` is replaced by the list of domains, `{people}` by that of the mailboxes.
     config: &'static str,
-    /// What stands between two of a list, and behind each person.
+    /// The separator of lists, and the text after each mailbox.
     list: (&'static str, &'static str),
-    /// The reasons of people and strangers.
+    /// The reason of mailboxes, and that of unknown recipients.
     reasons: [&'static str; 2],
 }
 
@@ -148,11 +148,13 @@ pub(crate) fn scenario() -> Result<Scenario, String> {
         let mut people = Vec::new();
         for domain in &domains {
             let _ = writeln!(zone, "{domain}. MX 10 {host}.");
-            for n in 0..PEOPLE {
+            for n in 0..MAILBOXES {
                 people.push(format!("person{n}@{domain}{behind}"));
                 rows.push((n, format!("person{n}@{domain}"), kind.reasons[0]));
             }
-            rows.extend((0..STRANGERS).map(|n| (n, format!("stranger{n}@{domain}"), kind.reasons[1])));
+            rows.extend(
+                (0..UNKNOWN_RECIPIENTS).map(|n| (n, format!("unknown{n}@{domain}"), kind.reasons[1])),
+            );
             if kind.name == "stately" {
                 people.extend(["full", "closed"].map(|name| format!("{name}@{domain}{behind}")));
                 rows.push((0, format!("full@{domain}"), "mailbox_full"));
@@ -169,7 +171,7 @@ pub(crate) fn scenario() -> Result<Scenario, String> {
         let section = programs.entry(kind.program).or_default();
         let _ = writeln!(section, "\"{host}\" = '''\n{config}\n'''");
     }
-    // The domains mixed, as a list has them.
+    // In the list the domains are mixed.
     rows.sort_by_key(|(place, ..)| *place);
     let mut text = format!("flags = [\"--pace\", \"fast\"]\nmax_wait = \"200s\"\nzone = '''\n{zone}'''\n");
     for (program, section) in &programs {

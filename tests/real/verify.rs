@@ -1,4 +1,4 @@
-//! Runs the compiled program as a user would and reads back what it wrote.
+//! Runs the compiled program over a scenario and reads its results.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::process::Command;
 use crate::scenario::Scenario;
 use crate::support::{self, ResultRow};
 
-/// The most that one scenario may take, in `timeout`'s words.
-const PATIENCE: &str = "240s";
+/// The longest time for one scenario, as an argument of `timeout`.
+const TIMEOUT: &str = "240s";
 
-/// What the results say about one row.
+/// One row of the results.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Judged {
     pub(crate) address: String,
@@ -17,7 +17,7 @@ pub(crate) struct Judged {
     pub(crate) reason: String,
 }
 
-/// Runs `verify` over the scenario's addresses in `folder` and gives its rows, in order.
+/// Runs `verify` over the scenario's addresses in `folder`. Returns the rows of the results, in order.
 pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, String> {
     let list = folder.join("list.csv");
     let out = folder.join("out");
@@ -29,7 +29,7 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
     std::fs::write(&list, text).map_err(|error| format!("can't write `{}`: {error}", list.display()))?;
 
     let run = Command::new("timeout")
-        .args(["--kill-after=5s", PATIENCE, env!("CARGO_BIN_EXE_listproof"), "verify"])
+        .args(["--kill-after=5s", TIMEOUT, env!("CARGO_BIN_EXE_listproof"), "verify"])
         .arg(&list)
         .arg("-o")
         .arg(&out)
@@ -43,11 +43,20 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
         .env("XDG_CONFIG_HOME", folder)
         .output()
         .map_err(|error| format!("can't run `timeout`: {error}"))?;
-    let said = String::from_utf8_lossy(&run.stderr);
+    let errors = String::from_utf8_lossy(&run.stderr);
     if run.status.code() != Some(scenario.exit) {
-        return Err(format!("`verify` ended with {}, it said:\n{said}", run.status));
+        return Err(format!(
+            "`verify` ended with {}, with these errors:
+{errors}",
+            run.status
+        ));
     }
-    read(&out.join("list.results.csv")).map_err(|why| format!("{why}; `verify` said:\n{said}"))
+    read(&out.join("list.results.csv")).map_err(|why| {
+        format!(
+            "{why}; errors of `verify`:
+{errors}"
+        )
+    })
 }
 
 fn read(results: &Path) -> Result<Vec<Judged>, String> {

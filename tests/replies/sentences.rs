@@ -1,5 +1,5 @@
-//! Sentences made of parts: whatever the word for a mailbox and for its absence, it is understood; and whoever else the
-//! same words are said of, no mailbox is called dead.
+//! Sentences made of a subject and a predicate: a missing mailbox is recognized whatever words stand for it, and the same
+//! predicates about another subject mean no dead mailbox.
 
 use listproof::policy::{ReplyContext, ReplyRules};
 use listproof::{Cause, Reply, Stage, Verdict};
@@ -136,8 +136,9 @@ fn cause(reply: &str) -> Cause {
 
 /// All sentences of a subject and a predicate that do not mean one of these.
 fn misread(subjects: &[&str], predicates: &[&str], means: &[Cause]) -> Vec<String> {
-    let sentences = subjects.iter().flat_map(|subject| predicates.iter().map(move |said| (subject, said)));
-    let replies = sentences.map(|(subject, said)| format!("550 The {subject} {said}"));
+    let sentences =
+        subjects.iter().flat_map(|subject| predicates.iter().map(move |predicate| (subject, predicate)));
+    let replies = sentences.map(|(subject, predicate)| format!("550 The {subject} {predicate}"));
     let read = replies.map(|reply| (cause(&reply), reply));
     read.filter(|(cause, _)| !means.contains(cause))
         .map(|(cause, reply)| format!("{}: {reply}", cause.word()))
@@ -145,7 +146,7 @@ fn misread(subjects: &[&str], predicates: &[&str], means: &[Cause]) -> Vec<Strin
 }
 
 #[test]
-fn whatever_the_words_for_a_mailbox_its_absence_is_understood() {
+fn a_missing_mailbox_is_recognized_whatever_the_words() {
     use Cause::{MailboxDisabled, MailboxFull, MailboxUnknown};
     let none: Vec<String> = Vec::new();
     assert_eq!(misread(&MAILBOXES, &ABSENT, &[MailboxUnknown]), none);
@@ -154,28 +155,28 @@ fn whatever_the_words_for_a_mailbox_its_absence_is_understood() {
 }
 
 #[test]
-fn an_absent_mailbox_is_understood_in_many_languages() {
-    let told = include_str!("absent.txt").lines().filter(|line| !line.starts_with('#'));
-    let misread: Vec<&str> = told.filter(|reply| cause(reply) != Cause::MailboxUnknown).collect();
+fn a_missing_mailbox_is_recognized_in_many_languages() {
+    let recorded = include_str!("absent.txt").lines().filter(|line| !line.starts_with('#'));
+    let misread: Vec<&str> = recorded.filter(|reply| cause(reply) != Cause::MailboxUnknown).collect();
     assert_eq!(misread, Vec::<&str>::new());
 }
 
 #[test]
-fn what_is_said_of_another_recipient_makes_no_mailbox_unknown() {
+fn a_predicate_of_another_subject_makes_no_mailbox_unknown() {
     let predicates = ABSENT.iter().chain(&CLOSED).chain(["unavailable", "is full", "is missing"].iter());
-    let told = predicates.flat_map(|said| OTHERS.iter().map(move |subject| (subject, said)));
-    let forms = |(subject, said): (&&str, &&str)| {
+    let pairs = predicates.flat_map(|predicate| OTHERS.iter().map(move |subject| (subject, predicate)));
+    let forms = |(subject, predicate): (&&str, &&str)| {
         [
-            format!("550 The {subject} {said}"),
-            format!("550 {subject}: {said}"),
-            format!("554 5.7.1 Message refused because the {subject} {said}"),
+            format!("550 The {subject} {predicate}"),
+            format!("550 {subject}: {predicate}"),
+            format!("554 5.7.1 Message refused because the {subject} {predicate}"),
         ]
     };
     let is_dead = |reply: &String| {
         matches!(cause(reply), Cause::MailboxUnknown | Cause::MailboxDisabled | Cause::MailboxMoved)
     };
-    let killing: Vec<String> = told.flat_map(forms).filter(is_dead).collect();
-    assert_eq!(killing, Vec::<String>::new());
+    let wrong: Vec<String> = pairs.flat_map(forms).filter(is_dead).collect();
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! The program as tests start it: in a folder of their own, with nothing of this machine's settings; beside it worlds
-//! that are served on loopback, and what a run writes: results, summary, state.
+//! Starts the program in a folder of each test, without the settings of this machine, serves worlds on loopback, and reads
+//! what a run writes: results, summary, state.
 //!
-//! Must not: signal anybody but the processes started here. Fails: by a panic that names the file or process.
+//! Must not: signal processes that were not started here. Fails: by a panic that names the file or process.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 use std::collections::HashMap;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// HELO name and sender, for worlds that are served.
+/// HELO name and sender, for served worlds.
 pub(crate) const SENDER: [&str; 4] = ["--helo", "probe.example.org", "--mail-from", "check@example.org"];
 
-/// A folder for one test, removed with it.
+/// A folder for one test, removed when it is dropped.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -23,14 +23,14 @@ impl Folder {
         Folder(tempfile::tempdir().unwrap())
     }
 
-    /// With a file in it.
+    /// A folder with this file.
     pub(crate) fn with_file(name: &str, bytes: impl AsRef<[u8]>) -> Folder {
         let folder = Folder::new();
         folder.write(name, bytes);
         folder
     }
 
-    /// With a list and a world in it.
+    /// A folder with a list and a world.
     pub(crate) fn with(list: &[u8], world: &str) -> Folder {
         let folder = Folder::new();
         folder.write("list.csv", list);
@@ -54,7 +54,7 @@ impl Folder {
         std::fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()))
     }
 
-    /// The lines of a file, none where there is none.
+    /// The lines of a file; none if the file does not exist.
     pub(crate) fn lines(&self, name: &str) -> Vec<String> {
         std::fs::read_to_string(self.path(name)).unwrap_or_default().lines().map(str::to_owned).collect()
     }
@@ -64,32 +64,32 @@ impl Folder {
         serde_json::from_str(&self.read(name)).unwrap()
     }
 
-    /// The summary of the list, in the folder of its outputs.
+    /// The summary of `list.csv` in the folder `out`.
     #[track_caller]
     pub(crate) fn summary(&self, out: &str) -> Value {
         self.json(&format!("{out}/list.summary.json"))
     }
 
-    /// The rows of a CSV output.
+    /// The rows of a CSV output, cell by cell.
     #[track_caller]
     pub(crate) fn results(&self, name: &str) -> Vec<ResultRow> {
         results(&self.path(name)).unwrap_or_else(|fault| panic!("{fault}"))
     }
 
-    /// The data rows of an output.
+    /// The number of rows of an output.
     #[track_caller]
     pub(crate) fn rows(&self, name: &str) -> usize {
         self.read(name).lines().count().saturating_sub(1)
     }
 
-    /// listproof in this folder.
+    /// The command `listproof` in this folder.
     pub(crate) fn listproof(&self, arguments: &[&str]) -> Command {
         let mut command = self.program(env!("CARGO_BIN_EXE_listproof"));
         command.args(arguments);
         command
     }
 
-    /// Any program in this folder.
+    /// A command in this folder, with an empty environment but for `PATH` and `HOME`.
     pub(crate) fn program(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -98,11 +98,12 @@ impl Folder {
         command
     }
 
+    /// Runs `listproof` to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran(self.listproof(arguments).output().unwrap())
     }
 
-    /// Serves a world from a process of its own, at ports that are free.
+    /// Serves a world from another process, at free ports.
     pub(crate) fn serve(&self, world: &str) -> Served {
         Served::at(self, world, "127.0.0.1:0", "0")
     }
@@ -139,7 +140,7 @@ pub(crate) fn query<T: rusqlite::types::FromSql>(state: &Path, sql: &str) -> rus
     )
 }
 
-/// A figure of `/proc/PID/status` in KiB: `VmRSS` is the memory that a process has, `VmHWM` the most that it had.
+/// A figure of `/proc/PID/status` in KiB: `VmRSS` is the resident memory of a process, `VmHWM` its peak.
 pub(crate) fn memory_kib(process: u32, figure: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     status.lines().find_map(|line| {
@@ -147,21 +148,21 @@ pub(crate) fn memory_kib(process: u32, figure: &str) -> Option<u64> {
     })
 }
 
-/// Runs a command to its end within a time, or kills it and fails; gives the most memory that it had in KiB.
+/// Runs a command to its end, and returns its peak memory in KiB. After this time the command is killed and the test fails.
 #[track_caller]
 pub(crate) fn watch(command: &mut Command, time: Duration) -> (Ran, u64) {
-    let begun = Instant::now();
+    let started = Instant::now();
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut most_kib = 0;
+    let mut peak_kib = 0;
     while child.try_wait().unwrap().is_none() {
-        most_kib = most_kib.max(memory_kib(child.id(), "VmHWM").unwrap_or(0));
-        if begun.elapsed() > time {
+        peak_kib = peak_kib.max(memory_kib(child.id(), "VmHWM").unwrap_or(0));
+        if started.elapsed() > time {
             child.kill().unwrap();
-            panic!("it does not end");
+            panic!("the program does not end");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    (Ran(child.wait_with_output().unwrap()), most_kib)
+    (Ran(child.wait_with_output().unwrap()), peak_kib)
 }
 
 /// A command that has ended.
@@ -186,21 +187,21 @@ impl Ran {
         self
     }
 
-    /// Every error says what happened and what to do next.
+    /// Fails the test unless the command ended with this code and an error that has these parts and a hint.
     #[track_caller]
-    pub(crate) fn fails(&self, code: i32, says: &[&str]) {
+    pub(crate) fn fails(&self, code: i32, parts: &[&str]) {
         let errors = self.exits(code).stderr();
-        for part in says.iter().chain(&["error: ", "\nhint:"]) {
+        for part in parts.iter().chain(&["error: ", "\nhint:"]) {
             assert!(errors.contains(part), "`{part}` is missing in\n{errors}");
         }
         assert!(!errors.contains("panicked"), "{errors}");
     }
 }
 
-/// A world on loopback, until it is dropped.
+/// A world that another process serves on loopback until this is dropped.
 pub(crate) struct Served {
     pub(crate) child: Child,
-    /// When its clock began.
+    /// When the clock of the world started.
     pub(crate) began: Instant,
     dns: String,
     port: String,
@@ -214,36 +215,36 @@ impl Served {
             .stderr(Stdio::inherit())
             .spawn()
             .unwrap();
-        // It prints how to ask it: `... --dns ADDR --smtp-port N ...`.
-        let (mut said, mut byte) = (String::new(), [0]);
+        // It prints the flags of `verify` for this world: `... --dns ADDR --smtp-port N ... --mail-from ...`.
+        let (mut printed, mut byte) = (String::new(), [0]);
         let mut stdout = child.stdout.take().unwrap();
-        while !said.contains("--mail-from") && stdout.read(&mut byte).unwrap() == 1 {
-            said.push(char::from(byte[0]));
+        while !printed.contains("--mail-from") && stdout.read(&mut byte).unwrap() == 1 {
+            printed.push(char::from(byte[0]));
         }
         let word_after = |flag: &str| {
-            let mut words = said.split_whitespace().skip_while(|word| *word != flag);
-            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {said}")).to_owned()
+            let mut words = printed.split_whitespace().skip_while(|word| *word != flag);
+            words.nth(1).unwrap_or_else(|| panic!("no {flag} in {printed}")).to_owned()
         };
         Served { dns: word_after("--dns"), port: word_after("--smtp-port"), began: Instant::now(), child }
     }
 
-    /// The flags that lead to it.
+    /// The flags of `verify` for this world.
     pub(crate) fn flags(&self) -> [&str; 6] {
         ["--dns", &self.dns, "--smtp-port", &self.port, "--allow-mx-net", "127.0.0.0/8"]
     }
 
-    /// Ends it so that every session is in its log.
+    /// Ends the process in such a way that every session is in its log.
     pub(crate) fn end(&mut self) {
         send("-TERM", &self.child);
         end_of(&mut self.child);
     }
 
-    /// Ends it, and serves another world at the same ports.
+    /// Serves another world at the same ports.
     pub(crate) fn becomes(&mut self, folder: &Folder, world: &str) {
         self.is_gone_for(Duration::ZERO, folder, world);
     }
 
-    /// Ends it; after that time there is one at the same ports.
+    /// Ends the process, and after this time serves a world at the same ports.
     pub(crate) fn is_gone_for(&mut self, time: Duration, folder: &Folder, world: &str) {
         self.end();
         std::thread::sleep(time);
@@ -253,44 +254,45 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        // It may have been ended before.
+        // The process may have ended before.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// How long a process may take that is to end.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// The longest time that a process may take to end.
+const LONGEST_END: Duration = Duration::from_secs(300);
 
-/// Waits for the end of a child; one that does not end is killed, and the test fails.
+/// Waits until a child has ended. If it does not end, it is killed and the test fails.
 #[track_caller]
 pub(crate) fn end_of(child: &mut Child) -> ExitStatus {
-    within(PATIENCE, child).unwrap_or_else(|| {
+    within(LONGEST_END, child).unwrap_or_else(|| {
         child.kill().unwrap();
-        panic!("it does not end")
+        panic!("the program does not end")
     })
 }
 
-/// The end of a child, should it come within this time.
+/// The exit status of a child, if it ends within this time.
 pub(crate) fn within(time: Duration, child: &mut Child) -> Option<ExitStatus> {
-    let begun = Instant::now();
+    let started = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
             return Some(status);
         }
-        if begun.elapsed() >= time {
+        if started.elapsed() >= time {
             return None;
         }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
+/// Sends a signal to a child, as `kill` does.
 pub(crate) fn send(signal: &str, child: &Child) {
     let sent = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
     assert!(sent.success(), "kill {signal}");
 }
 
-/// Who may read, write and open a file.
+/// The permission bits of a file.
 pub(crate) fn mode(path: &Path) -> u32 {
     std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions()) & 0o777
 }

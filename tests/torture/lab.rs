@@ -1,4 +1,4 @@
-//! What is tortured: a world served by a process of its own, a list, and the verifier between them.
+//! The lab: a world that another process serves, a list, and the commands that verify it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -9,23 +9,23 @@ use serde_json::Value;
 
 use super::support::{Folder, ResultRow, SENDER, Served};
 
-/// The time of day in the world when it begins.
+/// The start of the world, in its own time.
 pub(crate) const WORLD_BEGINS: &str = "2026-01-05T09:00:00Z";
 
-/// The users in the list, at every domain. The last half of them does not exist.
+/// The users of the list at every domain. The second half of them does not exist.
 fn users() -> std::ops::Range<u32> {
     if is_full() { 0..10 } else { 4..6 }
 }
 
-/// How much is done: a little in `cargo test`, all of it with `LISTPROOF_TORTURE=full`.
-pub(crate) struct Measure {
+/// The size of a test: small in `cargo test`, full with `LISTPROOF_TORTURE=full`.
+pub(crate) struct Size {
     pub(crate) rows: u32,
     pub(crate) kills: u32,
 }
 
-impl Measure {
-    pub(crate) fn asked_for() -> Measure {
-        if is_full() { Measure { rows: 20_000, kills: 30 } } else { Measure { rows: 400, kills: 2 } }
+impl Size {
+    pub(crate) fn from_environment() -> Size {
+        if is_full() { Size { rows: 20_000, kills: 30 } } else { Size { rows: 400, kills: 2 } }
     }
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Lab {
     rows: u32,
 }
 
-/// What is told about an address.
+/// Verdict and reason of each address.
 pub(crate) type Verdicts = BTreeMap<String, (String, String)>;
 
 impl Lab {
@@ -56,14 +56,14 @@ impl Lab {
         self.rows
     }
 
-    /// The program, which says nothing but errors.
+    /// The program; stdout is discarded, stderr captured.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.listproof(arguments);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
 
-    /// `verify` of the list, as this world's servers are asked.
+    /// `verify` over the list in the served world.
     pub(crate) fn verify(&self, served: &Served, more: &[&str]) -> Command {
         let mut command = self.command(&["verify", "list.csv", "-q", "--pace", "fast"]);
         command.args(SENDER).args(served.flags());
@@ -76,7 +76,7 @@ impl Lab {
         command
     }
 
-    /// What a run finds that nobody disturbs: the same world in process, where time costs nothing.
+    /// The verdicts of an undisturbed run: in the same world, in process and in virtual time.
     pub(crate) fn undisturbed(&self) -> Verdicts {
         let arguments = ["verify", "list.csv", "-q", "--pace", "fast", "--world", "world.toml", "-o", "calm"];
         assert_eq!(ended(self.command(&arguments)), (0, String::new()));
@@ -86,7 +86,7 @@ impl Lab {
         verdicts
     }
 
-    /// What the results in a folder say. Every row must be there, and the files add up.
+    /// The verdicts in the results of a folder. Every row must be there, and the counts must add up.
     pub(crate) fn verdicts(&self, folder: &str) -> Verdicts {
         let row = |row: &ResultRow| {
             let [email, verdict, reason] =
@@ -109,8 +109,8 @@ impl Lab {
         self.folder.summary(folder)
     }
 
-    /// The world is gone for that time.
-    pub(crate) fn without(&self, served: &mut Served, time: Duration) {
+    /// Stops the world for this time.
+    pub(crate) fn stop_for(&self, served: &mut Served, time: Duration) {
         served.is_gone_for(time, &self.folder, "world.toml");
     }
 
@@ -119,22 +119,22 @@ impl Lab {
     }
 }
 
-/// Six domains of ten answer plainly; of the others one accepts anything, one does so once it has refused a few names in a
-/// session, one takes no mail, and one greylists where there is time for it.
+/// A world in which six domains of ten are plain; of the others one is a catch-all, one accepts any recipient after a few
+/// rejections in a session, one has a null MX, and one greylists, in the full size only.
 fn world(domains: u32) -> String {
     let last = |tenths: u32| domains * tenths / 10 - 1;
-    // A short list is asked in a few round trips, and must last long enough to be struck on the fastest machine.
+    // A short list needs few round trips; they are long, so that a kill meets the run on the fastest machine too.
     let rtt = if is_full() { "20ms" } else { "250ms" };
     let host = |kind: &str, last: u32| {
-        let habit = if kind == "lies" { "accepts_after_unknowns = 2\n" } else { "" };
-        format!("[[host]]\nname = \"mx.{kind}{{0..{last}}}.example\"\nrtt = \"{rtt}\"\n{habit}")
+        let behavior = if kind == "turns" { "accepts_after_unknowns = 2\n" } else { "" };
+        format!("[[host]]\nname = \"mx.{kind}{{0..{last}}}.example\"\nrtt = \"{rtt}\"\n{behavior}")
     };
     let domain = |kind: &str, last: u32, rest: &str| {
         format!("[[domain]]\nname = \"{kind}{{0..{last}}}.example\"\n{rest}\n")
     };
     let mx = |kind: &str| format!("mx = [\"10 mx.{kind}{{n}}.example\"]\n");
     let mailboxes = "mailboxes = [\"user{0..4}\"]\n";
-    // Who is put off waits for ten seconds at least, each time.
+    // A deferred recipient waits for at least ten seconds, each time.
     let greylist = if is_full() {
         "greylist = { delay = \"1s\", by = \"domain\", say = \"451 4.7.1 Greylisted, try again in 2 seconds\" }"
     } else {
@@ -144,8 +144,8 @@ fn world(domains: u32) -> String {
         format!("now = {WORLD_BEGINS}\n"),
         domain("plain", last(6), &(mx("plain") + mailboxes)),
         host("plain", last(6)),
-        domain("lies", last(1), &(mx("lies") + mailboxes)),
-        host("lies", last(1)),
+        domain("turns", last(1), &(mx("turns") + mailboxes)),
+        host("turns", last(1)),
         domain("any", last(1), &(mx("any") + "catch_all = true")),
         host("any", last(1)),
         domain("later", last(1), &(mx("later") + mailboxes + greylist)),
@@ -156,7 +156,7 @@ fn world(domains: u32) -> String {
 }
 
 fn list(domains: u32) -> String {
-    let kinds = [("plain", 6), ("lies", 1), ("any", 1), ("later", 1), ("none", 1)];
+    let kinds = [("plain", 6), ("turns", 1), ("any", 1), ("later", 1), ("none", 1)];
     let mut lines = vec!["email".to_owned()];
     for user in users() {
         for (kind, tenths) in kinds {
@@ -167,7 +167,7 @@ fn list(domains: u32) -> String {
     lines.join("\n") + "\n"
 }
 
-/// How a command ended, and what it said on stderr.
+/// Runs a command to its end. Returns its exit code and its errors.
 pub(crate) fn ended(mut command: Command) -> (i32, String) {
     let output = command.output().unwrap();
     (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stderr).into_owned())

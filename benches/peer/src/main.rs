@@ -1,4 +1,4 @@
-//! The crate check-if-email-exists over a file of addresses, one per line: how its own bulk users call it.
+//! The crate check-if-email-exists over a file of addresses, one per line, called as its own bulk mode does.
 //!
 //! `peer FILE IN_FLIGHT`: no gravatar, no other web service, SMTP on port 25, no retry. Prints each verdict's count.
 

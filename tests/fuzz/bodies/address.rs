@@ -1,4 +1,4 @@
-//! Any text in a cell: what is an address is written as it is read, goes into one command, and is looked at the same twice.
+//! Any text in a cell: an address is written as it was read, fits into one command, and gets the same analysis twice.
 
 use listproof::Address;
 use listproof::internals::address;
@@ -6,7 +6,7 @@ use listproof::internals::run::{AnalyzeOptions, Analyzer};
 use listproof::internals::smtp::SmtpCommand;
 use listproof::policy::AddressLists;
 
-/// A cell, in whatever bytes.
+/// The bytes are a cell.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     match Address::parse(&text) {

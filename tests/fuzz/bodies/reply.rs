@@ -1,4 +1,5 @@
-//! Any bytes from a server: read the same however they are cut, clean, bounded, and never a dead mailbox by chance.
+//! Any bytes from a server: read the same however they are split into packets, clean, bounded, and never a confirmed dead
+//! mailbox without clear words.
 
 use listproof::details::MalformedReply;
 use listproof::internals::smtp::{MAX_REPLY_LINES, ReplyReader, sanitize};
@@ -8,7 +9,7 @@ use listproof::{Cause, Confidence, Fault, Reply, Stage, Verdict};
 const PROVIDERS: [Option<&str>; 6] =
     [None, Some("google"), Some("microsoft365"), Some("yahoo"), Some("qq"), Some("mimecast")];
 
-/// The first byte is the length of the pieces, the second says at which stage and whose server it is, the rest is sent.
+/// The first byte is the length of packets, the second selects stage and provider, the rest is sent by the server.
 pub(crate) fn check(bytes: &[u8]) {
     let &[piece, place, ref sent @ ..] = bytes else { return };
     let place = usize::from(place);
@@ -16,7 +17,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let at = ReplyContext { stage, provider: PROVIDERS[place / Stage::ALL.len() % PROVIDERS.len()] };
     let (replies, fault) = read(sent.chunks(sent.len().max(1)));
     let cut = read(sent.chunks(usize::from(piece) + 1));
-    assert_eq!((&replies, fault), (&cut.0, cut.1), "it depends on where it is cut");
+    assert_eq!((&replies, fault), (&cut.0, cut.1), "it depends on how the bytes are split");
     for reply in &replies {
         is_sane(reply);
         is_just(reply, &at);
@@ -47,7 +48,7 @@ fn is_sane(reply: &Reply) {
     assert!(shown.starts_with(&reply.code.to_string()) && !shown.contains(char::is_control), "{shown:?}");
 }
 
-/// What no words can talk the rules into.
+/// Limits of the rules for any words: no reply before RCPT is about a mailbox, no transient reply means a dead one.
 fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
     let rules = ReplyRules::built_in();
     let meaning = rules.classify(reply, at);
@@ -61,7 +62,7 @@ fn is_just(reply: &Reply, at: &ReplyContext<'_>) {
         assert!(!is_dead(meaning.cause), "{reply:?} at {at:?}: {meaning:?}");
         assert!(!meaning.if_about_mailbox.is_some_and(is_dead), "{reply:?} at {at:?}: {meaning:?}");
     }
-    // The same reply with its words taken away: a code alone is a suspicion.
+    // Without its words, a code never confirms a dead mailbox.
     let blotted =
         Reply::new(reply.code, reply.lines.iter().map(|line| line.replace(char::is_alphanumeric, "#")));
     let meaning = rules.classify(&blotted, at);

@@ -1,4 +1,4 @@
-//! Any bytes as a world file: refused with its line, or a world in which a session of ours comes to its end with every host.
+//! Any bytes as a world file: refused with its line, or a world in which a session with each host ends.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use listproof::internals::smtp::{
 use listproof::world::{ServerAction, ServerSession, World, WorldError};
 use listproof::{Address, Domain};
 
-/// A world file, in whatever bytes.
+/// The bytes are a world file.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
-    // Names by the million are allowed, and only cost time.
+    // Patterns for millions of names are allowed, but take too long here.
     if text.split("..").skip(1).any(|end| end.bytes().take_while(u8::is_ascii_digit).count() > 2) {
         return;
     }
@@ -34,7 +34,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// One session with a host, without sockets, to whatever end. Only time and TLS are missing.
+/// One session with a host until its end, without sockets, clock and TLS.
 fn converse(world: &World, host: usize) {
     let host = world.hosts()[host].clone();
     let mut theirs = ServerSession::new(world.clone(), host.clone(), [192, 0, 2, 1].into());
@@ -55,7 +55,7 @@ fn converse(world: &World, host: usize) {
     ours.submit(SessionCommand::Quit);
     let (mut now, mut answered, mut ended) = (Duration::ZERO, Vec::new(), None);
     for step in 0.. {
-        assert!(step < 10_000, "it does not come to its end");
+        assert!(step < 10_000, "the session does not end");
         while let Some(output) = ours.poll() {
             match output {
                 SessionOutput::Send(bytes) => theirs.receive(&bytes),
@@ -76,7 +76,7 @@ fn converse(world: &World, host: usize) {
             Some(ServerAction::Silence | ServerAction::StartTls) | None => ours.timed_out(),
         }
     }
-    assert!(ended.is_some(), "it ended without a word");
+    assert!(ended.is_some(), "the session ended without an event");
     assert!(!matches!(ended, Some(EndReason::Connect(_))));
     answered.sort_unstable();
     answered.dedup();

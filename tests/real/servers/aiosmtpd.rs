@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Server, furnish, write};
 use crate::namespace::SCRATCH;
 
-/// Starts one.
+/// Starts a server.
 pub(super) fn start(host: &str, address: &str, handler: &str) -> Result<Server, String> {
     let folder = Path::new(SCRATCH).join(host);
     furnish(&folder)?;

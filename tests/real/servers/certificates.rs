@@ -1,13 +1,13 @@
-//! The lab's certificates, made anew each time: none is signed by anybody.
+//! The lab's certificates, made for each run. All are self-signed.
 
 use std::fs;
 use std::path::Path;
 
 use crate::namespace::{self, SCRATCH};
 
-/// For whom each is, and for how many days from now.
+/// File name, host name, and days of validity from now.
 const CERTIFICATES: [(&str, &str, &str); 3] =
-    [("lab", "lab.test", "2"), ("expired", "lab.test", "-1"), ("foreign", "somebody-else.test", "2")];
+    [("lab", "lab.test", "2"), ("expired", "lab.test", "-1"), ("foreign", "another.test", "2")];
 
 /// Writes a key and a certificate into each of `lab.pem`, `expired.pem` and `foreign.pem`.
 pub(crate) fn certificates() -> Result<(), String> {

@@ -1,4 +1,4 @@
-//! Exim: a daemon of its own for each host. A scenario gives its whole configuration.
+//! Exim: a daemon for each host. A scenario has the whole configuration.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{Server, user_number};
 use crate::namespace::SCRATCH;
 
-/// Starts one.
+/// Starts a server.
 pub(super) fn start(host: &str, address: &str, lines: &str) -> Result<Server, String> {
     let folder = Path::new(SCRATCH).join(host);
     let place = folder.display();

@@ -6,14 +6,14 @@ use std::path::Path;
 use super::{Server, furnish, write};
 use crate::namespace::{self, SCRATCH};
 
-/// Starts one.
+/// Starts a server.
 pub(super) fn start(host: &str, address: &str, plugin: &str) -> Result<Server, String> {
     let folder = Path::new(SCRATCH).join(host);
     for part in ["config", "plugins", "queue"] {
         furnish(&folder.join(part))?;
     }
     let config = folder.join("config");
-    // It has no defaults for these settings but those in its own folder.
+    // The defaults of these settings are in its installation folder, which is not used.
     let program = namespace::program("haraka").ok_or("`haraka` is not installed")?;
     let package = program.canonicalize().map_err(|error| format!("`haraka`: {error}"))?;
     let settings = package.with_file_name("../config/connection.ini");

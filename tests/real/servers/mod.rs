@@ -1,7 +1,7 @@
-//! How the servers are started: one process each, one folder each, one address each.
+//! Starts the servers: each has a process, a folder and an address of its own.
 //!
-//! This file holds what all programs share; each program's way of being told what to do has a file of its own. Nobody
-//! stops them: they end with the process table of the namespace.
+//! This file has what all programs share; the configuration of each program is a file of its own. The servers end with the
+//! process namespace.
 
 mod aiosmtpd;
 mod certificates;
@@ -22,7 +22,7 @@ use crate::namespace;
 pub(crate) use certificates::certificates;
 pub(crate) use postgrey::postgrey;
 
-/// The longest that a server may take until it listens; a busy machine starts fifty of them at once.
+/// The longest time that a server may take until it listens; fifty of them start together.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A mail server program.
@@ -36,7 +36,7 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// The file by which it is known to be there.
+    /// The file whose existence shows that the program is installed.
     pub(crate) fn executable(self) -> &'static str {
         match self {
             Program::Postfix => "postconf",
@@ -47,12 +47,12 @@ impl Program {
         }
     }
 
-    /// True where no package of the system has it: a machine may lack it through no fault of its own.
+    /// True for a program that no package of the system has, so that not every machine can install it.
     pub(crate) fn is_from_registry(self) -> bool {
         matches!(self, Program::Haraka | Program::Aiosmtpd)
     }
 
-    /// Starts one for a host at an address, with a scenario's configuration.
+    /// Starts a server for a host at an address, with a scenario's configuration.
     pub(crate) fn start(self, host: &str, address: &str, config: &str) -> Result<Server, String> {
         match self {
             Program::Postfix => postfix::start(host, address, config),
@@ -73,7 +73,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that stays in the foreground. `address` is where it will listen.
+    /// Starts a server in the foreground. `address` is the one at which it will listen.
     pub(crate) fn start(
         program: &str,
         arguments: &[&str],
@@ -98,12 +98,12 @@ impl Server {
         Ok(Server { program: program.to_owned(), address, process, log })
     }
 
-    /// Where it listens.
+    /// The address at which it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns as soon as the server accepts connections; fails with its last words when it ends instead.
+    /// Returns when the server accepts connections. Fails with the end of its log if it ends before.
     pub(crate) fn wait_until_listening(&mut self) -> Result<(), String> {
         let step = Duration::from_millis(50);
         let mut left = PATIENCE;
@@ -120,7 +120,7 @@ impl Server {
     }
 }
 
-/// Makes a folder for a host and the folders above it.
+/// Makes a folder for a host, with its parents.
 fn furnish(folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|error| format!("can't furnish `{}`: {error}", folder.display()))
 }
@@ -130,7 +130,7 @@ fn write(file: &Path, text: &str) -> Result<(), String> {
     fs::write(file, text).map_err(|error| format!("can't write `{}`: {error}", file.display()))
 }
 
-/// The number of a user.
+/// The numeric id of a user.
 fn user_number(name: &str) -> std::io::Result<u32> {
     let users = fs::read_to_string("/etc/passwd")?;
     let number = users.lines().find_map(|line| {

@@ -1,7 +1,7 @@
-//! Postfix: an instance of its own for each host; nothing of it is shared with another or with the machine's.
+//! Postfix: an instance for each host that shares nothing with other instances or with that of the machine.
 //!
-//! A scenario gives lines for `main.cf`. Lines that begin with `master: ` go into `master.cf` instead; `{address}` in them
-//! is the host's. Without any there, `smtpd` listens itself.
+//! A scenario has lines for `main.cf`. Lines that begin with `master: ` go into `master.cf`; `{address}` in them is replaced by
+//! the host's address. Without such lines `smtpd` listens itself.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, FileTimes};
@@ -15,7 +15,7 @@ use crate::namespace::SCRATCH;
 /// Marks a line for `master.cf`.
 const MASTER: &str = "master: ";
 
-/// Starts one.
+/// Starts a server.
 pub(super) fn start(host: &str, address: &str, lines: &str) -> Result<Server, String> {
     let folder = Path::new(SCRATCH).join(host);
     folders(&folder).map_err(|error| format!("can't furnish `{}`: {error}", folder.display()))?;
@@ -30,7 +30,7 @@ pub(super) fn start(host: &str, address: &str, lines: &str) -> Result<Server, St
     if services.is_empty() {
         let _ = writeln!(services, "{address}:25 inet n - n - - smtpd");
     }
-    settle(
+    write_old(
         &config.join("main.cf"),
         &format!(
             "compatibility_level = 3.6\nqueue_directory = {place}/queue\ndata_directory = {place}/data\n\
@@ -42,7 +42,7 @@ pub(super) fn start(host: &str, address: &str, lines: &str) -> Result<Server, St
              foreign_certificate = {SCRATCH}/foreign.pem\n{main}\n"
         ),
     )?;
-    settle(
+    write_old(
         &config.join("master.cf"),
         &format!(
             "{services}\
@@ -67,7 +67,7 @@ pub(super) fn start(host: &str, address: &str, lines: &str) -> Result<Server, St
     Server::start("master", &["-c", &config, "-d"], &folder, &format!("{address}:25"))
 }
 
-/// The folders of a queue, and whose they are.
+/// Makes the folders of a queue, with their owners.
 fn folders(folder: &Path) -> std::io::Result<()> {
     let owner = Some(user_number("postfix")?);
     for name in ["etc", "queue/pid", "queue/maildrop"] {
@@ -94,8 +94,8 @@ fn folders(folder: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Writes a configuration file with an old date: Postfix waits for seconds before it trusts a fresh one.
-fn settle(file: &Path, text: &str) -> Result<(), String> {
+/// Writes a configuration file with an old date: Postfix waits for seconds before it uses a new one.
+fn write_old(file: &Path, text: &str) -> Result<(), String> {
     let write = || {
         fs::write(file, text)?;
         let hour_ago = SystemTime::now() - Duration::from_secs(3600);

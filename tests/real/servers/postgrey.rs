@@ -1,4 +1,4 @@
-//! postgrey: one greylist for all scenarios that ask it.
+//! postgrey: one greylist for all scenarios that name it.
 
 use std::fs;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 use super::Server;
 use crate::namespace::SCRATCH;
 
-/// Where postgrey answers; scenarios name it in `check_policy_service`.
+/// The address of postgrey; scenarios name it in `check_policy_service`.
 pub(crate) const POSTGREY: &str = "127.0.0.1:10023";
 
-/// How long postgrey keeps newcomers waiting. Short, so that a test can wait for it.
+/// How long postgrey defers unknown senders: short, so that a test can wait for it.
 const GREYLISTED_SECONDS: &str = "3";
 
-/// One greylist for all scenarios that ask it.
+/// Starts one greylist for all scenarios that name it.
 pub(crate) fn postgrey() -> Result<Server, String> {
     let folder = Path::new(SCRATCH);
     fs::create_dir_all(folder.join("postgrey"))

@@ -1,4 +1,4 @@
-//! What the world heard, by its own log: who was asked again although an answer had been given.
+//! Repeated probes: recipients that were probed again after a definite reply, counted from the log of the world.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,44 +7,43 @@ use serde_json::Value;
 
 use super::lab::WORLD_BEGINS;
 
-/// The last answers of a session that ended this shortly before a kill may not have been heard either: machines that
-/// run tests are busy.
-const UNHEARD: Duration = Duration::from_secs(1);
+/// The last replies of a session that ended this shortly before a kill may not have been stored either, on a busy machine.
+const NOT_YET_STORED: Duration = Duration::from_secs(1);
 
-/// Questions that were answered for good and asked again all the same.
+/// Probes that had a definite reply and were repeated.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Repeats {
-    /// Answered in a session that was open at a kill: the answer may not have been heard.
+    /// The reply was sent in a session that was open at a kill, so it may not have been received.
     pub(crate) in_flight: usize,
-    /// The most of them in one such session.
+    /// The highest number of them in one such session.
     pub(crate) most_in_a_session: usize,
-    /// Answered in any other session.
+    /// The reply was sent in any other session.
     pub(crate) others: usize,
-    /// Sessions in all.
+    /// Number of sessions.
     pub(crate) sessions: usize,
 }
 
 struct Session {
-    /// Since the world began.
+    /// Since the start of the world.
     began: Duration,
     ended: Duration,
-    /// Listed addresses with an answer that is no "later".
-    answered: BTreeSet<String>,
+    /// Recipients of the list that were accepted or rejected.
+    decided: BTreeSet<String>,
 }
 
 impl Repeats {
-    /// Counts them in a log. The kills are times since the world began; `is_listed` tells listed addresses from made-up ones.
+    /// Counts repeated probes in a log. `kills` are times since the start of the world; `is_listed` is false for controls.
     pub(crate) fn in_log(log: &[String], kills: &[Duration], is_listed: impl Fn(&str) -> bool) -> Repeats {
         let mut sessions: Vec<Session> = log.iter().filter_map(|line| session(line, &is_listed)).collect();
         sessions.sort_by_key(|session| session.began);
         let mut last: BTreeMap<&str, usize> = BTreeMap::new();
         for (number, session) in sessions.iter().enumerate() {
-            last.extend(session.answered.iter().map(|address| (address.as_str(), number)));
+            last.extend(session.decided.iter().map(|address| (address.as_str(), number)));
         }
         let mut repeats = Repeats { sessions: sessions.len(), ..Repeats::default() };
         for (number, session) in sessions.iter().enumerate() {
-            let again = session.answered.iter().filter(|address| last[address.as_str()] > number).count();
-            let cut = |kill: &Duration| session.began <= *kill && *kill <= session.ended + UNHEARD;
+            let again = session.decided.iter().filter(|address| last[address.as_str()] > number).count();
+            let cut = |kill: &Duration| session.began <= *kill && *kill <= session.ended + NOT_YET_STORED;
             if kills.iter().any(cut) {
                 repeats.in_flight += again;
                 repeats.most_in_a_session = repeats.most_in_a_session.max(again);
@@ -63,13 +62,13 @@ fn session(line: &str, is_listed: impl Fn(&str) -> bool) -> Option<Session> {
     }
     let at = |text: &str| humantime::parse_rfc3339(text).ok();
     let began = at(line["at"].as_str()?)?.duration_since(at(WORLD_BEGINS)?).ok()?;
-    let answered = line["asked"].as_array()?.iter().filter_map(|asked| {
-        let (address, code) = (asked[0].as_str()?, asked[1].as_u64()?);
+    let decided = line["asked"].as_array()?.iter().filter_map(|probe| {
+        let (address, code) = (probe[0].as_str()?, probe[1].as_u64()?);
         (is_listed(address) && (code / 100 == 2 || code / 100 == 5)).then(|| address.to_owned())
     });
     Some(Session {
         began,
         ended: began + Duration::from_secs_f64(line["seconds"].as_f64()?),
-        answered: answered.collect(),
+        decided: decided.collect(),
     })
 }

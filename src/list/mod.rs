@@ -26,9 +26,8 @@ pub(crate) use duplicates::{
 };
 pub use error::{ErrorClass, ListError};
 pub use format::{Compression, Encoding, ListFormat, ListKind, Source};
-pub(crate) use format::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub use input::{List, ReadOptions, Rows, open};
-pub(crate) use output::{Composed, Composer, FinishedOutputs};
+pub(crate) use output::{Composed, Composer};
 pub use output::{OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
 pub(crate) use row::RowBatch;
 pub use row::{ListEntry, Row, UnreadableCause, UnreadableRow};

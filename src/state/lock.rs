@@ -15,7 +15,7 @@ use crate::{secure_file, smtp};
 
 /// A held lock, released when it is dropped.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 

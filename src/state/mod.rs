@@ -35,7 +35,7 @@ mod worklist;
 mod write;
 
 pub(crate) use decode::StoredResult;
-pub use error::StateError;
+pub use error::{DatabaseError, StateError};
 pub(crate) use last_reported::{ChangeStatus, ReportedNote};
 pub(crate) use lock::StateLock;
 pub use maintenance::{PruneCounts, StateStats};
@@ -43,7 +43,6 @@ pub use migrate::backups;
 pub(crate) use open::MOST_READERS;
 pub use open::{Namespace, default_file};
 pub(crate) use query::{FactQueries, StoredRoute};
-pub(crate) use runs::PastRun;
 pub use runs::{RunHandle, RunKey};
 pub(crate) use store::{EgressId, NameHash};
 pub use store::{RunId, State};

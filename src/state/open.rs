@@ -17,7 +17,7 @@ use crate::secure_file;
 
 /// Most connections that read a state at the same time. A temporary state opens all of them while its file has a name,
 /// so no more can come later; this is also the most workers that a run has, because each has one.
-pub const MOST_READERS: usize = 6;
+pub(crate) const MOST_READERS: usize = 6;
 
 /// Page cache while a run writes; and while a worklist is sorted, when the sorter takes twice as much again.
 pub(super) const WRITING_KIB: usize = 16 << 10;

@@ -34,14 +34,14 @@ columns! {
 }
 
 /// Queries over a connection: that of the state ([`State::facts`]), or one that only reads ([`State::reader`]).
-pub struct FactQueries<D> {
+pub(crate) struct FactQueries<D> {
     db: D,
     decoder: FactDecoder,
 }
 
 /// The route of a domain, as it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRoute {
+pub(crate) struct StoredRoute {
     /// Where the domain receives mail.
     pub route: Route,
     /// When that was looked up.

@@ -36,7 +36,7 @@ pub struct RunHandle {
 
 /// A run of the past, for `report`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastRun {
+pub(crate) struct PastRun {
     /// The run.
     pub run: RunHandle,
     /// When it ended; `None` if it can resume.

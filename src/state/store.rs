@@ -132,7 +132,7 @@ pub(super) fn remember<T: Eq + Hash>(set: &mut HashSet<T>, key: T) -> bool {
 /// It needs no look-up, any tool can compute it, and a server can't choose names that collide. Among ten million names
 /// the chance of any collision is about 5e-6; code that reads a name back by its number compares the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NameHash(pub(super) i64);
+pub(crate) struct NameHash(pub(super) i64);
 
 impl NameHash {
     /// The number of this text.
@@ -155,7 +155,7 @@ pub struct RunId(pub(super) i64);
 
 /// The `id` of an egress, with its HELO name and sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EgressId(pub(super) i64);
+pub(crate) struct EgressId(pub(super) i64);
 
 /// Numbers of the tables are written and read as they are.
 macro_rules! number {

@@ -21,7 +21,7 @@ use crate::route::Route;
 
 /// The verdict on a recipient, as far as the state keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReportedVerdict {
+pub(crate) struct ReportedVerdict {
     /// The reason, from which verdict and fault follow.
     pub reason: Reason,
     /// When the evidence was gathered.
@@ -32,7 +32,7 @@ pub struct ReportedVerdict {
 
 /// A verdict that differs from the one that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerdictUpdate {
+pub(crate) struct VerdictUpdate {
     domain: NameHash,
     local: String,
     verdict: ReportedVerdict,

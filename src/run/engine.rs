@@ -391,7 +391,7 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     fn on_provider_event(&mut self, event: &ProviderEvent) {
         let ProviderEvent { kind, provider, egress, recipients } = event;
-        tracing::info!(event = kind.word(), operator = %provider, egress, addresses = recipients, "{}", kind.sentence());
+        tracing::info!(event = kind.word(), %provider, egress, recipients, "{}", kind.sentence());
         *self.outcome.events.entry(*kind).or_default() += 1;
     }
 

@@ -66,7 +66,7 @@ pub struct RunConditions {
 }
 
 impl ProbeJob {
-    /// The job that the settings describe.
+    /// The job that the settings describe, on the network of `job`.
     pub(super) fn new(job: NetworkJob<'_>, trace: bool) -> Result<ProbeJob, Error> {
         let NetworkJob { settings, policy, network, .. } = job;
         let network = Arc::new(network);

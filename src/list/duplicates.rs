@@ -24,7 +24,7 @@ const BUFFERED_BYTES: usize = 64 << 10;
 /// Hashes addresses, with a random key so that a list can't be made to collide. Only hashes of the same `AddressHasher`
 /// and its clones can be compared.
 #[derive(Clone, Default)]
-pub struct AddressHasher(RandomState, RandomState);
+pub(crate) struct AddressHasher(RandomState, RandomState);
 
 /// The hash of an address; equal for equal addresses of a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,13 @@ pub struct AddressHash {
 
 impl AddressHasher {
     /// The hash of a normalized address.
-    pub fn hash(&self, address: &impl Hash) -> AddressHash {
+    pub(crate) fn hash(&self, address: &impl Hash) -> AddressHash {
         AddressHash { high: self.0.hash_one(address), low: self.1.hash_one(address) }
     }
 }
 
 /// How many addresses [`FirstSeen`] remembers: as many as fit into the table that a million need.
-pub const MOST_REMEMBERED: usize = MOST_SLOTS / 4 * 3;
+pub(crate) const MOST_REMEMBERED: usize = MOST_SLOTS / 4 * 3;
 const MOST_SLOTS: usize = 1 << 21;
 const FIRST_SLOTS: usize = 1 << 9;
 /// By how much the table grows: moving its entries costs more than unused memory does.
@@ -51,7 +51,7 @@ const GROWTH: usize = 1 << 6;
 ///
 /// The table is our own because it can [prefetch](FirstSeen::prefetch) many addresses together: then the processor waits
 /// for memory once and not for each of them.
-pub struct FirstSeen {
+pub(crate) struct FirstSeen {
     /// Open addressing: the length is a power of two, and an entry stands in the first free slot from its home slot on.
     slots: Vec<Slot>,
     remembered: usize,
@@ -66,7 +66,7 @@ struct Slot {
 
 /// There are more addresses, or records, than [`FirstSeen`] can remember.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyAddresses;
+pub(crate) struct TooManyAddresses;
 
 #[expect(clippy::cast_possible_truncation, reason = "a part of a hash is a hash")]
 fn fingerprint(hash: AddressHash) -> [u32; 3] {
@@ -81,14 +81,18 @@ impl Default for FirstSeen {
 
 impl FirstSeen {
     /// Loads the memory that calls of [`first_of`](FirstSeen::first_of) with these hashes need.
-    pub fn prefetch(&self, hashes: impl Iterator<Item = AddressHash>) {
+    pub(crate) fn prefetch(&self, hashes: impl Iterator<Item = AddressHash>) {
         let touched =
             hashes.fold(0, |touched, hash| touched ^ self.slots[self.home_slot(fingerprint(hash))].record);
         std::hint::black_box(touched);
     }
 
     /// The first record (from 1 on) with this address; `None` when that is `record` itself.
-    pub fn first_of(&mut self, record: u64, hash: AddressHash) -> Result<Option<u64>, TooManyAddresses> {
+    pub(crate) fn first_of(
+        &mut self,
+        record: u64,
+        hash: AddressHash,
+    ) -> Result<Option<u64>, TooManyAddresses> {
         let fingerprint = fingerprint(hash);
         let record = u32::try_from(record).map_err(|_| TooManyAddresses)?;
         let at = self.find(fingerprint);
@@ -133,14 +137,14 @@ impl FirstSeen {
 
 /// Finds the duplicates of a long list, from the hashes of all its addresses.
 #[derive(Default)]
-pub struct DuplicateFinder {
+pub(crate) struct DuplicateFinder {
     spill: Spill,
     last_record: u64,
 }
 
 impl DuplicateFinder {
     /// Adds the address of `record`; records rise from call to call.
-    pub fn add(&mut self, record: u64, hash: AddressHash) -> io::Result<()> {
+    pub(crate) fn add(&mut self, record: u64, hash: AddressHash) -> io::Result<()> {
         let AddressHash { high, low } = hash;
         self.last_record = self.last_record.max(record);
         let part = usize::from(high.to_be_bytes()[0]) % PARTS;
@@ -152,10 +156,9 @@ impl DuplicateFinder {
     }
 
     /// Finds the duplicates among all added records.
-    pub fn finish(mut self) -> io::Result<Duplicates> {
+    pub(crate) fn finish(mut self) -> io::Result<Duplicates> {
         let records_per_part = self.last_record / PARTS as u64 + 1;
         let mut repeats = Spill::default();
-        let mut count = 0;
         for part in 0..PARTS {
             let mut entries: Vec<[u8; 24]> = self.spill.take(part)?;
             // By hash, then by record, as the bytes are big-endian.
@@ -168,32 +171,25 @@ impl DuplicateFinder {
                     entry[8..].copy_from_slice(&same[0][16..]);
                     let part = usize::try_from(record / records_per_part).unwrap_or(PARTS - 1);
                     repeats.push(part, &entry)?;
-                    count += 1;
                 }
             }
         }
-        Ok(Duplicates { repeats, next_part: 0, current: Vec::new().into_iter(), next: None, count })
+        Ok(Duplicates { repeats, next_part: 0, current: Vec::new().into_iter(), next: None })
     }
 }
 
 /// The records that repeat an earlier one, to be read in the order of the list.
-pub struct Duplicates {
+pub(crate) struct Duplicates {
     repeats: Spill,
     next_part: usize,
     current: std::vec::IntoIter<[u8; 16]>,
     /// The next duplicate, and the first record with its address.
     next: Option<(u64, u64)>,
-    count: u64,
 }
 
 impl Duplicates {
-    /// How many records repeat an earlier one.
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The first record with the address of `record`; `None` when that is `record` itself. Records rise from call to call.
-    pub fn first_of(&mut self, record: u64) -> io::Result<Option<u64>> {
+    pub(crate) fn first_of(&mut self, record: u64) -> io::Result<Option<u64>> {
         loop {
             match self.next {
                 Some((repeat, first)) if repeat == record => return Ok(Some(first)),
@@ -350,7 +346,6 @@ mod tests {
             finder.add(record, hasher.hash(&address)).unwrap();
         }
         let mut duplicates = finder.finish().unwrap();
-        assert_eq!(duplicates.count(), 3);
         let firsts: Vec<Option<u64>> = [1, 9, 10, 701, 702].map(|n| duplicates.first_of(n).unwrap()).to_vec();
         assert_eq!(firsts, [None, Some(2), None, Some(2), None]);
     }

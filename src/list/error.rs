@@ -57,7 +57,7 @@ pub enum ListError {
         /// How to make a list of the file.
         hint: &'static str,
     },
-    /// The header, or most rows, have more cells than [`MAX_COLUMNS`](super::MAX_COLUMNS).
+    /// The header, or most rows, have more cells than `MAX_COLUMNS` of `list::format`.
     #[error("`{name}`, line {line}: more than {limit} columns")]
     TooManyColumns {
         /// The list as the user named it.
@@ -67,7 +67,7 @@ pub enum ListError {
         /// The most columns that are allowed.
         limit: usize,
     },
-    /// The first line is longer than [`MAX_RECORD_BYTES`](super::MAX_RECORD_BYTES).
+    /// The first line is longer than `MAX_RECORD_BYTES` of `list::format`.
     #[error("`{name}`, line {line}: no line end within {limit} bytes")]
     EndlessLine {
         /// The list as the user named it.

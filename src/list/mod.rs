@@ -21,13 +21,13 @@ mod output;
 mod row;
 
 pub use columns::{Column, ColumnSet, Dialect};
-pub use duplicates::{
+pub(crate) use duplicates::{
     AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, MOST_REMEMBERED, TooManyAddresses,
 };
 pub use error::{ErrorClass, ListError};
-pub use format::{Compression, Encoding, ListFormat, ListKind, MAX_COLUMNS, MAX_RECORD_BYTES, Source};
+pub use format::{Compression, Encoding, ListFormat, ListKind, Source};
 pub use input::{List, ReadOptions, Rows, open};
-pub use output::{
-    Composed, Composer, FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions, write_object,
-};
-pub use row::{ListEntry, Row, RowBatch, UnreadableCause, UnreadableRow};
+pub(crate) use output::{Composed, Composer};
+pub use output::{OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
+pub(crate) use row::RowBatch;
+pub use row::{ListEntry, Row, UnreadableCause, UnreadableRow};

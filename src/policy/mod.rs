@@ -23,11 +23,11 @@ mod replies;
 mod thresholds;
 
 pub use file::PolicyError;
-pub use lifetimes::Lifetimes;
+pub(crate) use lifetimes::Lifetimes;
 pub use lists::AddressLists;
 pub use load::Policy;
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
-pub use replies::{
-    Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId, comparable_text,
-};
-pub use thresholds::{AnomalyThresholds, RampThresholds, Thresholds};
+pub(crate) use replies::comparable_text;
+pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
+pub use thresholds::Thresholds;
+pub(crate) use thresholds::{AnomalyThresholds, RampThresholds};

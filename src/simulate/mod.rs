@@ -26,7 +26,7 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use from_list::RealDomain;
+pub(crate) use from_list::RealDomain;
 pub use list::GeneratedList;
 pub use report::{MeasuredCost, SimulationReport};
 pub use setup::{ShippedMix, SimulationSetup};

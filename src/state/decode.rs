@@ -85,7 +85,7 @@ pub struct StoredResult {
 
 impl StoredResult {
     /// True if the verdict is `undeliverable`, or a reason that this version does not know.
-    pub fn is_undeliverable(&self) -> bool {
+    pub(crate) fn is_undeliverable(&self) -> bool {
         let reason = self.reason.as_deref().and_then(Reason::from_word);
         reason.is_none_or(|reason| reason.verdict() == Verdict::Undeliverable)
     }

@@ -93,14 +93,25 @@ pub enum StateError {
     },
     /// Another error of the database.
     #[error("cannot read or write the state: {0}")]
-    Database(#[from] rusqlite::Error),
+    Database(DatabaseError),
+}
+
+/// An error of the database library, opaque so that no user of this library depends on that one.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct DatabaseError(rusqlite::Error);
+
+impl From<rusqlite::Error> for StateError {
+    fn from(error: rusqlite::Error) -> StateError {
+        StateError::Database(DatabaseError(error))
+    }
 }
 
 impl StateError {
     /// This error with the file in which it happened.
     #[must_use]
     pub fn at(self, file: &Path) -> StateError {
-        let StateError::Database(error) = self else {
+        let StateError::Database(DatabaseError(error)) = self else {
             return self;
         };
         let (file, what) = (file.to_owned(), error.to_string());
@@ -111,7 +122,7 @@ impl StateError {
             }
             Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => StateError::Disk { file, what },
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StateError::Busy { file },
-            _ => StateError::Database(error),
+            _ => error.into(),
         }
     }
 
@@ -166,7 +177,7 @@ impl StateError {
 
     /// True if the state can't be read or written, which exits as an output that can't be written does; false if
     /// another file or command is needed.
-    pub fn is_about_writing(&self) -> bool {
+    pub(crate) fn is_about_writing(&self) -> bool {
         match self {
             StateError::Unusable { .. }
             | StateError::Temporary { .. }

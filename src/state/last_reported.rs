@@ -43,7 +43,7 @@ struct StoredReason {
 impl<D: Borrow<Connection>> FactQueries<D> {
     /// Compares the reason of a row, which is identified by its address or its cell, with what was reported before this run.
     /// `not_probed` is no change where another reason was reported before.
-    pub fn change_status(
+    pub(crate) fn change_status(
         &self,
         row: &str,
         reason: Reason,
@@ -73,7 +73,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
 
 impl State {
     /// Collects notes until [`State::write_notes`].
-    pub fn add_notes(&mut self, notes: &[ReportedNote]) -> Result<(), StateError> {
+    pub(crate) fn add_notes(&mut self, notes: &[ReportedNote]) -> Result<(), StateError> {
         if notes.is_empty() {
             return Ok(());
         }
@@ -87,7 +87,7 @@ impl State {
     }
 
     /// Writes all collected notes, in the order of their hashes: in random order it would be slow.
-    pub fn write_notes(&mut self, run: RunHandle) -> Result<(), StateError> {
+    pub(crate) fn write_notes(&mut self, run: RunHandle) -> Result<(), StateError> {
         self.begin_writing()?;
         self.make_notes_table()?;
         self.db.execute(

@@ -15,13 +15,13 @@ use crate::{secure_file, smtp};
 
 /// A held lock, released when it is dropped.
 #[derive(Debug)]
-pub struct StateLock {
+pub(crate) struct StateLock {
     _file: File,
 }
 
 impl StateLock {
     /// Takes the lock of a state file.
-    pub fn take(state: &Path, now: SystemTime) -> Result<StateLock, StateError> {
+    pub(crate) fn take(state: &Path, now: SystemTime) -> Result<StateLock, StateError> {
         let path = beside(state).map_err(|source| StateError::Unusable { file: state.to_owned(), source })?;
         let unusable = |source| StateError::Unusable { file: path.clone(), source };
         let mut file = open(&path).map_err(unusable)?;

@@ -227,7 +227,7 @@ const NO_RUN: i64 = 0;
 
 impl State {
     /// Copies the facts about some addresses from another state, which a run may hold.
-    pub fn import_from<'a>(
+    pub(crate) fn import_from<'a>(
         &mut self,
         other: &State,
         addresses: impl Iterator<Item = &'a Address>,

@@ -17,7 +17,7 @@ use crate::secure_file;
 
 /// Most connections that read a state at the same time. A temporary state opens all of them while its file has a name,
 /// so no more can come later; this is also the most workers that a run has, because each has one.
-pub const MOST_READERS: usize = 6;
+pub(crate) const MOST_READERS: usize = 6;
 
 /// Page cache while a run writes; and while a worklist is sorted, when the sorter takes twice as much again.
 pub(super) const WRITING_KIB: usize = 16 << 10;
@@ -78,7 +78,11 @@ impl State {
     }
 
     /// Connections for the reporting pass, at most [`MOST_READERS`]. From now on they have most of the writer's memory.
-    pub fn readers(&self, how_many: usize, after_writing: bool) -> Result<Vec<Connection>, StateError> {
+    pub(crate) fn readers(
+        &self,
+        how_many: usize,
+        after_writing: bool,
+    ) -> Result<Vec<Connection>, StateError> {
         debug_assert!(how_many <= MOST_READERS);
         self.set_cache_size(WRITER_KIB)?;
         self.db.execute_batch("PRAGMA shrink_memory")?;
@@ -95,7 +99,7 @@ impl State {
 
     /// A connection that only reads, in one transaction: it sees what was committed before its first query. A
     /// transaction for each query would take longer than most queries.
-    pub fn reader(&self) -> Result<Connection, StateError> {
+    pub(crate) fn reader(&self) -> Result<Connection, StateError> {
         let reader = match &self.readers {
             ReaderSource::File(file) => connect_reader(file),
             ReaderSource::Opened(opened) => opened.borrow_mut().pop().ok_or_else(|| StateError::Temporary {
@@ -108,7 +112,7 @@ impl State {
     }
 
     /// Opens a state file for a run; makes one that does not exist.
-    pub fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
+    pub(crate) fn open(file: &Path, namespace: &Namespace, now: SystemTime) -> Result<State, StateError> {
         let unusable = |source| StateError::Unusable { file: file.to_owned(), source };
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             secure_file::create_folder(folder).map_err(unusable)?;
@@ -151,7 +155,7 @@ impl State {
     }
 
     /// Fails if the state holds facts of another network.
-    pub fn check_namespace(&self, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
+    pub(crate) fn check_namespace(&self, file: &Path, namespace: &Namespace) -> Result<(), StateError> {
         check_namespace(&self.db, file, namespace)
     }
 }

@@ -34,14 +34,14 @@ columns! {
 }
 
 /// Queries over a connection: that of the state ([`State::facts`]), or one that only reads ([`State::reader`]).
-pub struct FactQueries<D> {
+pub(crate) struct FactQueries<D> {
     db: D,
     decoder: FactDecoder,
 }
 
 /// The route of a domain, as it was looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRoute {
+pub(crate) struct StoredRoute {
     /// Where the domain receives mail.
     pub route: Route,
     /// When that was looked up.
@@ -52,14 +52,14 @@ pub struct StoredRoute {
 
 impl State {
     /// Queries that also see what is not committed yet.
-    pub fn facts(&self, policy: Policy) -> FactQueries<&Connection> {
+    pub(crate) fn facts(&self, policy: Policy) -> FactQueries<&Connection> {
         FactQueries::new(&self.db, policy)
     }
 }
 
 impl<D: Borrow<Connection>> FactQueries<D> {
     /// Queries that classify replies by this policy.
-    pub fn new(db: D, policy: Policy) -> FactQueries<D> {
+    pub(crate) fn new(db: D, policy: Policy) -> FactQueries<D> {
         FactQueries { db, decoder: FactDecoder::new(policy) }
     }
 
@@ -69,7 +69,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The result of a recipient, of whatever run. A wait that it holds is counted from `now`.
-    pub fn result(
+    pub(crate) fn result(
         &mut self,
         domain: NameHash,
         address: &Address,
@@ -91,7 +91,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The replies about a recipient in a run, oldest first.
-    pub fn attempts(
+    pub(crate) fn attempts(
         &mut self,
         run: RunId,
         domain: NameHash,
@@ -101,7 +101,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The replies about a recipient in any run up to a time, oldest first.
-    pub fn attempts_until(
+    pub(crate) fn attempts_until(
         &mut self,
         domain: NameHash,
         address: &Address,
@@ -132,7 +132,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
 
     /// The replies to the controls of a domain, oldest first: to random recipients in this run or since a time, to
     /// `postmaster` in this run.
-    pub fn controls(
+    pub(crate) fn controls(
         &mut self,
         run: RunId,
         domain: &Domain,
@@ -159,7 +159,11 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The egress of the last reply about a recipient of the list or a random recipient.
-    pub fn last_egress(&self, domain: NameHash, address: &Address) -> Result<Option<EgressId>, StateError> {
+    pub(crate) fn last_egress(
+        &self,
+        domain: NameHash,
+        address: &Address,
+    ) -> Result<Option<EgressId>, StateError> {
         let mut find = self.db().prepare_cached(
             "SELECT egress FROM reply WHERE domain = ? AND kind IN (0, 1) AND local = ? ORDER BY at DESC LIMIT 1",
         )?;
@@ -167,7 +171,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// True if the recipient was found deliverable since this time.
-    pub fn was_deliverable(
+    pub(crate) fn was_deliverable(
         &self,
         domain: NameHash,
         address: &Address,
@@ -180,7 +184,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The route of a domain.
-    pub fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
+    pub(crate) fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
         let mut find =
             self.db().prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
         let mut rows = find.query([domain])?;
@@ -194,7 +198,12 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// True if an MX host accepted or clearly rejected a recipient of another domain in a run.
-    pub fn serves_others(&self, run: RunId, mx_host: &Domain, domain: NameHash) -> Result<bool, StateError> {
+    pub(crate) fn serves_others(
+        &self,
+        run: RunId,
+        mx_host: &Domain,
+        domain: NameHash,
+    ) -> Result<bool, StateError> {
         let mut find = self
             .db()
             .prepare_cached("SELECT 1 FROM served_domain WHERE mx_host = ? AND run = ? AND domain <> ?")?;
@@ -202,7 +211,7 @@ impl<D: Borrow<Connection>> FactQueries<D> {
     }
 
     /// The domain with this number.
-    pub fn domain(&mut self, key: NameHash) -> Result<Option<Domain>, StateError> {
+    pub(crate) fn domain(&mut self, key: NameHash) -> Result<Option<Domain>, StateError> {
         let FactQueries { db, decoder } = self;
         decoder.domain((*db).borrow(), key)
     }

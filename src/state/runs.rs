@@ -36,7 +36,7 @@ pub struct RunHandle {
 
 /// A run of the past, for `report`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PastRun {
+pub(crate) struct PastRun {
     /// The run.
     pub run: RunHandle,
     /// When it ended; `None` if it can resume.
@@ -90,7 +90,7 @@ impl State {
     }
 
     /// The newest run of this identity.
-    pub fn last_run(&self, identity: &str) -> Result<Option<PastRun>, StateError> {
+    pub(crate) fn last_run(&self, identity: &str) -> Result<Option<PastRun>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, worklist_complete, ended, stopped_because, anomalies FROM run
              WHERE identity = ? ORDER BY id DESC LIMIT 1",
@@ -125,7 +125,7 @@ impl State {
     }
 
     /// The newest finished run of this command whose results are all still fresh.
-    pub fn fresh_run(
+    pub(crate) fn fresh_run(
         &self,
         command: &RunKey,
         fresh: FreshnessPolicy,
@@ -143,7 +143,7 @@ impl State {
 
     /// Other runs with results that were not all reported. Their `undeliverable` results are not used: a provider's
     /// outage would show only in all of them.
-    pub fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
+    pub(crate) fn unreported_runs(&self, but: RunId) -> Result<Vec<RunId>, StateError> {
         let mut find = self.db.prepare_cached("SELECT id FROM run WHERE NOT facts_published AND id <> ?")?;
         let runs = find.query_map([but], |row| row.get(0).map(RunId))?;
         Ok(runs.collect::<Result<_, _>>()?)
@@ -158,7 +158,7 @@ impl State {
     }
 
     /// Records that all results of a run were reported.
-    pub fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
+    pub(crate) fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
         self.begin_writing()?;
         self.db.execute("UPDATE run SET facts_published = 1 WHERE id = ?", [run])?;
         Ok(())
@@ -167,7 +167,7 @@ impl State {
     /// Ends a run: it has nothing more to probe, or was stopped for good. `blocked` is why no reply of it is judged;
     /// `fresh_until` is when its first result expires, `None` if none does; `oldest` is the time of the oldest
     /// evidence.
-    pub fn finish_run<'a>(
+    pub(crate) fn finish_run<'a>(
         &mut self,
         run: RunId,
         now: SystemTime,

@@ -58,12 +58,12 @@ impl State {
     }
 
     /// True if the state outlives the process; false for a temporary one.
-    pub fn is_persistent(&self) -> bool {
+    pub(crate) fn is_persistent(&self) -> bool {
         matches!(self.readers, ReaderSource::File(_))
     }
 
     /// Ends the transaction: what was written since the last commit is on disk.
-    pub fn commit(&mut self) -> Result<(), StateError> {
+    pub(crate) fn commit(&mut self) -> Result<(), StateError> {
         if !self.db.is_autocommit() {
             self.db.execute_batch("COMMIT")?;
         }
@@ -72,7 +72,7 @@ impl State {
 
     /// Begins a transaction that lasts until [`State::commit`], unless one has begun. Many reads are faster in a
     /// transaction too, because it locks the file once.
-    pub fn begin_writing(&mut self) -> Result<(), StateError> {
+    pub(crate) fn begin_writing(&mut self) -> Result<(), StateError> {
         if self.db.is_autocommit() {
             self.db.execute_batch("BEGIN IMMEDIATE")?;
         }
@@ -132,11 +132,11 @@ pub(super) fn remember<T: Eq + Hash>(set: &mut HashSet<T>, key: T) -> bool {
 /// It needs no look-up, any tool can compute it, and a server can't choose names that collide. Among ten million names
 /// the chance of any collision is about 5e-6; code that reads a name back by its number compares the name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NameHash(pub(super) i64);
+pub(crate) struct NameHash(pub(super) i64);
 
 impl NameHash {
     /// The number of this text.
-    pub fn of(text: &str) -> NameHash {
+    pub(crate) fn of(text: &str) -> NameHash {
         let digest = digest(&SHA256, text.as_bytes());
         let first = digest.as_ref().iter().take(8).fold(0u64, |number, &byte| number << 8 | u64::from(byte));
         NameHash((first >> 1).cast_signed())
@@ -155,7 +155,7 @@ pub struct RunId(pub(super) i64);
 
 /// The `id` of an egress, with its HELO name and sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EgressId(pub(super) i64);
+pub(crate) struct EgressId(pub(super) i64);
 
 /// Numbers of the tables are written and read as they are.
 macro_rules! number {

@@ -17,7 +17,7 @@ const DAY_MINUTES: i64 = 24 * 60;
 
 impl State {
     /// The `id` of an egress with this HELO name and sender; it is written if it is new.
-    pub fn egress(&mut self, egress: &Egress) -> Result<EgressId, StateError> {
+    pub(crate) fn egress(&mut self, egress: &Egress) -> Result<EgressId, StateError> {
         self.begin_writing()?;
         let from = match &egress.path {
             EgressPath::Direct(None) => String::new(),
@@ -46,7 +46,7 @@ impl State {
 
     /// The unknown recipients that were probed within the last day from the origin of an egress, each with the key of the
     /// provider, how long ago, and how many. Older ones are deleted.
-    pub fn unknown_usage(
+    pub(crate) fn unknown_usage(
         &mut self,
         egress: EgressId,
         now: SystemTime,
@@ -95,7 +95,7 @@ impl State {
     }
 
     /// The tallies of a run so far, by the keys of providers.
-    pub fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
+    pub(crate) fn tallies(&self, run: RunId) -> Result<Vec<(String, Tally)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT provider, probed, unknown, accepted, recently_deliverable, recently_deliverable_unknown
              FROM tally WHERE run = ?",

@@ -24,7 +24,7 @@ pub struct FreshnessPolicy {
 
 impl FreshnessPolicy {
     /// Evidence that has not expired at this time and is at most so old; `None` allows any age.
-    pub fn of(at: SystemTime, max_age: Option<Duration>) -> FreshnessPolicy {
+    pub(crate) fn of(at: SystemTime, max_age: Option<Duration>) -> FreshnessPolicy {
         let since = max_age.and_then(|age| at.checked_sub(age));
         FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
     }
@@ -58,12 +58,12 @@ impl State {
     }
 
     /// How many recipients the run has still to probe.
-    pub fn still_to_probe(&self, run: RunId) -> Result<u64, StateError> {
+    pub(crate) fn still_to_probe(&self, run: RunId) -> Result<u64, StateError> {
         Ok(self.db.query_row("SELECT count(*) FROM worklist WHERE run = ?", [run], |row| row.get(0))?)
     }
 
     /// The domain of the worklist with the next number. A domain whose name can't be read is removed.
-    pub fn next_domain(
+    pub(crate) fn next_domain(
         &mut self,
         run: RunId,
         after: Option<NameHash>,
@@ -88,7 +88,7 @@ impl State {
     }
 
     /// How many recipients of a domain the run has still to probe.
-    pub fn count_recipients(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
+    pub(crate) fn count_recipients(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
         let mut count =
             self.db.prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ?")?;
         Ok(count.query_row(params![run, domain], |row| row.get(0))?)
@@ -96,7 +96,7 @@ impl State {
 
     /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those
     /// after `after`.
-    pub fn recipients(
+    pub(crate) fn recipients(
         &self,
         run: RunId,
         domain: &Domain,
@@ -121,7 +121,7 @@ impl State {
     }
 
     /// Removes a domain whose recipients are not probed; returns how many there were.
-    pub fn remove_domain(&mut self, run: RunId, domain: NameHash) -> Result<u64, StateError> {
+    pub(crate) fn remove_domain(&mut self, run: RunId, domain: NameHash) -> Result<u64, StateError> {
         self.begin_writing()?;
         let mut delete = self.db.prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ?")?;
         Ok(delete.execute(params![run, domain])? as u64)

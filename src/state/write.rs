@@ -21,7 +21,7 @@ use crate::route::Route;
 
 /// The verdict on a recipient, as far as the state keeps it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ReportedVerdict {
+pub(crate) struct ReportedVerdict {
     /// The reason, from which verdict and fault follow.
     pub reason: Reason,
     /// When the evidence was gathered.
@@ -32,7 +32,7 @@ pub struct ReportedVerdict {
 
 /// A verdict that differs from the one that is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VerdictUpdate {
+pub(crate) struct VerdictUpdate {
     domain: NameHash,
     local: String,
     verdict: ReportedVerdict,
@@ -40,7 +40,7 @@ pub struct VerdictUpdate {
 
 impl VerdictUpdate {
     /// A new verdict on a recipient; `None` for an address literal, which has no stored result.
-    pub fn new(address: &Address, verdict: ReportedVerdict) -> Option<VerdictUpdate> {
+    pub(crate) fn new(address: &Address, verdict: ReportedVerdict) -> Option<VerdictUpdate> {
         let domain = NameHash::of(address.domain()?.as_str());
         Some(VerdictUpdate { domain, local: address.local().to_owned(), verdict })
     }
@@ -56,7 +56,7 @@ struct EncodedReply {
 
 impl State {
     /// Writes where a domain receives mail.
-    pub fn write_route(
+    pub(crate) fn write_route(
         &mut self,
         run: RunId,
         domain: &Domain,
@@ -80,7 +80,7 @@ impl State {
     }
 
     /// Writes a reply to a probe, and counts it.
-    pub fn write_reply(
+    pub(crate) fn write_reply(
         &mut self,
         run: RunId,
         egress: EgressId,
@@ -125,7 +125,7 @@ impl State {
     }
 
     /// Deletes the replies of a run about a recipient, of the list or random, because they were revoked.
-    pub fn delete_replies(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
+    pub(crate) fn delete_replies(&mut self, run: RunId, address: &Address) -> Result<(), StateError> {
         self.begin_writing()?;
         let Some(domain) = address.domain() else {
             return Ok(());
@@ -144,7 +144,7 @@ impl State {
 
     /// Writes the result of a recipient, which leaves the worklist unless it was not probed to the end. The replies
     /// that it rests on must be written before: a result keeps the text of none.
-    pub fn write_result(
+    pub(crate) fn write_result(
         &mut self,
         run: RunId,
         ProbeResult { id, address, mailbox, .. }: &ProbeResult,
@@ -228,7 +228,7 @@ impl State {
     }
 
     /// Replaces the stored verdict on a recipient.
-    pub fn update_verdict(
+    pub(crate) fn update_verdict(
         &mut self,
         VerdictUpdate { domain, local, verdict }: &VerdictUpdate,
     ) -> Result<(), StateError> {

@@ -14,6 +14,6 @@ pub(super) use json::{Field, fields, is_object, text, write_string};
 pub use list_format::{Compression, Encoding, ListFormat, ListKind, Source};
 pub(super) use list_format::{default_folder, stem};
 pub(super) use record::{WantedCells, line_end, unquote, write_cell};
-pub use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
+pub(crate) use scan::{MAX_COLUMNS, MAX_RECORD_BYTES};
 pub(super) use scan::{ScanError, Scanned, Scanner, read_full};
 pub(super) use workbook::{copy_first_sheet, is_workbook};

@@ -17,9 +17,9 @@ use super::record::{
 };
 
 /// The longest record that is read, in bytes.
-pub const MAX_RECORD_BYTES: usize = 1 << 20;
+pub(crate) const MAX_RECORD_BYTES: usize = 1 << 20;
 /// Most columns that are read: as many as a spreadsheet may have.
-pub const MAX_COLUMNS: usize = 16_384;
+pub(crate) const MAX_COLUMNS: usize = 16_384;
 
 /// Old programs write this byte after the last line of a text.
 const DOS_END: u8 = 0x1a;

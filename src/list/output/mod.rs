@@ -12,5 +12,5 @@ mod layout;
 mod write;
 
 pub use cells::write_object;
-pub use compose::{Composed, Composer};
-pub use write::{FinishedOutputs, OutputCounts, OutputTarget, Outputs, WriteOptions};
+pub(crate) use compose::{Composed, Composer};
+pub use write::{OutputCounts, OutputTarget, Outputs, WriteOptions};

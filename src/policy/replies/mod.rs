@@ -22,6 +22,6 @@ mod rules;
 
 pub use cache::ReplyCache;
 pub use load::RuleFile;
-pub use normalize::comparable_text;
+pub(crate) use normalize::comparable_text;
 pub use rule::{ReplyContext, ReplyRule, RuleId};
 pub use rules::{Meaning, ReplyRules};

@@ -166,7 +166,7 @@ impl NormalizedReply {
 /// The code and the words of a reply without everything that changes from recipient to recipient or from minute to minute:
 /// addresses, the recipient's own name, host names, numbers, queue ids, dates. Two replies with equal comparable text say
 /// the same.
-pub fn comparable_text(reply: &Reply, recipient: &str) -> String {
+pub(crate) fn comparable_text(reply: &Reply, recipient: &str) -> String {
     let mut own = String::new();
     fold_into(&mut own, recipient);
     let (local, domain) = own.rsplit_once('@').unwrap_or((&own, ""));

@@ -1,5 +1,7 @@
 //! Checks one address in the sample world: `cargo run --no-default-features --example check_one -- jane.doe@acme-tools.example`
 
+#![expect(clippy::print_stdout, reason = "an example shows its result")]
+
 use listproof::{Error, Settings, Verifier};
 
 fn main() -> Result<(), Error> {

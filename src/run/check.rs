@@ -67,7 +67,7 @@ pub(super) async fn check<S: AsRef<str>>(
 ) -> Result<CheckOutcome, Error> {
     let NetworkJob { settings, target, policy, .. } = job;
     let mut analyzer = Analyzer::new(policy.lists);
-    let analyzed: Vec<CellAnalysis> =
+    let cells: Vec<CellAnalysis> =
         addresses.iter().map(|address| analyzer.analyze(address.as_ref())).collect();
     let job = ProbeJob::new(job, trace)?;
     // While another run has locked the state, it is read and not written.
@@ -93,10 +93,10 @@ pub(super) async fn check<S: AsRef<str>>(
         FreshnessPolicy::of(run.at, settings.state.max_age)
     };
     if let Some(locked) = locked.filter(|_| !is_anew) {
-        state.import_from(&locked, analyzed.iter().filter_map(|analysis| analysis.form.address()))?;
+        state.import_from(&locked, cells.iter().filter_map(|analysis| analysis.form.address()))?;
     }
     let mut worklist = state.build_worklist(run.id)?;
-    for analysis in &analyzed {
+    for analysis in &cells {
         if let AddressStatus::Valid(address) = &analysis.form {
             worklist.add(address)?;
         }
@@ -111,7 +111,7 @@ pub(super) async fn check<S: AsRef<str>>(
     let now = job.network.clock.now().wall;
     let mut reader = EvidenceReader::new(FactReader::new(&state, filter)?, conditions.clone(), now);
     let row = |analysis| judge::row(&mut reader, analysis, settings.risky_roles);
-    let rows = analyzed.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    let rows = cells.into_iter().map(row).collect::<Result<Vec<_>, _>>()?;
     drop(reader);
     // A result that the guards hold back must not be stored as a fact.
     rows.iter().flat_map(|row| &row.update).try_for_each(|update| state.update_verdict(update))?;

@@ -67,7 +67,7 @@ impl<'a> DuplicateRows<'a> {
                     Err(TooManyAddresses) => self.known = DuplicateIndex::None,
                 },
                 DuplicateIndex::None => {
-                    self.known = DuplicateIndex::WholeList(Box::new(self.read_whole_list()?))
+                    self.known = DuplicateIndex::WholeList(Box::new(self.read_whole_list()?));
                 }
                 DuplicateIndex::WholeList(duplicates) => return duplicates.first_of(record).map_err(spill),
             }

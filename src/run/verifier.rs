@@ -106,15 +106,14 @@ impl Verifier {
     /// Runs a job to its end on a single-threaded runtime of the verifier's own. In a scripted world the clock of this runtime
     /// is virtual: waits pass immediately.
     pub fn block_on<T>(&self, job: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let runtime = match self.runtime.get() {
-            Some(runtime) => runtime,
-            None => {
-                let mut builder = Builder::new_current_thread();
-                builder.enable_all().start_paused(self.settings.is_in_world());
-                let made =
-                    builder.build().map_err(|source| Error::System { what: "start the runtime", source })?;
-                self.runtime.get_or_init(|| made)
-            }
+        let runtime = if let Some(runtime) = self.runtime.get() {
+            runtime
+        } else {
+            let mut builder = Builder::new_current_thread();
+            builder.enable_all().start_paused(self.settings.is_in_world());
+            let made =
+                builder.build().map_err(|source| Error::System { what: "start the runtime", source })?;
+            self.runtime.get_or_init(|| made)
         };
         runtime.block_on(job)
     }
@@ -131,12 +130,11 @@ impl Verifier {
         let Some(target) = self.target() else {
             return Ok(None);
         };
-        let network = match self.network.get() {
-            Some(network) => network,
-            None => {
-                let made = Network::of(target)?;
-                self.network.get_or_init(|| made)
-            }
+        let network = if let Some(network) = self.network.get() {
+            network
+        } else {
+            let made = Network::of(target)?;
+            self.network.get_or_init(|| made)
         };
         let network = network.for_next_run();
         Ok(Some(NetworkJob { settings: &self.settings, target, policy: self.policy, network }))

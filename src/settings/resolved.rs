@@ -197,7 +197,7 @@ impl Settings {
         })
     }
 
-    /// The file of the state and the files that SQLite and the lock place beside it; none where no state is kept.
+    /// The file of the state and the files that `SQLite` and the lock place beside it; none where no state is kept.
     pub fn state_files(&self) -> Result<Vec<PathBuf>, Error> {
         let (RunDepth::Dns(target) | RunDepth::Probe(target)) = &self.depth else {
             return Ok(Vec::new());

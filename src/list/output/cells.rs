@@ -70,7 +70,7 @@ impl OutputValue<'_> {
         match *self {
             OutputValue::None => out.extend_from_slice(b"null"),
             OutputValue::Word(text) | OutputValue::Name(text) | OutputValue::Text(text) => {
-                write_string(out, text)
+                write_string(out, text);
             }
             OutputValue::Plain(local, domain) => {
                 for piece in ["\"", local, "@", domain, "\""] {

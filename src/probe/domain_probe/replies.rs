@@ -28,7 +28,7 @@ impl DomainProbe {
             }
             RecipientKind::Random => self.on_control_reply(classified, now),
             RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
-                self.on_positive_control(kind, &classified)
+                self.on_positive_control(kind, &classified);
             }
         }
     }
@@ -136,7 +136,7 @@ impl DomainProbe {
             }
             RecipientKind::Random => self.finish_control(CatchAll::Failed(obstacle)),
             RecipientKind::Recheck(_) | RecipientKind::Postmaster => {
-                self.here.positive_control = PositiveControl::Inconclusive
+                self.here.positive_control = PositiveControl::Inconclusive;
             }
         }
         true

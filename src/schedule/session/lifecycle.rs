@@ -33,7 +33,7 @@ impl Scheduler {
                 self.on_idle(id);
             }
             SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
-                self.on_session_end(id, &event)
+                self.on_session_end(id, &event);
             }
         }
     }

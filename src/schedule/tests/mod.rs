@@ -93,7 +93,7 @@ fn a_new_session_goes_to_the_endpoint_with_the_longest_queue() {
     while opened.len() < 3 {
         match scheduler.next_action() {
             Some(Action::Connection(ConnectionAction::Open(opening))) => {
-                opened.push(opening.address.to_string())
+                opened.push(opening.address.to_string());
             }
             Some(_) => {}
             None => {

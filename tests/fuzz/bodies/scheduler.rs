@@ -247,7 +247,7 @@ impl Play<'_> {
         match event {
             SessionEvent::Ready(_) | SessionEvent::BatchDone => self.open[place].1 = State::Idle,
             SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed => {
-                drop(self.open.remove(place))
+                drop(self.open.remove(place));
             }
             SessionEvent::Reply(..) | SessionEvent::NotSupported(_) => {}
         }

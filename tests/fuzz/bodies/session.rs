@@ -156,7 +156,7 @@ impl Dialogue {
                 let address = self.probes[&id].to_string();
                 match reply {
                     ProbeReply::Rcpt(_) => {
-                        assert!(self.probed.contains(&address), "a reply without a probe")
+                        assert!(self.probed.contains(&address), "a reply without a probe");
                     }
                     ProbeReply::Mail(reply) => {
                         assert!(!reply.is_positive());

@@ -1,5 +1,9 @@
 //! Where settings come from: a flag wins over the environment, the environment over files; and what is shown of them.
-#![expect(clippy::unwrap_used, reason = "a test writes its own files and stops at what fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test writes its own files and stops at what fails"
+)]
 
 mod support;
 

@@ -1,5 +1,10 @@
 //! The flags of all commands that probe. They are the top layer of the settings.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "the comments of flags are help texts, and a terminal shows backticks as they are"
+)]
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;

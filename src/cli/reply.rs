@@ -65,14 +65,14 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
         if args.jsonl { explainer.write_json_lines(input, out) } else { explainer.write_cards(input, out) }
     };
     let text = args.text.as_deref().filter(|text| *text != "-");
-    let explained = match text {
+    let written = match text {
         None => explain(Box::new(io::stdin().lock())),
         Some(text) => match File::open(text) {
             Ok(file) => explain(Box::new(BufReader::new(file))),
             Err(_) => explain(Box::new(io::Cursor::new(text.to_owned()))),
         },
     };
-    match explained {
+    match written {
         Ok(()) => Ok(Exit::Finished),
         Err(ExplainError::Read(source)) => {
             Err(ListError::Read { name: text.unwrap_or("stdin").to_owned(), source }.into())

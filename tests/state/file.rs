@@ -23,9 +23,7 @@ fn an_address_can_be_exported_and_forgotten() {
     let state = |more: &[&str]| {
         lab.run(&[&["state"], more, &["--state", "state/state.db"]].concat()).exits(0).stdout()
     };
-    assert!(
-        state(&["stats"]).contains("60  addresses asked about: 30 deliverable, 20 risky, 10 undeliverable")
-    );
+    assert!(state(&["stats"]).contains("60  addresses probed: 30 deliverable, 20 risky, 10 undeliverable"));
     let exported: serde_json::Value =
         serde_json::from_str(&state(&["export", "user7@acme.example"])).unwrap();
     assert_eq!(

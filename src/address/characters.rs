@@ -3,6 +3,9 @@
 //! Decides: which characters these are, and the plain character that each one stands for. They come from exports, web
 //! pages and word processors. Must not: remove them; [`super::repair`] does.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 use super::fault::{FaultKind, SyntaxFault};
 
 /// Fails at the first character beyond ASCII that the grammar allows and no mailbox has.
@@ -36,6 +39,12 @@ pub(super) fn is_invisible(c: char) -> bool {
 /// True for ZWNJ and ZWJ. Some scripts need them to spell words; in ASCII text they are remains of a web page.
 pub(super) fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
+}
+
+/// True for combining marks: accents, vowel signs and the like, which belong to the letter before them.
+pub(super) fn is_mark(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Mark.contains(category)
 }
 
 /// The plain form of a curly quotation mark; `None` for other characters.

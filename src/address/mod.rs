@@ -10,6 +10,7 @@
 //! | domain names: LDH, lengths, UTS #46 | `domain` |
 //! | the words and sentences of syntax faults | `fault` |
 //! | characters that come from exports and word processors | `characters` |
+//! | addresses among other words | `find` |
 //! | repairs of texts, each with its name | `repair` |
 //! | the address or domain that was probably meant | `typo` |
 //! | role accounts, disposable, free and tagged addresses | `kind` |
@@ -20,6 +21,7 @@
 mod characters;
 mod domain;
 mod fault;
+mod find;
 mod kind;
 mod literal;
 mod local;
@@ -32,6 +34,8 @@ mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
+#[cfg_attr(not(test), expect(unused_imports, reason = "the reader of lists uses it"))]
+pub(crate) use find::{FoundAddress, find_addresses};
 pub use kind::AddressKinds;
 pub(crate) use kind::{DomainKinds, KindTables};
 pub(crate) use provider_syntax::{NameRule, NameRules};

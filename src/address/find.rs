@@ -28,7 +28,7 @@ pub(crate) fn find_addresses(text: &str) -> Vec<FoundAddress> {
     let mut found: Vec<FoundAddress> = Vec::new();
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
         let behind = found.last().map_or(0, |before| before.range.end);
-        let Some(next) = around(text, at).filter(|next| next.range.start >= behind) else { continue };
+        let Some(next) = around(text, behind, at) else { continue };
         let names = name_before(text, next.range.start);
         found.retain(|other| !names.contains(&other.range.start));
         match found.iter_mut().find(|other| is_same(&other.address, &next.address)) {
@@ -44,9 +44,9 @@ fn is_same(one: &Address, other: &Address) -> bool {
     one.host() == other.host() && one.local().eq_ignore_ascii_case(other.local())
 }
 
-/// The address around the @ at this byte.
-fn around(text: &str, at: usize) -> Option<FoundAddress> {
-    let (start, left_is_certain) = local_start(text, at)?;
+/// The address around the @ at this byte, which does not begin before `behind`.
+fn around(text: &str, behind: usize, at: usize) -> Option<FoundAddress> {
+    let (start, left_is_certain) = local_start(text, behind, at)?;
     let (end, right_is_certain) = domain_end(text, at)?;
     // `*ada@example.org*`: the same mark on both sides is no part of the address.
     let mut start = start;
@@ -60,12 +60,12 @@ fn around(text: &str, at: usize) -> Option<FoundAddress> {
 }
 
 /// Where the local part before an @ begins, and whether that is certain; `None` where none can begin.
-fn local_start(text: &str, at: usize) -> Option<(usize, bool)> {
+fn local_start(text: &str, behind: usize, at: usize) -> Option<(usize, bool)> {
     let before = &text[..at];
     if before.ends_with('"') {
-        return quoted_start(before).map(|start| (start, true));
+        return quoted_start(before).filter(|start| *start >= behind).map(|start| (start, true));
     }
-    let start = before.trim_end_matches(is_local_letter).len();
+    let start = before.trim_end_matches(is_local_letter).len().max(behind.min(at));
     let in_front = text[..start].chars().next_back();
     if in_front.is_some_and(|c| c == '@' || is_damage(c)) {
         return None;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::characters::is_mark;
+use super::characters::{is_mark, is_negated_bracket};
 use super::syntax::Address;
 
 /// An address in a text.
@@ -25,10 +25,20 @@ pub(crate) struct FoundAddress {
 /// An address needs an @, and a domain with a dot or an address literal after it. What is damaged is not found: the
 /// caller repairs invisible and full-width characters first.
 pub(crate) fn find_addresses(text: &str) -> Vec<FoundAddress> {
+    scan(text).0
+}
+
+/// The distinct addresses in a text, and how many @ are part of none.
+pub(super) fn scan(text: &str) -> (Vec<FoundAddress>, usize) {
+    let mut left_over = 0;
+    let mut behind = 0;
     let mut found: Vec<FoundAddress> = Vec::new();
     for at in memchr::memchr_iter(b'@', text.as_bytes()) {
-        let behind = found.last().map_or(0, |before| before.range.end);
-        let Some(next) = around(text, behind, at) else { continue };
+        let Some(next) = around(text, behind, at) else {
+            left_over += usize::from(at >= behind);
+            continue;
+        };
+        behind = next.range.end;
         let names = name_before(text, next.range.start);
         found.retain(|other| !names.contains(&other.range.start));
         match found.iter_mut().find(|other| is_same(&other.address, &next.address)) {
@@ -36,7 +46,13 @@ pub(crate) fn find_addresses(text: &str) -> Vec<FoundAddress> {
             None => found.push(next),
         }
     }
-    found
+    (found, left_over)
+}
+
+/// The address in a text, if there is exactly one, certain or not.
+pub(crate) fn find_only(text: &str) -> Option<Address> {
+    let mut found = find_addresses(text);
+    found.pop().filter(|_| found.is_empty()).map(|found| found.address)
 }
 
 /// True for addresses that differ in ASCII case at most.
@@ -50,8 +66,9 @@ fn around(text: &str, behind: usize, at: usize) -> Option<FoundAddress> {
     let (end, right_is_certain) = domain_end(text, at)?;
     // `*ada@example.org*`: the same mark on both sides is no part of the address.
     let mut start = start;
-    if let Some(mark) = text[start..at].chars().next().filter(|c| "*_'`~+/=#!^$%&?-".contains(*c))
-        && text[end..].starts_with(mark)
+    let mut behind_end = text[end..].chars();
+    while let Some(mark) = text[start..at].chars().next().filter(|c| "*_'`~+/=#!^$%&?-".contains(*c))
+        && behind_end.next() == Some(mark)
     {
         start += mark.len_utf8();
     }
@@ -67,7 +84,8 @@ fn local_start(text: &str, behind: usize, at: usize) -> Option<(usize, bool)> {
     }
     let start = before.trim_end_matches(is_local_letter).len().max(behind.min(at));
     let in_front = text[..start].chars().next_back();
-    if in_front.is_some_and(|c| c == '@' || is_damage(c)) {
+    let starts_with_mark = before[start..].starts_with(is_mark);
+    if starts_with_mark || in_front.is_some_and(|c| c == '@' || is_damage(c) || is_negated_bracket(c)) {
         return None;
     }
     let is_url =
@@ -81,7 +99,9 @@ fn local_start(text: &str, behind: usize, at: usize) -> Option<(usize, bool)> {
         let touches = before[start..sign].contains(char::is_alphanumeric);
         is_certain &= !touches || matches!(text.as_bytes()[sign], b'|' | b'{' | b'}');
     }
-    from += before[from..].len() - before[from..].trim_start_matches('.').len();
+    let dots = before[from..].len() - before[from..].trim_start_matches('.').len();
+    from += dots;
+    is_certain &= dots == 0;
     // `电邮ada@example.org`: a label of another script touches the address.
     if let Some((border, c)) = before[from..].char_indices().rfind(|(_, c)| !c.is_ascii()) {
         let rest = from + border + c.len_utf8();

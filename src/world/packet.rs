@@ -16,7 +16,7 @@ use super::zone::{ScriptedDnsFault, ZoneEntry};
 use crate::route::MxTarget;
 
 /// The time to live of all records, in seconds.
-const TTL_SECONDS: u32 = 300;
+pub(super) const TTL_SECONDS: u32 = 300;
 /// The largest UDP answer without EDNS, in bytes (RFC 1035 4.2.1).
 const PLAIN_PACKET_BYTES: u16 = 512;
 

@@ -19,14 +19,14 @@ impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
         Box::pin(async move {
             self.wait_for_answer(domain.as_str(), QueryType::Mx).await;
-            self.shared.zone.mx(domain.as_str())
+            self.shared.zone.mx(domain.as_str(), self.elapsed())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
         Box::pin(async move {
             self.wait_for_answer(host.as_str(), QueryType::Address).await;
-            self.shared.zone.addresses(host.as_str())
+            self.shared.zone.addresses(host.as_str(), self.elapsed())
         })
     }
 }

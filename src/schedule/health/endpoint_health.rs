@@ -12,6 +12,8 @@ use crate::schedule::limits::MIN_BACKOFF;
 pub(in crate::schedule) struct EndpointHealth {
     /// Sessions in a row that broke before the server replied to a probe.
     consecutive_failures: u32,
+    /// How the last of these sessions broke.
+    last_failure: Option<Finding>,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
     /// Nothing starts here before this time of the run.
@@ -86,11 +88,17 @@ impl EndpointHealth {
         };
         let pause = MIN_BACKOFF * 4u32.saturating_pow(self.consecutive_failures);
         self.consecutive_failures += 1;
+        self.last_failure = Some(finding);
         if self.consecutive_failures >= enough || pause > max_wait {
             return Some(ObstacleKind::NoReply(finding));
         }
         self.paused_until = now + pause;
         None
+    }
+
+    /// How the last session broke, if no reply came since.
+    pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
+        self.last_failure.filter(|_| self.consecutive_failures > 0)
     }
 
     /// True if a new endpoint would be the same.

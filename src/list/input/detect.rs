@@ -37,6 +37,8 @@ pub struct ReadOptions {
     pub delimiter: Option<u8>,
     /// The encoding; `None`: found by the bytes.
     pub encoding: Option<Encoding>,
+    /// The sheet of a workbook; `None`: the first visible one that holds addresses.
+    pub sheet: Option<String>,
 }
 
 /// Which line of a list is its header.
@@ -102,6 +104,7 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<Detecte
         name: name.clone(),
         path: bytes.path.clone(),
         compression: bytes.compression,
+        place: bytes.place.clone(),
         encoding,
         mark_bytes,
         kind: shape.kind,
@@ -243,9 +246,10 @@ fn check_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
     const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
     const UNPACK: &str = "unpack it and name the list in it";
     let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => {
-            ("a ZIP archive or an office document", "export as CSV, or unpack it and name the list in it")
-        }
+        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
+            "a ZIP archive with several files, or an office document",
+            "export as CSV, or unpack it and name the list in it",
+        ),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => ("an old Excel workbook", AS_CSV),
         [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),

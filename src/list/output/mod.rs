@@ -9,8 +9,9 @@ mod cells;
 mod compose;
 mod files;
 mod layout;
+mod spreadsheet;
 mod write;
 
 pub use cells::write_object;
 pub(crate) use compose::{Composed, Composer};
-pub use write::{OutputCounts, OutputTarget, Outputs, WriteOptions};
+pub use write::{ByteOrderMark, OutputCounts, OutputTarget, Outputs, WriteOptions};

@@ -7,120 +7,20 @@
     reason = "a test writes its own lists and stops at what fails"
 )]
 
+#[path = "support/list_folder.rs"]
+mod list_folder;
 mod support;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::path::Path;
 
+use list_folder::{ListFolder, minimal, result};
 use proptest::prelude::*;
-use support::{Folder, mode};
+use support::mode;
 
-use listproof::details::AddressKinds;
 use listproof::list::{
-    self, ByteOrderMark, ColumnSet, Dialect, ListEntry, ListError, ListKind, OutputCounts, OutputTarget,
-    Outputs, ReadOptions, Source, UnreadableRow, WriteOptions,
+    self, ColumnSet, Dialect, ListEntry, ListKind, OutputTarget, Outputs, ReadOptions, Source, UnreadableRow,
+    WriteOptions,
 };
-use listproof::{Address, AddressResult, Cause, Confidence, Domain, Finding, Judgment, Reason, Reply};
-
-/// A result as a run could have it; the local part decides which.
-fn result(address: &str) -> AddressResult {
-    let reply = |code: u16, text: &str| Some(Reply::new(code, [text]));
-    let found = |finding: Finding| (Reason::Finding(finding), None);
-    let (reason, reply) = match address.split('@').next().unwrap() {
-        "" => found(Finding::Empty),
-        "gone" => (Reason::Reply(Cause::MailboxUnknown), reply(550, "5.1.1 no, \"gone\" is not here")),
-        "full" => (Reason::Reply(Cause::MailboxFull), reply(452, "4.2.2 full")),
-        "grey" => (Reason::Reply(Cause::Greylisted), reply(451, "come back later")),
-        "guess" => found(Finding::DomainNotServed),
-        _ => (Reason::Reply(Cause::Accepted), reply(250, "2.1.5 ok")),
-    };
-    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let sure = !matches!(reason, Reason::Finding(Finding::DomainNotServed));
-    AddressResult {
-        repairs: Vec::new(),
-        judgment: Judgment {
-            reason,
-            rule: "test".into(),
-            confidence: if sure { Confidence::Confirmed } else { Confidence::Inferred },
-            retry_after: (reason == Reason::Reply(Cause::Greylisted)).then_some(time),
-        },
-        did_you_mean: None,
-        address: Address::parse(address).ok(),
-        kinds: AddressKinds { role: Some(false), ..AddressKinds::default() },
-        provider: None,
-        mx_host: Domain::parse("mx.example").ok(),
-        catch_all: Some(false),
-        attempts: u32::from(reply.is_some()),
-        checked_at: reply.is_some().then_some(time),
-        expires_at: None,
-        reply,
-    }
-}
-
-/// A folder with a list.
-struct ListFolder {
-    folder: Folder,
-}
-
-impl ListFolder {
-    fn with(name: &str, bytes: impl AsRef<[u8]>) -> ListFolder {
-        ListFolder { folder: Folder::with_file(name, bytes) }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path(name)
-    }
-
-    /// Writes the results of a list. Addresses are trimmed, and duplicates are found.
-    fn run(
-        &self,
-        name: &str,
-        target: &OutputTarget,
-        read: &ReadOptions,
-        write: &WriteOptions,
-    ) -> Result<OutputCounts, ListError> {
-        let list = list::open(&Source::Path(self.path(name)), read)?;
-        let mut outputs = Outputs::create(target, list.format(), write)?;
-        let mut first = BTreeMap::new();
-        let mut rows = list.rows()?;
-        while let Some(entry) = rows.next()? {
-            match entry {
-                ListEntry::Unreadable(row) => outputs.write_unreadable(&row)?,
-                ListEntry::Row(row) => {
-                    let address = row.address().trim().to_owned();
-                    let repaired = (address != row.address()).then_some(address.as_str());
-                    let first = *first.entry(address.clone()).or_insert(row.record);
-                    let duplicate_of = (first != row.record && !address.is_empty()).then_some(first);
-                    outputs.write_row(&row, &result(&address), repaired, duplicate_of)?;
-                }
-            }
-        }
-        let finished = outputs.finish()?;
-        finished.write_summary(b"{}\n")?;
-        Ok(finished.counts)
-    }
-
-    fn out(&self) -> OutputTarget {
-        OutputTarget::Folder(self.path("out"))
-    }
-
-    /// The names and contents of all files in `out`.
-    fn files(&self) -> String {
-        let mut files: Vec<PathBuf> =
-            std::fs::read_dir(self.path("out")).unwrap().map(|entry| entry.unwrap().path()).collect();
-        files.sort();
-        let text = |path: &PathBuf| {
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            format!("== {name}\n{}", std::fs::read_to_string(path).unwrap())
-        };
-        files.iter().map(text).collect()
-    }
-}
-
-fn minimal() -> WriteOptions {
-    WriteOptions { columns: ColumnSet::Minimal, ..WriteOptions::default() }
-}
 
 const CONTACTS: &str = "name;Email;city\r\n\
     \"Lee; Ann\"; ann@x.example ;Berlin\r\n\
@@ -385,131 +285,6 @@ proptest! {
             rest = &rest[end + added..];
         }
     }
-}
-
-#[test]
-fn lists_with_tabs_give_results_with_tabs_that_are_named_so() {
-    let folder = ListFolder::with("list.csv", "name\temail\nAnn\tann@x.example\nBob\tgone@x.example\n");
-    for _ in 0..2 {
-        folder.run("list.csv", &folder.out(), &ReadOptions::default(), &minimal()).unwrap();
-    }
-    let mut names: Vec<String> = std::fs::read_dir(folder.path("out"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    assert_eq!(
-        names.join(" "),
-        "list.deliverable.tsv list.duplicates.tsv list.rejected.csv list.results.tsv list.retry.tsv list.risky.tsv \
-         list.summary.json list.suppression.csv list.undeliverable.tsv"
-    );
-    let deliverable = std::fs::read_to_string(folder.path("out/list.deliverable.tsv")).unwrap();
-    assert_eq!(deliverable, "name\temail\nAnn\tann@x.example\n");
-}
-
-#[test]
-fn results_with_any_delimiter_are_known_as_results() {
-    for delimiter in [';', '^', '~', '#', '!', ':'] {
-        let list = format!("name{delimiter}email\nAnn{delimiter}ann@x.example\n");
-        let folder = ListFolder::with("list.csv", list);
-        let read = ReadOptions { delimiter: u8::try_from(delimiter).ok(), ..ReadOptions::default() };
-        for _ in 0..2 {
-            folder.run("list.csv", &folder.out(), &read, &minimal()).unwrap();
-        }
-        let again =
-            list::open(&Source::Path(folder.path("out/list.results.csv")), &ReadOptions::default()).unwrap();
-        assert_eq!(again.format().kind, ListKind::Delimited(read.delimiter.unwrap()), "{delimiter}");
-        assert_eq!(again.format().address_column, 1);
-    }
-}
-
-#[test]
-fn a_byte_order_mark_is_written_as_the_list_has_it_or_as_wished() {
-    for (mark, bom, has) in [
-        ("", ByteOrderMark::Auto, false),
-        ("\u{feff}", ByteOrderMark::Auto, true),
-        ("", ByteOrderMark::Always, true),
-        ("\u{feff}", ByteOrderMark::Never, false),
-    ] {
-        let folder = ListFolder::with("list.csv", format!("{mark}email\nann@x.example\ngone@x.example\n"));
-        let options = WriteOptions { bom, ..minimal() };
-        // The second run knows the files of the first one.
-        for _ in 0..2 {
-            folder.run("list.csv", &folder.out(), &ReadOptions::default(), &options).unwrap();
-        }
-        for file in ["results", "deliverable", "suppression", "rejected"] {
-            let text = std::fs::read_to_string(folder.path(&format!("out/list.{file}.csv"))).unwrap();
-            assert_eq!(text.matches('\u{feff}').count(), usize::from(has), "{file} {bom:?}");
-            assert_eq!(text.starts_with('\u{feff}'), has, "{file} {bom:?}");
-        }
-    }
-    let objects = ListFolder::with("list.ndjson", "\u{feff}{\"email\":\"ann@x.example\"}\n");
-    objects.run("list.ndjson", &objects.out(), &ReadOptions::default(), &minimal()).unwrap();
-    assert!(std::fs::read_to_string(objects.path("out/list.results.ndjson")).unwrap().starts_with('{'));
-}
-
-#[test]
-fn the_copy_for_spreadsheets_has_no_formula_and_the_results_stay() {
-    let folder = ListFolder::with(
-        "list.csv",
-        "name,email,phone,n\n=1+1,ann@x.example,+49 30,-5\n\"@a, b\",gone@x.example,,\n",
-    );
-    let options = WriteOptions { spreadsheet_safe: true, ..minimal() };
-    for target in [folder.out(), OutputTarget::File(folder.path("r.csv"))] {
-        for _ in 0..2 {
-            folder.run("list.csv", &target, &ReadOptions::default(), &options).unwrap();
-        }
-    }
-    let read = |file: &str| std::fs::read_to_string(folder.path(file)).unwrap();
-    for (results, copy) in
-        [("out/list.results.csv", "out/list.spreadsheet.csv"), ("r.csv", "r.spreadsheet.csv")]
-    {
-        assert!(read(results).contains("\n=1+1,ann@x.example,+49 30,-5,deliverable,"));
-        let copy = read(copy);
-        assert!(copy.starts_with("\u{feff}name,email,phone,n,verdict,"), "{copy}");
-        assert!(copy.contains("\n'=1+1,ann@x.example,'+49 30,-5,deliverable,"), "{copy}");
-        assert!(copy.contains("\n\"'@a, b\",gone@x.example,,,undeliverable,"), "{copy}");
-    }
-    folder.run("list.csv", &folder.out(), &ReadOptions::default(), &minimal()).unwrap();
-    assert!(!folder.path("out/list.spreadsheet.csv").exists(), "a stale copy is removed");
-    let error = folder.run("list.csv", &OutputTarget::Stdout, &ReadOptions::default(), &options).unwrap_err();
-    assert_eq!(error.class().exit_code(), 2);
-}
-
-#[test]
-fn a_list_with_a_long_name_has_results() {
-    let name = format!("{}.csv", "n".repeat(251));
-    let folder = ListFolder::with(&name, "email\nann@x.example\n");
-    for _ in 0..2 {
-        folder.run(&name, &folder.out(), &ReadOptions::default(), &minimal()).unwrap();
-    }
-    let names: Vec<String> = std::fs::read_dir(folder.path("out"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    assert_eq!(names.len(), 9, "{names:?}");
-    assert!(names.iter().all(|name| name.starts_with("nnnn") && name.len() < 240), "{names:?}");
-}
-
-#[test]
-fn without_a_folder_the_unreadable_rows_are_returned() {
-    let folder = ListFolder::with(
-        "list.csv",
-        "name,email\nAnn,\"ann@x.example,bob@x.example\"\nBob,b@x.example,x,y\n",
-    );
-    let list = list::open(&Source::Path(folder.path("list.csv")), &ReadOptions::default()).unwrap();
-    let mut outputs =
-        Outputs::create(&OutputTarget::File(folder.path("r.csv")), list.format(), &minimal()).unwrap();
-    let mut rows = list.rows().unwrap();
-    while let Some(entry) = rows.next().unwrap() {
-        match entry {
-            ListEntry::Row(row) => outputs.write_row(&row, &result(row.address()), None, None).unwrap(),
-            ListEntry::Unreadable(row) => outputs.write_unreadable(&row).unwrap(),
-        }
-    }
-    let finished = outputs.finish().unwrap();
-    let lines: Vec<u64> = finished.unlisted.iter().map(|row| row.line).collect();
-    assert_eq!((lines, finished.counts.unreadable, finished.counts.further_addresses), (vec![2, 3], 1, 1));
 }
 
 #[test]

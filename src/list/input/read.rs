@@ -11,8 +11,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::detect::{self, DecodedText, DetectedList, HeaderChoice, ReadOptions, unknown_encoding};
+use super::detect::{self, DecodedText, DetectedList, unknown_encoding};
 use super::encoding::{EncodingFinder, UnknownEncoding};
+use super::options::{HeaderChoice, ReadOptions};
 use super::several::addresses_in;
 use super::source::ListBytes;
 use crate::list::ListError;

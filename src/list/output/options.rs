@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::files;
+use super::{files, spreadsheet};
 use crate::list::columns::{ColumnSet, Dialect};
 use crate::list::format::{ListFormat, ListKind, Source, default_folder, stem};
 
@@ -27,7 +27,7 @@ impl OutputTarget {
         match target {
             None => in_folder(&default_folder(&stem)),
             Some(OutputTarget::Folder(folder)) => in_folder(folder),
-            Some(OutputTarget::File(path)) => vec![path.clone()],
+            Some(OutputTarget::File(path)) => vec![path.clone(), spreadsheet::path_beside(path)],
             Some(OutputTarget::Stdout) => Vec::new(),
         }
     }

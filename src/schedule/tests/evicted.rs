@@ -59,3 +59,26 @@ fn a_provider_that_was_busy_meanwhile_stays_until_its_rate_limits_refill() {
     let scheduler = probed_in_turn([(0, Habit::Honest); 2], MINUTE * 2 / 3);
     assert_eq!(counts(&scheduler), [1, 1, 1, 1]);
 }
+
+#[test]
+fn many_providers_do_not_take_a_whole_list_into_memory() {
+    let world = World::default();
+    let mut scheduler = scheduler(RUN, &world);
+    let mut submitted = 0;
+    for provider in 0..1_000_u32 {
+        let host = format!("mx{provider}.example");
+        let [_, _, high, low] = provider.to_be_bytes();
+        // The parts of a domain with a thousand recipients.
+        for _ in 0..5 {
+            if !scheduler.try_admit(&host) {
+                break;
+            }
+            let listed = (0..200).map(|_| recipient(submitted, "user@d.example")).collect();
+            scheduler.submit(job("d.example", &host, [192, 0, high, low], listed), world.timestamp());
+            submitted += 200;
+        }
+    }
+    // Each provider has one part to begin with; the limits of an unknown provider allow no more than two.
+    assert!((200_000..=265_600).contains(&submitted), "{submitted}");
+    assert_eq!(scheduler.open_recipients, usize::try_from(submitted).unwrap());
+}

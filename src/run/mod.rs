@@ -18,6 +18,8 @@
 //! | what is probed, with which limits; how a run ends early | `probe_job` |
 //! | which stored facts count for a row | `evidence_reader` |
 //! | which rows repeat an earlier one | `duplicates` |
+//! | which rows are labels or footers | `row_status` |
+//! | what the user excludes | `exclusions` |
 //! | how workers share a list | `parallel` |
 //! | the jobs that users of the library start | `verifier`, `list_job`, `classify` |
 //! | the network, the clock, progress, cancellation | `network`, `clock`, `progress`, `cancel` |
@@ -31,6 +33,7 @@ mod domain_cache;
 mod duplicates;
 mod engine;
 mod evidence_reader;
+mod exclusions;
 mod job_source;
 mod judge;
 mod list_job;
@@ -41,6 +44,7 @@ mod probe_job;
 mod progress;
 mod report;
 mod routed_domain;
+mod row_status;
 mod stateful_run;
 mod tasks;
 mod verifier;

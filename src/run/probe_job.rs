@@ -106,6 +106,24 @@ impl ProbeJob {
 }
 
 impl RunOutcome {
+    /// Adds what a later part of the same run returned.
+    pub(super) fn add(&mut self, later: RunOutcome) {
+        let RunOutcome { conditions, dialogues, counts, events, out_of_time } = later;
+        let ProbeCounts { connections, questions, domains, unanswered } = counts;
+        self.conditions.not_probed = conditions.not_probed.or(self.conditions.not_probed);
+        self.conditions.blocked = conditions.blocked.or(self.conditions.blocked);
+        self.conditions.anomalies.extend(conditions.anomalies);
+        self.dialogues.extend(dialogues);
+        self.counts.connections += connections;
+        self.counts.questions += questions;
+        self.counts.domains += domains;
+        self.counts.unanswered += unanswered;
+        for (event, times) in events {
+            *self.events.entry(event).or_default() += times;
+        }
+        self.out_of_time |= out_of_time;
+    }
+
     /// The exit code of a run that stopped early, by the strongest reason.
     pub fn early_exit(&self, cancel: &CancelToken) -> Option<Exit> {
         let blocked = self.conditions.blocked.map(|_| Exit::Blocked);

@@ -11,5 +11,6 @@ mod read;
 mod sniff;
 mod source;
 
+pub(crate) use address_column::is_address_column_name;
 pub use detect::ReadOptions;
 pub use read::{List, Rows, open};

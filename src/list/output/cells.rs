@@ -127,7 +127,7 @@ impl Column {
             Column::Verdict => OutputValue::Word(judgment.reason.verdict().word()),
             Column::Reason => OutputValue::Word(judgment.reason.word()),
             Column::Fault => OutputValue::Word(judgment.reason.fault().word()),
-            Column::Action => OutputValue::Word(judgment.reason.verdict().action()),
+            Column::Action => OutputValue::Word(judgment.reason.action()),
             Column::DidYouMean => match &result.did_you_mean {
                 None => OutputValue::None,
                 Some(address) => compose(&|text| {

@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
-use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES};
+use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
 use super::layout::OutputLayout;
 use crate::list::ListError;
 use crate::list::columns::{Column, ColumnSet, Dialect, Heading};
 use crate::list::format::{ListFormat, Source, default_folder, stem};
 use crate::list::row::{Row, UnreadableRow};
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
 
 /// Where the results go.
@@ -54,6 +54,8 @@ pub struct WriteOptions {
     pub prefix: Option<String>,
     /// Mailboxes were not probed (`--offline`, `--dns-only`): rows with the verdict unknown go to `.unprobed`.
     pub unprobed: bool,
+    /// The user excludes addresses: their rows go to `.excluded`.
+    pub excludes: bool,
     /// Also add `email_original`, because suggestions were applied.
     pub originals: bool,
 }
@@ -69,6 +71,10 @@ pub struct OutputCounts {
     pub further_addresses: u64,
     /// Rows with the address of an earlier row; in no count by verdict or reason.
     pub duplicates: u64,
+    /// Rows that the user's own lists exclude, without duplicates; in no count by verdict.
+    pub excluded: u64,
+    /// Rows without an address; in no count by verdict.
+    pub without_address: u64,
     /// By verdict: deliverable, risky, undeliverable, unknown.
     pub verdicts: [u64; 4],
     /// By reason, without duplicates.
@@ -82,14 +88,14 @@ pub struct OutputCounts {
 }
 
 impl OutputCounts {
-    /// Written rows with this verdict, without duplicates.
+    /// Written rows with this verdict, without duplicates; 0 for [`Verdict::None`].
     pub fn of(&self, verdict: Verdict) -> u64 {
-        self.verdicts[verdict as usize]
+        self.verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     /// Written and unchanged rows with this verdict, without duplicates.
     pub fn in_all(&self, verdict: Verdict) -> u64 {
-        self.of(verdict) + self.unchanged_verdicts[verdict as usize]
+        self.of(verdict) + self.unchanged_verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     fn count_row(&mut self, reason: Reason, duplicate_of: Option<u64>) {
@@ -97,15 +103,20 @@ impl OutputCounts {
         if duplicate_of.is_some() {
             self.duplicates += 1;
         } else {
-            self.verdicts[reason.verdict() as usize] += 1;
+            match reason.verdict() {
+                Verdict::None if reason == Finding::Empty.into() => self.without_address += 1,
+                Verdict::None => self.excluded += 1,
+                verdict => self.verdicts[verdict as usize] += 1,
+            }
             *self.reasons.entry(reason).or_default() += 1;
         }
     }
 
     fn count_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.unchanged += 1;
-        if duplicate_of.is_none() {
-            self.unchanged_verdicts[reason.verdict() as usize] += 1;
+        let verdict = reason.verdict();
+        if duplicate_of.is_none() && verdict != Verdict::None {
+            self.unchanged_verdicts[verdict as usize] += 1;
         }
     }
 
@@ -157,8 +168,9 @@ impl Outputs {
                 (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
+                let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
                 let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-                let (results, others) = VerdictFiles::create(folder, format, ending, options.unprobed)?;
+                let (results, others) = VerdictFiles::create(folder, format, ending, wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
         };
@@ -208,6 +220,9 @@ impl Outputs {
             }
             others.unknown.write(&user_header)?;
             others.risky.write(&result_header)?;
+            if let Some(excluded) = &mut others.excluded {
+                excluded.write(&result_header)?;
+            }
             others
                 .undeliverable
                 .write(&header(added_undeliverable.as_ref().map_or(columns, AddedColumns::headings)))?;

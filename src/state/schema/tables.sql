@@ -60,6 +60,17 @@ CREATE TABLE worklist (
     PRIMARY KEY (run, domain, position)
 ) STRICT, WITHOUT ROWID;
 
+-- Other spellings of recipients in the list of a run, which differ in ASCII case. Only `probed_as` is probed, unless it is
+-- found undeliverable: then each spelling is.
+CREATE TABLE spelling (
+    run INTEGER NOT NULL,
+    domain INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    probed_as TEXT NOT NULL,
+    PRIMARY KEY (run, domain, local)
+) STRICT, WITHOUT ROWID;
+
 -- Each reply to a probe that counts. `kind` of the recipient: 0 of the list, 1 random, 2 `postmaster`.
 CREATE TABLE reply (
     domain INTEGER NOT NULL,

@@ -64,11 +64,12 @@ impl Placeholders {
         word.is_empty() || matches!(self.words.get(&word), Some(Use::Cell | Use::Both | Use::Address))
     }
 
-    /// True for the words of labels and sums, which are no row where they stand alone or at the end of a list.
+    /// True for a text with a word of labels and sums, which is no row where it stands alone or at the end of a list.
     pub fn is_line(&self, cell: &str) -> bool {
-        let squashed = |part: &str| self.words.get(&Placeholders::squash(part)) == Some(&Use::Line);
-        // `Total: 523`
-        squashed(cell) || squashed(cell.trim_end_matches(|c: char| !c.is_alphabetic()))
+        let is_listed = |part: &str| self.words.get(&Placeholders::squash(part)) == Some(&Use::Line);
+        // `Total général : 523`, `Report generated 2026-11-30`
+        is_listed(cell.trim_end_matches(|c: char| !c.is_alphabetic()))
+            || cell.split(|c: char| !c.is_alphanumeric()).any(is_listed)
     }
 
     /// True for a domain that is a placeholder with a local part that is one: `none.example` with `none@none.example`.
@@ -194,7 +195,15 @@ mod tests {
     #[test]
     fn words_of_labels_and_sums_are_known() {
         let placeholders = &AddressLists::built_in().placeholders;
-        for line in ["Total", "Total: 523", "Summe 12", "Grand total", "合計 12"] {
+        for line in [
+            "Total",
+            "Total: 523",
+            "Summe 12",
+            "Total général : 9",
+            "合計 12",
+            "Page 1 of 2",
+            "12 rows affected",
+        ] {
             assert!(placeholders.is_line(line), "{line}");
         }
         assert!(!placeholders.is_line("ada") && !placeholders.is_line("12"));

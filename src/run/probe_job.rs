@@ -13,6 +13,7 @@ use crate::error::{Error, Exit};
 use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
 use crate::report::ProbeCounts;
+use crate::route::DnsFault;
 use crate::schedule::{ProviderEventKind, RunBlocked};
 use crate::settings::RunDepth;
 use crate::smtp::Transcript;
@@ -52,6 +53,8 @@ pub struct RunOutcome {
     pub events: BTreeMap<ProviderEventKind, u64>,
     /// The clock stopped the run before its end.
     pub out_of_time: bool,
+    /// No name server answers any more.
+    pub name_servers_down: bool,
 }
 
 /// What holds for all rows of a run.
@@ -63,6 +66,8 @@ pub struct RunConditions {
     pub blocked: Option<RunBlocked>,
     /// Keys of the lanes at which too many mailboxes vanished at the same time.
     pub anomalies: BTreeSet<Arc<str>>,
+    /// Why domains without a route were not looked up; `None` if only time was missing.
+    pub unresolved: Option<DnsFault>,
 }
 
 impl ProbeJob {
@@ -108,7 +113,7 @@ impl ProbeJob {
 impl RunOutcome {
     /// Adds what a later part of the same run returned.
     pub(super) fn add(&mut self, later: RunOutcome) {
-        let RunOutcome { conditions, dialogues, counts, events, out_of_time } = later;
+        let RunOutcome { conditions, dialogues, counts, events, out_of_time, name_servers_down } = later;
         let ProbeCounts { connections, questions, domains, unanswered } = counts;
         self.conditions.not_probed = conditions.not_probed.or(self.conditions.not_probed);
         self.conditions.blocked = conditions.blocked.or(self.conditions.blocked);
@@ -122,6 +127,17 @@ impl RunOutcome {
             *self.events.entry(event).or_default() += times;
         }
         self.out_of_time |= out_of_time;
+        self.name_servers_down |= name_servers_down;
+        self.conditions.unresolved = conditions.unresolved.or(self.conditions.unresolved.take());
+    }
+
+    /// Why the run stopped before its end, as the view `runs` of the state has it.
+    pub(super) fn stopped_because(&self) -> &'static str {
+        match self {
+            RunOutcome { name_servers_down: true, .. } => "name_servers_down",
+            RunOutcome { out_of_time: true, .. } => "deadline",
+            _ => "stopped",
+        }
     }
 
     /// The exit code of a run that stopped early, by the strongest reason.
@@ -129,7 +145,7 @@ impl RunOutcome {
         let blocked = self.conditions.blocked.map(|_| Exit::Blocked);
         cancel
             .requested()
-            .or(self.counts.is_network_down().then_some(Exit::NetworkDown))
+            .or((self.name_servers_down || self.counts.is_network_down()).then_some(Exit::NetworkDown))
             .or(blocked)
             .or(self.out_of_time.then_some(Exit::OutOfTime))
     }

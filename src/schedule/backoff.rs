@@ -115,6 +115,7 @@ impl Scheduler {
         let endpoint = &mut self.endpoints[endpoint_id];
         let pause = MIN_BACKOFF * 4u32.saturating_pow(endpoint.consecutive_failures);
         endpoint.consecutive_failures += 1;
+        endpoint.last_failure = Some(finding);
         if endpoint.consecutive_failures >= enough || pause > max_wait {
             self.abandon_endpoint(endpoint_id, &ObstacleKind::NoReply(finding));
         } else {

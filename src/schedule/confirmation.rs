@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::take;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::action::{Action, ProviderEventKind};
 use super::job::{DomainTask, MxHop};
@@ -122,7 +123,8 @@ impl Scheduler {
         }
         for (domain, (mx_hosts, recipients)) in again {
             let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
-            self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, recipients, facts);
+            let egress = self.lanes[initial_lane].egress;
+            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
         }
         self.emit(initial_lane, unknown);
     }

@@ -8,6 +8,7 @@ use super::limits::{LaneId, SessionId};
 use super::queue::EndpointQueue;
 use crate::address::Domain;
 use crate::evidence::ObstacleKind;
+use crate::reason::Finding;
 
 /// Whether sessions at an endpoint send STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub(super) struct Endpoint {
     pub(super) working: u32,
     /// Sessions in a row that broke before the server replied to a probe.
     pub(super) consecutive_failures: u32,
+    /// How the last of these sessions broke.
+    pub(super) last_failure: Option<Finding>,
     /// Sessions in a row that the server rejected.
     pub(super) consecutive_rejections: u32,
     /// Nothing starts here before this time of the run.
@@ -69,6 +72,7 @@ impl Endpoint {
             idle: Vec::new(),
             working: 0,
             consecutive_failures: 0,
+            last_failure: None,
             consecutive_rejections: 0,
             paused_until: Duration::ZERO,
             rejected_domain: None,

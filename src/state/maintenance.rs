@@ -132,7 +132,7 @@ impl State {
         self.db.execute_batch(
             "DELETE FROM name WHERE id NOT IN (
                  SELECT domain FROM result UNION SELECT domain FROM reply UNION SELECT mx_host FROM reply
-                 UNION SELECT domain FROM route UNION SELECT domain FROM worklist
+                 UNION SELECT domain FROM route UNION SELECT domain FROM worklist UNION SELECT domain FROM reused
                  UNION SELECT domain FROM spelling
                  UNION SELECT mx_host FROM obstacle);
              DELETE FROM reply_template WHERE id NOT IN (SELECT template FROM reply
@@ -163,7 +163,7 @@ impl State {
         self.begin_writing()?;
         let mut deleted = 0;
         for spelling in spellings {
-            for table in ["result", "reply", "worklist", "spelling"] {
+            for table in ["result", "reply", "worklist", "reused", "spelling"] {
                 let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
                 deleted += self.db.execute(&sql, params![domain, spelling.local()])?;
             }

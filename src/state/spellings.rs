@@ -39,7 +39,7 @@ pub(super) fn add_rejected(db: &Connection, run: RunId, fresh: FreshnessPolicy) 
     let is_usable = is_usable_in("?1");
     let counts = format!(
         "(result.run = ?1 AND result.not_probed_because IS NULL
-          OR result.expires > ?2 AND result.checked >= ?3 AND {is_usable})"
+          OR result.expires > ?2 AND result.checked BETWEEN ?3 AND ?4 AND {is_usable})"
     );
     let added = db.execute(
         &format!(
@@ -51,7 +51,7 @@ pub(super) fn add_rejected(db: &Connection, run: RunId, fresh: FreshnessPolicy) 
                AND NOT EXISTS (
                   SELECT 1 FROM result WHERE result.domain = spelling.domain AND result.local = spelling.local AND {counts})"
         ),
-        params![run, millis(fresh.at), millis(fresh.since)],
+        params![run, millis(fresh.at), millis(fresh.since), millis(fresh.until)],
     )?;
     Ok(added)
 }

@@ -28,6 +28,7 @@ impl State {
         self.set_cache_size(SORTING_KIB)?;
         self.begin_writing()?;
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM reused WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM spelling WHERE run = ?", [run])?;
         // A temporary table stands in a file of its own, without a name.
         self.db.execute_batch(
@@ -67,15 +68,21 @@ impl State {
         }
     }
 
-    /// How many recipients of a domain the run has still to probe.
-    pub(crate) fn count_recipients(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
-        let mut count =
-            self.db.prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ?")?;
-        Ok(count.query_row(params![run, domain], |row| row.get(0))?)
+    /// How many recipients of a domain, after this one, the run has still to probe.
+    pub(crate) fn count_recipients(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        after: RecipientId,
+    ) -> Result<u32, StateError> {
+        let mut count = self
+            .db
+            .prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ? AND position > ?")?;
+        Ok(count.query_row(params![run, domain, after.0], |row| row.get(0))?)
     }
 
     /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those
-    /// after `after`.
+    /// after `after`. A recipient whose address can't be read is removed.
     pub(crate) fn recipients(
         &self,
         run: RunId,
@@ -85,19 +92,41 @@ impl State {
     ) -> Result<Vec<(RecipientId, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT position, local FROM worklist
-             WHERE run = ? AND domain = ? AND position > ? ORDER BY position LIMIT ?",
+             WHERE run = ? AND domain = ? AND position > ? ORDER BY position",
         )?;
         let key = NameHash::of(domain.as_str());
-        let mut rows = find.query(params![run, key, after.0, most])?;
-        let mut recipients = Vec::new();
-        while let Some(row) = rows.next()? {
+        let mut rows = find.query(params![run, key, after.0])?;
+        let (mut recipients, mut unreadable) = (Vec::new(), Vec::new());
+        while recipients.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let id = RecipientId(row.get(0)?);
             let known = |_: &str| Ok(domain.clone());
             let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
-            if let Ok(address) = Address::parse_with(&text, known) {
-                recipients.push((RecipientId(row.get(0)?), address));
+            match Address::parse_with(&text, known) {
+                Ok(address) => recipients.push((id, address)),
+                Err(_) => unreadable.push(id),
             }
         }
+        drop(rows);
+        // An older version read them in another way. The list has them, and is read by this version.
+        for id in unreadable {
+            self.remove_recipient(run, key, id)?;
+        }
         Ok(recipients)
+    }
+
+    /// Removes a recipient.
+    pub(super) fn remove_recipient(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        id: RecipientId,
+    ) -> Result<(), StateError> {
+        let mut delete =
+            self.db.prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ? AND position = ?")?;
+        delete.execute(params![run, domain, id.0])?;
+        Ok(())
     }
 
     /// Removes a domain whose recipients are not probed; returns how many there were.
@@ -108,7 +137,7 @@ impl State {
     }
 }
 
-/// More than any number of a row: added to the place of spellings that are not in lower case, which come later. A power of 2.
+/// More than any number of a row: added to the place of spellings that are not in lower case, which come later.
 const LATER: i64 = 1 << 40;
 
 impl WorklistBuilder<'_> {
@@ -145,21 +174,44 @@ impl WorklistBuilder<'_> {
     pub fn finish(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
         let WorklistBuilder { state, run, .. } = self;
         let is_usable = is_usable_in("?1");
-        state.db.execute(
+        // The distinct recipients come in the order of the results, so that the two are read side by side, whatever the
+        // order of the list.
+        let distinct = |of: &str| {
+            format!(
+                "SELECT domain, local, place % {LATER} AS position FROM (
+                    SELECT domain, local, min(rowid + (folded IS NOT NULL) * {LATER}) AS place FROM incoming {of}
+                    GROUP BY domain, coalesce(folded, local))"
+            )
+        };
+        let (all, at_domains_to_probe) =
+            (distinct(""), distinct("WHERE domain IN (SELECT domain FROM worklist WHERE run = ?1)"));
+        let is_known = format!(
+            "EXISTS (SELECT 1 FROM result WHERE result.domain = listed.domain AND result.local = listed.local
+                AND (result.run = ?1 AND result.not_probed_because IS NULL
+                     OR result.expires > ?2 AND result.checked BETWEEN ?3 AND ?4 AND {is_usable}))"
+        );
+        let FreshnessPolicy { at, since, until } = fresh;
+        let terms = params![run, millis(at), millis(since), millis(until)];
+        let to_probe = state.db.execute(
             &format!(
                 "INSERT INTO worklist (run, domain, position, local)
-                 SELECT ?1, domain, place % {LATER} AS position, local FROM (
-                    SELECT domain, local, min(rowid + (folded IS NOT NULL) * {LATER}) AS place FROM incoming
-                    GROUP BY domain, coalesce(folded, local)
-                 ) AS listed
-                 WHERE NOT EXISTS (
-                    SELECT 1 FROM result WHERE result.domain = listed.domain AND result.local = listed.local
-                    AND (result.run = ?1 AND result.not_probed_because IS NULL
-                         OR result.expires > ?2 AND result.checked >= ?3 AND {is_usable})
-                 ) ORDER BY domain, position"
+                 WITH listed AS ({all})
+                 SELECT ?1, domain, position, local FROM listed WHERE NOT {is_known}
+                 ORDER BY domain, position"
             ),
-            params![run, millis(fresh.at), millis(fresh.since)],
+            terms,
         )?;
+        if to_probe > 0 {
+            state.db.execute(
+                &format!(
+                    "INSERT INTO reused (run, domain, position, local)
+                     WITH listed AS ({at_domains_to_probe})
+                     SELECT ?1, domain, position, local FROM listed WHERE {is_known}
+                     ORDER BY domain, position"
+                ),
+                terms,
+            )?;
+        }
         spellings::record(&state.db, run)?;
         spellings::add_rejected(&state.db, run, fresh)?;
         state.db.execute("UPDATE run SET worklist_complete = 1 WHERE id = ?", [run])?;
@@ -197,6 +249,26 @@ mod tests {
             found.push(key);
         }
         assert_eq!(found, [second, fourth]);
+        assert_eq!(state.still_to_probe(run).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_recipient_whose_address_can_not_be_read_is_removed_and_the_others_are_probed() {
+        let mut state = State::temporary().unwrap();
+        let run = state.begin(&RunKey::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
+        let mut worklist = state.build_worklist(run).unwrap();
+        for n in 0..4 {
+            worklist.add(&Address::parse(&format!("user{n}@a.example")).unwrap()).unwrap();
+        }
+        worklist.finish(FreshnessPolicy::nothing()).unwrap();
+        state.db.execute("UPDATE worklist SET local = 'a..' WHERE local IN ('user0', 'user1')", []).unwrap();
+        let domain = Domain::parse("a.example").unwrap();
+        let first = state.recipients(run, &domain, RecipientId::default(), 1).unwrap();
+        let locals = |found: &[(RecipientId, Address)]| -> Vec<String> {
+            found.iter().map(|(_, address)| address.local().to_owned()).collect()
+        };
+        assert_eq!(locals(&first), ["user2"]);
+        assert_eq!(locals(&state.recipients(run, &domain, first[0].0, 9).unwrap()), ["user3"]);
         assert_eq!(state.still_to_probe(run).unwrap(), 2);
     }
 }

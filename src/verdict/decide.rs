@@ -304,9 +304,10 @@ fn obstacle_decision(obstacle: &Obstacle) -> Decision<'_> {
 
 fn not_probed_decision(unprobed: NotProbedReason) -> Decision<'static> {
     let wait = match unprobed {
-        NotProbedReason::Offline | NotProbedReason::DnsOnly | NotProbedReason::Deadline => {
-            Some(Duration::ZERO)
-        }
+        NotProbedReason::Offline
+        | NotProbedReason::DnsOnly
+        | NotProbedReason::Deadline
+        | NotProbedReason::RouteExpired => Some(Duration::ZERO),
         NotProbedReason::Budget(wait) => Some(wait),
         NotProbedReason::ProviderPaused => None,
     };

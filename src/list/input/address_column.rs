@@ -138,6 +138,11 @@ fn by_name_or_number(names: &[String], has_header: bool, given: &str) -> Option<
     })
 }
 
+/// True for a known name of an address column.
+pub(crate) fn is_address_column_name(name: &str) -> bool {
+    NAMES.ranks.contains_key(&normalize(name))
+}
+
 /// True for a name with a word for e-mail in it.
 pub(super) fn mentions_mail(name: &str) -> bool {
     let name = normalize(name);

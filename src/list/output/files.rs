@@ -58,8 +58,7 @@ impl OutputFile {
         let path = self.path;
         let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
         file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
-        let placed = file.persist(&path);
-        placed.map_err(|error| ListError::write(&path, error.error))?;
+        secure_file::persist(file, &path).map_err(|error| ListError::write(&path, error))?;
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -135,14 +136,9 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    sessions.open(SessionOpening {
-        session,
-        egress,
-        host,
-        address: [192, 0, 2, 1].into(),
-        tls: false,
-        provider,
-    });
+    let opening =
+        SessionOpening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider };
+    sessions.open(opening, Duration::ZERO);
     let fault = sessions.next_finished().await.unwrap().unwrap_err();
     assert_eq!(sessions.lost(fault.id()), Some(session));
 }

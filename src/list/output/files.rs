@@ -132,11 +132,12 @@ pub(super) fn is_results(path: &Path) -> bool {
         return false;
     }
     let line = String::from_utf8_lossy(&line);
+    let line = line.trim_start_matches('\u{feff}');
     if let Ok(fields) = format::fields(line.trim_end()) {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
         return has_added(&names);
     }
-    delimiter_of_results(line.trim_start_matches('\u{feff}')).is_some()
+    delimiter_of_results(line).is_some()
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary

@@ -12,12 +12,12 @@ use fastrand::Rng;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
+use super::health::{RunBlocked, RunHealth};
 use super::job::DomainTask;
 use super::lane::{Lane, ProviderState};
 use super::limits::{DAY, DomainTaskId, EndpointId, LaneId, ProviderId, RunLimits, SessionId, Timer};
-use super::pace::RunClock;
+use super::pacing::RunClock;
 use super::queue::EndpointQueue;
-use super::run_health::{RunBlocked, RunHealth};
 use super::session::{SessionEvent, SessionState};
 use crate::evidence::{NotProbedReason, Tally, Timestamp};
 

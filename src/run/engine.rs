@@ -32,11 +32,11 @@ use crate::probe::RetryPolicy;
 use crate::reason::Finding;
 use crate::route::{DnsFault, Route};
 use crate::schedule::{
-    self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
+    self, Action, ConnectionAction, ProviderEvent, RunBlocked, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
 };
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
-use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
+use crate::state::{DomainContact, FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
 
 /// The most session events that are taken together, and stored in one transaction.
 const EVENTS: usize = 1024;
@@ -74,7 +74,7 @@ pub async fn probe(
         engine.look_up()?;
         engine.act()?;
         if !engine.stopped
-            && let Some(blocked) = engine.scheduler.run_blocked()
+            && let Some(blocked) = engine.run_blocked()?
         {
             engine.outcome.conditions.blocked = Some(blocked);
             engine.stop(NotProbedReason::ProviderPaused);
@@ -119,6 +119,10 @@ pub async fn probe(
     engine.state.commit()?;
     let Engine { mut outcome, scheduler, .. } = engine;
     outcome.conditions.anomalies = scheduler.anomalous_providers();
+    outcome.conditions.blocked = outcome.conditions.blocked.or_else(|| scheduler.run_blocked_at_end());
+    if outcome.conditions.blocked.is_some() {
+        outcome.rejections = scheduler.rejections();
+    }
     // The deadline stopped nothing if the probes in flight were the last ones.
     outcome.out_of_time &= state.still_to_probe(run.id)? > 0;
     Ok(outcome)
@@ -158,6 +162,8 @@ struct Engine<'a, 'p> {
     progress: &'a mut ProgressReporter<'p>,
     outcome: RunOutcome,
     stopped: bool,
+    /// The scheduler knows how providers responded to earlier runs.
+    knows_earlier_contacts: bool,
     /// When a stopped run aborts what is still in flight.
     abort_at: Option<Duration>,
 }
@@ -208,6 +214,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             progress,
             outcome: job.outcome(),
             stopped: false,
+            knows_earlier_contacts: false,
             abort_at: None,
         };
         Ok((engine, events))
@@ -217,6 +224,27 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn is_over(&self) -> bool {
         let is_idle = self.lookups.len() == 0 && self.scheduler.is_idle() && self.sessions.is_empty();
         is_idle && (self.stopped || self.jobs.is_empty())
+    }
+
+    /// Why the run cannot work at all, if that is so. Earlier contacts are read only when this run alone would say so.
+    fn run_blocked(&mut self) -> Result<Option<RunBlocked>, Error> {
+        if self.scheduler.run_blocked().is_none() {
+            return Ok(None);
+        }
+        if !std::mem::replace(&mut self.knows_earlier_contacts, true) {
+            let since = self.job.network.clock.now().wall - self.job.policy.thresholds().contacted.earlier();
+            for &DomainContact { domain, at, contact } in self.state.earlier_contacts() {
+                let mut facts = self.state.facts(self.job.policy);
+                if at >= since
+                    && let Some(name) = facts.domain(domain)?
+                    && let Some(StoredRoute { route, .. }) = facts.route(domain)?
+                    && let Some(lane) = RoutedDomain::new(&name, route, &self.job.policy).lane_key()
+                {
+                    self.scheduler.add_earlier_contact(&lane, contact);
+                }
+            }
+        }
+        Ok(self.scheduler.run_blocked())
     }
 
     /// True if there are domains to look up, and room for them.

@@ -13,7 +13,7 @@ use crate::error::{Error, Exit};
 use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
 use crate::report::ProbeCounts;
-use crate::schedule::{ProviderEventKind, RunBlocked};
+use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
 use crate::settings::RunDepth;
 use crate::smtp::Transcript;
 
@@ -50,6 +50,8 @@ pub struct RunOutcome {
     pub counts: ProbeCounts,
     /// How often each kind of event occurred at a provider.
     pub events: BTreeMap<ProviderEventKind, u64>,
+    /// Which MX hosts rejected us, and in what words, if the run is blocked.
+    pub rejections: Vec<HostRejection>,
     /// The clock stopped the run before its end.
     pub out_of_time: bool,
 }

@@ -12,6 +12,7 @@ use super::lane::PROBES_PER_REJECTION;
 use super::limits::{EndpointId, LaneId, MAX_BATCH, SessionId, Timer};
 use super::scheduler::Scheduler;
 use super::session::SessionState;
+use super::tokens::ConnectionTurn;
 use crate::evidence::NotProbedReason;
 use crate::probe::DomainProbe;
 
@@ -141,7 +142,7 @@ impl Scheduler {
         if !self.has_at_least_pending(endpoint_id, sessions * per_session + 1) {
             return DispatchResult::Full;
         }
-        if lane.unknown_left(self.now.elapsed) == 0 {
+        if self.unknown_left(endpoint_id) == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         if self.sessions.len() >= self.limits.sessions {
@@ -151,13 +152,14 @@ impl Scheduler {
             }
             return DispatchResult::Full;
         }
-        let lane = &mut self.lanes[lane_id];
-        if let Err(wait) = lane.connection_pacer.take(1) {
-            lane.no_connection_before = self.now.elapsed + wait;
-            return DispatchResult::Until(lane.no_connection_before);
+        match self.take_connection(endpoint_id) {
+            ConnectionTurn::LaneAt(at) => DispatchResult::Until(at),
+            ConnectionTurn::Queued => DispatchResult::Full,
+            ConnectionTurn::Now => {
+                self.open_session(endpoint_id);
+                DispatchResult::Started
+            }
         }
-        self.open_session(endpoint_id);
-        DispatchResult::Started
     }
 
     /// Puts the endpoints with the most probes first when the lane may open a session, so that a new session is used up
@@ -215,15 +217,14 @@ impl Scheduler {
     /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the
     /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
-        let lane = &self.lanes[self.endpoints[endpoint_id].lane];
-        let allowed_at = lane.unknown_allowed_at(self.now.elapsed);
-        if lane.in_flight > 0 || allowed_at <= self.now.elapsed {
+        let Some(allowed_at) = self.unknown_allowed_at(endpoint_id) else {
             return DispatchResult::Full;
-        }
-        if allowed_at <= self.limits.retry_policy.max_wait {
+        };
+        // The wait counts from now, because the endpoint has nothing else to do.
+        let wait = allowed_at.saturating_sub(self.now.elapsed);
+        if self.limits.retry_policy.permits(Duration::ZERO, wait) {
             return DispatchResult::Until(allowed_at);
         }
-        let wait = allowed_at.saturating_sub(self.now.elapsed);
         let postponed = self.clear_queue(endpoint_id);
         self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
         for task in postponed {
@@ -237,12 +238,11 @@ impl Scheduler {
 
     fn open_session(&mut self, endpoint_id: EndpointId) {
         let endpoint = &mut self.endpoints[endpoint_id];
-        let lane = &mut self.lanes[endpoint.lane];
+        let lane = &self.lanes[endpoint.lane];
         let provider_id = lane.provider_id;
         let session = SessionId(self.next_session);
         self.next_session += 1;
         endpoint.working += 1;
-        lane.open += 1;
         self.sessions
             .insert(session, SessionState::new(endpoint_id, lane.session_limits, lane.provider.may_discard));
         self.actions.push_back(Action::Connection(ConnectionAction::Open(SessionOpening {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::limits::{LaneId, SessionId};
+use super::limits::{LaneId, MachineId, SessionId};
 use super::queue::EndpointQueue;
 use crate::address::Domain;
 use crate::evidence::ObstacleKind;
@@ -32,6 +32,10 @@ pub(super) struct Endpoint {
     /// The lane of the endpoint.
     pub(super) lane: LaneId,
     pub(super) address: IpAddr,
+    /// What it shares with the endpoints of other lanes at its IP address; `None` for a provider with machines of its own.
+    pub(super) machine: Option<MachineId>,
+    /// It waits for a connection that the machine may take.
+    pub(super) waits_for_machine: bool,
     /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
     pub(super) tls: EndpointTls,
@@ -47,6 +51,10 @@ pub(super) struct Endpoint {
     pub(super) consecutive_failures: u32,
     /// Sessions in a row that the server rejected.
     pub(super) consecutive_rejections: u32,
+    /// Since when the endpoint has had trouble: no recipient was accepted or clearly rejected after it.
+    pub(super) trouble_since: Option<Duration>,
+    /// Sessions in a row in which the server was overloaded.
+    pub(super) overloads: u32,
     /// Nothing starts here before this time of the run.
     pub(super) paused_until: Duration,
     /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this
@@ -58,10 +66,18 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that was not connected to yet.
-    pub(super) fn new(lane: LaneId, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
+    pub(super) fn new(
+        lane: LaneId,
+        address: IpAddr,
+        machine: Option<MachineId>,
+        host: Domain,
+        tls: bool,
+    ) -> Endpoint {
         Endpoint {
             lane,
             address,
+            machine,
+            waits_for_machine: false,
             host,
             tls: EndpointTls::wanted(tls),
             is_ready: false,
@@ -70,6 +86,8 @@ impl Endpoint {
             working: 0,
             consecutive_failures: 0,
             consecutive_rejections: 0,
+            trouble_since: None,
+            overloads: 0,
             paused_until: Duration::ZERO,
             rejected_domain: None,
             abandoned: None,
@@ -81,6 +99,7 @@ impl Endpoint {
         self.abandoned.is_none()
             && self.consecutive_failures == 0
             && self.consecutive_rejections == 0
+            && self.overloads == 0
             && self.paused_until <= now
             && self.tls == EndpointTls::wanted(tls)
     }

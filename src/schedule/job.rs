@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::limits::{EndpointId, LaneId};
 use crate::address::Domain;
@@ -51,6 +52,8 @@ pub(super) struct DomainTask {
     pub(super) is_queued: bool,
     /// At least one probe was sent.
     pub(super) has_begun: bool,
+    /// When the task first waited at an endpoint that was paused.
+    pub(super) waiting_since: Option<Duration>,
 }
 
 impl DomainTask {
@@ -69,6 +72,7 @@ impl DomainTask {
             endpoint: None,
             is_queued: false,
             has_begun: false,
+            waiting_since: None,
         }
     }
 

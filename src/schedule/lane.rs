@@ -3,7 +3,7 @@
 //! Decides: how fast the lane may probe now, how many connections it may open, and how many unknown recipients its
 //! hourly and daily limits still allow. Must not: choose recipients, or start anything.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::limits::{DAY, EndpointId, HOUR, LaneId, MAX_BATCH, ProviderId};
 use super::pace::{Pacer, RunClock};
 use super::provisional::ProvisionalResults;
 use super::run_health::ProviderContact;
+use super::unknown::UnknownCount;
 use crate::address::Domain;
 use crate::evidence::{ClassifiedReply, Tally};
 use crate::policy::{Pace, Provider, RampThresholds, RateLimits, SessionLimits, Thresholds};
@@ -70,6 +71,7 @@ pub(super) struct Lane {
     /// What a session may do here: the provider's data, tightened by what servers did not accept.
     pub(super) session_limits: SessionLimits,
     rate_limits: RateLimits,
+    address_limits: Option<RateLimits>,
     /// The rate of RCPT commands.
     pub(super) recipient_pacer: Pacer,
     /// The most recipients in a batch, by the rejections that a session may have.
@@ -98,6 +100,8 @@ pub(super) struct Lane {
     pub(super) breaker_opened_by: Option<Box<ClassifiedReply>>,
     /// The first reply since the last acceptance that rejects us for what we are, not for our rate.
     pub(super) rejected_us: Option<Box<ClassifiedReply>>,
+    /// The IP addresses of its MX hosts, where the machines may be different ones.
+    pub(super) addresses: BTreeSet<IpAddr>,
     /// Its endpoints by IP address.
     pub(super) endpoints: BTreeMap<IpAddr, EndpointId>,
     /// Endpoints with recipients to probe, in order of arrival.
@@ -108,8 +112,10 @@ pub(super) struct Lane {
     pub(super) last_accepted_domain: Option<Domain>,
     /// Results since the last acceptance that may still be revoked.
     pub(super) provisional: ProvisionalResults,
-    /// Unknown recipients within the last day, earlier runs included, each by the time of the run when it is a day ago.
-    unknown_expiry: VecDeque<Duration>,
+    /// Unknown recipients within the last day, earlier runs included.
+    unknown: UnknownCount,
+    /// Unknown recipients of earlier runs, for the machines of the lane.
+    pub(super) unknown_before: Vec<Duration>,
     /// Unknown recipients in this run and within the hour before it.
     pub(super) unknown_in_run: u32,
     ramp: RampThresholds,
@@ -129,6 +135,7 @@ impl Lane {
     ) -> Lane {
         let ramp = thresholds.ramp;
         let rate_limits = provider.limits(pace);
+        let address_limits = provider.address_limits(pace);
         let (rate, max_open) = match pace {
             Pace::Fast => (rate_limits.recipients, rate_limits.open),
             Pace::Gentle | Pace::Normal => (rate_limits.recipients.min(ramp.recipients_per_minute), 1),
@@ -148,6 +155,7 @@ impl Lane {
             large_domain_recipients: 0,
             tasks: 0,
             rate_limits,
+            address_limits,
             open: 0,
             quitting: 0,
             in_flight: 0,
@@ -159,12 +167,14 @@ impl Lane {
             was_cut: false,
             breaker_opened_by: None,
             rejected_us: None,
+            addresses: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             ready_endpoints: VecDeque::new(),
             tally: Tally::default(),
             last_accepted_domain: None,
             provisional: ProvisionalResults::default(),
-            unknown_expiry: VecDeque::new(),
+            unknown: UnknownCount::default(),
+            unknown_before: Vec::new(),
             unknown_in_run: 0,
             ramp,
             waits_for_socket: false,
@@ -176,10 +186,14 @@ impl Lane {
         self.open < self.max_open
     }
 
-    /// Counts a reply that is not about us, and ramps up after enough of them: one more connection, half as much
-    /// rate again.
-    pub(super) fn record_success(&mut self) {
+    /// Counts a reply that is not about us.
+    pub(super) fn record_reply(&mut self) {
         self.consecutive_rejections = 0;
+    }
+
+    /// Counts a recipient that was accepted or clearly rejected, and ramps up after enough of them: one more connection,
+    /// half as much rate again.
+    pub(super) fn record_success(&mut self) {
         self.clean_replies += 1;
         if self.clean_replies.is_multiple_of(self.ramp.clean_answers.max(1)) {
             self.max_open = (self.max_open + 1).min(self.rate_limits.open);
@@ -188,7 +202,7 @@ impl Lane {
         }
     }
 
-    /// Backs off after a rate reply: half the rate, one connection, batches of half the size, and a pause.
+    /// Backs off after a reply about our rate or about the load of the server: half the rate, one connection, batches of half the size, and a pause.
     pub(super) fn slow_down(&mut self, until: Duration) {
         self.clean_replies = 0;
         self.max_open = 1;
@@ -232,28 +246,48 @@ impl Lane {
     /// Counts an unknown recipient, of the list or random, against the hourly and daily limits.
     pub(super) fn count_unknown(&mut self, now: Duration) {
         self.unknown_in_run += 1;
-        if self.unknown_caps().next().is_none() {
-            return;
-        }
-        self.unknown_expiry.push_back(now + DAY);
-        while self.unknown_expiry.front().is_some_and(|&expires| expires <= now) {
-            self.unknown_expiry.pop_front();
-        }
+        self.unknown.add(&self.rate_limits, now);
     }
 
     /// Counts unknown recipients of earlier runs, each by the time of the run when it is a day ago. Those of the last
     /// hour also count as of this run: a server that saw too many of them does not know that a new run has begun.
     pub(super) fn seed_unknown(&mut self, expiry: impl IntoIterator<Item = Duration>, now: Duration) {
-        for expires in expiry {
-            self.unknown_in_run += u32::from(expires + HOUR > now + DAY);
-            self.unknown_expiry.push_back(expires);
+        let expiry: Vec<Duration> = expiry.into_iter().collect();
+        let of_last_hour = expiry.iter().filter(|&&expires| expires + HOUR > now + DAY).count();
+        self.unknown_in_run += u32::try_from(of_last_hour).unwrap_or(u32::MAX);
+        if self.has_shared_machines() {
+            self.unknown_before = expiry;
+        } else {
+            self.unknown.seed(expiry);
         }
-        self.unknown_expiry.make_contiguous().sort_unstable();
     }
 
     /// Takes out the unknown recipients that still count against a limit, as [`Lane::seed_unknown`] takes them.
-    pub(super) fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
-        std::mem::take(&mut self.unknown_expiry).into_iter().filter(move |&expires| expires > now)
+    pub(super) fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> + use<> {
+        let before = std::mem::take(&mut self.unknown_before).into_iter();
+        self.unknown.take(now).chain(before.filter(move |&expires| expires > now))
+    }
+
+    /// Adds the IP addresses of an MX host, at most so many.
+    pub(super) fn add_addresses(&mut self, addresses: &[IpAddr], most: usize) {
+        if self.has_shared_machines() {
+            self.addresses.extend(addresses.iter().take(most));
+        }
+    }
+
+    /// True if other providers may be on the machines of this one, so that limits hold for each machine, too.
+    pub(super) fn has_shared_machines(&self) -> bool {
+        self.address_limits.is_some()
+    }
+
+    /// The limits of each machine of the lane.
+    pub(super) fn address_limits(&self) -> Option<RateLimits> {
+        self.address_limits
+    }
+
+    /// The most recipients in a batch, by the rejections that a session may have.
+    pub(super) fn max_burst(&self) -> u32 {
+        self.max_burst
     }
 
     /// The longest time after which both unused pacers are full again.
@@ -279,29 +313,13 @@ impl Lane {
             && self.unknown_in_run < thresholds.discard.unknown_in_run
     }
 
-    /// The limits of unknown recipients that the provider has, each with its span.
-    fn unknown_caps(&self) -> impl Iterator<Item = (Duration, usize)> {
-        let caps = [(HOUR, self.rate_limits.unknown_per_hour), (DAY, self.rate_limits.unknown_per_day)];
-        caps.into_iter().filter_map(|(span, cap)| Some((span, cap? as usize)))
-    }
-
     /// How many more recipients may be probed if all of them, and all in flight, should be unknown.
     pub(super) fn unknown_left(&self, now: Duration) -> u32 {
-        let left = |(span, cap): (Duration, usize)| {
-            let before =
-                self.unknown_expiry.partition_point(|&expires| expires <= now + DAY.saturating_sub(span));
-            let used = u32::try_from(self.unknown_expiry.len() - before).unwrap_or(u32::MAX);
-            u32::try_from(cap).unwrap_or(u32::MAX).saturating_sub(used).saturating_sub(self.in_flight)
-        };
-        self.unknown_caps().map(left).min().unwrap_or(u32::MAX)
+        self.unknown.left(&self.rate_limits, self.in_flight, now)
     }
 
     /// The time of the run from which the limits of unknown recipients allow another one.
     pub(super) fn unknown_allowed_at(&self, now: Duration) -> Duration {
-        let allowed_at = |(span, cap): (Duration, usize)| {
-            let oldest = self.unknown_expiry.len().checked_sub(cap)?;
-            self.unknown_expiry.get(oldest).map(|&expires| expires.saturating_sub(DAY.saturating_sub(span)))
-        };
-        self.unknown_caps().filter_map(allowed_at).max().map_or(now, |at| at.max(now))
+        self.unknown.allowed_at(&self.rate_limits, now)
     }
 }

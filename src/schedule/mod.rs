@@ -17,6 +17,7 @@
 //! | `domain_task` | the way of one domain: egress, endpoint, next MX host, results |
 //! | `dispatch`, `queue` | what starts next: which lane, endpoint and session; which domain |
 //! | `lane`, `endpoint`, `pace` | the limits and the health of a lane, of an IP address; rates |
+//! | `machine`, `tokens`, `unknown` | IP addresses that lanes share; what lane and machine allow together; unknown recipients |
 //! | `provider` | which lane probes a domain, when a provider needs more jobs and when it is evicted |
 //! | `session/` | one connection: batches, replies, closing controls, its end |
 //! | `provisional`, `confirmation` | results that may still be revoked |
@@ -32,6 +33,7 @@ mod endpoint;
 mod job;
 mod lane;
 mod limits;
+mod machine;
 mod pace;
 mod provider;
 mod provisional;
@@ -41,6 +43,8 @@ mod scheduler;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod unknown;
 
 pub use action::{Action, ConnectionAction};
 pub(crate) use action::{ProviderEvent, ProviderEventKind, SessionOpening};
@@ -48,6 +52,7 @@ pub use job::{DomainJob, MxHop};
 pub(crate) use limits::MAX_BATCH;
 pub use limits::{RunLimits, SessionId};
 pub(crate) use queue::Backlog;
+pub(crate) use run_health::HostRejection;
 pub use run_health::RunBlocked;
 pub use scheduler::Scheduler;
 pub use session::SessionEvent;

@@ -107,9 +107,17 @@ impl Scheduler {
 
     /// The lane of a provider from an egress. Creates both where they are new.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.provider_ids.entry(key).or_insert_with_key(|key| {
-            insert_slot(&mut self.providers, &mut self.free_slots.providers, ProviderState::new(key.clone()))
-        });
+        let id = match self.provider_ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                let new = ProviderState::new(key.clone());
+                let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
+                let earlier = self.health.take_earlier(&key);
+                self.provider_ids.insert(key, id);
+                self.update_contact(id, |contact| contact.earlier = earlier);
+                id
+            }
+        };
         let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
@@ -211,6 +219,7 @@ impl Scheduler {
             }
             for &endpoint in &endpoints {
                 self.clear_queue(endpoint);
+                self.detach_machine(endpoint);
             }
             self.free_slots.endpoints.extend(endpoints);
         }

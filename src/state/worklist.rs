@@ -173,6 +173,7 @@ impl WorklistBuilder<'_> {
             ),
             params![run, millis(fresh.at), millis(fresh.since)],
         )?;
+        state.read_earlier_contacts(run)?;
         state.db.execute("UPDATE run SET worklist_complete = 1 WHERE id = ?", [run])?;
         state.commit()?;
         state.db.execute_batch("DROP TABLE incoming")?;

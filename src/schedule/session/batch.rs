@@ -35,7 +35,7 @@ impl Scheduler {
             return DispatchResult::Full;
         };
         let lane = &self.lanes[lane_id];
-        let unknown_left = lane.unknown_left(now.elapsed);
+        let unknown_left = self.unknown_left(endpoint_id);
         if unknown_left == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
@@ -43,13 +43,13 @@ impl Scheduler {
         // still get rejections.
         let max = lane
             .max_batch
-            .min(lane.recipient_pacer.burst())
+            .min(self.recipient_burst(endpoint_id))
             .min(session.rejections_for_probes())
             .min(unknown_left);
         let (recipients, transactions) = (session.max_recipients(), session.transactions_left());
         let socket_bound = self.is_socket_bound(endpoint_id, max);
         let probes = self.demand(endpoint_id, max, socket_bound).max(1);
-        if let Err(wait) = self.lanes[lane_id].recipient_pacer.take(probes) {
+        if let Err(wait) = self.take_recipients(endpoint_id, probes) {
             return DispatchResult::Until(now.elapsed + wait);
         }
         let capacity = BatchCapacity { probes, transactions, recipients, socket_bound };
@@ -58,7 +58,7 @@ impl Scheduler {
             return DispatchResult::Empty;
         }
         let begun = u32::try_from(batch.transactions.len()).unwrap_or(u32::MAX);
-        self.lanes[lane_id].in_flight += u32::try_from(in_flight.len()).unwrap_or(u32::MAX);
+        self.add_in_flight(endpoint_id, u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += begun;
             session.in_flight = in_flight;

@@ -194,10 +194,9 @@ impl Scheduler {
         };
         let endpoint_id = session.endpoint;
         let lane_id = self.endpoints[endpoint_id].lane;
-        let lane = &mut self.lanes[lane_id];
-        lane.open -= 1;
-        lane.quitting -= 1;
-        lane.in_flight -= u32::try_from(session.in_flight.len()).unwrap_or(0);
+        self.release_connection(endpoint_id);
+        self.lanes[lane_id].quitting -= 1;
+        self.remove_in_flight(endpoint_id, u32::try_from(session.in_flight.len()).unwrap_or(0));
         let has_unanswered = !session.in_flight.is_empty();
         // If the session broke without a reply, its oldest unanswered probe may be the cause.
         let suspicion = match end {

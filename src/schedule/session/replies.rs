@@ -8,6 +8,7 @@ use crate::evidence::{Attempt, ClassifiedReply, ObstacleKind, RecipientKind, Rec
 use crate::probe::DomainProbe;
 use crate::reason::{Cause, Confidence, Fault, Finding};
 use crate::schedule::action::{Action, ProviderEventKind};
+use crate::schedule::backoff::is_about_load;
 use crate::schedule::limits::{LaneId, SessionId};
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{ProbeId, Stage};
@@ -139,23 +140,20 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let endpoint = &mut self.endpoints[session.endpoint];
-        let lane = &mut self.lanes[endpoint.lane];
-        let cause = classified.meaning.cause;
+        let endpoint_id = session.endpoint;
         session.replies += 1;
         session.rejected += u32::from(!classified.reply.is_positive());
         if classified.may_be_unknown() {
             session.unknown += 1;
-            lane.count_unknown(self.now.elapsed);
         }
-        if cause.fault() == Fault::Us {
+        if classified.meaning.cause.fault() == Fault::Us {
             session.spoiled_by.get_or_insert_with(|| classified.clone());
-            let lane = endpoint.lane;
-            self.record_block_signal(lane, classified);
-        } else {
-            (endpoint.consecutive_failures, endpoint.consecutive_rejections) = (0, 0);
-            lane.record_success();
         }
+        let slows = is_about_load(classified) && !std::mem::replace(&mut session.was_slowed, true);
+        if classified.may_be_unknown() {
+            self.count_unknown(endpoint_id);
+        }
+        self.record_reply(endpoint_id, classified, slows);
     }
 
     /// Handles a probe that was not sent because the server does not support SMTPUTF8.
@@ -175,8 +173,8 @@ impl Scheduler {
         let session = self.sessions.get_mut(&id)?;
         let index = session.in_flight.iter().position(|in_flight| in_flight.id == probe)?;
         let probe = session.in_flight.swap_remove(index);
-        let lane = self.endpoints[session.endpoint].lane;
-        self.lanes[lane].in_flight -= 1;
+        let endpoint = session.endpoint;
+        self.remove_in_flight(endpoint, 1);
         Some(probe)
     }
 }

@@ -76,6 +76,8 @@ pub(in crate::schedule) struct SessionState {
     pub(super) idle_since: Duration,
     /// The first reply that makes the session useless for more probes.
     pub(super) spoiled_by: Option<ClassifiedReply>,
+    /// The lane was slowed down for the load of the server.
+    pub(super) was_slowed: bool,
     /// The provider may accept any recipient after unknown ones, so one transaction is reserved for a closing control.
     pub(super) may_discard: bool,
     pub(super) unconfirmed: UnconfirmedAcceptances,
@@ -145,6 +147,7 @@ impl SessionState {
             replies: 0,
             idle_since: Duration::ZERO,
             spoiled_by: None,
+            was_slowed: false,
             may_discard,
             unconfirmed: UnconfirmedAcceptances::default(),
         }

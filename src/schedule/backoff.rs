@@ -32,6 +32,7 @@ impl Scheduler {
         let cause = classified.meaning.cause;
         let endpoint = &mut self.endpoints[endpoint_id];
         let lane_id = endpoint.lane;
+        endpoint.has_replied = true;
         if cause.fault() == Fault::Us {
             return self.record_block_signal(lane_id, classified);
         }

@@ -251,6 +251,7 @@ impl Scheduler {
             host: endpoint.host.clone(),
             address: endpoint.address,
             tls: endpoint.tls == EndpointTls::Wanted,
+            pipelining: endpoint.pipelining,
             provider: lane.provider.clone(),
         })));
         self.update_contact(provider_id, |contact| contact.tried = true);

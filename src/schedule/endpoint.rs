@@ -39,6 +39,11 @@ pub(super) struct Endpoint {
     /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
     pub(super) tls: EndpointTls,
+    /// Several commands may be sent at once. Not again after a session that fell silent: some servers offer PIPELINING and
+    /// discard what comes behind the first command.
+    pub(super) pipelining: bool,
+    /// It replied to a probe.
+    pub(super) has_replied: bool,
     /// The endpoint is in [`super::lane::Lane::ready_endpoints`].
     pub(super) is_ready: bool,
     /// Domains with recipients that may be probed now.
@@ -80,6 +85,8 @@ impl Endpoint {
             waits_for_machine: false,
             host,
             tls: EndpointTls::wanted(tls),
+            pipelining: true,
+            has_replied: false,
             is_ready: false,
             queue: EndpointQueue::default(),
             idle: Vec::new(),
@@ -102,5 +109,6 @@ impl Endpoint {
             && self.overloads == 0
             && self.paused_until <= now
             && self.tls == EndpointTls::wanted(tls)
+            && self.pipelining
     }
 }

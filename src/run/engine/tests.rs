@@ -138,6 +138,7 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
         egress,
         host,
         address: [192, 0, 2, 1].into(),
+        pipelining: true,
         tls: false,
         provider,
     });

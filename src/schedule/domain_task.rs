@@ -140,11 +140,11 @@ impl Scheduler {
         };
         let lane_id = *lane_id;
         let lane = &self.lanes[lane_id];
-        if let Some(classified) = &lane.breaker_opened_by {
-            return Err(ObstacleKind::Rejected(classified.clone()));
+        if let Some(classified) = lane.health.breaker_opened_by() {
+            return Err(ObstacleKind::Rejected(Box::new(classified.clone())));
         }
         if let Some(endpoint) = task.endpoint
-            && self.endpoints[endpoint].abandoned.is_none()
+            && self.endpoints[endpoint].health.abandoned().is_none()
         {
             return Ok(endpoint);
         }
@@ -171,7 +171,7 @@ impl Scheduler {
                     endpoint
                 }
             };
-            match &self.endpoints[endpoint].abandoned {
+            match self.endpoints[endpoint].health.abandoned() {
                 None => return Ok(endpoint),
                 Some(obstacle) => last = obstacle.clone(),
             }

@@ -45,7 +45,7 @@ pub struct SessionId(pub u64);
 pub(super) type DomainTaskId = usize;
 /// The index of an [`super::endpoint::Endpoint`] in the scheduler.
 pub(super) type EndpointId = usize;
-/// The index of a [`super::machine::Machine`] in the scheduler.
+/// The index of a [`super::pacing::Machine`] in the scheduler.
 pub(super) type MachineId = usize;
 /// The index of a [`super::lane::Lane`] in the scheduler.
 pub(super) type LaneId = usize;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::{Action, ProviderEvent, ProviderEventKind};
+use super::health::ProviderContact;
 use super::job::MxHop;
 use super::lane::{Lane, ProviderState};
 use super::limits::{EndpointId, LaneId, ProviderId, Timer};
-use super::run_health::ProviderContact;
 use super::scheduler::{Scheduler, insert_slot};
 use crate::evidence::Tally;
 use crate::policy::Provider;
@@ -53,7 +53,7 @@ impl Scheduler {
         let lanes = || self.providers[id].lanes.iter().map(|&lane| &self.lanes[lane]);
         let backlog = lanes().map(|lane| lane.backlog).sum();
         // All lanes of a provider have the same rates.
-        let target = lanes().next().map_or(usize::MAX, Lane::target_backlog);
+        let target = lanes().next().map_or(usize::MAX, |lane| lane.pace.target_backlog());
         (backlog, target.saturating_mul(self.limits.egresses.len()))
     }
 
@@ -97,7 +97,7 @@ impl Scheduler {
             lane.map_or((false, 0), |lane| {
                 let burden =
                     if is_large { lane.large_domain_recipients } else { lane.backlog_above_low_water() };
-                (lane.breaker_opened_by.is_some(), burden)
+                (lane.health.is_open(), burden)
             })
         };
         let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -154,7 +154,7 @@ impl Scheduler {
     /// Records whether a provider rejects us on each of its lanes.
     pub(super) fn update_rejects_us(&mut self, id: ProviderId) {
         let lanes = &self.providers[id].lanes;
-        let rejects_us = lanes.iter().all(|&lane| self.lanes[lane].breaker_opened_by.is_some());
+        let rejects_us = lanes.iter().all(|&lane| self.lanes[lane].health.is_open());
         self.update_contact(id, |contact| contact.rejects_us = rejects_us);
     }
 
@@ -179,7 +179,7 @@ impl Scheduler {
         let provider = &mut self.providers[id];
         // An MX host inside the only domain that it serves is rarely needed again, so it goes as soon as its rate
         // limiters are full again.
-        let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].refill_time() };
+        let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].pace.refill_time() };
         let evict_at = self.now.elapsed + quiet;
         provider.evict_at = evict_at;
         if !std::mem::replace(&mut provider.eviction_is_due, true) {

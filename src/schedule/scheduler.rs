@@ -12,15 +12,14 @@ use fastrand::Rng;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
+use super::health::RunHealth;
 use super::job::DomainTask;
 use super::lane::{Lane, ProviderState};
 use super::limits::{
     DAY, DomainTaskId, EndpointId, LaneId, MachineId, ProviderId, RunLimits, SessionId, Timer,
 };
-use super::machine::{Machine, MachineKey};
-use super::pace::RunClock;
+use super::pacing::{Machine, MachineKey, RunClock};
 use super::queue::EndpointQueue;
-use super::run_health::RunHealth;
 use super::session::{SessionEvent, SessionState};
 use crate::evidence::{NotProbedReason, Tally, Timestamp};
 

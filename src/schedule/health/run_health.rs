@@ -6,12 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::lane::Lane;
-use super::limits::{LaneId, ProviderId};
-use super::scheduler::Scheduler;
 use crate::address::Domain;
 use crate::evidence::EarlierContact;
 use crate::policy::Thresholds;
+use crate::schedule::lane::Lane;
+use crate::schedule::limits::{LaneId, ProviderId};
+use crate::schedule::scheduler::Scheduler;
 
 /// Why a run cannot work at all. The replies of such a run lead to no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,19 +76,19 @@ pub struct HostRejection {
 /// How one provider responded to us, over all its lanes.
 #[expect(clippy::struct_excessive_bools, reason = "facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ProviderContact {
+pub(in crate::schedule) struct ProviderContact {
     /// A connection was tried.
-    pub(super) tried: bool,
+    pub(in crate::schedule) tried: bool,
     /// It was drawn, and will be tried before the run may stop.
-    pub(super) drawn: bool,
+    pub(in crate::schedule) drawn: bool,
     /// A connection to one of its IP addresses failed.
-    pub(super) unreachable: bool,
+    pub(in crate::schedule) unreachable: bool,
     /// It replied to a probe with a reply about the mailbox.
-    pub(super) answered: bool,
+    pub(in crate::schedule) answered: bool,
     /// It rejects us on each of its lanes.
-    pub(super) rejects_us: bool,
+    pub(in crate::schedule) rejects_us: bool,
     /// How it responded to the last earlier run that contacted it.
-    pub(super) earlier: Option<EarlierContact>,
+    pub(in crate::schedule) earlier: Option<EarlierContact>,
 }
 
 impl ProviderContact {
@@ -118,15 +118,15 @@ impl ProviderContact {
 
 /// How many providers responded to us in which way.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RunHealth {
+pub(in crate::schedule) struct RunHealth {
     /// At least one connection was opened, whatever the server replied.
-    pub(super) connected: bool,
+    pub(in crate::schedule) connected: bool,
     /// How providers without lanes here responded to earlier runs.
     earlier: HashMap<Arc<str>, EarlierContact>,
     /// Of these, those that served us.
     served_elsewhere: usize,
     /// Providers that were drawn.
-    pub(super) drawn: usize,
+    pub(in crate::schedule) drawn: usize,
     /// Providers to which a connection was tried.
     tried_at_all: usize,
     tried: usize,
@@ -138,7 +138,7 @@ pub(super) struct RunHealth {
 
 impl RunHealth {
     /// Counts a provider whose contact changed.
-    pub(super) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
+    pub(in crate::schedule) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
         let mut count = |count: fn(&mut RunHealth) -> &mut usize, is: fn(ProviderContact) -> bool| {
             let count = count(self);
             *count = *count + usize::from(is(after)) - usize::from(is(before));
@@ -152,7 +152,7 @@ impl RunHealth {
     }
 
     /// Adds how a provider without lanes here responded to an earlier run. The better of two contacts counts.
-    pub(super) fn add_earlier(&mut self, key: &str, contact: EarlierContact) {
+    pub(in crate::schedule) fn add_earlier(&mut self, key: &str, contact: EarlierContact) {
         let before = self.earlier.insert(key.into(), contact);
         if before == Some(EarlierContact::Served) {
             self.earlier.insert(key.into(), EarlierContact::Served);
@@ -162,14 +162,14 @@ impl RunHealth {
     }
 
     /// Takes out how a provider that gets its first lane responded to an earlier run.
-    pub(super) fn take_earlier(&mut self, key: &str) -> Option<EarlierContact> {
+    pub(in crate::schedule) fn take_earlier(&mut self, key: &str) -> Option<EarlierContact> {
         let earlier = self.earlier.remove(key)?;
         self.served_elsewhere -= usize::from(earlier == EarlierContact::Served);
         Some(earlier)
     }
 
     /// Why the run cannot work at all, as far as the contacts so far show.
-    pub(super) fn run_blocked(&self, thresholds: &Thresholds) -> Option<RunBlocked> {
+    pub(in crate::schedule) fn run_blocked(&self, thresholds: &Thresholds) -> Option<RunBlocked> {
         let (closed, rejected) = (thresholds.port_closed, thresholds.rejected_everywhere);
         if !self.connected {
             // A connection to a dead host may fail before a working host sends its greeting.
@@ -185,7 +185,7 @@ impl RunHealth {
     }
 
     /// Why a list that has ended was blocked, though it has too few providers to stop it early: all of them reject us.
-    pub(super) fn run_blocked_at_end(&self, thresholds: &Thresholds) -> Option<RunBlocked> {
+    pub(in crate::schedule) fn run_blocked_at_end(&self, thresholds: &Thresholds) -> Option<RunBlocked> {
         let few = thresholds.contacted.providers_at_end..thresholds.rejected_everywhere.providers;
         let is_rejected = few.contains(&self.tried_at_all)
             && self.rejecting == self.tried_at_all
@@ -227,7 +227,7 @@ impl Scheduler {
     /// The MX hosts that reject us, each with its reply.
     pub fn rejections(&self) -> Vec<HostRejection> {
         let rejection = |lane: &Lane| {
-            let classified = lane.breaker_opened_by.as_ref().or(lane.rejected_us.as_ref())?;
+            let classified = lane.health.rejection()?;
             let endpoint = lane.endpoints.values().next()?;
             let mx_host = self.endpoints[*endpoint].host.clone();
             let reply = classified.reply.to_string();
@@ -245,7 +245,7 @@ impl Scheduler {
         let is_untried = |id: &ProviderId| {
             let provider = &self.providers[*id];
             let waits = |lane: &LaneId| {
-                self.lanes[*lane].breaker_opened_by.is_none() && !self.lanes[*lane].ready_endpoints.is_empty()
+                !self.lanes[*lane].health.is_open() && !self.lanes[*lane].ready_endpoints.is_empty()
             };
             !provider.contact.tried && !provider.contact.drawn && provider.lanes.iter().any(waits)
         };
@@ -308,7 +308,7 @@ mod tests {
             (&[(8, REJECTS), (3, served)], None),
             (&[(50, old)], None),
             (&[(50, old), (8, REJECTS)], blocked),
-            (&[(50, old), (8, REJECTS), (3, ProviderContact { answered: true, ..old })], None),
+            (&[(50, old), (8, REJECTS), (3, earlier(ANSWERED, EarlierContact::RejectedUs))], None),
         ];
         for (contacts, expected) in table {
             assert_eq!(health(true, contacts).run_blocked(Thresholds::built_in()), *expected, "{contacts:?}");

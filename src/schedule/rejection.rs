@@ -1,8 +1,8 @@
 //! Rejected and broken sessions: when a lane slows down, when an endpoint pauses or is abandoned, and when the
 //! breaker of a lane opens.
 //!
-//! Decides: what follows for the lane, the endpoint and the tasks that wait there. Can't know: whether a rejection is
-//! about one machine of the provider or about us; thresholds decide.
+//! Decides: what follows for the lane, the endpoint and the tasks that wait there; `health` counts, and says when it
+//! is enough.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::job::DomainTask;
 use super::limits::{DomainTaskId, EndpointId, LaneId, MIN_BACKOFF};
 use super::scheduler::Scheduler;
 use crate::evidence::{ClassifiedReply, ObstacleKind};
-use crate::reason::{Cause, Confidence, Fault, Finding, Verdict};
+use crate::reason::{Cause, Confidence, Fault, Finding};
 
 /// True for a deferral about the load of the server: it is overloaded, busy, or has no room.
 pub(super) fn is_about_load(classified: &ClassifiedReply) -> bool {
@@ -31,39 +31,31 @@ impl Scheduler {
     ) {
         let cause = classified.meaning.cause;
         let endpoint = &mut self.endpoints[endpoint_id];
-        let lane_id = endpoint.lane;
+        let lane = &mut self.lanes[endpoint.lane];
         endpoint.has_replied = true;
         if cause.fault() == Fault::Us {
-            return self.record_block_signal(lane_id, classified);
+            return lane.health.record_block_signal(classified);
         }
-        (endpoint.consecutive_failures, endpoint.consecutive_rejections) = (0, 0);
-        let lane = &mut self.lanes[lane_id];
-        lane.record_reply();
+        endpoint.health.record_success();
+        lane.health.record_success();
         // Greylisting and the like are no sign that the server would take more.
         let is_clear =
             cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
         if cause == Cause::Accepted || is_clear {
-            lane.record_success();
+            lane.pace.record_success();
         }
         if slows {
             self.on_overload(endpoint_id, classified);
         } else if !is_about_load(classified) {
-            (endpoint.trouble_since, endpoint.overloads) = (None, 0);
+            self.endpoints[endpoint_id].health.end_trouble();
         }
     }
 
-    /// Slows down for a server that is overloaded. A lower rate may be enough the first time; pauses follow, each twice as
-    /// long as the one before.
+    /// Slows down for a server that is overloaded.
     fn on_overload(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
         let endpoint = &mut self.endpoints[endpoint_id];
-        let lane = endpoint.lane;
-        let pauses_before = endpoint.overloads;
-        endpoint.overloads += 1;
-        let pause = match pauses_before.checked_sub(1) {
-            None => Duration::ZERO,
-            Some(doublings) => MIN_BACKOFF * 2u32.saturating_pow(doublings),
-        };
-        self.lanes[lane].slow_down(self.now.elapsed);
+        let (lane, pause) = (endpoint.lane, endpoint.health.record_overload());
+        self.lanes[lane].pace.slow_down(self.now.elapsed);
         self.report_event(ProviderEventKind::SlowedDown, lane, 0);
         self.pause_or_leave(endpoint_id, pause, &ObstacleKind::Rejected(Box::new(classified.clone())));
     }
@@ -71,14 +63,10 @@ impl Scheduler {
     /// Pauses an endpoint, or leaves it if the pause would end later than `--max-wait` after its trouble began. A task that
     /// has waited elsewhere leaves earlier. This is the only place where a wait for a server's wish begins.
     fn pause_or_leave(&mut self, endpoint_id: EndpointId, pause: Duration, why: &ObstacleKind) {
-        let now = self.now.elapsed;
-        let retry_policy = self.limits.retry_policy;
-        let endpoint = &mut self.endpoints[endpoint_id];
-        let since = *endpoint.trouble_since.get_or_insert(now);
-        if !retry_policy.permits(now.saturating_sub(since), pause) {
+        let (now, retry_policy) = (self.now.elapsed, self.limits.retry_policy);
+        if !self.endpoints[endpoint_id].health.pause(pause, retry_policy, now) {
             return self.abandon_endpoint(endpoint_id, why);
         }
-        endpoint.paused_until = endpoint.paused_until.max(now + pause);
         if pause.is_zero() {
             return;
         }
@@ -118,7 +106,7 @@ impl Scheduler {
                 // The endpoint is left if it asks for longer than the run waits. The lane goes on elsewhere.
                 let is_granted = self.limits.retry_policy.permits(Duration::ZERO, pause);
                 let until = self.now.elapsed + if is_granted { pause } else { Duration::ZERO };
-                self.lanes[lane].slow_down(until);
+                self.lanes[lane].pace.slow_down(until);
                 if let Some(machine) = self.endpoints[endpoint_id].machine {
                     let paused_until = &mut self.machines[machine].paused_until;
                     *paused_until = until.max(*paused_until);
@@ -134,18 +122,19 @@ impl Scheduler {
     /// abandons the endpoint, or pauses it.
     fn record_rejection(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
         // A run that does not wait does not try again.
-        let is_impatient = self.limits.retry_policy.max_wait < MIN_BACKOFF;
+        let max_wait = self.limits.retry_policy.max_wait;
+        let is_impatient = max_wait < MIN_BACKOFF;
         let endpoint = &mut self.endpoints[endpoint_id];
-        endpoint.consecutive_rejections += 1;
+        endpoint.health.record_rejection();
         let lane = endpoint.lane;
         if classified.meaning.cause.fault() == Fault::Us {
-            self.record_block_signal(lane, classified);
+            self.lanes[lane].health.record_block_signal(classified);
             let enough = if is_impatient { 1 } else { self.limits.thresholds.breaker.sessions };
-            let on_lane = self.lanes[lane].record_rejected_session();
+            let on_lane = self.lanes[lane].health.record_rejected_session();
             // If egresses are rejected one after the other, not each of them needs to find out by itself.
             let provider = &self.providers[self.lanes[lane].provider_id];
             let on_all_lanes: u32 =
-                provider.lanes.iter().map(|&lane| self.lanes[lane].consecutive_rejections()).sum();
+                provider.lanes.iter().map(|&lane| self.lanes[lane].health.consecutive_rejections()).sum();
             let never_answered = self.lanes[lane].tally.probed == 0;
             let is_enough = |enough| on_lane >= enough || (on_all_lanes >= enough && never_answered);
             if is_enough(enough) {
@@ -160,52 +149,31 @@ impl Scheduler {
                 return self.revoke_results(lane, &obstacle);
             }
         }
-        let endpoint = &mut self.endpoints[endpoint_id];
-        let rejections = endpoint.consecutive_rejections;
-        let pause = classified.meaning.retry_in.unwrap_or(MIN_BACKOFF * 4u32.saturating_pow(rejections - 1));
         let obstacle = ObstacleKind::Rejected(Box::new(classified.clone()));
-        if is_impatient || rejections >= self.limits.thresholds.breaker.sessions {
-            self.abandon_endpoint(endpoint_id, &obstacle);
-        } else {
-            self.pause_or_leave(endpoint_id, pause, &obstacle);
+        let health = &self.endpoints[endpoint_id].health;
+        match health.pause_after_rejection(classified, self.limits.thresholds, max_wait) {
+            Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
+            None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
     }
 
     /// True if the lane has another machine that does not reject us, as far as known.
     fn has_other_machine(&self, endpoint_id: EndpointId) -> bool {
         let lane = &self.lanes[self.endpoints[endpoint_id].lane];
-        lane.has_shared_machines()
+        lane.pace.address_limits().is_some()
             && lane.addresses.iter().any(|address| match lane.endpoints.get(address) {
-                Some(&other) => other != endpoint_id && self.endpoints[other].abandoned.is_none(),
+                Some(&other) => other != endpoint_id && self.endpoints[other].health.abandoned().is_none(),
                 None => true,
             })
-    }
-
-    /// Remembers a reply that rejects us for what we are, not for our rate or a protocol fault, until the lane
-    /// accepts a recipient.
-    pub(super) fn record_block_signal(&mut self, lane: LaneId, classified: &ClassifiedReply) {
-        let cause = classified.meaning.cause;
-        if cause.fault() == Fault::Us
-            && cause.verdict() == Verdict::Unknown
-            && classified.reply.is_permanent()
-        {
-            let is_about_conduct =
-                matches!(cause, Cause::RateLimited | Cause::TlsRequired | Cause::ProtocolError);
-            let rejected_us = &mut self.lanes[lane].rejected_us;
-            if !is_about_conduct && rejected_us.is_none() {
-                *rejected_us = Some(Box::new(classified.clone()));
-            }
-        }
     }
 
     /// Pauses a lane for the rest of the run, revokes its provisional results, and sends its tasks to their next MX
     /// hosts.
     pub(super) fn open_breaker(&mut self, id: LaneId, classified: &ClassifiedReply) {
         let lane = &mut self.lanes[id];
-        if lane.breaker_opened_by.is_some() {
+        if !lane.health.open_breaker(classified) {
             return;
         }
-        lane.breaker_opened_by = Some(Box::new(classified.clone()));
         let (provider_id, endpoints) =
             (lane.provider_id, lane.endpoints.values().copied().collect::<Vec<EndpointId>>());
         self.update_rejects_us(provider_id);
@@ -216,27 +184,19 @@ impl Scheduler {
         }
     }
 
-    /// Records a session that broke before the server replied to a probe. Each pause of the endpoint is four times as
-    /// long as the one before; after too many, or if no connection is possible, the endpoint is abandoned.
+    /// Records a session that broke before the server replied to a probe.
     pub(super) fn record_connection_failure(&mut self, endpoint_id: EndpointId, finding: Finding) {
-        let enough = match finding {
-            Finding::ConnectFailed => 1,
-            Finding::Timeout => self.limits.thresholds.broken_connections.timed_out_sessions,
-            _ => self.limits.thresholds.broken_connections.sessions,
-        };
-        let endpoint = &mut self.endpoints[endpoint_id];
-        let pause = MIN_BACKOFF * 4u32.saturating_pow(endpoint.consecutive_failures);
-        endpoint.consecutive_failures += 1;
-        if endpoint.consecutive_failures >= enough {
-            self.abandon_endpoint(endpoint_id, &ObstacleKind::NoReply(finding));
-        } else {
-            self.pause_or_leave(endpoint_id, pause, &ObstacleKind::NoReply(finding));
+        let obstacle = ObstacleKind::NoReply(finding);
+        let health = &mut self.endpoints[endpoint_id].health;
+        match health.record_failure(finding, self.limits.thresholds) {
+            Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
+            None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
     }
 
     /// Uses an endpoint no more in this run, and sends the tasks that wait there elsewhere.
     fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
-        self.endpoints[endpoint_id].abandoned = Some(obstacle.clone());
+        self.endpoints[endpoint_id].health.abandon(obstacle.clone());
         self.report_event(ProviderEventKind::EndpointAbandoned, self.endpoints[endpoint_id].lane, 0);
         self.requeue_elsewhere(endpoint_id);
     }

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 /// The clock of the run. The scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RunClock(Arc<AtomicU64>);
+pub(in crate::schedule) struct RunClock(Arc<AtomicU64>);
 
 impl RunClock {
     /// Sets the time since the start of the run.
-    pub(super) fn set(&self, elapsed: Duration) {
+    pub(in crate::schedule) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -26,7 +26,7 @@ impl RunClock {
 
 /// The limiter of one rate: a bucket of `burst` tokens, one of which comes back in each `period`.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub(in crate::schedule) struct Pacer {
     clock: RunClock,
     per_minute: u32,
     burst: u32,
@@ -37,7 +37,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// A limiter of at most `per_minute` starts in any minute, of which at most `burst` come together. It starts full.
-    pub(super) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
+    pub(in crate::schedule) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady rate.
         let burst = burst.min(per_minute / 4).max(1);
         let steady = per_minute.saturating_sub(burst).max(1);
@@ -46,22 +46,22 @@ impl Pacer {
     }
 
     /// The rate per minute.
-    pub(super) fn per_minute(&self) -> u32 {
+    pub(in crate::schedule) fn per_minute(&self) -> u32 {
         self.per_minute
     }
 
     /// The most that [`Pacer::take`] takes in one call.
-    pub(super) fn burst(&self) -> u32 {
+    pub(in crate::schedule) fn burst(&self) -> u32 {
         self.burst
     }
 
     /// The longest time after which an unused limiter is full again.
-    pub(super) fn refill_time(&self) -> Duration {
+    pub(in crate::schedule) fn refill_time(&self) -> Duration {
         self.period * self.burst
     }
 
     /// Changes the rate. What was taken recently still counts.
-    pub(super) fn change(&mut self, per_minute: u32, burst: u32) {
+    pub(in crate::schedule) fn change(&mut self, per_minute: u32, burst: u32) {
         if per_minute.max(1) != self.per_minute {
             *self = Pacer::new(per_minute.max(1), burst, &self.clock);
             // A new limiter is full. This one replaces the limiter of a busy lane, so it starts empty.
@@ -70,13 +70,13 @@ impl Pacer {
     }
 
     /// The time until `count`, at most [`Pacer::burst`], can be taken; zero if they can be now.
-    pub(super) fn wait(&self, count: u32) -> Duration {
+    pub(in crate::schedule) fn wait(&self, count: u32) -> Duration {
         let left_after = self.burst - count.clamp(1, self.burst);
         self.full_at.saturating_sub(self.clock.now() + self.period * left_after)
     }
 
     /// Takes `count`, at most [`Pacer::burst`]. The error is the time after which that may succeed.
-    pub(super) fn take(&mut self, count: u32) -> Result<(), Duration> {
+    pub(in crate::schedule) fn take(&mut self, count: u32) -> Result<(), Duration> {
         let wait = self.wait(count);
         if !wait.is_zero() {
             return Err(wait);

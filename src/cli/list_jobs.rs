@@ -13,9 +13,10 @@ use super::print::{self, print};
 use super::probe_args::ProbeArgs;
 use super::process;
 use super::progress::ProgressDisplay;
+use super::read_args::ReadArgs;
 use super::reply::PolicyArg;
 use super::state::StateFileArg;
-use listproof::list::{ColumnSet, Dialect, OutputTarget, ReadOptions, Source, WriteOptions};
+use listproof::list::{ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
 use listproof::report::{self, Gates};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
@@ -51,9 +52,8 @@ struct ListArgs {
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
-    #[arg(long, value_name = "NAME|N")]
-    column: Option<String>,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// Which columns are added.
     #[arg(long, value_name = "COLUMNS", value_parser = column_set(), default_value = "standard")]
     columns: ColumnSet,
@@ -64,9 +64,6 @@ struct ListArgs {
     /// Put this in front of the names of the added columns.
     #[arg(long, value_name = "PREFIX")]
     column_prefix: Option<String>,
-    /// Several addresses in one cell become rows of their own.
-    #[arg(long)]
-    split_cells: bool,
     /// Fix obvious typos (`jane@gmail,com`, `gmial.com`, `.con`) and verify the fixed address. The column `email_original`
     /// keeps the cell.
     #[arg(long)]
@@ -103,12 +100,8 @@ pub(super) struct ReportArgs {
 pub(super) struct PlanArgs {
     /// The list, as for `verify`.
     input: PathBuf,
-    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
-    #[arg(long, value_name = "NAME|N")]
-    column: Option<String>,
-    /// Several addresses in one cell become rows of their own.
-    #[arg(long)]
-    split_cells: bool,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -217,7 +210,7 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
     let max_unknown = args.max_unknown.map(|text| text.parse()).transpose();
     let fail_if = args.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
     Ok(ListJob {
-        reading: ReadOptions { column: args.column, split_cells: args.split_cells },
+        reading: args.reading.into(),
         target: args.output.as_deref().map(target),
         writing: WriteOptions {
             columns: args.columns,
@@ -252,10 +245,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {
     log::start(&args.log);
-    let job = ListJob {
-        reading: ReadOptions { column: args.column, split_cells: args.split_cells },
-        ..ListJob::of(source(args.input))
-    };
+    let job = ListJob { reading: args.reading.into(), ..ListJob::of(source(args.input)) };
     let verifier = Verifier::new(args.probing.without_mail_servers().settings(VERIFY_MAX_WAIT)?)?;
     let list = job.open()?;
     let forecast = verifier.block_on(verifier.plan(&list))?;

@@ -85,6 +85,30 @@ pub enum ListError {
         /// 1-based.
         line: u64,
     },
+    /// No encoding explains the text well, or several do.
+    #[error("`{name}`: the encoding of its text is not clear")]
+    UnknownEncoding {
+        /// The list as the user named it.
+        name: String,
+        /// The likely labels, the likeliest first.
+        likely: Vec<&'static str>,
+    },
+    /// Two lines of the list may be its header.
+    #[error("`{name}`: line {} and line {} both look like the header", lines[0], lines[1])]
+    TwoHeaders {
+        /// The list as the user named it.
+        name: String,
+        /// 1-based.
+        lines: [u64; 2],
+    },
+    /// The line of `--header-row` is not the start of a row.
+    #[error("`{name}`: no row starts on line {line}, which `--header-row` names")]
+    NoHeaderLine {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--header-row`.
+        line: u64,
+    },
     /// Neither a name in the header nor the cells show which column holds the addresses.
     #[error("`{name}`, line {line}: no column holds e-mail addresses")]
     NoAddressColumn {
@@ -196,10 +220,13 @@ impl ListError {
             | ListError::TooManyColumns { .. }
             | ListError::EndlessLine { .. }
             | ListError::UnclosedHeader { .. }
+            | ListError::UnknownEncoding { .. }
+            | ListError::TwoHeaders { .. }
             | ListError::NoAddressColumn { .. } => ErrorClass::Unreadable,
-            ListError::UnknownColumn { .. } | ListError::PrefixTaken { .. } | ListError::BadPrefix { .. } => {
-                ErrorClass::Usage
-            }
+            ListError::NoHeaderLine { .. }
+            | ListError::UnknownColumn { .. }
+            | ListError::PrefixTaken { .. }
+            | ListError::BadPrefix { .. } => ErrorClass::Usage,
             ListError::Write { .. }
             | ListError::TemporaryFile { .. }
             | ListError::NotAResult { .. }
@@ -236,6 +263,19 @@ impl ListError {
             }
             ListError::EndlessLine { .. } => "export as CSV with one row per line".into(),
             ListError::UnclosedHeader { .. } => "repair the first line, or export the list again".into(),
+            ListError::UnknownEncoding { likely, .. } if likely.is_empty() => {
+                "name it with `--encoding LABEL`, or save the list as UTF-8".into()
+            }
+            ListError::UnknownEncoding { likely, .. } => format!(
+                "name it with `--encoding LABEL`, or save the list as UTF-8; likely labels: {}",
+                likely.join(", ")
+            ),
+            ListError::TwoHeaders { lines: [one, other], .. } => {
+                format!("name the header: `--header-row {one}` or `--header-row {other}`")
+            }
+            ListError::NoHeaderLine { .. } => {
+                "count the lines from 1; the header is within the first megabyte of the list".into()
+            }
             ListError::NoAddressColumn { columns, .. } => {
                 format!("name it with `--column`; {}", name_columns(columns))
             }

@@ -38,6 +38,8 @@ pub struct Thresholds {
     pub mx: MxThresholds,
     /// How a lane starts and ramps up.
     pub ramp: RampThresholds,
+    /// When a run has no name service.
+    pub name_servers: NameServerThresholds,
 }
 
 /// `[breaker]`.
@@ -163,6 +165,35 @@ pub struct RampThresholds {
     pub clean_answers: u32,
 }
 
+/// `[name_servers]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameServerThresholds {
+    /// Look-ups in a row without an answer.
+    pub unanswered: u64,
+    /// A run whose first look-ups got no answer for so long ends.
+    pub seconds: u64,
+    /// The first and the longest pause between two test queries in an outage.
+    pub test_seconds: [u64; 2],
+}
+
+impl NameServerThresholds {
+    /// How long a run waits for its first answer.
+    pub fn first_wait(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// The pause before the first test query in an outage.
+    pub fn first_pause(&self) -> Duration {
+        Duration::from_secs(self.test_seconds[0])
+    }
+
+    /// The longest pause between two test queries.
+    pub fn longest_pause(&self) -> Duration {
+        Duration::from_secs(self.test_seconds[1])
+    }
+}
+
 /// A user's file: the sections that it has.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -179,6 +210,7 @@ struct Sections {
     discard: Option<DiscardThresholds>,
     mx: Option<MxThresholds>,
     ramp: Option<RampThresholds>,
+    name_servers: Option<NameServerThresholds>,
 }
 
 impl Thresholds {
@@ -205,6 +237,7 @@ impl Thresholds {
             discard: own.discard.unwrap_or(self.discard),
             mx: own.mx.unwrap_or(self.mx),
             ramp: own.ramp.unwrap_or(self.ramp),
+            name_servers: own.name_servers.unwrap_or(self.name_servers),
         })
     }
 }

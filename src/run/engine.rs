@@ -14,29 +14,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task;
+use tokio::task::{self, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
 use super::cancel::CancelToken;
-use super::job_source::{EgressIds, JobSource};
+use super::job_source::{EgressIds, JobSource, RoutedJobs};
 use super::judge;
+use super::name_servers::{NameServerHealth, SilentLookup};
 use super::probe_job::{ProbeJob, RunOutcome};
 use super::progress::ProgressReporter;
 use super::routed_domain::RoutedDomain;
 use super::tasks::{FinishedLookup, FinishedSession, LookupTasks, SessionTasks};
-use crate::address::Domain;
+use crate::address::{Address, Domain};
 use crate::error::Error;
-use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
+use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult, RecipientId, Timestamp};
 use crate::policy::ReplyCache;
 use crate::probe::RetryPolicy;
 use crate::reason::Finding;
-use crate::route::{DnsFault, Route};
+use crate::route::{DnsFault, ResolvedRoute, Route};
 use crate::schedule::{
     self, Action, ConnectionAction, ProviderEvent, RunBlocked, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
 };
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
-use crate::state::{DomainContact, FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
+use crate::state::{DomainContact, FreshnessPolicy, NameHash, RouteTimes, RunHandle, State, StoredRoute};
 
 /// The most session events that are taken together, and stored in one transaction.
 const EVENTS: usize = 1024;
@@ -73,6 +74,7 @@ pub async fn probe(
         }
         engine.look_up()?;
         engine.act()?;
+        engine.look_up_again();
         if !engine.stopped
             && let Some(blocked) = engine.run_blocked()?
         {
@@ -80,10 +82,14 @@ pub async fn probe(
             engine.stop(NotProbedReason::ProviderPaused);
             engine.act()?;
         }
+        if !engine.stopped && engine.health.is_lost(job.network.clock.now().elapsed) {
+            engine.on_name_servers_lost()?;
+            engine.act()?;
+        }
         if engine.is_over() {
             break;
         }
-        let wake = engine.scheduler.next_wake();
+        let wake = engine.next_wake();
         let may_look_up = engine.may_look_up();
         // Biased, so that a scripted world always runs the same way.
         tokio::select! {
@@ -108,6 +114,7 @@ pub async fn probe(
                     engine.on_looked_up(finished)?;
                 }
             }
+            Some(is_alive) = engine.tests.join_next() => engine.on_tested(is_alive.unwrap_or(false))?,
             Some(finished) = engine.sessions.next_finished() => engine.on_session_finished(finished),
             () = until(job, wake) => engine.scheduler.wake(job.network.clock.now()),
             () = out_of_time(job), if !engine.stopped => {}
@@ -156,6 +163,9 @@ struct Engine<'a, 'p> {
     egresses: EgressIds,
     jobs: JobSource,
     lookups: LookupTasks,
+    health: NameServerHealth,
+    /// Test queries in flight: does any name server answer?
+    tests: JoinSet<bool>,
     replies: ReplyCache,
     scheduler: Scheduler,
     sessions: SessionTasks,
@@ -208,6 +218,8 @@ impl<'a, 'p> Engine<'a, 'p> {
             jobs: JobSource::new(run, fresh, job.max_wait, egresses.clone()),
             egresses,
             lookups: LookupTasks::new(job.network.clone()),
+            health: NameServerHealth::new(job.policy.thresholds().name_servers, job.max_wait),
+            tests: JoinSet::new(),
             replies: ReplyCache::of(job.policy),
             scheduler,
             sessions,
@@ -223,7 +235,13 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// True if nothing is in progress and nothing more will come.
     fn is_over(&self) -> bool {
         let is_idle = self.lookups.len() == 0 && self.scheduler.is_idle() && self.sessions.is_empty();
-        is_idle && (self.stopped || self.jobs.is_empty())
+        is_idle && (self.stopped || (self.jobs.is_empty() && !self.health.holds_any()))
+    }
+
+    /// When something is due that no event brings.
+    fn next_wake(&self) -> Option<Duration> {
+        let health = self.health.next_wake().filter(|_| !self.stopped);
+        self.scheduler.next_wake().into_iter().chain(health).min()
     }
 
     /// Why the run cannot work at all, if that is so. Earlier contacts are read only when this run alone would say so.
@@ -250,7 +268,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// True if there are domains to look up, and room for them.
     fn may_look_up(&self) -> bool {
         let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
-        !self.stopped && !self.jobs.has_all_domains && has_room
+        !self.stopped && !self.jobs.has_all_domains && has_room && self.health.may_look_up()
     }
 
     /// Starts to look up the next domains of the worklist; a stored route that is fresh is used instead.
@@ -264,15 +282,79 @@ impl<'a, 'p> Engine<'a, 'p> {
             }
             let Some((key, domain)) = self.jobs.next_domain(self.state)? else { break };
             if let Some(routed) = self.stored_route(key, &domain)? {
-                self.on_routed(key, &routed)?;
+                self.on_routed(key, &domain, &routed, Vec::new())?;
                 continue;
             }
             self.outcome.counts.domains += 1;
-            self.lookups.start(key, domain);
+            self.start_lookup(key, domain);
         }
-        if self.jobs.is_empty() && self.lookups.len() == 0 {
+        self.look_up_again();
+        self.test_name_servers()?;
+        if self.jobs.is_empty() && self.lookups.len() == 0 && !self.health.holds_any() {
             self.scheduler.close_job_source();
         }
+        Ok(())
+    }
+
+    fn start_lookup(&mut self, key: NameHash, domain: Domain) {
+        if self.health.on_begun(self.job.network.clock.now().elapsed) {
+            self.start_test();
+        }
+        self.lookups.start(key, domain);
+    }
+
+    /// Starts to look up the domains whose route has expired.
+    fn look_up_again(&mut self) {
+        if !self.stopped && self.health.may_look_up() {
+            for (key, domain) in self.jobs.take_expired() {
+                self.start_lookup(key, domain);
+            }
+        }
+    }
+
+    /// Sends a test query where silent look-ups may be the fault of the name servers.
+    fn test_name_servers(&mut self) -> Result<(), Error> {
+        if self.stopped {
+            return Ok(());
+        }
+        let is_last = self.jobs.has_all_domains && self.lookups.len() == 0 && self.tests.is_empty();
+        if self.health.wants_test(is_last, self.job.network.clock.now().elapsed) {
+            self.start_test();
+        } else if is_last && self.health.never_answered() {
+            for lookup in self.health.take_held() {
+                self.on_lookup_failed(lookup)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_test(&mut self) {
+        let network = self.job.network.clone();
+        self.tests.spawn(async move { network.dns.is_alive().await });
+    }
+
+    /// Takes the result of a test query.
+    fn on_tested(&mut self, is_alive: bool) -> Result<(), Error> {
+        match self.health.on_test(is_alive, self.job.network.clock.now().elapsed) {
+            Ok(again) => again.into_iter().for_each(|lookup| self.lookups.start(lookup.key, lookup.domain)),
+            Err(failed) => failed.into_iter().try_for_each(|lookup| self.on_lookup_failed(lookup))?,
+        }
+        Ok(())
+    }
+
+    /// Stops a run that has no name service. The same command continues it.
+    fn on_name_servers_lost(&mut self) -> Result<(), Error> {
+        let held = self.health.take_held();
+        let fault = held.iter().find_map(|lookup| match &lookup.route {
+            Route::Failed(fault) => Some(fault.clone()),
+            _ => None,
+        });
+        self.outcome.conditions.unresolved = Some(fault.unwrap_or(DnsFault::Timeout));
+        self.outcome.name_servers_down = true;
+        self.outcome.counts.unanswered += held.len() as u64;
+        tracing::warn!(event = "name_servers_down", "no name server answers, so the run stops");
+        self.stop(NotProbedReason::Deadline);
+        self.lookups.abort();
         Ok(())
     }
 
@@ -280,23 +362,49 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// ago, with others.
     fn stored_route(&self, key: NameHash, domain: &Domain) -> Result<Option<RoutedDomain>, Error> {
         let policy = &self.job.policy;
-        let Some(StoredRoute { route, at, .. }) = self.state.facts(*policy).route(key)? else {
+        let Some(StoredRoute { route, at, valid_until, .. }) = self.state.facts(*policy).route(key)? else {
             return Ok(None);
         };
         if !route.is_valid_under(&self.job.network.allowed) {
             return Ok(None);
         }
-        let fresh =
-            FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
+        let now = self.job.network.clock.now().wall;
+        let fresh = FreshnessPolicy { at: now.max(self.fresh.at), ..self.fresh };
         let routed = RoutedDomain::new(domain, route, policy);
-        Ok(Some(routed).filter(|routed| routed.is_fresh(at, policy.lifetimes(), fresh)))
+        Ok(Some(routed).filter(|routed| routed.is_fresh(at, valid_until, policy.lifetimes(), fresh)))
     }
 
     /// Takes the route that a look-up found. An aborted one leaves its recipients to a later run.
     fn on_looked_up(&mut self, finished: FinishedLookup) -> Result<(), Error> {
-        let Some((key, domain, route)) = self.lookups.take_route(finished) else {
+        let Some((key, domain, resolved)) = self.lookups.take_route(finished) else {
             return Ok(());
         };
+        tracing::debug!(event = "routed", %domain, route = ?resolved.route);
+        match &resolved.route {
+            Route::Failed(fault) if fault.is_silence() => {
+                if !self.stopped {
+                    self.health.on_silence(SilentLookup { key, domain, route: resolved.route });
+                }
+                return Ok(());
+            }
+            _ => {
+                for lookup in self.health.on_answer() {
+                    self.on_lookup_failed(lookup)?;
+                }
+            }
+        }
+        self.on_resolved(key, &domain, resolved)
+    }
+
+    /// Takes a look-up without an answer that is not made again.
+    fn on_lookup_failed(&mut self, lookup: SilentLookup) -> Result<(), Error> {
+        let SilentLookup { key, domain, route } = lookup;
+        self.on_resolved(key, &domain, ResolvedRoute { route, ttl: Duration::ZERO })
+    }
+
+    /// Stores a route.
+    fn on_resolved(&mut self, key: NameHash, domain: &Domain, resolved: ResolvedRoute) -> Result<(), Error> {
+        let ResolvedRoute { route, ttl } = resolved;
         match &route {
             Route::Failed(DnsFault::Internal) => {
                 tracing::error!(event = "lookup_failed", "a look-up failed inside");
@@ -304,22 +412,52 @@ impl<'a, 'p> Engine<'a, 'p> {
             Route::Failed(_) => self.outcome.counts.unanswered += 1,
             _ => {}
         }
-        tracing::debug!(event = "routed", %domain, ?route);
-        self.state.write_route(self.run.id, &domain, &route, self.job.network.clock.now().wall)?;
-        self.on_routed(key, &RoutedDomain::new(&domain, route, &self.job.policy))
+        let now = self.job.network.clock.now().wall;
+        let valid_until = now + self.job.policy.lifetimes().of_route(ttl);
+        let lasts = RouteTimes { looked_up: now, valid_until };
+        let is_changed = self.state.write_route(self.run.id, domain, &route, lasts)?;
+        let again = match &route {
+            Route::Hosts(mx_hosts) if is_changed => {
+                let after = self.jobs.last_submitted(key);
+                self.state.drop_other_hosts(self.run.id, domain, mx_hosts, after)?
+            }
+            _ => Vec::new(),
+        };
+        self.on_routed(key, domain, &RoutedDomain::new(domain, route, &self.job.policy), again)
     }
 
     /// Queues a domain for its lane, or completes its recipients if there is nothing to probe, also when the run was
-    /// stopped.
-    fn on_routed(&mut self, key: NameHash, routed: &RoutedDomain) -> Result<(), Error> {
+    /// stopped. `again`: recipients that were put into the worklist again.
+    fn on_routed(
+        &mut self,
+        key: NameHash,
+        domain: &Domain,
+        routed: &RoutedDomain,
+        again: Vec<(RecipientId, Address)>,
+    ) -> Result<(), Error> {
         let is_probed = !self.job.dns_only && routed.is_worth_probing();
-        if let Some(lane) = routed.lane_key().filter(|_| is_probed) {
+        let expired = self.jobs.routed_again(key);
+        let Some(lane) = routed.lane_key().filter(|_| is_probed) else {
+            let completed = self.state.remove_domain(self.run.id, key)?;
+            self.progress.advance(completed, self.sessions.len());
+            return Ok(());
+        };
+        // Recipients that were submitted before are submitted again; the others wait for room.
+        let (waits, mut returned) =
+            expired.map_or((true, Vec::new()), |expired| (expired.waits, expired.returned));
+        if waits {
             self.jobs.enqueue(lane.clone(), key, self.state)?;
-            return self.fill(&lane);
+        } else {
+            returned.extend(again);
         }
-        let completed = self.state.remove_domain(self.run.id, key)?;
-        self.progress.advance(completed, self.sessions.len());
-        Ok(())
+        if !self.stopped {
+            let now = self.job.network.clock.now();
+            let jobs = self.jobs.returned_jobs(domain, returned, self.state, &self.job.policy, now.wall)?;
+            if let Some(jobs) = jobs {
+                self.submit(jobs, now);
+            }
+        }
+        self.fill(&lane)
     }
 
     /// Submits jobs to a lane while it has room for them.
@@ -327,15 +465,19 @@ impl<'a, 'p> Engine<'a, 'p> {
         while !self.stopped && self.scheduler.try_admit(lane) {
             self.state.begin_writing()?;
             let now = self.job.network.clock.now();
-            let jobs = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)?;
-            if jobs.is_empty() {
+            let Some(jobs) = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)? else {
                 break;
-            }
-            for job in jobs {
-                self.scheduler.submit(job, now);
-            }
+            };
+            self.submit(jobs, now);
         }
         Ok(())
+    }
+
+    fn submit(&mut self, RoutedJobs { jobs, valid_until }: RoutedJobs, now: Timestamp) {
+        let expires = now.elapsed + valid_until.duration_since(now.wall).unwrap_or_default();
+        for job in jobs {
+            self.scheduler.submit_until(job, expires, now);
+        }
     }
 
     /// Does what the scheduler wants. Nothing leaves for a server before everything that came before it is committed.
@@ -351,7 +493,9 @@ impl<'a, 'p> Engine<'a, 'p> {
                     self.state.delete_replies(self.run.id, &address)?;
                     self.jobs.forget_facts(&address);
                 }
-                Action::Completed(results) => results.iter().try_for_each(|result| self.complete(result))?,
+                Action::Completed(results) => {
+                    results.into_iter().try_for_each(|result| self.on_completed(result))?;
+                }
                 Action::DomainFactsChanged(domain, facts) => self.jobs.add_facts(&domain, facts),
                 Action::WantsWork(lane) => self.fill(&lane)?,
                 Action::Event(event) => self.on_provider_event(&event),
@@ -372,6 +516,18 @@ impl<'a, 'p> Engine<'a, 'p> {
             }
         }
         Ok(())
+    }
+
+    /// Takes a result. A recipient whose route has expired is probed after a new look-up.
+    fn on_completed(&mut self, mut result: ProbeResult) -> Result<(), Error> {
+        if result.mailbox.unprobed == Some(NotProbedReason::RouteExpired) {
+            if !self.stopped {
+                self.jobs.take_back(result.id, result.address);
+                return Ok(());
+            }
+            result.mailbox.unprobed = Some(NotProbedReason::Deadline);
+        }
+        self.complete(&result)
     }
 
     /// Stores the result of a recipient, with the verdict that follows from its own evidence.

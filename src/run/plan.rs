@@ -142,8 +142,8 @@ async fn look_up(
             let Some((index, listed)) = waiting.next() else { break };
             let network = network.clone();
             lookups.spawn(async move {
-                let route = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
-                (index, listed, route)
+                let resolved = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
+                (index, listed, resolved.route)
             });
         }
         let Some(looked_up) = lookups.join_next().await else {

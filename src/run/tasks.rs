@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{self, JoinError, JoinSet};
 
 use super::network::Network;
 use crate::address::Domain;
-use crate::route::{self, DnsFault, Route};
+use crate::route::{self, DnsFault, ResolvedRoute, Route};
 use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{
     ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript,
@@ -22,7 +23,7 @@ use crate::smtp::{
 use crate::state::NameHash;
 
 /// A finished look-up task.
-pub(super) type FinishedLookup = Result<(task::Id, Route), JoinError>;
+pub(super) type FinishedLookup = Result<(task::Id, ResolvedRoute), JoinError>;
 
 /// A finished session task, with the host and the transcript if transcripts are kept.
 pub(super) type FinishedSession = Result<(task::Id, Option<(Domain, Transcript)>), JoinError>;
@@ -30,7 +31,7 @@ pub(super) type FinishedSession = Result<(task::Id, Option<(Domain, Transcript)>
 /// Look-ups in progress.
 pub(super) struct LookupTasks {
     network: Arc<Network>,
-    tasks: JoinSet<Route>,
+    tasks: JoinSet<ResolvedRoute>,
     domains: HashMap<task::Id, (NameHash, Domain)>,
 }
 
@@ -62,10 +63,14 @@ impl LookupTasks {
     }
 
     /// The route that a finished task found, with its domain; `None` if the task was aborted.
-    pub(super) fn take_route(&mut self, finished: FinishedLookup) -> Option<(NameHash, Domain, Route)> {
+    pub(super) fn take_route(
+        &mut self,
+        finished: FinishedLookup,
+    ) -> Option<(NameHash, Domain, ResolvedRoute)> {
+        let internal = ResolvedRoute { route: Route::Failed(DnsFault::Internal), ttl: Duration::ZERO };
         let (task, route) = match finished {
             Ok((task, route)) => (task, Some(route)),
-            Err(fault) => (fault.id(), fault.is_panic().then_some(Route::Failed(DnsFault::Internal))),
+            Err(fault) => (fault.id(), fault.is_panic().then_some(internal)),
         };
         let (key, domain) = self.domains.remove(&task)?;
         Some((key, domain, route?))

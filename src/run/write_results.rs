@@ -100,7 +100,7 @@ impl OpenJob {
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
-            format: form.sentence(),
+            format: self.list.sentence(),
             probed: stats.counts,
             provider_events: stats.events.clone(),
             took: stats.took,

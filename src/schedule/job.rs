@@ -54,6 +54,10 @@ pub(super) struct DomainTask {
     pub(super) has_begun: bool,
     /// When the task first waited at an endpoint that was paused.
     pub(super) waiting_since: Option<Duration>,
+    /// The time of the run from which on no session may start on the route.
+    pub(super) route_expires: Duration,
+    /// The route has expired: recipients that are not completed go back to the driver.
+    pub(super) is_expired: bool,
 }
 
 impl DomainTask {
@@ -62,6 +66,7 @@ impl DomainTask {
         domain_probe: DomainProbe,
         mx_hops: VecDeque<(MxHop, LaneId)>,
         initial_lane: LaneId,
+        route_expires: Duration,
     ) -> DomainTask {
         let facts_published = domain_probe.is_catch_all_known();
         DomainTask {
@@ -73,6 +78,8 @@ impl DomainTask {
             is_queued: false,
             has_begun: false,
             waiting_since: None,
+            route_expires,
+            is_expired: false,
         }
     }
 

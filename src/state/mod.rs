@@ -15,6 +15,7 @@
 //! | when a run resumes, when it is finished | `runs` |
 //! | which stored results are fresh enough | `worklist` |
 //! | how MX hosts responded to earlier runs | `contacts` |
+//! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
@@ -30,6 +31,7 @@ mod maintenance;
 mod migrate;
 mod open;
 mod query;
+mod rerouted;
 mod runs;
 mod store;
 mod usage;
@@ -49,4 +51,4 @@ pub use runs::{RunHandle, RunKey};
 pub(crate) use store::{DomainContact, EgressId, NameHash};
 pub use store::{RunId, State};
 pub use worklist::{FreshnessPolicy, WorklistBuilder};
-pub(crate) use write::{ReportedVerdict, VerdictUpdate};
+pub(crate) use write::{ReportedVerdict, RouteTimes, VerdictUpdate};

@@ -316,11 +316,11 @@ mod tests {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
         assert_eq!(
-            world.shared.zone.mx("d47.example", Duration::ZERO),
+            world.shared.zone.mx("d47.example", Duration::ZERO).map(|answer| answer.records),
             Ok(vec![read_mx("10 mx2.op.example").unwrap()])
         );
         assert_eq!(
-            world.shared.zone.addresses("mx2.op.example", Duration::ZERO),
+            world.shared.zone.addresses("mx2.op.example", Duration::ZERO).map(|answer| answer.records),
             Ok(vec!["198.18.0.3".parse().unwrap()])
         );
     }
@@ -331,7 +331,7 @@ mod tests {
         let world = read(text, Path::new("w.toml")).unwrap();
         assert_eq!(world.hosts().len(), 1);
         for name in ["mx1.example", "mx3.example"] {
-            let addresses = world.shared.zone.addresses(name, Duration::ZERO);
+            let addresses = world.shared.zone.addresses(name, Duration::ZERO).map(|answer| answer.records);
             assert_eq!(addresses, Ok(vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]));
         }
     }
@@ -346,7 +346,8 @@ mod tests {
             [(0, "10 old.example"), (59, "10 old.example"), (60, "10 new.example"), (180, "10 new.example")]
         {
             let now = Duration::from_secs(minutes * 60);
-            assert_eq!(world.shared.zone.mx("a.example", now), Ok(vec![read_mx(mx).unwrap()]), "{minutes}");
+            let found = world.shared.zone.mx("a.example", now).map(|answer| answer.records);
+            assert_eq!(found, Ok(vec![read_mx(mx).unwrap()]), "{minutes}");
         }
         assert!(world.shared.zone.addresses("a.example", Duration::from_secs(7200)).is_ok());
         let early = text.replace("2h", "30m");

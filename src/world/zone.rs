@@ -13,7 +13,7 @@ use super::pattern::{NamePattern, hash};
 use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
 use super::software::Situation;
 use crate::address::Domain;
-use crate::route::{DnsFault, LookupError, Mx, MxTarget};
+use crate::route::{DnsAnswer, DnsFault, LookupError, Mx, MxTarget};
 
 /// The longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
@@ -131,6 +131,15 @@ impl Zone {
         }
     }
 
+    /// True unless all name servers of the world are silent.
+    pub(super) fn answers_anything(&self) -> bool {
+        let is_silent = |entry: &ZoneEntry| matches!(entry.fault, Some((DnsFaultEntry::Timeout, None)));
+        // Hosts have no name servers of their own.
+        let mut domains =
+            self.names.values().filter(|entry| entry.mail.is_some() || entry.fault.is_some()).peekable();
+        domains.peek().is_none() || domains.any(|entry| !is_silent(entry))
+    }
+
     /// Follows the CNAMEs of a name, and returns the entry at their end.
     pub(super) fn look_up<'a>(&'a self, name: &str, query: QueryType) -> ZoneAnswer<'a> {
         let mut answer = ZoneAnswer {
@@ -165,21 +174,21 @@ impl Zone {
     }
 
     /// The MX records of a name at a time, as a resolver returns them.
-    pub(super) fn mx(&self, name: &str, now: Duration) -> Result<Vec<Mx>, LookupError> {
+    pub(super) fn mx(&self, name: &str, now: Duration) -> Result<DnsAnswer<Mx>, LookupError> {
         let entry = self.look_up(name, QueryType::Mx).found.map_err(LookupError::from)?;
-        let mx = entry.mx(now);
-        if mx.is_empty() { Err(LookupError::NoData) } else { Ok(mx.to_vec()) }
+        let records = entry.mx(now).to_vec();
+        if records.is_empty() { Err(LookupError::NoData) } else { Ok(DnsAnswer { records, ttl: entry.ttl }) }
     }
 
     /// The addresses of a name at a time, IPv4 first.
-    pub(super) fn addresses(&self, name: &str, now: Duration) -> Result<Vec<IpAddr>, LookupError> {
+    pub(super) fn addresses(&self, name: &str, now: Duration) -> Result<DnsAnswer<IpAddr>, LookupError> {
         let entry = self.look_up(name, QueryType::Address).found.map_err(LookupError::from)?;
-        let mut addresses = entry.addresses(now).to_vec();
-        if addresses.is_empty() {
+        let mut records = entry.addresses(now).to_vec();
+        if records.is_empty() {
             return Err(LookupError::NoData);
         }
-        addresses.sort_by_key(IpAddr::is_ipv6);
-        Ok(addresses)
+        records.sort_by_key(IpAddr::is_ipv6);
+        Ok(DnsAnswer { records, ttl: entry.ttl })
     }
 
     /// The mailboxes of a domain; a CNAME has those of its target.
@@ -328,14 +337,15 @@ mod tests {
             ("half.example", Err(LookupError::Failed(DnsFault::Timeout))),
         ];
         for (name, answer) in table {
-            assert_eq!(zone.mx(name, Duration::ZERO), answer, "{name}");
+            assert_eq!(zone.mx(name, Duration::ZERO).map(|answer| answer.records), answer, "{name}");
         }
-        assert_eq!(zone.addresses("half.example", Duration::ZERO), Ok(vec!["192.0.2.9".parse().unwrap()]));
+        let half = zone.addresses("half.example", Duration::ZERO).map(|answer| answer.records);
+        assert_eq!(half, Ok(vec!["192.0.2.9".parse().unwrap()]));
     }
 
     #[test]
     fn ipv4_addresses_come_first() {
-        let addresses = zone().addresses("mx.acme.example", Duration::ZERO).unwrap();
+        let addresses = zone().addresses("mx.acme.example", Duration::ZERO).unwrap().records;
         assert_eq!(addresses, ["192.0.2.1".parse::<IpAddr>().unwrap(), "2001:db8::1".parse().unwrap()]);
     }
 

@@ -6,6 +6,8 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::encoding::Encoding;
+
 /// Where a list is read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -46,31 +48,6 @@ impl Compression {
             Compression::Gzip => Some("gzip"),
             Compression::Zstd => Some("zstd"),
             Compression::Workbook => Some("first sheet of an Excel workbook"),
-        }
-    }
-}
-
-/// How the text of a list is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// UTF-8, and so ASCII.
-    Utf8,
-    /// UTF-16, little-endian.
-    Utf16Le,
-    /// UTF-16, big-endian.
-    Utf16Be,
-    /// Windows code page 1252, "ANSI" of western Europe.
-    Windows1252,
-}
-
-impl Encoding {
-    /// The name of the encoding.
-    pub fn word(self) -> &'static str {
-        match self {
-            Encoding::Utf8 => "UTF-8",
-            Encoding::Utf16Le => "UTF-16LE",
-            Encoding::Utf16Be => "UTF-16BE",
-            Encoding::Windows1252 => "Windows-1252",
         }
     }
 }
@@ -134,6 +111,8 @@ pub struct ListFormat {
     pub columns: Vec<String>,
     /// The index in `columns` of the column with the addresses.
     pub address_column: usize,
+    /// The columns whose cell counts where the one of `address_column`, and each before, is empty.
+    pub fallback_columns: Vec<usize>,
     /// Which column has the addresses and how it was found, for the user.
     pub address_sentence: String,
     /// The columns that an earlier run added, as indices in `columns`.
@@ -169,7 +148,7 @@ impl ListFormat {
             "{} in {}{}{}{header}; addresses: {}",
             self.kind.word(),
             self.encoding.word(),
-            if self.encoding == Encoding::Utf8 { "" } else { " (written as UTF-8)" },
+            if self.encoding == Encoding::UTF_8 { "" } else { " (written as UTF-8)" },
             compression.unwrap_or_default(),
             self.address_sentence
         )

@@ -12,7 +12,7 @@ use tempfile::NamedTempFile;
 
 use super::compose::{Composed, RowLine};
 use crate::list::ListError;
-use crate::list::columns::has_added;
+use crate::list::columns::{delimiter_of_results, has_added};
 use crate::list::format::{self, ListFormat};
 use crate::reason::Verdict;
 use crate::secure_file;
@@ -126,13 +126,7 @@ pub(super) fn is_results(path: &Path) -> bool {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
         return has_added(&names);
     }
-    [b',', b';', b'\t', b'|'].into_iter().any(|delimiter| {
-        let mut reader =
-            csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).from_reader(line.as_bytes());
-        let header = reader.records().next().and_then(Result::ok);
-        let names: Vec<String> = header.iter().flatten().map(str::to_owned).collect();
-        has_added(&names)
-    })
+    delimiter_of_results(line.trim_start_matches('\u{feff}')).is_some()
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary

@@ -13,6 +13,8 @@ use crate::schedule::limits::MIN_BACKOFF;
 pub(in crate::schedule) struct EndpointHealth {
     /// Sessions in a row that broke before the server replied to a probe.
     consecutive_failures: u32,
+    /// How the last of these sessions broke.
+    last_failure: Option<Finding>,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
     /// Sessions in a row in which the server was overloaded.
@@ -115,7 +117,13 @@ impl EndpointHealth {
         };
         let pause = MIN_BACKOFF * 4u32.saturating_pow(self.consecutive_failures);
         self.consecutive_failures += 1;
+        self.last_failure = Some(finding);
         (self.consecutive_failures < enough).then_some(pause)
+    }
+
+    /// How the last session broke, if no reply came since.
+    pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
+        self.last_failure.filter(|_| self.consecutive_failures > 0)
     }
 
     /// True if a new endpoint would be the same.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::lane_results::{ProvisionalResult, unknown_because};
 use crate::address::{Address, Domain};
@@ -119,7 +120,8 @@ impl Scheduler {
         }
         for (domain, (mx_hosts, recipients)) in again {
             let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
-            self.enqueue_domain(self.lanes[initial_lane].egress, domain, &mx_hosts, recipients, facts);
+            let egress = self.lanes[initial_lane].egress;
+            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
         }
         self.emit(initial_lane, unknown);
     }

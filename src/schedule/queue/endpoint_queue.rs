@@ -39,6 +39,14 @@ impl WaitingTasks {
         self.probes -= probes;
         Some(id)
     }
+
+    fn remove(&mut self, id: DomainTaskId) {
+        if let Some(at) = self.tasks.iter().position(|(waiting, _)| *waiting == id)
+            && let Some((_, probes)) = self.tasks.remove(at)
+        {
+            self.probes -= probes;
+        }
+    }
 }
 
 impl EndpointQueue {
@@ -66,6 +74,13 @@ impl EndpointQueue {
             }
         }
         self.begun.pop_front().or_else(|| self.small.pop())
+    }
+
+    /// Takes a domain out.
+    pub(in crate::schedule) fn remove(&mut self, id: DomainTaskId) {
+        self.begun.retain(|begun| *begun != id);
+        self.small.remove(id);
+        self.large.remove(id);
     }
 
     /// Counts `probes` that a domain got.

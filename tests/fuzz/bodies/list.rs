@@ -24,7 +24,11 @@ pub(crate) fn check(bytes: &[u8]) {
 fn pass(folder: &Path, file: &[u8], how: u8) {
     let path = folder.join("list.csv");
     std::fs::write(&path, file).expect("the list can be written");
-    let reading = ReadOptions { split_cells: how & 1 == 1, column: (how & 2 == 2).then(|| "1".to_owned()) };
+    let reading = ReadOptions {
+        split_cells: how & 1 == 1,
+        columns: if how & 2 == 2 { vec!["1".to_owned()] } else { Vec::new() },
+        ..ReadOptions::default()
+    };
     let writing = WriteOptions {
         columns: if how & 4 == 4 { ColumnSet::Full } else { ColumnSet::Standard },
         unprobed: how & 8 == 8,
@@ -99,8 +103,9 @@ fn one_run(
 
 /// Our own results are a list that we can read.
 fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
-    let column = Some((form.address_column + 1).to_string());
-    let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
+    let columns = vec![(form.address_column + 1).to_string()];
+    let reading = ReadOptions { columns, ..ReadOptions::default() };
+    let list = open(&Source::Path(results.to_owned()), &reading)
         .unwrap_or_else(|error| panic!("our own results: {error}"));
     let mut reader = list.rows().expect("our own results");
     let mut read = 0;

@@ -6,6 +6,7 @@
 //! before anything that follows from it is done. What is probed when is decided by the scheduler, what a reply means by
 //! the policy.
 
+mod blocked;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +34,7 @@ use crate::probe::RetryPolicy;
 use crate::reason::Finding;
 use crate::route::{DnsFault, ResolvedRoute, Route};
 use crate::schedule::{
-    self, Action, ConnectionAction, ProviderEvent, RunBlocked, RunLimits, Scheduler, SessionEvent, SessionId,
+    self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
 };
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
@@ -242,27 +243,6 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn next_wake(&self) -> Option<Duration> {
         let health = self.health.next_wake().filter(|_| !self.stopped);
         self.scheduler.next_wake().into_iter().chain(health).min()
-    }
-
-    /// Why the run cannot work at all, if that is so. Earlier contacts are read only when this run alone would say so.
-    fn run_blocked(&mut self) -> Result<Option<RunBlocked>, Error> {
-        if self.scheduler.run_blocked().is_none() {
-            return Ok(None);
-        }
-        if !std::mem::replace(&mut self.knows_earlier_contacts, true) {
-            let since = self.job.network.clock.now().wall - self.job.policy.thresholds().contacted.earlier();
-            for &DomainContact { domain, at, contact } in self.state.earlier_contacts() {
-                let mut facts = self.state.facts(self.job.policy);
-                if at >= since
-                    && let Some(name) = facts.domain(domain)?
-                    && let Some(StoredRoute { route, .. }) = facts.route(domain)?
-                    && let Some(lane) = RoutedDomain::new(&name, route, &self.job.policy).lane_key()
-                {
-                    self.scheduler.add_earlier_contact(&lane, contact);
-                }
-            }
-        }
-        Ok(self.scheduler.run_blocked())
     }
 
     /// True if there are domains to look up, and room for them.

@@ -54,7 +54,7 @@ pub struct SessionOpening {
     pub address: IpAddr,
     /// Send STARTTLS if the server offers it.
     pub tls: bool,
-    /// Send several commands at once if the server offers it.
+    /// Send several commands together if the server offers it.
     pub pipelining: bool,
     /// The provider of the MX host.
     pub provider: Arc<Provider>,

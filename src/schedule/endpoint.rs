@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
     /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
     pub(super) tls: EndpointTls,
-    /// Several commands may be sent at once. Not again after a session that fell silent: some servers offer PIPELINING and
+    /// Several commands may be sent together. Not again after a session that fell silent: some servers offer PIPELINING and
     /// discard what comes behind the first command.
     pub(super) pipelining: bool,
     /// It replied to a probe.

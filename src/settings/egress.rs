@@ -82,7 +82,7 @@ pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
     Ok(egresses)
 }
 
-/// What servers see of a path: the source address, or the address of the proxy whoever logs in there.
+/// What servers see of a path: the source address, or the address of the proxy, with whatever login.
 fn leaves_from(path: &EgressPath) -> (Option<IpAddr>, Option<SocketAddr>) {
     match path {
         EgressPath::Direct(source) => (source.map(|source| source.to_canonical()), None),

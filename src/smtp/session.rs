@@ -29,7 +29,7 @@ pub struct ClientIdentity {
     pub sender: Address,
     /// Whether STARTTLS is used.
     pub tls: TlsPolicy,
-    /// Send several commands at once where the server offers it (RFC 2920).
+    /// Send several commands together where the server offers it (RFC 2920).
     pub pipelining: bool,
 }
 

@@ -26,6 +26,5 @@ mod run_health;
 
 pub(super) use endpoint_health::EndpointHealth;
 pub(super) use lane_health::LaneHealth;
-pub(crate) use run_health::HostRejection;
 pub use run_health::RunBlocked;
 pub(super) use run_health::{ProviderContact, RunHealth};

@@ -6,12 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::address::Domain;
 use crate::evidence::EarlierContact;
 use crate::policy::Thresholds;
-use crate::schedule::lane::Lane;
-use crate::schedule::limits::{LaneId, ProviderId};
-use crate::schedule::scheduler::Scheduler;
 
 /// Why a run cannot work at all. The replies of such a run lead to no verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,15 +60,6 @@ impl RunBlocked {
     }
 }
 
-/// An MX host that rejects us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostRejection {
-    /// Its name.
-    pub mx_host: Domain,
-    /// Its reply, on one line.
-    pub reply: String,
-}
-
 /// How one provider responded to us, over all its lanes.
 #[expect(clippy::struct_excessive_bools, reason = "facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,10 +82,10 @@ impl ProviderContact {
     /// It counts where nearly every provider may reject us: it was contacted, or served us before. One that could not be
     /// reached says nothing, nor one that rejected us before and does so still.
     fn was_contacted(self) -> bool {
-        let is_old_news = self.earlier == Some(EarlierContact::RejectedUs) && !self.answered;
+        let is_unchanged = self.earlier == Some(EarlierContact::RejectedUs) && !self.answered;
         let is_silent = self.unreachable && !self.answered && !self.rejects_us;
         let served = self.earlier == Some(EarlierContact::Served);
-        served || ((self.tried || self.drawn) && !is_old_news && !is_silent)
+        served || ((self.tried || self.drawn) && !is_unchanged && !is_silent)
     }
 
     fn rejects_us_now(self) -> bool {
@@ -107,8 +94,8 @@ impl ProviderContact {
 
     /// It counts where every connection may fail.
     fn was_tried(self) -> bool {
-        let is_old_news = self.earlier == Some(EarlierContact::Unreachable) && self.unreachable;
-        self.earlier == Some(EarlierContact::Served) || ((self.tried || self.drawn) && !is_old_news)
+        let is_unchanged = self.earlier == Some(EarlierContact::Unreachable) && self.unreachable;
+        self.earlier == Some(EarlierContact::Served) || ((self.tried || self.drawn) && !is_unchanged)
     }
 
     fn is_unreachable_now(self) -> bool {
@@ -192,75 +179,6 @@ impl RunHealth {
             && self.answered == 0
             && self.served_elsewhere == 0;
         is_rejected.then_some(RunBlocked::RejectedEverywhere)
-    }
-}
-
-impl Scheduler {
-    /// Why the run cannot work at all, if that is so: port 25 is closed, or nearly every provider rejects us. Quick
-    /// rejections come before slow acceptances, so providers that were not contacted yet are drawn at random first, and
-    /// count from then on.
-    pub fn run_blocked(&mut self) -> Option<RunBlocked> {
-        let thresholds = self.limits.thresholds;
-        self.health.run_blocked(thresholds)?;
-        self.draw_providers();
-        let is_drawn = self.health.drawn >= thresholds.contacted.sample || self.job_source_closed;
-        self.health.run_blocked(thresholds).filter(|_| is_drawn)
-    }
-
-    /// Why a run that has ended was blocked, though it has too few providers to stop it early.
-    pub fn run_blocked_at_end(&self) -> Option<RunBlocked> {
-        self.health.run_blocked_at_end(self.limits.thresholds)
-    }
-
-    /// Adds how the provider with this key responded to an earlier run.
-    pub fn add_earlier_contact(&mut self, key: &str, contact: EarlierContact) {
-        match self.provider_ids.get(key) {
-            None => self.health.add_earlier(key, contact),
-            Some(&id) => self.update_contact(id, |now| {
-                if now.earlier != Some(EarlierContact::Served) {
-                    now.earlier = Some(contact);
-                }
-            }),
-        }
-    }
-
-    /// The MX hosts that reject us, each with its reply.
-    pub fn rejections(&self) -> Vec<HostRejection> {
-        let rejection = |lane: &Lane| {
-            let classified = lane.health.rejection()?;
-            let endpoint = lane.endpoints.values().next()?;
-            let mx_host = self.endpoints[*endpoint].host.clone();
-            let reply = classified.reply.to_string();
-            // Replies may repeat the address that was probed.
-            let words =
-                reply.split_whitespace().map(|word| if word.contains('@') { "<address>" } else { word });
-            Some(HostRejection { mx_host, reply: words.collect::<Vec<_>>().join(" ") })
-        };
-        self.lanes.iter().filter_map(rejection).collect()
-    }
-
-    /// Draws providers that were not contacted yet, and lets them open a session before others.
-    fn draw_providers(&mut self) {
-        let missing = self.limits.thresholds.contacted.sample.saturating_sub(self.health.drawn);
-        let is_untried = |id: &ProviderId| {
-            let provider = &self.providers[*id];
-            let waits = |lane: &LaneId| {
-                !self.lanes[*lane].health.is_open() && !self.lanes[*lane].ready_endpoints.is_empty()
-            };
-            !provider.contact.tried && !provider.contact.drawn && provider.lanes.iter().any(waits)
-        };
-        let mut untried: Vec<ProviderId> = (0..self.providers.len()).filter(is_untried).collect();
-        self.random.shuffle(&mut untried);
-        for id in untried.into_iter().take(missing) {
-            self.health.drawn += 1;
-            self.update_contact(id, |contact| contact.drawn = true);
-            for lane in self.providers[id].lanes.clone() {
-                if std::mem::replace(&mut self.lanes[lane].waits_for_socket, true) {
-                    self.waiting_for_socket.retain(|other| *other != lane);
-                }
-                self.waiting_for_socket.push_front(lane);
-            }
-        }
     }
 }
 

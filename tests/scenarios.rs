@@ -352,8 +352,6 @@ const EXPECTED_RED: &[(&str, &str)] = &[
     ("a_host_that_says_252_to_every_recipient_is_a_catch_all", "evidence"),
     ("a_host_that_turns_to_ok_makes_no_dead_row_deliverable", "schedule::provisional"),
     ("a_host_that_turns_to_user_unknown_for_good_makes_no_living_row_undeliverable", "schedule::provisional"),
-    ("a_dead_name_server_is_noticed_after_fifty_look_ups", "run"),
-    ("an_mx_record_that_moves_during_the_run_makes_no_row_undeliverable", "route"),
     ("pipelining_that_is_offered_and_discarded_is_given_up", "schedule::session"),
 ];
 

@@ -40,6 +40,8 @@ pub struct Thresholds {
     pub ramp: RampThresholds,
     /// When a run has no name service.
     pub name_servers: NameServerThresholds,
+    /// When an MX host counts as silent in a run that is stopped.
+    pub silence: SilenceThreshold,
 }
 
 /// `[breaker]`.
@@ -165,6 +167,20 @@ pub struct RampThresholds {
     pub clean_answers: u32,
 }
 
+/// `[silence]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceThreshold {
+    seconds: u64,
+}
+
+impl SilenceThreshold {
+    /// The shortest silence.
+    pub fn shortest(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 /// `[name_servers]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -211,6 +227,7 @@ struct Sections {
     mx: Option<MxThresholds>,
     ramp: Option<RampThresholds>,
     name_servers: Option<NameServerThresholds>,
+    silence: Option<SilenceThreshold>,
 }
 
 impl Thresholds {
@@ -238,6 +255,7 @@ impl Thresholds {
             mx: own.mx.unwrap_or(self.mx),
             ramp: own.ramp.unwrap_or(self.ramp),
             name_servers: own.name_servers.unwrap_or(self.name_servers),
+            silence: own.silence.unwrap_or(self.silence),
         })
     }
 }

@@ -70,6 +70,7 @@ impl Scheduler {
         };
         let initial_lane = *lane;
         self.lanes[initial_lane].backlog += recipients.len();
+        self.open_recipients += recipients.len();
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }

@@ -14,7 +14,7 @@ use super::action::{Action, ProviderEvent, ProviderEventKind};
 use super::health::ProviderContact;
 use super::job::MxHop;
 use super::lane::{Lane, ProviderState};
-use super::limits::{EndpointId, LaneId, ProviderId, Timer};
+use super::limits::{EndpointId, LaneId, MAX_BATCH, ProviderId, Timer};
 use super::scheduler::{Scheduler, insert_slot};
 use crate::evidence::Tally;
 use crate::policy::Provider;
@@ -23,6 +23,12 @@ use crate::smtp::IpFamilies;
 /// How long a provider that may serve another domain stays quiet before it is evicted: as long as the windows of its
 /// rates.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Recipients in the scheduler, at some hundred bytes each, from which on a provider gets only what its next batches need:
+/// a thousand providers without limits would take a whole list at once.
+const MANY_RECIPIENTS: usize = 1 << 16;
+/// What a provider gets then.
+const FEW_RECIPIENTS: usize = MAX_BATCH as usize;
 
 impl Scheduler {
     /// The key of a provider and its lanes: its id, or for an unknown provider its set of MX hosts.
@@ -54,7 +60,8 @@ impl Scheduler {
         let backlog = lanes().map(|lane| lane.backlog).sum();
         // All lanes of a provider have the same rates.
         let target = lanes().next().map_or(usize::MAX, |lane| lane.pace.target_backlog());
-        (backlog, target.saturating_mul(self.limits.egresses.len()))
+        let target = target.saturating_mul(self.limits.egresses.len());
+        (backlog, if self.open_recipients < MANY_RECIPIENTS { target } else { target.min(FEW_RECIPIENTS) })
     }
 
     /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause

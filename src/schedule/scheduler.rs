@@ -40,6 +40,8 @@ pub struct Scheduler {
     pub(super) tasks: Vec<Option<DomainTask>>,
     /// The number of tasks that have not ended.
     pub(super) open_tasks: usize,
+    /// The recipients without an emitted result.
+    pub(super) open_recipients: usize,
     pub(super) free_tasks: Vec<DomainTaskId>,
     pub(super) free_slots: FreeSlots,
     pub(super) sessions: HashMap<SessionId, SessionState>,
@@ -100,6 +102,7 @@ impl Scheduler {
             machine_ids: HashMap::new(),
             tasks: Vec::new(),
             open_tasks: 0,
+            open_recipients: 0,
             free_tasks: Vec::new(),
             free_slots: FreeSlots::default(),
             sessions: HashMap::new(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -135,7 +136,7 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    sessions.open(SessionOpening {
+    let opening = SessionOpening {
         session,
         egress,
         host,
@@ -143,7 +144,8 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
         pipelining: true,
         tls: false,
         provider,
-    });
+    };
+    sessions.open(opening, Duration::ZERO);
     let fault = sessions.next_finished().await.unwrap().unwrap_err();
     assert_eq!(sessions.lost(fault.id()), Some(session));
 }

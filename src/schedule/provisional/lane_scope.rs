@@ -48,6 +48,7 @@ impl Scheduler {
         }
         let lane = &mut self.lanes[initial_lane];
         lane.backlog -= results.len();
+        self.open_recipients -= results.len();
         let provider_id = lane.provider_id;
         self.actions.push_back(Action::Completed(results));
         self.request_work(provider_id);
@@ -115,6 +116,7 @@ impl Scheduler {
                 continue;
             };
             self.lanes[initial_lane].backlog -= 1;
+            self.open_recipients -= 1;
             let (_, recipients) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
             recipients.push(result.into_recipient());
         }

@@ -183,6 +183,16 @@ impl Scheduler {
         self.revoke_acceptances(id);
     }
 
+    /// Records that the host of a session says nothing. Must be called before [`Scheduler::stop`]: what is known about the
+    /// host stays with the recipients that wait for it.
+    pub fn note_silence(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get(&session) {
+            let endpoint = &mut self.endpoints[session.endpoint];
+            endpoint.last_failure = Some(Finding::Timeout);
+            endpoint.consecutive_failures = endpoint.consecutive_failures.max(1);
+        }
+    }
+
     fn on_session_end(&mut self, id: SessionId, end: &SessionEvent) {
         let is_out_of_sync = *end == SessionEvent::Ended(Some(Finding::MalformedReply));
         if !is_out_of_sync {

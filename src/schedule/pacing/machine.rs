@@ -114,3 +114,31 @@ impl Machine {
             && self.waiting.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_waits_for_a_session_that_ends_for_the_rate_and_for_a_pause() {
+        let clock = RunClock::default();
+        let limits = RateLimits {
+            open: 1,
+            connections: 1,
+            recipients: 60,
+            unknown_per_hour: None,
+            unknown_per_day: None,
+        };
+        let mut machine = Machine::new((0, [192, 0, 2, 1].into()), limits, 4, &clock);
+        let now = Duration::ZERO;
+        assert_eq!(machine.connection_wait(now), Some(now));
+        machine.open += 1;
+        assert_eq!(machine.connection_wait(now), None, "until a session ends");
+        machine.open -= 1;
+        machine.connection_pacer.take(1).unwrap();
+        assert_eq!(machine.connection_wait(now), Some(Duration::from_secs(60)));
+        machine.paused_until = Duration::from_secs(90);
+        assert_eq!(machine.connection_wait(now), Some(Duration::from_secs(90)));
+        assert!(!machine.may_be_evicted(now));
+    }
+}

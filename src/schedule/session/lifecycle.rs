@@ -188,8 +188,7 @@ impl Scheduler {
     pub fn note_silence(&mut self, session: SessionId) {
         if let Some(session) = self.sessions.get(&session) {
             let endpoint = &mut self.endpoints[session.endpoint];
-            endpoint.last_failure = Some(Finding::Timeout);
-            endpoint.consecutive_failures = endpoint.consecutive_failures.max(1);
+            endpoint.health.note_silence();
         }
     }
 

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use support::Folder;
 
-use listproof::list::{self, ListEntry, ListError, ReadOptions, Source};
+use listproof::list::{self, HeaderChoice, ListEntry, ListError, ReadOptions, Source};
 
 /// What a list is, and every row of it; or the error and its hint.
 fn read(path: &Path, options: &ReadOptions) -> String {
@@ -81,8 +81,8 @@ fn read_bytes(bytes: &[u8], options: &ReadOptions) -> String {
 fn the_column_that_the_user_gives_is_found_by_name_or_number() {
     let list = b"name,Mail 2,email\nAnn,a2@x.example,a1@x.example\n";
     let choose = |column: &str| {
-        let column = Some(column.to_owned());
-        let text = read_bytes(list, &ReadOptions { column, ..ReadOptions::default() });
+        let columns = vec![column.to_owned()];
+        let text = read_bytes(list, &ReadOptions { columns, ..ReadOptions::default() });
         text.lines().take(2).collect::<Vec<_>>().join("; ")
     };
     let second = "CSV in UTF-8; addresses: column 2 `Mail 2`, chosen by `--column`; \
@@ -217,4 +217,167 @@ fn a_list_that_is_written_to_between_its_rows_is_an_error_at_its_end() {
         };
         assert!(matches!(end, ListError::Changed { .. }), "{end}");
     }
+}
+
+/// What is read of a list with these options, without the sentence about the whole.
+fn rows_of(list: &str, options: &ReadOptions) -> String {
+    let text = read_bytes(list.as_bytes(), options);
+    if text.starts_with("error") { text } else { text.split_once('\n').unwrap().1.to_owned() }
+}
+
+#[test]
+fn a_header_behind_other_lines_is_found_and_the_lines_are_listed() {
+    let late = format!("Exported list\nName,Email\n{}y,y@example.net\n", "x,\n".repeat(20));
+    let text = rows_of(&late, &ReadOptions::default());
+    assert!(
+        text.starts_with(
+            "line 1 unreadable: the row stands above the header: \"Exported list\"\nrow 1, line 3: \"\""
+        ),
+        "{text}"
+    );
+    assert!(text.ends_with("row 21, line 23: \"y@example.net\" in \"y,y@example.net\"\n"), "{text}");
+    for (list, above, first) in [
+        ("Members of the group a@b.example\nEmail address,Nickname\nx@example.net,x\n", 1, "x@example.net"),
+        ("Report,June\nOwner:,me@x.example\n\nName,Mail\nAnn,ann@x.example\n", 2, "ann@x.example"),
+        ("My people\nEmail\nann@x.example\nbob@x.example\n", 1, "ann@x.example"),
+        ("sep=;\nAusgabe vom 1.1.\nName;E-Mail\nAnn;ann@x.example\n", 1, "ann@x.example"),
+        (
+            &format!("{}Id;E-Mail\n1;ann@x.example\n", "a line of a long preface\n".repeat(400)),
+            400,
+            "ann@x.example",
+        ),
+    ] {
+        let text = rows_of(list, &ReadOptions::default());
+        assert_eq!(text.matches("the row stands above the header").count(), above, "{text}");
+        assert!(
+            text.contains(&format!(
+                "row 1, line {}: {first:?}",
+                above + 2 + usize::from(list.contains("\n\n")) + usize::from(list.starts_with("sep"))
+            )),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn what_only_looks_like_a_header_is_a_row() {
+    let many = "Ann,ann@x.example\n".repeat(5_000);
+    let text =
+        rows_of(&format!("Name,Email\n{many}Name,Email\nBob,bob@x.example\n"), &ReadOptions::default());
+    assert!(!text.contains("unreadable") && text.contains("row 5001, line 5002: \"Email\""));
+    let text = rows_of(&format!("{many}phone,Email\nBob,bob@x.example\n"), &ReadOptions::default());
+    assert!(text.starts_with("row 1, line 1: \"ann@x.example\"") && !text.contains("unreadable"));
+}
+
+#[test]
+fn two_lines_that_look_like_the_header_are_an_error_that_names_both() {
+    let list = "Email,Name\nE-mail address,Full name\nann@x.example,Ann\nbob@x.example,Bob\n";
+    assert_eq!(
+        rows_of(list, &ReadOptions::default()),
+        "error 65: `list.csv`: line 1 and line 2 both look like the header\n\
+         hint: name the header: `--header-row 1` or `--header-row 2`\n"
+    );
+    let at = |line| ReadOptions { header: HeaderChoice::Line(line), ..ReadOptions::default() };
+    assert!(rows_of(list, &at(1)).starts_with("row 1, line 2: \"E-mail address\""));
+    assert!(rows_of(list, &at(2)).starts_with(
+        "line 1 unreadable: the row stands above the header: \"Email,Name\"\nrow 1, line 3: \"ann@x.example\""
+    ));
+    assert_eq!(
+        rows_of(list, &at(9)),
+        "error 2: `list.csv`: no row starts on line 9, which `--header-row` names\n\
+         hint: count the lines from 1; the header is within the first megabyte of the list\n"
+    );
+    let nowhere = ReadOptions { header: HeaderChoice::Nowhere, ..ReadOptions::default() };
+    assert!(rows_of(list, &nowhere).starts_with("row 1, line 1: \"Email\""));
+}
+
+#[test]
+fn where_a_column_is_empty_the_next_one_counts() {
+    let columns = |names: &[&str]| ReadOptions {
+        columns: names.iter().map(|&name| name.to_owned()).collect(),
+        ..ReadOptions::default()
+    };
+    let list = "name,work,private\nAnn,a1@x.example,a2@x.example\nBob,,b2@x.example\nCyd,\" \",\nDee\n";
+    assert_eq!(
+        read_bytes(list.as_bytes(), &columns(&["work", "3"])),
+        "CSV in UTF-8; addresses: column 2 `work`, where it is empty column 3 `private`, chosen by `--column`\n\
+         row 1, line 2: \"a1@x.example\" in \"Ann,a1@x.example,a2@x.example\"\n\
+         row 2, line 3: \"b2@x.example\" in \"Bob,,b2@x.example\"\n\
+         row 3, line 4: \" \" in \"Cyd,\\\" \\\",\"\n\
+         row 4, line 5: \"\" in \"Dee\"\n"
+    );
+    let list = "{\"id\":1,\"a\":null,\"p\":{\"Email\":\"p@x.example\"}}\n{\"id\":2,\"a\":\"a@x.example\",\"p\":{}}\n";
+    let text = rows_of(list, &columns(&["a", "p.email"]));
+    assert!(
+        text.contains("row 1, line 1: \"p@x.example\"") && text.contains("row 2, line 2: \"a@x.example\""),
+        "{text}"
+    );
+}
+
+#[test]
+fn keys_of_objects_count_in_any_case_and_in_objects() {
+    let list = "{\"Email\":\"a@x.example\"}\n{\"EMAIL\":\"b@x.example\"}\n{\"email\":\"c@x.example\"}\n";
+    let text = rows_of(list, &ReadOptions::default());
+    for (number, address) in [(1, "a@x.example"), (2, "b@x.example"), (3, "c@x.example")] {
+        assert!(text.contains(&format!("row {number}, line {number}: {address:?}")), "{text}");
+    }
+    let nested = "{\"id\":\"1\",\"properties\":{\"firstname\":\"Ann\",\"email\":\"a@x.example\"}}\n";
+    let text = read_bytes(nested.as_bytes(), &ReadOptions::default());
+    assert!(
+        text.starts_with(
+            "NDJSON in UTF-8; addresses: key `properties.email`, by its name\nrow 1, line 1: \"a@x.example\""
+        ),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_delimiter_is_found_or_given() {
+    for delimiter in [',', ';', '\t', '|', '^', '~', '#', ':'] {
+        let list =
+            format!("name{delimiter}email\nAnn{delimiter}ann@x.example\nBob{delimiter}bob@x.example\n");
+        let text = rows_of(&list, &ReadOptions::default());
+        assert!(text.starts_with("row 1, line 2: \"ann@x.example\""), "{delimiter:?}: {text}");
+    }
+    let given = ReadOptions { delimiter: Some(b'!'), ..ReadOptions::default() };
+    assert!(
+        rows_of("1!ann@x.example\n2!bob@x.example\n", &given).starts_with("row 1, line 1: \"ann@x.example\"")
+    );
+}
+
+#[test]
+fn addresses_side_by_side_are_all_named_or_all_rows() {
+    let split = ReadOptions { split_cells: true, ..ReadOptions::default() };
+    for list in [
+        "a@example.org,b@example.net\n",
+        "a@example.org;b@example.net",
+        "a@example.org\tb@example.net\n",
+        "\"a@example.org\",\"b@example.net\"\n",
+        "a@example.org b@example.net\n",
+    ] {
+        let text = rows_of(list, &ReadOptions::default());
+        let extra = "line 1 unreadable: extra_address: another address of row 1, not checked; `--split-cells` makes a row of it: \"b@example.net\"\n";
+        assert!(text.starts_with("row 1, line 1: \"a@example.org\"") && text.ends_with(extra), "{text}");
+        let text = rows_of(list, &split);
+        assert!(
+            text.starts_with("row 1, line 1: \"a@example.org\"")
+                && text.contains("row 2, line 1: \"b@example.net\""),
+            "{text}"
+        );
+    }
+    let ragged = "a@example.org,b@example.net\nc@example.org\nd@example.org,e@example.net,f@example.com\n";
+    assert_eq!(rows_of(ragged, &split).matches("row ").count(), 6);
+    assert_eq!(rows_of(ragged, &ReadOptions::default()).matches("extra_address").count(), 3);
+    // With a name beside it, a second column of addresses is a column.
+    let text = rows_of("Ann,a@example.org,b@example.net\nBob,c@example.org,\n", &ReadOptions::default());
+    assert!(!text.contains("extra_address"), "{text}");
+}
+
+#[test]
+fn quoted_local_parts_under_a_bare_header_are_read_as_csv() {
+    let list = "Email\nann@x.example\n\"\"\"john doe\"\"@x.example\"\n\"Doe, Dee\" <dee@x.example>\n\"j d\"@x.example\n";
+    let text = rows_of(list, &ReadOptions::default());
+    assert!(text.contains("row 2, line 3: \"\\\"john doe\\\"@x.example\""), "{text}");
+    assert!(text.contains("row 3, line 4: \"\\\"Doe, Dee\\\" <dee@x.example>\""), "{text}");
+    assert!(text.contains("row 4, line 5: \"\\\"j d\\\"@x.example\""), "{text}");
 }

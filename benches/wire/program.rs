@@ -118,7 +118,7 @@ pub(crate) async fn names(port: u16, count: u32) {
         let (dns, allowed) = (dns.clone(), allowed.clone());
         lookups.spawn(async move {
             let domain = Domain::parse(&format!("d{number}.example")).unwrap();
-            route::resolve(&*dns, &domain, &allowed).await
+            route::resolve(&*dns, &domain, &allowed).await.route
         });
         if lookups.len() >= 256 {
             found += u32::from(matches!(lookups.join_next().await, Some(Ok(Route::Hosts(_)))));

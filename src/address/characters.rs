@@ -3,6 +3,9 @@
 //! Decides: which characters these are, and the plain character that each one stands for. They come from exports, web
 //! pages and word processors. Must not: remove them; [`super::repair`] does.
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 use super::fault::{FaultKind, SyntaxFault};
 
 /// Fails at the first character beyond ASCII that the grammar allows and no mailbox has.
@@ -17,6 +20,7 @@ pub(super) fn reject_artifacts(text: &str) -> Result<(), SyntaxFault> {
             _ if c.is_whitespace() => FaultKind::WhiteSpace,
             _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
             _ if half_width(c).is_some() => FaultKind::FullWidth,
+            _ if look_alike(c).is_some() || is_negated_bracket(c) => FaultKind::LookAlike,
             _ => continue,
         };
         return Err(SyntaxFault { kind, at });
@@ -38,12 +42,50 @@ pub(super) fn is_joiner(c: char) -> bool {
     matches!(c, '\u{200c}' | '\u{200d}')
 }
 
+/// True for combining marks: accents, vowel signs and the like, which belong to the letter before them.
+pub(super) fn is_mark(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Mark.contains(category)
+}
+
 /// The plain form of a curly quotation mark; `None` for other characters.
 pub(super) fn plain_quote(c: char) -> Option<char> {
     match c {
         '\u{2018}'..='\u{201b}' | '\u{2039}' | '\u{203a}' => Some('\''),
         '\u{201c}'..='\u{201f}' | '\u{ab}' | '\u{bb}' | '\u{301d}'..='\u{301f}' => Some('"'),
         _ => None,
+    }
+}
+
+/// The ASCII character that another one looks like: accents that are typed for an apostrophe, and characters that Unicode
+/// takes for the same as an ASCII one. `None` for other characters.
+pub(super) fn look_alike(c: char) -> Option<char> {
+    match c {
+        '\u{b4}' | '\u{2032}' | '\u{1fef}' => Some('\''),
+        '\u{37e}' => Some(';'),
+        '\u{2024}' => Some('.'),
+        '\u{212a}' => Some('K'),
+        _ => None,
+    }
+}
+
+/// True for an angle bracket and the combining stroke through it as one character.
+pub(super) fn is_negated_bracket(c: char) -> bool {
+    matches!(c, '\u{226e}' | '\u{226f}')
+}
+
+/// Fails at a sign that no international domain name has (RFC 5892): currency signs and
+/// punctuation but dashes. Dashes and other symbols are left to the DNS, because some registries sold them.
+pub(super) fn reject_signs(domain: &str) -> Result<(), SyntaxFault> {
+    /// The signs that RFC 5892 allows.
+    const ALLOWED: [char; 6] = ['\u{b7}', '\u{5f3}', '\u{5f4}', '\u{f0b}', '\u{30fb}', '\u{6fd}'];
+    let is_sign = |c: char| {
+        let category = CodePointMapData::<GeneralCategory>::new().get(c);
+        matches!(category, GeneralCategory::OtherPunctuation | GeneralCategory::CurrencySymbol)
+    };
+    match domain.char_indices().find(|&(_, c)| !c.is_ascii() && !ALLOWED.contains(&c) && is_sign(c)) {
+        Some((at, _)) => Err(SyntaxFault { kind: FaultKind::InternationalDomain, at }),
+        None => Ok(()),
     }
 }
 

@@ -96,6 +96,7 @@ fault_kinds! {
     InvisibleCharacter = "invisible_character", "there is an invisible character in the address";
     TypographicQuote = "typographic_quote", "there is a curly quotation mark, as word processors put it, in the address";
     FullWidth = "full_width", "there is a full-width character, as East Asian keyboards type it, in the address";
+    LookAlike = "look_alike", "there is a character in the address that only looks like another one";
     Undecodable = "undecodable", "a letter of the address was lost when the file was converted";
     AngleBracket = "angle_bracket", "there is an angle bracket in the address";
     Comment = "comment", "there is a remark in parentheses in the address";

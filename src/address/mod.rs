@@ -10,6 +10,7 @@
 //! | domain names: LDH, lengths, UTS #46 | `domain` |
 //! | the words and sentences of syntax faults | `fault` |
 //! | characters that come from exports and word processors | `characters` |
+//! | addresses among other words | `find`; with one of them, `among_words` |
 //! | repairs of texts, each with its name | `repair` |
 //! | the address or domain that was probably meant | `typo` |
 //! | role accounts, disposable, free and tagged addresses | `kind` |
@@ -17,9 +18,11 @@
 //! | reserved names such as `.test` | `special_use` |
 //! | lists in text files | `table` |
 
+mod among_words;
 mod characters;
 mod domain;
 mod fault;
+mod find;
 mod kind;
 mod literal;
 mod local;
@@ -32,6 +35,7 @@ mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
+pub(crate) use find::{find_addresses, find_only};
 pub use kind::AddressKinds;
 pub(crate) use kind::{DomainKinds, KindTables};
 pub(crate) use provider_syntax::{NameRule, NameRules};
@@ -41,4 +45,4 @@ pub(crate) use syntax::split_plain;
 pub use syntax::{Address, MailHost};
 pub(crate) use table::{OwnEntries, Table};
 pub use typo::suggest_domain;
-pub(crate) use typo::{Certainty, KnownDomains, Suggestion, suggest_address};
+pub(crate) use typo::{Certainty, KnownDomains, Suggestion, suggest_address, suggest_undamaged};

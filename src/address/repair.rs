@@ -4,7 +4,8 @@
 //! address is never changed. Must not: guess what was meant ([`super::typo`] does), drop a letter of the address, hide
 //! a repair.
 
-use super::characters::{half_width, is_invisible, is_joiner, plain_quote};
+use super::among_words::{among_words, in_formula_or_link};
+use super::characters::{half_width, is_invisible, is_joiner, is_mark, look_alike, plain_quote};
 use super::fault::SyntaxFault;
 use super::syntax::Address;
 
@@ -37,6 +38,22 @@ pub enum Repair {
     TrailingPunctuation,
     /// Percent-encoded characters, such as `%40` for `@`, are decoded.
     PercentEncoding,
+    /// Entities of HTML, such as `&#64;` for `@`, are decoded.
+    HtmlEntity,
+    /// Characters that look like others, such as an accent for an apostrophe, become the ASCII ones.
+    LookAlike,
+    /// The formula of a spreadsheet around the address is removed.
+    Formula,
+    /// The link around the address, in HTML or another markup, is removed.
+    Link,
+    /// A label in front of the address, such as `Email:`, is removed.
+    Label,
+    /// Brackets around the address are removed.
+    Brackets,
+    /// Marks around the address, such as those of a list or of emphasis, are removed.
+    Marks,
+    /// Other words around the address are removed.
+    Words,
 }
 
 impl Repair {
@@ -56,6 +73,14 @@ impl Repair {
             Repair::Quotes => "quotes",
             Repair::TrailingPunctuation => "trailing_punctuation",
             Repair::PercentEncoding => "percent_encoding",
+            Repair::HtmlEntity => "html_entity",
+            Repair::LookAlike => "look_alike",
+            Repair::Formula => "formula",
+            Repair::Link => "link",
+            Repair::Label => "label",
+            Repair::Brackets => "brackets",
+            Repair::Marks => "marks",
+            Repair::Words => "words",
         }
     }
 }
@@ -104,7 +129,10 @@ const STEPS: &[Step] = &[
     no_break_space,
     surrounding_white_space,
     full_width,
+    look_alikes,
     typographic_quotes,
+    html_entities,
+    in_formula_or_link,
     prefix,
     angle_brackets,
     comment,
@@ -112,6 +140,7 @@ const STEPS: &[Step] = &[
     trailing_punctuation,
     percent_encoding,
     white_space_at_the_at,
+    among_words,
 ];
 
 fn invisible(text: &str) -> Option<(String, Repair)> {
@@ -139,6 +168,10 @@ fn full_width(text: &str) -> Option<(String, Repair)> {
     replace(text, Repair::FullWidth, |c| half_width(c).is_some(), half_width)
 }
 
+fn look_alikes(text: &str) -> Option<(String, Repair)> {
+    replace(text, Repair::LookAlike, |c| look_alike(c).is_some(), look_alike)
+}
+
 fn typographic_quotes(text: &str) -> Option<(String, Repair)> {
     replace(text, Repair::TypographicQuote, |c| plain_quote(c).is_some(), plain_quote)
 }
@@ -159,10 +192,15 @@ fn angle_brackets(text: &str) -> Option<(String, Repair)> {
     if let Some((name, rest)) = text.rsplit_once('<')
         && let Some((inside, _)) = rest.split_once('>')
         && inside.contains('@')
+        && !inside.starts_with(is_mark)
     {
         let is_name = name.contains(|c: char| !matches!(c, '<' | '"' | '\'' | '`') && !c.is_whitespace());
         let repair = if is_name { Repair::DisplayName } else { Repair::AngleBrackets };
         return Some((inside.to_owned(), repair));
+    }
+    // A bracket and a combining mark are one character.
+    if text.trim_start_matches('<').starts_with(is_mark) {
+        return None;
     }
     // Only one of the two brackets is there.
     shorter(text, text.trim_start_matches('<').trim_end_matches('>'), Repair::AngleBrackets)
@@ -187,6 +225,30 @@ fn quotes(text: &str) -> Option<(String, Repair)> {
 fn trailing_punctuation(text: &str) -> Option<(String, Repair)> {
     let trimmed = text.trim_end_matches(['.', ',', ';', ':']).trim_start_matches([',', ';', ':']);
     shorter(text, trimmed, Repair::TrailingPunctuation)
+}
+
+/// Entities that exports of web pages leave in addresses.
+const ENTITIES: [(&str, &str); 11] = [
+    ("&#64;", "@"),
+    ("&#064;", "@"),
+    ("&#x40;", "@"),
+    ("&commat;", "@"),
+    ("&#46;", "."),
+    ("&period;", "."),
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&nbsp;", " "),
+];
+
+fn html_entities(text: &str) -> Option<(String, Repair)> {
+    if !text.contains('&') || !text.contains(';') {
+        return None;
+    }
+    let decoded = ENTITIES.iter().fold(text.to_owned(), |text, (entity, plain)| text.replace(entity, plain));
+    let decoded = decoded.replace("&amp;", "&");
+    shorter(text, &decoded, Repair::HtmlEntity)
 }
 
 fn percent_encoding(text: &str) -> Option<(String, Repair)> {

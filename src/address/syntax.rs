@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use smol_str::SmolStr;
 
-use super::characters::reject_artifacts;
+use super::characters::{reject_artifacts, reject_signs};
 use super::fault::{DomainFault, FaultKind, SyntaxFault, char_start, fault};
 use super::{Domain, literal, local};
 
@@ -63,7 +63,8 @@ impl Address {
             MailHost::Literal(literal::parse(right).map_err(|fault| fault.shifted(start))?)
         } else {
             if !right.is_ascii() {
-                reject_artifacts(right).map_err(|fault| fault.shifted(start))?;
+                let rejected = reject_artifacts(right).and_then(|()| reject_signs(right));
+                rejected.map_err(|fault| fault.shifted(start))?;
             }
             MailHost::Domain(domain(right).map_err(|fault| fault.shifted(start))?)
         };

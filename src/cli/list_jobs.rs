@@ -13,9 +13,10 @@ use super::print::{self, print};
 use super::probe_args::ProbeArgs;
 use super::process;
 use super::progress::ProgressDisplay;
+use super::read_args::ReadArgs;
 use super::reply::PolicyArg;
 use super::state::StateFileArg;
-use listproof::list::{ColumnSet, Dialect, OutputTarget, ReadOptions, Source, WriteOptions};
+use listproof::list::{ByteOrderMark, ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
 use listproof::report::{self, Gates};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
@@ -46,14 +47,14 @@ pub(super) struct VerifyArgs {
 /// A list, and what is written about it.
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
+    /// The list: CSV, TSV, semicolons, NDJSON, one address per line, plain, gz, zst or alone in a ZIP archive, or XLSX or
+    /// vCard; `-` is stdin.
     input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
-    #[arg(long, value_name = "NAME|N")]
-    column: Option<String>,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// Which columns are added.
     #[arg(long, value_name = "COLUMNS", value_parser = column_set(), default_value = "standard")]
     columns: ColumnSet,
@@ -64,9 +65,12 @@ struct ListArgs {
     /// Put this in front of the names of the added columns.
     #[arg(long, value_name = "PREFIX")]
     column_prefix: Option<String>,
-    /// Several addresses in one cell become rows of their own.
+    /// Whether the written lists begin with a byte order mark, by which Excel knows UTF-8; auto: as the list had it.
+    #[arg(long, value_name = "WHEN", value_parser = byte_order_mark(), default_value = "auto")]
+    bom: ByteOrderMark,
+    /// Also write NAME.spreadsheet.csv, the results with a `'` before each cell that a spreadsheet takes for a formula.
     #[arg(long)]
-    split_cells: bool,
+    spreadsheet_safe: bool,
     /// Fix obvious typos (`jane@gmail,com`, `gmial.com`, `.con`) and verify the fixed address. The column `email_original`
     /// keeps the cell.
     #[arg(long)]
@@ -103,12 +107,8 @@ pub(super) struct ReportArgs {
 pub(super) struct PlanArgs {
     /// The list, as for `verify`.
     input: PathBuf,
-    /// The address column, by name or number (from 1) [default: found by its name, else by its content].
-    #[arg(long, value_name = "NAME|N")]
-    column: Option<String>,
-    /// Several addresses in one cell become rows of their own.
-    #[arg(long)]
-    split_cells: bool,
+    #[command(flatten)]
+    reading: ReadArgs,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -217,12 +217,14 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
     let max_unknown = args.max_unknown.map(|text| text.parse()).transpose();
     let fail_if = args.fail_if.iter().map(|text| text.parse()).collect::<Result<_, _>>();
     Ok(ListJob {
-        reading: ReadOptions { column: args.column, split_cells: args.split_cells },
+        reading: args.reading.into(),
         target: args.output.as_deref().map(target),
         writing: WriteOptions {
             columns: args.columns,
             dialect: args.dialect,
             prefix: args.column_prefix,
+            bom: args.bom,
+            spreadsheet_safe: args.spreadsheet_safe,
             ..WriteOptions::default()
         },
         apply_suggestions: args.apply_suggestions,
@@ -252,10 +254,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {
     log::start(&args.log);
-    let job = ListJob {
-        reading: ReadOptions { column: args.column, split_cells: args.split_cells },
-        ..ListJob::of(source(args.input))
-    };
+    let job = ListJob { reading: args.reading.into(), ..ListJob::of(source(args.input)) };
     let verifier = Verifier::new(args.probing.without_mail_servers().settings(VERIFY_MAX_WAIT)?)?;
     let list = job.open()?;
     let forecast = verifier.block_on(verifier.plan(&list))?;
@@ -291,6 +290,18 @@ fn column_set() -> impl TypedValueParser<Value = ColumnSet> {
         })
     }))
     .try_map(|word| ColumnSet::ALL.into_iter().find(|set| set.word() == word).ok_or("not a column set"))
+}
+
+fn byte_order_mark() -> impl TypedValueParser<Value = ByteOrderMark> {
+    let words =
+        [("auto", ByteOrderMark::Auto), ("always", ByteOrderMark::Always), ("never", ByteOrderMark::Never)];
+    PossibleValuesParser::new(words.map(|(word, _)| word)).try_map(move |word| {
+        words
+            .into_iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, mark)| mark)
+            .ok_or("not one of the words")
+    })
 }
 
 fn dialect(name: &str) -> Result<&'static Dialect, String> {

@@ -16,6 +16,7 @@ mod print;
 mod probe_args;
 mod process;
 mod progress;
+mod read_args;
 mod reply;
 mod state;
 mod world;

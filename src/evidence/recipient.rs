@@ -109,6 +109,9 @@ pub enum NotProbedReason {
     Budget(Duration),
     /// The provider rejects us, so its lane is paused.
     ProviderPaused,
+    /// The route is too old to connect to: the domain is looked up again, and the recipient is probed then. No stored result
+    /// has it.
+    RouteExpired,
 }
 
 impl NotProbedReason {
@@ -120,6 +123,7 @@ impl NotProbedReason {
             NotProbedReason::Deadline => "deadline",
             NotProbedReason::Budget(_) => "budget",
             NotProbedReason::ProviderPaused => "provider_paused",
+            NotProbedReason::RouteExpired => "route_expired",
         }
     }
 }

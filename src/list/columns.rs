@@ -13,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
+use super::format::cells;
 use crate::reason::Reason;
 
 macro_rules! columns {
@@ -173,6 +174,17 @@ pub(super) fn find_earlier(names: &[String]) -> Option<Range<usize>> {
 /// True for a header that has added columns, in our words or in those of another service: the list is a result.
 pub(super) fn has_added(names: &[String]) -> bool {
     find_earlier(names).is_some() || Dialect::has_columns_in(names)
+}
+
+/// The delimiter of a header that has added columns, whatever byte that is; `None` for any other line.
+pub(super) fn delimiter_of_results(header: &str) -> Option<u8> {
+    let mut tried = [false; 128];
+    let punctuation = header.bytes().filter(|&b| b.is_ascii() && !b.is_ascii_alphanumeric());
+    let mut others = punctuation.filter(|b| !matches!(b, b'"' | b'_' | b'\n' | b'\r'));
+    others.find(|&delimiter| {
+        let is_new = !std::mem::replace(&mut tried[usize::from(delimiter)], true);
+        is_new && has_added(&cells(header.as_bytes(), Some(delimiter)))
+    })
 }
 
 /// The column names and words of another service.

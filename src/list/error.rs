@@ -85,6 +85,48 @@ pub enum ListError {
         /// 1-based.
         line: u64,
     },
+    /// `--sheet` names a sheet that the workbook does not have.
+    #[error("`{name}`: there is no sheet `{sheet}`")]
+    UnknownSheet {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--sheet`.
+        sheet: String,
+        /// The names of all sheets.
+        sheets: Vec<String>,
+    },
+    /// `--sheet` is given for a list that is no workbook.
+    #[error("`{name}` is not an Excel workbook (XLSX), so it has no sheet `{sheet}`")]
+    NotAWorkbook {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--sheet`.
+        sheet: String,
+    },
+    /// No encoding explains the text well, or several do.
+    #[error("`{name}`: the encoding of its text is not clear")]
+    UnknownEncoding {
+        /// The list as the user named it.
+        name: String,
+        /// The likely labels, the likeliest first.
+        likely: Vec<&'static str>,
+    },
+    /// Two lines of the list may be its header.
+    #[error("`{name}`: line {} and line {} both look like the header", lines[0], lines[1])]
+    TwoHeaders {
+        /// The list as the user named it.
+        name: String,
+        /// 1-based.
+        lines: [u64; 2],
+    },
+    /// The line of `--header-row` is not the start of a row.
+    #[error("`{name}`: no row starts on line {line}, which `--header-row` names")]
+    NoHeaderLine {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--header-row`.
+        line: u64,
+    },
     /// Neither a name in the header nor the cells show which column holds the addresses.
     #[error("`{name}`, line {line}: no column holds e-mail addresses")]
     NoAddressColumn {
@@ -124,6 +166,12 @@ pub enum ListError {
     BadPrefix {
         /// The value of `--column-prefix`.
         prefix: String,
+    },
+    /// There is no copy of the results for spreadsheet programs.
+    #[error("`--spreadsheet-safe`: {why}")]
+    NoSpreadsheet {
+        /// The reason.
+        why: &'static str,
     },
     /// An output can't be written.
     #[error("cannot write `{}`: {source}", path.display())]
@@ -196,10 +244,16 @@ impl ListError {
             | ListError::TooManyColumns { .. }
             | ListError::EndlessLine { .. }
             | ListError::UnclosedHeader { .. }
+            | ListError::UnknownEncoding { .. }
+            | ListError::TwoHeaders { .. }
             | ListError::NoAddressColumn { .. } => ErrorClass::Unreadable,
-            ListError::UnknownColumn { .. } | ListError::PrefixTaken { .. } | ListError::BadPrefix { .. } => {
-                ErrorClass::Usage
-            }
+            ListError::NoHeaderLine { .. }
+            | ListError::NoSpreadsheet { .. }
+            | ListError::UnknownSheet { .. }
+            | ListError::NotAWorkbook { .. }
+            | ListError::UnknownColumn { .. }
+            | ListError::PrefixTaken { .. }
+            | ListError::BadPrefix { .. } => ErrorClass::Usage,
             ListError::Write { .. }
             | ListError::TemporaryFile { .. }
             | ListError::NotAResult { .. }
@@ -236,6 +290,25 @@ impl ListError {
             }
             ListError::EndlessLine { .. } => "export as CSV with one row per line".into(),
             ListError::UnclosedHeader { .. } => "repair the first line, or export the list again".into(),
+            ListError::UnknownEncoding { likely, .. } if likely.is_empty() => {
+                "name it with `--encoding LABEL`, or save the list as UTF-8".into()
+            }
+            ListError::UnknownEncoding { likely, .. } => format!(
+                "name it with `--encoding LABEL`, or save the list as UTF-8; likely labels: {}",
+                likely.join(", ")
+            ),
+            ListError::TwoHeaders { lines: [one, other], .. } => {
+                format!("name the header: `--header-row {one}` or `--header-row {other}`")
+            }
+            ListError::UnknownSheet { sheets, .. } => {
+                let names: Vec<String> = sheets.iter().take(12).map(|name| format!("`{}`", printable(name))).collect();
+                format!("the sheets are {}", names.join(", "))
+            }
+            ListError::NoSpreadsheet { .. } => "leave it out, or name a folder or a NAME.csv with `-o`".into(),
+            ListError::NotAWorkbook { .. } => "leave out `--sheet`".into(),
+            ListError::NoHeaderLine { .. } => {
+                "count the lines from 1; the header is within the first megabyte of the list".into()
+            }
             ListError::NoAddressColumn { columns, .. } => {
                 format!("name it with `--column`; {}", name_columns(columns))
             }
@@ -249,6 +322,9 @@ impl ListError {
             }
             ListError::Write { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
                 "wait until the other run has finished, or choose another place with `-o`".into()
+            }
+            ListError::Write { source, .. } if source.kind() == io::ErrorKind::InvalidFilename => {
+                "the name is too long: choose a shorter one with `-o`".into()
             }
             ListError::Write { .. } => "choose another place with `-o`".into(),
             ListError::TemporaryFile { .. } => {

@@ -114,7 +114,7 @@ pub enum UnreadableCause {
     )]
     KeyTaken(String),
     /// A cell has several addresses. The first one is in the results; this is another.
-    #[error("another address in the cell of row {record}, not checked; `--split-cells` makes a row of it")]
+    #[error("extra_address: another address of row {record}, not checked; `--split-cells` makes a row of it")]
     AnotherAddress {
         /// The row with the cell.
         record: u64,

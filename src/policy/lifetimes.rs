@@ -21,8 +21,10 @@ const BUILT_IN: &str = include_str!("data/lifetimes.toml");
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lifetimes {
     reasons: BTreeMap<Reason, Duration>,
-    /// How long the route of a domain stays valid.
+    /// The longest time for which a route is connected to, whatever its TTL.
     pub route: Duration,
+    /// A route with a lower TTL is connected to for this long.
+    pub route_at_least: Duration,
     /// How long it stays valid whether a domain is a catch-all.
     pub catch_all: Duration,
     /// How long an interrupted run can be resumed.
@@ -42,6 +44,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Facts {
     route: Option<Spanned<String>>,
+    route_at_least: Option<Spanned<String>>,
     catch_all: Option<Spanned<String>>,
     run: Option<Spanned<String>>,
 }
@@ -61,6 +64,11 @@ impl Lifetimes {
     /// How long a result with this reason stays valid; `None` if it must not be reused.
     pub fn of(&self, reason: Reason) -> Option<Duration> {
         self.reasons.get(&reason).copied()
+    }
+
+    /// How long a route with this TTL is connected to.
+    pub fn of_route(&self, ttl: Duration) -> Duration {
+        ttl.max(self.route_at_least).min(self.route)
     }
 
     /// When a result with this reason expires, if it was found at `checked_at`.
@@ -87,6 +95,7 @@ impl Lifetimes {
         }
         for (text, fact) in [
             (&file.facts.route, &mut self.route),
+            (&file.facts.route_at_least, &mut self.route_at_least),
             (&file.facts.catch_all, &mut self.catch_all),
             (&file.facts.run, &mut self.run),
         ] {
@@ -113,6 +122,14 @@ mod tests {
         for reason in Reason::all().filter(|reason| !OFFLINE.map(Reason::from).contains(reason)) {
             let is_definite = reason.verdict() != Verdict::Unknown;
             assert_eq!(lifetimes.of(reason).is_some(), is_definite, "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_route_is_connected_to_for_five_minutes_to_a_day() {
+        let lifetimes = Lifetimes::built_in();
+        for (ttl, seconds) in [(0, 300), (299, 300), (3_600, 3_600), (604_800, 86_400)] {
+            assert_eq!(lifetimes.of_route(Duration::from_secs(ttl)), Duration::from_secs(seconds), "{ttl}");
         }
     }
 

@@ -30,4 +30,4 @@ pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
 pub use thresholds::Thresholds;
-pub(crate) use thresholds::{AnomalyThresholds, RampThresholds};
+pub(crate) use thresholds::{AnomalyThresholds, NameServerThresholds, RampThresholds};

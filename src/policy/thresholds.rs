@@ -34,6 +34,10 @@ pub struct Thresholds {
     pub discard: DiscardThresholds,
     /// How a lane starts and ramps up.
     pub ramp: RampThresholds,
+    /// When a run has no name service.
+    pub name_servers: NameServerThresholds,
+    /// When an MX host counts as silent in a run that is stopped.
+    pub silence: SilenceThreshold,
 }
 
 /// `[breaker]`.
@@ -129,6 +133,49 @@ pub struct RampThresholds {
     pub clean_answers: u32,
 }
 
+/// `[silence]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceThreshold {
+    seconds: u64,
+}
+
+impl SilenceThreshold {
+    /// The shortest silence.
+    pub fn shortest(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// `[name_servers]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameServerThresholds {
+    /// Look-ups in a row without an answer.
+    pub unanswered: u64,
+    /// A run whose first look-ups got no answer for so long ends.
+    pub seconds: u64,
+    /// The first and the longest pause between two test queries in an outage.
+    pub test_seconds: [u64; 2],
+}
+
+impl NameServerThresholds {
+    /// How long a run waits for its first answer.
+    pub fn first_wait(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+
+    /// The pause before the first test query in an outage.
+    pub fn first_pause(&self) -> Duration {
+        Duration::from_secs(self.test_seconds[0])
+    }
+
+    /// The longest pause between two test queries.
+    pub fn longest_pause(&self) -> Duration {
+        Duration::from_secs(self.test_seconds[1])
+    }
+}
+
 /// A user's file: the sections that it has.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -143,6 +190,8 @@ struct Sections {
     #[serde(rename = "doubt")]
     discard: Option<DiscardThresholds>,
     ramp: Option<RampThresholds>,
+    name_servers: Option<NameServerThresholds>,
+    silence: Option<SilenceThreshold>,
 }
 
 impl Thresholds {
@@ -167,6 +216,8 @@ impl Thresholds {
             anomaly: own.anomaly.unwrap_or(self.anomaly),
             discard: own.discard.unwrap_or(self.discard),
             ramp: own.ramp.unwrap_or(self.ramp),
+            name_servers: own.name_servers.unwrap_or(self.name_servers),
+            silence: own.silence.unwrap_or(self.silence),
         })
     }
 }

@@ -241,6 +241,13 @@ impl DomainProbe {
         self.obstacle = Some(obstacle);
     }
 
+    /// The run ends after the current MX host failed: what is known about that host stays with its recipients.
+    pub(crate) fn note_failure(&mut self, kind: ObstacleKind, now: Timestamp) {
+        if let Some(mx_host) = self.mx_hosts.front().cloned() {
+            self.obstacle = Some(Arc::new(Obstacle { mx_host, at: now.wall, kind }));
+        }
+    }
+
     /// What this domain probe needs now. Makes retries that are due ready.
     pub(crate) fn next_step(&mut self, now: Timestamp) -> NextStep {
         while let Some(&(at, index)) = self.waiting.first().filter(|(at, _)| *at <= now.elapsed) {

@@ -44,6 +44,8 @@ pub struct Summary {
     pub folder: Option<String>,
     /// The first part of the names of the outputs.
     pub stem: String,
+    /// The ending of the lists among the outputs.
+    pub ending: &'static str,
 }
 
 /// How much of the network a run used.
@@ -126,6 +128,13 @@ impl Summary {
             }
         }
         writeln!(out, "{}", self.sum())?;
+        match self.counts.further_addresses {
+            0 => {}
+            n => writeln!(
+                out,
+                "extra addresses {n}, each beside another in its cell and not checked; `--split-cells` makes rows of them"
+            )?,
+        }
         let ProbeCounts { connections, questions, domains, .. } = self.probed;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
@@ -140,7 +149,7 @@ impl Summary {
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
             if self.counts.of(Verdict::Unknown) > 0 && !self.unprobed {
-                writeln!(out, "next: listproof verify {folder}/{}.retry.csv", self.stem)?;
+                writeln!(out, "next: listproof verify {folder}/{}.retry.{}", self.stem, self.ending)?;
             }
         }
         Ok(())
@@ -204,6 +213,7 @@ impl Summary {
             "rows": self.counts.rows(),
             "results": self.counts.results,
             "rejected": self.counts.unreadable,
+            "extra_addresses": self.counts.further_addresses,
             "duplicates": self.counts.duplicates,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
@@ -243,6 +253,7 @@ mod tests {
             exit,
             folder: None,
             stem: "list".to_owned(),
+            ending: "csv",
         }
     }
 

@@ -6,11 +6,22 @@
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
 use crate::address::Domain;
 
 /// A boxed DNS look-up.
 pub(crate) type LookupFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, LookupError>> + Send + 'a>>;
+
+/// The records that answer a look-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsAnswer<T> {
+    /// The records; none where the name has none of this kind.
+    pub records: Vec<T>,
+    /// How long they may be used: the lowest TTL among them and the CNAMEs before them. Where there are none, the negative
+    /// TTL (RFC 2308 5).
+    pub ttl: Duration,
+}
 
 /// One MX record. A target "." is [`MxTarget::Null`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +66,9 @@ pub enum DnsFault {
     /// No answer in time.
     #[error("no answer in time")]
     Timeout,
+    /// No name server could be reached.
+    #[error("no name server can be reached")]
+    Unreachable,
     /// The resolver returns records for names that cannot exist, so none of its answers may make an address undeliverable.
     #[error("the resolver rewrites answers")]
     Rewritten,
@@ -70,12 +84,18 @@ pub enum DnsFault {
 }
 
 impl DnsFault {
+    /// True if no name server answered at all.
+    pub(crate) fn is_silence(&self) -> bool {
+        matches!(self, DnsFault::Timeout | DnsFault::Unreachable)
+    }
+
     /// The name of the fault in the `rule` column.
     pub fn word(&self) -> &'static str {
         match self {
             DnsFault::ServFail => "servfail",
             DnsFault::Refused => "refused",
             DnsFault::Timeout => "timeout",
+            DnsFault::Unreachable => "unreachable",
             DnsFault::Rewritten => "rewritten",
             DnsFault::PrivateAddress => "private_address",
             DnsFault::Internal => "internal",
@@ -87,37 +107,50 @@ impl DnsFault {
 /// What a resolver returns for names that cannot exist. An honest resolver returns NXDOMAIN. Others return addresses of an
 /// advertiser, a login page or a proxy; then neither "exists" nor "does not exist" can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NxdomainRewriting(Option<Vec<IpAddr>>);
+pub enum NxdomainRewriting {
+    /// NXDOMAIN.
+    #[default]
+    No,
+    /// These addresses; or, without addresses, other records.
+    To(Vec<IpAddr>),
+    /// Not known, because the test itself failed. The resolver counts as one that rewrites.
+    Unknown(DnsFault),
+}
 
 impl NxdomainRewriting {
-    /// A resolver that rewrites NXDOMAIN, to these addresses; or, without addresses, to other records.
-    pub fn new(addresses: impl IntoIterator<Item = IpAddr>) -> NxdomainRewriting {
-        NxdomainRewriting(Some(addresses.into_iter().collect()))
-    }
-
-    /// True if the resolver rewrites NXDOMAIN.
-    pub fn is_active(&self) -> bool {
-        self.0.is_some()
+    /// Why "does not exist" and "has no MX record" can't be trusted; `None` if they can.
+    pub fn fault(&self) -> Option<DnsFault> {
+        match self {
+            NxdomainRewriting::No => None,
+            NxdomainRewriting::To(_) => Some(DnsFault::Rewritten),
+            NxdomainRewriting::Unknown(fault) => Some(fault.clone()),
+        }
     }
 
     /// True if NXDOMAIN is rewritten to this address.
     pub fn includes(&self, ip: IpAddr) -> bool {
-        self.0.as_ref().is_some_and(|addresses| addresses.contains(&ip))
+        matches!(self, NxdomainRewriting::To(addresses) if addresses.contains(&ip))
     }
 }
 
 /// A name service. The real one is [`NameServers`](crate::route::NameServers), a scripted one is in `world`.
 pub trait Dns: Send + Sync {
-    /// The MX records of a domain, in any order; CNAMEs are followed.
-    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>>;
+    /// The MX records of a domain, in any order; CNAMEs are followed. A domain without MX records is an answer without records
+    /// or [`LookupError::NoData`].
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>>;
 
     /// The A and AAAA records of a host, IPv4 first. Records that no connection would use may be left out.
     /// [`LookupError::NoData`] only if both kinds are missing; if one family fails and the other has addresses, the result is
     /// those addresses.
-    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>>;
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>>;
 
-    /// What this service returns for names that cannot exist. Tested once in a run, before any answer is trusted.
+    /// What this service returns for names that cannot exist. Tested before any answer is trusted.
     fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
         Box::pin(async { NxdomainRewriting::default() })
+    }
+
+    /// True if the service answers a query that needs no other server. False where that can't be tested.
+    fn is_alive(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async { false })
     }
 }

@@ -28,9 +28,9 @@ use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, Respons
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::Semaphore;
 
-use super::dns::{Dns, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
+use super::dns::{Dns, DnsAnswer, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
 use super::public::{AddressScope, AllowedNets};
 use crate::address::Domain;
 use crate::smtp::sanitize;
@@ -61,7 +61,6 @@ pub struct NameServers {
     /// The index of the server that answered last. A dead first server costs its time-out once, not for each query.
     preferred: AtomicUsize,
     slots: Semaphore,
-    rewriting: OnceCell<NxdomainRewriting>,
     /// If set, AAAA records are queried only for hosts without an A record of public scope under these networks.
     ipv4_suffices_in: Option<AllowedNets>,
 }
@@ -109,7 +108,6 @@ impl NameServers {
             servers,
             preferred: AtomicUsize::new(0),
             slots: Semaphore::new(MAX_IN_FLIGHT),
-            rewriting: OnceCell::new(),
             ipv4_suffices_in: None,
         })
     }
@@ -120,24 +118,33 @@ impl NameServers {
         NameServers { ipv4_suffices_in: Some(allowed), ..self }
     }
 
-    /// The records of a type that a name has, or the name at the end of its CNAME chain.
-    async fn lookup(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, LookupError> {
+    /// The records of a type that a name has, or the name at the end of its CNAME chain; none if that has none.
+    async fn lookup(&self, name: &str, kind: RecordType) -> Result<DnsAnswer<RData>, LookupError> {
+        let answer = |records, ttl: u32| DnsAnswer { records, ttl: Duration::from_secs(ttl.into()) };
+        let mut ttl = u32::MAX;
         let mut name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
         for _ in 0..MAX_QUERIES {
-            let reply = self.query(&name, kind).await?;
+            let reply = match self.query(&name, kind).await? {
+                ServerReply::Message(reply) => reply,
+                ServerReply::NoData(negative) => return Ok(answer(Vec::new(), negative.min(ttl))),
+            };
             let Some(end) = end_of_cname_chain(&name, &reply.answers) else {
                 return Err(other("a CNAME loop"));
             };
-            let mut found = reply.answers.clone();
-            found.retain(|record| record.name == end && record.record_type() == kind);
-            if !found.is_empty() {
-                return Ok(found.into_iter().map(|record| record.data).collect());
+            let of_end = |record: &&Record| record.name == end && record.record_type() == kind;
+            let of_chain = |record: &&Record| record.record_type() == RecordType::CNAME || of_end(record);
+            ttl =
+                reply.answers.iter().filter(of_chain).map(|record| record.ttl).min().unwrap_or(ttl).min(ttl);
+            let records: Vec<RData> =
+                reply.answers.iter().filter(of_end).map(|record| record.data.clone()).collect();
+            if !records.is_empty() {
+                return Ok(answer(records, ttl));
             }
             if reply.response_code == ResponseCode::NXDomain {
                 return Err(LookupError::NoSuchDomain);
             }
-            if reply.soa().is_some() {
-                return Err(LookupError::NoData);
+            if let Some(negative) = reply.negative_ttl() {
+                return Ok(answer(Vec::new(), negative.min(ttl)));
             }
             if end == name {
                 return Err(other("an answer to another query"));
@@ -148,19 +155,28 @@ impl NameServers {
     }
 
     /// Queries the name servers in turn, until one answers.
-    async fn query(&self, name: &Name, kind: RecordType) -> Result<DnsResponse, LookupError> {
+    async fn query(&self, name: &Name, kind: RecordType) -> Result<ServerReply, LookupError> {
         let slot = self.slots.acquire().await;
         let _slot = slot.map_err(|fault| other(&fault.to_string()))?;
         let query = Query::query(name.clone(), kind);
         let first = self.preferred.load(Ordering::Relaxed);
-        let mut reported = DnsFault::Timeout;
+        let mut reported: Option<DnsFault> = None;
         for turn in 0..self.servers.len() {
             let index = (first + turn) % self.servers.len();
-            let answer = self.servers[index].query(&query).await;
-            match answer.map_err(|fault| lookup_error(&fault)) {
-                // An error code from one server says more than the time-out of another.
-                Err(LookupError::Failed(fault)) if reported == DnsFault::Timeout => reported = fault,
-                Err(LookupError::Failed(_)) => {}
+            let answer = match self.servers[index].query(&query).await {
+                Ok(message) => Ok(ServerReply::Message(message)),
+                Err(fault) => match lookup_error(&fault) {
+                    LookupError::NoData => Ok(ServerReply::NoData(negative_ttl(&fault))),
+                    error => Err(error),
+                },
+            };
+            match answer {
+                // An error code from one server says more than the silence of another.
+                Err(LookupError::Failed(fault)) => {
+                    if reported.as_ref().is_none_or(DnsFault::is_silence) {
+                        reported = Some(fault);
+                    }
+                }
                 answer => {
                     if turn > 0 {
                         self.preferred.store(index, Ordering::Relaxed);
@@ -169,61 +185,83 @@ impl NameServers {
                 }
             }
         }
-        Err(LookupError::Failed(reported))
+        Err(LookupError::Failed(reported.unwrap_or(DnsFault::Timeout)))
     }
 
-    async fn addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    async fn addresses_of(&self, host: &str) -> Result<DnsAnswer<IpAddr>, LookupError> {
         let Some(allowed) = &self.ipv4_suffices_in else {
             return self.all_addresses_of(host).await;
         };
         let v4 = self.lookup(host, RecordType::A).await;
         let may_connect = |ip| allowed.scope(ip) == AddressScope::Public;
-        if v4.iter().flatten().filter_map(address).any(may_connect) {
+        if v4.iter().flat_map(|answer| &answer.records).filter_map(address).any(may_connect) {
             return merged(v4, Err(LookupError::NoData));
         }
         merged(v4, self.lookup(host, RecordType::AAAA).await)
     }
 
-    async fn all_addresses_of(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+    async fn all_addresses_of(&self, host: &str) -> Result<DnsAnswer<IpAddr>, LookupError> {
         let (v4, v6) = tokio::join!(self.lookup(host, RecordType::A), self.lookup(host, RecordType::AAAA));
         merged(v4, v6)
     }
 
     /// Looks up two random names that cannot exist (RFC 6761 6.4); two, because some resolvers alternate between addresses.
     async fn detect_rewriting(&self) -> NxdomainRewriting {
-        let name = || {
-            let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
-            format!("{label}.invalid")
-        };
-        let (one, other) = (name(), name());
+        let (one, other) = (name_that_cannot_exist(), name_that_cannot_exist());
         let (first, second, mx) = tokio::join!(
             self.all_addresses_of(&one),
             self.all_addresses_of(&other),
             self.lookup(&one, RecordType::MX)
         );
-        if first.is_ok() || second.is_ok() || mx.is_ok() {
-            NxdomainRewriting::new([first, second].into_iter().flatten().flatten())
-        } else {
-            NxdomainRewriting::default()
+        if first.is_ok() || second.is_ok() || mx.as_ref().is_ok_and(|answer| !answer.records.is_empty()) {
+            let addresses = [first, second].into_iter().flatten().flat_map(|answer| answer.records);
+            return NxdomainRewriting::To(addresses.collect());
         }
+        let failed = [first.err(), second.err(), mx.err()].into_iter().flatten();
+        let fault = failed.filter_map(|error| match error {
+            LookupError::Failed(fault) => Some(fault),
+            LookupError::NoSuchDomain | LookupError::NoData => None,
+        });
+        fault.min_by_key(DnsFault::is_silence).map_or(NxdomainRewriting::No, NxdomainRewriting::Unknown)
     }
 }
 
+/// A random name under `.invalid`.
+fn name_that_cannot_exist() -> String {
+    let label: String = std::iter::repeat_with(fastrand::lowercase).take(20).collect();
+    format!("{label}.invalid")
+}
+
 impl Dns for NameServers {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
         Box::pin(async move {
-            let records = self.lookup(domain.as_str(), RecordType::MX).await?;
-            Ok(records.iter().filter_map(mx_record).collect())
+            let DnsAnswer { records, ttl } = self.lookup(domain.as_str(), RecordType::MX).await?;
+            Ok(DnsAnswer { records: records.iter().filter_map(mx_record).collect(), ttl })
         })
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(self.addresses_of(host.as_str()))
     }
 
     fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {
-        Box::pin(async { self.rewriting.get_or_init(|| self.detect_rewriting()).await.clone() })
+        Box::pin(self.detect_rewriting())
     }
+
+    fn is_alive(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async {
+            let answer = self.lookup(&name_that_cannot_exist(), RecordType::A).await;
+            !matches!(answer, Err(LookupError::Failed(fault)) if fault.is_silence())
+        })
+    }
+}
+
+/// What a name server replied.
+enum ServerReply {
+    /// Records, or a code.
+    Message(DnsResponse),
+    /// That the name has no such record, for so many seconds.
+    NoData(u32),
 }
 
 /// One name server.
@@ -304,18 +342,29 @@ fn lookup_error(fault: &NetError) -> LookupError {
             LookupError::Failed(DnsFault::Refused)
         }
         NetError::Timeout => LookupError::Failed(DnsFault::Timeout),
+        NetError::Io(_) | NetError::NoConnections => LookupError::Failed(DnsFault::Unreachable),
         fault => other(&fault.to_string()),
+    }
+}
+
+/// How many seconds the absence of a record lasts (RFC 2308 5); 0 if the reply does not say.
+fn negative_ttl(fault: &NetError) -> u32 {
+    match fault {
+        NetError::Dns(DnsError::NoRecordsFound(none)) => none.negative_ttl.unwrap_or(0),
+        _ => 0,
     }
 }
 
 /// The addresses of both families, IPv4 first. If one family fails and the other has addresses, these are the result.
 fn merged(
-    v4: Result<Vec<RData>, LookupError>,
-    v6: Result<Vec<RData>, LookupError>,
-) -> Result<Vec<IpAddr>, LookupError> {
-    let found: Vec<IpAddr> = [&v4, &v6].into_iter().flatten().flatten().filter_map(address).collect();
-    if !found.is_empty() {
-        return Ok(found);
+    v4: Result<DnsAnswer<RData>, LookupError>,
+    v6: Result<DnsAnswer<RData>, LookupError>,
+) -> Result<DnsAnswer<IpAddr>, LookupError> {
+    let answers = || [&v4, &v6].into_iter().flatten();
+    let records: Vec<IpAddr> = answers().flat_map(|answer| &answer.records).filter_map(address).collect();
+    if !records.is_empty() {
+        let ttl = answers().map(|answer| answer.ttl).min().unwrap_or_default();
+        return Ok(DnsAnswer { records, ttl });
     }
     match (v4, v6) {
         (Err(LookupError::Failed(fault)), _) | (_, Err(LookupError::Failed(fault))) => {

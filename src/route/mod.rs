@@ -21,10 +21,11 @@ mod resolve;
 
 pub use cache::CachedDns;
 pub use dns::DnsFault;
-pub(crate) use dns::{Dns, LookupError, LookupFuture, Mx, MxTarget};
+pub(crate) use dns::{Dns, DnsAnswer, LookupError, LookupFuture, Mx, MxTarget};
 pub(crate) use hickory::ResolverSetupError;
 pub use hickory::{DnsTimeouts, NameServers};
 pub(crate) use plan::MxHost;
 pub use plan::{NoMailReason, Route};
 pub use public::AllowedNets;
+pub(crate) use resolve::ResolvedRoute;
 pub use resolve::resolve;

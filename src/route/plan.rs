@@ -166,8 +166,12 @@ pub(super) fn route(
         };
         let mut addresses = Vec::new();
         for ip in found {
-            if rewriting.includes(ip) || (names.implicit && rewriting.is_active()) {
+            if rewriting.includes(ip) {
                 fault = Some(DnsFault::Rewritten);
+                continue;
+            }
+            if let Some(untrusted) = rewriting.fault().filter(|_| names.implicit) {
+                fault = Some(untrusted);
                 continue;
             }
             match allowed.scope(ip) {
@@ -193,13 +197,14 @@ pub(super) fn route(
     unless_rewritten(route, rewriting)
 }
 
-/// The route; `Failed` for a route without mail if the resolver rewrites NXDOMAIN, because then it is not reliable.
+/// The route; `Failed` for a route without mail if the resolver rewrites NXDOMAIN or may do so, because then it is not
+/// reliable.
 fn unless_rewritten(route: Route, rewriting: &NxdomainRewriting) -> Route {
-    match route {
-        Route::Absent(_) | Route::NullMx | Route::Unroutable(_) if rewriting.is_active() => {
-            Route::Failed(DnsFault::Rewritten)
+    match (route, rewriting.fault()) {
+        (Route::Absent(_) | Route::NullMx | Route::Unroutable(_), Some(untrusted)) => {
+            Route::Failed(untrusted)
         }
-        route => route,
+        (route, _) => route,
     }
 }
 
@@ -356,7 +361,7 @@ mod tests {
 
     #[test]
     fn a_resolver_that_rewrites_nxdomain_never_makes_a_domain_undeliverable() {
-        let rewriting = NxdomainRewriting::new([ip("7.7.7.7")]);
+        let rewriting = NxdomainRewriting::To(vec![ip("7.7.7.7")]);
         let rewritten = Route::Failed(DnsFault::Rewritten);
         let planned = |answer, addresses: &[&str]| planned(answer, |_| at(addresses), &rewriting);
         assert_eq!(planned(Err(LookupError::NoSuchDomain), &[]), rewritten);

@@ -5,23 +5,43 @@
 
 use std::future::poll_fn;
 use std::task::Poll;
+use std::time::Duration;
 
-use super::dns::{Dns, LookupError, LookupFuture};
+use super::dns::{Dns, DnsAnswer, LookupError, LookupFuture};
 use super::plan::{self, Route, RouteStep};
 use super::public::AllowedNets;
 use crate::address::Domain;
 
+/// A route, and how long connections may be based on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResolvedRoute {
+    /// The route.
+    pub route: Route,
+    /// The lowest TTL of the records that it follows from.
+    pub ttl: Duration,
+}
+
 /// The route of a domain, from the answers of a name service.
-pub async fn resolve(dns: &dyn Dns, domain: &Domain, allowed: &AllowedNets) -> Route {
+pub async fn resolve(dns: &dyn Dns, domain: &Domain, allowed: &AllowedNets) -> ResolvedRoute {
     let (rewriting, answer) = tokio::join!(dns.nxdomain_rewriting(), dns.mx(domain));
-    match plan::mx_names(domain, answer, &rewriting) {
+    let mut ttl = Duration::MAX;
+    let route = match plan::mx_names(domain, records(answer, &mut ttl), &rewriting) {
         RouteStep::Known(route) => route,
         RouteStep::LookUp(names) => {
             let lookups = names.hosts.iter().map(|name| dns.addresses(&name.host));
-            let addresses = join_all(lookups.collect()).await;
+            let answers = join_all(lookups.collect()).await;
+            let addresses = answers.into_iter().map(|answer| records(answer, &mut ttl)).collect();
             plan::route(names, addresses, allowed, &rewriting)
         }
-    }
+    };
+    ResolvedRoute { route, ttl }
+}
+
+/// The records of an answer; `ttl` becomes at most its TTL.
+fn records<T>(answer: Result<DnsAnswer<T>, LookupError>, ttl: &mut Duration) -> Result<Vec<T>, LookupError> {
+    let answer = answer?;
+    *ttl = answer.ttl.min(*ttl);
+    Ok(answer.records)
 }
 
 /// Waits for all of a few look-ups.
@@ -46,13 +66,14 @@ mod tests {
     use std::collections::HashMap;
     use std::net::IpAddr;
     use std::pin::Pin;
-    use std::time::Duration;
 
     use tokio::time::{Instant, sleep};
 
     use super::*;
     use crate::route::dns::{DnsFault, Mx, MxTarget, NxdomainRewriting};
     use crate::route::plan::{MxHost, NoMailReason};
+
+    const TTL_OF_MX: Duration = Duration::from_secs(600);
 
     /// A name service: names with their MX hosts and addresses. Each answer takes a second.
     #[derive(Default)]
@@ -77,7 +98,7 @@ mod tests {
     }
 
     impl Dns for Zone {
-        fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
+        fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
             Box::pin(async move {
                 sleep(Duration::from_secs(1)).await;
                 let records = self.mx.get(domain.as_str()).ok_or_else(|| self.miss(domain))?;
@@ -85,15 +106,17 @@ mod tests {
                     preference,
                     target: MxTarget::Host(Domain::parse(host).unwrap()),
                 };
-                Ok(records.iter().map(read).collect())
+                Ok(DnsAnswer { records: records.iter().map(read).collect(), ttl: TTL_OF_MX })
             })
         }
 
-        fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
+        fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
             Box::pin(async move {
                 sleep(Duration::from_secs(1)).await;
                 let found = self.addresses.get(host.as_str()).ok_or_else(|| self.miss(host))?;
-                Ok(found.iter().map(|text| text.parse().unwrap()).collect())
+                let records = found.iter().map(|text| text.parse().unwrap()).collect();
+                let ttl = if host.as_str() == "mx2.shop.example" { TTL_OF_MX / 2 } else { TTL_OF_MX * 2 };
+                Ok(DnsAnswer { records, ttl })
             })
         }
 
@@ -103,7 +126,7 @@ mod tests {
     }
 
     async fn resolved(zone: &Zone, domain: &str) -> Route {
-        resolve(zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await
+        resolve(zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await.route
     }
 
     fn mx_host(host: &str, preference: u16, address: &str) -> MxHost {
@@ -161,10 +184,29 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_resolver_that_rewrites_nxdomain_is_not_trusted() {
         let mut zone = zone();
-        zone.rewriting = NxdomainRewriting::new(["1.1.1.1".parse().unwrap()]);
+        zone.rewriting = NxdomainRewriting::To(vec!["1.1.1.1".parse().unwrap()]);
         for domain in ["bare.example", "none.example", "gone.example", "loop.example"] {
             assert_eq!(resolved(&zone, domain).await, Route::Failed(DnsFault::Rewritten), "{domain}");
         }
         assert!(matches!(resolved(&zone, "shop.example").await, Route::Hosts(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_whose_test_failed_condemns_no_domain() {
+        let mut zone = zone();
+        zone.rewriting = NxdomainRewriting::Unknown(DnsFault::Timeout);
+        for domain in ["bare.example", "none.example", "gone.example", "loop.example"] {
+            assert_eq!(resolved(&zone, domain).await, Route::Failed(DnsFault::Timeout), "{domain}");
+        }
+        assert!(matches!(resolved(&zone, "shop.example").await, Route::Hosts(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_route_lasts_as_long_as_its_shortest_record() {
+        let zone = zone();
+        for (domain, ttl) in [("shop.example", TTL_OF_MX / 2), ("inside.example", TTL_OF_MX * 2)] {
+            let resolved = resolve(&zone, &Domain::parse(domain).unwrap(), &AllowedNets::default()).await;
+            assert_eq!(resolved.ttl, ttl, "{domain}");
+        }
     }
 }

@@ -131,8 +131,12 @@ impl Analyzer {
         } else {
             AddressStatus::Invalid(fault.kind.word())
         };
-        let meant = address::suggest_address(text, fault, &self.how.lists.targets);
-        let typo = meant.map(|meant| Suspicion { meant: meant.to_string(), certainty: Certainty::Likely });
+        let suspicion = |certainty| move |meant: Address| Suspicion { meant: meant.to_string(), certainty };
+        let typo = address::suggest_address(text, fault, &self.how.lists.targets)
+            .or_else(|| address::suggest_undamaged(text))
+            .map(suspicion(Certainty::Likely))
+            // An address among words that may belong to it.
+            .or_else(|| address::find_only(text).map(suspicion(Certainty::Hint)));
         CellAnalysis { form, kinds: AddressKinds::default(), repaired: None, repairs: Vec::new(), typo }
     }
 }
@@ -163,11 +167,11 @@ impl DomainTraits {
     }
 }
 
-/// True if the cell holds no address, a known typo trap, or a top-level domain that does not exist. Any other domain
+/// True if the cell holds no address and shows clearly which one was meant, a known typo trap, or a top-level domain that does not exist. Any other domain
 /// may be real, however much it looks like a typo.
 fn can_not_work(form: &AddressStatus, typo: &Suspicion) -> bool {
     match form.address().and_then(Address::domain) {
-        None => true,
+        None => typo.certainty != Certainty::Hint,
         Some(_) if typo.certainty == Certainty::Trap => true,
         Some(domain) => typo.certainty == Certainty::Likely && !domain.has_known_top_level(),
     }

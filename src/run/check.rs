@@ -90,7 +90,7 @@ pub(super) async fn check<S: AsRef<str>>(
     let fresh = if is_anew {
         FreshnessPolicy::nothing()
     } else {
-        FreshnessPolicy::of(run.at, settings.state.max_age)
+        FreshnessPolicy::of(run.at, settings.state.max_age, now)
     };
     if let Some(locked) = locked.filter(|_| !is_anew) {
         state.import_from(&locked, cells.iter().filter_map(|analysis| analysis.form.address()))?;

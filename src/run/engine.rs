@@ -6,37 +6,35 @@
 //! before anything that follows from it is done. What is probed when is decided by the scheduler, what a reply means by
 //! the policy.
 
+mod lookups;
 #[cfg(test)]
 mod tests;
 
 use std::future::{pending, ready};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::task;
+use tokio::task::{self, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
 use super::cancel::CancelToken;
 use super::job_source::{EgressIds, JobSource};
 use super::judge;
+use super::name_servers::NameServerHealth;
 use super::probe_job::{ProbeJob, RunOutcome};
 use super::progress::ProgressReporter;
-use super::routed_domain::RoutedDomain;
-use super::tasks::{FinishedLookup, FinishedSession, LookupTasks, SessionTasks};
-use crate::address::Domain;
+use super::tasks::{FinishedSession, LookupTasks, SessionTasks};
 use crate::error::Error;
 use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
 use crate::policy::ReplyCache;
 use crate::probe::RetryPolicy;
 use crate::reason::Finding;
-use crate::route::{DnsFault, Route};
 use crate::schedule::{
     self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
 };
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
-use crate::state::{FreshnessPolicy, NameHash, RunHandle, State, StoredRoute};
+use crate::state::{FreshnessPolicy, RunHandle, State};
 
 /// The most session events that are taken together, and stored in one transaction.
 const EVENTS: usize = 1024;
@@ -73,6 +71,7 @@ pub async fn probe(
         }
         engine.look_up()?;
         engine.act()?;
+        engine.look_up_again();
         if !engine.stopped
             && let Some(blocked) = engine.scheduler.run_blocked()
         {
@@ -80,10 +79,14 @@ pub async fn probe(
             engine.stop(NotProbedReason::ProviderPaused);
             engine.act()?;
         }
+        if !engine.stopped && engine.health.is_lost(job.network.clock.now().elapsed) {
+            engine.on_name_servers_lost()?;
+            engine.act()?;
+        }
         if engine.is_over() {
             break;
         }
-        let wake = engine.scheduler.next_wake();
+        let wake = engine.next_wake();
         let may_look_up = engine.may_look_up();
         // Biased, so that a scripted world always runs the same way.
         tokio::select! {
@@ -108,6 +111,7 @@ pub async fn probe(
                     engine.on_looked_up(finished)?;
                 }
             }
+            Some(is_alive) = engine.tests.join_next() => engine.on_tested(is_alive.unwrap_or(false))?,
             Some(finished) = engine.sessions.next_finished() => engine.on_session_finished(finished),
             () = until(job, wake) => engine.scheduler.wake(job.network.clock.now()),
             () = out_of_time(job), if !engine.stopped => {}
@@ -152,6 +156,9 @@ struct Engine<'a, 'p> {
     egresses: EgressIds,
     jobs: JobSource,
     lookups: LookupTasks,
+    health: NameServerHealth,
+    /// Test queries in flight: does any name server answer?
+    tests: JoinSet<bool>,
     replies: ReplyCache,
     scheduler: Scheduler,
     sessions: SessionTasks,
@@ -202,6 +209,8 @@ impl<'a, 'p> Engine<'a, 'p> {
             jobs: JobSource::new(run, fresh, job.max_wait, egresses.clone()),
             egresses,
             lookups: LookupTasks::new(job.network.clone()),
+            health: NameServerHealth::new(job.policy.thresholds().name_servers, job.max_wait),
+            tests: JoinSet::new(),
             replies: ReplyCache::of(job.policy),
             scheduler,
             sessions,
@@ -216,98 +225,13 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// True if nothing is in progress and nothing more will come.
     fn is_over(&self) -> bool {
         let is_idle = self.lookups.len() == 0 && self.scheduler.is_idle() && self.sessions.is_empty();
-        is_idle && (self.stopped || self.jobs.is_empty())
+        is_idle && (self.stopped || (self.jobs.is_empty() && !self.health.holds_any()))
     }
 
-    /// True if there are domains to look up, and room for them.
-    fn may_look_up(&self) -> bool {
-        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
-        !self.stopped && !self.jobs.has_all_domains && has_room
-    }
-
-    /// Starts to look up the next domains of the worklist; a stored route that is fresh is used instead.
-    fn look_up(&mut self) -> Result<(), Error> {
-        if self.may_look_up() {
-            self.state.begin_writing()?;
-        }
-        for _ in self.lookups.len()..LOOKUPS {
-            if !self.may_look_up() {
-                break;
-            }
-            let Some((key, domain)) = self.jobs.next_domain(self.state)? else { break };
-            if let Some(routed) = self.stored_route(key, &domain)? {
-                self.on_routed(key, &routed)?;
-                continue;
-            }
-            self.outcome.counts.domains += 1;
-            self.lookups.start(key, domain);
-        }
-        if self.jobs.is_empty() && self.lookups.len() == 0 {
-            self.scheduler.close_job_source();
-        }
-        Ok(())
-    }
-
-    /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long
-    /// ago, with others.
-    fn stored_route(&self, key: NameHash, domain: &Domain) -> Result<Option<RoutedDomain>, Error> {
-        let policy = &self.job.policy;
-        let Some(StoredRoute { route, at, .. }) = self.state.facts(*policy).route(key)? else {
-            return Ok(None);
-        };
-        if !route.is_valid_under(&self.job.network.allowed) {
-            return Ok(None);
-        }
-        let fresh =
-            FreshnessPolicy { at: self.job.network.clock.now().wall.max(self.fresh.at), ..self.fresh };
-        let routed = RoutedDomain::new(domain, route, policy);
-        Ok(Some(routed).filter(|routed| routed.is_fresh(at, policy.lifetimes(), fresh)))
-    }
-
-    /// Takes the route that a look-up found. An aborted one leaves its recipients to a later run.
-    fn on_looked_up(&mut self, finished: FinishedLookup) -> Result<(), Error> {
-        let Some((key, domain, route)) = self.lookups.take_route(finished) else {
-            return Ok(());
-        };
-        match &route {
-            Route::Failed(DnsFault::Internal) => {
-                tracing::error!(event = "lookup_failed", "a look-up failed inside");
-            }
-            Route::Failed(_) => self.outcome.counts.unanswered += 1,
-            _ => {}
-        }
-        tracing::debug!(event = "routed", %domain, ?route);
-        self.state.write_route(self.run.id, &domain, &route, self.job.network.clock.now().wall)?;
-        self.on_routed(key, &RoutedDomain::new(&domain, route, &self.job.policy))
-    }
-
-    /// Queues a domain for its lane, or completes its recipients if there is nothing to probe, also when the run was
-    /// stopped.
-    fn on_routed(&mut self, key: NameHash, routed: &RoutedDomain) -> Result<(), Error> {
-        let is_probed = !self.job.dns_only && routed.is_worth_probing();
-        if let Some(lane) = routed.lane_key().filter(|_| is_probed) {
-            self.jobs.enqueue(lane.clone(), key, self.state)?;
-            return self.fill(&lane);
-        }
-        let completed = self.state.remove_domain(self.run.id, key)?;
-        self.progress.advance(completed, self.sessions.len());
-        Ok(())
-    }
-
-    /// Submits jobs to a lane while it has room for them.
-    fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
-        while !self.stopped && self.scheduler.try_admit(lane) {
-            self.state.begin_writing()?;
-            let now = self.job.network.clock.now();
-            let jobs = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)?;
-            if jobs.is_empty() {
-                break;
-            }
-            for job in jobs {
-                self.scheduler.submit(job, now);
-            }
-        }
-        Ok(())
+    /// When something is due that no event brings.
+    fn next_wake(&self) -> Option<Duration> {
+        let health = self.health.next_wake().filter(|_| !self.stopped);
+        self.scheduler.next_wake().into_iter().chain(health).min()
     }
 
     /// Does what the scheduler wants. Nothing leaves for a server before everything that came before it is committed.
@@ -323,7 +247,9 @@ impl<'a, 'p> Engine<'a, 'p> {
                     self.state.delete_replies(self.run.id, &address)?;
                     self.jobs.forget_facts(&address);
                 }
-                Action::Completed(results) => results.iter().try_for_each(|result| self.complete(result))?,
+                Action::Completed(results) => {
+                    results.into_iter().try_for_each(|result| self.on_completed(result))?;
+                }
                 Action::DomainFactsChanged(domain, facts) => self.jobs.add_facts(&domain, facts),
                 Action::WantsWork(lane) => self.fill(&lane)?,
                 Action::Event(event) => self.on_provider_event(&event),
@@ -335,7 +261,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             match action {
                 ConnectionAction::Open(opening) => {
                     self.outcome.counts.connections += 1;
-                    self.sessions.open(opening);
+                    self.sessions.open(opening, self.job.network.clock.now().elapsed);
                 }
                 ConnectionAction::Send(session, batch) => {
                     self.sessions.command(session, SessionCommand::Send(batch));
@@ -344,6 +270,18 @@ impl<'a, 'p> Engine<'a, 'p> {
             }
         }
         Ok(())
+    }
+
+    /// Takes a result. A recipient whose route has expired is probed after a new look-up.
+    fn on_completed(&mut self, mut result: ProbeResult) -> Result<(), Error> {
+        if result.mailbox.unprobed == Some(NotProbedReason::RouteExpired) {
+            if !self.stopped {
+                self.jobs.take_back(result.id, result.address);
+                return Ok(());
+            }
+            result.mailbox.unprobed = Some(NotProbedReason::Deadline);
+        }
+        self.complete(&result)
     }
 
     /// Stores the result of a recipient, with the verdict that follows from its own evidence.
@@ -360,6 +298,10 @@ impl<'a, 'p> Engine<'a, 'p> {
         self.stopped = true;
         let now = self.job.network.clock.now();
         self.abort_at = Some(now.elapsed + GRACE);
+        let silence = self.job.policy.thresholds().silence.shortest();
+        for session in self.sessions.silent_since(now.elapsed.saturating_sub(silence)) {
+            self.scheduler.note_silence(session);
+        }
         self.scheduler.stop(reason, now);
     }
 
@@ -397,6 +339,8 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     /// Classifies what a session received, and passes it to the scheduler.
     fn on_event(&mut self, session: SessionId, event: SmtpEvent) {
+        let now = self.job.network.clock.now();
+        self.sessions.on_event(session, now.elapsed);
         let Some(SessionOpening { host, provider, .. }) = self.sessions.opening(session) else {
             return;
         };
@@ -409,7 +353,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.sessions.ended(session);
         }
-        self.scheduler.on_session_event(session, event, self.job.network.clock.now());
+        self.scheduler.on_session_event(session, event, now);
     }
 }
 

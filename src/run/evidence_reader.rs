@@ -124,6 +124,15 @@ impl EvidenceReader {
                 provider = (!id.is_empty()).then(|| id.clone());
             }
             stored = domain.as_ref().map_or(Ok(None), |domain| self.stored_result(domain.key, address))?;
+            if route.is_none() && stored.is_none() {
+                route = self.conditions.unresolved.clone().map(RouteFact::Failed);
+            }
+            // A look-up that failed says nothing about a recipient whose replies still count.
+            if matches!(route, Some(RouteFact::Failed(_)))
+                && stored.as_ref().is_some_and(|stored| !stored.mailbox.attempts.is_empty())
+            {
+                route = None;
+            }
             let can_be_probed = match &route {
                 Some(RouteFact::Hosts { is_checkable, .. }) => {
                     *is_checkable && kinds.disposable != Some(true)
@@ -189,9 +198,11 @@ impl EvidenceReader {
         let stored = facts.result(domain, address, self.now)?;
         Ok(stored.filter(|stored| {
             let is_fresh = stored.expires.is_some_and(|at| at > fresh.at)
-                && stored.checked.is_some_and(|at| at >= fresh.since);
+                && stored.checked.is_some_and(|at| fresh.includes(at));
+            // A later run over another list has probed it in place of this one.
+            let is_later = stored.run.is_later_than(*run);
             let is_usable = !(unreported.contains(&stored.run) && stored.is_undeliverable());
-            stored.run == *run || (is_fresh && is_usable)
+            stored.run == *run || ((is_fresh || is_later) && is_usable)
         }))
     }
 
@@ -296,7 +307,7 @@ impl FactReader {
 
     fn domain(&self, domain: &Domain) -> Result<StoredDomain, StateError> {
         let key = NameHash::of(domain.as_str());
-        let Some(StoredRoute { route, at, run }) = self.facts.route(key)? else {
+        let Some(StoredRoute { route, at, valid_until, run }) = self.facts.route(key)? else {
             let mx_hosts = Vec::new();
             return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: false });
         };
@@ -305,7 +316,7 @@ impl FactReader {
         // A domain or host that an older look-up did not find may exist by now.
         let is_usable = run == own
             || matches!(routed.fact, RouteFact::Hosts { .. })
-            || routed.is_fresh(at, policy.lifetimes(), fresh);
+            || routed.is_fresh(at, valid_until, policy.lifetimes(), fresh);
         Ok(StoredDomain {
             key,
             is_disposable: routed.is_disposable,

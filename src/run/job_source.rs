@@ -1,10 +1,12 @@
 //! The domains of a run's worklist, until the scheduler gets them, as their lanes have room.
 //!
-//! Decides: which facts from before a [`DomainJob`] carries, and from which egress it must be probed. Which waiting
-//! domain comes next is decided by [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are
-//! not submitted.
+//! Decides: which facts from before a [`DomainJob`] carries, from which egress it must be probed, and which domains are
+//! looked up again, because their route expired while they waited. Which waiting domain comes next is decided by
+//! [`Backlog`], where a domain costs a few bytes. Must not: keep recipients that are not submitted, but for those that came
+//! back with an expired route.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -59,11 +61,34 @@ pub(super) struct JobSource {
     last: Option<NameHash>,
     /// The worklist has no further domain.
     pub has_all_domains: bool,
-    /// Routed domains that wait for room in their lanes.
-    waiting: Backlog<NameHash>,
+    /// Routed domains that wait for room in their lanes, each with the number of look-ups after its first one.
+    waiting: Backlog<(NameHash, u32)>,
     /// Domains that were submitted in part: the last recipient that was, and the facts since.
     parts: HashMap<NameHash, (RecipientId, DomainFacts)>,
+    /// Domains whose route expired while they waited: how often.
+    reroutes: HashMap<NameHash, u32>,
+    /// Domains with an expired route until they are routed again.
+    expired: HashMap<NameHash, ExpiredDomain>,
+    /// A route has expired in this run, so recipients may have been probed before.
+    expired_before: bool,
+    /// Those of them that are to be looked up.
+    to_look_up: Vec<(NameHash, Domain)>,
     egresses: EgressIds,
+}
+
+/// What waits for a new route of a domain.
+#[derive(Default)]
+pub(super) struct ExpiredDomain {
+    /// Recipients that were submitted before.
+    pub(super) returned: Vec<(RecipientId, Address)>,
+    /// Recipients that were not submitted yet wait, too.
+    pub(super) waits: bool,
+}
+
+/// The jobs of one domain, and until when sessions may start on its route.
+pub(super) struct RoutedJobs {
+    pub(super) jobs: Vec<DomainJob>,
+    pub(super) valid_until: SystemTime,
 }
 
 impl JobSource {
@@ -82,6 +107,10 @@ impl JobSource {
             has_all_domains: false,
             waiting: Backlog::default(),
             parts: HashMap::new(),
+            reroutes: HashMap::new(),
+            expired: HashMap::new(),
+            expired_before: false,
+            to_look_up: Vec::new(),
             egresses,
         }
     }
@@ -99,72 +128,164 @@ impl JobSource {
         Ok(next)
     }
 
-    /// Lets a domain wait for room in its lane.
+    /// Lets the recipients of a domain that were not submitted yet wait for room in its lane.
     pub(super) fn enqueue(&mut self, lane: Arc<str>, key: NameHash, state: &State) -> Result<(), StateError> {
-        self.waiting.push(lane, key, state.count_recipients(self.run.id, key)?);
+        let recipients = state.count_recipients(self.run.id, key, self.last_submitted(key))?;
+        if recipients > 0 {
+            self.waiting.push(lane, (key, self.reroutes_of(key)), recipients);
+        }
         Ok(())
     }
 
     /// True if no domain is left to be submitted.
     pub(super) fn is_empty(&self) -> bool {
-        self.has_all_domains && self.waiting.is_empty()
+        self.has_all_domains && self.waiting.is_empty() && self.expired.is_empty()
     }
 
-    /// The next domain for a lane, or a part of a long one; empty if none waits. There is one job for each egress from
-    /// which recipients were deferred, because a server that greylists recognizes a retry by the IP address; otherwise
-    /// exactly one.
+    /// The last recipient of a domain that was submitted, if others of it still wait.
+    pub(super) fn last_submitted(&self, key: NameHash) -> RecipientId {
+        self.parts.get(&key).map(|(last, _)| *last).unwrap_or_default()
+    }
+
+    fn reroutes_of(&self, key: NameHash) -> u32 {
+        self.reroutes.get(&key).copied().unwrap_or_default()
+    }
+
+    /// Takes a recipient that was submitted and came back, because the route of its domain expired before it was probed.
+    pub(super) fn take_back(&mut self, id: RecipientId, address: Address) {
+        if let Some(domain) = address.domain().cloned() {
+            self.expire(NameHash::of(domain.as_str()), domain).returned.push((id, address));
+        }
+    }
+
+    fn expire(&mut self, key: NameHash, domain: Domain) -> &mut ExpiredDomain {
+        self.expired_before = true;
+        self.expired.entry(key).or_insert_with(|| {
+            self.to_look_up.push((key, domain));
+            ExpiredDomain::default()
+        })
+    }
+
+    /// Takes the domains whose route expired, to be looked up again.
+    pub(super) fn take_expired(&mut self) -> Vec<(NameHash, Domain)> {
+        std::mem::take(&mut self.to_look_up)
+    }
+
+    /// Must be called when a domain was looked up. Returns what waited for that; `None` if it is the first look-up.
+    pub(super) fn routed_again(&mut self, key: NameHash) -> Option<ExpiredDomain> {
+        self.expired.remove(&key)
+    }
+
+    /// The next domain for a lane, or a part of a long one; `None` if none waits.
     pub(super) fn next_jobs(
         &mut self,
         lane: &Arc<str>,
         state: &State,
         policy: &Policy,
         now: SystemTime,
-    ) -> Result<Vec<DomainJob>, StateError> {
-        let mut facts = state.facts(*policy);
-        while let Some((key, part)) = self.waiting.next(lane) {
-            let (Some(domain), Some(StoredRoute { route, .. })) = (facts.domain(key)?, facts.route(key)?)
-            else {
+    ) -> Result<Option<RoutedJobs>, StateError> {
+        while let Some(((key, reroutes), part)) = self.waiting.next(lane) {
+            // Parts that wait with an older route are in the backlog once more, with the new one.
+            if reroutes != self.reroutes_of(key) {
+                continue;
+            }
+            let mut facts = state.facts(*policy);
+            let (Some(domain), Some(stored)) = (facts.domain(key)?, facts.route(key)?) else {
                 continue;
             };
+            if stored.valid_until.is_none_or(|until| until <= now) {
+                *self.reroutes.entry(key).or_default() += 1;
+                self.expire(key, domain).waits = true;
+                continue;
+            }
             let (after, since_then) = self.parts.remove(&key).unwrap_or_default();
             let recipients = state.recipients(self.run.id, &domain, after, part.range.len())?;
             let Some(&(last, _)) = recipients.last() else {
                 continue;
             };
-            let since = self.fresh.since.max(now - policy.lifetimes().catch_all);
-            let controls = facts.controls(self.run.id, &domain, since)?;
-            let mut known = DomainFacts::of(controls, USUAL_WAIT, now + self.max_wait);
+            let mut known = self.known_facts(&domain, policy, now, &mut facts)?;
             known.merge(since_then);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));
             }
-            if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
-                known.egress = self.last_egress(key, control, &facts)?;
-            }
-            let mut by_egress: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
-            let recently = now - policy.thresholds().anomaly.recently();
-            for (id, address) in recipients {
-                let recipient = self.recipient(key, id, address, recently, &mut facts)?;
-                let egress = if recipient.is_waiting() {
-                    self.last_egress(key, &recipient.address, &facts)?
-                } else {
-                    None
-                };
-                by_egress.entry(egress).or_default().push(recipient);
-            }
-            // Recipients that any egress may probe join one of the others, to share its controls.
-            if let Some(anywhere) = by_egress.remove(&None) {
-                let egress = known.egress.or_else(|| by_egress.keys().next().copied().flatten());
-                by_egress.entry(egress).or_default().extend(anywhere);
-            }
-            let RoutedDomain { mx_hosts, .. } = RoutedDomain::new(&domain, route, policy);
-            let job = |(egress, listed)| {
-                let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
-                DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
-            };
-            return Ok(by_egress.into_iter().map(job).collect());
+            return self.jobs_for(&domain, stored, recipients, known, state, policy, now).map(Some);
         }
-        Ok(Vec::new())
+        Ok(None)
+    }
+
+    /// The jobs for recipients that came back, after a new look-up. `None` if its route has expired again.
+    pub(super) fn returned_jobs(
+        &mut self,
+        domain: &Domain,
+        returned: Vec<(RecipientId, Address)>,
+        state: &State,
+        policy: &Policy,
+        now: SystemTime,
+    ) -> Result<Option<RoutedJobs>, StateError> {
+        let mut facts = state.facts(*policy);
+        let Some(stored) = facts.route(NameHash::of(domain.as_str()))?.filter(|_| !returned.is_empty())
+        else {
+            return Ok(None);
+        };
+        let known = self.known_facts(domain, policy, now, &mut facts)?;
+        self.jobs_for(domain, stored, returned, known, state, policy, now).map(Some)
+    }
+
+    /// What the stored controls of a domain show.
+    fn known_facts(
+        &self,
+        domain: &Domain,
+        policy: &Policy,
+        now: SystemTime,
+        facts: &mut FactQueries<&Connection>,
+    ) -> Result<DomainFacts, StateError> {
+        let within = self.fresh.within(now - policy.lifetimes().catch_all);
+        let controls = facts.controls(self.run.id, domain, within)?;
+        Ok(DomainFacts::of(controls, USUAL_WAIT, now + self.max_wait))
+    }
+
+    /// The jobs for some recipients of a domain. There is one for each egress from which recipients were deferred, because
+    /// a server that greylists recognizes a retry by the IP address; otherwise exactly one.
+    #[expect(clippy::too_many_arguments, reason = "the two callers have all of them at hand")]
+    fn jobs_for(
+        &self,
+        domain: &Domain,
+        stored: StoredRoute,
+        recipients: Vec<(RecipientId, Address)>,
+        mut known: DomainFacts,
+        state: &State,
+        policy: &Policy,
+        now: SystemTime,
+    ) -> Result<RoutedJobs, StateError> {
+        let mut facts = state.facts(*policy);
+        let key = NameHash::of(domain.as_str());
+        if let Some(control) = known.waiting_control().filter(|_| known.egress.is_none()) {
+            known.egress = self.last_egress(key, control, &facts)?;
+        }
+        let mut by_egress: BTreeMap<Option<usize>, Vec<Recipient>> = BTreeMap::new();
+        let recently = policy.thresholds().anomaly.recently();
+        let recently = FreshnessPolicy::of(now, Some(recently), now).within(SystemTime::UNIX_EPOCH);
+        for (id, address) in recipients {
+            let recipient = self.recipient(key, id, address, &recently, &mut facts)?;
+            let egress = if recipient.is_waiting() {
+                self.last_egress(key, &recipient.address, &facts)?
+            } else {
+                None
+            };
+            by_egress.entry(egress).or_default().push(recipient);
+        }
+        // Recipients that any egress may probe join one of the others, to share its controls.
+        if let Some(anywhere) = by_egress.remove(&None) {
+            let egress = known.egress.or_else(|| by_egress.keys().next().copied().flatten());
+            by_egress.entry(egress).or_default().extend(anywhere);
+        }
+        let RoutedDomain { mx_hosts, .. } = RoutedDomain::new(domain, stored.route, policy);
+        let job = |(egress, listed)| {
+            let (domain, mx_hosts) = (domain.clone(), mx_hosts.clone());
+            DomainJob { domain, mx_hosts, recipients: listed, facts: known.for_egress(egress) }
+        };
+        let jobs = by_egress.into_iter().map(job).collect();
+        Ok(RoutedJobs { jobs, valid_until: stored.valid_until.unwrap_or(now) })
     }
 
     /// The egress from which an address was last probed, if this run has it.
@@ -183,11 +304,12 @@ impl JobSource {
         domain: NameHash,
         id: RecipientId,
         address: Address,
-        recently: SystemTime,
+        recently: &RangeInclusive<SystemTime>,
         facts: &mut FactQueries<&Connection>,
     ) -> Result<Recipient, StateError> {
+        let may_have_replies = self.run.is_resumed || self.expired_before;
         let earlier =
-            if self.run.is_resumed { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+            if may_have_replies { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = facts.was_deliverable(domain, &address, recently)?;
         Ok(Recipient { id, address, earlier, was_deliverable })
     }
@@ -222,7 +344,7 @@ mod tests {
     use crate::policy::ReplyCache;
     use crate::route::{MxHost, Route};
     use crate::smtp::{EgressPath, Reply, Stage};
-    use crate::state::RunKey;
+    use crate::state::{RouteTimes, RunKey};
 
     /// Enough recipients for several parts of one domain.
     const LISTED: i64 = 450;
@@ -257,7 +379,8 @@ mod tests {
         worklist.finish(FreshnessPolicy::nothing()).unwrap();
         let addresses = vec![[192, 0, 2, 1].into()];
         let route = Route::Hosts(vec![MxHost { preference: 10, host: host.clone(), addresses }]);
-        state.write_route(run.id, &domain, &route, now).unwrap();
+        let lasts = RouteTimes { looked_up: now, valid_until: now + Duration::from_secs(3600) };
+        state.write_route(run.id, &domain, &route, lasts).unwrap();
         (state, run, domain, route, host)
     }
 
@@ -277,8 +400,9 @@ mod tests {
         let mut jobs = JobSource::new(run, FreshnessPolicy::nothing(), Duration::ZERO, egresses);
         let policy = Policy::built_in();
         let lane = enqueue_next(&mut jobs, &mut state, route);
-        let known =
-            |jobs: &mut JobSource| jobs.next_jobs(&lane, &state, &policy, now).unwrap().remove(0).facts;
+        let known = |jobs: &mut JobSource| {
+            jobs.next_jobs(&lane, &state, &policy, now).unwrap().unwrap().jobs.remove(0).facts
+        };
         assert_eq!(known(&mut jobs), DomainFacts::default());
         let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
         let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
@@ -286,6 +410,47 @@ mod tests {
         assert_eq!(known(&mut jobs), facts);
         jobs.forget_facts(&address(0));
         assert_eq!(known(&mut jobs), DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() });
+    }
+
+    #[test]
+    fn a_domain_whose_route_expired_while_it_waited_is_looked_up_again_and_nothing_is_submitted_twice() {
+        let now = UNIX_EPOCH + Duration::from_secs(86_400);
+        let (mut state, run, domain, route, _) = begin(now);
+        let egresses = two_egresses(&mut state);
+        let mut jobs = JobSource::new(run, FreshnessPolicy::nothing(), Duration::ZERO, egresses);
+        let policy = Policy::built_in();
+        let lane = enqueue_next(&mut jobs, &mut state, route.clone());
+        assert!(jobs.next_domain(&mut state).unwrap().is_none());
+        let mut submitted: Vec<RecipientId> = Vec::new();
+        let mut take = |jobs: &mut JobSource, state: &State, now| {
+            let due = jobs.next_jobs(&lane, state, &policy, now).unwrap();
+            let due: Vec<RecipientId> = due
+                .into_iter()
+                .flat_map(|due| due.jobs)
+                .flat_map(|job| job.recipients)
+                .map(|r| r.id)
+                .collect();
+            submitted.extend(&due);
+            due.len()
+        };
+        assert_eq!(take(&mut jobs, &state, now), 200);
+        let later = now + Duration::from_secs(3600);
+        assert_eq!(take(&mut jobs, &state, later), 0);
+        assert!(!jobs.is_empty(), "the rest of the domain still waits");
+        assert_eq!(jobs.take_expired(), [(NameHash::of("acme.example"), domain.clone())]);
+        assert_eq!(jobs.take_expired(), []);
+        let lasts = RouteTimes { looked_up: later, valid_until: later + Duration::from_secs(3600) };
+        assert!(!state.write_route(run.id, &domain, &route, lasts).unwrap(), "the same route");
+        let again = jobs.routed_again(NameHash::of("acme.example")).unwrap();
+        assert!(again.waits && again.returned.is_empty());
+        jobs.enqueue(lane.clone(), NameHash::of("acme.example"), &state).unwrap();
+        while !jobs.is_empty() {
+            take(&mut jobs, &state, later);
+        }
+        submitted.sort_unstable();
+        let before = submitted.len();
+        submitted.dedup();
+        assert_eq!((before, submitted.len()), (450, 450), "each once");
     }
 
     #[test]
@@ -316,7 +481,8 @@ mod tests {
         let lane = enqueue_next(&mut jobs, &mut state, route);
         let mut submitted = 0;
         while !jobs.is_empty() {
-            for DomainJob { recipients, facts, .. } in jobs.next_jobs(&lane, &state, &policy, now).unwrap() {
+            let due = jobs.next_jobs(&lane, &state, &policy, now).unwrap();
+            for DomainJob { recipients, facts, .. } in due.into_iter().flat_map(|due| due.jobs) {
                 submitted += recipients.len();
                 let waiting = recipients.iter().filter(|recipient| recipient.is_waiting());
                 let others: Vec<_> = waiting

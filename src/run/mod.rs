@@ -16,6 +16,7 @@
 //! | what a cell shows before anything is probed | `analyze`, `domain_cache` |
 //! | which domains are worth probing | `routed_domain` |
 //! | what is probed, with which limits; how a run ends early | `probe_job` |
+//! | when a run has no name service | `name_servers` |
 //! | which stored facts count for a row | `evidence_reader` |
 //! | which rows repeat an earlier one | `duplicates` |
 //! | how workers share a list | `parallel` |
@@ -34,6 +35,7 @@ mod evidence_reader;
 mod job_source;
 mod judge;
 mod list_job;
+mod name_servers;
 mod network;
 mod parallel;
 mod plan;

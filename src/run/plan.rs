@@ -91,13 +91,14 @@ fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<ListedDomain>
     let mut domains: Vec<ListedDomain> = Vec::new();
     let look = |analyzer: &mut Analyzer, batch: &RowBatch, analyzed: &mut Vec<AnalyzedRow>| {
         analyzed.clear();
-        analyzed.extend(batch.entries().map(|entry| match entry {
-            ListEntry::Unreadable(_) => None,
+        analyzed.extend(batch.entries().filter_map(|entry| match entry {
+            // A further address in a cell is no row.
+            ListEntry::Unreadable(row) => row.is_row().then_some(None),
             ListEntry::Row(row) => {
                 let form = analyzer.analyze(row.address()).form;
                 let key = form.address().map(|address| duplicates::key_of(&keys, address));
                 let valid = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
-                Some((row.record, key, valid))
+                Some(Some((row.record, key, valid)))
             }
         }));
         Ok(())
@@ -142,8 +143,8 @@ async fn look_up(
             let Some((index, listed)) = waiting.next() else { break };
             let network = network.clone();
             lookups.spawn(async move {
-                let route = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
-                (index, listed, route)
+                let resolved = route::resolve(&*network.dns, &listed.domain, &network.allowed).await;
+                (index, listed, resolved.route)
             });
         }
         let Some(looked_up) = lookups.join_next().await else {

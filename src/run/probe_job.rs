@@ -13,6 +13,7 @@ use crate::error::{Error, Exit};
 use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
 use crate::report::ProbeCounts;
+use crate::route::DnsFault;
 use crate::schedule::{ProviderEventKind, RunBlocked};
 use crate::settings::RunDepth;
 use crate::smtp::Transcript;
@@ -52,6 +53,8 @@ pub struct RunOutcome {
     pub events: BTreeMap<ProviderEventKind, u64>,
     /// The clock stopped the run before its end.
     pub out_of_time: bool,
+    /// No name server answers any more.
+    pub name_servers_down: bool,
 }
 
 /// What holds for all rows of a run.
@@ -63,6 +66,8 @@ pub struct RunConditions {
     pub blocked: Option<RunBlocked>,
     /// Keys of the lanes at which too many mailboxes vanished at the same time.
     pub anomalies: BTreeSet<Arc<str>>,
+    /// Why domains without a route were not looked up; `None` if only time was missing.
+    pub unresolved: Option<DnsFault>,
 }
 
 impl ProbeJob {
@@ -106,12 +111,21 @@ impl ProbeJob {
 }
 
 impl RunOutcome {
+    /// Why the run stopped before its end, as the view `runs` of the state has it.
+    pub(super) fn stopped_because(&self) -> &'static str {
+        match self {
+            RunOutcome { name_servers_down: true, .. } => "name_servers_down",
+            RunOutcome { out_of_time: true, .. } => "deadline",
+            _ => "stopped",
+        }
+    }
+
     /// The exit code of a run that stopped early, by the strongest reason.
     pub fn early_exit(&self, cancel: &CancelToken) -> Option<Exit> {
         let blocked = self.conditions.blocked.map(|_| Exit::Blocked);
         cancel
             .requested()
-            .or(self.counts.is_network_down().then_some(Exit::NetworkDown))
+            .or((self.name_servers_down || self.counts.is_network_down()).then_some(Exit::NetworkDown))
             .or(blocked)
             .or(self.out_of_time.then_some(Exit::OutOfTime))
     }

@@ -58,9 +58,14 @@ pub(super) fn report(
         not_probed: Some(if dns_only { NotProbedReason::DnsOnly } else { NotProbedReason::Deadline }),
         blocked: past.blocked.as_deref().and_then(RunBlocked::from_word),
         anomalies: past.anomalies.iter().map(|lane| lane.as_str().into()).collect(),
+        unresolved: None,
     };
     let run = past.run;
-    let fresh = if dns_only { FreshnessPolicy::nothing() } else { FreshnessPolicy::of(run.at, None) };
+    let fresh = if dns_only {
+        FreshnessPolicy::nothing()
+    } else {
+        FreshnessPolicy::of(run.at, None, clock.now().wall)
+    };
     let now: SystemTime = past.ended.unwrap_or(clock.now().wall);
     let filter = FactFilter { policy, run: run.id, fresh, compared_run: None };
     let reader = |facts| EvidenceReader::new(facts, conditions.clone(), now);

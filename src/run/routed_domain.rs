@@ -58,22 +58,26 @@ impl RoutedDomain {
         self.mx_hosts.first().map(|first| Scheduler::lane_key(&self.mx_hosts, first))
     }
 
-    /// True if a route that was looked up at this time may be used again. A failed look-up never is.
+    /// True if a stored route may be used again: for connections to its MX hosts as long as its TTL, otherwise as long as a
+    /// result that rests on it. A failed look-up never is.
     pub(super) fn is_fresh(
         &self,
         looked_up: SystemTime,
+        valid_until: Option<SystemTime>,
         lifetimes: &Lifetimes,
         fresh: FreshnessPolicy,
     ) -> bool {
         let lifetime = match self.fact {
-            RouteFact::Hosts { .. } => Some(lifetimes.route),
+            RouteFact::Hosts { .. } => valid_until
+                .and_then(|until| until.duration_since(looked_up).ok())
+                .map(|ttl| ttl.min(lifetimes.route)),
             RouteFact::NullMx => lifetimes.of(Finding::NullMx.into()),
             RouteFact::Absent(NoMailReason::NoSuchDomain) => lifetimes.of(Finding::DomainNotFound.into()),
             RouteFact::Absent(NoMailReason::NoMailHost) => lifetimes.of(Finding::NoMailHost.into()),
             RouteFact::Unroutable => lifetimes.of(Finding::MxUnroutable.into()),
             RouteFact::Failed(_) => None,
         };
-        looked_up >= fresh.since && lifetime.is_some_and(|lifetime| looked_up + lifetime > fresh.at)
+        fresh.includes(looked_up) && lifetime.is_some_and(|lifetime| looked_up + lifetime > fresh.at)
     }
 }
 

@@ -61,7 +61,7 @@ impl StatefulRun {
             if anew || job.dns_only {
                 FreshnessPolicy::nothing()
             } else {
-                FreshnessPolicy::of(at, settings.state.max_age)
+                FreshnessPolicy::of(at, settings.state.max_age, now)
             }
         };
         let known = if anew { None } else { state.fresh_run(&command, fresh(now))? };
@@ -153,7 +153,11 @@ impl StatefulRun {
             self.state.write_notes(self.run)?;
         }
         self.state.mark_reported(self.run.id)?;
-        if !self.is_all_fresh && (blocked.is_some() || self.still_to_probe()? == 0) {
+        let is_finished = blocked.is_some() || self.still_to_probe()? == 0;
+        if !is_finished {
+            self.state.pause_run(self.run.id, self.now().wall, outcome.stopped_because())?;
+        }
+        if !self.is_all_fresh && is_finished {
             let Validity { fresh_until, oldest } = validity;
             let blocked = blocked.map(RunBlocked::word);
             let anomalies = anomalies.iter().map(|lane| &**lane);

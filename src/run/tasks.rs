@@ -7,13 +7,14 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::{self, JoinError, JoinSet};
 
 use super::network::Network;
 use crate::address::Domain;
-use crate::route::{self, DnsFault, Route};
+use crate::route::{self, DnsFault, ResolvedRoute, Route};
 use crate::schedule::{SessionId, SessionOpening};
 use crate::smtp::{
     ClientIdentity, SessionCommand, SessionRequest, SmtpEvent, SmtpTimeouts, TlsPolicy, Transcript,
@@ -22,7 +23,7 @@ use crate::smtp::{
 use crate::state::NameHash;
 
 /// A finished look-up task.
-pub(super) type FinishedLookup = Result<(task::Id, Route), JoinError>;
+pub(super) type FinishedLookup = Result<(task::Id, ResolvedRoute), JoinError>;
 
 /// A finished session task, with the host and the transcript if transcripts are kept.
 pub(super) type FinishedSession = Result<(task::Id, Option<(Domain, Transcript)>), JoinError>;
@@ -30,7 +31,7 @@ pub(super) type FinishedSession = Result<(task::Id, Option<(Domain, Transcript)>
 /// Look-ups in progress.
 pub(super) struct LookupTasks {
     network: Arc<Network>,
-    tasks: JoinSet<Route>,
+    tasks: JoinSet<ResolvedRoute>,
     domains: HashMap<task::Id, (NameHash, Domain)>,
 }
 
@@ -62,10 +63,14 @@ impl LookupTasks {
     }
 
     /// The route that a finished task found, with its domain; `None` if the task was aborted.
-    pub(super) fn take_route(&mut self, finished: FinishedLookup) -> Option<(NameHash, Domain, Route)> {
+    pub(super) fn take_route(
+        &mut self,
+        finished: FinishedLookup,
+    ) -> Option<(NameHash, Domain, ResolvedRoute)> {
+        let internal = ResolvedRoute { route: Route::Failed(DnsFault::Internal), ttl: Duration::ZERO };
         let (task, route) = match finished {
             Ok((task, route)) => (task, Some(route)),
-            Err(fault) => (fault.id(), fault.is_panic().then_some(Route::Failed(DnsFault::Internal))),
+            Err(fault) => (fault.id(), fault.is_panic().then_some(internal)),
         };
         let (key, domain) = self.domains.remove(&task)?;
         Some((key, domain, route?))
@@ -92,6 +97,8 @@ struct OpenSession {
     opening: SessionOpening,
     commands: mpsc::Sender<SessionCommand>,
     task: task::Id,
+    /// When the host last said something, or else the session was opened; by the clock of the run.
+    last_heard: Duration,
 }
 
 impl SessionTasks {
@@ -115,7 +122,7 @@ impl SessionTasks {
     }
 
     /// Opens a session.
-    pub(super) fn open(&mut self, opening: SessionOpening) {
+    pub(super) fn open(&mut self, opening: SessionOpening, now: Duration) {
         let session = opening.session;
         let (commands, taken) = mpsc::channel(1);
         let (network, events, trace) = (self.network.clone(), self.events.clone(), self.trace);
@@ -140,7 +147,7 @@ impl SessionTasks {
             drive_session(&*network.connect, request, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
-        self.open.insert(session, OpenSession { opening, commands, task: task.id() });
+        self.open.insert(session, OpenSession { opening, commands, task: task.id(), last_heard: now });
     }
 
     /// Passes a command to a session. One that is over will report its end.
@@ -155,6 +162,13 @@ impl SessionTasks {
     /// How a session was opened; `None` once it has reported its end.
     pub(super) fn opening(&self, session: SessionId) -> Option<&SessionOpening> {
         self.open.get(&session).map(|open| &open.opening)
+    }
+
+    /// Must be called when something happened on a session.
+    pub(super) fn on_event(&mut self, session: SessionId, now: Duration) {
+        if let Some(open) = self.open.get_mut(&session) {
+            open.last_heard = now;
+        }
     }
 
     /// Must be called when a session has reported its end.
@@ -177,6 +191,12 @@ impl SessionTasks {
         let (&session, _) = self.open.iter().find(|(_, open)| open.task == task)?;
         self.open.remove(&session);
         Some(session)
+    }
+
+    /// The sessions whose host has said nothing since this time of the run.
+    pub(super) fn silent_since(&self, since: Duration) -> Vec<SessionId> {
+        let silent = self.open.iter().filter(|(_, open)| open.last_heard < since);
+        silent.map(|(session, _)| *session).collect()
     }
 
     /// Aborts all sessions, and returns them in the order in which they were opened. None of them reports its end.

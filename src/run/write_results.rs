@@ -95,10 +95,22 @@ impl OpenJob {
     /// Gives the files their names, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
+        for row in &finished.unlisted {
+            // No log names an address.
+            tracing::warn!(event = "unreadable", line = row.line, "line {}: {}", row.line, row.cause);
+        }
+        let unnamed = finished.counts.unreadable + finished.counts.further_addresses;
+        let unnamed = unnamed.saturating_sub(finished.unlisted.len() as u64);
+        if !finished.unlisted.is_empty() && unnamed > 0 {
+            tracing::warn!(
+                event = "unreadable",
+                "{unnamed} more; with a folder for `-o`, a file lists them all"
+            );
+        }
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
-            format: form.sentence(),
+            format: self.list.sentence(),
             probed: stats.counts,
             provider_events: stats.events.clone(),
             took: stats.took,
@@ -113,6 +125,7 @@ impl OpenJob {
                 OutputTarget::File(_) | OutputTarget::Stdout => None,
             },
             stem: form.stem(),
+            ending: finished.ending,
             counts: finished.counts.clone(),
         };
         finished.write_summary(summary.json().as_bytes())?;

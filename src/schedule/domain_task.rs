@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
@@ -14,14 +15,21 @@ use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
 use super::queue;
 use super::scheduler::{Scheduler, insert_slot};
 use crate::address::Domain;
-use crate::evidence::{DomainFacts, ObstacleKind, Recipient, Timestamp};
+use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, Recipient, Timestamp};
 use crate::policy::Provider;
 use crate::probe::{ControlPlan, DomainPriors, DomainProbe, NextStep, ProbeStrategy};
 use crate::reason::Finding;
 
 impl Scheduler {
-    /// Takes on a job. Recipients that wait for a retry are probed from the egress that they were deferred at.
+    /// Takes on a job whose route does not expire.
     pub fn submit(&mut self, job: DomainJob, now: Timestamp) {
+        self.submit_until(job, Duration::MAX, now);
+    }
+
+    /// Takes on a job. Recipients that wait for a retry are probed from the egress that they were deferred at. From
+    /// `route_expires` on, a time of the run, no session starts on its route: recipients that are left then are completed
+    /// with [`NotProbedReason::RouteExpired`], and should be submitted again with a new route.
+    pub fn submit_until(&mut self, job: DomainJob, route_expires: Duration, now: Timestamp) {
         self.set_time(now);
         let DomainJob { domain, mx_hosts, recipients, facts } = job;
         let Some(first) = mx_hosts.first() else {
@@ -32,7 +40,7 @@ impl Scheduler {
             let key = Self::lane_key(&mx_hosts, first);
             self.egress_for(&key, &mx_hosts, queue::is_large(recipients.len()))
         });
-        self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts);
+        self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, route_expires);
         self.run_lanes();
     }
 
@@ -44,6 +52,7 @@ impl Scheduler {
         mx_hosts: &[MxHop],
         recipients: Vec<Recipient>,
         facts: DomainFacts,
+        route_expires: Duration,
     ) {
         let mx_hops: VecDeque<(MxHop, LaneId)> = mx_hosts
             .iter()
@@ -59,6 +68,7 @@ impl Scheduler {
         };
         let initial_lane = *lane;
         self.lanes[initial_lane].backlog += recipients.len();
+        self.open_recipients += recipients.len();
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
@@ -80,7 +90,7 @@ impl Scheduler {
         for (_, lane) in &mx_hops {
             self.lanes[*lane].tasks += 1;
         }
-        let task = DomainTask::new(domain_probe, mx_hops, initial_lane);
+        let task = DomainTask::new(domain_probe, mx_hops, initial_lane, route_expires);
         self.open_tasks += 1;
         let id = insert_slot(&mut self.tasks, &mut self.free_tasks, Some(task));
         self.advance(id);
@@ -114,6 +124,14 @@ impl Scheduler {
                         self.lanes[lane].tasks -= 1;
                     }
                 }
+                NextStep::Probe if task.route_expires <= now.elapsed => {
+                    if task.is_expired && !task.domain_probe.is_in_flight() {
+                        return self.finish(id);
+                    }
+                    if self.expire_route(id) {
+                        return;
+                    }
+                }
                 NextStep::Probe => {
                     if task.is_queued {
                         return;
@@ -127,6 +145,22 @@ impl Scheduler {
         }
     }
 
+    /// Takes a task whose route has expired out of its queue, and leaves its recipients to a new route. Returns true if
+    /// replies to probes in flight are awaited.
+    fn expire_route(&mut self, id: DomainTaskId) -> bool {
+        let Some(task) = self.tasks[id].as_mut() else {
+            return true;
+        };
+        task.is_expired = true;
+        task.domain_probe.postpone(NotProbedReason::RouteExpired);
+        if let Some(endpoint) = task.endpoint
+            && std::mem::take(&mut task.is_queued)
+        {
+            self.endpoints[endpoint].queue.remove(id);
+        }
+        self.tasks[id].as_ref().is_some_and(|task| task.domain_probe.is_in_flight())
+    }
+
     /// The first endpoint of the task's current MX host that is not abandoned. The error is why there is none.
     fn pick_endpoint(&mut self, id: DomainTaskId) -> Result<EndpointId, ObstacleKind> {
         let unreachable = ObstacleKind::NoReply(Finding::ConnectFailed);
@@ -138,11 +172,11 @@ impl Scheduler {
         };
         let lane_id = *lane_id;
         let lane = &self.lanes[lane_id];
-        if let Some(classified) = &lane.breaker_opened_by {
-            return Err(ObstacleKind::Rejected(classified.clone()));
+        if let Some(classified) = lane.health.breaker_opened_by() {
+            return Err(ObstacleKind::Rejected(Box::new(classified.clone())));
         }
         if let Some(endpoint) = task.endpoint
-            && self.endpoints[endpoint].abandoned.is_none()
+            && self.endpoints[endpoint].health.abandoned().is_none()
         {
             return Ok(endpoint);
         }
@@ -157,7 +191,7 @@ impl Scheduler {
                 let new = Endpoint::new(lane_id, *address, mx_hop.host.clone(), lane.provider.tls);
                 insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new)
             });
-            match &self.endpoints[endpoint].abandoned {
+            match self.endpoints[endpoint].health.abandoned() {
                 None => return Ok(endpoint),
                 Some(obstacle) => last = obstacle.clone(),
             }
@@ -170,6 +204,9 @@ impl Scheduler {
             return;
         };
         (task.endpoint, task.is_queued) = (Some(endpoint_id), true);
+        if task.route_expires < Duration::MAX {
+            self.timers.insert((task.route_expires, Timer::DomainTask(id)));
+        }
         let endpoint = &mut self.endpoints[endpoint_id];
         if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
@@ -202,7 +239,14 @@ impl Scheduler {
             self.free_tasks.push(id);
         }
         let domain = task.domain_probe.domain().clone();
-        let (mut facts, results) = task.domain_probe.finish(self.stopping);
+        let expired = task.is_expired.then_some(NotProbedReason::RouteExpired);
+        if self.stopping.is_some()
+            && let Some(endpoint) = task.endpoint
+            && let Some(failure) = self.endpoints[endpoint].health.failure()
+        {
+            task.domain_probe.note_failure(ObstacleKind::NoReply(failure), self.now);
+        }
+        let (mut facts, results) = task.domain_probe.finish(self.stopping.or(expired));
         facts.egress = facts.is_waiting().then_some(self.lanes[task.initial_lane].egress);
         // Comes before the results, because these may be revoked immediately, and the facts with them.
         self.actions.push_back(Action::DomainFactsChanged(domain, facts));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::limits::{EndpointId, LaneId};
 use crate::address::Domain;
@@ -51,6 +52,10 @@ pub(super) struct DomainTask {
     pub(super) is_queued: bool,
     /// At least one probe was sent.
     pub(super) has_begun: bool,
+    /// The time of the run from which on no session may start on the route.
+    pub(super) route_expires: Duration,
+    /// The route has expired: recipients that are not completed go back to the driver.
+    pub(super) is_expired: bool,
 }
 
 impl DomainTask {
@@ -59,6 +64,7 @@ impl DomainTask {
         domain_probe: DomainProbe,
         mx_hops: VecDeque<(MxHop, LaneId)>,
         initial_lane: LaneId,
+        route_expires: Duration,
     ) -> DomainTask {
         let facts_published = domain_probe.is_catch_all_known();
         DomainTask {
@@ -69,6 +75,8 @@ impl DomainTask {
             endpoint: None,
             is_queued: false,
             has_begun: false,
+            route_expires,
+            is_expired: false,
         }
     }
 

@@ -129,4 +129,18 @@ mod tests {
         let fault = read(file.path()).unwrap_err().to_string();
         assert!(fault.contains(":2: ") && fault.contains("mailfrom"), "{fault}");
     }
+
+    #[test]
+    fn the_sample_sets_what_it_names_and_nothing_else() {
+        let sample = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/samples/listproof.toml"));
+        let expected = SettingsLayer {
+            helo: vec!["probe.example.org".to_owned()],
+            mail_from: vec!["list-check@example.org".to_owned()],
+            pace: Some(Pace::Normal),
+            max_wait: Some(Duration::from_mins(30)),
+            ..SettingsLayer::default()
+        };
+        let layer = SettingsLayer::from(read(sample).unwrap().unwrap());
+        assert_eq!(layer, expected);
+    }
 }

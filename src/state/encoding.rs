@@ -18,15 +18,18 @@ use crate::smtp::Enhanced;
 pub(super) fn kind_number(kind: RecipientKind) -> i64 {
     match kind {
         RecipientKind::Listed(_) | RecipientKind::Recheck(_) => 0,
-        RecipientKind::Random => 1,
+        RecipientKind::Random => RANDOM,
         RecipientKind::Postmaster => 2,
     }
 }
 
+/// `reply.kind` of a random recipient.
+pub(super) const RANDOM: i64 = 1;
+
 /// The control with this number; `None` for a recipient of the list, which the number does not name.
 pub(super) fn control(number: i64) -> Option<RecipientKind> {
     match number {
-        1 => Some(RecipientKind::Random),
+        RANDOM => Some(RecipientKind::Random),
         2 => Some(RecipientKind::Postmaster),
         _ => None,
     }
@@ -121,6 +124,7 @@ pub(super) fn decode_route(kind: &str, detail: &str) -> Option<Route> {
             "servfail" => DnsFault::ServFail,
             "refused" => DnsFault::Refused,
             "timeout" => DnsFault::Timeout,
+            "unreachable" => DnsFault::Unreachable,
             "rewritten" => DnsFault::Rewritten,
             "private_address" => DnsFault::PrivateAddress,
             "internal" => DnsFault::Internal,
@@ -255,6 +259,7 @@ mod tests {
             Route::Failed(DnsFault::ServFail),
             Route::Failed(DnsFault::Refused),
             Route::Failed(DnsFault::Timeout),
+            Route::Failed(DnsFault::Unreachable),
             Route::Failed(DnsFault::Rewritten),
             Route::Failed(DnsFault::PrivateAddress),
             Route::Failed(DnsFault::Internal),

@@ -130,7 +130,7 @@ impl State {
         self.db.execute_batch(
             "DELETE FROM name WHERE id NOT IN (
                  SELECT domain FROM result UNION SELECT domain FROM reply UNION SELECT mx_host FROM reply
-                 UNION SELECT domain FROM route UNION SELECT domain FROM worklist
+                 UNION SELECT domain FROM route UNION SELECT domain FROM worklist UNION SELECT domain FROM reused
                  UNION SELECT mx_host FROM obstacle);
              DELETE FROM reply_template WHERE id NOT IN (SELECT template FROM reply
                  UNION SELECT template FROM obstacle WHERE template IS NOT NULL);",
@@ -154,7 +154,7 @@ impl State {
         self.db.execute_batch("PRAGMA secure_delete = ON")?;
         self.begin_writing()?;
         let mut deleted = 0;
-        for table in ["result", "reply", "worklist"] {
+        for table in ["result", "reply", "worklist", "reused"] {
             let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
             deleted += self.db.execute(&sql, params![domain, local])?;
         }

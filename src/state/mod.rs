@@ -14,6 +14,7 @@
 //! | where a state file is, what is refused | `open`, `lock` |
 //! | when a run resumes, when it is finished | `runs` |
 //! | which stored results are fresh enough | `worklist` |
+//! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
@@ -28,6 +29,7 @@ mod maintenance;
 mod migrate;
 mod open;
 mod query;
+mod rerouted;
 mod runs;
 mod store;
 mod usage;
@@ -47,4 +49,4 @@ pub use runs::{RunHandle, RunKey};
 pub(crate) use store::{EgressId, NameHash};
 pub use store::{RunId, State};
 pub use worklist::{FreshnessPolicy, WorklistBuilder};
-pub(crate) use write::{ReportedVerdict, VerdictUpdate};
+pub(crate) use write::{ReportedVerdict, RouteTimes, VerdictUpdate};

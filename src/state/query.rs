@@ -4,6 +4,7 @@
 //! have one number: a name is compared after it is found by its number. What can't be read counts as not known.
 
 use std::borrow::Borrow;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::SystemTime;
 
@@ -46,6 +47,8 @@ pub(crate) struct StoredRoute {
     pub route: Route,
     /// When that was looked up.
     pub at: SystemTime,
+    /// Until when its MX hosts may be connected to; `None` where that is not known.
+    pub valid_until: Option<SystemTime>,
     /// The run that looked it up.
     pub run: RunId,
 }
@@ -130,21 +133,26 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         Ok(attempts)
     }
 
-    /// The replies to the controls of a domain, oldest first: to random recipients in this run or since a time, to
+    /// The replies to the controls of a domain, oldest first: to random recipients in this run or within a time, to
     /// `postmaster` in this run.
     pub(crate) fn controls(
         &mut self,
         run: RunId,
         domain: &Domain,
-        since: SystemTime,
+        within: RangeInclusive<SystemTime>,
     ) -> Result<Vec<(RecipientKind, Address, Attempt)>, StateError> {
         let FactQueries { db, decoder } = self;
         let db: &Connection = (*db).borrow();
         let mut find = db.prepare_cached(&format!(
             "SELECT {REPLY}, {CONTROL} FROM reply
-             WHERE domain = ?1 AND kind IN (1, 2) AND (run = ?3 OR kind = 1 AND at >= ?2) ORDER BY at"
+             WHERE domain = ?1 AND kind IN (1, 2) AND (run = ?3 OR kind = 1 AND at BETWEEN ?2 AND ?4) ORDER BY at"
         ))?;
-        let mut rows = find.query(params![NameHash::of(domain.as_str()), millis(since), run])?;
+        let mut rows = find.query(params![
+            NameHash::of(domain.as_str()),
+            millis(*within.start()),
+            run,
+            millis(*within.end())
+        ])?;
         let mut controls = Vec::new();
         while let Some(row) = rows.next()? {
             let text = format!("{}@{domain}", row.get_ref(LOCAL)?.as_str().unwrap_or_default());
@@ -170,23 +178,24 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         Ok(find.query_row(params![domain, address.local()], |row| row.get(0)).optional()?)
     }
 
-    /// True if the recipient was found deliverable since this time.
+    /// True if the recipient was found deliverable within this time.
     pub(crate) fn was_deliverable(
         &self,
         domain: NameHash,
         address: &Address,
-        since: SystemTime,
+        within: &RangeInclusive<SystemTime>,
     ) -> Result<bool, StateError> {
-        let mut find = self
-            .db()
-            .prepare_cached("SELECT 1 FROM result WHERE domain = ? AND local = ? AND last_accepted >= ?")?;
-        Ok(find.exists(params![domain, address.local(), millis(since)])?)
+        let mut find = self.db().prepare_cached(
+            "SELECT 1 FROM result WHERE domain = ? AND local = ? AND last_accepted BETWEEN ? AND ?",
+        )?;
+        Ok(find.exists(params![domain, address.local(), millis(*within.start()), millis(*within.end())])?)
     }
 
     /// The route of a domain.
     pub(crate) fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
-        let mut find =
-            self.db().prepare_cached("SELECT kind, detail, looked_up, run FROM route WHERE domain = ?")?;
+        let mut find = self
+            .db()
+            .prepare_cached("SELECT kind, detail, looked_up, run, valid_until FROM route WHERE domain = ?")?;
         let mut rows = find.query([domain])?;
         let Some(row) = rows.next()? else {
             return Ok(None);
@@ -194,7 +203,8 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         let (kind, detail) = (row.get_ref(0)?.as_str(), row.get_ref(1)?.as_str());
         let route = encoding::decode_route(kind.unwrap_or_default(), detail.unwrap_or_default());
         let (at, run) = (time(row.get(2)?), row.get(3)?);
-        Ok(route.map(|route| StoredRoute { route, at, run }))
+        let valid_until = row.get::<_, Option<i64>>(4)?.map(time);
+        Ok(route.map(|route| StoredRoute { route, at, valid_until, run }))
     }
 
     /// True if an MX host accepted or clearly rejected a recipient of another domain in a run.

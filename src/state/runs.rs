@@ -61,10 +61,13 @@ impl State {
         self.end_runs_before(now.checked_sub(lifetime).unwrap_or(SystemTime::UNIX_EPOCH), now)?;
         let RunKey { identity, input, terms } = command;
         if let Some((run, earlier_terms)) = self.open_run(identity)? {
-            if now.duration_since(run.at).unwrap_or_default() < resume_within {
+            // A run that began in the future had a wrong clock.
+            let began_in_time = FreshnessPolicy::of(now, None, now).includes(run.at);
+            if began_in_time && now.duration_since(run.at).unwrap_or_default() < resume_within {
                 let has_worklist = run.has_worklist && earlier_terms == *terms;
                 self.db.execute(
-                    "UPDATE run SET terms = ?, worklist_complete = ?, facts_published = 0 WHERE id = ?",
+                    "UPDATE run SET terms = ?, worklist_complete = ?, facts_published = 0,
+                         paused = NULL, paused_because = NULL WHERE id = ?",
                     params![terms, has_worklist, run.id],
                 )?;
                 self.commit()?;
@@ -110,6 +113,7 @@ impl State {
     /// Marks a run as ended, and deletes what only a run that can resume needs.
     fn end_run(&mut self, run: RunId, now: SystemTime) -> Result<(), StateError> {
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM reused WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM tally WHERE run = ?", [run])?;
         self.db.execute("UPDATE run SET ended = ? WHERE id = ?", params![millis(now), run])?;
         Ok(())
@@ -133,11 +137,13 @@ impl State {
         let mut find = self.db.prepare_cached(
             "SELECT id, began, worklist_complete FROM run
              WHERE identity = ? AND terms = ? AND facts_published AND fresh_until > ?
-                 AND coalesce(oldest_evidence, 1 << 62) >= ?
+                 AND coalesce(oldest_evidence, 1 << 62) >= ? AND began <= ?
              ORDER BY id DESC LIMIT 1",
         )?;
         let RunKey { identity, terms, .. } = command;
-        let run = find.query_row(params![identity, terms, millis(fresh.at), millis(fresh.since)], decode_run);
+        let FreshnessPolicy { at, since, until } = fresh;
+        let run =
+            find.query_row(params![identity, terms, millis(at), millis(since), millis(until)], decode_run);
         Ok(run.optional()?)
     }
 
@@ -161,6 +167,16 @@ impl State {
     pub(crate) fn mark_reported(&mut self, run: RunId) -> Result<(), StateError> {
         self.begin_writing()?;
         self.db.execute("UPDATE run SET facts_published = 1 WHERE id = ?", [run])?;
+        Ok(())
+    }
+
+    /// Records that a run stopped before its end, for the owner of the state.
+    pub(crate) fn pause_run(&mut self, run: RunId, now: SystemTime, because: &str) -> Result<(), StateError> {
+        self.begin_writing()?;
+        self.db.execute(
+            "UPDATE run SET paused = ?, paused_because = ? WHERE id = ?",
+            params![millis(now), because, run],
+        )?;
         Ok(())
     }
 

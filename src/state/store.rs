@@ -153,6 +153,13 @@ impl std::fmt::LowerHex for NameHash {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RunId(pub(super) i64);
 
+impl RunId {
+    /// True if this run began after the other one.
+    pub(crate) fn is_later_than(self, other: RunId) -> bool {
+        self.0 > other.0
+    }
+}
+
 /// The `id` of an egress, with its HELO name and sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EgressId(pub(super) i64);

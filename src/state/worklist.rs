@@ -3,6 +3,7 @@
 //! Decides: which stored results are fresh enough ([`FreshnessPolicy`]). The file sorts the recipients by domain, so
 //! that memory does not grow with the list, and a domain is probed as a whole.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, params};
@@ -20,18 +21,34 @@ pub struct FreshnessPolicy {
     pub at: SystemTime,
     /// Evidence that was gathered at this time or later.
     pub since: SystemTime,
+    /// Evidence that was gathered at this time or before. Later evidence is from a clock that was wrong.
+    pub until: SystemTime,
 }
 
+/// How far evidence may be ahead of the clock: clocks of machines differ a little, and are corrected.
+const AHEAD: Duration = Duration::from_secs(60 * 60);
+
 impl FreshnessPolicy {
-    /// Evidence that has not expired at this time and is at most so old; `None` allows any age.
-    pub(crate) fn of(at: SystemTime, max_age: Option<Duration>) -> FreshnessPolicy {
+    /// Evidence that has not expired at this time and is at most so old; `None` allows any age. `now` is the time of the
+    /// clock, which may be later.
+    pub(crate) fn of(at: SystemTime, max_age: Option<Duration>, now: SystemTime) -> FreshnessPolicy {
         let since = max_age.and_then(|age| at.checked_sub(age));
-        FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH) }
+        FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH), until: now + AHEAD }
+    }
+
+    /// True if evidence of this age counts, whenever it expires.
+    pub(crate) fn includes(&self, gathered: SystemTime) -> bool {
+        (self.since..=self.until).contains(&gathered)
+    }
+
+    /// The times of evidence that counts, those before `since` excepted.
+    pub(crate) fn within(&self, since: SystemTime) -> RangeInclusive<SystemTime> {
+        self.since.max(since)..=self.until
     }
 
     /// No evidence from before the run.
     pub fn nothing() -> FreshnessPolicy {
-        FreshnessPolicy { at: time(i64::MAX), since: time(i64::MAX) }
+        FreshnessPolicy { at: time(i64::MAX), since: time(i64::MAX), until: time(i64::MAX) }
     }
 }
 
@@ -49,6 +66,7 @@ impl State {
         self.set_cache_size(SORTING_KIB)?;
         self.begin_writing()?;
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM reused WHERE run = ?", [run])?;
         // A temporary table stands in a file of its own, without a name.
         self.db.execute_batch(
             "CREATE TEMP TABLE IF NOT EXISTS incoming (domain INTEGER NOT NULL, local TEXT NOT NULL);
@@ -87,15 +105,21 @@ impl State {
         }
     }
 
-    /// How many recipients of a domain the run has still to probe.
-    pub(crate) fn count_recipients(&self, run: RunId, domain: NameHash) -> Result<u32, StateError> {
-        let mut count =
-            self.db.prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ?")?;
-        Ok(count.query_row(params![run, domain], |row| row.get(0))?)
+    /// How many recipients of a domain, after this one, the run has still to probe.
+    pub(crate) fn count_recipients(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        after: RecipientId,
+    ) -> Result<u32, StateError> {
+        let mut count = self
+            .db
+            .prepare_cached("SELECT count(*) FROM worklist WHERE run = ? AND domain = ? AND position > ?")?;
+        Ok(count.query_row(params![run, domain, after.0], |row| row.get(0))?)
     }
 
     /// The next recipients of a domain that the run has still to probe: at most `most`, in the order of the list, those
-    /// after `after`.
+    /// after `after`. A recipient whose address can't be read is removed.
     pub(crate) fn recipients(
         &self,
         run: RunId,
@@ -105,19 +129,41 @@ impl State {
     ) -> Result<Vec<(RecipientId, Address)>, StateError> {
         let mut find = self.db.prepare_cached(
             "SELECT position, local FROM worklist
-             WHERE run = ? AND domain = ? AND position > ? ORDER BY position LIMIT ?",
+             WHERE run = ? AND domain = ? AND position > ? ORDER BY position",
         )?;
         let key = NameHash::of(domain.as_str());
-        let mut rows = find.query(params![run, key, after.0, most])?;
-        let mut recipients = Vec::new();
-        while let Some(row) = rows.next()? {
+        let mut rows = find.query(params![run, key, after.0])?;
+        let (mut recipients, mut unreadable) = (Vec::new(), Vec::new());
+        while recipients.len() < most
+            && let Some(row) = rows.next()?
+        {
+            let id = RecipientId(row.get(0)?);
             let known = |_: &str| Ok(domain.clone());
             let text = format!("{}@{domain}", row.get_ref(1)?.as_str().unwrap_or_default());
-            if let Ok(address) = Address::parse_with(&text, known) {
-                recipients.push((RecipientId(row.get(0)?), address));
+            match Address::parse_with(&text, known) {
+                Ok(address) => recipients.push((id, address)),
+                Err(_) => unreadable.push(id),
             }
         }
+        drop(rows);
+        // An older version read them in another way. The list has them, and is read by this version.
+        for id in unreadable {
+            self.remove_recipient(run, key, id)?;
+        }
         Ok(recipients)
+    }
+
+    /// Removes a recipient.
+    pub(super) fn remove_recipient(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        id: RecipientId,
+    ) -> Result<(), StateError> {
+        let mut delete =
+            self.db.prepare_cached("DELETE FROM worklist WHERE run = ? AND domain = ? AND position = ?")?;
+        delete.execute(params![run, domain, id.0])?;
+        Ok(())
     }
 
     /// Removes a domain whose recipients are not probed; returns how many there were.
@@ -161,18 +207,38 @@ impl WorklistBuilder<'_> {
     pub fn finish(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
         let WorklistBuilder { state, run, .. } = self;
         let is_usable = is_usable_in("?1");
-        state.db.execute(
+        // The distinct recipients come in the order of the results, so that the two are read side by side, whatever the
+        // order of the list.
+        let distinct = "SELECT domain, local, min(rowid) AS position FROM incoming GROUP BY domain, local";
+        let is_known = format!(
+            "EXISTS (SELECT 1 FROM result WHERE result.domain = listed.domain AND result.local = listed.local
+                AND (result.run = ?1 AND result.not_probed_because IS NULL
+                     OR result.expires > ?2 AND result.checked BETWEEN ?3 AND ?4 AND {is_usable}))"
+        );
+        let FreshnessPolicy { at, since, until } = fresh;
+        let terms = params![run, millis(at), millis(since), millis(until)];
+        let to_probe = state.db.execute(
             &format!(
                 "INSERT INTO worklist (run, domain, position, local)
-                 SELECT ?1, domain, min(rowid) AS position, local FROM incoming
-                 WHERE NOT EXISTS (
-                    SELECT 1 FROM result WHERE result.domain = incoming.domain AND result.local = incoming.local
-                    AND (result.run = ?1 AND result.not_probed_because IS NULL
-                         OR result.expires > ?2 AND result.checked >= ?3 AND {is_usable})
-                 ) GROUP BY domain, local ORDER BY domain, position"
+                 WITH listed AS ({distinct})
+                 SELECT ?1, domain, position, local FROM listed WHERE NOT {is_known}
+                 ORDER BY domain, position"
             ),
-            params![run, millis(fresh.at), millis(fresh.since)],
+            terms,
         )?;
+        if to_probe > 0 {
+            state.db.execute(
+                &format!(
+                    "INSERT INTO reused (run, domain, position, local)
+                     WITH listed AS (
+                         SELECT domain, local, min(rowid) AS position FROM incoming
+                         WHERE domain IN (SELECT domain FROM worklist WHERE run = ?1) GROUP BY domain, local)
+                     SELECT ?1, domain, position, local FROM listed WHERE {is_known}
+                     ORDER BY domain, position"
+                ),
+                terms,
+            )?;
+        }
         state.db.execute("UPDATE run SET worklist_complete = 1 WHERE id = ?", [run])?;
         state.commit()?;
         state.db.execute_batch("DROP TABLE incoming")?;
@@ -208,6 +274,26 @@ mod tests {
             found.push(key);
         }
         assert_eq!(found, [second, fourth]);
+        assert_eq!(state.still_to_probe(run).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_recipient_whose_address_can_not_be_read_is_removed_and_the_others_are_probed() {
+        let mut state = State::temporary().unwrap();
+        let run = state.begin(&RunKey::default(), Duration::MAX, UNIX_EPOCH, Duration::MAX).unwrap().id;
+        let mut worklist = state.build_worklist(run).unwrap();
+        for n in 0..4 {
+            worklist.add(&Address::parse(&format!("user{n}@a.example")).unwrap()).unwrap();
+        }
+        worklist.finish(FreshnessPolicy::nothing()).unwrap();
+        state.db.execute("UPDATE worklist SET local = 'a..' WHERE local IN ('user0', 'user1')", []).unwrap();
+        let domain = Domain::parse("a.example").unwrap();
+        let first = state.recipients(run, &domain, RecipientId::default(), 1).unwrap();
+        let locals = |found: &[(RecipientId, Address)]| -> Vec<String> {
+            found.iter().map(|(_, address)| address.local().to_owned()).collect()
+        };
+        assert_eq!(locals(&first), ["user2"]);
+        assert_eq!(locals(&state.recipients(run, &domain, first[0].0, 9).unwrap()), ["user3"]);
         assert_eq!(state.still_to_probe(run).unwrap(), 2);
     }
 }

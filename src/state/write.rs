@@ -7,14 +7,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use super::store::{millis, remember};
 use super::{EgressId, NameHash, RunId, State, StateError, encoding};
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    CatchAll, ClassifiedReply, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, ProbeResult,
-    RecordedReply, Tally,
+    Attempt, CatchAll, ClassifiedReply, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind,
+    ProbeResult, RecordedReply, Tally,
 };
 use crate::reason::{Cause, Confidence, Fault, Finding, Reason};
 use crate::route::Route;
@@ -46,6 +46,15 @@ impl VerdictUpdate {
     }
 }
 
+/// When a route was looked up, and until when its MX hosts may be connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RouteTimes {
+    /// The time of the look-up.
+    pub looked_up: SystemTime,
+    /// The end of its TTL.
+    pub valid_until: SystemTime,
+}
+
 /// A reply as the tables have it.
 struct EncodedReply {
     stage: &'static str,
@@ -55,28 +64,37 @@ struct EncodedReply {
 }
 
 impl State {
-    /// Writes where a domain receives mail.
+    /// Writes where a domain receives mail. Returns true if another route was stored before.
     pub(crate) fn write_route(
         &mut self,
         run: RunId,
         domain: &Domain,
         route: &Route,
-        now: SystemTime,
-    ) -> Result<(), StateError> {
+        lasts: RouteTimes,
+    ) -> Result<bool, StateError> {
         self.begin_writing()?;
         let key = self.write_name(domain.as_str())?;
         let (kind, detail) = encoding::encode_route(route);
         let mut other = self
             .db
             .prepare_cached("SELECT 1 FROM route WHERE domain = ? AND NOT (kind = ? AND detail = ?)")?;
-        if other.exists(params![key, kind, detail])? {
+        let is_changed = other.exists(params![key, kind, detail])?;
+        if is_changed {
             self.expire_finished_runs()?;
         }
         let mut insert = self.db.prepare_cached(
-            "INSERT OR REPLACE INTO route (domain, kind, detail, looked_up, run) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO route (domain, kind, detail, looked_up, valid_until, run)
+             VALUES (?, ?, ?, ?, ?, ?)",
         )?;
-        insert.execute(params![key, kind, detail, millis(now), run])?;
-        Ok(())
+        insert.execute(params![
+            key,
+            kind,
+            detail,
+            millis(lasts.looked_up),
+            millis(lasts.valid_until),
+            run
+        ])?;
+        Ok(is_changed)
     }
 
     /// Writes a reply to a probe, and counts it.
@@ -95,6 +113,14 @@ impl State {
         let EncodedReply { stage, code, template, parts } =
             self.encode_reply(classified, local, &address.to_string())?;
         let mut at = millis(attempt.at);
+        if kind == encoding::RANDOM {
+            // A result names the reply to a random recipient by its time.
+            let mut find =
+                self.db.prepare_cached("SELECT 1 FROM reply WHERE domain = ? AND kind = 1 AND at = ?")?;
+            while find.exists(params![name, at])? {
+                at += 1;
+            }
+        }
         let mut insert = self.db.prepare_cached(
             "INSERT OR IGNORE INTO reply
                  (domain, kind, local, at, run, egress, mx_host, stage, code, template, parts)
@@ -162,7 +188,7 @@ impl State {
         }
         debug_assert!(self.has_replies(run, name, local, mailbox)?, "a result without its replies");
         let (catch_all, control) = match &mailbox.catch_all {
-            CatchAll::Yes(reply) => (Some(encoding::CATCH_ALL), Some(millis(reply.at))),
+            CatchAll::Yes(reply) => (Some(encoding::CATCH_ALL), Some(self.time_of_control(name, reply)?)),
             CatchAll::No(proof) => (encoding::PROOFS.word(proof), None),
             CatchAll::Unclear => (Some(encoding::CATCH_ALL_UNCLEAR), None),
             CatchAll::Failed(obstacle) => {
@@ -193,7 +219,7 @@ impl State {
                   not_probed_because, retry_at, reason, checked, expires, last_accepted)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
-        if insert.execute(row)? == 0 {
+        if insert.execute(row)? == 0 && !is_nothing_known(mailbox) {
             self.before_overwrite(name, local)?;
             let mut update = self.db.prepare_cached(
                 "UPDATE result SET run = ?3, catch_all = ?4, catch_all_evidence = ?5, positive_control = ?6,
@@ -210,6 +236,21 @@ impl State {
             delete.execute(params![run, name, id.0])?;
         }
         Ok(())
+    }
+
+    /// The time under which the reply to a random recipient is stored: a little later than its own if others came in the
+    /// same millisecond.
+    fn time_of_control(&self, domain: NameHash, reply: &Attempt) -> Result<i64, StateError> {
+        const LATEST: i64 = 1_000;
+        let at = millis(reply.at);
+        let mut find = self.db.prepare_cached(
+            "SELECT at FROM reply WHERE domain = ? AND kind = 1 AND mx_host = ? AND code = ? AND at BETWEEN ? AND ?
+             ORDER BY at LIMIT 1",
+        )?;
+        let mx_host = NameHash::of(reply.mx_host.as_str());
+        let code = reply.classified.reply.code;
+        let stored = find.query_row(params![domain, mx_host, code, at, at + LATEST], |row| row.get(0));
+        Ok(stored.optional()?.unwrap_or(at))
     }
 
     /// True if each attempt of a result is among the written replies of its run.
@@ -304,6 +345,14 @@ impl State {
         }
         Ok(EncodedReply { stage: stage.word(), code: reply.code, template, parts })
     }
+}
+
+/// True if a run ended before anything became known about a recipient: what an earlier run knows stays.
+fn is_nothing_known(mailbox: &MailboxEvidence) -> bool {
+    mailbox.unprobed == Some(NotProbedReason::Deadline)
+        && mailbox.attempts.is_empty()
+        && mailbox.obstacle.is_none()
+        && mailbox.catch_all == CatchAll::NotTested
 }
 
 /// True if a reply shows that the MX host serves the domain: an acceptance or a clear rejection of the recipient.

@@ -4,7 +4,7 @@
 //!
 //! | # | holds | reason | confidence |
 //! |---|---|---|---|
-//! | 1 | the row has no usable address | `empty`, `syntax`, `provider_syntax`, `special_use_domain` | confirmed |
+//! | 1 | the row has no usable address | `empty`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
 //! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
 //! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
 //! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule |
@@ -61,7 +61,7 @@ impl<'a> From<&'a Obstacle> for DecidingReply<'a> {
 /// The judgment of this evidence, and the reply that decided if there is one. `now` is the end of the run; the retry of a
 /// recipient without any reply is counted from it.
 pub fn decide(evidence: &Evidence, now: SystemTime) -> (Judgment, Option<DecidingReply<'_>>) {
-    let decision = by_status(&evidence.status)
+    let decision = by_status(evidence)
         .or_else(|| by_route(evidence.route.as_ref()))
         .or_else(|| by_replies(evidence).filter(Decision::is_definite))
         .or_else(|| by_obstacle(evidence))
@@ -164,9 +164,13 @@ fn default_wait(retry: Retry) -> Option<Duration> {
     }
 }
 
-fn by_status(status: &AddressStatus) -> Option<Decision<'_>> {
+fn by_status(Evidence { status, typo, .. }: &Evidence) -> Option<Decision<'_>> {
     Some(match status {
         AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
+        // The words may hold a working address.
+        AddressStatus::Invalid(fault) if typo.as_ref().is_some_and(|typo| !typo.probable) => {
+            Decision::inferred(Finding::Syntax, Rule::Detailed("syntax", fault))
+        }
         AddressStatus::Invalid(fault) => {
             Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault))
         }
@@ -317,9 +321,10 @@ fn obstacle_decision(obstacle: &Obstacle) -> Decision<'_> {
 
 fn not_probed_decision(unprobed: NotProbedReason) -> Decision<'static> {
     let wait = match unprobed {
-        NotProbedReason::Offline | NotProbedReason::DnsOnly | NotProbedReason::Deadline => {
-            Some(Duration::ZERO)
-        }
+        NotProbedReason::Offline
+        | NotProbedReason::DnsOnly
+        | NotProbedReason::Deadline
+        | NotProbedReason::RouteExpired => Some(Duration::ZERO),
         NotProbedReason::Budget(wait) => Some(wait),
         NotProbedReason::ProviderPaused => None,
     };

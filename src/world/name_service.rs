@@ -1,6 +1,7 @@
 //! The world as a resolver in process. It waits as long as the scripted name servers would, on tokio's clock.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -10,23 +11,31 @@ use super::observed::LogLine;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
-use crate::route::{Dns, LookupFuture, Mx};
+use crate::route::{Dns, DnsAnswer, LookupFuture, Mx};
 
 /// How long a resolver waits for name servers that do not answer: two tries of five seconds.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Dns for World {
-    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, Vec<Mx>> {
+    fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
         Box::pin(async move {
             self.wait_for_answer(domain.as_str(), QueryType::Mx).await;
-            self.shared.zone.mx(domain.as_str())
+            self.shared.zone.mx(domain.as_str(), self.elapsed())
         })
     }
 
-    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, Vec<IpAddr>> {
+    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(async move {
             self.wait_for_answer(host.as_str(), QueryType::Address).await;
-            self.shared.zone.addresses(host.as_str())
+            self.shared.zone.addresses(host.as_str(), self.elapsed())
+        })
+    }
+
+    fn is_alive(&self) -> Pin<Box<dyn Future<Output = bool> + Send + '_>> {
+        Box::pin(async {
+            let is_alive = self.shared.zone.answers_anything();
+            sleep(self.shared.dns_delay + if is_alive { Duration::ZERO } else { RESOLVER_TIMEOUT }).await;
+            is_alive
         })
     }
 }

@@ -9,6 +9,7 @@
 mod changes;
 mod file;
 mod outages;
+mod rerouted;
 mod resume;
 #[path = "../support/mod.rs"]
 mod support;

@@ -45,6 +45,28 @@ pub(in crate::list) fn fields(line: &str) -> Result<Vec<Field>, String> {
     })
 }
 
+/// Where the value of a key is in a line with these fields; of equal keys the last counts. Without such a key, one that
+/// differs in case counts, and then the parts of the name between dots lead into objects: `contact.email`.
+pub(in crate::list) fn find_value(line: &str, fields: &[Field], name: &str) -> Option<Range<usize>> {
+    let field = |name: &str| {
+        let mut last_first = fields.iter().rev();
+        last_first.clone().find(|field| field.key == name).or_else(|| {
+            let folded = name.to_lowercase();
+            last_first.find(|field| field.key.to_lowercase() == folded)
+        })
+    };
+    if let Some(field) = field(name) {
+        return Some(field.value.clone());
+    }
+    name.match_indices('.').find_map(|(dot, _)| {
+        let Range { start, end } = field(&name[..dot])?.value.clone();
+        let object = &line[start..end];
+        let inner = self::fields(object).ok()?;
+        let value = find_value(object, &inner, &name[dot + 1..])?;
+        Some(start + value.start..start + value.end)
+    })
+}
+
 pub(in crate::list) fn is_object(line: &str) -> bool {
     fields(line).is_ok()
 }

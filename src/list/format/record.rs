@@ -251,6 +251,41 @@ impl CellSpan {
     }
 }
 
+/// Where the cell with this index is in a record that was scanned; `None` when the record is too short.
+pub(in crate::list) fn cell_at(record: &[u8], delimiter: u8, index: usize) -> Option<Range<usize>> {
+    let wanted = WantedCells { width: 1, address: index, earlier: None };
+    let bounds = ScanBounds { start: 0, may_grow: false, ended: true, multiline_from: 0 };
+    let mut span = CellSpan::default();
+    let end = span.scan_quoted(record, delimiter, &wanted, bounds);
+    (end == ScanEnd::Done && span.cells > index).then_some(span.address)
+}
+
+/// The texts of the cells of a record.
+pub(in crate::list) fn cells(record: &[u8], delimiter: Option<u8>) -> Vec<String> {
+    let Some(delimiter) = delimiter else {
+        return vec![String::from_utf8_lossy(record).into_owned()];
+    };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .has_headers(false)
+        .buffer_capacity(record.len().clamp(64, 8 << 10))
+        .from_reader(record);
+    let cells = reader.byte_records().next().and_then(Result::ok).unwrap_or_default();
+    cells.iter().map(|cell| String::from_utf8_lossy(cell).into_owned()).collect()
+}
+
+/// True for a cell that is in quotes as a whole, with two quotes for each inside.
+pub(in crate::list) fn is_quoted(cell: &[u8]) -> bool {
+    let [QUOTE, inner @ .., QUOTE] = cell else { return false };
+    let mut quotes = memchr_iter(QUOTE, inner);
+    while let Some(at) = quotes.next() {
+        if quotes.next() != Some(at + 1) {
+            return false;
+        }
+    }
+    true
+}
+
 /// The text of a cell as a CSV reader sees it: without its quotes, and with one quote for two.
 pub(in crate::list) fn unquote(cell: &[u8]) -> Cow<'_, [u8]> {
     let [b'"', rest @ ..] = cell else {

@@ -97,6 +97,11 @@ impl<R: Read> Scanner<R> {
         &self.span
     }
 
+    /// The offset of the last record in the stream.
+    pub(in crate::list) fn record_offset(&self) -> u64 {
+        self.base + self.span.record.start as u64
+    }
+
     /// The number of the line that comes next.
     pub(in crate::list) fn line(&self) -> u64 {
         self.line

@@ -3,17 +3,20 @@
 //! Decides: by the name that the user gives; otherwise by the header (names in many languages: `column_names.txt`), unless
 //! the cells contradict it; otherwise by the cells alone. Says in a sentence how. Must not: read files.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use crate::address::Address;
+use super::several::holds_addresses;
 use crate::list::error::printable;
 
 /// A column without a known name needs this share of addresses among its filled cells.
 const ENOUGH_PERCENT: usize = 30;
 /// With this share of addresses, a column is chosen instead of one that has a known name and no address.
 const CONTRADICTS_PERCENT: usize = 50;
+
+/// Keys of objects in objects are worse than any key of the line.
+const NESTED_RANK: usize = 10_000;
 
 /// The first rows of a list as texts, without quotes.
 #[derive(Debug, Default)]
@@ -30,6 +33,8 @@ pub(super) struct Sample {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ColumnChoice {
     pub(super) index: usize,
+    /// The columns whose cell counts where that of `index`, and each before, is empty.
+    pub(super) fallbacks: Vec<usize>,
     pub(super) sentence: String,
 }
 
@@ -42,18 +47,27 @@ pub(super) enum ColumnNotFound {
     None,
 }
 
-/// Chooses the address column. `given` is the user's choice; without it, `earlier`, the columns that an earlier run added,
-/// are never chosen.
+/// Chooses the address column. `given` are the user's choices; without any, `earlier`, the columns that an earlier run
+/// added, are never chosen.
 pub(super) fn choose(
     sample: &Sample,
     earlier: Option<&Range<usize>>,
-    given: Option<&str>,
+    given: &[String],
 ) -> Result<ColumnChoice, ColumnNotFound> {
-    if let Some(given) = given {
-        let index = by_name_or_number(&sample.names, sample.has_header, given)
-            .ok_or_else(|| ColumnNotFound::Given(given.to_owned()))?;
-        let sentence = format!("{}, chosen by `--column`", title(sample, index));
-        return Ok(ColumnChoice { index, sentence });
+    if !given.is_empty() {
+        let found = given.iter().map(|given| {
+            by_name_or_number(&sample.names, sample.has_header, given)
+                .ok_or_else(|| ColumnNotFound::Given(given.clone()))
+        });
+        let mut fallbacks = found.collect::<Result<Vec<usize>, ColumnNotFound>>()?;
+        let index = fallbacks.remove(0);
+        let others: Vec<String> = fallbacks.iter().map(|&other| title(sample, other)).collect();
+        let mut sentence = title(sample, index);
+        if !others.is_empty() {
+            sentence += &format!(", where it is empty {}", others.join(", then "));
+        }
+        sentence += ", chosen by `--column`";
+        return Ok(ColumnChoice { index, fallbacks, sentence });
     }
     let is_theirs = |index: &usize| earlier.is_none_or(|earlier| !earlier.contains(index));
     let shares: Vec<Share> = (0..sample.names.len())
@@ -65,9 +79,9 @@ pub(super) fn choose(
         let mut named: Vec<(usize, usize)> = (0..)
             .zip(&sample.names)
             .filter(|(index, _)| is_theirs(index))
-            .filter_map(|(index, name)| Some((by_name(name, &shares[index])?, index)))
+            .filter_map(|(index, name)| Some((rank_of(sample, name, &shares[index])?, index)))
             .collect();
-        named.sort_by_key(|&(rank, index)| (shares[index].addresses == 0, rank, index));
+        named.sort_by_key(|&(rank, index)| (rank >= NESTED_RANK, shares[index].addresses == 0, rank, index));
         if let Some(&(_, index)) = named.first() {
             let contradicted = fullest.filter(|&other| {
                 shares[index].addresses == 0 && shares[other].percent() >= CONTRADICTS_PERCENT
@@ -75,10 +89,12 @@ pub(super) fn choose(
             return Ok(match contradicted {
                 None => ColumnChoice {
                     index,
+                    fallbacks: Vec::new(),
                     sentence: format!("{}, by its name{}", title(sample, index), others(sample, &named)),
                 },
                 Some(other) => ColumnChoice {
                     index: other,
+                    fallbacks: Vec::new(),
                     sentence: format!(
                         "{}, by its cells ({}); {} has the name but no address in it",
                         title(sample, other),
@@ -98,6 +114,7 @@ pub(super) fn choose(
     let also = [&[(0, index)], also.as_slice()].concat();
     Ok(ColumnChoice {
         index,
+        fallbacks: Vec::new(),
         sentence: format!(
             "{}, by its cells ({}){}",
             title(sample, index),
@@ -127,12 +144,26 @@ pub(super) fn mentions_mail(name: &str) -> bool {
     NAMES.words.iter().any(|word| name.contains(word.as_str()))
 }
 
+/// True for the label of a line in front of a header that names who made the list.
+pub(super) fn is_label(cell: &str) -> bool {
+    cell.trim_end().ends_with([':', '：']) || NAMES.labels.contains(&normalize(cell))
+}
+
 /// The column with the largest share of addresses, if that share is enough.
 pub(super) fn fullest_of_addresses(rows: &[Vec<String>]) -> Option<usize> {
     let width = rows.iter().map(Vec::len).max()?;
     let percent = |&index: &usize| Share::in_rows(rows, index).percent();
     let fullest = (0..width).rev().max_by_key(percent)?;
     (percent(&fullest) >= ENOUGH_PERCENT).then_some(fullest)
+}
+
+/// How good the name of a column is, 0 is best. A key of an object in an object is as good as its last part, but worse than
+/// any key of the line.
+fn rank_of(sample: &Sample, name: &str, share: &Share) -> Option<usize> {
+    match name.rsplit_once('.').filter(|_| sample.has_keys) {
+        None => by_name(name, share),
+        Some((_, last)) => Some(NESTED_RANK + by_name(name, share).or_else(|| by_name(last, share))?),
+    }
 }
 
 /// How good a name is for an address column, 0 is best; `None` for other names.
@@ -186,7 +217,7 @@ impl Share {
         let mut share = Share { addresses: 0, filled: 0 };
         for cell in cells.filter(|cell| !cell.trim().is_empty()) {
             share.filled += 1;
-            share.addresses += usize::from(looks_like_address(cell));
+            share.addresses += usize::from(holds_addresses(cell));
         }
         share
     }
@@ -202,19 +233,6 @@ impl std::fmt::Display for Share {
     }
 }
 
-/// True for a cell with one address, also as exports write it (`Name <a@b>`, `mailto:`).
-pub(super) fn looks_like_address(cell: &str) -> bool {
-    let mut text = cell.trim();
-    if let Some((_, rest)) = text.split_once('<') {
-        text = rest.split('>').next().unwrap_or(rest);
-    }
-    text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '\u{feff}'));
-    text = text.strip_prefix("mailto:").unwrap_or(text);
-    let plausible =
-        text.find('@').is_some_and(|at| at > 0) && !text.contains([' ', ',', ';', '|', '\t', '/', ':']);
-    plausible && Address::parse(text).is_ok()
-}
-
 /// A name as it is compared: lower case, letters and digits only.
 fn normalize(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -228,19 +246,27 @@ struct ColumnNames {
     words: Vec<String>,
     /// Words in names of columns that are about addresses and hold something else.
     excluded: Vec<String>,
+    /// Labels of lines in front of a header.
+    labels: HashSet<String>,
 }
 
 static NAMES: LazyLock<ColumnNames> = LazyLock::new(|| ColumnNames::read(include_str!("column_names.txt")));
 
 impl ColumnNames {
     fn read(text: &str) -> ColumnNames {
-        let mut names = ColumnNames { ranks: HashMap::new(), words: Vec::new(), excluded: Vec::new() };
+        let mut names = ColumnNames {
+            ranks: HashMap::new(),
+            words: Vec::new(),
+            excluded: Vec::new(),
+            labels: HashSet::new(),
+        };
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         for (language, list) in lines.filter_map(|line| line.split_once(':')) {
             let list = list.split(',').map(normalize);
             match language {
                 "word" => names.words.extend(list),
                 "not" => names.excluded.extend(list),
+                "label" => names.labels.extend(list),
                 _ => list.enumerate().for_each(|(rank, name)| {
                     let best = names.ranks.entry(name).or_insert(rank);
                     *best = rank.min(*best);
@@ -253,8 +279,6 @@ impl ColumnNames {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
@@ -269,20 +293,8 @@ mod tests {
                 assert_eq!(name.trim().to_lowercase(), name.trim(), "{language}");
             }
         }
-        assert!(languages.len() >= 12 + 2, "{} languages", languages.len());
+        assert!(languages.len() >= 12 + 3, "{} languages", languages.len());
         let is_name = |word: &String| NAMES.ranks.contains_key(word);
         assert!(!NAMES.excluded.iter().any(is_name), "a name is excluded");
-    }
-
-    #[test]
-    fn a_cell_with_one_address_as_exports_write_it_looks_like_an_address() {
-        for cell in ["ann@x.example", " Ann <ann@x.example>", "\"ann@x.example\"", "mailto:ann@x.example"] {
-            assert!(looks_like_address(cell), "{cell}");
-        }
-        for cell in
-            ["", "@ann", "ann", "write to ann@x.example", "https://x.example/@ann", "a@x.example;b@y.example"]
-        {
-            assert!(!looks_like_address(cell), "{cell}");
-        }
     }
 }

@@ -1,55 +1,20 @@
 //! Bytes in any encoding become UTF-8.
 //!
-//! Decides: the encoding, from the first bytes of a list (a byte order mark, the places of NULs, whether it is UTF-8). UTF-8
-//! passes byte for byte. Bytes in a UTF-8 list that are not UTF-8 (two exports joined into one file) are read as
-//! Windows-1252, byte by byte, and counted. Can't know: which of the 8-bit encodings it was; Windows-1252 is by far the
-//! most common.
+//! Decides: where the encoding has to be known, which is at the first byte beyond ASCII; `encoding` finds it. UTF-8 passes
+//! byte for byte. Bytes in a UTF-8 list that are not UTF-8 (two exports joined into one file) are read as Windows-1252, byte
+//! by byte, and counted. Fails: where the encoding can't be found.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
-use encoding_rs::{DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{DecoderResult, WINDOWS_1252};
 
+use super::encoding::{EncodingFinder, LOOKED_AT_BYTES};
 use crate::list::format::{Encoding, read_full};
-
-/// The encoding of a list that begins with `sample`, and how many bytes of byte order marks it has.
-pub(super) fn detect_encoding(sample: &[u8]) -> (Encoding, usize) {
-    match sample {
-        [0xef, 0xbb, 0xbf, ..] => return (Encoding::Utf8, mark_bytes(sample, &[0xef, 0xbb, 0xbf])),
-        [0xff, 0xfe, ..] => return (Encoding::Utf16Le, mark_bytes(sample, &[0xff, 0xfe])),
-        [0xfe, 0xff, ..] => return (Encoding::Utf16Be, mark_bytes(sample, &[0xfe, 0xff])),
-        _ => {}
-    }
-    let pairs = sample.len() / 2;
-    let nuls_at = |place| sample.chunks_exact(2).filter(|pair| pair[place] == 0).count();
-    let (first, second) = (nuls_at(0), nuls_at(1));
-    // Text of mostly western letters: every other byte is NUL, and the bytes between are not.
-    if second > pairs / 2 && first <= pairs / 20 {
-        return (Encoding::Utf16Le, 0);
-    }
-    if first > pairs / 2 && second <= pairs / 20 {
-        return (Encoding::Utf16Be, 0);
-    }
-    let (mut broken, mut whole) = (0usize, 0usize);
-    let mut chunks = sample.utf8_chunks().peekable();
-    while let Some(chunk) = chunks.next() {
-        whole += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
-        let is_cut_by_sample = chunks.peek().is_none() && chunk.invalid().len() < 4;
-        if !chunk.invalid().is_empty() && !is_cut_by_sample {
-            broken += 1;
-        }
-    }
-    // Windows-1252 text is rarely valid UTF-8 by accident (`Ã¤`).
-    if broken > whole { (Encoding::Windows1252, 0) } else { (Encoding::Utf8, 0) }
-}
-
-/// How many bytes of marks there are. There are two marks when a program added one to a file that had one.
-fn mark_bytes(sample: &[u8], mark: &[u8]) -> usize {
-    sample.chunks_exact(mark.len()).take_while(|piece| *piece == mark).count() * mark.len()
-}
 
 /// Turns a stream of bytes into a stream of UTF-8.
 pub(super) struct Utf8Reader<R> {
-    inner: R,
+    inner: Ahead<R>,
     coder: Coder,
     /// Decoded bytes; those before `returned` are returned already.
     ready: Vec<u8>,
@@ -59,6 +24,8 @@ pub(super) struct Utf8Reader<R> {
 }
 
 enum Coder {
+    /// ASCII so far; the finder decides about what comes.
+    Ascii(Arc<EncodingFinder>),
     /// `held`: the first bytes of a character whose other bytes are not read yet.
     Utf8 {
         held: Vec<u8>,
@@ -69,27 +36,88 @@ enum Coder {
     },
 }
 
+impl Coder {
+    fn of(encoding: Encoding) -> Coder {
+        if encoding == Encoding::UTF_8 {
+            Coder::Utf8 { held: Vec::new() }
+        } else {
+            let decoder = encoding.coder().new_decoder_without_bom_handling();
+            Coder::Other { decoder, raw: vec![0; RAW_BYTES] }
+        }
+    }
+}
+
+/// A stream, part of which was read ahead.
+struct Ahead<R> {
+    stream: R,
+    /// The bytes that were read ahead; those before `at` are returned already.
+    ahead: Vec<u8>,
+    at: usize,
+}
+
+impl<R: Read> Read for Ahead<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.ahead.len() {
+            return self.stream.read(buffer);
+        }
+        let n = (self.ahead.len() - self.at).min(buffer.len());
+        buffer[..n].copy_from_slice(&self.ahead[self.at..self.at + n]);
+        self.at += n;
+        if self.at == self.ahead.len() {
+            (self.ahead, self.at) = (Vec::new(), 0);
+        }
+        Ok(n)
+    }
+}
+
 const RAW_BYTES: usize = 64 << 10;
 
 impl<R: Read> Utf8Reader<R> {
     /// Decodes `inner`, which begins after the byte order marks.
     pub(super) fn new(inner: R, encoding: Encoding) -> Utf8Reader<R> {
-        let other = |encoding: &'static encoding_rs::Encoding| Coder::Other {
-            decoder: encoding.new_decoder_without_bom_handling(),
-            raw: vec![0; RAW_BYTES],
-        };
-        let coder = match encoding {
-            Encoding::Utf8 => Coder::Utf8 { held: Vec::new() },
-            Encoding::Utf16Le => other(UTF_16LE),
-            Encoding::Utf16Be => other(UTF_16BE),
-            Encoding::Windows1252 => other(WINDOWS_1252),
-        };
+        Utf8Reader::with(inner, Coder::of(encoding))
+    }
+
+    /// Decodes `inner`, whose encoding the finder decides.
+    pub(super) fn finding(inner: R, finder: Arc<EncodingFinder>) -> Utf8Reader<R> {
+        Utf8Reader::with(inner, Coder::Ascii(finder))
+    }
+
+    fn with(inner: R, coder: Coder) -> Utf8Reader<R> {
+        let inner = Ahead { stream: inner, ahead: Vec::new(), at: 0 };
         Utf8Reader { inner, coder, ready: Vec::new(), returned: 0, ended: false, replaced: 0 }
     }
 
     /// How many byte sequences so far were not valid in the encoding, and were read as Windows-1252 or replaced.
     pub(super) fn replaced(&self) -> u64 {
         self.replaced
+    }
+
+    /// Reads ASCII directly into `buffer`; at the first other byte the encoding is decided. Returns how much was read, which
+    /// is 0 at the end and where the encoding was decided.
+    fn read_ascii(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let Coder::Ascii(finder) = &self.coder else {
+            return Ok(0);
+        };
+        let filled = read_full(&mut self.inner, buffer)?;
+        self.ended = filled < buffer.len();
+        let ascii = if buffer[..filled].is_ascii() {
+            filled
+        } else {
+            encoding_rs::Encoding::ascii_valid_up_to(&buffer[..filled])
+        };
+        if ascii == filled {
+            return Ok(filled);
+        }
+        let mut ahead = buffer[ascii..filled].to_vec();
+        let wanted = LOOKED_AT_BYTES.saturating_sub(ahead.len()) as u64;
+        (&mut self.inner).take(wanted).read_to_end(&mut ahead)?;
+        let found =
+            finder.find(&ahead).map_err(|unknown| io::Error::new(io::ErrorKind::InvalidData, unknown))?;
+        self.inner.ahead = ahead;
+        self.coder = Coder::of(found);
+        self.ended = false;
+        Ok(ascii)
     }
 
     /// Decodes into `ready` until it has some bytes or the stream ends.
@@ -192,6 +220,15 @@ impl<R: Read> Read for Utf8Reader<R> {
                 return Ok(n);
             }
             match &self.coder {
+                Coder::Ascii(_) => {
+                    if self.ended {
+                        return Ok(0);
+                    }
+                    let n = self.read_ascii(buffer)?;
+                    if n > 0 {
+                        return Ok(n);
+                    }
+                }
                 Coder::Utf8 { held } => {
                     if self.ended && held.is_empty() {
                         return Ok(0);
@@ -241,7 +278,7 @@ mod tests {
     proptest! {
         #[test]
         fn utf8_passes_byte_for_byte(text in "\\PC{0,60}", size in 1usize..200) {
-            prop_assert_eq!(decoded(text.as_bytes(), Encoding::Utf8, size), (text.into_bytes(), 0));
+            prop_assert_eq!(decoded(text.as_bytes(), Encoding::UTF_8, size), (text.into_bytes(), 0));
         }
 
         #[test]
@@ -249,38 +286,18 @@ mod tests {
             bytes in prop::collection::vec(prop::sample::select(b"a\xc3\xa4\xe2\x82\xac\xff\x80\xf0\x9f\x98\x80".as_slice()), 0..300),
             size in 1usize..200,
         ) {
-            let (text, replaced) = decoded(&bytes, Encoding::Utf8, size);
+            let (text, replaced) = decoded(&bytes, Encoding::UTF_8, size);
             prop_assert!(std::str::from_utf8(&text).is_ok());
             prop_assert_eq!(replaced == 0, std::str::from_utf8(&bytes).is_ok());
-            prop_assert_eq!(decoded(&bytes, Encoding::Utf8, 1000), (text, replaced));
+            prop_assert_eq!(decoded(&bytes, Encoding::UTF_8, 1000), (text, replaced));
         }
 
         #[test]
         fn utf16_is_read_as_it_was_written(text in "\\PC{0,60}", size in 1usize..200) {
             let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
-            prop_assert_eq!(decoded(&little, Encoding::Utf16Le, size), (text.clone().into_bytes(), 0));
-            prop_assert_eq!(decoded(&big, Encoding::Utf16Be, size), (text.into_bytes(), 0));
-        }
-    }
-
-    #[test]
-    fn the_encoding_shows_in_the_first_bytes() {
-        let table: [(&[u8], Encoding, usize); 10] = [
-            (b"", Encoding::Utf8, 0),
-            (b"email\n", Encoding::Utf8, 0),
-            (b"\xef\xbb\xbfemail", Encoding::Utf8, 3),
-            (b"\xef\xbb\xbf\xef\xbb\xbfemail", Encoding::Utf8, 6),
-            (b"\xff\xfee\0", Encoding::Utf16Le, 2),
-            (b"\xff\xfe\xff\xfee\0", Encoding::Utf16Le, 4),
-            (b"e\0m\0a\0i\0l\0", Encoding::Utf16Le, 0),
-            (b"\0e\0m\0a\0i\0l", Encoding::Utf16Be, 0),
-            (b"M\xfcller", Encoding::Windows1252, 0),
-            // The sample was cut inside the last letter.
-            (b"M\xc3\xbcll\xc3", Encoding::Utf8, 0),
-        ];
-        for (bytes, encoding, mark_bytes) in table {
-            assert_eq!(detect_encoding(bytes), (encoding, mark_bytes), "{bytes:?}");
+            prop_assert_eq!(decoded(&little, Encoding::UTF_16LE, size), (text.clone().into_bytes(), 0));
+            prop_assert_eq!(decoded(&big, Encoding::UTF_16BE, size), (text.into_bytes(), 0));
         }
     }
 }

@@ -5,45 +5,57 @@
 //! beginning; and of a format that is not in the tables below only that no column holds addresses.
 
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use super::address_column::{self, ColumnNotFound};
-use super::decode::{Utf8Reader, detect_encoding};
-use super::sniff::sniff;
+use super::decode::Utf8Reader;
+use super::encoding::{EncodingFinder, UnknownEncoding, marked_encoding};
+use super::options::ReadOptions;
+use super::sniff::{HeaderFault, sniff};
 use super::source::ListBytes;
 use crate::list::ListError;
 use crate::list::columns::find_earlier;
 use crate::list::error::read_error;
 use crate::list::format::{
-    self, ListFormat, ListKind, MAX_COLUMNS, MAX_RECORD_BYTES, ScanError, Scanned, Scanner, WantedCells,
-    read_full,
+    self, Encoding, ListFormat, ListKind, MAX_COLUMNS, MAX_RECORD_BYTES, ScanError, Scanned, Scanner,
+    WantedCells, read_full,
 };
 
 /// How many bytes are read to find out what a list is.
-const SAMPLE_BYTES: usize = 512 << 10;
+const SAMPLE_BYTES: usize = 1 << 20;
 
-/// How the user wants a list to be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// The address column: its name (case does not count) or its number from 1 on.
-    pub column: Option<String>,
-    /// Make a row of each address in a cell; otherwise the first one is judged and the others are listed as unreadable.
-    pub split_cells: bool,
+/// What a list is.
+pub(super) struct DetectedList {
+    pub(super) format: ListFormat,
+    /// Decides the encoding where the beginning is ASCII and more follows.
+    pub(super) late: Option<Arc<EncodingFinder>>,
 }
 
 /// The text of a list.
 pub(super) type DecodedText = Utf8Reader<Box<dyn Read + Send>>;
 
 /// Finds out what a list is.
-pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFormat, ListError> {
+pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<DetectedList, ListError> {
     let name = &bytes.name;
     let mut raw = vec![0; SAMPLE_BYTES];
     let mut stream = bytes.read().map_err(read_error(name))?;
     let filled = read_full(&mut stream, &mut raw).map_err(read_error(name))?;
-    drop(stream);
     raw.truncate(filled);
     let is_whole = filled < SAMPLE_BYTES;
     check_bytes(name, &raw)?;
-    let (encoding, mark_bytes) = detect_encoding(&raw);
+    let (mut encoding, mark_bytes) =
+        marked_encoding(&raw).map_or((None, 0), |(encoding, mark)| (Some(encoding), mark));
+    encoding = options.encoding.or(encoding);
+    let finder = EncodingFinder::of(&raw);
+    let ascii = encoding_rs::Encoding::ascii_valid_up_to(&raw);
+    if encoding.is_none() && ascii < raw.len() {
+        let mut looked_at = raw[ascii..].to_vec();
+        stream.take(ascii as u64).read_to_end(&mut looked_at).map_err(read_error(name))?;
+        encoding = Some(finder.find(&looked_at).map_err(|unknown| unknown_encoding(name, &unknown))?);
+    }
+    // A list that is ASCII so far may go on in any encoding.
+    let late = (encoding.is_none() && !is_whole).then(|| Arc::new(finder));
+    let encoding = encoding.unwrap_or(Encoding::UTF_8);
     let mut text = Vec::new();
     Utf8Reader::new(&raw[mark_bytes..], encoding).read_to_end(&mut text).map_err(read_error(name))?;
     let text = String::from_utf8_lossy(&text);
@@ -51,7 +63,10 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFor
         return Err(ListError::Empty { name: name.clone() });
     }
     check_text(name, &text)?;
-    let shape = sniff(&text, is_whole);
+    let shape = sniff(&text, is_whole, options).map_err(|fault| match fault {
+        HeaderFault::Several(lines) => ListError::TwoHeaders { name: name.clone(), lines },
+        HeaderFault::NoRow(line) => ListError::NoHeaderLine { name: name.clone(), line },
+    })?;
     let sep_lines = usize::from(shape.sep_line);
     let above_header = sep_lines..sep_lines + shape.above_header;
     let has_header_row = shape.sample.has_header && shape.kind != ListKind::Ndjson;
@@ -60,6 +75,7 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFor
         name: name.clone(),
         path: bytes.path.clone(),
         compression: bytes.compression,
+        place: bytes.place.clone(),
         encoding,
         mark_bytes,
         kind: shape.kind,
@@ -68,6 +84,7 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFor
         has_header: shape.sample.has_header,
         columns: Vec::new(),
         address_column: 0,
+        fallback_columns: Vec::new(),
         address_sentence: String::new(),
         earlier: None,
         header: Vec::new(),
@@ -83,10 +100,9 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFor
             limit: MAX_COLUMNS,
         });
     }
-    let line = read_header(&mut format, bytes)?;
+    let line = read_header(&mut format, bytes, late.as_ref())?;
     format.earlier = find_earlier(&shape.sample.names);
-    let given = options.column.as_deref();
-    let choice = address_column::choose(&shape.sample, format.earlier.as_ref(), given);
+    let choice = address_column::choose(&shape.sample, format.earlier.as_ref(), &options.columns);
     let choice = choice.map_err(|why| match why {
         ColumnNotFound::Given(column) => {
             ListError::UnknownColumn { name: name.clone(), line, column, columns: shape.sample.names.clone() }
@@ -96,18 +112,29 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<ListFor
         }
     })?;
     format.address_column = choice.index;
+    format.fallback_columns = choice.fallbacks;
     format.address_sentence = choice.sentence;
     format.columns = shape.sample.names;
     // Again, now that the earlier columns are known.
-    read_header(&mut format, bytes)?;
+    read_header(&mut format, bytes, late.as_ref())?;
     // The results begin with the header, and must not look like another format then.
     check_bytes(name, &format.header)?;
     check_text(name, &String::from_utf8_lossy(&format.header))?;
-    Ok(format)
+    Ok(DetectedList { format, late })
+}
+
+/// The error for a list whose encoding is not known.
+pub(super) fn unknown_encoding(name: &str, unknown: &UnknownEncoding) -> ListError {
+    let likely = unknown.likely.iter().map(|encoding| encoding.word()).collect();
+    ListError::UnknownEncoding { name: name.to_owned(), likely }
 }
 
 /// A scanner at the first record of the list.
-pub(super) fn scanner(format: &ListFormat, bytes: &ListBytes) -> Result<Scanner<DecodedText>, ListError> {
+pub(super) fn scanner(
+    format: &ListFormat,
+    bytes: &ListBytes,
+    late: Option<&Arc<EncodingFinder>>,
+) -> Result<Scanner<DecodedText>, ListError> {
     let name = &format.name;
     let mut stream = bytes.read().map_err(read_error(name))?;
     let mut marks = (&mut stream).take(format.mark_bytes as u64);
@@ -117,14 +144,26 @@ pub(super) fn scanner(format: &ListFormat, bytes: &ListBytes) -> Result<Scanner<
         address: format.address_column,
         earlier: format.earlier.clone(),
     };
-    Ok(Scanner::new(Utf8Reader::new(stream, format.encoding), format.kind.delimiter(), wanted))
+    let text = match late {
+        None => Utf8Reader::new(stream, format.encoding),
+        Some(finder) => Utf8Reader::finding(stream, finder.clone()),
+    };
+    Ok(Scanner::new(text, format.kind.delimiter(), wanted))
 }
 
 /// Sets the header as it is written. Returns the line of the header, or of the first row.
-fn read_header(format: &mut ListFormat, bytes: &ListBytes) -> Result<u64, ListError> {
-    let mut scanner = scanner(format, bytes)?;
+fn read_header(
+    format: &mut ListFormat,
+    bytes: &ListBytes,
+    late: Option<&Arc<EncodingFinder>>,
+) -> Result<u64, ListError> {
+    let mut scanner = scanner(format, bytes, late)?;
     let mut line = 1;
-    for _ in 0..format.skipped_records.max(1) {
+    for number in 0..format.skipped_records.max(1) {
+        if format.above_header.contains(&number) {
+            scanner.next().map_err(read_error(&format.name))?;
+            continue;
+        }
         match scanner.next().map_err(read_error(&format.name))? {
             Some(Scanned::Record) => {
                 let span = scanner.span();
@@ -178,9 +217,10 @@ fn check_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
     const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
     const UNPACK: &str = "unpack it and name the list in it";
     let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => {
-            ("a ZIP archive or an office document", "export as CSV, or unpack it and name the list in it")
-        }
+        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
+            "a ZIP archive with several files, or an office document",
+            "export as CSV, or unpack it and name the list in it",
+        ),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => ("an old Excel workbook", AS_CSV),
         [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),

@@ -6,13 +6,21 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::detect::{self, DecodedText, ReadOptions};
+use super::detect::{self, DecodedText, DetectedList, unknown_encoding};
+use super::encoding::{EncodingFinder, UnknownEncoding};
+use super::options::{HeaderChoice, ReadOptions};
+use super::several::addresses_in;
 use super::source::ListBytes;
 use crate::list::ListError;
 use crate::list::error::read_error;
-use crate::list::format::{self, Field, ListFormat, ListKind, ScanError, Scanned, Scanner, Source, unquote};
+use crate::list::format::{
+    self, Encoding, Field, ListFormat, ListKind, ScanError, Scanned, Scanner, Source, unquote,
+};
 use crate::list::row::{CellPart, ListEntry, Row, RowBatch, UnreadableCause, UnreadableRow};
 
 /// How much of an unreadable row is listed.
@@ -23,14 +31,17 @@ const LISTED_BYTES: usize = 200;
 pub struct List {
     bytes: ListBytes,
     format: ListFormat,
-    split_cells: bool,
+    late: Option<Arc<EncodingFinder>>,
+    options: ReadOptions,
+    /// What [`Rows::replaced`] was at the end of the list.
+    replaced: AtomicU64,
 }
 
 /// Opens a list and finds out what it is.
 pub fn open(source: &Source, options: &ReadOptions) -> Result<List, ListError> {
-    let bytes = ListBytes::of(source)?;
-    let format = detect::detect(&bytes, options)?;
-    Ok(List { bytes, format, split_cells: options.split_cells })
+    let bytes = ListBytes::of(source, options.sheet.as_deref())?;
+    let DetectedList { format, late } = detect::detect(&bytes, options)?;
+    Ok(List { bytes, format, late, options: options.clone(), replaced: AtomicU64::new(0) })
 }
 
 impl List {
@@ -39,12 +50,45 @@ impl List {
         &self.format
     }
 
-    /// A text that differs for other bytes, another address column and another `split_cells`.
+    /// What the list is, as one sentence for the user. After its rows were read, it says all about the encoding.
+    pub fn sentence(&self) -> String {
+        let late = self.late.as_ref().and_then(|finder| finder.found());
+        let encoding = late.unwrap_or(self.format.encoding);
+        let sentence = ListFormat { encoding, ..self.format.clone() }.sentence();
+        match self.replaced.load(Ordering::Relaxed) {
+            0 => sentence,
+            places if encoding == Encoding::UTF_8 => {
+                format!("{sentence}; bytes that are not UTF-8 were read as Windows-1252, in {places} places")
+            }
+            places => format!(
+                "{sentence}; bytes that are not {} were replaced, in {places} places",
+                encoding.word()
+            ),
+        }
+    }
+
+    /// A text that differs for other bytes, another address column, and other options that change the rows.
     pub fn identity(&self) -> Result<String, ListError> {
         let digest = self.bytes.digest().map_err(read_error(&self.bytes.name))?;
         let digest = u128::from_be_bytes(digest);
-        let split = if self.split_cells { " split" } else { "" };
-        Ok(format!("{digest:032x} column {}{split}", self.format.address_column + 1))
+        let mut identity = format!("{digest:032x} column {}", self.format.address_column + 1);
+        for other in &self.format.fallback_columns {
+            let _ = write!(identity, ", {}", other + 1);
+        }
+        let ReadOptions { columns: _, split_cells, header, delimiter, encoding, sheet: _ } = &self.options;
+        if *split_cells {
+            identity += " split";
+        }
+        if *header != HeaderChoice::Search {
+            let _ = write!(identity, " header {}", self.format.skipped_records);
+        }
+        if let Some(delimiter) = delimiter {
+            let _ = write!(identity, " delimiter {delimiter}");
+        }
+        if let Some(encoding) = encoding {
+            let _ = write!(identity, " {}", encoding.word());
+        }
+        Ok(identity)
     }
 
     /// The rows, from the first one on. Fails here, or at the last row, if the list was written to since it was opened.
@@ -52,18 +96,21 @@ impl List {
         self.bytes.check_unchanged()?;
         let mut rows = Rows {
             list: self,
-            scanner: detect::scanner(&self.format, &self.bytes)?,
+            scanner: detect::scanner(&self.format, &self.bytes, self.late.as_ref())?,
             record: 0,
             fields: Vec::new(),
-            value: None,
+            cell: 0..0,
             split: VecDeque::new(),
             listed: VecDeque::new(),
         };
         for number in 0..self.format.skipped_records {
-            if let (Some(Scanned::Record), true) = (rows.scan()?, self.format.above_header.contains(&number))
-            {
-                let span = rows.scanner.span();
-                let above = rows.unreadable(span.line, UnreadableCause::AboveHeader, span.record.clone());
+            let (line, text) = match rows.scan()? {
+                Some(Scanned::Record) => (rows.scanner.span().line, rows.scanner.span().record.clone()),
+                Some(Scanned::Unreadable { line, text, .. }) => (line, text),
+                None => break,
+            };
+            if self.format.above_header.contains(&number) {
+                let above = rows.unreadable(line, UnreadableCause::AboveHeader, text);
                 rows.listed.push_back(above);
             }
         }
@@ -76,9 +123,10 @@ pub struct Rows<'a> {
     list: &'a List,
     scanner: Scanner<DecodedText>,
     record: u64,
-    /// NDJSON: the fields of the current record, and where the value of the address key is.
+    /// NDJSON: the fields of the current record.
     fields: Vec<Field>,
-    value: Option<Range<usize>>,
+    /// Where the cell with the address is in [`Scanner::bytes`]; empty at the end of a record without one.
+    cell: Range<usize>,
     /// Addresses of the current cell that each get a row after this one.
     split: VecDeque<String>,
     /// What is listed as unreadable before the next record.
@@ -99,7 +147,13 @@ impl Rows<'_> {
             // A list that is being written to may end anywhere, or look damaged.
             self.list.bytes.check_unchanged()?;
         }
-        scanned.map_err(|source| ListError::ReadRest { name: self.list.format.name.clone(), line, source })
+        scanned.map_err(|source| {
+            let name = &self.list.format.name;
+            match source.get_ref().and_then(|inner| inner.downcast_ref::<UnknownEncoding>()) {
+                Some(unknown) => unknown_encoding(name, unknown),
+                None => ListError::ReadRest { name: name.clone(), line, source },
+            }
+        })
     }
 
     /// The next row, or the next one to be listed as unreadable; `None` at the end of the list.
@@ -116,7 +170,10 @@ impl Rows<'_> {
             return Ok(Some(ListEntry::Row(self.row(Cow::Owned(address), CellPart::Split))));
         }
         match self.scan()? {
-            None => return Ok(None),
+            None => {
+                self.list.replaced.store(self.replaced(), Ordering::Relaxed);
+                return Ok(None);
+            }
             Some(Scanned::Record) => self.record += 1,
             Some(Scanned::Unreadable { line, text, why }) => {
                 self.record += 1;
@@ -138,6 +195,7 @@ impl Rows<'_> {
             let unreadable = self.unreadable(span.line, cause, span.record.clone());
             return Ok(Some(ListEntry::Unreadable(unreadable)));
         }
+        self.cell = self.address_cell();
         if self.is_address_elsewhere() {
             let span = self.scanner.span();
             let unreadable =
@@ -148,7 +206,7 @@ impl Rows<'_> {
             return Ok(Some(ListEntry::Row(self.row(self.text(), CellPart::Whole))));
         };
         let first = addresses.pop_front().unwrap_or_default();
-        if self.list.split_cells {
+        if self.list.options.split_cells {
             self.split = addresses;
             return Ok(Some(ListEntry::Row(self.row(Cow::Owned(first), CellPart::Split))));
         }
@@ -189,12 +247,13 @@ impl Rows<'_> {
         let span = self.scanner.span();
         format.kind != ListKind::Ndjson
             && span.cells <= format.address_column
+            && self.cell.is_empty()
             && memchr::memchr(b'@', &self.scanner.bytes()[span.record.clone()]).is_some()
     }
 
     /// The addresses in the cell when there are several.
     fn several_addresses(&self) -> Option<VecDeque<String>> {
-        let cell = &self.scanner.bytes()[self.cell()];
+        let cell = &self.scanner.bytes()[self.cell.clone()];
         let one = |at| memchr::memchr(b'@', &cell[at + 1..]).is_none();
         // A JSON string may hide an @ behind an escape.
         if self.list.format.kind != ListKind::Ndjson && memchr::memchr(b'@', cell).is_none_or(one) {
@@ -205,7 +264,7 @@ impl Rows<'_> {
         Some(found.into_iter().map(str::to_owned).collect())
     }
 
-    /// Finds the fields of an NDJSON line, and the value of the address key.
+    /// Finds the fields of an NDJSON line.
     fn read_object(&mut self) -> Result<(), UnreadableRow> {
         let span = self.scanner.span();
         let line = String::from_utf8_lossy(&self.scanner.bytes()[span.record.clone()]);
@@ -213,28 +272,57 @@ impl Rows<'_> {
         self.fields = read.map_err(|fault| {
             self.unreadable(span.line, UnreadableCause::NotAnObject(fault), span.record.clone())
         })?;
-        let key = &self.list.format.columns[self.list.format.address_column];
-        let value = self.fields.iter().rev().find(|field| field.key == *key);
-        self.value = value.map(|field| field.value.clone());
         Ok(())
     }
 
-    /// Where the address cell, or the value of the address key, is in [`Scanner::bytes`].
-    fn cell(&self) -> Range<usize> {
+    /// Where the cell is that should have an address: the one of the address column, or of the next column that the user
+    /// gives, if that one is empty.
+    fn address_cell(&self) -> Range<usize> {
+        let format = &self.list.format;
         let span = self.scanner.span();
-        if self.list.format.kind != ListKind::Ndjson {
-            return span.address.clone();
+        let first = match format.kind {
+            ListKind::Ndjson => self.value(format.address_column),
+            ListKind::Delimited(_) | ListKind::Lines => span.address.clone(),
+        };
+        if format.fallback_columns.is_empty() || !self.is_blank(first.clone()) {
+            return first;
         }
-        let Range { start, end } = span.record;
-        self.value.as_ref().map_or(end..end, |value| start + value.start..start + value.end)
+        let others = format.fallback_columns.iter().map(|&column| match format.kind {
+            ListKind::Ndjson => self.value(column),
+            ListKind::Delimited(_) | ListKind::Lines => {
+                let Range { start, end } = span.record;
+                let record = &self.scanner.bytes()[start..end];
+                let cell = format::cell_at(record, format.cell_delimiter(), column);
+                cell.map_or(end..end, |cell| start + cell.start..start + cell.end)
+            }
+        });
+        others.into_iter().find(|cell| !self.is_blank(cell.clone())).unwrap_or(first)
+    }
+
+    /// NDJSON: where the value of the key with this name is.
+    fn value(&self, column: usize) -> Range<usize> {
+        let Range { start, end } = self.scanner.span().record;
+        let line = utf8(&self.scanner.bytes()[start..end]);
+        let value = format::find_value(&line, &self.fields, &self.list.format.columns[column]);
+        value.map_or(end..end, |value| start + value.start..start + value.end)
+    }
+
+    /// True for a cell without text.
+    fn is_blank(&self, cell: Range<usize>) -> bool {
+        self.text_of(cell).trim().is_empty()
     }
 
     /// The text of the address cell.
     fn text(&self) -> Cow<'_, str> {
-        let cell = &self.scanner.bytes()[self.cell()];
+        self.text_of(self.cell.clone())
+    }
+
+    /// The text of a cell.
+    fn text_of(&self, cell: Range<usize>) -> Cow<'_, str> {
+        let cell = &self.scanner.bytes()[cell];
         match self.list.format.kind {
-            ListKind::Lines => utf8(cell),
-            ListKind::Delimited(_) => match unquote(cell) {
+            ListKind::Lines if !format::is_quoted(cell) => utf8(cell),
+            ListKind::Delimited(_) | ListKind::Lines => match unquote(cell) {
                 Cow::Borrowed(text) => utf8(text),
                 Cow::Owned(text) => Cow::Owned(utf8(&text).into_owned()),
             },
@@ -247,7 +335,7 @@ impl Rows<'_> {
         let span = self.scanner.span();
         let bytes = self.scanner.bytes();
         let start = span.record.start;
-        let cell = self.cell();
+        let cell = self.cell.clone();
         let columns = self.list.format.columns.len();
         let (end, missing_cells) = match self.list.format.kind {
             ListKind::Delimited(_) if span.cells > columns => (span.width_end, 0),
@@ -281,72 +369,5 @@ fn utf8(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Cow::Borrowed(text),
         Err(_) => String::from_utf8_lossy(bytes),
-    }
-}
-
-/// The addresses in a cell that has several; `None` for one or none.
-///
-/// Addresses are separated by commas, semicolons, pipes or white space outside of quotes and angle brackets. A piece
-/// without an @ is a name or a remark.
-fn addresses_in(text: &str) -> Option<Vec<&str>> {
-    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 {
-        return None;
-    }
-    let mut found: Vec<&str> = Vec::new();
-    for piece in pieces(text, |c| matches!(c, ',' | ';' | '|' | '\n' | '\r' | '\t')) {
-        if piece.matches('@').count() < 2 {
-            found.extend(piece.contains('@').then_some(piece));
-        } else {
-            found.extend(pieces(piece, char::is_whitespace).filter(|word| word.contains('@')));
-        }
-    }
-    (found.len() > 1).then_some(found)
-}
-
-/// The trimmed pieces between separators that are neither in quotes nor in angle brackets.
-fn pieces(text: &str, separates: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
-    let mut start = 0;
-    let mut quoted = false;
-    let mut bracketed = false;
-    let mut cuts: Vec<&str> = Vec::new();
-    for (at, c) in text.char_indices() {
-        match c {
-            '"' => quoted = !quoted,
-            '<' if !quoted => bracketed = true,
-            '>' if !quoted => bracketed = false,
-            c if separates(c) && !quoted && !bracketed => {
-                cuts.push(&text[start..at]);
-                start = at + c.len_utf8();
-            }
-            _ => {}
-        }
-    }
-    cuts.push(&text[start..]);
-    cuts.into_iter().map(str::trim).filter(|piece| !piece.is_empty())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn several_addresses_in_a_cell_are_found() {
-        let table: [(&str, Option<&[&str]>); 12] = [
-            ("ann@x.example", None),
-            ("", None),
-            ("Lee, Ann <ann@x.example>", None),
-            ("\"a@b, c\"@x.example", None),
-            ("ann@@x.example", None),
-            ("ann@x.example;bob@y.example", Some(&["ann@x.example", "bob@y.example"])),
-            ("ann@x.example, , bob@y.example,", Some(&["ann@x.example", "bob@y.example"])),
-            ("ann@x.example\nbob@y.example", Some(&["ann@x.example", "bob@y.example"])),
-            ("ann@x.example bob@y.example", Some(&["ann@x.example", "bob@y.example"])),
-            ("Lee, Ann <ann@x.example>; <b@y.example>", Some(&["Ann <ann@x.example>", "<b@y.example>"])),
-            ("\"Lee; A\" <ann@x.example>, b@y.example", Some(&["\"Lee; A\" <ann@x.example>", "b@y.example"])),
-            ("ann@x.example (private), b@y.example", Some(&["ann@x.example (private)", "b@y.example"])),
-        ];
-        for (text, expected) in table {
-            assert_eq!(addresses_in(text).as_deref(), expected, "{text:?}");
-        }
     }
 }

@@ -1,18 +1,24 @@
 //! The kind of a list, its delimiter and its header, from its first rows.
 //!
 //! Decides: the csv crate reads the beginning of the list with each delimiter in turn, and the delimiter with the most rows
-//! of one width and with an address wins. Must not: read the rows of the whole list; [`read`](super::read) does.
+//! of one width and with an address wins. `header` finds a header behind other lines; a header without a known name is
+//! found here. Must not: read the rows of the whole list; [`read`](super::read) does.
 
 use std::collections::HashMap;
 
-use super::address_column::{Sample, fullest_of_addresses, is_known_name, looks_like_address, mentions_mail};
-use crate::list::columns::has_added;
-use crate::list::format::{self, ListKind, Scanned, Scanner, WantedCells, line_end};
+use super::address_column::{Sample, fullest_of_addresses, is_known_name, mentions_mail};
+use super::header::{self, HeaderSearch};
+use super::options::{HeaderChoice, ReadOptions};
+use super::several::looks_like_address;
+use crate::list::columns::{delimiter_of_results, has_added};
+use crate::list::format::{self, Field, ListKind, Scanned, Scanner, WantedCells, cells, line_end};
 
-/// The delimiters that are tried; of equally good ones, the first wins.
+/// The delimiters that are tried first; of equally good ones, the first wins.
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
-/// Delimiters that count only if a `sep=` line names them, or in results of a list that has such a line.
-const RARE_DELIMITERS: [u8; 4] = [b':', b'^', b'~', b'#'];
+/// Delimiters that are tried where none of the others fits.
+const RARE_DELIMITERS: [u8; 4] = [b'^', b'~', b'#', b':'];
+/// Stands in times, links and names: it is a delimiter only under a header with a known name.
+const COLON: u8 = b':';
 /// How many records are looked at.
 const SAMPLE_ROWS: usize = 1_000;
 
@@ -27,20 +33,68 @@ pub(super) struct SniffedShape {
     pub(super) sample: Sample,
 }
 
+/// Why it is not known which line is the header.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum HeaderFault {
+    /// These two lines may be the header.
+    Several([u64; 2]),
+    /// No row starts on this line, which the user gives.
+    NoRow(u64),
+}
+
 /// Looks at the beginning of a list, UTF-8 without a byte order mark; `is_whole` when that is the whole list.
-pub(super) fn sniff(text: &str, is_whole: bool) -> SniffedShape {
+pub(super) fn sniff(text: &str, is_whole: bool, options: &ReadOptions) -> Result<SniffedShape, HeaderFault> {
     let text = if is_whole { text } else { text.rfind(['\n', '\r']).map_or(text, |at| &text[..=at]) };
-    if text.trim_start().starts_with('{') && format::is_object(first_line(text)) {
-        return SniffedShape {
+    let is_object = || text.trim_start().starts_with('{') && format::is_object(first_line(text));
+    if options.delimiter.is_none() && is_object() {
+        return Ok(SniffedShape {
             kind: ListKind::Ndjson,
             sep_line: false,
             above_header: 0,
             sample: sample_of_objects(text),
-        };
+        });
     }
     let (named, text) = sep_line(text);
+    let mut kind = options.delimiter.map_or_else(|| kind_of(text, named), ListKind::Delimited);
+    let sep_lines = u64::from(named.is_some());
+    let place = match options.header {
+        HeaderChoice::Nowhere => None,
+        HeaderChoice::Line(line) => {
+            let place = line.checked_sub(sep_lines);
+            let place = place.and_then(|line| header::at_line(text, kind.delimiter(), line));
+            Some(place.ok_or(HeaderFault::NoRow(line))?)
+        }
+        HeaderChoice::Search if is_result(text, kind) => None,
+        HeaderChoice::Search => {
+            let names: Vec<String> = options.columns.clone();
+            match header::search(text, kind.delimiter(), &names) {
+                HeaderSearch::NotFound => None,
+                HeaderSearch::Found(place) => Some(place),
+                HeaderSearch::Several(lines) => {
+                    return Err(HeaderFault::Several(lines.map(|line| line + sep_lines)));
+                }
+            }
+        }
+    };
+    let mut rows = records(&text[place.map_or(0, |place| place.offset)..], kind.delimiter(), SAMPLE_ROWS);
+    let has_header = place.is_some()
+        || options.header == HeaderChoice::Search
+            && rows.split_first().is_some_and(|(first, others)| is_header(first, others));
+    if !has_header && options.delimiter.is_none() && are_all_addresses(&rows) {
+        kind = ListKind::Lines;
+        rows = records(text, None, SAMPLE_ROWS);
+    }
+    Ok(SniffedShape {
+        kind,
+        sep_line: named.is_some(),
+        above_header: place.map_or(0, |place| place.records_before),
+        sample: sample(rows, has_header),
+    })
+}
+
+fn kind_of(text: &str, named: Option<u8>) -> ListKind {
     let sniffed = kind(text);
-    let kind = match named {
+    match named {
         // A `sep=` line may be left over from another delimiter; then it divides no row.
         Some(named)
             if sniffed == ListKind::Lines
@@ -49,11 +103,21 @@ pub(super) fn sniff(text: &str, is_whole: bool) -> SniffedShape {
             ListKind::Delimited(named)
         }
         _ => sniffed,
-    };
-    let mut rows = records(text, kind.delimiter(), SAMPLE_ROWS);
-    let above_header = above_header(&rows);
-    rows.drain(..above_header);
-    SniffedShape { kind, sep_line: named.is_some(), above_header, sample: sample(rows) }
+    }
+}
+
+/// True for results of an earlier run, whose header is the first row.
+fn is_result(text: &str, kind: ListKind) -> bool {
+    records(text, kind.delimiter(), 1).first().is_some_and(|first| has_added(first))
+}
+
+/// True for rows that have nothing but addresses in several columns: these are addresses side by side.
+fn are_all_addresses(rows: &[Vec<String>]) -> bool {
+    let width = rows.iter().map(|row| filled_width(row)).max().unwrap_or(0);
+    let is_address_or_empty =
+        |row: &&Vec<String>| row.iter().all(|cell| cell.trim().is_empty() || looks_like_address(cell));
+    let most = |rows: &[Vec<String>]| rows.iter().filter(is_address_or_empty).count() * 10 >= rows.len() * 9;
+    width > 1 && most(&rows[..rows.len().min(20)]) && most(rows)
 }
 
 fn first_line(text: &str) -> &str {
@@ -73,7 +137,7 @@ fn records(text: &str, delimiter: Option<u8>, most: usize) -> Vec<Vec<String>> {
         }
     }
     let Some(delimiter) = delimiter else {
-        return readable.into_iter().map(|line| vec![line]).collect();
+        return readable.iter().map(|line| cells(line.as_bytes(), None)).collect();
     };
     let readable = readable.join("\n");
     let mut reader = csv::ReaderBuilder::new()
@@ -100,21 +164,13 @@ fn sep_line(text: &str) -> (Option<u8>, &str) {
 }
 
 fn kind(text: &str) -> ListKind {
-    let is_result =
-        |&delimiter: &u8| records(text, Some(delimiter), 1).first().is_some_and(|row| has_added(row));
-    if let Some(delimiter) = DELIMITERS.into_iter().chain(RARE_DELIMITERS).find(is_result) {
+    let is_result = |&delimiter: &u8| is_result(text, ListKind::Delimited(delimiter));
+    let earlier = DELIMITERS.into_iter().find(is_result).or_else(|| delimiter_of_results(first_line(text)));
+    if let Some(delimiter) = earlier {
         return ListKind::Delimited(delimiter);
     }
-    let mut best: Option<(usize, u8)> = None;
-    for delimiter in DELIMITERS {
-        let fit = DelimiterFit::of(&records(text, Some(delimiter), SAMPLE_ROWS));
-        let score = fit.score();
-        let fits = fit.width > 1 && fit.same_width * 2 >= fit.rows;
-        if (fits || fit.has_known_name) && best.is_none_or(|(high, _)| score > high) {
-            best = Some((score, delimiter));
-        }
-    }
-    if let Some((_, delimiter)) = best {
+    let best = best_delimiter(text, &DELIMITERS).or_else(|| best_delimiter(text, &RARE_DELIMITERS));
+    if let Some(delimiter) = best {
         return ListKind::Delimited(delimiter);
     }
     let quoted = |line: &Vec<String>| {
@@ -129,6 +185,20 @@ fn kind(text: &str) -> ListKind {
     }
 }
 
+/// Of these delimiters the one that explains the rows best; `None` if none does.
+fn best_delimiter(text: &str, delimiters: &[u8]) -> Option<u8> {
+    let mut best: Option<(usize, u8)> = None;
+    for &delimiter in delimiters {
+        let fit = DelimiterFit::of(&records(text, Some(delimiter), SAMPLE_ROWS));
+        let score = fit.score();
+        let fits = fit.width > 1 && fit.same_width * 2 >= fit.rows && delimiter != COLON;
+        if (fits || fit.has_known_name) && best.is_none_or(|(high, _)| score > high) {
+            best = Some((score, delimiter));
+        }
+    }
+    best.map(|(_, delimiter)| delimiter)
+}
+
 /// How well a delimiter explains the rows.
 struct DelimiterFit {
     rows: usize,
@@ -137,7 +207,8 @@ struct DelimiterFit {
     same_width: usize,
     /// How many rows have a cell that is an address.
     with_address: usize,
-    /// The first row has several cells, one of which is a known name of an address column.
+    /// A row has several cells, one of which is a known name of an address column. It is the first row, or has an address
+    /// below that name.
     has_known_name: bool,
 }
 
@@ -150,9 +221,7 @@ impl DelimiterFit {
             width,
             same_width,
             with_address,
-            has_known_name: rows
-                .first()
-                .is_some_and(|first| first.len() > 1 && first.iter().any(|cell| is_known_name(cell))),
+            has_known_name: has_known_name(rows),
         }
     }
 
@@ -173,31 +242,22 @@ fn usual_width(rows: &[Vec<String>]) -> (usize, usize) {
     widths.into_iter().max_by_key(|&(width, count)| (count, width)).unwrap_or((0, 0))
 }
 
-/// How many rows stand above a header that is not the first row. A row counts as such a header only if it has a known name
-/// of an address column, most cells below that name are addresses, and no @ stands above.
-fn above_header(rows: &[Vec<String>]) -> usize {
-    const MOST_ABOVE: usize = 8;
-    const CHECKED_BELOW: usize = 20;
-    if rows.first().is_some_and(|first| has_added(first)) {
-        return 0;
-    }
-    let address = |row: &Vec<String>| row.iter().position(|cell| is_known_name(cell));
-    let first = rows.iter().take(MOST_ABOVE + 1).enumerate();
-    let named = first.filter(|(_, row)| row.len() > 1).find_map(|(at, row)| Some((at, address(row)?)));
-    let Some((at, index)) = named else { return 0 };
-    let below = rows[at + 1..].iter().take(CHECKED_BELOW);
-    let filled = below.filter_map(|row| row.get(index)).filter(|cell| !cell.trim().is_empty());
-    let (addresses, others): (Vec<&String>, Vec<&String>) = filled.partition(|cell| looks_like_address(cell));
-    let nothing_above = rows[..=at].iter().flatten().all(|cell| !cell.contains('@'));
-    if nothing_above && addresses.len() > others.len() { at } else { 0 }
+fn has_known_name(rows: &[Vec<String>]) -> bool {
+    let without_at = |row: &Vec<String>| row.len() > 1 && row.iter().all(|cell| !cell.contains('@'));
+    rows.iter().enumerate().filter(|(_, row)| without_at(row)).any(|(at, row)| {
+        let mut named = row.iter().enumerate().filter(|(_, cell)| is_known_name(cell));
+        let address_below = |index: usize| {
+            rows[at + 1..].iter().any(|below| below.get(index).is_some_and(|cell| looks_like_address(cell)))
+        };
+        named.any(|(index, _)| at == 0 || address_below(index))
+    })
 }
 
 /// The rows with their header apart.
-fn sample(mut rows: Vec<Vec<String>>) -> Sample {
-    let Some(first) = rows.first() else {
+fn sample(mut rows: Vec<Vec<String>>, has_header: bool) -> Sample {
+    if rows.is_empty() {
         return Sample::default();
-    };
-    let has_header = is_header(first, &rows[1..]);
+    }
     let header = if has_header { rows.remove(0) } else { Vec::new() };
     let (usual, _) = usual_width(&rows);
     // Some exports do not name all columns; then most rows are wider than the header. A few wide rows are unreadable rows.
@@ -252,16 +312,42 @@ fn sample_of_objects(text: &str) -> Sample {
     for line in text.lines().take(SAMPLE_ROWS) {
         let Ok(fields) = format::fields(line) else { continue };
         let mut row = vec![String::new(); sample.names.len()];
-        for field in fields {
-            let column = sample.names.iter().position(|name| *name == field.key);
-            let column = column.unwrap_or_else(|| {
-                sample.names.push(field.key);
-                row.push(String::new());
-                sample.names.len() - 1
-            });
-            row[column] = format::text(&line[field.value]);
-        }
+        add_fields(&mut sample.names, &mut row, "", line, fields);
         sample.rows.push(row);
     }
     sample
+}
+
+/// Puts the values of an object into its row, with a column for each key; a key of an object in an object has a name with
+/// dots, as `contact.email`. Keys that differ in case are one column.
+fn add_fields(
+    names: &mut Vec<String>,
+    row: &mut Vec<String>,
+    prefix: &str,
+    object: &str,
+    fields: Vec<Field>,
+) {
+    const MOST_NAMES: usize = 1_000;
+    const DEEPEST: usize = 4;
+    for field in fields {
+        let name = format!("{prefix}{}", field.key);
+        let column = names.iter().position(|known| *known == name).or_else(|| {
+            let folded = name.to_lowercase();
+            names.iter().position(|known| known.to_lowercase() == folded)
+        });
+        let column = column.unwrap_or_else(|| {
+            names.push(name.clone());
+            row.push(String::new());
+            names.len() - 1
+        });
+        let value = &object[field.value];
+        row[column] = format::text(value);
+        let is_small = names.len() < MOST_NAMES && prefix.matches('.').count() < DEEPEST;
+        if is_small
+            && value.starts_with('{')
+            && let Ok(inner) = format::fields(value)
+        {
+            add_fields(names, row, &format!("{name}."), value, inner);
+        }
+    }
 }

@@ -210,7 +210,7 @@ fn cut(text: &mut String, bytes: usize) {
 }
 
 /// With these characters a formula begins in some spreadsheet.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+pub(super) const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// True for a usual local part, which is not a formula and needs no quotes with any delimiter.
 fn is_plain(local: &str) -> bool {

@@ -52,7 +52,7 @@ impl OutputLayout {
         if format.kind == ListKind::Lines {
             // The line is one cell of the results, as the lines of the rows are.
             header.clear();
-            write_cell(&mut header, &String::from_utf8_lossy(&format.header), delimiter);
+            write_line(&mut header, &format.header, delimiter);
         }
         for (index, name) in format.columns.iter().enumerate().skip(format.header_cells) {
             if index > 0 {
@@ -86,6 +86,20 @@ impl OutputLayout {
 
     pub(super) fn is_ndjson(&self) -> bool {
         self.kind == ListKind::Ndjson
+    }
+
+    /// The byte between cells.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The ending of files with rows of this layout: what programs open as such.
+    pub(super) fn ending(&self) -> &'static str {
+        match (self.kind, self.delimiter) {
+            (ListKind::Ndjson, _) => "ndjson",
+            (_, b'\t') => "tsv",
+            _ => "csv",
+        }
     }
 
     /// The header over the user's own columns and the `added` ones; nothing for NDJSON.
@@ -167,7 +181,10 @@ impl OutputLayout {
         let start = out.len();
         let mut earlier = row.earlier.clone();
         if self.kind == ListKind::Lines {
-            write_cell(out, address.unwrap_or(&String::from_utf8_lossy(row.raw)), self.delimiter);
+            match address {
+                Some(address) => write_cell(out, address, self.delimiter),
+                None => write_line(out, row.raw, self.delimiter),
+            }
             return 0..0;
         }
         if let Some(address) = address {
@@ -257,6 +274,12 @@ impl OutputLayout {
                 out.push(b':');
                 match address {
                     Some(address) if field.value == row.cell => format::write_string(out, address),
+                    // The address is in an object, whose other values stay.
+                    Some(address) if field.value.start < row.cell.start && row.cell.end < field.value.end => {
+                        out.extend_from_slice(&raw[field.value.start..row.cell.start]);
+                        format::write_string(out, address);
+                        out.extend_from_slice(&raw[row.cell.end..field.value.end]);
+                    }
                     _ => out.extend_from_slice(&raw[field.value.clone()]),
                 }
             }
@@ -287,6 +310,15 @@ impl OutputLayout {
             cause: UnreadableCause::KeyTaken(field.key.clone()),
             text: row.address.clone().into_owned(),
         })
+    }
+}
+
+/// Writes a line as one cell.
+fn write_line(out: &mut Vec<u8>, line: &[u8], delimiter: u8) {
+    if format::is_quoted(line) {
+        out.extend_from_slice(line);
+    } else {
+        write_cell(out, &String::from_utf8_lossy(line), delimiter);
     }
 }
 

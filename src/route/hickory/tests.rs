@@ -208,6 +208,11 @@ fn malformed(preference: u16, text: &str) -> Mx {
     Mx { preference, target: MxTarget::Malformed(text.to_owned()) }
 }
 
+/// The records of an answer, without their TTL.
+fn records<T>(answer: Result<DnsAnswer<T>, LookupError>) -> Result<Vec<T>, LookupError> {
+    answer.map(|answer| answer.records)
+}
+
 fn ips(texts: &[&str]) -> Vec<IpAddr> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
@@ -232,12 +237,12 @@ async fn each_kind_of_answer_stays_what_it_is() {
         ("shy.example", Ok(vec![host(5, "mx.shy.example")])),
         ("dangling.example", Err(LookupError::NoSuchDomain)),
         ("gone.example", Err(LookupError::NoSuchDomain)),
-        ("both.example", Err(LookupError::NoData)),
+        ("both.example", Ok(Vec::new())),
         ("servfail.example", Err(LookupError::Failed(DnsFault::ServFail))),
         ("refused.example", Err(LookupError::Failed(DnsFault::Refused))),
         ("silent.example", Err(LookupError::Failed(DnsFault::Timeout))),
     ] {
-        assert_eq!(dns.mx(&domain(name)).await, expected, "{name}");
+        assert_eq!(records(dns.mx(&domain(name)).await), expected, "{name}");
     }
     for name in ["referred.example", "circle.example", "strange.example"] {
         let answer = dns.mx(&domain(name)).await;
@@ -248,7 +253,7 @@ async fn each_kind_of_answer_stays_what_it_is() {
 #[tokio::test]
 async fn a_truncated_answer_is_fetched_over_tcp() {
     let dns = servers(&[zone]).await;
-    assert_eq!(dns.mx(&domain("big.example")).await.unwrap().len(), 60);
+    assert_eq!(dns.mx(&domain("big.example")).await.unwrap().records.len(), 60);
 }
 
 #[tokio::test]
@@ -262,7 +267,7 @@ async fn both_families_are_queried_and_a_failure_of_one_hides_nothing() {
         ("gone.example", Err(LookupError::NoSuchDomain)),
         ("shop.example", Err(LookupError::NoData)),
     ] {
-        assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
+        assert_eq!(records(dns.addresses(&domain(name)).await), expected, "{name}");
     }
 }
 
@@ -281,7 +286,7 @@ async fn ipv6_is_queried_only_if_ipv4_has_no_usable_address() {
     ] {
         let before = received.load(Ordering::Relaxed);
         let dns = NameServers::at(&[server], SHORT).unwrap().ipv4_first(allowed(net));
-        assert_eq!(dns.addresses(&domain(name)).await, expected, "{name}");
+        assert_eq!(records(dns.addresses(&domain(name)).await), expected, "{name}");
         assert_eq!(received.load(Ordering::Relaxed) - before, queries, "{name}");
     }
 }
@@ -298,7 +303,7 @@ async fn after_a_failure_the_next_name_server_is_queried_and_preferred_from_then
         let (second, _) = server(zone).await;
         let dns = NameServers::at(&[first, second], SHORT).unwrap();
         let expected = Ok(vec![host(20, "mx2.shop.example"), host(10, "mx1.shop.example")]);
-        assert_eq!(dns.mx(&domain("shop.example")).await, expected);
+        assert_eq!(records(dns.mx(&domain("shop.example")).await), expected);
         let before = received.load(Ordering::Relaxed);
         assert_eq!(dns.mx(&domain("gone.example")).await, Err(LookupError::NoSuchDomain));
         assert_eq!(received.load(Ordering::Relaxed), before, "the good one is queried first now");
@@ -324,7 +329,14 @@ async fn a_closed_port_is_a_failure_and_not_an_absence() {
 #[tokio::test]
 async fn a_resolver_that_rewrites_nxdomain_is_detected() {
     assert_eq!(servers(&[zone]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
-    assert_eq!(servers(&[|_| Nothing]).await.nxdomain_rewriting().await, NxdomainRewriting::default());
+    for (script, fault) in [
+        ((|_| Nothing) as Script, DnsFault::Timeout),
+        (|_| code(ResponseCode::ServFail), DnsFault::ServFail),
+        (|query| if query.kind == RecordType::MX { Nothing } else { zone(query) }, DnsFault::Timeout),
+    ] {
+        let rewriting = servers(&[script]).await.nxdomain_rewriting().await;
+        assert_eq!(rewriting, NxdomainRewriting::Unknown(fault), "a failed test shows nothing");
+    }
     let rewriter: Script = |query| match query.kind {
         RecordType::A => {
             let advertiser = RData::A(A("192.0.2.66".parse().unwrap()));
@@ -334,7 +346,24 @@ async fn a_resolver_that_rewrites_nxdomain_is_detected() {
         _ => code(ResponseCode::NoError),
     };
     let rewriting = servers(&[rewriter]).await.nxdomain_rewriting().await;
-    assert!(rewriting.is_active() && rewriting.includes("192.0.2.66".parse().unwrap()));
+    assert!(rewriting.includes("192.0.2.66".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn an_answer_lasts_as_long_as_its_shortest_record_and_an_absence_as_its_soa_says() {
+    let dns = servers(&[zone]).await;
+    for name in ["shop.example", "alias.example", "both.example"] {
+        assert_eq!(dns.mx(&domain(name)).await.unwrap().ttl, Duration::from_secs(60), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_server_is_alive_if_it_answers_anything() {
+    for (script, is_alive) in
+        [(zone as Script, true), (|_| code(ResponseCode::Refused), true), (|_| Nothing, false)]
+    {
+        assert_eq!(servers(&[script]).await.is_alive().await, is_alive);
+    }
 }
 
 #[tokio::test]

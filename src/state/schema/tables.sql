@@ -30,7 +30,10 @@ CREATE TABLE run (
     -- at the same time, a rejection of us everywhere) are done. Other runs use no `undeliverable` of a run before that.
     facts_published INTEGER NOT NULL DEFAULT 0,
     -- What the run was allowed: the age of the evidence that it used, and the networks beside the public ones.
-    terms TEXT NOT NULL DEFAULT ''
+    terms TEXT NOT NULL DEFAULT '',
+    -- When and why a run without an end last stopped.
+    paused INTEGER,
+    paused_because TEXT
 ) STRICT;
 CREATE INDEX run_identity ON run (identity);
 
@@ -48,11 +51,23 @@ CREATE TABLE route (
     kind TEXT NOT NULL,
     detail TEXT NOT NULL,
     looked_up INTEGER NOT NULL,
-    run INTEGER NOT NULL
+    run INTEGER NOT NULL,
+    -- Until when its MX hosts may be connected to, by the TTL of the answers; null where that is not known.
+    valid_until INTEGER
 ) STRICT;
 
 -- Recipients that a run has still to probe, by domain, in the order of the list.
 CREATE TABLE worklist (
+    run INTEGER NOT NULL,
+    domain INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    PRIMARY KEY (run, domain, position)
+) STRICT, WITHOUT ROWID;
+
+-- Recipients of a run's list with a stored result that the run reuses, at domains of its worklist, by domain, in the order of
+-- the list. Those whose MX host is dropped by a look-up are probed again.
+CREATE TABLE reused (
     run INTEGER NOT NULL,
     domain INTEGER NOT NULL,
     position INTEGER NOT NULL,

@@ -57,7 +57,7 @@ FROM route JOIN name ON name.id = route.domain;
 CREATE VIEW runs AS
 SELECT run.id, run.input,
     datetime(run.began / 1000, 'unixepoch') AS began_at,
-    datetime(run.ended / 1000, 'unixepoch') AS ended_at,
-    run.stopped_because,
+    datetime(coalesce(run.ended, run.paused) / 1000, 'unixepoch') AS ended_at,
+    coalesce(run.stopped_because, CASE WHEN run.ended IS NULL THEN run.paused_because END) AS stopped_because,
     (SELECT count(*) FROM worklist WHERE worklist.run = run.id) AS still_to_ask
 FROM run;

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use listproof::details::NotProbedReason;
 use listproof::internals::run::{self, Analyzer, EvidenceReader};
 use listproof::list::{
-    ColumnSet, ListEntry, ListError, ListFormat, OutputTarget, Outputs, ReadOptions, Source, WriteOptions,
-    open,
+    ByteOrderMark, ColumnSet, Encoding, HeaderChoice, ListEntry, ListError, ListFormat, OutputTarget,
+    Outputs, ReadOptions, Source, WriteOptions, open,
 };
 use listproof::policy::AddressLists;
 
@@ -24,10 +24,23 @@ pub(crate) fn check(bytes: &[u8]) {
 fn pass(folder: &Path, file: &[u8], how: u8) {
     let path = folder.join("list.csv");
     std::fs::write(&path, file).expect("the list can be written");
-    let reading = ReadOptions { split_cells: how & 1 == 1, column: (how & 2 == 2).then(|| "1".to_owned()) };
+    let reading = ReadOptions {
+        split_cells: how & 1 == 1,
+        columns: if how & 2 == 2 { vec!["1".to_owned()] } else { Vec::new() },
+        header: if how >> 4 == 2 { HeaderChoice::Nowhere } else { HeaderChoice::Search },
+        delimiter: (how >> 4 == 3).then_some(b';'),
+        encoding: Encoding::labeled("windows-1251").filter(|_| how >> 4 == 4),
+        sheet: None,
+    };
+    let reading = if how >> 4 == 5 {
+        ReadOptions { columns: vec!["1".to_owned(), "2".to_owned()], ..reading }
+    } else {
+        reading
+    };
     let writing = WriteOptions {
         columns: if how & 4 == 4 { ColumnSet::Full } else { ColumnSet::Standard },
         unprobed: how & 8 == 8,
+        bom: if how >> 4 == 6 { ByteOrderMark::Always } else { ByteOrderMark::Auto },
         ..WriteOptions::default()
     };
     // All the files of a folder take their time.
@@ -99,8 +112,9 @@ fn one_run(
 
 /// Our own results are a list that we can read.
 fn are_readable(results: &Path, form: &ListFormat, rows: u64) {
-    let column = Some((form.address_column + 1).to_string());
-    let list = open(&Source::Path(results.to_owned()), &ReadOptions { column, split_cells: false })
+    let columns = vec![(form.address_column + 1).to_string()];
+    let reading = ReadOptions { columns, ..ReadOptions::default() };
+    let list = open(&Source::Path(results.to_owned()), &reading)
         .unwrap_or_else(|error| panic!("our own results: {error}"));
     let mut reader = list.rows().expect("our own results");
     let mut read = 0;

@@ -1,4 +1,4 @@
--- Tables and columns get the names that they have in `tables.sql`.
+-- Tables and columns get the names that they have in `tables.sql`, and what is new there is added.
 --
 -- SQLite refuses to rename what a view needs that it cannot rewrite. The views of this program are made again afterwards,
 -- from `views.sql`. A view of the user's own stays as it is with `writable_schema`: one over the views works again then.
@@ -52,6 +52,18 @@ ALTER TABLE tally RENAME COLUMN lately_gone TO recently_deliverable_unknown;
 
 ALTER TABLE told RENAME TO last_reported;
 PRAGMA writable_schema = OFF;
+
+-- The TTL of older routes is not known: their domains are looked up again before a connection is made.
+ALTER TABLE route ADD COLUMN valid_until INTEGER;
+ALTER TABLE run ADD COLUMN paused INTEGER;
+ALTER TABLE run ADD COLUMN paused_because TEXT;
+CREATE TABLE reused (
+    run INTEGER NOT NULL,
+    domain INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    PRIMARY KEY (run, domain, position)
+) STRICT, WITHOUT ROWID;
 
 -- Two words of results have other names.
 UPDATE result SET reason = 'provider_anomaly' WHERE reason = 'operator_anomaly';

@@ -213,7 +213,7 @@ fn a_reason_about_us_beats_a_statement_about_the_mailbox() {
         "too many connections from your host",
         "your server has a poor reputation",
         "the TLS handshake failed",
-        "your conduct displeases our staff",
+        "your clothes do not suit our staff",
         "the directory server is unavailable",
     ];
     let joints = [" because ", " due to ", ", reason: ", " -> 550 "];

@@ -215,10 +215,12 @@ pub(crate) fn comparable_text(reply: &Reply, recipient: &str) -> String {
     text
 }
 
-/// True if a line begins a sentence of its own: the line before it ended one, or its first letter is a capital.
+/// True if a line begins a sentence of its own: the line before it ended one, or it begins with a capital or an address.
 fn begins_sentence(line: &str, before: &str) -> bool {
-    let first = line.chars().find(|c| c.is_alphabetic());
-    before.trim_end().ends_with(['.', '!', '?', ':', ';']) || first.is_none_or(|c| !c.is_lowercase())
+    let letters = |word: &&str| word.contains(['@']) || word.contains(char::is_alphabetic);
+    let first = line.split_ascii_whitespace().find(letters).unwrap_or("@");
+    let is_lower = first.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_lowercase);
+    before.trim_end().ends_with(['.', '!', '?', ':', ';']) || first.contains('@') || !is_lower
 }
 
 fn bare_enhanced(token: &str) -> Option<Enhanced> {

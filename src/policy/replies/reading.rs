@@ -18,7 +18,7 @@ pub(super) struct Reading {
     pub(super) about_us: Option<Pattern>,
     /// Words about a recipient.
     pub(super) about_recipient: Option<Pattern>,
-    /// Words of a refusal that say nothing about whom it concerns.
+    /// Words of a rejection that say nothing about whom it concerns.
     pub(super) neutral: Vec<String>,
     /// Providers whose documentation says that the last line decides.
     pub(super) last_line_decides: Vec<String>,

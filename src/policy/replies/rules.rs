@@ -155,7 +155,9 @@ impl ReplyRules {
         // The meaning depends on nothing but the normalized reply and the context: `ReplyCache` relies on that.
         let reply = &NormalizedReply::of(reply);
         let stage = context.stage;
-        let rule = self.deciding_rule(reply, context);
+        let mut matching = self.matching_normalized(reply, context);
+        let in_whole = matching.next();
+        let rule = self.deciding_rule(in_whole, reply, context);
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
@@ -173,8 +175,7 @@ impl ReplyRules {
         }
         // A reply with clear words about the mailbox and clear words about the sender may be about either.
         if meaning.cause.verdict() == Verdict::Undeliverable
-            && meaning.confidence == Confidence::Confirmed
-            && self.matching_normalized(reply, context).any(ReplyRule::clearly_rejects_us)
+            && in_whole.into_iter().chain(matching).any(ReplyRule::clearly_rejects_us)
         {
             meaning.confidence = Confidence::Inferred;
         }
@@ -199,8 +200,12 @@ impl ReplyRules {
 
     /// The rule that decides. The reason that a reply gives, or its last line, is read first; but clear words about the sender
     /// beat anything else, wherever they stand.
-    fn deciding_rule(&self, whole: &NormalizedReply, context: &ReplyContext<'_>) -> Option<&ReplyRule> {
-        let in_whole = self.matching_normalized(whole, context).next();
+    fn deciding_rule<'a>(
+        &'a self,
+        in_whole: Option<&'a ReplyRule>,
+        whole: &NormalizedReply,
+        context: &ReplyContext<'_>,
+    ) -> Option<&'a ReplyRule> {
         let Some(part) = self.reading.first_part(whole, context.provider) else { return in_whole };
         let in_part = self.matching_normalized(&part.reply, context).find(|rule| {
             rule.tier <= Tier::Vague && (rule.tier != Tier::Us || !rule.is_excluded_by(&whole.words))
@@ -213,7 +218,10 @@ impl ReplyRules {
         match (in_part, in_whole) {
             (Some(part), _) if part.tier == Tier::Us => in_part,
             (_, Some(whole)) if whole.tier == Tier::Us => in_whole,
-            _ if part.kind == PartKind::DecidingLine => in_part,
+            // What stands before a deciding line that no rule knows says nothing about the mailbox.
+            _ if part.kind == PartKind::DecidingLine => {
+                in_part.or(in_whole.filter(|rule| rule.cause.fault() != Fault::Mailbox))
+            }
             (Some(rule), _) if rule.tier < Tier::Vague && part.kind == PartKind::Reason => in_part,
             (Some(rule), _)
                 if is_dead && rule.cause.fault() == Fault::Us && part.kind == PartKind::LastLine =>

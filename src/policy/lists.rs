@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::file::PolicyError;
-use crate::address::{Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table};
+use crate::address::{
+    Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Placeholders, Table,
+};
 
 /// All lists, ready for look-ups.
 #[derive(Clone, Debug)]
@@ -21,6 +23,10 @@ pub struct AddressLists {
     pub name_rules: NameRules,
     /// What domains are corrected to, and what is never corrected.
     pub targets: KnownDomains,
+    /// What stands in the address column where there is no address.
+    pub placeholders: Placeholders,
+    /// Domains that have local parts with dots at any place, which are sent in quotes.
+    pub quoted_dots: Table,
 }
 
 macro_rules! data {
@@ -30,13 +36,15 @@ macro_rules! data {
 }
 
 /// The lists: file name, the same in a user's folder; shipped text; content of a line.
-const FILES: [(&str, &str, Shape); 11] = [
+const FILES: [(&str, &str, Shape); 13] = [
     ("disposable.txt", data!("disposable.txt"), Shape::Domain),
     ("disposable_mx.txt", data!("disposable_mx.txt"), Shape::Domain),
     ("free.txt", data!("free.txt"), Shape::Domain),
     ("neighbours.txt", data!("neighbours.txt"), Shape::Domain),
     ("no_reply.txt", data!("no_reply.txt"), Shape::Word),
+    ("placeholders.txt", data!("placeholders.txt"), Shape::Placeholder),
     ("provider_syntax.csv", data!("provider_syntax.csv"), Shape::NameRule),
+    ("quoted_dots.txt", data!("quoted_dots.txt"), Shape::Domain),
     ("relays.txt", data!("relays.txt"), Shape::Domain),
     ("roles.txt", data!("roles.txt"), Shape::Word),
     ("targets.csv", data!("targets.csv"), Shape::Target),
@@ -49,6 +57,8 @@ const FILES: [(&str, &str, Shape); 11] = [
 enum Shape {
     Domain,
     Word,
+    /// `text,use`
+    Placeholder,
     /// `domain,rank`
     Target,
     /// `typo,domain`
@@ -106,6 +116,8 @@ impl AddressLists {
                 table("neighbours.txt"),
                 table("words.txt"),
             ),
+            placeholders: Placeholders::new(&table("placeholders.txt")),
+            quoted_dots: table("quoted_dots.txt"),
         }
     }
 }
@@ -145,6 +157,10 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
 
 /// The form in which a key is looked up.
 fn canonical(key: &str, shape: Shape) -> Result<String, String> {
+    if shape == Shape::Placeholder {
+        let word = Placeholders::squash(key);
+        return if word.is_empty() { Err(format!("`{key}` has no letter or digit")) } else { Ok(word) };
+    }
     if shape == Shape::Word {
         let word = key.to_lowercase();
         // A role is any text that can be a local part.
@@ -166,6 +182,8 @@ fn check_value(value: &str, shape: Shape) -> Result<(), String> {
         Shape::Domain | Shape::Word => {
             Err(format!("this list has one column, and `{value}` is a second one"))
         }
+        Shape::Placeholder if Placeholders::USES.contains(&value) => Ok(()),
+        Shape::Placeholder => Err(format!("`{value}` is not `both`, `address` or `line`")),
         Shape::Target if matches!(value, "sole" | "big" | "common") => Ok(()),
         Shape::Target => {
             Err(format!("`{value}` is not a rank\nhint: write `domain,common`, or `big` or `sole`"))

@@ -112,6 +112,8 @@ impl Column {
             compose(scratch);
             OutputValue::Scratch
         };
+        let word =
+            |word: &'static str| if word.is_empty() { OutputValue::None } else { OutputValue::Word(word) };
         let text = |text: Option<&'a str>| text.map_or(OutputValue::None, OutputValue::Text);
         let name = |name: Option<&'a Domain>| {
             name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()))
@@ -124,10 +126,10 @@ impl Column {
             }),
         };
         match self {
-            Column::Verdict => OutputValue::Word(judgment.reason.verdict().word()),
+            Column::Verdict => word(judgment.reason.verdict().word()),
             Column::Reason => OutputValue::Word(judgment.reason.word()),
             Column::Fault => OutputValue::Word(judgment.reason.fault().word()),
-            Column::Action => OutputValue::Word(judgment.reason.verdict().action()),
+            Column::Action => word(judgment.reason.action()),
             Column::DidYouMean => match &result.did_you_mean {
                 None => OutputValue::None,
                 Some(address) => compose(&|text| {

@@ -96,6 +96,12 @@ impl EndpointHealth {
         None
     }
 
+    /// Records a host that says nothing in a session that is still open, without a pause.
+    pub(in crate::schedule) fn note_silence(&mut self) {
+        self.last_failure = Some(Finding::Timeout);
+        self.consecutive_failures = self.consecutive_failures.max(1);
+    }
+
     /// How the last session broke, if no reply came since.
     pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
         self.last_failure.filter(|_| self.consecutive_failures > 0)

@@ -327,6 +327,20 @@ fn where_a_column_is_empty_the_next_one_counts() {
 }
 
 #[test]
+fn rows_with_an_address_in_another_column_only_are_named() {
+    let list = "name,email,email 2\nAnn,a@x.example,\nBob,,b@x.example\nCyd,,\n";
+    let text = read_bytes(list.as_bytes(), &ReadOptions::default());
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "CSV in UTF-8; addresses: column 2 `email`, by its name; also possible: column 3 `email 2` (1 of the first 3 rows \
+         have an address only there: `--column 2 --column 3` reads both)"
+    );
+    let only_second = "name,email,email 2\nAnn,,a@x.example\nBob,,b@x.example\n";
+    let text = read_bytes(only_second.as_bytes(), &ReadOptions::default());
+    assert!(text.starts_with("CSV in UTF-8; addresses: column 3 `email 2`, by its name"), "{text}");
+}
+
+#[test]
 fn keys_of_objects_count_in_any_case_and_in_objects() {
     let list = "{\"Email\":\"a@x.example\"}\n{\"EMAIL\":\"b@x.example\"}\n{\"email\":\"c@x.example\"}\n";
     let text = rows_of(list, &ReadOptions::default());

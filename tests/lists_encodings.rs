@@ -402,7 +402,8 @@ fn what_follows_a_megabyte_of_ascii_decides_the_encoding() {
         read(utf8.as_bytes(), &ReadOptions::default()).unwrap().0.ends_with("Jürgen;Köln;j@example.com\n")
     );
     // Only the rest of the list shows that its encoding is not known.
-    let unknown = [ascii.as_bytes(), b"M\x81ller;K\x94ln;m@example.com\nAndr\x82;Orl\x82ans;a@example.com\n"].concat();
+    let unknown =
+        [ascii.as_bytes(), b"M\x81ller;K\x94ln;m@example.com\nAndr\x82;Orl\x82ans;a@example.com\n"].concat();
     assert!(read(&unknown, &ReadOptions::default()).unwrap_err().starts_with("65: "));
 }
 

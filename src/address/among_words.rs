@@ -5,7 +5,7 @@
 //! may belong to it (`jane doe@example.com`), nothing is repaired.
 
 use super::find::{self, FoundAddress};
-use super::repair::Repair;
+use super::repair_kind::Repair;
 
 /// The only address of a text that has more than it, and what stands before and after it.
 struct Sole<'a> {

@@ -49,6 +49,12 @@ pub(super) fn scan(text: &str) -> (Vec<FoundAddress>, usize) {
     (found, left_over)
 }
 
+/// True for a text in which each @ belongs to the same address.
+pub(crate) fn holds_one(text: &str) -> bool {
+    let (found, left_over) = scan(text);
+    found.len() == 1 && left_over == 0
+}
+
 /// The address in a text, if there is exactly one, certain or not.
 pub(crate) fn find_only(text: &str) -> Option<Address> {
     let mut found = find_addresses(text);

@@ -67,7 +67,9 @@ enum RoleWord {
 impl KindTables {
     /// Takes the lists. `disposable`, `relays` and `free` list domains, `disposable_mx` and `sinkhole_mx` MX hosts, `roles` and
     /// `no_reply` local parts in lower case and without tags, `role_words` words with `first`, `with` or `after`.
-    pub fn new([disposable, disposable_mx, sinkhole_mx, relays, free, roles, role_words, no_reply]: [Table; 8]) -> KindTables {
+    pub fn new(
+        [disposable, disposable_mx, sinkhole_mx, relays, free, roles, role_words, no_reply]: [Table; 8],
+    ) -> KindTables {
         let names = [&roles, &no_reply].into_iter().flat_map(Table::entries);
         let roles = names.map(|(name, _)| name.to_owned()).collect();
         let word = |(word, kind): (&str, &str)| {

@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 
 use super::format::cells;
-use crate::reason::Reason;
+use crate::reason::{Reason, Verdict};
 
 macro_rules! columns {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
@@ -203,7 +203,12 @@ pub(super) struct DialectWords(BTreeMap<String, String>);
 
 impl DialectWords {
     pub(super) fn word(&self, reason: Reason) -> &str {
-        let word = self.0.get(reason.word()).or_else(|| self.0.get(reason.verdict().word()));
+        // Other services have no word for a row without an address: what can't be sent to is undeliverable there.
+        let verdict = match reason.verdict() {
+            Verdict::None => Verdict::Undeliverable,
+            verdict => verdict,
+        };
+        let word = self.0.get(reason.word()).or_else(|| self.0.get(verdict.word()));
         word.map_or("", String::as_str)
     }
 }

@@ -36,6 +36,8 @@ pub struct Thresholds {
     pub ramp: RampThresholds,
     /// When a run has no name service.
     pub name_servers: NameServerThresholds,
+    /// When an MX host counts as silent in a run that is stopped.
+    pub silence: SilenceThreshold,
 }
 
 /// `[breaker]`.
@@ -131,6 +133,20 @@ pub struct RampThresholds {
     pub clean_answers: u32,
 }
 
+/// `[silence]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceThreshold {
+    seconds: u64,
+}
+
+impl SilenceThreshold {
+    /// The shortest silence.
+    pub fn shortest(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 /// `[name_servers]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +191,7 @@ struct Sections {
     discard: Option<DiscardThresholds>,
     ramp: Option<RampThresholds>,
     name_servers: Option<NameServerThresholds>,
+    silence: Option<SilenceThreshold>,
 }
 
 impl Thresholds {
@@ -200,6 +217,7 @@ impl Thresholds {
             discard: own.discard.unwrap_or(self.discard),
             ramp: own.ramp.unwrap_or(self.ramp),
             name_servers: own.name_servers.unwrap_or(self.name_servers),
+            silence: own.silence.unwrap_or(self.silence),
         })
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Exit;
 use crate::list::OutputCounts;
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::{ProviderEventKind, RunBlocked};
 
 /// The summary of a run.
@@ -44,6 +44,8 @@ pub struct Summary {
     pub folder: Option<String>,
     /// The first part of the names of the outputs.
     pub stem: String,
+    /// The ending of the lists among the outputs.
+    pub ending: &'static str,
 }
 
 /// How much of the network a run used.
@@ -125,7 +127,23 @@ impl Summary {
                 writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
             }
         }
+        let OutputCounts { excluded, without_address, .. } = self.counts;
+        for (rows, word, sentence) in [
+            (excluded, "excluded", Finding::Excluded.sentence()),
+            (without_address, "no address", "in the results only"),
+        ] {
+            if rows > 0 {
+                writeln!(out, "{rows:>9}  {word:<13}        {sentence}")?;
+            }
+        }
         writeln!(out, "{}", self.sum())?;
+        match self.counts.further_addresses {
+            0 => {}
+            n => writeln!(
+                out,
+                "extra addresses {n}, each beside another in its cell and not checked; `--split-cells` makes rows of them"
+            )?,
+        }
         let ProbeCounts { connections, questions, domains, .. } = self.probed;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
@@ -140,7 +158,7 @@ impl Summary {
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
             if self.counts.of(Verdict::Unknown) > 0 && !self.unprobed {
-                writeln!(out, "next: listproof verify {folder}/{}.retry.csv", self.stem)?;
+                writeln!(out, "next: listproof verify {folder}/{}.retry.{}", self.stem, self.ending)?;
             }
         }
         Ok(())
@@ -148,7 +166,8 @@ impl Summary {
 
     /// The counts as a sum.
     pub fn sum(&self) -> String {
-        let OutputCounts { results, unreadable: rejected, duplicates, .. } = self.counts;
+        let OutputCounts { results, unreadable: rejected, duplicates, excluded, without_address, .. } =
+            self.counts;
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
         let (last, rest) =
@@ -158,7 +177,7 @@ impl Summary {
             if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; unreadable rows {rejected}{unchanged}"
+             {duplicates} duplicates + {excluded} excluded + {without_address} without address; unreadable rows {rejected}{unchanged}"
         )
     }
 
@@ -204,7 +223,10 @@ impl Summary {
             "rows": self.counts.rows(),
             "results": self.counts.results,
             "rejected": self.counts.unreadable,
+            "extra_addresses": self.counts.further_addresses,
             "duplicates": self.counts.duplicates,
+            "excluded": self.counts.excluded,
+            "without_address": self.counts.without_address,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
             "verdicts": verdicts,
@@ -243,6 +265,7 @@ mod tests {
             exit,
             folder: None,
             stem: "list".to_owned(),
+            ending: "csv",
         }
     }
 

@@ -16,7 +16,7 @@ use crate::evidence::{
     AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
 use crate::policy::{Lifetimes, Policy};
-use crate::reason::Cause;
+use crate::reason::{Cause, Verdict};
 use crate::state::{
     ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
     StoredRoute,
@@ -143,6 +143,9 @@ impl EvidenceReader {
                 Some(stored) => stored.mailbox.clone(),
                 None => self.partial_evidence(domain.as_deref(), address, can_be_probed)?,
             };
+            if let (None, true, Some(domain)) = (&stored, mailbox.attempts.is_empty(), &domain) {
+                mailbox = self.of_other_spelling(domain, address, can_be_probed)?.unwrap_or(mailbox);
+            }
             if let Some(domain) = &domain {
                 let is_anomalous =
                     domain.lane.as_ref().is_some_and(|lane| self.conditions.anomalies.contains(lane));
@@ -221,6 +224,33 @@ impl EvidenceReader {
             }
         }
         Ok(mailbox)
+    }
+
+    /// The evidence of the spelling that was probed for this address, unless a host rejected that: then nothing is known
+    /// of this one. `None` if no other spelling was probed for it.
+    fn of_other_spelling(
+        &mut self,
+        domain: &StoredDomain,
+        address: &Address,
+        can_be_probed: bool,
+    ) -> Result<Option<MailboxEvidence>, StateError> {
+        let Some(FactReader { facts, filter, .. }) = &self.facts else {
+            return Ok(None);
+        };
+        let Some(other) = facts.probed_as(filter.run, domain.key, address)? else {
+            return Ok(None);
+        };
+        let mailbox = match self.stored_result(domain.key, &other)? {
+            Some(stored) => stored.mailbox,
+            None => self.partial_evidence(Some(domain), &other, can_be_probed)?,
+        };
+        let is_rejection =
+            |attempt: &Attempt| attempt.classified.meaning.cause.verdict() == Verdict::Undeliverable;
+        if !mailbox.attempts.iter().any(is_rejection) {
+            return Ok(Some(mailbox));
+        }
+        let unprobed = self.conditions.not_probed.unwrap_or(NotProbedReason::Deadline);
+        Ok(Some(MailboxEvidence { unprobed: Some(unprobed), ..MailboxEvidence::default() }))
     }
 
     fn domain(&mut self, address: &Address) -> Result<Option<Arc<StoredDomain>>, StateError> {

@@ -100,7 +100,7 @@ impl Network {
                 helo: own.helo.clone(),
                 sender: own.mail_from.clone(),
             }],
-            clock: Clock::showing(world.start_time()),
+            clock: Clock::showing(world.now()),
             random: fastrand::Rng::with_seed(world.seed()),
             dns: Arc::new(world.clone()),
             connect: Arc::new(world),

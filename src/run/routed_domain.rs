@@ -59,8 +59,7 @@ impl RoutedDomain {
     /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or
     /// disposable addresses.
     pub(super) fn is_worth_probing(&self) -> bool {
-        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. })
-            && self.is_disposable != Some(true)
+        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && self.is_disposable != Some(true)
     }
 
     /// The key of the lane that probes the domain, which is that of its best MX host.

@@ -68,6 +68,7 @@ impl Scheduler {
         };
         let initial_lane = *lane;
         self.lanes[initial_lane].backlog += recipients.len();
+        self.open_recipients += recipients.len();
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
@@ -171,11 +172,11 @@ impl Scheduler {
         };
         let lane_id = *lane_id;
         let lane = &self.lanes[lane_id];
-        if let Some(classified) = &lane.breaker_opened_by {
-            return Err(ObstacleKind::Rejected(classified.clone()));
+        if let Some(classified) = lane.health.breaker_opened_by() {
+            return Err(ObstacleKind::Rejected(Box::new(classified.clone())));
         }
         if let Some(endpoint) = task.endpoint
-            && self.endpoints[endpoint].abandoned.is_none()
+            && self.endpoints[endpoint].health.abandoned().is_none()
         {
             return Ok(endpoint);
         }
@@ -190,7 +191,7 @@ impl Scheduler {
                 let new = Endpoint::new(lane_id, *address, mx_hop.host.clone(), lane.provider.tls);
                 insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new)
             });
-            match &self.endpoints[endpoint].abandoned {
+            match self.endpoints[endpoint].health.abandoned() {
                 None => return Ok(endpoint),
                 Some(obstacle) => last = obstacle.clone(),
             }
@@ -240,8 +241,8 @@ impl Scheduler {
         let domain = task.domain_probe.domain().clone();
         let expired = task.is_expired.then_some(NotProbedReason::RouteExpired);
         if self.stopping.is_some()
-            && let Some(endpoint) = task.endpoint.map(|endpoint| &self.endpoints[endpoint])
-            && let Some(failure) = endpoint.last_failure.filter(|_| endpoint.consecutive_failures > 0)
+            && let Some(endpoint) = task.endpoint
+            && let Some(failure) = self.endpoints[endpoint].health.failure()
         {
             task.domain_probe.note_failure(ObstacleKind::NoReply(failure), self.now);
         }

@@ -12,12 +12,12 @@ use fastrand::Rng;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
+use super::health::{RunBlocked, RunHealth};
 use super::job::DomainTask;
 use super::lane::{Lane, ProviderState};
 use super::limits::{DAY, DomainTaskId, EndpointId, LaneId, ProviderId, RunLimits, SessionId, Timer};
-use super::pace::RunClock;
+use super::pacing::RunClock;
 use super::queue::EndpointQueue;
-use super::run_health::{RunBlocked, RunHealth};
 use super::session::{SessionEvent, SessionState};
 use crate::evidence::{NotProbedReason, Tally, Timestamp};
 
@@ -36,6 +36,8 @@ pub struct Scheduler {
     pub(super) tasks: Vec<Option<DomainTask>>,
     /// The number of tasks that have not ended.
     pub(super) open_tasks: usize,
+    /// The recipients without an emitted result.
+    pub(super) open_recipients: usize,
     pub(super) free_tasks: Vec<DomainTaskId>,
     pub(super) free_slots: FreeSlots,
     pub(super) sessions: HashMap<SessionId, SessionState>,
@@ -91,6 +93,7 @@ impl Scheduler {
             endpoints: Vec::new(),
             tasks: Vec::new(),
             open_tasks: 0,
+            open_recipients: 0,
             free_tasks: Vec::new(),
             free_slots: FreeSlots::default(),
             sessions: HashMap::new(),

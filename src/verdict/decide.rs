@@ -4,7 +4,7 @@
 //!
 //! | # | holds | reason | confidence |
 //! |---|---|---|---|
-//! | 1 | the row has no usable address | `empty`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
+//! | 1 | the row has no usable address, or the user excludes it | `empty`, `excluded`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
 //! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
 //! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
 //! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule |
@@ -161,6 +161,7 @@ fn default_wait(retry: Retry) -> Option<Duration> {
 fn by_status(Evidence { status, typo, .. }: &Evidence) -> Option<Decision<'_>> {
     Some(match status {
         AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
+        AddressStatus::Excluded(_) => Decision::confirmed(Finding::Excluded, "excluded"),
         // The words may hold a working address.
         AddressStatus::Invalid(fault) if typo.as_ref().is_some_and(|typo| !typo.probable) => {
             Decision::inferred(Finding::Syntax, Rule::Detailed("syntax", fault))
@@ -168,7 +169,7 @@ fn by_status(Evidence { status, typo, .. }: &Evidence) -> Option<Decision<'_>> {
         AddressStatus::Invalid(fault) => {
             Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault))
         }
-        AddressStatus::ProviderSyntax(rule) => {
+        AddressStatus::ProviderSyntax(_, rule) => {
             Decision::confirmed(Finding::ProviderSyntax, Rule::Policy(rule))
         }
         AddressStatus::SpecialUse(_) => Decision::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
@@ -242,7 +243,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
         Verdict::Risky => (reason, confidence),
         // `unknown` is never confirmed: only the lack of an answer is certain.
-        Verdict::Unknown => (reason, Confidence::Inferred),
+        Verdict::Unknown | Verdict::None => (reason, Confidence::Inferred),
     };
     Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
 }

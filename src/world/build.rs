@@ -13,7 +13,7 @@ use super::host::ScriptedHost;
 use super::network::{ClientSender, Endpoint, World};
 use super::pattern::{NamePattern, fill};
 use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
-use super::zone::{MailRouting, Zone, ZoneEntry, read_mx};
+use super::zone::{MailRouting, Records, Zone, ZoneEntry, read_mx};
 use crate::address::{Address, Domain};
 use crate::smtp::sanitize;
 
@@ -132,8 +132,10 @@ fn build(script: Script) -> Result<World, Fault> {
     let mut hosts = Vec::new();
     let mut by_address = HashMap::new();
     for entry in script.hosts {
-        for host in make_hosts(entry, &mut by_address, hosts.len())? {
-            zone.add_addresses(host.name.as_str(), &host.addresses);
+        for (host, names) in make_hosts(entry, &mut by_address, hosts.len())? {
+            for name in names {
+                zone.add_addresses(name.as_str(), &host.addresses);
+            }
             hosts.push(Arc::new(host));
         }
     }
@@ -173,14 +175,33 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
     for (n, name) in names.each().map_err(wrong)? {
         let filled = |texts: &[String]| texts.iter().map(|text| fill(text, n)).collect::<Result<Vec<_>, _>>();
         let name = a_label(&name).map_err(wrong)?;
-        let mx = filled(&entry.mx).map_err(wrong)?;
-        let addresses = filled(&entry.address).map_err(wrong)?;
         let address =
             |text: &String| text.parse::<IpAddr>().map_err(|_| format!("`{text}` is not an IP address"));
+        let mx =
+            |texts: &[String]| filled(texts)?.iter().map(|text| read_mx(text)).collect::<Result<Vec<_>, _>>();
+        let addresses = |texts: &[String]| filled(texts)?.iter().map(address).collect::<Result<Vec<_>, _>>();
+        let mut records = vec![Records {
+            since: Duration::ZERO,
+            mx: mx(&entry.mx).map_err(wrong)?,
+            addresses: addresses(&entry.address).map_err(wrong)?,
+        }];
+        for change in &entry.changes {
+            let before = &records[records.len() - 1];
+            if change.since <= before.since {
+                return Err(wrong("each `change` must have a later `since` than the one before".to_owned()));
+            }
+            let mx = change.mx.as_deref().map_or_else(|| Ok(before.mx.clone()), mx);
+            let addresses = change.address.as_deref().map_or_else(|| Ok(before.addresses.clone()), addresses);
+            records.push(Records {
+                since: change.since,
+                mx: mx.map_err(wrong)?,
+                addresses: addresses.map_err(wrong)?,
+            });
+        }
         let cname = entry.cname.as_deref().map(|target| fill(target, n).and_then(|target| a_label(&target)));
         let record = ZoneEntry {
-            mx: mx.iter().map(|text| read_mx(text)).collect::<Result<_, _>>().map_err(wrong)?,
-            addresses: addresses.iter().map(address).collect::<Result<_, _>>().map_err(wrong)?,
+            records,
+            ttl: entry.ttl,
             cname: cname.transpose().map_err(wrong)?,
             fault: entry.fault.map(|fault| (fault, entry.fault_on)),
             delay: entry.delay,
@@ -201,20 +222,21 @@ fn make_hosts(
     entry: HostEntry,
     taken: &mut HashMap<IpAddr, Endpoint>,
     first: usize,
-) -> Result<Vec<ScriptedHost>, Fault> {
+) -> Result<Vec<(ScriptedHost, Vec<Domain>)>, Fault> {
     let at = entry.name.span().start;
     let wrong = |what| Fault { at, what, hint: "see the `[[host]]` entries of `samples/world.toml`" };
-    let names: Vec<String> = entry.name.get_ref().each().map_err(wrong)?.map(|(_, name)| name).collect();
-    if names.len() > 1 && !entry.address.is_empty() {
-        return Err(wrong(
-            "several hosts can't share one `address`; leave it out, and each host gets its own".to_owned(),
-        ));
-    }
+    let parse =
+        |name: String| Domain::parse(&name).map_err(|_| wrong(format!("`{name}` is not a host name")));
+    let names = entry.name.get_ref().each().map_err(wrong)?.map(|(_, name)| parse(name));
+    let names: Vec<Domain> = names.collect::<Result<_, _>>()?;
     let given: Vec<(usize, IpAddr)> =
         entry.address.iter().map(|address| (address.span().start, *address.get_ref())).collect();
     let behavior = Arc::new(entry);
     let mut hosts = Vec::new();
-    for name in names {
+    // With an address given, all names are one machine.
+    let machines: Vec<Vec<Domain>> =
+        if given.is_empty() { names.into_iter().map(|name| vec![name]).collect() } else { vec![names] };
+    for names in machines {
         let index = first + hosts.len();
         let addresses = if given.is_empty() { vec![(at, next_free(taken))] } else { given.clone() };
         for (at, address) in &addresses {
@@ -227,9 +249,9 @@ fn make_hosts(
                 });
             }
         }
-        let name = Domain::parse(&name).map_err(|_| wrong(format!("`{name}` is not a host name")))?;
+        let Some(name) = names.first().cloned() else { continue };
         let addresses = addresses.into_iter().map(|(_, address)| address).collect();
-        hosts.push(ScriptedHost::new(name, addresses, Arc::clone(&behavior)));
+        hosts.push((ScriptedHost::new(name, addresses, Arc::clone(&behavior)), names));
     }
     Ok(hosts)
 }
@@ -293,7 +315,42 @@ mod tests {
     fn patterns_make_many_domains_on_few_hosts() {
         let text = "[[domain]]\nname = \"d{1..100}.example\"\nmx = [\"10 mx{n%3}.op.example\"]\n[[host]]\nname = \"mx{0..2}.op.example\"";
         let world = read(text, Path::new("w.toml")).unwrap();
-        assert_eq!(world.shared.zone.mx("d47.example"), Ok(vec![read_mx("10 mx2.op.example").unwrap()]));
-        assert_eq!(world.shared.zone.addresses("mx2.op.example"), Ok(vec!["198.18.0.3".parse().unwrap()]));
+        assert_eq!(
+            world.shared.zone.mx("d47.example", Duration::ZERO).map(|answer| answer.records),
+            Ok(vec![read_mx("10 mx2.op.example").unwrap()])
+        );
+        assert_eq!(
+            world.shared.zone.addresses("mx2.op.example", Duration::ZERO).map(|answer| answer.records),
+            Ok(vec!["198.18.0.3".parse().unwrap()])
+        );
+    }
+
+    #[test]
+    fn many_names_with_an_address_are_one_machine() {
+        let text = "[[host]]\nname = \"mx{1..3}.example\"\naddress = [\"192.0.2.1\", \"2001:db8::1\"]";
+        let world = read(text, Path::new("w.toml")).unwrap();
+        assert_eq!(world.hosts().len(), 1);
+        for name in ["mx1.example", "mx3.example"] {
+            let addresses = world.shared.zone.addresses(name, Duration::ZERO).map(|answer| answer.records);
+            assert_eq!(addresses, Ok(vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]));
+        }
+    }
+
+    #[test]
+    fn records_change_at_their_times() {
+        let text = "[[domain]]\nname = \"a.example\"\nmx = [\"10 old.example\"]\n\
+                    [[domain.change]]\nsince = \"1h\"\nmx = [\"10 new.example\"]\n\
+                    [[domain.change]]\nsince = \"2h\"\naddress = [\"192.0.2.1\"]";
+        let world = read(text, Path::new("w.toml")).unwrap();
+        for (minutes, mx) in
+            [(0, "10 old.example"), (59, "10 old.example"), (60, "10 new.example"), (180, "10 new.example")]
+        {
+            let now = Duration::from_secs(minutes * 60);
+            let found = world.shared.zone.mx("a.example", now).map(|answer| answer.records);
+            assert_eq!(found, Ok(vec![read_mx(mx).unwrap()]), "{minutes}");
+        }
+        assert!(world.shared.zone.addresses("a.example", Duration::from_secs(7200)).is_ok());
+        let early = text.replace("2h", "30m");
+        assert!(fault(&early).starts_with("w.toml:2: each `change` must have a later `since`"));
     }
 }

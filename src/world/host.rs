@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::limits::{LimitViolation, SlidingWindow};
 use super::observed::{ObservedHost, lock};
 use super::pattern::chance;
-use super::script::{DialogueStep, Greylist, GreylistKey, HostEntry, HostRule};
+use super::script::{CountScope, CountedEvent, DialogueStep, Greylist, GreylistKey, HostEntry, HostRule};
 use crate::address::Domain;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A mail server.
 pub struct ScriptedHost {
-    /// The name of the host.
+    /// The name of the host; the first of several.
     pub name: Domain,
     /// The addresses at which it listens.
     pub addresses: Vec<IpAddr>,
@@ -35,17 +35,31 @@ struct Memory {
     first_contacts: HashMap<String, Duration>,
     /// How often each rule with a limit of uses has matched.
     rule_uses: HashMap<usize, u32>,
+    /// The recent steps of each rule with a rate.
+    rule_rates: HashMap<usize, SlidingWindow>,
     observed: ObservedHost,
 }
 
 #[derive(Default)]
 struct Client {
     open_connections: u32,
+    counts: EventCounts,
     connects: SlidingWindow,
     rcpts: SlidingWindow,
     unknown_hour: SlidingWindow,
     unknown_day: SlidingWindow,
     banned_until: Option<Duration>,
+}
+
+/// The events that rules count.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EventCounts {
+    /// Each step, in the order of [`DialogueStep`].
+    pub steps: [u32; 7],
+    /// Unknown recipients.
+    pub unknown: u32,
+    /// Sessions.
+    pub sessions: u32,
 }
 
 /// The facts that rules can test.
@@ -60,8 +74,8 @@ pub struct RuleContext<'a> {
     pub sender: &'a str,
     /// Local part and domain of the recipient, lower case, at RCPT.
     pub recipient: Option<(&'a str, &'a str)>,
-    /// How often this step occurred in this session, from 1.
-    pub nth: u32,
+    /// The events of this session, the current one included.
+    pub counts: EventCounts,
     /// The seed of random choices.
     pub seed: u64,
 }
@@ -83,6 +97,7 @@ impl ScriptedHost {
         let mut memory = lock(&self.memory);
         let state = memory.clients.entry(client).or_default();
         state.open_connections += 1;
+        state.counts.sessions += 1;
         let open = state.open_connections;
         let checks = [
             (state.banned_until.is_some_and(|until| now < until), LimitViolation::Banned),
@@ -104,6 +119,11 @@ impl ScriptedHost {
         if let Some(state) = lock(&self.memory).clients.get_mut(&client) {
             state.open_connections = state.open_connections.saturating_sub(1);
         }
+    }
+
+    /// Counts a step of a client.
+    pub fn count_step(&self, client: IpAddr, step: DialogueStep) {
+        lock(&self.memory).clients.entry(client).or_default().counts.steps[step as usize] += 1;
     }
 
     /// Counts a command.
@@ -131,6 +151,7 @@ impl ScriptedHost {
         let mut memory = lock(&self.memory);
         memory.observed.unknown += 1;
         let state = memory.clients.entry(client).or_default();
+        state.counts.unknown += 1;
         let hour = state.unknown_hour.add(now, HOUR, limits.unknown_per_hour);
         let day = state.unknown_day.add(now, DAY, limits.unknown_per_day);
         if let (true, Some(ban)) = (hour || day, limits.ban) {
@@ -156,15 +177,21 @@ impl ScriptedHost {
     }
 
     /// The rules that match at a step, up to the first that replies or misbehaves. Counts the uses of rules with a
-    /// limit.
+    /// limit, and the steps of rules with a rate.
     pub fn take_rules(&self, step: DialogueStep, on: &RuleContext<'_>) -> Vec<&HostRule> {
         let mut matching = Vec::new();
+        let mut memory = lock(&self.memory);
+        let by_client = memory.clients.get(&on.client).map(|client| client.counts).unwrap_or_default();
         for (index, rule) in self.behavior.rules.iter().enumerate() {
-            if rule.at != step || !matches(rule, index, on) {
+            if rule.at != step || !matches(rule, index, on) || nth(rule, on.counts, by_client) <= rule.after {
+                continue;
+            }
+            if let Some(rate) = rule.per_minute
+                && !memory.rule_rates.entry(index).or_default().add(on.now, MINUTE, Some(rate))
+            {
                 continue;
             }
             if let Some(times) = rule.times {
-                let mut memory = lock(&self.memory);
                 let used = memory.rule_uses.entry(index).or_default();
                 *used += 1;
                 if *used > times {
@@ -180,20 +207,32 @@ impl ScriptedHost {
     }
 }
 
+/// The number of the current event among those that a rule counts, from 1.
+fn nth(rule: &HostRule, in_session: EventCounts, by_client: EventCounts) -> u32 {
+    let counts = match rule.over {
+        CountScope::Session => in_session,
+        CountScope::Client => by_client,
+    };
+    match rule.counts {
+        CountedEvent::Step => counts.steps[rule.at as usize],
+        CountedEvent::Unknown => counts.unknown + 1,
+        CountedEvent::Session => by_client.sessions,
+    }
+}
+
 fn matches(rule: &HostRule, index: usize, on: &RuleContext<'_>) -> bool {
     let (local, domain) = on.recipient.unwrap_or_default();
     let contains = |names: &Option<super::pattern::NamePattern>, text: &str| {
         names.as_ref().is_none_or(|names| names.contains(text, 0))
     };
     let drawn = || {
-        let draw = format!("{index} {} {} {local}@{domain}", on.session, on.nth);
+        let draw = format!("{index} {} {} {local}@{domain}", on.session, on.counts.steps[rule.at as usize]);
         rule.share >= 1.0 || chance(on.seed, &draw) < rule.share
     };
     contains(&rule.domain, domain)
         && contains(&rule.mailbox, local)
         && contains(&rule.sender, on.sender)
         && rule.client.is_none_or(|net| net.contains(&on.client))
-        && on.nth > rule.after
         && on.now >= rule.since
         && rule.until.is_none_or(|until| on.now < until)
         && drawn()

@@ -16,21 +16,18 @@ use crate::route::{Dns, DnsAnswer, LookupFuture, Mx};
 /// How long a resolver waits for name servers that do not answer: two tries of five seconds.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long records may be used; the same as in the packets of a served world.
-const TTL: Duration = Duration::from_secs(super::packet::TTL_SECONDS as u64);
-
 impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
         Box::pin(async move {
             self.wait_for_answer(domain.as_str(), QueryType::Mx).await;
-            self.shared.zone.mx(domain.as_str()).map(lasting)
+            self.shared.zone.mx(domain.as_str(), self.elapsed())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(async move {
             self.wait_for_answer(host.as_str(), QueryType::Address).await;
-            self.shared.zone.addresses(host.as_str()).map(lasting)
+            self.shared.zone.addresses(host.as_str(), self.elapsed())
         })
     }
 
@@ -41,11 +38,6 @@ impl Dns for World {
             is_alive
         })
     }
-}
-
-/// Records with the TTL of this world.
-fn lasting<T>(records: Vec<T>) -> DnsAnswer<T> {
-    DnsAnswer { records, ttl: TTL }
 }
 
 impl World {

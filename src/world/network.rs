@@ -102,6 +102,11 @@ impl World {
         self.shared.first_use.get_or_init(tokio::time::Instant::now).elapsed()
     }
 
+    /// The time of day in the world now.
+    pub fn now(&self) -> SystemTime {
+        self.time_of_day(self.elapsed())
+    }
+
     /// The addresses of all hosts. In this world they may be connected to, even if a registry of special addresses
     /// forbids it. Addresses that only DNS records name (an MX host on loopback) are not included.
     pub fn networks(&self) -> Vec<IpNet> {

@@ -15,8 +15,8 @@ use super::script::{DnsFaultEntry, QueryType};
 use super::zone::{ScriptedDnsFault, ZoneEntry};
 use crate::route::MxTarget;
 
-/// The time to live of all records, in seconds.
-pub(super) const TTL_SECONDS: u32 = 300;
+/// The time to live of answers without records of their own, in seconds.
+const TTL_SECONDS: u32 = 300;
 /// The largest UDP answer without EDNS, in bytes (RFC 1035 4.2.1).
 const PLAIN_PACKET_BYTES: u16 = 512;
 
@@ -79,9 +79,8 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
     reply.metadata.response_code = match answer.found {
         Ok(entry) => {
             let records = records(world, entry, kind);
-            reply.add_answers(
-                records.into_iter().map(|data| Record::from_rdata(owner.clone(), TTL_SECONDS, data)),
-            );
+            let ttl = u32::try_from(entry.ttl.as_secs()).unwrap_or(u32::MAX);
+            reply.add_answers(records.into_iter().map(|data| Record::from_rdata(owner.clone(), ttl, data)));
             ResponseCode::NoError
         }
         Err(ScriptedDnsFault::NoSuchName) => ResponseCode::NXDomain,
@@ -99,11 +98,12 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
 }
 
 fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
+    let now = world.elapsed();
     let addresses =
-        entry.addresses.iter().map(|&address| world.loopback(address).map_or(address, IpAddr::from));
+        entry.addresses(now).iter().map(|&address| world.loopback(address).map_or(address, IpAddr::from));
     match kind {
         RecordType::MX => entry
-            .mx
+            .mx(now)
             .iter()
             .filter_map(|mx| Some(RData::MX(MX::new(mx.preference, target_name(&mx.target)?))))
             .collect(),

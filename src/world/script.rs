@@ -81,6 +81,12 @@ pub(super) struct DomainEntry {
     pub fault: Option<DnsFaultEntry>,
     /// The query type that the fault affects; all if missing.
     pub fault_on: Option<QueryType>,
+    /// The time to live of its records.
+    #[serde(default = "five_minutes", deserialize_with = "duration::deserialize")]
+    pub ttl: Duration,
+    /// Other records from a time on.
+    #[serde(default, rename = "change")]
+    pub changes: Vec<RecordChange>,
     /// The delay of its name servers, in addition to `dns_delay`.
     #[serde(default, deserialize_with = "duration::deserialize")]
     pub delay: Duration,
@@ -97,6 +103,20 @@ pub(super) struct DomainEntry {
     pub unknown: Option<ReplyText>,
     /// Greylisting.
     pub greylist: Option<Greylist>,
+}
+
+/// `[[domain.change]]`: records that change at a time, as when mail moves to another provider. A missing key leaves the
+/// records as they were.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecordChange {
+    /// The time in the world.
+    #[serde(deserialize_with = "duration::deserialize")]
+    pub since: Duration,
+    /// The MX records from then on.
+    pub mx: Option<Vec<String>>,
+    /// The A and AAAA records from then on.
+    pub address: Option<Vec<String>>,
 }
 
 /// A fault of name servers.
@@ -124,13 +144,14 @@ pub(super) enum QueryType {
 }
 
 /// `[[host]]`: a mail server. It receives mail for each domain whose MX records (or own addresses) lead to it. Several
-/// entries may have the same name: then they are the addresses of that name, each with a behavior of its own.
+/// entries may have the same name: then they are the addresses of that name, each with a behavior of its own. One entry
+/// with many names and an `address` is one machine that all these names lead to.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostEntry {
     /// One name, or many (`mx{0..19}.example`).
     pub name: Spanned<NamePattern>,
-    /// The addresses. A host without any gets the next free one of 198.18.0.0/15.
+    /// The addresses. Without any, each name is a host of its own with the next free address of 198.18.0.0/15.
     #[serde(default)]
     pub address: Vec<Spanned<std::net::IpAddr>>,
     /// The software whose replies and keywords it uses.
@@ -146,6 +167,9 @@ pub struct HostEntry {
     pub ehlo: bool,
     /// The EHLO keywords, if they are not those of its software. `tls` adds STARTTLS.
     pub offers: Option<Vec<String>>,
+    /// Discards what arrives together with a command, although it may offer PIPELINING.
+    #[serde(default)]
+    pub discards_pipelined: bool,
     /// How it handles STARTTLS.
     #[serde(default)]
     pub tls: TlsBehavior,
@@ -299,9 +323,17 @@ pub struct HostRule {
     pub share: f64,
     /// Only this many times.
     pub times: Option<u32>,
-    /// Only after this many occurrences of the step in the session.
+    /// Only after this many of the events that `counts` names.
     #[serde(default)]
     pub after: u32,
+    /// What `after` counts.
+    #[serde(default)]
+    pub counts: CountedEvent,
+    /// Where `after` counts.
+    #[serde(default)]
+    pub over: CountScope,
+    /// Only while this step comes more often in a minute, from all clients together.
+    pub per_minute: Option<u32>,
     /// Only from this time in the world on.
     #[serde(default, deserialize_with = "duration::deserialize")]
     pub since: Duration,
@@ -316,6 +348,30 @@ pub struct HostRule {
     /// The misbehavior, with the reply of `say` or the usual one if it needs a reply.
     #[serde(rename = "do")]
     pub misbehavior: Option<Misbehavior>,
+}
+
+/// What the `after` of a rule counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountedEvent {
+    /// Occurrences of the step of the rule.
+    #[default]
+    Step,
+    /// Unknown recipients that no rule replied to.
+    Unknown,
+    /// Sessions of the client, the current one included.
+    Session,
+}
+
+/// Where the `after` of a rule counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CountScope {
+    /// In the session: the host turns anew in each session.
+    #[default]
+    Session,
+    /// In all sessions of the client: the host turns for good.
+    Client,
 }
 
 /// A step of the dialogue, at which rules apply.
@@ -368,6 +424,10 @@ pub enum Misbehavior {
 
 fn yes() -> bool {
     true
+}
+
+fn five_minutes() -> Duration {
+    Duration::from_secs(300)
 }
 
 fn always() -> f64 {

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::host::ScriptedHost;
+use super::host::{EventCounts, ScriptedHost};
 use super::limits::LimitViolation;
 use super::network::World;
 use super::observed::LogLine;
@@ -90,12 +90,10 @@ pub struct ServerSession {
     transaction: Option<OpenTransaction>,
     /// True after a rejected MAIL, whose pipelined RCPTs may follow.
     mail_was_rejected: bool,
-    /// How often each step occurred, in the order of [`DialogueStep`].
-    step_counts: [u32; 7],
+    counts: EventCounts,
     mails: u32,
     resets: u32,
     errors: u32,
-    unknowns: u32,
     /// The recipients, each with the code of its reply.
     rcpts: Vec<(String, u16)>,
     violations: Vec<LimitViolation>,
@@ -120,11 +118,10 @@ impl ServerSession {
             helo: None,
             transaction: None,
             mail_was_rejected: false,
-            step_counts: [0; 7],
+            counts: EventCounts::default(),
             mails: 0,
             resets: 0,
             errors: 0,
-            unknowns: 0,
             rcpts: Vec::new(),
             violations: Vec::new(),
         };
@@ -186,7 +183,12 @@ impl ServerSession {
                 continue;
             }
             match self.take_line() {
-                Some(line) => self.handle_line(&line),
+                Some(line) => {
+                    self.handle_line(&line);
+                    if self.host.behavior.discards_pipelined {
+                        self.input.clear();
+                    }
+                }
                 None if self.actions.is_empty() => return None,
                 None => {}
             }

@@ -13,7 +13,7 @@ use super::pattern::{NamePattern, hash};
 use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
 use super::software::Situation;
 use crate::address::Domain;
-use crate::route::{DnsFault, LookupError, Mx, MxTarget};
+use crate::route::{DnsAnswer, DnsFault, LookupError, Mx, MxTarget};
 
 /// The longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
@@ -29,10 +29,10 @@ pub(super) struct Zone {
 /// The records and mailboxes of one name.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ZoneEntry {
-    /// The MX records.
-    pub mx: Vec<Mx>,
-    /// The A and AAAA records.
-    pub addresses: Vec<IpAddr>,
+    /// The MX, A and AAAA records, each from its time on, in order.
+    pub records: Vec<Records>,
+    /// The time to live of the records.
+    pub ttl: Duration,
     /// The target of its CNAME record.
     pub cname: Option<String>,
     /// The fault of its name servers, and the query type that it affects; `None`: all.
@@ -41,6 +41,33 @@ pub(super) struct ZoneEntry {
     pub delay: Duration,
     /// The mailboxes; shared by the names of one entry.
     pub mail: Option<Arc<MailRouting>>,
+}
+
+/// The records of a name from a time on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    /// The time in the world.
+    pub since: Duration,
+    /// The MX records.
+    pub mx: Vec<Mx>,
+    /// The A and AAAA records.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl ZoneEntry {
+    /// The MX records at a time in the world.
+    pub(super) fn mx(&self, now: Duration) -> &[Mx] {
+        self.at(now).map_or(&[], |records| &records.mx)
+    }
+
+    /// The A and AAAA records at a time in the world.
+    pub(super) fn addresses(&self, now: Duration) -> &[IpAddr] {
+        self.at(now).map_or(&[], |records| &records.addresses)
+    }
+
+    fn at(&self, now: Duration) -> Option<&Records> {
+        self.records.iter().rev().find(|records| records.since <= now)
+    }
 }
 
 /// The mailboxes of a domain.
@@ -95,7 +122,12 @@ impl Zone {
             self.add(name, ZoneEntry::default());
         }
         if let Some(entry) = self.names.get_mut(name) {
-            entry.addresses.extend_from_slice(addresses);
+            if entry.records.is_empty() {
+                entry.records.push(Records::default());
+            }
+            for records in &mut entry.records {
+                records.addresses.extend_from_slice(addresses);
+            }
         }
     }
 
@@ -141,21 +173,22 @@ impl Zone {
         answer
     }
 
-    /// The MX records of a name, as a resolver returns them.
-    pub(super) fn mx(&self, name: &str) -> Result<Vec<Mx>, LookupError> {
+    /// The MX records of a name at a time, as a resolver returns them.
+    pub(super) fn mx(&self, name: &str, now: Duration) -> Result<DnsAnswer<Mx>, LookupError> {
         let entry = self.look_up(name, QueryType::Mx).found.map_err(LookupError::from)?;
-        if entry.mx.is_empty() { Err(LookupError::NoData) } else { Ok(entry.mx.clone()) }
+        let records = entry.mx(now).to_vec();
+        if records.is_empty() { Err(LookupError::NoData) } else { Ok(DnsAnswer { records, ttl: entry.ttl }) }
     }
 
-    /// The addresses of a name, IPv4 first.
-    pub(super) fn addresses(&self, name: &str) -> Result<Vec<IpAddr>, LookupError> {
+    /// The addresses of a name at a time, IPv4 first.
+    pub(super) fn addresses(&self, name: &str, now: Duration) -> Result<DnsAnswer<IpAddr>, LookupError> {
         let entry = self.look_up(name, QueryType::Address).found.map_err(LookupError::from)?;
-        if entry.addresses.is_empty() {
+        let mut records = entry.addresses(now).to_vec();
+        if records.is_empty() {
             return Err(LookupError::NoData);
         }
-        let mut addresses = entry.addresses.clone();
-        addresses.sort_by_key(IpAddr::is_ipv6);
-        Ok(addresses)
+        records.sort_by_key(IpAddr::is_ipv6);
+        Ok(DnsAnswer { records, ttl: entry.ttl })
     }
 
     /// The mailboxes of a domain; a CNAME has those of its target.
@@ -163,20 +196,20 @@ impl Zone {
         self.look_up(domain, QueryType::Mx).found.ok()?.mail.as_deref()
     }
 
-    /// True if the MX records (or the own addresses) of a domain lead to a host with this name or one of these
-    /// addresses.
-    pub(super) fn leads_to(&self, domain: &str, host: &str, addresses: &[IpAddr]) -> bool {
+    /// True if the MX records (or the own addresses) of a domain lead at this time to a host with this name or one of
+    /// these addresses.
+    pub(super) fn leads_to(&self, domain: &str, host: &str, addresses: &[IpAddr], now: Duration) -> bool {
         let is_host = |name: &str| {
             name == host
                 || self
                     .look_up(name, QueryType::Address)
                     .found
-                    .is_ok_and(|entry| entry.addresses.iter().any(|address| addresses.contains(address)))
+                    .is_ok_and(|entry| entry.addresses(now).iter().any(|address| addresses.contains(address)))
         };
         let Ok(entry) = self.look_up(domain, QueryType::Mx).found else {
             return false;
         };
-        match entry.mx.as_slice() {
+        match entry.mx(now) {
             [] => is_host(domain),
             records => records
                 .iter()
@@ -186,8 +219,8 @@ impl Zone {
 }
 
 static EMPTY: ZoneEntry = ZoneEntry {
-    mx: Vec::new(),
-    addresses: Vec::new(),
+    records: Vec::new(),
+    ttl: Duration::ZERO,
     cname: None,
     fault: None,
     delay: Duration::ZERO,
@@ -256,7 +289,10 @@ mod tests {
         add(
             &mut zone,
             "acme.example",
-            ZoneEntry { mx: vec![host("mx.acme.example")], ..ZoneEntry::default() },
+            ZoneEntry {
+                records: vec![Records { mx: vec![host("mx.acme.example")], ..Records::default() }],
+                ..ZoneEntry::default()
+            },
         );
         zone.add_addresses(
             "mx.acme.example",
@@ -276,7 +312,14 @@ mod tests {
         add(
             &mut zone,
             "half.example",
-            ZoneEntry { fault, addresses: vec!["192.0.2.9".parse().unwrap()], ..ZoneEntry::default() },
+            ZoneEntry {
+                fault,
+                records: vec![Records {
+                    addresses: vec!["192.0.2.9".parse().unwrap()],
+                    ..Records::default()
+                }],
+                ..ZoneEntry::default()
+            },
         );
         zone
     }
@@ -294,14 +337,15 @@ mod tests {
             ("half.example", Err(LookupError::Failed(DnsFault::Timeout))),
         ];
         for (name, answer) in table {
-            assert_eq!(zone.mx(name), answer, "{name}");
+            assert_eq!(zone.mx(name, Duration::ZERO).map(|answer| answer.records), answer, "{name}");
         }
-        assert_eq!(zone.addresses("half.example"), Ok(vec!["192.0.2.9".parse().unwrap()]));
+        let half = zone.addresses("half.example", Duration::ZERO).map(|answer| answer.records);
+        assert_eq!(half, Ok(vec!["192.0.2.9".parse().unwrap()]));
     }
 
     #[test]
     fn ipv4_addresses_come_first() {
-        let addresses = zone().addresses("mx.acme.example").unwrap();
+        let addresses = zone().addresses("mx.acme.example", Duration::ZERO).unwrap().records;
         assert_eq!(addresses, ["192.0.2.1".parse::<IpAddr>().unwrap(), "2001:db8::1".parse().unwrap()]);
     }
 
@@ -309,10 +353,10 @@ mod tests {
     fn mail_is_routed_by_mx_by_cname_and_by_address() {
         let zone = zone();
         let at = ["192.0.2.1".parse().unwrap()];
-        assert!(zone.leads_to("acme.example", "mx.acme.example", &[]));
-        assert!(zone.leads_to("alias.example", "mx.acme.example", &[]));
-        assert!(zone.leads_to("acme.example", "other.name.example", &at));
-        assert!(!zone.leads_to("nowhere.example", "mx.acme.example", &at));
+        assert!(zone.leads_to("acme.example", "mx.acme.example", &[], Duration::ZERO));
+        assert!(zone.leads_to("alias.example", "mx.acme.example", &[], Duration::ZERO));
+        assert!(zone.leads_to("acme.example", "other.name.example", &at, Duration::ZERO));
+        assert!(!zone.leads_to("nowhere.example", "mx.acme.example", &at, Duration::ZERO));
     }
 
     #[test]

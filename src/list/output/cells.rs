@@ -112,6 +112,8 @@ impl Column {
             compose(scratch);
             OutputValue::Scratch
         };
+        let word =
+            |word: &'static str| if word.is_empty() { OutputValue::None } else { OutputValue::Word(word) };
         let text = |text: Option<&'a str>| text.map_or(OutputValue::None, OutputValue::Text);
         let name = |name: Option<&'a Domain>| {
             name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()))
@@ -124,10 +126,10 @@ impl Column {
             }),
         };
         match self {
-            Column::Verdict => OutputValue::Word(judgment.reason.verdict().word()),
+            Column::Verdict => word(judgment.reason.verdict().word()),
             Column::Reason => OutputValue::Word(judgment.reason.word()),
             Column::Fault => OutputValue::Word(judgment.reason.fault().word()),
-            Column::Action => OutputValue::Word(judgment.reason.verdict().action()),
+            Column::Action => word(judgment.reason.action()),
             Column::DidYouMean => match &result.did_you_mean {
                 None => OutputValue::None,
                 Some(address) => compose(&|text| {
@@ -211,7 +213,7 @@ fn cut(text: &mut String, bytes: usize) {
 }
 
 /// With these characters a formula begins in some spreadsheet.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+pub(super) const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// True for a usual local part, which is not a formula and needs no quotes with any delimiter.
 fn is_plain(local: &str) -> bool {

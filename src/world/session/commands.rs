@@ -211,14 +211,14 @@ impl ServerSession {
         let (world, host) = (self.world.clone(), Arc::clone(&self.host));
         let behavior = &host.behavior;
         let stock = |situation| (behavior.software.reply(situation).to_owned(), None);
-        if !world.shared.zone.leads_to(domain, host.name.as_str(), &host.addresses) {
+        if !world.shared.zone.leads_to(domain, host.name.as_str(), &host.addresses, self.now) {
             return stock(Situation::Relay);
         }
         let mailboxes = world.shared.zone.mail(domain);
         let greylists =
             [behavior.greylist.as_ref(), mailboxes.and_then(|mailboxes| mailboxes.greylist.as_ref())];
         for greylist in greylists.into_iter().flatten() {
-            if host.greylists(greylist, &self.rule_context(0, Some((local, domain)))) {
+            if host.greylists(greylist, &self.rule_context(Some((local, domain)))) {
                 let own = greylist.say.as_ref().map(|text| (text.0.clone(), None));
                 return own.unwrap_or_else(|| stock(Situation::Greylisted));
             }
@@ -239,8 +239,8 @@ impl ServerSession {
     fn unknown_reply(&mut self, own: Option<&ReplyText>) -> (String, Option<Misbehavior>) {
         let host = Arc::clone(&self.host);
         let behavior = &host.behavior;
-        self.unknowns += 1;
-        if behavior.accepts_after_unknowns.is_some_and(|limit| self.unknowns > limit) {
+        self.counts.unknown += 1;
+        if behavior.accepts_after_unknowns.is_some_and(|limit| self.counts.unknown > limit) {
             return (behavior.software.reply(Situation::Ok).to_owned(), None);
         }
         if !behavior.tarpit.is_zero() {

@@ -20,11 +20,11 @@ impl ServerSession {
         step: DialogueStep,
         recipient: Option<(&str, &str)>,
     ) -> (Option<String>, Option<Misbehavior>) {
-        self.step_counts[step as usize] += 1;
         let host = Arc::clone(&self.host);
-        let nth = self.step_counts[step as usize];
+        self.counts.steps[step as usize] += 1;
+        host.count_step(self.client, step);
         let mut result = (None, None);
-        for rule in host.take_rules(step, &self.rule_context(nth, recipient)) {
+        for rule in host.take_rules(step, &self.rule_context(recipient)) {
             if !rule.wait.is_zero() {
                 self.actions.push_back(ServerAction::Wait(rule.wait));
             }
@@ -33,18 +33,14 @@ impl ServerSession {
         result
     }
 
-    pub(super) fn rule_context<'a>(
-        &'a self,
-        nth: u32,
-        recipient: Option<(&'a str, &'a str)>,
-    ) -> RuleContext<'a> {
+    pub(super) fn rule_context<'a>(&'a self, recipient: Option<(&'a str, &'a str)>) -> RuleContext<'a> {
         RuleContext {
             now: self.now,
             client: self.client,
             session: self.number,
             sender: self.transaction.as_ref().map_or("", |transaction| transaction.sender.as_str()),
             recipient,
-            nth,
+            counts: self.counts,
             seed: self.world.shared.seed,
         }
     }

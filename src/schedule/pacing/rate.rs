@@ -17,11 +17,11 @@ use governor::{Quota, RateLimiter};
 
 /// The clock of the run as `governor` reads it. The scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
-pub(super) struct RunClock(Arc<AtomicU64>);
+pub(in crate::schedule) struct RunClock(Arc<AtomicU64>);
 
 impl RunClock {
     /// Sets the time since the start of the run.
-    pub(super) fn set(&self, elapsed: Duration) {
+    pub(in crate::schedule) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }
@@ -36,7 +36,7 @@ impl governor::clock::Clock for RunClock {
 
 /// The limiter of one rate.
 #[derive(Debug)]
-pub(super) struct Pacer {
+pub(in crate::schedule) struct Pacer {
     clock: RunClock,
     limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
@@ -46,7 +46,7 @@ pub(super) struct Pacer {
 
 impl Pacer {
     /// A limiter of at most `per_minute` starts in any minute, of which at most `burst` come together. It starts full.
-    pub(super) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
+    pub(in crate::schedule) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady rate.
         let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
         let steady = per_minute.saturating_sub(burst.get()).max(1);
@@ -59,22 +59,22 @@ impl Pacer {
     }
 
     /// The rate per minute.
-    pub(super) fn per_minute(&self) -> u32 {
+    pub(in crate::schedule) fn per_minute(&self) -> u32 {
         self.per_minute
     }
 
     /// The most that [`Pacer::take`] takes in one call.
-    pub(super) fn burst(&self) -> u32 {
+    pub(in crate::schedule) fn burst(&self) -> u32 {
         self.burst.get()
     }
 
     /// The longest time after which an unused limiter is full again.
-    pub(super) fn refill_time(&self) -> Duration {
+    pub(in crate::schedule) fn refill_time(&self) -> Duration {
         self.refill_time
     }
 
     /// Changes the rate. What was taken recently still counts.
-    pub(super) fn change(&mut self, per_minute: u32, burst: u32) {
+    pub(in crate::schedule) fn change(&mut self, per_minute: u32, burst: u32) {
         if per_minute.max(1) != self.per_minute {
             *self = Pacer::new(per_minute.max(1), burst, &self.clock);
             // A new limiter is full. This one replaces the limiter of a busy lane, so it starts empty.
@@ -83,7 +83,7 @@ impl Pacer {
     }
 
     /// Takes `count`, at most [`Pacer::burst`]. The error is the time after which that may succeed.
-    pub(super) fn take(&mut self, count: u32) -> Result<(), Duration> {
+    pub(in crate::schedule) fn take(&mut self, count: u32) -> Result<(), Duration> {
         let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
         match self.limiter.check_n(count) {
             Ok(Ok(())) | Err(_) => Ok(()),

@@ -59,15 +59,15 @@ impl RunBlocked {
 /// How one provider responded to us, over all its lanes.
 #[expect(clippy::struct_excessive_bools, reason = "four facts, each of which can be without the others")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct ProviderContact {
+pub(in crate::schedule) struct ProviderContact {
     /// A connection was tried.
-    pub(super) tried: bool,
+    pub(in crate::schedule) tried: bool,
     /// A connection to one of its IP addresses failed.
-    pub(super) unreachable: bool,
+    pub(in crate::schedule) unreachable: bool,
     /// It replied to a probe with a reply about the mailbox.
-    pub(super) answered: bool,
+    pub(in crate::schedule) answered: bool,
     /// It rejects us on each of its lanes.
-    pub(super) rejects_us: bool,
+    pub(in crate::schedule) rejects_us: bool,
 }
 
 impl ProviderContact {
@@ -78,9 +78,9 @@ impl ProviderContact {
 
 /// How many providers responded to us in which way.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct RunHealth {
+pub(in crate::schedule) struct RunHealth {
     /// At least one connection was opened, whatever the server replied.
-    pub(super) connected: bool,
+    pub(in crate::schedule) connected: bool,
     tried: usize,
     unreachable: usize,
     /// Answered or rejected us.
@@ -90,7 +90,7 @@ pub(super) struct RunHealth {
 
 impl RunHealth {
     /// Counts a provider whose contact changed.
-    pub(super) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
+    pub(in crate::schedule) fn change(&mut self, before: ProviderContact, after: ProviderContact) {
         let count = |count: &mut usize, before: bool, after: bool| {
             *count = *count + usize::from(after) - usize::from(before);
         };
@@ -101,7 +101,7 @@ impl RunHealth {
     }
 
     /// Why the run cannot work at all, if that is so.
-    pub(super) fn run_blocked(self, thresholds: &Thresholds) -> Option<RunBlocked> {
+    pub(in crate::schedule) fn run_blocked(self, thresholds: &Thresholds) -> Option<RunBlocked> {
         let RunHealth { connected, tried, unreachable, responded, rejecting } = self;
         let (closed, rejected) = (thresholds.port_closed, thresholds.rejected_everywhere);
         if !connected {

@@ -1,0 +1,155 @@
+//! The health of an endpoint: sessions in a row that broke or were rejected, its pauses, and its end.
+
+use std::time::Duration;
+
+use crate::evidence::{ClassifiedReply, ObstacleKind};
+use crate::policy::Thresholds;
+use crate::reason::Finding;
+use crate::schedule::limits::MIN_BACKOFF;
+
+/// The health of one endpoint.
+#[derive(Debug, Default)]
+pub(in crate::schedule) struct EndpointHealth {
+    /// Sessions in a row that broke before the server replied to a probe.
+    consecutive_failures: u32,
+    /// How the last of these sessions broke.
+    last_failure: Option<Finding>,
+    /// Sessions in a row that the server rejected.
+    consecutive_rejections: u32,
+    /// Nothing starts here before this time of the run.
+    paused_until: Duration,
+    /// Why the endpoint is not used again in this run.
+    abandoned: Option<ObstacleKind>,
+}
+
+impl EndpointHealth {
+    /// Why the endpoint is not used again in this run, if so.
+    pub(in crate::schedule) fn abandoned(&self) -> Option<&ObstacleKind> {
+        self.abandoned.as_ref()
+    }
+
+    /// Uses the endpoint no more in this run.
+    pub(in crate::schedule) fn abandon(&mut self, obstacle: ObstacleKind) {
+        self.abandoned = Some(obstacle);
+    }
+
+    /// Nothing starts here before this time of the run.
+    pub(in crate::schedule) fn paused_until(&self) -> Duration {
+        self.paused_until
+    }
+
+    /// True if nothing may start here now.
+    pub(in crate::schedule) fn is_paused(&self, now: Duration) -> bool {
+        self.paused_until > now
+    }
+
+    /// Counts a reply that is not about us.
+    pub(in crate::schedule) fn record_success(&mut self) {
+        (self.consecutive_failures, self.consecutive_rejections) = (0, 0);
+    }
+
+    /// Counts a session that the server rejected.
+    pub(in crate::schedule) fn record_rejection(&mut self) {
+        self.consecutive_rejections += 1;
+    }
+
+    /// What follows from the rejection that [`EndpointHealth::record_rejection`] counted: a pause, or the obstacle for
+    /// which the endpoint is to be abandoned. `max_wait`: the patience of the run.
+    pub(in crate::schedule) fn pause_after_rejection(
+        &mut self,
+        classified: &ClassifiedReply,
+        thresholds: &Thresholds,
+        max_wait: Duration,
+        now: Duration,
+    ) -> Option<ObstacleKind> {
+        let rejections = self.consecutive_rejections;
+        let by_count = MIN_BACKOFF * 4u32.saturating_pow(rejections.saturating_sub(1));
+        let pause = classified.meaning.retry_in.unwrap_or(by_count);
+        if max_wait < MIN_BACKOFF || rejections >= thresholds.breaker.sessions || pause > max_wait {
+            return Some(ObstacleKind::Rejected(Box::new(classified.clone())));
+        }
+        self.paused_until = now + pause;
+        None
+    }
+
+    /// Counts a session that broke before the server replied to a probe. Each pause is four times as long as the one
+    /// before; after too many, or if no connection is possible, the endpoint is to be abandoned: then it returns why.
+    pub(in crate::schedule) fn record_failure(
+        &mut self,
+        finding: Finding,
+        thresholds: &Thresholds,
+        max_wait: Duration,
+        now: Duration,
+    ) -> Option<ObstacleKind> {
+        let enough = match finding {
+            Finding::ConnectFailed => 1,
+            Finding::Timeout => thresholds.broken_connections.timed_out_sessions,
+            _ => thresholds.broken_connections.sessions,
+        };
+        let pause = MIN_BACKOFF * 4u32.saturating_pow(self.consecutive_failures);
+        self.consecutive_failures += 1;
+        self.last_failure = Some(finding);
+        if self.consecutive_failures >= enough || pause > max_wait {
+            return Some(ObstacleKind::NoReply(finding));
+        }
+        self.paused_until = now + pause;
+        None
+    }
+
+    /// Records a host that says nothing in a session that is still open, without a pause.
+    pub(in crate::schedule) fn note_silence(&mut self) {
+        self.last_failure = Some(Finding::Timeout);
+        self.consecutive_failures = self.consecutive_failures.max(1);
+    }
+
+    /// How the last session broke, if no reply came since.
+    pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
+        self.last_failure.filter(|_| self.consecutive_failures > 0)
+    }
+
+    /// True if a new endpoint would be the same.
+    pub(in crate::schedule) fn has_nothing_to_remember(&self, now: Duration) -> bool {
+        self.abandoned.is_none()
+            && self.consecutive_failures == 0
+            && self.consecutive_rejections == 0
+            && self.paused_until <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn each_pause_is_four_times_as_long_and_too_many_broken_sessions_end_it() {
+        let thresholds = Thresholds::built_in();
+        let (mut health, mut pauses) = (EndpointHealth::default(), Vec::new());
+        while health.record_failure(Finding::Disconnected, thresholds, HOUR, Duration::ZERO).is_none() {
+            pauses.push(health.paused_until());
+        }
+        assert!(pauses.windows(2).all(|pair| pair[1] == pair[0] * 4), "{pauses:?}");
+        assert_eq!(pauses.len() + 1, thresholds.broken_connections.sessions as usize);
+    }
+
+    #[test]
+    fn an_endpoint_that_cannot_be_connected_to_is_abandoned_immediately() {
+        let mut health = EndpointHealth::default();
+        let obstacle =
+            health.record_failure(Finding::ConnectFailed, Thresholds::built_in(), HOUR, Duration::ZERO);
+        assert_eq!(obstacle, Some(ObstacleKind::NoReply(Finding::ConnectFailed)));
+    }
+
+    #[test]
+    fn a_pause_that_outlasts_the_run_ends_it() {
+        let mut health = EndpointHealth::default();
+        let obstacle = health.record_failure(
+            Finding::Disconnected,
+            Thresholds::built_in(),
+            Duration::ZERO,
+            Duration::ZERO,
+        );
+        assert!(obstacle.is_some() && !health.has_nothing_to_remember(HOUR));
+    }
+}

@@ -61,8 +61,8 @@ struct StoredDomain {
     mx_hosts: Vec<Domain>,
     /// The key of its lane, if it has MX hosts.
     lane: Option<Arc<str>>,
-    /// It belongs to a disposable address service.
-    is_disposable: bool,
+    /// It belongs to a disposable address service, as [`RoutedDomain`] has it.
+    is_disposable: Option<bool>,
 }
 
 /// The evidence of a row, and what goes with it.
@@ -114,8 +114,8 @@ impl EvidenceReader {
         let (mut route, mut provider, mut looked_up, mut stored) = (None, None, None, None);
         if let AddressStatus::Valid(address) = &form {
             let domain = self.domain(address)?;
-            if domain.as_ref().is_some_and(|domain| domain.is_disposable) {
-                kinds.disposable = Some(true);
+            if let Some(domain) = domain.as_ref().filter(|domain| domain.route.is_some()) {
+                kinds.disposable = domain.is_disposable;
             }
             if let Some((fact, at)) = domain.as_ref().and_then(|domain| domain.route.as_ref()) {
                 (route, looked_up) = (Some(fact.clone()), Some(*at));
@@ -356,7 +356,7 @@ impl FactReader {
         let key = NameHash::of(domain.as_str());
         let Some(StoredRoute { route, at, valid_until, run }) = self.facts.route(key)? else {
             let mx_hosts = Vec::new();
-            return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: false });
+            return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: Some(false) });
         };
         let FactFilter { policy, run: own, fresh, .. } = self.filter;
         let routed = RoutedDomain::new(domain, route, &policy);

@@ -97,7 +97,11 @@ fn one_run(
     assert_eq!(counts.rows(), rows + unreadable, "rows in are rows out and unreadable ones");
     assert_eq!((counts.unreadable, counts.further_addresses), (unreadable + clashed, further));
     let judged: u64 = counts.verdicts.iter().sum();
-    assert_eq!(judged + counts.duplicates, counts.results, "every row has a verdict");
+    assert_eq!(
+        judged + counts.duplicates + counts.without_address,
+        counts.results,
+        "every row has a verdict or no address"
+    );
     Ok((list.format().clone(), counts.results))
 }
 

@@ -40,7 +40,7 @@ mod typo;
 
 pub use domain::Domain;
 pub use fault::{DomainFault, FaultKind, SyntaxFault};
-pub(crate) use find::{find_only, holds_one};
+pub(crate) use find::{find_addresses, find_only, holds_one};
 pub use kind::AddressKinds;
 pub(crate) use kind::{DomainKinds, KindTables};
 pub(crate) use placeholder::Placeholders;

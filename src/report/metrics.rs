@@ -82,7 +82,7 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
     let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    secure_file::persist(file, path).map(drop)
 }
 
 /// The text of the file. `name` is the label that distinguishes the runs of one machine.

@@ -98,14 +98,15 @@ fn count(list: &List, how: &AnalyzeOptions) -> Result<(ForecastRows, Vec<ListedD
     let mut domains: Vec<ListedDomain> = Vec::new();
     let look = |analyzer: &mut Analyzer, batch: &RowBatch, analyzed: &mut Vec<Option<AnalyzedRow>>| {
         analyzed.clear();
-        analyzed.extend(batch.entries().map(|entry| match entry {
-            ListEntry::Unreadable(_) => None,
+        analyzed.extend(batch.entries().filter_map(|entry| match entry {
+            // A further address in a cell is no row.
+            ListEntry::Unreadable(row) => row.is_row().then_some(None),
             ListEntry::Row(row) => {
                 let form = analyzer.analyze(row.address()).form;
                 let key = form.listed_address().map(|address| keys.of(address));
                 let is_excluded = matches!(form, AddressStatus::Excluded(_));
                 let valid = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
-                Some(AnalyzedRow { record: row.record, key, valid, is_excluded })
+                Some(Some(AnalyzedRow { record: row.record, key, valid, is_excluded }))
             }
         }));
         Ok(())

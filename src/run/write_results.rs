@@ -17,7 +17,7 @@ use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
-use crate::schedule::ProviderEventKind;
+use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
 pub(super) struct OpenJob {
@@ -41,6 +41,8 @@ pub(super) struct RunStats {
     pub(super) counts: ProbeCounts,
     /// How often each kind of event occurred at a provider.
     pub(super) events: BTreeMap<ProviderEventKind, u64>,
+    /// Which MX hosts rejected us, if the run is blocked.
+    pub(super) rejections: Vec<HostRejection>,
     /// How long the run took.
     pub(super) took: Duration,
     /// How many recipients are still to be probed.
@@ -106,6 +108,18 @@ impl OpenJob {
     /// Gives the files their names, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
+        for row in &finished.unlisted {
+            // No log names an address.
+            tracing::warn!(event = "unreadable", line = row.line, "line {}: {}", row.line, row.cause);
+        }
+        let unnamed = finished.counts.unreadable + finished.counts.further_addresses;
+        let unnamed = unnamed.saturating_sub(finished.unlisted.len() as u64);
+        if !finished.unlisted.is_empty() && unnamed > 0 {
+            tracing::warn!(
+                event = "unreadable",
+                "{unnamed} more; with a folder for `-o`, a file lists them all"
+            );
+        }
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
@@ -117,6 +131,7 @@ impl OpenJob {
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,
             blocked: stats.conditions.blocked,
+            rejections: stats.rejections.clone(),
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {
@@ -124,6 +139,7 @@ impl OpenJob {
                 OutputTarget::File(_) | OutputTarget::Stdout => None,
             },
             stem: form.stem(),
+            ending: finished.ending,
             counts: finished.counts.clone(),
         };
         finished.write_summary(summary.json().as_bytes())?;

@@ -47,20 +47,29 @@ impl OutputFile {
         written.map_err(|error| ListError::write(&self.path, error))
     }
 
+    /// What was written so far, from the first byte on.
+    pub(super) fn reread(&mut self) -> Result<File, ListError> {
+        let flushed = self.stream.flush().and_then(|()| self.stream.get_ref().reopen());
+        flushed.map_err(|error| ListError::write(&self.path, error))
+    }
+
     /// Gives the file its name, in place of an earlier one.
     pub(super) fn place(self) -> Result<(), ListError> {
         let path = self.path;
         let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
         file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
-        let placed = file.persist(&path);
-        placed.map_err(|error| ListError::write(&path, error.error))?;
+        secure_file::persist(file, &path).map_err(|error| ListError::write(&path, error))?;
         Ok(())
     }
 }
 
+/// The endings of lists that a run may write.
+const ENDINGS: [&str; 3] = ["csv", "tsv", "ndjson"];
+
 /// Every list that a run may write.
-const LISTS: [&str; 10] = [
+const LISTS: [&str; 11] = [
     "results",
+    "spreadsheet",
     "deliverable",
     "risky",
     "undeliverable",
@@ -74,14 +83,14 @@ const LISTS: [&str; 10] = [
 
 /// The names of all files that a run may write.
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
-    let lists = LISTS.iter().flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
+    let lists = LISTS.iter().flat_map(|file| ENDINGS.map(|ending| format!("{file}.{ending}")));
     let others = ["report.html", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
 /// True for a folder with the results of an earlier run; then all files with [`names`] in it are results.
 fn has_results(folder: &Path, stem: &str) -> bool {
-    ["csv", "ndjson"].iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
+    ENDINGS.iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
 }
 
 /// Fails if the path has a link, a folder, the list itself, or a file that is not a result of an earlier run.
@@ -123,11 +132,12 @@ pub(super) fn is_results(path: &Path) -> bool {
         return false;
     }
     let line = String::from_utf8_lossy(&line);
+    let line = line.trim_start_matches('\u{feff}');
     if let Ok(fields) = format::fields(line.trim_end()) {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
         return has_added(&names);
     }
-    delimiter_of_results(line.trim_start_matches('\u{feff}')).is_some()
+    delimiter_of_results(line).is_some()
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary
@@ -228,7 +238,7 @@ impl VerdictFiles {
 
     /// Gives all files their names, in place of those of an earlier run. The results go first: if the run is killed in
     /// between, the next one recognizes the other files by them.
-    pub(super) fn place(self, results: OutputFile) -> Result<(), ListError> {
+    pub(super) fn place(self, results: OutputFile, copy: Option<OutputFile>) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
         let outputs = self.deliverable.into_iter().chain(self.excluded).chain([
             self.unknown,
@@ -238,7 +248,7 @@ impl VerdictFiles {
             self.suppression,
             self.unreadable,
         ]);
-        let outputs: Vec<OutputFile> = [results].into_iter().chain(outputs).collect();
+        let outputs: Vec<OutputFile> = [results].into_iter().chain(copy).chain(outputs).collect();
         let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
         remove_stale(&folder, &stem, &written)?;
         outputs.into_iter().try_for_each(OutputFile::place)

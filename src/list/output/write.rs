@@ -11,54 +11,14 @@ use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
 use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
 use super::layout::OutputLayout;
+use super::options::{OutputTarget, WriteOptions};
+use super::spreadsheet;
 use crate::list::ListError;
-use crate::list::columns::{Column, ColumnSet, Dialect, Heading};
-use crate::list::format::{ListFormat, Source, default_folder, stem};
+use crate::list::columns::{Column, Heading};
+use crate::list::format::ListFormat;
 use crate::list::row::{Row, UnreadableRow};
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
-
-/// Where the results go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputTarget {
-    /// All files of a run, into this folder, which is created if it does not exist.
-    Folder(PathBuf),
-    /// Only the results, into this file.
-    File(PathBuf),
-    /// Only the results, to standard output.
-    Stdout,
-}
-
-impl OutputTarget {
-    /// Every file that a run over this list may write; the target `None` is the folder named after the list.
-    pub fn files(target: Option<&OutputTarget>, list: &Source) -> Vec<PathBuf> {
-        let stem = stem(list.path());
-        let in_folder = |folder: &Path| files::names(&stem).map(|name| folder.join(name)).collect();
-        match target {
-            None => in_folder(&default_folder(&stem)),
-            Some(OutputTarget::Folder(folder)) => in_folder(folder),
-            Some(OutputTarget::File(path)) => vec![path.clone()],
-            Some(OutputTarget::Stdout) => Vec::new(),
-        }
-    }
-}
-
-/// How results are written.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Which columns are added.
-    pub columns: ColumnSet,
-    /// The columns and words of another service, in place of `columns`.
-    pub dialect: Option<&'static Dialect>,
-    /// What the added names begin with; `None`: nothing, or a prefix where a name is taken.
-    pub prefix: Option<String>,
-    /// Mailboxes were not probed (`--offline`, `--dns-only`): rows with the verdict unknown go to `.unprobed`.
-    pub unprobed: bool,
-    /// The user excludes addresses: their rows go to `.excluded`.
-    pub excludes: bool,
-    /// Also add `email_original`, because suggestions were applied.
-    pub originals: bool,
-}
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,6 +100,10 @@ pub struct Outputs {
     before_duplicate_of: Vec<u8>,
     results: ResultsFile,
     others: Option<VerdictFiles>,
+    /// The copy for spreadsheet programs.
+    spreadsheet: Option<OutputFile>,
+    /// The first unreadable rows, where no file lists them.
+    unlisted: Vec<UnreadableRow>,
     counts: OutputCounts,
     /// A single row being written; kept for its memory.
     one: Composed,
@@ -169,11 +133,13 @@ impl Outputs {
             }
             OutputTarget::Folder(folder) => {
                 let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
-                let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-                let (results, others) = VerdictFiles::create(folder, format, ending, wanted)?;
+                let (results, others) = VerdictFiles::create(folder, format, layout.ending(), wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
         };
+        let spreadsheet =
+            options.spreadsheet_safe.then(|| spreadsheet_copy(&results, others.as_ref(), &layout));
+        let spreadsheet = spreadsheet.transpose()?;
         let has = |column: Column| columns.iter().any(|heading| heading.is(column));
         let mut outputs = Outputs {
             has_duplicate_of: has(Column::DuplicateOf),
@@ -187,10 +153,12 @@ impl Outputs {
             },
             results,
             others,
+            spreadsheet,
+            unlisted: Vec::new(),
             counts: OutputCounts::default(),
             one: Composed::default(),
         };
-        outputs.write_headers()?;
+        outputs.write_headers(options.bom.bytes(format))?;
         Ok(outputs)
     }
 
@@ -204,10 +172,10 @@ impl Outputs {
         self.composer.clone()
     }
 
-    fn write_headers(&mut self) -> Result<(), ListError> {
+    fn write_headers(&mut self, mark: &[u8]) -> Result<(), ListError> {
         let Composer { layout, added, added_undeliverable, .. } = &self.composer;
         let header = |columns: &[Heading]| {
-            let mut header = Vec::new();
+            let mut header = mark.to_vec();
             layout.header(columns, &mut header);
             header
         };
@@ -232,8 +200,8 @@ impl Outputs {
                 header(&with(columns, Column::DuplicateOf))
             };
             others.duplicates.write(&with_first)?;
-            others.suppression.write(b"email\n")?;
-            others.unreadable.write(b"line,cause,text\n")?;
+            others.suppression.write(&[mark, b"email\n"].concat())?;
+            others.unreadable.write(&[mark, b"line,cause,text\n"].concat())?;
         }
         Ok(())
     }
@@ -312,6 +280,9 @@ impl Outputs {
             self.counts.further_addresses += 1;
         }
         let Some(others) = &mut self.others else {
+            if self.unlisted.len() < MOST_UNLISTED {
+                self.unlisted.push(row.clone());
+            }
             return Ok(());
         };
         let mut writer = csv::Writer::from_writer(&mut others.unreadable);
@@ -323,18 +294,49 @@ impl Outputs {
     }
 
     /// Gives all files their names.
-    pub fn finish(self) -> Result<FinishedOutputs, ListError> {
+    pub fn finish(mut self) -> Result<FinishedOutputs, ListError> {
+        if let (ResultsFile::File(results), Some(copy)) = (&mut self.results, &mut self.spreadsheet) {
+            spreadsheet::write_copy(results.reread()?, self.composer.layout.delimiter(), copy)?;
+        }
+        let ending = self.composer.layout.ending();
         let folder = self.others.as_ref().map(|others| (others.folder.clone(), others.stem.clone()));
         match (self.results, self.others) {
-            (ResultsFile::File(results), Some(others)) => others.place(results)?,
-            (ResultsFile::File(results), None) => results.place()?,
+            (ResultsFile::File(results), Some(others)) => others.place(results, self.spreadsheet)?,
+            (ResultsFile::File(results), None) => {
+                results.place()?;
+                self.spreadsheet.map_or(Ok(()), OutputFile::place)?;
+            }
             (ResultsFile::Stdout(mut stream), _) => {
                 let flushed = stream.flush();
                 flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
         }
-        Ok(FinishedOutputs { counts: self.counts, folder })
+        Ok(FinishedOutputs { counts: self.counts, unlisted: self.unlisted, ending, folder })
     }
+}
+
+/// Most unreadable rows that are kept where no file lists them.
+const MOST_UNLISTED: usize = 20;
+
+/// The file for the copy of the results: in their folder, or beside them.
+fn spreadsheet_copy(
+    results: &ResultsFile,
+    others: Option<&VerdictFiles>,
+    layout: &OutputLayout,
+) -> Result<OutputFile, ListError> {
+    let (path, why) = match (results, others) {
+        (ResultsFile::Stdout(_), _) => (None, "results on stdout have no copy beside them"),
+        (ResultsFile::File(_), _) if layout.is_ndjson() => (None, "NDJSON is no table"),
+        (ResultsFile::File(_), Some(others)) => {
+            (Some(others.folder.join(format!("{}.spreadsheet.{}", others.stem, layout.ending()))), "")
+        }
+        (ResultsFile::File(results), None) => (Some(spreadsheet::path_beside(&results.path)), ""),
+    };
+    let path = path.ok_or(ListError::NoSpreadsheet { why })?;
+    if others.is_none() && path.exists() && !files::is_results(&path) {
+        return Err(ListError::NotAResult { path });
+    }
+    OutputFile::create(path)
 }
 
 /// The columns of the results.
@@ -369,6 +371,10 @@ impl ResultsFile {
 pub struct FinishedOutputs {
     /// What was written.
     pub counts: OutputCounts,
+    /// The first rows that could not be read, and further addresses, where no file lists them.
+    pub unlisted: Vec<UnreadableRow>,
+    /// The ending of the lists.
+    pub ending: &'static str,
     folder: Option<(PathBuf, String)>,
 }
 

@@ -102,6 +102,7 @@
 //! `.clippy.toml` names the files that own them.
 
 mod address;
+pub mod doctor;
 mod duration;
 mod error;
 mod evidence;

@@ -23,7 +23,9 @@ mod resolve;
 
 pub use cache::CachedDns;
 pub use dns::DnsFault;
-pub(crate) use dns::{Dns, DnsAnswer, DnsRecord, LookupError, LookupFuture, Mx, MxTarget, RecordType};
+pub(crate) use dns::{
+    Dns, DnsAnswer, DnsRecord, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting, RecordType,
+};
 pub(crate) use hickory::ResolverSetupError;
 pub use hickory::{DnsTimeouts, NameServers};
 pub(crate) use plan::MxHost;

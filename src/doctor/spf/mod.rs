@@ -27,8 +27,8 @@ mod term;
 mod tests;
 mod text;
 
+pub(super) use lookup::reverse_name;
 pub use report::{SpfBranch, SpfProblem, SpfQuery, SpfReport, SpfResult, SpfTerm};
 pub use request::SpfRequest;
 pub use start::check_spf;
-#[cfg(test)]
-use start::evaluate_spf;
+pub(super) use start::evaluate_spf;

@@ -37,7 +37,7 @@ fn write_branch(out: &mut Formatter<'_>, branch: &SpfBranch, depth: usize) -> fm
         let (matched, void) =
             (if term.matched { ", matched" } else { "" }, if term.void { ", found nothing" } else { "" });
         writeln!(out, "{:indent$}  {} [{}]{matched}{void}", "", sanitize(&term.term), term.lookups)?;
-        for led in &term.record {
+        if let Some(led) = &term.record {
             write_branch(out, led, depth + 2)?;
         }
     }

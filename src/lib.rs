@@ -92,16 +92,18 @@
 //! | a flag | `cli/` |
 //! | a setting | `settings/` |
 //! | what an exit code means | `error.rs` |
+//! | what SPF, DMARC and DKIM records mean | `doctor/` |
 //! | how a file stays private and complete | `secure_file.rs` |
 //! | how a scripted server behaves | `world/` |
 //! | what a generated list is made of | `simulate/mixes/*.toml` |
 //!
-//! Arrows run one way, from the top floor down: the program (`main.rs`, `cli`) over `run`, `simulate`, `explain`, `report`
+//! Arrows run one way, from the top floor down: the program (`main.rs`, `cli`) over `run`, `doctor`, `simulate`, `explain`, `report`
 //! over `list`, `state`, `world` over `schedule`, `probe`, `verdict` over `evidence`, `policy`, `route` over `smtp`,
 //! `address`, `reason`, `secure_file`, `duration`. `.ci/house` checks it. Sockets, clocks and new files are confined:
 //! `.clippy.toml` names the files that own them.
 
 mod address;
+pub mod doctor;
 mod duration;
 mod error;
 mod evidence;

@@ -7,6 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use super::check::{self, CheckArgs};
+use super::doctor::{self, DoctorArgs};
 use super::list_jobs::{self, PlanArgs, ReportArgs, VerifyArgs};
 use super::log::LogFormat;
 use super::print::{self, print};
@@ -41,6 +42,8 @@ enum Command {
     State(StateCommand),
     /// Explain a mail server's reply, a log line or a bounce message, and what to do about it.
     Explain(ExplainArgs),
+    /// Check the sender's side: what receivers see of it.
+    Doctor(DoctorArgs),
     /// Check your policy files, or show which rule decides on a reply.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -82,6 +85,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Report(args) => list_jobs::report(args),
         Command::State(command) => state::run(&command),
         Command::Explain(args) => reply::explain(&args),
+        Command::Doctor(args) => doctor::run(args),
         Command::Policy(command) => reply::policy(&command),
         Command::World(args) => world::serve(&args),
         Command::Simulate(args) => world::simulate(&args),

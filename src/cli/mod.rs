@@ -5,11 +5,12 @@
 //! holds one group of commands, its flags and what they do.
 //!
 //! Open `command` for the commands and how the program ends; `list_jobs` for `verify`, `plan` and `report`, `check`, `state`,
-//! `reply` for `explain` and `policy`, `world` for `world` and `simulate`; `probe_args` for the flags that are settings,
+//! `reply` for `explain` and `policy`, `doctor` for `doctor`, `world` for `world` and `simulate`; `probe_args` for the flags that are settings,
 //! `log` for logs, `progress` for the progress bar, `print` for stdout and stderr, `process` for signals, clocks and limits.
 
 mod check;
 mod command;
+mod doctor;
 mod list_jobs;
 mod log;
 mod print;

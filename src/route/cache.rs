@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::dns::{Dns, DnsAnswer, LookupError, LookupFuture, Mx, NxdomainRewriting};
+use super::dns::{Dns, DnsAnswer, DnsRecord, LookupError, LookupFuture, Mx, NxdomainRewriting, RecordType};
 use crate::address::Domain;
 
 /// The longest time for which an answer is reused.
@@ -67,6 +67,11 @@ impl<D: Dns> Dns for CachedDns<D> {
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(self.addresses.get_or_look_up(host, self.last_alive(), || self.dns.addresses(host)))
+    }
+
+    /// Not cached: these records are looked up once.
+    fn records<'a>(&'a self, name: &'a str, kind: RecordType) -> LookupFuture<'a, Vec<DnsRecord>> {
+        self.dns.records(name, kind)
     }
 
     fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {

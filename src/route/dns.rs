@@ -104,6 +104,47 @@ impl DnsFault {
     }
 }
 
+/// A type of records that is looked up by name alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RecordType {
+    /// An IPv4 address.
+    A,
+    /// An IPv6 address.
+    Aaaa,
+    /// A mail host.
+    Mx,
+    /// A text.
+    Txt,
+    /// The name of an address.
+    Ptr,
+}
+
+impl RecordType {
+    /// The type as DNS writes it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            RecordType::A => "A",
+            RecordType::Aaaa => "AAAA",
+            RecordType::Mx => "MX",
+            RecordType::Txt => "TXT",
+            RecordType::Ptr => "PTR",
+        }
+    }
+}
+
+/// A record, with names as DNS has them: any text, without a dot at the end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DnsRecord {
+    /// A or AAAA.
+    Address(IpAddr),
+    /// MX: its preference and its host; the root is an empty text.
+    Mx(u16, String),
+    /// TXT: its strings, joined without a space.
+    Text(Vec<u8>),
+    /// PTR.
+    Name(String),
+}
+
 /// What a resolver returns for names that cannot exist. An honest resolver returns NXDOMAIN. Others return addresses of an
 /// advertiser, a login page or a proxy; then neither "exists" nor "does not exist" can be trusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,6 +184,13 @@ pub trait Dns: Send + Sync {
     /// [`LookupError::NoData`] only if both kinds are missing; if one family fails and the other has addresses, the result is
     /// those addresses.
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>>;
+
+    /// The records of one type of any name, as they are; CNAMEs are followed. Labels may hold any byte but a dot. A service
+    /// that has only MX hosts and addresses fails.
+    fn records<'a>(&'a self, name: &'a str, kind: RecordType) -> LookupFuture<'a, Vec<DnsRecord>> {
+        let fault = DnsFault::Other(format!("no {} look-up of {name}", kind.word()));
+        Box::pin(async { Err(LookupError::Failed(fault)) })
+    }
 
     /// What this service returns for names that cannot exist. Tested before any answer is trusted.
     fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {

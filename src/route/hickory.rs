@@ -30,8 +30,11 @@ use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::sync::Semaphore;
 
-use super::dns::{Dns, DnsAnswer, DnsFault, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting};
+use super::dns::{
+    Dns, DnsAnswer, DnsFault, DnsRecord, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting,
+};
 use super::public::{AddressScope, AllowedNets};
+use super::record;
 use crate::address::Domain;
 use crate::smtp::sanitize;
 
@@ -120,9 +123,13 @@ impl NameServers {
 
     /// The records of a type that a name has, or the name at the end of its CNAME chain; none if that has none.
     async fn lookup(&self, name: &str, kind: RecordType) -> Result<DnsAnswer<RData>, LookupError> {
+        let name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
+        self.lookup_name(name, kind).await
+    }
+
+    async fn lookup_name(&self, mut name: Name, kind: RecordType) -> Result<DnsAnswer<RData>, LookupError> {
         let answer = |records, ttl: u32| DnsAnswer { records, ttl: Duration::from_secs(ttl.into()) };
         let mut ttl = u32::MAX;
-        let mut name = Name::from_ascii(format!("{name}.")).map_err(|fault| other(&fault.to_string()))?;
         for _ in 0..MAX_QUERIES {
             let reply = match self.query(&name, kind).await? {
                 ServerReply::Message(reply) => reply,
@@ -242,6 +249,15 @@ impl Dns for NameServers {
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(self.addresses_of(host.as_str()))
+    }
+
+    fn records<'a>(&'a self, name: &'a str, kind: super::RecordType) -> LookupFuture<'a, Vec<DnsRecord>> {
+        Box::pin(async move {
+            let name = record::name(name).map_err(|fault| other(&fault.to_string()))?;
+            let answer = self.lookup_name(name, record::kind(kind)).await?;
+            let records: Vec<DnsRecord> = answer.records.iter().filter_map(record::read).collect();
+            if records.is_empty() { Err(LookupError::NoData) } else { Ok(records) }
+        })
     }
 
     fn nxdomain_rewriting(&self) -> Pin<Box<dyn Future<Output = NxdomainRewriting> + Send + '_>> {

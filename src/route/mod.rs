@@ -10,6 +10,7 @@
 //! | which addresses may be connected to | `public.rs` |
 //! | the interface to a name service, and its errors | `dns.rs` |
 //! | the real name service | `hickory.rs` |
+//! | records of any type and any name | `record.rs` |
 //! | how each question is asked only once | `cache.rs` |
 
 mod cache;
@@ -17,11 +18,14 @@ mod dns;
 mod hickory;
 mod plan;
 mod public;
+mod record;
 mod resolve;
 
 pub use cache::CachedDns;
 pub use dns::DnsFault;
-pub(crate) use dns::{Dns, DnsAnswer, LookupError, LookupFuture, Mx, MxTarget};
+pub(crate) use dns::{
+    Dns, DnsAnswer, DnsRecord, LookupError, LookupFuture, Mx, MxTarget, NxdomainRewriting, RecordType,
+};
 pub(crate) use hickory::ResolverSetupError;
 pub use hickory::{DnsTimeouts, NameServers};
 pub(crate) use plan::MxHost;

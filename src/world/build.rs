@@ -13,6 +13,7 @@ use super::host::ScriptedHost;
 use super::network::{ClientSender, Endpoint, World};
 use super::pattern::{NamePattern, fill};
 use super::script::{DomainEntry, EgressEntry, HostEntry, Script};
+use super::txt::TxtEntry;
 use super::zone::{MailRouting, Records, Zone, ZoneEntry, read_mx};
 use crate::address::{Address, Domain};
 use crate::smtp::sanitize;
@@ -203,6 +204,8 @@ fn add_domain(zone: &mut Zone, entry: DomainEntry) -> Result<(), Fault> {
             records,
             ttl: entry.ttl,
             cname: cname.transpose().map_err(wrong)?,
+            txt: entry.txt.iter().map(TxtEntry::strings).collect(),
+            ptr: filled(&entry.ptr).map_err(wrong)?,
             fault: entry.fault.map(|fault| (fault, entry.fault_on)),
             delay: entry.delay,
             mail: Some(Arc::clone(&mail)),

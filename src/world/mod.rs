@@ -15,6 +15,7 @@
 //! | the world: clock, hosts, observations | `network` |
 //! | the DNS zone and the mailboxes | `zone` |
 //! | the world as a resolver in process | `name_service` |
+//! | TXT records | `txt` |
 //! | DNS answers as packets | `packet` |
 //! | a mail server's side of one session, without sockets and clocks | `session` |
 //! | what a mail server remembers between sessions | `host` |
@@ -38,6 +39,7 @@ mod script;
 mod serve;
 mod session;
 mod software;
+mod txt;
 mod zone;
 
 pub use build::WorldError;

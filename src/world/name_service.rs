@@ -11,7 +11,7 @@ use super::observed::LogLine;
 use super::script::{DnsFaultEntry, QueryType};
 use super::zone::ScriptedDnsFault;
 use crate::address::Domain;
-use crate::route::{Dns, DnsAnswer, LookupFuture, Mx};
+use crate::route::{Dns, DnsAnswer, DnsRecord, LookupFuture, Mx, RecordType};
 
 /// How long a resolver waits for name servers that do not answer: two tries of five seconds.
 const RESOLVER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,15 +19,23 @@ const RESOLVER_TIMEOUT: Duration = Duration::from_secs(10);
 impl Dns for World {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
         Box::pin(async move {
-            self.wait_for_answer(domain.as_str(), QueryType::Mx).await;
+            self.wait_for_answer(domain.as_str(), QueryType::Mx, "MX").await;
             self.shared.zone.mx(domain.as_str(), self.elapsed())
         })
     }
 
     fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
         Box::pin(async move {
-            self.wait_for_answer(host.as_str(), QueryType::Address).await;
+            self.wait_for_answer(host.as_str(), QueryType::Address, "A").await;
             self.shared.zone.addresses(host.as_str(), self.elapsed())
+        })
+    }
+
+    fn records<'a>(&'a self, name: &'a str, kind: RecordType) -> LookupFuture<'a, Vec<DnsRecord>> {
+        Box::pin(async move {
+            let name = name.to_ascii_lowercase();
+            self.wait_for_answer(&name, QueryType::of(kind), kind.word()).await;
+            self.shared.zone.records(&name, kind, self.elapsed())
         })
     }
 
@@ -42,11 +50,7 @@ impl Dns for World {
 
 impl World {
     /// Counts a query and waits until its answer arrives or the resolver times out.
-    async fn wait_for_answer(&self, name: &str, query: QueryType) {
-        let record_type = match query {
-            QueryType::Mx => "MX",
-            QueryType::Address => "A",
-        };
+    async fn wait_for_answer(&self, name: &str, query: QueryType, record_type: &'static str) {
         self.count_query(name, query, record_type);
         let answer = self.shared.zone.look_up(name, query);
         let is_silent = matches!(answer.found, Err(ScriptedDnsFault::Fails(DnsFaultEntry::Timeout)));

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_resolver::proto::op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode};
-use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, SOA};
+use hickory_resolver::proto::rr::rdata::{A, AAAA, CNAME, MX, PTR, SOA, TXT};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
 use super::network::World;
@@ -66,6 +66,8 @@ fn look_up(world: &World, reply: &mut Message, name: &Name, kind: RecordType) ->
         RecordType::MX => (QueryType::Mx, "MX"),
         RecordType::A => (QueryType::Address, "A"),
         RecordType::AAAA => (QueryType::Address, "AAAA"),
+        RecordType::TXT => (QueryType::Txt, "TXT"),
+        RecordType::PTR => (QueryType::Ptr, "PTR"),
         _ => (QueryType::Address, "other"),
     };
     world.count_query(text, query, record_type);
@@ -118,6 +120,16 @@ fn records(world: &World, entry: &ZoneEntry, kind: RecordType) -> Vec<RData> {
                 IpAddr::V4(_) => None,
                 IpAddr::V6(address) => Some(RData::AAAA(AAAA(address))),
             })
+            .collect(),
+        RecordType::TXT => entry
+            .txt
+            .iter()
+            .map(|strings| RData::TXT(TXT::from_bytes(strings.iter().map(Vec::as_slice).collect())))
+            .collect(),
+        RecordType::PTR => entry
+            .ptr
+            .iter()
+            .filter_map(|target| Some(RData::PTR(PTR(Name::from_ascii(format!("{target}.")).ok()?))))
             .collect(),
         _ => Vec::new(),
     }

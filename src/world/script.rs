@@ -15,6 +15,7 @@ use super::limits::HostLimits;
 use super::pattern::NamePattern;
 use super::rule::{HostRule, ReplyText};
 use super::software::{Situation, Software};
+use super::txt::TxtEntry;
 use crate::duration;
 
 /// A whole world file.
@@ -77,6 +78,12 @@ pub(super) struct DomainEntry {
     pub address: Vec<String>,
     /// The target of a CNAME record.
     pub cname: Option<String>,
+    /// TXT records; a list is one record of several strings.
+    #[serde(default)]
+    pub txt: Vec<TxtEntry>,
+    /// PTR records; then `name` is that of an address (`25.113.0.203.in-addr.arpa`).
+    #[serde(default)]
+    pub ptr: Vec<String>,
     /// The fault of its name servers.
     pub fault: Option<DnsFaultEntry>,
     /// The query type that the fault affects; all if missing.
@@ -141,6 +148,10 @@ pub(super) enum QueryType {
     Mx,
     /// A and AAAA.
     Address,
+    /// TXT.
+    Txt,
+    /// PTR.
+    Ptr,
 }
 
 /// `[[host]]`: a mail server. It receives mail for each domain whose MX records (or own addresses) lead to it. Several

@@ -14,7 +14,7 @@ use super::rule::ReplyText;
 use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry};
 use super::software::Situation;
 use crate::address::Domain;
-use crate::route::{DnsAnswer, DnsFault, LookupError, Mx, MxTarget};
+use crate::route::{DnsAnswer, DnsFault, DnsRecord, LookupError, Mx, MxTarget, RecordType};
 
 /// The longest chain of CNAMEs that is followed.
 const MAX_CNAMES: usize = 8;
@@ -34,6 +34,10 @@ pub(super) struct ZoneEntry {
     pub records: Vec<Records>,
     /// The time to live of the records.
     pub ttl: Duration,
+    /// The TXT records, each with its strings.
+    pub txt: Vec<Vec<Vec<u8>>>,
+    /// The PTR records.
+    pub ptr: Vec<String>,
     /// The target of its CNAME record.
     pub cname: Option<String>,
     /// The fault of its name servers, and the query type that it affects; `None`: all.
@@ -192,6 +196,33 @@ impl Zone {
         Ok(DnsAnswer { records, ttl: entry.ttl })
     }
 
+    /// The records of one type, as a resolver returns them.
+    pub(super) fn records(
+        &self,
+        name: &str,
+        kind: RecordType,
+        now: Duration,
+    ) -> Result<Vec<DnsRecord>, LookupError> {
+        let entry = self.look_up(name, QueryType::of(kind)).found.map_err(LookupError::from)?;
+        let mx = |mx: &Mx| {
+            let host = match &mx.target {
+                MxTarget::Null => String::new(),
+                MxTarget::Host(host) => host.as_str().to_owned(),
+                MxTarget::Malformed(text) => text.clone(),
+            };
+            DnsRecord::Mx(mx.preference, host)
+        };
+        let addresses = entry.addresses(now).iter().copied();
+        let records: Vec<DnsRecord> = match kind {
+            RecordType::A => addresses.filter(IpAddr::is_ipv4).map(DnsRecord::Address).collect(),
+            RecordType::Aaaa => addresses.filter(IpAddr::is_ipv6).map(DnsRecord::Address).collect(),
+            RecordType::Mx => entry.mx(now).iter().map(mx).collect(),
+            RecordType::Txt => entry.txt.iter().map(|strings| DnsRecord::Text(strings.concat())).collect(),
+            RecordType::Ptr => entry.ptr.iter().cloned().map(DnsRecord::Name).collect(),
+        };
+        if records.is_empty() { Err(LookupError::NoData) } else { Ok(records) }
+    }
+
     /// The mailboxes of a domain; a CNAME has those of its target.
     pub(super) fn mail(&self, domain: &str) -> Option<&MailRouting> {
         self.look_up(domain, QueryType::Mx).found.ok()?.mail.as_deref()
@@ -222,11 +253,25 @@ impl Zone {
 static EMPTY: ZoneEntry = ZoneEntry {
     records: Vec::new(),
     ttl: Duration::ZERO,
+    txt: Vec::new(),
+    ptr: Vec::new(),
     cname: None,
     fault: None,
     delay: Duration::ZERO,
     mail: None,
 };
+
+impl QueryType {
+    /// The query for records of a type.
+    pub(super) fn of(kind: RecordType) -> QueryType {
+        match kind {
+            RecordType::A | RecordType::Aaaa => QueryType::Address,
+            RecordType::Mx => QueryType::Mx,
+            RecordType::Txt => QueryType::Txt,
+            RecordType::Ptr => QueryType::Ptr,
+        }
+    }
+}
 
 impl From<ScriptedDnsFault> for LookupError {
     fn from(fault: ScriptedDnsFault) -> LookupError {

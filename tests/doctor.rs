@@ -1,0 +1,107 @@
+//! `doctor` against a name server on loopback.
+
+mod support;
+
+use serde_json::Value;
+use support::Folder;
+
+const WORLD: &str = r#"
+[[domain]]
+name = "example.com"
+txt = ["unrelated", ["v=spf1 a:_hosts.exam", "ple.com include:provider.example -all exp=why.example.com"]]
+[[domain]]
+name = "_hosts.example.com"
+address = ["192.0.2.7"]
+[[domain]]
+name = "why.example.com"
+txt = ["%{i} is not a server of %{d}"]
+[[domain]]
+name = "provider.example"
+txt = ["v=spf1 ptr ?exists:%{l}.users.provider.example ~mx ip6:2001:db8::/32"]
+mx = ["10 lost.example"]
+[[domain]]
+name = "9.2.0.192.in-addr.arpa"
+ptr = ["out.provider.example"]
+[[domain]]
+name = "out.provider.example"
+address = ["192.0.2.9"]
+[[domain]]
+name = "long.example"
+txt = ["v=spf1 ip4:203.0.113.1 ip4:203.0.113.2 ip4:203.0.113.3 ip4:203.0.113.4 ip4:203.0.113.5 ip4:203.0.113.6 ip4:203.0.113.7 ip4:203.0.113.8 ip4:203.0.113.9 ip4:203.0.113.10 ip4:203.0.113.11 ip4:203.0.113.12 ip4:203.0.113.13 ip4:203.0.113.14 ip4:203.0.113.15 ip4:203.0.113.16 ip4:203.0.113.17 ip4:203.0.113.18 ip4:203.0.113.19 ip4:203.0.113.20 ip4:203.0.113.21 ip4:203.0.113.22 ip4:203.0.113.23 ip4:192.0.2.1 -all"]
+[[domain]]
+name = "sick.example"
+fault = "servfail"
+fault_on = "txt"
+[[domain]]
+name = "wrong.example"
+txt = ["v=spf1 ip5:192.0.2.1 -all"]
+"#;
+
+#[test]
+fn spf_of_a_client_is_evaluated() {
+    let folder = Folder::with_file("world.toml", WORLD);
+    let served = folder.serve("world.toml");
+    let dns = served.flags()[1];
+    let ask = |ip: &str, helo: &str, mail_from: &[&str]| -> Value {
+        let arguments =
+            [&["doctor", "spf", "--json", "--dns", dns, "--ip", ip, "--helo", helo], mail_from].concat();
+        serde_json::from_str(&folder.run(&arguments).exits(0).stdout()).unwrap()
+    };
+    let from = |ip: &str, sender: &str| ask(ip, "mail.example.org", &["--mail-from", sender]);
+
+    let pass = from("192.0.2.7", "me@example.com");
+    assert_eq!(
+        (pass["result"].as_str(), pass["decided_by"].as_str()),
+        (Some("pass"), Some("a:_hosts.example.com"))
+    );
+    assert_eq!(
+        (&pass["lookups"], &pass["void_lookups"], &pass["explanation"]),
+        (&1.into(), &0.into(), &Value::Null)
+    );
+
+    let included = from("192.0.2.9", "me@example.com");
+    assert_eq!(included["decided_by"], "include:provider.example");
+    assert_eq!(included["lookups"], 3);
+    assert_eq!(included["tree"]["terms"][1]["record"]["terms"][0]["term"], "ptr");
+    assert_eq!(from("2001:db8::5", "me@example.com")["result"], "pass");
+
+    let fail = from("192.0.2.8", "me@example.com");
+    assert_eq!((&fail["result"], &fail["decided_by"]), (&"fail".into(), &"-all".into()));
+    assert_eq!(fail["explanation"], "192.0.2.8 is not a server of example.com");
+    assert_eq!((&fail["lookups"], &fail["void_lookups"]), (&5.into(), &2.into()));
+
+    assert_eq!(ask("192.0.2.8", "example.com", &[])["result"], "fail");
+    assert_eq!(from("192.0.2.1", "me@long.example")["result"], "pass");
+    assert_eq!(from("192.0.2.1", "me@nowhere.example")["result"], "none");
+    assert_eq!(from("192.0.2.1", "me@out.provider.example")["result"], "none");
+    let sick = from("192.0.2.1", "me@sick.example");
+    assert_eq!((&sick["result"], &sick["tree"]["record"]), (&"temperror".into(), &Value::Null));
+    assert!(sick["problem"]["message"].as_str().unwrap().contains("SERVFAIL"));
+    let wrong = from("192.0.2.1", "me@wrong.example");
+    assert_eq!((&wrong["result"], &wrong["problem"]["offset"]), (&"permerror".into(), &7.into()));
+}
+
+#[test]
+fn spf_as_text() {
+    let folder = Folder::with_file("world.toml", WORLD);
+    let served = folder.serve("world.toml");
+    let dns = served.flags()[1];
+    let flags = [
+        "doctor",
+        "spf",
+        "--dns",
+        dns,
+        "--ip",
+        "192.0.2.8",
+        "--helo",
+        "h.example",
+        "--mail-from",
+        "a@wrong.example",
+    ];
+    let printed = folder.run(&flags).exits(0).stdout();
+    let expected = "permerror, decided by `ip5:192.0.2.1`\n\
+                    wrong.example: `ip5` is not a mechanism (byte 7 of the record)\n\
+                    look-ups: 0 of 10, 0 of 2 void\n\
+                    wrong.example: v=spf1 ip5:192.0.2.1 -all\n";
+    assert_eq!(printed, expected);
+}

@@ -121,6 +121,12 @@ impl EndpointHealth {
         (self.consecutive_failures < enough).then_some(pause)
     }
 
+    /// Counts a session that is silent and has not ended.
+    pub(in crate::schedule) fn note_silence(&mut self) {
+        self.last_failure = Some(Finding::Timeout);
+        self.consecutive_failures = self.consecutive_failures.max(1);
+    }
+
     /// How the last session broke, if no reply came since.
     pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
         self.last_failure.filter(|_| self.consecutive_failures > 0)

@@ -187,9 +187,7 @@ impl Scheduler {
     /// host stays with the recipients that wait for it.
     pub fn note_silence(&mut self, session: SessionId) {
         if let Some(session) = self.sessions.get(&session) {
-            let endpoint = &mut self.endpoints[session.endpoint];
-            endpoint.last_failure = Some(Finding::Timeout);
-            endpoint.consecutive_failures = endpoint.consecutive_failures.max(1);
+            self.endpoints[session.endpoint].health.note_silence();
         }
     }
 

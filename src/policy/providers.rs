@@ -118,6 +118,8 @@ pub struct Provider {
     pub tls: bool,
     /// Its hosts may accept and discard mail after too many unknown recipients.
     pub may_discard: bool,
+    /// Others have their mail here in paid mailboxes, so a list that calls such a domain disposable is probably wrong.
+    pub has_paid_mailboxes: bool,
     /// Rejected recipients of the list that prove that a domain is not a catch-all.
     pub proving_rejections: u32,
     /// Its own large domains, by which it is recognized without a DNS look-up.
@@ -304,6 +306,8 @@ struct RawProvider {
     tls: bool,
     #[serde(default)]
     may_discard: bool,
+    #[serde(default, rename = "paid")]
+    has_paid_mailboxes: bool,
     #[serde(default = "two")]
     proof: u32,
     #[serde(default)]
@@ -331,6 +335,7 @@ impl RawDefault {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: true,
+            has_paid_mailboxes: false,
             proving_rejections: two(),
             domains: Vec::new(),
             session_limits: self.session_limits,
@@ -351,6 +356,7 @@ impl RawProvider {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: self.may_discard,
+            has_paid_mailboxes: self.has_paid_mailboxes,
             proving_rejections: self.proof,
             domains: self.domains,
             session_limits: self.session_limits,

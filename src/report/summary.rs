@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Exit;
 use crate::list::OutputCounts;
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
 
 /// How many of the hosts that reject us are shown.
@@ -138,6 +138,15 @@ impl Summary {
                 writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
             }
         }
+        let OutputCounts { excluded, without_address, .. } = self.counts;
+        for (rows, word, sentence) in [
+            (excluded, "excluded", Finding::Excluded.sentence()),
+            (without_address, "no address", "in the results only"),
+        ] {
+            if rows > 0 {
+                writeln!(out, "{rows:>9}  {word:<13}        {sentence}")?;
+            }
+        }
         writeln!(out, "{}", self.sum())?;
         match self.counts.further_addresses {
             0 => {}
@@ -168,7 +177,8 @@ impl Summary {
 
     /// The counts as a sum.
     pub fn sum(&self) -> String {
-        let OutputCounts { results, unreadable: rejected, duplicates, .. } = self.counts;
+        let OutputCounts { results, unreadable: rejected, duplicates, excluded, without_address, .. } =
+            self.counts;
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
         let (last, rest) =
@@ -178,7 +188,7 @@ impl Summary {
             if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; unreadable rows {rejected}{unchanged}"
+             {duplicates} duplicates + {excluded} excluded + {without_address} without address; unreadable rows {rejected}{unchanged}"
         )
     }
 
@@ -231,6 +241,8 @@ impl Summary {
             "rejected": self.counts.unreadable,
             "extra_addresses": self.counts.further_addresses,
             "duplicates": self.counts.duplicates,
+            "excluded": self.counts.excluded,
+            "without_address": self.counts.without_address,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
             "verdicts": verdicts,

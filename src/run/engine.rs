@@ -284,7 +284,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn on_completed(&mut self, mut result: ProbeResult) -> Result<(), Error> {
         if result.mailbox.unprobed == Some(NotProbedReason::RouteExpired) {
             if !self.stopped {
-                self.jobs.take_back(result.id, result.address);
+                self.jobs.return_recipient(result.id, result.address);
                 return Ok(());
             }
             result.mailbox.unprobed = Some(NotProbedReason::Deadline);

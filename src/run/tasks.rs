@@ -98,7 +98,7 @@ struct OpenSession {
     commands: mpsc::Sender<SessionCommand>,
     task: task::Id,
     /// When the host last said something, or else the session was opened; by the clock of the run.
-    last_heard: Duration,
+    last_event: Duration,
 }
 
 impl SessionTasks {
@@ -148,7 +148,7 @@ impl SessionTasks {
             drive_session(&*network.connect, request, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
-        self.open.insert(session, OpenSession { opening, commands, task: task.id(), last_heard: now });
+        self.open.insert(session, OpenSession { opening, commands, task: task.id(), last_event: now });
     }
 
     /// Passes a command to a session. One that is over will report its end.
@@ -168,7 +168,7 @@ impl SessionTasks {
     /// Must be called when something happened on a session.
     pub(super) fn on_event(&mut self, session: SessionId, now: Duration) {
         if let Some(open) = self.open.get_mut(&session) {
-            open.last_heard = now;
+            open.last_event = now;
         }
     }
 
@@ -196,7 +196,7 @@ impl SessionTasks {
 
     /// The sessions whose host has said nothing since this time of the run.
     pub(super) fn silent_since(&self, since: Duration) -> Vec<SessionId> {
-        let silent = self.open.iter().filter(|(_, open)| open.last_heard < since);
+        let silent = self.open.iter().filter(|(_, open)| open.last_event < since);
         silent.map(|(session, _)| *session).collect()
     }
 

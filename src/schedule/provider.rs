@@ -25,7 +25,7 @@ use crate::smtp::IpFamilies;
 const QUIET: Duration = Duration::from_secs(60);
 
 /// Recipients in the scheduler, at some hundred bytes each, from which on a provider gets only what its next batches need:
-/// a thousand providers without limits would take a whole list at once.
+/// a thousand providers without limits would take a whole list into memory.
 const MANY_RECIPIENTS: usize = 1 << 16;
 /// What a provider gets then.
 const FEW_RECIPIENTS: usize = MAX_BATCH as usize;

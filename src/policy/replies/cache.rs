@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn memory_is_bounded() {
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        for (length, most) in [(2_000, CAPACITY / 2_000), (20_000, CAPACITY / 20_000)] {
+        for (length, most) in [(2_000, CAPACITY / 2_000), (3_500, CAPACITY / 3_500)] {
             let mut cache = ReplyCache::of(Policy::built_in());
             let filler = "x".repeat(length);
             for number in 0..=most {

@@ -121,7 +121,7 @@ impl EndpointHealth {
         (self.consecutive_failures < enough).then_some(pause)
     }
 
-    /// Counts a session that is silent and has not ended.
+    /// Records a host that says nothing in a session that is still open, without a pause.
     pub(in crate::schedule) fn note_silence(&mut self) {
         self.last_failure = Some(Finding::Timeout);
         self.consecutive_failures = self.consecutive_failures.max(1);

@@ -217,9 +217,9 @@ impl Forecast {
         if self.all.left > 0 {
             writeln!(
                 out,
-                "{} addresses don't fit today: the providers' limits for unknown recipients will be reached. Run again on \
-                 {} more days, add IP addresses of yours with `--source-ip`, or use `--pace fast` where the providers know \
-                 you",
+                "{} addresses don't fit today: limits for unknown recipients will be reached. With `--max-wait 70m` a run \
+                 waits for the next hour and goes on, up to the limits of a day. Otherwise run again on {} more days, add \
+                 IP addresses of yours with `--source-ip`, or use `--pace fast` where the providers know you",
                 self.all.left,
                 self.days_of(&self.all).saturating_sub(1)
             )?;

@@ -353,7 +353,6 @@ const EXPECTED_RED: &[(&str, &str)] = &[
     ("a_first_address_that_hangs_up_after_ehlo_leaves_the_second", "schedule::health"),
     ("a_first_mx_host_that_rejects_us_at_its_banner_leaves_the_second", "schedule::health"),
     ("a_host_that_asks_for_four_hours_leaves_its_recipients_to_the_next_mx_host", "schedule::health"),
-    ("a_host_that_says_252_to_every_recipient_is_a_catch_all", "evidence"),
     ("a_host_that_turns_to_ok_makes_no_dead_row_deliverable", "schedule::provisional"),
     ("a_host_that_turns_to_user_unknown_for_good_makes_no_living_row_undeliverable", "schedule::provisional"),
     ("a_list_of_six_providers_that_all_reject_us_is_blocked_at_its_end", "schedule::health"),

@@ -50,23 +50,35 @@ fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<()
     Ok(())
 }
 
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/csv");
+fn cases(folder: &str, at_least: usize) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file() && !path.file_name().unwrap().to_string_lossy().starts_with('.'))
+        .filter(|path| path.extension().is_none_or(|extension| extension != "md"))
         .collect();
     cases.sort();
-    assert!(cases.len() >= 64, "{} files", cases.len());
+    assert!(cases.len() >= at_least, "{} files", cases.len());
     cases
 }
 
 #[test]
 fn every_list_is_read_exactly_or_fails_with_a_clear_error() {
-    for case in cases() {
+    for case in cases("csv", 64) {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         insta::with_settings!({ snapshot_path => "csv/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, read(&case, &ReadOptions::default()));
+        });
+    }
+}
+
+/// The shapes in which services and programs export contacts, with invented rows.
+#[test]
+fn every_export_is_read_as_its_service_writes_it() {
+    for case in cases("exports", 30) {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        insta::with_settings!({ snapshot_path => "exports/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, read(&case, &ReadOptions::default()));
         });
     }

@@ -49,6 +49,7 @@ fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt:
         (record.kinds.disposable, "disposable"),
         (record.kinds.free, "free mail"),
         (record.kinds.tagged, "tagged"),
+        (record.kinds.relay, "relay"),
         (record.catch_all, "catch-all domain"),
     ];
     let kinds: Vec<&str> = kinds.iter().filter(|(is, _)| *is == Some(true)).map(|(_, word)| *word).collect();

@@ -161,6 +161,7 @@ impl Column {
             Column::IsDisposable => flag(result.kinds.disposable),
             Column::IsFree => flag(result.kinds.free),
             Column::IsTagged => flag(result.kinds.tagged),
+            Column::IsRelay => flag(result.kinds.relay),
             Column::SmtpCode => result
                 .reply
                 .as_ref()
@@ -250,8 +251,8 @@ struct Pattern {
     varying: Vec<(usize, usize)>,
 }
 
-/// A pattern for each combination of the four kinds of address.
-const PATTERNS: usize = 16;
+/// A pattern for each combination of the five kinds of address.
+const PATTERNS: usize = 32;
 
 impl AddedColumns {
     pub(super) fn new(columns: Vec<Heading>) -> AddedColumns {
@@ -315,7 +316,7 @@ impl AddedColumns {
 }
 
 fn pattern_index(kinds: AddressKinds) -> usize {
-    let kinds = [kinds.role, kinds.disposable, kinds.free, kinds.tagged];
+    let kinds = [kinds.role, kinds.disposable, kinds.free, kinds.tagged, kinds.relay];
     kinds.into_iter().fold(0, |index, kind| index << 1 | usize::from(kind == Some(true)))
 }
 

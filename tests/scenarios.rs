@@ -348,7 +348,6 @@ fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults)
 
 /// Scenarios that fail today, each with the room in which the fault is. A mended one leaves the list.
 const EXPECTED_RED: &[(&str, &str)] = &[
-    ("a_host_that_says_252_to_every_recipient_is_a_catch_all", "evidence"),
     ("a_host_that_turns_to_ok_makes_no_dead_row_deliverable", "schedule::provisional"),
     ("a_host_that_turns_to_user_unknown_for_good_makes_no_living_row_undeliverable", "schedule::provisional"),
 ];

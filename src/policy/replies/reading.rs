@@ -39,13 +39,20 @@ pub(super) enum PartKind {
     Reason,
     /// The last of several lines.
     LastLine,
+    /// The last of several sentences of one line.
+    LastSentence,
     /// The last of several lines, at a provider whose last line alone decides.
     DecidingLine,
 }
 
 impl Reading {
-    /// The part of a reply that is read first, if it has one.
-    pub(super) fn first_part(&self, whole: &NormalizedReply, provider: Option<&str>) -> Option<Part> {
+    /// The part of a reply that is read first, if it has one. The last sentence matters only if the whole condemns.
+    pub(super) fn first_part(
+        &self,
+        whole: &NormalizedReply,
+        provider: Option<&str>,
+        condemns: bool,
+    ) -> Option<Part> {
         let decides = provider.is_some_and(|id| self.last_line_decides.iter().any(|listed| listed == id));
         if let Some((line, _)) = self.last_line(whole).filter(|_| decides) {
             return Some(Part { reply: whole.with_words(line), kind: PartKind::DecidingLine });
@@ -53,9 +60,22 @@ impl Reading {
         if let Some(reason) = self.reason(&whole.words) {
             return Some(Part { reply: whole.with_words(reason), kind: PartKind::Reason });
         }
+        if !condemns {
+            return None;
+        }
         // A line that continues a sentence says little alone.
-        let (line, _) = self.last_line(whole).filter(|(_, begins_sentence)| *begins_sentence)?;
-        Some(Part { reply: whole.with_words(line), kind: PartKind::LastLine })
+        let line = self.last_line(whole).filter(|(_, begins_sentence)| *begins_sentence);
+        let (last, kind) = match line {
+            Some((line, _)) => (line, PartKind::LastLine),
+            None => (self.last_sentence(&whole.words)?, PartKind::LastSentence),
+        };
+        Some(Part { reply: whole.with_words(last), kind })
+    }
+
+    /// The last of several sentences, unless it only says where to read more.
+    fn last_sentence<'w>(&self, words: &'w str) -> Option<&'w str> {
+        let (_, last) = words.trim_end_matches(['.', ' ']).rsplit_once(". ")?;
+        Some(last).filter(|last| !self.pointer.as_ref().is_some_and(|pointer| pointer.matches(last)))
     }
 
     /// The text after the last phrase that announces a reason, to the end of its sentence.

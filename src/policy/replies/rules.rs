@@ -206,11 +206,11 @@ impl ReplyRules {
         whole: &NormalizedReply,
         context: &ReplyContext<'_>,
     ) -> Option<&'a ReplyRule> {
-        let Some(part) = self.reading.first_part(whole, context.provider) else { return in_whole };
+        let is_dead = in_whole.is_some_and(|rule| rule.cause.verdict() == Verdict::Undeliverable);
+        let Some(part) = self.reading.first_part(whole, context.provider, is_dead) else { return in_whole };
         let in_part = self.matching_normalized(&part.reply, context).find(|rule| {
             rule.tier <= Tier::Vague && (rule.tier != Tier::Us || !rule.is_excluded_by(&whole.words))
         });
-        let is_dead = in_whole.is_some_and(|rule| rule.cause.verdict() == Verdict::Undeliverable);
         let may_be_about_us = || {
             let about_mailbox = part.reply.words_about_mailbox(self.mask.as_ref());
             self.reading.may_be_about_us(&part.reply.words, &about_mailbox)

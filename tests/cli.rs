@@ -131,6 +131,17 @@ fn a_folder_is_refused_as_a_list_and_as_a_reply() {
 }
 
 #[test]
+fn explaining_nothing_is_a_usage_error() {
+    let lab = lab();
+    for text in ["", " ", "nosuchfile.eml"] {
+        lab.run(&["explain", text]).fails(2, &["hint:"]);
+    }
+    lab.write("blank.txt", b" \n\n");
+    let blank = std::fs::File::open(lab.path("blank.txt")).unwrap();
+    Ran(lab.listproof(&["explain"]).stdin(blank).output().unwrap()).fails(2, &["nothing to explain"]);
+}
+
+#[test]
 fn a_list_in_another_encoding_is_read_and_the_encoding_is_named() {
     let lab = lab();
     let list = b"email,city\njane@acme.example,M\xfcnchen\nnobody@acme.example,K\xf6ln\n";
@@ -180,8 +191,9 @@ fn counts_add_up_and_every_row_is_in_one_file() {
     let summary = lab.summary("out");
     let parts = ["deliverable", "risky", "undeliverable", "retry", "duplicates"];
     let rows = parts.map(|part| lab.rows(&format!("out/list.{part}.csv")));
-    assert_eq!(rows, [2, 1, 3, 1, 1]);
-    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<usize>());
+    assert_eq!(rows, [2, 1, 2, 1, 1]);
+    assert_eq!(count(&summary, "without_address"), 1);
+    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<usize>() + 1);
     assert_eq!(count(&summary, "results"), 8);
     assert_eq!(count(&summary, "rejected"), lab.rows("out/list.rejected.csv"));
     for (part, rows) in parts.into_iter().zip(rows) {

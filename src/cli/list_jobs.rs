@@ -71,6 +71,12 @@ struct ListArgs {
     /// Also write NAME.spreadsheet.csv, the results with a `'` before each cell that a spreadsheet takes for a formula.
     #[arg(long)]
     spreadsheet_safe: bool,
+    /// Don't probe the addresses and `@domains` in this list; may be given again.
+    #[arg(long, value_name = "FILE")]
+    exclude: Vec<PathBuf>,
+    /// Addresses that differ only in upper and lower case are different addresses.
+    #[arg(long)]
+    case_sensitive: bool,
     /// Fix obvious typos (`jane@gmail,com`, `gmial.com`, `.con`) and verify the fixed address. The column `email_original`
     /// keeps the cell.
     #[arg(long)]
@@ -109,6 +115,12 @@ pub(super) struct PlanArgs {
     input: PathBuf,
     #[command(flatten)]
     reading: ReadArgs,
+    /// Leave out the addresses and `@domains` in this list; may be given again.
+    #[arg(long, value_name = "FILE")]
+    exclude: Vec<PathBuf>,
+    /// Addresses that differ only in upper and lower case are different addresses.
+    #[arg(long)]
+    case_sensitive: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -228,6 +240,8 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
             ..WriteOptions::default()
         },
         apply_suggestions: args.apply_suggestions,
+        case_sensitive: args.case_sensitive,
+        exclude: args.exclude,
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,
@@ -254,7 +268,12 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {
     log::start(&args.log);
-    let job = ListJob { reading: args.reading.into(), ..ListJob::of(source(args.input)) };
+    let job = ListJob {
+        reading: args.reading.into(),
+        case_sensitive: args.case_sensitive,
+        exclude: args.exclude,
+        ..ListJob::of(source(args.input))
+    };
     let verifier = Verifier::new(args.probing.without_mail_servers().settings(VERIFY_MAX_WAIT)?)?;
     let list = job.open()?;
     let forecast = verifier.block_on(verifier.plan(&list))?;

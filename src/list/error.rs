@@ -309,6 +309,9 @@ impl ListError {
             ListError::NoHeaderLine { .. } => {
                 "count the lines from 1; the header is within the first megabyte of the list".into()
             }
+            ListError::NoAddressColumn { columns, .. } if columns.len() < 2 => {
+                format!("name what separates its cells with `--delimiter`; {}", name_columns(columns))
+            }
             ListError::NoAddressColumn { columns, .. } => {
                 format!("name it with `--column`; {}", name_columns(columns))
             }

@@ -114,8 +114,13 @@ mod tests {
     use crate::reason::{Cause, Finding, Verdict};
 
     /// Reasons that need no probe and no look-up: they are found anew in each run.
-    const OFFLINE: [Finding; 4] =
-        [Finding::Syntax, Finding::ProviderSyntax, Finding::Empty, Finding::SpecialUseDomain];
+    const OFFLINE: [Finding; 5] = [
+        Finding::Syntax,
+        Finding::ProviderSyntax,
+        Finding::Empty,
+        Finding::Excluded,
+        Finding::SpecialUseDomain,
+    ];
 
     #[test]
     fn every_definite_reason_has_a_lifetime_and_no_unknown_one() {

@@ -40,10 +40,10 @@ pub(in crate::list) fn copy_cards(
         let is_folded = matches!(text.first(), Some(b' ' | b'\t'));
         if !is_last && (is_folded || continues(&property)) {
             let more = if is_folded { &text[1..] } else { &text[..] };
+            if !is_folded {
+                property.pop();
+            }
             if property.len() < MAX_PROPERTY_BYTES {
-                if !is_folded {
-                    property.pop();
-                }
                 property.extend_from_slice(more);
             }
             continue;

@@ -19,5 +19,6 @@ mod several;
 mod sniff;
 mod source;
 
+pub(crate) use address_column::is_address_column_name;
 pub use options::{HeaderChoice, ReadOptions};
 pub use read::{List, Rows, open};

@@ -225,7 +225,10 @@ impl Rows<'_> {
         batch.clear();
         while !batch.is_full() {
             match self.next()? {
-                None => break,
+                None => {
+                    batch.end_list();
+                    break;
+                }
                 Some(ListEntry::Unreadable(row)) => batch.push_unreadable(row),
                 Some(ListEntry::Row(row)) => batch.push(&row),
             }

@@ -3,14 +3,15 @@
 //! Decides: where one address ends and the next begins. Must not: judge or repair an address. Can't know: whether the first
 //! one is the one that matters.
 
-use crate::address::{Address, find_addresses};
+use crate::address::{self, Address, find_addresses};
 
 /// The addresses in a cell that has several, each once; `None` for one or none.
 ///
 /// Addresses are separated by commas, semicolons, pipes or white space outside of quotes and angle brackets. A piece
 /// without an @ is a name or a remark.
 pub(super) fn addresses_in(text: &str) -> Option<Vec<&str>> {
-    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 {
+    // Markup, a formula or a display name may repeat one address.
+    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 || address::holds_one(text) {
         return None;
     }
     let mut found: Vec<&str> = Vec::new();

@@ -44,6 +44,8 @@ pub struct WriteOptions {
     pub prefix: Option<String>,
     /// Mailboxes were not probed (`--offline`, `--dns-only`): rows with the verdict unknown go to `.unprobed`.
     pub unprobed: bool,
+    /// The user excludes addresses: their rows go to `.excluded`.
+    pub excludes: bool,
     /// Also add `email_original`, because suggestions were applied.
     pub originals: bool,
     /// Whether files begin with a byte order mark.

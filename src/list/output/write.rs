@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
-use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES};
+use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
 use super::layout::OutputLayout;
 use super::options::{OutputTarget, WriteOptions};
 use super::spreadsheet;
@@ -17,7 +17,7 @@ use crate::list::ListError;
 use crate::list::columns::{Column, Heading};
 use crate::list::format::ListFormat;
 use crate::list::row::{Row, UnreadableRow};
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
 
 /// What was written.
@@ -31,6 +31,10 @@ pub struct OutputCounts {
     pub further_addresses: u64,
     /// Rows with the address of an earlier row; in no count by verdict or reason.
     pub duplicates: u64,
+    /// Rows that the user's own lists exclude, without duplicates; in no count by verdict.
+    pub excluded: u64,
+    /// Rows without an address; in no count by verdict.
+    pub without_address: u64,
     /// By verdict: deliverable, risky, undeliverable, unknown.
     pub verdicts: [u64; 4],
     /// By reason, without duplicates.
@@ -44,14 +48,14 @@ pub struct OutputCounts {
 }
 
 impl OutputCounts {
-    /// Written rows with this verdict, without duplicates.
+    /// Written rows with this verdict, without duplicates; 0 for [`Verdict::None`].
     pub fn of(&self, verdict: Verdict) -> u64 {
-        self.verdicts[verdict as usize]
+        self.verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     /// Written and unchanged rows with this verdict, without duplicates.
     pub fn in_all(&self, verdict: Verdict) -> u64 {
-        self.of(verdict) + self.unchanged_verdicts[verdict as usize]
+        self.of(verdict) + self.unchanged_verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     fn count_row(&mut self, reason: Reason, duplicate_of: Option<u64>) {
@@ -59,15 +63,20 @@ impl OutputCounts {
         if duplicate_of.is_some() {
             self.duplicates += 1;
         } else {
-            self.verdicts[reason.verdict() as usize] += 1;
+            match reason.verdict() {
+                Verdict::None if reason == Finding::Empty.into() => self.without_address += 1,
+                Verdict::None => self.excluded += 1,
+                verdict => self.verdicts[verdict as usize] += 1,
+            }
             *self.reasons.entry(reason).or_default() += 1;
         }
     }
 
     fn count_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.unchanged += 1;
-        if duplicate_of.is_none() {
-            self.unchanged_verdicts[reason.verdict() as usize] += 1;
+        let verdict = reason.verdict();
+        if duplicate_of.is_none() && verdict != Verdict::None {
+            self.unchanged_verdicts[verdict as usize] += 1;
         }
     }
 
@@ -123,8 +132,8 @@ impl Outputs {
                 (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
-                let (results, others) =
-                    VerdictFiles::create(folder, format, layout.ending(), options.unprobed)?;
+                let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
+                let (results, others) = VerdictFiles::create(folder, format, layout.ending(), wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
         };
@@ -179,6 +188,9 @@ impl Outputs {
             }
             others.unknown.write(&user_header)?;
             others.risky.write(&result_header)?;
+            if let Some(excluded) = &mut others.excluded {
+                excluded.write(&result_header)?;
+            }
             others
                 .undeliverable
                 .write(&header(added_undeliverable.as_ref().map_or(columns, AddedColumns::headings)))?;

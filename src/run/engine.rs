@@ -348,7 +348,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     /// Classifies what a session received, and passes it to the scheduler.
     fn on_event(&mut self, session: SessionId, event: SmtpEvent) {
         let now = self.job.network.clock.now();
-        self.sessions.on_event(session, now.elapsed);
+        self.sessions.on_event(session);
         let Some(SessionOpening { host, provider, .. }) = self.sessions.opening(session) else {
             return;
         };

@@ -97,8 +97,8 @@ struct OpenSession {
     opening: SessionOpening,
     commands: mpsc::Sender<SessionCommand>,
     task: task::Id,
-    /// When the host last said something, or else the session was opened; by the clock of the run.
-    last_event: Duration,
+    /// When the session was opened, by the clock of the run; `None` once the host has said something.
+    silent_since: Option<Duration>,
 }
 
 impl SessionTasks {
@@ -148,7 +148,8 @@ impl SessionTasks {
             drive_session(&*network.connect, request, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
-        self.open.insert(session, OpenSession { opening, commands, task: task.id(), last_event: now });
+        self.open
+            .insert(session, OpenSession { opening, commands, task: task.id(), silent_since: Some(now) });
     }
 
     /// Passes a command to a session. One that is over will report its end.
@@ -166,9 +167,9 @@ impl SessionTasks {
     }
 
     /// Must be called when something happened on a session.
-    pub(super) fn on_event(&mut self, session: SessionId, now: Duration) {
+    pub(super) fn on_event(&mut self, session: SessionId) {
         if let Some(open) = self.open.get_mut(&session) {
-            open.last_event = now;
+            open.silent_since = None;
         }
     }
 
@@ -194,9 +195,10 @@ impl SessionTasks {
         Some(session)
     }
 
-    /// The sessions whose host has said nothing since this time of the run.
+    /// The sessions that were opened before this time of the run and whose host has said nothing at all. One that greeted
+    /// and is slow now is not silent: it may take minutes for a reply.
     pub(super) fn silent_since(&self, since: Duration) -> Vec<SessionId> {
-        let silent = self.open.iter().filter(|(_, open)| open.last_event < since);
+        let silent = self.open.iter().filter(|(_, open)| open.silent_since.is_some_and(|at| at < since));
         silent.map(|(session, _)| *session).collect()
     }
 

@@ -131,6 +131,17 @@ fn a_folder_is_refused_as_a_list_and_as_a_reply() {
 }
 
 #[test]
+fn explaining_nothing_is_a_usage_error() {
+    let lab = lab();
+    for text in ["", " ", "nosuchfile.eml"] {
+        lab.run(&["explain", text]).fails(2, &["hint:"]);
+    }
+    lab.write("blank.txt", b" \n\n");
+    let blank = std::fs::File::open(lab.path("blank.txt")).unwrap();
+    Ran(lab.listproof(&["explain"]).stdin(blank).output().unwrap()).fails(2, &["nothing to explain"]);
+}
+
+#[test]
 fn a_list_in_another_encoding_is_read_and_the_encoding_is_named() {
     let lab = lab();
     let list = b"email,city\njane@acme.example,M\xfcnchen\nnobody@acme.example,K\xf6ln\n";

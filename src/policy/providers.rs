@@ -128,6 +128,15 @@ pub struct Provider {
     pub session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
+    address: Option<AddressLimits>,
+}
+
+/// The limits of one egress at one IP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddressLimits {
+    normal: RateLimits,
+    fast: RateLimits,
 }
 
 impl Provider {
@@ -138,6 +147,16 @@ impl Provider {
             Pace::Normal => self.normal,
             Pace::Fast => self.fast,
         }
+    }
+
+    /// The limits of one egress at each of its IP addresses, which other providers may share. `None` for a provider that is
+    /// an entry of the table: its machines serve it alone.
+    pub fn address_limits(&self, pace: Pace) -> Option<RateLimits> {
+        self.address.map(|AddressLimits { normal, fast }| match pace {
+            Pace::Gentle => normal.tenth(),
+            Pace::Normal => normal,
+            Pace::Fast => fast,
+        })
     }
 
     /// True if the provider is an entry of the table.
@@ -271,6 +290,7 @@ struct RawDefault {
     session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
+    address: Option<AddressLimits>,
 }
 
 #[derive(Deserialize)]
@@ -321,6 +341,8 @@ impl RawDefault {
             session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
+            // A table of a user may have no limits of addresses: those of a provider hold for each of its addresses.
+            address: self.address.or(Some(AddressLimits { normal: self.normal, fast: self.fast })),
         }
     }
 }
@@ -340,6 +362,7 @@ impl RawProvider {
             session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
+            address: None,
         }
     }
 }
@@ -380,6 +403,8 @@ mod tests {
             assert!(gentle.recipients <= normal.recipients && normal.recipients <= fast.recipients);
             assert!(normal.open <= fast.open && normal.connections <= fast.connections, "{}", provider.id);
             assert_eq!(fast.unknown_per_day, None);
+            let addresses = Pace::ALL.map(|pace| provider.address_limits(pace));
+            assert!(addresses.iter().all(|limits| limits.is_some() != provider.is_known()));
         }
     }
 

@@ -11,7 +11,10 @@ use serde_json::{Map, Value, json};
 use crate::error::Exit;
 use crate::list::OutputCounts;
 use crate::reason::{Finding, Reason, Verdict};
-use crate::schedule::{ProviderEventKind, RunBlocked};
+use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
+
+/// How many of the hosts that reject us are shown.
+const REJECTIONS: usize = 5;
 
 /// The summary of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Summary {
     pub still_to_probe: u64,
     /// Why the run stopped early: we are blocked everywhere.
     pub blocked: Option<RunBlocked>,
+    /// Which MX hosts rejected us, if the run was blocked.
+    pub rejections: Vec<HostRejection>,
     /// `--deadline` or `--max-duration` ended the run.
     pub out_of_time: bool,
     /// How the run ended.
@@ -98,7 +103,13 @@ impl Summary {
             )?;
         }
         if let Some(blocked) = self.blocked {
-            writeln!(out, "stopped early: {}", blocked.sentence())?;
+            writeln!(out, "blocked: {}", blocked.sentence())?;
+            for HostRejection { mx_host, reply } in self.rejections.iter().take(REJECTIONS) {
+                writeln!(out, "  {mx_host}: {reply}")?;
+            }
+            if let Some(more) = self.rejections.len().checked_sub(REJECTIONS).filter(|more| *more > 0) {
+                writeln!(out, "  and {more} more")?;
+            }
             writeln!(out, "hint: {}", blocked.hint())?;
         }
         if self.exit == Exit::NetworkDown {
@@ -217,6 +228,11 @@ impl Summary {
             .iter()
             .map(|(event, times)| (event.word().to_owned(), (*times).into()))
             .collect();
+        let rejected_by: Vec<Value> = self
+            .rejections
+            .iter()
+            .map(|HostRejection { mx_host, reply }| json!({ "mx_host": mx_host.as_str(), "reply": reply }))
+            .collect();
         json!({
             "listproof": env!("CARGO_PKG_VERSION"),
             "input": self.input,
@@ -235,6 +251,7 @@ impl Summary {
             "partial": self.still_to_probe > 0,
             "still_to_ask": self.still_to_probe,
             "stopped_because": self.stopped_because(),
+            "rejected_by": rejected_by,
             "domains": self.probed.domains,
             "questions": self.probed.questions,
             "connections": self.probed.connections,
@@ -261,6 +278,7 @@ mod tests {
             changed_only: false,
             still_to_probe: 0,
             blocked,
+            rejections: Vec::new(),
             out_of_time,
             exit,
             folder: None,

@@ -6,6 +6,7 @@
 //! before anything that follows from it is done. What is probed when is decided by the scheduler, what a reply means by
 //! the policy.
 
+mod blocked;
 mod lookups;
 #[cfg(test)]
 mod tests;
@@ -73,7 +74,7 @@ pub async fn probe(
         engine.act()?;
         engine.look_up_again();
         if !engine.stopped
-            && let Some(blocked) = engine.scheduler.run_blocked()
+            && let Some(blocked) = engine.run_blocked()?
         {
             engine.outcome.conditions.blocked = Some(blocked);
             engine.stop(NotProbedReason::ProviderPaused);
@@ -123,6 +124,10 @@ pub async fn probe(
     engine.state.commit()?;
     let Engine { mut outcome, scheduler, .. } = engine;
     outcome.conditions.anomalies = scheduler.anomalous_providers();
+    outcome.conditions.blocked = outcome.conditions.blocked.or_else(|| scheduler.run_blocked_at_end());
+    if outcome.conditions.blocked.is_some() {
+        outcome.rejections = scheduler.rejections();
+    }
     // The deadline stopped nothing if the probes in flight were the last ones.
     outcome.out_of_time &= state.still_to_probe(run.id)? > 0;
     Ok(outcome)
@@ -165,6 +170,8 @@ struct Engine<'a, 'p> {
     progress: &'a mut ProgressReporter<'p>,
     outcome: RunOutcome,
     stopped: bool,
+    /// The scheduler knows how providers responded to earlier runs.
+    knows_earlier_contacts: bool,
     /// When a stopped run aborts what is still in flight.
     abort_at: Option<Duration>,
 }
@@ -217,6 +224,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             progress,
             outcome: job.outcome(),
             stopped: false,
+            knows_earlier_contacts: false,
             abort_at: None,
         };
         Ok((engine, events))

@@ -13,7 +13,7 @@ use super::probe_job::RunConditions;
 use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Certainty, Domain};
 use crate::evidence::{
-    AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
+    AddressStatus, Attempt, CatchAll, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
 use crate::policy::{Lifetimes, Policy};
 use crate::reason::{Cause, Verdict};
@@ -159,11 +159,7 @@ impl EvidenceReader {
                 .as_ref()
                 .is_some_and(|facts| stored.as_ref().is_none_or(|stored| stored.run == facts.filter.run));
             if self.conditions.blocked.is_some() && is_of_run {
-                mailbox = MailboxEvidence {
-                    obstacle: mailbox.obstacle,
-                    unprobed: Some(NotProbedReason::ProviderPaused),
-                    ..MailboxEvidence::default()
-                };
+                mailbox = without_rejections(mailbox);
             }
         }
         // A domain that receives mail is no typo only because it looks like one, unless it is a known typo trap.
@@ -309,6 +305,27 @@ impl EvidenceReader {
             }
         }
         Ok(true)
+    }
+}
+
+/// The evidence of a recipient in a run that is blocked: no rejection is judged. Controlled acceptances stand, and so do
+/// replies about us.
+fn without_rejections(mailbox: MailboxEvidence) -> MailboxEvidence {
+    let is_controlled = matches!(mailbox.catch_all, CatchAll::Yes(_) | CatchAll::No(_));
+    let stands = |attempt: &Attempt| match attempt.classified.meaning.cause {
+        Cause::Accepted => is_controlled,
+        Cause::Ambiguous => false,
+        cause => cause.verdict() == Verdict::Unknown,
+    };
+    if mailbox.attempts.iter().all(stands) {
+        let unprobed = mailbox.unprobed.or(Some(NotProbedReason::ProviderPaused));
+        let unprobed = unprobed.filter(|_| mailbox.attempts.is_empty());
+        return MailboxEvidence { unprobed, ..mailbox };
+    }
+    MailboxEvidence {
+        obstacle: mailbox.obstacle,
+        unprobed: Some(NotProbedReason::ProviderPaused),
+        ..MailboxEvidence::default()
     }
 }
 

@@ -111,6 +111,8 @@ impl StatefulRun {
         // A rejection of one spelling of an address condemns no other one.
         if !self.job.dns_only
             && outcome.early_exit(cancel).is_none()
+            // What a limit left over has waited long enough.
+            && self.state.still_to_probe(self.run.id)? == 0
             && self.state.add_rejected_spellings(self.run.id, self.fresh)? > 0
         {
             let others =

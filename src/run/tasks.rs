@@ -126,7 +126,7 @@ impl SessionTasks {
         let session = opening.session;
         let (commands, taken) = mpsc::channel(1);
         let (network, events, trace) = (self.network.clone(), self.events.clone(), self.trace);
-        let SessionOpening { host, address, tls, egress, .. } = opening.clone();
+        let SessionOpening { host, address, tls, pipelining, egress, .. } = opening.clone();
         let task = self.tasks.spawn(async move {
             // An egress that does not exist panics here, in the task, as any fault of ours does.
             let egress = &network.egresses[egress];
@@ -138,6 +138,7 @@ impl SessionTasks {
                     helo: egress.helo.clone(),
                     sender: egress.sender.clone(),
                     tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
+                    pipelining,
                 },
                 timeouts: SmtpTimeouts::default(),
             };

@@ -85,6 +85,7 @@ async fn verify_with_state(
         conditions: outcome.conditions.clone(),
         counts: outcome.counts,
         events: outcome.events.clone(),
+        rejections: outcome.rejections.clone(),
         took: run.now().elapsed,
         still_to_probe,
         out_of_time: outcome.out_of_time,

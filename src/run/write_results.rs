@@ -17,7 +17,7 @@ use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
-use crate::schedule::ProviderEventKind;
+use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
 pub(super) struct OpenJob {
@@ -41,6 +41,8 @@ pub(super) struct RunStats {
     pub(super) counts: ProbeCounts,
     /// How often each kind of event occurred at a provider.
     pub(super) events: BTreeMap<ProviderEventKind, u64>,
+    /// Which MX hosts rejected us, if the run is blocked.
+    pub(super) rejections: Vec<HostRejection>,
     /// How long the run took.
     pub(super) took: Duration,
     /// How many recipients are still to be probed.
@@ -129,6 +131,7 @@ impl OpenJob {
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,
             blocked: stats.conditions.blocked,
+            rejections: stats.rejections.clone(),
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {

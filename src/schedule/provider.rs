@@ -114,9 +114,17 @@ impl Scheduler {
 
     /// The lane of a provider from an egress. Creates both where they are new.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.provider_ids.entry(key).or_insert_with_key(|key| {
-            insert_slot(&mut self.providers, &mut self.free_slots.providers, ProviderState::new(key.clone()))
-        });
+        let id = match self.provider_ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                let new = ProviderState::new(key.clone());
+                let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
+                let earlier = self.health.take_earlier(&key);
+                self.provider_ids.insert(key, id);
+                self.update_contact(id, |contact| contact.earlier = earlier);
+                id
+            }
+        };
         let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
@@ -126,7 +134,7 @@ impl Scheduler {
         let lane = insert_slot(&mut self.lanes, &mut self.free_slots.lanes, new);
         if let Some(earlier) = self.earlier_unknown.get_mut(&self.providers[id].key) {
             let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, expires)| expires);
-            self.lanes[lane].unknown.seed(own, self.now.elapsed);
+            self.lanes[lane].seed_unknown(own, self.now.elapsed);
         }
         self.providers[id].lanes.push(lane);
         lane
@@ -206,7 +214,7 @@ impl Scheduler {
         for &lane in &lanes {
             let lane = &mut self.lanes[lane];
             let egress = lane.egress;
-            let unknown: Vec<_> = lane.unknown.take(now).map(|expires| (egress, expires)).collect();
+            let unknown: Vec<_> = lane.take_unknown(now).map(|expires| (egress, expires)).collect();
             let endpoints: Vec<EndpointId> = std::mem::take(&mut lane.endpoints).into_values().collect();
             lane.ready_endpoints.clear();
             lane.tally = Tally::default();
@@ -218,6 +226,7 @@ impl Scheduler {
             }
             for &endpoint in &endpoints {
                 self.clear_queue(endpoint);
+                self.detach_machine(endpoint);
             }
             self.free_slots.endpoints.extend(endpoints);
         }

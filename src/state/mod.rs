@@ -14,12 +14,14 @@
 //! | where a state file is, what is refused | `open`, `lock` |
 //! | when a run resumes, when it is finished | `runs` |
 //! | which stored results are fresh enough | `worklist` |
+//! | how MX hosts responded to earlier runs | `contacts` |
 //! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
 //! | connections, transactions, ids | `store` |
 
+mod contacts;
 mod decode;
 mod encoding;
 mod error;
@@ -49,7 +51,7 @@ pub(crate) use open::MOST_READERS;
 pub use open::{Namespace, default_file};
 pub(crate) use query::{FactQueries, StoredRoute};
 pub use runs::{RunHandle, RunKey};
-pub(crate) use store::{EgressId, NameHash};
+pub(crate) use store::{DomainContact, EgressId, NameHash};
 pub use store::{RunId, State};
 pub use worklist::WorklistBuilder;
 pub(crate) use write::{ReportedVerdict, RouteTimes, VerdictUpdate};

@@ -202,6 +202,7 @@ impl WorklistBuilder<'_> {
             terms,
         )?;
         if to_probe > 0 {
+            state.read_earlier_contacts(run)?;
             state.db.execute(
                 &format!(
                     "INSERT INTO reused (run, domain, position, local)

@@ -134,6 +134,12 @@ impl<'a> Decision<'a> {
         matches!(self.reason.verdict(), Verdict::Undeliverable | Verdict::Risky)
     }
 
+    /// True if the reply neither accepts nor rejects the recipient for good.
+    fn leaves_open(&self) -> bool {
+        let reply = self.deciding.as_ref().and_then(|deciding| deciding.reply);
+        self.reason.verdict() == Verdict::Unknown && reply.is_some_and(|reply| !reply.is_permanent())
+    }
+
     fn judgment(self, now: SystemTime) -> Judgment {
         let unknown = self.reason.verdict() == Verdict::Unknown;
         let wait = self.wait.or_else(|| default_wait(self.reason.retry())).filter(|_| unknown);
@@ -212,7 +218,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
     let mailbox = &evidence.mailbox;
     let (reason, rule, confidence): (Reason, Rule<'_>, Confidence) = match meaning.cause {
         Cause::Ambiguous => match (meaning.if_about_mailbox, &mailbox.positive_control) {
-            (Some(cause), PositiveControl::Accepted) => {
+            (Some(cause), PositiveControl::Accepted) if explains(cause, mailbox) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
             _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
@@ -222,6 +228,12 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
             unconfirmed_cause(meaning)
         }
         Cause::RecipientSyntax if !evidence.status.address().is_some_and(is_unusual) => {
+            unconfirmed_cause(meaning)
+        }
+        // The random recipient got an unclear reply, too: that a policy rejects does not show that the mailbox exists.
+        Cause::RecipientPolicy
+            if meaning.confidence == Confidence::Inferred && !explains(meaning.cause, mailbox) =>
+        {
             unconfirmed_cause(meaning)
         }
         Cause::RelayDenied if mailbox.domain_not_served => {
@@ -253,6 +265,12 @@ fn unconfirmed_cause(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
     (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred)
 }
 
+/// True if an accepted positive control shows that this is the cause of an unclear rejection. A random recipient that gets the
+/// unclear reply as well shows that an unknown mailbox gets it, so a policy of the mailbox is not proven.
+fn explains(cause: Cause, mailbox: &MailboxEvidence) -> bool {
+    cause != Cause::RecipientPolicy || mailbox.catch_all != CatchAll::No(NotCatchAllProof::UnclearControl)
+}
+
 /// True if two different MX hosts gave a reply with this cause.
 fn is_said_by_two_hosts(cause: Cause, attempts: &[Attempt]) -> bool {
     let mut hosts = attempts.iter().filter(|a| a.classified.meaning.cause == cause).map(|a| &a.mx_host);
@@ -276,8 +294,8 @@ fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
             }
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
-        // A deferral says nothing about the mailbox; a known catch-all domain does.
-        Some(decision) if decision.reason == Reason::Reply(Cause::Greylisted) && accepts_any => None,
+        // A deferral or a 252 says nothing about the mailbox, and no later probe will; a known catch-all domain does.
+        Some(decision) if accepts_any && decision.leaves_open() => None,
         Some(decision) => Some(decision),
         None if accepts_any => None,
         None => match (&mailbox.obstacle, mailbox.unprobed) {

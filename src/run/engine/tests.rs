@@ -136,8 +136,15 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    let opening =
-        SessionOpening { session, egress, host, address: [192, 0, 2, 1].into(), tls: false, provider };
+    let opening = SessionOpening {
+        session,
+        egress,
+        host,
+        address: [192, 0, 2, 1].into(),
+        pipelining: true,
+        tls: false,
+        provider,
+    };
     sessions.open(opening, Duration::ZERO);
     let fault = sessions.next_finished().await.unwrap().unwrap_err();
     assert_eq!(sessions.lost(fault.id()), Some(session));

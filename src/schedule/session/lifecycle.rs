@@ -204,14 +204,18 @@ impl Scheduler {
         };
         let endpoint_id = session.endpoint;
         let lane_id = self.endpoints[endpoint_id].lane;
-        let lane = &mut self.lanes[lane_id];
-        lane.pace.on_end(u32::try_from(session.in_flight.len()).unwrap_or(0));
+        self.release_connection(endpoint_id, u32::try_from(session.in_flight.len()).unwrap_or(0));
         let has_unanswered = !session.in_flight.is_empty();
-        // If the session broke without a reply, its oldest unanswered probe may be the cause.
+        let endpoint = &mut self.endpoints[endpoint_id];
+        // If the session broke without a reply, its oldest unanswered probe may be the cause, unless the server never
+        // replied to any.
         let suspicion = match end {
-            SessionEvent::Ended(finding) if session.spoiled_by.is_none() => *finding,
+            SessionEvent::Ended(finding) if session.spoiled_by.is_none() && endpoint.has_replied => *finding,
             _ => None,
         };
+        if *end == SessionEvent::Ended(Some(Finding::Timeout)) && has_unanswered {
+            endpoint.pipelining = false;
+        }
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|probe| probe.id);
         let ended_by_probe = self.requeue_unanswered(&unanswered, suspicion);

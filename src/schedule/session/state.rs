@@ -78,6 +78,8 @@ pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) idle_since: Duration,
     /// The first reply that makes the session useless for more probes.
     pub(in crate::schedule) spoiled_by: Option<ClassifiedReply>,
+    /// The lane was slowed down for the load of the server.
+    pub(in crate::schedule) was_slowed: bool,
     /// The provider may accept any recipient after unknown ones, so one transaction is reserved for a closing control.
     pub(in crate::schedule) may_discard: bool,
     pub(in crate::schedule) provisional: SessionResults,
@@ -114,6 +116,7 @@ impl SessionState {
             replies: 0,
             idle_since: Duration::ZERO,
             spoiled_by: None,
+            was_slowed: false,
             may_discard,
             provisional: SessionResults::default(),
         }

@@ -36,7 +36,7 @@ fn counts(scheduler: &Scheduler) -> [usize; 4] {
 fn a_quiet_provider_is_evicted_but_for_its_unknown_recipients() {
     let scheduler = probed_in_turn([0, 1, 2].map(|n| (n, Habit::Honest)), 2 * MINUTE);
     assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the slot of the one before");
-    assert_eq!(scheduler.earlier_unknown.len(), 3, "their unknown recipients still count");
+    assert_eq!(scheduler.earlier_at_machine.len(), 3, "their unknown recipients still count");
 }
 
 #[test]

@@ -94,7 +94,7 @@ impl KindTables {
         self.disposable.covers_by_user(domain)
     }
 
-    /// True for an MX host that receives no mail, because somebody took the domain away from its owner.
+    /// True for an MX host that receives no mail, because the domain was taken away from its owner.
     pub fn is_sinkhole_mx(&self, host: &Domain) -> bool {
         self.sinkhole_mx.covers(host)
     }

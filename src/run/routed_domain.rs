@@ -94,3 +94,45 @@ fn with_provider(mx_host: MxHost, policy: &Policy) -> MxHop {
     let MxHost { host, addresses, .. } = mx_host;
     MxHop { provider: policy.providers().of(&host).clone(), host, addresses }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(domain: &str, mx_hosts: &[&str]) -> RoutedDomain {
+        let host = |name: &&str| MxHost {
+            host: Domain::parse(name).unwrap(),
+            preference: 10,
+            addresses: vec!["192.0.2.1".parse().unwrap()],
+        };
+        let route = Route::Hosts(mx_hosts.iter().map(host).collect());
+        RoutedDomain::new(&Domain::parse(domain).unwrap(), route, &Policy::built_in())
+    }
+
+    #[test]
+    fn a_listed_domain_with_paid_mailboxes_is_probed_and_its_kind_is_not_determined() {
+        for (domain, mx_host, is_disposable) in [
+            ("mailinator.com", "mail.mailinator.com", Some(true)),
+            ("sharklasers.com", "mx.acme.example", Some(true)),
+            ("sharklasers.com", "aspmx.l.google.com", None),
+            ("a.sharklasers.com", "a-sharklasers-com.mail.protection.outlook.com", None),
+            ("acme.example", "aspmx.l.google.com", Some(false)),
+            ("acme.example", "mx2.mailinator.com", Some(true)),
+        ] {
+            let routed = routed(domain, &[mx_host]);
+            assert_eq!(routed.is_disposable, is_disposable, "{domain} {mx_host}");
+            assert_eq!(routed.is_worth_probing(), is_disposable != Some(true), "{domain} {mx_host}");
+        }
+    }
+
+    #[test]
+    fn a_domain_whose_only_hosts_are_sinkholes_receives_no_mail_and_a_parked_one_may() {
+        let sunk = routed("acme.example", &["sinkhole.cert.pl", "mx.torpig-sinkhole.org"]);
+        assert_eq!((sunk.fact, sunk.mx_hosts.len()), (RouteFact::Unroutable, 0));
+        let half = routed("acme.example", &["sinkhole.cert.pl", "mx.acme.example"]);
+        assert!(half.is_worth_probing());
+        let parked = routed("acme.example", &["park-mx.above.com"]);
+        assert!(parked.is_worth_probing());
+        assert_eq!(&*parked.mx_hosts[0].provider.id, "parked");
+    }
+}

@@ -11,7 +11,7 @@ It reads nothing else and downloads nothing. A domain is written
 
 - if the list of the first source has it, which takes an entry only with evidence that others can check, or
 - if two other sources have it, one of which is maintained. A list that copies another is no source of its own. Not if
-  it is a site that people visit: both rankings of sites have it, and nothing in its name speaks of throw-away mail; or
+  it is a site that people visit: both rankings of sites have it, and nothing in its name speaks of disposable mail; or
 - if disposable_extra.txt has it.
 
 not_disposable.csv takes a domain out, whatever lists it. The test fails on a contradiction: a big provider, a relay or a

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use super::action::{Action, ConnectionAction, ProviderEventKind, SessionOpening};
 use super::endpoint::EndpointTls;
-use super::lane::PROBES_PER_REJECTION;
-use super::limits::{EndpointId, LaneId, MAX_BATCH, SessionId, Timer};
+use super::limits::{EndpointId, LaneId, SessionId, Timer};
+use super::pacing::ConnectionTurn;
 use super::scheduler::Scheduler;
 use super::session::SessionState;
 use crate::evidence::NotProbedReason;
@@ -54,7 +54,7 @@ impl Scheduler {
         }
         let mut wake: Option<Duration> = None;
         let mut later = |at: Duration| wake = Some(wake.map_or(at, |wake| wake.min(at)));
-        let paused_until = self.lanes[id].paused_until;
+        let paused_until = self.lanes[id].pace.paused_until();
         if paused_until > self.now.elapsed {
             later(paused_until);
         } else {
@@ -94,8 +94,8 @@ impl Scheduler {
         if endpoint.queue.is_empty() {
             return DispatchResult::Empty;
         }
-        if endpoint.paused_until > self.now.elapsed {
-            return DispatchResult::Until(endpoint.paused_until);
+        if endpoint.health.is_paused(self.now.elapsed) {
+            return DispatchResult::Until(endpoint.health.paused_until());
         }
         let Some(session) = self.next_idle(endpoint_id) else {
             return self.try_open_session(endpoint_id);
@@ -103,7 +103,7 @@ impl Scheduler {
         match self.send_batch(endpoint_id, session) {
             // Where sessions are the scarce resource, the time until the next batch is used to open another one.
             DispatchResult::Until(batch)
-                if self.lanes[self.endpoints[endpoint_id].lane].is_session_bound() =>
+                if self.lanes[self.endpoints[endpoint_id].lane].pace.is_session_bound() =>
             {
                 match self.try_open_session(endpoint_id) {
                     DispatchResult::Started => DispatchResult::Started,
@@ -129,7 +129,7 @@ impl Scheduler {
         let endpoint = &self.endpoints[endpoint_id];
         let lane_id = endpoint.lane;
         let lane = &self.lanes[lane_id];
-        if !lane.may_open() {
+        if !lane.pace.may_open() {
             return if endpoint.working == 0 && endpoint.idle.is_empty() {
                 DispatchResult::LaneFull
             } else {
@@ -137,11 +137,11 @@ impl Scheduler {
             };
         }
         let sessions = endpoint.working + u32::try_from(endpoint.idle.len()).unwrap_or(u32::MAX);
-        let per_session = lane.session_limits.rejections.saturating_mul(PROBES_PER_REJECTION).min(MAX_BATCH);
+        let per_session = lane.pace.probes_per_session();
         if !self.has_at_least_pending(endpoint_id, sessions * per_session + 1) {
             return DispatchResult::Full;
         }
-        if lane.unknown_left(self.now.elapsed) == 0 {
+        if self.unknown_left(endpoint_id) == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         if self.sessions.len() >= self.limits.sessions {
@@ -151,21 +151,21 @@ impl Scheduler {
             }
             return DispatchResult::Full;
         }
-        let lane = &mut self.lanes[lane_id];
-        if let Err(wait) = lane.connection_pacer.take(1) {
-            lane.no_connection_before = self.now.elapsed + wait;
-            return DispatchResult::Until(lane.no_connection_before);
+        match self.take_connection(endpoint_id) {
+            ConnectionTurn::LaneAt(at) => DispatchResult::Until(at),
+            ConnectionTurn::Queued => DispatchResult::Full,
+            ConnectionTurn::Now => {
+                self.open_session(endpoint_id);
+                DispatchResult::Started
+            }
         }
-        self.open_session(endpoint_id);
-        DispatchResult::Started
     }
 
     /// Puts the endpoints with the most probes first when the lane may open a session, so that a new session is used up
     /// before its endpoint runs out of recipients.
     fn sort_endpoints_by_backlog(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.ready_endpoints.len() > 1 && lane.may_open() && lane.no_connection_before <= self.now.elapsed
-        {
+        if lane.ready_endpoints.len() > 1 && lane.pace.may_open() && lane.pace.may_connect(self.now.elapsed) {
             let probes = |endpoint: &EndpointId| Reverse(self.endpoints[*endpoint].queue.probes());
             lane.ready_endpoints.make_contiguous().sort_by_key(probes);
         }
@@ -199,12 +199,12 @@ impl Scheduler {
     /// Closes an idle session at an endpoint of the lane that has nothing to probe now, so that another endpoint may
     /// open one.
     fn close_useless_session(&mut self, lane: LaneId) {
-        if self.lanes[lane].quitting > 0 {
+        if self.lanes[lane].pace.has_quitting() {
             return;
         }
         let endpoints = self.lanes[lane].endpoints.values().map(|&endpoint| &self.endpoints[endpoint]);
         let useless = endpoints
-            .filter(|endpoint| endpoint.queue.is_empty() || endpoint.paused_until > self.now.elapsed);
+            .filter(|endpoint| endpoint.queue.is_empty() || endpoint.health.is_paused(self.now.elapsed));
         let idle = useless.flat_map(|endpoint| &endpoint.idle);
         let left = |id: &&SessionId| self.sessions.get(id).map(SessionState::rejections_left);
         if let Some(&session) = idle.min_by_key(left) {
@@ -215,15 +215,14 @@ impl Scheduler {
     /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the
     /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
-        let lane = &self.lanes[self.endpoints[endpoint_id].lane];
-        let allowed_at = lane.unknown_allowed_at(self.now.elapsed);
-        if lane.in_flight > 0 || allowed_at <= self.now.elapsed {
+        let Some(allowed_at) = self.unknown_allowed_at(endpoint_id) else {
             return DispatchResult::Full;
-        }
-        if allowed_at <= self.limits.retry_policy.max_wait {
+        };
+        // The wait counts from now, because the endpoint has nothing else to do.
+        let wait = allowed_at.saturating_sub(self.now.elapsed);
+        if self.limits.retry_policy.permits(Duration::ZERO, wait) {
             return DispatchResult::Until(allowed_at);
         }
-        let wait = allowed_at.saturating_sub(self.now.elapsed);
         let postponed = self.clear_queue(endpoint_id);
         self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
         for task in postponed {
@@ -237,20 +236,22 @@ impl Scheduler {
 
     fn open_session(&mut self, endpoint_id: EndpointId) {
         let endpoint = &mut self.endpoints[endpoint_id];
-        let lane = &mut self.lanes[endpoint.lane];
+        let lane = &self.lanes[endpoint.lane];
         let provider_id = lane.provider_id;
         let session = SessionId(self.next_session);
         self.next_session += 1;
         endpoint.working += 1;
-        lane.open += 1;
-        self.sessions
-            .insert(session, SessionState::new(endpoint_id, lane.session_limits, lane.provider.may_discard));
+        self.sessions.insert(
+            session,
+            SessionState::new(endpoint_id, lane.pace.session_limits(), lane.provider.may_discard),
+        );
         self.actions.push_back(Action::Connection(ConnectionAction::Open(SessionOpening {
             session,
             egress: lane.egress,
             host: endpoint.host.clone(),
             address: endpoint.address,
             tls: endpoint.tls == EndpointTls::Wanted,
+            pipelining: endpoint.pipelining,
             provider: lane.provider.clone(),
         })));
         self.update_contact(provider_id, |contact| contact.tried = true);

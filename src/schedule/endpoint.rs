@@ -4,11 +4,10 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::limits::{LaneId, SessionId};
+use super::health::EndpointHealth;
+use super::limits::{LaneId, MachineId, SessionId};
 use super::queue::EndpointQueue;
 use crate::address::Domain;
-use crate::evidence::ObstacleKind;
-use crate::reason::Finding;
 
 /// Whether sessions at an endpoint send STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,9 +32,18 @@ pub(super) struct Endpoint {
     /// The lane of the endpoint.
     pub(super) lane: LaneId,
     pub(super) address: IpAddr,
+    /// What it shares with the endpoints of other lanes at its IP address; `None` for a provider with machines of its own.
+    pub(super) machine: Option<MachineId>,
+    /// It waits for a connection that the machine may take.
+    pub(super) waits_for_machine: bool,
     /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
     pub(super) tls: EndpointTls,
+    /// Several commands may be sent together. Not again after a session that fell silent: some servers offer PIPELINING and
+    /// discard what comes behind the first command.
+    pub(super) pipelining: bool,
+    /// It replied to a probe.
+    pub(super) has_replied: bool,
     /// The endpoint is in [`super::lane::Lane::ready_endpoints`].
     pub(super) is_ready: bool,
     /// Domains with recipients that may be probed now.
@@ -44,48 +52,41 @@ pub(super) struct Endpoint {
     pub(super) idle: Vec<SessionId>,
     /// The number of sessions that are being opened or have a batch in flight.
     pub(super) working: u32,
-    /// Sessions in a row that broke before the server replied to a probe.
-    pub(super) consecutive_failures: u32,
-    /// How the last of these sessions broke.
-    pub(super) last_failure: Option<Finding>,
-    /// Sessions in a row that the server rejected.
-    pub(super) consecutive_rejections: u32,
-    /// Nothing starts here before this time of the run.
-    pub(super) paused_until: Duration,
+    pub(super) health: EndpointHealth,
     /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this
     /// domain, because the server is known to reject unknown recipients there.
     pub(super) rejected_domain: Option<Domain>,
-    /// Why the endpoint is not used again in this run.
-    pub(super) abandoned: Option<ObstacleKind>,
 }
 
 impl Endpoint {
     /// An endpoint that was not connected to yet.
-    pub(super) fn new(lane: LaneId, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
+    pub(super) fn new(
+        lane: LaneId,
+        address: IpAddr,
+        machine: Option<MachineId>,
+        host: Domain,
+        tls: bool,
+    ) -> Endpoint {
         Endpoint {
             lane,
             address,
+            machine,
+            waits_for_machine: false,
             host,
             tls: EndpointTls::wanted(tls),
+            pipelining: true,
+            has_replied: false,
             is_ready: false,
             queue: EndpointQueue::default(),
             idle: Vec::new(),
             working: 0,
-            consecutive_failures: 0,
-            last_failure: None,
-            consecutive_rejections: 0,
-            paused_until: Duration::ZERO,
+            health: EndpointHealth::default(),
             rejected_domain: None,
-            abandoned: None,
         }
     }
 
     /// True if evicting the endpoint would lose nothing that matters. `tls` is what the provider's data say.
     pub(super) fn has_nothing_to_remember(&self, tls: bool, now: Duration) -> bool {
-        self.abandoned.is_none()
-            && self.consecutive_failures == 0
-            && self.consecutive_rejections == 0
-            && self.paused_until <= now
-            && self.tls == EndpointTls::wanted(tls)
+        self.health.has_nothing_to_remember(now) && self.tls == EndpointTls::wanted(tls) && self.pipelining
     }
 }

@@ -10,33 +10,44 @@
 //! provider, shared by the tasks of all domains behind it. A *lane* is everything between one egress and one
 //! provider, with one pace for all its endpoints.
 //!
+//! The scheduler is made of parts that own their data; each part's page states its rules. The scheduler keeps the
+//! events, and asks them.
+//!
+//! | part | what it owns |
+//! |---|---|
+//! | `pacing/` | may something start now, and how much: rates, open connections, batches, limits of unknown recipients |
+//! | `queue/` | which domain is next, at an endpoint and in the backlog outside |
+//! | `provisional/` | may this result still change: hold, confirm, revoke at the scopes session, MX host and lane |
+//! | `health/` | are we welcome: pauses, the breaker, port closed, rejected everywhere |
+//! | `session/` | one connection: batches, replies, its end |
+//!
 //! | file | open it for |
 //! |---|---|
 //! | `scheduler` | the state of the scheduler and the calls of its driver |
-//! | `job`, `action` | what goes in: domains to probe; what comes out: actions and events |
+//! | `job`, `action`, `in_flight` | what goes in: domains to probe; what comes out: actions and events; a probe between |
 //! | `domain_task` | the way of one domain: egress, endpoint, next MX host, results |
-//! | `dispatch`, `queue` | what starts next: which lane, endpoint and session; which domain |
-//! | `lane`, `endpoint`, `pace` | the limits and the health of a lane, of an IP address; rates |
+//! | `dispatch` | what starts next: which lane, endpoint and session |
+//! | `lane`, `endpoint` | the parts that a lane and an IP address have |
 //! | `provider` | which lane probes a domain, when a provider needs more jobs and when it is evicted |
-//! | `session/` | one connection: batches, replies, closing controls, its end |
-//! | `provisional`, `confirmation` | results that may still be revoked |
-//! | `backoff`, `run_health` | rejected and broken sessions; a run that cannot work at all |
+//! | `blocked` | a run that cannot work at all: the providers that it contacts before it stops |
+//! | `rejection` | what follows from rejected and broken sessions for lane, endpoint and waiting tasks |
 //! | `limits` | the limits of a run, shared constants, ids |
 
 mod action;
-mod backoff;
-mod confirmation;
+mod blocked;
 mod dispatch;
 mod domain_task;
 mod endpoint;
+mod health;
+mod in_flight;
 mod job;
 mod lane;
 mod limits;
-mod pace;
+mod pacing;
 mod provider;
 mod provisional;
 mod queue;
-mod run_health;
+mod rejection;
 mod scheduler;
 mod session;
 #[cfg(test)]
@@ -44,11 +55,12 @@ mod tests;
 
 pub use action::{Action, ConnectionAction};
 pub(crate) use action::{ProviderEvent, ProviderEventKind, SessionOpening};
+pub(crate) use blocked::HostRejection;
+pub use health::RunBlocked;
 pub use job::{DomainJob, MxHop};
 pub(crate) use limits::MAX_BATCH;
 pub use limits::{RunLimits, SessionId};
 pub(crate) use queue::Backlog;
-pub use run_health::RunBlocked;
 pub use scheduler::Scheduler;
 pub use session::SessionEvent;
 pub(crate) use session::classify_event;

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::action::{Action, ProviderEvent, ProviderEventKind};
+use super::health::ProviderContact;
 use super::job::MxHop;
 use super::lane::{Lane, ProviderState};
-use super::limits::{EndpointId, LaneId, ProviderId, Timer};
-use super::run_health::ProviderContact;
+use super::limits::{EndpointId, LaneId, MAX_BATCH, ProviderId, Timer};
 use super::scheduler::{Scheduler, insert_slot};
 use crate::evidence::Tally;
 use crate::policy::Provider;
@@ -23,6 +23,12 @@ use crate::smtp::IpFamilies;
 /// How long a provider that may serve another domain stays quiet before it is evicted: as long as the windows of its
 /// rates.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Recipients in the scheduler, at some hundred bytes each, from which on a provider gets only what its next batches need:
+/// a thousand providers without limits would take a whole list into memory.
+const MANY_RECIPIENTS: usize = 1 << 16;
+/// What a provider gets then.
+const FEW_RECIPIENTS: usize = MAX_BATCH as usize;
 
 impl Scheduler {
     /// The key of a provider and its lanes: its id, or for an unknown provider its set of MX hosts.
@@ -53,8 +59,9 @@ impl Scheduler {
         let lanes = || self.providers[id].lanes.iter().map(|&lane| &self.lanes[lane]);
         let backlog = lanes().map(|lane| lane.backlog).sum();
         // All lanes of a provider have the same rates.
-        let target = lanes().next().map_or(usize::MAX, Lane::target_backlog);
-        (backlog, target.saturating_mul(self.limits.egresses.len()))
+        let target = lanes().next().map_or(usize::MAX, |lane| lane.pace.target_backlog());
+        let target = target.saturating_mul(self.limits.egresses.len());
+        (backlog, if self.open_recipients < MANY_RECIPIENTS { target } else { target.min(FEW_RECIPIENTS) })
     }
 
     /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause
@@ -97,7 +104,7 @@ impl Scheduler {
             lane.map_or((false, 0), |lane| {
                 let burden =
                     if is_large { lane.large_domain_recipients } else { lane.backlog_above_low_water() };
-                (lane.breaker_opened_by.is_some(), burden)
+                (lane.health.is_open(), burden)
             })
         };
         let first = key.bytes().fold(0, |sum: usize, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -107,9 +114,17 @@ impl Scheduler {
 
     /// The lane of a provider from an egress. Creates both where they are new.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.provider_ids.entry(key).or_insert_with_key(|key| {
-            insert_slot(&mut self.providers, &mut self.free_slots.providers, ProviderState::new(key.clone()))
-        });
+        let id = match self.provider_ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                let new = ProviderState::new(key.clone());
+                let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
+                let earlier = self.health.take_earlier(&key);
+                self.provider_ids.insert(key, id);
+                self.update_contact(id, |contact| contact.earlier = earlier);
+                id
+            }
+        };
         let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
@@ -146,7 +161,7 @@ impl Scheduler {
     /// Records whether a provider rejects us on each of its lanes.
     pub(super) fn update_rejects_us(&mut self, id: ProviderId) {
         let lanes = &self.providers[id].lanes;
-        let rejects_us = lanes.iter().all(|&lane| self.lanes[lane].breaker_opened_by.is_some());
+        let rejects_us = lanes.iter().all(|&lane| self.lanes[lane].health.is_open());
         self.update_contact(id, |contact| contact.rejects_us = rejects_us);
     }
 
@@ -171,7 +186,7 @@ impl Scheduler {
         let provider = &mut self.providers[id];
         // An MX host inside the only domain that it serves is rarely needed again, so it goes as soon as its rate
         // limiters are full again.
-        let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].refill_time() };
+        let quiet = if provider.serves_others { QUIET } else { self.lanes[lane].pace.refill_time() };
         let evict_at = self.now.elapsed + quiet;
         provider.evict_at = evict_at;
         if !std::mem::replace(&mut provider.eviction_is_due, true) {
@@ -211,6 +226,7 @@ impl Scheduler {
             }
             for &endpoint in &endpoints {
                 self.clear_queue(endpoint);
+                self.detach_machine(endpoint);
             }
             self.free_slots.endpoints.extend(endpoints);
         }

@@ -174,7 +174,8 @@ impl DomainProbe {
         };
         let cause = meaning.cause;
         recipient.state = match cause {
-            Cause::Accepted => {
+            // 252 as well: whether a random recipient gets it, too, shows whether the domain is a catch-all.
+            _ if reply.is_positive() => {
                 self.here.accepted += 1;
                 self.unconfirmed += u32::from(if_accepted == RecipientState::Unconfirmed);
                 if_accepted

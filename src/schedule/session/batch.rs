@@ -1,11 +1,12 @@
 //! Batches: which probes leave together on an idle session, how many, and whether QUIT leaves with them.
 
-use super::state::{InFlightProbe, SessionPhase};
+use super::state::SessionPhase;
 use crate::address::Address;
 use crate::evidence::RecipientKind;
 use crate::probe::DomainProbe;
 use crate::schedule::action::{Action, ConnectionAction};
 use crate::schedule::dispatch::DispatchResult;
+use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{DomainTaskId, EndpointId, LaneId, SessionId};
 use crate::schedule::queue;
 use crate::schedule::scheduler::Scheduler;
@@ -34,22 +35,17 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return DispatchResult::Full;
         };
-        let lane = &self.lanes[lane_id];
-        let unknown_left = lane.unknown_left(now.elapsed);
+        let unknown_left = self.unknown_left(endpoint_id);
         if unknown_left == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may
         // still get rejections.
-        let max = lane
-            .max_batch
-            .min(lane.recipient_pacer.burst())
-            .min(session.rejections_for_probes())
-            .min(unknown_left);
+        let max = self.max_batch(endpoint_id).min(session.rejections_for_probes()).min(unknown_left);
         let (recipients, transactions) = (session.max_recipients(), session.transactions_left());
         let socket_bound = self.is_socket_bound(endpoint_id, max);
         let probes = self.demand(endpoint_id, max, socket_bound).max(1);
-        if let Err(wait) = self.lanes[lane_id].recipient_pacer.take(probes) {
+        if let Err(wait) = self.take_recipients(endpoint_id, probes) {
             return DispatchResult::Until(now.elapsed + wait);
         }
         let capacity = BatchCapacity { probes, transactions, recipients, socket_bound };
@@ -58,7 +54,7 @@ impl Scheduler {
             return DispatchResult::Empty;
         }
         let begun = u32::try_from(batch.transactions.len()).unwrap_or(u32::MAX);
-        self.lanes[lane_id].in_flight += u32::try_from(in_flight.len()).unwrap_or(u32::MAX);
+        self.add_in_flight(endpoint_id, u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += begun;
             session.in_flight = in_flight;
@@ -169,7 +165,7 @@ impl Scheduler {
             return !lane.provider.may_discard;
         };
         let threshold = self.limits.thresholds.discard;
-        let has_no_unknown = session.unknown == 0 && lane.unknown_in_run < threshold.unknown_in_run;
+        let has_no_unknown = session.unknown == 0 && lane.unknown.in_run() < threshold.unknown_in_run;
         // No acceptance comes after the session's first rejection if that is the last reply.
         let last_decides = match &session.in_flight[..] {
             [_] => true,
@@ -178,7 +174,7 @@ impl Scheduler {
             }
             [] => false,
         };
-        if has_no_unknown && last_decides && session.unconfirmed.is_empty() {
+        if has_no_unknown && last_decides && session.provisional.is_empty() {
             return true;
         }
         let Some(control) = self.make_closing_control(id).ok().flatten() else {

@@ -4,11 +4,12 @@
 //! Decides: how long an idle session stays, when it gives up its socket, and which limits a session that was cut
 //! short tightens.
 
-use super::state::{InFlightProbe, SessionEvent, SessionPhase, SessionState};
+use super::state::{SessionEvent, SessionPhase, SessionState};
 use crate::evidence::ObstacleKind;
 use crate::reason::{Cause, Finding};
 use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
 use crate::schedule::endpoint::EndpointTls;
+use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{EndpointId, IDLE_TIMEOUT, LaneId, MIN_BACKOFF, SessionId, Timer};
 use crate::schedule::scheduler::Scheduler;
 
@@ -38,7 +39,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn lane_of(&self, id: SessionId) -> Option<LaneId> {
+    pub(in crate::schedule) fn lane_of(&self, id: SessionId) -> Option<LaneId> {
         self.sessions.get(&id).map(|session| self.endpoints[session.endpoint].lane)
     }
 
@@ -47,7 +48,7 @@ impl Scheduler {
     }
 
     /// Moves a session to another phase, and updates the counts of its endpoint and lane.
-    pub(super) fn set_phase(&mut self, id: SessionId, phase: SessionPhase) {
+    pub(in crate::schedule) fn set_phase(&mut self, id: SessionId, phase: SessionPhase) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -59,7 +60,7 @@ impl Scheduler {
                 endpoint.idle.retain(|other| *other != id);
                 self.idle_sessions.remove(&id);
             }
-            SessionPhase::Quitting => lane.quitting -= 1,
+            SessionPhase::Quitting => lane.pace.on_not_quitting(),
         }
         match phase {
             SessionPhase::Working => endpoint.working += 1,
@@ -67,7 +68,7 @@ impl Scheduler {
                 endpoint.idle.push(id);
                 self.idle_sessions.insert(id);
             }
-            SessionPhase::Quitting => lane.quitting += 1,
+            SessionPhase::Quitting => lane.pace.on_quitting(),
         }
         session.phase = phase;
     }
@@ -82,7 +83,7 @@ impl Scheduler {
         session.idle_since = now;
         let endpoint = session.endpoint;
         let is_last = self.job_source_closed && self.endpoints[endpoint].queue.is_empty();
-        let has_unconfirmed = !session.unconfirmed.is_empty();
+        let has_unconfirmed = !session.provisional.is_empty();
         let blocks_a_socket =
             !self.waiting_for_socket.is_empty() && self.endpoints[endpoint].queue.is_empty();
         if session.is_used_up() || self.stopping.is_some() || self.open_tasks == 0 || blocks_a_socket {
@@ -99,7 +100,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        if std::mem::take(&mut session.unconfirmed.waits_for_pace) {
+        if session.provisional.take_wait() {
             self.set_phase(id, SessionPhase::Idle);
             return self.release(id);
         }
@@ -108,7 +109,8 @@ impl Scheduler {
         }
         let (idle_since, endpoint) = (session.idle_since, &self.endpoints[session.endpoint]);
         let now = self.now.elapsed;
-        let is_paused = endpoint.paused_until.max(self.lanes[endpoint.lane].paused_until) > now;
+        let is_paused =
+            endpoint.health.paused_until().max(self.lanes[endpoint.lane].pace.paused_until()) > now;
         let is_wanted = !endpoint.queue.is_empty() && !is_paused && now < idle_since + MIN_BACKOFF;
         let until = idle_since + IDLE_TIMEOUT;
         if until > now || is_wanted {
@@ -158,7 +160,7 @@ impl Scheduler {
     }
 
     /// Ends an idle session: with a closing control if it needs one and may send one, else with QUIT.
-    pub(super) fn release(&mut self, id: SessionId) {
+    pub(in crate::schedule) fn release(&mut self, id: SessionId) {
         if !self.send_closing_control(id, true) {
             self.quit(id);
         }
@@ -181,6 +183,14 @@ impl Scheduler {
         self.revoke_acceptances(id);
     }
 
+    /// Records that the host of a session says nothing. Must be called before [`Scheduler::stop`]: what is known about the
+    /// host stays with the recipients that wait for it.
+    pub fn note_silence(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get(&session) {
+            self.endpoints[session.endpoint].health.note_silence();
+        }
+    }
+
     fn on_session_end(&mut self, id: SessionId, end: &SessionEvent) {
         let is_out_of_sync = *end == SessionEvent::Ended(Some(Finding::MalformedReply));
         if !is_out_of_sync {
@@ -194,16 +204,18 @@ impl Scheduler {
         };
         let endpoint_id = session.endpoint;
         let lane_id = self.endpoints[endpoint_id].lane;
-        let lane = &mut self.lanes[lane_id];
-        lane.open -= 1;
-        lane.quitting -= 1;
-        lane.in_flight -= u32::try_from(session.in_flight.len()).unwrap_or(0);
+        self.release_connection(endpoint_id, u32::try_from(session.in_flight.len()).unwrap_or(0));
         let has_unanswered = !session.in_flight.is_empty();
-        // If the session broke without a reply, its oldest unanswered probe may be the cause.
+        let endpoint = &mut self.endpoints[endpoint_id];
+        // If the session broke without a reply, its oldest unanswered probe may be the cause, unless the server never
+        // replied to any.
         let suspicion = match end {
-            SessionEvent::Ended(finding) if session.spoiled_by.is_none() => *finding,
+            SessionEvent::Ended(finding) if session.spoiled_by.is_none() && endpoint.has_replied => *finding,
             _ => None,
         };
+        if *end == SessionEvent::Ended(Some(Finding::Timeout)) && has_unanswered {
+            endpoint.pipelining = false;
+        }
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|probe| probe.id);
         let ended_by_probe = self.requeue_unanswered(&unanswered, suspicion);
@@ -253,17 +265,15 @@ impl Scheduler {
         let lane = &mut self.lanes[lane_id];
         let was_cut = has_unanswered || was_rejected;
         // One dropped connection may be chance; a second one in a row is not.
-        let was_cut_before = std::mem::replace(&mut lane.was_cut, was_cut && !ended_by_probe);
+        let was_cut_before = lane.health.record_end(was_cut && !ended_by_probe);
         if session.replies == 0 || !(was_rejected || (was_cut && was_cut_before && !ended_by_probe)) {
             return;
         }
-        lane.max_batch = (lane.max_batch / 2).max(1);
-        let session_limits = &mut lane.session_limits;
+        lane.pace.halve_batches();
         if session.rejected > 1 {
-            session_limits.rejections = session_limits.rejections.min(session.rejected - 1);
+            lane.pace.limit_rejections(session.rejected - 1);
         } else {
-            session_limits.transactions =
-                session_limits.transactions.min(session.transactions.saturating_sub(1).max(1));
+            lane.pace.limit_transactions(session.transactions.saturating_sub(1).max(1));
         }
         self.report_event(ProviderEventKind::LimitsTightened, lane_id, 0);
     }

@@ -3,18 +3,19 @@
 //! Decides: which replies are about the recipient at all, which are recorded, and which rejections confirm earlier
 //! acceptances.
 
-use super::state::InFlightProbe;
 use crate::evidence::{Attempt, ClassifiedReply, ObstacleKind, RecipientKind, RecordedReply, Tally};
 use crate::probe::DomainProbe;
 use crate::reason::{Cause, Confidence, Fault, Finding};
 use crate::schedule::action::{Action, ProviderEventKind};
+use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{LaneId, SessionId};
+use crate::schedule::rejection::is_about_load;
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{ProbeId, Stage};
 
 impl Scheduler {
     /// Applies the replies to a batch.
-    pub(super) fn apply_replies(&mut self, id: SessionId) {
+    pub(in crate::schedule) fn apply_replies(&mut self, id: SessionId) {
         let received = self.sessions.get_mut(&id).map(|session| std::mem::take(&mut session.received));
         for (probe, classified) in received.into_iter().flatten() {
             self.apply_reply(id, probe, classified);
@@ -63,7 +64,7 @@ impl Scheduler {
         let lane = &mut self.lanes[lane_id];
         let tally = tally_of(&task.domain_probe, kind, &classified);
         lane.tally = lane.tally.plus(tally);
-        if tally.probed > 0 && lane.breaker_opened_by.is_none() {
+        if tally.probed > 0 && !lane.health.is_open() {
             let provider_id = lane.provider_id;
             self.update_contact(provider_id, |contact| {
                 (contact.answered, contact.rejects_us) = (true, false);
@@ -80,7 +81,7 @@ impl Scheduler {
         }
         if let Some(reply) = self.to_record(&probe, lane_id, &classified) {
             let lane = &mut self.lanes[lane_id];
-            lane.provisional.add_control(&reply, lane.last_accepted_domain.as_ref());
+            lane.provisional.add_control(&reply);
             self.actions.push_back(Action::Record(reply));
         }
         if let Some(task) = self.tasks[task_id].as_mut() {
@@ -88,9 +89,8 @@ impl Scheduler {
                 self.endpoints[endpoint_id].rejected_domain = Some(task.domain_probe.domain().clone());
             }
             task.domain_probe.on_reply(kind, classified, now);
-            let is_accepted = cause == Cause::Accepted;
-            self.lanes[lane_id].last_accepted_domain =
-                is_accepted.then(|| task.domain_probe.domain().clone());
+            let provisional = &mut self.lanes[lane_id].provisional;
+            provisional.note_reply(task.domain_probe.domain(), cause == Cause::Accepted);
         }
         if cause == Cause::Accepted {
             self.confirm_lane(lane_id);
@@ -102,9 +102,7 @@ impl Scheduler {
     fn tighten_recipient_limit(&mut self, lane: LaneId, max: u32) {
         let mut is_lower = false;
         for &lane in &self.providers[self.lanes[lane].provider_id].lanes {
-            let recipients = &mut self.lanes[lane].session_limits.recipients;
-            is_lower |= *recipients > max;
-            *recipients = max.min(*recipients);
+            is_lower |= self.lanes[lane].pace.limit_recipients(max);
         }
         if is_lower {
             self.report_event(ProviderEventKind::LimitsTightened, lane, 0);
@@ -112,7 +110,7 @@ impl Scheduler {
     }
 
     /// The reply as it is recorded. `None` for a recheck, because the first reply about the recipient counts.
-    pub(super) fn to_record(
+    pub(in crate::schedule) fn to_record(
         &self,
         probe: &InFlightProbe,
         lane: LaneId,
@@ -135,31 +133,26 @@ impl Scheduler {
     }
 
     /// Counts a reply to RCPT, whatever its recipient is.
-    pub(super) fn count_reply(&mut self, id: SessionId, classified: &ClassifiedReply) {
+    pub(in crate::schedule) fn count_reply(&mut self, id: SessionId, classified: &ClassifiedReply) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let endpoint = &mut self.endpoints[session.endpoint];
-        let lane = &mut self.lanes[endpoint.lane];
-        let cause = classified.meaning.cause;
+        let endpoint_id = session.endpoint;
         session.replies += 1;
         session.rejected += u32::from(!classified.reply.is_positive());
-        if classified.may_be_unknown() {
-            session.unknown += 1;
-            lane.count_unknown(self.now.elapsed);
-        }
-        if cause.fault() == Fault::Us {
+        session.unknown += u32::from(classified.may_be_unknown());
+        if classified.meaning.cause.fault() == Fault::Us {
             session.spoiled_by.get_or_insert_with(|| classified.clone());
-            let lane = endpoint.lane;
-            self.record_block_signal(lane, classified);
-        } else {
-            (endpoint.consecutive_failures, endpoint.consecutive_rejections) = (0, 0);
-            lane.record_success();
         }
+        let slows = is_about_load(classified) && !std::mem::replace(&mut session.was_slowed, true);
+        if classified.may_be_unknown() {
+            self.count_unknown(endpoint_id);
+        }
+        self.record_reply(endpoint_id, classified, slows);
     }
 
     /// Handles a probe that was not sent because the server does not support SMTPUTF8.
-    pub(super) fn on_smtputf8_unsupported(&mut self, id: SessionId, probe: ProbeId) {
+    pub(in crate::schedule) fn on_smtputf8_unsupported(&mut self, id: SessionId, probe: ProbeId) {
         let Some(probe) = self.take_in_flight(id, probe) else {
             return;
         };
@@ -175,8 +168,8 @@ impl Scheduler {
         let session = self.sessions.get_mut(&id)?;
         let index = session.in_flight.iter().position(|in_flight| in_flight.id == probe)?;
         let probe = session.in_flight.swap_remove(index);
-        let lane = self.endpoints[session.endpoint].lane;
-        self.lanes[lane].in_flight -= 1;
+        let endpoint = session.endpoint;
+        self.remove_in_flight(endpoint);
         Some(probe)
     }
 }

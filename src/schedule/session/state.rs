@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use crate::evidence::{ClassifiedReply, RecipientKind, RecordedReply, Timestamp};
+use crate::evidence::ClassifiedReply;
 use crate::policy::SessionLimits;
 use crate::reason::Finding;
-use crate::schedule::limits::{DomainTaskId, EndpointId};
+use crate::schedule::in_flight::InFlightProbe;
+use crate::schedule::limits::EndpointId;
+use crate::schedule::provisional::SessionResults;
 use crate::smtp::{Capabilities, EndReason, ProbeId, ProbeReply, Reply, SessionEnd, SmtpEvent, Stage};
 
 /// An event on a session, its reply classified.
@@ -57,66 +59,35 @@ pub(crate) fn classify_event(
 /// A session.
 #[derive(Debug)]
 pub(in crate::schedule) struct SessionState {
-    pub(super) endpoint: EndpointId,
-    pub(super) phase: SessionPhase,
-    pub(super) session_limits: SessionLimits,
-    pub(super) capabilities: Capabilities,
-    pub(super) in_flight: Vec<InFlightProbe>,
+    pub(in crate::schedule) endpoint: EndpointId,
+    pub(in crate::schedule) phase: SessionPhase,
+    pub(in crate::schedule) session_limits: SessionLimits,
+    pub(in crate::schedule) capabilities: Capabilities,
+    pub(in crate::schedule) in_flight: Vec<InFlightProbe>,
     /// Replies to the batch in flight. They are applied when the batch is done.
-    pub(super) received: Vec<(ProbeId, ClassifiedReply)>,
+    pub(in crate::schedule) received: Vec<(ProbeId, ClassifiedReply)>,
     /// MAIL commands so far.
-    pub(super) transactions: u32,
+    pub(in crate::schedule) transactions: u32,
     /// Recipients that were rejected or deferred.
-    pub(super) rejected: u32,
+    pub(in crate::schedule) rejected: u32,
     /// Of these, the recipients that are unknown or may be.
-    pub(super) unknown: u32,
+    pub(in crate::schedule) unknown: u32,
     /// Replies to RCPT.
-    pub(super) replies: u32,
+    pub(in crate::schedule) replies: u32,
     /// When the session last became idle.
-    pub(super) idle_since: Duration,
+    pub(in crate::schedule) idle_since: Duration,
     /// The first reply that makes the session useless for more probes.
-    pub(super) spoiled_by: Option<ClassifiedReply>,
+    pub(in crate::schedule) spoiled_by: Option<ClassifiedReply>,
+    /// The lane was slowed down for the load of the server.
+    pub(in crate::schedule) was_slowed: bool,
     /// The provider may accept any recipient after unknown ones, so one transaction is reserved for a closing control.
-    pub(super) may_discard: bool,
-    pub(super) unconfirmed: UnconfirmedAcceptances,
-}
-
-/// Acceptances of a session that a closing control or a clear rejection has to confirm; see `closing_control`.
-#[derive(Debug, Default)]
-pub(super) struct UnconfirmedAcceptances {
-    /// Accepted recipients, by task and position there.
-    pub(super) accepted: Vec<(DomainTaskId, u32)>,
-    /// Other positive replies with the time of receipt, which are not applied to their tasks yet.
-    pub(super) parked: Vec<(InFlightProbe, ClassifiedReply, Timestamp)>,
-    /// All these replies as they are recorded once they are confirmed.
-    pub(super) to_record: Vec<RecordedReply>,
-    /// The unknown recipients of the session when its first unconfirmed acceptance came.
-    pub(super) unknown_before: u32,
-    /// The closing control in flight.
-    pub(super) closing_control: Option<ProbeId>,
-    /// The closing control waits for the pace of the lane.
-    pub(super) waits_for_pace: bool,
-}
-
-impl UnconfirmedAcceptances {
-    pub(super) fn is_empty(&self) -> bool {
-        self.accepted.is_empty() && self.parked.is_empty()
-    }
-}
-
-/// A probe in flight.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct InFlightProbe {
-    pub(super) id: ProbeId,
-    pub(super) task: DomainTaskId,
-    pub(super) kind: RecipientKind,
-    /// How many recipients come before it in its transaction.
-    pub(super) position: u32,
+    pub(in crate::schedule) may_discard: bool,
+    pub(in crate::schedule) provisional: SessionResults,
 }
 
 /// What a session is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SessionPhase {
+pub(in crate::schedule) enum SessionPhase {
     /// It is being opened, has a batch in flight, or waits for the pace of its closing control.
     Working,
     /// It waits for a batch.
@@ -145,8 +116,9 @@ impl SessionState {
             replies: 0,
             idle_since: Duration::ZERO,
             spoiled_by: None,
+            was_slowed: false,
             may_discard,
-            unconfirmed: UnconfirmedAcceptances::default(),
+            provisional: SessionResults::default(),
         }
     }
 
@@ -155,14 +127,14 @@ impl SessionState {
     }
 
     /// Transactions that normal probes may still use.
-    pub(super) fn transactions_left(&self) -> u32 {
+    pub(in crate::schedule) fn transactions_left(&self) -> u32 {
         let max = self.max_transactions();
         let reserved = u32::from(self.may_discard && max > 1);
         (max - reserved).saturating_sub(self.transactions)
     }
 
     /// True if a transaction is left for a closing control.
-    pub(super) fn has_transaction_for_control(&self) -> bool {
+    pub(in crate::schedule) fn has_transaction_for_control(&self) -> bool {
         self.transactions < self.max_transactions()
     }
 
@@ -174,18 +146,18 @@ impl SessionState {
     /// Rejections that normal probes may still use up. If the session has unconfirmed acceptances and has got
     /// rejections that do not confirm them (deferrals, for example), one rejection is reserved for the closing
     /// control.
-    pub(super) fn rejections_for_probes(&self) -> u32 {
-        let reserves_one = !self.unconfirmed.is_empty() && self.rejected > self.unknown;
+    pub(in crate::schedule) fn rejections_for_probes(&self) -> u32 {
+        let reserves_one = !self.provisional.is_empty() && self.rejected > self.unknown;
         self.rejections_left().saturating_sub(u32::from(reserves_one))
     }
 
     /// The most recipients in a transaction.
-    pub(super) fn max_recipients(&self) -> u32 {
+    pub(in crate::schedule) fn max_recipients(&self) -> u32 {
         self.session_limits.recipients.min(self.capabilities.rcpt_max.unwrap_or(u32::MAX)).max(1)
     }
 
     /// True if the session can take no more normal probes.
-    pub(super) fn is_used_up(&self) -> bool {
+    pub(in crate::schedule) fn is_used_up(&self) -> bool {
         self.spoiled_by.is_some() || self.transactions_left() == 0 || self.rejections_for_probes() == 0
     }
 }

@@ -1,23 +1,22 @@
-//! Holds provisional results back, then confirms or revokes them; `provisional` says which and why.
+//! The scope of a lane: holds its provisional results, then confirms or revokes them.
 //!
 //! Decides: when the results of a lane are confirmed or revoked, and where revoked recipients are probed again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::action::{Action, ProviderEventKind};
-use super::job::{DomainTask, MxHop};
-use super::limits::LaneId;
-use super::provisional::{ProvisionalResult, ProvisionalResults, unknown_because};
-use super::scheduler::Scheduler;
+use super::lane_results::{ProvisionalResult, unknown_because};
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
+use crate::schedule::action::{Action, ProviderEventKind};
+use crate::schedule::job::{DomainTask, MxHop};
+use crate::schedule::limits::LaneId;
+use crate::schedule::scheduler::Scheduler;
 
 impl Scheduler {
     /// Emits the results of a task, but holds back the provisional ones. `lane`: where the recipients were probed.
-    pub(super) fn hold_results(
+    pub(in crate::schedule) fn hold_results(
         &mut self,
         lane: LaneId,
         initial_lane: LaneId,
@@ -28,14 +27,12 @@ impl Scheduler {
             return;
         }
         let (unconfirmed, confirmed) = self.lanes[lane].provisional.split(results);
-        let provisional = |result| ProvisionalResult::new(result, elsewhere);
-        if let Some(classified) = self.lanes[lane].breaker_opened_by.clone() {
+        if let Some(classified) = self.lanes[lane].health.breaker_opened_by().cloned() {
+            let provisional = |result| ProvisionalResult::new(result, elsewhere);
             let unconfirmed = unconfirmed.into_iter().map(provisional).collect();
-            self.revoke(lane, initial_lane, unconfirmed, &ObstacleKind::Rejected(classified));
+            self.revoke(lane, initial_lane, unconfirmed, &ObstacleKind::Rejected(Box::new(classified)));
         } else if lane == initial_lane {
-            let held = &mut self.lanes[lane].provisional.results;
-            held.reserve_exact(unconfirmed.len());
-            held.extend(unconfirmed.into_iter().map(provisional));
+            self.lanes[lane].provisional.hold(unconfirmed, elsewhere);
         } else {
             // Recipients of a task that began at another lane are not in the backlog of this one, so it can't hold
             // them.
@@ -51,25 +48,26 @@ impl Scheduler {
         }
         let lane = &mut self.lanes[initial_lane];
         lane.backlog -= results.len();
+        self.open_recipients -= results.len();
         let provider_id = lane.provider_id;
         self.actions.push_back(Action::Completed(results));
         self.request_work(provider_id);
     }
 
     fn confirm_results(&mut self, lane: LaneId) {
-        let ProvisionalResults { results, .. } = take(&mut self.lanes[lane].provisional);
+        let (results, _) = self.lanes[lane].provisional.take();
         self.emit(lane, results.into_iter().map(|provisional| provisional.result).collect());
     }
 
     /// Confirms all provisional results of a lane that has accepted a recipient.
-    pub(super) fn confirm_lane(&mut self, lane: LaneId) {
-        self.lanes[lane].rejected_us = None;
+    pub(in crate::schedule) fn confirm_lane(&mut self, lane: LaneId) {
+        self.lanes[lane].health.take_block_signal();
         self.confirm_results(lane);
     }
 
     /// Revokes all provisional results of a lane that rejects us, or whose server sent a malformed or surplus reply.
-    pub(super) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
-        let ProvisionalResults { results, controls } = take(&mut self.lanes[lane].provisional);
+    pub(in crate::schedule) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
+        let (results, controls) = self.lanes[lane].provisional.take();
         self.invalidate_controls(controls.iter().map(|(mx_host, address)| (mx_host, address)));
         self.actions.extend(controls.into_iter().map(|(_, address)| Action::Revoked(address)));
         self.revoke(lane, lane, results, why);
@@ -118,6 +116,7 @@ impl Scheduler {
                 continue;
             };
             self.lanes[initial_lane].backlog -= 1;
+            self.open_recipients -= 1;
             let (_, recipients) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
             recipients.push(result.into_recipient());
         }
@@ -131,20 +130,20 @@ impl Scheduler {
 
     /// Confirms the provisional results of a lane that has nothing left to probe and whose sessions have all ended
     /// without a surplus reply. Revokes them if the lane rejects us.
-    pub(super) fn on_lane_drained(&mut self, id: LaneId) {
+    pub(in crate::schedule) fn on_lane_drained(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.backlog > lane.provisional.results.len() || lane.open > 0 {
+        if lane.backlog > lane.provisional.held() || lane.pace.has_open() {
             return;
         }
-        if let Some(classified) = lane.rejected_us.take() {
+        if let Some(classified) = lane.health.take_block_signal() {
             // No acceptance came after this rejection.
             let (provider_id, has_accepted) = (lane.provider_id, lane.tally.accepted > 0);
             self.update_contact(provider_id, |contact| contact.rejects_us |= !has_accepted);
             return self.revoke_results(id, &ObstacleKind::Rejected(classified));
         }
-        if let Some(classified) = lane.breaker_opened_by.clone() {
+        if let Some(classified) = lane.health.breaker_opened_by().cloned() {
             // These results came after the breaker opened.
-            return self.revoke_results(id, &ObstacleKind::Rejected(classified));
+            return self.revoke_results(id, &ObstacleKind::Rejected(Box::new(classified)));
         }
         self.confirm_results(id);
     }

@@ -9,31 +9,33 @@
 
 use std::time::Duration;
 
-use super::state::{InFlightProbe, SessionPhase, UnconfirmedAcceptances};
-use crate::evidence::{ClassifiedReply, ObstacleKind, RecipientKind};
+use super::session_results::HeldAcceptances;
+use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::probe;
-use crate::reason::{Cause, Fault, Finding};
+use crate::reason::{Fault, Finding};
 use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
+use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{LaneId, SessionId, Timer};
 use crate::schedule::scheduler::Scheduler;
+use crate::schedule::session::SessionPhase;
 use crate::smtp::{Batch, ProbeId, RcptProbe, Stage, Transaction};
 
 impl Scheduler {
     /// True if the reply is an acceptance that needs confirmation, and a closing control can give it.
-    pub(super) fn is_unconfirmed(&self, id: SessionId, classified: &ClassifiedReply) -> bool {
+    pub(in crate::schedule) fn is_unconfirmed(&self, id: SessionId, classified: &ClassifiedReply) -> bool {
         let Some(session) = self.sessions.get(&id) else {
             return false;
         };
         let lane = &self.lanes[self.endpoints[session.endpoint].lane];
         let threshold = self.limits.thresholds.discard;
         let too_many = session.unknown >= threshold.unknown_in_session
-            || lane.unknown_in_run >= threshold.unknown_in_run;
+            || lane.unknown.in_run() >= threshold.unknown_in_run;
         let can_be_tested = self.endpoints[session.endpoint].rejected_domain.is_some();
         classified.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
     }
 
     /// Holds back an acceptance until it is confirmed.
-    pub(super) fn hold_acceptance(
+    pub(in crate::schedule) fn hold_acceptance(
         &mut self,
         id: SessionId,
         probe: InFlightProbe,
@@ -44,29 +46,22 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        session.unconfirmed.to_record.extend(to_record);
-        if session.unconfirmed.is_empty() {
-            session.unconfirmed.unknown_before = session.unknown;
-        }
-        match probe.kind {
-            RecipientKind::Listed(position) if classified.meaning.cause == Cause::Accepted => {
-                session.unconfirmed.accepted.push((probe.task, position));
-                if let Some(task) = self.tasks[probe.task].as_mut() {
-                    task.domain_probe.on_unconfirmed_acceptance(position, classified, now);
-                }
-            }
-            _ => session.unconfirmed.parked.push((probe, classified, now)),
+        let unknown = session.unknown;
+        if let Some((position, classified)) =
+            session.provisional.hold_acceptance(probe, classified, to_record, unknown, now)
+            && let Some(task) = self.tasks[probe.task].as_mut()
+        {
+            task.domain_probe.on_unconfirmed_acceptance(position, classified, now);
         }
         self.advance(probe.task);
     }
 
     /// Confirms the acceptances of a session whose server still distinguishes recipients.
-    pub(super) fn confirm_acceptances(&mut self, id: SessionId) {
+    pub(in crate::schedule) fn confirm_acceptances(&mut self, id: SessionId) {
         let Some(lane) = self.lane_of(id) else {
             return;
         };
-        let Some(UnconfirmedAcceptances { accepted, parked, to_record, .. }) = self.take_unconfirmed(id)
-        else {
+        let Some(HeldAcceptances { accepted, parked, to_record }) = self.take_unconfirmed(id) else {
             return;
         };
         self.actions.extend(to_record.into_iter().map(Action::Record));
@@ -88,12 +83,13 @@ impl Scheduler {
     }
 
     /// Revokes the unconfirmed acceptances of a session: their recipients are probed again. Returns their number.
-    pub(super) fn revoke_acceptances(&mut self, id: SessionId) -> usize {
+    pub(in crate::schedule) fn revoke_acceptances(&mut self, id: SessionId) -> usize {
         let now = self.now;
-        let Some(UnconfirmedAcceptances { accepted, parked, .. }) = self.take_unconfirmed(id) else {
+        let Some(held) = self.take_unconfirmed(id) else {
             return 0;
         };
-        let count = accepted.len() + parked.len();
+        let count = held.len();
+        let HeldAcceptances { accepted, parked, .. } = held;
         for (task_id, position) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
                 task.domain_probe.revoke(position, now);
@@ -109,20 +105,14 @@ impl Scheduler {
         count
     }
 
-    fn take_unconfirmed(&mut self, id: SessionId) -> Option<UnconfirmedAcceptances> {
-        let session = self.sessions.get_mut(&id).filter(|session| !session.unconfirmed.is_empty())?;
-        // The reply to a closing control in flight is still to come.
-        let closing_control = session.unconfirmed.closing_control;
-        Some(std::mem::replace(
-            &mut session.unconfirmed,
-            UnconfirmedAcceptances { closing_control, ..UnconfirmedAcceptances::default() },
-        ))
+    fn take_unconfirmed(&mut self, id: SessionId) -> Option<HeldAcceptances> {
+        self.sessions.get_mut(&id)?.provisional.take()
     }
 
     /// Sends the closing control of an idle session with unconfirmed acceptances, now or as soon as the pace allows
     /// it. `is_last`: QUIT leaves with it. False if the session needs no closing control or can't have one.
-    pub(super) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
-        let has_unconfirmed = self.sessions.get(&id).is_some_and(|session| !session.unconfirmed.is_empty());
+    pub(in crate::schedule) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
+        let has_unconfirmed = self.sessions.get(&id).is_some_and(|session| !session.provisional.is_empty());
         if !has_unconfirmed {
             return false;
         }
@@ -138,7 +128,7 @@ impl Scheduler {
             Err(wait) => {
                 self.set_phase(id, SessionPhase::Working);
                 if let Some(session) = self.sessions.get_mut(&id) {
-                    session.unconfirmed.waits_for_pace = true;
+                    session.provisional.wait_for_pace();
                 }
                 self.timers.insert((self.now.elapsed + wait, Timer::IdleTimeout(id)));
             }
@@ -148,52 +138,53 @@ impl Scheduler {
 
     /// Makes the closing control of an idle session, and counts it as in flight. `None` if the session can't have
     /// one; the error is the time after which the pace allows one.
-    pub(super) fn make_closing_control(&mut self, id: SessionId) -> Result<Option<Transaction>, Duration> {
+    pub(in crate::schedule) fn make_closing_control(
+        &mut self,
+        id: SessionId,
+    ) -> Result<Option<Transaction>, Duration> {
         let Some(session) = self.sessions.get(&id).filter(|session| session.phase == SessionPhase::Idle)
         else {
             return Ok(None);
         };
-        let endpoint = &self.endpoints[session.endpoint];
-        let lane = &mut self.lanes[endpoint.lane];
+        let endpoint_id = session.endpoint;
+        let endpoint = &self.endpoints[endpoint_id];
+        let lane = &self.lanes[endpoint.lane];
         let in_flight = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
         let is_possible = session.has_transaction_for_control()
             && session.rejections_left() > in_flight
             && session.spoiled_by.is_none()
-            && lane.breaker_opened_by.is_none()
-            && lane.unknown_left(self.now.elapsed) > 0;
+            && !lane.health.is_open()
+            && self.unknown_left(endpoint_id) > 0;
         let domain = endpoint.rejected_domain.clone().filter(|_| is_possible);
         let Some(address) = domain.and_then(|domain| probe::random_recipient(&domain, &mut self.random))
         else {
             return Ok(None);
         };
-        lane.recipient_pacer.take(1)?;
-        lane.in_flight += 1;
+        self.take_recipients(endpoint_id, 1)?;
+        self.add_in_flight(endpoint_id, 1);
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += 1;
-            session.unconfirmed.closing_control = Some(probe);
+            session.provisional.set_closing_control(probe);
         }
         Ok(Some(Transaction { recipients: vec![RcptProbe { id: probe, address }] }))
     }
 
     /// True if the probe is the closing control of the session.
-    pub(super) fn is_closing_control(&self, id: SessionId, probe: ProbeId) -> bool {
-        self.sessions.get(&id).is_some_and(|session| session.unconfirmed.closing_control == Some(probe))
+    pub(in crate::schedule) fn is_closing_control(&self, id: SessionId, probe: ProbeId) -> bool {
+        self.sessions.get(&id).is_some_and(|session| session.provisional.is_closing_control(probe))
     }
 
     /// Handles the reply to the closing control.
-    pub(super) fn on_closing_control(&mut self, id: SessionId, classified: &ClassifiedReply) {
+    pub(in crate::schedule) fn on_closing_control(&mut self, id: SessionId, classified: &ClassifiedReply) {
         self.count_reply(id, classified);
         let Some(lane_id) = self.take_closing_control(id) else {
             return;
         };
         let cause = classified.meaning.cause;
-        // If a clear rejection has confirmed everything meanwhile, the server began to accept any recipient after
-        // that rejection, so the count up to there is the limit.
-        let unknown_before = self.sessions.get(&id).map_or(0, |session| {
-            if session.unconfirmed.is_empty() { session.unknown } else { session.unconfirmed.unknown_before }
-        });
+        let unknown_before =
+            self.sessions.get(&id).map_or(0, |session| session.provisional.unknown_before(session.unknown));
         if classified.reply.is_positive() {
             let revoked = self.revoke_acceptances(id);
             if let Some(session) = self.sessions.get_mut(&id) {
@@ -216,8 +207,7 @@ impl Scheduler {
 
     /// Lowers the rejections that a session of the lane may have, also for open sessions.
     fn lower_rejection_limit(&mut self, lane_id: LaneId, max: u32) {
-        let session_limits = &mut self.lanes[lane_id].session_limits;
-        session_limits.rejections = session_limits.rejections.min(max);
+        self.lanes[lane_id].pace.limit_rejections(max);
         let mut used_up = Vec::new();
         for (&id, session) in &mut self.sessions {
             if self.endpoints[session.endpoint].lane == lane_id {
@@ -234,13 +224,13 @@ impl Scheduler {
     }
 
     /// Takes the closing control off its session. Returns the lane of the session.
-    pub(super) fn take_closing_control(&mut self, id: SessionId) -> Option<LaneId> {
+    pub(in crate::schedule) fn take_closing_control(&mut self, id: SessionId) -> Option<LaneId> {
         let session = self.sessions.get_mut(&id)?;
-        let lane = self.endpoints[session.endpoint].lane;
-        if session.unconfirmed.closing_control.take().is_some() {
-            self.lanes[lane].in_flight -= 1;
+        let endpoint = session.endpoint;
+        if session.provisional.take_closing_control() {
+            self.remove_in_flight(endpoint);
         }
-        Some(lane)
+        Some(self.endpoints[endpoint].lane)
     }
 }
 

@@ -11,7 +11,7 @@ name = "example.com"
 txt = ["unrelated", ["v=spf1 a:_hosts.exam", "ple.com include:provider.example -all exp=why.example.com"]]
 [[domain]]
 name = "_hosts.example.com"
-address = ["192.0.2.7"]
+address = ["192.0.2.7", "2001:db8:1::7"]
 [[domain]]
 name = "why.example.com"
 txt = ["%{i} is not a server of %{d}"]

@@ -268,7 +268,9 @@ fn next_free(taken: &HashMap<IpAddr, Endpoint>) -> IpAddr {
 }
 
 fn a_label(name: &str) -> Result<String, String> {
-    match Domain::parse(name) {
+    // Names of policy records have underscores, which host names have not.
+    let domain = if name.contains('_') { Domain::from_dns(name) } else { Domain::parse(name) };
+    match domain {
         Ok(domain) => Ok(domain.as_str().to_owned()),
         Err(_) => Err(format!("`{name}` is not a domain name")),
     }

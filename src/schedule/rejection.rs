@@ -90,7 +90,7 @@ impl Scheduler {
     }
 
     /// Uses an endpoint no more in this run, and sends the tasks that wait there elsewhere.
-    fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
+    pub(super) fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
         self.endpoints[endpoint_id].health.abandon(obstacle.clone());
         self.report_event(ProviderEventKind::EndpointAbandoned, self.endpoints[endpoint_id].lane, 0);
         self.requeue_elsewhere(endpoint_id);
@@ -111,8 +111,6 @@ impl Scheduler {
             if let Some(task) = self.tasks[id].as_mut() {
                 task.is_queued = false;
                 waiting.push(id);
-            } else {
-                self.free_tasks.push(id);
             }
         }
         waiting

@@ -14,6 +14,8 @@ pub(in crate::schedule) struct EndpointHealth {
     consecutive_failures: u32,
     /// How the last of these sessions broke.
     last_failure: Option<Finding>,
+    /// Sessions in which a reply belonged to no probe.
+    out_of_step: u32,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
     /// Nothing starts here before this time of the run.
@@ -96,6 +98,17 @@ impl EndpointHealth {
         None
     }
 
+    /// Counts a session in which a reply belonged to no probe. After too many the endpoint is to be abandoned: then it
+    /// returns why.
+    pub(in crate::schedule) fn record_out_of_step(
+        &mut self,
+        thresholds: &Thresholds,
+    ) -> Option<ObstacleKind> {
+        self.out_of_step += 1;
+        let is_enough = self.out_of_step >= thresholds.broken_connections.sessions;
+        is_enough.then_some(ObstacleKind::NoReply(Finding::MalformedReply))
+    }
+
     /// How the last session broke, if no reply came since.
     pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
         self.last_failure.filter(|_| self.consecutive_failures > 0)
@@ -105,6 +118,7 @@ impl EndpointHealth {
     pub(in crate::schedule) fn has_nothing_to_remember(&self, now: Duration) -> bool {
         self.abandoned.is_none()
             && self.consecutive_failures == 0
+            && self.out_of_step == 0
             && self.consecutive_rejections == 0
             && self.paused_until <= now
     }

@@ -17,6 +17,7 @@ use crate::evidence::{
 };
 use crate::reason::{Cause, Fault};
 use crate::schedule::job::MxHop;
+use crate::schedule::limits::LaneId;
 
 /// The provisional results of a lane.
 #[derive(Debug, Default)]
@@ -39,10 +40,10 @@ impl ProvisionalResults {
         self.results.len()
     }
 
-    /// Holds results. `elsewhere`: MX hosts of other providers, where they are probed if they are revoked.
-    pub(super) fn hold(&mut self, results: Vec<ProbeResult>, elsewhere: Option<&Arc<[MxHop]>>) {
+    /// Holds results.
+    pub(super) fn hold(&mut self, results: Vec<ProvisionalResult>) {
         self.results.reserve_exact(results.len());
-        self.results.extend(results.into_iter().map(|result| ProvisionalResult::new(result, elsewhere)));
+        self.results.extend(results);
     }
 
     /// Takes out all results and all rejected controls.
@@ -81,6 +82,8 @@ impl ProvisionalResults {
 #[derive(Debug)]
 pub(super) struct ProvisionalResult {
     pub(super) result: ProbeResult,
+    /// The lane that has the recipient in its backlog.
+    pub(super) initial_lane: LaneId,
     /// MX hosts of other providers, where the recipient is probed if this result is revoked.
     pub(super) elsewhere: Option<Arc<[MxHop]>>,
 }
@@ -88,11 +91,15 @@ pub(super) struct ProvisionalResult {
 impl ProvisionalResult {
     /// Drops the texts of the replies, because a thousand lanes hold some hundred results each: the replies are
     /// stored by now, and their meanings are enough.
-    pub(super) fn new(mut result: ProbeResult, elsewhere: Option<&Arc<[MxHop]>>) -> ProvisionalResult {
+    pub(super) fn new(
+        mut result: ProbeResult,
+        initial_lane: LaneId,
+        elsewhere: Option<&Arc<[MxHop]>>,
+    ) -> ProvisionalResult {
         for attempt in &mut result.mailbox.attempts {
             attempt.classified.reply.lines = Vec::new();
         }
-        ProvisionalResult { result, elsewhere: elsewhere.cloned() }
+        ProvisionalResult { result, initial_lane, elsewhere: elsewhere.cloned() }
     }
 }
 

@@ -88,7 +88,6 @@ impl Scheduler {
                 break;
             };
             let Some(task) = self.tasks[task_id].as_mut() else {
-                self.free_tasks.push(task_id);
                 continue;
             };
             let was_large = queue::is_large(task.domain_probe.unprobed());

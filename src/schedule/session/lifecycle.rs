@@ -204,6 +204,12 @@ impl Scheduler {
             SessionEvent::Ended(finding) if session.spoiled_by.is_none() => *finding,
             _ => None,
         };
+        // The host counts what it rejected, whatever its replies are worth.
+        for (_, classified) in &session.received {
+            if classified.may_be_unknown() {
+                lane.unknown.count(self.now.elapsed);
+            }
+        }
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|probe| probe.id);
         let ended_by_probe = self.requeue_unanswered(&unanswered, suspicion);
@@ -214,6 +220,11 @@ impl Scheduler {
             self.advance(task);
         }
         if is_out_of_sync {
+            if let Some(obstacle) =
+                self.endpoints[endpoint_id].health.record_out_of_step(self.limits.thresholds)
+            {
+                self.abandon_endpoint(endpoint_id, &obstacle);
+            }
             self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
         }
         self.on_lane_drained(lane_id);

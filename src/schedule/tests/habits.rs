@@ -131,21 +131,14 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         Just(Habit::DemandsTls),
         Just(Habit::OffersBrokenTls),
     ];
-    // Not `Stutters`: see `faults`.
     let misleads = prop_oneof![
+        Just(Habit::Stutters),
         (1u32..6).prop_map(Habit::Lies),
         (10u32..25).prop_map(Habit::LiesInAll),
         (1u32..12).prop_map(Habit::Sours),
         (1u32..6).prop_map(Habit::Turns),
     ];
     prop_oneof![3 => usual, 2 => defers, 2 => breaks, 2 => rejects_us, 2 => misleads]
-}
-
-/// What the host of a backup provider does. Not drawn: `Sours` and `Turns`, because what a backup rejects is final
-/// immediately: see `faults`.
-fn backup() -> impl Strategy<Value = Habit> {
-    let is_final = |habit: &Habit| matches!(habit, Habit::Sours(_) | Habit::Turns(_));
-    habit().prop_filter("what a backup rejects is final immediately", move |habit| !is_final(habit))
 }
 
 /// The traits of a host, whatever it does.
@@ -208,7 +201,7 @@ pub(super) struct Provided {
 }
 
 pub(super) fn provided() -> impl Strategy<Value = Provided> {
-    let backup = prop::option::weighted(0.3, backup());
+    let backup = prop::option::weighted(0.3, habit());
     let used_up =
         prop::option::weighted(0.2, (1usize..40, (0u32..1500).prop_map(|minutes| MINUTE * minutes)));
     let earlier = prop::option::weighted(0.2, ((1u32..60).prop_map(|minutes| MINUTE * minutes), 0usize..3));

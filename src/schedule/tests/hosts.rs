@@ -60,8 +60,6 @@ pub(super) struct World {
     pub(super) accepted: HashSet<String>,
     /// The egress from which each recipient was probed.
     pub(super) probed_from: HashMap<String, usize>,
-    /// The run opens connections without end though no task is left: see `faults`.
-    pub(super) never_ends: bool,
     /// When each recipient was completed.
     pub(super) completed_at: HashMap<RecipientId, Duration>,
     /// The addresses whose replies were revoked.
@@ -285,8 +283,7 @@ impl World {
         open.unknown += u32::from(is_unknown);
         let refused = open.provider.as_ref().unwrap().session_limits.rejections;
         assert!(open.rejected <= refused, "too many rejected recipients");
-        // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
-        if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
+        if is_unknown {
             self.unknown.entry(lane).or_default().push(at + DAY);
         }
         if let Habit::HangsUpAt(Stage::Rcpt) = habit {

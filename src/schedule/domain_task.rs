@@ -12,10 +12,11 @@ use super::action::Action;
 use super::endpoint::Endpoint;
 use super::job::{DomainJob, DomainTask, MxHop};
 use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
+use super::provisional::{Unproven, is_unproven};
 use super::queue;
 use super::scheduler::{Scheduler, insert_slot};
 use crate::address::Domain;
-use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, Recipient, Timestamp};
+use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, ProbeResult, Recipient, Timestamp};
 use crate::policy::Provider;
 use crate::probe::{ControlPlan, DomainPriors, DomainProbe, NextStep, ProbeStrategy};
 use crate::reason::Finding;
@@ -240,7 +241,7 @@ impl Scheduler {
         let (results, elsewhere) = (task.domain_probe.take_closed(), task.mx_hosts_beyond(before));
         self.lanes[before].visiting -= u32::from(was_visiting);
         self.lanes[after].visiting += u32::from(after != initial_lane);
-        self.hold_results(before, initial_lane, results, elsewhere.as_ref());
+        self.hold_results(before, initial_lane, results, elsewhere.as_ref(), None);
         self.on_lane_drained(before);
         self.schedule_eviction(before);
     }
@@ -275,7 +276,8 @@ impl Scheduler {
         if task.is_visiting() {
             self.lanes[task.lane()].visiting -= 1;
         }
-        self.hold_results(task.lane(), task.initial_lane, results, task.mx_hosts_elsewhere().as_ref());
+        let (elsewhere, unproven) = (task.mx_hosts_elsewhere(), unproven(&task, &results));
+        self.hold_results(task.lane(), task.initial_lane, results, elsewhere.as_ref(), unproven.as_ref());
         for lane in task.lanes() {
             self.schedule_eviction(lane);
         }
@@ -297,7 +299,14 @@ impl Scheduler {
         if results.is_empty() {
             return;
         }
-        let (lane, initial_lane, elsewhere) = (task.lane(), task.initial_lane, task.mx_hosts_elsewhere());
-        self.hold_results(lane, initial_lane, results, elsewhere.as_ref());
+        let (lane, initial_lane) = (task.lane(), task.initial_lane);
+        let (elsewhere, unproven) = (task.mx_hosts_elsewhere(), unproven(task, &results));
+        self.hold_results(lane, initial_lane, results, elsewhere.as_ref(), unproven.as_ref());
     }
+}
+
+/// Where rejections among these results come from that no acceptance confirms; `None` if there are none.
+fn unproven(task: &DomainTask, results: &[ProbeResult]) -> Option<Unproven> {
+    let endpoint = task.endpoint.filter(|_| results.iter().any(is_unproven))?;
+    Some(Unproven { endpoint, mx_hosts: task.mx_hosts_left() })
 }

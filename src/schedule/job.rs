@@ -95,6 +95,11 @@ impl DomainTask {
         self.mx_hops.iter().map(|(_, lane)| *lane)
     }
 
+    /// The MX hosts that are left, the current one first.
+    pub(super) fn mx_hosts_left(&self) -> Arc<[MxHop]> {
+        self.mx_hops.iter().map(|(mx_hop, _)| mx_hop.clone()).collect()
+    }
+
     /// True if the current MX host is another provider's than the first one.
     pub(super) fn is_visiting(&self) -> bool {
         self.lane() != self.initial_lane

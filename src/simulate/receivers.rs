@@ -3,7 +3,7 @@
 //! Decides: replies and violations. A violation is counted from what arrives here, never from what the scheduler
 //! assumes; a minute is any 60 seconds. Must not: know the scheduler.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ pub struct ControlCounts {
     pub negative: u32,
     /// Probes of other random recipients there.
     pub closing: u32,
-    /// Probes of `postmaster`.
+    /// Probes of `postmaster`, and of listed recipients that were accepted before.
     pub positive: u32,
 }
 
@@ -203,6 +203,8 @@ pub(super) struct Receivers {
     pub controls: ControlCounts,
     /// A hash of the first random recipient of each domain, by [`DomainId`]; 0 for none.
     first_random: Vec<u32>,
+    /// The rows that were accepted.
+    accepted: HashSet<u32>,
 }
 
 impl Receivers {
@@ -219,6 +221,7 @@ impl Receivers {
             violations: Violations::default(),
             controls: ControlCounts::default(),
             first_random,
+            accepted: HashSet::new(),
         }
     }
 
@@ -283,6 +286,9 @@ impl Receivers {
                 RecipientTruth::Control { exists } => exists,
             };
             let control = match truth {
+                RecipientTruth::Row(row) if self.accepted.contains(&row) => {
+                    ControlCounts { positive: 1, ..ControlCounts::default() }
+                }
                 RecipientTruth::Row(_) => ControlCounts::default(),
                 RecipientTruth::Control { exists: true } => {
                     ControlCounts { positive: 1, ..ControlCounts::default() }
@@ -301,6 +307,11 @@ impl Receivers {
                 true => &self.replies.accepted,
                 false => &self.replies.unknown,
             };
+            if let RecipientTruth::Row(row) = truth
+                && classified.reply.is_positive()
+            {
+                self.accepted.insert(row);
+            }
             if !classified.reply.is_positive() {
                 connection.rejected += 1;
                 self.violations.rejected += u64::from(connection.rejected > session_limits.rejections);

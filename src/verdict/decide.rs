@@ -7,7 +7,7 @@
 //! | 1 | the row has no usable address | `empty`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
 //! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
 //! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
-//! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule |
+//! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule; inferred if the MX host accepted no recipient |
 //! | 5 | something prevented a reply: DNS, the network, us, time | its cause | inferred |
 //! | 6 | the domain is a disposable service | `disposable` | inferred |
 //! | 7 | the domain looks like a typo | `probable_typo` | inferred |
@@ -134,6 +134,11 @@ impl<'a> Decision<'a> {
         matches!(self.reason.verdict(), Verdict::Undeliverable | Verdict::Risky)
     }
 
+    /// True if a positive reply decided.
+    fn is_positive(&self) -> bool {
+        self.deciding.as_ref().and_then(|deciding| deciding.reply).is_some_and(Reply::is_positive)
+    }
+
     fn judgment(self, now: SystemTime) -> Judgment {
         let unknown = self.reason.verdict() == Verdict::Unknown;
         let wait = self.wait.or_else(|| default_wait(self.reason.retry())).filter(|_| unknown);
@@ -237,6 +242,10 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Undeliverable if may_condemn && mailbox.provider_anomaly => {
             (Finding::ProviderAnomaly.into(), Confidence::Inferred)
         }
+        // No acceptance came after it in its session.
+        Verdict::Undeliverable if may_condemn && is_unproven(&mailbox.positive_control) => {
+            (reason, Confidence::Inferred)
+        }
         Verdict::Undeliverable if may_condemn => (reason, confidence),
         Verdict::Deliverable if may_clear => (reason, confidence),
         Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
@@ -245,6 +254,11 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Unknown => (reason, Confidence::Inferred),
     };
     Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
+}
+
+/// True if the MX host was asked for a recipient that it accepts, or should have been, and accepted none.
+fn is_unproven(control: &PositiveControl) -> bool {
+    matches!(control, PositiveControl::Inconclusive | PositiveControl::SameText)
 }
 
 /// The decision for a cause that needs confirmation by another source and has none: the reply counts as ambiguous.
@@ -277,6 +291,8 @@ fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
         },
         // A deferral says nothing about the mailbox; a known catch-all domain does.
         Some(decision) if decision.reason == Reason::Reply(Cause::Greylisted) && accepts_any => None,
+        // 252 decides nothing, but the random recipient does.
+        Some(decision) if accepts_any && decision.is_positive() => None,
         Some(decision) => Some(decision),
         None if accepts_any => None,
         None => match (&mailbox.obstacle, mailbox.unprobed) {

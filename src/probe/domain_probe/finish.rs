@@ -127,7 +127,8 @@ impl DomainProbe {
 
     /// Removes and returns the results that no later reply of this domain can change.
     pub(crate) fn take_final(&mut self) -> Vec<ProbeResult> {
-        if self.completed.is_empty() || !self.is_proven() {
+        // What is proven may rest on a rejection that is revoked later.
+        if self.completed.is_empty() || !self.is_proven() || self.unsettled > 0 {
             return Vec::new();
         }
         let catch_all_result = self.catch_all_result();

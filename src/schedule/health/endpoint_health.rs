@@ -16,6 +16,8 @@ pub(in crate::schedule) struct EndpointHealth {
     last_failure: Option<Finding>,
     /// Sessions in which a reply belonged to no probe.
     out_of_step: u32,
+    /// Sessions in which the server rejected every recipient, one that it had accepted before as well.
+    turned: u32,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
     /// Nothing starts here before this time of the run.
@@ -98,6 +100,24 @@ impl EndpointHealth {
         None
     }
 
+    /// Counts a session in which the server rejected every recipient, and pauses the endpoint. After too many it is to
+    /// be abandoned: then it returns why.
+    pub(in crate::schedule) fn pause_after_turn(
+        &mut self,
+        classified: &ClassifiedReply,
+        thresholds: &Thresholds,
+        max_wait: Duration,
+        now: Duration,
+    ) -> Option<ObstacleKind> {
+        let pause = MIN_BACKOFF * 4u32.saturating_pow(self.turned);
+        self.turned += 1;
+        if self.turned >= thresholds.breaker.sessions || pause > max_wait {
+            return Some(ObstacleKind::Rejected(Box::new(classified.clone())));
+        }
+        self.paused_until = now + pause;
+        None
+    }
+
     /// Counts a session in which a reply belonged to no probe. After too many the endpoint is to be abandoned: then it
     /// returns why.
     pub(in crate::schedule) fn record_out_of_step(
@@ -119,6 +139,7 @@ impl EndpointHealth {
         self.abandoned.is_none()
             && self.consecutive_failures == 0
             && self.out_of_step == 0
+            && self.turned == 0
             && self.consecutive_rejections == 0
             && self.paused_until <= now
     }

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane_results::{ProvisionalResult, unknown_because};
+use super::lane_results::{ProvisionalResult, Unproven, unknown_because};
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
 use crate::schedule::action::{Action, ProviderEventKind};
 use crate::schedule::job::{DomainTask, MxHop};
-use crate::schedule::limits::LaneId;
+use crate::schedule::limits::{EndpointId, LaneId};
 use crate::schedule::scheduler::Scheduler;
 
 impl Scheduler {
@@ -22,12 +22,13 @@ impl Scheduler {
         initial_lane: LaneId,
         results: Vec<ProbeResult>,
         elsewhere: Option<&Arc<[MxHop]>>,
+        unproven: Option<&Unproven>,
     ) {
         if results.is_empty() {
             return;
         }
         let (unconfirmed, confirmed) = self.lanes[lane].provisional.split(results);
-        let provisional = |result| ProvisionalResult::new(result, initial_lane, elsewhere);
+        let provisional = |result| ProvisionalResult::new(result, initial_lane, elsewhere, unproven);
         let unconfirmed: Vec<ProvisionalResult> = unconfirmed.into_iter().map(provisional).collect();
         if let Some(classified) = self.lanes[lane].health.breaker_opened_by().cloned() {
             self.revoke(lane, unconfirmed, &ObstacleKind::Rejected(Box::new(classified)));
@@ -64,6 +65,10 @@ impl Scheduler {
 
     fn confirm_results(&mut self, lane: LaneId) {
         let (results, _) = self.take_provisional(lane);
+        self.emit_all(lane, results);
+    }
+
+    fn emit_all(&mut self, lane: LaneId, results: Vec<ProvisionalResult>) {
         let mut by_lane: BTreeMap<LaneId, Vec<ProbeResult>> = BTreeMap::new();
         for ProvisionalResult { result, initial_lane, .. } in results {
             by_lane.entry(initial_lane).or_default().push(result);
@@ -82,10 +87,43 @@ impl Scheduler {
         }
     }
 
-    /// Confirms all provisional results of a lane that has accepted a recipient.
-    pub(in crate::schedule) fn confirm_lane(&mut self, lane: LaneId) {
+    /// Confirms the provisional results of a lane that has accepted a recipient at this endpoint. What the endpoint
+    /// rejected in sessions that accepted none is probed again.
+    pub(in crate::schedule) fn confirm_lane(&mut self, lane: LaneId, endpoint: EndpointId) {
         self.lanes[lane].health.take_block_signal();
-        self.confirm_results(lane);
+        let (results, _) = self.take_provisional(lane);
+        let is_stopping = self.stopping.is_some();
+        let (again, confirmed) = results.into_iter().partition(|provisional: &ProvisionalResult| {
+            !is_stopping
+                && provisional.unproven.as_ref().is_some_and(|unproven| unproven.endpoint == endpoint)
+        });
+        self.emit_all(lane, confirmed);
+        self.probe_again(lane, again);
+    }
+
+    /// Probes recipients again whose rejections no acceptance confirmed.
+    fn probe_again(&mut self, lane: LaneId, unproven: Vec<ProvisionalResult>) {
+        if unproven.is_empty() {
+            return;
+        }
+        self.report_event(ProviderEventKind::ResultsRevoked, lane, unproven.len());
+        let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        for ProvisionalResult { result, initial_lane, unproven, .. } in unproven {
+            let (Some(Unproven { mx_hosts, .. }), Some(domain)) = (unproven, result.address.domain()) else {
+                self.emit(initial_lane, vec![result]);
+                continue;
+            };
+            self.actions.push_back(Action::Revoked(result.address.clone()));
+            self.lanes[initial_lane].backlog -= 1;
+            let key = (initial_lane, domain.clone());
+            again.entry(key).or_insert((mx_hosts, Vec::new())).1.push(result.into_recipient());
+        }
+        for ((initial_lane, domain), (mx_hosts, recipients)) in again {
+            let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
+            let egress = self.lanes[initial_lane].egress;
+            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
+            self.on_other_lane_settled(lane, initial_lane);
+        }
     }
 
     /// Revokes all provisional results of a lane that rejects us, or whose server sent a malformed or surplus reply.
@@ -131,7 +169,7 @@ impl Scheduler {
         let mut unknown: BTreeMap<LaneId, Vec<ProbeResult>> = BTreeMap::new();
         // One task for each domain, because its recipients share their controls.
         let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
-        for ProvisionalResult { result, initial_lane, elsewhere } in revoked {
+        for ProvisionalResult { result, initial_lane, elsewhere, .. } in revoked {
             self.actions.push_back(Action::Revoked(result.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
             let (Some(elsewhere), Some(domain)) = (elsewhere, result.address.domain()) else {

@@ -42,7 +42,12 @@ impl Scheduler {
         }
         // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may
         // still get rejections.
-        let max = lane.pace.max_batch().min(session.rejections_for_probes()).min(unknown_left);
+        let max = lane
+            .pace
+            .max_batch()
+            .min(session.rejections_for_probes())
+            .min(session.probes_left())
+            .min(unknown_left);
         let (recipients, transactions) = (session.max_recipients(), session.transactions_left());
         let socket_bound = self.is_socket_bound(endpoint_id, max);
         let probes = self.demand(endpoint_id, max, socket_bound).max(1);
@@ -58,6 +63,7 @@ impl Scheduler {
         self.lanes[lane_id].pace.on_sent(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += begun;
+            session.sent += u32::try_from(in_flight.len()).unwrap_or(u32::MAX);
             session.in_flight = in_flight;
         }
         batch.is_last =
@@ -143,7 +149,10 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return false;
         };
-        if session.transactions_left() == 0 && !session.may_discard {
+        if session.may_need_acceptance() {
+            return false;
+        }
+        if session.transactions_left() == 0 && !session.may_turn {
             return true;
         }
         if self.waiting_for_socket.is_empty() && !self.job_source_closed {
@@ -174,10 +183,10 @@ impl Scheduler {
             }
             [] => false,
         };
-        if has_no_unknown && last_decides && session.provisional.is_empty() {
+        if has_no_unknown && last_decides && !session.provisional.holds_acceptances() {
             return true;
         }
-        let Some(control) = self.make_closing_control(id).ok().flatten() else {
+        let Some(control) = self.make_negative_control(id) else {
             return false;
         };
         batch.transactions.push(control);

@@ -65,6 +65,7 @@ fn record(address: Option<Address>) -> AddressResult {
             disposable: Some(false),
             free: Some(false),
             tagged: Some(false),
+            relay: Some(false),
         },
         provider: None,
         mx_host: None,

@@ -18,10 +18,12 @@ pub enum Verdict {
     Undeliverable,
     /// Not determined: a later run, or a run from another network, may determine it.
     Unknown,
+    /// No verdict: the row has no address, or the user's own list excludes it. It counts in no rate.
+    None,
 }
 
 impl Verdict {
-    /// All verdicts, in the order in which reports list them.
+    /// All verdicts but [`Verdict::None`], in the order in which reports list them.
     pub const ALL: [Verdict; 4] =
         [Verdict::Deliverable, Verdict::Risky, Verdict::Undeliverable, Verdict::Unknown];
 
@@ -32,16 +34,18 @@ impl Verdict {
             Verdict::Risky => "risky",
             Verdict::Undeliverable => "undeliverable",
             Verdict::Unknown => "unknown",
+            Verdict::None => "",
         }
     }
 
-    /// The word in the `action` column: what the owner of the list should do with the row.
+    /// What the owner of the list should do with an address of this verdict.
     pub fn action(self) -> &'static str {
         match self {
             Verdict::Deliverable => "send",
             Verdict::Risky => "review",
             Verdict::Undeliverable => "remove",
             Verdict::Unknown => "retry",
+            Verdict::None => "",
         }
     }
 }
@@ -259,8 +263,10 @@ Finding {
         "this is not a valid e-mail address";
     ProviderSyntax = "provider_syntax", Undeliverable, List, No,
         "this provider does not allow such a name";
-    Empty = "empty", Undeliverable, List, No,
+    Empty = "empty", None, List, No,
         "there is no address in this row";
+    Excluded = "excluded", None, None, No,
+        "the address or its domain is on a list of addresses that are not probed";
     DomainNotFound = "domain_not_found", Undeliverable, Domain, No,
         "the domain does not exist";
     NoMailHost = "no_mail_host", Undeliverable, Domain, No,
@@ -327,6 +333,15 @@ impl Reason {
         retry -> Retry;
         /// A plain sentence for users.
         sentence -> &'static str;
+    }
+
+    /// The word in the `action` column: what the owner of the list should do with the row. An excluded address has no
+    /// verdict and is removed all the same.
+    pub fn action(self) -> &'static str {
+        match self {
+            Reason::Finding(Finding::Excluded) => Verdict::Undeliverable.action(),
+            _ => self.verdict().action(),
+        }
     }
 
     /// All reasons.

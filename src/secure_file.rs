@@ -52,6 +52,27 @@ pub(crate) fn create_temp_beside(target: &Path) -> io::Result<NamedTempFile> {
     }
 }
 
+/// Gives a complete temporary file its name, in place of an earlier file, so that the name outlasts a power cut. The file
+/// itself must be synced before.
+pub(crate) fn persist(file: NamedTempFile, target: &Path) -> io::Result<File> {
+    let file = file.persist(target)?;
+    sync_folder_of(target)?;
+    Ok(file)
+}
+
+/// Writes the names in the folder of a file to the disk.
+pub(crate) fn sync_folder_of(file: &Path) -> io::Result<()> {
+    let folder = match file.parent().ok_or(ErrorKind::InvalidFilename)? {
+        here if here.as_os_str().is_empty() => Path::new("."),
+        folder => folder,
+    };
+    match File::open(folder)?.sync_all() {
+        // Some file systems can't sync a folder.
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+        synced => synced,
+    }
+}
+
 /// Removes the temporary file of `target` that a killed process left behind, if there is one.
 pub(crate) fn remove_stale_temp(target: &Path) -> io::Result<()> {
     let path = temp_path(target)?;
@@ -150,7 +171,7 @@ mod tests {
         for second in [create_temp_beside(&target).map(drop), remove_stale_temp(&target)] {
             assert_eq!(second.unwrap_err().kind(), ErrorKind::ResourceBusy);
         }
-        first.persist(&target).unwrap();
+        persist(first, &target).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"first");
         create_temp_beside(&target).unwrap().persist(&target).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"");

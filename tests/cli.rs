@@ -55,6 +55,51 @@ fn a_list_without_addresses_is_refused_with_its_columns() {
 }
 
 #[test]
+fn unreadable_rows_are_named_on_stderr_where_no_file_lists_them() {
+    let lab = lab();
+    let list = b"name,email\nJane,jane@acme.example\nJoe,joe@acme.example,Rome,extra\nIda,\"ida@later.example;jane@acme.example\"\n";
+    lab.write("list.csv", list);
+    let ran = lab.run(&["verify", "list.csv", "--world", "world.toml", "-o", "results.csv"]);
+    ran.exits(0);
+    let log = ran.stderr();
+    assert!(log.contains("line 3: 4 cells where there are 2 columns"), "{log}");
+    assert!(log.contains("line 4: extra_address: another address of row 3, not checked"), "{log}");
+    assert!(!log.contains("jane@acme.example"), "no log names an address: {log}");
+}
+
+#[test]
+fn flags_say_how_a_list_is_read() {
+    let lab = lab();
+    let list = b"Email!Name\nE-Mail!Full name\n!Ann\njane@acme.example!\xc8\xe2\xe0\xed\n";
+    let flags = [
+        "--delimiter",
+        "!",
+        "--header-row",
+        "2",
+        "--encoding",
+        "cp1251",
+        "--column",
+        "e-mail",
+        "--bom",
+        "always",
+    ];
+    verify(&lab, list, &[&flags[..], &["-o", "out", "--spreadsheet-safe"]].concat()).exits(0);
+    let deliverable = lab.read("out/list.deliverable.csv");
+    assert_eq!(deliverable, "\u{feff}E-Mail!Full name\njane@acme.example!Иван\n");
+    assert!(lab.read("out/list.spreadsheet.csv").contains("Иван"));
+    assert!(lab.read("out/list.rejected.csv").contains("1,the row stands above the header,Email!Name"));
+    for (flags, words) in [
+        (["--encoding", "utf-7"], "--encoding"),
+        (["--delimiter", "ab"], "--delimiter"),
+        (["--header-row", "0"], "--header-row"),
+        (["--bom", "maybe"], "--bom"),
+    ] {
+        assert!(verify(&lab, list, &flags).exits(2).stderr().contains(words));
+    }
+    verify(&lab, list, &["--header-row", "1", "--no-header"]).exits(2);
+}
+
+#[test]
 fn a_named_column_that_is_not_there_is_refused() {
     let lab = lab();
     verify(&lab, b"email\njane@acme.example\n", &["--column", "mail"]).fails(2, &["`mail`", "email"]);
@@ -83,6 +128,17 @@ fn a_folder_is_refused_as_a_list_and_as_a_reply() {
         let folder = std::fs::File::open(lab.path("")).unwrap();
         Ran(lab.listproof(arguments).stdin(folder).output().unwrap()).fails(65, &["`stdin`"]);
     }
+}
+
+#[test]
+fn explaining_nothing_is_a_usage_error() {
+    let lab = lab();
+    for text in ["", " ", "nosuchfile.eml"] {
+        lab.run(&["explain", text]).fails(2, &["hint:"]);
+    }
+    lab.write("blank.txt", b" \n\n");
+    let blank = std::fs::File::open(lab.path("blank.txt")).unwrap();
+    Ran(lab.listproof(&["explain"]).stdin(blank).output().unwrap()).fails(2, &["nothing to explain"]);
 }
 
 #[test]
@@ -135,8 +191,9 @@ fn counts_add_up_and_every_row_is_in_one_file() {
     let summary = lab.summary("out");
     let parts = ["deliverable", "risky", "undeliverable", "retry", "duplicates"];
     let rows = parts.map(|part| lab.rows(&format!("out/list.{part}.csv")));
-    assert_eq!(rows, [2, 1, 3, 1, 1]);
-    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<usize>());
+    assert_eq!(rows, [2, 1, 2, 1, 1]);
+    assert_eq!(count(&summary, "without_address"), 1);
+    assert_eq!(lab.rows("out/list.results.csv"), rows.iter().sum::<usize>() + 1);
     assert_eq!(count(&summary, "results"), 8);
     assert_eq!(count(&summary, "rejected"), lab.rows("out/list.rejected.csv"));
     for (part, rows) in parts.into_iter().zip(rows) {

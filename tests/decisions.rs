@@ -146,10 +146,11 @@ fn without_reply() -> String {
     let nothing = || evidence(MailboxEvidence::default());
     for (left, status) in [
         ("an empty cell", AddressStatus::Empty),
+        ("an excluded address", AddressStatus::Excluded(address())),
         ("no address", AddressStatus::Invalid("no_at")),
         (
             "a name that the provider does not allow",
-            AddressStatus::ProviderSyntax("provider_syntax.gmail".to_owned()),
+            AddressStatus::ProviderSyntax(address(), "provider_syntax.gmail".to_owned()),
         ),
         ("a special-use domain", AddressStatus::SpecialUse(address())),
         ("an address literal", AddressStatus::Literal(address())),

@@ -49,10 +49,19 @@ fn encoded_parts_are_decoded_and_the_returned_mail_is_ignored() {
         explained(include_str!("explain/postfix-three.eml")),
         [
             "a@example.com - mx.example.com mailbox_unknown",
-            "b@example.net - mx.example.net mailbox_full",
+            "b@example.net eod mx.example.net mailbox_full",
             "c@example.org - mx.example.org greylisted",
         ]
     );
+}
+
+#[test]
+fn the_stage_stands_in_the_text_of_a_bounce() {
+    let bounce = "From: MAILER-DAEMON\nContent-Type: multipart/report; boundary=b\n\n--b\n\n<a@example.com>: host mx.example.com said:\n\
+        550 5.1.1 User unknown (in reply to MAIL FROM command)\n\n--b\nContent-Type: message/delivery-status\n\n\
+        Final-Recipient: rfc822; a@example.com\nAction: failed\nStatus: 5.1.1\n\
+        Diagnostic-Code: smtp; 550 5.1.1 User unknown\n\n--b--\n";
+    assert_eq!(explained(bounce), ["a@example.com mail - sender_rejected"]);
 }
 
 #[test]

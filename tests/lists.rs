@@ -50,23 +50,35 @@ fn read_into(path: &Path, options: &ReadOptions, text: &mut String) -> Result<()
     Ok(())
 }
 
-fn cases() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/csv");
+fn cases(folder: &str, at_least: usize) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
     let mut cases: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_file() && !path.file_name().unwrap().to_string_lossy().starts_with('.'))
+        .filter(|path| path.extension().is_none_or(|extension| extension != "md"))
         .collect();
     cases.sort();
-    assert!(cases.len() >= 64, "{} files", cases.len());
+    assert!(cases.len() >= at_least, "{} files", cases.len());
     cases
 }
 
 #[test]
 fn every_list_is_read_exactly_or_fails_with_a_clear_error() {
-    for case in cases() {
+    for case in cases("csv", 64) {
         let name = case.file_name().unwrap().to_string_lossy().into_owned();
         insta::with_settings!({ snapshot_path => "csv/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(name, read(&case, &ReadOptions::default()));
+        });
+    }
+}
+
+/// The shapes in which services and programs export contacts, with invented rows.
+#[test]
+fn every_export_is_read_as_its_service_writes_it() {
+    for case in cases("exports", 30) {
+        let name = case.file_name().unwrap().to_string_lossy().into_owned();
+        insta::with_settings!({ snapshot_path => "exports/expected", prepend_module_to_snapshot => false, omit_expression => true }, {
             insta::assert_snapshot!(name, read(&case, &ReadOptions::default()));
         });
     }
@@ -312,6 +324,20 @@ fn where_a_column_is_empty_the_next_one_counts() {
         text.contains("row 1, line 1: \"p@x.example\"") && text.contains("row 2, line 2: \"a@x.example\""),
         "{text}"
     );
+}
+
+#[test]
+fn rows_with_an_address_in_another_column_only_are_named() {
+    let list = "name,email,email 2\nAnn,a@x.example,\nBob,,b@x.example\nCyd,,\n";
+    let text = read_bytes(list.as_bytes(), &ReadOptions::default());
+    assert_eq!(
+        text.lines().next().unwrap(),
+        "CSV in UTF-8; addresses: column 2 `email`, by its name; also possible: column 3 `email 2` (1 of the first 3 rows \
+         have an address only there: `--column 2 --column 3` reads both)"
+    );
+    let only_second = "name,email,email 2\nAnn,,a@x.example\nBob,,b@x.example\n";
+    let text = read_bytes(only_second.as_bytes(), &ReadOptions::default());
+    assert!(text.starts_with("CSV in UTF-8; addresses: column 3 `email 2`, by its name"), "{text}");
 }
 
 #[test]

@@ -280,3 +280,60 @@ fn state_and_outputs_are_readable_by_their_owner_only() {
         }
     }
 }
+
+/// Thirty providers that serve us, and thirty that reject us.
+const REJECTING: &str = r#"
+[[domain]]
+name = "good{1..30}.example"
+mx = ["10 mx.good{n}.example"]
+mailboxes = ["jane"]
+[[domain]]
+name = "bad{1..30}.example"
+mx = ["10 mx.bad{n}.example"]
+[[host]]
+name = "mx.good{1..30}.example"
+[[host]]
+name = "mx.bad{1..30}.example"
+[[host.rule]]
+at = "connect"
+say = "554 5.7.1 Service unavailable; Client host [{ip}] blocked using zen.spamhaus.org"
+do = "close"
+"#;
+
+#[test]
+fn what_a_night_leaves_at_providers_that_reject_us_is_no_alarm_in_the_next() {
+    let folder = Folder::new();
+    folder.write("world.toml", REJECTING);
+    let rows = (1..=30).map(|n| format!("jane@good{n}.example\njane@bad{n}.example\n"));
+    folder.write("list.csv", format!("email\n{}", rows.collect::<String>()));
+    let night = |list: &str| {
+        let common = ["--world", "world.toml", "--state", "state.db", "--max-wait", "0s", "-o", "out"];
+        folder.run(&[&["verify", list], &common[..]].concat()).exits(0);
+        let stem = list.trim_start_matches("out/").trim_end_matches(".csv");
+        let results = folder.read(&format!("out/{stem}.results.csv"));
+        (results.matches("ip_blocklisted").count(), results.matches("accepted").count())
+    };
+    assert_eq!(night("list.csv"), (30, 30));
+    assert_eq!(night("list.csv"), (30, 30), "the second night");
+    assert_eq!(night("out/list.retry.csv"), (30, 0), "the rows that are left");
+}
+
+#[test]
+fn a_run_that_every_provider_rejects_names_hosts_and_words_and_rows_keep_their_reply() {
+    let folder = Folder::new();
+    folder.write("world.toml", REJECTING);
+    folder.write("list.csv", (1..=30).map(|n| format!("jane@bad{n}.example\n")).collect::<String>());
+    let ran = folder.run(&["verify", "list.csv", "--world", "world.toml", "--max-wait", "0s", "-o", "out"]);
+    ran.exits(12);
+    assert!(
+        ran.stdout().contains(".example: 554 5.7.1 Service unavailable; Client host"),
+        "{}",
+        ran.stdout()
+    );
+    let summary = folder.json("out/list.summary.json");
+    assert_eq!(summary["stopped_because"], "refused_everywhere");
+    let rejected_by = summary["rejected_by"].as_array().unwrap();
+    assert!(rejected_by.len() >= 8 && rejected_by[0]["reply"].as_str().unwrap().starts_with("554 5.7.1"));
+    let results = folder.read("out/list.results.csv");
+    assert!(results.matches("ip_blocklisted").count() >= 8, "{results}");
+}

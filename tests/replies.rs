@@ -66,6 +66,9 @@ fn recorded() -> Vec<Recorded> {
         include_str!("replies/gateways.txt"),
         include_str!("replies/maillogs.txt"),
         include_str!("replies/wild.txt"),
+        include_str!("replies/checked.txt"),
+        include_str!("replies/second.txt"),
+        include_str!("replies/third.txt"),
     ];
     let lines =
         files.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));

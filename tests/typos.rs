@@ -10,6 +10,8 @@ use listproof::policy::AddressLists;
 
 const COMMON_DOMAINS: &str = include_str!("typos/common_domains.txt");
 const REAL_DOMAINS: &str = include_str!("typos/real_domains.txt");
+/// Sites that people visit, with names near those of known domains.
+const SITES: &str = include_str!("typos/sites.txt");
 
 /// The lines of a list, without its head.
 fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
@@ -121,4 +123,13 @@ fn of_a_hundred_real_domains_hardly_one_is_taken_for_a_typo() {
     let wrong: Vec<String> =
         real.iter().filter_map(|real| Some(format!("{real}: {}", suggested(real)?))).collect();
     assert!(wrong.len() * 100 <= real.len(), "{wrong:?}");
+}
+
+#[test]
+fn of_a_thousand_sites_that_people_visit_hardly_one_is_touched() {
+    let sites: Vec<&str> = lines(SITES).collect();
+    let wrong: Vec<String> =
+        sites.iter().filter_map(|site| Some(format!("{site}: {}", suggested(site)?))).collect();
+    assert!(sites.len() >= 1_000);
+    assert!(wrong.len() * 1_000 <= sites.len() * 6, "{} of {}: {wrong:?}", wrong.len(), sites.len());
 }

@@ -35,6 +35,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| Prepared {
         helo: Domain::parse("probe.example.org").unwrap(),
         sender: Address::parse("list-check@example.org").unwrap(),
         tls: TlsPolicy::No,
+        pipelining: true,
     },
     addresses: (0..50).map(|place| Address::parse(&format!("no.user{place}@d1.example")).unwrap()).collect(),
 });

@@ -5,7 +5,7 @@
 //! may belong to it (`jane doe@example.com`), nothing is repaired.
 
 use super::find::{self, FoundAddress};
-use super::repair::Repair;
+use super::repair_kind::Repair;
 
 /// The only address of a text that has more than it, and what stands before and after it.
 struct Sole<'a> {
@@ -51,11 +51,9 @@ pub(super) fn in_formula_or_link(text: &str) -> Option<(String, Repair)> {
 /// The address among other words.
 pub(super) fn among_words(text: &str) -> Option<(String, Repair)> {
     let sole = Sole::of(text)?;
-    let Sole { address, before, after } = sole;
+    let Sole { before, after, .. } = sole;
     // A control character may begin a text that was not in the cell.
-    if after.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t'))
-        || touches_a_word(before, address)
-    {
+    if after.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) || touches_a_word(&sole) {
         return None;
     }
     let has_words = |text: &str| text.contains(char::is_alphanumeric);
@@ -96,17 +94,23 @@ const LABELS: &[&str] = &[
     "이메일",
 ];
 
-/// True if the last word of `before` may belong to the address: only a space, or a comma without a space, stands
-/// between them, the word is no label, and the address does not repeat the name.
-fn touches_a_word(before: &str, address: &str) -> bool {
-    // `"ada"byrne@example.org`: the quotation mark ends a part of the address.
-    if before.ends_with('"') && before.matches('"').count() % 2 == 0 {
+/// True if the last word of `before` may belong to the address: only a space, a comma or a semicolon without a space, a
+/// quotation mark or a bracket that is not closed stands between them, the word is no label, and the address does not
+/// repeat the name.
+fn touches_a_word(Sole { address, before, after }: &Sole<'_>) -> bool {
+    let ends_in_word = |text: &str| text.ends_with(|c: char| c.is_alphanumeric() || c == '.');
+    // `"ada"byrne@example.org`, `a(byrne@example.org`
+    if let Some(opening @ ('"' | '(' | '[' | '{')) = before.chars().next_back()
+        && ends_in_word(&before[..before.len() - 1])
+        && !after.trim_start().starts_with(closing(opening))
+    {
         return true;
     }
     let trimmed = before.trim_end_matches([' ', '\u{a0}']);
     let words = if trimmed.len() < before.len() {
         trimmed
-    } else if let Some(words) = before.strip_suffix(',').filter(|words| !words.contains(char::is_whitespace))
+    } else if let Some(words) =
+        before.strip_suffix([',', ';']).filter(|words| !words.contains(char::is_whitespace))
     {
         words
     } else {
@@ -121,6 +125,16 @@ fn touches_a_word(before: &str, address: &str) -> bool {
         return false;
     }
     !LABELS.contains(&last.as_str()) && !repeats_a_name(words, address)
+}
+
+/// The mark that closes what this one opens.
+fn closing(opening: char) -> char {
+    match opening {
+        '(' => ')',
+        '[' => ']',
+        '{' => '}',
+        mark => mark,
+    }
 }
 
 /// True if the local part has one of the words in it: `Ada Byrne a.byrne@example.org`.

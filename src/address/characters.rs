@@ -20,7 +20,6 @@ pub(super) fn reject_artifacts(text: &str) -> Result<(), SyntaxFault> {
             _ if c.is_whitespace() => FaultKind::WhiteSpace,
             _ if plain_quote(c).is_some() => FaultKind::TypographicQuote,
             _ if half_width(c).is_some() => FaultKind::FullWidth,
-            _ if look_alike(c).is_some() || is_negated_bracket(c) => FaultKind::LookAlike,
             _ => continue,
         };
         return Err(SyntaxFault { kind, at });
@@ -74,19 +73,37 @@ pub(super) fn is_negated_bracket(c: char) -> bool {
     matches!(c, '\u{226e}' | '\u{226f}')
 }
 
-/// Fails at a sign that no international domain name has (RFC 5892): currency signs and
-/// punctuation but dashes. Dashes and other symbols are left to the DNS, because some registries sold them.
+/// Fails at a character in a local part that only looks like an ASCII one, or is an angle bracket with a stroke. In a domain
+/// UTS #46 decides.
+pub(super) fn reject_look_alikes(local: &str) -> Result<(), SyntaxFault> {
+    match local.char_indices().find(|&(_, c)| look_alike(c).is_some() || is_negated_bracket(c)) {
+        Some((at, _)) => Err(SyntaxFault { kind: FaultKind::LookAlike, at }),
+        None => Ok(()),
+    }
+}
+
+/// Fails at a sign beside an ASCII letter that no international domain name has (RFC 5892): a currency sign, or
+/// punctuation but dashes. There it is the remains of a damaged text. Other symbols, and signs in other places, are left to
+/// the DNS, because some registries sold them.
 pub(super) fn reject_signs(domain: &str) -> Result<(), SyntaxFault> {
+    use GeneralCategory::{ConnectorPunctuation, CurrencySymbol, DashPunctuation};
     /// The signs that RFC 5892 allows.
     const ALLOWED: [char; 6] = ['\u{b7}', '\u{5f3}', '\u{5f4}', '\u{f0b}', '\u{30fb}', '\u{6fd}'];
     let is_sign = |c: char| {
         let category = CodePointMapData::<GeneralCategory>::new().get(c);
-        matches!(category, GeneralCategory::OtherPunctuation | GeneralCategory::CurrencySymbol)
+        let is_punctuation = GeneralCategoryGroup::Punctuation.contains(category)
+            && !matches!(category, ConnectorPunctuation | DashPunctuation);
+        !c.is_ascii() && !ALLOWED.contains(&c) && (is_punctuation || category == CurrencySymbol)
     };
-    match domain.char_indices().find(|&(_, c)| !c.is_ascii() && !ALLOWED.contains(&c) && is_sign(c)) {
-        Some((at, _)) => Err(SyntaxFault { kind: FaultKind::InternationalDomain, at }),
-        None => Ok(()),
+    let mut before = None;
+    for (at, c) in domain.char_indices() {
+        let after = domain[at + c.len_utf8()..].chars().next();
+        if is_sign(c) && [before, after].into_iter().flatten().any(|c| c.is_ascii_alphanumeric()) {
+            return Err(SyntaxFault { kind: FaultKind::InternationalDomain, at });
+        }
+        before = Some(c);
     }
+    Ok(())
 }
 
 /// The ASCII character of a full-width or small form, and the dot for full stops of other scripts; `None` for other

@@ -68,6 +68,11 @@ macro_rules! fault_kinds {
             /// The `snake_case` word: the rule id is `syntax.<word>`.
             pub fn word(self) -> &'static str { match self { $(FaultKind::$variant => $word,)+ } }
 
+            /// The fault with this word; `None` for any other text.
+            pub fn from_word(word: &str) -> Option<FaultKind> {
+                match word { $($word => Some(FaultKind::$variant),)+ _ => None }
+            }
+
             /// The rule id of this fault.
             pub fn rule(self) -> &'static str { match self { $(FaultKind::$variant => concat!("syntax.", $word),)+ } }
 
@@ -128,6 +133,7 @@ mod tests {
         for kind in FaultKind::ALL {
             assert!(seen.insert(kind.word()), "`{}` is used twice", kind.word());
             assert!(kind.word().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+            assert_eq!(FaultKind::from_word(kind.word()), Some(*kind));
             assert_eq!(kind.rule(), format!("syntax.{}", kind.word()));
         }
     }

@@ -49,6 +49,12 @@ pub(super) fn scan(text: &str) -> (Vec<FoundAddress>, usize) {
     (found, left_over)
 }
 
+/// True for a text in which each @ belongs to the same address.
+pub(crate) fn holds_one(text: &str) -> bool {
+    let (found, left_over) = scan(text);
+    found.len() == 1 && left_over == 0
+}
+
 /// The address in a text, if there is exactly one, certain or not.
 pub(crate) fn find_only(text: &str) -> Option<Address> {
     let mut found = find_addresses(text);
@@ -85,13 +91,15 @@ fn local_start(text: &str, behind: usize, at: usize) -> Option<(usize, bool)> {
     let start = before.trim_end_matches(is_local_letter).len().max(behind.min(at));
     let in_front = text[..start].chars().next_back();
     let starts_with_mark = before[start..].starts_with(is_mark);
-    if starts_with_mark || in_front.is_some_and(|c| c == '@' || is_damage(c) || is_negated_bracket(c)) {
+    if starts_with_mark
+        || in_front.is_some_and(|c| c == '@' || c == '\\' || is_damage(c) || is_negated_bracket(c))
+    {
         return None;
     }
     let is_url =
         before[start..].starts_with("//") && !text[..start].to_ascii_lowercase().ends_with("mailto:");
     let mut from = start;
-    let mut is_certain = !(is_url || in_front == Some(')'));
+    let mut is_certain = !is_url && !in_front.is_some_and(|c| matches!(c, ')' | ']' | '}'));
     // Signs that local parts may have and that in a text separate: the local part begins after the last one.
     let sign = before[start..].rfind(['=', '/', '|', '?', '{', '}']);
     if let Some(sign) = sign.map(|sign| start + sign) {
@@ -128,7 +136,8 @@ fn text_ends_in_separator(text: &str) -> bool {
 fn domain_end(text: &str, at: usize) -> Option<(usize, bool)> {
     let right = &text[at + 1..];
     if right.starts_with('[') {
-        return Some((at + 1 + right.find(']')? + 1, true));
+        let end = right.find(']')? + 1;
+        return (!right[end..].starts_with(char::is_alphanumeric)).then_some((at + 1 + end, true));
     }
     let letters = right.trim_start_matches(is_domain_letter);
     let domain = right[..right.len() - letters.len()].trim_end_matches(['.', '-']);
@@ -152,7 +161,7 @@ fn domain_end(text: &str, at: usize) -> Option<(usize, bool)> {
     {
         return None;
     }
-    is_certain &= !(touches && sign.is_some_and(|sign| "(!#*".contains(sign)));
+    is_certain &= !(touches && sign.is_some_and(|sign| "([{!#*".contains(sign)));
     Some((end, is_certain))
 }
 
@@ -263,6 +272,9 @@ mod tests {
         for (text, expected) in [
             ("(work)ada@example.org", &["ada@example.org?"][..]),
             ("ada@example.org(work)", &["ada@example.org?"]),
+            ("a[x]ada@example.org", &["ada@example.org?"]),
+            ("this is\\ada@example.org", &[]),
+            ("ada@[192.0.2.1]x", &[]),
             ("see https://ada@example.org/", &["ada@example.org?"]),
             ("to: x/y@example.org", &["y@example.org?"]),
             ("邮箱ada@example.org请", &["ada@example.org?"]),

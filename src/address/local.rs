@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use super::characters::reject_artifacts;
+use super::characters::{reject_artifacts, reject_look_alikes};
 use super::fault::{FaultKind, SyntaxFault, char_start, character_fault, fault};
 
 /// The most octets of a local part as it is typed (RFC 5321 4.5.3.1.1).
@@ -52,6 +52,7 @@ fn dot_string(text: &str) -> Result<usize, SyntaxFault> {
             b'@' if at > atom => {
                 if international {
                     reject_artifacts(&text[..at])?;
+                    reject_look_alikes(&text[..at])?;
                 }
                 return Ok(at);
             }
@@ -101,6 +102,7 @@ fn quoted(text: &str) -> Result<(Cow<'_, str>, usize), SyntaxFault> {
     }
     if !content.is_ascii() {
         reject_artifacts(&text[..end])?;
+        reject_look_alikes(&text[..end])?;
     }
     let local = if is_dot_string(&content) { content } else { in_quotes(&content) };
     Ok((local.into(), end))

@@ -81,6 +81,11 @@ impl Table {
             .any(|name| self.contains(name))
     }
 
+    /// True if a user's file lists the domain or one of its parents.
+    pub fn covers_by_user(&self, domain: &Domain) -> bool {
+        domain.and_parents().any(|name| self.own.added.contains_key(name))
+    }
+
     /// Applies the entries of a user's file; if `replaces`, they replace the whole built-in list.
     pub fn merge(&mut self, own: OwnEntries, replaces: bool) {
         if replaces {

@@ -16,7 +16,7 @@ use super::progress::ProgressDisplay;
 use super::read_args::ReadArgs;
 use super::reply::PolicyArg;
 use super::state::StateFileArg;
-use listproof::list::{ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
+use listproof::list::{ByteOrderMark, ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
 use listproof::report::{self, Gates};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
@@ -47,7 +47,8 @@ pub(super) struct VerifyArgs {
 /// A list, and what is written about it.
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// The list: CSV, TSV, semicolons, NDJSON or one address per line, plain, gz or zst, or XLSX; `-` is stdin.
+    /// The list: CSV, TSV, semicolons, NDJSON, one address per line, plain, gz, zst or alone in a ZIP archive, or XLSX or
+    /// vCard; `-` is stdin.
     input: PathBuf,
     /// Folder for the results, or a NAME.csv (or `-`) for the results alone [default: ./NAME.listproof/].
     #[arg(short, long)]
@@ -64,6 +65,18 @@ struct ListArgs {
     /// Put this in front of the names of the added columns.
     #[arg(long, value_name = "PREFIX")]
     column_prefix: Option<String>,
+    /// Whether the written lists begin with a byte order mark, by which Excel knows UTF-8; auto: as the list had it.
+    #[arg(long, value_name = "WHEN", value_parser = byte_order_mark(), default_value = "auto")]
+    bom: ByteOrderMark,
+    /// Also write NAME.spreadsheet.csv, the results with a `'` before each cell that a spreadsheet takes for a formula.
+    #[arg(long)]
+    spreadsheet_safe: bool,
+    /// Don't probe the addresses and `@domains` in this list; may be given again.
+    #[arg(long, value_name = "FILE")]
+    exclude: Vec<PathBuf>,
+    /// Addresses that differ only in upper and lower case are different addresses.
+    #[arg(long)]
+    case_sensitive: bool,
     /// Fix obvious typos (`jane@gmail,com`, `gmial.com`, `.con`) and verify the fixed address. The column `email_original`
     /// keeps the cell.
     #[arg(long)]
@@ -102,6 +115,12 @@ pub(super) struct PlanArgs {
     input: PathBuf,
     #[command(flatten)]
     reading: ReadArgs,
+    /// Leave out the addresses and `@domains` in this list; may be given again.
+    #[arg(long, value_name = "FILE")]
+    exclude: Vec<PathBuf>,
+    /// Addresses that differ only in upper and lower case are different addresses.
+    #[arg(long)]
+    case_sensitive: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
@@ -216,9 +235,13 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
             columns: args.columns,
             dialect: args.dialect,
             prefix: args.column_prefix,
+            bom: args.bom,
+            spreadsheet_safe: args.spreadsheet_safe,
             ..WriteOptions::default()
         },
         apply_suggestions: args.apply_suggestions,
+        case_sensitive: args.case_sensitive,
+        exclude: args.exclude,
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,
@@ -245,7 +268,12 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {
     log::start(&args.log);
-    let job = ListJob { reading: args.reading.into(), ..ListJob::of(source(args.input)) };
+    let job = ListJob {
+        reading: args.reading.into(),
+        case_sensitive: args.case_sensitive,
+        exclude: args.exclude,
+        ..ListJob::of(source(args.input))
+    };
     let verifier = Verifier::new(args.probing.without_mail_servers().settings(VERIFY_MAX_WAIT)?)?;
     let list = job.open()?;
     let forecast = verifier.block_on(verifier.plan(&list))?;
@@ -281,6 +309,18 @@ fn column_set() -> impl TypedValueParser<Value = ColumnSet> {
         })
     }))
     .try_map(|word| ColumnSet::ALL.into_iter().find(|set| set.word() == word).ok_or("not a column set"))
+}
+
+fn byte_order_mark() -> impl TypedValueParser<Value = ByteOrderMark> {
+    let words =
+        [("auto", ByteOrderMark::Auto), ("always", ByteOrderMark::Always), ("never", ByteOrderMark::Never)];
+    PossibleValuesParser::new(words.map(|(word, _)| word)).try_map(move |word| {
+        words
+            .into_iter()
+            .find(|(known, _)| *known == word)
+            .map(|(_, mark)| mark)
+            .ok_or("not one of the words")
+    })
 }
 
 fn dialect(name: &str) -> Result<&'static Dialect, String> {

@@ -25,6 +25,9 @@ pub(super) struct ReadArgs {
     /// How the text is encoded, for example windows-1251, gbk or utf-16le [default: found by the bytes].
     #[arg(long, value_name = "LABEL", value_parser = encoding)]
     encoding: Option<Encoding>,
+    /// The sheet of an Excel workbook [default: the first visible one that holds addresses].
+    #[arg(long, value_name = "NAME")]
+    sheet: Option<String>,
     /// Several addresses in one cell, or in a line without columns, become rows of their own.
     #[arg(long)]
     split_cells: bool,
@@ -43,6 +46,7 @@ impl From<ReadArgs> for ReadOptions {
             header,
             delimiter: args.delimiter,
             encoding: args.encoding,
+            sheet: args.sheet,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `explain` and `policy`: what a mail server's reply means, and which rule decides it.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read};
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -66,9 +66,15 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
     };
     let text = args.text.as_deref().filter(|text| *text != "-");
     let written = match text {
-        None => explain(Box::new(io::stdin().lock())),
+        None if args.text.is_none() && io::stdin().is_terminal() => return Err(nothing_to_explain()),
+        None => explain(from_stdin(args.jsonl)?),
         Some(text) => match File::open(text) {
             Ok(file) => explain(Box::new(BufReader::new(file))),
+            Err(_) if text.trim().is_empty() => return Err(nothing_to_explain()),
+            Err(source) if !is_reply_text(text) => {
+                let hint = "name an existing file, or give a reply with its code, in quotes".to_owned();
+                return Err(Error::Usage { message: format!("cannot read `{text}`: {source}"), hint });
+            }
             Err(_) => explain(Box::new(io::Cursor::new(text.to_owned()))),
         },
     };
@@ -79,6 +85,40 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
         }
         Err(ExplainError::Write(source)) => print::to_stdout(Err(source)).map(|()| Exit::Finished),
     }
+}
+
+fn nothing_to_explain() -> Error {
+    let hint = "give a reply in quotes, a bounce or a log: `listproof explain '550 5.1.1 User unknown'`";
+    Error::Usage { message: "nothing to explain".to_owned(), hint: hint.to_owned() }
+}
+
+/// The standard input; without any text it is a usage error. `--jsonl` answers no lines with no lines.
+fn from_stdin(jsonl: bool) -> Result<Box<dyn BufRead>, Error> {
+    let read = |source| Error::from(ListError::Read { name: "stdin".to_owned(), source });
+    let mut input = io::stdin().lock();
+    if jsonl {
+        return Ok(Box::new(input));
+    }
+    let mut blank = Vec::new();
+    loop {
+        let held = input.fill_buf().map_err(read)?;
+        if held.is_empty() {
+            return Err(nothing_to_explain());
+        }
+        if held.iter().any(|byte| !byte.is_ascii_whitespace()) {
+            return Ok(Box::new(io::Cursor::new(blank).chain(input)));
+        }
+        let length = held.len();
+        blank.extend_from_slice(held);
+        input.consume(length);
+    }
+}
+
+/// True for the text of a reply; one word without a reply code can only be the name of a file.
+fn is_reply_text(text: &str) -> bool {
+    let is_code = |word: &str| word.len() == 3 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.trim();
+    text.contains(char::is_whitespace) || text.get(..3).is_some_and(is_code)
 }
 
 pub(super) fn policy(command: &PolicyCommand) -> Result<Exit, Error> {

@@ -41,6 +41,17 @@ pub struct MxHostFacts {
     pub clear_rejections: u32,
 }
 
+/// How a provider responded to an earlier run, at the last contact with one of its hosts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlierContact {
+    /// It accepted or clearly rejected a recipient.
+    Served,
+    /// It rejected us.
+    RejectedUs,
+    /// It could not be reached, or did not answer.
+    Unreachable,
+}
+
 /// A probe that was deferred and waits for a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deferral {

@@ -22,7 +22,7 @@ mod row;
 pub use control::{CatchAll, NotCatchAllProof, PositiveControl};
 pub(crate) use control::{ControlOutcome, interpret_control};
 pub use domain_facts::DomainFacts;
-pub(crate) use domain_facts::{Deferral, MxHostFacts};
+pub(crate) use domain_facts::{Deferral, EarlierContact, MxHostFacts};
 pub(crate) use recipient::RecipientKind;
 pub use recipient::{MailboxEvidence, NotProbedReason, ProbeResult, Recipient, RecipientId};
 pub(crate) use recorded_reply::{RecordedReply, Tally};

@@ -27,12 +27,14 @@ pub struct Evidence {
 /// Whether a cell holds an address, as far as the cell alone shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressStatus {
-    /// The cell is empty.
+    /// The cell is empty, or holds a placeholder, a label or a footer.
     Empty,
+    /// An address that the user's own list excludes.
+    Excluded(Address),
     /// Not an address; the word of the syntax fault.
     Invalid(&'static str),
-    /// An address that its provider does not allow; the id of the provider's rule.
-    ProviderSyntax(String),
+    /// An address that its provider does not allow, with the id of the provider's rule. It is not probed.
+    ProviderSyntax(Address, String),
     /// An address at a special-use domain (RFC 6761), or at a domain that can't be delegated.
     SpecialUse(Address),
     /// An address literal (RFC 5321 4.1.3); probed only on request.
@@ -45,18 +47,28 @@ impl AddressStatus {
     /// The address, if there is one.
     pub fn into_address(self) -> Option<Address> {
         match self {
-            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(_) => None,
-            AddressStatus::SpecialUse(address)
+            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(..) => None,
+            AddressStatus::Excluded(address)
+            | AddressStatus::SpecialUse(address)
             | AddressStatus::Literal(address)
             | AddressStatus::Valid(address) => Some(address),
+        }
+    }
+
+    /// The address of the row among those of its list, even one that its provider does not allow.
+    pub fn listed_address(&self) -> Option<&Address> {
+        match self {
+            AddressStatus::ProviderSyntax(address, _) => Some(address),
+            _ => self.address(),
         }
     }
 
     /// A reference to the address, if there is one.
     pub fn address(&self) -> Option<&Address> {
         match self {
-            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(_) => None,
-            AddressStatus::SpecialUse(address)
+            AddressStatus::Empty | AddressStatus::Invalid(_) | AddressStatus::ProviderSyntax(..) => None,
+            AddressStatus::Excluded(address)
+            | AddressStatus::SpecialUse(address)
             | AddressStatus::Literal(address)
             | AddressStatus::Valid(address) => Some(address),
         }

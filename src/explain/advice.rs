@@ -109,14 +109,14 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     Table { general, at_list, at_provider, links: file.links }
 });
 
-/// The advice for a cause; that of the provider or of the blocklist if there is one.
+/// The advice for a cause: that of the blocklist that the reply names, else that of the provider, else the general one. Only the
+/// blocklist itself removes an entry.
 pub(super) fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&str>) -> &'static Advice {
-    let at_provider = provider.and_then(|id| TABLE.at_provider.get(&(cause, id.to_owned())));
-    let at_list = || {
-        let list = blocklist?.to_ascii_lowercase();
+    let at_provider = || provider.and_then(|id| TABLE.at_provider.get(&(cause, id.to_owned())));
+    let at_list = blocklist.map(str::to_ascii_lowercase).and_then(|list| {
         TABLE.at_list.iter().find_map(|(name, advice)| list.contains(name.as_str()).then_some(advice))
-    };
-    at_provider.or_else(at_list).unwrap_or_else(|| &TABLE.general[&cause])
+    });
+    at_list.or_else(at_provider).unwrap_or_else(|| &TABLE.general[&cause])
 }
 
 /// The provider whose pages a host serves, for links in replies; for hosts that are not below a provider's MX suffixes.
@@ -142,12 +142,13 @@ mod tests {
     }
 
     #[test]
-    fn advice_of_a_provider_comes_before_that_of_a_blocklist_and_that_before_the_general_one() {
+    fn advice_of_a_named_blocklist_comes_before_that_of_a_provider_and_that_before_the_general_one() {
         let at = |provider, list| &advice(Cause::IpBlocklisted, provider, list).step;
         let general = at(None, None);
         assert_ne!(at(Some("outlook"), None), general);
         assert_ne!(at(None, Some("zen.spamhaus.org")), general);
-        assert_eq!(at(Some("outlook"), Some("zen.spamhaus.org")), at(Some("outlook"), None));
+        assert_eq!(at(Some("microsoft365"), Some("zen.spamhaus.org")), at(None, Some("zen.spamhaus.org")));
+        assert_eq!(at(Some("outlook"), Some("Microsoft")), at(Some("outlook"), None));
         assert_eq!(at(Some("unheard-of"), Some("nothing.example")), general);
     }
 

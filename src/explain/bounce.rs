@@ -21,6 +21,7 @@ pub(super) fn failures(raw: &[u8]) -> Vec<LocatedReply> {
     if found.is_empty() {
         found = failures_in_text(&message::decode(raw));
     }
+    found.iter_mut().for_each(|failure| add_stage(failure, &opened.text));
     if found.is_empty() {
         found.push(locate::failure(&opened.text));
     }
@@ -30,6 +31,13 @@ pub(super) fn failures(raw: &[u8]) -> Vec<LocatedReply> {
         failure.recipient.get_or_insert_with(|| failed.split(',').next().unwrap_or(failed).trim().to_owned());
     }
     found
+}
+
+/// Takes the stage from the text for people, which names the command that the reply answers: a delivery status does not.
+fn add_stage(failure: &mut LocatedReply, text: &str) {
+    let Some(recipient) = failure.recipient.as_deref().filter(|_| failure.stage.is_none()) else { return };
+    let about_recipient = text.split("\n\n").filter(|paragraph| paragraph.contains(recipient));
+    failure.stage = about_recipient.map(locate::stage_named).find(Option::is_some).flatten();
 }
 
 /// A text in which each status field is on one line.

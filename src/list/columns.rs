@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 use serde::Deserialize;
 
 use super::format::cells;
-use crate::reason::Reason;
+use crate::reason::{Reason, Verdict};
 
 macro_rules! columns {
     ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
@@ -84,6 +84,8 @@ columns! {
     RetryAfter = "retry_after";
     /// The number of the first row with the same address.
     DuplicateOf = "duplicate_of";
+    /// Is it an address of a relay, which forwards to a mailbox that it hides?
+    IsRelay = "is_relay";
     /// Which repairs the address needed; written by `check` only.
     Repairs = "repairs";
     /// The text of the cell, where another address was judged; written with `--apply-suggestions` only.
@@ -201,7 +203,12 @@ pub(super) struct DialectWords(BTreeMap<String, String>);
 
 impl DialectWords {
     pub(super) fn word(&self, reason: Reason) -> &str {
-        let word = self.0.get(reason.word()).or_else(|| self.0.get(reason.verdict().word()));
+        // Other services have no word for a row without an address: what can't be sent to is undeliverable there.
+        let verdict = match reason.verdict() {
+            Verdict::None => Verdict::Undeliverable,
+            verdict => verdict,
+        };
+        let word = self.0.get(reason.word()).or_else(|| self.0.get(verdict.word()));
         word.map_or("", String::as_str)
     }
 }
@@ -292,7 +299,7 @@ mod tests {
     fn the_sets_have_the_columns_that_the_readme_lists() {
         let full = "verdict,reason,fault,action,did_you_mean,email_normalized,domain,provider,mx_host,is_catch_all,\
             is_role,is_disposable,is_free,is_tagged,smtp_code,enhanced_code,smtp_text,rule,confidence,attempts,\
-            checked_at,expires_at,retry_after,duplicate_of";
+            checked_at,expires_at,retry_after,duplicate_of,is_relay";
         let of = |set: ColumnSet| set.columns().iter().map(|c| c.name()).collect::<Vec<_>>().join(",");
         assert_eq!(of(ColumnSet::Full), full);
         let (up_to_smtp_text, _) = full.split_once("rule,confidence").unwrap();

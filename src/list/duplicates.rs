@@ -27,7 +27,7 @@ const BUFFERED_BYTES: usize = 64 << 10;
 pub(crate) struct AddressHasher(RandomState, RandomState);
 
 /// The hash of an address; equal for equal addresses of a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct AddressHash {
     high: u64,
     low: u64,

@@ -85,6 +85,24 @@ pub enum ListError {
         /// 1-based.
         line: u64,
     },
+    /// `--sheet` names a sheet that the workbook does not have.
+    #[error("`{name}`: there is no sheet `{sheet}`")]
+    UnknownSheet {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--sheet`.
+        sheet: String,
+        /// The names of all sheets.
+        sheets: Vec<String>,
+    },
+    /// `--sheet` is given for a list that is no workbook.
+    #[error("`{name}` is not an Excel workbook (XLSX), so it has no sheet `{sheet}`")]
+    NotAWorkbook {
+        /// The list as the user named it.
+        name: String,
+        /// The value of `--sheet`.
+        sheet: String,
+    },
     /// No encoding explains the text well, or several do.
     #[error("`{name}`: the encoding of its text is not clear")]
     UnknownEncoding {
@@ -148,6 +166,12 @@ pub enum ListError {
     BadPrefix {
         /// The value of `--column-prefix`.
         prefix: String,
+    },
+    /// There is no copy of the results for spreadsheet programs.
+    #[error("`--spreadsheet-safe`: {why}")]
+    NoSpreadsheet {
+        /// The reason.
+        why: &'static str,
     },
     /// An output can't be written.
     #[error("cannot write `{}`: {source}", path.display())]
@@ -224,6 +248,9 @@ impl ListError {
             | ListError::TwoHeaders { .. }
             | ListError::NoAddressColumn { .. } => ErrorClass::Unreadable,
             ListError::NoHeaderLine { .. }
+            | ListError::NoSpreadsheet { .. }
+            | ListError::UnknownSheet { .. }
+            | ListError::NotAWorkbook { .. }
             | ListError::UnknownColumn { .. }
             | ListError::PrefixTaken { .. }
             | ListError::BadPrefix { .. } => ErrorClass::Usage,
@@ -273,8 +300,17 @@ impl ListError {
             ListError::TwoHeaders { lines: [one, other], .. } => {
                 format!("name the header: `--header-row {one}` or `--header-row {other}`")
             }
+            ListError::UnknownSheet { sheets, .. } => {
+                let names: Vec<String> = sheets.iter().take(12).map(|name| format!("`{}`", printable(name))).collect();
+                format!("the sheets are {}", names.join(", "))
+            }
+            ListError::NoSpreadsheet { .. } => "leave it out, or name a folder or a NAME.csv with `-o`".into(),
+            ListError::NotAWorkbook { .. } => "leave out `--sheet`".into(),
             ListError::NoHeaderLine { .. } => {
                 "count the lines from 1; the header is within the first megabyte of the list".into()
+            }
+            ListError::NoAddressColumn { columns, .. } if columns.len() < 2 => {
+                format!("name what separates its cells with `--delimiter`; {}", name_columns(columns))
             }
             ListError::NoAddressColumn { columns, .. } => {
                 format!("name it with `--column`; {}", name_columns(columns))
@@ -289,6 +325,9 @@ impl ListError {
             }
             ListError::Write { source, .. } if source.kind() == io::ErrorKind::ResourceBusy => {
                 "wait until the other run has finished, or choose another place with `-o`".into()
+            }
+            ListError::Write { source, .. } if source.kind() == io::ErrorKind::InvalidFilename => {
+                "the name is too long: choose a shorter one with `-o`".into()
             }
             ListError::Write { .. } => "choose another place with `-o`".into(),
             ListError::TemporaryFile { .. } => {

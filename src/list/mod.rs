@@ -26,8 +26,9 @@ pub(crate) use duplicates::{
 };
 pub use error::{ErrorClass, ListError};
 pub use format::{Compression, Encoding, ListFormat, ListKind, Source};
+pub(crate) use input::is_address_column_name;
 pub use input::{HeaderChoice, List, ReadOptions, Rows, open};
+pub use output::{ByteOrderMark, OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
 pub(crate) use output::{Composed, Composer};
-pub use output::{OutputCounts, OutputTarget, Outputs, WriteOptions, write_object};
 pub(crate) use row::RowBatch;
 pub use row::{ListEntry, Row, UnreadableCause, UnreadableRow};

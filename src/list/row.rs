@@ -58,6 +58,14 @@ impl Row<'_> {
         &self.address
     }
 
+    /// True if no other cell of the row holds anything. Not for rows of NDJSON, and not where the row has one cell.
+    pub fn is_alone_in_its_row(&self) -> bool {
+        let others = [&self.raw[..self.cell.start], &self.raw[self.cell.end..]];
+        let is_blank = |b: &u8| matches!(b, b',' | b';' | b'\t' | b'|' | b'"' | b' ');
+        let has_others = self.missing_cells > 0 || others.iter().any(|other| !other.is_empty());
+        self.fields.is_empty() && has_others && others.iter().all(|other| other.iter().all(is_blank))
+    }
+
     /// The row as it was written, without its line end.
     pub fn raw(&self) -> &[u8] {
         self.raw
@@ -170,6 +178,8 @@ pub struct RowBatch {
     /// NDJSON: the fields of all rows.
     fields: Vec<Field>,
     entries: Vec<BatchEntry>,
+    /// No row comes after those of the batch.
+    ends_list: bool,
 }
 
 #[derive(Debug)]
@@ -200,6 +210,7 @@ impl RowBatch {
         self.addresses.clear();
         self.fields.clear();
         self.entries.clear();
+        self.ends_list = false;
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -229,6 +240,24 @@ impl RowBatch {
             address: (address..self.addresses.len()).into(),
             part: row.part,
         }));
+    }
+
+    /// Must be called when the list ends.
+    pub(super) fn end_list(&mut self) {
+        self.ends_list = true;
+    }
+
+    /// Which entries stand behind the last one with an @ in its address cell, at the end of the list; none if the list goes
+    /// on, or if no entry of the batch has an @.
+    pub fn rows_behind_addresses(&self) -> Range<usize> {
+        let has_at = |entry: &BatchEntry| match entry {
+            BatchEntry::Row(row) => self.addresses[row.address.range()].contains('@'),
+            BatchEntry::Unreadable(row) => !row.is_row(),
+        };
+        match self.entries.iter().rposition(has_at).filter(|_| self.ends_list) {
+            Some(last) => last + 1..self.entries.len(),
+            None => 0..0,
+        }
     }
 
     /// True for a batch that was filled at the end of the list.

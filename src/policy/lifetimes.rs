@@ -66,9 +66,10 @@ impl Lifetimes {
         self.reasons.get(&reason).copied()
     }
 
-    /// How long a route with this TTL is connected to.
+    /// How long a route with this TTL is connected to: at least long enough for the connection that it was looked up for.
     pub fn of_route(&self, ttl: Duration) -> Duration {
-        ttl.max(self.route_at_least).min(self.route)
+        const LEAST: Duration = Duration::from_secs(1);
+        ttl.max(self.route_at_least).min(self.route).max(LEAST)
     }
 
     /// When a result with this reason expires, if it was found at `checked_at`.
@@ -113,8 +114,13 @@ mod tests {
     use crate::reason::{Cause, Finding, Verdict};
 
     /// Reasons that need no probe and no look-up: they are found anew in each run.
-    const OFFLINE: [Finding; 4] =
-        [Finding::Syntax, Finding::ProviderSyntax, Finding::Empty, Finding::SpecialUseDomain];
+    const OFFLINE: [Finding; 5] = [
+        Finding::Syntax,
+        Finding::ProviderSyntax,
+        Finding::Empty,
+        Finding::Excluded,
+        Finding::SpecialUseDomain,
+    ];
 
     #[test]
     fn every_definite_reason_has_a_lifetime_and_no_unknown_one() {

@@ -10,7 +10,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use super::file::PolicyError;
-use crate::address::{Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Table};
+use crate::address::{
+    Address, Domain, KindTables, KnownDomains, NameRule, NameRules, OwnEntries, Placeholders, Table,
+};
 
 /// All lists, ready for look-ups.
 #[derive(Clone, Debug)]
@@ -21,6 +23,10 @@ pub struct AddressLists {
     pub name_rules: NameRules,
     /// What domains are corrected to, and what is never corrected.
     pub targets: KnownDomains,
+    /// What stands in the address column where there is no address.
+    pub placeholders: Placeholders,
+    /// Domains that have local parts with dots at any place, which are sent in quotes.
+    pub quoted_dots: Table,
 }
 
 macro_rules! data {
@@ -30,15 +36,20 @@ macro_rules! data {
 }
 
 /// The lists: file name, the same in a user's folder; shipped text; content of a line.
-const FILES: [(&str, &str, Shape); 11] = [
-    ("disposable.txt", data!("disposable.txt"), Shape::Domain),
+const FILES: [(&str, &str, Shape); 16] = [
+    ("disposable.txt", data!("disposable.txt"), Shape::Sourced),
     ("disposable_mx.txt", data!("disposable_mx.txt"), Shape::Domain),
     ("free.txt", data!("free.txt"), Shape::Domain),
     ("neighbours.txt", data!("neighbours.txt"), Shape::Domain),
     ("no_reply.txt", data!("no_reply.txt"), Shape::Word),
+    ("placeholders.txt", data!("placeholders.txt"), Shape::Placeholder),
     ("provider_syntax.csv", data!("provider_syntax.csv"), Shape::NameRule),
+    ("quoted_dots.txt", data!("quoted_dots.txt"), Shape::Domain),
     ("relays.txt", data!("relays.txt"), Shape::Domain),
+    ("role_words.csv", data!("role_words.csv"), Shape::RoleWord),
     ("roles.txt", data!("roles.txt"), Shape::Word),
+    ("sinkhole_mx.txt", data!("sinkhole_mx.txt"), Shape::Domain),
+    ("sites.txt", data!("sites.txt"), Shape::Domain),
     ("targets.csv", data!("targets.csv"), Shape::Target),
     ("typos.csv", data!("typos.csv"), Shape::Typo),
     ("words.txt", data!("words.txt"), Shape::Word),
@@ -48,11 +59,17 @@ const FILES: [(&str, &str, Shape); 11] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Domain,
+    /// `domain,letters`: a letter for each source that has the domain. A user's line has the domain alone.
+    Sourced,
     Word,
+    /// `text,use`
+    Placeholder,
     /// `domain,rank`
     Target,
     /// `typo,domain`
     Typo,
+    /// `word,first`, `word,with` or `word,after`.
+    RoleWord,
     /// `domain,id,min,max,specials,ignored,tag,not_last`
     NameRule,
 }
@@ -95,17 +112,27 @@ impl AddressLists {
         let name_rules = name_rules.entries().into_iter();
         let name_rules = name_rules
             .filter_map(|(domain, value)| Some((Domain::parse(domain).ok()?, name_rule(value).ok()?)));
-        let kinds =
-            ["disposable.txt", "disposable_mx.txt", "relays.txt", "free.txt", "roles.txt", "no_reply.txt"];
+        let kinds = [
+            "disposable.txt",
+            "disposable_mx.txt",
+            "sinkhole_mx.txt",
+            "relays.txt",
+            "free.txt",
+            "roles.txt",
+            "role_words.csv",
+            "no_reply.txt",
+        ];
         AddressLists {
             kinds: KindTables::new(kinds.map(&mut table)),
             name_rules: name_rules.collect(),
             targets: KnownDomains::new(
                 table("targets.csv"),
                 table("typos.csv"),
-                table("neighbours.txt"),
+                [table("neighbours.txt"), table("sites.txt")],
                 table("words.txt"),
             ),
+            placeholders: Placeholders::new(&table("placeholders.txt")),
+            quoted_dots: table("quoted_dots.txt"),
         }
     }
 }
@@ -135,6 +162,7 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
         if removes {
             own.removed.insert(key);
         } else {
+            let shape = if shape == Shape::Sourced { Shape::Domain } else { shape };
             check_value(value.trim(), shape).map_err(wrong)?;
             own.added.insert(key, value.trim().to_owned());
         }
@@ -145,7 +173,11 @@ fn merge(table: &mut Table, text: &str, shape: Shape) -> Result<(), (usize, Stri
 
 /// The form in which a key is looked up.
 fn canonical(key: &str, shape: Shape) -> Result<String, String> {
-    if shape == Shape::Word {
+    if shape == Shape::Placeholder {
+        let word = Placeholders::squash(key);
+        return if word.is_empty() { Err(format!("`{key}` has no letter or digit")) } else { Ok(word) };
+    }
+    if matches!(shape, Shape::Word | Shape::RoleWord) {
         let word = key.to_lowercase();
         // A role is any text that can be a local part.
         return match Address::parse(&format!("{word}@example.com")) {
@@ -162,16 +194,24 @@ fn canonical(key: &str, shape: Shape) -> Result<String, String> {
 /// Whether what follows the key is right for this kind of list.
 fn check_value(value: &str, shape: Shape) -> Result<(), String> {
     match shape {
+        Shape::Sourced if !value.is_empty() && value.bytes().all(|b| b.is_ascii_lowercase()) => Ok(()),
+        Shape::Sourced => Err("the letters of its sources are missing".to_owned()),
         Shape::Domain | Shape::Word if value.is_empty() => Ok(()),
         Shape::Domain | Shape::Word => {
             Err(format!("this list has one column, and `{value}` is a second one"))
         }
+        Shape::Placeholder if Placeholders::USES.contains(&value) => Ok(()),
+        Shape::Placeholder => Err(format!("`{value}` is not `both`, `address` or `line`")),
         Shape::Target if matches!(value, "sole" | "big" | "common") => Ok(()),
         Shape::Target => {
             Err(format!("`{value}` is not a rank\nhint: write `domain,common`, or `big` or `sole`"))
         }
         Shape::Typo if Domain::parse(value).is_ok() => Ok(()),
         Shape::Typo => Err(format!("`{value}` is not a domain\nhint: write `typo,domain`")),
+        Shape::RoleWord if matches!(value, "first" | "with" | "after") => Ok(()),
+        Shape::RoleWord => Err(format!(
+            "`{value}` is no kind of word\nhint: write `word,first`, `word,with` or `word,after`"
+        )),
         Shape::NameRule => name_rule(value).map(|_| ()),
     }
 }
@@ -247,6 +287,10 @@ mod tests {
             assert!(!lists.kinds.is_disposable(&domain(typo)), "`{typo}` is both a typo and disposable");
         }
         assert!(targets.is_disjoint(&neighbours));
+        for site in keys("sites.txt") {
+            assert!(!lists.kinds.is_disposable(&domain(site)), "`{site}` is both a site and disposable");
+            assert!(!targets.contains(site) && !neighbours.contains(site) && !typos.contains(site), "{site}");
+        }
         for (typo, meant) in lists.targets.typos() {
             assert!(targets.contains(meant), "`{typo}` is a typo of `{meant}`, which is not a target");
         }
@@ -261,7 +305,10 @@ mod tests {
     /// The domains below a public suffix have different owners, so they cannot be one disposable service.
     #[test]
     fn no_public_suffix_is_disposable() {
-        let names = keys("disposable.txt").into_iter().chain(keys("disposable_mx.txt"));
+        let names = keys("disposable.txt")
+            .into_iter()
+            .chain(keys("disposable_mx.txt"))
+            .chain(keys("sinkhole_mx.txt"));
         let suffixes: Vec<&str> = names.filter(|name| domain(name).registrable().is_none()).collect();
         assert!(suffixes.is_empty(), "public suffixes: {suffixes:?}");
     }

@@ -118,12 +118,23 @@ pub struct Provider {
     pub tls: bool,
     /// Its hosts may accept and discard mail after too many unknown recipients.
     pub may_discard: bool,
+    /// Others have their mail here in paid mailboxes, so a list that calls such a domain disposable is probably wrong.
+    pub has_paid_mailboxes: bool,
     /// Rejected recipients of the list that prove that a domain is not a catch-all.
     pub proving_rejections: u32,
     /// Its own large domains, by which it is recognized without a DNS look-up.
     pub domains: Vec<String>,
     /// The limits of one session, at every pace.
     pub session_limits: SessionLimits,
+    normal: RateLimits,
+    fast: RateLimits,
+    address: Option<AddressLimits>,
+}
+
+/// The limits of one egress at one IP address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AddressLimits {
     normal: RateLimits,
     fast: RateLimits,
 }
@@ -142,6 +153,16 @@ impl Provider {
             Pace::Normal => self.normal,
             Pace::Fast => self.fast,
         }
+    }
+
+    /// The limits of one egress at each of its IP addresses, which other providers may share. `None` for a provider that is
+    /// an entry of the table: its machines serve it alone.
+    pub fn address_limits(&self, pace: Pace) -> Option<RateLimits> {
+        self.address.map(|AddressLimits { normal, fast }| match pace {
+            Pace::Gentle => normal.tenth(),
+            Pace::Normal => normal,
+            Pace::Fast => fast,
+        })
     }
 
     /// True if the provider is an entry of the table.
@@ -275,6 +296,7 @@ struct RawDefault {
     session_limits: SessionLimits,
     normal: RateLimits,
     fast: RateLimits,
+    address: Option<AddressLimits>,
 }
 
 #[derive(Deserialize)]
@@ -290,6 +312,8 @@ struct RawProvider {
     tls: bool,
     #[serde(default)]
     may_discard: bool,
+    #[serde(default, rename = "paid")]
+    has_paid_mailboxes: bool,
     #[serde(default = "two")]
     proof: u32,
     #[serde(default)]
@@ -317,11 +341,14 @@ impl RawDefault {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: true,
+            has_paid_mailboxes: false,
             proving_rejections: two(),
             domains: Vec::new(),
             session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
+            // A table of a user may have no limits of addresses: those of a provider hold for each of its addresses.
+            address: self.address.or(Some(AddressLimits { normal: self.normal, fast: self.fast })),
         }
     }
 }
@@ -335,11 +362,13 @@ impl RawProvider {
             catch_all_share: self.catch_all_share,
             tls: self.tls,
             may_discard: self.may_discard,
+            has_paid_mailboxes: self.has_paid_mailboxes,
             proving_rejections: self.proof,
             domains: self.domains,
             session_limits: self.session_limits,
             normal: self.normal,
             fast: self.fast,
+            address: None,
         }
     }
 }
@@ -380,6 +409,8 @@ mod tests {
             assert!(gentle.recipients <= normal.recipients && normal.recipients <= fast.recipients);
             assert!(normal.open <= fast.open && normal.connections <= fast.connections, "{}", provider.id);
             assert_eq!(fast.unknown_per_day, None);
+            let addresses = Pace::ALL.map(|pace| provider.address_limits(pace));
+            assert!(addresses.iter().all(|limits| limits.is_some() != provider.is_known()));
         }
     }
 

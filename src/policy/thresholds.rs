@@ -27,15 +27,21 @@ pub struct Thresholds {
     pub rejected_everywhere: RejectedEverywhereThresholds,
     /// When a run stops because no connection succeeds.
     pub port_closed: PortClosedThresholds,
+    /// Which providers count as contacted.
+    pub contacted: ContactedThresholds,
     /// When too many mailboxes of a provider are suddenly reported missing.
     pub anomaly: AnomalyThresholds,
     /// When an acceptance at a host that may accept and discard needs a closing control.
     #[serde(rename = "doubt")]
     pub discard: DiscardThresholds,
+    /// How much of the MX hosts of a domain is tried.
+    pub mx: MxThresholds,
     /// How a lane starts and ramps up.
     pub ramp: RampThresholds,
     /// When a run has no name service.
     pub name_servers: NameServerThresholds,
+    /// When an MX host counts as silent in a run that is stopped.
+    pub silence: SilenceThreshold,
 }
 
 /// `[breaker]`.
@@ -67,6 +73,36 @@ pub struct RejectedEverywhereThresholds {
     /// Share of these that rejected us.
     #[serde(rename = "refusing_percent")]
     pub rejecting_percent: usize,
+}
+
+/// `[contacted]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContactedThresholds {
+    /// Providers that are contacted before the run stops, drawn at random.
+    pub sample: usize,
+    /// How old a contact of an earlier run may be.
+    pub earlier_days: u32,
+    /// Fewest providers of a list that is blocked at its end.
+    #[serde(rename = "operators_at_end")]
+    pub providers_at_end: usize,
+}
+
+impl ContactedThresholds {
+    /// How old a contact of an earlier run may be.
+    pub fn earlier(&self) -> Duration {
+        Duration::from_secs(u64::from(self.earlier_days) * 86_400)
+    }
+}
+
+/// `[mx]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MxThresholds {
+    /// Addresses of an MX host that are tried.
+    pub addresses: usize,
+    /// Addresses that reject us after which their provider is paused.
+    pub rejecting: u32,
 }
 
 /// `[port_closed]`.
@@ -131,6 +167,20 @@ pub struct RampThresholds {
     pub clean_answers: u32,
 }
 
+/// `[silence]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceThreshold {
+    seconds: u64,
+}
+
+impl SilenceThreshold {
+    /// The shortest silence.
+    pub fn shortest(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
 /// `[name_servers]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -170,11 +220,14 @@ struct Sections {
     #[serde(rename = "shut_out")]
     rejected_everywhere: Option<RejectedEverywhereThresholds>,
     port_closed: Option<PortClosedThresholds>,
+    contacted: Option<ContactedThresholds>,
     anomaly: Option<AnomalyThresholds>,
     #[serde(rename = "doubt")]
     discard: Option<DiscardThresholds>,
+    mx: Option<MxThresholds>,
     ramp: Option<RampThresholds>,
     name_servers: Option<NameServerThresholds>,
+    silence: Option<SilenceThreshold>,
 }
 
 impl Thresholds {
@@ -196,10 +249,13 @@ impl Thresholds {
             broken_connections: own.broken_connections.unwrap_or(self.broken_connections),
             rejected_everywhere: own.rejected_everywhere.unwrap_or(self.rejected_everywhere),
             port_closed: own.port_closed.unwrap_or(self.port_closed),
+            contacted: own.contacted.unwrap_or(self.contacted),
             anomaly: own.anomaly.unwrap_or(self.anomaly),
             discard: own.discard.unwrap_or(self.discard),
+            mx: own.mx.unwrap_or(self.mx),
             ramp: own.ramp.unwrap_or(self.ramp),
             name_servers: own.name_servers.unwrap_or(self.name_servers),
+            silence: own.silence.unwrap_or(self.silence),
         })
     }
 }

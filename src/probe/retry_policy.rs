@@ -25,6 +25,11 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// True if a wait may begin that follows others of this length in all. Nothing in a run waits longer for a server.
+    pub fn permits(&self, waited: Duration, wait: Duration) -> bool {
+        waited.saturating_add(wait) <= self.max_wait
+    }
+
     /// The wait before the next probe after the `tries`-th deferral (from 1); `None` if there is none in this run. `requested` is
     /// the wait that the server named, `waited` the time since the first deferral.
     pub fn retry_after(
@@ -45,7 +50,7 @@ impl RetryPolicy {
         }
         // 10 s is the shortest wait, even if the server names less.
         let wait = requested.map_or(ladder[tries - 1], |requested| requested.max(MINUTE / 6));
-        (waited + wait <= self.max_wait).then_some(wait)
+        self.permits(waited, wait).then_some(wait)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::reason::{Fault, Reason, Retry};
+use crate::address::FaultKind;
+use crate::reason::{Fault, Reason, Retry, Verdict};
 use crate::smtp::{self, Transcript, TranscriptLine};
 use crate::verdict::AddressResult;
 
@@ -17,8 +18,14 @@ pub fn card(text: &str, record: &AddressResult) -> String {
 fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt::Result {
     let judgment = &record.judgment;
     let reason = judgment.reason;
-    writeln!(out, "{text}: {}, {}", reason.verdict().word(), reason.word())?;
-    writeln!(out, "  {}", reason.sentence())?;
+    match reason.verdict() {
+        Verdict::None => writeln!(out, "{text}: {}", reason.word())?,
+        verdict => writeln!(out, "{text}: {}, {}", verdict.word(), reason.word())?,
+    }
+    match judgment.rule.strip_prefix("syntax.").and_then(FaultKind::from_word) {
+        Some(fault) => writeln!(out, "  {}: {}", reason.sentence(), fault.sentence())?,
+        None => writeln!(out, "  {}", reason.sentence())?,
+    }
     if let Some(address) = record.address.as_ref().map(ToString::to_string).filter(|address| address != text)
     {
         writeln!(out, "  probed as     {address}")?;
@@ -42,6 +49,7 @@ fn write_card(out: &mut String, text: &str, record: &AddressResult) -> std::fmt:
         (record.kinds.disposable, "disposable"),
         (record.kinds.free, "free mail"),
         (record.kinds.tagged, "tagged"),
+        (record.kinds.relay, "relay"),
         (record.catch_all, "catch-all domain"),
     ];
     let kinds: Vec<&str> = kinds.iter().filter(|(is, _)| *is == Some(true)).map(|(_, word)| *word).collect();

@@ -24,6 +24,8 @@ pub struct ForecastRows {
     pub not_addresses: u64,
     /// Rows that repeat an earlier one.
     pub duplicates: u64,
+    /// Rows that the user's own lists exclude, without duplicates.
+    pub excluded: u64,
     /// Distinct addresses.
     pub addresses: u64,
     /// Their domains.
@@ -166,11 +168,13 @@ impl Forecast {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let ForecastRows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        let ForecastRows { rows, rejected, not_addresses, duplicates, excluded, addresses, domains } =
+            self.rows;
         writeln!(out, "{}: {rows} rows; {addresses} addresses at {domains} domains", self.input)?;
+        let excluded_rows = if excluded > 0 { format!("{excluded} excluded, ") } else { String::new() };
         writeln!(
             out,
-            "not probed: {duplicates} duplicates, {not_addresses} without an address, {rejected} unreadable"
+            "not probed: {duplicates} duplicates, {excluded_rows}{not_addresses} without an address, {rejected} unreadable"
         )?;
         let NotProbedCounts { no_mail, dns_failure, not_checkable } = self.not_asked;
         if no_mail + dns_failure + not_checkable > 0 {
@@ -225,11 +229,12 @@ impl Forecast {
 
     /// For programs. Times are seconds.
     pub fn json(&self) -> Value {
-        let ForecastRows { rows, rejected, not_addresses, duplicates, addresses, domains } = self.rows;
+        let ForecastRows { rows, rejected, not_addresses, duplicates, excluded, addresses, domains } =
+            self.rows;
         let NotProbedCounts { no_mail, dns_failure, not_checkable } = self.not_asked;
         json!({
             "input": self.input, "rows": rows, "rejected": rejected, "not_addresses": not_addresses,
-            "duplicates": duplicates, "addresses": addresses, "domains": domains,
+            "duplicates": duplicates, "excluded": excluded, "addresses": addresses, "domains": domains,
             "not_asked": { "no_mail": no_mail, "dns_failure": dns_failure, "not_checkable": not_checkable },
             "looked_up": self.looked_up, "pace": self.pace.word(), "egresses": self.egresses,
             "operators": self.providers.iter().map(Share::json).collect::<Vec<_>>(),

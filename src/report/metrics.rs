@@ -82,7 +82,7 @@ fn place(path: &Path, text: &str) -> io::Result<()> {
     let mut file = secure_file::create_temp_beside(path)?;
     file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.write_all(text.as_bytes())?;
-    file.persist(path).map(drop).map_err(|error| error.error)
+    secure_file::persist(file, path).map(drop)
 }
 
 /// The text of the file. `name` is the label that distinguishes the runs of one machine.
@@ -100,6 +100,8 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
     metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
     metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
+    metrics.one("excluded", "rows that the user's own lists exclude", summary.counts.excluded);
+    metrics.one("without_address", "rows without an address", summary.counts.without_address);
     metrics.one("domains", "domains looked up", summary.probed.domains);
     metrics.one("questions", "recipients probed", summary.probed.questions);
     metrics.one("connections", "connections to mail servers", summary.probed.connections);

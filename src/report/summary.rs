@@ -10,8 +10,11 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Exit;
 use crate::list::OutputCounts;
-use crate::reason::{Reason, Verdict};
-use crate::schedule::{ProviderEventKind, RunBlocked};
+use crate::reason::{Finding, Reason, Verdict};
+use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
+
+/// How many of the hosts that reject us are shown.
+const REJECTIONS: usize = 5;
 
 /// The summary of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Summary {
     pub still_to_probe: u64,
     /// Why the run stopped early: we are blocked everywhere.
     pub blocked: Option<RunBlocked>,
+    /// Which MX hosts rejected us, if the run was blocked.
+    pub rejections: Vec<HostRejection>,
     /// `--deadline` or `--max-duration` ended the run.
     pub out_of_time: bool,
     /// How the run ended.
@@ -44,6 +49,8 @@ pub struct Summary {
     pub folder: Option<String>,
     /// The first part of the names of the outputs.
     pub stem: String,
+    /// The ending of the lists among the outputs.
+    pub ending: &'static str,
 }
 
 /// How much of the network a run used.
@@ -96,7 +103,13 @@ impl Summary {
             )?;
         }
         if let Some(blocked) = self.blocked {
-            writeln!(out, "stopped early: {}", blocked.sentence())?;
+            writeln!(out, "blocked: {}", blocked.sentence())?;
+            for HostRejection { mx_host, reply } in self.rejections.iter().take(REJECTIONS) {
+                writeln!(out, "  {mx_host}: {reply}")?;
+            }
+            if let Some(more) = self.rejections.len().checked_sub(REJECTIONS).filter(|more| *more > 0) {
+                writeln!(out, "  and {more} more")?;
+            }
             writeln!(out, "hint: {}", blocked.hint())?;
         }
         if self.exit == Exit::NetworkDown {
@@ -125,7 +138,23 @@ impl Summary {
                 writeln!(out, "{rows:>9}    {:<25} {}", reason.word(), reason.sentence())?;
             }
         }
+        let OutputCounts { excluded, without_address, .. } = self.counts;
+        for (rows, word, sentence) in [
+            (excluded, "excluded", Finding::Excluded.sentence()),
+            (without_address, "no address", "in the results only"),
+        ] {
+            if rows > 0 {
+                writeln!(out, "{rows:>9}  {word:<13}        {sentence}")?;
+            }
+        }
         writeln!(out, "{}", self.sum())?;
+        match self.counts.further_addresses {
+            0 => {}
+            n => writeln!(
+                out,
+                "extra addresses {n}, each beside another in its cell and not checked; `--split-cells` makes rows of them"
+            )?,
+        }
         let ProbeCounts { connections, questions, domains, .. } = self.probed;
         if domains > 0 {
             let took = humantime::format_duration(Duration::from_secs(self.took.as_secs()));
@@ -140,7 +169,7 @@ impl Summary {
         if let Some(folder) = &self.folder {
             writeln!(out, "written to {folder}")?;
             if self.counts.of(Verdict::Unknown) > 0 && !self.unprobed {
-                writeln!(out, "next: listproof verify {folder}/{}.retry.csv", self.stem)?;
+                writeln!(out, "next: listproof verify {folder}/{}.retry.{}", self.stem, self.ending)?;
             }
         }
         Ok(())
@@ -148,7 +177,8 @@ impl Summary {
 
     /// The counts as a sum.
     pub fn sum(&self) -> String {
-        let OutputCounts { results, unreadable: rejected, duplicates, .. } = self.counts;
+        let OutputCounts { results, unreadable: rejected, duplicates, excluded, without_address, .. } =
+            self.counts;
         let [deliverable, risky, undeliverable, unknown] =
             Verdict::ALL.map(|verdict| self.counts.of(verdict));
         let (last, rest) =
@@ -158,7 +188,7 @@ impl Summary {
             if self.changed_only { format!("; unchanged {}", self.counts.unchanged) } else { String::new() };
         format!(
             "results {results} = {sent}{risky} risky + {undeliverable} undeliverable + {rest} {last} + \
-             {duplicates} duplicates; unreadable rows {rejected}{unchanged}"
+             {duplicates} duplicates + {excluded} excluded + {without_address} without address; unreadable rows {rejected}{unchanged}"
         )
     }
 
@@ -198,13 +228,21 @@ impl Summary {
             .iter()
             .map(|(event, times)| (event.word().to_owned(), (*times).into()))
             .collect();
+        let rejected_by: Vec<Value> = self
+            .rejections
+            .iter()
+            .map(|HostRejection { mx_host, reply }| json!({ "mx_host": mx_host.as_str(), "reply": reply }))
+            .collect();
         json!({
             "listproof": env!("CARGO_PKG_VERSION"),
             "input": self.input,
             "rows": self.counts.rows(),
             "results": self.counts.results,
             "rejected": self.counts.unreadable,
+            "extra_addresses": self.counts.further_addresses,
             "duplicates": self.counts.duplicates,
+            "excluded": self.counts.excluded,
+            "without_address": self.counts.without_address,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
             "verdicts": verdicts,
@@ -213,6 +251,7 @@ impl Summary {
             "partial": self.still_to_probe > 0,
             "still_to_ask": self.still_to_probe,
             "stopped_because": self.stopped_because(),
+            "rejected_by": rejected_by,
             "domains": self.probed.domains,
             "questions": self.probed.questions,
             "connections": self.probed.connections,
@@ -239,10 +278,12 @@ mod tests {
             changed_only: false,
             still_to_probe: 0,
             blocked,
+            rejections: Vec::new(),
             out_of_time,
             exit,
             folder: None,
             stem: "list".to_owned(),
+            ending: "csv",
         }
     }
 

@@ -61,12 +61,17 @@ pub struct MxHost {
     pub host: Domain,
     /// The MX preference, lower is better; 0 for an implicit MX (RFC 5321 5.1).
     pub preference: u16,
-    /// Addresses that may be connected to, IPv4 first. The host is resolved once: connections go to these addresses.
+    /// Addresses that may be connected to, IPv4 first, at most five of each family. The host is resolved once: connections
+    /// go to these addresses.
     pub addresses: Vec<IpAddr>,
 }
 
 /// How many MX hosts are looked up, the best ones first. Real domains have a handful; an untrusted zone may list thousands.
-const MAX_MX_HOSTS: usize = 16;
+const MAX_MX_HOSTS: usize = 10;
+
+/// How many addresses of each family an MX host has: as many as Postfix tries in all (`smtp_mx_address_limit`). Which of
+/// them are tried depends on the families that an egress reaches, so that is up to the scheduler.
+const MAX_ADDRESSES_OF_FAMILY: usize = 5;
 
 /// An MX host whose addresses are needed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -175,7 +180,12 @@ pub(super) fn route(
                 continue;
             }
             match allowed.scope(ip) {
-                AddressScope::Public => addresses.push(ip),
+                AddressScope::Public => {
+                    let same = addresses.iter().filter(|other: &&IpAddr| other.is_ipv4() == ip.is_ipv4());
+                    if same.count() < MAX_ADDRESSES_OF_FAMILY {
+                        addresses.push(ip);
+                    }
+                }
                 AddressScope::Private => private = true,
                 AddressScope::Unroutable => unroutable = unroutable.or(Some(ip)),
             }
@@ -285,6 +295,16 @@ mod tests {
     }
 
     #[test]
+    fn an_mx_host_has_at_most_five_addresses_of_each_family() {
+        let many: Vec<String> =
+            (1..=9).map(|n| format!("8.8.8.{n}")).chain((1..=9).map(|n| format!("2606:4700::{n}"))).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let route = honest(Ok(vec![mx(10, "a.example")]), |_| at(&many));
+        let kept = [&many[..5], &many[9..14]].concat();
+        assert_eq!(route, Route::Hosts(vec![mx_host("a.example", 10, &kept)]));
+    }
+
+    #[test]
     fn without_mx_the_domain_itself_is_the_mx_host() {
         for answer in [Err(LookupError::NoData), Ok(vec![])] {
             let route = honest(answer.clone(), |_| at(&["8.8.8.8"]));
@@ -352,10 +372,10 @@ mod tests {
             panic!("hosts to look up");
         };
         let preferences: Vec<u16> = some.hosts.iter().map(|name| name.preference).collect();
-        assert_eq!(preferences, (0..16).collect::<Vec<u16>>());
+        assert_eq!(preferences, (0..10).collect::<Vec<u16>>());
         assert_eq!(
             honest(many(), |_| no_address()),
-            Route::Failed(DnsFault::Other("more than 16 MX targets".to_owned()))
+            Route::Failed(DnsFault::Other("more than 10 MX targets".to_owned()))
         );
     }
 

@@ -3,8 +3,13 @@
 //!
 //! Decides: which addresses are corrected with `--apply-suggestions`. Must not: look anything up.
 
+use std::sync::Arc;
+
 use super::domain_cache::{DomainCache, DomainTraits};
-use crate::address::{self, Address, AddressKinds, Certainty, Domain, Repair, SyntaxFault, special_use};
+use super::exclusions::Exclusions;
+use crate::address::{
+    self, Address, AddressKinds, Certainty, Domain, FaultKind, Repair, SyntaxFault, special_use,
+};
 use crate::evidence::AddressStatus;
 use crate::policy::AddressLists;
 
@@ -23,6 +28,19 @@ pub struct CellAnalysis {
     pub typo: Option<Suspicion>,
 }
 
+impl CellAnalysis {
+    /// A cell without an address.
+    pub(super) fn empty() -> CellAnalysis {
+        CellAnalysis {
+            form: AddressStatus::Empty,
+            kinds: AddressKinds::default(),
+            repaired: None,
+            repairs: Vec::new(),
+            typo: None,
+        }
+    }
+}
+
 /// A suspected typo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Suspicion {
@@ -33,18 +51,22 @@ pub struct Suspicion {
 }
 
 /// How cells are analyzed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AnalyzeOptions {
     /// Lists of names and domains.
     pub lists: &'static AddressLists,
     /// Correct an address that can't work as it is typed, if it shows what was meant.
     pub apply_suggestions: bool,
+    /// Addresses that differ in ASCII case are different ones.
+    pub case_sensitive: bool,
+    /// Addresses that the user excludes; `None` if there are none.
+    pub exclusions: Option<Arc<Exclusions>>,
 }
 
 /// With these lists, and without corrections.
 impl From<&'static AddressLists> for AnalyzeOptions {
     fn from(lists: &'static AddressLists) -> AnalyzeOptions {
-        AnalyzeOptions { lists, apply_suggestions: false }
+        AnalyzeOptions { lists, apply_suggestions: false, case_sensitive: false, exclusions: None }
     }
 }
 
@@ -71,6 +93,11 @@ impl Analyzer {
         Analyzer { how: how.into(), domains: DomainCache::default() }
     }
 
+    /// The lists of names and domains.
+    pub(super) fn lists(&self) -> &'static AddressLists {
+        self.how.lists
+    }
+
     /// Analyzes a cell in a small part of the time that [`Analyzer::analyze`] takes; `None` if the cell needs that.
     /// Most cells of a list hold a plain address at a domain that came before.
     pub fn analyze_fast<'a>(&self, cell: &'a str) -> Option<PlainAddress<'a>> {
@@ -79,6 +106,8 @@ impl Analyzer {
         let known = self.domains.get(domain)?;
         let is_plain = known.suggestion.is_none()
             && !known.is_set_aside
+            && !self.how.lists.placeholders.is_local(local, known.is_placeholder)
+            && self.how.exclusions.as_ref().is_none_or(|excluded| !excluded.has_parts(local, domain))
             && known.name_rule.is_none_or(|rule| !rule.forbids(local));
         is_plain.then(|| PlainAddress {
             local,
@@ -103,7 +132,10 @@ impl Analyzer {
         let lists = self.how.lists;
         let (read, repairs) = match Address::parse(cell) {
             Ok(address) => (Ok(address), None),
-            Err(_) => address::repair(cell),
+            Err(fault) => match self.with_dots_in_quotes(cell, &fault) {
+                Some(address) => (Ok(address), None),
+                None => address::repair(cell),
+            },
         };
         let (repaired, repairs) = repairs.map(|done| (done.text, done.repairs)).unzip();
         let repairs = repairs.unwrap_or_default();
@@ -111,6 +143,16 @@ impl Analyzer {
             Ok(address) => address,
             Err(fault) => return self.invalid(repaired.as_deref().unwrap_or(cell), &fault),
         };
+        if self.how.exclusions.as_ref().is_some_and(|excluded| excluded.has(&address)) {
+            let kinds = lists.kinds.of_address(&address);
+            return CellAnalysis {
+                form: AddressStatus::Excluded(address),
+                kinds,
+                repaired,
+                repairs,
+                typo: None,
+            };
+        }
         let Some(domain) = address.domain() else {
             let kinds = lists.kinds.of_address(&address);
             return CellAnalysis {
@@ -122,15 +164,29 @@ impl Analyzer {
             };
         };
         let known = self.domains.of(domain.as_str(), || DomainTraits::of(domain, lists));
-        CellAnalysis { repairs, ..known.analyze(address, repaired, lists) }
+        let seen = known.analyze(address, repaired, lists);
+        if seen.form == AddressStatus::Empty { seen } else { CellAnalysis { repairs, ..seen } }
+    }
+
+    /// The address in quotes, at a domain that has local parts with dots where RFC 5321 allows them in quotes alone.
+    fn with_dots_in_quotes(&self, cell: &str, fault: &SyntaxFault) -> Option<Address> {
+        if !matches!(fault.kind, FaultKind::DoubleDot | FaultKind::TrailingDot | FaultKind::LeadingDot) {
+            return None;
+        }
+        let (local, domain) = cell.trim().rsplit_once('@')?;
+        let domain = Domain::parse(domain)
+            .ok()
+            .filter(|domain| self.how.lists.quoted_dots.contains(domain.as_str()))?;
+        let is_usual = |b: u8| b.is_ascii_alphanumeric() || b"._-+/?".contains(&b);
+        local.bytes().all(is_usual).then(|| Address::parse(&format!("\"{local}\"@{domain}")).ok())?
     }
 
     fn invalid(&self, text: &str, fault: &SyntaxFault) -> CellAnalysis {
-        let form = if text.trim().is_empty() {
-            AddressStatus::Empty
-        } else {
-            AddressStatus::Invalid(fault.kind.word())
-        };
+        let has_at = text.contains('@');
+        if !has_at && self.how.lists.placeholders.is_cell(text) {
+            return CellAnalysis::empty();
+        }
+        let form = AddressStatus::Invalid(fault.kind.word());
         let suspicion = |certainty| move |meant: Address| Suspicion { meant: meant.to_string(), certainty };
         let typo = address::suggest_address(text, fault, &self.how.lists.targets)
             .or_else(|| address::suggest_undamaged(text))
@@ -148,18 +204,22 @@ impl DomainTraits {
             suggestion: address::suggest_domain(domain, &lists.targets),
             is_set_aside: is_set_aside(domain),
             name_rule: lists.name_rules.get(domain),
+            is_placeholder: lists.placeholders.is_domain(domain.as_str()),
         }
     }
 
     /// Analyzes an address of this domain.
     fn analyze(&self, address: Address, repaired: Option<String>, lists: &AddressLists) -> CellAnalysis {
+        if lists.placeholders.is_local(address.local(), self.is_placeholder) {
+            return CellAnalysis::empty();
+        }
         let kinds = lists.kinds.of_local(address.local(), self.kinds);
         let typo = self.suggestion.as_ref().and_then(|suggestion| {
             let meant = address.at_domain(suggestion.domain.clone()).ok()?;
             Some(Suspicion { meant: meant.to_string(), certainty: suggestion.certainty })
         });
         let form = match self.name_rule.filter(|rule| rule.forbids(address.local())) {
-            Some(rule) => AddressStatus::ProviderSyntax(rule.id.clone()),
+            Some(rule) => AddressStatus::ProviderSyntax(address, rule.id.clone()),
             None if self.is_set_aside => AddressStatus::SpecialUse(address),
             None => AddressStatus::Valid(address),
         };
@@ -191,7 +251,7 @@ mod tests {
     #[test]
     fn a_suggestion_is_applied_only_where_what_was_typed_can_not_work() {
         let mut analyzer =
-            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions: true });
+            Analyzer::new(AnalyzeOptions { apply_suggestions: true, ..AddressLists::built_in().into() });
         for (typed, applied) in [
             ("jane@gmial.com", Some("jane@gmail.com")),
             ("jane@bakery.con", Some("jane@bakery.com")),

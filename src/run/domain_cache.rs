@@ -18,6 +18,8 @@ pub(super) struct DomainTraits {
     /// A special-use domain, which can't receive mail.
     pub(super) is_set_aside: bool,
     pub(super) name_rule: Option<&'static NameRule>,
+    /// A word that stands for no domain, as in `none@none.com`.
+    pub(super) is_placeholder: bool,
 }
 
 /// The traits of domains.

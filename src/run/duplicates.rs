@@ -4,9 +4,11 @@
 //! distinct addresses than fit in memory, or with so many lines, is read once to its end before, by way of a temporary
 //! file, so that memory stays bounded. Fails: if that file can't be written.
 
+use std::borrow::Cow;
+
 use super::analyze::{AnalyzeOptions, Analyzer, PlainAddress};
 use super::parallel;
-use crate::address::{Address, MailHost};
+use crate::address::{Address, MailHost, folded_local};
 use crate::error::Error;
 use crate::list::{
     AddressHash, AddressHasher, DuplicateFinder, Duplicates, FirstSeen, List, ListEntry, ListError,
@@ -20,7 +22,7 @@ const LONG: u64 = 2 * MOST_REMEMBERED as u64;
 pub(super) struct DuplicateRows<'a> {
     list: &'a List,
     how: AnalyzeOptions,
-    keys: AddressHasher,
+    keys: AddressKeys,
     known: DuplicateIndex,
 }
 
@@ -38,11 +40,12 @@ impl<'a> DuplicateRows<'a> {
     pub(super) fn of(list: &'a List, how: AnalyzeOptions) -> DuplicateRows<'a> {
         let is_long = list.format().estimated_lines > LONG;
         let known = if is_long { DuplicateIndex::None } else { DuplicateIndex::SoFar(FirstSeen::default()) };
-        DuplicateRows { list, how, keys: AddressHasher::default(), known }
+        let keys = AddressKeys { hasher: AddressHasher::default(), case_sensitive: how.case_sensitive };
+        DuplicateRows { list, how, keys, known }
     }
 
     /// The hash function for the keys of addresses.
-    pub(super) fn keys(&self) -> AddressHasher {
+    pub(super) fn keys(&self) -> AddressKeys {
         self.keys.clone()
     }
 
@@ -84,32 +87,46 @@ impl<'a> DuplicateRows<'a> {
             }));
             Ok(())
         };
-        parallel::each(self.list, parallel::analyzers(self.how), keys, |keys| {
+        parallel::each(self.list, parallel::analyzers(&self.how), keys, |keys| {
             keys.iter().try_for_each(|&(record, key)| finder.add(record, key).map_err(spill))
         })?;
         finder.finish().map_err(spill)
     }
 }
 
+/// Makes the keys of addresses: equal for the same address, of which spellings in ASCII case are one unless the user wants
+/// them apart.
+#[derive(Clone)]
+pub(super) struct AddressKeys {
+    hasher: AddressHasher,
+    case_sensitive: bool,
+}
+
+impl AddressKeys {
+    /// The key of an address.
+    pub(super) fn of(&self, address: &Address) -> AddressHash {
+        match address.host() {
+            MailHost::Domain(domain) => self.of_parts(address.local(), domain.as_str()),
+            MailHost::Literal(ip) => self.hasher.hash(&(self.local(address.local()), ip)),
+        }
+    }
+
+    /// The key of an address, from its local part and its domain.
+    pub(super) fn of_parts(&self, local: &str, domain: &str) -> AddressHash {
+        self.hasher.hash(&(self.local(local), domain))
+    }
+
+    fn local<'a>(&self, local: &'a str) -> Cow<'a, str> {
+        if self.case_sensitive { Cow::Borrowed(local) } else { folded_local(local) }
+    }
+}
+
 /// The key of the address in a cell, if it holds one.
-fn key(keys: &AddressHasher, analyzer: &mut Analyzer, cell: &str) -> Option<AddressHash> {
+fn key(keys: &AddressKeys, analyzer: &mut Analyzer, cell: &str) -> Option<AddressHash> {
     match analyzer.analyze_fast(cell) {
-        Some(PlainAddress { local, domain, .. }) => Some(key_of_parts(keys, local, domain)),
-        None => analyzer.analyze(cell).form.address().map(|address| key_of(keys, address)),
+        Some(PlainAddress { local, domain, .. }) => Some(keys.of_parts(local, domain)),
+        None => analyzer.analyze(cell).form.listed_address().map(|address| keys.of(address)),
     }
-}
-
-/// The key of an address.
-pub(super) fn key_of(keys: &AddressHasher, address: &Address) -> AddressHash {
-    match address.host() {
-        MailHost::Domain(domain) => key_of_parts(keys, address.local(), domain.as_str()),
-        MailHost::Literal(ip) => keys.hash(&(address.local(), ip)),
-    }
-}
-
-/// The key of an address, from its local part and its domain.
-pub(super) fn key_of_parts(keys: &AddressHasher, local: &str, domain: &str) -> AddressHash {
-    keys.hash(&(local, domain))
 }
 
 /// A temporary file that can't be written.
@@ -134,8 +151,8 @@ mod tests {
         let list = crate::list::open(&source, &ReadOptions::default()).unwrap();
         let how = AnalyzeOptions::from(AddressLists::built_in());
         let firsts = |known: DuplicateIndex| {
-            let mut duplicates = DuplicateRows { known, ..DuplicateRows::of(&list, how) };
-            let mut analyzer = Analyzer::new(how);
+            let mut duplicates = DuplicateRows { known, ..DuplicateRows::of(&list, how.clone()) };
+            let mut analyzer = Analyzer::new(how.clone());
             let rows: Vec<(u64, Option<AddressHash>)> =
                 (0..2_000).map(|n| (n + 1, key(&duplicates.keys, &mut analyzer, &cell(n)))).collect();
             duplicates.first_of(rows.into_iter()).unwrap()

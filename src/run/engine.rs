@@ -6,11 +6,12 @@
 //! before anything that follows from it is done. What is probed when is decided by the scheduler, what a reply means by
 //! the policy.
 
+mod blocked;
+mod lookups;
 #[cfg(test)]
 mod tests;
 
 use std::future::{pending, ready};
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -18,26 +19,23 @@ use tokio::task::{self, JoinSet};
 use tokio::time::{sleep, sleep_until};
 
 use super::cancel::CancelToken;
-use super::job_source::{EgressIds, JobSource, RoutedJobs};
+use super::job_source::{EgressIds, JobSource};
 use super::judge;
-use super::name_servers::{NameServerHealth, SilentLookup};
+use super::name_servers::NameServerHealth;
 use super::probe_job::{ProbeJob, RunOutcome};
 use super::progress::ProgressReporter;
-use super::routed_domain::RoutedDomain;
-use super::tasks::{FinishedLookup, FinishedSession, LookupTasks, SessionTasks};
-use crate::address::{Address, Domain};
+use super::tasks::{FinishedSession, LookupTasks, SessionTasks};
 use crate::error::Error;
-use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult, RecipientId, Timestamp};
+use crate::evidence::{ClassifiedReply, NotProbedReason, ProbeResult};
 use crate::policy::ReplyCache;
 use crate::probe::RetryPolicy;
 use crate::reason::Finding;
-use crate::route::{DnsFault, ResolvedRoute, Route};
 use crate::schedule::{
     self, Action, ConnectionAction, ProviderEvent, RunLimits, Scheduler, SessionEvent, SessionId,
     SessionOpening,
 };
 use crate::smtp::{ProbeReply, SessionCommand, SmtpEvent};
-use crate::state::{FreshnessPolicy, NameHash, RouteTimes, RunHandle, State, StoredRoute};
+use crate::state::{FreshnessPolicy, RunHandle, State};
 
 /// The most session events that are taken together, and stored in one transaction.
 const EVENTS: usize = 1024;
@@ -76,7 +74,7 @@ pub async fn probe(
         engine.act()?;
         engine.look_up_again();
         if !engine.stopped
-            && let Some(blocked) = engine.scheduler.run_blocked()
+            && let Some(blocked) = engine.run_blocked()?
         {
             engine.outcome.conditions.blocked = Some(blocked);
             engine.stop(NotProbedReason::ProviderPaused);
@@ -126,6 +124,10 @@ pub async fn probe(
     engine.state.commit()?;
     let Engine { mut outcome, scheduler, .. } = engine;
     outcome.conditions.anomalies = scheduler.anomalous_providers();
+    outcome.conditions.blocked = outcome.conditions.blocked.or_else(|| scheduler.run_blocked_at_end());
+    if outcome.conditions.blocked.is_some() {
+        outcome.rejections = scheduler.rejections();
+    }
     // The deadline stopped nothing if the probes in flight were the last ones.
     outcome.out_of_time &= state.still_to_probe(run.id)? > 0;
     Ok(outcome)
@@ -168,6 +170,8 @@ struct Engine<'a, 'p> {
     progress: &'a mut ProgressReporter<'p>,
     outcome: RunOutcome,
     stopped: bool,
+    /// The scheduler knows how providers responded to earlier runs.
+    knows_earlier_contacts: bool,
     /// When a stopped run aborts what is still in flight.
     abort_at: Option<Duration>,
 }
@@ -220,6 +224,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             progress,
             outcome: job.outcome(),
             stopped: false,
+            knows_earlier_contacts: false,
             abort_at: None,
         };
         Ok((engine, events))
@@ -235,221 +240,6 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn next_wake(&self) -> Option<Duration> {
         let health = self.health.next_wake().filter(|_| !self.stopped);
         self.scheduler.next_wake().into_iter().chain(health).min()
-    }
-
-    /// True if there are domains to look up, and room for them.
-    fn may_look_up(&self) -> bool {
-        let has_room = self.lookups.len() < LOOKUPS && !self.scheduler.is_short_of_sockets();
-        !self.stopped && !self.jobs.has_all_domains && has_room && self.health.may_look_up()
-    }
-
-    /// Starts to look up the next domains of the worklist; a stored route that is fresh is used instead.
-    fn look_up(&mut self) -> Result<(), Error> {
-        if self.may_look_up() {
-            self.state.begin_writing()?;
-        }
-        for _ in self.lookups.len()..LOOKUPS {
-            if !self.may_look_up() {
-                break;
-            }
-            let Some((key, domain)) = self.jobs.next_domain(self.state)? else { break };
-            if let Some(routed) = self.stored_route(key, &domain)? {
-                self.on_routed(key, &domain, &routed, Vec::new())?;
-                continue;
-            }
-            self.outcome.counts.domains += 1;
-            self.start_lookup(key, domain);
-        }
-        self.look_up_again();
-        self.test_name_servers()?;
-        if self.jobs.is_empty() && self.lookups.len() == 0 && !self.health.holds_any() {
-            self.scheduler.close_job_source();
-        }
-        Ok(())
-    }
-
-    fn start_lookup(&mut self, key: NameHash, domain: Domain) {
-        if self.health.on_begun(self.job.network.clock.now().elapsed) {
-            self.start_test();
-        }
-        self.lookups.start(key, domain);
-    }
-
-    /// Starts to look up the domains whose route has expired.
-    fn look_up_again(&mut self) {
-        if !self.stopped && self.health.may_look_up() {
-            for (key, domain) in self.jobs.take_expired() {
-                self.start_lookup(key, domain);
-            }
-        }
-    }
-
-    /// Sends a test query where silent look-ups may be the fault of the name servers.
-    fn test_name_servers(&mut self) -> Result<(), Error> {
-        if self.stopped {
-            return Ok(());
-        }
-        let is_last = self.jobs.has_all_domains && self.lookups.len() == 0 && self.tests.is_empty();
-        if self.health.wants_test(is_last, self.job.network.clock.now().elapsed) {
-            self.start_test();
-        } else if is_last && self.health.never_answered() {
-            for lookup in self.health.take_held() {
-                self.on_lookup_failed(lookup)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn start_test(&mut self) {
-        let network = self.job.network.clone();
-        self.tests.spawn(async move { network.dns.is_alive().await });
-    }
-
-    /// Takes the result of a test query.
-    fn on_tested(&mut self, is_alive: bool) -> Result<(), Error> {
-        match self.health.on_test(is_alive, self.job.network.clock.now().elapsed) {
-            Ok(again) => again.into_iter().for_each(|lookup| self.lookups.start(lookup.key, lookup.domain)),
-            Err(failed) => failed.into_iter().try_for_each(|lookup| self.on_lookup_failed(lookup))?,
-        }
-        Ok(())
-    }
-
-    /// Stops a run that has no name service. The same command continues it.
-    fn on_name_servers_lost(&mut self) -> Result<(), Error> {
-        let held = self.health.take_held();
-        let fault = held.iter().find_map(|lookup| match &lookup.route {
-            Route::Failed(fault) => Some(fault.clone()),
-            _ => None,
-        });
-        self.outcome.conditions.unresolved = Some(fault.unwrap_or(DnsFault::Timeout));
-        self.outcome.name_servers_down = true;
-        self.outcome.counts.unanswered += held.len() as u64;
-        tracing::warn!(event = "name_servers_down", "no name server answers, so the run stops");
-        self.stop(NotProbedReason::Deadline);
-        self.lookups.abort();
-        Ok(())
-    }
-
-    /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long
-    /// ago, with others.
-    fn stored_route(&self, key: NameHash, domain: &Domain) -> Result<Option<RoutedDomain>, Error> {
-        let policy = &self.job.policy;
-        let Some(StoredRoute { route, at, valid_until, .. }) = self.state.facts(*policy).route(key)? else {
-            return Ok(None);
-        };
-        if !route.is_valid_under(&self.job.network.allowed) {
-            return Ok(None);
-        }
-        let now = self.job.network.clock.now().wall;
-        let fresh = FreshnessPolicy { at: now.max(self.fresh.at), ..self.fresh };
-        let routed = RoutedDomain::new(domain, route, policy);
-        Ok(Some(routed).filter(|routed| routed.is_fresh(at, valid_until, policy.lifetimes(), fresh)))
-    }
-
-    /// Takes the route that a look-up found. An aborted one leaves its recipients to a later run.
-    fn on_looked_up(&mut self, finished: FinishedLookup) -> Result<(), Error> {
-        let Some((key, domain, resolved)) = self.lookups.take_route(finished) else {
-            return Ok(());
-        };
-        tracing::debug!(event = "routed", %domain, route = ?resolved.route);
-        match &resolved.route {
-            Route::Failed(fault) if fault.is_silence() => {
-                if !self.stopped {
-                    self.health.on_silence(SilentLookup { key, domain, route: resolved.route });
-                }
-                return Ok(());
-            }
-            _ => {
-                for lookup in self.health.on_answer() {
-                    self.on_lookup_failed(lookup)?;
-                }
-            }
-        }
-        self.on_resolved(key, &domain, resolved)
-    }
-
-    /// Takes a look-up without an answer that is not made again.
-    fn on_lookup_failed(&mut self, lookup: SilentLookup) -> Result<(), Error> {
-        let SilentLookup { key, domain, route } = lookup;
-        self.on_resolved(key, &domain, ResolvedRoute { route, ttl: Duration::ZERO })
-    }
-
-    /// Stores a route.
-    fn on_resolved(&mut self, key: NameHash, domain: &Domain, resolved: ResolvedRoute) -> Result<(), Error> {
-        let ResolvedRoute { route, ttl } = resolved;
-        match &route {
-            Route::Failed(DnsFault::Internal) => {
-                tracing::error!(event = "lookup_failed", "a look-up failed inside");
-            }
-            Route::Failed(_) => self.outcome.counts.unanswered += 1,
-            _ => {}
-        }
-        let now = self.job.network.clock.now().wall;
-        let valid_until = now + self.job.policy.lifetimes().of_route(ttl);
-        let lasts = RouteTimes { looked_up: now, valid_until };
-        let is_changed = self.state.write_route(self.run.id, domain, &route, lasts)?;
-        let again = match &route {
-            Route::Hosts(mx_hosts) if is_changed => {
-                let after = self.jobs.last_submitted(key);
-                self.state.drop_other_hosts(self.run.id, domain, mx_hosts, after)?
-            }
-            _ => Vec::new(),
-        };
-        self.on_routed(key, domain, &RoutedDomain::new(domain, route, &self.job.policy), again)
-    }
-
-    /// Queues a domain for its lane, or completes its recipients if there is nothing to probe, also when the run was
-    /// stopped. `again`: recipients that were put into the worklist again.
-    fn on_routed(
-        &mut self,
-        key: NameHash,
-        domain: &Domain,
-        routed: &RoutedDomain,
-        again: Vec<(RecipientId, Address)>,
-    ) -> Result<(), Error> {
-        let is_probed = !self.job.dns_only && routed.is_worth_probing();
-        let expired = self.jobs.routed_again(key);
-        let Some(lane) = routed.lane_key().filter(|_| is_probed) else {
-            let completed = self.state.remove_domain(self.run.id, key)?;
-            self.progress.advance(completed, self.sessions.len());
-            return Ok(());
-        };
-        // Recipients that were submitted before are submitted again; the others wait for room.
-        let (waits, mut returned) =
-            expired.map_or((true, Vec::new()), |expired| (expired.waits, expired.returned));
-        if waits {
-            self.jobs.enqueue(lane.clone(), key, self.state)?;
-        } else {
-            returned.extend(again);
-        }
-        if !self.stopped {
-            let now = self.job.network.clock.now();
-            let jobs = self.jobs.returned_jobs(domain, returned, self.state, &self.job.policy, now.wall)?;
-            if let Some(jobs) = jobs {
-                self.submit(jobs, now);
-            }
-        }
-        self.fill(&lane)
-    }
-
-    /// Submits jobs to a lane while it has room for them.
-    fn fill(&mut self, lane: &Arc<str>) -> Result<(), Error> {
-        while !self.stopped && self.scheduler.try_admit(lane) {
-            self.state.begin_writing()?;
-            let now = self.job.network.clock.now();
-            let Some(jobs) = self.jobs.next_jobs(lane, self.state, &self.job.policy, now.wall)? else {
-                break;
-            };
-            self.submit(jobs, now);
-        }
-        Ok(())
-    }
-
-    fn submit(&mut self, RoutedJobs { jobs, valid_until }: RoutedJobs, now: Timestamp) {
-        let expires = now.elapsed + valid_until.duration_since(now.wall).unwrap_or_default();
-        for job in jobs {
-            self.scheduler.submit_until(job, expires, now);
-        }
     }
 
     /// Does what the scheduler wants. Nothing leaves for a server before everything that came before it is committed.
@@ -479,7 +269,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             match action {
                 ConnectionAction::Open(opening) => {
                     self.outcome.counts.connections += 1;
-                    self.sessions.open(opening);
+                    self.sessions.open(opening, self.job.network.clock.now().elapsed);
                 }
                 ConnectionAction::Send(session, batch) => {
                     self.sessions.command(session, SessionCommand::Send(batch));
@@ -494,7 +284,7 @@ impl<'a, 'p> Engine<'a, 'p> {
     fn on_completed(&mut self, mut result: ProbeResult) -> Result<(), Error> {
         if result.mailbox.unprobed == Some(NotProbedReason::RouteExpired) {
             if !self.stopped {
-                self.jobs.take_back(result.id, result.address);
+                self.jobs.return_recipient(result.id, result.address);
                 return Ok(());
             }
             result.mailbox.unprobed = Some(NotProbedReason::Deadline);
@@ -516,6 +306,10 @@ impl<'a, 'p> Engine<'a, 'p> {
         self.stopped = true;
         let now = self.job.network.clock.now();
         self.abort_at = Some(now.elapsed + GRACE);
+        let silence = self.job.policy.thresholds().silence.shortest();
+        for session in self.sessions.silent_since(now.elapsed.saturating_sub(silence)) {
+            self.scheduler.note_silence(session);
+        }
         self.scheduler.stop(reason, now);
     }
 
@@ -553,6 +347,8 @@ impl<'a, 'p> Engine<'a, 'p> {
 
     /// Classifies what a session received, and passes it to the scheduler.
     fn on_event(&mut self, session: SessionId, event: SmtpEvent) {
+        let now = self.job.network.clock.now();
+        self.sessions.on_event(session, now.elapsed);
         let Some(SessionOpening { host, provider, .. }) = self.sessions.opening(session) else {
             return;
         };
@@ -565,7 +361,7 @@ impl<'a, 'p> Engine<'a, 'p> {
         if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
             self.sessions.ended(session);
         }
-        self.scheduler.on_session_event(session, event, self.job.network.clock.now());
+        self.scheduler.on_session_event(session, event, now);
     }
 }
 

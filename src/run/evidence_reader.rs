@@ -13,10 +13,10 @@ use super::probe_job::RunConditions;
 use super::routed_domain::RoutedDomain;
 use crate::address::{Address, Certainty, Domain};
 use crate::evidence::{
-    AddressStatus, Attempt, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
+    AddressStatus, Attempt, CatchAll, Evidence, MailboxEvidence, NotProbedReason, RouteFact, SuspectedTypo,
 };
 use crate::policy::{Lifetimes, Policy};
-use crate::reason::Cause;
+use crate::reason::{Cause, Verdict};
 use crate::state::{
     ChangeStatus, FactQueries, FreshnessPolicy, NameHash, RunHandle, RunId, State, StateError, StoredResult,
     StoredRoute,
@@ -61,8 +61,8 @@ struct StoredDomain {
     mx_hosts: Vec<Domain>,
     /// The key of its lane, if it has MX hosts.
     lane: Option<Arc<str>>,
-    /// It belongs to a disposable address service.
-    is_disposable: bool,
+    /// It belongs to a disposable address service, as [`RoutedDomain`] has it.
+    is_disposable: Option<bool>,
 }
 
 /// The evidence of a row, and what goes with it.
@@ -114,8 +114,8 @@ impl EvidenceReader {
         let (mut route, mut provider, mut looked_up, mut stored) = (None, None, None, None);
         if let AddressStatus::Valid(address) = &form {
             let domain = self.domain(address)?;
-            if domain.as_ref().is_some_and(|domain| domain.is_disposable) {
-                kinds.disposable = Some(true);
+            if let Some(domain) = domain.as_ref().filter(|domain| domain.route.is_some()) {
+                kinds.disposable = domain.is_disposable;
             }
             if let Some((fact, at)) = domain.as_ref().and_then(|domain| domain.route.as_ref()) {
                 (route, looked_up) = (Some(fact.clone()), Some(*at));
@@ -143,6 +143,9 @@ impl EvidenceReader {
                 Some(stored) => stored.mailbox.clone(),
                 None => self.partial_evidence(domain.as_deref(), address, can_be_probed)?,
             };
+            if let (None, true, Some(domain)) = (&stored, mailbox.attempts.is_empty(), &domain) {
+                mailbox = self.of_other_spelling(domain, address, can_be_probed)?.unwrap_or(mailbox);
+            }
             if let Some(domain) = &domain {
                 let is_anomalous =
                     domain.lane.as_ref().is_some_and(|lane| self.conditions.anomalies.contains(lane));
@@ -156,11 +159,7 @@ impl EvidenceReader {
                 .as_ref()
                 .is_some_and(|facts| stored.as_ref().is_none_or(|stored| stored.run == facts.filter.run));
             if self.conditions.blocked.is_some() && is_of_run {
-                mailbox = MailboxEvidence {
-                    obstacle: mailbox.obstacle,
-                    unprobed: Some(NotProbedReason::ProviderPaused),
-                    ..MailboxEvidence::default()
-                };
+                mailbox = without_rejections(mailbox);
             }
         }
         // A domain that receives mail is no typo only because it looks like one, unless it is a known typo trap.
@@ -223,6 +222,33 @@ impl EvidenceReader {
         Ok(mailbox)
     }
 
+    /// The evidence of the spelling that was probed for this address, unless a host rejected that: then nothing is known
+    /// of this one. `None` if no other spelling was probed for it.
+    fn of_other_spelling(
+        &mut self,
+        domain: &StoredDomain,
+        address: &Address,
+        can_be_probed: bool,
+    ) -> Result<Option<MailboxEvidence>, StateError> {
+        let Some(FactReader { facts, filter, .. }) = &self.facts else {
+            return Ok(None);
+        };
+        let Some(other) = facts.probed_as(filter.run, domain.key, address)? else {
+            return Ok(None);
+        };
+        let mailbox = match self.stored_result(domain.key, &other)? {
+            Some(stored) => stored.mailbox,
+            None => self.partial_evidence(Some(domain), &other, can_be_probed)?,
+        };
+        let is_rejection =
+            |attempt: &Attempt| attempt.classified.meaning.cause.verdict() == Verdict::Undeliverable;
+        if !mailbox.attempts.iter().any(is_rejection) {
+            return Ok(Some(mailbox));
+        }
+        let unprobed = self.conditions.not_probed.unwrap_or(NotProbedReason::Deadline);
+        Ok(Some(MailboxEvidence { unprobed: Some(unprobed), ..MailboxEvidence::default() }))
+    }
+
     fn domain(&mut self, address: &Address) -> Result<Option<Arc<StoredDomain>>, StateError> {
         let (Some(facts), Some(domain)) = (&mut self.facts, address.domain()) else {
             return Ok(None);
@@ -282,6 +308,27 @@ impl EvidenceReader {
     }
 }
 
+/// The evidence of a recipient in a run that is blocked: no rejection is judged. Controlled acceptances stand, and so do
+/// replies about us.
+fn without_rejections(mailbox: MailboxEvidence) -> MailboxEvidence {
+    let is_controlled = matches!(mailbox.catch_all, CatchAll::Yes(_) | CatchAll::No(_));
+    let stands = |attempt: &Attempt| match attempt.classified.meaning.cause {
+        Cause::Accepted => is_controlled,
+        Cause::Ambiguous => false,
+        cause => cause.verdict() == Verdict::Unknown,
+    };
+    if mailbox.attempts.iter().all(stands) {
+        let unprobed = mailbox.unprobed.or(Some(NotProbedReason::ProviderPaused));
+        let unprobed = unprobed.filter(|_| mailbox.attempts.is_empty());
+        return MailboxEvidence { unprobed, ..mailbox };
+    }
+    MailboxEvidence {
+        obstacle: mailbox.obstacle,
+        unprobed: Some(NotProbedReason::ProviderPaused),
+        ..MailboxEvidence::default()
+    }
+}
+
 impl FactReader {
     /// Reads a state.
     pub fn new(state: &State, filter: FactFilter) -> Result<FactReader, StateError> {
@@ -309,7 +356,7 @@ impl FactReader {
         let key = NameHash::of(domain.as_str());
         let Some(StoredRoute { route, at, valid_until, run }) = self.facts.route(key)? else {
             let mx_hosts = Vec::new();
-            return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: false });
+            return Ok(StoredDomain { key, route: None, mx_hosts, lane: None, is_disposable: Some(false) });
         };
         let FactFilter { policy, run: own, fresh, .. } = self.filter;
         let routed = RoutedDomain::new(domain, route, &policy);

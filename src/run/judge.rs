@@ -11,12 +11,13 @@
 use std::time::SystemTime;
 
 use super::analyze::{AnalyzeOptions, Analyzer, CellAnalysis, PlainAddress};
-use super::duplicates::{key_of, key_of_parts};
+use super::duplicates::AddressKeys;
 use super::evidence_reader::{EvidenceReader, RowEvidence};
+use super::row_status;
 use crate::address::{Address, AddressKinds};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteFact};
-use crate::list::{AddressHasher, Composed, Composer, ListEntry, Row, RowBatch};
+use crate::list::{Composed, Composer, ListEntry, Row, RowBatch};
 use crate::policy::Lifetimes;
 use crate::reason::{Finding, Verdict};
 use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
@@ -154,19 +155,21 @@ pub(super) struct RowJudge {
     analyzer: Analyzer,
     reader: EvidenceReader,
     composer: Composer,
-    keys: AddressHasher,
+    keys: AddressKeys,
     options: JudgeOptions,
     /// The results of plain addresses by their kinds, if nothing is probed.
     by_kinds: Vec<(AddressKinds, AddressResult, Validity)>,
 }
 
 /// How rows are judged, and which of them are written.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct JudgeOptions {
     /// Role accounts are risky.
     pub(super) risky_roles: bool,
     /// Only rows whose reason changed are written.
     pub(super) changed_only: bool,
+    /// The name of the address column; empty where the list has no header.
+    pub(super) header: String,
 }
 
 /// A judged batch of rows.
@@ -194,7 +197,7 @@ impl RowJudge {
         reader: EvidenceReader,
         how: AnalyzeOptions,
         composer: Composer,
-        keys: AddressHasher,
+        keys: AddressKeys,
         options: JudgeOptions,
     ) -> RowJudge {
         RowJudge { analyzer: Analyzer::new(how), reader, composer, keys, options, by_kinds: Vec::new() }
@@ -206,28 +209,43 @@ impl RowJudge {
         judged.updates.verdicts.clear();
         judged.updates.notes.clear();
         judged.validity = Validity::default();
-        batch.entries().try_for_each(|entry| match entry {
+        let footer = batch.rows_behind_addresses();
+        batch.entries().zip(0..).try_for_each(|(entry, at)| match entry {
             ListEntry::Unreadable(unreadable) => {
                 judged.composed.add_unreadable(unreadable);
                 Ok(())
             }
-            ListEntry::Row(row) => self.row(&row, judged),
+            ListEntry::Row(row) => self.row(&row, footer.contains(&at), judged),
         })
     }
 
-    fn row(&mut self, row: &Row<'_>, judged: &mut JudgedBatch) -> Result<(), Error> {
+    fn row(
+        &mut self,
+        row: &Row<'_>,
+        is_behind_addresses: bool,
+        judged: &mut JudgedBatch,
+    ) -> Result<(), Error> {
         let plain = if self.reader.has_no_facts() { self.analyzer.analyze_fast(row.address()) } else { None };
         if let Some(PlainAddress { local, domain, kinds }) = plain
             && let Some((_, result, validity)) = self.by_kinds.iter().find(|(known, ..)| *known == kinds)
         {
-            let key = key_of_parts(&self.keys, local, domain);
+            let key = self.keys.of_parts(local, domain);
             self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed);
             judged.validity.add(*validity);
             return Ok(());
         }
         let mut cell = self.analyzer.analyze(row.address());
+        if row_status::is_no_row(
+            row,
+            &self.options.header,
+            is_behind_addresses,
+            &cell.form,
+            self.analyzer.lists(),
+        ) {
+            cell = CellAnalysis::empty();
+        }
         let repaired = cell.repaired.take();
-        let key = cell.form.address().map(|address| key_of(&self.keys, address));
+        let key = cell.form.listed_address().map(|address| self.keys.of(address));
         let JudgedRow { result, validity, update } =
             self::row(&mut self.reader, cell, self.options.risky_roles)?;
         let change = self.reader.change_status(row.address(), &result)?;

@@ -3,8 +3,10 @@
 //! Decides: nothing. Plain values become an [`OpenedList`] once the list is open.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::analyze::AnalyzeOptions;
+use super::exclusions::Exclusions;
 use crate::error::Error;
 use crate::list::{self, List, OutputTarget, ReadOptions, Source, WriteOptions};
 use crate::policy::Policy;
@@ -25,6 +27,10 @@ pub struct ListJob {
     pub apply_suggestions: bool,
     /// Write only rows whose verdict or reason changed since they were last reported.
     pub changed_only: bool,
+    /// Addresses that differ in ASCII case are different ones.
+    pub case_sensitive: bool,
+    /// Lists of addresses and domains that are not probed.
+    pub exclude: Vec<PathBuf>,
     /// When a finished run counts as failed.
     pub gates: Gates,
 }
@@ -32,6 +38,7 @@ pub struct ListJob {
 /// A list that is open, with what is written about it.
 pub struct OpenedList {
     pub(super) list: List,
+    pub(super) exclusions: Option<Arc<Exclusions>>,
     pub(super) job: ListJob,
 }
 
@@ -50,6 +57,8 @@ impl ListJob {
             writing: WriteOptions::default(),
             apply_suggestions: false,
             changed_only: false,
+            case_sensitive: false,
+            exclude: Vec::new(),
             gates: Gates::default(),
         }
     }
@@ -63,18 +72,28 @@ impl ListJob {
     /// Opens the list. Where it comes from stdin, all of it is read into a temporary file, so this may take as long as its
     /// writer takes.
     pub fn open(self) -> Result<OpenedList, Error> {
-        Ok(OpenedList { list: list::open(&self.source, &self.reading)?, job: self })
+        let list = list::open(&self.source, &self.reading)?;
+        let exclusions = if self.exclude.is_empty() { None } else { Some(Exclusions::read(&self.exclude)?) };
+        Ok(OpenedList { list, exclusions: exclusions.map(Arc::new), job: self })
     }
 
     /// The list, and every file that its results may go to.
     pub fn files(&self) -> Vec<PathBuf> {
         let mut files = OutputTarget::files(self.target.as_ref(), &self.source);
         files.extend(self.source.path().map(Path::to_owned));
+        files.extend(self.exclude.iter().cloned());
         files
     }
+}
 
+impl OpenedList {
     /// How its addresses are analyzed.
     pub(super) fn analyze_options(&self, policy: Policy) -> AnalyzeOptions {
-        AnalyzeOptions { lists: policy.lists, apply_suggestions: self.apply_suggestions }
+        AnalyzeOptions {
+            lists: policy.lists,
+            apply_suggestions: self.job.apply_suggestions,
+            case_sensitive: self.job.case_sensitive,
+            exclusions: self.exclusions.clone(),
+        }
     }
 }

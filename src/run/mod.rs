@@ -19,6 +19,8 @@
 //! | when a run has no name service | `name_servers` |
 //! | which stored facts count for a row | `evidence_reader` |
 //! | which rows repeat an earlier one | `duplicates` |
+//! | which rows are labels or footers | `row_status` |
+//! | what the user excludes | `exclusions` |
 //! | how workers share a list | `parallel` |
 //! | the jobs that users of the library start | `verifier`, `list_job`, `classify` |
 //! | the network, the clock, progress, cancellation | `network`, `clock`, `progress`, `cancel` |
@@ -32,6 +34,7 @@ mod domain_cache;
 mod duplicates;
 mod engine;
 mod evidence_reader;
+mod exclusions;
 mod job_source;
 mod judge;
 mod list_job;
@@ -43,6 +46,7 @@ mod probe_job;
 mod progress;
 mod report;
 mod routed_domain;
+mod row_status;
 mod stateful_run;
 mod tasks;
 mod verifier;

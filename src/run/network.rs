@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::policy::Policy;
 use crate::route::{AllowedNets, CachedDns, Dns, DnsTimeouts, NameServers};
 use crate::settings::{EgressSpec, NetworkTarget, Settings};
-use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_route_to};
+use crate::smtp::{Connect, Egress, EgressPath, IpFamilies, TcpConnector, has_route_to, is_own_address};
 use crate::world::World;
 
 /// The network of a run. A clone shares the cache of DNS answers.
@@ -50,6 +50,7 @@ impl Network {
                 Ok(network)
             }
             NetworkTarget::Internet { dns, smtp_port, allowed, egresses } => {
+                check_sources(egresses)?;
                 let servers = if dns.is_empty() {
                     NameServers::of_system(DnsTimeouts::default())?
                 } else {
@@ -106,6 +107,21 @@ impl Network {
             connect: Arc::new(world),
         }
     }
+}
+
+/// Fails if a source address is not one of this machine: every connection would fail, as if port 25 were closed.
+fn check_sources(egresses: &[Egress]) -> Result<(), Error> {
+    let foreign = egresses.iter().find_map(|egress| match egress.path {
+        EgressPath::Direct(Some(source)) => Some(source).filter(|source| !is_own_address(*source)),
+        _ => None,
+    });
+    foreign.map_or(Ok(()), |source| {
+        Err(Error::Setting {
+            message: format!("`--source-ip {source}` is not an address of this machine"),
+            hint: "`ip address` lists the addresses of this machine; leave the setting out for the system's choice"
+                .to_owned(),
+        })
+    })
 }
 
 /// IPv6 is used even for hosts that have IPv4 addresses, so AAAA records are needed for all hosts.

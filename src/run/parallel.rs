@@ -35,8 +35,8 @@ fn cores() -> usize {
 }
 
 /// An analyzer for each worker.
-pub(super) fn analyzers(how: AnalyzeOptions) -> Vec<Analyzer> {
-    repeat_with(|| Analyzer::new(how)).take(worker_count()).collect()
+pub(super) fn analyzers(how: &AnalyzeOptions) -> Vec<Analyzer> {
+    repeat_with(|| Analyzer::new(how.clone())).take(worker_count()).collect()
 }
 
 /// Calls `work` for each batch of a list, on one thread for each of `workers`, and `take` for each outcome in the order

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::analyze::{AnalyzeOptions, Analyzer};
-use super::duplicates::{self, DuplicateRows};
+use super::duplicates::DuplicateRows;
 use super::engine::LOOKUPS;
 use super::list_job::OpenedList;
 use super::network::{Network, NetworkJob};
@@ -34,7 +34,7 @@ pub(super) fn plan_offline(
     settings: &Settings,
     policy: Policy,
 ) -> Result<Forecast, Error> {
-    let (rows, domains) = count(&opened.list, policy)?;
+    let (rows, domains) = count(&opened.list, &opened.analyze_options(policy))?;
     let mut not_probed = NotProbedCounts::default();
     let routed: Vec<RealDomain> =
         domains.into_iter().map(|domain| guess(domain, policy, &mut not_probed)).collect();
@@ -43,7 +43,7 @@ pub(super) fn plan_offline(
 
 /// Plans a run, with DNS look-ups.
 pub(super) async fn plan(opened: &OpenedList, job: NetworkJob<'_>) -> Result<Forecast, Error> {
-    let (rows, domains) = count(&opened.list, job.policy)?;
+    let (rows, domains) = count(&opened.list, &opened.analyze_options(job.policy))?;
     let mut not_probed = NotProbedCounts::default();
     let routed = look_up(domains, job.network, job.policy, &mut not_probed).await?;
     forecast(opened, job.settings, rows, &routed, not_probed, true)
@@ -78,38 +78,48 @@ struct ListedDomain {
     addresses: u32,
 }
 
-/// The number of a row, the hash of its address, and its valid address; `None` for a row that cannot be read.
-type AnalyzedRow = Option<(u64, Option<AddressHash>, Option<Address>)>;
+/// What counts of a row.
+struct AnalyzedRow {
+    record: u64,
+    /// The hash of its address.
+    key: Option<AddressHash>,
+    /// The address, if it can be probed.
+    valid: Option<Address>,
+    /// The user's own lists exclude it.
+    is_excluded: bool,
+}
 
 /// Reads the list: how many rows of each kind, and the domains in the order of their first address.
-fn count(list: &List, policy: Policy) -> Result<(ForecastRows, Vec<ListedDomain>), Error> {
-    let how = AnalyzeOptions { lists: policy.lists, apply_suggestions: false };
-    let mut duplicate_rows = DuplicateRows::of(list, how);
+fn count(list: &List, how: &AnalyzeOptions) -> Result<(ForecastRows, Vec<ListedDomain>), Error> {
+    let mut duplicate_rows = DuplicateRows::of(list, how.clone());
     let keys = duplicate_rows.keys();
     let mut rows = ForecastRows::default();
     let mut indexes: HashMap<Domain, usize> = HashMap::new();
     let mut domains: Vec<ListedDomain> = Vec::new();
-    let look = |analyzer: &mut Analyzer, batch: &RowBatch, analyzed: &mut Vec<AnalyzedRow>| {
+    let look = |analyzer: &mut Analyzer, batch: &RowBatch, analyzed: &mut Vec<Option<AnalyzedRow>>| {
         analyzed.clear();
-        analyzed.extend(batch.entries().map(|entry| match entry {
-            ListEntry::Unreadable(_) => None,
+        analyzed.extend(batch.entries().filter_map(|entry| match entry {
+            // A further address in a cell is no row.
+            ListEntry::Unreadable(row) => row.is_row().then_some(None),
             ListEntry::Row(row) => {
                 let form = analyzer.analyze(row.address()).form;
-                let key = form.address().map(|address| duplicates::key_of(&keys, address));
+                let key = form.listed_address().map(|address| keys.of(address));
+                let is_excluded = matches!(form, AddressStatus::Excluded(_));
                 let valid = if let AddressStatus::Valid(address) = form { Some(address) } else { None };
-                Some((row.record, key, valid))
+                Some(Some(AnalyzedRow { record: row.record, key, valid, is_excluded }))
             }
         }));
         Ok(())
     };
     parallel::each(list, parallel::analyzers(how), look, |batch| {
         rows.rejected += batch.iter().filter(|row| row.is_none()).count() as u64;
-        let read: Vec<_> = batch.drain(..).flatten().collect();
-        let firsts = duplicate_rows.first_of(read.iter().map(|(record, key, _)| (*record, *key)))?;
-        for ((_, key, valid), first) in read.into_iter().zip(firsts) {
+        let read: Vec<AnalyzedRow> = batch.drain(..).flatten().collect();
+        let firsts = duplicate_rows.first_of(read.iter().map(|row| (row.record, row.key)))?;
+        for (AnalyzedRow { key, valid, is_excluded, .. }, first) in read.into_iter().zip(firsts) {
             rows.rows += 1;
             rows.duplicates += u64::from(first.is_some());
             rows.not_addresses += u64::from(key.is_none());
+            rows.excluded += u64::from(is_excluded && first.is_none());
             let domain = valid.filter(|_| first.is_none()).and_then(|address| address.domain().cloned());
             if let Some(domain) = domain {
                 rows.addresses += 1;

@@ -14,7 +14,7 @@ use crate::evidence::{NotProbedReason, Timestamp};
 use crate::policy::{Pace, Policy};
 use crate::report::ProbeCounts;
 use crate::route::DnsFault;
-use crate::schedule::{ProviderEventKind, RunBlocked};
+use crate::schedule::{HostRejection, ProviderEventKind, RunBlocked};
 use crate::settings::RunDepth;
 use crate::smtp::Transcript;
 
@@ -51,6 +51,8 @@ pub struct RunOutcome {
     pub counts: ProbeCounts,
     /// How often each kind of event occurred at a provider.
     pub events: BTreeMap<ProviderEventKind, u64>,
+    /// Which MX hosts rejected us, and in what words, if the run is blocked.
+    pub rejections: Vec<HostRejection>,
     /// The clock stopped the run before its end.
     pub out_of_time: bool,
     /// No name server answers any more.
@@ -111,6 +113,28 @@ impl ProbeJob {
 }
 
 impl RunOutcome {
+    /// Adds what a later part of the same run returned.
+    pub(super) fn add(&mut self, later: RunOutcome) {
+        let RunOutcome { conditions, dialogues, counts, events, rejections, out_of_time, name_servers_down } =
+            later;
+        let ProbeCounts { connections, questions, domains, unanswered } = counts;
+        self.conditions.not_probed = conditions.not_probed.or(self.conditions.not_probed);
+        self.conditions.blocked = conditions.blocked.or(self.conditions.blocked);
+        self.conditions.anomalies.extend(conditions.anomalies);
+        self.dialogues.extend(dialogues);
+        self.rejections.extend(rejections);
+        self.counts.connections += connections;
+        self.counts.questions += questions;
+        self.counts.domains += domains;
+        self.counts.unanswered += unanswered;
+        for (event, times) in events {
+            *self.events.entry(event).or_default() += times;
+        }
+        self.out_of_time |= out_of_time;
+        self.name_servers_down |= name_servers_down;
+        self.conditions.unresolved = conditions.unresolved.or(self.conditions.unresolved.take());
+    }
+
     /// Why the run stopped before its end, as the view `runs` of the state has it.
     pub(super) fn stopped_because(&self) -> &'static str {
         match self {

@@ -46,11 +46,11 @@ pub(super) fn report(
     } else {
         State::read_only(file, clock.now().wall)?
     };
-    let how = opened.job.analyze_options(policy);
+    let how = opened.analyze_options(policy);
     let mut past = None;
     for dns_only in [false, true] {
         if past.is_none() {
-            past = state.last_run(&identity(&opened.list, how, dns_only)?)?.map(|past| (past, dns_only));
+            past = state.last_run(&identity(&opened.list, &how, dns_only)?)?.map(|past| (past, dns_only));
         }
     }
     let (past, dns_only) = past.ok_or(StateError::NoRun)?;

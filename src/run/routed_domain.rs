@@ -1,7 +1,7 @@
 //! A domain with its route, by the current policy: the providers of its MX hosts, and whether its recipients are worth
 //! probing.
 //!
-//! Decides: which domains are not probed, and how long a look-up may be used again. Must not: look anything up.
+//! Decides: which domains are not probed, which MX hosts receive no mail by their names alone, and how long a look-up may be used again. Must not: look anything up.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -20,14 +20,19 @@ pub(super) struct RoutedDomain {
     pub(super) fact: RouteFact,
     /// The MX hosts, best first, each with its provider; none where no mail is accepted.
     pub(super) mx_hosts: Vec<MxHop>,
-    /// The domain or one of its MX hosts belongs to a disposable address service.
-    pub(super) is_disposable: bool,
+    /// The domain or one of its MX hosts belongs to a disposable address service; `None` if a list says so of the domain,
+    /// and its provider makes that improbable.
+    pub(super) is_disposable: Option<bool>,
 }
 
 impl RoutedDomain {
     pub(super) fn new(domain: &Domain, route: Route, policy: &Policy) -> RoutedDomain {
+        let kinds = &policy.lists.kinds;
         let mut mx_hosts = Vec::new();
         let fact = match route {
+            Route::Hosts(hosts) if hosts.iter().all(|mx_host| kinds.is_sinkhole_mx(&mx_host.host)) => {
+                RouteFact::Unroutable
+            }
             Route::Hosts(hosts) => {
                 mx_hosts = hosts.into_iter().map(|mx_host| with_provider(mx_host, policy)).collect();
                 let first = mx_hosts.first().map(|mx_host| &mx_host.provider);
@@ -41,16 +46,20 @@ impl RoutedDomain {
             Route::Unroutable(_) => RouteFact::Unroutable,
             Route::Failed(fault) => RouteFact::Failed(fault),
         };
-        let kinds = &policy.lists.kinds;
-        let is_disposable = kinds.is_disposable(domain)
-            || mx_hosts.iter().any(|mx_host| kinds.is_disposable_mx(&mx_host.host));
+        let has_disposable_host = mx_hosts.iter().any(|mx_host| kinds.is_disposable_mx(&mx_host.host));
+        let is_paid = mx_hosts.first().is_some_and(|first| first.provider.has_paid_mailboxes);
+        let is_disposable = match (has_disposable_host, kinds.is_disposable(domain)) {
+            (true, _) => Some(true),
+            (false, true) if is_paid && !kinds.is_disposable_by_user(domain) => None,
+            (false, is_listed) => Some(is_listed),
+        };
         RoutedDomain { fact, mx_hosts, is_disposable }
     }
 
     /// False where a probe would show nothing: no MX host, a provider whose replies to `RCPT` are no evidence, or
     /// disposable addresses.
     pub(super) fn is_worth_probing(&self) -> bool {
-        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && !self.is_disposable
+        matches!(self.fact, RouteFact::Hosts { is_checkable: true, .. }) && self.is_disposable != Some(true)
     }
 
     /// The key of the lane that probes the domain, which is that of its best MX host.

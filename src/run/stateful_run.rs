@@ -46,14 +46,15 @@ impl StatefulRun {
         cancel: &CancelToken,
     ) -> Result<StatefulRun, Error> {
         let NetworkJob { settings, target, policy, .. } = job;
-        let OpenedList { list, job: list_job } = opened;
+        let OpenedList { list, job: list_job, .. } = opened;
+        let how = opened.analyze_options(policy);
         let job = ProbeJob::new(job, false)?;
         let mut state = open_state(settings, target, job.network.clock, cancel)?;
         let now = job.network.clock.now().wall;
         let command = RunKey {
-            identity: identity(list, list_job.analyze_options(policy), job.dns_only)?,
+            identity: identity(list, &how, job.dns_only)?,
             input: list.format().name.clone(),
-            terms: terms(settings, &job),
+            terms: terms(settings, &job, &how),
         };
         let anew = settings.state.fresh;
         let fresh = |at| {
@@ -83,7 +84,7 @@ impl StatefulRun {
     pub(super) async fn probe(
         &mut self,
         list: &List,
-        how: AnalyzeOptions,
+        how: &AnalyzeOptions,
         cancel: &CancelToken,
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<RunOutcome, Error> {
@@ -91,7 +92,7 @@ impl StatefulRun {
             return Ok(self.job.outcome());
         }
         if !self.run.has_worklist {
-            let mut worklist = self.state.build_worklist(self.run.id)?;
+            let mut worklist = self.state.build_worklist(self.run.id)?.case_sensitive(how.case_sensitive);
             let analyze = |analyzer: &mut Analyzer, batch: &RowBatch, found: &mut Vec<Address>| {
                 found.clear();
                 found.extend(recipients(analyzer, batch));
@@ -105,7 +106,20 @@ impl StatefulRun {
             worklist.finish(self.fresh)?;
         }
         let mut progress = ProgressReporter::new(self.state.still_to_probe(self.run.id)?, progress);
-        engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await
+        let mut outcome =
+            engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await?;
+        // A rejection of one spelling of an address condemns no other one.
+        if !self.job.dns_only
+            && outcome.early_exit(cancel).is_none()
+            // What a limit left over has waited long enough.
+            && self.state.still_to_probe(self.run.id)? == 0
+            && self.state.add_rejected_spellings(self.run.id, self.fresh)? > 0
+        {
+            let others =
+                engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress);
+            outcome.add(others.await?);
+        }
+        Ok(outcome)
     }
 
     /// How many recipients are still to be probed.
@@ -195,15 +209,17 @@ pub(super) fn open_state(
 }
 
 /// The terms of a run ([`RunKey::terms`]).
-fn terms(settings: &Settings, job: &ProbeJob) -> String {
+fn terms(settings: &Settings, job: &ProbeJob, how: &AnalyzeOptions) -> String {
     let max_age = settings.state.max_age.map(|age| format!("no older than {} s", age.as_secs()));
     let allowed = job.network.allowed.to_string();
     let allowed = (!allowed.is_empty()).then(|| format!("also at {allowed}"));
-    [max_age, allowed].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    let excluded = how.exclusions.as_ref().map(|excluded| format!("without{}", excluded.identity()));
+    let case = how.case_sensitive.then(|| "case-sensitive".to_owned());
+    [max_age, allowed, excluded, case].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The identity of a command ([`RunKey::identity`]).
-pub(super) fn identity(list: &List, how: AnalyzeOptions, dns_only: bool) -> Result<String, Error> {
+pub(super) fn identity(list: &List, how: &AnalyzeOptions, dns_only: bool) -> Result<String, Error> {
     let far = if dns_only { "names" } else { "mailboxes" };
     let applied = if how.apply_suggestions { " applied" } else { "" };
     Ok(format!("{} {far}{applied}", list.identity()?))

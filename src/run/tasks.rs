@@ -97,6 +97,8 @@ struct OpenSession {
     opening: SessionOpening,
     commands: mpsc::Sender<SessionCommand>,
     task: task::Id,
+    /// When the host last said something, or else the session was opened; by the clock of the run.
+    last_event: Duration,
 }
 
 impl SessionTasks {
@@ -120,11 +122,11 @@ impl SessionTasks {
     }
 
     /// Opens a session.
-    pub(super) fn open(&mut self, opening: SessionOpening) {
+    pub(super) fn open(&mut self, opening: SessionOpening, now: Duration) {
         let session = opening.session;
         let (commands, taken) = mpsc::channel(1);
         let (network, events, trace) = (self.network.clone(), self.events.clone(), self.trace);
-        let SessionOpening { host, address, tls, egress, .. } = opening.clone();
+        let SessionOpening { host, address, tls, pipelining, egress, .. } = opening.clone();
         let task = self.tasks.spawn(async move {
             // An egress that does not exist panics here, in the task, as any fault of ours does.
             let egress = &network.egresses[egress];
@@ -136,6 +138,7 @@ impl SessionTasks {
                     helo: egress.helo.clone(),
                     sender: egress.sender.clone(),
                     tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
+                    pipelining,
                 },
                 timeouts: SmtpTimeouts::default(),
             };
@@ -145,7 +148,7 @@ impl SessionTasks {
             drive_session(&*network.connect, request, taken, report, transcript.as_mut()).await;
             transcript.map(|transcript| (host, transcript))
         });
-        self.open.insert(session, OpenSession { opening, commands, task: task.id() });
+        self.open.insert(session, OpenSession { opening, commands, task: task.id(), last_event: now });
     }
 
     /// Passes a command to a session. One that is over will report its end.
@@ -160,6 +163,13 @@ impl SessionTasks {
     /// How a session was opened; `None` once it has reported its end.
     pub(super) fn opening(&self, session: SessionId) -> Option<&SessionOpening> {
         self.open.get(&session).map(|open| &open.opening)
+    }
+
+    /// Must be called when something happened on a session.
+    pub(super) fn on_event(&mut self, session: SessionId, now: Duration) {
+        if let Some(open) = self.open.get_mut(&session) {
+            open.last_event = now;
+        }
     }
 
     /// Must be called when a session has reported its end.
@@ -182,6 +192,12 @@ impl SessionTasks {
         let (&session, _) = self.open.iter().find(|(_, open)| open.task == task)?;
         self.open.remove(&session);
         Some(session)
+    }
+
+    /// The sessions whose host has said nothing since this time of the run.
+    pub(super) fn silent_since(&self, since: Duration) -> Vec<SessionId> {
+        let silent = self.open.iter().filter(|(_, open)| open.last_event < since);
+        silent.map(|(session, _)| *session).collect()
     }
 
     /// Aborts all sessions, and returns them in the order in which they were opened. None of them reports its end.

@@ -73,7 +73,7 @@ async fn verify_with_state(
     // A state that cannot be used is found before any output is created.
     let mut run = StatefulRun::begin(job, &opened, cancel)?;
     let mut open = OpenJob::new(opened, policy, is_unprobed)?;
-    let outcome = run.probe(&open.list, open.how, cancel, progress).await?;
+    let outcome = run.probe(&open.list, &open.how, cancel, progress).await?;
     progress(Progress::Writing);
     let still_to_probe = run.still_to_probe()?;
     let readers = run.evidence_readers(&outcome.conditions, parallel::many_workers())?;
@@ -85,6 +85,7 @@ async fn verify_with_state(
         conditions: outcome.conditions.clone(),
         counts: outcome.counts,
         events: outcome.events.clone(),
+        rejections: outcome.rejections.clone(),
         took: run.now().elapsed,
         still_to_probe,
         out_of_time: outcome.out_of_time,

@@ -17,7 +17,7 @@ use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
 use crate::policy::Policy;
 use crate::report::{Gates, ProbeCounts, Summary};
-use crate::schedule::ProviderEventKind;
+use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
 pub(super) struct OpenJob {
@@ -41,6 +41,8 @@ pub(super) struct RunStats {
     pub(super) counts: ProbeCounts,
     /// How often each kind of event occurred at a provider.
     pub(super) events: BTreeMap<ProviderEventKind, u64>,
+    /// Which MX hosts rejected us, if the run is blocked.
+    pub(super) rejections: Vec<HostRejection>,
     /// How long the run took.
     pub(super) took: Duration,
     /// How many recipients are still to be probed.
@@ -54,13 +56,14 @@ pub(super) struct RunStats {
 impl OpenJob {
     /// Creates the outputs of a list. `unprobed`: recipients are not probed.
     pub(super) fn new(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
-        let OpenedList { list, job } = opened;
-        let how = job.analyze_options(policy);
+        let how = opened.analyze_options(policy);
+        let OpenedList { list, job, .. } = opened;
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
         let target = job.target.unwrap_or_else(|| OutputTarget::Folder(form.default_folder()));
         let mut writing = job.writing;
         writing.unprobed = unprobed;
+        writing.excludes = how.exclusions.is_some();
         writing.originals = job.apply_suggestions;
         let outputs = Outputs::create(&target, form, &writing)?;
         if let Some(warning) = outputs.warning() {
@@ -77,10 +80,20 @@ impl OpenJob {
         readers: Vec<EvidenceReader>,
         mut record: impl FnMut(&StateUpdates) -> Result<(), Error>,
     ) -> Result<Validity, Error> {
-        let options = JudgeOptions { risky_roles, changed_only: self.changed_only };
-        let mut duplicates = DuplicateRows::of(&self.list, self.how);
-        let judge =
-            |reader| RowJudge::new(reader, self.how, self.outputs.composer(), duplicates.keys(), options);
+        let format = self.list.format();
+        let header = format.columns.get(format.address_column).filter(|_| format.has_header);
+        let header = header.cloned().unwrap_or_default();
+        let options = JudgeOptions { risky_roles, changed_only: self.changed_only, header };
+        let mut duplicates = DuplicateRows::of(&self.list, self.how.clone());
+        let judge = |reader| {
+            RowJudge::new(
+                reader,
+                self.how.clone(),
+                self.outputs.composer(),
+                duplicates.keys(),
+                options.clone(),
+            )
+        };
         let judges = readers.into_iter().map(judge).collect();
         let mut validity = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |judged| {
@@ -95,6 +108,18 @@ impl OpenJob {
     /// Gives the files their names, the summary last.
     pub(super) fn finish(self, stats: &RunStats) -> Result<Summary, Error> {
         let finished = self.outputs.finish()?;
+        for row in &finished.unlisted {
+            // No log names an address.
+            tracing::warn!(event = "unreadable", line = row.line, "line {}: {}", row.line, row.cause);
+        }
+        let unnamed = finished.counts.unreadable + finished.counts.further_addresses;
+        let unnamed = unnamed.saturating_sub(finished.unlisted.len() as u64);
+        if !finished.unlisted.is_empty() && unnamed > 0 {
+            tracing::warn!(
+                event = "unreadable",
+                "{unnamed} more; with a folder for `-o`, a file lists them all"
+            );
+        }
         let form = self.list.format();
         let summary = Summary {
             input: form.name.clone(),
@@ -106,6 +131,7 @@ impl OpenJob {
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,
             blocked: stats.conditions.blocked,
+            rejections: stats.rejections.clone(),
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {
@@ -113,6 +139,7 @@ impl OpenJob {
                 OutputTarget::File(_) | OutputTarget::Stdout => None,
             },
             stem: form.stem(),
+            ending: finished.ending,
             counts: finished.counts.clone(),
         };
         finished.write_summary(summary.json().as_bytes())?;

@@ -54,6 +54,8 @@ pub struct SessionOpening {
     pub address: IpAddr,
     /// Send STARTTLS if the server offers it.
     pub tls: bool,
+    /// Send several commands together if the server offers it.
+    pub pipelining: bool,
     /// The provider of the MX host.
     pub provider: Arc<Provider>,
 }

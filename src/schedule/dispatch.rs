@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::action::{Action, ConnectionAction, ProviderEventKind, SessionOpening};
 use super::endpoint::EndpointTls;
 use super::limits::{EndpointId, LaneId, SessionId, Timer};
+use super::pacing::ConnectionTurn;
 use super::scheduler::Scheduler;
 use super::session::SessionState;
 use crate::evidence::NotProbedReason;
@@ -140,7 +141,7 @@ impl Scheduler {
         if !self.has_at_least_pending(endpoint_id, sessions * per_session + 1) {
             return DispatchResult::Full;
         }
-        if lane.unknown_left(self.now.elapsed) == 0 {
+        if self.unknown_left(endpoint_id) == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         if self.sessions.len() >= self.limits.sessions {
@@ -150,12 +151,14 @@ impl Scheduler {
             }
             return DispatchResult::Full;
         }
-        let lane = &mut self.lanes[lane_id];
-        if let Err(at) = lane.pace.take_connection(self.now.elapsed) {
-            return DispatchResult::Until(at);
+        match self.take_connection(endpoint_id) {
+            ConnectionTurn::LaneAt(at) => DispatchResult::Until(at),
+            ConnectionTurn::Queued => DispatchResult::Full,
+            ConnectionTurn::Now => {
+                self.open_session(endpoint_id);
+                DispatchResult::Started
+            }
         }
-        self.open_session(endpoint_id);
-        DispatchResult::Started
     }
 
     /// Puts the endpoints with the most probes first when the lane may open a session, so that a new session is used up
@@ -212,15 +215,14 @@ impl Scheduler {
     /// Handles a lane whose limit of unknown recipients is reached: waits until the limit allows more, or leaves the
     /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
-        let lane = &self.lanes[self.endpoints[endpoint_id].lane];
-        let allowed_at = lane.unknown.allowed_at(self.now.elapsed);
-        if lane.pace.in_flight() > 0 || allowed_at <= self.now.elapsed {
+        let Some(allowed_at) = self.unknown_allowed_at(endpoint_id) else {
             return DispatchResult::Full;
-        }
-        if allowed_at <= self.limits.retry_policy.max_wait {
+        };
+        // The wait counts from now, because the endpoint has nothing else to do.
+        let wait = allowed_at.saturating_sub(self.now.elapsed);
+        if self.limits.retry_policy.permits(Duration::ZERO, wait) {
             return DispatchResult::Until(allowed_at);
         }
-        let wait = allowed_at.saturating_sub(self.now.elapsed);
         let postponed = self.clear_queue(endpoint_id);
         self.report_event(ProviderEventKind::CapReached, self.endpoints[endpoint_id].lane, postponed.len());
         for task in postponed {
@@ -234,12 +236,11 @@ impl Scheduler {
 
     fn open_session(&mut self, endpoint_id: EndpointId) {
         let endpoint = &mut self.endpoints[endpoint_id];
-        let lane = &mut self.lanes[endpoint.lane];
+        let lane = &self.lanes[endpoint.lane];
         let provider_id = lane.provider_id;
         let session = SessionId(self.next_session);
         self.next_session += 1;
         endpoint.working += 1;
-        lane.pace.on_open();
         let state = SessionState::new(
             endpoint_id,
             lane.pace.session_limits(),
@@ -255,6 +256,7 @@ impl Scheduler {
             host: endpoint.host.clone(),
             address: endpoint.address,
             tls: endpoint.tls == EndpointTls::Wanted,
+            pipelining: endpoint.pipelining,
             provider: lane.provider.clone(),
         })));
         self.update_contact(provider_id, |contact| contact.tried = true);

@@ -59,6 +59,8 @@ impl Scheduler {
             .iter()
             .map(|mx_hop| {
                 let lane = self.lane(egress, Self::lane_key(mx_hosts, mx_hop), &mx_hop.provider);
+                let most = self.limits.thresholds.mx.addresses;
+                self.lanes[lane].add_addresses(&mx_hop.addresses, most);
                 let provider = &mut self.providers[self.lanes[lane].provider_id];
                 provider.serves_others |= !mx_hop.host.is_within(domain.as_str());
                 (mx_hop.clone(), lane)
@@ -69,6 +71,7 @@ impl Scheduler {
         };
         let initial_lane = *lane;
         self.lanes[initial_lane].backlog += recipients.len();
+        self.open_recipients += recipients.len();
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
@@ -182,13 +185,25 @@ impl Scheduler {
         // Endpoints that other domains use come first, because their sessions serve this domain, too.
         let known = mx_hop.addresses.iter().filter(|address| lane.endpoints.contains_key(address));
         let reached = known.chain(&mx_hop.addresses).filter(|address| self.reaches(lane.egress, address));
-        let addresses: Vec<IpAddr> = reached.copied().collect();
-        let lane = &mut self.lanes[lane_id];
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for address in reached {
+            if !addresses.contains(address) {
+                addresses.push(*address);
+            }
+        }
+        limit_addresses(&mut addresses, self.limits.thresholds.mx.addresses);
+        let (host, tls) = (mx_hop.host.clone(), lane.provider.tls);
         for address in &addresses {
-            let endpoint = *lane.endpoints.entry(*address).or_insert_with(|| {
-                let new = Endpoint::new(lane_id, *address, mx_hop.host.clone(), lane.provider.tls);
-                insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new)
-            });
+            let endpoint = match self.lanes[lane_id].endpoints.get(address) {
+                Some(&endpoint) => endpoint,
+                None => {
+                    let machine = self.attach_machine(lane_id, *address);
+                    let new = Endpoint::new(lane_id, *address, machine, host.clone(), tls);
+                    let endpoint = insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new);
+                    self.lanes[lane_id].endpoints.insert(*address, endpoint);
+                    endpoint
+                }
+            };
             match self.endpoints[endpoint].health.abandoned() {
                 None => return Ok(endpoint),
                 Some(obstacle) => last = obstacle.clone(),
@@ -216,7 +231,7 @@ impl Scheduler {
         self.timers.insert((self.now.elapsed, Timer::Lane(endpoint.lane)));
     }
 
-    fn fail_current_mx_host(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
+    pub(super) fn fail_current_mx_host(&mut self, id: DomainTaskId, obstacle: ObstacleKind) {
         let now = self.now;
         if let Some(task) = self.tasks[id].as_mut() {
             task.domain_probe.on_mx_failed(obstacle, now);
@@ -309,4 +324,46 @@ impl Scheduler {
 fn unproven(task: &DomainTask, results: &[ProbeResult]) -> Option<Unproven> {
     let endpoint = task.endpoint.filter(|_| results.iter().any(is_unproven))?;
     Some(Unproven { endpoint, mx_hosts: task.mx_hosts_left() })
+}
+
+/// Keeps the first addresses that are tried. If both families are among them, the last one kept is of the second family,
+/// so that a family that does not work hides no host.
+fn limit_addresses(addresses: &mut Vec<IpAddr>, most: usize) {
+    if addresses.len() <= most {
+        return;
+    }
+    let is_other = |address: &IpAddr| address.is_ipv4() != addresses[0].is_ipv4();
+    let other = addresses.iter().position(is_other).filter(|&other| other >= most);
+    if let (Some(other), Some(last)) = (other, most.checked_sub(1)) {
+        addresses.swap(last, other);
+    }
+    addresses.truncate(most);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_family_keeps_an_address() {
+        let limited = |count: (u16, u16)| {
+            let v4 = (0..count.0).map(|n| IpAddr::from([192, 0, 2, n.to_le_bytes()[0]]));
+            let v6 = (0..count.1).map(|n| IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, n]));
+            let mut addresses = v4.chain(v6).collect();
+            limit_addresses(&mut addresses, 5);
+            let v4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+            (v4, addresses.len() - v4)
+        };
+        let table = [
+            ((3, 2), (3, 2)),
+            ((9, 0), (5, 0)),
+            ((0, 9), (0, 5)),
+            ((9, 9), (4, 1)),
+            ((4, 4), (4, 1)),
+            ((1, 9), (1, 4)),
+        ];
+        for (given, kept) in table {
+            assert_eq!(limited(given), kept, "{given:?}");
+        }
+    }
 }

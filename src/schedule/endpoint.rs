@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::health::EndpointHealth;
-use super::limits::{LaneId, SessionId};
+use super::limits::{LaneId, MachineId, SessionId};
 use super::queue::EndpointQueue;
 use crate::address::{Address, Domain};
 
@@ -32,9 +32,18 @@ pub(super) struct Endpoint {
     /// The lane of the endpoint.
     pub(super) lane: LaneId,
     pub(super) address: IpAddr,
+    /// What it shares with the endpoints of other lanes at its IP address; `None` for a provider with machines of its own.
+    pub(super) machine: Option<MachineId>,
+    /// It waits for a connection that the machine may take.
+    pub(super) waits_for_machine: bool,
     /// The first MX host name that resolved to this address.
     pub(super) host: Domain,
     pub(super) tls: EndpointTls,
+    /// Several commands may be sent together. Not again after a session that fell silent: some servers offer PIPELINING and
+    /// discard what comes behind the first command.
+    pub(super) pipelining: bool,
+    /// It replied to a probe.
+    pub(super) has_replied: bool,
     /// The endpoint is in [`super::lane::Lane::ready_endpoints`].
     pub(super) is_ready: bool,
     /// Domains with recipients that may be probed now.
@@ -56,12 +65,22 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// An endpoint that was not connected to yet.
-    pub(super) fn new(lane: LaneId, address: IpAddr, host: Domain, tls: bool) -> Endpoint {
+    pub(super) fn new(
+        lane: LaneId,
+        address: IpAddr,
+        machine: Option<MachineId>,
+        host: Domain,
+        tls: bool,
+    ) -> Endpoint {
         Endpoint {
             lane,
             address,
+            machine,
+            waits_for_machine: false,
             host,
             tls: EndpointTls::wanted(tls),
+            pipelining: true,
+            has_replied: false,
             is_ready: false,
             queue: EndpointQueue::default(),
             idle: Vec::new(),
@@ -78,5 +97,6 @@ impl Endpoint {
         self.health.has_nothing_to_remember(now)
             && !self.accepts_any_later
             && self.tls == EndpointTls::wanted(tls)
+            && self.pipelining
     }
 }

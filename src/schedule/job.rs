@@ -52,6 +52,8 @@ pub(super) struct DomainTask {
     pub(super) is_queued: bool,
     /// At least one probe was sent.
     pub(super) has_begun: bool,
+    /// When the task first waited at an endpoint that was paused.
+    pub(super) waiting_since: Option<Duration>,
     /// The time of the run from which on no session may start on the route.
     pub(super) route_expires: Duration,
     /// The route has expired: recipients that are not completed go back to the driver.
@@ -75,6 +77,7 @@ impl DomainTask {
             endpoint: None,
             is_queued: false,
             has_begun: false,
+            waiting_since: None,
             route_expires,
             is_expired: false,
         }

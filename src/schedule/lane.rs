@@ -3,7 +3,7 @@
 //! Decides: nothing itself. `pacing` says how fast the lane may probe, `health` whether we are welcome there,
 //! `provisional` which of its results may still change.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,7 +68,11 @@ pub(super) struct Lane {
     pub(super) tasks: u32,
     pub(super) pace: LanePace,
     pub(super) unknown: UnknownUsage,
+    /// Unknown recipients of earlier runs, for the machines of the lane.
+    pub(super) unknown_before: Vec<Duration>,
     pub(super) health: LaneHealth,
+    /// The IP addresses of its MX hosts, where the machines may be different ones.
+    pub(super) addresses: BTreeSet<IpAddr>,
     /// Its endpoints by IP address.
     pub(super) endpoints: BTreeMap<IpAddr, EndpointId>,
     /// Endpoints with recipients to probe, in order of arrival.
@@ -104,6 +108,8 @@ impl Lane {
             visiting: 0,
             large_domain_recipients: 0,
             tasks: 0,
+            unknown_before: Vec::new(),
+            addresses: BTreeSet::new(),
             endpoints: BTreeMap::new(),
             ready_endpoints: VecDeque::new(),
             tally: Tally::default(),
@@ -112,10 +118,28 @@ impl Lane {
         }
     }
 
-    /// Counts a reply that is not about us.
-    pub(super) fn record_success(&mut self) {
-        self.health.record_success();
-        self.pace.record_success();
+    /// Adds the IP addresses of an MX host, at most so many.
+    pub(super) fn add_addresses(&mut self, addresses: &[IpAddr], most: usize) {
+        if self.pace.address_limits().is_some() {
+            self.addresses.extend(addresses.iter().take(most));
+        }
+    }
+
+    /// Counts unknown recipients of earlier runs, each by the time of the run when it is a day ago.
+    pub(super) fn seed_unknown(&mut self, expiry: impl IntoIterator<Item = Duration>, now: Duration) {
+        let expiry: Vec<Duration> = expiry.into_iter().collect();
+        if self.pace.address_limits().is_some() {
+            self.unknown_before.clone_from(&expiry);
+        }
+        self.unknown.seed(expiry, now);
+    }
+
+    /// Takes out the unknown recipients that still count against a limit, as [`Lane::seed_unknown`] takes them.
+    pub(super) fn take_unknown(&mut self, now: Duration) -> impl Iterator<Item = Duration> + use<> {
+        self.unknown_before.clear();
+        // Those of shared machines are counted there.
+        let is_counted_here = self.pace.address_limits().is_none();
+        self.unknown.take(now).filter(move |_| is_counted_here)
     }
 
     /// How many more recipients may be probed if all of them, and all in flight, should be unknown.

@@ -45,6 +45,8 @@ pub struct SessionId(pub u64);
 pub(super) type DomainTaskId = usize;
 /// The index of an [`super::endpoint::Endpoint`] in the scheduler.
 pub(super) type EndpointId = usize;
+/// The index of a [`super::pacing::Machine`] in the scheduler.
+pub(super) type MachineId = usize;
 /// The index of a [`super::lane::Lane`] in the scheduler.
 pub(super) type LaneId = usize;
 /// The index of a [`super::lane::ProviderState`] in the scheduler.
@@ -59,6 +61,8 @@ pub(super) enum Timer {
     DomainTask(DomainTaskId),
     /// The idle session has waited long enough, or its closing control may be sent now.
     IdleTimeout(SessionId),
+    /// The machine may take another connection.
+    Machine(MachineId),
     /// The provider may be evicted.
     Evict(ProviderId),
 }

@@ -29,10 +29,12 @@
 //! | `dispatch` | what starts next: which lane, endpoint and session |
 //! | `lane`, `endpoint` | the parts that a lane and an IP address have |
 //! | `provider` | which lane probes a domain, when a provider needs more jobs and when it is evicted |
+//! | `blocked` | a run that cannot work at all: the providers that it contacts before it stops |
 //! | `rejection` | what follows from rejected and broken sessions for lane, endpoint and waiting tasks |
 //! | `limits` | the limits of a run, shared constants, ids |
 
 mod action;
+mod blocked;
 mod dispatch;
 mod domain_task;
 mod endpoint;
@@ -53,6 +55,7 @@ mod tests;
 
 pub use action::{Action, ConnectionAction};
 pub(crate) use action::{ProviderEvent, ProviderEventKind, SessionOpening};
+pub(crate) use blocked::HostRejection;
 pub use health::RunBlocked;
 pub use job::{DomainJob, MxHop};
 pub(crate) use limits::MAX_BATCH;

@@ -14,7 +14,7 @@ use super::action::{Action, ProviderEvent, ProviderEventKind};
 use super::health::ProviderContact;
 use super::job::MxHop;
 use super::lane::{Lane, ProviderState};
-use super::limits::{EndpointId, LaneId, ProviderId, Timer};
+use super::limits::{EndpointId, LaneId, MAX_BATCH, ProviderId, Timer};
 use super::scheduler::{Scheduler, insert_slot};
 use crate::evidence::Tally;
 use crate::policy::Provider;
@@ -23,6 +23,12 @@ use crate::smtp::IpFamilies;
 /// How long a provider that may serve another domain stays quiet before it is evicted: as long as the windows of its
 /// rates.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// Recipients in the scheduler, at some hundred bytes each, from which on a provider gets only what its next batches need:
+/// a thousand providers without limits would take a whole list into memory.
+const MANY_RECIPIENTS: usize = 1 << 16;
+/// What a provider gets then.
+const FEW_RECIPIENTS: usize = MAX_BATCH as usize;
 
 impl Scheduler {
     /// The key of a provider and its lanes: its id, or for an unknown provider its set of MX hosts.
@@ -54,7 +60,8 @@ impl Scheduler {
         let backlog = lanes().map(|lane| lane.backlog).sum();
         // All lanes of a provider have the same rates.
         let target = lanes().next().map_or(usize::MAX, |lane| lane.pace.target_backlog());
-        (backlog, target.saturating_mul(self.limits.egresses.len()))
+        let target = target.saturating_mul(self.limits.egresses.len());
+        (backlog, if self.open_recipients < MANY_RECIPIENTS { target } else { target.min(FEW_RECIPIENTS) })
     }
 
     /// True if so many lanes wait for a socket that more domains would only need memory. DNS look-ups should pause
@@ -107,9 +114,17 @@ impl Scheduler {
 
     /// The lane of a provider from an egress. Creates both where they are new.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = *self.provider_ids.entry(key).or_insert_with_key(|key| {
-            insert_slot(&mut self.providers, &mut self.free_slots.providers, ProviderState::new(key.clone()))
-        });
+        let id = match self.provider_ids.get(&key) {
+            Some(&id) => id,
+            None => {
+                let new = ProviderState::new(key.clone());
+                let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
+                let earlier = self.health.take_earlier(&key);
+                self.provider_ids.insert(key, id);
+                self.update_contact(id, |contact| contact.earlier = earlier);
+                id
+            }
+        };
         let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {
             return lane;
@@ -119,7 +134,7 @@ impl Scheduler {
         let lane = insert_slot(&mut self.lanes, &mut self.free_slots.lanes, new);
         if let Some(earlier) = self.earlier_unknown.get_mut(&self.providers[id].key) {
             let own = earlier.extract_if(.., |(from, _)| *from == egress).map(|(_, expires)| expires);
-            self.lanes[lane].unknown.seed(own, self.now.elapsed);
+            self.lanes[lane].seed_unknown(own, self.now.elapsed);
         }
         self.providers[id].lanes.push(lane);
         lane
@@ -199,7 +214,7 @@ impl Scheduler {
         for &lane in &lanes {
             let lane = &mut self.lanes[lane];
             let egress = lane.egress;
-            let unknown: Vec<_> = lane.unknown.take(now).map(|expires| (egress, expires)).collect();
+            let unknown: Vec<_> = lane.take_unknown(now).map(|expires| (egress, expires)).collect();
             let endpoints: Vec<EndpointId> = std::mem::take(&mut lane.endpoints).into_values().collect();
             lane.ready_endpoints.clear();
             lane.tally = Tally::default();
@@ -211,6 +226,7 @@ impl Scheduler {
             }
             for &endpoint in &endpoints {
                 self.clear_queue(endpoint);
+                self.detach_machine(endpoint);
             }
             self.free_slots.endpoints.extend(endpoints);
         }

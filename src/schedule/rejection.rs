@@ -4,14 +4,92 @@
 //! Decides: what follows for the lane, the endpoint and the tasks that wait there; `health` counts, and says when it
 //! is enough.
 
+use std::time::Duration;
+
 use super::action::ProviderEventKind;
 use super::endpoint::EndpointTls;
+use super::job::DomainTask;
 use super::limits::{DomainTaskId, EndpointId, LaneId, MIN_BACKOFF};
 use super::scheduler::Scheduler;
 use crate::evidence::{ClassifiedReply, ObstacleKind};
-use crate::reason::{Cause, Fault, Finding};
+use crate::reason::{Cause, Confidence, Fault, Finding};
+
+/// True for a deferral about the load of the server: it is overloaded, busy, or has no room.
+pub(super) fn is_about_load(classified: &ClassifiedReply) -> bool {
+    let reply = &classified.reply;
+    classified.meaning.cause == Cause::ServerFailure && !reply.is_positive() && !reply.is_permanent()
+}
 
 impl Scheduler {
+    /// Records a reply to RCPT, whatever its recipient is. `slows`: it is the first one of its session about the load of the
+    /// server.
+    pub(super) fn record_reply(
+        &mut self,
+        endpoint_id: EndpointId,
+        classified: &ClassifiedReply,
+        slows: bool,
+    ) {
+        let cause = classified.meaning.cause;
+        let endpoint = &mut self.endpoints[endpoint_id];
+        let lane = &mut self.lanes[endpoint.lane];
+        endpoint.has_replied = true;
+        if cause.fault() == Fault::Us {
+            return lane.health.record_block_signal(classified);
+        }
+        endpoint.health.record_success();
+        lane.health.record_success();
+        // Greylisting and the like are no sign that the server would take more.
+        let is_clear =
+            cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
+        if cause == Cause::Accepted || is_clear {
+            lane.pace.record_success();
+        }
+        if slows {
+            self.on_overload(endpoint_id, classified);
+        } else if !is_about_load(classified) {
+            self.endpoints[endpoint_id].health.end_trouble();
+        }
+    }
+
+    /// Slows down for a server that is overloaded.
+    fn on_overload(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
+        let endpoint = &mut self.endpoints[endpoint_id];
+        let (lane, pause) = (endpoint.lane, endpoint.health.record_overload());
+        self.lanes[lane].pace.slow_down(self.now.elapsed);
+        self.report_event(ProviderEventKind::SlowedDown, lane, 0);
+        self.pause_or_leave(endpoint_id, pause, &ObstacleKind::Rejected(Box::new(classified.clone())));
+    }
+
+    /// Pauses an endpoint, or leaves it if the pause would end later than `--max-wait` after its trouble began. A task that
+    /// has waited elsewhere leaves earlier. This is the only place where a wait for a server's wish begins.
+    fn pause_or_leave(&mut self, endpoint_id: EndpointId, pause: Duration, why: &ObstacleKind) {
+        let (now, retry_policy) = (self.now.elapsed, self.limits.retry_policy);
+        if !self.endpoints[endpoint_id].health.pause(pause, retry_policy, now) {
+            return self.abandon_endpoint(endpoint_id, why);
+        }
+        if pause.is_zero() {
+            return;
+        }
+        let is_patient = |task: &mut DomainTask| {
+            let since = *task.waiting_since.get_or_insert(now);
+            retry_policy.permits(now.saturating_sub(since), pause)
+        };
+        let waiting: Vec<DomainTaskId> = self.endpoints[endpoint_id].queue.iter().collect();
+        let mut leaves = false;
+        for id in waiting {
+            leaves |= self.tasks[id].as_mut().is_some_and(|task| !is_patient(task));
+        }
+        if !leaves {
+            return;
+        }
+        for id in self.clear_queue(endpoint_id) {
+            if self.tasks[id].as_mut().is_some_and(|task| !is_patient(task)) {
+                self.fail_current_mx_host(id, why.clone());
+            }
+            self.advance(id);
+        }
+    }
+
     /// Handles a reply by which a server rejected us, in a session or instead of one.
     pub(super) fn on_rejection_of_us(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
         match classified.meaning.cause {
@@ -25,7 +103,14 @@ impl Scheduler {
             Cause::RateLimited => {
                 let pause = classified.meaning.retry_in.unwrap_or(MIN_BACKOFF * 2);
                 let lane = self.endpoints[endpoint_id].lane;
-                self.lanes[lane].pace.slow_down(self.now.elapsed + pause);
+                // The endpoint is left if it asks for longer than the run waits. The lane goes on elsewhere.
+                let is_granted = self.limits.retry_policy.permits(Duration::ZERO, pause);
+                let until = self.now.elapsed + if is_granted { pause } else { Duration::ZERO };
+                self.lanes[lane].pace.slow_down(until);
+                if let Some(machine) = self.endpoints[endpoint_id].machine {
+                    let paused_until = &mut self.machines[machine].paused_until;
+                    *paused_until = until.max(*paused_until);
+                }
                 self.report_event(ProviderEventKind::SlowedDown, lane, 0);
                 self.record_rejection(endpoint_id, classified);
             }
@@ -51,15 +136,35 @@ impl Scheduler {
             let on_all_lanes: u32 =
                 provider.lanes.iter().map(|&lane| self.lanes[lane].health.consecutive_rejections()).sum();
             let never_answered = self.lanes[lane].tally.probed == 0;
-            if on_lane >= enough || (on_all_lanes >= enough && never_answered) {
-                return self.open_breaker(lane, classified);
+            let is_enough = |enough| on_lane >= enough || (on_all_lanes >= enough && never_answered);
+            if is_enough(enough) {
+                // What is known about a provider of the table holds for all its machines. Other MX hosts, and other
+                // addresses of an MX host, may be other machines, which mail delivery would try.
+                let most = enough.saturating_mul(self.limits.thresholds.mx.rejecting);
+                if !self.has_other_machine(endpoint_id) || is_enough(most) {
+                    return self.open_breaker(lane, classified);
+                }
+                let obstacle = ObstacleKind::Rejected(Box::new(classified.clone()));
+                self.abandon_endpoint(endpoint_id, &obstacle);
+                return self.revoke_results(lane, &obstacle);
             }
         }
-        let (thresholds, now) = (self.limits.thresholds, self.now.elapsed);
-        let health = &mut self.endpoints[endpoint_id].health;
-        if let Some(obstacle) = health.pause_after_rejection(classified, thresholds, max_wait, now) {
-            self.abandon_endpoint(endpoint_id, &obstacle);
+        let obstacle = ObstacleKind::Rejected(Box::new(classified.clone()));
+        let health = &self.endpoints[endpoint_id].health;
+        match health.pause_after_rejection(classified, self.limits.thresholds, max_wait) {
+            Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
+            None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
+    }
+
+    /// True if the lane has another machine that does not reject us, as far as known.
+    fn has_other_machine(&self, endpoint_id: EndpointId) -> bool {
+        let lane = &self.lanes[self.endpoints[endpoint_id].lane];
+        lane.pace.address_limits().is_some()
+            && lane.addresses.iter().any(|address| match lane.endpoints.get(address) {
+                Some(&other) => other != endpoint_id && self.endpoints[other].health.abandoned().is_none(),
+                None => true,
+            })
     }
 
     /// Pauses a lane for the rest of the run, revokes its provisional results, and sends its tasks to their next MX
@@ -81,11 +186,11 @@ impl Scheduler {
 
     /// Records a session that broke before the server replied to a probe.
     pub(super) fn record_connection_failure(&mut self, endpoint_id: EndpointId, finding: Finding) {
-        let (thresholds, now) = (self.limits.thresholds, self.now.elapsed);
-        let max_wait = self.limits.retry_policy.max_wait;
+        let obstacle = ObstacleKind::NoReply(finding);
         let health = &mut self.endpoints[endpoint_id].health;
-        if let Some(obstacle) = health.record_failure(finding, thresholds, max_wait, now) {
-            self.abandon_endpoint(endpoint_id, &obstacle);
+        match health.record_failure(finding, self.limits.thresholds) {
+            Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
+            None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
     }
 

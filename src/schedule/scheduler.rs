@@ -12,11 +12,13 @@ use fastrand::Rng;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
-use super::health::{RunBlocked, RunHealth};
+use super::health::RunHealth;
 use super::job::DomainTask;
 use super::lane::{Lane, ProviderState};
-use super::limits::{DAY, DomainTaskId, EndpointId, LaneId, ProviderId, RunLimits, SessionId, Timer};
-use super::pacing::RunClock;
+use super::limits::{
+    DAY, DomainTaskId, EndpointId, LaneId, MachineId, ProviderId, RunLimits, SessionId, Timer,
+};
+use super::pacing::{Machine, MachineKey, RunClock};
 use super::queue::EndpointQueue;
 use super::session::{SessionEvent, SessionState};
 use crate::evidence::{NotProbedReason, Tally, Timestamp};
@@ -33,9 +35,13 @@ pub struct Scheduler {
     pub(super) provider_ids: HashMap<Arc<str>, ProviderId>,
     pub(super) lanes: Vec<Lane>,
     pub(super) endpoints: Vec<Endpoint>,
+    pub(super) machines: Vec<Machine>,
+    pub(super) machine_ids: HashMap<MachineKey, MachineId>,
     pub(super) tasks: Vec<Option<DomainTask>>,
     /// The number of tasks that have not ended.
     pub(super) open_tasks: usize,
+    /// The recipients without an emitted result.
+    pub(super) open_recipients: usize,
     pub(super) free_tasks: Vec<DomainTaskId>,
     pub(super) free_slots: FreeSlots,
     pub(super) sessions: HashMap<SessionId, SessionState>,
@@ -52,6 +58,8 @@ pub struct Scheduler {
     /// Unknown recipients of lanes that do not exist now, by the key of the provider: the egress, and the time of the
     /// run when the probe is a day ago.
     pub(super) earlier_unknown: HashMap<Arc<str>, Vec<(usize, Duration)>>,
+    /// Unknown recipients at machines that do not exist now, each by the time of the run when the probe is a day ago.
+    pub(super) earlier_at_machine: HashMap<MachineKey, Vec<Duration>>,
     /// Tallies from before this run was interrupted, by the key of the provider.
     earlier_tallies: HashMap<Arc<str>, Tally>,
     /// [`Scheduler::close_job_source`] was called.
@@ -65,6 +73,7 @@ pub(super) struct FreeSlots {
     pub(super) providers: Vec<ProviderId>,
     pub(super) lanes: Vec<LaneId>,
     pub(super) endpoints: Vec<EndpointId>,
+    pub(super) machines: Vec<MachineId>,
 }
 
 /// Puts `new` into a free slot, or at the end. Returns its index.
@@ -89,8 +98,11 @@ impl Scheduler {
             provider_ids: HashMap::new(),
             lanes: Vec::new(),
             endpoints: Vec::new(),
+            machines: Vec::new(),
+            machine_ids: HashMap::new(),
             tasks: Vec::new(),
             open_tasks: 0,
+            open_recipients: 0,
             free_tasks: Vec::new(),
             free_slots: FreeSlots::default(),
             sessions: HashMap::new(),
@@ -102,6 +114,7 @@ impl Scheduler {
             stopping: None,
             waiting_for_socket: VecDeque::new(),
             earlier_unknown: HashMap::new(),
+            earlier_at_machine: HashMap::new(),
             earlier_tallies: HashMap::new(),
             job_source_closed: false,
             health: RunHealth::default(),
@@ -152,11 +165,6 @@ impl Scheduler {
         self.open_tasks == 0 && self.sessions.is_empty()
     }
 
-    /// Why the run cannot work at all, if that is so: port 25 is closed, or nearly every provider rejects us.
-    pub fn run_blocked(&self) -> Option<RunBlocked> {
-        self.health.run_blocked(self.limits.thresholds)
-    }
-
     /// Says that no more jobs will be submitted, so idle sessions need not wait for them.
     pub fn close_job_source(&mut self) {
         if !std::mem::replace(&mut self.job_source_closed, true) {
@@ -180,6 +188,7 @@ impl Scheduler {
                 Timer::Lane(lane) => self.run_lane(lane),
                 Timer::DomainTask(task) => self.advance(task),
                 Timer::IdleTimeout(session) => self.on_idle_timeout(session),
+                Timer::Machine(machine) => self.on_machine_timer(machine),
                 Timer::Evict(provider) => self.evict(provider),
             }
         }

@@ -3,7 +3,7 @@
 //! Decides: how listproof introduces itself to mail servers; nothing of it is ever invented. Fails: naming the value that is
 //! missing, or that mail servers would not accept.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::layer::{EgressSettings, ProxyUrl};
 use crate::address::{Address, Domain};
@@ -42,7 +42,8 @@ pub(super) struct EgressArgs {
     pub(super) mail_from: Vec<String>,
 }
 
-/// All egresses: the entries, else one for each source address and each proxy, else the system's own. At least one.
+/// All egresses: the entries, else one for each source address and each proxy, else the system's own. At least one. A path
+/// that is given twice is one egress, because servers count by it; the first HELO name and sender hold.
 pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
     let EgressArgs { source_ip, proxy, mut entries, helo, mail_from } = args;
     if entries.is_empty() {
@@ -65,13 +66,28 @@ pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
     let egress = |(index, entry): (usize, EgressSettings)| {
         let helo = entry.helo.or_else(|| at(&helo, index));
         let mail_from = entry.mail_from.or_else(|| at(&mail_from, index));
-        Ok(EgressSpec {
+        Ok::<_, Error>(EgressSpec {
             path: path(entry.source_ip, entry.proxy)?,
             helo: helo.map(|text| host_name(&text)).transpose()?,
             sender: mail_from.map(|text| sender(&text)).transpose()?,
         })
     };
-    entries.into_iter().enumerate().map(egress).collect()
+    let mut egresses: Vec<EgressSpec> = Vec::with_capacity(entries.len());
+    for entry in entries.into_iter().enumerate() {
+        let egress = egress(entry)?;
+        if !egresses.iter().any(|other| leaves_from(&other.path) == leaves_from(&egress.path)) {
+            egresses.push(egress);
+        }
+    }
+    Ok(egresses)
+}
+
+/// What servers see of a path: the source address, or the address of the proxy, with whatever login.
+fn leaves_from(path: &EgressPath) -> (Option<IpAddr>, Option<SocketAddr>) {
+    match path {
+        EgressPath::Direct(source) => (source.map(|source| source.to_canonical()), None),
+        EgressPath::Socks5 { proxy, .. } => (None, Some(*proxy)),
+    }
 }
 
 /// The user's own host name: neither an address literal nor a name such as `localhost`, for which servers reject a client.
@@ -190,6 +206,18 @@ mod tests {
         let names = ["one.example.org", "two.example.org", "three.example.org"];
         let fault = egresses(args(&sources, &names)).unwrap_err().to_string();
         assert_eq!(fault, "`--helo` is given 3 times, for 2 egresses");
+    }
+
+    #[test]
+    fn an_address_or_a_proxy_that_is_given_twice_is_one_egress() {
+        let sources = ["192.0.2.1", "2001:db8::1", "192.0.2.1", "::ffff:192.0.2.1", "2001:DB8:0::1"];
+        let read = egresses(args(&sources, &["one.example.org"])).unwrap();
+        assert_eq!(read.len(), 2);
+        let proxy = ["socks5://192.0.2.8:1080", "socks5://a:b@192.0.2.8:1080", "socks5://192.0.2.8:1081"];
+        let proxy = proxy.map(|url| url.to_owned().into()).to_vec();
+        let two = ["one.example.org", "two.example.org", "three.example.org"];
+        let read = egresses(EgressArgs { proxy, ..args(&[], &two) }).unwrap();
+        assert_eq!(names(&read), ["one.example.org", "three.example.org"]);
     }
 
     #[test]

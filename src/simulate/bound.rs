@@ -1,7 +1,7 @@
 //! The least time in which any run that keeps the limits can probe a list, with the terms of which it is the greatest.
 //!
 //! ```text
-//! T >= max { max over providers of  P / (I * min(r, x k, c k / d)),
+//! T >= max { max over providers and shared machines of  P / (I * min(r, x k, c k / d)),
 //!            session seconds / W,   D / q,   the last first contact at a greylisting host + G + 2 d }
 //! ```
 //!
@@ -14,10 +14,12 @@
 //! greylisting host, each probe twice. At a provider that rejects us, or whose replies are no evidence, none.
 #![expect(clippy::cast_precision_loss, reason = "shares and times of a simulation need not be exact")]
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::list::{DomainId, GeneratedList, HostId};
-use crate::policy::Pace;
+use super::list::{DomainId, GeneratedHost, GeneratedList, HostId};
+use crate::policy::{Pace, RateLimits};
 use crate::schedule::MAX_BATCH;
 
 /// What a domain or a provider needs.
@@ -97,6 +99,30 @@ pub struct BoundLane {
     pub time: Duration,
 }
 
+impl BoundLane {
+    /// The bound of what hosts like this one need within these limits. Nothing if they need no probe.
+    fn of(need: DomainNeed, host: &GeneratedHost, limits: RateLimits, egresses: usize) -> BoundLane {
+        let DomainNeed { probes, rejected, transactions, .. } = need;
+        let mut lane = BoundLane { need, ..BoundLane::default() };
+        if probes == 0 {
+            return lane;
+        }
+        let session_limits = host.provider.session_limits;
+        lane.sessions = transactions
+            .div_ceil(session_limits.transactions.into())
+            .max(rejected.div_ceil(session_limits.rejections.into()));
+        let per_session = probes as f64 / lane.sessions as f64;
+        let batches = (per_session / f64::from(MAX_BATCH)).ceil();
+        lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(per_session);
+        lane.by_recipients = limits.recipients.into();
+        lane.by_connections = f64::from(limits.connections) * per_session;
+        lane.by_open = f64::from(limits.open) * per_session / lane.session.as_secs_f64() * 60.0;
+        let rate = lane.by_recipients.min(lane.by_connections).min(lane.by_open);
+        lane.time = Duration::from_secs_f64(probes as f64 * 60.0 / (rate * egresses as f64));
+        lane
+    }
+}
+
 /// The bound of a list.
 #[derive(Clone, Debug)]
 pub struct Bound {
@@ -106,6 +132,8 @@ pub struct Bound {
     pub slowest: HostId,
     /// The time of that provider.
     pub providers: Duration,
+    /// The time of the machine with the longest time, of those that several providers share.
+    pub machines: Duration,
     /// The seconds of all sessions over the number of sockets.
     pub sockets: Duration,
     /// The number of domains over the rate of DNS look-ups.
@@ -128,28 +156,14 @@ impl Bound {
         }
         let mut session_time = 0.0;
         for (lane, host) in lanes.iter_mut().zip(&list.hosts) {
-            let DomainNeed { probes, rejected, transactions, .. } = lane.need;
-            if probes == 0 {
-                continue;
-            }
-            let (limits, session_limits) = (host.provider.limits(pace), host.provider.session_limits);
-            lane.sessions = transactions
-                .div_ceil(session_limits.transactions.into())
-                .max(rejected.div_ceil(session_limits.rejections.into()));
-            let per_session = probes as f64 / lane.sessions as f64;
-            let batches = (per_session / f64::from(MAX_BATCH)).ceil();
-            lane.session = host.latency.mul_f64(4.0 + batches) + host.think.mul_f64(per_session);
-            lane.by_recipients = limits.recipients.into();
-            lane.by_connections = f64::from(limits.connections) * per_session;
-            lane.by_open = f64::from(limits.open) * per_session / lane.session.as_secs_f64() * 60.0;
-            let rate = lane.by_recipients.min(lane.by_connections).min(lane.by_open);
-            lane.time = Duration::from_secs_f64(probes as f64 * 60.0 / (rate * egresses as f64));
+            *lane = BoundLane::of(lane.need, host, host.provider.limits(pace), egresses);
             session_time += lane.sessions as f64 * lane.session.as_secs_f64();
         }
         let slowest = (0..).zip(&lanes).max_by_key(|(_, lane)| lane.time).map_or(0, |(id, _)| id);
         let lookup_time = |domains: f64| Duration::from_secs_f64(domains / list.dns_per_second);
         Bound {
             slowest,
+            machines: slowest_machine(list, &lanes, pace, egresses),
             providers: lanes.get(slowest as usize).map_or(Duration::ZERO, |lane| lane.time),
             sockets: Duration::from_secs_f64(session_time / sockets as f64),
             dns: lookup_time(list.domains.len() as f64),
@@ -163,7 +177,7 @@ impl Bound {
 
     /// The bound: the greatest of its terms.
     pub fn time(&self) -> Duration {
-        self.providers.max(self.sockets).max(self.dns).max(self.greylisting)
+        self.providers.max(self.machines).max(self.sockets).max(self.dns).max(self.greylisting)
     }
 
     /// What all domains need.
@@ -179,6 +193,20 @@ impl Bound {
     pub fn sessions(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.sessions).sum()
     }
+}
+
+/// The longest time of a machine. A run could use a connection to it for all providers there.
+fn slowest_machine(list: &GeneratedList, lanes: &[BoundLane], pace: Pace, egresses: usize) -> Duration {
+    let mut machines: HashMap<IpAddr, (DomainNeed, &GeneratedHost, RateLimits)> = HashMap::new();
+    for (lane, host) in lanes.iter().zip(&list.hosts) {
+        let [mx_hop] = host.mx_hosts.as_slice() else { continue };
+        if let ([address], Some(limits)) = (mx_hop.addresses.as_slice(), host.provider.address_limits(pace)) {
+            machines.entry(*address).or_insert((DomainNeed::default(), host, limits)).0.add(lane.need);
+        }
+    }
+    let times =
+        machines.into_values().map(|(need, host, limits)| BoundLane::of(need, host, limits, egresses).time);
+    times.max().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -215,6 +215,7 @@ impl GeneratedList {
         self.add_host(host, 1)
     }
 
+    /// Adds the host of a domain, on a machine of its own or a shared one.
     fn add_own(&mut self, mix: &Mix, rank: u32) -> HostId {
         let draw = self.draw(RandomStream::HostBehavior, rank.into());
         let host = GeneratedHost {
@@ -226,7 +227,17 @@ impl GeneratedList {
             rejects_us: draw < mix.own.rejects_us,
             greylists: draw > 1.0 - mix.own.greylists,
         };
-        self.add_host(host, 1)
+        let id = self.add_host(host, 1);
+        let quantile = self.draw(RandomStream::Machine, rank.into());
+        if quantile < mix.own.shared && mix.own.machines > 0 {
+            // The machine of rank n has weight 1/n.
+            let n = f64::from(mix.own.machines).powf(quantile / mix.own.shared) - 1.0;
+            let machine = Ipv6Addr::new(0x2001, 0xdb8, u16::MAX, n as u16, 0, 0, 0, 1);
+            for mx_hop in &mut self.hosts[id as usize].mx_hosts {
+                mx_hop.addresses = vec![machine.into()];
+            }
+        }
+        id
     }
 
     fn add_host(&mut self, mut host: GeneratedHost, endpoints: u32) -> HostId {
@@ -335,4 +346,5 @@ pub(super) enum RandomStream {
     Hoster,
     HostBehavior,
     Mailbox,
+    Machine,
 }

@@ -3,7 +3,8 @@
 //! Decides: replies and violations. A violation is counted from what arrives here, never from what the scheduler
 //! assumes; a minute is any 60 seconds. Must not: know the scheduler.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ impl Violations {
     }
 }
 
-/// What one provider counts for one egress.
+/// What one provider, or one machine, counts for one egress.
 #[derive(Debug, Default)]
 struct Counter {
     recipients: Window,
@@ -64,6 +65,25 @@ struct Counter {
     unknown_in_hour: Window,
     unknown_in_day: Window,
     open: u32,
+}
+
+impl Counter {
+    /// Counts a new connection.
+    fn connect(&mut self, now: Duration, limits: &RateLimits, violations: &mut Violations) {
+        violations.connections_per_minute += self.connections.add(now, 1, MINUTE, limits.connections);
+        self.open += 1;
+        violations.open += u64::from(self.open > limits.open);
+    }
+
+    /// Counts an unknown recipient.
+    fn unknown(&mut self, now: Duration, limits: &RateLimits, violations: &mut Violations) {
+        if let Some(limit) = limits.unknown_per_hour {
+            violations.unknown_per_hour += self.unknown_in_hour.add(now, 1, HOUR, limit);
+        }
+        if let Some(limit) = limits.unknown_per_day {
+            violations.unknown_per_day += self.unknown_in_day.add(now, 1, DAY, limit);
+        }
+    }
 }
 
 /// The events within a span of time.
@@ -93,6 +113,8 @@ impl Window {
 pub(super) struct SimConnection {
     /// The provider.
     pub host: HostId,
+    /// The IP address of the host.
+    pub address: IpAddr,
     /// The egress, counted from 0.
     pub egress: usize,
     /// When the connection was opened.
@@ -114,14 +136,16 @@ pub struct ControlCounts {
     pub negative: u32,
     /// Probes of other random recipients there.
     pub closing: u32,
-    /// Probes of `postmaster`, and of listed recipients that were accepted before.
+    /// Probes of `postmaster`.
     pub positive: u32,
+    /// Probes of recipients of the list that were accepted before.
+    pub closing_positive: u32,
 }
 
 impl ControlCounts {
     /// The number of all controls.
     pub fn sum(&self) -> u32 {
-        self.negative + self.closing + self.positive
+        self.negative + self.closing + self.positive + self.closing_positive
     }
 
     /// The sums of both counts.
@@ -131,6 +155,7 @@ impl ControlCounts {
             negative: self.negative + other.negative,
             closing: self.closing + other.closing,
             positive: self.positive + other.positive,
+            closing_positive: self.closing_positive + other.closing_positive,
         }
     }
 }
@@ -183,7 +208,7 @@ fn count_random_recipient(first: &mut u32, local_part: &str) -> ControlCounts {
         *first = mark;
     }
     let is_first = u32::from(*first == mark);
-    ControlCounts { negative: is_first, closing: 1 - is_first, positive: 0 }
+    ControlCounts { negative: is_first, closing: 1 - is_first, ..ControlCounts::default() }
 }
 
 /// All receivers.
@@ -193,18 +218,22 @@ pub(super) struct Receivers {
     pace: Pace,
     replies: ReceiverReplies,
     counters: HashMap<(usize, HostId), Counter>,
+    /// The counters of the machines of providers that may share them.
+    machines: HashMap<(usize, IpAddr), Counter>,
+    /// The recipients of the list that were accepted, one bit each.
+    accepted: Vec<u64>,
     /// The first contacts at greylisting hosts, by domain and recipient; `None` for its controls.
     first_contacts: HashMap<(DomainId, Option<u32>), Duration>,
-    /// The violations of all limits.
+    /// The violations of the limits of providers.
     pub violations: Violations,
+    /// The violations of the limits of IP addresses.
+    pub address_violations: Violations,
     /// What each provider got, by [`HostId`].
     pub loads: Vec<Load>,
     /// The controls of all domains.
     pub controls: ControlCounts,
     /// A hash of the first random recipient of each domain, by [`DomainId`]; 0 for none.
     first_random: Vec<u32>,
-    /// The rows that were accepted.
-    accepted: HashSet<u32>,
 }
 
 impl Receivers {
@@ -213,15 +242,17 @@ impl Receivers {
         let first_random = vec![0; list.domains.len()];
         Receivers {
             loads: vec![Load::default(); list.hosts.len()],
-            list,
             pace,
             replies: ReceiverReplies::new(rules),
             counters: HashMap::new(),
+            machines: HashMap::new(),
+            accepted: vec![0; list.rows as usize / 64 + 1],
             first_contacts: HashMap::new(),
             violations: Violations::default(),
+            address_violations: Violations::default(),
             controls: ControlCounts::default(),
             first_random,
-            accepted: HashSet::new(),
+            list,
         }
     }
 
@@ -230,20 +261,25 @@ impl Receivers {
         &self.replies.blocked
     }
 
-    fn limits(&self, host: HostId) -> RateLimits {
-        self.list.hosts[host as usize].provider.limits(self.pace)
-    }
-
-    /// Counts a new connection.
-    pub(super) fn on_connect(&mut self, host: HostId, egress: usize, now: Duration) -> SimConnection {
-        let limits = self.limits(host);
-        let counter = self.counters.entry((egress, host)).or_default();
-        self.violations.connections_per_minute += counter.connections.add(now, 1, MINUTE, limits.connections);
-        counter.open += 1;
-        self.violations.open += u64::from(counter.open > limits.open);
+    /// Counts a new connection to an IP address of a host.
+    pub(super) fn on_connect(
+        &mut self,
+        host: HostId,
+        address: IpAddr,
+        egress: usize,
+        now: Duration,
+    ) -> SimConnection {
+        let provider = &self.list.hosts[host as usize].provider;
+        let limits = provider.limits(self.pace);
+        self.counters.entry((egress, host)).or_default().connect(now, &limits, &mut self.violations);
+        if let Some(limits) = provider.address_limits(self.pace) {
+            let machine = self.machines.entry((egress, address)).or_default();
+            machine.connect(now, &limits, &mut self.address_violations);
+        }
         self.loads[host as usize].connections += 1;
         SimConnection {
             host,
+            address,
             egress,
             opened_at: now,
             transactions: 0,
@@ -264,6 +300,10 @@ impl Receivers {
         let host = &list.hosts[connection.host as usize];
         let (limits, session_limits) = (host.provider.limits(self.pace), host.provider.session_limits);
         let counter = self.counters.entry((connection.egress, connection.host)).or_default();
+        let address_limits = host.provider.address_limits(self.pace);
+        let mut machine = address_limits.map(|limits| {
+            (self.machines.entry((connection.egress, connection.address)).or_default(), limits)
+        });
         let probes = u32::try_from(transaction.recipients.len()).unwrap_or(u32::MAX);
         connection.transactions += 1;
         connection.probes += probes;
@@ -271,6 +311,10 @@ impl Receivers {
         self.violations.recipients += u64::from(probes.saturating_sub(session_limits.recipients));
         self.violations.recipients_per_minute +=
             counter.recipients.add(now, probes, MINUTE, limits.recipients);
+        if let Some((machine, limits)) = &mut machine {
+            self.address_violations.recipients_per_minute +=
+                machine.recipients.add(now, probes, MINUTE, limits.recipients);
+        }
         let load = &mut self.loads[connection.host as usize];
         load.probes += u64::from(probes);
         load.until = now;
@@ -286,10 +330,10 @@ impl Receivers {
                 RecipientTruth::Control { exists } => exists,
             };
             let control = match truth {
-                RecipientTruth::Row(row) if self.accepted.contains(&row) => {
-                    ControlCounts { positive: 1, ..ControlCounts::default() }
+                RecipientTruth::Row(row) => {
+                    let was_accepted = self.accepted[row as usize / 64] >> (row % 64) & 1 == 1;
+                    ControlCounts { closing_positive: was_accepted.into(), ..ControlCounts::default() }
                 }
-                RecipientTruth::Row(_) => ControlCounts::default(),
                 RecipientTruth::Control { exists: true } => {
                     ControlCounts { positive: 1, ..ControlCounts::default() }
                 }
@@ -307,22 +351,17 @@ impl Receivers {
                 true => &self.replies.accepted,
                 false => &self.replies.unknown,
             };
-            if let RecipientTruth::Row(row) = truth
-                && classified.reply.is_positive()
-            {
-                self.accepted.insert(row);
+            if let (true, Some(row)) = (classified.reply.is_positive(), row) {
+                self.accepted[row as usize / 64] |= 1 << (row % 64);
             }
             if !classified.reply.is_positive() {
                 connection.rejected += 1;
                 self.violations.rejected += u64::from(connection.rejected > session_limits.rejections);
             }
             if classified.meaning.cause == Cause::MailboxUnknown {
-                let (hour, day) = (limits.unknown_per_hour, limits.unknown_per_day);
-                if let Some(limit) = hour {
-                    self.violations.unknown_per_hour += counter.unknown_in_hour.add(now, 1, HOUR, limit);
-                }
-                if let Some(limit) = day {
-                    self.violations.unknown_per_day += counter.unknown_in_day.add(now, 1, DAY, limit);
+                counter.unknown(now, &limits, &mut self.violations);
+                if let Some((machine, limits)) = &mut machine {
+                    machine.unknown(now, limits, &mut self.address_violations);
                 }
             }
             replies.push(classified.clone());
@@ -334,6 +373,9 @@ impl Receivers {
     pub(super) fn on_disconnect(&mut self, connection: &SimConnection, now: Duration) {
         if let Some(counter) = self.counters.get_mut(&(connection.egress, connection.host)) {
             counter.open -= 1;
+        }
+        if let Some(machine) = self.machines.get_mut(&(connection.egress, connection.address)) {
+            machine.open -= 1;
         }
         self.loads[connection.host as usize].until = now;
     }

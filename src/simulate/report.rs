@@ -35,8 +35,10 @@ pub struct SimulationReport {
     pub probes: u64,
     /// Of these, controls.
     pub controls: ControlCounts,
-    /// Exceeded limits, as the receivers counted them.
+    /// Exceeded limits of providers, as the receivers counted them.
     pub violations: Violations,
+    /// Exceeded limits of IP addresses.
+    pub address_violations: Violations,
     /// The most sessions at one provider that rejects us.
     pub rejected_sessions: u64,
     /// What each provider got, in the order of the list's providers.
@@ -98,6 +100,7 @@ impl SimulationReport {
             probes: loads.iter().map(|load| load.probes).sum(),
             controls: receivers.controls,
             violations: receivers.violations,
+            address_violations: receivers.address_violations,
             rejected_sessions: rejecting.map(|(_, load)| load.connections).max().unwrap_or(0),
             loads: loads.clone(),
         }
@@ -152,6 +155,7 @@ impl SimulationReport {
         line("makespan", time(done.makespan));
         line("bound", time(self.bound.time()));
         line("  providers", format!("{} ({slowest})", time(self.bound.providers)));
+        line("  machines", time(self.bound.machines));
         line("  sockets", time(self.bound.sockets));
         line("  dns", time(self.bound.dns));
         line("  greylisting", time(self.bound.greylisting));
@@ -175,11 +179,12 @@ impl SimulationReport {
         line(
             "probes",
             format!(
-                "{}, of these {} controls ({} closing, {} positive)",
+                "{}, of these {} controls ({} closing, {} positive, {} closing positive)",
                 self.probes,
                 controls.sum(),
                 controls.closing,
-                controls.positive
+                controls.positive,
+                controls.closing_positive
             ),
         );
         line(
@@ -192,7 +197,14 @@ impl SimulationReport {
             ),
         );
         line("rejecting us", format!("{} sessions at most at one provider", self.rejected_sessions));
-        line("violations", self.violations.sum().to_string());
+        line(
+            "violations",
+            format!(
+                "{} at providers, {} at IP addresses",
+                self.violations.sum(),
+                self.address_violations.sum()
+            ),
+        );
         let cpu = cost.cpu.map_or("unknown".to_owned(), |cpu| format!("{:.1} s", cpu.as_secs_f64()));
         line("wall, cpu", format!("{:.1} s, {cpu}", cost.wall.as_secs_f64()));
         let _ = writeln!(
@@ -229,16 +241,19 @@ impl SimulationReport {
             "bound": {
                 "slowest_operator": &*list.hosts[self.bound.slowest as usize].name,
                 "operators_s": self.bound.providers.as_secs_f64(), "sockets_s": self.bound.sockets.as_secs_f64(),
-                "dns_s": self.bound.dns.as_secs_f64(), "greylisting_s": self.bound.greylisting.as_secs_f64(),
+                "machines_s": self.bound.machines.as_secs_f64(), "dns_s": self.bound.dns.as_secs_f64(), "greylisting_s": self.bound.greylisting.as_secs_f64(),
             },
             "connections": self.connections, "connections_at_least": self.bound.sessions(),
             "connections_per_row": self.connections_per_row(), "most_open": done.most_open,
             "probes": self.probes, "controls": self.controls.sum(),
             "closing_controls": self.controls.closing, "positive_controls": self.controls.positive,
+            "closing_positive_controls": self.controls.closing_positive,
+            "closing_positive_ratio": f64::from(self.controls.closing_positive) / need.probes_by_formula as f64,
             "necessary_probes": need.probes_by_formula, "necessary_probes_as_proven": need.probes,
             "probes_ratio": self.probes_ratio(),
             "refuser_sessions": self.rejected_sessions,
-            "violations": self.violations, "violations_sum": self.violations.sum(),
+            "violations": self.violations, "address_violations": self.address_violations,
+            "violations_sum": self.violations.sum() + self.address_violations.sum(),
             "pace_table": pace,
             "wall_s": cost.wall.as_secs_f64(), "cpu_s": cost.cpu.map(|cpu| cpu.as_secs_f64()),
         })
@@ -289,6 +304,12 @@ impl<'a> SimulationLog<'a> {
                 "unknown_per_hour": unknown_per_hour, "unknown_per_day": unknown_per_day,
                 "transactions": provider.session_limits.transactions, "recipients": provider.session_limits.recipients,
                 "refused": provider.session_limits.rejections,
+                "addresses": host.mx_hosts.iter().flat_map(|mx_hop| &mx_hop.addresses).collect::<Vec<_>>(),
+                "per_address": provider.address_limits(pace).map(|limits| json!({
+                    "open": limits.open, "connections_per_minute": limits.connections,
+                    "recipients_per_minute": limits.recipients,
+                    "unknown_per_hour": limits.unknown_per_hour, "unknown_per_day": limits.unknown_per_day,
+                })),
             });
             writeln!(out, "{line}")?;
         }
@@ -316,11 +337,11 @@ impl<'a> SimulationLog<'a> {
         let Some(out) = &mut self.0 else { return Ok(()) };
         let (provider, egress) = (&*list.hosts[connection.host as usize].name, connection.egress);
         let (start, end) = (connection.opened_at.as_secs_f64(), now.as_secs_f64());
-        let SimConnection { transactions, probes, rejected, controls, .. } = connection;
-        let (all, ControlCounts { closing, positive, .. }) = (controls.sum(), controls);
+        let SimConnection { address, transactions, probes, rejected, controls, .. } = connection;
+        let (all, ControlCounts { closing, positive, closing_positive, .. }) = (controls.sum(), controls);
         writeln!(
             out,
-            r#"{{"kind":"session","operator":"{provider}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{probes},"refused":{rejected},"controls":{all},"closing":{closing},"positive":{positive}}}"#,
+            r#"{{"kind":"session","operator":"{provider}","address":"{address}","egress":{egress},"start":{start},"end":{end},"transactions":{transactions},"asked":{probes},"refused":{rejected},"controls":{all},"closing":{closing},"positive":{positive},"closing_positive":{closing_positive}}}"#,
         )
     }
 }

@@ -170,6 +170,12 @@ pub struct SelfHosted {
     pub latency_ms: u32,
     /// The server's time per recipient.
     pub think_ms: u32,
+    /// The share of these hosts that are on a machine (IP address) with others.
+    #[serde(default)]
+    pub shared: f64,
+    /// The number of such machines.
+    #[serde(default)]
+    pub machines: u32,
 }
 
 impl Mix {

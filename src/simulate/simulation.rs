@@ -183,7 +183,7 @@ impl<'a> Simulation<'a> {
         let Some(&id) = self.host_of.get(opening.host.as_str()) else {
             return;
         };
-        let connection = self.receivers.on_connect(id, opening.egress, self.now);
+        let connection = self.receivers.on_connect(id, opening.address, opening.egress, self.now);
         let host = &self.list.hosts[id as usize];
         let at = self.now + if host.rejects_us { host.latency * 2 } else { host.opening_time() };
         let session = SimulatedSession { connection, replies: Vec::new(), quits: false };

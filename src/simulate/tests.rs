@@ -27,6 +27,7 @@ fn each_recipient_is_completed_and_no_limit_exceeded() {
             let what = format!("{mix:?} {egresses} {pace:?}");
             assert_eq!(report.completion.completed, report.completion.submitted, "{what}");
             assert_eq!(report.violations, receivers::Violations::default(), "{what}");
+            assert_eq!(report.address_violations, receivers::Violations::default(), "{what}");
             assert!(report.rejected_sessions <= 20, "{what}: {}", report.rejected_sessions);
             if pace == Pace::Fast {
                 assert!(report.probes >= report.bound.need().probes, "{what}");

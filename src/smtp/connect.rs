@@ -68,6 +68,12 @@ pub(crate) fn has_route_to(address: impl Into<IpAddr>) -> bool {
     UdpSocket::bind((unspecified, 0)).is_ok_and(|socket| socket.connect((address, 25)).is_ok())
 }
 
+/// True if connections can leave from the address: it is one of this machine. Nothing is sent.
+pub(crate) fn is_own_address(address: IpAddr) -> bool {
+    let bound = UdpSocket::bind((address, 0));
+    !bound.is_err_and(|fault| fault.kind() == io::ErrorKind::AddrNotAvailable)
+}
+
 async fn connect(to: SocketAddr, source: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = match to {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,

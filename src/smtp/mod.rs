@@ -28,7 +28,7 @@ mod transcript;
 
 pub use command::SmtpCommand;
 pub use connect::TcpConnector;
-pub(crate) use connect::{Connect, ConnectFuture, MailStream, has_route_to};
+pub(crate) use connect::{Connect, ConnectFuture, MailStream, has_route_to, is_own_address};
 pub use drive::{SessionRequest, SmtpTimeouts, drive_session};
 pub(crate) use egress::Egress;
 pub use egress::{EgressPath, IpFamilies};

@@ -29,6 +29,8 @@ pub struct ClientIdentity {
     pub sender: Address,
     /// Whether STARTTLS is used.
     pub tls: TlsPolicy,
+    /// Send several commands together where the server offers it (RFC 2920).
+    pub pipelining: bool,
 }
 
 /// Whether STARTTLS is used. It is opportunistic: a session never needs it, because nothing secret is sent.

@@ -95,8 +95,8 @@ impl StoredResult {
 pub(super) struct FactDecoder {
     policy: Policy,
     replies: ReplyCache,
-    names: HashMap<NameHash, Option<Domain>>,
-    templates: HashMap<NameHash, Option<Arc<str>>>,
+    names: BoundedCache<Option<Domain>>,
+    templates: BoundedCache<Option<Arc<str>>>,
 }
 
 impl FactDecoder {
@@ -105,8 +105,8 @@ impl FactDecoder {
         FactDecoder {
             policy,
             replies: ReplyCache::of(policy),
-            names: HashMap::new(),
-            templates: HashMap::new(),
+            names: BoundedCache::default(),
+            templates: BoundedCache::default(),
         }
     }
 
@@ -237,34 +237,55 @@ impl FactDecoder {
 
     /// The domain or host with this number.
     pub(super) fn domain(&mut self, db: &Connection, key: NameHash) -> Result<Option<Domain>, StateError> {
-        if let Some(known) = self.names.get(&key) {
+        if let Some(known) = self.names.get(key) {
             return Ok(known.clone());
         }
         let mut find = db.prepare_cached("SELECT name FROM name WHERE id = ?")?;
         let name = find.query_row([key], |row| row.get::<_, String>(0)).optional()?;
         let domain = name.and_then(|name| Domain::from_dns(&name).ok());
-        bound(&mut self.names);
-        self.names.insert(key, domain.clone());
+        self.names.insert(key, domain.clone(), domain.as_ref().map_or(0, |domain| domain.as_str().len()));
         Ok(domain)
     }
 
     fn template(&mut self, db: &Connection, key: NameHash) -> Result<Option<Arc<str>>, StateError> {
-        if let Some(known) = self.templates.get(&key) {
+        if let Some(known) = self.templates.get(key) {
             return Ok(known.clone());
         }
         let mut find = db.prepare_cached("SELECT template FROM reply_template WHERE id = ?")?;
         let text = find.query_row([key], |row| row.get::<_, String>(0)).optional()?.map(Arc::from);
-        bound(&mut self.templates);
-        self.templates.insert(key, text.clone());
+        self.templates.insert(key, text.clone(), text.as_ref().map_or(0, |text| text.len()));
         Ok(text)
     }
 }
 
-/// Empties a cache that is full.
-fn bound<T>(cache: &mut HashMap<NameHash, T>) {
-    const MOST: usize = 1 << 15;
-    if cache.len() >= MOST {
-        cache.clear();
+/// A cache by number. Bounded in bytes, because untrusted servers choose the texts; a full one is emptied.
+struct BoundedCache<T> {
+    values: HashMap<NameHash, T>,
+    bytes: usize,
+}
+
+impl<T> Default for BoundedCache<T> {
+    fn default() -> BoundedCache<T> {
+        BoundedCache { values: HashMap::new(), bytes: 0 }
+    }
+}
+
+impl<T> BoundedCache<T> {
+    const MOST: usize = 4 << 20;
+    /// Memory of an entry beside its text; rough.
+    const ENTRY: usize = 64;
+
+    fn get(&self, key: NameHash) -> Option<&T> {
+        self.values.get(&key)
+    }
+
+    fn insert(&mut self, key: NameHash, value: T, bytes: usize) {
+        if self.bytes >= Self::MOST {
+            self.values.clear();
+            self.bytes = 0;
+        }
+        self.bytes += Self::ENTRY + bytes;
+        self.values.insert(key, value);
     }
 }
 
@@ -281,4 +302,19 @@ fn not_probed_reason(row: &Row<'_>, now: SystemTime) -> rusqlite::Result<Option<
     let retry_at = row.get::<_, Option<i64>>(RETRY_AT)?.map(time);
     let wait = retry_at.and_then(|at| at.duration_since(now).ok()).unwrap_or(Duration::ZERO);
     Ok(word(row, NOT_PROBED_BECAUSE)?.and_then(|word| encoding::not_probed_reason(word, wait)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cache_of_long_texts_is_emptied_when_it_is_full() {
+        let mut cache = BoundedCache::default();
+        for n in 0..1_000 {
+            cache.insert(NameHash::of(&n.to_string()), n, 64 << 10);
+            assert!(cache.values.len() <= BoundedCache::<i32>::MOST / (64 << 10) + 1);
+        }
+        assert_eq!(cache.get(NameHash::of("999")), Some(&999));
+    }
 }

@@ -10,10 +10,10 @@ use rusqlite::types::{Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 use serde_json::{Map, Value, json};
 
+use super::freshness::is_usable_in;
 use super::store::{millis, time};
-use super::worklist::is_usable_in;
 use super::{NameHash, State, StateError};
-use crate::address::Address;
+use crate::address::{Address, Domain};
 
 /// Figures of a state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,8 @@ impl State {
             "DELETE FROM obstacle WHERE id NOT IN (SELECT obstacle FROM result WHERE obstacle IS NOT NULL
                  UNION SELECT catch_all_evidence FROM result WHERE catch_all = 'failed');
              DELETE FROM served_domain WHERE run NOT IN (SELECT run FROM result);
+             DELETE FROM spelling WHERE run IN (SELECT id FROM run WHERE ended IS NOT NULL)
+                 AND run NOT IN (SELECT run FROM result);
              DELETE FROM run WHERE ended IS NOT NULL AND id NOT IN (
                  SELECT run FROM result UNION SELECT run FROM reply UNION SELECT run FROM route
                  UNION SELECT run FROM last_reported);",
@@ -131,6 +133,7 @@ impl State {
             "DELETE FROM name WHERE id NOT IN (
                  SELECT domain FROM result UNION SELECT domain FROM reply UNION SELECT mx_host FROM reply
                  UNION SELECT domain FROM route UNION SELECT domain FROM worklist UNION SELECT domain FROM reused
+                 UNION SELECT domain FROM spelling
                  UNION SELECT mx_host FROM obstacle);
              DELETE FROM reply_template WHERE id NOT IN (SELECT template FROM reply
                  UNION SELECT template FROM obstacle WHERE template IS NOT NULL);",
@@ -145,25 +148,36 @@ impl State {
         Ok(())
     }
 
-    /// Deletes everything about an address; returns whether there was anything. The next list may bring it again.
+    /// Deletes everything about an address in every spelling; returns whether there was anything. The next list may bring it
+    /// again.
     pub fn forget(&mut self, address: &Address) -> Result<bool, StateError> {
         let Some(domain) = address.domain() else {
             return Ok(false);
         };
-        let (domain, local) = (NameHash::of(domain.as_str()), address.local());
+        let mut spellings = self.stored_spellings(address, domain)?;
+        if !spellings.contains(address) {
+            spellings.push(address.clone());
+        }
+        let domain = NameHash::of(domain.as_str());
         self.db.execute_batch("PRAGMA secure_delete = ON")?;
         self.begin_writing()?;
         let mut deleted = 0;
-        for table in ["result", "reply", "worklist", "reused"] {
-            let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
-            deleted += self.db.execute(&sql, params![domain, local])?;
+        for spelling in spellings {
+            for table in ["result", "reply", "worklist", "reused", "spelling"] {
+                let sql = format!("DELETE FROM {table} WHERE domain = ? AND local = ?");
+                deleted += self.db.execute(&sql, params![domain, spelling.local()])?;
+            }
+            let email = spelling.to_string();
+            deleted += self.db.execute("DELETE FROM last_reported WHERE id = ?", [NameHash::of(&email)])?;
+            self.db.execute(
+                "DELETE FROM spelling WHERE domain = ? AND probed_as = ?",
+                params![domain, spelling.local()],
+            )?;
         }
-        let email = address.to_string();
-        deleted += self.db.execute("DELETE FROM last_reported WHERE id = ?", [NameHash::of(&email)])?;
         // A reply about many recipients may name one of them.
         for table in ["obstacle", "reply"] {
             let sql = format!("UPDATE {table} SET parts = NULL WHERE instr(lower(parts), lower(?)) > 0");
-            self.db.execute(&sql, [&email])?;
+            self.db.execute(&sql, [address.to_string()])?;
         }
         self.delete_orphans()?;
         self.invalidate_worklists()?;
@@ -172,11 +186,28 @@ impl State {
         Ok(deleted > 0)
     }
 
-    /// Everything about an address as JSON; `None` if there is nothing.
+    /// Everything about an address as JSON; `None` if there is nothing. Other spellings of it that are stored follow in
+    /// `other_spellings`, if there are any.
     pub fn export(&self, address: &Address) -> Result<Option<Value>, StateError> {
-        let Some(name) = address.domain() else {
+        let Some(domain) = address.domain() else {
             return Ok(None);
         };
+        let mut spellings = self.stored_spellings(address, domain)?;
+        // The address as it was given comes first.
+        spellings.sort_by_key(|spelling| spelling != address);
+        let mut exported = spellings.iter().map(|spelling| self.export_spelling(spelling, domain));
+        let Some(mut first) = exported.next().transpose()? else {
+            return Ok(None);
+        };
+        let others = exported.collect::<Result<Vec<Value>, _>>()?;
+        if let (Some(object), false) = (first.as_object_mut(), others.is_empty()) {
+            object.insert("other_spellings".to_owned(), others.into());
+        }
+        Ok(Some(first))
+    }
+
+    /// Everything about one spelling of an address.
+    fn export_spelling(&self, address: &Address, name: &Domain) -> Result<Value, StateError> {
         let (domain, local, email) = (NameHash::of(name.as_str()), address.local(), address.to_string());
         // The condition on `domain_id`, a key of the tables, makes the views fast.
         let verdict =
@@ -187,17 +218,14 @@ impl State {
         )?;
         let waiting =
             self.rows("SELECT run FROM worklist WHERE domain = ?1 AND local = ?2", params![domain, local])?;
-        if verdict.is_empty() && attempts.is_empty() && waiting.is_empty() {
-            return Ok(None);
-        }
         let route = self.rows("SELECT * FROM domains WHERE domain = ?1", params![name.as_str()])?;
-        Ok(Some(json!({
+        Ok(json!({
             "email": email,
             "verdict": verdict.into_iter().next(),
             "attempts": attempts,
             "domain": route.into_iter().next(),
             "to_be_asked_in": waiting,
-        })))
+        }))
     }
 
     /// The rows of a query as JSON objects, without the tables' own numbers.

@@ -5,7 +5,7 @@
 //! version or the new one. The caller holds the lock of the state.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -156,7 +156,7 @@ fn back_up(
         number += 1;
     };
     part.persist_noclobber(&place).map_err(|error| unusable(&place)(error.error))?;
-    sync_folder(&place).map_err(unusable(&place))?;
+    secure_file::sync_folder_of(&place).map_err(unusable(&place))?;
     after(Step::BackupInPlace)
 }
 
@@ -201,12 +201,6 @@ fn have_same_content(one: &Path, other: &Path) -> io::Result<bool> {
             return Ok(read == 0);
         }
     }
-}
-
-/// Makes a new name in the folder of a file outlast a power cut.
-fn sync_folder(file: &Path) -> io::Result<()> {
-    let folder = file.parent().ok_or(ErrorKind::InvalidFilename)?;
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

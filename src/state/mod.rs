@@ -14,15 +14,18 @@
 //! | where a state file is, what is refused | `open`, `lock` |
 //! | when a run resumes, when it is finished | `runs` |
 //! | which stored results are fresh enough | `worklist` |
+//! | how MX hosts responded to earlier runs | `contacts` |
 //! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
 //! | connections, transactions, ids | `store` |
 
+mod contacts;
 mod decode;
 mod encoding;
 mod error;
+mod freshness;
 mod last_reported;
 mod lock;
 mod maintenance;
@@ -31,6 +34,7 @@ mod open;
 mod query;
 mod rerouted;
 mod runs;
+mod spellings;
 mod store;
 mod usage;
 mod worklist;
@@ -38,6 +42,7 @@ mod write;
 
 pub(crate) use decode::StoredResult;
 pub use error::{DatabaseError, StateError};
+pub use freshness::FreshnessPolicy;
 pub(crate) use last_reported::{ChangeStatus, ReportedNote};
 pub(crate) use lock::StateLock;
 pub use maintenance::{PruneCounts, StateStats};
@@ -46,7 +51,7 @@ pub(crate) use open::MOST_READERS;
 pub use open::{Namespace, default_file};
 pub(crate) use query::{FactQueries, StoredRoute};
 pub use runs::{RunHandle, RunKey};
-pub(crate) use store::{EgressId, NameHash};
+pub(crate) use store::{DomainContact, EgressId, NameHash};
 pub use store::{RunId, State};
-pub use worklist::{FreshnessPolicy, WorklistBuilder};
+pub use worklist::WorklistBuilder;
 pub(crate) use write::{ReportedVerdict, RouteTimes, VerdictUpdate};

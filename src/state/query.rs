@@ -12,7 +12,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::decode::{AFTER_REPLY, FactDecoder, REPLY, RESULT, StoredResult, columns};
 use super::store::{millis, time};
-use super::{EgressId, NameHash, RunId, State, StateError, encoding};
+use super::{EgressId, NameHash, RunId, State, StateError, encoding, spellings};
 use crate::address::{Address, Domain};
 use crate::evidence::{Attempt, RecipientKind};
 use crate::policy::Policy;
@@ -91,6 +91,21 @@ impl<D: Borrow<Connection>> FactQueries<D> {
             result.mailbox.attempts.extend(decoder.attempt(db, row, address)?);
         }
         Ok(result)
+    }
+
+    /// The spelling of an address that was probed for it in a run; `None` if it was to be probed itself.
+    pub(crate) fn probed_as(
+        &self,
+        run: RunId,
+        domain: NameHash,
+        address: &Address,
+    ) -> Result<Option<Address>, StateError> {
+        let (Some(name), Some(local)) =
+            (address.domain(), spellings::probed_as(self.db(), run, domain, address.local())?)
+        else {
+            return Ok(None);
+        };
+        Ok(Address::parse_with(&format!("{local}@{name}"), |_| Ok(name.clone())).ok())
     }
 
     /// The replies about a recipient in a run, oldest first.

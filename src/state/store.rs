@@ -17,7 +17,7 @@ use rusqlite::types::{FromSql, FromSqlResult, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql};
 
 use super::{StateError, StateLock};
-use crate::evidence::Obstacle;
+use crate::evidence::{EarlierContact, Obstacle};
 
 /// How long a statement waits for another program that reads or writes the file.
 const BUSY: Duration = Duration::from_secs(20);
@@ -35,6 +35,19 @@ pub struct State {
     pub(super) written: WrittenKeys,
     /// Finished runs were marked in this process as no longer fresh; once is enough.
     pub(super) finished_runs_expired: Cell<bool>,
+    /// The last contacts of earlier runs with the MX hosts of the list of this run.
+    pub(super) earlier_contacts: Vec<DomainContact>,
+}
+
+/// The last contact with the MX hosts of a domain in an earlier run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DomainContact {
+    /// The domain.
+    pub(crate) domain: NameHash,
+    /// When it was.
+    pub(crate) at: SystemTime,
+    /// How the hosts responded.
+    pub(crate) contact: EarlierContact,
 }
 
 /// Where connections that only read come from.
@@ -54,6 +67,7 @@ impl State {
             readers,
             written: WrittenKeys::default(),
             finished_runs_expired: Cell::new(false),
+            earlier_contacts: Vec::new(),
         }
     }
 

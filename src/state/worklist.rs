@@ -1,61 +1,23 @@
 //! The worklist of a run: the distinct recipients of its list that have no fresh result.
 //!
-//! Decides: which stored results are fresh enough ([`FreshnessPolicy`]). The file sorts the recipients by domain, so
+//! Decides: which recipients need no probe, because they have a fresh result. The file sorts the recipients by domain, so
 //! that memory does not grow with the list, and a domain is probed as a whole.
-
-use std::ops::RangeInclusive;
-use std::time::{Duration, SystemTime};
 
 use rusqlite::{OptionalExtension, params};
 
+use super::freshness::is_usable_in;
 use super::open::{SORTING_KIB, WRITING_KIB};
-use super::store::{millis, time};
-use super::{NameHash, RunId, State, StateError};
-use crate::address::{Address, Domain};
+use super::store::millis;
+use super::{FreshnessPolicy, NameHash, RunId, State, StateError, spellings};
+use crate::address::{Address, Domain, folded_local};
 use crate::evidence::RecipientId;
-
-/// Which stored evidence a run may use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FreshnessPolicy {
-    /// Evidence that expires after this time.
-    pub at: SystemTime,
-    /// Evidence that was gathered at this time or later.
-    pub since: SystemTime,
-    /// Evidence that was gathered at this time or before. Later evidence is from a clock that was wrong.
-    pub until: SystemTime,
-}
-
-/// How far evidence may be ahead of the clock: clocks of machines differ a little, and are corrected.
-const AHEAD: Duration = Duration::from_secs(60 * 60);
-
-impl FreshnessPolicy {
-    /// Evidence that has not expired at this time and is at most so old; `None` allows any age. `now` is the time of the
-    /// clock, which may be later.
-    pub(crate) fn of(at: SystemTime, max_age: Option<Duration>, now: SystemTime) -> FreshnessPolicy {
-        let since = max_age.and_then(|age| at.checked_sub(age));
-        FreshnessPolicy { at, since: since.unwrap_or(SystemTime::UNIX_EPOCH), until: now + AHEAD }
-    }
-
-    /// True if evidence of this age counts, whenever it expires.
-    pub(crate) fn includes(&self, gathered: SystemTime) -> bool {
-        (self.since..=self.until).contains(&gathered)
-    }
-
-    /// The times of evidence that counts, those before `since` excepted.
-    pub(crate) fn within(&self, since: SystemTime) -> RangeInclusive<SystemTime> {
-        self.since.max(since)..=self.until
-    }
-
-    /// No evidence from before the run.
-    pub fn nothing() -> FreshnessPolicy {
-        FreshnessPolicy { at: time(i64::MAX), since: time(i64::MAX), until: time(i64::MAX) }
-    }
-}
 
 /// Takes the recipients of a list, in its order, and makes a worklist of them.
 pub struct WorklistBuilder<'a> {
     state: &'a mut State,
     run: RunId,
+    /// Recipients that differ in ASCII case are different ones.
+    case_sensitive: bool,
     /// The last domain and its number: rows one after the other often share it.
     last: Option<(Domain, NameHash)>,
 }
@@ -67,12 +29,13 @@ impl State {
         self.begin_writing()?;
         self.db.execute("DELETE FROM worklist WHERE run = ?", [run])?;
         self.db.execute("DELETE FROM reused WHERE run = ?", [run])?;
+        self.db.execute("DELETE FROM spelling WHERE run = ?", [run])?;
         // A temporary table stands in a file of its own, without a name.
         self.db.execute_batch(
-            "CREATE TEMP TABLE IF NOT EXISTS incoming (domain INTEGER NOT NULL, local TEXT NOT NULL);
+            "CREATE TEMP TABLE IF NOT EXISTS incoming (domain INTEGER NOT NULL, local TEXT NOT NULL, folded TEXT);
              DELETE FROM incoming;",
         )?;
-        Ok(WorklistBuilder { state: self, run, last: None })
+        Ok(WorklistBuilder { state: self, run, case_sensitive: false, last: None })
     }
 
     /// How many recipients the run has still to probe.
@@ -174,16 +137,16 @@ impl State {
     }
 }
 
-/// SQL condition: may this run use a row of `result` from another run? Yes if all results of that run were reported, so
-/// that its check for mailboxes that vanished at the same time is done, or if the verdict is not `undeliverable`.
-pub(super) fn is_usable_in(run: &str) -> String {
-    format!(
-        "(result.run NOT IN (SELECT id FROM run WHERE NOT facts_published AND id <> {run})
-          OR result.reason NOT IN (SELECT word FROM reason WHERE verdict = 'undeliverable'))"
-    )
-}
+/// More than any number of a row: added to the place of spellings that are not in lower case, which come later.
+const LATER: i64 = 1 << 40;
 
 impl WorklistBuilder<'_> {
+    /// Recipients that differ in ASCII case are different ones.
+    #[must_use]
+    pub fn case_sensitive(self, case_sensitive: bool) -> Self {
+        WorklistBuilder { case_sensitive, ..self }
+    }
+
     /// Adds a recipient. An address literal has no domain and is left out.
     pub fn add(&mut self, address: &Address) -> Result<(), StateError> {
         let Some(domain) = address.domain() else {
@@ -198,18 +161,30 @@ impl WorklistBuilder<'_> {
             }
         };
         let mut insert =
-            self.state.db.prepare_cached("INSERT INTO incoming (domain, local) VALUES (?, ?)")?;
-        insert.execute(params![key, address.local()])?;
+            self.state.db.prepare_cached("INSERT INTO incoming (domain, local, folded) VALUES (?, ?, ?)")?;
+        let local = address.local();
+        let folded = folded_local(local);
+        let is_other = !self.case_sensitive && folded != local;
+        insert.execute(params![key, local, is_other.then_some(folded)])?;
         Ok(())
     }
 
-    /// Completes the worklist: each recipient without a fresh result stands in it once.
+    /// Completes the worklist: each recipient without a fresh result stands in it once, in lower case if the list has that
+    /// spelling, else in the first one.
     pub fn finish(self, fresh: FreshnessPolicy) -> Result<(), StateError> {
         let WorklistBuilder { state, run, .. } = self;
         let is_usable = is_usable_in("?1");
         // The distinct recipients come in the order of the results, so that the two are read side by side, whatever the
         // order of the list.
-        let distinct = "SELECT domain, local, min(rowid) AS position FROM incoming GROUP BY domain, local";
+        let distinct = |of: &str| {
+            format!(
+                "SELECT domain, local, place % {LATER} AS position FROM (
+                    SELECT domain, local, min(rowid + (folded IS NOT NULL) * {LATER}) AS place FROM incoming {of}
+                    GROUP BY domain, coalesce(folded, local))"
+            )
+        };
+        let (all, at_domains_to_probe) =
+            (distinct(""), distinct("WHERE domain IN (SELECT domain FROM worklist WHERE run = ?1)"));
         let is_known = format!(
             "EXISTS (SELECT 1 FROM result WHERE result.domain = listed.domain AND result.local = listed.local
                 AND (result.run = ?1 AND result.not_probed_because IS NULL
@@ -220,25 +195,26 @@ impl WorklistBuilder<'_> {
         let to_probe = state.db.execute(
             &format!(
                 "INSERT INTO worklist (run, domain, position, local)
-                 WITH listed AS ({distinct})
+                 WITH listed AS ({all})
                  SELECT ?1, domain, position, local FROM listed WHERE NOT {is_known}
                  ORDER BY domain, position"
             ),
             terms,
         )?;
         if to_probe > 0 {
+            state.read_earlier_contacts(run)?;
             state.db.execute(
                 &format!(
                     "INSERT INTO reused (run, domain, position, local)
-                     WITH listed AS (
-                         SELECT domain, local, min(rowid) AS position FROM incoming
-                         WHERE domain IN (SELECT domain FROM worklist WHERE run = ?1) GROUP BY domain, local)
+                     WITH listed AS ({at_domains_to_probe})
                      SELECT ?1, domain, position, local FROM listed WHERE {is_known}
                      ORDER BY domain, position"
                 ),
                 terms,
             )?;
         }
+        spellings::record(&state.db, run)?;
+        spellings::add_rejected(&state.db, run, fresh)?;
         state.db.execute("UPDATE run SET worklist_complete = 1 WHERE id = ?", [run])?;
         state.commit()?;
         state.db.execute_batch("DROP TABLE incoming")?;
@@ -248,7 +224,7 @@ impl WorklistBuilder<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::UNIX_EPOCH;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
     use crate::state::runs::RunKey;

@@ -219,7 +219,7 @@ impl State {
                   not_probed_because, retry_at, reason, checked, expires, last_accepted)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?;
-        if insert.execute(row)? == 0 {
+        if insert.execute(row)? == 0 && !is_nothing_known(mailbox) {
             self.before_overwrite(name, local)?;
             let mut update = self.db.prepare_cached(
                 "UPDATE result SET run = ?3, catch_all = ?4, catch_all_evidence = ?5, positive_control = ?6,
@@ -345,6 +345,14 @@ impl State {
         }
         Ok(EncodedReply { stage: stage.word(), code: reply.code, template, parts })
     }
+}
+
+/// True if a run ended before anything became known about a recipient: what an earlier run knows stays.
+fn is_nothing_known(mailbox: &MailboxEvidence) -> bool {
+    mailbox.unprobed == Some(NotProbedReason::Deadline)
+        && mailbox.attempts.is_empty()
+        && mailbox.obstacle.is_none()
+        && mailbox.catch_all == CatchAll::NotTested
 }
 
 /// True if a reply shows that the MX host serves the domain: an acceptance or a clear rejection of the recipient.

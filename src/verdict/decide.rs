@@ -4,7 +4,7 @@
 //!
 //! | # | holds | reason | confidence |
 //! |---|---|---|---|
-//! | 1 | the row has no usable address | `empty`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
+//! | 1 | the row has no usable address, or the user excludes it | `empty`, `excluded`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
 //! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
 //! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
 //! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule; inferred if the MX host accepted no recipient |
@@ -134,9 +134,10 @@ impl<'a> Decision<'a> {
         matches!(self.reason.verdict(), Verdict::Undeliverable | Verdict::Risky)
     }
 
-    /// True if a positive reply decided.
-    fn is_positive(&self) -> bool {
-        self.deciding.as_ref().and_then(|deciding| deciding.reply).is_some_and(Reply::is_positive)
+    /// True if the reply neither accepts nor rejects the recipient for good.
+    fn leaves_open(&self) -> bool {
+        let reply = self.deciding.as_ref().and_then(|deciding| deciding.reply);
+        self.reason.verdict() == Verdict::Unknown && reply.is_some_and(|reply| !reply.is_permanent())
     }
 
     fn judgment(self, now: SystemTime) -> Judgment {
@@ -166,6 +167,7 @@ fn default_wait(retry: Retry) -> Option<Duration> {
 fn by_status(Evidence { status, typo, .. }: &Evidence) -> Option<Decision<'_>> {
     Some(match status {
         AddressStatus::Empty => Decision::confirmed(Finding::Empty, "empty"),
+        AddressStatus::Excluded(_) => Decision::confirmed(Finding::Excluded, "excluded"),
         // The words may hold a working address.
         AddressStatus::Invalid(fault) if typo.as_ref().is_some_and(|typo| !typo.probable) => {
             Decision::inferred(Finding::Syntax, Rule::Detailed("syntax", fault))
@@ -173,7 +175,7 @@ fn by_status(Evidence { status, typo, .. }: &Evidence) -> Option<Decision<'_>> {
         AddressStatus::Invalid(fault) => {
             Decision::confirmed(Finding::Syntax, Rule::Detailed("syntax", fault))
         }
-        AddressStatus::ProviderSyntax(rule) => {
+        AddressStatus::ProviderSyntax(_, rule) => {
             Decision::confirmed(Finding::ProviderSyntax, Rule::Policy(rule))
         }
         AddressStatus::SpecialUse(_) => Decision::confirmed(Finding::SpecialUseDomain, "special_use_domain"),
@@ -216,7 +218,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
     let mailbox = &evidence.mailbox;
     let (reason, rule, confidence): (Reason, Rule<'_>, Confidence) = match meaning.cause {
         Cause::Ambiguous => match (meaning.if_about_mailbox, &mailbox.positive_control) {
-            (Some(cause), PositiveControl::Accepted) => {
+            (Some(cause), PositiveControl::Accepted) if explains(cause, mailbox) => {
                 (cause.into(), "control.positive".into(), Confidence::Inferred)
             }
             _ => (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred),
@@ -226,6 +228,12 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
             unconfirmed_cause(meaning)
         }
         Cause::RecipientSyntax if !evidence.status.address().is_some_and(is_unusual) => {
+            unconfirmed_cause(meaning)
+        }
+        // The random recipient got an unclear reply, too: that a policy rejects does not show that the mailbox exists.
+        Cause::RecipientPolicy
+            if meaning.confidence == Confidence::Inferred && !explains(meaning.cause, mailbox) =>
+        {
             unconfirmed_cause(meaning)
         }
         Cause::RelayDenied if mailbox.domain_not_served => {
@@ -251,7 +259,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
         Verdict::Risky => (reason, confidence),
         // `unknown` is never confirmed: only the lack of an answer is certain.
-        Verdict::Unknown => (reason, Confidence::Inferred),
+        Verdict::Unknown | Verdict::None => (reason, Confidence::Inferred),
     };
     Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
 }
@@ -264,6 +272,12 @@ fn is_unproven(control: &PositiveControl) -> bool {
 /// The decision for a cause that needs confirmation by another source and has none: the reply counts as ambiguous.
 fn unconfirmed_cause(meaning: &Meaning) -> (Reason, Rule<'_>, Confidence) {
     (Cause::Ambiguous.into(), (&meaning.rule).into(), Confidence::Inferred)
+}
+
+/// True if an accepted positive control shows that this is the cause of an unclear rejection. A random recipient that gets the
+/// unclear reply as well shows that an unknown mailbox gets it, so a policy of the mailbox is not proven.
+fn explains(cause: Cause, mailbox: &MailboxEvidence) -> bool {
+    cause != Cause::RecipientPolicy || mailbox.catch_all != CatchAll::No(NotCatchAllProof::UnclearControl)
 }
 
 /// True if two different MX hosts gave a reply with this cause.
@@ -289,10 +303,8 @@ fn by_obstacle(evidence: &Evidence) -> Option<Decision<'_>> {
             }
             CatchAll::Yes(_) | CatchAll::No(_) | CatchAll::Unclear => None,
         },
-        // A deferral says nothing about the mailbox; a known catch-all domain does.
-        Some(decision) if decision.reason == Reason::Reply(Cause::Greylisted) && accepts_any => None,
-        // 252 decides nothing, but the random recipient does.
-        Some(decision) if accepts_any && decision.is_positive() => None,
+        // A deferral or a 252 says nothing about the mailbox, and no later probe will; a known catch-all domain does.
+        Some(decision) if accepts_any && decision.leaves_open() => None,
         Some(decision) => Some(decision),
         None if accepts_any => None,
         None => match (&mailbox.obstacle, mailbox.unprobed) {

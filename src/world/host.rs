@@ -10,7 +10,8 @@ use std::time::Duration;
 use super::limits::{LimitViolation, SlidingWindow};
 use super::observed::{ObservedHost, lock};
 use super::pattern::chance;
-use super::script::{CountScope, CountedEvent, DialogueStep, Greylist, GreylistKey, HostEntry, HostRule};
+use super::rule::{CountScope, CountedEvent, DialogueStep, HostRule};
+use super::script::{Greylist, GreylistKey, HostEntry};
 use crate::address::Domain;
 
 const MINUTE: Duration = Duration::from_secs(60);

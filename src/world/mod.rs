@@ -9,6 +9,7 @@
 //! | for | open |
 //! |---|---|
 //! | the keys of a world file | `script` |
+//! | the rules of a host | `rule` |
 //! | names with ranges, shares and numbers | `pattern` |
 //! | building a world from its file, errors | `build` |
 //! | the world: clock, hosts, observations | `network` |
@@ -32,6 +33,7 @@ mod network;
 mod observed;
 mod packet;
 mod pattern;
+mod rule;
 mod script;
 mod serve;
 mod session;

@@ -20,7 +20,7 @@ use super::host::{EventCounts, ScriptedHost};
 use super::limits::LimitViolation;
 use super::network::World;
 use super::observed::LogLine;
-use super::script::{DialogueStep, Misbehavior};
+use super::rule::{DialogueStep, Misbehavior};
 
 /// The longest line that is accepted from a client, in bytes.
 const MAX_LINE_BYTES: usize = 4096;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::pattern::{NamePattern, hash};
-use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry, ReplyText};
+use super::rule::ReplyText;
+use super::script::{DnsFaultEntry, Greylist, QueryType, ReplyEntry};
 use super::software::Situation;
 use crate::address::Domain;
 use crate::route::{DnsAnswer, DnsFault, LookupError, Mx, MxTarget};

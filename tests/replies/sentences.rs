@@ -1,8 +1,8 @@
 //! Sentences made of a subject and a predicate: a missing mailbox is recognized whatever words stand for it, and the same
 //! predicates about another subject mean no dead mailbox.
 
-use listproof::policy::{ReplyContext, ReplyRules};
-use listproof::{Cause, Reply, Stage, Verdict};
+use listproof::policy::{Meaning, ReplyContext, ReplyRules};
+use listproof::{Cause, Confidence, Reply, Stage, Verdict};
 
 const MAILBOXES: [&str; 20] = [
     "user",
@@ -129,9 +129,13 @@ const OTHERS: [&str; 48] = [
     "address verification service",
 ];
 
-fn cause(reply: &str) -> Cause {
+fn meaning(reply: &str) -> Meaning {
     let at = ReplyContext { stage: Stage::Rcpt, provider: None };
-    ReplyRules::built_in().classify(&Reply::parse(reply.as_bytes()).unwrap(), &at).cause
+    ReplyRules::built_in().classify(&Reply::parse(reply.as_bytes()).unwrap(), &at)
+}
+
+fn cause(reply: &str) -> Cause {
+    meaning(reply).cause
 }
 
 /// All sentences of a subject and a predicate that do not mean one of these.
@@ -191,4 +195,105 @@ fn questions_suppositions_and_links_are_no_statements() {
     ] {
         assert!(cause(reply).verdict() != Verdict::Undeliverable, "{reply}");
     }
+}
+
+#[test]
+fn a_reason_about_us_beats_a_statement_about_the_mailbox() {
+    let statements = [
+        "User unknown",
+        "Mailbox unavailable",
+        "Recipient address rejected",
+        "The mailbox could not be found",
+    ];
+    let reasons = [
+        "your network is not trusted",
+        "the client host is not known to us",
+        "your IP is listed",
+        "the sender does not exist",
+        "too many connections from your host",
+        "your server has a poor reputation",
+        "the TLS handshake failed",
+        "your clothes do not suit our staff",
+        "the directory server is unavailable",
+    ];
+    let joints = [" because ", " due to ", ", reason: ", " -> 550 "];
+    for statement in statements {
+        for joint in joints {
+            for reason in reasons {
+                let reply = format!("550 5.1.1 {statement}{joint}{reason}");
+                assert!(cause(&reply).verdict() != Verdict::Undeliverable, "{reply}: {:?}", meaning(&reply));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reason_about_the_mailbox_explains_a_refusal() {
+    for statement in ["Message refused", "Delivery denied", "Mail rejected", "5.7.1 Not delivered"] {
+        for joint in [" because ", " due to ", ": reason: ", " -> 550 "] {
+            for reason in ["the mailbox does not exist", "an unknown recipient", "no such user here"] {
+                let reply = format!("550 {statement}{joint}{reason}");
+                assert_eq!(cause(&reply), Cause::MailboxUnknown, "{reply}");
+            }
+        }
+    }
+}
+
+#[test]
+fn either_or_never_confirms_a_dead_mailbox() {
+    let dead = ["unknown", "not found", "does not exist", "invalid", "could not be found"];
+    let others = [
+        "full",
+        "over quota",
+        "access denied",
+        "access is denied",
+        "you are blocked",
+        "your host is not allowed",
+        "not permitted",
+    ];
+    for subject in ["User", "Mailbox", "The recipient", "Account"] {
+        for (one, other) in dead.iter().flat_map(|one| others.iter().map(move |other| (one, other))) {
+            for reply in [
+                format!("550 {subject} {one} or {other}"),
+                format!("550 5.1.1 {subject} is {other} or {one}"),
+            ] {
+                let meaning = meaning(&reply);
+                let condemns = meaning.cause.verdict() == Verdict::Undeliverable;
+                assert!(!(condemns && meaning.confidence == Confidence::Confirmed), "{reply}: {meaning:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn who_refuses_whom_is_read_in_both_voices() {
+    use Cause::{DomainNoMail, MailboxDisabled, RecipientPolicy, SenderBlocked, SenderRejected};
+    for (reply, right) in [
+        ("550 The user refused to receive the message", RecipientPolicy),
+        ("550 Recipient declined to accept your mail", RecipientPolicy),
+        ("550 Your mail was refused by the user", RecipientPolicy),
+        ("550 You were blocked by this recipient", RecipientPolicy),
+        ("550 We do not accept mail from host.example.org", SenderBlocked),
+        ("550 Our system does not take messages from your provider", SenderBlocked),
+        ("550 This server refuses to accept mail from residential networks", SenderBlocked),
+        ("550 This account does not accept mail", MailboxDisabled),
+        ("550 The account does not accept mail from outside", RecipientPolicy),
+        ("550 This domain does not accept mail", DomainNoMail),
+        ("550 The server refused your sender", SenderRejected),
+    ] {
+        assert_eq!(cause(reply), right, "{reply}");
+    }
+}
+
+#[test]
+fn a_server_that_moved_is_no_mailbox_that_moved() {
+    for subject in
+        ["Our mail server", "This server", "The mail system", "The service", "This host", "The platform"]
+    {
+        for moved in ["has been moved", "is being migrated", "was relocated", "has been transferred"] {
+            let reply = format!("550 {subject} {moved}");
+            assert!(cause(&reply).verdict() != Verdict::Undeliverable, "{reply}");
+        }
+    }
+    assert_eq!(cause("550 The user has been moved to another company"), Cause::MailboxMoved);
 }

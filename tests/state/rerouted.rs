@@ -20,7 +20,7 @@ fn world(now: &str, mx: &str) -> String {
 }
 
 /// Puts another world in place; the state is that of the same network.
-fn becomes(lab: &Folder, world: &str) {
+pub(crate) fn becomes(lab: &Folder, world: &str) {
     lab.write("world.toml", world);
     let other = ["verify", "list.csv", "--world", "world.toml", "--state", "other.db", "-q", "-o", "other"];
     lab.run(&[&other[..], &["--dns-only"]].concat());

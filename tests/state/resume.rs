@@ -232,3 +232,78 @@ fn a_deferred_recipient_is_retried_from_the_same_egress() {
     assert_eq!(query(&file, most), 1);
     assert_eq!(query(&file, "SELECT count(DISTINCT egress) FROM attempts"), 2, "both are used");
 }
+
+/// A host that accepts connections and says nothing, beside one that works.
+const SILENT: &str = "[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\nmailboxes = [\"user{1..9}\"]\n\
+                      [[host]]\nname = \"mx.acme.example\"\n[[domain]]\nname = \"mute.example\"\n\
+                      mx = [\"10 mx.mute.example\"]\n[[host]]\nname = \"mx.mute.example\"\n\
+                      [[host.rule]]\nat = \"connect\"\ndo = \"silence\"\n";
+
+#[test]
+fn a_deadline_does_not_erase_that_a_host_is_silent() {
+    let list = "user1@acme.example\nuser2@acme.example\njane@mute.example\njoe@mute.example\n";
+    let lab = Folder::with(list.as_bytes(), SILENT);
+    for (out, time, reason) in
+        [("short", "10s", "not_probed"), ("first", "2m", "timeout"), ("second", "8m", "timeout")]
+    {
+        let stopped = verify(&lab, out, &["--max-duration", time, "--fresh"], 10);
+        assert_eq!(stopped["reasons"][reason], 2, "{time}: {stopped}");
+        assert_eq!((&stopped["reasons"]["accepted"], &stopped["still_to_ask"]), (&2.into(), &2.into()));
+    }
+    assert!(results(&lab, "second").contains("timeout,host"), "{}", results(&lab, "second"));
+    let state = lab.path("state/state.db");
+    let paused = "SELECT count(*) FROM runs WHERE ended_at IS NOT NULL AND stopped_because = 'deadline'";
+    assert_eq!(query(&state, paused), 1, "the run that can resume");
+}
+
+#[test]
+fn a_report_has_its_reasons_after_a_run_over_another_list() {
+    let list = "user1@acme.example\nuser2@acme.example\njane@mute.example\njoe@mute.example\n";
+    let lab = Folder::with(list.as_bytes(), SILENT);
+    let first = verify(&lab, "one", &[], 0);
+    assert_eq!(
+        (&first["reasons"]["accepted"], &first["reasons"]["timeout"]),
+        (&2.into(), &2.into()),
+        "{first}"
+    );
+    // The recipients of the silent host are probed again, and the time is up before anything is known.
+    lab.write("other.csv", format!("{list}user3@acme.example\n"));
+    let other =
+        ["verify", "other.csv", "--world", "world.toml", "--state", "state/state.db", "-q", "-o", "two"];
+    for time in ["1s", "1h"] {
+        lab.run(&[&other[..], &["--max-duration", time]].concat());
+        lab.run(&["report", "list.csv", "--state", "state/state.db", "-q", "-o", "again"]).exits(0);
+        let again = lab.summary("again");
+        assert_eq!(again["reasons"], first["reasons"], "{time}");
+    }
+}
+
+#[test]
+fn a_state_from_a_clock_that_was_ahead_is_not_used() {
+    let world = |now: &str, users: &str| {
+        format!(
+            "now = {now}\n[[domain]]\nname = \"acme.example\"\nmx = [\"10 mx.acme.example\"]\n\
+             mailboxes = [\"{users}\"]\n[[host]]\nname = \"mx.acme.example\"\n"
+        )
+    };
+    let lab = Folder::with(users(12).as_bytes(), &world("2036-01-05T09:00:00Z", "user{1..6}"));
+    let first = verify(&lab, "one", &["--pace", "fast"], 0);
+    assert_eq!(first["reasons"]["mailbox_unknown"], 6);
+    crate::rerouted::becomes(&lab, &world("2026-01-05T09:00:00Z", "user{1..12}"));
+    let second = verify(&lab, "two", &["--pace", "fast"], 0);
+    assert_eq!(second["reasons"]["accepted"], 12, "{second}");
+    assert!(!results(&lab, "two").contains("2036"), "{}", results(&lab, "two"));
+    let third = verify(&lab, "three", &[], 0);
+    assert_eq!(third["questions"], 0);
+}
+
+#[test]
+fn a_stopped_run_from_a_clock_that_was_ahead_does_not_resume() {
+    let lab = lab();
+    lab.write("world.toml", format!("now = 2036-01-05T09:00:00Z\n{WORLD}"));
+    verify(&lab, "out", &["--max-duration", "5s"], 10);
+    crate::rerouted::becomes(&lab, &format!("now = 2026-01-05T09:00:00Z\n{WORLD}"));
+    let second = verify(&lab, "out", &["--pace", "fast"], 0);
+    assert_eq!(second["reasons"]["not_probed"], serde_json::Value::Null);
+    assert!(!results(&lab, "out").contains("2036"), "{}", results(&lab, "out"));
+}

@@ -25,7 +25,8 @@ pub struct KnownDomains {
     lengths: Vec<Range<usize>>,
     known: Table,
     pub(super) typos: Table,
-    neighbours: Table,
+    /// Real domains near known ones: of the same providers, and sites that people visit.
+    neighbours: [Table; 2],
     /// Dictionary words and personal names near the name of a known domain.
     words: Table,
 }
@@ -65,7 +66,7 @@ impl KnownDomain {
 impl KnownDomains {
     /// Builds the index. Entries of `targets` are `domain,rank` with the ranks `sole`, `big` and `common`. Entries that
     /// are no domain with a dot are skipped; the loader of the lists has reported them.
-    pub fn new(targets: Table, typos: Table, neighbours: Table, words: Table) -> KnownDomains {
+    pub fn new(targets: Table, typos: Table, neighbours: [Table; 2], words: Table) -> KnownDomains {
         let target = |(domain, rank): (&str, &str)| {
             let domain = Domain::parse(domain).ok()?;
             let name_len = domain.as_str().find('.')?;
@@ -101,13 +102,14 @@ impl KnownDomains {
 
     /// True for a domain that is no typo: a known one or a neighbour.
     pub fn knows(&self, domain: &str) -> bool {
-        self.known.contains(domain) || self.neighbours.contains(domain)
+        self.known.contains(domain) || self.neighbours.iter().any(|list| list.contains(domain))
     }
 
     /// All domains that are no typos.
     #[cfg(test)]
     pub(super) fn protected(&self) -> Vec<(&str, &str)> {
-        [self.known.entries(), self.neighbours.entries()].concat()
+        let neighbours = self.neighbours.iter().flat_map(Table::entries);
+        self.known.entries().into_iter().chain(neighbours).collect()
     }
 
     /// The listed typos, each with the domain that is meant.

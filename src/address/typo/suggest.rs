@@ -37,9 +37,21 @@ pub fn suggest_domain(domain: &Domain, targets: &KnownDomains) -> Option<Suggest
     if let Some((target, certainty)) = nearest(typed, targets) {
         return suggestion(target.domain.clone(), certainty);
     }
+    if let Some(meant) = with_dot(typed).filter(|_| !targets.is_word(typed)) {
+        return suggestion(Domain::parse(&meant).ok()?, Certainty::Hint);
+    }
     let (head, top_level) = typed.rsplit_once('.').filter(|(_, top_level)| *top_level != "com")?;
     let meant = suffix::meant_top_level(top_level)?;
     suggestion(Domain::parse(&format!("{head}.{meant}")).ok()?, Certainty::Likely)
+}
+
+/// The domain for a text without a dot that ends in a usual top-level domain: `bakerycom`.
+fn with_dot(typed: &str) -> Option<String> {
+    const SHORTEST_NAME: usize = 4;
+    let split = |top_level| Some((typed.strip_suffix(top_level)?, top_level));
+    let (name, top_level) = ["com", "net", "org"].into_iter().find_map(split)?;
+    let is_bare = !name.contains('.') && name.len() >= SHORTEST_NAME && !name.ends_with('-');
+    is_bare.then(|| format!("{name}.{top_level}"))
 }
 
 /// The known domain with the lowest penalty.
@@ -167,6 +179,8 @@ mod tests {
             ("planet.ml", "planet.nl", Hint),
             ("gmbil.com", "gmail.com", Hint),
             ("gxm.de", "gmx.de", Hint),
+            ("bakerycom", "bakery.com", Hint),
+            ("exampleorg", "example.org", Hint),
         ] {
             assert_eq!(suggested(typed), Some((meant.to_owned(), certainty)), "{typed}");
         }

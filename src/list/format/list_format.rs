@@ -36,8 +36,10 @@ pub enum Compression {
     Gzip,
     /// Zstandard (RFC 8878).
     Zstd,
-    /// The first sheet of an Excel workbook (XLSX).
+    /// A sheet of an Excel workbook (XLSX).
     Workbook,
+    /// An address book (vCard, RFC 6350).
+    VCard,
 }
 
 impl Compression {
@@ -47,8 +49,14 @@ impl Compression {
             Compression::Plain => None,
             Compression::Gzip => Some("gzip"),
             Compression::Zstd => Some("zstd"),
-            Compression::Workbook => Some("first sheet of an Excel workbook"),
+            Compression::Workbook => Some("XLSX"),
+            Compression::VCard => Some("vCard"),
         }
+    }
+
+    /// True for a format of its own, whose results are CSV.
+    fn becomes_csv(self) -> bool {
+        matches!(self, Compression::Workbook | Compression::VCard)
     }
 }
 
@@ -95,6 +103,8 @@ pub struct ListFormat {
     pub path: Option<PathBuf>,
     /// How the bytes are packed.
     pub compression: Compression,
+    /// Where in the file the list is, for the user: a sheet of a workbook, a file in an archive.
+    pub place: Option<String>,
     /// How the text is encoded; results are UTF-8.
     pub encoding: Encoding,
     /// How many bytes of byte order marks come first; results have none.
@@ -142,16 +152,23 @@ impl ListFormat {
 
     /// What was found out, as one sentence for the user.
     pub fn sentence(&self) -> String {
-        let compression = self.compression.word().map(|word| format!(", {word}"));
-        let header = if self.has_header || self.kind == ListKind::Ndjson { "" } else { ", no header" };
-        format!(
-            "{} in {}{}{}{header}; addresses: {}",
-            self.kind.word(),
-            self.encoding.word(),
-            if self.encoding == Encoding::UTF_8 { "" } else { " (written as UTF-8)" },
-            compression.unwrap_or_default(),
-            self.address_sentence
-        )
+        let word = self.compression.word();
+        let mut sentence = match word {
+            Some(word) if self.compression.becomes_csv() => format!("{word} (results are CSV)"),
+            _ => {
+                let utf8 = if self.encoding == Encoding::UTF_8 { "" } else { " (written as UTF-8)" };
+                let word = word.map(|word| format!(", {word}")).unwrap_or_default();
+                format!("{} in {}{utf8}{word}", self.kind.word(), self.encoding.word())
+            }
+        };
+        if let Some(place) = &self.place {
+            sentence += ", ";
+            sentence += place;
+        }
+        if !self.has_header && self.kind != ListKind::Ndjson {
+            sentence += ", no header";
+        }
+        format!("{sentence}; addresses: {}", self.address_sentence)
     }
 
     /// The byte between cells; in results of a list without delimiters, a comma.
@@ -167,16 +184,31 @@ pub(in crate::list) fn stem(path: Option<&Path>) -> String {
     for ending in [".gz", ".gzip", ".zst", ".zstd"] {
         stem = cut_ending(stem, ending);
     }
-    for ending in
-        [".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm"]
-    {
+    for ending in [
+        ".csv", ".tsv", ".tab", ".txt", ".ndjson", ".jsonl", ".json", ".psv", ".list", ".xlsx", ".xlsm",
+        ".vcf", ".zip",
+    ] {
         let cut = cut_ending(stem, ending);
         if cut != stem {
             stem = cut;
             break;
         }
     }
-    stem.to_owned()
+    shorten(stem)
+}
+
+/// The stem, short enough for the longest name of a file that begins with it; a long one ends with a part of its digest, so
+/// that two of them differ.
+fn shorten(stem: &str) -> String {
+    const MAX_STEM_BYTES: usize = 210;
+    const DIGITS: usize = 8;
+    if stem.len() <= MAX_STEM_BYTES {
+        return stem.to_owned();
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, stem.as_bytes());
+    let digest: String = digest.as_ref()[..DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect();
+    let end = (0..MAX_STEM_BYTES - DIGITS).rev().find(|&end| stem.is_char_boundary(end)).unwrap_or(0);
+    format!("{}~{digest}", &stem[..end])
 }
 
 /// The folder for results with this stem when the user names none.
@@ -210,5 +242,13 @@ mod tests {
             assert_eq!(stem(Some(Path::new(path))), expected, "{path}");
         }
         assert_eq!(stem(None), "stdin");
+    }
+
+    #[test]
+    fn a_long_stem_is_cut_and_stays_different_from_others() {
+        let long = |end: &str| stem(Some(Path::new(&format!("{}{end}.csv", "ä".repeat(120)))));
+        let (one, other) = (long("one"), long("other"));
+        assert!(one.len() <= 210 && one.starts_with("ää") && one != other, "{one}");
+        assert!(stem(Some(Path::new(&format!("{one}.retry.csv")))).len() <= 210);
     }
 }

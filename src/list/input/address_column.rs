@@ -138,6 +138,11 @@ fn by_name_or_number(names: &[String], has_header: bool, given: &str) -> Option<
     })
 }
 
+/// True for a known name of an address column.
+pub(crate) fn is_address_column_name(name: &str) -> bool {
+    NAMES.ranks.contains_key(&normalize(name))
+}
+
 /// True for a name with a word for e-mail in it.
 pub(super) fn mentions_mail(name: &str) -> bool {
     let name = normalize(name);
@@ -193,13 +198,34 @@ fn title(sample: &Sample, index: usize) -> String {
     }
 }
 
+/// A column as it is given to `--column`: by number, or by the name of its key.
+fn argument(sample: &Sample, index: usize) -> String {
+    if sample.has_keys { printable(&sample.names[index]) } else { (index + 1).to_string() }
+}
+
 /// The other candidates, for the sentence; the first one is chosen.
 fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
     match candidates {
         [] | [_] => String::new(),
-        [_, rest @ ..] => {
+        [(_, chosen), rest @ ..] => {
             let names: Vec<String> = rest.iter().take(3).map(|&(_, index)| title(sample, index)).collect();
-            format!("; also possible: {}", names.join(", "))
+            let mut text = format!("; also possible: {}", names.join(", "));
+            let cell = |row: &Vec<String>, index: usize| row.get(index).cloned().unwrap_or_default();
+            let only_in = |other: usize| {
+                let rows = sample.rows.iter().filter(|row| cell(row, *chosen).trim().is_empty());
+                rows.filter(|row| holds_addresses(&cell(row, other))).count()
+            };
+            if let Some((&(_, other), rows)) =
+                rest.iter().map(|one| (one, only_in(one.1))).find(|(_, rows)| *rows > 0)
+            {
+                text += &format!(
+                    " ({rows} of the first {} rows have an address only there: `--column {} --column {}` reads both)",
+                    sample.rows.len(),
+                    argument(sample, *chosen),
+                    argument(sample, other)
+                );
+            }
+            text
         }
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::address_column::{self, ColumnNotFound};
 use super::decode::Utf8Reader;
 use super::encoding::{EncodingFinder, UnknownEncoding, marked_encoding};
+use super::options::ReadOptions;
 use super::sniff::{HeaderFault, sniff};
 use super::source::ListBytes;
 use crate::list::ListError;
@@ -22,34 +23,6 @@ use crate::list::format::{
 
 /// How many bytes are read to find out what a list is.
 const SAMPLE_BYTES: usize = 1 << 20;
-
-/// How the user wants a list to be read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadOptions {
-    /// The address column: its name (case does not count) or its number from 1 on. Where its cell is empty, the one of the
-    /// next column counts. Empty: the column is found by its name, or else by its cells.
-    pub columns: Vec<String>,
-    /// Make a row of each address in a cell; otherwise the first one is judged and the others are listed as unreadable.
-    pub split_cells: bool,
-    /// Which line is the header.
-    pub header: HeaderChoice,
-    /// The byte between cells; `None`: found by how well it explains the rows.
-    pub delimiter: Option<u8>,
-    /// The encoding; `None`: found by the bytes.
-    pub encoding: Option<Encoding>,
-}
-
-/// Which line of a list is its header.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HeaderChoice {
-    /// The one that is found.
-    #[default]
-    Search,
-    /// The row that starts on this line, from 1 on.
-    Line(u64),
-    /// The list has no header.
-    Nowhere,
-}
 
 /// What a list is.
 pub(super) struct DetectedList {
@@ -102,6 +75,7 @@ pub(super) fn detect(bytes: &ListBytes, options: &ReadOptions) -> Result<Detecte
         name: name.clone(),
         path: bytes.path.clone(),
         compression: bytes.compression,
+        place: bytes.place.clone(),
         encoding,
         mark_bytes,
         kind: shape.kind,
@@ -243,9 +217,10 @@ fn check_bytes(name: &str, raw: &[u8]) -> Result<(), ListError> {
     const AS_CSV: &str = "open it in its program and export as CSV (UTF-8)";
     const UNPACK: &str = "unpack it and name the list in it";
     let (what, hint) = match raw {
-        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => {
-            ("a ZIP archive or an office document", "export as CSV, or unpack it and name the list in it")
-        }
+        [b'P', b'K', 3 | 5 | 7, 4 | 6 | 8, ..] => (
+            "a ZIP archive with several files, or an office document",
+            "export as CSV, or unpack it and name the list in it",
+        ),
         [0xd0, 0xcf, 0x11, 0xe0, ..] => ("an old Excel workbook", AS_CSV),
         [b'%', b'P', b'D', b'F', ..] => ("a PDF document", AS_CSV),
         [b'P', b'A', b'R', b'1', ..] => ("a Parquet file", "convert it to CSV"),

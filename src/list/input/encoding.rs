@@ -17,6 +17,8 @@ use crate::list::format::Encoding;
 
 /// How many bytes from the first one beyond ASCII on are looked at.
 pub(super) const LOOKED_AT_BYTES: usize = 1 << 20;
+/// In so many first bytes of a list the countries of addresses are counted.
+const HINT_BYTES: usize = 64 << 10;
 /// Most bytes of different cells that are decoded in each encoding.
 const MOST_CELL_BYTES: usize = 24 << 10;
 /// A cell says no more beyond this length.
@@ -81,6 +83,7 @@ pub(super) struct EncodingFinder {
 impl EncodingFinder {
     /// A finder for a list that begins with these bytes.
     pub(super) fn of(start: &[u8]) -> EncodingFinder {
+        let start = &start[..start.len().min(HINT_BYTES)];
         EncodingFinder { domain: country_domain(start), found: OnceLock::new() }
     }
 

@@ -61,6 +61,7 @@ enum Rank {
 /// Searches for the header. `given` are the names of columns that the user gives.
 pub(super) fn search(text: &str, delimiter: Option<u8>, given: &[String]) -> HeaderSearch {
     let candidates = candidates(text, delimiter, given);
+    let lowest = candidates.last().map_or(0, |one| one.place.records_before);
     let mut columns: Vec<(usize, ColumnAddresses)> = Vec::new();
     for rank in [Rank::Given, Rank::Known, Rank::Mentions] {
         let of_rank: Vec<&Candidate> = candidates.iter().filter(|one| one.rank == rank).collect();
@@ -70,7 +71,7 @@ pub(super) fn search(text: &str, delimiter: Option<u8>, given: &[String]) -> Hea
             .filter(|one| {
                 one.columns.iter().any(|&column| {
                     let at = columns.iter().position(|(known, _)| *known == column).unwrap_or_else(|| {
-                        columns.push((column, ColumnAddresses::read(text, delimiter, column)));
+                        columns.push((column, ColumnAddresses::read(text, delimiter, column, lowest)));
                         columns.len() - 1
                     });
                     columns[at].1.begin_below(one.place.records_before)
@@ -119,7 +120,9 @@ fn place(scanner: &Scanner<&[u8]>, records_before: usize) -> LinePlace {
 }
 
 fn candidates(text: &str, delimiter: Option<u8>, given: &[String]) -> Vec<Candidate> {
-    let given: Vec<String> = given.iter().map(|name| name.trim().to_lowercase()).collect();
+    // A number is the place of a column, and any cell may hold it.
+    let given = given.iter().map(|name| name.trim().to_lowercase());
+    let given: Vec<String> = given.filter(|name| name.parse::<u64>().is_err()).collect();
     let mut scanner = Scanner::new(text.as_bytes(), delimiter, wanting(0));
     let mut candidates = Vec::new();
     let mut records_before = 0;
@@ -171,7 +174,8 @@ struct ColumnAddresses {
 }
 
 impl ColumnAddresses {
-    fn read(text: &str, delimiter: Option<u8>, column: usize) -> ColumnAddresses {
+    /// Reads up to the first address below the record `lowest`.
+    fn read(text: &str, delimiter: Option<u8>, column: usize, lowest: usize) -> ColumnAddresses {
         let mut scanner = Scanner::new(text.as_bytes(), delimiter, wanting(column));
         let mut found = ColumnAddresses { first: Vec::new(), last: None };
         let mut record = 0;
@@ -186,6 +190,9 @@ impl ColumnAddresses {
                 if found.first.len() <= MOST_LABELED {
                     let row = cells(&scanner.bytes()[span.record.clone()], delimiter);
                     found.first.push((record, is_labeled_value(&row)));
+                }
+                if record > lowest {
+                    break;
                 }
             }
             record += 1;
@@ -257,5 +264,8 @@ mod tests {
         assert!(matches!(given(" post"), HeaderSearch::Found(LinePlace { line: 2, .. })));
         assert!(matches!(given("who"), HeaderSearch::Found(LinePlace { line: 3, .. })));
         assert_eq!(given("nothing"), HeaderSearch::Several([2, 3]));
+        let numbers = "id,email\n1,\n2,\n3,ann@x.example\n";
+        let search = search(numbers, Some(b','), &["2".to_owned()]);
+        assert!(matches!(search, HeaderSearch::Found(LinePlace { line: 1, .. })));
     }
 }

@@ -13,10 +13,12 @@ mod encoding;
 mod header;
 mod languages;
 mod likelihood;
+mod options;
 mod read;
 mod several;
 mod sniff;
 mod source;
 
-pub use detect::{HeaderChoice, ReadOptions};
+pub(crate) use address_column::is_address_column_name;
+pub use options::{HeaderChoice, ReadOptions};
 pub use read::{List, Rows, open};

@@ -9,14 +9,18 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::detect::{self, DecodedText, DetectedList, HeaderChoice, ReadOptions, unknown_encoding};
+use super::detect::{self, DecodedText, DetectedList, unknown_encoding};
 use super::encoding::{EncodingFinder, UnknownEncoding};
+use super::options::{HeaderChoice, ReadOptions};
 use super::several::addresses_in;
 use super::source::ListBytes;
 use crate::list::ListError;
 use crate::list::error::read_error;
-use crate::list::format::{self, Field, ListFormat, ListKind, ScanError, Scanned, Scanner, Source, unquote};
+use crate::list::format::{
+    self, Encoding, Field, ListFormat, ListKind, ScanError, Scanned, Scanner, Source, unquote,
+};
 use crate::list::row::{CellPart, ListEntry, Row, RowBatch, UnreadableCause, UnreadableRow};
 
 /// How much of an unreadable row is listed.
@@ -29,13 +33,15 @@ pub struct List {
     format: ListFormat,
     late: Option<Arc<EncodingFinder>>,
     options: ReadOptions,
+    /// What [`Rows::replaced`] was at the end of the list.
+    replaced: AtomicU64,
 }
 
 /// Opens a list and finds out what it is.
 pub fn open(source: &Source, options: &ReadOptions) -> Result<List, ListError> {
-    let bytes = ListBytes::of(source)?;
+    let bytes = ListBytes::of(source, options.sheet.as_deref())?;
     let DetectedList { format, late } = detect::detect(&bytes, options)?;
-    Ok(List { bytes, format, late, options: options.clone() })
+    Ok(List { bytes, format, late, options: options.clone(), replaced: AtomicU64::new(0) })
 }
 
 impl List {
@@ -44,11 +50,20 @@ impl List {
         &self.format
     }
 
-    /// What the list is, as one sentence for the user. After its rows were read, that is certain of the encoding too.
+    /// What the list is, as one sentence for the user. After its rows were read, it says all about the encoding.
     pub fn sentence(&self) -> String {
-        match self.late.as_ref().and_then(|finder| finder.found()) {
-            Some(encoding) => ListFormat { encoding, ..self.format.clone() }.sentence(),
-            None => self.format.sentence(),
+        let late = self.late.as_ref().and_then(|finder| finder.found());
+        let encoding = late.unwrap_or(self.format.encoding);
+        let sentence = ListFormat { encoding, ..self.format.clone() }.sentence();
+        match self.replaced.load(Ordering::Relaxed) {
+            0 => sentence,
+            places if encoding == Encoding::UTF_8 => {
+                format!("{sentence}; bytes that are not UTF-8 were read as Windows-1252, in {places} places")
+            }
+            places => format!(
+                "{sentence}; bytes that are not {} were replaced, in {places} places",
+                encoding.word()
+            ),
         }
     }
 
@@ -60,7 +75,7 @@ impl List {
         for other in &self.format.fallback_columns {
             let _ = write!(identity, ", {}", other + 1);
         }
-        let ReadOptions { columns: _, split_cells, header, delimiter, encoding } = &self.options;
+        let ReadOptions { columns: _, split_cells, header, delimiter, encoding, sheet: _ } = &self.options;
         if *split_cells {
             identity += " split";
         }
@@ -155,7 +170,10 @@ impl Rows<'_> {
             return Ok(Some(ListEntry::Row(self.row(Cow::Owned(address), CellPart::Split))));
         }
         match self.scan()? {
-            None => return Ok(None),
+            None => {
+                self.list.replaced.store(self.replaced(), Ordering::Relaxed);
+                return Ok(None);
+            }
             Some(Scanned::Record) => self.record += 1,
             Some(Scanned::Unreadable { line, text, why }) => {
                 self.record += 1;
@@ -207,7 +225,10 @@ impl Rows<'_> {
         batch.clear();
         while !batch.is_full() {
             match self.next()? {
-                None => break,
+                None => {
+                    batch.end_list();
+                    break;
+                }
                 Some(ListEntry::Unreadable(row)) => batch.push_unreadable(row),
                 Some(ListEntry::Row(row)) => batch.push(&row),
             }

@@ -3,14 +3,15 @@
 //! Decides: where one address ends and the next begins. Must not: judge or repair an address. Can't know: whether the first
 //! one is the one that matters.
 
-use crate::address::Address;
+use crate::address::{self, Address, find_addresses};
 
 /// The addresses in a cell that has several, each once; `None` for one or none.
 ///
 /// Addresses are separated by commas, semicolons, pipes or white space outside of quotes and angle brackets. A piece
 /// without an @ is a name or a remark.
 pub(super) fn addresses_in(text: &str) -> Option<Vec<&str>> {
-    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 {
+    // Markup, a formula or a display name may repeat one address.
+    if memchr::memchr_iter(b'@', text.as_bytes()).count() < 2 || address::holds_one(text) {
         return None;
     }
     let mut found: Vec<&str> = Vec::new();
@@ -51,16 +52,14 @@ pub(super) fn holds_addresses(cell: &str) -> bool {
         || addresses_in(cell).is_some_and(|found| found.into_iter().all(looks_like_address))
 }
 
-/// Adds a word, or the addresses in it, where nothing but brackets or a sign separates them.
+/// Adds a word, or the addresses in it, where brackets, markup or a sign separate them.
 fn add_word<'a>(word: &'a str, found: &mut Vec<&'a str>) {
-    if word.matches('@').count() > 1 {
-        let parts = || word.split(['/', '\\', '&', '<', '>', '(', ')']).filter(|part| !part.is_empty());
-        if parts().all(|part| !part.contains('@') || looks_like_address(part)) {
-            found.extend(parts());
-            return;
-        }
+    let inside = if word.matches('@').count() > 1 { find_addresses(word) } else { Vec::new() };
+    if inside.len() > 1 {
+        found.extend(inside.into_iter().map(|one| &word[one.range]));
+    } else {
+        found.push(word);
     }
-    found.push(word);
 }
 
 /// A piece with an @ in its middle, without quotes around it.
@@ -108,7 +107,7 @@ mod tests {
     #[test]
     fn several_addresses_in_a_cell_are_found() {
         let two: &[&str] = &["ann@x.example", "bob@y.example"];
-        let table: [(&str, Option<&[&str]>); 24] = [
+        let table: [(&str, Option<&[&str]>); 26] = [
             ("ann@x.example", None),
             ("", None),
             ("Lee, Ann <ann@x.example>", None),
@@ -132,6 +131,8 @@ mod tests {
             ("ann@x.example; ANN@x.example", None),
             ("[ann@x.example](mailto:ann@x.example)", None),
             ("<a href=\"mailto:ann@x.example\">ann@x.example</a>", None),
+            ("[ann@x.example](mailto:bob@y.example)", Some(two)),
+            ("<a href=\"mailto:ann@x.example\">bob@y.example</a>", Some(two)),
             ("a@home <ann@x.example>, bob@y.example", Some(&["<ann@x.example>", "bob@y.example"])),
         ];
         for (text, expected) in table {

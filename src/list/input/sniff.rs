@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 
 use super::address_column::{Sample, fullest_of_addresses, is_known_name, mentions_mail};
-use super::detect::{HeaderChoice, ReadOptions};
 use super::header::{self, HeaderSearch};
+use super::options::{HeaderChoice, ReadOptions};
 use super::several::looks_like_address;
 use crate::list::columns::{delimiter_of_results, has_added};
 use crate::list::format::{self, Field, ListKind, Scanned, Scanner, WantedCells, cells, line_end};

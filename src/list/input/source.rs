@@ -1,6 +1,6 @@
 //! The plain bytes of a list, which can be read more than once.
 //!
-//! Decides: whether the bytes are packed (gzip, Zstandard, a workbook) and how much they may unpack to. A file is opened
+//! Decides: whether the bytes are packed (gzip, Zstandard, an archive, a workbook, an address book) and how much they may unpack to. A file is opened
 //! once, so that another file in its place, or none, does not matter. A stream that can't be read twice (stdin, a pipe) is
 //! copied to a temporary file first. Must not: look at text. Fails: with an error of the system, for damaged data, for a
 //! decompression bomb (a file that unpacks to far more than lists do), and when the file is written to during the run.
@@ -16,8 +16,8 @@ use std::time::SystemTime;
 use flate2::bufread::GzDecoder;
 
 use crate::list::ListError;
-use crate::list::error::{CopyError, read_error};
-use crate::list::format::{self, Compression, Source, read_full};
+use crate::list::error::{CopyError, printable, read_error};
+use crate::list::format::{self, ChosenSheet, Compression, SheetError, Source, read_full};
 
 /// Data may unpack to this many times their size; real lists reach 30, generated ones 100.
 const MAX_RATIO: u64 = 250;
@@ -36,6 +36,8 @@ pub(super) struct ListBytes {
     /// The path that the user named, when it is a regular file.
     pub(super) path: Option<PathBuf>,
     pub(super) compression: Compression,
+    /// Where in the file the list is, for the user.
+    pub(super) place: Option<String>,
     file: Arc<File>,
     /// The version of the file that was opened.
     version: FileVersion,
@@ -56,7 +58,8 @@ impl FileVersion {
 }
 
 impl ListBytes {
-    pub(super) fn of(source: &Source) -> Result<ListBytes, ListError> {
+    /// Opens a list; of a workbook, the sheet with the given name.
+    pub(super) fn of(source: &Source, sheet: Option<&str>) -> Result<ListBytes, ListError> {
         let (name, path) = match source {
             Source::Stdin => ("stdin".to_owned(), None),
             Source::Path(path) => (path.display().to_string(), Some(path)),
@@ -79,26 +82,79 @@ impl ListBytes {
             name: name.clone(),
             path,
             compression: Compression::Plain,
+            place: None,
             file: Arc::new(file),
             version,
         };
-        let mut magic = [0; 4];
-        let filled = read_full(&mut bytes.open(), &mut magic).map_err(failed)?;
-        bytes.compression = match &magic[..filled] {
+        bytes.unpack(sheet)?;
+        Ok(bytes)
+    }
+
+    /// Copies the list in an archive, a workbook or an address book to a file of its own, and finds out how it is compressed.
+    fn unpack(&mut self, sheet: Option<&str>) -> Result<(), ListError> {
+        let mut start = [0; 64];
+        let filled = read_full(&mut self.open(), &mut start).map_err(read_error(&self.name))?;
+        let mut start = &start[..filled];
+        let mut of_list = [0; 64];
+        if start.starts_with(b"PK\x03\x04") && !format::is_workbook(self.open()) {
+            let packed_bytes = self.file.metadata().map_err(read_error(&self.name))?.len();
+            let list = format::read_only_list(self.open(), |entry, name| {
+                let mut unpacked = BombGuard { inner: entry, packed_bytes, unpacked_bytes: 0 };
+                copy(&mut unpacked).map(|file| (file, name))
+            });
+            if let Some((list, name)) = list.map_err(|error| error.of_list(&self.name))? {
+                self.replace(list)?;
+                self.place = Some(format!("`{}` in a ZIP archive", printable(&name)));
+                let filled = read_full(&mut self.open(), &mut of_list).map_err(read_error(&self.name))?;
+                start = &of_list[..filled];
+            }
+        }
+        self.compression = match start {
             [0x1f, 0x8b, ..] => Compression::Gzip,
             // A frame, or a skippable one before it (RFC 8878 3.1.1, 3.1.2).
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Compression::Zstd,
-            b"PK\x03\x04" if format::is_workbook(bytes.open()) => {
-                let sheet = format::copy_first_sheet(&bytes.open(), temporary_file);
-                let sheet = sheet.map_err(|error| error.of_list(&name))?;
-                bytes.check_unchanged()?;
-                bytes.version = FileVersion::of(&sheet).map_err(failed)?;
-                bytes.file = Arc::new(sheet);
-                Compression::Workbook
+            [0x28, 0xb5, 0x2f, 0xfd, ..] | [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [b'P', b'K', 3, 4, ..] if format::is_workbook(self.open()) => {
+                let (file, chosen) = format::copy_sheet(&self.open(), sheet, temporary_file)
+                    .map_err(|error| self.sheet_error(error, sheet))?;
+                self.replace(file)?;
+                self.place = Some(sheet_place(self.place.as_deref(), &chosen));
+                return self.set(Compression::Workbook);
+            }
+            start if format::is_vcard(start) => {
+                let cards = format::copy_cards(self.open(), temporary_file);
+                self.replace(cards.map_err(|error| error.of_list(&self.name))?)?;
+                Compression::VCard
             }
             _ => Compression::Plain,
         };
-        Ok(bytes)
+        match sheet {
+            Some(sheet) => Err(ListError::NotAWorkbook { name: self.name.clone(), sheet: sheet.to_owned() }),
+            None => Ok(()),
+        }
+    }
+
+    fn set(&mut self, compression: Compression) -> Result<(), ListError> {
+        self.compression = compression;
+        Ok(())
+    }
+
+    /// Reads another file from now on, which holds the list of the first one.
+    fn replace(&mut self, file: File) -> Result<(), ListError> {
+        self.check_unchanged()?;
+        self.version = FileVersion::of(&file).map_err(read_error(&self.name))?;
+        self.file = Arc::new(file);
+        Ok(())
+    }
+
+    fn sheet_error(&self, error: SheetError, sheet: Option<&str>) -> ListError {
+        match error {
+            SheetError::Copy(error) => error.of_list(&self.name),
+            SheetError::Unknown(sheets) => ListError::UnknownSheet {
+                name: self.name.clone(),
+                sheet: sheet.unwrap_or_default().to_owned(),
+                sheets,
+            },
+        }
     }
 
     fn open(&self) -> SharedReader {
@@ -129,7 +185,9 @@ impl ListBytes {
     /// How many unpacked bytes there are; 0 for gzip and Zstandard, where only unpacking shows it.
     pub(super) fn unpacked_len(&self) -> io::Result<u64> {
         match self.compression {
-            Compression::Plain | Compression::Workbook => Ok(self.file.metadata()?.len()),
+            Compression::Plain | Compression::Workbook | Compression::VCard => {
+                Ok(self.file.metadata()?.len())
+            }
             Compression::Gzip | Compression::Zstd => Ok(0),
         }
     }
@@ -139,7 +197,7 @@ impl ListBytes {
         let file = self.open();
         let packed_bytes = self.file.metadata()?.len();
         let unpacked: Box<dyn Read + Send> = match self.compression {
-            Compression::Plain | Compression::Workbook => return Ok(Box::new(file)),
+            Compression::Plain | Compression::Workbook | Compression::VCard => return Ok(Box::new(file)),
             Compression::Gzip => Box::new(Gunzip::new(file)),
             Compression::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::new(file)?;
@@ -178,14 +236,26 @@ impl Seek for SharedReader {
     }
 }
 
+/// Which sheet is read, and which others could be.
+fn sheet_place(place: Option<&str>, chosen: &ChosenSheet) -> String {
+    let mut text = place.map(|place| format!("{place}, ")).unwrap_or_default();
+    text += &format!("sheet `{}`", printable(&chosen.name));
+    if !chosen.others.is_empty() {
+        let others: Vec<String> =
+            chosen.others.iter().take(3).map(|name| format!("`{}`", printable(name))).collect();
+        text += &format!(" (`--sheet` reads another: {})", others.join(", "));
+    }
+    text
+}
+
 /// Counts the bytes that a decompressor returns, and fails for a bomb.
-struct BombGuard {
-    inner: Box<dyn Read + Send>,
+struct BombGuard<R> {
+    inner: R,
     packed_bytes: u64,
     unpacked_bytes: u64,
 }
 
-impl Read for BombGuard {
+impl<R: Read> Read for BombGuard<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.inner.read(buffer)?;
         self.unpacked_bytes += n as u64;

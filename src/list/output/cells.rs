@@ -112,6 +112,8 @@ impl Column {
             compose(scratch);
             OutputValue::Scratch
         };
+        let word =
+            |word: &'static str| if word.is_empty() { OutputValue::None } else { OutputValue::Word(word) };
         let text = |text: Option<&'a str>| text.map_or(OutputValue::None, OutputValue::Text);
         let name = |name: Option<&'a Domain>| {
             name.map_or(OutputValue::None, |name| OutputValue::Name(name.as_str()))
@@ -124,10 +126,10 @@ impl Column {
             }),
         };
         match self {
-            Column::Verdict => OutputValue::Word(judgment.reason.verdict().word()),
+            Column::Verdict => word(judgment.reason.verdict().word()),
             Column::Reason => OutputValue::Word(judgment.reason.word()),
             Column::Fault => OutputValue::Word(judgment.reason.fault().word()),
-            Column::Action => OutputValue::Word(judgment.reason.verdict().action()),
+            Column::Action => word(judgment.reason.action()),
             Column::DidYouMean => match &result.did_you_mean {
                 None => OutputValue::None,
                 Some(address) => compose(&|text| {
@@ -159,6 +161,7 @@ impl Column {
             Column::IsDisposable => flag(result.kinds.disposable),
             Column::IsFree => flag(result.kinds.free),
             Column::IsTagged => flag(result.kinds.tagged),
+            Column::IsRelay => flag(result.kinds.relay),
             Column::SmtpCode => result
                 .reply
                 .as_ref()
@@ -210,7 +213,7 @@ fn cut(text: &mut String, bytes: usize) {
 }
 
 /// With these characters a formula begins in some spreadsheet.
-const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
+pub(super) const FORMULA_STARTS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// True for a usual local part, which is not a formula and needs no quotes with any delimiter.
 fn is_plain(local: &str) -> bool {
@@ -248,8 +251,8 @@ struct Pattern {
     varying: Vec<(usize, usize)>,
 }
 
-/// A pattern for each combination of the four kinds of address.
-const PATTERNS: usize = 16;
+/// A pattern for each combination of the five kinds of address.
+const PATTERNS: usize = 32;
 
 impl AddedColumns {
     pub(super) fn new(columns: Vec<Heading>) -> AddedColumns {
@@ -313,7 +316,7 @@ impl AddedColumns {
 }
 
 fn pattern_index(kinds: AddressKinds) -> usize {
-    let kinds = [kinds.role, kinds.disposable, kinds.free, kinds.tagged];
+    let kinds = [kinds.role, kinds.disposable, kinds.free, kinds.tagged, kinds.relay];
     kinds.into_iter().fold(0, |index, kind| index << 1 | usize::from(kind == Some(true)))
 }
 

@@ -113,7 +113,7 @@ impl Composer {
         let gap = self.layout.write_result_row(row, &mut self.added, output, results);
         if self.has_verdict_files {
             match reason.verdict() {
-                Verdict::Risky => {}
+                Verdict::Risky | Verdict::None => {}
                 Verdict::Deliverable => {
                     // The file of deliverable rows never has an address that was not checked.
                     let checked = (row.part != CellPart::Whole).then(|| row.address());
@@ -144,12 +144,13 @@ impl Composer {
     }
 }
 
-/// True for an address that may go to the suppression list. Suppression is hard to undo, so the verdict must be confirmed.
+/// True for an address that may go to the suppression list. Suppression is hard to undo, so the verdict must be confirmed;
+/// and a text that is no address is none to suppress.
 fn may_suppress(result: &AddressResult) -> bool {
     let judgment = &result.judgment;
     judgment.reason.verdict() == Verdict::Undeliverable
         && judgment.confidence == Confidence::Confirmed
-        && judgment.reason != Reason::Finding(Finding::Empty)
+        && judgment.reason != Reason::Finding(Finding::Syntax)
 }
 
 impl Composed {

@@ -14,7 +14,7 @@ use super::compose::{Composed, RowLine};
 use crate::list::ListError;
 use crate::list::columns::{delimiter_of_results, has_added};
 use crate::list::format::{self, ListFormat};
-use crate::reason::Verdict;
+use crate::reason::{Finding, Verdict};
 use crate::secure_file;
 
 pub(super) const WRITE_BUFFER_BYTES: usize = 64 << 10;
@@ -47,40 +47,50 @@ impl OutputFile {
         written.map_err(|error| ListError::write(&self.path, error))
     }
 
+    /// What was written so far, from the first byte on.
+    pub(super) fn reread(&mut self) -> Result<File, ListError> {
+        let flushed = self.stream.flush().and_then(|()| self.stream.get_ref().reopen());
+        flushed.map_err(|error| ListError::write(&self.path, error))
+    }
+
     /// Gives the file its name, in place of an earlier one.
     pub(super) fn place(self) -> Result<(), ListError> {
         let path = self.path;
         let file = self.stream.into_inner().map_err(|error| ListError::write(&path, error.into_error()))?;
         file.as_file().sync_all().map_err(|error| ListError::write(&path, error))?;
-        let placed = file.persist(&path);
-        placed.map_err(|error| ListError::write(&path, error.error))?;
+        secure_file::persist(file, &path).map_err(|error| ListError::write(&path, error))?;
         Ok(())
     }
 }
 
+/// The endings of lists that a run may write.
+const ENDINGS: [&str; 3] = ["csv", "tsv", "ndjson"];
+
 /// Every list that a run may write.
-const LISTS: [&str; 9] = [
+const LISTS: [&str; 11] = [
     "results",
+    "spreadsheet",
     "deliverable",
     "risky",
     "undeliverable",
     "retry",
     "unprobed",
     "duplicates",
+    "excluded",
     "suppression",
     "rejected",
 ];
 
 /// The names of all files that a run may write.
 pub(super) fn names(stem: &str) -> impl Iterator<Item = String> {
-    let lists = LISTS.iter().flat_map(|file| ["csv", "ndjson"].map(|ending| format!("{file}.{ending}")));
+    let lists = LISTS.iter().flat_map(|file| ENDINGS.map(|ending| format!("{file}.{ending}")));
     let others = ["report.html", "summary.json"].map(str::to_owned);
     lists.chain(others).map(move |file| format!("{stem}.{file}"))
 }
 
 /// True for a folder with the results of an earlier run; then all files with [`names`] in it are results.
 fn has_results(folder: &Path, stem: &str) -> bool {
-    ["csv", "ndjson"].iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
+    ENDINGS.iter().any(|ending| is_results(&folder.join(format!("{stem}.results.{ending}"))))
 }
 
 /// Fails if the path has a link, a folder, the list itself, or a file that is not a result of an earlier run.
@@ -122,11 +132,12 @@ pub(super) fn is_results(path: &Path) -> bool {
         return false;
     }
     let line = String::from_utf8_lossy(&line);
+    let line = line.trim_start_matches('\u{feff}');
     if let Ok(fields) = format::fields(line.trim_end()) {
         let names: Vec<String> = fields.into_iter().map(|field| field.key).collect();
         return has_added(&names);
     }
-    delimiter_of_results(line.trim_start_matches('\u{feff}')).is_some()
+    delimiter_of_results(line).is_some()
 }
 
 /// Removes the files of an earlier run that this run does not write, and what a killed run left beside them. The summary
@@ -147,6 +158,15 @@ fn remove_stale(folder: &Path, stem: &str, written: &[&Path]) -> Result<(), List
     Ok(())
 }
 
+/// Which files a folder has beside those of every run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WantedFiles {
+    /// `.unprobed` in place of `.deliverable` and `.retry`.
+    pub(super) unprobed: bool,
+    /// `.excluded`.
+    pub(super) excluded: bool,
+}
+
 /// The files of a folder beside the results.
 pub(super) struct VerdictFiles {
     pub(super) folder: PathBuf,
@@ -158,6 +178,8 @@ pub(super) struct VerdictFiles {
     pub(super) risky: OutputFile,
     pub(super) undeliverable: OutputFile,
     pub(super) duplicates: OutputFile,
+    /// Rows that the user's own lists exclude; `None` without such lists.
+    pub(super) excluded: Option<OutputFile>,
     pub(super) suppression: OutputFile,
     /// The unreadable rows: `.rejected`.
     pub(super) unreadable: OutputFile,
@@ -169,8 +191,9 @@ impl VerdictFiles {
         folder: &Path,
         format: &ListFormat,
         ending: &str,
-        unprobed: bool,
+        wanted: WantedFiles,
     ) -> Result<(OutputFile, VerdictFiles), ListError> {
+        let WantedFiles { unprobed, excluded } = wanted;
         secure_file::create_folder(folder).map_err(|error| ListError::write(folder, error))?;
         let stem = format.stem();
         let are_results = has_results(folder, &stem);
@@ -186,6 +209,7 @@ impl VerdictFiles {
             risky: output("risky", ending)?,
             undeliverable: output("undeliverable", ending)?,
             duplicates: output("duplicates", ending)?,
+            excluded: excluded.then(|| output("excluded", ending)).transpose()?,
             suppression: output("suppression", "csv")?,
             unreadable: output("rejected", "csv")?,
             folder: folder.to_owned(),
@@ -199,6 +223,9 @@ impl VerdictFiles {
         let other = &composed.others[row.other.range()];
         let line = if other.is_empty() { &composed.results[row.result.range()] } else { other };
         match row.reason.verdict() {
+            // A row without an address stands in the results alone.
+            Verdict::None if row.reason == Finding::Empty.into() => Ok(()),
+            Verdict::None => self.excluded.as_mut().map_or(Ok(()), |excluded| excluded.write(line)),
             Verdict::Risky => self.risky.write(line),
             Verdict::Deliverable => self.deliverable.as_mut().unwrap_or(&mut self.unknown).write(line),
             Verdict::Unknown => self.unknown.write(line),
@@ -211,9 +238,9 @@ impl VerdictFiles {
 
     /// Gives all files their names, in place of those of an earlier run. The results go first: if the run is killed in
     /// between, the next one recognizes the other files by them.
-    pub(super) fn place(self, results: OutputFile) -> Result<(), ListError> {
+    pub(super) fn place(self, results: OutputFile, copy: Option<OutputFile>) -> Result<(), ListError> {
         let (folder, stem) = (self.folder, self.stem);
-        let outputs = self.deliverable.into_iter().chain([
+        let outputs = self.deliverable.into_iter().chain(self.excluded).chain([
             self.unknown,
             self.risky,
             self.undeliverable,
@@ -221,7 +248,7 @@ impl VerdictFiles {
             self.suppression,
             self.unreadable,
         ]);
-        let outputs: Vec<OutputFile> = [results].into_iter().chain(outputs).collect();
+        let outputs: Vec<OutputFile> = [results].into_iter().chain(copy).chain(outputs).collect();
         let written: Vec<&Path> = outputs.iter().map(|output| output.path.as_path()).collect();
         remove_stale(&folder, &stem, &written)?;
         outputs.into_iter().try_for_each(OutputFile::place)

@@ -88,6 +88,20 @@ impl OutputLayout {
         self.kind == ListKind::Ndjson
     }
 
+    /// The byte between cells.
+    pub(super) fn delimiter(&self) -> u8 {
+        self.delimiter
+    }
+
+    /// The ending of files with rows of this layout: what programs open as such.
+    pub(super) fn ending(&self) -> &'static str {
+        match (self.kind, self.delimiter) {
+            (ListKind::Ndjson, _) => "ndjson",
+            (_, b'\t') => "tsv",
+            _ => "csv",
+        }
+    }
+
     /// The header over the user's own columns and the `added` ones; nothing for NDJSON.
     pub(super) fn header(&self, added: &[Heading], out: &mut Vec<u8>) {
         if self.is_ndjson() {

@@ -9,54 +9,16 @@ use std::path::{Path, PathBuf};
 
 use super::cells::AddedColumns;
 use super::compose::{Composed, Composer, OutputLine};
-use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES};
+use super::files::{self, OutputFile, VerdictFiles, WRITE_BUFFER_BYTES, WantedFiles};
 use super::layout::OutputLayout;
+use super::options::{OutputTarget, WriteOptions};
+use super::spreadsheet;
 use crate::list::ListError;
-use crate::list::columns::{Column, ColumnSet, Dialect, Heading};
-use crate::list::format::{ListFormat, Source, default_folder, stem};
+use crate::list::columns::{Column, Heading};
+use crate::list::format::ListFormat;
 use crate::list::row::{Row, UnreadableRow};
-use crate::reason::{Reason, Verdict};
+use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::AddressResult;
-
-/// Where the results go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OutputTarget {
-    /// All files of a run, into this folder, which is created if it does not exist.
-    Folder(PathBuf),
-    /// Only the results, into this file.
-    File(PathBuf),
-    /// Only the results, to standard output.
-    Stdout,
-}
-
-impl OutputTarget {
-    /// Every file that a run over this list may write; the target `None` is the folder named after the list.
-    pub fn files(target: Option<&OutputTarget>, list: &Source) -> Vec<PathBuf> {
-        let stem = stem(list.path());
-        let in_folder = |folder: &Path| files::names(&stem).map(|name| folder.join(name)).collect();
-        match target {
-            None => in_folder(&default_folder(&stem)),
-            Some(OutputTarget::Folder(folder)) => in_folder(folder),
-            Some(OutputTarget::File(path)) => vec![path.clone()],
-            Some(OutputTarget::Stdout) => Vec::new(),
-        }
-    }
-}
-
-/// How results are written.
-#[derive(Clone, Debug, Default)]
-pub struct WriteOptions {
-    /// Which columns are added.
-    pub columns: ColumnSet,
-    /// The columns and words of another service, in place of `columns`.
-    pub dialect: Option<&'static Dialect>,
-    /// What the added names begin with; `None`: nothing, or a prefix where a name is taken.
-    pub prefix: Option<String>,
-    /// Mailboxes were not probed (`--offline`, `--dns-only`): rows with the verdict unknown go to `.unprobed`.
-    pub unprobed: bool,
-    /// Also add `email_original`, because suggestions were applied.
-    pub originals: bool,
-}
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,6 +31,10 @@ pub struct OutputCounts {
     pub further_addresses: u64,
     /// Rows with the address of an earlier row; in no count by verdict or reason.
     pub duplicates: u64,
+    /// Rows that the user's own lists exclude, without duplicates; in no count by verdict.
+    pub excluded: u64,
+    /// Rows without an address; in no count by verdict.
+    pub without_address: u64,
     /// By verdict: deliverable, risky, undeliverable, unknown.
     pub verdicts: [u64; 4],
     /// By reason, without duplicates.
@@ -82,14 +48,14 @@ pub struct OutputCounts {
 }
 
 impl OutputCounts {
-    /// Written rows with this verdict, without duplicates.
+    /// Written rows with this verdict, without duplicates; 0 for [`Verdict::None`].
     pub fn of(&self, verdict: Verdict) -> u64 {
-        self.verdicts[verdict as usize]
+        self.verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     /// Written and unchanged rows with this verdict, without duplicates.
     pub fn in_all(&self, verdict: Verdict) -> u64 {
-        self.of(verdict) + self.unchanged_verdicts[verdict as usize]
+        self.of(verdict) + self.unchanged_verdicts.get(verdict as usize).copied().unwrap_or_default()
     }
 
     fn count_row(&mut self, reason: Reason, duplicate_of: Option<u64>) {
@@ -97,15 +63,20 @@ impl OutputCounts {
         if duplicate_of.is_some() {
             self.duplicates += 1;
         } else {
-            self.verdicts[reason.verdict() as usize] += 1;
+            match reason.verdict() {
+                Verdict::None if reason == Finding::Empty.into() => self.without_address += 1,
+                Verdict::None => self.excluded += 1,
+                verdict => self.verdicts[verdict as usize] += 1,
+            }
             *self.reasons.entry(reason).or_default() += 1;
         }
     }
 
     fn count_unchanged(&mut self, reason: Reason, duplicate_of: Option<u64>) {
         self.unchanged += 1;
-        if duplicate_of.is_none() {
-            self.unchanged_verdicts[reason.verdict() as usize] += 1;
+        let verdict = reason.verdict();
+        if duplicate_of.is_none() && verdict != Verdict::None {
+            self.unchanged_verdicts[verdict as usize] += 1;
         }
     }
 
@@ -129,6 +100,10 @@ pub struct Outputs {
     before_duplicate_of: Vec<u8>,
     results: ResultsFile,
     others: Option<VerdictFiles>,
+    /// The copy for spreadsheet programs.
+    spreadsheet: Option<OutputFile>,
+    /// The first unreadable rows, where no file lists them.
+    unlisted: Vec<UnreadableRow>,
     counts: OutputCounts,
     /// A single row being written; kept for its memory.
     one: Composed,
@@ -157,11 +132,14 @@ impl Outputs {
                 (ResultsFile::File(OutputFile::create(path.clone())?), None)
             }
             OutputTarget::Folder(folder) => {
-                let ending = if layout.is_ndjson() { "ndjson" } else { "csv" };
-                let (results, others) = VerdictFiles::create(folder, format, ending, options.unprobed)?;
+                let wanted = WantedFiles { unprobed: options.unprobed, excluded: options.excludes };
+                let (results, others) = VerdictFiles::create(folder, format, layout.ending(), wanted)?;
                 (ResultsFile::File(results), Some(others))
             }
         };
+        let spreadsheet =
+            options.spreadsheet_safe.then(|| spreadsheet_copy(&results, others.as_ref(), &layout));
+        let spreadsheet = spreadsheet.transpose()?;
         let has = |column: Column| columns.iter().any(|heading| heading.is(column));
         let mut outputs = Outputs {
             has_duplicate_of: has(Column::DuplicateOf),
@@ -175,10 +153,12 @@ impl Outputs {
             },
             results,
             others,
+            spreadsheet,
+            unlisted: Vec::new(),
             counts: OutputCounts::default(),
             one: Composed::default(),
         };
-        outputs.write_headers()?;
+        outputs.write_headers(options.bom.bytes(format))?;
         Ok(outputs)
     }
 
@@ -192,10 +172,10 @@ impl Outputs {
         self.composer.clone()
     }
 
-    fn write_headers(&mut self) -> Result<(), ListError> {
+    fn write_headers(&mut self, mark: &[u8]) -> Result<(), ListError> {
         let Composer { layout, added, added_undeliverable, .. } = &self.composer;
         let header = |columns: &[Heading]| {
-            let mut header = Vec::new();
+            let mut header = mark.to_vec();
             layout.header(columns, &mut header);
             header
         };
@@ -208,6 +188,9 @@ impl Outputs {
             }
             others.unknown.write(&user_header)?;
             others.risky.write(&result_header)?;
+            if let Some(excluded) = &mut others.excluded {
+                excluded.write(&result_header)?;
+            }
             others
                 .undeliverable
                 .write(&header(added_undeliverable.as_ref().map_or(columns, AddedColumns::headings)))?;
@@ -217,8 +200,8 @@ impl Outputs {
                 header(&with(columns, Column::DuplicateOf))
             };
             others.duplicates.write(&with_first)?;
-            others.suppression.write(b"email\n")?;
-            others.unreadable.write(b"line,cause,text\n")?;
+            others.suppression.write(&[mark, b"email\n"].concat())?;
+            others.unreadable.write(&[mark, b"line,cause,text\n"].concat())?;
         }
         Ok(())
     }
@@ -297,6 +280,9 @@ impl Outputs {
             self.counts.further_addresses += 1;
         }
         let Some(others) = &mut self.others else {
+            if self.unlisted.len() < MOST_UNLISTED {
+                self.unlisted.push(row.clone());
+            }
             return Ok(());
         };
         let mut writer = csv::Writer::from_writer(&mut others.unreadable);
@@ -308,18 +294,49 @@ impl Outputs {
     }
 
     /// Gives all files their names.
-    pub fn finish(self) -> Result<FinishedOutputs, ListError> {
+    pub fn finish(mut self) -> Result<FinishedOutputs, ListError> {
+        if let (ResultsFile::File(results), Some(copy)) = (&mut self.results, &mut self.spreadsheet) {
+            spreadsheet::write_copy(results.reread()?, self.composer.layout.delimiter(), copy)?;
+        }
+        let ending = self.composer.layout.ending();
         let folder = self.others.as_ref().map(|others| (others.folder.clone(), others.stem.clone()));
         match (self.results, self.others) {
-            (ResultsFile::File(results), Some(others)) => others.place(results)?,
-            (ResultsFile::File(results), None) => results.place()?,
+            (ResultsFile::File(results), Some(others)) => others.place(results, self.spreadsheet)?,
+            (ResultsFile::File(results), None) => {
+                results.place()?;
+                self.spreadsheet.map_or(Ok(()), OutputFile::place)?;
+            }
             (ResultsFile::Stdout(mut stream), _) => {
                 let flushed = stream.flush();
                 flushed.map_err(|error| ListError::write(Path::new("stdout"), error))?;
             }
         }
-        Ok(FinishedOutputs { counts: self.counts, folder })
+        Ok(FinishedOutputs { counts: self.counts, unlisted: self.unlisted, ending, folder })
     }
+}
+
+/// Most unreadable rows that are kept where no file lists them.
+const MOST_UNLISTED: usize = 20;
+
+/// The file for the copy of the results: in their folder, or beside them.
+fn spreadsheet_copy(
+    results: &ResultsFile,
+    others: Option<&VerdictFiles>,
+    layout: &OutputLayout,
+) -> Result<OutputFile, ListError> {
+    let (path, why) = match (results, others) {
+        (ResultsFile::Stdout(_), _) => (None, "results on stdout have no copy beside them"),
+        (ResultsFile::File(_), _) if layout.is_ndjson() => (None, "NDJSON is no table"),
+        (ResultsFile::File(_), Some(others)) => {
+            (Some(others.folder.join(format!("{}.spreadsheet.{}", others.stem, layout.ending()))), "")
+        }
+        (ResultsFile::File(results), None) => (Some(spreadsheet::path_beside(&results.path)), ""),
+    };
+    let path = path.ok_or(ListError::NoSpreadsheet { why })?;
+    if others.is_none() && path.exists() && !files::is_results(&path) {
+        return Err(ListError::NotAResult { path });
+    }
+    OutputFile::create(path)
 }
 
 /// The columns of the results.
@@ -354,6 +371,10 @@ impl ResultsFile {
 pub struct FinishedOutputs {
     /// What was written.
     pub counts: OutputCounts,
+    /// The first rows that could not be read, and further addresses, where no file lists them.
+    pub unlisted: Vec<UnreadableRow>,
+    /// The ending of the lists.
+    pub ending: &'static str,
     folder: Option<(PathBuf, String)>,
 }
 

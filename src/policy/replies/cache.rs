@@ -15,8 +15,10 @@ use super::rules::Meaning;
 use crate::policy::Policy;
 use crate::smtp::{Reply, Stage};
 
-/// The capacity in sentences, of about 300 bytes each.
-const CAPACITY: usize = 4096;
+/// The capacity in bytes. Most sentences need about 300; an untrusted server may send others.
+const CAPACITY: usize = 4096 * 300;
+/// Memory of a cached meaning beside its sentence; rough.
+const BYTES_OF_MEANING: usize = 200;
 
 /// Stands for an address in a sentence. No reply contains this character.
 const ADDRESS: char = '\0';
@@ -28,6 +30,7 @@ pub struct ReplyCache {
     policy: Policy,
     /// The key is a hash of sentence and context. The value repeats both, so that a hash collision is detected.
     meanings: HashMap<u64, CachedMeaning, RandomState>,
+    bytes: usize,
     /// Buffer for the sentence of the current reply.
     sentence: String,
 }
@@ -44,7 +47,7 @@ struct CachedMeaning {
 impl ReplyCache {
     /// An empty cache over the rules of a policy.
     pub fn of(policy: Policy) -> ReplyCache {
-        ReplyCache { policy, meanings: HashMap::default(), sentence: String::new() }
+        ReplyCache { policy, meanings: HashMap::default(), bytes: 0, sentence: String::new() }
     }
 
     /// The same meaning as `ReplyRules::classify`.
@@ -65,9 +68,11 @@ impl ReplyCache {
             return cached.meaning.clone();
         }
         let meaning = Arc::new(self.policy.replies().classify(reply, context));
-        if self.meanings.len() == CAPACITY {
+        if self.bytes >= CAPACITY {
             self.meanings.clear();
+            self.bytes = 0;
         }
+        self.bytes += BYTES_OF_MEANING + self.sentence.len();
         let cached = CachedMeaning {
             stage: context.stage,
             provider: context.provider.map(Into::into),
@@ -191,12 +196,17 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let mut cache = ReplyCache::of(Policy::built_in());
         let context = ReplyContext { stage: Stage::Rcpt, provider: None };
-        for number in 0..=CAPACITY {
-            let reply = Reply::parse(format!("550 no mailbox {number} here\r\n").as_bytes()).unwrap();
-            cache.classify(&reply, &context);
+        for (length, most) in [(2_000, CAPACITY / 2_000), (3_500, CAPACITY / 3_500)] {
+            let mut cache = ReplyCache::of(Policy::built_in());
+            let filler = "x".repeat(length);
+            for number in 0..=most {
+                let reply = Reply::parse(format!("550 no mailbox {number} {filler}\r\n").as_bytes()).unwrap();
+                cache.classify(&reply, &context);
+            }
+            assert!((1..most).contains(&cache.meanings.len()), "{length}: {}", cache.meanings.len());
+            let bytes: usize = cache.meanings.values().map(|cached| cached.sentence.len()).sum();
+            assert!(bytes <= CAPACITY, "{length}: {bytes}");
         }
-        assert_eq!(cache.meanings.len(), 1);
     }
 }

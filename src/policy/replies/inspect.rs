@@ -44,12 +44,15 @@ impl ReplyRules {
         LoadedRules { counts }
     }
 
-    /// Which rule wins on a reply, and which ones lose.
+    /// Which rule wins on a reply, and which ones lose. The winner may match only the part that is read first.
     pub fn trial(&self, reply: &Reply, context: &ReplyContext<'_>) -> RuleTrial<'_> {
-        let outcomes = std::iter::once(RuleOutcome::Wins).chain(std::iter::repeat(RuleOutcome::Loses));
+        let meaning = self.classify(reply, context);
+        let is_winner = |rule: &&ReplyRule| *rule.id() == meaning.rule;
+        let winner = self.iter().find(is_winner).map(|rule| (RuleOutcome::Wins, rule));
+        let losers = self.matching(reply, context).into_iter().filter(|rule| !is_winner(rule));
         RuleTrial {
-            cause: self.classify(reply, context).cause,
-            matching: outcomes.zip(self.matching(reply, context)).collect(),
+            cause: meaning.cause,
+            matching: winner.into_iter().chain(losers.map(|rule| (RuleOutcome::Loses, rule))).collect(),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! decides its own examples is checked by `ReplyRules::check`, when all rules are loaded.
 
 use super::matching::Pattern;
+use super::reading::Reading;
 use super::rule::{Codes, ReplyRule, RuleId, Tier};
 use crate::policy::file::{PolicyError, line_at};
 use crate::reason::{Cause, Confidence};
@@ -22,6 +23,10 @@ pub struct RuleFile<'a> {
     pub text: &'a str,
 }
 
+/// The keys of `[reading]`.
+const READING: [&str; 6] =
+    ["reason", "pointer", "about_us", "about_recipient", "neutral", "last_line_decides"];
+
 /// How deep word families may be nested. Deeper nesting is taken for a family that contains itself.
 const DEEPEST_FAMILY: usize = 4;
 
@@ -32,6 +37,7 @@ struct RawFile {
     words: BTreeMap<String, Vec<String>>,
     masks: BTreeMap<String, Vec<String>>,
     blocklists: BTreeMap<String, Vec<String>>,
+    reading: BTreeMap<String, Vec<String>>,
     us: Vec<Spanned<RawRule>>,
     #[serde(rename = "operator")]
     provider: Vec<Spanned<RawRule>>,
@@ -75,6 +81,7 @@ pub(super) struct Draft {
     words: BTreeMap<String, String>,
     masks: BTreeMap<String, Vec<String>>,
     pub(super) blocklists: BTreeMap<String, Vec<String>>,
+    reading: BTreeMap<String, Vec<String>>,
     /// By tier, each in reading order.
     pub(super) rules: BTreeMap<Tier, Vec<ReplyRule>>,
 }
@@ -113,6 +120,16 @@ impl Draft {
         }
         self.masks.extend(raw.masks);
         self.blocklists.extend(raw.blocklists);
+        if let Some(name) = raw.reading.keys().find(|name| !READING.contains(&name.as_str())) {
+            let what = format!("`{name}` is not a key of `[reading]`");
+            return Err(fault(
+                file,
+                0,
+                what,
+                "its keys: reason, pointer, about_us, about_recipient, neutral, last_line_decides",
+            ));
+        }
+        self.reading.extend(raw.reading);
         let mut all_new = Vec::new();
         let mut seen = HashMap::new();
         for (tier, rules) in [
@@ -169,6 +186,30 @@ impl Draft {
         // A masked subject takes its verb along: "your account is no longer ..." must leave nothing about a mailbox.
         let verb = "(?: (?:is|are|was|were|has|have|been|does|do|no longer))*";
         Pattern::new(format!("(?:{}){verb}", phrases.join("|"))).map(Some).map_err(error)
+    }
+
+    /// How replies are read.
+    pub(super) fn reading(&self) -> Result<Reading, PolicyError> {
+        let error = |what: String| {
+            let hint = "each phrase under `[reading]` is a pattern like those of `text`".to_owned();
+            PolicyError { file: "[reading]".to_owned(), line: 1, what, hint }
+        };
+        let words = |key: &str| self.reading.get(key).cloned().unwrap_or_default();
+        let pattern = |key: &str| {
+            let phrases = words(key);
+            let expanded: Result<Vec<_>, _> = phrases.iter().map(|phrase| self.expand(phrase)).collect();
+            let expanded = expanded.map_err(|family| error(format!("no word family `{{{family}}}`")))?;
+            let pattern = (!expanded.is_empty()).then(|| Pattern::new(format!("(?:{})", expanded.join("|"))));
+            pattern.transpose().map_err(error)
+        };
+        Ok(Reading {
+            reason: pattern("reason")?,
+            pointer: pattern("pointer")?,
+            about_us: pattern("about_us")?,
+            about_recipient: pattern("about_recipient")?,
+            neutral: words("neutral"),
+            last_line_decides: words("last_line_decides"),
+        })
     }
 
     fn rule(&self, file: RuleFile<'_>, line: usize, tier: Tier, raw: RawRule) -> Result<ReplyRule, Fault> {

@@ -51,6 +51,12 @@ impl Pattern {
         self.regex().is_some_and(|regex| regex.is_match(text.as_bytes()))
     }
 
+    /// Where the last match ends.
+    pub(super) fn last_end(&self, text: &str) -> Option<usize> {
+        let last = self.regex()?.find_iter(text.as_bytes()).last()?;
+        text.is_char_boundary(last.end()).then(|| last.end())
+    }
+
     /// The text with `;` in place of every match.
     pub(super) fn cut_from(&self, text: String) -> String {
         let Some(regex) = self.regex() else { return text };

@@ -8,6 +8,7 @@
 //! | how a reply gets its meaning, and what no rule can change | `rules.rs` |
 //! | when one rule matches | `rule.rs` |
 //! | which form of the text the rules see | `normalize.rs` |
+//! | which part of a reply is read first | `reading.rs` |
 //! | how a rules file is read and checked | `load.rs` |
 //! | how several hundred patterns stay fast | `matching.rs`, `cache.rs` |
 //! | what `policy check` and `policy show` print | `inspect.rs` |
@@ -17,6 +18,7 @@ mod inspect;
 mod load;
 mod matching;
 mod normalize;
+mod reading;
 mod rule;
 mod rules;
 

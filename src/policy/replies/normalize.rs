@@ -26,6 +26,8 @@ pub(super) struct NormalizedReply {
     pub(super) enhanced: Vec<Enhanced>,
     /// All lines as one text of lower-case words, one space between two.
     pub(super) words: String,
+    /// Where each line begins in `words`, and whether it begins a sentence.
+    starts: Vec<(usize, bool)>,
 }
 
 impl NormalizedReply {
@@ -34,9 +36,14 @@ impl NormalizedReply {
         let mut normalized =
             NormalizedReply { code: reply.code, inner_code: reply.code, ..NormalizedReply::default() };
         let mut plain = String::new();
+        let mut before = "";
         for line in &reply.lines {
             plain.clear();
             fold_into(&mut plain, line);
+            if reply.lines.len() > 1 {
+                normalized.starts.push((normalized.words.len(), begins_sentence(line, before)));
+            }
+            before = line;
             normalized.add_line(&plain);
         }
         normalized.drop_quoted_command();
@@ -51,6 +58,24 @@ impl NormalizedReply {
             .or_else(|| of(&|code| code.class == class))
             .or_else(|| of(&|code| code.detail != 0))
             .or_else(|| of(&|_| true))
+    }
+
+    /// The lines in the form of `words`, and whether each begins a sentence; none for a reply of one line.
+    pub(super) fn lines(&self) -> impl Iterator<Item = (&str, bool)> {
+        let ends = self.starts.iter().skip(1).map(|&(start, _)| start).chain([self.words.len()]);
+        self.starts.iter().zip(ends).map(|(&(start, begins), end)| {
+            (self.words.get(start..end.min(self.words.len())).unwrap_or("").trim(), begins)
+        })
+    }
+
+    /// A reply with the same codes and other words.
+    pub(super) fn with_words(&self, words: &str) -> NormalizedReply {
+        NormalizedReply {
+            words: words.to_owned(),
+            starts: Vec::new(),
+            enhanced: self.enhanced.clone(),
+            ..*self
+        }
     }
 
     /// True if both the reply and the innermost reply that it quotes call the failure permanent.
@@ -190,6 +215,14 @@ pub(crate) fn comparable_text(reply: &Reply, recipient: &str) -> String {
     text
 }
 
+/// True if a line begins a sentence of its own: the line before it ended one, or it begins with a capital or an address.
+fn begins_sentence(line: &str, before: &str) -> bool {
+    let letters = |word: &&str| word.contains(['@']) || word.contains(char::is_alphabetic);
+    let first = line.split_ascii_whitespace().find(letters).unwrap_or("@");
+    let is_lower = first.chars().find(|c| c.is_alphabetic()).is_some_and(char::is_lowercase);
+    before.trim_end().ends_with(['.', '!', '?', ':', ';']) || first.contains('@') || !is_lower
+}
+
 fn bare_enhanced(token: &str) -> Option<Enhanced> {
     Enhanced::parse(token.trim_matches([':', ',', ';', '.', '-']))
 }
@@ -236,22 +269,52 @@ fn corrected(word: &str) -> &str {
     }
 }
 
-/// Appends a text in lower case, without accents, brackets, quotes and apostrophes.
+/// Appends a text in lower case, without accents, brackets, quotes and apostrophes. An arrow becomes `because`, and a local part
+/// in angle brackets becomes an address.
 fn fold_into(out: &mut String, text: &str) {
-    for c in text.chars() {
+    let mut rest = text.chars();
+    let mut before = ' ';
+    while let Some(c) = rest.next() {
         match c {
             'a'..='z' | '0'..='9' | ' ' => out.push(c),
             'A'..='Z' => out.push(c.to_ascii_lowercase()),
-            '\'' | '’' | '`' | '´' | '‘' => {}
-            '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | '“' | '”' | '„' | '«' | '»' | '|' | '*'
-            | '#' | '\\' | '\t' | '\u{a0}' | '…' | '–' | '—' | '（' | '）' | '【' | '】' | '「' | '」' =>
+            '\'' | '’' | '`' | '´' | '‘' => {
+                // Within a word it is an apostrophe, elsewhere a quote.
+                let is_quote = !before.is_alphanumeric() || !rest.as_str().starts_with(char::is_alphanumeric);
+                if is_quote {
+                    out.push(' ');
+                }
+            }
+            '→' => out.push_str(" because "),
+            '-' if rest.as_str().starts_with('>') => {
+                out.push_str(" because ");
+                rest.next();
+            }
+            '<' => {
+                out.push(' ');
+                if let Some(after) = after_bare_local_part(rest.as_str()) {
+                    out.push_str(ADDRESS);
+                    rest = after.chars();
+                }
+            }
+            '>' | '(' | ')' | '[' | ']' | '{' | '}' | '"' | '“' | '”' | '„' | '«' | '»' | '|' | '*' | '#'
+            | '\\' | '\t' | '\u{a0}' | '…' | '–' | '—' | '（' | '）' | '【' | '】' | '「' | '」' =>
             {
                 out.push(' ');
             }
             _ if c.is_ascii() => out.push(c),
             _ => c.to_lowercase().for_each(|c| push_without_accent(out, c)),
         }
+        before = c;
     }
+}
+
+/// What follows a local part without domain, such as `jane>: unknown`; `None` if something else is in the brackets.
+fn after_bare_local_part(text: &str) -> Option<&str> {
+    let (local, _) = text.split_once('>')?;
+    let is_local =
+        local.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-+".contains(&b)) && !local.is_empty();
+    is_local.then(|| &text[local.len()..])
 }
 
 fn push_without_accent(out: &mut String, c: char) {

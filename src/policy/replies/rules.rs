@@ -15,6 +15,7 @@ use std::time::Duration;
 use super::load::{Draft, RuleFile};
 use super::matching::{LiteralIndex, Pattern};
 use super::normalize::NormalizedReply;
+use super::reading::{PartKind, Reading};
 use super::rule::{ReplyContext, ReplyRule, RuleId, Tier};
 use crate::policy::file::PolicyError;
 use crate::reason::{Cause, Confidence, Fault, Verdict};
@@ -45,6 +46,8 @@ pub struct ReplyRules {
     index: LiteralIndex,
     /// Phrases that hold a word for a recipient but are not about one.
     mask: Option<Pattern>,
+    /// Which part of a reply is read first.
+    reading: Reading,
     /// The phrases by which replies name a blocklist, by its name.
     blocklists: BTreeMap<String, Vec<String>>,
 }
@@ -91,10 +94,10 @@ impl ReplyRules {
         let mut draft = Draft::default();
         BUILT_IN.into_iter().try_for_each(|file| draft.append(file))?;
         files.iter().try_for_each(|file| draft.overlay(*file))?;
-        let mask = draft.mask()?;
+        let (mask, reading) = (draft.mask()?, draft.reading()?);
         let mut rules: Vec<ReplyRule> = draft.rules.into_values().flatten().collect();
         let index = LiteralIndex::new(rules.iter_mut().flat_map(|rule| &mut rule.text));
-        let rules = ReplyRules { rules, index, mask, blocklists: draft.blocklists };
+        let rules = ReplyRules { rules, index, mask, reading, blocklists: draft.blocklists };
         let is_shipped = |rule: &ReplyRule| BUILT_IN.iter().any(|file| *rule.file == *file.name);
         for rule in rules.rules.iter().filter(|rule| !is_shipped(rule)) {
             rules.check(rule)?;
@@ -153,7 +156,8 @@ impl ReplyRules {
         let reply = &NormalizedReply::of(reply);
         let stage = context.stage;
         let mut matching = self.matching_normalized(reply, context);
-        let rule = matching.next();
+        let in_whole = matching.next();
+        let rule = self.deciding_rule(in_whole, reply, context);
         let mut meaning = Meaning {
             cause: rule.map_or(Cause::Ambiguous, |rule| rule.cause),
             rule: rule.map_or_else(|| UNDECIDED.clone(), |rule| rule.id.clone()),
@@ -170,8 +174,14 @@ impl ReplyRules {
             meaning.if_about_mailbox = meaning.if_about_mailbox.map(temporary_cause);
         }
         // A reply with clear words about the mailbox and clear words about the sender may be about either.
-        if meaning.cause.verdict() == Verdict::Undeliverable && matching.any(ReplyRule::clearly_rejects_us) {
+        if meaning.cause.verdict() == Verdict::Undeliverable
+            && in_whole.into_iter().chain(matching).any(ReplyRule::clearly_rejects_us)
+        {
             meaning.confidence = Confidence::Inferred;
+        }
+        // Words that no rule knows are weighed by code alone, and such a code says nothing if the words are about the sender.
+        if rule.is_none_or(|rule| rule.tier > Tier::Vague) {
+            self.weigh_unknown_words(&mut meaning, reply);
         }
         let is_about_a_message = match meaning.cause {
             Cause::ContentRejected => true,
@@ -186,6 +196,60 @@ impl ReplyRules {
             meaning.blocklist = named_blocklist(reply, &self.blocklists);
         }
         meaning
+    }
+
+    /// The rule that decides. The reason that a reply gives, or its last line, is read first; but clear words about the sender
+    /// beat anything else, wherever they stand.
+    fn deciding_rule<'a>(
+        &'a self,
+        in_whole: Option<&'a ReplyRule>,
+        whole: &NormalizedReply,
+        context: &ReplyContext<'_>,
+    ) -> Option<&'a ReplyRule> {
+        let Some(part) = self.reading.first_part(whole, context.provider) else { return in_whole };
+        let in_part = self.matching_normalized(&part.reply, context).find(|rule| {
+            rule.tier <= Tier::Vague && (rule.tier != Tier::Us || !rule.is_excluded_by(&whole.words))
+        });
+        let is_dead = in_whole.is_some_and(|rule| rule.cause.verdict() == Verdict::Undeliverable);
+        let may_be_about_us = || {
+            let about_mailbox = part.reply.words_about_mailbox(self.mask.as_ref());
+            self.reading.may_be_about_us(&part.reply.words, &about_mailbox)
+        };
+        match (in_part, in_whole) {
+            (Some(part), _) if part.tier == Tier::Us => in_part,
+            (_, Some(whole)) if whole.tier == Tier::Us => in_whole,
+            // What stands before a deciding line that no rule knows says nothing about the mailbox.
+            _ if part.kind == PartKind::DecidingLine => {
+                in_part.or(in_whole.filter(|rule| rule.cause.fault() != Fault::Mailbox))
+            }
+            (Some(rule), _) if rule.tier < Tier::Vague && part.kind == PartKind::Reason => in_part,
+            (Some(rule), _)
+                if is_dead && rule.cause.fault() == Fault::Us && part.kind == PartKind::LastLine =>
+            {
+                in_part
+            }
+            (Some(rule), _) if is_dead && rule.cause.fault() == Fault::Us && may_be_about_us() => in_part,
+            // The reason is about the sender in words that no rule knows: so the reply is not about the mailbox.
+            (None, _) if is_dead && part.kind == PartKind::Reason && may_be_about_us() => None,
+            _ => in_whole,
+        }
+    }
+
+    /// Makes a meaning by code alone ambiguous if the words may be about the sender, and keeps a positive control from deciding
+    /// where the words are not about a recipient.
+    fn weigh_unknown_words(&self, meaning: &mut Meaning, reply: &NormalizedReply) {
+        let is_dead = |cause: Cause| cause.verdict() == Verdict::Undeliverable;
+        if !is_dead(meaning.cause) && !meaning.if_about_mailbox.is_some_and(is_dead) {
+            return;
+        }
+        let about_mailbox = reply.words_about_mailbox(self.mask.as_ref());
+        if is_dead(meaning.cause) && self.reading.may_be_about_us(&reply.words, &reply.words) {
+            meaning.cause = Cause::Ambiguous;
+            meaning.confidence = Confidence::Inferred;
+        }
+        if !self.reading.can_be_explained(&reply.words, &about_mailbox) {
+            meaning.if_about_mailbox = None;
+        }
     }
 
     fn matching_normalized<'a, 'r>(

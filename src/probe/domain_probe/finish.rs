@@ -132,11 +132,15 @@ impl DomainProbe {
             return Vec::new();
         }
         let catch_all_result = self.catch_all_result();
+        let rejected_unclearly = self.here.rejected_unclearly;
         let mut taken = Vec::with_capacity(self.completed.len());
         for index in std::mem::take(&mut self.completed) {
             let recipient = &mut self.recipients[index as usize];
             if recipient.state == RecipientState::Accepted {
                 recipient.mailbox().catch_all = catch_all_result.clone();
+            }
+            if rejected_unclearly {
+                mark_rejected_by_policy(recipient);
             }
             if matches!(recipient.state, RecipientState::Accepted | RecipientState::Closed) {
                 taken.push(recipient.take());
@@ -171,7 +175,11 @@ impl DomainProbe {
         let positive_control = self.here.positive_control.clone();
         let accepts_any = matches!(catch_all_result, CatchAll::Yes(_));
         let mx_host = self.mx_hosts.front();
+        let rejected_unclearly = self.here.rejected_unclearly;
         for recipient in &mut self.recipients {
+            if rejected_unclearly {
+                mark_rejected_by_policy(recipient);
+            }
             match recipient.state {
                 RecipientState::Accepted => {
                     recipient.mailbox().catch_all = catch_all_result.clone();
@@ -235,4 +243,17 @@ impl RecipientProbe {
 
 fn is_acceptance(attempt: &Attempt) -> bool {
     attempt.classified.meaning.cause == Cause::Accepted
+}
+
+/// Records that the random recipient was rejected unclearly as well, where a policy rejected the recipient: so an unknown mailbox
+/// gets such a reply, too, and it does not show that this one exists.
+fn mark_rejected_by_policy(recipient: &mut RecipientProbe) {
+    let last = recipient.mailbox.as_deref().and_then(|mailbox| mailbox.attempts.last());
+    let by_policy = last.is_some_and(|last| {
+        let meaning = &last.classified.meaning;
+        [Some(meaning.cause), meaning.if_about_mailbox].contains(&Some(Cause::RecipientPolicy))
+    });
+    if by_policy && recipient.state != RecipientState::Accepted {
+        recipient.mailbox().catch_all = CatchAll::No(NotCatchAllProof::UnclearControl);
+    }
 }

@@ -174,15 +174,11 @@ impl DomainProbe {
         };
         let cause = meaning.cause;
         recipient.state = match cause {
-            Cause::Accepted => {
+            // 252 as well: whether a random recipient gets it, too, shows whether the domain is a catch-all.
+            _ if reply.is_positive() => {
                 self.here.accepted += 1;
                 self.unconfirmed += u32::from(if_accepted == RecipientState::Unconfirmed);
                 if_accepted
-            }
-            // It decides nothing (RFC 5321 3.5.3), but at a catch-all the random recipient shows it.
-            Cause::Ambiguous if reply.is_positive() => {
-                self.here.accepted += 1;
-                RecipientState::Accepted
             }
             Cause::Ambiguous if reply.is_permanent() && meaning.if_about_mailbox.is_some() => {
                 self.undecided.push(index);

@@ -1,15 +1,16 @@
 //! A run with a fault of ours in a session or a look-up, and the time of a run whose servers do not slow it down.
 
+mod name_service;
+
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
-
-use tokio::time::Instant;
+use std::sync::Arc;
 
 use super::*;
 use crate::address::{Address, Domain};
 use crate::evidence::Timestamp;
 use crate::policy::{Pace, Policy};
-use crate::route::{Dns, DnsAnswer, LookupFuture, Mx, MxTarget};
+use crate::route::{Dns, DnsAnswer, LookupFuture, Mx};
 use crate::run::analyze::Analyzer;
 use crate::run::evidence_reader::{EvidenceReader, FactFilter, FactReader};
 use crate::run::network::Network;
@@ -135,14 +136,16 @@ async fn a_session_from_an_egress_that_does_not_exist_is_lost() {
     let host = Domain::parse("mx.sound.example").unwrap();
     let provider = Policy::built_in().providers().of(&host).clone();
     let session = SessionId(1);
-    sessions.open(SessionOpening {
+    let opening = SessionOpening {
         session,
         egress,
         host,
         address: [192, 0, 2, 1].into(),
+        pipelining: true,
         tls: false,
         provider,
-    });
+    };
+    sessions.open(opening, Duration::ZERO);
     let fault = sessions.next_finished().await.unwrap().unwrap_err();
     assert_eq!(sessions.lost(fault.id()), Some(session));
 }
@@ -213,76 +216,4 @@ async fn a_machine_that_slept_past_the_deadline_is_out_of_time() {
     assert_eq!(job.time_left(after(began.wall)), Some(2 * minute));
     out_of_time(&job).await;
     assert_eq!(job.network.clock.now().elapsed, 3 * minute);
-}
-
-/// A domain whose mail moves to another MX host after some minutes, with this TTL.
-struct MovingDns {
-    world: World,
-    begun: Instant,
-    ttl: Duration,
-}
-
-impl Dns for MovingDns {
-    fn mx<'a>(&'a self, _: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
-        let host = if self.begun.elapsed() < Duration::from_secs(400) { "old" } else { "new" };
-        let target = MxTarget::Host(Domain::parse(&format!("{host}.hosts.example")).unwrap());
-        let answer = DnsAnswer { records: vec![Mx { preference: 10, target }], ttl: self.ttl };
-        Box::pin(async { Ok(answer) })
-    }
-
-    fn addresses<'a>(&'a self, host: &'a Domain) -> LookupFuture<'a, DnsAnswer<IpAddr>> {
-        self.world.addresses(host)
-    }
-}
-
-/// The old host defers all recipients, and forgets its mailboxes when they have moved.
-const MOVING: &str = r#"
-    [[domain]]
-    name = "acme.example"
-    mx = ["10 old.hosts.example", "20 new.hosts.example"]
-    mailboxes = ["user{1..30}"]
-    [[host]]
-    name = "old.hosts.example"
-    [[host.rule]]
-    at = "rcpt"
-    times = 1000
-    say = "451 4.7.1 Greylisted, please try again in 15 minutes"
-    [[host]]
-    name = "new.hosts.example"
-"#;
-
-#[tokio::test(start_paused = true)]
-async fn a_route_that_expires_while_a_run_waits_is_looked_up_again() {
-    let world = World::parse(MOVING).unwrap();
-    let mut network = Network::scripted(world.clone());
-    let ttl = Duration::from_secs(60);
-    network.dns = Arc::new(MovingDns { world, begun: Instant::now(), ttl });
-    let policy = Policy::built_in();
-    let mut job = job(network, policy, 10);
-    job.max_wait = Duration::from_secs(3 * 3600);
-    let now = job.network.clock.now().wall;
-    let mut state = State::temporary().unwrap();
-    let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
-    let addresses: Vec<String> = (28..=32).map(|n| format!("user{n}@acme.example")).collect();
-    let mut worklist = state.build_worklist(run.id).unwrap();
-    addresses.iter().for_each(|address| worklist.add(&Address::parse(address).unwrap()).unwrap());
-    worklist.finish(FreshnessPolicy::nothing()).unwrap();
-    let fresh = FreshnessPolicy::nothing();
-    let mut silent = |_| ();
-    let mut progress = ProgressReporter::new(0, &mut silent);
-    let outcome = probe(&job, &mut state, run, fresh, &CancelToken::new(), &mut progress).await.unwrap();
-    assert_eq!(state.still_to_probe(run.id).unwrap(), 0);
-    let filter = FactFilter { policy, run: run.id, fresh, compared_run: None };
-    let facts = FactReader::new(&state, filter).unwrap();
-    let mut reader = EvidenceReader::new(facts, outcome.conditions, now);
-    let mut analyzer = Analyzer::new(policy.lists);
-    let results = addresses.iter().map(|address| {
-        let result = judge::judge_row(&mut reader, analyzer.analyze(address), false).unwrap();
-        let mx_host = result.mx_host.map(|host| host.to_string()).unwrap_or_default();
-        format!("{} {mx_host}", result.judgment.reason)
-    });
-    let results: Vec<String> = results.collect();
-    let accepted = "accepted new.hosts.example";
-    let unknown = "mailbox_unknown new.hosts.example";
-    assert_eq!(results, [accepted, accepted, accepted, unknown, unknown]);
 }

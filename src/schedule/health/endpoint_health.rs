@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::policy::Thresholds;
+use crate::probe::RetryPolicy;
 use crate::reason::Finding;
 use crate::schedule::limits::MIN_BACKOFF;
 
@@ -20,6 +21,10 @@ pub(in crate::schedule) struct EndpointHealth {
     turned: u32,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
+    /// Sessions in a row in which the server was overloaded.
+    overloads: u32,
+    /// Since when the endpoint has had trouble: no reply came after it that is about neither us nor the load of the server.
+    trouble_since: Option<Duration>,
     /// Nothing starts here before this time of the run.
     paused_until: Duration,
     /// Why the endpoint is not used again in this run.
@@ -52,39 +57,63 @@ impl EndpointHealth {
         (self.consecutive_failures, self.consecutive_rejections) = (0, 0);
     }
 
+    /// Counts a reply that is about neither us nor the load of the server.
+    pub(in crate::schedule) fn end_trouble(&mut self) {
+        (self.trouble_since, self.overloads) = (None, 0);
+    }
+
+    /// Counts a session in which the server is overloaded. Returns the pause that follows: none the first time, because a
+    /// lower rate may be enough; then each is twice as long as the one before.
+    pub(in crate::schedule) fn record_overload(&mut self) -> Duration {
+        self.overloads += 1;
+        match self.overloads.checked_sub(2) {
+            None => Duration::ZERO,
+            Some(doublings) => MIN_BACKOFF.saturating_mul(2u32.saturating_pow(doublings)),
+        }
+    }
+
+    /// Pauses the endpoint. False if the pause would end later than the run waits after the trouble began.
+    pub(in crate::schedule) fn pause(
+        &mut self,
+        pause: Duration,
+        retry_policy: RetryPolicy,
+        now: Duration,
+    ) -> bool {
+        let since = *self.trouble_since.get_or_insert(now);
+        let is_permitted = retry_policy.permits(now.saturating_sub(since), pause);
+        if is_permitted {
+            self.paused_until = self.paused_until.max(now + pause);
+        }
+        is_permitted
+    }
+
     /// Counts a session that the server rejected.
     pub(in crate::schedule) fn record_rejection(&mut self) {
         self.consecutive_rejections += 1;
     }
 
-    /// What follows from the rejection that [`EndpointHealth::record_rejection`] counted: a pause, or the obstacle for
-    /// which the endpoint is to be abandoned. `max_wait`: the patience of the run.
+    /// The pause that follows from the rejection that [`EndpointHealth::record_rejection`] counted; `None` if the endpoint
+    /// is to be abandoned.
     pub(in crate::schedule) fn pause_after_rejection(
-        &mut self,
+        &self,
         classified: &ClassifiedReply,
         thresholds: &Thresholds,
         max_wait: Duration,
-        now: Duration,
-    ) -> Option<ObstacleKind> {
+    ) -> Option<Duration> {
         let rejections = self.consecutive_rejections;
         let by_count = MIN_BACKOFF * 4u32.saturating_pow(rejections.saturating_sub(1));
         let pause = classified.meaning.retry_in.unwrap_or(by_count);
-        if max_wait < MIN_BACKOFF || rejections >= thresholds.breaker.sessions || pause > max_wait {
-            return Some(ObstacleKind::Rejected(Box::new(classified.clone())));
-        }
-        self.paused_until = now + pause;
-        None
+        let is_enough = max_wait < MIN_BACKOFF || rejections >= thresholds.breaker.sessions;
+        (!is_enough).then_some(pause)
     }
 
     /// Counts a session that broke before the server replied to a probe. Each pause is four times as long as the one
-    /// before; after too many, or if no connection is possible, the endpoint is to be abandoned: then it returns why.
+    /// before; `None` if the endpoint is to be abandoned, after too many or if no connection is possible.
     pub(in crate::schedule) fn record_failure(
         &mut self,
         finding: Finding,
         thresholds: &Thresholds,
-        max_wait: Duration,
-        now: Duration,
-    ) -> Option<ObstacleKind> {
+    ) -> Option<Duration> {
         let enough = match finding {
             Finding::ConnectFailed => 1,
             Finding::Timeout => thresholds.broken_connections.timed_out_sessions,
@@ -93,11 +122,13 @@ impl EndpointHealth {
         let pause = MIN_BACKOFF * 4u32.saturating_pow(self.consecutive_failures);
         self.consecutive_failures += 1;
         self.last_failure = Some(finding);
-        if self.consecutive_failures >= enough || pause > max_wait {
-            return Some(ObstacleKind::NoReply(finding));
-        }
-        self.paused_until = now + pause;
-        None
+        (self.consecutive_failures < enough).then_some(pause)
+    }
+
+    /// Records a host that says nothing in a session that is still open, without a pause.
+    pub(in crate::schedule) fn note_silence(&mut self) {
+        self.last_failure = Some(Finding::Timeout);
+        self.consecutive_failures = self.consecutive_failures.max(1);
     }
 
     /// Counts a session in which the server rejected every recipient, and pauses the endpoint. After too many it is to
@@ -141,6 +172,7 @@ impl EndpointHealth {
             && self.out_of_step == 0
             && self.turned == 0
             && self.consecutive_rejections == 0
+            && self.overloads == 0
             && self.paused_until <= now
     }
 }
@@ -155,8 +187,8 @@ mod tests {
     fn each_pause_is_four_times_as_long_and_too_many_broken_sessions_end_it() {
         let thresholds = Thresholds::built_in();
         let (mut health, mut pauses) = (EndpointHealth::default(), Vec::new());
-        while health.record_failure(Finding::Disconnected, thresholds, HOUR, Duration::ZERO).is_none() {
-            pauses.push(health.paused_until());
+        while let Some(pause) = health.record_failure(Finding::Disconnected, thresholds) {
+            pauses.push(pause);
         }
         assert!(pauses.windows(2).all(|pair| pair[1] == pair[0] * 4), "{pauses:?}");
         assert_eq!(pauses.len() + 1, thresholds.broken_connections.sessions as usize);
@@ -165,20 +197,26 @@ mod tests {
     #[test]
     fn an_endpoint_that_cannot_be_connected_to_is_abandoned_immediately() {
         let mut health = EndpointHealth::default();
-        let obstacle =
-            health.record_failure(Finding::ConnectFailed, Thresholds::built_in(), HOUR, Duration::ZERO);
-        assert_eq!(obstacle, Some(ObstacleKind::NoReply(Finding::ConnectFailed)));
+        assert_eq!(health.record_failure(Finding::ConnectFailed, Thresholds::built_in()), None);
     }
 
     #[test]
-    fn a_pause_that_outlasts_the_run_ends_it() {
+    fn pauses_end_within_the_patience_of_the_run_from_the_first_trouble_on() {
+        let retry_policy = RetryPolicy { max_wait: HOUR };
         let mut health = EndpointHealth::default();
-        let obstacle = health.record_failure(
-            Finding::Disconnected,
-            Thresholds::built_in(),
-            Duration::ZERO,
-            Duration::ZERO,
-        );
-        assert!(obstacle.is_some() && !health.has_nothing_to_remember(HOUR));
+        assert!(!health.pause(HOUR * 2, retry_policy, Duration::ZERO));
+        assert!(health.pause(HOUR / 2, retry_policy, Duration::ZERO));
+        assert!(!health.pause(HOUR / 2, retry_policy, HOUR), "the trouble began an hour ago");
+        health.end_trouble();
+        assert!(health.pause(HOUR / 2, retry_policy, HOUR));
+        assert_eq!(health.paused_until(), HOUR * 3 / 2);
+    }
+
+    #[test]
+    fn an_overload_pauses_from_the_second_time_on_and_longer_each_time() {
+        let mut health = EndpointHealth::default();
+        let pauses = [(); 4].map(|()| health.record_overload());
+        assert_eq!(pauses, [Duration::ZERO, MIN_BACKOFF, MIN_BACKOFF * 2, MIN_BACKOFF * 4]);
+        assert!(!health.has_nothing_to_remember(HOUR));
     }
 }

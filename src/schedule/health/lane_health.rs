@@ -71,6 +71,11 @@ impl LaneHealth {
         }
     }
 
+    /// The reply by which the lane rejects us, if it does.
+    pub(in crate::schedule) fn rejection(&self) -> Option<&ClassifiedReply> {
+        self.breaker_opened_by.as_deref().or(self.rejected_us.as_deref())
+    }
+
     /// Takes out the first reply since the last acceptance that rejects us for what we are.
     pub(in crate::schedule) fn take_block_signal(&mut self) -> Option<Box<ClassifiedReply>> {
         self.rejected_us.take()

@@ -5,7 +5,11 @@
 //! 2. A lane whose sessions are rejected for what we are, so many in a row, is paused for the rest of the run: its
 //!    breaker opens. It opens at the first session where other egresses were rejected before and nothing was answered.
 //! 3. A run that does not wait does not try again: the first rejection decides.
-//! 4. Port 25 is closed if nearly no provider can be reached; the run is blocked if nearly all of many reject us.
+//! 4. Port 25 is closed if nearly no provider can be reached; the run is blocked if nearly all of many reject us. Before
+//!    that, some more are contacted, drawn at random; what earlier runs showed counts. A shorter list is blocked at its
+//!    end, if every provider rejects us.
+//! 5. No pause ends later than `--max-wait` after the trouble began, neither of the endpoint nor of the task that waits.
+//! 6. At a provider without data, an address that rejects us leaves the others, which may be other machines.
 //!
 //! Must not: send, or choose where recipients are probed instead. Can't know: whether a rejection is about one machine
 //! of the provider or about us; thresholds decide.

@@ -17,6 +17,8 @@ const PROBES_PER_REJECTION: u32 = 2;
 #[derive(Debug)]
 pub(in crate::schedule) struct LanePace {
     rate_limits: RateLimits,
+    /// The limits of each machine, where other providers may share them.
+    address_limits: Option<RateLimits>,
     /// What a session may do: the provider's data, tightened by what servers did not accept.
     session_limits: SessionLimits,
     /// The most probes in a session, controls included: servers turned after more.
@@ -69,6 +71,7 @@ impl LanePace {
             session_limits: provider.session_limits,
             max_probes: u32::MAX,
             rate_limits,
+            address_limits: provider.address_limits(pace),
             open: 0,
             quitting: 0,
             in_flight: 0,
@@ -90,12 +93,27 @@ impl LanePace {
         self.no_connection_before <= now
     }
 
+    /// The error is the time of the run when another connection may be taken off the rate.
+    pub(in crate::schedule) fn may_take_connection(&mut self, now: Duration) -> Result<(), Duration> {
+        let wait = self.connections.wait(1);
+        if wait.is_zero() {
+            return Ok(());
+        }
+        self.no_connection_before = now + wait;
+        Err(self.no_connection_before)
+    }
+
     /// Takes a connection off the rate. The error is the time of the run when that may succeed.
     pub(in crate::schedule) fn take_connection(&mut self, now: Duration) -> Result<(), Duration> {
         self.connections.take(1).map_err(|wait| {
             self.no_connection_before = now + wait;
             self.no_connection_before
         })
+    }
+
+    /// The time until so many recipients may be taken off the rate.
+    pub(in crate::schedule) fn recipient_wait(&self, count: u32) -> Duration {
+        self.recipients.wait(count)
     }
 
     /// Takes recipients off the rate. The error is the time after which that may succeed.
@@ -165,8 +183,8 @@ impl LanePace {
         self.paused_until
     }
 
-    /// Counts a reply that is not about us, and ramps up after enough of them: one more connection, half as much
-    /// rate again.
+    /// Counts a recipient that was accepted or clearly rejected, and ramps up after enough of them: one more connection,
+    /// half as much rate again.
     pub(in crate::schedule) fn record_success(&mut self) {
         self.clean_replies += 1;
         if self.clean_replies.is_multiple_of(self.ramp.clean_answers.max(1)) {
@@ -176,7 +194,7 @@ impl LanePace {
         }
     }
 
-    /// Backs off after a rate reply: half the rate, one connection, batches of half the size, and a pause.
+    /// Backs off after a reply about our rate or about the load of the server: half the rate, one connection, batches of half the size, and a pause.
     pub(in crate::schedule) fn slow_down(&mut self, until: Duration) {
         self.clean_replies = 0;
         self.max_open = 1;
@@ -241,6 +259,16 @@ impl LanePace {
     pub(in crate::schedule) fn is_session_bound(&self) -> bool {
         self.recipients.per_minute()
             > self.connections.per_minute() * self.session_limits.rejections * PROBES_PER_REJECTION
+    }
+
+    /// The limits of each machine of the lane, where other providers may share them.
+    pub(in crate::schedule) fn address_limits(&self) -> Option<RateLimits> {
+        self.address_limits
+    }
+
+    /// The most recipients in a batch, by the rejections that a session may have.
+    pub(in crate::schedule) fn max_burst(&self) -> u32 {
+        self.max_burst
     }
 
     /// The provider's limits of unknown recipients in an hour and in a day.

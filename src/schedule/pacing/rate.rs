@@ -1,21 +1,15 @@
-//! The rates of a lane, as `governor` limiters under the clock of the run.
+//! The rates of a lane or of a machine.
 //!
 //! Decides: whether something may start now, and if not, when. Must not: sleep. No period of a minute sees more
 //! starts than the rate allows: the burst that a batch needs is subtracted from the steady rate, and a limiter whose
-//! rate changes starts empty.
+//! rate changes starts empty. A limiter can be asked without taking anything, because what starts needs the tokens of
+//! two limiters, and takes both or neither.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use governor::clock::{Clock as _, Reference as _};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{InMemoryState, NotKeyed};
-use governor::{Quota, RateLimiter};
-
-/// The clock of the run as `governor` reads it. The scheduler sets it at each event.
+/// The clock of the run. The scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
 pub(in crate::schedule) struct RunClock(Arc<AtomicU64>);
 
@@ -24,38 +18,31 @@ impl RunClock {
     pub(in crate::schedule) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
-}
 
-impl governor::clock::Clock for RunClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.load(Ordering::Relaxed).into()
+    fn now(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// The limiter of one rate.
+/// The limiter of one rate: a bucket of `burst` tokens, one of which comes back in each `period`.
 #[derive(Debug)]
 pub(in crate::schedule) struct Pacer {
     clock: RunClock,
-    limiter: RateLimiter<NotKeyed, InMemoryState, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
-    burst: NonZeroU32,
-    refill_time: Duration,
+    burst: u32,
+    period: Duration,
+    /// The time of the run at which the bucket is full.
+    full_at: Duration,
 }
 
 impl Pacer {
     /// A limiter of at most `per_minute` starts in any minute, of which at most `burst` come together. It starts full.
     pub(in crate::schedule) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady rate.
-        let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
-        let steady = per_minute.saturating_sub(burst.get()).max(1);
+        let burst = burst.min(per_minute / 4).max(1);
+        let steady = per_minute.saturating_sub(burst).max(1);
         let period = Duration::from_secs(60) / steady;
-        let quota = Quota::with_period(period)
-            .unwrap_or_else(|| Quota::per_second(NonZeroU32::MIN))
-            .allow_burst(burst);
-        let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
-        Pacer { clock: clock.clone(), limiter, per_minute, burst, refill_time: period * burst.get() }
+        Pacer { clock: clock.clone(), per_minute, burst, period, full_at: Duration::ZERO }
     }
 
     /// The rate per minute.
@@ -65,12 +52,12 @@ impl Pacer {
 
     /// The most that [`Pacer::take`] takes in one call.
     pub(in crate::schedule) fn burst(&self) -> u32 {
-        self.burst.get()
+        self.burst
     }
 
     /// The longest time after which an unused limiter is full again.
     pub(in crate::schedule) fn refill_time(&self) -> Duration {
-        self.refill_time
+        self.period * self.burst
     }
 
     /// Changes the rate. What was taken recently still counts.
@@ -78,20 +65,24 @@ impl Pacer {
         if per_minute.max(1) != self.per_minute {
             *self = Pacer::new(per_minute.max(1), burst, &self.clock);
             // A new limiter is full. This one replaces the limiter of a busy lane, so it starts empty.
-            let _ = self.limiter.check_n(self.burst);
+            self.full_at = self.clock.now() + self.refill_time();
         }
+    }
+
+    /// The time until `count`, at most [`Pacer::burst`], can be taken; zero if they can be now.
+    pub(in crate::schedule) fn wait(&self, count: u32) -> Duration {
+        let left_after = self.burst - count.clamp(1, self.burst);
+        self.full_at.saturating_sub(self.clock.now() + self.period * left_after)
     }
 
     /// Takes `count`, at most [`Pacer::burst`]. The error is the time after which that may succeed.
     pub(in crate::schedule) fn take(&mut self, count: u32) -> Result<(), Duration> {
-        let count = NonZeroU32::new(count.min(self.burst.get())).unwrap_or(NonZeroU32::MIN);
-        match self.limiter.check_n(count) {
-            Ok(Ok(())) | Err(_) => Ok(()),
-            Ok(Err(not_until)) => {
-                let now = self.clock.now();
-                Err(not_until.earliest_possible().duration_since(now).into())
-            }
+        let wait = self.wait(count);
+        if !wait.is_zero() {
+            return Err(wait);
         }
+        self.full_at = self.full_at.max(self.clock.now()) + self.period * count.clamp(1, self.burst);
+        Ok(())
     }
 }
 
@@ -131,6 +122,7 @@ mod tests {
                 taken -= 1;
             }
             clock.set(pacer.refill_time());
+            prop_assert_eq!(pacer.wait(pacer.burst()), Duration::ZERO);
             prop_assert_eq!(pacer.take(pacer.burst()), Ok(()));
         }
 

@@ -55,7 +55,7 @@ impl UnknownUsage {
     }
 
     /// Takes out the unknown recipients that still count against a limit, as [`UnknownUsage::seed`] takes them.
-    pub(in crate::schedule) fn take(&mut self, now: Duration) -> impl Iterator<Item = Duration> {
+    pub(in crate::schedule) fn take(&mut self, now: Duration) -> impl Iterator<Item = Duration> + use<> {
         std::mem::take(&mut self.expiry).into_iter().filter(move |&expires| expires > now)
     }
 

@@ -49,6 +49,7 @@ impl Scheduler {
         }
         let lane = &mut self.lanes[initial_lane];
         lane.backlog -= results.len();
+        self.open_recipients -= results.len();
         let provider_id = lane.provider_id;
         self.actions.push_back(Action::Completed(results));
         self.request_work(provider_id);
@@ -114,6 +115,7 @@ impl Scheduler {
                 continue;
             };
             self.actions.push_back(Action::Revoked(result.address.clone()));
+            self.open_recipients -= 1;
             self.lanes[initial_lane].backlog -= 1;
             let key = (initial_lane, domain.clone());
             again.entry(key).or_insert((mx_hosts, Vec::new())).1.push(result.into_recipient());
@@ -177,6 +179,7 @@ impl Scheduler {
                 continue;
             };
             self.lanes[initial_lane].backlog -= 1;
+            self.open_recipients -= 1;
             let key = (initial_lane, domain.clone());
             let (_, recipients) = again.entry(key).or_insert((elsewhere, Vec::new()));
             recipients.push(result.into_recipient());

@@ -168,15 +168,16 @@ impl Scheduler {
         else {
             return Ok(None);
         };
-        let endpoint = &self.endpoints[session.endpoint];
-        let lane = &mut self.lanes[endpoint.lane];
+        let endpoint_id = session.endpoint;
+        let endpoint = &self.endpoints[endpoint_id];
+        let lane = &self.lanes[endpoint.lane];
         let in_flight = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
         let is_possible = session.has_transaction_for_control()
             && session.has_probe_for_control()
             && session.rejections_left() > in_flight
             && session.spoiled_by.is_none()
             && !lane.health.is_open()
-            && lane.unknown_left(self.now.elapsed) > 0;
+            && self.unknown_left(endpoint_id) > 0;
         let address = match kind {
             _ if !is_possible => None,
             ClosingControl::Negative => endpoint
@@ -193,8 +194,8 @@ impl Scheduler {
         let Some(address) = address else {
             return Ok(None);
         };
-        lane.pace.take_recipients(1)?;
-        lane.pace.on_sent(1);
+        self.take_recipients(endpoint_id, 1)?;
+        self.add_in_flight(endpoint_id, 1);
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
@@ -270,10 +271,10 @@ impl Scheduler {
     /// Takes the closing control off its session. Returns the lane of the session, and what the control confirms.
     pub(super) fn take_closing_control(&mut self, id: SessionId) -> Option<(LaneId, ClosingControl)> {
         let session = self.sessions.get_mut(&id)?;
-        let lane = self.endpoints[session.endpoint].lane;
+        let endpoint = session.endpoint;
         let kind = session.provisional.take_closing_control()?;
-        self.lanes[lane].pace.on_answered();
-        Some((lane, kind))
+        self.remove_in_flight(endpoint);
+        Some((self.endpoints[endpoint].lane, kind))
     }
 }
 

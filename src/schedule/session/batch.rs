@@ -35,23 +35,21 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return DispatchResult::Full;
         };
-        let lane = &self.lanes[lane_id];
-        let unknown_left = lane.unknown_left(now.elapsed);
+        let unknown_left = self.unknown_left(endpoint_id);
         if unknown_left == 0 {
             return self.on_unknown_cap(endpoint_id);
         }
         // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may
         // still get rejections.
-        let max = lane
-            .pace
-            .max_batch()
+        let max = self
+            .max_batch(endpoint_id)
             .min(session.rejections_for_probes())
             .min(session.probes_left())
             .min(unknown_left);
         let (recipients, transactions) = (session.max_recipients(), session.transactions_left());
         let socket_bound = self.is_socket_bound(endpoint_id, max);
         let probes = self.demand(endpoint_id, max, socket_bound).max(1);
-        if let Err(wait) = self.lanes[lane_id].pace.take_recipients(probes) {
+        if let Err(wait) = self.take_recipients(endpoint_id, probes) {
             return DispatchResult::Until(now.elapsed + wait);
         }
         let capacity = BatchCapacity { probes, transactions, recipients, socket_bound };
@@ -60,7 +58,7 @@ impl Scheduler {
             return DispatchResult::Empty;
         }
         let begun = u32::try_from(batch.transactions.len()).unwrap_or(u32::MAX);
-        self.lanes[lane_id].pace.on_sent(u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
+        self.add_in_flight(endpoint_id, u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += begun;
             session.sent += u32::try_from(in_flight.len()).unwrap_or(u32::MAX);

@@ -184,6 +184,14 @@ impl Scheduler {
         self.settle_session(id);
     }
 
+    /// Records that the host of a session says nothing. Must be called before [`Scheduler::stop`]: what is known about the
+    /// host stays with the recipients that wait for it.
+    pub fn note_silence(&mut self, session: SessionId) {
+        if let Some(session) = self.sessions.get(&session) {
+            self.endpoints[session.endpoint].health.note_silence();
+        }
+    }
+
     fn on_session_end(&mut self, id: SessionId, end: &SessionEvent) {
         let is_out_of_sync = *end == SessionEvent::Ended(Some(Finding::MalformedReply));
         if !is_out_of_sync {
@@ -203,22 +211,30 @@ impl Scheduler {
             // Before anything that may confirm them.
             self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
         }
-        let lane = &mut self.lanes[lane_id];
-        lane.pace.on_end(u32::try_from(session.in_flight.len()).unwrap_or(0));
+        self.release_connection(endpoint_id, u32::try_from(session.in_flight.len()).unwrap_or(0));
         let has_unanswered = !session.in_flight.is_empty();
         // The time limit of a whole session is our own.
         let is_own_limit = *end == SessionEvent::Ended(Some(Finding::Timeout))
             && self.now.elapsed >= session.opened + SmtpTimeouts::default().session;
-        // If the session broke without a reply, its oldest unanswered probe may be the cause.
-        let suspicion = match end {
-            SessionEvent::Ended(finding) if session.spoiled_by.is_none() && !is_own_limit => *finding,
-            _ => None,
-        };
         // The host counts what it rejected, whatever its replies are worth.
         for (_, classified) in &session.received {
             if classified.may_be_unknown() {
-                lane.unknown.count(self.now.elapsed);
+                self.count_unknown(endpoint_id);
             }
+        }
+        let endpoint = &mut self.endpoints[endpoint_id];
+        // If the session broke without a reply, its oldest unanswered probe may be the cause, unless the server never
+        // replied to any.
+        let suspicion = match end {
+            SessionEvent::Ended(finding)
+                if session.spoiled_by.is_none() && endpoint.has_replied && !is_own_limit =>
+            {
+                *finding
+            }
+            _ => None,
+        };
+        if *end == SessionEvent::Ended(Some(Finding::Timeout)) && has_unanswered {
+            endpoint.pipelining = false;
         }
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|probe| probe.id);

@@ -11,6 +11,7 @@ use crate::reason::{Cause, Confidence, Fault, Finding};
 use crate::schedule::action::{Action, ProviderEventKind};
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{LaneId, SessionId};
+use crate::schedule::rejection::is_about_load;
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{ProbeId, Stage};
 
@@ -149,23 +150,19 @@ impl Scheduler {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
-        let endpoint = &mut self.endpoints[session.endpoint];
-        let lane = &mut self.lanes[endpoint.lane];
-        let cause = classified.meaning.cause;
+        let endpoint_id = session.endpoint;
         session.replies += 1;
         session.is_last_rejected = !classified.reply.is_positive();
         session.rejected += u32::from(session.is_last_rejected);
-        if classified.may_be_unknown() {
-            session.unknown += 1;
-            lane.unknown.count(self.now.elapsed);
-        }
-        if cause.fault() == Fault::Us {
+        session.unknown += u32::from(classified.may_be_unknown());
+        if classified.meaning.cause.fault() == Fault::Us {
             session.spoiled_by.get_or_insert_with(|| classified.clone());
-            lane.health.record_block_signal(classified);
-        } else {
-            endpoint.health.record_success();
-            lane.record_success();
         }
+        let slows = is_about_load(classified) && !std::mem::replace(&mut session.was_slowed, true);
+        if classified.may_be_unknown() {
+            self.count_unknown(endpoint_id);
+        }
+        self.record_reply(endpoint_id, classified, slows);
     }
 
     /// Handles a probe that was not sent because the server does not support SMTPUTF8.
@@ -185,8 +182,8 @@ impl Scheduler {
         let session = self.sessions.get_mut(&id)?;
         let index = session.in_flight.iter().position(|in_flight| in_flight.id == probe)?;
         let probe = session.in_flight.swap_remove(index);
-        let lane = self.endpoints[session.endpoint].lane;
-        self.lanes[lane].pace.on_answered();
+        let endpoint = session.endpoint;
+        self.remove_in_flight(endpoint);
         Some(probe)
     }
 }

@@ -89,6 +89,8 @@ pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) max_probes: u32,
     /// The last reply to RCPT rejected its recipient.
     pub(in crate::schedule) is_last_rejected: bool,
+    /// The lane was slowed down for the load of the server.
+    pub(in crate::schedule) was_slowed: bool,
     pub(in crate::schedule) provisional: SessionResults,
 }
 
@@ -132,6 +134,7 @@ impl SessionState {
             sent: 0,
             max_probes,
             is_last_rejected: false,
+            was_slowed: false,
             provisional: SessionResults::default(),
         }
     }

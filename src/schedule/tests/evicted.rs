@@ -36,7 +36,7 @@ fn counts(scheduler: &Scheduler) -> [usize; 4] {
 fn a_quiet_provider_is_evicted_but_for_its_unknown_recipients() {
     let scheduler = probed_in_turn([0, 1, 2].map(|n| (n, Habit::Honest)), 2 * MINUTE);
     assert_eq!(counts(&scheduler), [0, 1, 1, 1], "the next one gets the slot of the one before");
-    assert_eq!(scheduler.earlier_unknown.len(), 3, "their unknown recipients still count");
+    assert_eq!(scheduler.earlier_at_machine.len(), 3, "their unknown recipients still count");
 }
 
 #[test]
@@ -58,4 +58,34 @@ fn a_provider_that_rejected_us_or_has_tighter_limits_is_not_evicted() {
 fn a_provider_that_was_busy_meanwhile_stays_until_its_rate_limits_refill() {
     let scheduler = probed_in_turn([(0, Habit::Honest); 2], MINUTE * 2 / 3);
     assert_eq!(counts(&scheduler), [1, 1, 1, 1]);
+}
+
+/// An unknown provider without limits.
+const OWN_HOSTS: &str = include_str!("../../../benches/own_hosts.toml");
+
+#[test]
+fn many_providers_without_limits_do_not_take_a_whole_list_into_memory() {
+    let world = World::default();
+    let mut scheduler = scheduler(RUN, &world);
+    let mut providers = Providers::built_in().clone();
+    providers.extend("own_hosts.toml", OWN_HOSTS).unwrap();
+    let mut submitted = 0;
+    for provider in 0..1_000_u32 {
+        let host = format!("mx{provider}.example");
+        let [_, _, high, low] = provider.to_be_bytes();
+        // The parts of a domain with a thousand recipients.
+        for _ in 0..5 {
+            if !scheduler.try_admit(&host) {
+                break;
+            }
+            let listed = (0..200).map(|_| recipient(submitted, "user@d.example")).collect();
+            let mut job = job("d.example", &host, [192, 0, high, low], listed);
+            job.mx_hosts[0].provider = providers.of(&job.mx_hosts[0].host).clone();
+            scheduler.submit(job, world.timestamp());
+            submitted += 200;
+        }
+    }
+    // Each provider has one part to begin with; the first ones all of theirs.
+    assert!((200_000..300_000).contains(&submitted), "{submitted}");
+    assert_eq!(scheduler.open_recipients, usize::try_from(submitted).unwrap());
 }

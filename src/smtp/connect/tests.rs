@@ -128,6 +128,7 @@ async fn a_reset_connection_ends_a_session_as_hung_up() {
             helo: host.clone(),
             sender: Address::parse("ann@probe.example").unwrap(),
             tls: TlsPolicy::No,
+            pipelining: true,
         },
         timeouts: SmtpTimeouts::default(),
     };

@@ -122,6 +122,7 @@ fn request(host: &Domain, tls: TlsPolicy) -> SessionRequest<'_> {
             helo: Domain::parse("probe.example").unwrap(),
             sender: Address::parse("ann@probe.example").unwrap(),
             tls,
+            pipelining: true,
         },
         timeouts: SmtpTimeouts::default(),
     }

@@ -227,6 +227,7 @@ impl ClientSession {
             Step::Ehlo if (500..=504).contains(&reply.code) => self.unsent.push_back(Step::Helo),
             Step::Ehlo if reply.is_positive() => {
                 self.capabilities = Capabilities::from_ehlo(&reply);
+                self.capabilities.pipelining &= self.identity.pipelining;
                 if self.capabilities.starttls && !self.encrypted && self.identity.tls == TlsPolicy::Try {
                     self.unsent.push_back(Step::StartTls);
                 }

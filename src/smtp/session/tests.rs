@@ -19,6 +19,7 @@ fn identity(tls: TlsPolicy) -> ClientIdentity {
         helo: Domain::parse("probe.example").unwrap(),
         sender: Address::parse("ann@probe.example").unwrap(),
         tls,
+        pipelining: true,
     }
 }
 

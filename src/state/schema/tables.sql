@@ -65,6 +65,17 @@ CREATE TABLE worklist (
     PRIMARY KEY (run, domain, position)
 ) STRICT, WITHOUT ROWID;
 
+-- Other spellings of recipients in the list of a run, which differ in ASCII case. Only `probed_as` is probed, unless it is
+-- found undeliverable: then each spelling is.
+CREATE TABLE spelling (
+    run INTEGER NOT NULL,
+    domain INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    probed_as TEXT NOT NULL,
+    PRIMARY KEY (run, domain, local)
+) STRICT, WITHOUT ROWID;
+
 -- Recipients of a run's list with a stored result that the run reuses, at domains of its worklist, by domain, in the order of
 -- the list. Those whose MX host is dropped by a look-up are probed again.
 CREATE TABLE reused (

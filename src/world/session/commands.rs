@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::{Helo, OpenTransaction, ServerAction, ServerSession};
 use crate::address::Domain;
 use crate::world::limits::LimitViolation;
-use crate::world::script::{DialogueStep, Misbehavior, ReplyEntry, ReplyText, TlsBehavior};
+use crate::world::rule::{DialogueStep, Misbehavior, ReplyText};
+use crate::world::script::{ReplyEntry, TlsBehavior};
 use crate::world::software::Situation;
 
 /// The commands that are counted by name.

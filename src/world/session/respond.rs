@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::{Progress, ServerAction, ServerSession};
 use crate::world::host::RuleContext;
 use crate::world::limits::LimitViolation;
-use crate::world::script::{DialogueStep, Misbehavior};
+use crate::world::rule::{DialogueStep, Misbehavior};
 
 const ENDLESS_LINE: &[u8] = &[b'2'; 1024];
 const ENDLESS_REPLY: &[u8] = b"250-and another line\r\n";

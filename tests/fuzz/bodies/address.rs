@@ -23,7 +23,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
     for apply_suggestions in [false, true] {
         let mut analyzer =
-            Analyzer::new(AnalyzeOptions { lists: AddressLists::built_in(), apply_suggestions });
+            Analyzer::new(AnalyzeOptions { apply_suggestions, ..AddressLists::built_in().into() });
         let seen = analyzer.analyze(&text);
         assert_eq!(analyzer.analyze(&text), seen, "a second look shows something else");
         if let Some(address) = seen.form.address() {

@@ -58,6 +58,7 @@ impl Dialogue {
             helo: Domain::parse("probe.example").expect("a name"),
             sender: Address::parse("check@probe.example").expect("an address"),
             tls: if tls { TlsPolicy::Try } else { TlsPolicy::No },
+            pipelining: true,
         };
         let mut dialogue = Dialogue {
             session: ClientSession::new(identity),

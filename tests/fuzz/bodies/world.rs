@@ -42,6 +42,7 @@ fn converse(world: &World, host: usize) {
         helo: Domain::parse("probe.example").expect("a name"),
         sender: Address::parse("check@probe.example").expect("an address"),
         tls: TlsPolicy::Try,
+        pipelining: true,
     });
     let recipients = ["jane", "postmaster", "nobody"].into_iter().zip(0..).filter_map(|(name, id)| {
         let address = Address::parse(&format!("{name}@{}", host.name)).ok()?;

@@ -64,6 +64,14 @@ CREATE TABLE reused (
     local TEXT NOT NULL,
     PRIMARY KEY (run, domain, position)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE spelling (
+    run INTEGER NOT NULL,
+    domain INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    probed_as TEXT NOT NULL,
+    PRIMARY KEY (run, domain, local)
+) STRICT, WITHOUT ROWID;
 
 -- Two words of results have other names.
 UPDATE result SET reason = 'provider_anomaly' WHERE reason = 'operator_anomaly';

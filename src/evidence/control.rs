@@ -78,7 +78,7 @@ pub enum PositiveControl {
     Accepted,
     /// The server rejected the positive control with the same text as a listed recipient.
     SameText,
-    /// The reply shows nothing.
+    /// The reply shows nothing, or the MX host never accepted a recipient that could be probed.
     Inconclusive,
     /// No positive control was sent.
     #[default]

@@ -140,6 +140,12 @@ struct AddressLimits {
 }
 
 impl Provider {
+    /// True if its data say that its rejections and its controls can be trusted: its hosts do not turn, so that they
+    /// answer every recipient alike from some moment on.
+    pub fn is_trusted(&self) -> bool {
+        self.proving_rejections <= 1 && !self.may_discard
+    }
+
     /// The limits of one egress at a pace.
     pub fn limits(&self, pace: Pace) -> RateLimits {
         match pace {

@@ -6,6 +6,7 @@
 
 mod finish;
 mod mx_host_state;
+mod rejections;
 mod replies;
 mod select;
 #[cfg(test)]
@@ -68,6 +69,10 @@ pub(crate) struct DomainProbe {
     undecided: Vec<u32>,
     /// Number of unconfirmed acceptances.
     unconfirmed: u32,
+    /// Number of rejections that may still be revoked, because no acceptance came after them in their session.
+    unsettled: u32,
+    /// Recipients that are probed again because an acceptance makes a control possible; see `rejections`.
+    reopened: Vec<u32>,
     /// Number of recipients that only another MX host can answer.
     needs_next_mx: u32,
     here: MxHostState,
@@ -84,6 +89,10 @@ struct RecipientProbe {
     state: RecipientState,
     /// Number of sessions that ended when this was their oldest open probe, or before its acceptance was confirmed.
     drops: u8,
+    /// Its rejection may still be revoked.
+    is_unsettled: bool,
+    /// Its rejection was settled although its MX host had accepted no recipient.
+    is_unproven: bool,
     /// An earlier run recently found it deliverable.
     was_deliverable: bool,
     address: Address,
@@ -135,6 +144,8 @@ impl DomainProbe {
                 id: listed.id,
                 state: RecipientState::NeedsNextMx,
                 drops: 0,
+                is_unsettled: false,
+                is_unproven: false,
                 was_deliverable: listed.was_deliverable,
                 address: listed.address,
                 mailbox: earlier.map(mailbox),
@@ -151,6 +162,8 @@ impl DomainProbe {
             completed: Vec::new(),
             undecided: Vec::new(),
             unconfirmed: 0,
+            unsettled: 0,
+            reopened: Vec::new(),
             needs_next_mx: 0,
             here: MxHostState::default(),
             facts,
@@ -214,9 +227,9 @@ impl DomainProbe {
         self.in_flight > 0
     }
 
-    /// True if an acceptance waits for its confirmation.
+    /// True if an acceptance or a rejection waits for its confirmation.
     pub(crate) fn has_unconfirmed(&self) -> bool {
-        self.unconfirmed > 0
+        self.unconfirmed > 0 || self.unsettled > 0
     }
 
     /// The current MX host failed, for a reason that is no fact about any recipient. Open recipients are left to the next MX
@@ -265,7 +278,7 @@ impl DomainProbe {
         if self.wants_probe(now) {
             return NextStep::Probe;
         }
-        if self.in_flight > 0 || self.unconfirmed > 0 {
+        if self.in_flight > 0 || self.has_unconfirmed() {
             return NextStep::AwaitReplies;
         }
         if let Some(due) = due {

@@ -241,10 +241,15 @@ impl Scheduler {
         let session = SessionId(self.next_session);
         self.next_session += 1;
         endpoint.working += 1;
-        self.sessions.insert(
-            session,
-            SessionState::new(endpoint_id, lane.pace.session_limits(), lane.provider.may_discard),
+        let state = SessionState::new(
+            endpoint_id,
+            lane.pace.session_limits(),
+            lane.pace.max_probes(),
+            !lane.provider.is_trusted(),
+            endpoint.accepted.is_some(),
+            self.now.elapsed,
         );
+        self.sessions.insert(session, state);
         self.actions.push_back(Action::Connection(ConnectionAction::Open(SessionOpening {
             session,
             egress: lane.egress,

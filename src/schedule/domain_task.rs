@@ -12,10 +12,11 @@ use super::action::Action;
 use super::endpoint::Endpoint;
 use super::job::{DomainJob, DomainTask, MxHop};
 use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
+use super::provisional::{Unproven, is_unproven};
 use super::queue;
 use super::scheduler::{Scheduler, insert_slot};
 use crate::address::Domain;
-use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, Recipient, Timestamp};
+use crate::evidence::{DomainFacts, NotProbedReason, ObstacleKind, ProbeResult, Recipient, Timestamp};
 use crate::policy::Provider;
 use crate::probe::{ControlPlan, DomainPriors, DomainProbe, NextStep, ProbeStrategy};
 use crate::reason::Finding;
@@ -121,13 +122,10 @@ impl Scheduler {
                     self.timers.insert((due, Timer::DomainTask(id)));
                     return;
                 }
-                NextStep::NextMxHost => {
-                    if let Some(lane) = task.leave_mx_host(now) {
-                        self.lanes[lane].tasks -= 1;
-                    }
-                }
+                NextStep::NextMxHost => self.leave_mx_host(id),
                 NextStep::Probe if task.route_expires <= now.elapsed => {
-                    if task.is_expired && !task.domain_probe.is_in_flight() {
+                    let awaits = task.domain_probe.is_in_flight() || task.domain_probe.has_unconfirmed();
+                    if task.is_expired && !awaits {
                         return self.finish(id);
                     }
                     if self.expire_route(id) {
@@ -160,7 +158,8 @@ impl Scheduler {
         {
             self.endpoints[endpoint].queue.remove(id);
         }
-        self.tasks[id].as_ref().is_some_and(|task| task.domain_probe.is_in_flight())
+        let awaits = |probe: &DomainProbe| probe.is_in_flight() || probe.has_unconfirmed();
+        self.tasks[id].as_ref().is_some_and(|task| awaits(&task.domain_probe))
     }
 
     /// The first endpoint of the task's current MX host that is not abandoned. The error is why there is none.
@@ -239,6 +238,29 @@ impl Scheduler {
         }
     }
 
+    /// Moves a task on to its next MX host. If that one is another provider's, the results of this provider are held
+    /// at its lane: nothing that happens elsewhere confirms them.
+    fn leave_mx_host(&mut self, id: DomainTaskId) {
+        let now = self.now;
+        let Some(task) = self.tasks[id].as_mut() else {
+            return;
+        };
+        let (before, was_visiting) = (task.lane(), task.is_visiting());
+        if let Some(lane) = task.leave_mx_host(now) {
+            self.lanes[lane].tasks -= 1;
+        }
+        let (after, initial_lane) = (task.lane(), task.initial_lane);
+        if after == before {
+            return;
+        }
+        let (results, elsewhere) = (task.domain_probe.take_closed(), task.mx_hosts_beyond(before));
+        self.lanes[before].visiting -= u32::from(was_visiting);
+        self.lanes[after].visiting += u32::from(after != initial_lane);
+        self.hold_results(before, initial_lane, results, elsewhere.as_ref(), None);
+        self.on_lane_drained(before);
+        self.schedule_eviction(before);
+    }
+
     /// Ends a task and emits the results that are left.
     fn finish(&mut self, id: DomainTaskId) {
         let Some(mut task) = self.tasks[id].take() else {
@@ -248,10 +270,12 @@ impl Scheduler {
         for lane in task.lanes() {
             self.lanes[lane].tasks -= 1;
         }
-        if !task.is_queued {
-            // Otherwise the id is still in the queue of an endpoint, and is freed when it is taken out there.
-            self.free_tasks.push(id);
+        if task.is_queued
+            && let Some(endpoint) = task.endpoint
+        {
+            self.endpoints[endpoint].queue.remove(id);
         }
+        self.free_tasks.push(id);
         let domain = task.domain_probe.domain().clone();
         let expired = task.is_expired.then_some(NotProbedReason::RouteExpired);
         if self.stopping.is_some()
@@ -264,7 +288,11 @@ impl Scheduler {
         facts.egress = facts.is_waiting().then_some(self.lanes[task.initial_lane].egress);
         // Comes before the results, because these may be revoked immediately, and the facts with them.
         self.actions.push_back(Action::DomainFactsChanged(domain, facts));
-        self.hold_results(task.lane(), task.initial_lane, results, task.mx_hosts_elsewhere().as_ref());
+        if task.is_visiting() {
+            self.lanes[task.lane()].visiting -= 1;
+        }
+        let (elsewhere, unproven) = (task.mx_hosts_elsewhere(), unproven(&task, &results));
+        self.hold_results(task.lane(), task.initial_lane, results, elsewhere.as_ref(), unproven.as_ref());
         for lane in task.lanes() {
             self.schedule_eviction(lane);
         }
@@ -286,9 +314,16 @@ impl Scheduler {
         if results.is_empty() {
             return;
         }
-        let (lane, initial_lane, elsewhere) = (task.lane(), task.initial_lane, task.mx_hosts_elsewhere());
-        self.hold_results(lane, initial_lane, results, elsewhere.as_ref());
+        let (lane, initial_lane) = (task.lane(), task.initial_lane);
+        let (elsewhere, unproven) = (task.mx_hosts_elsewhere(), unproven(task, &results));
+        self.hold_results(lane, initial_lane, results, elsewhere.as_ref(), unproven.as_ref());
     }
+}
+
+/// Where rejections among these results come from that no acceptance confirms; `None` if there are none.
+fn unproven(task: &DomainTask, results: &[ProbeResult]) -> Option<Unproven> {
+    let endpoint = task.endpoint.filter(|_| results.iter().any(is_unproven))?;
+    Some(Unproven { endpoint, mx_hosts: task.mx_hosts_left() })
 }
 
 /// Keeps the first addresses that are tried. If both families are among them, the last one kept is of the second family,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::health::EndpointHealth;
 use super::limits::{LaneId, MachineId, SessionId};
 use super::queue::EndpointQueue;
-use crate::address::Domain;
+use crate::address::{Address, Domain};
 
 /// Whether sessions at an endpoint send STARTTLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,11 @@ pub(super) struct Endpoint {
     /// The domain of the last clear rejection here, in this run or an earlier one. A closing control is sent at this
     /// domain, because the server is known to reject unknown recipients there.
     pub(super) rejected_domain: Option<Domain>,
+    /// The recipient that was accepted last here. A closing control is sent to it where rejections need confirmation.
+    pub(super) accepted: Option<Address>,
+    /// A random recipient was accepted here after others were rejected: no acceptance counts without a rejected random
+    /// recipient after it in its session.
+    pub(super) accepts_any_later: bool,
 }
 
 impl Endpoint {
@@ -82,11 +87,16 @@ impl Endpoint {
             working: 0,
             health: EndpointHealth::default(),
             rejected_domain: None,
+            accepted: None,
+            accepts_any_later: false,
         }
     }
 
     /// True if evicting the endpoint would lose nothing that matters. `tls` is what the provider's data say.
     pub(super) fn has_nothing_to_remember(&self, tls: bool, now: Duration) -> bool {
-        self.health.has_nothing_to_remember(now) && self.tls == EndpointTls::wanted(tls) && self.pipelining
+        self.health.has_nothing_to_remember(now)
+            && !self.accepts_any_later
+            && self.tls == EndpointTls::wanted(tls)
+            && self.pipelining
     }
 }

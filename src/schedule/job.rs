@@ -98,10 +98,24 @@ impl DomainTask {
         self.mx_hops.iter().map(|(_, lane)| *lane)
     }
 
+    /// The MX hosts that are left, the current one first.
+    pub(super) fn mx_hosts_left(&self) -> Arc<[MxHop]> {
+        self.mx_hops.iter().map(|(mx_hop, _)| mx_hop.clone()).collect()
+    }
+
+    /// True if the current MX host is another provider's than the first one.
+    pub(super) fn is_visiting(&self) -> bool {
+        self.lane() != self.initial_lane
+    }
+
     /// The MX hosts that are left at other providers than the current one.
     pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<[MxHop]>> {
-        let current = self.mx_hops.front().map(|(_, lane)| *lane);
-        let others = self.mx_hops.iter().filter(|(_, lane)| Some(*lane) != current);
+        self.mx_hosts_beyond(self.lane())
+    }
+
+    /// The MX hosts that are left at other lanes than this one.
+    pub(super) fn mx_hosts_beyond(&self, lane: LaneId) -> Option<Arc<[MxHop]>> {
+        let others = self.mx_hops.iter().filter(|(_, other)| *other != lane);
         let others: Vec<MxHop> = others.map(|(mx_hop, _)| mx_hop.clone()).collect();
         (!others.is_empty()).then(|| others.into())
     }

@@ -58,6 +58,10 @@ pub(super) struct Lane {
     pub(super) provider_id: ProviderId,
     /// Recipients of the lane's tasks without a final result.
     pub(super) backlog: usize,
+    /// Of these, the recipients whose results are held as provisional, at this lane or another one.
+    pub(super) held: usize,
+    /// Tasks that began at another lane and are being probed here now.
+    pub(super) visiting: u32,
     /// Recipients of large domains that the lane ever got.
     pub(super) large_domain_recipients: usize,
     /// Tasks that may be probed here: one of the MX hosts that they have left is the provider's.
@@ -100,6 +104,8 @@ impl Lane {
             egress,
             provider_id,
             backlog: 0,
+            held: 0,
+            visiting: 0,
             large_domain_recipients: 0,
             tasks: 0,
             unknown_before: Vec::new(),
@@ -148,7 +154,12 @@ impl Lane {
 
     /// True if the lane has no task, no session and no backlog.
     pub(super) fn is_quiet(&self) -> bool {
-        self.tasks == 0 && !self.pace.has_open() && self.backlog == 0 && !self.waits_for_socket
+        self.tasks == 0
+            && self.visiting == 0
+            && self.provisional.held() == 0
+            && !self.pace.has_open()
+            && self.backlog == 0
+            && !self.waits_for_socket
     }
 
     /// True if evicting the lane would lose nothing that matters.

@@ -194,8 +194,18 @@ impl Scheduler {
         }
     }
 
+    /// Records a session in which a server rejected every recipient, one that it had accepted before as well.
+    pub(super) fn on_turned_endpoint(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
+        let (thresholds, now) = (self.limits.thresholds, self.now.elapsed);
+        let max_wait = self.limits.retry_policy.max_wait;
+        let health = &mut self.endpoints[endpoint_id].health;
+        if let Some(obstacle) = health.pause_after_turn(classified, thresholds, max_wait, now) {
+            self.abandon_endpoint(endpoint_id, &obstacle);
+        }
+    }
+
     /// Uses an endpoint no more in this run, and sends the tasks that wait there elsewhere.
-    fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
+    pub(super) fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
         self.endpoints[endpoint_id].health.abandon(obstacle.clone());
         self.report_event(ProviderEventKind::EndpointAbandoned, self.endpoints[endpoint_id].lane, 0);
         self.requeue_elsewhere(endpoint_id);
@@ -216,8 +226,6 @@ impl Scheduler {
             if let Some(task) = self.tasks[id].as_mut() {
                 task.is_queued = false;
                 waiting.push(id);
-            } else {
-                self.free_tasks.push(id);
             }
         }
         waiting

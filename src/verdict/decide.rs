@@ -7,7 +7,7 @@
 //! | 1 | the row has no usable address, or the user excludes it | `empty`, `excluded`, `syntax` (inferred if one may stand among its words), `provider_syntax`, `special_use_domain` | confirmed |
 //! | 2 | the address is a literal, and literals are not probed | `address_literal` | inferred |
 //! | 3 | DNS shows that the domain can't receive mail | `domain_not_found`, `no_mail_host`, `null_mx`; `mx_unroutable` (inferred) | confirmed |
-//! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule |
+//! | 4 | a reply is definite about the mailbox or the domain | its cause | of the rule; inferred if the MX host accepted no recipient |
 //! | 5 | something prevented a reply: DNS, the network, us, time | its cause | inferred |
 //! | 6 | the domain is a disposable service | `disposable` | inferred |
 //! | 7 | the domain looks like a typo | `probable_typo` | inferred |
@@ -250,6 +250,10 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Undeliverable if may_condemn && mailbox.provider_anomaly => {
             (Finding::ProviderAnomaly.into(), Confidence::Inferred)
         }
+        // No acceptance came after it in its session.
+        Verdict::Undeliverable if may_condemn && is_unproven(&mailbox.positive_control) => {
+            (reason, Confidence::Inferred)
+        }
         Verdict::Undeliverable if may_condemn => (reason, confidence),
         Verdict::Deliverable if may_clear => (reason, confidence),
         Verdict::Undeliverable | Verdict::Deliverable => (Cause::Ambiguous.into(), Confidence::Inferred),
@@ -258,6 +262,11 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
         Verdict::Unknown | Verdict::None => (reason, Confidence::Inferred),
     };
     Decision { reason, rule, confidence, deciding: Some(attempt.into()), wait: meaning.retry_in }
+}
+
+/// True if the MX host was asked for a recipient that it accepts, or should have been, and accepted none.
+fn is_unproven(control: &PositiveControl) -> bool {
+    matches!(control, PositiveControl::Inconclusive | PositiveControl::SameText)
 }
 
 /// The decision for a cause that needs confirmation by another source and has none: the reply counts as ambiguous.

@@ -2,14 +2,19 @@
 //!
 //! Decides: which facts and recipients go on to the next MX host, and when the result of a recipient is final.
 
+use std::sync::Arc;
+
 use super::mx_host_state::{ControlState, MxHostState};
 use super::{DomainProbe, RecipientProbe, RecipientState};
 use crate::address::Domain;
 use crate::evidence::{
-    Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, PositiveControl, ProbeResult,
-    Timestamp,
+    Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind,
+    PositiveControl, ProbeResult, Timestamp,
 };
 use crate::reason::{Cause, Verdict};
+
+/// After so many revoked controls at an MX host no other one is sent there.
+const MAX_REVOKED: u8 = 2;
 
 impl DomainProbe {
     /// Goes on to the next MX host with the recipients that need it.
@@ -89,7 +94,8 @@ impl DomainProbe {
     }
 
     /// Drops what rejections by this MX host proved: it was rejecting us, which is no fact about the domain.
-    pub(crate) fn invalidate_control(&mut self, mx_host: &Domain) {
+    /// The control is probed again, but given up the second time.
+    pub(crate) fn invalidate_control(&mut self, mx_host: &Domain, why: &ObstacleKind, now: Timestamp) {
         if self.mx_hosts.front() != Some(mx_host) {
             self.facts.take(mx_host);
             return;
@@ -97,7 +103,12 @@ impl DomainProbe {
         self.here.clear_rejections = 0;
         if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.rejected_unclearly {
             (self.here.catch_all, self.here.rejected_unclearly) = (CatchAll::NotTested, false);
-            if !self.here.controls_stopped {
+            self.here.revoked_controls += 1;
+            if self.here.revoked_controls >= MAX_REVOKED {
+                let (mx_host, kind) = (mx_host.clone(), why.clone());
+                self.here.catch_all = CatchAll::Failed(Arc::new(Obstacle { mx_host, at: now.wall, kind }));
+                self.here.stop_controls();
+            } else if !self.here.controls_stopped {
                 (self.here.random_recipient, self.here.control_tries) = (None, 0);
                 self.here.control_state = ControlState::NotSent;
             }
@@ -116,7 +127,8 @@ impl DomainProbe {
 
     /// Removes and returns the results that no later reply of this domain can change.
     pub(crate) fn take_final(&mut self) -> Vec<ProbeResult> {
-        if self.completed.is_empty() || !self.is_proven() {
+        // What is proven may rest on a rejection that is revoked later.
+        if self.completed.is_empty() || !self.is_proven() || self.unsettled > 0 {
             return Vec::new();
         }
         let catch_all_result = self.catch_all_result();
@@ -131,6 +143,20 @@ impl DomainProbe {
                 mark_rejected_by_policy(recipient);
             }
             if matches!(recipient.state, RecipientState::Accepted | RecipientState::Closed) {
+                taken.push(recipient.take());
+            }
+        }
+        taken
+    }
+
+    /// Removes and returns the results that no later MX host can change.
+    pub(crate) fn take_closed(&mut self) -> Vec<ProbeResult> {
+        let mut taken = Vec::new();
+        for recipient in &mut self.recipients {
+            if recipient.state == RecipientState::Closed {
+                if recipient.mailbox().obstacle.is_none() {
+                    recipient.mailbox().obstacle.clone_from(&self.obstacle);
+                }
                 taken.push(recipient.take());
             }
         }

@@ -15,6 +15,8 @@ pub(super) struct MxHostState {
     pub(super) control_tries: usize,
     /// Number of sessions that ended when a control was their oldest open probe.
     pub(super) control_drops: u8,
+    /// Number of controls whose replies were revoked.
+    pub(super) revoked_controls: u8,
     /// The deferral of the random recipient.
     pub(super) deferral: Option<Deferral>,
     /// Number of replies to the random recipient that showed nothing.

@@ -79,19 +79,19 @@ impl DomainProbe {
         }
         self.unconfirmed -= 1;
         self.here.accepted -= 1;
-        recipient.mailbox().attempts.pop();
+        let revoked = recipient.mailbox().attempts.pop();
         self.in_flight += 1;
         recipient.state = RecipientState::Open;
-        self.on_connection_lost(
-            RecipientKind::Listed(index),
-            ObstacleKind::NoReply(Finding::Disconnected),
-            now,
-        );
+        let why = revoked.map_or(ObstacleKind::NoReply(Finding::Disconnected), |attempt| {
+            ObstacleKind::Rejected(Box::new(attempt.classified))
+        });
+        self.on_connection_lost(RecipientKind::Listed(index), why, now);
     }
 
     /// Notes an acceptance. The server accepts mail, so its ambiguous rejections so far were about their mailboxes.
     fn on_acceptance(&mut self, index: u32) {
         self.here.last_accepted = Some(index);
+        self.reopen_unproven();
         self.confirm_undecided();
     }
 
@@ -214,7 +214,9 @@ impl DomainProbe {
         match recipient.state {
             RecipientState::Accepted => {
                 self.completed.push(index);
-                self.on_acceptance(index);
+                if cause == Cause::Accepted {
+                    self.on_acceptance(index);
+                }
             }
             RecipientState::Closed => self.completed.push(index),
             _ => {}
@@ -295,6 +297,7 @@ impl DomainProbe {
             if kind == RecipientKind::Postmaster {
                 self.here.positive_control = PositiveControl::Accepted;
             }
+            self.reopen_unproven();
             return self.confirm_undecided();
         }
         let name = match kind {

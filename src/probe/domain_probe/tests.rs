@@ -92,7 +92,8 @@ fn a_revoked_control_is_probed_again() {
     answer(&mut first, at(MINUTE), honest);
     let (facts, _) = first.finish(None);
     let mut second = domain_probe(listed(&["bob", "cleo"]), facts, at(2 * MINUTE));
-    second.invalidate_control(&host());
+    let why = ObstacleKind::NoReply(crate::reason::Finding::MalformedReply);
+    second.invalidate_control(&host(), &why, at(2 * MINUTE));
     assert_eq!(
         answer(&mut second, at(2 * MINUTE), |_| ACCEPTED),
         [RecipientKind::Listed(0), RecipientKind::Random]

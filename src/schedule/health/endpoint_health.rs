@@ -15,6 +15,10 @@ pub(in crate::schedule) struct EndpointHealth {
     consecutive_failures: u32,
     /// How the last of these sessions broke.
     last_failure: Option<Finding>,
+    /// Sessions in which a reply belonged to no probe.
+    out_of_step: u32,
+    /// Sessions in which the server rejected every recipient, one that it had accepted before as well.
+    turned: u32,
     /// Sessions in a row that the server rejected.
     consecutive_rejections: u32,
     /// Sessions in a row in which the server was overloaded.
@@ -127,6 +131,35 @@ impl EndpointHealth {
         self.consecutive_failures = self.consecutive_failures.max(1);
     }
 
+    /// Counts a session in which the server rejected every recipient, and pauses the endpoint. After too many it is to
+    /// be abandoned: then it returns why.
+    pub(in crate::schedule) fn pause_after_turn(
+        &mut self,
+        classified: &ClassifiedReply,
+        thresholds: &Thresholds,
+        max_wait: Duration,
+        now: Duration,
+    ) -> Option<ObstacleKind> {
+        let pause = MIN_BACKOFF * 4u32.saturating_pow(self.turned);
+        self.turned += 1;
+        if self.turned >= thresholds.breaker.sessions || pause > max_wait {
+            return Some(ObstacleKind::Rejected(Box::new(classified.clone())));
+        }
+        self.paused_until = now + pause;
+        None
+    }
+
+    /// Counts a session in which a reply belonged to no probe. After too many the endpoint is to be abandoned: then it
+    /// returns why.
+    pub(in crate::schedule) fn record_out_of_step(
+        &mut self,
+        thresholds: &Thresholds,
+    ) -> Option<ObstacleKind> {
+        self.out_of_step += 1;
+        let is_enough = self.out_of_step >= thresholds.broken_connections.sessions;
+        is_enough.then_some(ObstacleKind::NoReply(Finding::MalformedReply))
+    }
+
     /// How the last session broke, if no reply came since.
     pub(in crate::schedule) fn failure(&self) -> Option<Finding> {
         self.last_failure.filter(|_| self.consecutive_failures > 0)
@@ -136,6 +169,8 @@ impl EndpointHealth {
     pub(in crate::schedule) fn has_nothing_to_remember(&self, now: Duration) -> bool {
         self.abandoned.is_none()
             && self.consecutive_failures == 0
+            && self.out_of_step == 0
+            && self.turned == 0
             && self.consecutive_rejections == 0
             && self.overloads == 0
             && self.paused_until <= now

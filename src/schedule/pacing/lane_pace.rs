@@ -21,6 +21,8 @@ pub(in crate::schedule) struct LanePace {
     address_limits: Option<RateLimits>,
     /// What a session may do: the provider's data, tightened by what servers did not accept.
     session_limits: SessionLimits,
+    /// The most probes in a session, controls included: servers turned after more.
+    max_probes: u32,
     /// The rate of RCPT commands.
     recipients: Pacer,
     /// The most recipients in a batch, by the rejections that a session may have.
@@ -67,6 +69,7 @@ impl LanePace {
             connections: Pacer::new(rate_limits.connections, 1, clock),
             no_connection_before: Duration::ZERO,
             session_limits: provider.session_limits,
+            max_probes: u32::MAX,
             rate_limits,
             address_limits: provider.address_limits(pace),
             open: 0,
@@ -222,6 +225,16 @@ impl LanePace {
         self.session_limits.rejections = self.session_limits.rejections.min(max);
     }
 
+    /// The most probes in a session, controls included.
+    pub(in crate::schedule) fn max_probes(&self) -> u32 {
+        self.max_probes
+    }
+
+    /// Lowers the probes in a session, to two at least: one needs a control.
+    pub(in crate::schedule) fn limit_probes(&mut self, max: u32) {
+        self.max_probes = self.max_probes.min(max.max(2));
+    }
+
     /// Lowers the transactions in a session.
     pub(in crate::schedule) fn limit_transactions(&mut self, max: u32) {
         self.session_limits.transactions = self.session_limits.transactions.min(max);
@@ -274,7 +287,10 @@ impl LanePace {
         session_limits: SessionLimits,
         now: Duration,
     ) -> bool {
-        self.max_batch == MAX_BATCH && self.session_limits == session_limits && self.paused_until <= now
+        self.max_batch == MAX_BATCH
+            && self.max_probes == u32::MAX
+            && self.session_limits == session_limits
+            && self.paused_until <= now
     }
 }
 

@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use crate::address::{Address, Domain};
 use crate::evidence::{
-    self, Attempt, CatchAll, ControlOutcome, MailboxEvidence, Obstacle, ObstacleKind, ProbeResult,
-    RecipientKind, RecordedReply,
+    self, Attempt, CatchAll, ControlOutcome, MailboxEvidence, Obstacle, ObstacleKind, PositiveControl,
+    ProbeResult, RecipientKind, RecordedReply,
 };
 use crate::reason::{Cause, Fault};
 use crate::schedule::job::MxHop;
+use crate::schedule::limits::{EndpointId, LaneId};
 
 /// The provisional results of a lane.
 #[derive(Debug, Default)]
@@ -39,10 +40,10 @@ impl ProvisionalResults {
         self.results.len()
     }
 
-    /// Holds results. `elsewhere`: MX hosts of other providers, where they are probed if they are revoked.
-    pub(super) fn hold(&mut self, results: Vec<ProbeResult>, elsewhere: Option<&Arc<[MxHop]>>) {
+    /// Holds results.
+    pub(super) fn hold(&mut self, results: Vec<ProvisionalResult>) {
         self.results.reserve_exact(results.len());
-        self.results.extend(results.into_iter().map(|result| ProvisionalResult::new(result, elsewhere)));
+        self.results.extend(results);
     }
 
     /// Takes out all results and all rejected controls.
@@ -81,18 +82,43 @@ impl ProvisionalResults {
 #[derive(Debug)]
 pub(super) struct ProvisionalResult {
     pub(super) result: ProbeResult,
+    /// The lane that has the recipient in its backlog.
+    pub(super) initial_lane: LaneId,
     /// MX hosts of other providers, where the recipient is probed if this result is revoked.
     pub(super) elsewhere: Option<Arc<[MxHop]>>,
+    /// Of a rejection by an endpoint that accepted no recipient so far: this endpoint, and the MX hosts where the
+    /// recipient is probed again once it does.
+    pub(super) unproven: Option<Unproven>,
+}
+
+/// Where a rejection comes from that no acceptance confirms.
+#[derive(Clone, Debug)]
+pub(in crate::schedule) struct Unproven {
+    /// The endpoint that rejected.
+    pub(in crate::schedule) endpoint: EndpointId,
+    /// The MX hosts of the domain that are left, the endpoint's first.
+    pub(in crate::schedule) mx_hosts: Arc<[MxHop]>,
+}
+
+/// True if no acceptance came after the rejection in its session.
+pub(in crate::schedule) fn is_unproven(result: &ProbeResult) -> bool {
+    result.mailbox.positive_control == PositiveControl::Inconclusive
 }
 
 impl ProvisionalResult {
     /// Drops the texts of the replies, because a thousand lanes hold some hundred results each: the replies are
     /// stored by now, and their meanings are enough.
-    pub(super) fn new(mut result: ProbeResult, elsewhere: Option<&Arc<[MxHop]>>) -> ProvisionalResult {
+    pub(super) fn new(
+        mut result: ProbeResult,
+        initial_lane: LaneId,
+        elsewhere: Option<&Arc<[MxHop]>>,
+        unproven: Option<&Unproven>,
+    ) -> ProvisionalResult {
         for attempt in &mut result.mailbox.attempts {
             attempt.classified.reply.lines = Vec::new();
         }
-        ProvisionalResult { result, elsewhere: elsewhere.cloned() }
+        let unproven = unproven.filter(|_| is_unproven(&result)).cloned();
+        ProvisionalResult { result, initial_lane, elsewhere: elsewhere.cloned(), unproven }
     }
 }
 

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lane_results::{ProvisionalResult, unknown_because};
+use super::lane_results::{ProvisionalResult, Unproven, unknown_because};
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
 use crate::schedule::action::{Action, ProviderEventKind};
 use crate::schedule::job::{DomainTask, MxHop};
-use crate::schedule::limits::LaneId;
+use crate::schedule::limits::{EndpointId, LaneId};
 use crate::schedule::scheduler::Scheduler;
 
 impl Scheduler {
@@ -22,24 +22,25 @@ impl Scheduler {
         initial_lane: LaneId,
         results: Vec<ProbeResult>,
         elsewhere: Option<&Arc<[MxHop]>>,
+        unproven: Option<&Unproven>,
     ) {
         if results.is_empty() {
             return;
         }
         let (unconfirmed, confirmed) = self.lanes[lane].provisional.split(results);
+        let provisional = |result| ProvisionalResult::new(result, initial_lane, elsewhere, unproven);
+        let unconfirmed: Vec<ProvisionalResult> = unconfirmed.into_iter().map(provisional).collect();
         if let Some(classified) = self.lanes[lane].health.breaker_opened_by().cloned() {
-            let provisional = |result| ProvisionalResult::new(result, elsewhere);
-            let unconfirmed = unconfirmed.into_iter().map(provisional).collect();
-            self.revoke(lane, initial_lane, unconfirmed, &ObstacleKind::Rejected(Box::new(classified)));
-        } else if lane == initial_lane {
-            self.lanes[lane].provisional.hold(unconfirmed, elsewhere);
+            self.revoke(lane, unconfirmed, &ObstacleKind::Rejected(Box::new(classified)));
         } else {
-            // Recipients of a task that began at another lane are not in the backlog of this one, so it can't hold
-            // them.
-            self.emit(initial_lane, unconfirmed);
+            self.lanes[initial_lane].held += unconfirmed.len();
+            self.lanes[lane].provisional.hold(unconfirmed);
         }
         self.emit(initial_lane, confirmed);
-        self.on_lane_drained(initial_lane);
+        self.on_lane_drained(lane);
+        if lane != initial_lane {
+            self.on_lane_drained(initial_lane);
+        }
     }
 
     fn emit(&mut self, initial_lane: LaneId, results: Vec<ProbeResult>) {
@@ -54,27 +55,94 @@ impl Scheduler {
         self.request_work(provider_id);
     }
 
-    fn confirm_results(&mut self, lane: LaneId) {
-        let (results, _) = self.lanes[lane].provisional.take();
-        self.emit(lane, results.into_iter().map(|provisional| provisional.result).collect());
+    /// Takes out what a lane holds: its results, and its rejected controls with their MX hosts.
+    fn take_provisional(&mut self, lane: LaneId) -> (Vec<ProvisionalResult>, Vec<(Domain, Address)>) {
+        let (results, controls) = self.lanes[lane].provisional.take();
+        for ProvisionalResult { initial_lane, .. } in &results {
+            self.lanes[*initial_lane].held -= 1;
+        }
+        (results, controls)
     }
 
-    /// Confirms all provisional results of a lane that has accepted a recipient.
-    pub(in crate::schedule) fn confirm_lane(&mut self, lane: LaneId) {
+    fn confirm_results(&mut self, lane: LaneId) {
+        let (results, _) = self.take_provisional(lane);
+        self.emit_all(lane, results);
+    }
+
+    fn emit_all(&mut self, lane: LaneId, results: Vec<ProvisionalResult>) {
+        let mut by_lane: BTreeMap<LaneId, Vec<ProbeResult>> = BTreeMap::new();
+        for ProvisionalResult { result, initial_lane, .. } in results {
+            by_lane.entry(initial_lane).or_default().push(result);
+        }
+        for (initial_lane, results) in by_lane {
+            self.emit(initial_lane, results);
+            self.on_other_lane_settled(lane, initial_lane);
+        }
+    }
+
+    /// Results of `initial_lane` were held at `lane`, and are settled.
+    fn on_other_lane_settled(&mut self, lane: LaneId, initial_lane: LaneId) {
+        if lane != initial_lane {
+            self.on_lane_drained(initial_lane);
+            self.schedule_eviction(initial_lane);
+        }
+    }
+
+    /// Confirms the provisional results of a lane that has accepted a recipient at this endpoint. What the endpoint
+    /// rejected in sessions that accepted none is probed again.
+    pub(in crate::schedule) fn confirm_lane(&mut self, lane: LaneId, endpoint: EndpointId) {
         self.lanes[lane].health.take_block_signal();
-        self.confirm_results(lane);
+        let (results, _) = self.take_provisional(lane);
+        let is_stopping = self.stopping.is_some();
+        let (again, confirmed) = results.into_iter().partition(|provisional: &ProvisionalResult| {
+            !is_stopping
+                && provisional.unproven.as_ref().is_some_and(|unproven| unproven.endpoint == endpoint)
+        });
+        self.emit_all(lane, confirmed);
+        self.probe_again(lane, again);
+    }
+
+    /// Probes recipients again whose rejections no acceptance confirmed.
+    fn probe_again(&mut self, lane: LaneId, unproven: Vec<ProvisionalResult>) {
+        if unproven.is_empty() {
+            return;
+        }
+        self.report_event(ProviderEventKind::ResultsRevoked, lane, unproven.len());
+        let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        for ProvisionalResult { result, initial_lane, unproven, .. } in unproven {
+            let (Some(Unproven { mx_hosts, .. }), Some(domain)) = (unproven, result.address.domain()) else {
+                self.emit(initial_lane, vec![result]);
+                continue;
+            };
+            self.actions.push_back(Action::Revoked(result.address.clone()));
+            self.open_recipients -= 1;
+            self.lanes[initial_lane].backlog -= 1;
+            let key = (initial_lane, domain.clone());
+            again.entry(key).or_insert((mx_hosts, Vec::new())).1.push(result.into_recipient());
+        }
+        for ((initial_lane, domain), (mx_hosts, recipients)) in again {
+            let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
+            let egress = self.lanes[initial_lane].egress;
+            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
+            self.on_other_lane_settled(lane, initial_lane);
+        }
     }
 
     /// Revokes all provisional results of a lane that rejects us, or whose server sent a malformed or surplus reply.
     pub(in crate::schedule) fn revoke_results(&mut self, lane: LaneId, why: &ObstacleKind) {
-        let (results, controls) = self.lanes[lane].provisional.take();
-        self.invalidate_controls(controls.iter().map(|(mx_host, address)| (mx_host, address)));
+        let (results, controls) = self.take_provisional(lane);
+        self.invalidate_controls(controls.iter().map(|(mx_host, address)| (mx_host, address)), why);
         self.actions.extend(controls.into_iter().map(|(_, address)| Action::Revoked(address)));
-        self.revoke(lane, lane, results, why);
+        self.revoke(lane, results, why);
     }
 
     /// Makes all tasks, of whatever egress, forget what the rejections of these addresses showed about their domains.
-    fn invalidate_controls<'a>(&mut self, rejected: impl Iterator<Item = (&'a Domain, &'a Address)>) {
+    fn invalidate_controls<'a>(
+        &mut self,
+        rejected: impl Iterator<Item = (&'a Domain, &'a Address)>,
+        why: &ObstacleKind,
+    ) {
+        let now = self.now;
         let mut mx_hosts: BTreeMap<&Domain, BTreeSet<&Domain>> = BTreeMap::new();
         for (mx_host, address) in rejected {
             if let Some(domain) = address.domain() {
@@ -86,53 +154,53 @@ impl Scheduler {
         }
         for DomainTask { domain_probe, .. } in self.tasks.iter_mut().flatten() {
             for mx_host in mx_hosts.get(domain_probe.domain()).into_iter().flatten() {
-                domain_probe.invalidate_control(mx_host);
+                domain_probe.invalidate_control(mx_host, why, now);
             }
         }
     }
 
-    fn revoke(
-        &mut self,
-        lane: LaneId,
-        initial_lane: LaneId,
-        revoked: Vec<ProvisionalResult>,
-        why: &ObstacleKind,
-    ) {
+    fn revoke(&mut self, lane: LaneId, revoked: Vec<ProvisionalResult>, why: &ObstacleKind) {
         if revoked.is_empty() {
             return;
         }
         self.report_event(ProviderEventKind::ResultsRevoked, lane, revoked.len());
-        self.invalidate_controls(revoked.iter().filter_map(|ProvisionalResult { result, .. }| {
+        let rejected = revoked.iter().filter_map(|ProvisionalResult { result, .. }| {
             Some((&result.mailbox.attempts.last()?.mx_host, &result.address))
-        }));
-        let mut unknown = Vec::new();
+        });
+        self.invalidate_controls(rejected, why);
+        let mut unknown: BTreeMap<LaneId, Vec<ProbeResult>> = BTreeMap::new();
         // One task for each domain, because its recipients share their controls.
-        let mut again: BTreeMap<Domain, (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
-        for ProvisionalResult { result, elsewhere } in revoked {
+        let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        for ProvisionalResult { result, initial_lane, elsewhere, .. } in revoked {
             self.actions.push_back(Action::Revoked(result.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
             let (Some(elsewhere), Some(domain)) = (elsewhere, result.address.domain()) else {
-                unknown.push(unknown_because(result, why));
+                unknown.entry(initial_lane).or_default().push(unknown_because(result, why));
                 continue;
             };
             self.lanes[initial_lane].backlog -= 1;
             self.open_recipients -= 1;
-            let (_, recipients) = again.entry(domain.clone()).or_insert((elsewhere, Vec::new()));
+            let key = (initial_lane, domain.clone());
+            let (_, recipients) = again.entry(key).or_insert((elsewhere, Vec::new()));
             recipients.push(result.into_recipient());
         }
-        for (domain, (mx_hosts, recipients)) in again {
+        for ((initial_lane, domain), (mx_hosts, recipients)) in again {
             let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
             let egress = self.lanes[initial_lane].egress;
             self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
+            self.on_other_lane_settled(lane, initial_lane);
         }
-        self.emit(initial_lane, unknown);
+        for (initial_lane, results) in unknown {
+            self.emit(initial_lane, results);
+            self.on_other_lane_settled(lane, initial_lane);
+        }
     }
 
-    /// Confirms the provisional results of a lane that has nothing left to probe and whose sessions have all ended
-    /// without a surplus reply. Revokes them if the lane rejects us.
+    /// Confirms the provisional results of a lane that has nothing left to probe, of its own tasks or others', and whose
+    /// sessions have all ended without a surplus reply. Revokes them if the lane rejects us.
     pub(in crate::schedule) fn on_lane_drained(&mut self, id: LaneId) {
         let lane = &mut self.lanes[id];
-        if lane.backlog > lane.provisional.held() || lane.pace.has_open() {
+        if lane.backlog > lane.held || lane.visiting > 0 || lane.pace.has_open() {
             return;
         }
         if let Some(classified) = lane.health.take_block_signal() {

@@ -9,10 +9,10 @@
 
 use std::time::Duration;
 
-use super::session_results::HeldAcceptances;
+use super::session_results::{ClosingControl, HeldAcceptances};
 use crate::evidence::{ClassifiedReply, ObstacleKind};
 use crate::probe;
-use crate::reason::{Fault, Finding};
+use crate::reason::Fault;
 use crate::schedule::action::{Action, ConnectionAction, ProviderEventKind};
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{LaneId, SessionId, Timer};
@@ -28,9 +28,11 @@ impl Scheduler {
         };
         let lane = &self.lanes[self.endpoints[session.endpoint].lane];
         let threshold = self.limits.thresholds.discard;
+        let endpoint = &self.endpoints[session.endpoint];
         let too_many = session.unknown >= threshold.unknown_in_session
-            || lane.unknown.in_run() >= threshold.unknown_in_run;
-        let can_be_tested = self.endpoints[session.endpoint].rejected_domain.is_some();
+            || lane.unknown.in_run() >= threshold.unknown_in_run
+            || endpoint.accepts_any_later;
+        let can_be_tested = endpoint.rejected_domain.is_some();
         classified.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested
     }
 
@@ -65,12 +67,15 @@ impl Scheduler {
             return;
         };
         self.actions.extend(to_record.into_iter().map(Action::Record));
-        if !accepted.is_empty() {
-            self.confirm_lane(lane);
+        if !accepted.is_empty()
+            && let Some(endpoint) = self.sessions.get(&id).map(|session| session.endpoint)
+        {
+            self.confirm_lane(lane, endpoint);
         }
         for (task_id, position) in accepted {
             if let Some(task) = self.tasks[task_id].as_mut() {
                 task.domain_probe.confirm(position);
+                self.actions.extend(task.domain_probe.take_reopened().into_iter().map(Action::Revoked));
             }
             self.advance(task_id);
         }
@@ -96,9 +101,10 @@ impl Scheduler {
             }
             self.advance(task_id);
         }
-        for (InFlightProbe { task: task_id, kind, .. }, ..) in parked {
+        for (InFlightProbe { task: task_id, kind, .. }, classified, _) in parked {
             if let Some(task) = self.tasks[task_id].as_mut() {
-                task.domain_probe.on_connection_lost(kind, ObstacleKind::NoReply(Finding::Disconnected), now);
+                let why = ObstacleKind::Rejected(Box::new(classified));
+                task.domain_probe.on_connection_lost(kind, why, now);
             }
             self.advance(task_id);
         }
@@ -109,20 +115,30 @@ impl Scheduler {
         self.sessions.get_mut(&id)?.provisional.take()
     }
 
-    /// Sends the closing control of an idle session with unconfirmed acceptances, now or as soon as the pace allows
-    /// it. `is_last`: QUIT leaves with it. False if the session needs no closing control or can't have one.
-    pub(in crate::schedule) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
-        let has_unconfirmed = self.sessions.get(&id).is_some_and(|session| !session.provisional.is_empty());
-        if !has_unconfirmed {
-            return false;
+    /// The closing control that an idle session needs: acceptances come first, because they may confirm rejections.
+    fn needed_control(&self, id: SessionId) -> Option<ClosingControl> {
+        let provisional = &self.sessions.get(&id)?.provisional;
+        if provisional.holds_acceptances() {
+            return Some(ClosingControl::Negative);
         }
-        match self.make_closing_control(id) {
+        provisional.holds_rejections().then_some(ClosingControl::Positive)
+    }
+
+    /// Sends the closing control of an idle session with provisional results, now or as soon as the pace allows it.
+    /// `is_last`: QUIT leaves with it. False if the session needs no closing control or can't have one.
+    pub(in crate::schedule) fn send_closing_control(&mut self, id: SessionId, is_last: bool) -> bool {
+        let Some(kind) = self.needed_control(id) else {
+            return false;
+        };
+        match self.make_closing_control(id, kind) {
             Ok(None) => return false,
             Ok(Some(control)) => {
+                let needs_another = kind == ClosingControl::Negative
+                    && self.sessions.get(&id).is_some_and(|session| session.provisional.holds_rejections());
                 self.set_phase(id, SessionPhase::Working);
                 self.actions.push_back(Action::Connection(ConnectionAction::Send(
                     id,
-                    Batch { transactions: vec![control], is_last },
+                    Batch { transactions: vec![control], is_last: is_last && !needs_another },
                 )));
             }
             Err(wait) => {
@@ -136,11 +152,17 @@ impl Scheduler {
         true
     }
 
+    /// Makes the closing control of acceptances, to leave with a batch. `None` if the session can't have one now.
+    pub(in crate::schedule) fn make_negative_control(&mut self, id: SessionId) -> Option<Transaction> {
+        self.make_closing_control(id, ClosingControl::Negative).ok().flatten()
+    }
+
     /// Makes the closing control of an idle session, and counts it as in flight. `None` if the session can't have
     /// one; the error is the time after which the pace allows one.
-    pub(in crate::schedule) fn make_closing_control(
+    fn make_closing_control(
         &mut self,
         id: SessionId,
+        kind: ClosingControl,
     ) -> Result<Option<Transaction>, Duration> {
         let Some(session) = self.sessions.get(&id).filter(|session| session.phase == SessionPhase::Idle)
         else {
@@ -151,13 +173,25 @@ impl Scheduler {
         let lane = &self.lanes[endpoint.lane];
         let in_flight = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
         let is_possible = session.has_transaction_for_control()
+            && session.has_probe_for_control()
             && session.rejections_left() > in_flight
             && session.spoiled_by.is_none()
             && !lane.health.is_open()
             && self.unknown_left(endpoint_id) > 0;
-        let domain = endpoint.rejected_domain.clone().filter(|_| is_possible);
-        let Some(address) = domain.and_then(|domain| probe::random_recipient(&domain, &mut self.random))
-        else {
+        let address = match kind {
+            _ if !is_possible => None,
+            ClosingControl::Negative => endpoint
+                .rejected_domain
+                .as_ref()
+                .and_then(|domain| probe::random_recipient(domain, &mut self.random)),
+            ClosingControl::Positive => session
+                .provisional
+                .accepted()
+                .or(endpoint.accepted.as_ref())
+                .cloned()
+                .filter(|address| session.capabilities.smtputf8 || !address.needs_smtputf8()),
+        };
+        let Some(address) = address else {
             return Ok(None);
         };
         self.take_recipients(endpoint_id, 1)?;
@@ -166,7 +200,8 @@ impl Scheduler {
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += 1;
-            session.provisional.set_closing_control(probe);
+            session.sent += 1;
+            session.provisional.set_closing_control(probe, kind);
         }
         Ok(Some(Transaction { recipients: vec![RcptProbe { id: probe, address }] }))
     }
@@ -179,9 +214,12 @@ impl Scheduler {
     /// Handles the reply to the closing control.
     pub(in crate::schedule) fn on_closing_control(&mut self, id: SessionId, classified: &ClassifiedReply) {
         self.count_reply(id, classified);
-        let Some(lane_id) = self.take_closing_control(id) else {
+        let Some((lane_id, kind)) = self.take_closing_control(id) else {
             return;
         };
+        if kind == ClosingControl::Positive {
+            return self.on_positive_closing_control(id, lane_id, classified);
+        }
         let cause = classified.meaning.cause;
         let unknown_before =
             self.sessions.get(&id).map_or(0, |session| session.provisional.unknown_before(session.unknown));
@@ -189,6 +227,8 @@ impl Scheduler {
             let revoked = self.revoke_acceptances(id);
             if let Some(session) = self.sessions.get_mut(&id) {
                 session.session_limits.rejections = 0;
+                self.endpoints[session.endpoint].accepts_any_later = true;
+                self.lanes[lane_id].pace.limit_probes(session.provisional.replies_at_rejection());
             }
             self.report_event(ProviderEventKind::AcceptAllDetected, lane_id, revoked);
             if unknown_before > 0 {
@@ -223,14 +263,18 @@ impl Scheduler {
         }
     }
 
-    /// Takes the closing control off its session. Returns the lane of the session.
-    pub(in crate::schedule) fn take_closing_control(&mut self, id: SessionId) -> Option<LaneId> {
+    /// Takes the closing control off a session that ends.
+    pub(in crate::schedule) fn drop_closing_control(&mut self, id: SessionId) {
+        let _ = self.take_closing_control(id);
+    }
+
+    /// Takes the closing control off its session. Returns the lane of the session, and what the control confirms.
+    pub(super) fn take_closing_control(&mut self, id: SessionId) -> Option<(LaneId, ClosingControl)> {
         let session = self.sessions.get_mut(&id)?;
         let endpoint = session.endpoint;
-        if session.provisional.take_closing_control() {
-            self.remove_in_flight(endpoint);
-        }
-        Some(self.endpoints[endpoint].lane)
+        let kind = session.provisional.take_closing_control()?;
+        self.remove_in_flight(endpoint);
+        Some((self.endpoints[endpoint].lane, kind))
     }
 }
 

@@ -41,7 +41,11 @@ impl Scheduler {
         }
         // Rejections are known only after the batch was sent, so a batch holds no more probes than the session may
         // still get rejections.
-        let max = self.max_batch(endpoint_id).min(session.rejections_for_probes()).min(unknown_left);
+        let max = self
+            .max_batch(endpoint_id)
+            .min(session.rejections_for_probes())
+            .min(session.probes_left())
+            .min(unknown_left);
         let (recipients, transactions) = (session.max_recipients(), session.transactions_left());
         let socket_bound = self.is_socket_bound(endpoint_id, max);
         let probes = self.demand(endpoint_id, max, socket_bound).max(1);
@@ -57,6 +61,7 @@ impl Scheduler {
         self.add_in_flight(endpoint_id, u32::try_from(in_flight.len()).unwrap_or(u32::MAX));
         if let Some(session) = self.sessions.get_mut(&id) {
             session.transactions += begun;
+            session.sent += u32::try_from(in_flight.len()).unwrap_or(u32::MAX);
             session.in_flight = in_flight;
         }
         batch.is_last =
@@ -87,7 +92,6 @@ impl Scheduler {
                 break;
             };
             let Some(task) = self.tasks[task_id].as_mut() else {
-                self.free_tasks.push(task_id);
                 continue;
             };
             let was_large = queue::is_large(task.domain_probe.unprobed());
@@ -143,7 +147,10 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return false;
         };
-        if session.transactions_left() == 0 && !session.may_discard {
+        if session.may_need_acceptance() {
+            return false;
+        }
+        if session.transactions_left() == 0 && !session.may_turn {
             return true;
         }
         if self.waiting_for_socket.is_empty() && !self.job_source_closed {
@@ -174,10 +181,10 @@ impl Scheduler {
             }
             [] => false,
         };
-        if has_no_unknown && last_decides && session.provisional.is_empty() {
+        if has_no_unknown && last_decides && !session.provisional.holds_acceptances() {
             return true;
         }
-        let Some(control) = self.make_closing_control(id).ok().flatten() else {
+        let Some(control) = self.make_negative_control(id) else {
             return false;
         };
         batch.transactions.push(control);

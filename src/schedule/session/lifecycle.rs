@@ -12,6 +12,7 @@ use crate::schedule::endpoint::EndpointTls;
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{EndpointId, IDLE_TIMEOUT, LaneId, MIN_BACKOFF, SessionId, Timer};
 use crate::schedule::scheduler::Scheduler;
+use crate::smtp::SmtpTimeouts;
 
 impl Scheduler {
     /// Handles what happened on a session.
@@ -180,7 +181,7 @@ impl Scheduler {
         if let Some(classified) = spoiled_by {
             self.on_rejection_of_us(endpoint, &classified);
         }
-        self.revoke_acceptances(id);
+        self.settle_session(id);
     }
 
     /// Records that the host of a session says nothing. Must be called before [`Scheduler::stop`]: what is known about the
@@ -196,21 +197,40 @@ impl Scheduler {
         if !is_out_of_sync {
             self.apply_replies(id);
         }
-        self.take_closing_control(id);
+        self.drop_closing_control(id);
+        let is_after_quit =
+            self.sessions.get(&id).is_some_and(|session| session.phase == SessionPhase::Quitting);
         self.set_phase(id, SessionPhase::Quitting);
-        self.revoke_acceptances(id);
+        self.settle_session(id);
         let Some(mut session) = self.sessions.remove(&id) else {
             return;
         };
         let endpoint_id = session.endpoint;
         let lane_id = self.endpoints[endpoint_id].lane;
+        if is_out_of_sync {
+            // Before anything that may confirm them.
+            self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
+        }
         self.release_connection(endpoint_id, u32::try_from(session.in_flight.len()).unwrap_or(0));
         let has_unanswered = !session.in_flight.is_empty();
+        // The time limit of a whole session is our own.
+        let is_own_limit = *end == SessionEvent::Ended(Some(Finding::Timeout))
+            && self.now.elapsed >= session.opened + SmtpTimeouts::default().session;
+        // The host counts what it rejected, whatever its replies are worth.
+        for (_, classified) in &session.received {
+            if classified.may_be_unknown() {
+                self.count_unknown(endpoint_id);
+            }
+        }
         let endpoint = &mut self.endpoints[endpoint_id];
         // If the session broke without a reply, its oldest unanswered probe may be the cause, unless the server never
         // replied to any.
         let suspicion = match end {
-            SessionEvent::Ended(finding) if session.spoiled_by.is_none() && endpoint.has_replied => *finding,
+            SessionEvent::Ended(finding)
+                if session.spoiled_by.is_none() && endpoint.has_replied && !is_own_limit =>
+            {
+                *finding
+            }
             _ => None,
         };
         if *end == SessionEvent::Ended(Some(Finding::Timeout)) && has_unanswered {
@@ -219,14 +239,21 @@ impl Scheduler {
         let mut unanswered = std::mem::take(&mut session.in_flight);
         unanswered.sort_unstable_by_key(|probe| probe.id);
         let ended_by_probe = self.requeue_unanswered(&unanswered, suspicion);
-        let was_rejected = matches!(end, SessionEvent::Rejected(_));
-        self.tighten_limits_after_cut(lane_id, &session, has_unanswered, was_rejected, ended_by_probe);
+        // What crosses our QUIT cuts nothing short.
+        let was_rejected = matches!(end, SessionEvent::Rejected(_)) && !is_after_quit;
+        if !is_own_limit {
+            self.tighten_limits_after_cut(lane_id, &session, has_unanswered, was_rejected, ended_by_probe);
+        }
         self.apply_end_to_provider(endpoint_id, &session, end, ended_by_probe);
         for InFlightProbe { task, .. } in unanswered {
             self.advance(task);
         }
         if is_out_of_sync {
-            self.revoke_results(lane_id, &ObstacleKind::NoReply(Finding::MalformedReply));
+            if let Some(obstacle) =
+                self.endpoints[endpoint_id].health.record_out_of_step(self.limits.thresholds)
+            {
+                self.abandon_endpoint(endpoint_id, &obstacle);
+            }
         }
         self.on_lane_drained(lane_id);
         self.wake_lane(lane_id);
@@ -272,6 +299,9 @@ impl Scheduler {
         lane.pace.halve_batches();
         if session.rejected > 1 {
             lane.pace.limit_rejections(session.rejected - 1);
+        } else if session.rejected == 1 && session.is_last_rejected {
+            // It ends after each rejection, so that a control settles what came before it.
+            lane.pace.limit_rejections(1);
         } else {
             lane.pace.limit_transactions(session.transactions.saturating_sub(1).max(1));
         }

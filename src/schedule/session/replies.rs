@@ -3,6 +3,8 @@
 //! Decides: which replies are about the recipient at all, which are recorded, and which rejections confirm earlier
 //! acceptances.
 
+use std::borrow::Cow;
+
 use crate::evidence::{Attempt, ClassifiedReply, ObstacleKind, RecipientKind, RecordedReply, Tally};
 use crate::probe::DomainProbe;
 use crate::reason::{Cause, Confidence, Fault, Finding};
@@ -62,6 +64,8 @@ impl Scheduler {
             return;
         };
         let lane = &mut self.lanes[lane_id];
+        let is_mailbox = cause == Cause::Accepted && kind != RecipientKind::Random;
+        let accepted = is_mailbox.then(|| task.domain_probe.address_of(kind).map(Cow::into_owned)).flatten();
         let tally = tally_of(&task.domain_probe, kind, &classified);
         lane.tally = lane.tally.plus(tally);
         if tally.probed > 0 && !lane.health.is_open() {
@@ -71,13 +75,17 @@ impl Scheduler {
             });
         }
         if is_unconfirmed {
-            return self.hold_acceptance(id, probe, classified);
+            self.hold_acceptance(id, probe, classified);
+            return accepted.into_iter().for_each(|address| self.on_accepted(id, address));
         }
         let is_clear_rejection =
             cause == Cause::MailboxUnknown && classified.meaning.confidence == Confidence::Confirmed;
         if is_clear_rejection {
             // It confirms the acceptances before it. They do not confirm the rejection.
             self.confirm_acceptances(id);
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.provisional.note_rejected(session.replies);
+            }
         }
         if let Some(reply) = self.to_record(&probe, lane_id, &classified) {
             let lane = &mut self.lanes[lane_id];
@@ -88,12 +96,17 @@ impl Scheduler {
             if is_clear_rejection {
                 self.endpoints[endpoint_id].rejected_domain = Some(task.domain_probe.domain().clone());
             }
-            task.domain_probe.on_reply(kind, classified, now);
+            task.domain_probe.on_reply(kind, classified.clone(), now);
+            self.actions.extend(task.domain_probe.take_reopened().into_iter().map(Action::Revoked));
             let provisional = &mut self.lanes[lane_id].provisional;
             provisional.note_reply(task.domain_probe.domain(), cause == Cause::Accepted);
         }
+        self.hold_rejection(id, probe, &classified);
+        if let Some(address) = accepted {
+            self.on_accepted(id, address);
+        }
         if cause == Cause::Accepted {
-            self.confirm_lane(lane_id);
+            self.confirm_lane(lane_id, endpoint_id);
         }
         self.advance(task_id);
     }
@@ -139,7 +152,8 @@ impl Scheduler {
         };
         let endpoint_id = session.endpoint;
         session.replies += 1;
-        session.rejected += u32::from(!classified.reply.is_positive());
+        session.is_last_rejected = !classified.reply.is_positive();
+        session.rejected += u32::from(session.is_last_rejected);
         session.unknown += u32::from(classified.may_be_unknown());
         if classified.meaning.cause.fault() == Fault::Us {
             session.spoiled_by.get_or_insert_with(|| classified.clone());

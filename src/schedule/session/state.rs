@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::evidence::ClassifiedReply;
+use crate::evidence::{ClassifiedReply, RecipientKind};
 use crate::policy::SessionLimits;
 use crate::reason::Finding;
 use crate::schedule::in_flight::InFlightProbe;
@@ -78,10 +78,19 @@ pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) idle_since: Duration,
     /// The first reply that makes the session useless for more probes.
     pub(in crate::schedule) spoiled_by: Option<ClassifiedReply>,
+    /// The provider's hosts may turn, so one transaction is reserved for a closing control.
+    pub(in crate::schedule) may_turn: bool,
+    /// The endpoint has accepted a recipient, so one rejection is reserved for a closing control.
+    pub(in crate::schedule) host_accepts: bool,
+    /// The time of the run when it was opened.
+    pub(in crate::schedule) opened: Duration,
+    /// Probes that were sent, controls included.
+    pub(in crate::schedule) sent: u32,
+    pub(in crate::schedule) max_probes: u32,
+    /// The last reply to RCPT rejected its recipient.
+    pub(in crate::schedule) is_last_rejected: bool,
     /// The lane was slowed down for the load of the server.
     pub(in crate::schedule) was_slowed: bool,
-    /// The provider may accept any recipient after unknown ones, so one transaction is reserved for a closing control.
-    pub(in crate::schedule) may_discard: bool,
     pub(in crate::schedule) provisional: SessionResults,
 }
 
@@ -101,7 +110,10 @@ impl SessionState {
     pub(in crate::schedule) fn new(
         endpoint: EndpointId,
         session_limits: SessionLimits,
-        may_discard: bool,
+        max_probes: u32,
+        may_turn: bool,
+        host_accepts: bool,
+        opened: Duration,
     ) -> SessionState {
         SessionState {
             endpoint,
@@ -116,8 +128,13 @@ impl SessionState {
             replies: 0,
             idle_since: Duration::ZERO,
             spoiled_by: None,
+            may_turn,
+            host_accepts,
+            opened,
+            sent: 0,
+            max_probes,
+            is_last_rejected: false,
             was_slowed: false,
-            may_discard,
             provisional: SessionResults::default(),
         }
     }
@@ -129,7 +146,7 @@ impl SessionState {
     /// Transactions that normal probes may still use.
     pub(in crate::schedule) fn transactions_left(&self) -> u32 {
         let max = self.max_transactions();
-        let reserved = u32::from(self.may_discard && max > 1);
+        let reserved = u32::from(self.may_turn && max > 1);
         (max - reserved).saturating_sub(self.transactions)
     }
 
@@ -143,12 +160,25 @@ impl SessionState {
         self.session_limits.rejections.saturating_sub(self.rejected)
     }
 
-    /// Rejections that normal probes may still use up. If the session has unconfirmed acceptances and has got
-    /// rejections that do not confirm them (deferrals, for example), one rejection is reserved for the closing
-    /// control.
+    /// Rejections that normal probes may still use up. One is reserved for the closing control if the session holds
+    /// acceptances and has got rejections that do not confirm them (deferrals, for example), or if it may come to hold
+    /// rejections that only an acceptance confirms.
     pub(in crate::schedule) fn rejections_for_probes(&self) -> u32 {
-        let reserves_one = !self.provisional.is_empty() && self.rejected > self.unknown;
-        self.rejections_left().saturating_sub(u32::from(reserves_one))
+        let for_acceptances = self.provisional.holds_acceptances() && self.rejected > self.unknown;
+        let for_rejections = self.may_turn && self.host_accepts;
+        let left = self.rejections_left();
+        let is_first = self.rejected == 0 && !for_acceptances;
+        left.saturating_sub(u32::from(for_acceptances || for_rejections)).max(u32::from(is_first && left > 0))
+    }
+
+    /// Probes that the session may still send, but for its closing control.
+    pub(in crate::schedule) fn probes_left(&self) -> u32 {
+        self.max_probes.saturating_sub(self.sent).saturating_sub(u32::from(self.may_turn))
+    }
+
+    /// True if a probe is left for a closing control.
+    pub(in crate::schedule) fn has_probe_for_control(&self) -> bool {
+        self.sent < self.max_probes
     }
 
     /// The most recipients in a transaction.
@@ -156,8 +186,20 @@ impl SessionState {
         self.session_limits.recipients.min(self.capabilities.rcpt_max.unwrap_or(u32::MAX)).max(1)
     }
 
+    /// True if the batch in flight may end with rejections that only an acceptance after them confirms, so that QUIT
+    /// should not leave with it.
+    pub(in crate::schedule) fn may_need_acceptance(&self) -> bool {
+        let is_listed = |probe: &&InFlightProbe| matches!(probe.kind, RecipientKind::Listed(_));
+        let listed = self.in_flight.iter().filter(is_listed).count();
+        self.may_turn
+            && (listed > 1 || (listed == 1 && self.host_accepts) || self.provisional.holds_rejections())
+    }
+
     /// True if the session can take no more normal probes.
     pub(in crate::schedule) fn is_used_up(&self) -> bool {
-        self.spoiled_by.is_some() || self.transactions_left() == 0 || self.rejections_for_probes() == 0
+        self.spoiled_by.is_some()
+            || self.transactions_left() == 0
+            || self.rejections_for_probes() == 0
+            || self.probes_left() == 0
     }
 }

@@ -1,6 +1,8 @@
 //! What holds whatever the hosts do: no limit is exceeded, no recipient that exists is undeliverable, and no
 //! recipient is left out.
 
+use std::net::IpAddr;
+
 use super::hosts::lane_from;
 use super::*;
 use crate::address::AddressKinds;
@@ -21,6 +23,8 @@ pub(super) struct Mailbox {
     pub(super) exists: bool,
     /// The hosts of its domain.
     pub(super) hosts: Vec<(Habit, Arc<Provider>)>,
+    /// Their IP addresses.
+    pub(super) hosts_of_domain: Vec<IpAddr>,
     /// The lane of the first of them, from the first egress.
     pub(super) lane: String,
 }
@@ -29,16 +33,37 @@ impl Mailbox {
     /// True if a host of its domain accepts any recipient in a way that no probe can show.
     fn is_accepted_anyway(&self) -> bool {
         self.hosts.iter().any(|(habit, provider)| match habit {
-            Habit::CatchAll | Habit::Turns(_) => true,
+            // `AcceptsAfter` may turn in a session that gets no random recipient: see `turns`.
+            Habit::CatchAll | Habit::Turns(_) | Habit::AcceptsAfter(_) => true,
             // At a provider whose data rule that out.
             Habit::Lies(_) | Habit::LiesInAll(_) => !provider.may_discard,
             _ => false,
         })
     }
 
+    /// True if a host of its domain accepted a recipient.
+    fn was_any_accepted(&self, world: &World) -> bool {
+        self.hosts_of_domain.iter().any(|host| world.accepted_at.contains(host))
+    }
+
     /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or
     /// another host of the provider accepted a recipient meanwhile.
     fn could_not_be_revoked(&self, target: RecipientId, world: &World) -> bool {
+        // A host that never accepted a recipient can't be asked for one, and the data of some providers rule out that
+        // their hosts turn.
+        let is_silent_turn = |(habit, provider): &(Habit, Arc<Provider>)| {
+            let turns = matches!(
+                habit,
+                Habit::RejectsAfter(_)
+                    | Habit::RejectsAfterInAll(_)
+                    | Habit::RejectsAtFirst(_)
+                    | Habit::DeniesAfter(_)
+            );
+            turns && (provider.is_trusted() || !self.was_any_accepted(world))
+        };
+        if self.hosts.iter().any(is_silent_turn) {
+            return true;
+        }
         let turns = self.hosts.iter().any(|(habit, _)| matches!(habit, Habit::Sours(_)));
         let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);
         let lane = lane_from(egress, &self.lane);

@@ -7,7 +7,9 @@
 //! | next MX host, of this provider or another; dead endpoints | `Unreachable`, `Silent`, `Denies`, [`Traits::dead`], [`Provided::backup`] |
 //! | breaker, at each stage | `BlocksAt`, `HangsUpAt`, `BlocksEgress` |
 //! | revoking what came since the last acceptance | `Sours`, `Turns`, `Stutters` |
-//! | closing controls | `Lies`, `LiesInAll` |
+//! | closing controls of acceptances | `Lies`, `LiesInAll`, `AcceptsAfter` |
+//! | closing controls of rejections | `RejectsAfter`, `RejectsAfterInAll`, `RejectsAtFirst`, `DeniesAfter` |
+//! | a control as the second probe | `EndsAfterRejection` |
 //! | retries of deferred recipients, from the same egress with the same control | `Greylists`, `GreylistsDomain`, `GreylistsFor`, `FailsAtFirst`, [`Provided::earlier`] |
 //! | back-off | `TooFast`, `TooFastFor`, `BusyAtFirst` |
 //! | shorter sessions and smaller batches | `EndsAfter`, `DropsAfter`, `SilentAfter`, `Garbles` |
@@ -85,6 +87,20 @@ pub(super) enum Habit {
     Lies(u32),
     /// Accepts every recipient after so many unknown ones, in whatever session.
     LiesInAll(u32),
+    /// Accepts every recipient after so many replies in a session.
+    AcceptsAfter(u32),
+    /// Rejects every recipient as unknown after so many replies in a session.
+    RejectsAfter(u32),
+    /// The same, in whatever session.
+    RejectsAfterInAll(u32),
+    /// Rejects every recipient as unknown in its first so many sessions.
+    RejectsAtFirst(u32),
+    /// Rejects every recipient by its policy after so many replies in a session.
+    DeniesAfter(u32),
+    /// Disconnects after each rejection.
+    EndsAfterRejection,
+    /// Replies 252 to every recipient, random ones as well.
+    CannotVerify,
     /// Says "no such mailbox" to every recipient, and after so many replies that it blocks us.
     Sours(u32),
     /// Accepts every listed recipient, rejects random ones, and after so many of these disconnects saying that it
@@ -99,6 +115,7 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         4 => Just(Habit::Honest),
         2 => Just(Habit::Curt),
         2 => Just(Habit::CatchAll),
+        1 => Just(Habit::CannotVerify),
         1 => Just(Habit::Mute),
         1 => Just(Habit::Denies),
         1 => Just(Habit::Unreachable),
@@ -115,6 +132,7 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
     ];
     let breaks = prop_oneof![
         Just(Habit::Silent),
+        Just(Habit::EndsAfterRejection),
         (0u32..6).prop_map(Habit::DropsAfter),
         (0u32..6).prop_map(Habit::EndsAfter),
         (0u32..6).prop_map(Habit::SilentAfter),
@@ -131,21 +149,19 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         Just(Habit::DemandsTls),
         Just(Habit::OffersBrokenTls),
     ];
-    // Not `Stutters`: see `faults`.
     let misleads = prop_oneof![
+        Just(Habit::Stutters),
         (1u32..6).prop_map(Habit::Lies),
         (10u32..25).prop_map(Habit::LiesInAll),
         (1u32..12).prop_map(Habit::Sours),
         (1u32..6).prop_map(Habit::Turns),
+        (1u32..12).prop_map(Habit::AcceptsAfter),
+        (1u32..12).prop_map(Habit::RejectsAfter),
+        (1u32..20).prop_map(Habit::RejectsAfterInAll),
+        (1u32..4).prop_map(Habit::RejectsAtFirst),
+        (1u32..12).prop_map(Habit::DeniesAfter),
     ];
-    prop_oneof![3 => usual, 2 => defers, 2 => breaks, 2 => rejects_us, 2 => misleads]
-}
-
-/// What the host of a backup provider does. Not drawn: `Sours` and `Turns`, because what a backup rejects is final
-/// immediately: see `faults`.
-fn backup() -> impl Strategy<Value = Habit> {
-    let is_final = |habit: &Habit| matches!(habit, Habit::Sours(_) | Habit::Turns(_));
-    habit().prop_filter("what a backup rejects is final immediately", move |habit| !is_final(habit))
+    prop_oneof![3 => usual, 2 => defers, 2 => breaks, 2 => rejects_us, 3 => misleads]
 }
 
 /// The traits of a host, whatever it does.
@@ -208,7 +224,7 @@ pub(super) struct Provided {
 }
 
 pub(super) fn provided() -> impl Strategy<Value = Provided> {
-    let backup = prop::option::weighted(0.3, backup());
+    let backup = prop::option::weighted(0.3, habit());
     let used_up =
         prop::option::weighted(0.2, (1usize..40, (0u32..1500).prop_map(|minutes| MINUTE * minutes)));
     let earlier = prop::option::weighted(0.2, ((1u32..60).prop_map(|minutes| MINUTE * minutes), 0usize..3));

@@ -19,6 +19,8 @@ pub(super) struct Open {
     pub(super) address: Option<IpAddr>,
     pub(super) egress: usize,
     pub(super) tls: bool,
+    /// The sessions that the host had before.
+    pub(super) number: u32,
     pub(super) traits: Traits,
     /// When its last reply so far arrives.
     pub(super) last_reply: Duration,
@@ -56,12 +58,12 @@ pub(super) struct World {
     pub(super) counts: HashMap<(IpAddr, usize), u32>,
     /// When a host that starts to block us first said so, by lane.
     pub(super) turned_at: HashMap<String, Duration>,
+    /// IP addresses at which a recipient was accepted.
+    pub(super) accepted_at: HashSet<IpAddr>,
     /// Lanes at which a recipient was accepted.
     pub(super) accepted: HashSet<String>,
     /// The egress from which each recipient was probed.
     pub(super) probed_from: HashMap<String, usize>,
-    /// The run opens connections without end though no task is left: see `faults`.
-    pub(super) never_ends: bool,
     /// When each recipient was completed.
     pub(super) completed_at: HashMap<RecipientId, Duration>,
     /// The addresses whose replies were revoked.
@@ -135,8 +137,10 @@ impl World {
         let traits = self.traits.get(&opening.address).cloned().unwrap_or_default();
         let capabilities = traits.capabilities.clone();
         let host = (opening.address, opening.egress);
+        let number = if let Habit::RejectsAtFirst(_) = habit { self.count(host) } else { 0 };
         let open = Open {
             lane: lane.clone(),
+            number,
             habit: Some(habit),
             provider: Some(opening.provider.clone()),
             address: Some(opening.address),
@@ -269,7 +273,9 @@ impl World {
             }
             _ => self.reply_to(id, habit, probe),
         };
-        if matches!(habit, Habit::Sours(_)) || matches!(habit, Habit::Turns(_) if !is_listed) {
+        if matches!(habit, Habit::Sours(_) | Habit::RejectsAfterInAll(_))
+            || matches!(habit, Habit::Turns(_) if !is_listed)
+        {
             self.count(host);
         }
         let classified = self.classified(id, Stage::Rcpt, &words);
@@ -285,11 +291,11 @@ impl World {
         open.unknown += u32::from(is_unknown);
         let refused = open.provider.as_ref().unwrap().session_limits.rejections;
         assert!(open.rejected <= refused, "too many rejected recipients");
-        // The scheduler counts no reply of a session that turns out to be out of step, though its host does.
-        if is_unknown && !matches!(habit, Habit::Stutters | Habit::Garbles(_)) {
+        if is_unknown {
             self.unknown.entry(lane).or_default().push(at + DAY);
         }
-        if let Habit::HangsUpAt(Stage::Rcpt) = habit {
+        let ends = matches!(habit, Habit::EndsAfterRejection) && is_rejected;
+        if ends || matches!(habit, Habit::HangsUpAt(Stage::Rcpt)) {
             return self.break_off(id, Finding::Disconnected);
         }
         true
@@ -312,6 +318,7 @@ impl World {
         match event {
             SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
                 self.accepted.insert(open.lane.clone());
+                self.accepted_at.extend(open.address);
             }
             SessionEvent::Rejected(_) if turns => {
                 self.turned_at.entry(open.lane.clone()).or_insert(self.now);
@@ -368,6 +375,12 @@ impl World {
                 return format!("451 4.7.1 Greylisted, please try again in {wait} seconds");
             }
             Habit::CatchAll => "250 2.1.5 Ok",
+            Habit::CannotVerify => "252 2.1.5 Cannot VRFY user, but will take message",
+            Habit::AcceptsAfter(most) if self.sessions[&id].replies >= most => "250 2.1.5 Ok",
+            Habit::RejectsAfter(most) if self.sessions[&id].replies >= most => "550 5.1.1 User unknown",
+            Habit::RejectsAfterInAll(most) if self.counted(host) >= most => "550 5.1.1 User unknown",
+            Habit::RejectsAtFirst(most) if self.sessions[&id].number < most => "550 5.1.1 User unknown",
+            Habit::DeniesAfter(most) if self.sessions[&id].replies >= most => "550 5.7.1 Access denied",
             Habit::Lies(most) if unknown >= most => "250 2.1.5 Ok",
             Habit::LiesInAll(most) if self.counted(host) >= most => "250 2.1.5 Ok",
             _ if exists => "250 2.1.5 Ok",

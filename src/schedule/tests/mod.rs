@@ -8,6 +8,7 @@ mod habits;
 mod hosts;
 mod play;
 mod revoked;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::Arc;

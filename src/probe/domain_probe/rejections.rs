@@ -1,0 +1,97 @@
+//! Rejections that may still be revoked: a server that turns rejects every recipient from then on, in whatever words.
+//!
+//! Decides: what a rejection that is settled or revoked changes. Must not: know what settles it; that is an acceptance in
+//! the same session, which the scheduler sees.
+
+use super::{DomainProbe, RecipientState};
+use crate::address::Address;
+use crate::evidence::{ObstacleKind, PositiveControl, RecipientKind, Timestamp};
+use crate::reason::{Cause, Confidence};
+
+impl DomainProbe {
+    /// Marks the newest rejection of a listed recipient as one that may be revoked. False if its newest reply leaves
+    /// nothing to revoke.
+    pub(crate) fn hold_rejection(&mut self, index: u32) -> bool {
+        let recipient = &mut self.recipients[index as usize];
+        let is_rejected = matches!(recipient.state, RecipientState::Closed | RecipientState::Undecided);
+        if is_rejected && !recipient.is_unsettled {
+            recipient.is_unsettled = true;
+            self.unsettled += 1;
+        }
+        is_rejected
+    }
+
+    /// The rejection will not be revoked. `is_confirmed`: the server accepted a recipient after it in the same session,
+    /// so it is about its mailbox; else the MX host has accepted no recipient so far.
+    pub(crate) fn settle_rejection(&mut self, index: u32, is_confirmed: bool) {
+        let recipient = &mut self.recipients[index as usize];
+        if !std::mem::take(&mut recipient.is_unsettled) {
+            return;
+        }
+        self.unsettled -= 1;
+        recipient.is_unproven = !is_confirmed;
+        recipient.mailbox().positive_control =
+            if is_confirmed { PositiveControl::Accepted } else { PositiveControl::Inconclusive };
+        if is_confirmed && recipient.state == RecipientState::Undecided {
+            recipient.state = RecipientState::Closed;
+            self.undecided.retain(|undecided| *undecided != index);
+            self.completed.push(index);
+        }
+    }
+
+    /// Revokes a rejection: its reply is dropped, and the recipient is probed again. The second time it is left to the
+    /// next MX host.
+    pub(crate) fn revoke_rejection(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
+        let recipient = &mut self.recipients[index as usize];
+        if std::mem::take(&mut recipient.is_unsettled) {
+            self.unsettled -= 1;
+            self.reopen_rejected(index, why, now);
+        }
+    }
+
+    /// Probes those recipients again that were rejected before the MX host accepted any: now a control is possible.
+    pub(super) fn reopen_unproven(&mut self) {
+        let unproven = |recipient: &super::RecipientProbe| {
+            recipient.is_unproven
+                && matches!(recipient.state, RecipientState::Closed | RecipientState::Undecided)
+        };
+        let reopened: Vec<u32> =
+            (0..).zip(&self.recipients).filter(|(_, one)| unproven(one)).map(|(index, _)| index).collect();
+        for index in reopened {
+            self.undo_rejection(index);
+            self.recipients[index as usize].state = RecipientState::Open;
+            self.ready.push_back(index);
+            self.reopened.push(index);
+        }
+    }
+
+    /// Removes and returns the addresses of the recipients that are probed again because an acceptance makes a control
+    /// possible: their stored replies count no more.
+    pub(crate) fn take_reopened(&mut self) -> Vec<Address> {
+        let reopened = std::mem::take(&mut self.reopened);
+        reopened.into_iter().map(|index| self.recipients[index as usize].address.clone()).collect()
+    }
+
+    fn reopen_rejected(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
+        self.undo_rejection(index);
+        self.in_flight += 1;
+        self.recipients[index as usize].state = RecipientState::Open;
+        self.on_connection_lost(RecipientKind::Listed(index), why, now);
+    }
+
+    /// Drops the newest reply of a rejected recipient, and what it showed.
+    fn undo_rejection(&mut self, index: u32) {
+        self.undecided.retain(|undecided| *undecided != index);
+        self.completed.retain(|completed| *completed != index);
+        let recipient = &mut self.recipients[index as usize];
+        recipient.is_unproven = false;
+        let mailbox = recipient.mailbox();
+        mailbox.positive_control = PositiveControl::NotSent;
+        let Some(meaning) = mailbox.attempts.pop().map(|attempt| attempt.classified.meaning) else {
+            return;
+        };
+        if meaning.cause == Cause::MailboxUnknown && meaning.confidence == Confidence::Confirmed {
+            self.here.clear_rejections = self.here.clear_rejections.saturating_sub(1);
+        }
+    }
+}

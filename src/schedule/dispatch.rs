@@ -216,6 +216,7 @@ impl Scheduler {
     /// recipients at the endpoint to a later run.
     pub(super) fn on_unknown_cap(&mut self, endpoint_id: EndpointId) -> DispatchResult {
         let Some(allowed_at) = self.unknown_allowed_at(endpoint_id) else {
+            self.await_reply(endpoint_id);
             return DispatchResult::Full;
         };
         // The wait counts from now, because the endpoint has nothing else to do.

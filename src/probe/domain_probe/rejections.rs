@@ -5,7 +5,7 @@
 
 use super::{DomainProbe, RecipientState};
 use crate::address::Address;
-use crate::evidence::{ObstacleKind, PositiveControl, RecipientKind, Timestamp};
+use crate::evidence::{CatchAll, ObstacleKind, PositiveControl, RecipientKind, Timestamp};
 use crate::reason::{Cause, Confidence};
 
 impl DomainProbe {
@@ -57,11 +57,17 @@ impl DomainProbe {
         };
         let reopened: Vec<u32> =
             (0..).zip(&self.recipients).filter(|(_, one)| unproven(one)).map(|(index, _)| index).collect();
+        let accepts_any = matches!(self.here.catch_all, CatchAll::Yes(_));
         for index in reopened {
             self.undo_rejection(index);
-            self.recipients[index as usize].state = RecipientState::Open;
-            self.ready.push_back(index);
             self.reopened.push(index);
+            // Another probe would show nothing at a host that accepts any recipient.
+            if accepts_any {
+                self.recipients[index as usize].state = RecipientState::Closed;
+            } else {
+                self.recipients[index as usize].state = RecipientState::Open;
+                self.ready.push_back(index);
+            }
         }
     }
 

@@ -7,14 +7,14 @@
 //! Decides: whether a connection or a batch may start at the machine, and which endpoint is next when it may. Must not: start
 //! anything.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::rate::{Pacer, RunClock};
 use super::unknown_usage::UnknownUsage;
 use crate::policy::RateLimits;
-use crate::schedule::limits::EndpointId;
+use crate::schedule::limits::{EndpointId, LaneId};
 
 /// An IP address, and the egress, counted from 0.
 pub(in crate::schedule) type MachineKey = (usize, IpAddr);
@@ -40,6 +40,8 @@ pub(in crate::schedule) struct Machine {
     pub(in crate::schedule) paused_until: Duration,
     /// Endpoints that wait to open a connection, in order of arrival.
     waiting: VecDeque<EndpointId>,
+    /// Lanes that may probe more when it is known how many of the probes in flight are unknown.
+    awaiting_replies: BTreeSet<LaneId>,
     /// A timer is set for the next endpoint.
     pub(in crate::schedule) timer_is_set: bool,
 }
@@ -63,6 +65,7 @@ impl Machine {
             unknown: UnknownUsage::new((limits.unknown_per_hour, limits.unknown_per_day)),
             paused_until: Duration::ZERO,
             waiting: VecDeque::new(),
+            awaiting_replies: BTreeSet::new(),
             timer_is_set: false,
         }
     }
@@ -81,6 +84,17 @@ impl Machine {
     /// The next endpoint that waits.
     pub(in crate::schedule) fn next_waiting(&mut self) -> Option<EndpointId> {
         self.waiting.pop_front()
+    }
+
+    /// Lets a lane wait for a reply.
+    pub(in crate::schedule) fn await_reply(&mut self, lane: LaneId) {
+        self.awaiting_replies.insert(lane);
+    }
+
+    /// Counts off probes that are no longer in flight. Returns the lanes that waited for that.
+    pub(in crate::schedule) fn remove_in_flight(&mut self, count: u32) -> BTreeSet<LaneId> {
+        self.in_flight -= count;
+        if count == 0 { BTreeSet::new() } else { std::mem::take(&mut self.awaiting_replies) }
     }
 
     /// True if an endpoint waits.

@@ -97,7 +97,7 @@ impl Scheduler {
         self.lanes[endpoint.lane].pace.on_end(in_flight);
         if let Some(machine) = endpoint.machine {
             self.machines[machine].open -= 1;
-            self.machines[machine].in_flight -= in_flight;
+            self.remove_in_flight_at(machine, in_flight);
             if self.machines[machine].is_waited_for() {
                 self.timers.insert((self.now.elapsed, Timer::Machine(machine)));
             }
@@ -167,7 +167,21 @@ impl Scheduler {
         let endpoint = &self.endpoints[endpoint];
         self.lanes[endpoint.lane].pace.on_answered();
         if let Some(machine) = endpoint.machine {
-            self.machines[machine].in_flight -= 1;
+            self.remove_in_flight_at(machine, 1);
+        }
+    }
+
+    fn remove_in_flight_at(&mut self, machine: MachineId, count: u32) {
+        let now = self.now.elapsed;
+        let lanes = self.machines[machine].remove_in_flight(count);
+        self.timers.extend(lanes.into_iter().map(|lane| (now, Timer::Lane(lane))));
+    }
+
+    /// Lets the lane of an endpoint wait for a reply to a probe that is in flight at its machine, from whatever lane.
+    pub(in crate::schedule) fn await_reply(&mut self, endpoint: EndpointId) {
+        let endpoint = &self.endpoints[endpoint];
+        if let Some(machine) = endpoint.machine {
+            self.machines[machine].await_reply(endpoint.lane);
         }
     }
 

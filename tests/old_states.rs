@@ -9,6 +9,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Instant;
@@ -120,22 +121,56 @@ fn same_lines(what: &str, ours: &str, theirs: &str) {
     assert_eq!(ours.lines().count(), theirs.lines().count(), "{what}");
 }
 
-/// Results without `retry_after` of recipients that were not probed: that is the time of the report.
-fn without_now(csv: &str) -> String {
-    let mut retry_after = None;
-    let line = |line: &str| {
-        let mut cells: Vec<&str> = line.split(',').collect();
-        let column = *retry_after.get_or_insert_with(|| {
-            // Counted from the end, because some replies have commas.
-            cells.len() - cells.iter().position(|cell| *cell == "retry_after").unwrap()
-        });
-        if cells.contains(&"not_probed") {
-            let column = cells.len() - column;
-            cells[column] = "";
+/// A row of results: its cells by the names of their columns.
+type Row = BTreeMap<String, String>;
+
+fn rows(csv: &str) -> Vec<Row> {
+    csv::Reader::from_reader(csv.as_bytes()).deserialize().collect::<Result<_, _>>().unwrap()
+}
+
+/// Columns of a row that may differ from those of 0.1, because of what the changelog says.
+fn may_differ(ours: &Row, theirs: &Row, all: &[Row]) -> Vec<&'static str> {
+    let mut columns = Vec::new();
+    let (reason, old_reason) = (ours["reason"].as_str(), theirs["reason"].as_str());
+    // Rows without an address have no verdict. More of them are recognized.
+    if reason == "empty" && ours["verdict"].is_empty() && ["empty", "syntax"].contains(&old_reason) {
+        columns.extend(["verdict", "reason", "action", "rule"]);
+    }
+    // Two spellings are one address.
+    if let Ok(first) = ours["duplicate_of"].parse::<usize>()
+        && all[first - 1]["email"].eq_ignore_ascii_case(&ours["email"])
+    {
+        columns.push("duplicate_of");
+    }
+    // After a run that stopped, rows keep the reply that they got.
+    if (reason, old_reason) == ("greylisted", "not_probed") {
+        columns.extend(["reason", "fault", "mx_host", "smtp_code", "enhanced_code", "smtp_text", "rule"]);
+        columns.extend(["attempts", "retry_after"]);
+    }
+    columns
+}
+
+/// Fails unless results have every row of 0.1 with the same cells in the columns of 0.1, except for what the changelog says.
+/// `cell` gives the part of a cell that is compared.
+#[track_caller]
+fn same_rows(what: &str, ours: &str, theirs: &str, cell: impl Fn(&Row, &str) -> String) {
+    let (ours, theirs) = (rows(ours), rows(theirs));
+    assert_eq!(ours.len(), theirs.len(), "{what}");
+    for (number, (our, their)) in (1..).zip(ours.iter().zip(&theirs)) {
+        let may_differ = may_differ(our, their, &ours);
+        for column in their.keys().filter(|column| !may_differ.contains(&column.as_str())) {
+            assert_eq!(cell(our, column), cell(their, column), "{what}, row {number}: {column}");
         }
-        cells.join(",") + "\n"
-    };
-    csv.lines().map(line).collect()
+    }
+}
+
+/// How often each word stands in a column of the rows that are no duplicates.
+fn counts(rows: &[Row], column: &str) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in rows.iter().filter(|row| row["duplicate_of"].is_empty() && !row[column].is_empty()) {
+        *counts.entry(row[column].clone()).or_default() += 1;
+    }
+    counts
 }
 
 /// The numbers and times of a text.
@@ -156,11 +191,24 @@ fn the_states_have_the_version_of_0_1() {
 fn a_run_resumes_and_gives_the_results_that_0_1_gives() {
     for fixture in fixtures() {
         let (results, summary) = fixture.resume(&fixture.lab(), &[], fixture.resumed_exit);
-        same_lines(&fixture.name, &results, &fixture.written_by_0_1("resumed.csv"));
+        // The pace and the number of controls are not those of 0.1, so of times only the day is the same.
+        let cell = |row: &Row, column: &str| match column {
+            "checked_at" | "expires_at" | "retry_after" => row[column].chars().take(10).collect(),
+            _ => row[column].clone(),
+        };
+        same_rows(&fixture.name, &results, &fixture.written_by_0_1("resumed.csv"), cell);
+        let results = rows(&results);
+        for (key, column) in [("verdicts", "verdict"), ("reasons", "reason")] {
+            let mut counted: BTreeMap<String, u64> = serde_json::from_value(summary[key].clone()).unwrap();
+            counted.retain(|_, rows| *rows > 0);
+            assert_eq!(counted, counts(&results, column), "{}: {key}", fixture.name);
+        }
         let old: serde_json::Value = serde_json::from_str(&fixture.written_by_0_1("resumed.json")).unwrap();
-        for key in ["verdicts", "reasons", "partial", "still_to_ask", "questions", "connections", "decisions"]
-        {
+        for key in ["partial", "still_to_ask", "decisions"] {
             assert_eq!(summary[key], old[key], "{}: {key}", fixture.name);
+        }
+        for key in ["questions", "connections"] {
+            assert_eq!(summary[key] == 0, old[key] == 0, "{}: {key}", fixture.name);
         }
     }
 }
@@ -172,8 +220,15 @@ fn a_report_gives_the_results_that_0_1_gives() {
         let report = ["report", "list.csv", "--state", "state.db", "-q", "-o", "out", "--columns", "full"];
         lab.run(&report).exits(0);
         let results = lab.read("out/list.results.csv");
-        let [ours, theirs] = [results, fixture.written_by_0_1("reported.csv")].map(|csv| without_now(&csv));
-        same_lines(&fixture.name, &ours, &theirs);
+        // `retry_after` of recipients that were not probed is the time of the report.
+        let cell = |row: &Row, column: &str| {
+            if column == "retry_after" && row["reason"] == "not_probed" {
+                String::new()
+            } else {
+                row[column].clone()
+            }
+        };
+        same_rows(&fixture.name, &results, &fixture.written_by_0_1("reported.csv"), cell);
     }
 }
 
@@ -221,8 +276,13 @@ fn the_views_keep_their_columns_and_rows() {
 #[test]
 fn a_reason_with_a_new_name_is_not_a_change() {
     for fixture in fixtures().iter().filter(|fixture| ["finished", "anomaly"].contains(&&*fixture.name)) {
-        let (_, summary) = fixture.resume(&fixture.lab(), &["--changed-only"], 0);
-        assert_eq!((&summary["results"], &summary["unchanged"]), (&0.into(), &summary["rows"]), "{summary}");
+        let (changed, summary) = fixture.resume(&fixture.lab(), &["--changed-only"], 0);
+        // A cell that 0.1 took for an address with a fault (`syntax`) is one without an address.
+        let recognized: &[&str] = if fixture.name == "finished" { &["no address"] } else { &[] };
+        let changed: Vec<String> = rows(&changed).iter().map(|row| row["email"].clone()).collect();
+        assert_eq!(changed, recognized, "{summary}");
+        let unchanged = summary["rows"].as_u64().unwrap() - changed.len() as u64;
+        assert_eq!(summary["unchanged"], unchanged, "{summary}");
     }
 }
 

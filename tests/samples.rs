@@ -15,12 +15,13 @@ use listproof::{Cause, Finding, Reason};
 use support::Folder;
 
 /// Reasons that a run of `verify` over a small list in a world cannot give.
-const ELSEWHERE: [Reason; 6] = [
+const ELSEWHERE: [Reason; 7] = [
     Reason::Reply(Cause::ContentRejected), // about a message: only `explain` of a bounce meets it
     Reason::Reply(Cause::MessageTooLarge), // likewise
     Reason::Finding(Finding::ProviderAnomaly), // needs twenty rejected rows at one provider
     Reason::Finding(Finding::NotProbed),   // needs `--offline`, `--dns-only`, a deadline or a budget
     Reason::Finding(Finding::RoleAccount), // needs `--risky-roles`
+    Reason::Finding(Finding::Excluded),    // needs `--exclude`
     Reason::Finding(Finding::Internal),    // a defect
 ];
 
@@ -129,11 +130,12 @@ fn the_sample_of_settings_sets_every_key() {
 #[test]
 fn the_world_with_everything_sets_every_key() {
     let text = include_str!("fuzz/seeds/world/everything");
-    let tables: [(&str, &[&str]); 8] = [
+    let tables: [(&str, &[&str]); 9] = [
         ("no_such_key = 1\n", &[]),
         ("[egress]\nno_such_key = 1\n", &["egress"]),
         ("[[domain]]\nno_such_key = 1\n", &["domain"]),
         ("[[domain]]\nname = \"a.example\"\ngreylist = { no_such_key = 1 }\n", &["domain", "greylist"]),
+        ("[[domain]]\nname = \"a.example\"\n[[domain.change]]\nno_such_key = 1\n", &["domain", "change"]),
         ("[[host]]\nno_such_key = 1\n", &["host"]),
         ("[[host]]\nname = \"a.example\"\ngreylist = { no_such_key = 1 }\n", &["host", "greylist"]),
         ("[[host]]\nname = \"a.example\"\nlimits = { no_such_key = 1 }\n", &["host", "limits"]),
@@ -204,7 +206,7 @@ fn the_built_in_policy_sets_every_key() {
     assert_eq!(keys_set(&rules, &[]), tiers);
     let set: BTreeSet<String> = tiers
         .iter()
-        .filter(|tier| !["words", "masks", "blocklists"].contains(&tier.as_str()))
+        .filter(|tier| !["words", "masks", "blocklists", "reading"].contains(&tier.as_str()))
         .flat_map(|tier| keys_set(&rules, &[tier]))
         .collect();
     folder.write("policy/replies.toml", "[[us]]\nno_such_key = 1\n");

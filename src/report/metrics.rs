@@ -97,7 +97,11 @@ pub(super) fn text(name: &str, exit: Exit, ended: SystemTime, summary: Option<&S
         return metrics.text;
     };
     metrics.one("run_seconds", "how long the last run took", summary.took.as_secs());
-    metrics.one("results", "rows with a verdict, duplicates among them", summary.counts.results);
+    metrics.one(
+        "results",
+        "rows that were read, with duplicates, excluded rows and rows without an address",
+        summary.counts.results,
+    );
     metrics.one("rejected", "rows that could not be read", summary.counts.unreadable);
     metrics.one("duplicates", "rows whose address an earlier row has", summary.counts.duplicates);
     metrics.one("excluded", "rows that the user's own lists exclude", summary.counts.excluded);

@@ -388,7 +388,7 @@ mod tests {
                 "host mx.example.com ~ip said: no user",
             ),
             ("450 retry in 450 seconds", "retry in 450 seconds"),
-            ("550 5.1.1 <jane>: user unknown", "@: user unknown"),
+            ("550 5.1.1 <jane>: user unknown", "@ user unknown"),
             ("550 'MAILBOX NOT FOUND'", "mailbox not found"),
             ("550 failed -> 550 5.1.1 unknown", "failed because unknown"),
         ] {

@@ -236,6 +236,7 @@ impl Scheduler {
     }
 
     fn open_session(&mut self, endpoint_id: EndpointId) {
+        let host_accepts = self.accepted_at(endpoint_id).is_some();
         let endpoint = &mut self.endpoints[endpoint_id];
         let lane = &self.lanes[endpoint.lane];
         let provider_id = lane.provider_id;
@@ -247,7 +248,7 @@ impl Scheduler {
             lane.pace.session_limits(),
             lane.pace.max_probes(),
             !lane.provider.is_trusted(),
-            endpoint.accepted.is_some(),
+            host_accepts,
             self.now.elapsed,
         );
         self.sessions.insert(session, state);

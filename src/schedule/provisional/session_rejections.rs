@@ -11,8 +11,9 @@ use crate::address::Address;
 use crate::evidence::{ClassifiedReply, ObstacleKind, RecipientKind};
 use crate::reason::{Cause, Fault, Verdict};
 use crate::schedule::action::{Action, ProviderEventKind};
+use crate::schedule::endpoint::Endpoint;
 use crate::schedule::in_flight::InFlightProbe;
-use crate::schedule::limits::{LaneId, SessionId};
+use crate::schedule::limits::{EndpointId, LaneId, SessionId};
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::Stage;
 
@@ -51,6 +52,14 @@ impl Scheduler {
         self.settle_rejections(id, true);
     }
 
+    /// A recipient that the server at the address of an endpoint accepted before, from whatever egress.
+    pub(in crate::schedule) fn accepted_at(&self, endpoint: EndpointId) -> Option<&Address> {
+        let Endpoint { lane, address, .. } = &self.endpoints[endpoint];
+        let lanes = &self.providers[self.lanes[*lane].provider_id].lanes;
+        let endpoints = lanes.iter().filter_map(|&lane| self.lanes[lane].endpoints.get(address));
+        std::iter::once(&endpoint).chain(endpoints).find_map(|&id| self.endpoints[id].accepted.as_ref())
+    }
+
     fn settle_rejections(&mut self, id: SessionId, is_confirmed: bool) {
         for HeldRejection { task: task_id, position, .. } in self.take_rejections(id) {
             if let Some(task) = self.tasks[task_id].as_mut() {
@@ -87,7 +96,7 @@ impl Scheduler {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        if session.host_accepts || self.endpoints[session.endpoint].accepted.is_some() {
+        if session.host_accepts || self.accepted_at(session.endpoint).is_some() {
             self.revoke_rejections(id);
         } else {
             self.settle_rejections(id, false);

@@ -187,7 +187,7 @@ impl Scheduler {
             ClosingControl::Positive => session
                 .provisional
                 .accepted()
-                .or(endpoint.accepted.as_ref())
+                .or_else(|| self.accepted_at(endpoint_id))
                 .cloned()
                 .filter(|address| session.capabilities.smtputf8 || !address.needs_smtputf8()),
         };

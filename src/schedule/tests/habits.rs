@@ -149,8 +149,9 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         Just(Habit::DemandsTls),
         Just(Habit::OffersBrokenTls),
     ];
+    // Not `Stutters`, which `faults` plays: at a provider that rules out that its hosts turn, the reply to one recipient,
+    // which came one too late, may confirm the rejection of another before the surplus reply shows it.
     let misleads = prop_oneof![
-        Just(Habit::Stutters),
         (1u32..6).prop_map(Habit::Lies),
         (10u32..25).prop_map(Habit::LiesInAll),
         (1u32..12).prop_map(Habit::Sours),

@@ -346,25 +346,17 @@ fn check_observed(scenario: &Scenario, observed: &Observed, faults: &mut Faults)
     faults.same("violations", "{}", format!("{:?}", observed.violations()));
 }
 
-/// Scenarios that fail today, each with the room in which the fault is. A mended one leaves the list.
-const EXPECTED_RED: &[(&str, &str)] = &[
-    ("a_host_that_turns_to_ok_makes_no_dead_row_deliverable", "schedule::provisional"),
-    ("a_host_that_turns_to_user_unknown_for_good_makes_no_living_row_undeliverable", "schedule::provisional"),
-];
-
 /// The test of a file.
 fn trial(file: PathBuf) -> Trial {
     let name = file.file_stem().unwrap().to_string_lossy().into_owned();
-    let is_expected_red = EXPECTED_RED.iter().any(|(red, _)| *red == name);
-    let trial = Trial::test(name, move || {
+    Trial::test(name, move || {
         let faults = check(&std::fs::read_to_string(&file)?);
         if faults.is_empty() {
             return Ok(());
         }
         let shown = faults.iter().take(8).map(|fault| format!("\n    {fault}")).collect::<String>();
         Err(format!("{} faults{shown}", faults.len()).into())
-    });
-    trial.with_ignored_flag(is_expected_red)
+    })
 }
 
 fn main() -> ExitCode {

@@ -20,6 +20,8 @@ pub struct DomainFacts {
     pub postmaster_was_probed: bool,
     /// The egress that got the deferrals. A greylisting server expects the retry from the same IP address and sender.
     pub egress: Option<usize>,
+    /// A recipient that was found deliverable earlier in this run, for the control of rejections.
+    pub accepted: Option<Address>,
 }
 
 /// What is known about a domain at one MX host.
@@ -142,6 +144,7 @@ impl DomainFacts {
     pub fn merge(&mut self, other: DomainFacts) {
         self.postmaster_was_probed |= other.postmaster_was_probed;
         self.egress = other.egress.or(self.egress);
+        self.accepted = other.accepted.or(self.accepted.take());
         for theirs in other.mx_hosts {
             match self.mx_hosts.iter_mut().find(|ours| ours.mx_host == theirs.mx_host) {
                 Some(ours) if theirs.catch_all.is_known() || !ours.catch_all.is_known() => *ours = theirs,

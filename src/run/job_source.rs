@@ -201,12 +201,16 @@ impl JobSource {
                 self.expire(key, domain).waits = true;
                 continue;
             }
+            let is_first = !self.parts.contains_key(&key);
             let (after, since_then) = self.parts.remove(&key).unwrap_or_default();
             let recipients = state.recipients(self.run.id, &domain, after, part.range.len())?;
             let Some(&(last, _)) = recipients.last() else {
                 continue;
             };
             let mut known = self.known_facts(&domain, policy, now, &mut facts)?;
+            if is_first {
+                known.accepted = facts.accepted_since(&domain, self.run.at)?;
+            }
             known.merge(since_then);
             if !part.is_last {
                 self.parts.insert(key, (last, known.clone()));

@@ -224,6 +224,9 @@ impl Scheduler {
         if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
+        if let Some(accepted) = task.domain_probe.take_accepted() {
+            endpoint.accepted.get_or_insert(accepted);
+        }
         endpoint.queue.push(id, task.domain_probe.unprobed(), task.has_begun);
         if !std::mem::replace(&mut endpoint.is_ready, true) {
             self.lanes[endpoint.lane].ready_endpoints.push_back(endpoint_id);

@@ -206,6 +206,20 @@ impl<D: Borrow<Connection>> FactQueries<D> {
         Ok(find.exists(params![domain, address.local(), millis(*within.start()), millis(*within.end())])?)
     }
 
+    /// A recipient of a domain that was found deliverable since then.
+    pub(crate) fn accepted_since(
+        &self,
+        domain: &Domain,
+        since: SystemTime,
+    ) -> Result<Option<Address>, StateError> {
+        let mut find = self
+            .db()
+            .prepare_cached("SELECT local FROM result WHERE domain = ? AND last_accepted >= ? LIMIT 1")?;
+        let found = params![NameHash::of(domain.as_str()), millis(since)];
+        let local: Option<String> = find.query_row(found, |row| row.get(0)).optional()?;
+        Ok(local.and_then(|local| Address::parse(&format!("{local}@{domain}")).ok()))
+    }
+
     /// The route of a domain.
     pub(crate) fn route(&self, domain: NameHash) -> Result<Option<StoredRoute>, StateError> {
         let mut find = self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::mx_host_state::{ControlState, MxHostState};
 use super::{DomainProbe, RecipientProbe, RecipientState};
-use crate::address::Domain;
+use crate::address::{Address, Domain};
 use crate::evidence::{
     Attempt, CatchAll, DomainFacts, NotCatchAllProof, NotProbedReason, Obstacle, ObstacleKind,
     PositiveControl, ProbeResult, Timestamp,
@@ -86,6 +86,11 @@ impl DomainProbe {
     /// True if it is known whether the current MX host accepts any recipient, or that controls can't show it.
     pub(crate) fn is_catch_all_known(&self) -> bool {
         self.here.catch_all.is_known()
+    }
+
+    /// Removes and returns a recipient that was accepted earlier in the run. Only the first MX host gets it.
+    pub(crate) fn take_accepted(&mut self) -> Option<Address> {
+        self.facts.accepted.take()
     }
 
     /// True if the current MX host clearly rejected a random recipient of the domain, perhaps in an earlier run.

@@ -60,7 +60,7 @@ impl DomainProbe {
             self.here.control_state = ControlState::Done;
         }
         if self.sendable() > 0
-            && let Some(index) = self.ready.pop_front()
+            && let Some(index) = self.take_ready()
         {
             return Some((RecipientKind::Listed(index), self.recipients[index as usize].address.clone()));
         }
@@ -76,6 +76,21 @@ impl DomainProbe {
             return control::postmaster(&self.domain).map(|address| (RecipientKind::Postmaster, address));
         }
         None
+    }
+
+    /// Takes the next listed recipient: the first one of the list. Dead recipients often stand together, and an MX host
+    /// that rejected some and accepted none leaves them without a control; so there the last one and the middle one are
+    /// next, by turns, which finds an accepted one sooner.
+    fn take_ready(&mut self) -> Option<u32> {
+        let last = self.ready.len().checked_sub(1)?;
+        let at = if self.in_flight.is_multiple_of(2) { last } else { last / 2 };
+        let has_ended_session =
+            self.ready.get(at).is_some_and(|&one| self.recipients[one as usize].drops > 0);
+        if self.here.accepted == 0 && self.here.clear_rejections > 0 && !has_ended_session {
+            self.ready.swap_remove_back(at)
+        } else {
+            self.ready.pop_front()
+        }
     }
 
     /// True while probes are limited because the domain may be a catch-all: the control is not completed, no recipient was

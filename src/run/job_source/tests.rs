@@ -68,7 +68,8 @@ fn a_part_of_a_domain_gets_the_facts_of_earlier_parts_until_they_are_revoked() {
     };
     assert_eq!(known(&mut jobs), DomainFacts::default());
     let shown = MxHostFacts { clear_rejections: 2, ..MxHostFacts::new(host) };
-    let facts = DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None };
+    let facts =
+        DomainFacts { mx_hosts: vec![shown], postmaster_was_probed: true, egress: None, accepted: None };
     jobs.add_facts(&domain, facts.clone());
     assert_eq!(known(&mut jobs), facts);
     jobs.forget_facts(&address(0));

@@ -151,11 +151,11 @@ impl Scheduler {
     }
 }
 
-/// True if the reply may make its recipient undeliverable.
+/// True if the reply may make its recipient undeliverable or risky.
 fn may_condemn(classified: &ClassifiedReply) -> bool {
     let meaning = &classified.meaning;
     let is_undecided = meaning.cause == Cause::Ambiguous && meaning.if_about_mailbox.is_some();
     classified.reply.is_permanent()
-        && (is_undecided || meaning.cause.verdict() == Verdict::Undeliverable)
+        && (is_undecided || matches!(meaning.cause.verdict(), Verdict::Undeliverable | Verdict::Risky))
         && classified.stage == Stage::Rcpt
 }

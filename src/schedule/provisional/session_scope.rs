@@ -172,9 +172,12 @@ impl Scheduler {
         let endpoint = &self.endpoints[endpoint_id];
         let lane = &self.lanes[endpoint.lane];
         let in_flight = u32::try_from(session.in_flight.len()).unwrap_or(u32::MAX);
+        // A positive control is hardly rejected, so one may follow the only rejection that the session may get.
+        let has_rejection_left = session.rejections_left() > in_flight
+            || (kind == ClosingControl::Positive && session.rejected <= 1);
         let is_possible = session.has_transaction_for_control()
             && session.has_probe_for_control()
-            && session.rejections_left() > in_flight
+            && has_rejection_left
             && session.spoiled_by.is_none()
             && !lane.health.is_open()
             && self.unknown_left(endpoint_id) > 0;

@@ -206,8 +206,12 @@ impl Scheduler {
 
     /// Uses an endpoint no more in this run, and sends the tasks that wait there elsewhere.
     pub(super) fn abandon_endpoint(&mut self, endpoint_id: EndpointId, obstacle: &ObstacleKind) {
-        self.endpoints[endpoint_id].health.abandon(obstacle.clone());
-        self.report_event(ProviderEventKind::EndpointAbandoned, self.endpoints[endpoint_id].lane, 0);
+        let endpoint = &mut self.endpoints[endpoint_id];
+        if endpoint.health.abandoned().is_none() {
+            endpoint.health.abandon(obstacle.clone());
+            let lane = endpoint.lane;
+            self.report_event(ProviderEventKind::EndpointAbandoned, lane, 0);
+        }
         self.requeue_elsewhere(endpoint_id);
     }
 

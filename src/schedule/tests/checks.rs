@@ -41,9 +41,11 @@ impl Mailbox {
         })
     }
 
-    /// True if a host of its domain accepted a recipient.
+    /// True if a host of its domain accepted a recipient from the egress from which it was probed. An acceptance from
+    /// another egress may come too late: its result is complete by then.
     fn was_any_accepted(&self, world: &World) -> bool {
-        self.hosts_of_domain.iter().any(|host| world.accepted_at.contains(host))
+        let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);
+        self.hosts_of_domain.iter().any(|host| world.accepted_at.contains(&(*host, egress)))
     }
 
     /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or

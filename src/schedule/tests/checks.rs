@@ -41,11 +41,12 @@ impl Mailbox {
         })
     }
 
-    /// True if a host of its domain accepted a recipient from the egress from which it was probed. An acceptance from
-    /// another egress may come too late: its result is complete by then.
-    fn was_any_accepted(&self, world: &World) -> bool {
+    /// True if a host of its domain accepted a recipient, from the egress from which this one was probed, before its
+    /// result was complete. What is accepted later can't revoke the result.
+    fn was_any_accepted(&self, target: RecipientId, world: &World) -> bool {
         let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);
-        self.hosts_of_domain.iter().any(|host| world.accepted_at.contains(&(*host, egress)))
+        let accepted = self.hosts_of_domain.iter().filter_map(|host| world.accepted_at.get(&(*host, egress)));
+        accepted.min().is_some_and(|accepted| *accepted < world.completed_at[&target])
     }
 
     /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or
@@ -61,7 +62,7 @@ impl Mailbox {
                     | Habit::RejectsAtFirst(_)
                     | Habit::DeniesAfter(_)
             );
-            turns && (provider.is_trusted() || !self.was_any_accepted(world))
+            turns && (provider.is_trusted() || !self.was_any_accepted(target, world))
         };
         if self.hosts.iter().any(is_silent_turn) {
             return true;

@@ -58,8 +58,8 @@ pub(super) struct World {
     pub(super) counts: HashMap<(IpAddr, usize), u32>,
     /// When a host that starts to block us first said so, by lane.
     pub(super) turned_at: HashMap<String, Duration>,
-    /// IP addresses at which a recipient was accepted, and from which egress.
-    pub(super) accepted_at: HashSet<(IpAddr, usize)>,
+    /// When a recipient was first accepted at an IP address from an egress.
+    pub(super) accepted_at: HashMap<(IpAddr, usize), Duration>,
     /// Lanes at which a recipient was accepted.
     pub(super) accepted: HashSet<String>,
     /// The egress from which each recipient was probed.
@@ -235,7 +235,7 @@ impl World {
         if is_listed {
             let probed_from = *self.probed_from.entry(probe.address.to_string()).or_insert(egress);
             // A control of rejections may be a recipient that was accepted from another egress.
-            let is_control = self.accepted_at.iter().any(|(ip, _)| self.sessions[&id].address == Some(*ip));
+            let is_control = self.accepted_at.keys().any(|(ip, _)| self.sessions[&id].address == Some(*ip));
             assert!(probed_from == egress || is_control, "{} is probed from another egress", probe.address);
         }
         let at_mail = match habit {
@@ -320,7 +320,9 @@ impl World {
         match event {
             SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
                 self.accepted.insert(open.lane.clone());
-                self.accepted_at.extend(open.address.map(|address| (address, open.egress)));
+                if let Some(address) = open.address {
+                    self.accepted_at.entry((address, open.egress)).or_insert(self.now);
+                }
             }
             SessionEvent::Rejected(_) if turns => {
                 self.turned_at.entry(open.lane.clone()).or_insert(self.now);

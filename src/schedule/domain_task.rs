@@ -153,11 +153,7 @@ impl Scheduler {
         };
         task.is_expired = true;
         task.domain_probe.postpone(NotProbedReason::RouteExpired);
-        if let Some(endpoint) = task.endpoint
-            && std::mem::take(&mut task.is_queued)
-        {
-            self.endpoints[endpoint].queue.remove(id);
-        }
+        self.dequeue(id);
         let awaits = |probe: &DomainProbe| probe.is_in_flight() || probe.has_unconfirmed();
         self.tasks[id].as_ref().is_some_and(|task| awaits(&task.domain_probe))
     }
@@ -241,9 +237,20 @@ impl Scheduler {
         }
     }
 
+    /// Takes a task out of the queue of its endpoint, if it is there.
+    fn dequeue(&mut self, id: DomainTaskId) {
+        if let Some(task) = self.tasks[id].as_mut()
+            && std::mem::take(&mut task.is_queued)
+            && let Some(endpoint) = task.endpoint
+        {
+            self.endpoints[endpoint].queue.remove(id);
+        }
+    }
+
     /// Moves a task on to its next MX host. If that one is another provider's, the results of this provider are held
     /// at its lane: nothing that happens elsewhere confirms them.
     fn leave_mx_host(&mut self, id: DomainTaskId) {
+        self.dequeue(id);
         let now = self.now;
         let Some(task) = self.tasks[id].as_mut() else {
             return;
@@ -266,17 +273,13 @@ impl Scheduler {
 
     /// Ends a task and emits the results that are left.
     fn finish(&mut self, id: DomainTaskId) {
+        self.dequeue(id);
         let Some(mut task) = self.tasks[id].take() else {
             return;
         };
         self.open_tasks -= 1;
         for lane in task.lanes() {
             self.lanes[lane].tasks -= 1;
-        }
-        if task.is_queued
-            && let Some(endpoint) = task.endpoint
-        {
-            self.endpoints[endpoint].queue.remove(id);
         }
         self.free_tasks.push(id);
         let domain = task.domain_probe.domain().clone();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::hosts::lane_from;
 use super::*;
 use crate::address::AddressKinds;
-use crate::evidence::{AddressStatus, Evidence, RouteFact};
+use crate::evidence::{AddressStatus, Evidence, PositiveControl, RouteFact};
 use crate::policy::Provider;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::verdict::decide;
@@ -51,28 +51,43 @@ impl Mailbox {
 
     /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or
     /// another host of the provider accepted a recipient meanwhile.
-    fn could_not_be_revoked(&self, target: RecipientId, world: &World) -> bool {
+    fn could_not_be_revoked(&self, target: RecipientId, is_inferred: bool, world: &World) -> bool {
         // A host that never accepted a recipient can't be asked for one, and the data of some providers rule out that
         // their hosts turn.
         let is_silent_turn = |(habit, provider): &(Habit, Arc<Provider>)| {
-            let turns = matches!(
-                habit,
-                Habit::RejectsAfter(_)
-                    | Habit::RejectsAfterInAll(_)
-                    | Habit::RejectsAtFirst(_)
-                    | Habit::DeniesAfter(_)
-            );
-            turns && (provider.is_trusted() || !self.was_any_accepted(target, world))
+            turns_silently(*habit)
+                && !matches!(habit, Habit::Sours(_))
+                && (provider.is_trusted() || !self.was_any_accepted(target, world))
         };
         if self.hosts.iter().any(is_silent_turn) {
+            return true;
+        }
+        // A lane that was evicted meanwhile does not know that its host accepted a recipient: what the host rejects
+        // then is inferred, and so never in the suppression list.
+        let is_turning = |(habit, _): &(Habit, Arc<Provider>)| turns_silently(*habit);
+        if is_inferred && self.hosts.iter().any(is_turning) {
             return true;
         }
         let turns = self.hosts.iter().any(|(habit, _)| matches!(habit, Habit::Sours(_)));
         let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);
         let lane = lane_from(egress, &self.lane);
-        let is_before = world.turned_at.get(&lane).is_none_or(|turned| world.completed_at[&target] < *turned);
+        let at = world.last_probed_at.get(&self.address.to_string()).copied().flatten();
+        let turned = world.turned_at.get(&(lane.clone(), at));
+        let is_before = turned.is_none_or(|turned| world.completed_at[&target] < *turned);
         turns && (is_before || world.accepted.contains(&lane))
     }
+}
+
+/// True for hosts that reject every recipient from some moment on, and not with words about us.
+fn turns_silently(habit: Habit) -> bool {
+    matches!(
+        habit,
+        Habit::RejectsAfter(_)
+            | Habit::RejectsAfterInAll(_)
+            | Habit::RejectsAtFirst(_)
+            | Habit::DeniesAfter(_)
+            | Habit::Sours(_)
+    )
 }
 
 /// All recipients of the run.
@@ -128,8 +143,9 @@ pub(super) fn check_verdicts(
         let verdict = reason.verdict();
         let what = || format!("{address}: {reason:?} by {evidence:?}");
         let is_undeliverable = verdict == Verdict::Undeliverable;
+        let is_inferred = evidence.positive_control == PositiveControl::Inconclusive;
         assert!(
-            !exists || !is_undeliverable || mailbox.could_not_be_revoked(target, world),
+            !exists || !is_undeliverable || mailbox.could_not_be_revoked(target, is_inferred, world),
             "it exists, {}",
             what()
         );

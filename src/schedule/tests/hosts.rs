@@ -56,8 +56,10 @@ pub(super) struct World {
     /// What a host counts of an egress: too fast recipients, connections, replies before it blocks us, or unknown
     /// recipients.
     pub(super) counts: HashMap<(IpAddr, usize), u32>,
-    /// When a host that starts to block us first said so, by lane.
-    pub(super) turned_at: HashMap<String, Duration>,
+    /// When a host that starts to block us first said so, by lane and IP address.
+    pub(super) turned_at: HashMap<(String, Option<IpAddr>), Duration>,
+    /// The IP address at which a listed recipient was probed last.
+    pub(super) last_probed_at: HashMap<String, Option<IpAddr>>,
     /// When a recipient was first accepted at an IP address from an egress.
     pub(super) accepted_at: HashMap<(IpAddr, usize), Duration>,
     /// Lanes at which a recipient was accepted.
@@ -233,6 +235,7 @@ impl World {
         let (replies, is_listed) = (open.replies, probe.address.local().starts_with("user"));
         self.probes.entry(lane.clone()).or_default().push(self.now);
         if is_listed {
+            self.last_probed_at.insert(probe.address.to_string(), self.sessions[&id].address);
             let probed_from = *self.probed_from.entry(probe.address.to_string()).or_insert(egress);
             // A control of rejections may be a recipient that was accepted from another egress.
             let is_control = self.accepted_at.keys().any(|(ip, _)| self.sessions[&id].address == Some(*ip));
@@ -325,7 +328,7 @@ impl World {
                 }
             }
             SessionEvent::Rejected(_) if turns => {
-                self.turned_at.entry(open.lane.clone()).or_insert(self.now);
+                self.turned_at.entry((open.lane.clone(), open.address)).or_insert(self.now);
             }
             _ => {}
         }

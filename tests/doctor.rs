@@ -1,5 +1,7 @@
 //! `doctor` against a name server on loopback.
 
+#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at what fails")]
+
 mod support;
 
 use serde_json::Value;

@@ -108,7 +108,7 @@ pub(super) async fn dmarc(dns: &dyn Dns, domain: &str, envelope: &str) -> Findin
     let Some(applied) = AppliedPolicy::of(&walk, true) else {
         let record = format!("_dmarc.{domain}. TXT \"v=DMARC1; p=none; rua=mailto:postmaster@{domain}\"");
         let finding = Finding::new(CheckStatus::Warn, format!("{domain} has no DMARC policy."));
-        return walk.queried.iter().fold(finding, |finding, name| finding.detail(name)).fix(record);
+        return walk.queried.iter().fold(finding, Finding::detail).fix(record);
     };
     let record = walk.record_of(&applied.domain).cloned().unwrap_or_default();
     let aligned = match is_aligned(dns, &walk, envelope, record.is_spf_strict).await {

@@ -335,7 +335,11 @@ mod tests {
             assert_eq!(lookups(&cache), 1);
             if let (Ok(first), Ok(second)) = (&first, &second) {
                 assert_eq!(first.ttl, answer.as_ref().unwrap().ttl.max(LEAST_TTL));
-                assert_eq!(first.ttl - second.ttl, lifetime - Duration::from_millis(1), "its age is counted");
+                assert_eq!(
+                    first.ttl.checked_sub(second.ttl).unwrap(),
+                    lifetime.checked_sub(Duration::from_millis(1)).unwrap(),
+                    "its age is counted"
+                );
             }
             assert_eq!((records(first), records(second)), (expected.clone(), expected.clone()));
             advance(Duration::from_millis(1)).await;

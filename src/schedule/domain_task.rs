@@ -190,15 +190,14 @@ impl Scheduler {
         limit_addresses(&mut addresses, self.limits.thresholds.mx.addresses);
         let (host, tls) = (mx_hop.host.clone(), lane.provider.tls);
         for address in &addresses {
-            let endpoint = match self.lanes[lane_id].endpoints.get(address) {
-                Some(&endpoint) => endpoint,
-                None => {
-                    let machine = self.attach_machine(lane_id, *address);
-                    let new = Endpoint::new(lane_id, *address, machine, host.clone(), tls);
-                    let endpoint = insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new);
-                    self.lanes[lane_id].endpoints.insert(*address, endpoint);
-                    endpoint
-                }
+            let endpoint = if let Some(&endpoint) = self.lanes[lane_id].endpoints.get(address) {
+                endpoint
+            } else {
+                let machine = self.attach_machine(lane_id, *address);
+                let new = Endpoint::new(lane_id, *address, machine, host.clone(), tls);
+                let endpoint = insert_slot(&mut self.endpoints, &mut self.free_slots.endpoints, new);
+                self.lanes[lane_id].endpoints.insert(*address, endpoint);
+                endpoint
             };
             match self.endpoints[endpoint].health.abandoned() {
                 None => return Ok(endpoint),

@@ -114,16 +114,15 @@ impl Scheduler {
 
     /// The lane of a provider from an egress. Creates both where they are new.
     pub(super) fn lane(&mut self, egress: usize, key: Arc<str>, provider: &Arc<Provider>) -> LaneId {
-        let id = match self.provider_ids.get(&key) {
-            Some(&id) => id,
-            None => {
-                let new = ProviderState::new(key.clone());
-                let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
-                let earlier = self.health.take_earlier(&key);
-                self.provider_ids.insert(key, id);
-                self.update_contact(id, |contact| contact.earlier = earlier);
-                id
-            }
+        let id = if let Some(&id) = self.provider_ids.get(&key) {
+            id
+        } else {
+            let new = ProviderState::new(key.clone());
+            let id = insert_slot(&mut self.providers, &mut self.free_slots.providers, new);
+            let earlier = self.health.take_earlier(&key);
+            self.provider_ids.insert(key, id);
+            self.update_contact(id, |contact| contact.earlier = earlier);
+            id
         };
         let lanes = &self.providers[id].lanes;
         if let Some(&lane) = lanes.iter().find(|&&lane| self.lanes[lane].egress == egress) {

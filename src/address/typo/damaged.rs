@@ -67,7 +67,7 @@ fn with_dots(domain: &str) -> String {
         match c {
             ',' | ';' | ':' | '\u{b7}' | '\u{2022}' => dotted.push('.'),
             ' ' | '\t' | '\n' | '_' | '/' | '\\' | '\'' | '*' | '+' | '=' if is_top_level(rest) => {
-                dotted.push('.')
+                dotted.push('.');
             }
             ' ' | '\t' | '\n' => {}
             c => dotted.push(c),

@@ -196,15 +196,12 @@ fn quoted_printable(value: &[u8]) -> Vec<u8> {
     let mut at = 0;
     while let Some(&byte) = value.get(at) {
         let digits = (value.get(at + 1).copied().and_then(hex), value.get(at + 2).copied().and_then(hex));
-        match (byte, digits) {
-            (b'=', (Some(high), Some(low))) => {
-                bytes.push(high << 4 | low);
-                at += 3;
-            }
-            _ => {
-                bytes.push(byte);
-                at += 1;
-            }
+        if let (b'=', (Some(high), Some(low))) = (byte, digits) {
+            bytes.push(high << 4 | low);
+            at += 3;
+        } else {
+            bytes.push(byte);
+            at += 1;
         }
     }
     bytes

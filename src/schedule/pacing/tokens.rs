@@ -30,16 +30,15 @@ impl Scheduler {
         let lane = &self.lanes[lane];
         let limits = lane.pace.address_limits()?;
         let key = (lane.egress, address);
-        let id = match self.machine_ids.get(&key) {
-            Some(&id) => id,
-            None => {
-                let mut new = Machine::new(key, limits, lane.pace.max_burst(), &self.clock);
-                let earlier = self.earlier_at_machine.remove(&key).unwrap_or_default();
-                new.unknown.seed(earlier, self.now.elapsed);
-                let id = insert_slot(&mut self.machines, &mut self.free_slots.machines, new);
-                self.machine_ids.insert(key, id);
-                id
-            }
+        let id = if let Some(&id) = self.machine_ids.get(&key) {
+            id
+        } else {
+            let mut new = Machine::new(key, limits, lane.pace.max_burst(), &self.clock);
+            let earlier = self.earlier_at_machine.remove(&key).unwrap_or_default();
+            new.unknown.seed(earlier, self.now.elapsed);
+            let id = insert_slot(&mut self.machines, &mut self.free_slots.machines, new);
+            self.machine_ids.insert(key, id);
+            id
         };
         let machine = &mut self.machines[id];
         machine.endpoints += 1;

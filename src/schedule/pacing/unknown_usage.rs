@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn those_of_the_last_hour_count_as_of_this_run() {
         let mut usage = UnknownUsage::new((None, Some(9)));
-        usage.seed([DAY / 2, DAY - HOUR / 2], Duration::ZERO);
+        usage.seed([DAY / 2, DAY.checked_sub(HOUR / 2).unwrap()], Duration::ZERO);
         assert_eq!((usage.in_run(), usage.left(0, Duration::ZERO)), (1, 7));
         assert_eq!(usage.take(DAY / 2).count(), 1);
     }

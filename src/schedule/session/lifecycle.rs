@@ -248,12 +248,11 @@ impl Scheduler {
         for InFlightProbe { task, .. } in unanswered {
             self.advance(task);
         }
-        if is_out_of_sync {
-            if let Some(obstacle) =
+        if is_out_of_sync
+            && let Some(obstacle) =
                 self.endpoints[endpoint_id].health.record_out_of_step(self.limits.thresholds)
-            {
-                self.abandon_endpoint(endpoint_id, &obstacle);
-            }
+        {
+            self.abandon_endpoint(endpoint_id, &obstacle);
         }
         self.on_lane_drained(lane_id);
         self.wake_lane(lane_id);

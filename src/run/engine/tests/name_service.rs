@@ -110,9 +110,10 @@ impl DyingDns {
 impl Dns for DyingDns {
     fn mx<'a>(&'a self, domain: &'a Domain) -> LookupFuture<'a, DnsAnswer<Mx>> {
         Box::pin(async move {
-            match self.answers().await {
-                true => self.world.mx(domain).await,
-                false => Err(LookupError::Failed(DnsFault::Timeout)),
+            if self.answers().await {
+                self.world.mx(domain).await
+            } else {
+                Err(LookupError::Failed(DnsFault::Timeout))
             }
         })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::action::Action;
 use super::endpoint::Endpoint;
-use super::job::{DomainJob, DomainTask, MxHop};
+use super::job::{DomainJob, DomainTask, LaneHop};
 use super::limits::{DomainTaskId, EndpointId, LaneId, Timer};
 use super::provisional::{Unproven, is_unproven};
 use super::queue;
@@ -33,15 +33,17 @@ impl Scheduler {
     pub fn submit_until(&mut self, job: DomainJob, route_expires: Duration, now: Timestamp) {
         self.set_time(now);
         let DomainJob { domain, mx_hosts, recipients, facts } = job;
-        let Some(first) = mx_hosts.first() else {
+        let hops: Vec<LaneHop> = mx_hosts
+            .iter()
+            .map(|mx_hop| LaneHop { mx_hop: mx_hop.clone(), key: Self::lane_key(&mx_hosts, mx_hop) })
+            .collect();
+        let Some(LaneHop { key, .. }) = hops.first() else {
             return;
         };
         let bound_to = facts.egress.filter(|egress| *egress < self.limits.egresses.len());
-        let egress = bound_to.unwrap_or_else(|| {
-            let key = Self::lane_key(&mx_hosts, first);
-            self.egress_for(&key, &mx_hosts, queue::is_large(recipients.len()))
-        });
-        self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, route_expires);
+        let egress =
+            bound_to.unwrap_or_else(|| self.egress_for(key, &mx_hosts, queue::is_large(recipients.len())));
+        self.enqueue_domain(egress, domain, &hops, recipients, facts, route_expires);
         self.run_lanes();
     }
 
@@ -50,20 +52,21 @@ impl Scheduler {
         &mut self,
         egress: usize,
         domain: Domain,
-        mx_hosts: &[MxHop],
+        hops: &[LaneHop],
         recipients: Vec<Recipient>,
         facts: DomainFacts,
         route_expires: Duration,
     ) {
-        let mx_hops: VecDeque<(MxHop, LaneId)> = mx_hosts
+        let mx_hops: VecDeque<(LaneHop, LaneId)> = hops
             .iter()
-            .map(|mx_hop| {
-                let lane = self.lane(egress, Self::lane_key(mx_hosts, mx_hop), &mx_hop.provider);
+            .map(|hop| {
+                let LaneHop { mx_hop, key } = hop;
+                let lane = self.lane(egress, key.clone(), &mx_hop.provider);
                 let most = self.limits.thresholds.mx.addresses;
                 self.lanes[lane].add_addresses(&mx_hop.addresses, most);
                 let provider = &mut self.providers[self.lanes[lane].provider_id];
                 provider.serves_others |= !mx_hop.host.is_within(domain.as_str());
-                (mx_hop.clone(), lane)
+                (hop.clone(), lane)
             })
             .collect();
         let Some((first, lane)) = mx_hops.front() else {
@@ -75,7 +78,7 @@ impl Scheduler {
         if queue::is_large(recipients.len()) {
             self.lanes[initial_lane].large_domain_recipients += recipients.len();
         }
-        let Provider { catch_all_share, may_discard, proving_rejections, .. } = *first.provider;
+        let Provider { catch_all_share, may_discard, proving_rejections, .. } = *first.mx_hop.provider;
         let is_alone = self.lanes[initial_lane].tasks == 0;
         let priors = DomainPriors {
             catch_all_share,
@@ -86,7 +89,7 @@ impl Scheduler {
         };
         let strategy =
             ProbeStrategy { control_plan: ControlPlan::of(priors), rejections_needed: proving_rejections };
-        let hosts: Vec<Domain> = mx_hosts.iter().map(|mx_hop| mx_hop.host.clone()).collect();
+        let hosts: Vec<Domain> = hops.iter().map(|hop| hop.mx_hop.host.clone()).collect();
         let retry_policy = self.limits.retry_policy;
         let domain_probe =
             DomainProbe::new(domain, hosts, recipients, facts, strategy, retry_policy, self.now);
@@ -167,7 +170,6 @@ impl Scheduler {
         let Some((mx_hop, lane_id)) = task.mx_hop() else {
             return Err(unreachable);
         };
-        let lane_id = *lane_id;
         let lane = &self.lanes[lane_id];
         if let Some(classified) = lane.health.breaker_opened_by() {
             return Err(ObstacleKind::Rejected(Box::new(classified.clone())));

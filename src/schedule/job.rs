@@ -35,13 +35,22 @@ pub struct MxHop {
     pub provider: Arc<Provider>,
 }
 
+/// An MX host of a domain, and the key of the lanes that it belongs to ([`super::Scheduler::lane_key`]). The key depends on
+/// all MX hosts of the domain, so it must not be made anew when some of them are left behind.
+#[derive(Clone, Debug)]
+pub(super) struct LaneHop {
+    pub(super) mx_hop: MxHop,
+    pub(super) key: Arc<str>,
+}
+
 /// A job in progress.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct DomainTask {
     pub(super) domain_probe: DomainProbe,
     /// The MX hosts that are left, each with its lane; the first is being probed. They are the MX hosts of
     /// `domain_probe`: only [`DomainTask::leave_mx_host`] changes either.
-    mx_hops: VecDeque<(MxHop, LaneId)>,
+    mx_hops: VecDeque<(LaneHop, LaneId)>,
     /// The lane of the first MX host, which counts the recipients of this task in its backlog.
     pub(super) initial_lane: LaneId,
     /// [`super::Action::DomainFactsChanged`] was emitted for the catch-all result.
@@ -64,7 +73,7 @@ impl DomainTask {
     /// A task that was not probed yet.
     pub(super) fn new(
         domain_probe: DomainProbe,
-        mx_hops: VecDeque<(MxHop, LaneId)>,
+        mx_hops: VecDeque<(LaneHop, LaneId)>,
         initial_lane: LaneId,
         route_expires: Duration,
     ) -> DomainTask {
@@ -84,8 +93,8 @@ impl DomainTask {
     }
 
     /// The current MX host with its lane; `None` when none is left.
-    pub(super) fn mx_hop(&self) -> Option<&(MxHop, LaneId)> {
-        self.mx_hops.front()
+    pub(super) fn mx_hop(&self) -> Option<(&MxHop, LaneId)> {
+        self.mx_hops.front().map(|(hop, lane)| (&hop.mx_hop, *lane))
     }
 
     /// The lane of the current MX host, or the initial lane when no MX host is left.
@@ -99,8 +108,8 @@ impl DomainTask {
     }
 
     /// The MX hosts that are left, the current one first.
-    pub(super) fn mx_hosts_left(&self) -> Arc<[MxHop]> {
-        self.mx_hops.iter().map(|(mx_hop, _)| mx_hop.clone()).collect()
+    pub(super) fn mx_hosts_left(&self) -> Arc<[LaneHop]> {
+        self.mx_hops.iter().map(|(hop, _)| hop.clone()).collect()
     }
 
     /// True if the current MX host is another provider's than the first one.
@@ -109,14 +118,14 @@ impl DomainTask {
     }
 
     /// The MX hosts that are left at other providers than the current one.
-    pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<[MxHop]>> {
+    pub(super) fn mx_hosts_elsewhere(&self) -> Option<Arc<[LaneHop]>> {
         self.mx_hosts_beyond(self.lane())
     }
 
     /// The MX hosts that are left at other lanes than this one.
-    pub(super) fn mx_hosts_beyond(&self, lane: LaneId) -> Option<Arc<[MxHop]>> {
+    pub(super) fn mx_hosts_beyond(&self, lane: LaneId) -> Option<Arc<[LaneHop]>> {
         let others = self.mx_hops.iter().filter(|(_, other)| *other != lane);
-        let others: Vec<MxHop> = others.map(|(mx_hop, _)| mx_hop.clone()).collect();
+        let others: Vec<LaneHop> = others.map(|(hop, _)| hop.clone()).collect();
         (!others.is_empty()).then(|| others.into())
     }
 
@@ -126,7 +135,7 @@ impl DomainTask {
         let left = self.mx_hops.pop_front();
         debug_assert_eq!(
             self.domain_probe.mx_host(),
-            self.mx_hops.front().map(|(mx_hop, _)| &mx_hop.host),
+            self.mx_hops.front().map(|(hop, _)| &hop.mx_hop.host),
             "the task and its probe are at the same MX host"
         );
         self.endpoint = None;

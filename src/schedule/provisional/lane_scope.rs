@@ -10,9 +10,19 @@ use super::lane_results::{ProvisionalResult, Unproven, unknown_because};
 use crate::address::{Address, Domain};
 use crate::evidence::{DomainFacts, ObstacleKind, ProbeResult, Recipient};
 use crate::schedule::action::{Action, ProviderEventKind};
-use crate::schedule::job::{DomainTask, MxHop};
+use crate::schedule::job::{DomainTask, LaneHop};
 use crate::schedule::limits::{EndpointId, LaneId};
 use crate::schedule::scheduler::Scheduler;
+
+/// The recipients of a domain that are probed again in one task, because they share the controls of the domain.
+struct RevokedDomain {
+    /// The MX hosts that are tried.
+    mx_hosts: Arc<[LaneHop]>,
+    recipients: Vec<Recipient>,
+}
+
+/// Domains that are probed again, each with the lane that counts its recipients.
+type RevokedDomains = BTreeMap<(LaneId, Domain), RevokedDomain>;
 
 impl Scheduler {
     /// Emits the results of a task, but holds back the provisional ones. `lane`: where the recipients were probed.
@@ -21,7 +31,7 @@ impl Scheduler {
         lane: LaneId,
         initial_lane: LaneId,
         results: Vec<ProbeResult>,
-        elsewhere: Option<&Arc<[MxHop]>>,
+        elsewhere: Option<&Arc<[LaneHop]>>,
         unproven: Option<&Unproven>,
     ) {
         if results.is_empty() {
@@ -108,19 +118,24 @@ impl Scheduler {
             return;
         }
         self.report_event(ProviderEventKind::ResultsRevoked, lane, unproven.len());
-        let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        let mut again = RevokedDomains::new();
         for ProvisionalResult { result, initial_lane, unproven, .. } in unproven {
-            let (Some(Unproven { mx_hosts, .. }), Some(domain)) = (unproven, result.address.domain()) else {
-                self.emit(initial_lane, vec![result]);
-                continue;
-            };
-            self.actions.push_back(Action::Revoked(result.address.clone()));
-            self.open_recipients -= 1;
-            self.lanes[initial_lane].backlog -= 1;
-            let key = (initial_lane, domain.clone());
-            again.entry(key).or_insert((mx_hosts, Vec::new())).1.push(result.into_recipient());
+            match (unproven, result.address.domain().cloned()) {
+                (Some(Unproven { mx_hosts, .. }), Some(domain)) => {
+                    self.actions.push_back(Action::Revoked(result.address.clone()));
+                    add_revoked(&mut again, (initial_lane, domain), mx_hosts, result);
+                }
+                _ => self.emit(initial_lane, vec![result]),
+            }
         }
-        for ((initial_lane, domain), (mx_hosts, recipients)) in again {
+        self.enqueue_again(lane, again);
+    }
+
+    /// Gives recipients whose results at a lane are revoked to new tasks.
+    fn enqueue_again(&mut self, lane: LaneId, again: RevokedDomains) {
+        for ((initial_lane, domain), RevokedDomain { mx_hosts, recipients }) in again {
+            self.lanes[initial_lane].backlog -= recipients.len();
+            self.open_recipients -= recipients.len();
             let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
             let egress = self.lanes[initial_lane].egress;
             self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
@@ -169,27 +184,18 @@ impl Scheduler {
         });
         self.invalidate_controls(rejected, why);
         let mut unknown: BTreeMap<LaneId, Vec<ProbeResult>> = BTreeMap::new();
-        // One task for each domain, because its recipients share their controls.
-        let mut again: BTreeMap<(LaneId, Domain), (Arc<[MxHop]>, Vec<Recipient>)> = BTreeMap::new();
+        let mut again = RevokedDomains::new();
         for ProvisionalResult { result, initial_lane, elsewhere, .. } in revoked {
             self.actions.push_back(Action::Revoked(result.address.clone()));
             let elsewhere = elsewhere.filter(|_| self.stopping.is_none());
-            let (Some(elsewhere), Some(domain)) = (elsewhere, result.address.domain()) else {
-                unknown.entry(initial_lane).or_default().push(unknown_because(result, why));
-                continue;
-            };
-            self.lanes[initial_lane].backlog -= 1;
-            self.open_recipients -= 1;
-            let key = (initial_lane, domain.clone());
-            let (_, recipients) = again.entry(key).or_insert((elsewhere, Vec::new()));
-            recipients.push(result.into_recipient());
+            match (elsewhere, result.address.domain().cloned()) {
+                (Some(mx_hosts), Some(domain)) => {
+                    add_revoked(&mut again, (initial_lane, domain), mx_hosts, result);
+                }
+                _ => unknown.entry(initial_lane).or_default().push(unknown_because(result, why)),
+            }
         }
-        for ((initial_lane, domain), (mx_hosts, recipients)) in again {
-            let facts = DomainFacts { postmaster_was_probed: true, ..DomainFacts::default() };
-            let egress = self.lanes[initial_lane].egress;
-            self.enqueue_domain(egress, domain, &mx_hosts, recipients, facts, Duration::MAX);
-            self.on_other_lane_settled(lane, initial_lane);
-        }
+        self.enqueue_again(lane, again);
         for (initial_lane, results) in unknown {
             self.emit(initial_lane, results);
             self.on_other_lane_settled(lane, initial_lane);
@@ -215,4 +221,14 @@ impl Scheduler {
         }
         self.confirm_results(id);
     }
+}
+
+fn add_revoked(
+    again: &mut RevokedDomains,
+    key: (LaneId, Domain),
+    mx_hosts: Arc<[LaneHop]>,
+    result: ProbeResult,
+) {
+    let domain = again.entry(key).or_insert(RevokedDomain { mx_hosts, recipients: Vec::new() });
+    domain.recipients.push(result.into_recipient());
 }

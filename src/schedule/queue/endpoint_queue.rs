@@ -99,7 +99,7 @@ impl EndpointQueue {
         self.len() == 0
     }
 
-    /// The number of domains, including those whose tasks have ended meanwhile.
+    /// The number of domains.
     pub(in crate::schedule) fn len(&self) -> usize {
         self.begun.len() + self.small.tasks.len() + self.large.tasks.len()
     }

@@ -196,11 +196,10 @@ impl Scheduler {
 
     /// Records a session in which a server rejected every recipient, one that it had accepted before as well.
     pub(super) fn on_turned_endpoint(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
-        let (thresholds, now) = (self.limits.thresholds, self.now.elapsed);
-        let max_wait = self.limits.retry_policy.max_wait;
-        let health = &mut self.endpoints[endpoint_id].health;
-        if let Some(obstacle) = health.pause_after_turn(classified, thresholds, max_wait, now) {
-            self.abandon_endpoint(endpoint_id, &obstacle);
+        let obstacle = ObstacleKind::Rejected(Box::new(classified.clone()));
+        match self.endpoints[endpoint_id].health.record_turn(self.limits.thresholds) {
+            Some(pause) => self.pause_or_leave(endpoint_id, pause, &obstacle),
+            None => self.abandon_endpoint(endpoint_id, &obstacle),
         }
     }
 

@@ -131,22 +131,12 @@ impl EndpointHealth {
         self.consecutive_failures = self.consecutive_failures.max(1);
     }
 
-    /// Counts a session in which the server rejected every recipient, and pauses the endpoint. After too many it is to
-    /// be abandoned: then it returns why.
-    pub(in crate::schedule) fn pause_after_turn(
-        &mut self,
-        classified: &ClassifiedReply,
-        thresholds: &Thresholds,
-        max_wait: Duration,
-        now: Duration,
-    ) -> Option<ObstacleKind> {
+    /// Counts a session in which the server rejected every recipient. Each pause is four times as long as the one before;
+    /// `None` if the endpoint is to be abandoned.
+    pub(in crate::schedule) fn record_turn(&mut self, thresholds: &Thresholds) -> Option<Duration> {
         let pause = MIN_BACKOFF * 4u32.saturating_pow(self.turned);
         self.turned += 1;
-        if self.turned >= thresholds.breaker.sessions || pause > max_wait {
-            return Some(ObstacleKind::Rejected(Box::new(classified.clone())));
-        }
-        self.paused_until = now + pause;
-        None
+        (self.turned < thresholds.breaker.sessions).then_some(pause)
     }
 
     /// Counts a session in which a reply belonged to no probe. After too many the endpoint is to be abandoned: then it

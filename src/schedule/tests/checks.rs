@@ -1,8 +1,6 @@
 //! What holds whatever the hosts do: no limit is exceeded, no recipient that exists is undeliverable, and no
 //! recipient is left out.
 
-use std::net::IpAddr;
-
 use super::hosts::lane_from;
 use super::*;
 use crate::address::AddressKinds;
@@ -23,8 +21,6 @@ pub(super) struct Mailbox {
     pub(super) exists: bool,
     /// The hosts of its domain.
     pub(super) hosts: Vec<(Habit, Arc<Provider>)>,
-    /// Their IP addresses.
-    pub(super) hosts_of_domain: Vec<IpAddr>,
     /// The lane of the first of them, from the first egress.
     pub(super) lane: String,
 }
@@ -41,31 +37,21 @@ impl Mailbox {
         })
     }
 
-    /// True if a host of its domain accepted a recipient, from the egress from which this one was probed, before its
-    /// result was complete. What is accepted later can't revoke the result.
-    fn was_any_accepted(&self, target: RecipientId, world: &World) -> bool {
-        let egress = world.probed_from.get(&self.address.to_string()).copied().unwrap_or(0);
-        let accepted = self.hosts_of_domain.iter().filter_map(|host| world.accepted_at.get(&(*host, egress)));
-        accepted.min().is_some_and(|accepted| *accepted < world.completed_at[&target])
-    }
-
-    /// True if its result could not be revoked although a host of its domain blocks us: the host says so later, or
-    /// another host of the provider accepted a recipient meanwhile.
+    /// True if its result could not be revoked although a host of its domain turns or blocks us: the host says so later,
+    /// or another host of the provider accepted a recipient meanwhile. `is_inferred`: no recipient was accepted after
+    /// its rejection, as far as the lane knew, which may have been evicted meanwhile; such a result is never in the
+    /// suppression list.
     fn could_not_be_revoked(&self, target: RecipientId, is_inferred: bool, world: &World) -> bool {
-        // A host that never accepted a recipient can't be asked for one, and the data of some providers rule out that
-        // their hosts turn.
-        let is_silent_turn = |(habit, provider): &(Habit, Arc<Provider>)| {
-            turns_silently(*habit)
-                && !matches!(habit, Habit::Sours(_))
-                && (provider.is_trusted() || !self.was_any_accepted(target, world))
+        let is_unseen_turn = |(habit, provider): &(Habit, Arc<Provider>)| match habit {
+            Habit::Sours(_) => is_inferred,
+            // The data of some providers rule out that their hosts turn.
+            Habit::RejectsAfter(_)
+            | Habit::RejectsAfterInAll(_)
+            | Habit::RejectsAtFirst(_)
+            | Habit::DeniesAfter(_) => is_inferred || provider.is_trusted(),
+            _ => false,
         };
-        if self.hosts.iter().any(is_silent_turn) {
-            return true;
-        }
-        // A lane that was evicted meanwhile does not know that its host accepted a recipient: what the host rejects
-        // then is inferred, and so never in the suppression list.
-        let is_turning = |(habit, _): &(Habit, Arc<Provider>)| turns_silently(*habit);
-        if is_inferred && self.hosts.iter().any(is_turning) {
+        if self.hosts.iter().any(is_unseen_turn) {
             return true;
         }
         let turns = self.hosts.iter().any(|(habit, _)| matches!(habit, Habit::Sours(_)));
@@ -76,18 +62,6 @@ impl Mailbox {
         let is_before = turned.is_none_or(|turned| world.completed_at[&target] < *turned);
         turns && (is_before || world.accepted.contains(&lane))
     }
-}
-
-/// True for hosts that reject every recipient from some moment on, and not with words about us.
-fn turns_silently(habit: Habit) -> bool {
-    matches!(
-        habit,
-        Habit::RejectsAfter(_)
-            | Habit::RejectsAfterInAll(_)
-            | Habit::RejectsAtFirst(_)
-            | Habit::DeniesAfter(_)
-            | Habit::Sours(_)
-    )
 }
 
 /// All recipients of the run.

@@ -60,8 +60,8 @@ pub(super) struct World {
     pub(super) turned_at: HashMap<(String, Option<IpAddr>), Duration>,
     /// The IP address at which a listed recipient was probed last.
     pub(super) last_probed_at: HashMap<String, Option<IpAddr>>,
-    /// When a recipient was first accepted at an IP address from an egress.
-    pub(super) accepted_at: HashMap<(IpAddr, usize), Duration>,
+    /// IP addresses at which a recipient was accepted.
+    pub(super) accepted_at: HashSet<IpAddr>,
     /// Lanes at which a recipient was accepted.
     pub(super) accepted: HashSet<String>,
     /// The egress from which each recipient was probed.
@@ -238,7 +238,7 @@ impl World {
             self.last_probed_at.insert(probe.address.to_string(), self.sessions[&id].address);
             let probed_from = *self.probed_from.entry(probe.address.to_string()).or_insert(egress);
             // A control of rejections may be a recipient that was accepted from another egress.
-            let is_control = self.accepted_at.keys().any(|(ip, _)| self.sessions[&id].address == Some(*ip));
+            let is_control = self.sessions[&id].address.is_some_and(|ip| self.accepted_at.contains(&ip));
             assert!(probed_from == egress || is_control, "{} is probed from another egress", probe.address);
         }
         let at_mail = match habit {
@@ -323,9 +323,7 @@ impl World {
         match event {
             SessionEvent::Reply(_, classified) if classified.reply.is_positive() => {
                 self.accepted.insert(open.lane.clone());
-                if let Some(address) = open.address {
-                    self.accepted_at.entry((address, open.egress)).or_insert(self.now);
-                }
+                self.accepted_at.extend(open.address);
             }
             SessionEvent::Rejected(_) if turns => {
                 self.turned_at.entry((open.lane.clone(), open.address)).or_insert(self.now);

@@ -236,12 +236,8 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
                 }
                 let hosts = hosts.iter().map(|host| (host.habit, host.mx_hop.provider.clone())).collect();
                 let lane = Scheduler::lane_key(&mx_hosts, &mx_hosts[0]).to_string();
-                let hosts_of_domain = mx_hosts.iter().flat_map(|mx_hop| mx_hop.addresses.clone()).collect();
                 let address_of = address.clone();
-                mailboxes.insert(
-                    target,
-                    Mailbox { address: address_of, exists: *exists, hosts, hosts_of_domain, lane },
-                );
+                mailboxes.insert(target, Mailbox { address: address_of, exists: *exists, hosts, lane });
                 entries.push(Recipient::from((target, address)));
             }
             let mut facts = DomainFacts::default();

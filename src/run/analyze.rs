@@ -143,25 +143,12 @@ impl Analyzer {
             Ok(address) => address,
             Err(fault) => return self.invalid(repaired.as_deref().unwrap_or(cell), &fault),
         };
-        if self.how.exclusions.as_ref().is_some_and(|excluded| excluded.has(&address)) {
+        let is_excluded = self.how.exclusions.as_ref().is_some_and(|excluded| excluded.has(&address));
+        let Some(domain) = address.domain().filter(|_| !is_excluded) else {
             let kinds = lists.kinds.of_address(&address);
-            return CellAnalysis {
-                form: AddressStatus::Excluded(address),
-                kinds,
-                repaired,
-                repairs,
-                typo: None,
-            };
-        }
-        let Some(domain) = address.domain() else {
-            let kinds = lists.kinds.of_address(&address);
-            return CellAnalysis {
-                form: AddressStatus::Literal(address),
-                kinds,
-                repaired,
-                repairs,
-                typo: None,
-            };
+            let form =
+                if is_excluded { AddressStatus::Excluded(address) } else { AddressStatus::Literal(address) };
+            return CellAnalysis { form, kinds, repaired, repairs, typo: None };
         };
         let known = self.domains.of(domain.as_str(), || DomainTraits::of(domain, lists));
         let seen = known.analyze(address, repaired, lists);

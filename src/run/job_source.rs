@@ -208,7 +208,7 @@ impl JobSource {
                 continue;
             };
             let mut known = self.known_facts(&domain, policy, now, &mut facts)?;
-            if is_first {
+            if is_first && self.may_have_replies() {
                 known.accepted = facts.accepted_since(&domain, self.run.at)?;
             }
             known.merge(since_then);
@@ -305,7 +305,12 @@ impl JobSource {
         Ok(facts.last_egress(domain, address)?.and_then(|id| self.egresses.position(id)))
     }
 
-    /// A recipient with its replies of this run, if it is resumed, and whether it was deliverable recently.
+    /// True if the state may have replies of this run to recipients that are not submitted yet.
+    fn may_have_replies(&self) -> bool {
+        self.run.is_resumed || self.expired_before
+    }
+
+    /// A recipient with its replies of this run, if there may be any, and whether it was deliverable recently.
     fn recipient(
         &self,
         domain: NameHash,
@@ -314,9 +319,8 @@ impl JobSource {
         recently: &RangeInclusive<SystemTime>,
         facts: &mut FactQueries<&Connection>,
     ) -> Result<Recipient, StateError> {
-        let may_have_replies = self.run.is_resumed || self.expired_before;
         let earlier =
-            if may_have_replies { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
+            if self.may_have_replies() { facts.attempts(self.run.id, domain, &address)? } else { Vec::new() };
         let was_deliverable = facts.was_deliverable(domain, &address, recently)?;
         Ok(Recipient { id, address, earlier, was_deliverable })
     }

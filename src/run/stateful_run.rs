@@ -115,8 +115,9 @@ impl StatefulRun {
             && self.state.still_to_probe(self.run.id)? == 0
             && self.state.add_rejected_spellings(self.run.id, self.fresh)? > 0
         {
-            let others =
-                engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress);
+            // The first part of the run has stored replies, as an earlier process would have.
+            let run = RunHandle { is_resumed: true, ..self.run };
+            let others = engine::probe(&self.job, &mut self.state, run, self.fresh, cancel, &mut progress);
             outcome.add(others.await?);
         }
         Ok(outcome)

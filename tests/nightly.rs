@@ -326,7 +326,7 @@ fn what_a_night_leaves_at_providers_that_reject_us_is_no_alarm_in_the_next() {
 fn a_run_that_every_provider_rejects_names_hosts_and_words_and_rows_keep_their_reply() {
     let folder = Folder::new();
     folder.write("world.toml", REJECTING);
-    folder.write("list.csv", (1..=30).map(|n| format!("jane@bad{n}.example\n")).collect::<String>());
+    folder.write("list.csv", (1..=30).map(|n| format!("jane@bad{n}.example")).collect::<Vec<_>>().join("\n"));
     let ran = folder.run(&["verify", "list.csv", "--world", "world.toml", "--max-wait", "0s", "-o", "out"]);
     ran.exits(12);
     assert!(

@@ -26,8 +26,8 @@ impl<'a> Sole<'a> {
         })
     }
 
-    fn repaired(&self, repair: Repair) -> Option<(String, Repair)> {
-        Some((self.address.to_owned(), repair))
+    fn repaired(&self, repair: Repair) -> (String, Repair) {
+        (self.address.to_owned(), repair)
     }
 }
 
@@ -43,9 +43,9 @@ pub(super) fn in_formula_or_link(text: &str) -> Option<(String, Repair)> {
     // `<mailto:ada@example.org>` has steps of its own.
     let is_bracketed = sole.before.to_ascii_lowercase().ends_with("<mailto:") && sole.after.starts_with('>');
     if is_formula {
-        return sole.repaired(Repair::Formula);
+        return Some(sole.repaired(Repair::Formula));
     }
-    if is_bracketed { None } else { sole.repaired(Repair::Link) }
+    (!is_bracketed).then(|| sole.repaired(Repair::Link))
 }
 
 /// The address among other words.
@@ -66,7 +66,7 @@ pub(super) fn among_words(text: &str) -> Option<(String, Repair)> {
         (false, true) if after.trim_start().starts_with(BRACKETS) => Repair::Comment,
         (true | false, _) => Repair::Words,
     };
-    sole.repaired(repair)
+    Some(sole.repaired(repair))
 }
 
 /// Opening brackets.

@@ -21,7 +21,9 @@ pub(super) fn failures(raw: &[u8]) -> Vec<LocatedReply> {
     if found.is_empty() {
         found = failures_in_text(&message::decode(raw));
     }
-    found.iter_mut().for_each(|failure| add_stage(failure, &opened.text));
+    for failure in &mut found {
+        add_stage(failure, &opened.text);
+    }
     if found.is_empty() {
         found.push(locate::failure(&opened.text));
     }

@@ -105,6 +105,7 @@ impl RateLimits {
 
 /// A provider: who runs MX hosts, and how they may be probed.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the data")]
 pub struct Provider {
     /// The value of the `provider` column and the key of reply rules. Empty for an unknown provider.
     pub id: Arc<str>,
@@ -301,6 +302,7 @@ struct RawDefault {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the data")]
 struct RawProvider {
     id: String,
     name: String,

@@ -176,7 +176,7 @@ pub struct SilenceThreshold {
 
 impl SilenceThreshold {
     /// The shortest silence.
-    pub fn shortest(&self) -> Duration {
+    pub fn shortest(self) -> Duration {
         Duration::from_secs(self.seconds)
     }
 }

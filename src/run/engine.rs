@@ -81,7 +81,7 @@ pub async fn probe(
             engine.act()?;
         }
         if !engine.stopped && engine.health.is_lost(job.network.clock.now().elapsed) {
-            engine.on_name_servers_lost()?;
+            engine.on_name_servers_lost();
             engine.act()?;
         }
         if engine.is_over() {

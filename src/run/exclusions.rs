@@ -51,7 +51,7 @@ impl Exclusions {
             Err(ListError::Empty { .. }) => return Ok(0),
             Err(error) => return Err(error.into()),
         };
-        self.identity += &format!(" {}", list.identity()?);
+        self.identity.extend([" ", list.identity()?.as_str()]);
         // The first entry may have been taken for a header.
         let format = list.format();
         if format.has_header {
@@ -78,7 +78,7 @@ impl Exclusions {
             return Err(not_a_list.into());
         }
         let hash = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-        self.identity += &format!(" {:02x?}", &hash.as_ref()[..16]);
+        self.identity.extend([" ", format!("{:02x?}", &hash.as_ref()[..16]).as_str()]);
         Ok(unused)
     }
 

@@ -28,6 +28,7 @@ impl EndpointTls {
 
 /// One IP address of a provider, as a lane uses it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(super) struct Endpoint {
     /// The lane of the endpoint.
     pub(super) lane: LaneId,

@@ -13,6 +13,7 @@ const GOOD_RSA_BITS: usize = 2048;
 
 /// A key.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a tag of the record")]
 pub struct DkimKey {
     /// `k` and the size of the key.
     pub algorithm: DkimAlgorithm,

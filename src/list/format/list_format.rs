@@ -3,6 +3,7 @@
 //! Decides: how results are named after a list. Must not: find any of this out; `input` does. The writers need it too,
 //! since results look like the list.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -206,9 +207,13 @@ fn shorten(stem: &str) -> String {
         return stem.to_owned();
     }
     let digest = ring::digest::digest(&ring::digest::SHA256, stem.as_bytes());
-    let digest: String = digest.as_ref()[..DIGITS / 2].iter().map(|byte| format!("{byte:02x}")).collect();
     let end = (0..MAX_STEM_BYTES - DIGITS).rev().find(|&end| stem.is_char_boundary(end)).unwrap_or(0);
-    format!("{}~{digest}", &stem[..end])
+    let mut short = format!("{}~", &stem[..end]);
+    for byte in &digest.as_ref()[..DIGITS / 2] {
+        // Writing to a text does not fail.
+        let _ = write!(short, "{byte:02x}");
+    }
+    short
 }
 
 /// The folder for results with this stem when the user names none.

@@ -82,9 +82,9 @@ fn choose_sheet<R: Read + Seek>(
     if let Some(given) = given {
         let names = || sheets.iter().map(|(name, _)| name);
         let folded = given.trim().to_lowercase();
-        let named = names().find(|name| *name == given);
-        let named = named.or_else(|| names().find(|name| name.trim().to_lowercase() == folded));
-        let name = named.ok_or_else(|| SheetError::Unknown(names().cloned().collect()))?.clone();
+        let exact = names().find(|name| *name == given);
+        let found = exact.or_else(|| names().find(|name| name.trim().to_lowercase() == folded));
+        let name = found.ok_or_else(|| SheetError::Unknown(names().cloned().collect()))?.clone();
         return Ok(ChosenSheet { name, others: Vec::new() });
     }
     let visible: Vec<String> =

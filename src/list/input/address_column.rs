@@ -64,7 +64,7 @@ pub(super) fn choose(
         let others: Vec<String> = fallbacks.iter().map(|&other| title(sample, other)).collect();
         let mut sentence = title(sample, index);
         if !others.is_empty() {
-            sentence += &format!(", where it is empty {}", others.join(", then "));
+            sentence.extend([", where it is empty ", &others.join(", then ")]);
         }
         sentence += ", chosen by `--column`";
         return Ok(ColumnChoice { index, fallbacks, sentence });
@@ -218,12 +218,13 @@ fn others(sample: &Sample, candidates: &[(usize, usize)]) -> String {
             if let Some((&(_, other), rows)) =
                 rest.iter().map(|one| (one, only_in(one.1))).find(|(_, rows)| *rows > 0)
             {
-                text += &format!(
+                let only = format!(
                     " ({rows} of the first {} rows have an address only there: `--column {} --column {}` reads both)",
                     sample.rows.len(),
                     argument(sample, *chosen),
                     argument(sample, other)
                 );
+                text += &only;
             }
             text
         }

@@ -51,20 +51,20 @@ impl Coder {
 struct Ahead<R> {
     stream: R,
     /// The bytes that were read ahead; those before `at` are returned already.
-    ahead: Vec<u8>,
+    bytes: Vec<u8>,
     at: usize,
 }
 
 impl<R: Read> Read for Ahead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.ahead.len() {
+        if self.at == self.bytes.len() {
             return self.stream.read(buffer);
         }
-        let n = (self.ahead.len() - self.at).min(buffer.len());
-        buffer[..n].copy_from_slice(&self.ahead[self.at..self.at + n]);
+        let n = (self.bytes.len() - self.at).min(buffer.len());
+        buffer[..n].copy_from_slice(&self.bytes[self.at..self.at + n]);
         self.at += n;
-        if self.at == self.ahead.len() {
-            (self.ahead, self.at) = (Vec::new(), 0);
+        if self.at == self.bytes.len() {
+            (self.bytes, self.at) = (Vec::new(), 0);
         }
         Ok(n)
     }
@@ -84,7 +84,7 @@ impl<R: Read> Utf8Reader<R> {
     }
 
     fn with(inner: R, coder: Coder) -> Utf8Reader<R> {
-        let inner = Ahead { stream: inner, ahead: Vec::new(), at: 0 };
+        let inner = Ahead { stream: inner, bytes: Vec::new(), at: 0 };
         Utf8Reader { inner, coder, ready: Vec::new(), returned: 0, ended: false, replaced: 0 }
     }
 
@@ -114,7 +114,7 @@ impl<R: Read> Utf8Reader<R> {
         (&mut self.inner).take(wanted).read_to_end(&mut ahead)?;
         let found =
             finder.find(&ahead).map_err(|unknown| io::Error::new(io::ErrorKind::InvalidData, unknown))?;
-        self.inner.ahead = ahead;
+        self.inner.bytes = ahead;
         self.coder = Coder::of(found);
         self.ended = false;
         Ok(ascii)

@@ -265,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_mark_or_the_places_of_nuls_show_the_encoding() {
-        let table: [(&[u8], Option<(Encoding, usize)>); 8] = [
+        type Marked = Option<(Encoding, usize)>;
+        let table: [(&[u8], Marked); 8] = [
             (b"", None),
             (b"email\n", None),
             (b"\xef\xbb\xbfemail", Some((Encoding::UTF_8, 3))),

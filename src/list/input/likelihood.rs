@@ -278,12 +278,16 @@ fn sign(previous: char, sign: char, next: char) -> f32 {
 
 /// The score of a letter that some scripts have only at the beginning, in the middle or at the end of words.
 fn place_in_word(c: char, follows_letter: bool, precedes_letter: bool) -> f32 {
-    match lower(c) {
-        'ь' | 'ъ' | 'ы' if !follows_letter => -4.0,
-        'ς' | 'ם' | 'ן' | 'ך' | 'ף' | 'ץ' | 'ة' | 'ى' if precedes_letter => -4.0,
+    let c = lower(c);
+    let is_misplaced = match c {
+        'ь' | 'ъ' | 'ы' | '\u{e30}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}' => !follows_letter,
+        'ς' | 'ם' | 'ן' | 'ך' | 'ף' | 'ץ' | 'ة' | 'ى' => precedes_letter,
+        '\u{e40}'..='\u{e44}' => !precedes_letter,
+        _ => false,
+    };
+    match c {
+        _ if is_misplaced => -4.0,
         'σ' | 'מ' | 'נ' | 'כ' | 'צ' if !precedes_letter && follows_letter => -2.0,
-        '\u{e30}'..='\u{e3a}' | '\u{e47}'..='\u{e4e}' if !follows_letter => -4.0,
-        '\u{e40}'..='\u{e44}' if !precedes_letter => -4.0,
         _ => 0.0,
     }
 }

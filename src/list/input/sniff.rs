@@ -60,21 +60,18 @@ pub(super) fn sniff(text: &str, is_whole: bool, options: &ReadOptions) -> Result
     let place = match options.header {
         HeaderChoice::Nowhere => None,
         HeaderChoice::Line(line) => {
-            let place = line.checked_sub(sep_lines);
-            let place = place.and_then(|line| header::at_line(text, kind.delimiter(), line));
+            let in_text = line.checked_sub(sep_lines);
+            let place = in_text.and_then(|number| header::at_line(text, kind.delimiter(), number));
             Some(place.ok_or(HeaderFault::NoRow(line))?)
         }
         HeaderChoice::Search if is_result(text, kind) => None,
-        HeaderChoice::Search => {
-            let names: Vec<String> = options.columns.clone();
-            match header::search(text, kind.delimiter(), &names) {
-                HeaderSearch::NotFound => None,
-                HeaderSearch::Found(place) => Some(place),
-                HeaderSearch::Several(lines) => {
-                    return Err(HeaderFault::Several(lines.map(|line| line + sep_lines)));
-                }
+        HeaderChoice::Search => match header::search(text, kind.delimiter(), &options.columns) {
+            HeaderSearch::NotFound => None,
+            HeaderSearch::Found(place) => Some(place),
+            HeaderSearch::Several(lines) => {
+                return Err(HeaderFault::Several(lines.map(|line| line + sep_lines)));
             }
-        }
+        },
     };
     let mut rows = records(&text[place.map_or(0, |place| place.offset)..], kind.delimiter(), SAMPLE_ROWS);
     let has_header = place.is_some()

@@ -118,7 +118,8 @@ impl ListBytes {
                     .map_err(|error| self.sheet_error(error, sheet))?;
                 self.replace(file)?;
                 self.place = Some(sheet_place(self.place.as_deref(), &chosen));
-                return self.set(Compression::Workbook);
+                self.compression = Compression::Workbook;
+                return Ok(());
             }
             start if format::is_vcard(start) => {
                 let cards = format::copy_cards(self.open(), temporary_file);
@@ -131,11 +132,6 @@ impl ListBytes {
             Some(sheet) => Err(ListError::NotAWorkbook { name: self.name.clone(), sheet: sheet.to_owned() }),
             None => Ok(()),
         }
-    }
-
-    fn set(&mut self, compression: Compression) -> Result<(), ListError> {
-        self.compression = compression;
-        Ok(())
     }
 
     /// Reads another file from now on, which holds the list of the first one.
@@ -238,14 +234,14 @@ impl Seek for SharedReader {
 
 /// Which sheet is read, and which others could be.
 fn sheet_place(place: Option<&str>, chosen: &ChosenSheet) -> String {
-    let mut text = place.map(|place| format!("{place}, ")).unwrap_or_default();
-    text += &format!("sheet `{}`", printable(&chosen.name));
-    if !chosen.others.is_empty() {
-        let others: Vec<String> =
-            chosen.others.iter().take(3).map(|name| format!("`{}`", printable(name))).collect();
-        text += &format!(" (`--sheet` reads another: {})", others.join(", "));
+    let place = place.map(|place| format!("{place}, ")).unwrap_or_default();
+    let name = printable(&chosen.name);
+    if chosen.others.is_empty() {
+        return format!("{place}sheet `{name}`");
     }
-    text
+    let others: Vec<String> =
+        chosen.others.iter().take(3).map(|name| format!("`{}`", printable(name))).collect();
+    format!("{place}sheet `{name}` (`--sheet` reads another: {})", others.join(", "))
 }
 
 /// Counts the bytes that a decompressor returns, and fails for a bomb.

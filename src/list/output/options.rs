@@ -35,6 +35,7 @@ impl OutputTarget {
 
 /// How results are written.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct WriteOptions {
     /// Which columns are added.
     pub columns: ColumnSet,

@@ -96,7 +96,7 @@ impl Engine<'_, '_> {
     }
 
     /// Stops a run that has no name service. The same command continues it.
-    pub(super) fn on_name_servers_lost(&mut self) -> Result<(), Error> {
+    pub(super) fn on_name_servers_lost(&mut self) {
         let held = self.health.take_held();
         let fault = held.iter().find_map(|lookup| match &lookup.route {
             Route::Failed(fault) => Some(fault.clone()),
@@ -108,7 +108,6 @@ impl Engine<'_, '_> {
         tracing::warn!(event = "name_servers_down", "no name server answers, so the run stops");
         self.stop(NotProbedReason::Deadline);
         self.lookups.abort();
-        Ok(())
     }
 
     /// A stored route that is fresh now, and allowed by the networks of this run: a resumed run may have begun long

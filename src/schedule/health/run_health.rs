@@ -211,12 +211,15 @@ mod tests {
         health
     }
 
+    /// So many providers.
+    type Contacts = (usize, ProviderContact);
+
     #[test]
     fn a_run_is_blocked_when_eight_of_ten_contacted_providers_and_at_least_eight_reject_us() {
         let blocked = Some(RunBlocked::RejectedEverywhere);
         let old = earlier(REJECTS, EarlierContact::RejectedUs);
         let served = earlier(UNTRIED, EarlierContact::Served);
-        let table: &[(&[(usize, ProviderContact)], Option<RunBlocked>)] = &[
+        let table: &[(&[Contacts], Option<RunBlocked>)] = &[
             (&[(7, REJECTS)], None),
             (&[(8, REJECTS)], blocked),
             (&[(8, REJECTS), (2, ANSWERED)], blocked),
@@ -238,7 +241,7 @@ mod tests {
         let closed = Some(RunBlocked::PortClosed);
         let old = earlier(DOWN, EarlierContact::Unreachable);
         let served = earlier(UNTRIED, EarlierContact::Served);
-        let table: &[(&[(usize, ProviderContact)], Option<RunBlocked>)] = &[
+        let table: &[(&[Contacts], Option<RunBlocked>)] = &[
             (&[(4, DOWN)], None),
             (&[(5, DOWN)], closed),
             (&[(9, DOWN), (1, PENDING)], closed),

@@ -58,6 +58,7 @@ pub(crate) fn classify_event(
 
 /// A session.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) endpoint: EndpointId,
     pub(in crate::schedule) phase: SessionPhase,

@@ -16,6 +16,7 @@ fn an_error_anywhere_is_an_error_of_the_record() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn malformed_terms() {
     for term in [
         // all

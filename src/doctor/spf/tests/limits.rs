@@ -6,8 +6,16 @@ fn terms(count: usize, term: impl Fn(usize) -> String) -> String {
     (0..count).map(term).collect::<Vec<_>>().join(" ")
 }
 
+fn lines(count: usize, line: impl Fn(usize) -> String) -> String {
+    (0..count).map(line).collect::<Vec<_>>().join("\n") + "\n"
+}
+
 fn addresses(count: usize) -> String {
-    (0..count).map(|n| format!("h{n}.example A 203.0.113.1\n")).collect()
+    lines(count, |n| format!("h{n}.example A 203.0.113.1"))
+}
+
+fn mx_hosts(count: usize) -> String {
+    lines(count, |n| format!("example.com MX {n} h{n}.example"))
 }
 
 #[test]
@@ -71,30 +79,24 @@ fn two_look_ups_may_find_nothing() {
 
 #[test]
 fn mx_hosts_without_an_address_of_the_family_are_not_void_look_ups() {
-    let zone: String = (0..5).map(|n| format!("example.com MX {n} h{n}.example\n")).collect();
-    let report = report("v=spf1 mx -all", &format!("{zone}{}", addresses(5)), CLIENT_V6);
+    let report = report("v=spf1 mx -all", &(mx_hosts(5) + &addresses(5)), CLIENT_V6);
     assert_eq!((report.result, report.void_lookups), (SpfResult::Fail, 0));
 }
 
 #[test]
 fn ten_mx_hosts_are_allowed() {
-    let zone = |count: usize| -> String {
-        let mx: String = (0..count).map(|n| format!("example.com MX {n} h{n}.example\n")).collect();
-        mx + &addresses(count)
-    };
+    let zone = |count| mx_hosts(count) + &addresses(count);
     gives("fail", "v=spf1 mx -all", &zone(10));
     gives("permerror", "v=spf1 mx -all", &zone(11));
 }
 
 #[test]
 fn names_of_the_client_after_the_tenth_are_ignored() {
-    let zone = |position: usize| -> String {
-        (0..12)
-            .map(|n| {
-                let domain = if n == position { "example.com" } else { "example.net" };
-                format!("1.2.0.192.in-addr.arpa PTR h{n}.{domain}\nh{n}.{domain} A 192.0.2.1\n")
-            })
-            .collect()
+    let zone = |position: usize| {
+        lines(12, |n| {
+            let domain = if n == position { "example.com" } else { "example.net" };
+            format!("1.2.0.192.in-addr.arpa PTR h{n}.{domain}\nh{n}.{domain} A 192.0.2.1")
+        })
     };
     gives("pass", "v=spf1 ptr -all", &zone(9));
     gives("fail", "v=spf1 ptr -all", &zone(10));

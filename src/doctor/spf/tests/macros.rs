@@ -114,7 +114,10 @@ fn a_name_that_is_too_long_loses_labels_at_the_left() {
     let long = domain(24);
     let values = MacroValues { domain: &long, ..values("192.0.2.3") };
     let name = spec.expand_domain(&values);
-    assert!(name.len() <= 253 && name.ends_with(".com") && name.starts_with("abcdefghi."), "{name}");
+    assert!(
+        name.len() <= 253 && name.strip_suffix(".com").is_some() && name.starts_with("abcdefghi."),
+        "{name}"
+    );
     assert_eq!(name, format!("{}.com", domain(25)));
 }
 

@@ -15,7 +15,9 @@ async fn run(job: &ProbeJob, addresses: &[String]) -> (RunOutcome, u64, Vec<Stri
     let mut state = State::temporary().unwrap();
     let run = state.begin(&RunKey::default(), Duration::MAX, now, Duration::MAX).unwrap();
     let mut worklist = state.build_worklist(run.id).unwrap();
-    addresses.iter().for_each(|address| worklist.add(&Address::parse(address).unwrap()).unwrap());
+    for address in addresses {
+        worklist.add(&Address::parse(address).unwrap()).unwrap();
+    }
     let fresh = FreshnessPolicy::nothing();
     worklist.finish(fresh).unwrap();
     let mut silent = |_| ();

@@ -5,9 +5,17 @@
 //! rate changes starts empty. A limiter can be asked without taking anything, because what starts needs the tokens of
 //! two limiters, and takes both or neither.
 
+use std::cell::Cell;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use governor::clock::Clock;
+use governor::middleware::NoOpMiddleware;
+use governor::nanos::Nanos;
+use governor::state::StateStore;
+use governor::{Quota, RateLimiter};
 
 /// The clock of the run. The scheduler sets it at each event.
 #[derive(Clone, Debug, Default)]
@@ -18,31 +26,69 @@ impl RunClock {
     pub(in crate::schedule) fn set(&self, elapsed: Duration) {
         self.0.store(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
+}
 
-    fn now(&self) -> Duration {
-        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+impl Clock for RunClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::new(self.0.load(Ordering::Relaxed))
     }
 }
 
-/// The limiter of one rate: a bucket of `burst` tokens, one of which comes back in each `period`.
+/// Why a limiter is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    /// To know the wait; nothing is taken.
+    Ask,
+    /// To take tokens, if there are enough.
+    Take,
+}
+
+/// When the limiter is full again, counted from its making: all that it remembers.
+#[derive(Debug)]
+struct FullAt(Cell<Nanos>);
+
+// The key of governor's stores tells here why the limiter is asked, because there is only one limiter in each store.
+impl StateStore for FullAt {
+    type Key = Purpose;
+
+    fn measure_and_replace<T, F, E>(&self, purpose: &Purpose, decide: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        let (outcome, full_at) = decide(Some(self.0.get()))?;
+        if *purpose == Purpose::Take {
+            self.0.set(full_at);
+        }
+        Ok(outcome)
+    }
+}
+
+/// The limiter of one rate: a bucket of `burst` tokens that fills up again steadily.
 #[derive(Debug)]
 pub(in crate::schedule) struct Pacer {
-    clock: RunClock,
+    limiter: RateLimiter<Purpose, FullAt, RunClock, NoOpMiddleware<Nanos>>,
     per_minute: u32,
-    burst: u32,
-    period: Duration,
-    /// The time of the run at which the bucket is full.
-    full_at: Duration,
+    quota: Quota,
 }
 
 impl Pacer {
     /// A limiter of at most `per_minute` starts in any minute, of which at most `burst` come together. It starts full.
     pub(in crate::schedule) fn new(per_minute: u32, burst: u32, clock: &RunClock) -> Pacer {
+        Pacer::filled_in(per_minute, burst, clock, |_| Duration::ZERO)
+    }
+
+    /// A limiter that is full after the time that `fill` gives for its quota.
+    fn filled_in(per_minute: u32, burst: u32, clock: &RunClock, fill: fn(&Quota) -> Duration) -> Pacer {
         // A burst of more than a quarter of the rate would leave too little for the steady rate.
-        let burst = burst.min(per_minute / 4).max(1);
-        let steady = per_minute.saturating_sub(burst).max(1);
-        let period = Duration::from_secs(60) / steady;
-        Pacer { clock: clock.clone(), per_minute, burst, period, full_at: Duration::ZERO }
+        let burst = NonZeroU32::new(burst.min(per_minute / 4)).unwrap_or(NonZeroU32::MIN);
+        let steady = per_minute.saturating_sub(burst.get()).max(1);
+        let quota = Quota::with_period(Duration::from_secs(60) / steady)
+            .expect("a minute divided by a u32 is more than zero nanoseconds")
+            .allow_burst(burst);
+        let limiter = RateLimiter::new(quota, FullAt(Cell::new(fill(&quota).into())), clock.clone());
+        Pacer { limiter, per_minute, quota }
     }
 
     /// The rate per minute.
@@ -52,37 +98,37 @@ impl Pacer {
 
     /// The most that [`Pacer::take`] takes in one call.
     pub(in crate::schedule) fn burst(&self) -> u32 {
-        self.burst
+        self.quota.burst_size().get()
     }
 
     /// The longest time after which an unused limiter is full again.
     pub(in crate::schedule) fn refill_time(&self) -> Duration {
-        self.period * self.burst
+        self.quota.burst_size_replenished_in()
     }
 
     /// Changes the rate. What was taken recently still counts.
     pub(in crate::schedule) fn change(&mut self, per_minute: u32, burst: u32) {
         if per_minute.max(1) != self.per_minute {
-            *self = Pacer::new(per_minute.max(1), burst, &self.clock);
-            // A new limiter is full. This one replaces the limiter of a busy lane, so it starts empty.
-            self.full_at = self.clock.now() + self.refill_time();
+            // This limiter replaces that of a busy lane, so it starts empty.
+            let clock = self.limiter.clock().clone();
+            *self = Pacer::filled_in(per_minute.max(1), burst, &clock, Quota::burst_size_replenished_in);
         }
     }
 
     /// The time until `count`, at most [`Pacer::burst`], can be taken; zero if they can be now.
     pub(in crate::schedule) fn wait(&self, count: u32) -> Duration {
-        let left_after = self.burst - count.clamp(1, self.burst);
-        self.full_at.saturating_sub(self.clock.now() + self.period * left_after)
+        self.decide(Purpose::Ask, count).err().unwrap_or_default()
     }
 
     /// Takes `count`, at most [`Pacer::burst`]. The error is the time after which that may succeed.
     pub(in crate::schedule) fn take(&mut self, count: u32) -> Result<(), Duration> {
-        let wait = self.wait(count);
-        if !wait.is_zero() {
-            return Err(wait);
-        }
-        self.full_at = self.full_at.max(self.clock.now()) + self.period * count.clamp(1, self.burst);
-        Ok(())
+        self.decide(Purpose::Take, count)
+    }
+
+    fn decide(&self, purpose: Purpose, count: u32) -> Result<(), Duration> {
+        let count = NonZeroU32::new(count.min(self.burst())).unwrap_or(NonZeroU32::MIN);
+        let decided = self.limiter.check_key_n(&purpose, count).expect("the count is at most the burst");
+        decided.map_err(|not_until| not_until.wait_time_from(self.limiter.clock().now()))
     }
 }
 

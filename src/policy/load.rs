@@ -10,6 +10,7 @@ use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
+use super::retry::RetryRules;
 use super::thresholds::Thresholds;
 
 /// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
@@ -19,6 +20,7 @@ pub struct Policy {
     own_replies: Option<&'static ReplyRules>,
     own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
+    own_retry: Option<&'static RetryRules>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -31,6 +33,7 @@ impl Policy {
             own_replies: None,
             own_lifetimes: None,
             own_thresholds: None,
+            own_retry: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -50,9 +53,14 @@ impl Policy {
         self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
     }
 
-    /// When a run draws a conclusion.
+    /// When a run draws a conclusion, and how it paces itself.
     pub fn thresholds(&self) -> &'static Thresholds {
         self.own_thresholds.unwrap_or_else(Thresholds::built_in)
+    }
+
+    /// When a probe is repeated.
+    pub fn retry(&self) -> &'static RetryRules {
+        self.own_retry.unwrap_or_else(RetryRules::built_in)
     }
 
     /// The shipped policy, changed by a user's folder if there is one.
@@ -81,6 +89,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "thresholds.toml")? {
             let thresholds = policy.thresholds().with(&name, &text)?;
             policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
+        }
+        if let Some((name, text)) = read(folder, "retry.toml")? {
+            let rules = policy.retry().clone().with(&name, &text)?;
+            policy.own_retry = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
     }

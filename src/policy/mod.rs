@@ -9,7 +9,8 @@
 //! |---|---|
 //! | what a reply means | `data/replies/`; how the rules are applied: `replies/` |
 //! | who a provider is, and its limits | `data/providers.toml`; how it is found: `providers.rs` |
-//! | when a run draws a conclusion | `data/thresholds.toml` |
+//! | when a run draws a conclusion, and how it paces itself | `data/thresholds.toml` |
+//! | when a probe is repeated | `data/retry.toml`; how the waits are bounded: `retry.rs` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
@@ -20,6 +21,7 @@ mod lists;
 mod load;
 mod providers;
 mod replies;
+mod retry;
 mod thresholds;
 
 pub use file::PolicyError;
@@ -29,5 +31,9 @@ pub use load::Policy;
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
+pub use retry::{RetryPolicy, RetryRules};
 pub use thresholds::Thresholds;
-pub(crate) use thresholds::{AnomalyThresholds, NameServerThresholds, RampThresholds};
+pub(crate) use thresholds::{
+    AnomalyThresholds, BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds,
+    NameServerThresholds, RampThresholds,
+};

@@ -13,9 +13,6 @@ use crate::evidence::{
 };
 use crate::reason::{Cause, Verdict};
 
-/// After so many revoked controls at an MX host no other one is sent there.
-const MAX_REVOKED: u8 = 2;
-
 impl DomainProbe {
     /// Goes on to the next MX host with the recipients that need it.
     pub(crate) fn advance(&mut self, now: Timestamp) {
@@ -109,7 +106,7 @@ impl DomainProbe {
         if matches!(self.here.catch_all, CatchAll::No(_)) || self.here.rejected_unclearly {
             (self.here.catch_all, self.here.rejected_unclearly) = (CatchAll::NotTested, false);
             self.here.revoked_controls += 1;
-            if self.here.revoked_controls >= MAX_REVOKED {
+            if self.here.revoked_controls >= self.retry_policy.tries().revoked_controls {
                 let (mx_host, kind) = (mx_host.clone(), why.clone());
                 self.here.catch_all = CatchAll::Failed(Arc::new(Obstacle { mx_host, at: now.wall, kind }));
                 self.here.stop_controls();

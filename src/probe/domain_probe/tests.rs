@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use super::*;
 use crate::evidence::{Attempt, ClassifiedReply, NotCatchAllProof};
-use crate::policy::{ReplyContext, ReplyRules};
+use crate::policy::{ReplyContext, ReplyRules, RetryPolicy};
 use crate::smtp::{Reply, Stage};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -43,8 +43,8 @@ fn domain_probe_with(
     facts: DomainFacts,
     now: Timestamp,
 ) -> DomainProbe {
-    let strategy = ProbeStrategy { control_plan, rejections_needed };
-    let retry_policy = RetryPolicy { max_wait: 30 * MINUTE };
+    let strategy = ProbeStrategy { control_plan, rejections_needed, before_control_retry: 10 };
+    let retry_policy = RetryPolicy::built_in(30 * MINUTE);
     let domain = Domain::parse("acme.example").unwrap();
     DomainProbe::new(domain, [host()], listed, facts, strategy, retry_policy, now)
 }

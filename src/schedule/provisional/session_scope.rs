@@ -290,8 +290,7 @@ mod tests {
     use crate::evidence::{
         CatchAll, DomainFacts, MxHostFacts, NotCatchAllProof, ProbeResult, Recipient, RecipientId, Timestamp,
     };
-    use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, Thresholds};
-    use crate::probe::RetryPolicy;
+    use crate::policy::{Pace, Providers, ReplyContext, ReplyRules, RetryPolicy, Thresholds};
     use crate::schedule::{DomainJob, MxHop, RunLimits, SessionEvent};
     use crate::smtp::{Capabilities, IpFamilies, Reply};
 
@@ -307,7 +306,7 @@ mod tests {
         let now = Timestamp { elapsed: Duration::ZERO, wall: UNIX_EPOCH };
         let limits = RunLimits {
             pace: Pace::Fast,
-            retry_policy: RetryPolicy { max_wait: Duration::ZERO },
+            retry_policy: RetryPolicy::built_in(Duration::ZERO),
             sessions: 1,
             thresholds: Thresholds::built_in(),
             egresses: vec![IpFamilies::Both],

@@ -8,7 +8,6 @@ use crate::schedule::action::{Action, ConnectionAction};
 use crate::schedule::dispatch::DispatchResult;
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::{DomainTaskId, EndpointId, LaneId, SessionId};
-use crate::schedule::queue;
 use crate::schedule::scheduler::Scheduler;
 use crate::smtp::{Batch, ProbeId, RcptProbe, Transaction};
 
@@ -94,7 +93,7 @@ impl Scheduler {
             let Some(task) = self.tasks[task_id].as_mut() else {
                 continue;
             };
-            let was_large = queue::is_large(task.domain_probe.unprobed());
+            let was_large = self.limits.thresholds.large_domain.is_large(task.domain_probe.unprobed());
             let probes = task.domain_probe.next_probes(
                 now,
                 capacity.recipients.min(left),

@@ -101,7 +101,7 @@ pub(super) fn reason(address: &Address, mailbox: MailboxEvidence) -> Reason {
         route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox,
     };
-    decide(&evidence, std::time::UNIX_EPOCH).0.reason
+    decide(&evidence, std::time::UNIX_EPOCH, |_| None).0.reason
 }
 
 /// Checks that no recipient that exists is undeliverable, and that none that does not exist is deliverable.

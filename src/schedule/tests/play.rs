@@ -73,7 +73,7 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
 pub(super) fn scheduler(run: Run, world: &World) -> Scheduler {
     let limits = RunLimits {
         pace: run.pace,
-        retry_policy: RetryPolicy { max_wait: run.max_wait },
+        retry_policy: RetryPolicy::built_in(run.max_wait),
         sessions: run.sockets,
         thresholds: Thresholds::built_in(),
         egresses: run.egresses.to_vec(),

@@ -48,6 +48,8 @@ pub(crate) struct ProbeStrategy {
     pub control_plan: ControlPlan,
     /// Clear rejections of listed recipients that prove that the domain is no catch-all.
     pub rejections_needed: u32,
+    /// A host of the domain may turn, so a rejection counts only with an acceptance after it.
+    pub hosts_may_turn: bool,
     /// The most listed recipients that go before a due retry of the random recipient.
     pub before_control_retry: usize,
 }

@@ -189,6 +189,7 @@ impl<'a, 'p> Engine<'a, 'p> {
             retry_policy,
             sessions: job.sessions,
             thresholds: job.policy.thresholds(),
+            confirm: job.confirm,
             egresses: job.network.egresses.iter().map(|egress| egress.path.families()).collect(),
         };
         let egresses = EgressIds::of(&job.network.egresses, state)?;

@@ -91,6 +91,7 @@ impl Scheduler {
         let strategy = ProbeStrategy {
             control_plan: ControlPlan::of(priors, costs),
             rejections_needed: proving_rejections,
+            hosts_may_turn: hops.iter().any(|hop| !hop.mx_hop.provider.is_trusted()),
             before_control_retry: costs.recipients_before_retry,
         };
         let hosts: Vec<Domain> = hops.iter().map(|hop| hop.mx_hop.host.clone()).collect();

@@ -23,6 +23,8 @@ pub struct RunLimits {
     pub sessions: usize,
     /// When the scheduler draws conclusions about a provider or about the run, and how it paces itself.
     pub thresholds: &'static Thresholds,
+    /// Rejections that no acceptance follows in their session are confirmed by `postmaster`, where the MX host accepts it.
+    pub confirm: bool,
     /// The egresses, at least one, each with the IP families that it reaches. Each egress has lanes of its own.
     pub egresses: Vec<IpFamilies>,
 }

@@ -86,6 +86,7 @@ impl<'a> Simulation<'a> {
             retry_policy: RetryPolicy::built_in(setup.max_wait),
             sessions: setup.sockets,
             thresholds: Thresholds::built_in(),
+            confirm: setup.confirm,
             egresses: vec![IpFamilies::Both; setup.egresses],
         };
         let now = timestamp(Duration::ZERO);

@@ -244,7 +244,7 @@ fn by_reply<'a>(attempt: &'a Attempt, evidence: &'a Evidence) -> Decision<'a> {
             (Finding::ProviderAnomaly.into(), Confidence::Inferred)
         }
         // No acceptance came after it in its session.
-        Verdict::Undeliverable if may_condemn && is_unproven(&mailbox.positive_control) => {
+        Verdict::Undeliverable | Verdict::Risky if may_condemn && is_unproven(&mailbox.positive_control) => {
             (reason, Confidence::Inferred)
         }
         Verdict::Undeliverable if may_condemn => (reason, confidence),

@@ -41,6 +41,7 @@ impl DomainProbe {
             } else if self.was_probed_here(index) {
                 self.apply_reply(index, RecipientState::Accepted, now);
                 self.reopen(index);
+                self.note_unproven(index);
             } else {
                 self.ready.push_back(index);
             }

@@ -121,7 +121,9 @@ impl Scheduler {
         if provisional.holds_acceptances() {
             return Some(ClosingControl::Negative);
         }
-        provisional.holds_rejections().then_some(ClosingControl::Positive)
+        provisional
+            .holds_rejections()
+            .then(|| self.postmaster_domain(id).map_or(ClosingControl::Positive, ClosingControl::Postmaster))
     }
 
     /// Sends the closing control of an idle session with provisional results, now or as soon as the pace allows it.
@@ -183,6 +185,9 @@ impl Scheduler {
             && self.unknown_left(endpoint_id) > 0;
         let address = match kind {
             _ if !is_possible => None,
+            ClosingControl::Postmaster(task) => {
+                self.tasks[task].as_ref().and_then(|task| task.domain_probe.postmaster())
+            }
             ClosingControl::Negative => endpoint
                 .rejected_domain
                 .as_ref()
@@ -199,6 +204,11 @@ impl Scheduler {
         };
         self.take_recipients(endpoint_id, 1)?;
         self.add_in_flight(endpoint_id, 1);
+        if let ClosingControl::Postmaster(task) = kind
+            && let Some(task) = self.tasks[task].as_mut()
+        {
+            task.domain_probe.note_postmaster();
+        }
         let probe = ProbeId(self.next_probe);
         self.next_probe += 1;
         if let Some(session) = self.sessions.get_mut(&id) {
@@ -220,8 +230,10 @@ impl Scheduler {
         let Some((lane_id, kind)) = self.take_closing_control(id) else {
             return;
         };
-        if kind == ClosingControl::Positive {
-            return self.on_positive_closing_control(id, lane_id, classified);
+        match kind {
+            ClosingControl::Negative => {}
+            ClosingControl::Positive => return self.on_positive_closing_control(id, lane_id, classified),
+            ClosingControl::Postmaster(task) => return self.on_postmaster(id, lane_id, task, classified),
         }
         let cause = classified.meaning.cause;
         let unknown_before =
@@ -309,6 +321,7 @@ mod tests {
             retry_policy: RetryPolicy::built_in(Duration::ZERO),
             sessions: 1,
             thresholds: Thresholds::built_in(),
+            confirm: false,
             egresses: vec![IpFamilies::Both],
         };
         let mut scheduler = Scheduler::new(limits, fastrand::Rng::with_seed(1), now);

@@ -38,6 +38,7 @@ const SOCKET_BOUND: Run = Run {
     pace: Pace::Fast,
     max_wait: Duration::ZERO,
     sockets: 10,
+    confirm: false,
     stopped_after: None,
     job_source_closed: true,
     seed: 1,

@@ -30,6 +30,8 @@ pub(super) struct Run {
     pub(super) pace: Pace,
     pub(super) max_wait: Duration,
     pub(super) sockets: usize,
+    /// `postmaster` confirms rejections that stand alone.
+    pub(super) confirm: bool,
     /// The number of events after which the run is stopped.
     pub(super) stopped_after: Option<usize>,
     /// The job source is closed when all jobs are submitted.
@@ -55,11 +57,13 @@ pub(super) fn run() -> impl Strategy<Value = Run> {
     let gap = prop_oneof![2 => Just(Duration::ZERO), 1 => (1u64..600).prop_map(Duration::from_secs)];
     let egresses = prop::sample::select(EGRESSES.to_vec());
     let stopped_after = prop::option::of(0usize..60);
-    (pace, wait, 1usize..6, stopped_after, any::<bool>(), any::<u64>(), egresses, gap).prop_map(
-        |(pace, wait, sockets, stopped_after, job_source_closed, seed, egresses, gap)| Run {
+    let both = (any::<bool>(), any::<bool>());
+    (pace, wait, 1usize..6, stopped_after, both, any::<u64>(), egresses, gap).prop_map(
+        |(pace, wait, sockets, stopped_after, (job_source_closed, confirm), seed, egresses, gap)| Run {
             pace,
             max_wait: MINUTE * wait,
             sockets,
+            confirm,
             stopped_after,
             job_source_closed,
             seed,
@@ -76,6 +80,7 @@ pub(super) fn scheduler(run: Run, world: &World) -> Scheduler {
         retry_policy: RetryPolicy::built_in(run.max_wait),
         sessions: run.sockets,
         thresholds: Thresholds::built_in(),
+        confirm: run.confirm,
         egresses: run.egresses.to_vec(),
     };
     Scheduler::new(limits, fastrand::Rng::with_seed(run.seed), world.timestamp())

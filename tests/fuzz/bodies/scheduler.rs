@@ -67,6 +67,7 @@ impl Play<'_> {
             retry_policy: RetryPolicy::built_in(Duration::from_secs([0, 1800][usize::from(first >> 5 & 1)])),
             sessions: most_open,
             thresholds: Thresholds::built_in(),
+            confirm: first >> 6 & 1 == 1,
             egresses: vec![IpFamilies::Both],
         };
         let mut play = Play {

@@ -46,6 +46,8 @@ struct Waits {
 pub struct MostTries {
     /// Sessions that ended at the same recipient or control.
     pub drops: u8,
+    /// Rejections of a recipient whose session ended without a control: from so many on, it counts as the cause of that.
+    pub uncontrolled_rejections: u8,
     /// Probes of a recipient or control that the server wants over TLS.
     pub tls: usize,
     /// Replies to the random recipient that showed nothing.

@@ -55,13 +55,31 @@ impl DomainProbe {
         }
     }
 
-    /// Revokes a rejection: its reply is dropped, and the recipient is probed again. The second time it is left to the
-    /// next MX host.
-    pub(crate) fn revoke_rejection(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
+    /// Revokes a rejection: its reply is dropped, and the recipient is probed again. If the server rejected the control as
+    /// well (`has_turned`), the recipient is left to the next MX host the second time. If there only was no control, because
+    /// the server deferred it or ended the session, that says nothing about the recipient, which is probed a few times more.
+    pub(crate) fn revoke_rejection(
+        &mut self,
+        index: u32,
+        why: ObstacleKind,
+        has_turned: bool,
+        now: Timestamp,
+    ) {
         let recipient = &mut self.recipients[index as usize];
-        if std::mem::take(&mut recipient.is_unsettled) {
-            self.unsettled -= 1;
-            self.reopen_rejected(index, why, now);
+        if !std::mem::take(&mut recipient.is_unsettled) {
+            return;
+        }
+        recipient.uncontrolled += u8::from(!has_turned);
+        let is_free =
+            !has_turned && recipient.uncontrolled < self.retry_policy.tries().uncontrolled_rejections;
+        self.unsettled -= 1;
+        self.undo_rejection(index);
+        self.in_flight += 1;
+        self.recipients[index as usize].state = RecipientState::Open;
+        if is_free {
+            self.on_unanswered(RecipientKind::Listed(index));
+        } else {
+            self.on_connection_lost(RecipientKind::Listed(index), why, now);
         }
     }
 
@@ -108,13 +126,6 @@ impl DomainProbe {
     /// Notes that `postmaster` is probed.
     pub(crate) fn note_postmaster(&mut self) {
         self.facts.postmaster_was_probed = true;
-    }
-
-    fn reopen_rejected(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
-        self.undo_rejection(index);
-        self.in_flight += 1;
-        self.recipients[index as usize].state = RecipientState::Open;
-        self.on_connection_lost(RecipientKind::Listed(index), why, now);
     }
 
     /// Drops the newest reply of a rejected recipient, and what it showed.

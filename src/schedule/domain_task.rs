@@ -224,7 +224,7 @@ impl Scheduler {
             self.timers.insert((task.route_expires, Timer::DomainTask(id)));
         }
         let endpoint = &mut self.endpoints[endpoint_id];
-        if endpoint.rejected_domain.is_none() && task.domain_probe.rejects_control() {
+        if endpoint.rejected_domain.is_none() && task.domain_probe.has_clear_rejection() {
             endpoint.rejected_domain = Some(task.domain_probe.domain().clone());
         }
         if let Some(accepted) = task.domain_probe.take_accepted() {
@@ -337,7 +337,7 @@ impl Scheduler {
 /// Where rejections among these results come from that no acceptance confirms; `None` if there are none.
 fn unproven(task: &DomainTask, results: &[ProbeResult]) -> Option<Unproven> {
     let endpoint = task.endpoint.filter(|_| results.iter().any(is_unproven))?;
-    Some(Unproven { endpoint, mx_hosts: task.mx_hosts_left() })
+    Some(Unproven { endpoint, route: task.mx_hosts_left() })
 }
 
 /// Keeps the first addresses that are tried. If both families are among them, the last one kept is of the second family,

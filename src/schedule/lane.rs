@@ -97,7 +97,7 @@ impl Lane {
     ) -> Lane {
         let pace = LanePace::new(&provider, pace, thresholds, clock);
         Lane {
-            unknown: UnknownUsage::new(pace.unknown_limits()),
+            unknown: UnknownUsage::new(pace.unknown_limits(), thresholds.discard.unknown_in_run),
             pace,
             health: LaneHealth::default(),
             provider,

@@ -92,9 +92,9 @@ impl DomainProbe {
         self.facts.accepted.take()
     }
 
-    /// True if the current MX host clearly rejected a random recipient of the domain, perhaps in an earlier run.
-    pub(crate) fn rejects_control(&self) -> bool {
-        self.here.catch_all == CatchAll::No(NotCatchAllProof::Control)
+    /// True if the current MX host clearly rejected a recipient of the domain, perhaps a random one in an earlier run.
+    pub(crate) fn has_clear_rejection(&self) -> bool {
+        self.here.catch_all == CatchAll::No(NotCatchAllProof::Control) || self.here.clear_rejections > 0
     }
 
     /// Drops what rejections by this MX host proved: it was rejecting us, which is no fact about the domain.

@@ -30,7 +30,7 @@ impl Scheduler {
         let threshold = self.limits.thresholds.discard;
         let endpoint = &self.endpoints[session.endpoint];
         let too_many = session.unknown >= threshold.unknown_in_session
-            || lane.unknown.in_run() >= threshold.unknown_in_run
+            || self.unknown_in_run(session.endpoint) >= threshold.unknown_in_run
             || endpoint.accepts_any_later;
         let can_be_tested = endpoint.rejected_domain.is_some();
         classified.reply.is_positive() && lane.provider.may_discard && too_many && can_be_tested

@@ -171,7 +171,8 @@ impl Scheduler {
             return !lane.provider.may_discard;
         };
         let threshold = self.limits.thresholds.discard;
-        let has_no_unknown = session.unknown == 0 && lane.unknown.in_run() < threshold.unknown_in_run;
+        let has_no_unknown =
+            session.unknown == 0 && self.unknown_in_run(session.endpoint) < threshold.unknown_in_run;
         // No acceptance comes after the session's first rejection if that is the last reply.
         let last_decides = match &session.in_flight[..] {
             [_] => true,

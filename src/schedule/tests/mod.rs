@@ -6,6 +6,7 @@ mod evicted;
 mod faults;
 mod habits;
 mod hosts;
+mod machines;
 mod play;
 mod revoked;
 mod turns;

@@ -63,16 +63,15 @@ impl Spent {
     /// rates one after the other, and the waits for limits of unknown recipients.
     pub(super) fn bound(
         &self,
-        machines: &Machines,
+        world: &World,
         providers: &HashMap<String, Arc<Provider>>,
-        probes: &HashMap<String, Vec<Duration>>,
-        connections: &HashMap<String, Vec<Duration>>,
         seeded: usize,
         run: Run,
     ) -> Duration {
         let count = |times: &HashMap<String, Vec<Duration>>, lane: &String| {
             u32::try_from(times.get(lane).map_or(0, Vec::len)).unwrap()
         };
+        let World { machines, probes, connections, unknown, .. } = world;
         let mut bound = self.sessions;
         for (lane, provider) in providers {
             let limits = provider.limits(run.pace);
@@ -87,7 +86,8 @@ impl Spent {
         let mut waits = Duration::ZERO;
         let mut add = |limits: RateLimits, unknown: usize| {
             for (most, span) in caps(limits) {
-                let times = most.map_or(0, |most| (unknown + seeded) / most as usize + 1);
+                // Nothing waits before a limit is reached.
+                let times = most.map_or(0, |most| (unknown + seeded) / most as usize);
                 waits += span.min(run.max_wait) * u32::try_from(times).unwrap();
             }
         };
@@ -95,7 +95,7 @@ impl Spent {
             machines.limits.get(address).into_iter().for_each(|limits| add(*limits, times.len()));
         }
         for (lane, provider) in providers {
-            add(provider.limits(run.pace), count(probes, lane) as usize);
+            add(provider.limits(run.pace), count(unknown, lane) as usize);
         }
         bound + waits
     }

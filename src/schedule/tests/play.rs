@@ -325,8 +325,7 @@ pub(super) fn play(drawn: &[DrawnProvider], run: Run) -> World {
     world.jobs = jobs.collect();
     let gaps = run.gap * u32::try_from(world.jobs.len()).unwrap();
     let results = drive(&mut scheduler, &mut world, run);
-    let bound =
-        gaps + world.spent.bound(&world.machines, &providers, &world.probes, &world.connections, seeded, run);
+    let bound = gaps + world.spent.bound(&world, &providers, seeded, run);
     let longest = bound + run.max_wait + MINUTE * 15;
     assert!(world.now < longest, "it took {:?}, bound {bound:?} {:?}", world.now, run.max_wait);
     world.machines.check();

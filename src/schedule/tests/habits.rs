@@ -11,7 +11,7 @@
 //! | closing controls of rejections | `RejectsAfter`, `RejectsAfterInAll`, `RejectsAtFirst`, `DeniesAfter` |
 //! | a control as the second probe | `EndsAfterRejection` |
 //! | retries of deferred recipients, from the same egress with the same control | `Greylists`, `GreylistsDomain`, `GreylistsFor`, `FailsAtFirst`, [`Provided::earlier`] |
-//! | back-off | `TooFast`, `TooFastFor`, `BusyAtFirst`, `Overloaded`, `Sheds` |
+//! | back-off | `TooFast`, `TooFastFor`, `BusyAtFirst`, `BusyUntil`, `Overloaded`, `Sheds` |
 //! | shorter sessions and smaller batches | `EndsAfter`, `DropsAfter`, `SilentAfter`, `Garbles` |
 //! | a recipient that ends sessions | `DropsAt` |
 //! | rests of an endpoint whose connections break | `DropsFirst` |
@@ -66,6 +66,8 @@ pub(super) enum Habit {
     DropsFirst(u32),
     /// Greets so many connections with 421.
     BusyAtFirst(u32),
+    /// Greets with 421 before so many minutes of the run, and says how long.
+    BusyUntil(u32),
     /// Ends a session that is idle for so many seconds, with 421 where they are odd.
     HangsUpIdle(u64),
     /// The first so many replies are "too fast".
@@ -136,6 +138,7 @@ pub(super) fn habit() -> impl Strategy<Value = Habit> {
         (1u32..8).prop_map(Habit::TooFast),
         (1u32..8).prop_map(Habit::TooFastFor),
         (1u32..6).prop_map(Habit::BusyAtFirst),
+        (1u32..300).prop_map(Habit::BusyUntil),
         (1u32..20).prop_map(Habit::Overloaded),
         (1u32..20).prop_map(Habit::Sheds),
         (1usize..5).prop_map(Habit::Takes),

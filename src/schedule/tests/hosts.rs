@@ -197,6 +197,9 @@ impl World {
             Habit::BusyAtFirst(most) if self.counted(host) < most => {
                 rejected(Stage::Connect, "421 4.7.0 Too many connections from your host, try again later")
             }
+            Habit::BusyUntil(minutes) if self.now < MINUTE * minutes => {
+                rejected(Stage::Connect, &format!("421 4.3.2 Busy, please try again in {minutes} minutes"))
+            }
             Habit::BrokenTls | Habit::OffersBrokenTls if opening.tls => SessionEvent::TlsFailed,
             _ => SessionEvent::Ready(capabilities),
         };
@@ -296,7 +299,7 @@ impl World {
             Habit::Sours(most) if self.counted(host) >= most => {
                 return self.end_with(id, Stage::Rcpt, BLOCKED);
             }
-            Habit::Sheds(most) if self.rate(egress, host.0) > most as usize => {
+            Habit::Sheds(most) if self.is_over(id, most) => {
                 return self.end_with(id, Stage::Rcpt, "421 4.3.2 System overloaded, try again later");
             }
             Habit::EndsAfter(most) if replies >= most => {
@@ -373,8 +376,7 @@ impl World {
         self.send(id, SessionEvent::Ended(stutters.then_some(Finding::MalformedReply)));
     }
 
-    /// True if the time since the first probe of this recipient or domain, from the egress of the session, is long
-    /// enough.
+    /// True if the first probe of this recipient or domain from the egress of the session is long enough ago.
     fn has_waited(&mut self, id: SessionId, what: &str, wait: Duration) -> bool {
         let now = self.now + DAY;
         let first = self.first_seen.entry(first_seen_key(self.sessions[&id].egress, what)).or_insert(now);
@@ -383,7 +385,6 @@ impl World {
 
     fn reply_to(&mut self, id: SessionId, habit: Habit, probe: &RcptProbe) -> String {
         let address = probe.address.to_string();
-        let (egress, machine) = (self.sessions[&id].egress, self.sessions[&id].address.unwrap());
         let exists = self.exists.contains(&address) || probe.address.local() == "postmaster";
         let (host, unknown) = (self.sessions[&id].host(), self.sessions[&id].unknown);
         let minutes = |minutes: u64| MINUTE * u32::try_from(minutes).unwrap();
@@ -402,7 +403,7 @@ impl World {
                 self.count(host);
                 "450 4.7.1 Error: too many recipients from 192.0.2.1, please try again in 90 seconds"
             }
-            Habit::Overloaded(most) if self.rate(egress, machine) > most as usize => {
+            Habit::Overloaded(most) if self.is_over(id, most) => {
                 "451 4.3.2 System overloaded, try again later"
             }
             // What the recipient before got, or MAIL.
@@ -443,7 +444,7 @@ impl World {
     }
 }
 
-/// The key by which a host that greylists remembers a recipient or a domain.
+/// What a host that greylists remembers.
 pub(super) fn first_seen_key(egress: usize, what: &str) -> String {
     format!("{what} from {egress}")
 }

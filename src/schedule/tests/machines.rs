@@ -71,7 +71,7 @@ impl Spent {
         let count = |times: &HashMap<String, Vec<Duration>>, lane: &String| {
             u32::try_from(times.get(lane).map_or(0, Vec::len)).unwrap()
         };
-        let World { machines, probes, connections, unknown, .. } = world;
+        let World { machines, probes, connections, .. } = world;
         let mut bound = self.sessions;
         for (lane, provider) in providers {
             let limits = provider.limits(run.pace);
@@ -86,27 +86,28 @@ impl Spent {
         let mut waits = Duration::ZERO;
         let mut add = |limits: RateLimits, unknown: usize| {
             for (most, span) in caps(limits) {
-                // Nothing waits before a limit is reached.
+                // Nothing waits before a limit is reached, at most by replies that may mean an unknown recipient.
                 let times = most.map_or(0, |most| (unknown + seeded) / most as usize);
                 waits += span.min(run.max_wait) * u32::try_from(times).unwrap();
             }
         };
-        for ((_, address), times) in &machines.unknown {
+        for ((_, address), times) in &machines.probes {
             machines.limits.get(address).into_iter().for_each(|limits| add(*limits, times.len()));
         }
         for (lane, provider) in providers {
-            add(provider.limits(run.pace), count(unknown, lane) as usize);
+            add(provider.limits(run.pace), count(probes, lane) as usize);
         }
         bound + waits
     }
 }
 
 impl World {
-    /// The recipients that a machine got from an egress in the last minute.
-    pub(super) fn rate(&self, egress: usize, address: IpAddr) -> usize {
+    /// True if the machine of a session got more than so many recipients from its egress in the last minute.
+    pub(super) fn is_over(&self, id: SessionId, most: u32) -> bool {
+        let open = &self.sessions[&id];
         let since = self.now.saturating_sub(MINUTE);
-        let times = self.machines.probes.get(&(egress, address));
-        times.map_or(0, |times| times.iter().rev().take_while(|at| **at > since).count())
+        let times = self.machines.probes.get(&(open.egress, open.address.unwrap()));
+        times.map_or(0, |times| times.iter().rev().take_while(|at| **at > since).count()) > most as usize
     }
 
     /// No session starts for a domain on a route that has expired. A recipient that was accepted may be a control.

@@ -409,10 +409,8 @@ impl World {
             // What the recipient before got, or MAIL.
             Habit::Lags(most) if self.sessions[&id].replies >= most => {
                 let open = self.sessions.get_mut(&id).unwrap();
-                return match std::mem::replace(&mut open.next_exists, exists) {
-                    true => "250 2.1.5 Ok".to_owned(),
-                    false => "550 5.1.1 User unknown".to_owned(),
-                };
+                let is_known = std::mem::replace(&mut open.next_exists, exists);
+                return if is_known { "250 2.1.5 Ok" } else { "550 5.1.1 User unknown" }.to_owned();
             }
             Habit::FailsAtFirst(most) if self.counted(host) < most => {
                 self.count(host);

@@ -135,7 +135,7 @@ pub(super) fn drive(
             world.note(session, &event);
             if matches!(event, SessionEvent::Rejected(_) | SessionEvent::Ended(_) | SessionEvent::TlsFailed) {
                 let open = world.sessions.remove(&session).unwrap();
-                world.spent.sessions += world.now - open.opened;
+                world.spent.sessions += world.now.saturating_sub(open.opened);
                 world.in_flight.retain(|_, (other, _)| *other != session);
             }
             scheduler.on_session_event(session, event, world.timestamp());
@@ -210,9 +210,9 @@ fn hosts_of(n: u8, provider: &DrawnProvider, shared: Option<Habit>) -> Vec<Host>
         let traits = provider.with.traits.get(usize::from(place)).cloned().unwrap_or_default();
         let dead = (0..traits.dead).map(|dead| [198, 51, 100, 64 * dead + 8 * n + place].into());
         let v6 = traits.v6.then(|| [0x2001, 0xdb8, 0, 0, 0, 0, n.into(), place.into()].into());
-        let shares = !provider.known && provider.with.shares_address && place == 0;
-        let own = if shares { [203, 0, 113, 1] } else { [192, 0, n, place] };
-        let habit = shared.filter(|_| shares).unwrap_or(*habit);
+        let is_there = !provider.known && provider.with.shares_address && place == 0;
+        let own = if is_there { [203, 0, 113, 1] } else { [192, 0, n, place] };
+        let habit = shared.filter(|_| is_there).unwrap_or(*habit);
         let addresses = dead.chain(v6).chain([own.into()]).collect();
         let mx_hop = MxHop { provider: Providers::built_in().of(&host).clone(), host, addresses };
         Host { mx_hop, habit, traits }

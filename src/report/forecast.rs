@@ -233,7 +233,8 @@ impl Forecast {
                 self.days_of(&self.all).saturating_sub(1)
             )?;
         }
-        writeln!(out, "next: listproof verify {}", self.input)
+        let confirm = if self.confirming.is_some() { " --confirm" } else { "" };
+        writeln!(out, "next: listproof verify {}{confirm}", self.input)
     }
 
     /// For programs. Times are seconds.

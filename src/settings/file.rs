@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::deadline::Deadline;
-use super::layer::{EgressSettings, ProxyUrl, SettingsLayer};
+use super::layer::{BlocklistKey, EgressSettings, ProxyUrl, SettingsLayer};
 use crate::error::Error;
 use crate::policy::Pace;
 
@@ -42,6 +42,7 @@ struct FileSettings {
     max_age: Option<Duration>,
     risky_roles: Option<bool>,
     policy: Option<PathBuf>,
+    spamhaus_key: Option<BlocklistKey>,
 }
 
 impl SettingsLayer {
@@ -81,6 +82,7 @@ impl From<FileSettings> for SettingsLayer {
             max_age: file.max_age,
             risky_roles: file.risky_roles,
             policy: file.policy,
+            spamhaus_key: file.spamhaus_key,
             ..SettingsLayer::default()
         }
     }

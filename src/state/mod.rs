@@ -17,6 +17,7 @@
 //! | how MX hosts responded to earlier runs | `contacts` |
 //! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
+//! | what preflights found | `preflight` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
 //! | connections, transactions, ids | `store` |
@@ -31,6 +32,7 @@ mod lock;
 mod maintenance;
 mod migrate;
 mod open;
+mod preflight;
 mod query;
 mod rerouted;
 mod runs;

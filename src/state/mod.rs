@@ -20,8 +20,10 @@
 //! | what preflights found | `preflight` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
+//! | what was probed at a host | `attempts` |
 //! | connections, transactions, ids | `store` |
 
+mod attempts;
 mod contacts;
 mod decode;
 mod encoding;
@@ -42,6 +44,7 @@ mod usage;
 mod worklist;
 mod write;
 
+pub use attempts::HostAttempt;
 pub(crate) use decode::StoredResult;
 pub use error::{DatabaseError, StateError};
 pub use freshness::FreshnessPolicy;

@@ -11,6 +11,7 @@ use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
+use super::retry::RetryRules;
 use super::sender::SenderPolicy;
 use super::thresholds::Thresholds;
 
@@ -23,6 +24,7 @@ pub struct Policy {
     own_thresholds: Option<&'static Thresholds>,
     own_blocklists: Option<&'static Blocklists>,
     own_sender: Option<&'static SenderPolicy>,
+    own_retry: Option<&'static RetryRules>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -37,6 +39,7 @@ impl Policy {
             own_thresholds: None,
             own_blocklists: None,
             own_sender: None,
+            own_retry: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -56,7 +59,7 @@ impl Policy {
         self.own_lifetimes.unwrap_or_else(Lifetimes::built_in)
     }
 
-    /// When a run draws a conclusion.
+    /// When a run draws a conclusion, and how it paces itself.
     pub fn thresholds(&self) -> &'static Thresholds {
         self.own_thresholds.unwrap_or_else(Thresholds::built_in)
     }
@@ -75,6 +78,11 @@ impl Policy {
     /// What the checks of the sender's side go by.
     pub fn sender(&self) -> &'static SenderPolicy {
         self.own_sender.unwrap_or_else(SenderPolicy::built_in)
+    }
+
+    /// When a probe is repeated.
+    pub fn retry(&self) -> &'static RetryRules {
+        self.own_retry.unwrap_or_else(RetryRules::built_in)
     }
 
     /// The shipped policy, changed by a user's folder if there is one.
@@ -111,6 +119,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "sender.toml")? {
             let sender = policy.sender().with(&name, &text)?;
             policy.own_sender = Some(Box::leak(Box::new(sender)));
+        }
+        if let Some((name, text)) = read(folder, "retry.toml")? {
+            let rules = policy.retry().clone().with(&name, &text)?;
+            policy.own_retry = Some(Box::leak(Box::new(rules)));
         }
         Ok(policy)
     }

@@ -9,7 +9,8 @@
 //! |---|---|
 //! | what a reply means | `data/replies/`; how the rules are applied: `replies/` |
 //! | who a provider is, and its limits | `data/providers.toml`; how it is found: `providers.rs` |
-//! | when a run draws a conclusion | `data/thresholds.toml` |
+//! | when a run draws a conclusion, and how it paces itself | `data/thresholds.toml` |
+//! | when a probe is repeated | `data/retry.toml`; how the waits are bounded: `retry.rs` |
 //! | which blocklists there are; what the checks of the sender go by | `data/blocklists.toml`, `data/sender.toml` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
@@ -22,6 +23,7 @@ mod lists;
 mod load;
 mod providers;
 mod replies;
+mod retry;
 mod sender;
 mod thresholds;
 
@@ -34,7 +36,11 @@ pub use load::Policy;
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
+pub use retry::{RetryPolicy, RetryRules};
 pub(crate) use sender::Port25Thresholds;
 pub use sender::SenderPolicy;
 pub use thresholds::Thresholds;
-pub(crate) use thresholds::{AnomalyThresholds, NameServerThresholds, RampThresholds};
+pub(crate) use thresholds::{
+    AnomalyThresholds, BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds,
+    NameServerThresholds, RampThresholds,
+};

@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::control::{self, ControlPlan};
-use super::retry_policy::RetryPolicy;
 use crate::address::{Address, Domain};
 use crate::evidence::{
     CatchAll, DomainFacts, MailboxEvidence, NotProbedReason, Obstacle, ObstacleKind, Recipient, RecipientId,
     RecipientKind, Timestamp,
 };
+use crate::policy::RetryPolicy;
 use mx_host_state::{ControlState, MxHostState};
 
 /// What a domain probe needs next.
@@ -48,6 +48,10 @@ pub(crate) struct ProbeStrategy {
     pub control_plan: ControlPlan,
     /// Clear rejections of listed recipients that prove that the domain is no catch-all.
     pub rejections_needed: u32,
+    /// A host of the domain may turn, so a rejection counts only with an acceptance after it.
+    pub hosts_may_turn: bool,
+    /// The most listed recipients that go before a due retry of the random recipient.
+    pub before_control_retry: usize,
 }
 
 /// The state machine that probes the recipients of one domain.
@@ -89,6 +93,8 @@ struct RecipientProbe {
     state: RecipientState,
     /// Number of sessions that ended when this was their oldest open probe, or before its acceptance was confirmed.
     drops: u8,
+    /// Number of its rejections at this MX host whose session ended without a control of them.
+    uncontrolled: u8,
     /// Its rejection may still be revoked.
     is_unsettled: bool,
     /// Its rejection was settled although its MX host had accepted no recipient.
@@ -144,6 +150,7 @@ impl DomainProbe {
                 id: listed.id,
                 state: RecipientState::NeedsNextMx,
                 drops: 0,
+                uncontrolled: 0,
                 is_unsettled: false,
                 is_unproven: false,
                 was_deliverable: listed.was_deliverable,

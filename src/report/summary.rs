@@ -25,6 +25,8 @@ pub struct Summary {
     pub format: String,
     /// Rows by verdict and reason, as written.
     pub counts: OutputCounts,
+    /// Undeliverable rows that are not confirmed, so that they are in no suppression list.
+    pub unconfirmed: u64,
     /// How much of the network was used.
     pub probed: ProbeCounts,
     /// Events at providers, and how often each happened.
@@ -152,6 +154,13 @@ impl Summary {
                 writeln!(out, "{rows:>9}  {word:<13}        {sentence}")?;
             }
         }
+        if self.unconfirmed > 0 {
+            writeln!(
+                out,
+                "{:>9}  undeliverable, not confirmed: not in the suppression list",
+                self.unconfirmed
+            )?;
+        }
         writeln!(out, "{}", self.sum())?;
         match self.counts.further_addresses {
             0 => {}
@@ -250,6 +259,7 @@ impl Summary {
             "without_address": self.counts.without_address,
             "unchanged": self.counts.unchanged,
             "suppressed": self.counts.suppressed,
+            "undeliverable_not_confirmed": self.unconfirmed,
             "verdicts": verdicts,
             "reasons": reasons,
             "mailboxes_checked": !self.unprobed,
@@ -277,6 +287,7 @@ mod tests {
             input: "list.csv".to_owned(),
             format: String::new(),
             counts: OutputCounts::default(),
+            unconfirmed: 0,
             probed: ProbeCounts::default(),
             provider_events: BTreeMap::new(),
             took: Duration::ZERO,

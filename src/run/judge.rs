@@ -17,9 +17,9 @@ use super::row_status;
 use crate::address::{Address, AddressKinds};
 use crate::error::Error;
 use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteFact};
-use crate::list::{Composed, Composer, ListEntry, Row, RowBatch};
-use crate::policy::Lifetimes;
-use crate::reason::{Finding, Verdict};
+use crate::list::{AddressHash, Composed, Composer, ListEntry, Row, RowBatch};
+use crate::policy::{Lifetimes, RetryRules};
+use crate::reason::{Confidence, Finding, Verdict};
 use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
 use crate::verdict::{AddressResult, DecidingReply, Judgment, decide};
 
@@ -61,9 +61,10 @@ fn judge<'a>(
     looked_up: Option<SystemTime>,
     risky_roles: bool,
     lifetimes: &Lifetimes,
+    retry: &RetryRules,
     now: SystemTime,
 ) -> (Judgment, ReportedVerdict, Option<DecidingReply<'a>>) {
-    let (mut judgment, deciding) = decide(evidence, now);
+    let (mut judgment, deciding) = decide(evidence, now, |kind| retry.later_run(kind));
     if risky_roles && evidence.kinds.role == Some(true) && judgment.reason.verdict() == Verdict::Deliverable {
         judgment.reason = Finding::RoleAccount.into();
         judgment.rule = "list.role".into();
@@ -89,7 +90,8 @@ pub(super) fn recipient(
         route: Some(RouteFact::Hosts { provider: "".into(), is_checkable: true }),
         mailbox: mailbox.clone(),
     };
-    let (_, verdict, _) = judge(&evidence, None, false, lifetimes, now);
+    // When it is due again is no part of the verdict.
+    let (_, verdict, _) = judge(&evidence, None, false, lifetimes, RetryRules::built_in(), now);
     verdict
 }
 
@@ -103,7 +105,7 @@ pub(super) fn row(
     let RowEvidence { evidence, provider, looked_up, stored } = reader.evidence_for(cell)?;
     let can_be_probed = matches!(evidence.status, AddressStatus::Valid(_));
     let (judgment, verdict, deciding) =
-        judge(&evidence, looked_up, risky_roles, reader.lifetimes(), reader.now());
+        judge(&evidence, looked_up, risky_roles, reader.lifetimes(), reader.retry_rules(), reader.now());
     let (mx_host, reply) = match deciding {
         Some(deciding) => (Some(deciding.mx_host.clone()), deciding.reply.cloned()),
         None => (None, None),
@@ -177,6 +179,8 @@ pub(super) struct JudgeOptions {
 pub(super) struct JudgedBatch {
     /// The rows as they are written.
     pub(super) composed: Composed,
+    /// Undeliverable rows that are not confirmed: the number of each, and the hash of its address.
+    pub(super) unconfirmed: Vec<(u64, Option<AddressHash>)>,
     /// How long their results are valid.
     pub(super) validity: Validity,
     /// What changes in the state.
@@ -206,6 +210,7 @@ impl RowJudge {
     /// Judges a batch; `judged` is overwritten.
     pub(super) fn judge(&mut self, batch: &RowBatch, judged: &mut JudgedBatch) -> Result<(), Error> {
         judged.composed.clear();
+        judged.unconfirmed.clear();
         judged.updates.verdicts.clear();
         judged.updates.notes.clear();
         judged.validity = Validity::default();
@@ -248,6 +253,9 @@ impl RowJudge {
         let key = cell.form.listed_address().map(|address| self.keys.of(address));
         let JudgedRow { result, validity, update } =
             self::row(&mut self.reader, cell, self.options.risky_roles)?;
+        if is_unconfirmed(&result.judgment) {
+            judged.unconfirmed.push((row.record, key));
+        }
         let change = self.reader.change_status(row.address(), &result)?;
         if change.is_changed || !self.options.changed_only {
             self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed);
@@ -261,5 +269,23 @@ impl RowJudge {
             self.by_kinds.push((kinds, result, validity));
         }
         Ok(())
+    }
+}
+
+/// True for an undeliverable row that is in no suppression list.
+fn is_unconfirmed(judgment: &Judgment) -> bool {
+    judgment.reason.verdict() == Verdict::Undeliverable && judgment.confidence == Confidence::Inferred
+}
+
+impl JudgedBatch {
+    /// How many undeliverable rows are not confirmed, without duplicates. `firsts` has one entry for each of
+    /// [`Composed::hashes`]: the first row with the same address, if that is an earlier one.
+    pub(super) fn count_unconfirmed(&self, firsts: &[Option<u64>]) -> u64 {
+        let mut unconfirmed = self.unconfirmed.iter().peekable();
+        let rows = self.composed.hashes().zip(firsts);
+        let is_counted = |(row, first): ((u64, Option<AddressHash>), &Option<u64>)| {
+            unconfirmed.next_if(|unconfirmed| **unconfirmed == row).is_some() && first.is_none()
+        };
+        rows.map(is_counted).filter(|is_counted| *is_counted).count() as u64
     }
 }

@@ -72,6 +72,7 @@ fn forecast(
         egresses: settings.egress_count,
         pace: settings.pace,
         max_wait: settings.max_wait,
+        confirm: settings.confirm,
         sockets: settings.connections,
         seed: 1,
     };

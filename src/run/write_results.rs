@@ -27,6 +27,8 @@ pub(super) struct OpenJob {
     pub(super) how: AnalyzeOptions,
     outputs: Outputs,
     target: OutputTarget,
+    /// Undeliverable rows that are not confirmed.
+    unconfirmed: u64,
     gates: Gates,
     unprobed: bool,
     changed_only: bool,
@@ -72,7 +74,7 @@ impl OpenJob {
             tracing::warn!(event = "columns", "{warning}");
         }
         let ListJob { gates, changed_only, .. } = job;
-        Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only })
+        Ok(OpenJob { list, how, outputs, target, unconfirmed: 0, gates, unprobed, changed_only })
     }
 
     /// Judges and writes every row, with one worker for each reader. `record` gets what changes in the state.
@@ -100,6 +102,7 @@ impl OpenJob {
         let mut validity = Validity::default();
         parallel::each(&self.list, judges, RowJudge::judge, |judged| {
             let firsts = duplicates.first_of(judged.composed.hashes())?;
+            self.unconfirmed += judged.count_unconfirmed(&firsts);
             self.outputs.write_composed(&judged.composed, &firsts)?;
             validity.add(judged.validity);
             record(&judged.updates)
@@ -129,6 +132,7 @@ impl OpenJob {
             probed: stats.counts,
             provider_events: stats.events.clone(),
             took: stats.took,
+            unconfirmed: self.unconfirmed,
             unprobed: self.unprobed,
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,

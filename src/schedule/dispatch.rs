@@ -245,10 +245,11 @@ impl Scheduler {
         endpoint.working += 1;
         let state = SessionState::new(
             endpoint_id,
+            endpoint.tls,
             lane.pace.session_limits(),
             lane.pace.max_probes(),
             !lane.provider.is_trusted(),
-            host_accepts,
+            host_accepts || self.limits.confirm,
             self.now.elapsed,
         );
         self.sessions.insert(session, state);

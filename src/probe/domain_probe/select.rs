@@ -14,10 +14,6 @@ use crate::probe::control;
 #[cfg(doc)]
 use crate::probe::control::ControlPlan;
 
-/// A due retry of the random recipient goes after the remaining listed recipients only if at most so many remain. Behind
-/// more, its proof would come too late.
-const MAX_BEFORE_CONTROL_RETRY: usize = 10;
-
 impl DomainProbe {
     /// Up to `at_most` probes that may be sent now, in one transaction. They are in flight until [`DomainProbe::on_reply`] or
     /// [`DomainProbe::on_unanswered`]. `socket_bound`: sockets are scarce, so an extra probe is worth a saved round trip.
@@ -86,7 +82,8 @@ impl DomainProbe {
         let at = if self.in_flight.is_multiple_of(2) { last } else { last / 2 };
         let has_ended_session =
             self.ready.get(at).is_some_and(|&one| self.recipients[one as usize].drops > 0);
-        if self.here.accepted == 0 && self.here.clear_rejections > 0 && !has_ended_session {
+        let has_rejected = self.here.clear_rejections > 0 || !self.undecided.is_empty();
+        if self.here.accepted == 0 && has_rejected && !has_ended_session {
             self.ready.swap_remove_back(at)
         } else {
             self.ready.pop_front()
@@ -125,7 +122,8 @@ impl DomainProbe {
             ControlState::NotSent => self.control_is_due_last(false),
             ControlState::Waiting(due) => {
                 due <= now.elapsed
-                    && (self.ready.len() > MAX_BEFORE_CONTROL_RETRY || self.control_is_due_last(together))
+                    && (self.ready.len() > self.strategy.before_control_retry
+                        || self.control_is_due_last(together))
             }
             ControlState::InFlight | ControlState::Done => false,
         };

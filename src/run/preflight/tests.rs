@@ -59,6 +59,7 @@ fn lab(connect: &str, more: &str) -> Lab {
         network: Arc::new(network),
         policy,
         dns_only: false,
+        confirm: false,
         pace: Pace::Normal,
         max_wait: Duration::ZERO,
         max_duration: None,

@@ -40,7 +40,7 @@ const BOUNCES: [(&str, &str, Fault, &str); 20] = [
     ),
     (
         "host example-com.mail.protection.outlook.com[192.0.2.36] said: 550 5.7.606 Access denied, banned sending IP [203.0.113.25]. To request removal from this list please visit https://sender.office.com/ (in reply to RCPT TO command)",
-        "sender_blocked",
+        "ip_blocklisted",
         Fault::Us,
         "sender.office.com",
     ),

@@ -238,4 +238,13 @@ fn a_run_whose_helo_name_has_no_address_does_not_begin_unless_forced() {
     assert_eq!(summary["verdicts"]["deliverable"], 1, "{summary}");
     let stored: String = support::query(&folder.path("s.db"), "SELECT check_id FROM forced").unwrap();
     assert_eq!(stored, "smtp.helo");
+    let asked = |more: &[&str]| {
+        let flags = [&["state", "ledger", "shop.example", "--state", "s.db"], more];
+        folder.run(&flags.concat()).exits(0).stdout()
+    };
+    let all = asked(&["--from", "2020-01-01"]);
+    assert!(all.starts_with("at,recipient,kind,mx_host,egress,stage,code,reply\n"), "{all}");
+    assert!(all.contains(",jane@shop.example,listed,mx.shop.example,"), "{all}");
+    assert_eq!(asked(&["--to", "2020-01-01"]).lines().count(), 1);
+    folder.run(&["state", "ledger", "x.example", "--from", "yesterday"]).exits(2);
 }

@@ -86,5 +86,5 @@ fn time_in(text: &str) -> Option<String> {
 fn address_in(explanation: &Explanation<'_>) -> Option<IpAddr> {
     let text = explanation.failure.reply.text().into_owned();
     let parts = text.split(|c: char| !(c.is_ascii_hexdigit() || matches!(c, '.' | ':')));
-    parts.map(|part| part.trim_end_matches(['.', ':'])).filter_map(|part| part.parse::<IpAddr>().ok()).next()
+    parts.map(|part| part.trim_end_matches(['.', ':'])).find_map(|part| part.parse::<IpAddr>().ok())
 }

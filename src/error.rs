@@ -110,6 +110,14 @@ pub enum Error {
         /// The error of the operating system.
         source: std::io::Error,
     },
+    /// The run would find out little, so it did not begin.
+    #[error("the run did not begin, because the preflight failed\n  {what}")]
+    Unready {
+        /// The checks that failed.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The job was canceled before it had any result.
     #[error("stopped before any answer arrived: no file was written or replaced")]
     Stopped {
@@ -139,7 +147,9 @@ impl Error {
     /// What to do next.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Error::Setting { hint, .. } | Error::Usage { hint, .. } => Some(hint.clone()),
+            Error::Setting { hint, .. } | Error::Usage { hint, .. } | Error::Unready { hint, .. } => {
+                Some(hint.clone())
+            }
             Error::Unwritable { hint, .. } => Some((*hint).to_owned()),
             Error::List(fault) => Some(fault.hint()),
             Error::Policy(fault) => Some(fault.hint.clone()),
@@ -162,6 +172,7 @@ impl Error {
                 Exit::Misconfigured
             }
             Error::Usage { .. } => Exit::Usage,
+            Error::Unready { .. } => Exit::Blocked,
             Error::Unwritable { .. } => Exit::Unwritable,
             Error::List(fault) => match fault.class() {
                 ErrorClass::Usage => Exit::Usage,

@@ -1,14 +1,19 @@
 //! `doctor`: what receivers see of the sender.
 
+use std::io::{self, IsTerminal};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use tokio::runtime::{Builder, Runtime};
 
+use super::log::{self, LogArgs};
 use super::print::print;
-use listproof::doctor::{self, CheckedSender, SpfRequest};
-use listproof::{Error, Exit};
+use super::probe_args::ProbeArgs;
+use super::read_args::ReadArgs;
+use listproof::doctor::{self, CardStyle, CheckOptions, SpfRequest};
+use listproof::{Error, Exit, ListJob, Verifier};
 
 /// `listproof doctor`.
 #[derive(Debug, Args)]
@@ -17,27 +22,30 @@ pub(super) struct DoctorArgs {
     /// One question of its own.
     #[command(subcommand)]
     command: Option<DoctorCommand>,
-    /// The address that receivers see.
-    #[arg(long, value_name = "ADDR")]
-    source_ip: Option<IpAddr>,
-    /// The HELO name.
-    #[arg(long, value_name = "NAME")]
-    helo: Option<String>,
-    /// The envelope sender.
-    #[arg(long, value_name = "ADDR")]
-    mail_from: Option<String>,
+    /// The list that is to be verified: port 25 is tried where its mail goes, and the run over it is planned.
+    #[arg(long, value_name = "FILE")]
+    list: Option<PathBuf>,
     /// The address in the From line, if it is another one.
     #[arg(long, value_name = "ADDR")]
     from: Option<String>,
     /// The selector of a DKIM key; may be repeated.
     #[arg(long, value_name = "NAME")]
     selector: Vec<String>,
-    /// Name servers to ask instead of those of this machine.
-    #[arg(long, value_name = "ADDR:PORT")]
-    dns: Vec<SocketAddr>,
+    /// Make this check alone, by its id, for example `dns.ptr` or `blocklist`.
+    #[arg(long, value_name = "ID")]
+    again: Option<String>,
+    /// Also ask the blocklists whose terms exclude some senders: read their terms first.
+    #[arg(long)]
+    all_blocklists: bool,
     /// Print one JSON object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    reading: ReadArgs,
+    #[command(flatten)]
+    probing: ProbeArgs,
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// The questions of `listproof doctor`.
@@ -68,20 +76,40 @@ struct SpfArgs {
 }
 
 pub(super) fn run(args: DoctorArgs) -> Result<Exit, Error> {
-    let sender = match args.command {
-        Some(DoctorCommand::Spf(args)) => return spf(&args),
-        None => CheckedSender {
-            ip: args.source_ip,
-            helo: args.helo,
-            mail_from: args.mail_from,
-            from: args.from,
-            selectors: args.selector,
-        },
+    if let Some(DoctorCommand::Spf(args)) = args.command {
+        return spf(&args);
+    }
+    let style = card_style(args.log.no_color);
+    log::start(&args.log);
+    let options = CheckOptions {
+        from: args.from,
+        selectors: args.selector,
+        only: args.again,
+        all_blocklists: args.all_blocklists,
     };
-    let list = runtime()?.block_on(doctor::check_sender(&sender, &args.dns))?;
-    print(&if args.json { json(&list)? } else { list.to_string() })?;
+    let verifier = Verifier::new(args.probing.check_settings()?)?;
+    let list = match args.list {
+        None => None,
+        Some(file) => Some(ListJob { reading: args.reading.into(), ..ListJob::new(file) }.open()?),
+    };
+    let list = verifier.block_on(verifier.check_sender(list.as_ref(), &options))?;
+    print(&if args.json { json(&list)? } else { list.card(style) })?;
     Ok(if list.has_failed() { Exit::Blocked } else { Exit::Finished })
 }
+
+/// As wide as the terminal says, and with colors where a person reads it.
+fn card_style(no_color: bool) -> CardStyle {
+    let has = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let default = CardStyle::default();
+    let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    CardStyle {
+        width: columns.unwrap_or(default.width).min(WIDEST),
+        colored: !no_color && !has("NO_COLOR") && io::stdout().is_terminal(),
+    }
+}
+
+/// Longer lines are hard to read.
+const WIDEST: usize = 120;
 
 fn runtime() -> Result<Runtime, Error> {
     let runtime = Builder::new_current_thread().enable_all().build();

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use super::process;
 use listproof::policy::Pace;
-use listproof::settings::{Deadline, ProxyUrl, SettingsLayer, parse_duration};
+use listproof::settings::{BlocklistKey, Deadline, ProxyUrl, SettingsLayer, parse_duration};
 use listproof::{Error, Settings};
 
 /// How to probe. Flags win over the environment, the environment over a settings file.
@@ -96,6 +96,12 @@ pub(super) struct ProbeArgs {
     /// A folder with your own policy files: they add to the shipped ones or replace entries [env: LISTPROOF_POLICY]
     #[arg(long, value_name = "DIR")]
     policy: Option<PathBuf>,
+    /// Probe even if the preflight finds that the run would find out little; recorded in the state and the summary.
+    #[arg(long)]
+    force: bool,
+    /// The key for Spamhaus's lists (its Data Query Service), which are asked with a key only [env: LISTPROOF_SPAMHAUS_KEY]
+    #[arg(long, value_name = "KEY")]
+    spamhaus_key: Option<BlocklistKey>,
     /// A settings file [default: ./listproof.toml, then the user's].
     #[arg(long, env = "LISTPROOF_CONFIG", hide_env_values = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -105,6 +111,15 @@ impl ProbeArgs {
     /// Checked settings of all sources: flags, environment, settings files, and the defaults of the command.
     /// `max_wait` is one of these defaults.
     pub(super) fn settings(self, max_wait: Duration) -> Result<Settings, Error> {
+        Settings::new(self.merged(max_wait)?)
+    }
+
+    /// As [`ProbeArgs::settings`], for the checks of the sender's side.
+    pub(super) fn check_settings(self) -> Result<Settings, Error> {
+        Settings::for_checks(self.merged(Duration::ZERO)?)
+    }
+
+    fn merged(self, max_wait: Duration) -> Result<SettingsLayer, Error> {
         let files = match &self.config {
             Some(file) => SettingsLayer::from_file(file)?,
             None => SettingsLayer::from_usual_files()?,
@@ -115,7 +130,7 @@ impl ProbeArgs {
             connections: Some(process::raise_connection_limit()),
             ..SettingsLayer::default()
         };
-        Settings::new(self.layer().over(environment).over(files).over(defaults))
+        Ok(self.layer().over(environment).over(files).over(defaults))
     }
 
     /// For a command that contacts no mail server, so that neither HELO name nor sender are needed.
@@ -149,6 +164,8 @@ impl ProbeArgs {
             risky_roles: self.risky_roles.then_some(true),
             policy: self.policy,
             connections: None,
+            force: self.force,
+            spamhaus_key: self.spamhaus_key,
         }
     }
 }

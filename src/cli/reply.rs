@@ -1,13 +1,15 @@
 //! `explain` and `policy`: what a mail server's reply means, and which rule decides it.
 
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Read, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::print::{self, print};
-use listproof::explain::{ExplainError, Explainer};
+use listproof::explain::{self, ExplainError, Explainer, LetterFacts};
 use listproof::list::ListError;
 use listproof::policy::{Policy, ReplyContext};
 use listproof::{Error, Exit, Reply, Stage};
@@ -21,6 +23,18 @@ pub(super) struct ExplainArgs {
     /// same order.
     #[arg(long)]
     jsonl: bool,
+    /// Write a letter to the receiver's postmaster about the first failure.
+    #[arg(long, conflicts_with = "jsonl")]
+    letter: bool,
+    /// The IP address of the sending server, for the letter [default: the one in the reply].
+    #[arg(long, value_name = "ADDR", requires = "letter")]
+    ip: Option<IpAddr>,
+    /// When the message was rejected, for the letter [default: as the bounce says].
+    #[arg(long, value_name = "TIME", requires = "letter")]
+    time: Option<String>,
+    /// Print the advice on a topic, such as `warm_up` or `content`.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["text", "jsonl", "letter"])]
+    topic: Option<String>,
     #[command(flatten)]
     policy: PolicyArg,
 }
@@ -57,11 +71,24 @@ pub(super) enum PolicyCommand {
 }
 
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
+    if let Some(id) = &args.topic {
+        return topic(id);
+    }
     let policy = Policy::of(args.policy.folder.as_deref())?;
     let provider_of = |host: &str| policy.providers().id_of(host);
     let explainer = Explainer { rules: policy.replies(), provider_of: &provider_of };
     let out = BufWriter::new(io::stdout().lock());
-    let explain = |input: Box<dyn BufRead>| {
+    let explain = |mut input: Box<dyn BufRead>| {
+        if args.letter {
+            let mut text = Vec::new();
+            input.read_to_end(&mut text).map_err(ExplainError::Read)?;
+            let facts = LetterFacts { ip: args.ip, time: args.time.clone() };
+            let mut out = out;
+            return out
+                .write_all(explainer.letter(&text, &facts).as_bytes())
+                .and_then(|()| out.flush())
+                .map_err(ExplainError::Write);
+        }
         if args.jsonl { explainer.write_json_lines(input, out) } else { explainer.write_cards(input, out) }
     };
     let text = args.text.as_deref().filter(|text| *text != "-");
@@ -85,6 +112,21 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Error> {
         }
         Err(ExplainError::Write(source)) => print::to_stdout(Err(source)).map(|()| Exit::Finished),
     }
+}
+
+fn topic(id: &str) -> Result<Exit, Error> {
+    let Some(topic) = explain::topics().iter().find(|topic| topic.id == id) else {
+        let ids: Vec<&str> = explain::topics().iter().map(|topic| topic.id.as_str()).collect();
+        let hint = format!("the topics are {}", ids.join(", "));
+        return Err(Error::Usage { message: format!("there is no topic `{id}`"), hint });
+    };
+    let mut text = format!("{}\n", topic.title);
+    for (n, step) in topic.steps.iter().enumerate() {
+        // Writing into a string can't fail.
+        let _ = writeln!(text, "  {}. {step}", n + 1);
+    }
+    let _ = writeln!(text, "  source: {}", topic.source);
+    print(&text).map(|()| Exit::Finished)
 }
 
 fn nothing_to_explain() -> Error {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use super::print::{self, print};
 use super::process;
 use listproof::settings::parse_duration;
-use listproof::state::{Namespace, PruneCounts, State, backups, default_file};
+use listproof::state::{HostAttempt, Namespace, PruneCounts, State, backups, default_file};
 use listproof::{Address, Error, Exit, report};
 
 /// `listproof state`.
@@ -34,6 +34,20 @@ pub(super) enum StateCommand {
         #[command(flatten)]
         file: StateFileArg,
     },
+    /// Print what was probed at a host, when, and with which reply, as CSV: for a postmaster who asks.
+    #[command(name = "ledger")]
+    AtHost {
+        /// The MX host, or the domain of several.
+        host: String,
+        /// From this day on, or this time in UTC (`2026-12-01T10:00:00Z`).
+        #[arg(long, value_name = "TIME", value_parser = first_second)]
+        from: Option<String>,
+        /// To this day or time, included.
+        #[arg(long, value_name = "TIME", value_parser = last_second)]
+        to: Option<String>,
+        #[command(flatten)]
+        file: StateFileArg,
+    },
     /// Print everything that is known about an address, as JSON.
     Export {
         /// The address to export.
@@ -55,6 +69,7 @@ pub(super) fn run(command: &StateCommand) -> Result<Exit, Error> {
     let (StateCommand::Stats { file }
     | StateCommand::Prune { file, .. }
     | StateCommand::Forget { file, .. }
+    | StateCommand::AtHost { file, .. }
     | StateCommand::Export { file, .. }) = command;
     let file = file.state.clone().map_or_else(|| default_file(&Namespace::internet()), Ok)?;
     maintain(command, &file).map_err(|error| error.in_state(Some(&file)))
@@ -81,12 +96,48 @@ fn maintain(command: &StateCommand, file: &Path) -> Result<Exit, Error> {
                 ));
             }
         }
+        StateCommand::AtHost { host, from, to, .. } => {
+            let (from, to) = (from.as_deref().unwrap_or(""), to.as_deref().unwrap_or("9999"));
+            print(&csv_of(&State::read_only(file, now)?.attempts_at(host, from, to)?)?)?;
+        }
         StateCommand::Export { address, .. } => {
             let known = State::read_only(file, now)?.export(&parse(address)?)?;
             print(&format!("{:#}\n", known.unwrap_or_default()))?;
         }
     }
     Ok(Exit::Finished)
+}
+
+/// The probes as CSV.
+fn csv_of(attempts: &[HostAttempt]) -> Result<String, Error> {
+    let unwritable = |fault: std::io::Error| Error::System { what: "write CSV", source: fault };
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    let header = ["at", "recipient", "kind", "mx_host", "egress", "stage", "code", "reply"];
+    csv.write_record(header).map_err(|fault| unwritable(fault.into()))?;
+    for HostAttempt { at, recipient, kind, mx_host, egress, stage, code, text } in attempts {
+        let code = code.to_string();
+        let row: [&str; 8] = [at, recipient, kind, mx_host, egress, stage, &code, text];
+        csv.write_record(row).map_err(|fault| unwritable(fault.into()))?;
+    }
+    let bytes = csv.into_inner().map_err(|fault| unwritable(std::io::Error::other(fault.to_string())))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The first second of a day or time, as the state writes it.
+fn first_second(text: &str) -> Result<String, String> {
+    second(text, "00:00:00")
+}
+
+/// The last second of a day or time.
+fn last_second(text: &str) -> Result<String, String> {
+    second(text, "23:59:59")
+}
+
+fn second(text: &str, of_day: &str) -> Result<String, String> {
+    let whole = if text.len() == "2026-12-01".len() { format!("{text}T{of_day}Z") } else { text.to_owned() };
+    let time = humantime::parse_rfc3339_weak(&whole).map_err(|fault| format!("{fault}; write 2026-12-01"))?;
+    let written = humantime::format_rfc3339_seconds(time).to_string();
+    Ok(written.trim_end_matches('Z').replace('T', " "))
 }
 
 fn parse(address: &str) -> Result<Address, Error> {

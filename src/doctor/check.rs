@@ -2,8 +2,6 @@
 //!
 //! Decides: nothing. A result is a fact about this sender; a check that cannot be made says so and why.
 
-use std::fmt::{self, Display, Formatter};
-
 use serde::Serialize;
 
 use crate::smtp::sanitize;
@@ -45,13 +43,23 @@ pub enum CheckGroup {
     Host,
     /// The sender's domain.
     Sender,
+    /// The list.
+    List,
+    /// The run.
+    Run,
+}
+
+impl CheckGroup {
+    /// All groups, in the order in which to read them.
+    pub(super) const ALL: [CheckGroup; 4] =
+        [CheckGroup::Host, CheckGroup::Sender, CheckGroup::List, CheckGroup::Run];
 }
 
 /// A check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Its name, which stays.
-    pub id: &'static str,
+    pub id: String,
     /// What it is about.
     pub group: CheckGroup,
     /// The result.
@@ -60,39 +68,45 @@ pub struct Check {
     pub sentence: String,
     /// Why it matters.
     pub why: &'static str,
-    /// What the DNS answered.
+    /// What the DNS and the hosts answered.
     pub details: Vec<String>,
     /// What to do, ready to be pasted.
     pub fix: Option<String>,
 }
 
 /// What a check finds.
-pub(super) struct Finding {
-    pub(super) status: CheckStatus,
-    pub(super) sentence: String,
-    pub(super) details: Vec<String>,
-    pub(super) fix: Option<String>,
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) status: CheckStatus,
+    pub(crate) sentence: String,
+    pub(crate) details: Vec<String>,
+    pub(crate) fix: Option<String>,
 }
 
 impl Finding {
-    pub(super) fn new(status: CheckStatus, sentence: impl Into<String>) -> Finding {
+    pub(crate) fn new(status: CheckStatus, sentence: impl Into<String>) -> Finding {
         Finding { status, sentence: sentence.into(), details: Vec::new(), fix: None }
     }
 
-    pub(super) fn detail(mut self, detail: impl Into<String>) -> Finding {
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Finding {
         self.details.push(detail.into());
         self
     }
 
-    pub(super) fn fix(mut self, fix: impl Into<String>) -> Finding {
+    pub(crate) fn fix(mut self, fix: impl Into<String>) -> Finding {
         self.fix = Some(fix.into());
         self
     }
 
-    /// The texts come from DNS and flags, so they are cleaned.
-    pub(super) fn of(self, id: &'static str, group: CheckGroup, why: &'static str) -> Check {
+    /// With all these details.
+    pub(crate) fn details(self, details: impl IntoIterator<Item = String>) -> Finding {
+        details.into_iter().fold(self, Finding::detail)
+    }
+
+    /// The texts come from DNS, hosts and flags, so they are cleaned.
+    pub(crate) fn of(self, id: impl Into<String>, group: CheckGroup, why: &'static str) -> Check {
         Check {
-            id,
+            id: id.into(),
             group,
             status: self.status,
             sentence: sanitize(&self.sentence),
@@ -111,27 +125,13 @@ pub struct CheckList {
 }
 
 impl CheckList {
+    /// The checks that failed, in their order.
+    pub fn failed(&self) -> impl Iterator<Item = &Check> {
+        self.checks.iter().filter(|check| check.status == CheckStatus::Fail)
+    }
+
     /// True if a check failed: then a run would learn nothing about addresses.
     pub fn has_failed(&self) -> bool {
-        self.checks.iter().any(|check| check.status == CheckStatus::Fail)
-    }
-}
-
-impl Display for CheckList {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        for check in &self.checks {
-            writeln!(out, "{:18}{:14}{}", check.status.word(), check.id, check.sentence)?;
-            if matches!(check.status, CheckStatus::Pass | CheckStatus::NotRun) {
-                continue;
-            }
-            writeln!(out, "{:18}why: {}", "", check.why)?;
-            for detail in &check.details {
-                writeln!(out, "{:18}DNS: {detail}", "")?;
-            }
-            if let Some(fix) = &check.fix {
-                writeln!(out, "{:18}fix: {fix}", "")?;
-            }
-        }
-        Ok(())
+        self.failed().next().is_some()
     }
 }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::answer::{ask, unconfirmed};
 use super::check::{CheckStatus, Finding};
 use super::spf::reverse_name;
+use crate::policy::SenderPolicy;
 use crate::route::{Dns, DnsFault, DnsRecord, NxdomainRewriting, RecordType};
 
 /// What to do about a resolver.
@@ -32,7 +33,12 @@ fn unanswered(fault: &DnsFault) -> Finding {
 }
 
 /// The address has a name, and the name leads back to it.
-pub(super) async fn ptr(dns: &dyn Dns, ip: Option<IpAddr>, helo: Option<&str>) -> Finding {
+pub(super) async fn ptr(
+    dns: &dyn Dns,
+    ip: Option<IpAddr>,
+    helo: Option<&str>,
+    policy: &SenderPolicy,
+) -> Finding {
     let Some(ip) = ip else {
         return Finding::new(CheckStatus::CouldNotConfirm, "The address that receivers see is not known.")
             .fix("Name it with --source-ip ADDR.");
@@ -54,7 +60,12 @@ pub(super) async fn ptr(dns: &dyn Dns, ip: Option<IpAddr>, helo: Option<&str>) -
         let back = ask(dns, name, address_type(ip)).await;
         details.push(back.detail.clone());
         if back.addresses().any(|address| address == ip) {
-            return Finding::new(CheckStatus::Pass, format!("{ip} is {name}, and {name} is {ip}."));
+            let sentence = format!("{ip} is {name}, and {name} is {ip}.");
+            let Some(part) = policy.generic_part(name, ip) else {
+                return Finding::new(CheckStatus::Pass, sentence);
+            };
+            let sentence = format!("{sentence} The name looks like one of a customer's line (`{part}`).");
+            return Finding::new(CheckStatus::Warn, sentence).details(details).fix(fix);
         }
         failure = failure.or(back.failure);
     }

@@ -57,6 +57,36 @@ struct File {
     list: Vec<AtList>,
     #[serde(rename = "operator")]
     provider: Vec<AtProvider>,
+    steps: Vec<NextSteps>,
+    topic: Vec<Topic>,
+    letter: HashMap<String, String>,
+}
+
+/// What to do after the first step.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NextSteps {
+    cause: Vec<String>,
+    #[serde(default)]
+    provider: Vec<String>,
+    topic: Option<String>,
+    steps: Vec<String>,
+    #[expect(dead_code, reason = "for readers of the file; the loader only requires it")]
+    source: String,
+}
+
+/// Advice that belongs to no single reply.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Topic {
+    /// Its name on the command line.
+    pub id: String,
+    /// What it is about.
+    pub title: String,
+    /// What to do, in order.
+    pub steps: Vec<String>,
+    /// Where it comes from, and when it was read.
+    pub source: String,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +115,9 @@ struct Table {
     at_list: Vec<(String, Advice)>,
     at_provider: HashMap<(Cause, String), Advice>,
     links: BTreeMap<String, String>,
+    next: Vec<NextSteps>,
+    topics: Vec<Topic>,
+    letter: HashMap<String, String>,
 }
 
 #[expect(clippy::expect_used, reason = "the data are part of the program, and a test loads them")]
@@ -99,14 +132,15 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     });
     let at_list = at_list.collect();
     let mut at_provider = HashMap::new();
-    for entry in file.provider {
+    for entry in &file.provider {
         for cause in entry.cause.iter().map(cause) {
             for provider in &entry.provider {
                 at_provider.insert((cause, provider.clone()), who_at(cause, &entry.step));
             }
         }
     }
-    Table { general, at_list, at_provider, links: file.links }
+    let File { links, steps: next, topic: topics, letter, .. } = file;
+    Table { general, at_list, at_provider, links, next, topics, letter }
 });
 
 /// The advice for a cause: that of the blocklist that the reply names, else that of the provider, else the general one. Only the
@@ -117,6 +151,36 @@ pub(super) fn advice(cause: Cause, provider: Option<&str>, blocklist: Option<&st
         TABLE.at_list.iter().find_map(|(name, advice)| list.contains(name.as_str()).then_some(advice))
     });
     at_list.or_else(at_provider).unwrap_or_else(|| &TABLE.general[&cause])
+}
+
+/// What to do after the first step, in order; that for a provider comes first.
+pub(super) fn next_steps(cause: Cause, provider: Option<&str>) -> Vec<&'static str> {
+    let word = cause.word();
+    let (at_provider, general): (Vec<&NextSteps>, Vec<&NextSteps>) = TABLE
+        .next
+        .iter()
+        .filter(|entry| entry.cause.iter().any(|cause| cause == word))
+        .filter(|entry| {
+            entry.provider.is_empty() || entry.provider.iter().any(|id| Some(id.as_str()) == provider)
+        })
+        .partition(|entry| !entry.provider.is_empty());
+    at_provider.into_iter().chain(general).flat_map(|entry| entry.steps.iter().map(String::as_str)).collect()
+}
+
+/// The topics that say more about a cause.
+pub(super) fn topics_of(cause: Cause) -> Vec<&'static str> {
+    let entries = TABLE.next.iter().filter(|entry| entry.cause.iter().any(|word| word == cause.word()));
+    entries.filter_map(|entry| entry.topic.as_deref()).collect()
+}
+
+/// All topics.
+pub fn topics() -> &'static [Topic] {
+    &TABLE.topics
+}
+
+/// What a letter to the receiver's postmaster asks for.
+pub(super) fn request(cause: Cause) -> &'static str {
+    TABLE.letter.get(cause.word()).unwrap_or_else(|| &TABLE.letter["other"])
 }
 
 /// The provider whose pages a host serves, for links in replies; for hosts that are not below a provider's MX suffixes.
@@ -150,6 +214,28 @@ mod tests {
         assert_eq!(at(Some("microsoft365"), Some("zen.spamhaus.org")), at(None, Some("zen.spamhaus.org")));
         assert_eq!(at(Some("outlook"), Some("Microsoft")), at(Some("outlook"), None));
         assert_eq!(at(Some("unheard-of"), Some("nothing.example")), general);
+    }
+
+    #[test]
+    fn causes_providers_and_topics_of_next_steps_exist() {
+        let is_topic = |id: &String| topics().iter().any(|topic| topic.id == *id);
+        for entry in &TABLE.next {
+            assert!(
+                !entry.steps.is_empty() && entry.topic.as_ref().is_none_or(is_topic),
+                "{:?}",
+                entry.topic
+            );
+            for word in &entry.cause {
+                assert!(Cause::from_word(word).is_some(), "{word}");
+            }
+            for id in &entry.provider {
+                assert!(Providers::built_in().by_id(id).is_some(), "{id}");
+            }
+        }
+        assert!(TABLE.letter.keys().all(|word| word == "other" || Cause::from_word(word).is_some()));
+        let at_microsoft = next_steps(Cause::MailboxUnknown, Some("microsoft365"));
+        assert!(at_microsoft[0].contains("5.4.1"));
+        assert_ne!(at_microsoft[0], next_steps(Cause::MailboxUnknown, None)[0]);
     }
 
     #[test]

@@ -10,17 +10,21 @@
 //! | where in a line or paragraph the reply stands | `locate.rs` |
 //! | how a bounce, a message or an mbox is read | `bounce.rs`, `message.rs` |
 //! | how mail logs are read | `log.rs` |
-//! | who must act, and the first step | `advice.rs`, `policy/data/advice.toml` |
+//! | who must act, the first step and the next ones | `advice.rs`, `policy/data/advice.toml` |
 //! | what is printed | `write.rs` |
+//! | a letter to the receiver's postmaster | `letter.rs` |
 
 mod advice;
 mod bounce;
 mod explainer;
+mod letter;
 mod locate;
 mod log;
 mod message;
 mod write;
 
+pub use advice::{Topic, topics};
 pub use explainer::{Explainer, Explanation, ProviderOf};
+pub use letter::LetterFacts;
 pub use locate::{LocatedReply, extract_reply};
 pub use write::ExplainError;

@@ -11,6 +11,7 @@ use std::io::{self, BufRead, Write};
 
 use serde::{Deserialize, Serialize};
 
+use super::advice;
 use super::explainer::{Explainer, Explanation};
 use super::locate::{self, LocatedReply};
 use super::message;
@@ -33,9 +34,11 @@ impl Explainer<'_> {
         let mut tally = CauseTally::default();
         let is_mbox = input.fill_buf().map_err(ExplainError::Read)?.starts_with(b"From ");
         let mut write = |explanations: Vec<Explanation<'_>>| {
+            let is_only = !is_mbox && explanations.len() == 1;
             explanations.into_iter().try_for_each(|explanation| {
                 tally.add(&explanation);
-                writeln!(output, "{}", card(&explanation)).map_err(ExplainError::Write)
+                let more = if is_only { more(&explanation) } else { String::new() };
+                writeln!(output, "{}{more}", card(&explanation)).map_err(ExplainError::Write)
             })
         };
         if is_mbox {
@@ -123,6 +126,20 @@ fn card(explanation: &Explanation<'_>) -> String {
     }
     row("for admins", &codes);
     card
+}
+
+/// What to do after the first step, for one failure alone.
+fn more(explanation: &Explanation<'_>) -> String {
+    let Explanation { meaning, provider, .. } = explanation;
+    let mut text = String::new();
+    for (n, step) in advice::next_steps(meaning.cause, *provider).into_iter().enumerate() {
+        // Writing to a `String` can't fail.
+        let _ = writeln!(text, "  {:<10} {step}", if n == 0 { "then" } else { "" });
+    }
+    for topic in advice::topics_of(meaning.cause) {
+        let _ = writeln!(text, "  {:<10} listproof explain --topic {topic}", "more");
+    }
+    text
 }
 
 /// The reply on one line. An enhanced code that every line of the reply repeats is written once.

@@ -5,12 +5,14 @@
 
 use std::path::Path;
 
+use super::blocklists::Blocklists;
 use super::file::{PolicyError, read};
 use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
 use super::retry::RetryRules;
+use super::sender::SenderPolicy;
 use super::thresholds::Thresholds;
 
 /// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
@@ -20,6 +22,8 @@ pub struct Policy {
     own_replies: Option<&'static ReplyRules>,
     own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
+    own_blocklists: Option<&'static Blocklists>,
+    own_sender: Option<&'static SenderPolicy>,
     own_retry: Option<&'static RetryRules>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
@@ -33,6 +37,8 @@ impl Policy {
             own_replies: None,
             own_lifetimes: None,
             own_thresholds: None,
+            own_blocklists: None,
+            own_sender: None,
             own_retry: None,
             lists: AddressLists::built_in(),
         }
@@ -56,6 +62,22 @@ impl Policy {
     /// When a run draws a conclusion, and how it paces itself.
     pub fn thresholds(&self) -> &'static Thresholds {
         self.own_thresholds.unwrap_or_else(Thresholds::built_in)
+    }
+
+    /// Which blocklists there are.
+    pub fn blocklists(&self) -> &'static Blocklists {
+        self.own_blocklists.unwrap_or_else(Blocklists::built_in)
+    }
+
+    /// This policy with other blocklists.
+    #[cfg(test)]
+    pub(crate) fn with_blocklists(self, lists: Blocklists) -> Policy {
+        Policy { own_blocklists: Some(Box::leak(Box::new(lists))), ..self }
+    }
+
+    /// What the checks of the sender's side go by.
+    pub fn sender(&self) -> &'static SenderPolicy {
+        self.own_sender.unwrap_or_else(SenderPolicy::built_in)
     }
 
     /// When a probe is repeated.
@@ -89,6 +111,14 @@ impl Policy {
         if let Some((name, text)) = read(folder, "thresholds.toml")? {
             let thresholds = policy.thresholds().with(&name, &text)?;
             policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
+        }
+        if let Some((name, text)) = read(folder, "blocklists.toml")? {
+            let lists = policy.blocklists().with(&name, &text)?;
+            policy.own_blocklists = Some(Box::leak(Box::new(lists)));
+        }
+        if let Some((name, text)) = read(folder, "sender.toml")? {
+            let sender = policy.sender().with(&name, &text)?;
+            policy.own_sender = Some(Box::leak(Box::new(sender)));
         }
         if let Some((name, text)) = read(folder, "retry.toml")? {
             let rules = policy.retry().clone().with(&name, &text)?;

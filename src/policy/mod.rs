@@ -11,10 +11,12 @@
 //! | who a provider is, and its limits | `data/providers.toml`; how it is found: `providers.rs` |
 //! | when a run draws a conclusion, and how it paces itself | `data/thresholds.toml` |
 //! | when a probe is repeated | `data/retry.toml`; how the waits are bounded: `retry.rs` |
+//! | which blocklists there are; what the checks of the sender go by | `data/blocklists.toml`, `data/sender.toml` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
 
+mod blocklists;
 mod file;
 mod lifetimes;
 mod lists;
@@ -22,8 +24,11 @@ mod load;
 mod providers;
 mod replies;
 mod retry;
+mod sender;
 mod thresholds;
 
+pub use blocklists::Blocklists;
+pub(crate) use blocklists::{Blocklist, BlocklistAnswer, ListedKind};
 pub use file::PolicyError;
 pub(crate) use lifetimes::Lifetimes;
 pub use lists::AddressLists;
@@ -32,6 +37,8 @@ pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
 pub use retry::{RetryPolicy, RetryRules};
+pub(crate) use sender::Port25Thresholds;
+pub use sender::SenderPolicy;
 pub use thresholds::Thresholds;
 pub(crate) use thresholds::{
     AnomalyThresholds, BacklogThresholds, BatchThresholds, ControlThresholds, LargeDomainThresholds,

@@ -43,6 +43,8 @@ pub struct Summary {
     pub blocked: Option<RunBlocked>,
     /// Which MX hosts rejected us, if the run was blocked.
     pub rejections: Vec<HostRejection>,
+    /// The checks that failed before the run and were passed over by `--force`.
+    pub forced: Vec<String>,
     /// `--deadline` or `--max-duration` ended the run.
     pub out_of_time: bool,
     /// How the run ended.
@@ -113,6 +115,9 @@ impl Summary {
                 writeln!(out, "  and {more} more")?;
             }
             writeln!(out, "hint: {}", blocked.hint())?;
+        }
+        if !self.forced.is_empty() {
+            writeln!(out, "forced: the preflight had failed at {}", self.forced.join(", "))?;
         }
         if self.exit == Exit::NetworkDown {
             writeln!(
@@ -262,6 +267,7 @@ impl Summary {
             "still_to_ask": self.still_to_probe,
             "stopped_because": self.stopped_because(),
             "rejected_by": rejected_by,
+            "forced": self.forced,
             "domains": self.probed.domains,
             "questions": self.probed.questions,
             "connections": self.probed.connections,
@@ -290,6 +296,7 @@ mod tests {
             still_to_probe: 0,
             blocked,
             rejections: Vec::new(),
+            forced: Vec::new(),
             out_of_time,
             exit,
             folder: None,

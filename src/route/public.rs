@@ -145,6 +145,21 @@ impl AllowedNets {
         let plain = ip.to_canonical();
         if self.0.iter().any(|net| net.contains(&ip) || net.contains(&plain)) { Public } else { scope(ip) }
     }
+
+    /// True if a mail server with this address may be connected to.
+    pub(crate) fn may_connect(&self, ip: IpAddr) -> bool {
+        self.scope(ip) == Public
+    }
+
+    /// True if only an inner network or this machine uses the address, so that no receiver elsewhere sees it. Addresses for
+    /// documentation are none of these.
+    pub(crate) fn is_internal(ip: IpAddr) -> bool {
+        let is_linked = match ip.to_canonical() {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.segments()[0] & 0xffc0 == 0xfe80,
+        };
+        scope(ip) == Private || ip.is_loopback() || ip.is_unspecified() || is_linked
+    }
 }
 
 impl fmt::Display for AllowedNets {

@@ -14,6 +14,7 @@
 //! | to change | open |
 //! |---|---|
 //! | what a cell shows before anything is probed | `analyze`, `domain_cache` |
+//! | when a run does not begin | `preflight` |
 //! | which domains are worth probing | `routed_domain` |
 //! | what is probed, with which limits; how a run ends early | `probe_job` |
 //! | when a run has no name service | `name_servers` |
@@ -22,12 +23,15 @@
 //! | which rows are labels or footers | `row_status` |
 //! | what the user excludes | `exclusions` |
 //! | how workers share a list | `parallel` |
+//! | the checks of the sender's side, of the list and of this machine | `check_sender`, `check_list` |
 //! | the jobs that users of the library start | `verifier`, `list_job`, `classify` |
 //! | the network, the clock, progress, cancellation | `network`, `clock`, `progress`, `cancel` |
 
 mod analyze;
 mod cancel;
 mod check;
+mod check_list;
+mod check_sender;
 mod classify;
 mod clock;
 mod domain_cache;
@@ -42,6 +46,7 @@ mod name_servers;
 mod network;
 mod parallel;
 mod plan;
+mod preflight;
 mod probe_job;
 mod progress;
 mod report;

@@ -43,6 +43,11 @@ pub(super) struct NetworkJob<'a> {
 impl Network {
     /// The network that the settings name. Its clock starts now, so it is made inside the runtime of the run.
     pub(super) fn of(target: &NetworkTarget) -> Result<Network, Error> {
+        Network::with_timeouts(target, DnsTimeouts::default())
+    }
+
+    /// The same with other time-outs of the DNS.
+    pub(super) fn with_timeouts(target: &NetworkTarget, timeouts: DnsTimeouts) -> Result<Network, Error> {
         match target {
             NetworkTarget::World { file, egresses } => {
                 let mut network = Network::scripted(World::open(file)?);
@@ -52,9 +57,9 @@ impl Network {
             NetworkTarget::Internet { dns, smtp_port, allowed, egresses } => {
                 check_sources(egresses)?;
                 let servers = if dns.is_empty() {
-                    NameServers::of_system(DnsTimeouts::default())?
+                    NameServers::of_system(timeouts)?
                 } else {
-                    NameServers::at(dns, DnsTimeouts::default())?
+                    NameServers::at(dns, timeouts)?
                 };
                 let allowed = AllowedNets::new(allowed.iter().copied());
                 let servers =

@@ -43,10 +43,20 @@ pub(super) fn plan_offline(
 
 /// Plans a run, with DNS look-ups.
 pub(super) async fn plan(opened: &OpenedList, job: NetworkJob<'_>) -> Result<Forecast, Error> {
+    Ok(plan_with_hosts(opened, job).await?.0)
+}
+
+/// Plans a run, with DNS look-ups. Returns also the MX hosts of the domains that are probed, the largest domains first.
+pub(super) async fn plan_with_hosts(
+    opened: &OpenedList,
+    job: NetworkJob<'_>,
+) -> Result<(Forecast, Vec<MxHop>), Error> {
     let (rows, domains) = count(&opened.list, &opened.analyze_options(job.policy))?;
     let mut not_probed = NotProbedCounts::default();
-    let routed = look_up(domains, job.network, job.policy, &mut not_probed).await?;
-    forecast(opened, job.settings, rows, &routed, not_probed, true)
+    let mut routed = look_up(domains, job.network, job.policy, &mut not_probed).await?;
+    let forecast = forecast(opened, job.settings, rows, &routed, not_probed, true)?;
+    routed.sort_by_key(|domain| std::cmp::Reverse(domain.recipients));
+    Ok((forecast, routed.into_iter().filter_map(|domain| domain.mx_hosts.into_iter().next()).collect()))
 }
 
 /// Simulates the run.

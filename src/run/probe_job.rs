@@ -55,6 +55,8 @@ pub struct RunOutcome {
     pub events: BTreeMap<ProviderEventKind, u64>,
     /// Which MX hosts rejected us, and in what words, if the run is blocked.
     pub rejections: Vec<HostRejection>,
+    /// The checks that failed before the run and were passed over by `--force`.
+    pub forced: Vec<String>,
     /// The clock stopped the run before its end.
     pub out_of_time: bool,
     /// No name server answers any more.
@@ -118,14 +120,23 @@ impl ProbeJob {
 impl RunOutcome {
     /// Adds what a later part of the same run returned.
     pub(super) fn add(&mut self, later: RunOutcome) {
-        let RunOutcome { conditions, dialogues, counts, events, rejections, out_of_time, name_servers_down } =
-            later;
+        let RunOutcome {
+            conditions,
+            dialogues,
+            counts,
+            events,
+            rejections,
+            forced,
+            out_of_time,
+            name_servers_down,
+        } = later;
         let ProbeCounts { connections, questions, domains, unanswered } = counts;
         self.conditions.not_probed = conditions.not_probed.or(self.conditions.not_probed);
         self.conditions.blocked = conditions.blocked.or(self.conditions.blocked);
         self.conditions.anomalies.extend(conditions.anomalies);
         self.dialogues.extend(dialogues);
         self.rejections.extend(rejections);
+        self.forced.extend(forced);
         self.counts.connections += connections;
         self.counts.questions += questions;
         self.counts.domains += domains;

@@ -13,6 +13,7 @@ use super::judge::{StateUpdates, Validity};
 use super::list_job::OpenedList;
 use super::network::NetworkJob;
 use super::parallel;
+use super::preflight::Preflight;
 use super::probe_job::{ProbeJob, RunConditions, RunOutcome};
 use super::progress::{Progress, ProgressReporter};
 use crate::address::Address;
@@ -36,6 +37,8 @@ pub(super) struct StatefulRun {
     is_all_fresh: bool,
     /// The reason of each row is compared with the last reported one, and recorded.
     compares_reasons: bool,
+    /// What is checked before the first probe.
+    preflight: Option<Preflight>,
 }
 
 impl StatefulRun {
@@ -48,6 +51,7 @@ impl StatefulRun {
         let NetworkJob { settings, target, policy, .. } = job;
         let OpenedList { list, job: list_job, .. } = opened;
         let how = opened.analyze_options(policy);
+        let preflight = Preflight::of(settings)?;
         let job = ProbeJob::new(job, false)?;
         let mut state = open_state(settings, target, job.network.clock, cancel)?;
         let now = job.network.clock.now().wall;
@@ -77,7 +81,7 @@ impl StatefulRun {
         let compares_reasons = state.is_persistent() && (list_job.changed_only || !is_all_fresh);
         let run = RunHandle { is_resumed: run.is_resumed && !is_all_fresh, ..run };
         let fresh = fresh(if is_all_fresh { now } else { run.at });
-        Ok(StatefulRun { job, state, run, fresh, is_all_fresh, compares_reasons })
+        Ok(StatefulRun { job, state, run, fresh, is_all_fresh, compares_reasons, preflight })
     }
 
     /// Makes the worklist, unless an earlier process did so, and probes it.
@@ -105,9 +109,20 @@ impl StatefulRun {
             })?;
             worklist.finish(self.fresh)?;
         }
-        let mut progress = ProgressReporter::new(self.state.still_to_probe(self.run.id)?, progress);
+        let still_to_probe = self.state.still_to_probe(self.run.id)?;
+        let forced = match &self.preflight {
+            Some(checks) if still_to_probe > 0 => tokio::select! {
+                biased;
+                // The run ends where it would have begun.
+                () = cancel.canceled() => Vec::new(),
+                forced = Box::pin(checks.check(&self.job, &mut self.state, self.run.id)) => forced?,
+            },
+            _ => Vec::new(),
+        };
+        let mut progress = ProgressReporter::new(still_to_probe, progress);
         let mut outcome =
             engine::probe(&self.job, &mut self.state, self.run, self.fresh, cancel, &mut progress).await?;
+        outcome.forced = forced;
         // A rejection of one spelling of an address condemns no other one.
         if !self.job.dns_only
             && outcome.early_exit(cancel).is_none()

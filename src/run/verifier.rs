@@ -11,7 +11,8 @@ use super::list_job::OpenedList;
 use super::network::{Network, NetworkJob};
 use super::progress::Progress;
 use super::report::{self, ReportTerms};
-use super::{plan, verify};
+use super::{check_sender, plan, verify};
+use crate::doctor::{CheckList, CheckOptions};
 use crate::error::Error;
 use crate::policy::Policy;
 use crate::report::{Forecast, Summary};
@@ -78,7 +79,7 @@ impl Verifier {
         cancel: &CancelToken,
     ) -> Result<Summary, Error> {
         match self.network_job()? {
-            Some(job) => verify::verify(list, job, progress, cancel).await,
+            Some(job) => Box::pin(verify::verify(list, job, progress, cancel)).await,
             None => verify::verify_offline(list, &self.settings, self.policy, cancel),
         }
     }
@@ -89,6 +90,16 @@ impl Verifier {
             Some(job) => plan::plan(list, job).await,
             None => plan::plan_offline(list, &self.settings, self.policy),
         }
+    }
+
+    /// Checks the sender's side, and what a run over the list would meet. `settings` must come from
+    /// [`Settings::for_checks`](crate::Settings::for_checks).
+    pub async fn check_sender(
+        &self,
+        list: Option<&OpenedList>,
+        options: &CheckOptions,
+    ) -> Result<CheckList, Error> {
+        check_sender::check_sender(&self.settings, self.policy, list, options).await
     }
 
     /// Writes the results of an earlier run over a list again, from the state. Contacts no server. `rejudge` also writes the

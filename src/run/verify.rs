@@ -86,6 +86,7 @@ async fn verify_with_state(
         counts: outcome.counts,
         events: outcome.events.clone(),
         rejections: outcome.rejections.clone(),
+        forced: outcome.forced.clone(),
         took: run.now().elapsed,
         still_to_probe,
         out_of_time: outcome.out_of_time,

@@ -45,6 +45,8 @@ pub(super) struct RunStats {
     pub(super) events: BTreeMap<ProviderEventKind, u64>,
     /// Which MX hosts rejected us, if the run is blocked.
     pub(super) rejections: Vec<HostRejection>,
+    /// The checks that failed before the run and were passed over.
+    pub(super) forced: Vec<String>,
     /// How long the run took.
     pub(super) took: Duration,
     /// How many recipients are still to be probed.
@@ -136,6 +138,7 @@ impl OpenJob {
             still_to_probe: stats.still_to_probe,
             blocked: stats.conditions.blocked,
             rejections: stats.rejections.clone(),
+            forced: stats.forced.clone(),
             out_of_time: stats.out_of_time,
             exit: stats.exit.unwrap_or_else(|| self.gates.exit(&finished.counts)),
             folder: match &self.target {

@@ -42,9 +42,45 @@ pub(super) struct EgressArgs {
     pub(super) mail_from: Vec<String>,
 }
 
+/// An egress with HELO name and sender as they are written, right or wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WrittenEgress {
+    /// How connections leave.
+    pub(crate) path: EgressPath,
+    /// The name for EHLO.
+    pub(crate) helo: Option<String>,
+    /// The envelope sender.
+    pub(crate) mail_from: Option<String>,
+}
+
+/// All egresses as they are written.
+pub(super) fn written(args: EgressArgs) -> Result<Vec<WrittenEgress>, Error> {
+    let egress = |entry: EgressSettings| {
+        let EgressSettings { source_ip, proxy, helo, mail_from } = entry;
+        Ok(WrittenEgress { path: path(source_ip, proxy)?, helo, mail_from })
+    };
+    entries(args)?.into_iter().map(egress).collect()
+}
+
 /// All egresses: the entries, else one for each source address and each proxy, else the system's own. At least one. A path
 /// that is given twice is one egress, because servers count by it; the first HELO name and sender hold.
 pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
+    let mut egresses: Vec<EgressSpec> = Vec::new();
+    for entry in entries(args)? {
+        let egress = EgressSpec {
+            path: path(entry.source_ip, entry.proxy)?,
+            helo: entry.helo.map(|text| host_name(&text)).transpose()?,
+            sender: entry.mail_from.map(|text| sender(&text)).transpose()?,
+        };
+        if !egresses.iter().any(|other| leaves_from(&other.path) == leaves_from(&egress.path)) {
+            egresses.push(egress);
+        }
+    }
+    Ok(egresses)
+}
+
+/// The entries, or one for each source address and each proxy, or the system's own; each with its HELO name and sender.
+fn entries(args: EgressArgs) -> Result<Vec<EgressSettings>, Error> {
     let EgressArgs { source_ip, proxy, mut entries, helo, mail_from } = args;
     if entries.is_empty() {
         let of_source = |ip| EgressSettings { source_ip: Some(ip), ..EgressSettings::default() };
@@ -63,23 +99,11 @@ pub(super) fn egresses(args: EgressArgs) -> Result<Vec<EgressSpec>, Error> {
         }
     }
     let at = |given: &[String], index: usize| given.get(index).or(given.first()).cloned();
-    let egress = |(index, entry): (usize, EgressSettings)| {
-        let helo = entry.helo.or_else(|| at(&helo, index));
-        let mail_from = entry.mail_from.or_else(|| at(&mail_from, index));
-        Ok::<_, Error>(EgressSpec {
-            path: path(entry.source_ip, entry.proxy)?,
-            helo: helo.map(|text| host_name(&text)).transpose()?,
-            sender: mail_from.map(|text| sender(&text)).transpose()?,
-        })
-    };
-    let mut egresses: Vec<EgressSpec> = Vec::with_capacity(entries.len());
-    for entry in entries.into_iter().enumerate() {
-        let egress = egress(entry)?;
-        if !egresses.iter().any(|other| leaves_from(&other.path) == leaves_from(&egress.path)) {
-            egresses.push(egress);
-        }
+    for (index, entry) in entries.iter_mut().enumerate() {
+        entry.helo = entry.helo.take().or_else(|| at(&helo, index));
+        entry.mail_from = entry.mail_from.take().or_else(|| at(&mail_from, index));
     }
-    Ok(egresses)
+    Ok(entries)
 }
 
 /// What servers see of a path: the source address, or the address of the proxy, with whatever login.

@@ -14,7 +14,7 @@ use crate::policy::Pace;
 
 impl SettingsLayer {
     /// The names of the variables that [`SettingsLayer::from_environment`] reads.
-    pub const VARIABLES: [&'static str; 15] = [
+    pub const VARIABLES: [&'static str; 16] = [
         "LISTPROOF_HELO",
         "LISTPROOF_MAIL_FROM",
         "LISTPROOF_DNS",
@@ -29,6 +29,7 @@ impl SettingsLayer {
         "LISTPROOF_STATE",
         "LISTPROOF_MAX_AGE",
         "LISTPROOF_POLICY",
+        "LISTPROOF_SPAMHAUS_KEY",
         "LISTPROOF_CONFIG",
     ];
 
@@ -52,6 +53,7 @@ impl SettingsLayer {
             state: environment.value("LISTPROOF_STATE").map(Into::into),
             max_age: environment.one("LISTPROOF_MAX_AGE", duration::parse)?,
             policy: environment.value("LISTPROOF_POLICY").map(Into::into),
+            spamhaus_key: environment.one("LISTPROOF_SPAMHAUS_KEY", |text| text.to_owned().try_into())?,
             ..SettingsLayer::default()
         })
     }

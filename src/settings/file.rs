@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 use super::deadline::Deadline;
-use super::layer::{EgressSettings, ProxyUrl, SettingsLayer};
+use super::layer::{BlocklistKey, EgressSettings, ProxyUrl, SettingsLayer};
 use crate::error::Error;
 use crate::policy::Pace;
 
@@ -43,6 +43,7 @@ struct FileSettings {
     confirm: Option<bool>,
     risky_roles: Option<bool>,
     policy: Option<PathBuf>,
+    spamhaus_key: Option<BlocklistKey>,
 }
 
 impl SettingsLayer {
@@ -83,6 +84,7 @@ impl From<FileSettings> for SettingsLayer {
             confirm: file.confirm,
             risky_roles: file.risky_roles,
             policy: file.policy,
+            spamhaus_key: file.spamhaus_key,
             ..SettingsLayer::default()
         }
     }

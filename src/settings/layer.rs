@@ -6,10 +6,11 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::deadline::Deadline;
 use crate::policy::Pace;
@@ -66,6 +67,10 @@ pub struct SettingsLayer {
     pub policy: Option<PathBuf>,
     /// Connections open at the same time, over all providers.
     pub connections: Option<usize>,
+    /// Probe even if the preflight finds that the run would find out little.
+    pub force: bool,
+    /// The key for blocklists that answer only holders of one.
+    pub spamhaus_key: Option<BlocklistKey>,
 }
 
 impl SettingsLayer {
@@ -116,6 +121,8 @@ impl SettingsLayer {
             risky_roles: self.risky_roles.or(lower.risky_roles),
             policy: self.policy.or(lower.policy),
             connections: self.connections.or(lower.connections),
+            force: self.force || lower.force,
+            spamhaus_key: self.spamhaus_key.or(lower.spamhaus_key),
         }
     }
 }
@@ -172,6 +179,46 @@ impl fmt::Display for ProxyUrl {
 impl fmt::Debug for ProxyUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{self}\"")
+    }
+}
+
+/// A key for blocklists. `Debug` leaves it out.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BlocklistKey(String);
+
+impl BlocklistKey {
+    /// The key itself, for names that are asked.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for BlocklistKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<BlocklistKey, String> {
+        let is_key = (1..=63).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        if is_key { Ok(BlocklistKey(text)) } else { Err("a key has letters and digits only".to_owned()) }
+    }
+}
+
+impl FromStr for BlocklistKey {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<BlocklistKey, String> {
+        text.to_owned().try_into()
+    }
+}
+
+impl<'de> Deserialize<'de> for BlocklistKey {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<BlocklistKey, D::Error> {
+        String::deserialize(source)?.try_into().map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Debug for BlocklistKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"...\"")
     }
 }
 

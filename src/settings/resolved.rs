@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 use ipnet::IpNet;
 
 use super::deadline::Deadline;
-use super::egress::{EgressArgs, EgressSpec, egresses, fault};
-use super::layer::SettingsLayer;
+use super::egress::{EgressArgs, EgressSpec, WrittenEgress, egresses, fault, written};
+use super::layer::{BlocklistKey, SettingsLayer};
 use crate::error::Error;
 use crate::policy::{Pace, Policy};
 use crate::smtp::Egress;
@@ -51,6 +51,21 @@ pub struct Settings {
     policy: Option<PathBuf>,
     /// Connections open at the same time, over all providers.
     pub(crate) connections: usize,
+    /// Probe whatever the preflight finds.
+    pub(crate) force: bool,
+    /// The key for blocklists.
+    pub(crate) spamhaus_key: Option<BlocklistKey>,
+    /// What the checks of the sender's side are about; `None` for any other job.
+    pub(crate) checks: Option<CheckTarget>,
+}
+
+/// What the checks of the sender's side are about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CheckTarget {
+    /// The egresses, with names and senders that may be wrong.
+    pub(crate) egresses: Vec<WrittenEgress>,
+    /// Mail servers may be contacted.
+    pub(crate) visits: bool,
 }
 
 /// Where facts are kept, and which stored facts are used.
@@ -170,7 +185,35 @@ impl Settings {
             confirm: layer.confirm.unwrap_or(false),
             policy: layer.policy,
             connections: layer.connections.unwrap_or(CONNECTIONS),
+            force: layer.force,
+            spamhaus_key: layer.spamhaus_key,
+            checks: None,
         })
+    }
+
+    /// Settings for the checks of the sender's side: HELO names and senders are not checked here, because what is wrong with
+    /// them is a result.
+    pub fn for_checks(layer: SettingsLayer) -> Result<Settings, Error> {
+        let egresses = written(EgressArgs {
+            source_ip: layer.source_ip.clone(),
+            proxy: layer.proxy.clone(),
+            entries: layer.egress.clone(),
+            helo: layer.helo.clone(),
+            mail_from: layer.mail_from.clone(),
+        })?;
+        let visits = !layer.offline && !layer.dns_only;
+        let network = SettingsLayer {
+            helo: Vec::new(),
+            mail_from: Vec::new(),
+            source_ip: Vec::new(),
+            proxy: Vec::new(),
+            egress: Vec::new(),
+            dns_only: !layer.offline,
+            ..layer
+        };
+        let egress_count = egresses.len();
+        let checks = Some(CheckTarget { egresses, visits });
+        Ok(Settings { egress_count, checks, ..Settings::new(network)? })
     }
 
     /// Settings for a scripted world, with nothing else set: for demos and tests.

@@ -28,6 +28,11 @@ pub(crate) type ConnectFuture<'a> =
 pub trait Connect: Send + Sync {
     /// Connects to an address of an MX host. [`crate::route`] has checked the address before.
     fn connect<'a>(&'a self, to: SocketAddr, path: &'a EgressPath) -> ConnectFuture<'a>;
+
+    /// The local address from which a direct connection to an address leaves; `None` without a route. Nothing is sent.
+    fn source_toward(&self, _to: IpAddr) -> Option<IpAddr> {
+        None
+    }
 }
 
 /// Opens connections on the real network.
@@ -58,14 +63,24 @@ impl Connect for TcpConnector {
             }
         })
     }
+
+    fn source_toward(&self, to: IpAddr) -> Option<IpAddr> {
+        source_toward(to)
+    }
 }
 
-/// True if the system has a route to the address. Nothing is sent: connecting a UDP socket only looks up the route.
+/// True if the system has a route to the address. Nothing is sent.
 pub(crate) fn has_route_to(address: impl Into<IpAddr>) -> bool {
-    let address = address.into();
+    source_toward(address.into()).is_some()
+}
+
+/// The local address toward another one. Connecting a UDP socket only looks up the route.
+fn source_toward(address: IpAddr) -> Option<IpAddr> {
     let unspecified =
         if address.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
-    UdpSocket::bind((unspecified, 0)).is_ok_and(|socket| socket.connect((address, 25)).is_ok())
+    let socket = UdpSocket::bind((unspecified, 0)).ok()?;
+    socket.connect((address, 25)).ok()?;
+    socket.local_addr().ok().map(|local| local.ip())
 }
 
 /// True if connections can leave from the address: it is one of this machine. Nothing is sent.

@@ -46,6 +46,24 @@ impl StateLock {
     }
 }
 
+impl StateLock {
+    /// Who holds the lock of a state file; `None` if nothing does. Changes nothing.
+    pub(crate) fn holder_of(state: &Path) -> Result<Option<String>, StateError> {
+        let path = beside(state).map_err(|source| StateError::Unusable { file: state.to_owned(), source })?;
+        let unusable = |source| StateError::Unusable { file: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(unusable(source)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(None),
+            Err(TryLockError::WouldBlock) => Ok(Some(holder(&mut file))),
+            Err(TryLockError::Error(source)) => Err(unusable(source)),
+        }
+    }
+}
+
 /// The text between a holder's process id and its start.
 const STARTED: &str = ", started ";
 

@@ -17,10 +17,13 @@
 //! | how MX hosts responded to earlier runs | `contacts` |
 //! | what counts no longer when an MX host is dropped | `rerouted` |
 //! | the limits that later runs count against | `usage` |
+//! | what preflights found | `preflight` |
 //! | `--changed-only` | `last_reported` |
 //! | `state stats`, `prune`, `forget`, `export` | `maintenance` |
+//! | what was probed at a host | `attempts` |
 //! | connections, transactions, ids | `store` |
 
+mod attempts;
 mod contacts;
 mod decode;
 mod encoding;
@@ -31,6 +34,7 @@ mod lock;
 mod maintenance;
 mod migrate;
 mod open;
+mod preflight;
 mod query;
 mod rerouted;
 mod runs;
@@ -40,6 +44,7 @@ mod usage;
 mod worklist;
 mod write;
 
+pub use attempts::HostAttempt;
 pub(crate) use decode::StoredResult;
 pub use error::{DatabaseError, StateError};
 pub use freshness::FreshnessPolicy;

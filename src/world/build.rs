@@ -140,6 +140,7 @@ fn build(script: Script) -> Result<World, Fault> {
             hosts.push(Arc::new(host));
         }
     }
+    zone.add_client(egress.helo.as_str(), egress.ip);
     Ok(World::new(now, script.seed, egress, script.dns_delay, zone, hosts, by_address))
 }
 

@@ -56,6 +56,10 @@ impl Connect for World {
             Ok(Box::new(end) as Box<dyn MailStream>)
         })
     }
+
+    fn source_toward(&self, to: IpAddr) -> Option<IpAddr> {
+        Some(self.shared.sender.ip).filter(|own| own.is_ipv4() == to.is_ipv4())
+    }
 }
 
 /// The address of the client that a host sees.

@@ -136,6 +136,13 @@ impl Zone {
         }
     }
 
+    /// Gives the name of the client its address, unless the file has that name. Its parents do not exist for that.
+    pub(super) fn add_client(&mut self, name: &str, address: IpAddr) {
+        let own = Records { addresses: vec![address], ..Records::default() };
+        let entry = || ZoneEntry { records: vec![own], ..ZoneEntry::default() };
+        self.names.entry(name.to_owned()).or_insert_with(entry);
+    }
+
     /// True unless all name servers of the world are silent.
     pub(super) fn answers_anything(&self) -> bool {
         let is_silent = |entry: &ZoneEntry| matches!(entry.fault, Some((DnsFaultEntry::Timeout, None)));

@@ -1,4 +1,4 @@
-//! The lab: the records and servers of all scenarios together, and the two tests of each scenario.
+//! The lab: the records and servers of all scenarios together, and the tests of each scenario.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use listproof::Reason;
 
 use crate::dialogue;
+use crate::doctor;
 use crate::names;
 use crate::namespace::{self, SCRATCH};
 use crate::scenario::Scenario;
@@ -105,6 +106,14 @@ impl Lab {
             }
         }
         Ok(())
+    }
+
+    /// Fails unless `doctor` reports what the scenario says.
+    pub(crate) fn doctor_reports(&self, index: usize) -> Result<(), String> {
+        let (scenario, _turn) = self.turn(index);
+        let folder = Path::new(SCRATCH).join("checks").join(&scenario.name);
+        fs::create_dir_all(&folder).map_err(|error| format!("can't make `{}`: {error}", folder.display()))?;
+        doctor::reports(scenario, &folder)
     }
 
     /// Fails unless the program gives every row the reason, and so the verdict, of the scenario, and connects to no canary.

@@ -1,9 +1,10 @@
 //! Real mail servers behind real name servers: the replies of Postfix, Exim, `OpenSMTPD`, Haraka and aiosmtpd, and the
 //! verdicts that `listproof` gives.
 //!
-//! Each file in `scenarios/` is one situation, named as a sentence, and gives two tests. `servers_say` probes the servers
+//! Each file in `scenarios/` is one situation, named as a sentence. With a list it gives two tests. `servers_say` probes the servers
 //! with a client of its own and compares their replies with those of the scenario: without that, a right verdict would prove
-//! nothing. `listproof_judges` runs the compiled program over the scenario's addresses and compares every row.
+//! nothing. `listproof_judges` runs the compiled program over the scenario's addresses and compares every row. With a
+//! section `doctor` it gives a test `doctor_reports`, which compares the status of checks.
 //!
 //! All of it runs in private namespaces (network, mounts, processes): ports 25 and 53 are free there, no packet leaves, and
 //! the kernel ends the servers and removes their files when the test process ends. Nothing is installed. Without
@@ -19,6 +20,7 @@
 )]
 
 mod dialogue;
+mod doctor;
 mod lab;
 mod names;
 mod namespace;
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// The two tests of each scenario.
+/// The tests of each scenario.
 fn in_lab(lab: &Arc<Lab>) -> Vec<Trial> {
     let mut trials = Vec::new();
     for (index, scenario) in lab.scenarios().iter().enumerate() {
@@ -78,6 +80,15 @@ fn in_lab(lab: &Arc<Lab>) -> Vec<Trial> {
             let why = format!("`{program}` is not installed");
             eprintln!("`{}` is left out: {why}", scenario.name);
             trials.extend(left_out(scenario, &why));
+            continue;
+        }
+        if scenario.doctor.is_some() {
+            let lab = Arc::clone(lab);
+            trials.push(Trial::test(doctor_reports(scenario), move || {
+                lab.doctor_reports(index).map_err(Failed::from)
+            }));
+        }
+        if scenario.rows.is_empty() {
             continue;
         }
         let (ours, theirs) = (Arc::clone(lab), Arc::clone(lab));
@@ -97,13 +108,24 @@ fn without_lab(scenarios: &[Scenario], why: &str) -> Vec<Trial> {
 
 /// The tests of a scenario that cannot run here. They are ignored; where real servers are required they fail, except those
 /// with a server from a registry.
-fn left_out(scenario: &Scenario, why: &str) -> [Trial; 2] {
+fn left_out(scenario: &Scenario, why: &str) -> Vec<Trial> {
     let required =
         namespace::required() && !scenario.servers().any(|(program, ..)| program.is_from_registry());
-    [servers_say(scenario), listproof_judges(scenario)].map(|name| {
+    let of_doctor = scenario.doctor.as_ref().map(|_| doctor_reports(scenario));
+    let of_rows = if scenario.rows.is_empty() {
+        Vec::new()
+    } else {
+        vec![servers_say(scenario), listproof_judges(scenario)]
+    };
+    let trial = |name| {
         let why = why.to_owned();
         Trial::test(name, move || Err(Failed::from(format!("left out: {why}")))).with_ignored_flag(!required)
-    })
+    };
+    of_doctor.into_iter().chain(of_rows).map(trial).collect()
+}
+
+fn doctor_reports(scenario: &Scenario) -> String {
+    format!("{}::doctor_reports", scenario.name)
 }
 
 fn servers_say(scenario: &Scenario) -> String {

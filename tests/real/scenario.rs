@@ -62,8 +62,40 @@ pub(crate) struct Scenario {
     #[serde(default, rename = "lookup")]
     pub(crate) lookups: Vec<Lookup>,
     /// The list, in order.
-    #[serde(rename = "row")]
+    #[serde(default, rename = "row")]
     pub(crate) rows: Vec<Row>,
+    /// What `doctor` must report.
+    pub(crate) doctor: Option<DoctorRun>,
+}
+
+/// A run of `doctor`, and the status of each check that matters.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DoctorRun {
+    /// More flags.
+    #[serde(default)]
+    pub(crate) flags: Vec<String>,
+    /// The text of `blocklists.toml` in the policy folder.
+    #[serde(default)]
+    pub(crate) blocklists: String,
+    /// The exit code.
+    #[serde(default)]
+    pub(crate) exit: i32,
+    /// The longest time that it may take, in seconds.
+    #[serde(default = "a_minute")]
+    pub(crate) seconds: u64,
+    /// The status that checks without one below must have, if all must have the same.
+    pub(crate) others: Option<String>,
+    /// Check -> its status.
+    #[serde(default)]
+    pub(crate) status: BTreeMap<String, String>,
+    /// Check -> a part of its sentence.
+    #[serde(default)]
+    pub(crate) says: BTreeMap<String, String>,
+}
+
+fn a_minute() -> u64 {
+    60
 }
 
 /// A look-up, and its expected answer.

@@ -15,9 +15,11 @@ use super::process;
 use super::progress::ProgressDisplay;
 use super::read_args::ReadArgs;
 use super::reply::PolicyArg;
+use super::rerun::rerun;
 use super::state::StateFileArg;
+use super::terminal;
 use listproof::list::{ByteOrderMark, ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
-use listproof::report::{self, Gates};
+use listproof::report::{self, Gates, Rerun};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
 
@@ -87,6 +89,9 @@ struct ListArgs {
     /// Exit with 4 when this holds, for example `undeliverable>5%`; may be given again.
     #[arg(long, value_name = "VERDICT>N%")]
     fail_if: Vec<String>,
+    /// Estimate bounces by the rates in this file, like the shipped `bounces.toml`.
+    #[arg(long, value_name = "FILE")]
+    bounce_priors: Option<PathBuf>,
 }
 
 /// `listproof report`.
@@ -137,6 +142,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     // Progress is for people.
     let hides_progress = is_quiet || args.log.log_format == LogFormat::Json;
     let to_stdout = args.list.output.as_deref() == Some(Path::new("-"));
+    let style = terminal::style(args.log.no_color, !to_stdout);
     let metrics_file = args.metrics_file.clone();
     let job = settings_and_job(args);
     if let Some(path) = &metrics_file {
@@ -153,7 +159,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     });
     let (exit, summary) = match ended {
         Ok(summary) => {
-            let texts = [(!is_quiet).then(|| summary.text()), json.then(|| summary.line())];
+            let texts = [(!is_quiet).then(|| summary.text_as(style)), json.then(|| summary.line())];
             (exit_or_error(summary.exit, print_summary(texts, to_stdout)), Some(summary))
         }
         Err(error) => (Err(error), None),
@@ -209,8 +215,12 @@ fn print_summary(texts: [Option<String>; 2], results_to_stdout: bool) -> Result<
 }
 
 fn settings_and_job(args: VerifyArgs) -> Result<(Settings, ListJob), Error> {
+    let command = VerifyArgs::augment_args(clap::Command::new("verify"));
+    let rerun = rerun(&command, std::env::args_os().skip(2));
     let job = ListJob { changed_only: args.changed_only, ..list_job(args.list)? };
-    Ok((args.probing.settings(VERIFY_MAX_WAIT)?, job))
+    let settings = args.probing.settings(VERIFY_MAX_WAIT)?;
+    let keeps_answers = settings.state_files().is_ok_and(|files| !files.is_empty());
+    Ok((settings, ListJob { rerun: Rerun { keeps_answers, ..rerun }, ..job }))
 }
 
 /// The files that a run reads and writes.
@@ -242,6 +252,7 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
         apply_suggestions: args.apply_suggestions,
         case_sensitive: args.case_sensitive,
         exclude: args.exclude,
+        bounce_priors: args.bounce_priors,
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,
@@ -254,6 +265,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
     log::start(&args.log);
     let job = list_job(args.list)?;
     let to_stdout = job.target == Some(OutputTarget::Stdout);
+    let style = terminal::style(args.log.no_color, !to_stdout);
     let verifier = Verifier::new(Settings::new(SettingsLayer {
         offline: true,
         state: args.file.state,
@@ -263,7 +275,7 @@ pub(super) fn report(args: ReportArgs) -> Result<Exit, Error> {
     })?)?;
     let list = job.open()?;
     let summary = verifier.report(list, args.rejudge, &process::cancel_on_signals()?)?;
-    print_summary([(!args.log.quiet).then(|| summary.text()), None], to_stdout).map(|()| summary.exit)
+    print_summary([(!args.log.quiet).then(|| summary.text_as(style)), None], to_stdout).map(|()| summary.exit)
 }
 
 pub(super) fn plan(args: PlanArgs) -> Result<Exit, Error> {

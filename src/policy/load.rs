@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::bounces::BouncePriors;
 use super::file::{PolicyError, read};
 use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
@@ -19,6 +20,7 @@ pub struct Policy {
     own_replies: Option<&'static ReplyRules>,
     own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
+    own_bounces: Option<&'static BouncePriors>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -31,6 +33,7 @@ impl Policy {
             own_replies: None,
             own_lifetimes: None,
             own_thresholds: None,
+            own_bounces: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -53,6 +56,11 @@ impl Policy {
     /// When a run draws a conclusion.
     pub fn thresholds(&self) -> &'static Thresholds {
         self.own_thresholds.unwrap_or_else(Thresholds::built_in)
+    }
+
+    /// How many addresses are expected to bounce.
+    pub fn bounces(&self) -> &'static BouncePriors {
+        self.own_bounces.unwrap_or_else(BouncePriors::built_in)
     }
 
     /// The shipped policy, changed by a user's folder if there is one.
@@ -81,6 +89,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "thresholds.toml")? {
             let thresholds = policy.thresholds().with(&name, &text)?;
             policy.own_thresholds = Some(Box::leak(Box::new(thresholds)));
+        }
+        if let Some((name, text)) = read(folder, "bounces.toml")? {
+            let bounces = policy.bounces().clone().with(&name, &text)?;
+            policy.own_bounces = Some(Box::leak(Box::new(bounces)));
         }
         Ok(policy)
     }

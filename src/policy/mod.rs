@@ -11,9 +11,11 @@
 //! | who a provider is, and its limits | `data/providers.toml`; how it is found: `providers.rs` |
 //! | when a run draws a conclusion | `data/thresholds.toml` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
+//! | how many addresses are expected to bounce | `data/bounces.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
 
+mod bounces;
 mod file;
 mod lifetimes;
 mod lists;
@@ -22,6 +24,7 @@ mod providers;
 mod replies;
 mod thresholds;
 
+pub use bounces::{BouncePriors, BounceRate, BounceShare, HeadlineThresholds};
 pub use file::PolicyError;
 pub(crate) use lifetimes::Lifetimes;
 pub use lists::AddressLists;

@@ -20,6 +20,7 @@ use crate::evidence::{AddressStatus, CatchAll, Evidence, MailboxEvidence, RouteF
 use crate::list::{Composed, Composer, ListEntry, Row, RowBatch};
 use crate::policy::Lifetimes;
 use crate::reason::{Finding, Verdict};
+use crate::report::BatchTally;
 use crate::state::{ReportedNote, ReportedVerdict, StateError, StoredResult, VerdictUpdate};
 use crate::verdict::{AddressResult, DecidingReply, Judgment, decide};
 
@@ -177,6 +178,8 @@ pub(super) struct JudgeOptions {
 pub(super) struct JudgedBatch {
     /// The rows as they are written.
     pub(super) composed: Composed,
+    /// What they have in common.
+    pub(super) tally: BatchTally,
     /// How long their results are valid.
     pub(super) validity: Validity,
     /// What changes in the state.
@@ -206,6 +209,7 @@ impl RowJudge {
     /// Judges a batch; `judged` is overwritten.
     pub(super) fn judge(&mut self, batch: &RowBatch, judged: &mut JudgedBatch) -> Result<(), Error> {
         judged.composed.clear();
+        judged.tally.clear();
         judged.updates.verdicts.clear();
         judged.updates.notes.clear();
         judged.validity = Validity::default();
@@ -230,7 +234,9 @@ impl RowJudge {
             && let Some((_, result, validity)) = self.by_kinds.iter().find(|(known, ..)| *known == kinds)
         {
             let key = self.keys.of_parts(local, domain);
-            self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed);
+            if self.composer.plain_row(row, result, (local, domain), Some(key), &mut judged.composed) {
+                judged.tally.add(result, Some(domain));
+            }
             judged.validity.add(*validity);
             return Ok(());
         }
@@ -249,10 +255,14 @@ impl RowJudge {
         let JudgedRow { result, validity, update } =
             self::row(&mut self.reader, cell, self.options.risky_roles)?;
         let change = self.reader.change_status(row.address(), &result)?;
-        if change.is_changed || !self.options.changed_only {
-            self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed);
+        let is_row = if change.is_changed || !self.options.changed_only {
+            self.composer.row(row, &result, repaired.as_deref(), key, &mut judged.composed)
         } else {
             judged.composed.add_unchanged(row.record, result.judgment.reason, key);
+            true
+        };
+        if is_row {
+            judged.tally.add(&result, None);
         }
         judged.validity.add(validity);
         judged.updates.verdicts.extend(update);

@@ -78,7 +78,7 @@ impl Verifier {
         cancel: &CancelToken,
     ) -> Result<Summary, Error> {
         match self.network_job()? {
-            Some(job) => verify::verify(list, job, progress, cancel).await,
+            Some(job) => Box::pin(verify::verify(list, job, progress, cancel)).await,
             None => verify::verify_offline(list, &self.settings, self.policy, cancel),
         }
     }

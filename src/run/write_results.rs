@@ -4,7 +4,7 @@
 //! written in the order of the list. Memory holds a few batches, never the list.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::analyze::AnalyzeOptions;
 use super::duplicates::DuplicateRows;
@@ -15,8 +15,8 @@ use super::parallel;
 use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
-use crate::policy::Policy;
-use crate::report::{Gates, ProbeCounts, Summary};
+use crate::policy::{BouncePriors, Policy};
+use crate::report::{Gates, ProbeCounts, Rerun, RowTally, Summary};
 use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
@@ -30,6 +30,9 @@ pub(super) struct OpenJob {
     gates: Gates,
     unprobed: bool,
     changed_only: bool,
+    tally: RowTally,
+    priors: &'static BouncePriors,
+    rerun: Rerun,
 }
 
 /// How a run went, for its summary.
@@ -45,6 +48,8 @@ pub(super) struct RunStats {
     pub(super) rejections: Vec<HostRejection>,
     /// How long the run took.
     pub(super) took: Duration,
+    /// When it ended; `None` where its clock does not matter.
+    pub(super) ended: Option<SystemTime>,
     /// How many recipients are still to be probed.
     pub(super) still_to_probe: u64,
     /// The clock stopped the run.
@@ -57,6 +62,7 @@ impl OpenJob {
     /// Creates the outputs of a list. `unprobed`: recipients are not probed.
     pub(super) fn new(opened: OpenedList, policy: Policy, unprobed: bool) -> Result<OpenJob, Error> {
         let how = opened.analyze_options(policy);
+        let priors = opened.bounce_priors(policy)?;
         let OpenedList { list, job, .. } = opened;
         let form = list.format();
         tracing::info!(event = "list", "{}: {}", form.name, form.sentence());
@@ -69,8 +75,9 @@ impl OpenJob {
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let ListJob { gates, changed_only, .. } = job;
-        Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only })
+        let ListJob { gates, changed_only, rerun, .. } = job;
+        let tally = RowTally::default();
+        Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only, tally, priors, rerun })
     }
 
     /// Judges and writes every row, with one worker for each reader. `record` gets what changes in the state.
@@ -99,6 +106,7 @@ impl OpenJob {
         parallel::each(&self.list, judges, RowJudge::judge, |judged| {
             let firsts = duplicates.first_of(judged.composed.hashes())?;
             self.outputs.write_composed(&judged.composed, &firsts)?;
+            self.tally.add(&judged.tally, &firsts);
             validity.add(judged.validity);
             record(&judged.updates)
         })?;
@@ -124,9 +132,12 @@ impl OpenJob {
         let summary = Summary {
             input: form.name.clone(),
             format: self.list.sentence(),
+            tally: self.tally,
+            priors: self.priors,
             probed: stats.counts,
             provider_events: stats.events.clone(),
             took: stats.took,
+            ended: stats.ended.unwrap_or(SystemTime::UNIX_EPOCH),
             unprobed: self.unprobed,
             changed_only: self.changed_only,
             still_to_probe: stats.still_to_probe,
@@ -140,6 +151,7 @@ impl OpenJob {
             },
             stem: form.stem(),
             ending: finished.ending,
+            rerun: self.rerun,
             counts: finished.counts.clone(),
         };
         finished.write_summary(summary.json().as_bytes())?;

@@ -19,7 +19,7 @@ use super::rerun::rerun;
 use super::state::StateFileArg;
 use super::terminal;
 use listproof::list::{ByteOrderMark, ColumnSet, Dialect, OutputTarget, Source, WriteOptions};
-use listproof::report::{self, Gates, Rerun};
+use listproof::report::{self, Gates, PageOptions, Rerun};
 use listproof::settings::SettingsLayer;
 use listproof::{Error, Exit, ListJob, Settings, Summary, Verifier};
 
@@ -92,6 +92,12 @@ struct ListArgs {
     /// Estimate bounces by the rates in this file, like the shipped `bounces.toml`.
     #[arg(long, value_name = "FILE")]
     bounce_priors: Option<PathBuf>,
+    /// Name up to five addresses of each reason in the report; without it the report holds no address.
+    #[arg(long)]
+    report_addresses: bool,
+    /// Also write the report as Markdown, NAME.report.md.
+    #[arg(long)]
+    report_md: bool,
 }
 
 /// `listproof report`.
@@ -253,6 +259,7 @@ fn list_job(args: ListArgs) -> Result<ListJob, Error> {
         case_sensitive: args.case_sensitive,
         exclude: args.exclude,
         bounce_priors: args.bounce_priors,
+        pages: PageOptions { has_addresses: args.report_addresses, has_markdown: args.report_md },
         gates: Gates {
             max_unknown: max_unknown.map_err(usage("--max-unknown"))?,
             fail_if: fail_if.map_err(usage("--fail-if"))?,

@@ -11,6 +11,7 @@ use super::lifetimes::Lifetimes;
 use super::lists::AddressLists;
 use super::providers::Providers;
 use super::replies::{ReplyRules, RuleFile};
+use super::sending::SendingAdvice;
 use super::thresholds::Thresholds;
 
 /// All policy data of a run. Shipped data is parsed on first use, so an offline run never parses the reply rules.
@@ -21,6 +22,7 @@ pub struct Policy {
     own_lifetimes: Option<&'static Lifetimes>,
     own_thresholds: Option<&'static Thresholds>,
     own_bounces: Option<&'static BouncePriors>,
+    own_sending: Option<&'static SendingAdvice>,
     /// Which words and domains are special.
     pub lists: &'static AddressLists,
 }
@@ -34,6 +36,7 @@ impl Policy {
             own_lifetimes: None,
             own_thresholds: None,
             own_bounces: None,
+            own_sending: None,
             lists: AddressLists::built_in(),
         }
     }
@@ -61,6 +64,11 @@ impl Policy {
     /// How many addresses are expected to bounce.
     pub fn bounces(&self) -> &'static BouncePriors {
         self.own_bounces.unwrap_or_else(BouncePriors::built_in)
+    }
+
+    /// What is known about sending to a list.
+    pub fn sending(&self) -> &'static SendingAdvice {
+        self.own_sending.unwrap_or_else(SendingAdvice::built_in)
     }
 
     /// The shipped policy, changed by a user's folder if there is one.
@@ -93,6 +101,10 @@ impl Policy {
         if let Some((name, text)) = read(folder, "bounces.toml")? {
             let bounces = policy.bounces().clone().with(&name, &text)?;
             policy.own_bounces = Some(Box::leak(Box::new(bounces)));
+        }
+        if let Some((name, text)) = read(folder, "sending.toml")? {
+            let sending = policy.sending().with(&name, &text)?;
+            policy.own_sending = Some(Box::leak(Box::new(sending)));
         }
         Ok(policy)
     }

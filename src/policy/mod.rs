@@ -12,6 +12,7 @@
 //! | when a run draws a conclusion | `data/thresholds.toml` |
 //! | how long a result stays valid | `data/lifetimes.toml` |
 //! | how many addresses are expected to bounce | `data/bounces.toml` |
+//! | what a report says about sending | `data/sending.toml` |
 //! | which words and domains are special | `data/*.txt`, `data/*.csv`; how a user's list is merged: `lists.rs` |
 //! | what a user's folder may hold | `load.rs`; errors in it: `file.rs` |
 
@@ -22,6 +23,7 @@ mod lists;
 mod load;
 mod providers;
 mod replies;
+mod sending;
 mod thresholds;
 
 pub use bounces::{BouncePriors, BounceRate, BounceShare, HeadlineThresholds};
@@ -32,5 +34,6 @@ pub use load::Policy;
 pub use providers::{Pace, Provider, Providers, RateLimits, SessionLimits};
 pub(crate) use replies::comparable_text;
 pub use replies::{Meaning, ReplyCache, ReplyContext, ReplyRule, ReplyRules, RuleFile, RuleId};
+pub use sending::{ComplaintRates, SendingAdvice, SendingLimit, WarmUpWeek};
 pub use thresholds::Thresholds;
 pub(crate) use thresholds::{AnomalyThresholds, NameServerThresholds, RampThresholds};

@@ -171,6 +171,8 @@ pub(super) struct JudgeOptions {
     pub(super) changed_only: bool,
     /// The name of the address column; empty where the list has no header.
     pub(super) header: String,
+    /// Some addresses are kept as examples for the report.
+    pub(super) keeps_addresses: bool,
 }
 
 /// A judged batch of rows.
@@ -209,7 +211,7 @@ impl RowJudge {
     /// Judges a batch; `judged` is overwritten.
     pub(super) fn judge(&mut self, batch: &RowBatch, judged: &mut JudgedBatch) -> Result<(), Error> {
         judged.composed.clear();
-        judged.tally.clear();
+        judged.tally.clear(self.options.keeps_addresses);
         judged.updates.verdicts.clear();
         judged.updates.notes.clear();
         judged.validity = Validity::default();

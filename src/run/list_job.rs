@@ -10,7 +10,7 @@ use super::exclusions::Exclusions;
 use crate::error::Error;
 use crate::list::{self, List, OutputTarget, ReadOptions, Source, WriteOptions};
 use crate::policy::{BouncePriors, Policy};
-use crate::report::{Gates, Rerun};
+use crate::report::{Gates, PageOptions, Rerun};
 
 /// A list, and what is written about it.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub struct ListJob {
     pub gates: Gates,
     /// A file with expected bounce rates, in place of those of the policy.
     pub bounce_priors: Option<PathBuf>,
+    /// How the report is written.
+    pub pages: PageOptions,
     /// The command line, for the commands that a summary names.
     pub rerun: Rerun,
 }
@@ -65,6 +67,7 @@ impl ListJob {
             exclude: Vec::new(),
             gates: Gates::default(),
             bounce_priors: None,
+            pages: PageOptions::default(),
             rerun: Rerun::default(),
         }
     }

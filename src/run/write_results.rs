@@ -15,8 +15,8 @@ use super::parallel;
 use super::probe_job::RunConditions;
 use crate::error::{Error, Exit};
 use crate::list::{List, OutputTarget, Outputs};
-use crate::policy::{BouncePriors, Policy};
-use crate::report::{Gates, ProbeCounts, Rerun, RowTally, Summary};
+use crate::policy::{BouncePriors, Policy, SendingAdvice};
+use crate::report::{Gates, PageOptions, ProbeCounts, ReportPage, Rerun, RowTally, Summary, html, markdown};
 use crate::schedule::{HostRejection, ProviderEventKind};
 
 /// An open list with its outputs.
@@ -33,6 +33,8 @@ pub(super) struct OpenJob {
     tally: RowTally,
     priors: &'static BouncePriors,
     rerun: Rerun,
+    pages: PageOptions,
+    advice: &'static SendingAdvice,
 }
 
 /// How a run went, for its summary.
@@ -75,9 +77,23 @@ impl OpenJob {
         if let Some(warning) = outputs.warning() {
             tracing::warn!(event = "columns", "{warning}");
         }
-        let ListJob { gates, changed_only, rerun, .. } = job;
+        let ListJob { gates, changed_only, rerun, pages, .. } = job;
+        let advice = policy.sending();
         let tally = RowTally::default();
-        Ok(OpenJob { list, how, outputs, target, gates, unprobed, changed_only, tally, priors, rerun })
+        Ok(OpenJob {
+            list,
+            how,
+            outputs,
+            target,
+            gates,
+            unprobed,
+            changed_only,
+            tally,
+            priors,
+            rerun,
+            pages,
+            advice,
+        })
     }
 
     /// Judges and writes every row, with one worker for each reader. `record` gets what changes in the state.
@@ -90,7 +106,12 @@ impl OpenJob {
         let format = self.list.format();
         let header = format.columns.get(format.address_column).filter(|_| format.has_header);
         let header = header.cloned().unwrap_or_default();
-        let options = JudgeOptions { risky_roles, changed_only: self.changed_only, header };
+        let options = JudgeOptions {
+            risky_roles,
+            changed_only: self.changed_only,
+            header,
+            keeps_addresses: self.pages.has_addresses,
+        };
         let mut duplicates = DuplicateRows::of(&self.list, self.how.clone());
         let judge = |reader| {
             RowJudge::new(
@@ -154,6 +175,13 @@ impl OpenJob {
             rerun: self.rerun,
             counts: finished.counts.clone(),
         };
+        if matches!(self.target, OutputTarget::Folder(_)) {
+            let page = ReportPage::of(&summary, self.advice);
+            finished.write_report("report.html", html(&page).as_bytes())?;
+            if self.pages.has_markdown {
+                finished.write_report("report.md", markdown(&page).as_bytes())?;
+            }
+        }
         finished.write_summary(summary.json().as_bytes())?;
         Ok(summary)
     }

@@ -111,7 +111,7 @@ impl Summary {
     }
 
     /// Why nothing can be said about the list, if the run did not do all of its work.
-    pub(super) fn unfinished(&self) -> Option<String> {
+    pub fn unfinished(&self) -> Option<String> {
         if self.unprobed {
             return Some("mailboxes were not checked".to_owned());
         }

@@ -97,6 +97,6 @@ fn rounded(rate: f64) -> f64 {
 }
 
 /// A rate as text: one digit after the point below 10.
-pub(super) fn percent(rate: f64) -> String {
+pub(in crate::report) fn percent(rate: f64) -> String {
     if rate >= 9.95 { format!("{rate:.0}") } else { format!("{rate:.1}").trim_end_matches(".0").to_owned() }
 }

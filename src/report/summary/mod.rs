@@ -18,6 +18,7 @@ mod text;
 
 pub use data::{ProbeCounts, Summary};
 pub use estimate::{BounceBasis, BounceEstimate};
+pub(super) use headline::percent as percent_text;
 pub use headline::{Decision, Headline};
 pub use next_steps::SummaryStep;
 pub use outlook::Outlook;
@@ -25,3 +26,4 @@ pub use rejection_scope::{RejectionScope, ScopeWord};
 pub use rerun::Rerun;
 pub use retry_plan::{RetryPlan, RetryTime};
 pub use style::TextStyle;
+pub(super) use style::time as time_text;

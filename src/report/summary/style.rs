@@ -94,7 +94,7 @@ impl TextStyle {
 }
 
 /// A time to the minute, in UTC.
-pub(super) fn time(at: SystemTime) -> String {
+pub(in crate::report) fn time(at: SystemTime) -> String {
     let text = humantime::format_rfc3339_seconds(at).to_string();
     format!("{} UTC", text.get(..16).unwrap_or(&text).replace('T', " "))
 }

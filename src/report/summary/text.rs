@@ -15,6 +15,7 @@ use crate::error::Exit;
 use crate::list::OutputCounts;
 use crate::reason::{Finding, Reason, Verdict};
 use crate::schedule::HostRejection;
+use crate::smtp::sanitize;
 
 /// How many of the hosts that reject us are shown.
 const REJECTIONS: usize = 5;
@@ -51,7 +52,7 @@ impl TextWriter<'_> {
         self.notes(out)?;
         self.headline(out)?;
         let Summary { input, format, .. } = self.summary;
-        writeln!(out, "\n{}", self.style.wrap(&format!("{input} ({format})"), 2))?;
+        writeln!(out, "\n{}", self.style.wrap(&sanitize(&format!("{input} ({format})")), 2))?;
         self.verdicts(out)?;
         self.sums(out)?;
         self.providers(out)?;
@@ -291,17 +292,17 @@ impl TextWriter<'_> {
 
     fn steps(&self, out: &mut String) -> Result {
         if let Some(folder) = &self.summary.folder {
-            writeln!(out, "written to {folder}")?;
+            writeln!(out, "written to {}", sanitize(folder))?;
         }
         let steps = &self.outlook.steps;
         if !steps.is_empty() {
             writeln!(out, "\n{}", self.style.bold("what to do now"))?;
         }
         for (step, n) in steps.iter().zip(1..) {
-            writeln!(out, "  {n}. {}", self.style.wrap(&step.text, 5))?;
+            writeln!(out, "  {n}. {}", self.style.wrap(&sanitize(&step.text), 5))?;
         }
         if let Some(command) = steps.iter().find_map(|step| step.command.as_ref()) {
-            writeln!(out, "next: {command}")?;
+            writeln!(out, "next: {}", sanitize(command))?;
         }
         Ok(())
     }

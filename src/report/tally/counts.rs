@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use smol_str::SmolStr;
 
 use super::domains::{DomainCounts, DomainTable};
-use super::rows::{BatchTally, RowGroup, SampleReply, time_of};
+use super::rows::{BatchTally, MOST_EXAMPLES, RowGroup, SampleReply, time_of};
 use crate::reason::{Confidence, Fault, Reason, Verdict};
 
 /// The most different typos that are counted.
@@ -26,6 +26,10 @@ pub struct RowTally {
     typos: BTreeMap<(SmolStr, SmolStr), u64>,
     /// Rows to probe again, by minute since 1970.
     retries: BTreeMap<u64, u64>,
+    /// Rows by the minute since 1970 at which their evidence was gathered.
+    checked: BTreeMap<u64, u64>,
+    /// Addresses by reason, where the user wants examples.
+    examples: BTreeMap<Reason, Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,6 +101,15 @@ impl RowTally {
         let is_first = |row: usize| firsts.get(row).is_some_and(Option::is_none);
         for (_, minute) in batch.retries.iter().filter(|(row, _)| is_first(*row)) {
             *self.retries.entry(*minute).or_default() += 1;
+        }
+        for (_, minute) in batch.checked.iter().filter(|(row, _)| is_first(*row)) {
+            *self.checked.entry(*minute).or_default() += 1;
+        }
+        for (_, reason, address) in batch.examples.iter().filter(|(row, ..)| is_first(*row)) {
+            let examples = self.examples.entry(*reason).or_default();
+            if examples.len() < MOST_EXAMPLES {
+                examples.push(address.clone());
+            }
         }
         for (row, typed, meant) in &batch.typos {
             let typo = (typed.clone(), meant.clone());
@@ -202,6 +215,21 @@ impl RowTally {
         typos.sort_by_key(|(typed, _, rows)| (std::cmp::Reverse(*rows), *typed));
         typos.truncate(most);
         typos
+    }
+
+    /// Rows by the minute since 1970 at which their evidence was gathered.
+    pub fn checked(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.checked.iter().map(|(minute, rows)| (*minute, *rows))
+    }
+
+    /// Some addresses with this reason, where the user wants examples.
+    pub fn examples(&self, reason: Reason) -> &[String] {
+        self.examples.get(&reason).map_or(&[], Vec::as_slice)
+    }
+
+    /// True if addresses are kept.
+    pub fn has_examples(&self) -> bool {
+        !self.examples.is_empty()
     }
 
     /// Rows with a time to probe again, by that time.

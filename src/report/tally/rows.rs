@@ -1,6 +1,6 @@
 //! The rows of one batch, in groups: what a worker knows about them before it is known which repeat an earlier one.
 //!
-//! Decides: which rows are alike, and what is kept of a reply. Must not: keep an address.
+//! Decides: which rows are alike, and what is kept of a reply. Must not: keep an address, unless the user wants examples.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use smol_str::SmolStr;
 use crate::address::{AddressKinds, Domain};
 use crate::reason::{Confidence, Fault, Finding, Reason};
 use crate::verdict::AddressResult;
+
+/// Most addresses that are kept of a reason.
+pub(super) const MOST_EXAMPLES: usize = 5;
 
 /// What rows of a group share.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -49,6 +52,12 @@ pub struct BatchTally {
     pub(super) retries: Vec<(usize, u64)>,
     /// Rows with a suspected typo: the domain as it is, and as it was probably meant.
     pub(super) typos: Vec<(usize, SmolStr, SmolStr)>,
+    /// Rows by the minute since 1970 at which their evidence was gathered, in the order of the rows.
+    pub(super) checked: Vec<(usize, u64)>,
+    /// Keep the first addresses of each reason.
+    keeps_addresses: bool,
+    /// Rows with their address, where these are kept.
+    pub(super) examples: Vec<(usize, Reason, String)>,
 }
 
 /// A reply about us, without addresses.
@@ -59,8 +68,11 @@ pub(super) struct SampleReply {
 }
 
 impl BatchTally {
-    /// Removes all rows, and keeps the memory.
-    pub fn clear(&mut self) {
+    /// Removes all rows, and keeps the memory. `keeps_addresses`: from now on, some addresses are kept as examples.
+    pub fn clear(&mut self, keeps_addresses: bool) {
+        self.keeps_addresses = keeps_addresses;
+        self.checked.clear();
+        self.examples.clear();
         self.groups.clear();
         self.group_ids.clear();
         self.domains.clear();
@@ -88,6 +100,15 @@ impl BatchTally {
             && meant != typed.as_str()
         {
             self.typos.push((row, typed.as_str().into(), meant.into()));
+        }
+        if let Some(at) = result.checked_at {
+            self.checked.push((row, at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60)));
+        }
+        if self.keeps_addresses
+            && let Some(address) = &result.address
+            && self.examples.iter().filter(|(_, other, _)| *other == reason).count() < MOST_EXAMPLES
+        {
+            self.examples.push((row, reason, address.to_string()));
         }
         self.rows.push(RowEntry { group, domain });
     }

@@ -158,6 +158,17 @@ fn a_row_without_an_address_counts_in_no_rate_and_stands_in_the_results_alone() 
 }
 
 #[test]
+fn a_field_of_a_template_that_was_never_filled_in_is_no_address() {
+    let lab = Folder::with(b"", WORLD);
+    let list = "email,name\njane@acme.example,Jane\n{{contact.email}},A\n%%emailaddr%%,B\n*|EMAIL|*,C\n[Email],D\n\
+                \"{\"\"ImportId\"\":\"\"email\"\"}\",E\n[ada at acme.example],F\n";
+    verify(&lab, list, &["--offline"]).exits(0);
+    let reasons = columns(&lab, &["reason"]);
+    assert_eq!(reasons[..6], ["not_probed", "empty", "empty", "empty", "empty", "empty"]);
+    assert_ne!(reasons[6], "empty", "an address in words");
+}
+
+#[test]
 fn what_may_be_a_damaged_address_is_a_syntax_fault_wherever_it_stands() {
     let lab = Folder::with(b"", WORLD);
     let list = "email,name\njane@acme.example,Jane\nno address here,Ada\njoe,\nnot one,\njane.doe,\nLast words,Eve\n";

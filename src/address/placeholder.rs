@@ -9,6 +9,10 @@ use foldhash::fast::RandomState;
 
 use super::table::Table;
 
+/// How fields of templates begin and end, and objects: `{{contact.email}}`, `*|EMAIL|*`, `{"ImportId":"email"}`. Such a cell
+/// was never filled in.
+const FIELDS: [(char, char); 4] = [('{', '}'), ('[', ']'), ('%', '%'), ('*', '*')];
+
 /// The placeholders.
 #[derive(Clone, Debug)]
 pub struct Placeholders {
@@ -61,7 +65,9 @@ impl Placeholders {
     /// True for a cell without an @ that says that there is no address.
     pub fn is_cell(&self, cell: &str) -> bool {
         let word = Placeholders::squash(cell);
-        word.is_empty() || matches!(self.words.get(&word), Some(Use::Cell | Use::Both | Use::Address))
+        word.is_empty()
+            || is_field(cell.trim())
+            || matches!(self.words.get(&word), Some(Use::Cell | Use::Both | Use::Address))
     }
 
     /// True for a text with a word of labels and sums, which is no row where it stands alone or at the end of a list.
@@ -92,6 +98,17 @@ impl Placeholders {
     fn is_name(&self, name: &str) -> bool {
         matches!(self.words.get(&Placeholders::squash(name)), Some(Use::Both | Use::Address))
     }
+}
+
+/// True for a field of a template, in any mark-up: `{…}`, `${…}`, `[…]`, `%…%`, `<%…%>`, `*|…|*`.
+fn is_field(cell: &str) -> bool {
+    let inner = cell.strip_prefix('<').and_then(|cell| cell.strip_suffix('>')).unwrap_or(cell);
+    let inner = inner.strip_prefix(['$', '#']).unwrap_or(inner);
+    let is_enclosed =
+        |&(open, close): &(char, char)| inner.len() > 2 && inner.starts_with(open) && inner.ends_with(close);
+    // Brackets may also stand around an address with its @ in words: `[ada at byron.example]`.
+    let may_be_address = inner.starts_with('[') && inner.contains('.');
+    FIELDS.iter().any(is_enclosed) && !may_be_address
 }
 
 /// The first and the last letter as numbers from 0 on; `None` for other characters.
@@ -125,6 +142,15 @@ mod tests {
             "NaN",
             "unknown",
             "<unknown>",
+            "{{contact.email}}",
+            "{email}",
+            "${Email}",
+            "[Email Address]",
+            "%EMAIL%",
+            "%%emailaddr%%",
+            "<%= user.email %>",
+            "*|EMAIL|*",
+            r#"{"ImportId":"recipientEmail"}"#,
             "no email",
             "No E-Mail",
             "no e-mail address",

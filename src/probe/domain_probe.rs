@@ -89,6 +89,8 @@ struct RecipientProbe {
     state: RecipientState,
     /// Number of sessions that ended when this was their oldest open probe, or before its acceptance was confirmed.
     drops: u8,
+    /// Number of its rejections at this MX host whose session ended without a control of them.
+    uncontrolled: u8,
     /// Its rejection may still be revoked.
     is_unsettled: bool,
     /// Its rejection was settled although its MX host had accepted no recipient.
@@ -144,6 +146,7 @@ impl DomainProbe {
                 id: listed.id,
                 state: RecipientState::NeedsNextMx,
                 drops: 0,
+                uncontrolled: 0,
                 is_unsettled: false,
                 is_unproven: false,
                 was_deliverable: listed.was_deliverable,

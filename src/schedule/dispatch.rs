@@ -245,6 +245,7 @@ impl Scheduler {
         endpoint.working += 1;
         let state = SessionState::new(
             endpoint_id,
+            endpoint.tls,
             lane.pace.session_limits(),
             lane.pace.max_probes(),
             !lane.provider.is_trusted(),

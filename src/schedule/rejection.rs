@@ -90,13 +90,22 @@ impl Scheduler {
         }
     }
 
-    /// Handles a reply by which a server rejected us, in a session or instead of one.
-    pub(super) fn on_rejection_of_us(&mut self, endpoint_id: EndpointId, classified: &ClassifiedReply) {
+    /// Handles a reply by which a server rejected us, in a session or instead of one. `tls` is that of the session.
+    pub(super) fn on_rejection_of_us(
+        &mut self,
+        endpoint_id: EndpointId,
+        tls: EndpointTls,
+        classified: &ClassifiedReply,
+    ) {
         match classified.meaning.cause {
-            Cause::TlsRequired => match self.endpoints[endpoint_id].tls {
-                EndpointTls::Plain => self.endpoints[endpoint_id].tls = EndpointTls::Wanted,
+            Cause::TlsRequired => match (tls, self.endpoints[endpoint_id].tls) {
+                (EndpointTls::Plain, EndpointTls::Plain) => {
+                    self.endpoints[endpoint_id].tls = EndpointTls::Wanted;
+                }
+                // Another session without TLS said the same meanwhile.
+                (EndpointTls::Plain, EndpointTls::Wanted) => {}
                 // The server demands TLS, which has failed.
-                EndpointTls::Wanted | EndpointTls::Broken => {
+                (EndpointTls::Wanted | EndpointTls::Broken, _) | (_, EndpointTls::Broken) => {
                     self.abandon_endpoint(endpoint_id, &ObstacleKind::Rejected(Box::new(classified.clone())));
                 }
             },

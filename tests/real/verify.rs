@@ -45,9 +45,12 @@ pub(crate) fn verify(scenario: &Scenario, folder: &Path) -> Result<Vec<Judged>, 
         .map_err(|error| format!("can't run `timeout`: {error}"))?;
     let errors = String::from_utf8_lossy(&run.stderr);
     if run.status.code() != Some(scenario.exit) {
+        let results = std::fs::read_to_string(out.join("list.results.csv")).unwrap_or_default();
         return Err(format!(
             "`verify` ended with {}, with these errors:
-{errors}",
+{errors}
+and these results:
+{results}",
             run.status
         ));
     }

@@ -33,7 +33,8 @@ impl DomainProbe {
         self.here = facts.map_or_else(MxHostState::default, |facts| MxHostState::of(facts, now));
         for (index, recipient) in (0..).zip(&mut self.recipients) {
             if recipient.state == RecipientState::NeedsNextMx {
-                (recipient.state, recipient.drops) = (RecipientState::Open, 0);
+                recipient.state = RecipientState::Open;
+                (recipient.drops, recipient.uncontrolled) = (0, 0);
                 self.ready.push_back(index);
             }
         }

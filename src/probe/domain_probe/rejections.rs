@@ -8,6 +8,9 @@ use crate::address::Address;
 use crate::evidence::{CatchAll, ObstacleKind, PositiveControl, RecipientKind, Timestamp};
 use crate::reason::{Cause, Confidence};
 
+/// From so many rejections on whose session ended without a control, a recipient counts as the cause of that.
+const MAX_UNCONTROLLED: u8 = 4;
+
 impl DomainProbe {
     /// Marks the newest rejection of a listed recipient as one that may be revoked. False if its newest reply leaves
     /// nothing to revoke.
@@ -39,13 +42,30 @@ impl DomainProbe {
         }
     }
 
-    /// Revokes a rejection: its reply is dropped, and the recipient is probed again. The second time it is left to the
-    /// next MX host.
-    pub(crate) fn revoke_rejection(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
+    /// Revokes a rejection: its reply is dropped, and the recipient is probed again. If the server rejected the control as
+    /// well (`has_turned`), the recipient is left to the next MX host the second time. If there only was no control, because
+    /// the server deferred it or ended the session, that says nothing about the recipient, which is probed a few times more.
+    pub(crate) fn revoke_rejection(
+        &mut self,
+        index: u32,
+        why: ObstacleKind,
+        has_turned: bool,
+        now: Timestamp,
+    ) {
         let recipient = &mut self.recipients[index as usize];
-        if std::mem::take(&mut recipient.is_unsettled) {
-            self.unsettled -= 1;
-            self.reopen_rejected(index, why, now);
+        if !std::mem::take(&mut recipient.is_unsettled) {
+            return;
+        }
+        recipient.uncontrolled += u8::from(!has_turned);
+        let is_free = !has_turned && recipient.uncontrolled < MAX_UNCONTROLLED;
+        self.unsettled -= 1;
+        self.undo_rejection(index);
+        self.in_flight += 1;
+        self.recipients[index as usize].state = RecipientState::Open;
+        if is_free {
+            self.on_unanswered(RecipientKind::Listed(index));
+        } else {
+            self.on_connection_lost(RecipientKind::Listed(index), why, now);
         }
     }
 
@@ -76,13 +96,6 @@ impl DomainProbe {
     pub(crate) fn take_reopened(&mut self) -> Vec<Address> {
         let reopened = std::mem::take(&mut self.reopened);
         reopened.into_iter().map(|index| self.recipients[index as usize].address.clone()).collect()
-    }
-
-    fn reopen_rejected(&mut self, index: u32, why: ObstacleKind, now: Timestamp) {
-        self.undo_rejection(index);
-        self.in_flight += 1;
-        self.recipients[index as usize].state = RecipientState::Open;
-        self.on_connection_lost(RecipientKind::Listed(index), why, now);
     }
 
     /// Drops the newest reply of a rejected recipient, and what it showed.

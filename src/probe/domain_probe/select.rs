@@ -86,7 +86,8 @@ impl DomainProbe {
         let at = if self.in_flight.is_multiple_of(2) { last } else { last / 2 };
         let has_ended_session =
             self.ready.get(at).is_some_and(|&one| self.recipients[one as usize].drops > 0);
-        if self.here.accepted == 0 && self.here.clear_rejections > 0 && !has_ended_session {
+        let has_rejected = self.here.clear_rejections > 0 || !self.undecided.is_empty();
+        if self.here.accepted == 0 && has_rejected && !has_ended_session {
             self.ready.swap_remove_back(at)
         } else {
             self.ready.pop_front()

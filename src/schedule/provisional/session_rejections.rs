@@ -69,8 +69,9 @@ impl Scheduler {
         }
     }
 
-    /// Revokes the rejections of a session since its last acceptance. Returns their number.
-    fn revoke_rejections(&mut self, id: SessionId) -> usize {
+    /// Revokes the rejections of a session since its last acceptance. `has_turned`: it rejected their control as well.
+    /// Returns their number.
+    fn revoke_rejections(&mut self, id: SessionId, has_turned: bool) -> usize {
         let (now, rejections) = (self.now, self.take_rejections(id));
         for HeldRejection { task: task_id, position, classified } in &rejections {
             if let Some(task) = self.tasks[*task_id].as_mut() {
@@ -78,7 +79,7 @@ impl Scheduler {
                 let address = task.domain_probe.address_of(kind).map(std::borrow::Cow::into_owned);
                 self.actions.extend(address.map(Action::Revoked));
                 let why = ObstacleKind::Rejected(Box::new(classified.clone()));
-                task.domain_probe.revoke_rejection(*position, why, now);
+                task.domain_probe.revoke_rejection(*position, why, has_turned, now);
             }
             self.advance(*task_id);
         }
@@ -97,7 +98,7 @@ impl Scheduler {
             return;
         };
         if session.host_accepts || self.accepted_at(session.endpoint).is_some() {
-            self.revoke_rejections(id);
+            self.revoke_rejections(id, false);
         } else {
             self.settle_rejections(id, false);
         }
@@ -120,7 +121,7 @@ impl Scheduler {
         if has_turned {
             self.invalidate_session_controls(id, classified);
         }
-        let revoked = self.revoke_rejections(id);
+        let revoked = self.revoke_rejections(id, has_turned);
         self.report_event(ProviderEventKind::ResultsRevoked, lane_id, revoked);
         let Some(session) = self.sessions.get_mut(&id).filter(|_| has_turned) else {
             return;

@@ -175,11 +175,11 @@ impl Scheduler {
         if session.phase == SessionPhase::Quitting {
             return;
         }
-        let (endpoint, spoiled_by) = (session.endpoint, session.spoiled_by.take());
+        let (endpoint, tls, spoiled_by) = (session.endpoint, session.tls, session.spoiled_by.take());
         self.set_phase(id, SessionPhase::Quitting);
         self.actions.push_back(Action::Connection(ConnectionAction::Quit(id)));
         if let Some(classified) = spoiled_by {
-            self.on_rejection_of_us(endpoint, &classified);
+            self.on_rejection_of_us(endpoint, tls, &classified);
         }
         self.settle_session(id);
     }
@@ -321,12 +321,12 @@ impl Scheduler {
                 // A server that replied to probes and then ends the session for its rate limits the session, but does
                 // not reject us.
                 if session.replies == 0 || classified.meaning.cause != Cause::RateLimited {
-                    self.on_rejection_of_us(endpoint_id, classified);
+                    self.on_rejection_of_us(endpoint_id, session.tls, classified);
                 }
             }
             SessionEvent::Ended(_) if session.spoiled_by.is_some() => {
                 if let Some(classified) = &session.spoiled_by {
-                    self.on_rejection_of_us(endpoint_id, classified);
+                    self.on_rejection_of_us(endpoint_id, session.tls, classified);
                 }
             }
             SessionEvent::Ended(Some(finding)) if session.replies == 0 && !ended_by_probe => {

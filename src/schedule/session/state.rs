@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::evidence::{ClassifiedReply, RecipientKind};
 use crate::policy::SessionLimits;
 use crate::reason::Finding;
+use crate::schedule::endpoint::EndpointTls;
 use crate::schedule::in_flight::InFlightProbe;
 use crate::schedule::limits::EndpointId;
 use crate::schedule::provisional::SessionResults;
@@ -61,6 +62,8 @@ pub(crate) fn classify_event(
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(in crate::schedule) struct SessionState {
     pub(in crate::schedule) endpoint: EndpointId,
+    /// Whether it sends STARTTLS. The endpoint may have learnt better since.
+    pub(in crate::schedule) tls: EndpointTls,
     pub(in crate::schedule) phase: SessionPhase,
     pub(in crate::schedule) session_limits: SessionLimits,
     pub(in crate::schedule) capabilities: Capabilities,
@@ -110,6 +113,7 @@ impl SessionState {
     /// A session that is being opened.
     pub(in crate::schedule) fn new(
         endpoint: EndpointId,
+        tls: EndpointTls,
         session_limits: SessionLimits,
         max_probes: u32,
         may_turn: bool,
@@ -118,6 +122,7 @@ impl SessionState {
     ) -> SessionState {
         SessionState {
             endpoint,
+            tls,
             phase: SessionPhase::Working,
             session_limits,
             capabilities: Capabilities::default(),

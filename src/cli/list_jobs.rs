@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
+use super::hook::HookArgs;
 use super::log::{self, LogArgs, LogFormat};
 use super::print::{self, print};
 use super::probe_args::ProbeArgs;
@@ -40,6 +41,8 @@ pub(super) struct VerifyArgs {
     /// Write the metrics of the run for Prometheus: a file for `node_exporter`'s textfile collector, readable by all users.
     #[arg(long, value_name = "FILE.prom")]
     metrics_file: Option<PathBuf>,
+    #[command(flatten)]
+    hooks: HookArgs,
     #[command(flatten)]
     probing: ProbeArgs,
     #[command(flatten)]
@@ -150,6 +153,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     let to_stdout = args.list.output.as_deref() == Some(Path::new("-"));
     let style = terminal::style(args.log.no_color, !to_stdout);
     let metrics_file = args.metrics_file.clone();
+    let hooks = args.hooks.clone();
     let job = settings_and_job(args);
     if let Some(path) = &metrics_file {
         // Without a job there is no run with files of its own.
@@ -177,6 +181,7 @@ pub(super) fn verify(args: VerifyArgs) -> Result<Exit, Error> {
     if let (Ok(exit), Some(summary)) = (&exit, &summary) {
         tracing::info!(event = "finished", exit_code = exit.code(), "{}", summary.sum());
     }
+    hooks.run(exit.as_ref().map_or_else(Error::exit, |exit| *exit), summary.as_ref());
     exit
 }
 

@@ -71,7 +71,12 @@ impl Words {
             };
             let takes_value = matches!(flag.get_action(), ArgAction::Set | ArgAction::Append);
             let mut part = vec![word.clone()];
-            if takes_value && !has_value {
+            if let Some(end) = flag.get_value_terminator() {
+                // A program with its arguments.
+                let values = words.by_ref().map_while(|word| (word != end.as_str()).then(|| word.clone()));
+                part.extend(values);
+                part.push(end.to_string());
+            } else if takes_value && !has_value {
                 part.extend(words.next().cloned());
             }
             parts.push((Some(flag.get_id().to_string()), part));
@@ -90,6 +95,7 @@ mod tests {
             .arg(Arg::new("input"))
             .arg(Arg::new("output").short('o').long("output"))
             .arg(Arg::new("helo").long("helo"))
+            .arg(Arg::new("on_failure").long("on-failure").num_args(1..).value_terminator(";"))
             .arg(Arg::new("proxy").long("proxy"))
             .arg(Arg::new("fresh").long("fresh").action(ArgAction::SetTrue))
             .arg(Arg::new("quiet").short('q').action(ArgAction::SetTrue));
@@ -104,6 +110,13 @@ mod tests {
         let rerun = of(&["-oout", "--helo", "a.example", "list.csv"]);
         assert_eq!(rerun.again.unwrap(), "listproof verify -oout --helo a.example list.csv");
         assert_eq!(rerun.flags.unwrap(), " --helo a.example");
+    }
+
+    #[test]
+    fn a_hook_ends_where_it_ended() {
+        let rerun = of(&["list.csv", "--on-failure", "mail", "-s", "failed", ";", "-q"]);
+        assert_eq!(rerun.again.unwrap(), "listproof verify list.csv --on-failure mail -s failed ';' -q");
+        assert_eq!(rerun.flags.unwrap(), " --on-failure mail -s failed ';' -q");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl HookArgs {
             Ok(Some(status)) if status.success() => tracing::info!(event = "hook", "`{program}` succeeded"),
             Ok(Some(status)) => tracing::warn!(event = "hook", "`{program}` failed: {status}"),
             Ok(None) => {
-                tracing::warn!(event = "hook", "`{program}` took longer than a minute and was stopped")
+                tracing::warn!(event = "hook", "`{program}` took longer than a minute and was stopped");
             }
             Err(error) => tracing::warn!(event = "hook", "`{program}` cannot be started: {error}"),
         }

@@ -50,6 +50,7 @@ pub(super) struct VerifyArgs {
 }
 
 /// A list, and what is written about it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 #[derive(Debug, Args)]
 struct ListArgs {
     /// The list: CSV, TSV, semicolons, NDJSON, one address per line, plain, gz, zst or alone in a ZIP archive, or XLSX or
